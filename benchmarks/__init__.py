@@ -1,0 +1,1 @@
+"""Figures against peers, each a command that prints JSON."""

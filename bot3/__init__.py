@@ -1,0 +1,1 @@
+"""What a fleet of trading bots learns, and what is learned from it."""

@@ -1,0 +1,1 @@
+"""Technology behind ports, one module a technology and port."""

@@ -1,0 +1,1 @@
+"""The `bot3` command, one command group a file."""

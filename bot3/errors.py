@@ -1,0 +1,99 @@
+"""Errors, cut by what the catcher can do.
+
+```
+Bot3Error                     never raised itself; carries the exit code of a command that ends on it
+├── SettingsError             stop: a person must change a setting
+├── AlreadyRunningError       stop: another process holds the lease or the port
+├── DataError                 refuse this input and keep the last good one
+│   ├── CandleError           candles that cannot be read or break the law of candle frames
+│   ├── ModelError            a model file that is missing, changed or corrupt
+│   ├── StoreError            a store that cannot be read or written as asked
+│   │   ├── StoreBusyError    locked or unreachable: wait and retry
+│   │   ├── StoreFullError    no space: free some, nothing was written
+│   │   └── StoreConflictError  somebody else published in between: read again, then retry
+│   └── LearningError         learned values that are missing, incomplete or expired
+├── InvalidTradeError         a bug: let it end the process
+└── ExchangeError
+    ├── ExchangeBusyError     definite: nothing happened, wait and retry
+    ├── OrderAmbiguousError   unknown: it may have happened; query, never resend first
+    └── OrderRejectedError    definite: never retry, tell a person
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Bot3Error(Exception):
+    """Base of every error of the platform; its text names the thing and the remedy."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(Bot3Error):
+    """A setting is missing, unknown or out of bounds; a person must change it."""
+
+    exit_code = 2
+
+
+class AlreadyRunningError(Bot3Error):
+    """Another process holds the lease or the port."""
+
+    exit_code = 6
+
+
+class DataError(Bot3Error):
+    """The input is refused; the last good one stays in force."""
+
+    exit_code = 3
+
+
+class CandleError(DataError):
+    """Candles cannot be read, or break the law of candle frames beyond repair."""
+
+
+class ModelError(DataError):
+    """A model file is missing, was changed, or is corrupt."""
+
+
+class StoreError(DataError):
+    """A store cannot be read or written as asked."""
+
+
+class StoreBusyError(StoreError):
+    """A store is locked or cannot be reached: wait and retry."""
+
+
+class StoreFullError(StoreError):
+    """A store has no space left: nothing was written."""
+
+
+class StoreConflictError(StoreError):
+    """Somebody else published in between: read again, then retry."""
+
+
+class LearningError(DataError):
+    """Learned values are missing, incomplete or expired."""
+
+
+class InvalidTradeError(Bot3Error):
+    """A trade, order or parameter that cannot be: a bug that must end the process."""
+
+
+class ExchangeError(Bot3Error):
+    """Base of what an exchange can answer but success."""
+
+    exit_code = 4
+
+
+class ExchangeBusyError(ExchangeError):
+    """Definite: nothing happened. Wait and retry."""
+
+
+class OrderAmbiguousError(ExchangeError):
+    """Unknown whether it happened: query by client order id, never resend first."""
+
+
+class OrderRejectedError(ExchangeError):
+    """Definite refusal: never retry, tell a person."""

@@ -1,0 +1,1 @@
+"""What to try next: labels, replay, parameters, feeders, scores, recommendations. Pure."""

@@ -1,0 +1,1 @@
+"""What the market did: candles, indicators, features, regimes. Pure."""

@@ -1,0 +1,1 @@
+"""What the platform needs of the world: Protocols, one noun a file."""

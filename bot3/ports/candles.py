@@ -1,0 +1,56 @@
+"""Candles and funding, read as of a time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from bot3.trading.markets import Market
+
+
+class CandleReader(Protocol):
+    """Candles of many pairs.
+
+    The caller says up to when: a reader may hold candles that lie in the market's future (replayed or simulated), so `end` is
+    mandatory and is the market's time in every use. The same question gives the same answer (closed candles never change).
+    """
+
+    def pairs(self) -> tuple[str, ...]:
+        """Return the pairs that it holds, sorted (ccxt symbols, "BTC/USDT:USDT")."""
+        ...
+
+    def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
+        """Return the first open time and the last close time there is. Raises CandleError if there is none."""
+        ...
+
+    def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+        """Return the candle frame (`market.candles`) of candles that open at or after start and are closed by end.
+
+        Raises CandleError if the pair or timeframe is unknown or the source cannot be read; an empty frame means "none in this span".
+        """
+        ...
+
+    def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
+        """Return the rate that a market order meets: the open of the candle in progress at a time, else the last close.
+
+        Raises CandleError if the last known candle closed longer than two candles before `at`.
+        """
+        ...
+
+    def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+        """Return the funding frame with start <= time < end; empty where none is known."""
+        ...
+
+    def has_funding(self, pair: str) -> bool:
+        """Say whether any funding of the pair is known."""
+        ...
+
+
+class MarketReader(Protocol):
+    """Filters of pairs."""
+
+    def market(self, pair: str) -> Market:
+        """Return the pair's filters. Raises CandleError for a pair it does not know."""
+        ...

@@ -1,0 +1,223 @@
+"""The platform's record: what was synced, replayed, learned and published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from bot3.market.regimes import RegimeState
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
+from bot3.trading.trades import RunMode, Trade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncOutcome:
+    """What one sync changed, and the record's revision afterwards."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    deleted: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """A registered model: known from `known_at` on (end of its training data)."""
+
+    feeder_id: str
+    digest: str
+    known_at: datetime
+    trained_from: datetime
+    trained_until: datetime
+    rows: int
+    log_loss_oof: float
+    base_log_loss_oof: float
+    threshold: float
+    settings_digest: str
+    computed_at: datetime
+
+
+class TradeRecord(Protocol):
+    """Synced trades. Every write raises `revision` in its own transaction and stamps the rows that it changed with it.
+
+    The trade frame has `Trade`'s fields as columns (dates datetime64[us, UTC]; closed trades only) plus `direction`, `leverage_bin`,
+    `feeder_id`, `known_at` (its close date) and `revision`.
+    """
+
+    @property
+    def store_id(self) -> str:
+        """Return the identity of the record."""
+        ...
+
+    def revision(self) -> int:
+        """Return the record's revision: 0 before anything was written."""
+        ...
+
+    def change_token(self) -> str:
+        """Return a token that differs after every commit of another connection (SQLite: data_version)."""
+        ...
+
+    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
+        """Insert or update closed trades by key, comparing row digests; unchanged rows keep their revision."""
+        ...
+
+    def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
+        """Mark trades that vanished from their source as deleted (a tombstone keeps the row); keys are (trade_id, open_date)."""
+        ...
+
+    def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
+        """Return the keys of the trades that are not deleted."""
+        ...
+
+    def trades(
+        self,
+        *,
+        as_of: datetime | None,
+        run_modes: Sequence[RunMode],
+        bots: Sequence[str] | None = None,
+        groups: Sequence[tuple[str, str, str]] | None = None,
+        since_revision: int | None = None,
+    ) -> pd.DataFrame:
+        """Return the trade frame with known_at <= as_of; groups are (pair, direction, leverage_bin); since_revision is exclusive."""
+        ...
+
+    def counts(self) -> pd.DataFrame:
+        """Return closed trades by bot, run_mode: columns bot, run_mode, trades, first_close, last_close, deleted."""
+        ...
+
+
+class ReplayRecord(Protocol):
+    """What replaying each trade's candles gave.
+
+    The replay frame: bot, run_mode, trade_id, open_date (key), pair, direction, leverage_bin, sigma (at entry), state ("complete",
+    "pending" until due_at, "no_candles", "left_out"), due_at, reason, candles (int), mae_move, mfe_move, exit_move (at the horizon),
+    funding_move, known_at, version, revision.
+    """
+
+    def save_replays(self, replays: pd.DataFrame) -> int:
+        """Upsert by key; return the revision."""
+        ...
+
+    def replays(
+        self,
+        *,
+        as_of: datetime | None,
+        run_modes: Sequence[RunMode],
+        groups: Sequence[tuple[str, str, str]] | None = None,
+    ) -> pd.DataFrame:
+        """Return the replay frame with known_at <= as_of."""
+        ...
+
+    def due_replays(self, *, now: datetime) -> pd.DataFrame:
+        """Return pending replays with due_at <= now (key columns, pair, direction, leverage_bin)."""
+        ...
+
+    def next_due_at(self) -> datetime | None:
+        """Return the earliest due_at of pending replays."""
+        ...
+
+
+class ShadowRecord(Protocol):
+    """Shadow trades of every feeder.
+
+    The shadow frame: run_mode, feeder_id, pair, is_short, open_date (key: run_mode, feeder_id, pair, open_date), close_date, confidence,
+    leverage, open_rate, close_rate, close_profit (ratio of stake, net), close_move (net, ratio of the price), sigma, regime, exit_reason,
+    model_digest, known_at (close date).
+    """
+
+    def save_shadow_trades(self, shadow_trades: pd.DataFrame) -> int:
+        """Insert; rows whose key is there already are left as they are. Return the revision."""
+        ...
+
+    def shadow_trades(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        """Return the shadow frame with known_at <= as_of."""
+        ...
+
+    def last_shadow_close(self, *, run_mode: RunMode) -> Mapping[tuple[str, str], datetime]:
+        """Return (feeder_id, pair) to the newest close date."""
+        ...
+
+
+class LearningReader(Protocol):
+    """Published learning as of a market time; complete publications only.
+
+    Every method raises LearningError if nothing was ever published by then, never an empty value.
+    """
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        """Return the parameters in force: of each group the newest published row."""
+        ...
+
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        """Return the scores of the newest publication, by regime and rank."""
+        ...
+
+    def regime(self, *, as_of: datetime) -> RegimeState:
+        """Return the regime state in force."""
+        ...
+
+    def recommendation(self, *, as_of: datetime) -> Recommendation:
+        """Return the newest recommendation."""
+        ...
+
+    def learning_token(self) -> str:
+        """Return a token that differs after every publication (cheap; for polling)."""
+        ...
+
+
+class LearningStore(LearningReader, Protocol):
+    """Publishes learning. A publication is complete or invisible; it raises the record's revision.
+
+    Publishing parameters is compare-and-swap: `replaces` is the version that was in force when the caller read (None if none);
+    StoreConflictError if another one is by now.
+    """
+
+    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
+        """Publish rows (all of them if is_full, else only changed ones); return the revision."""
+        ...
+
+    def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
+        """Publish all scores of one version; return the revision."""
+        ...
+
+    def publish_regimes(self, states: Sequence[RegimeState]) -> int:
+        """Publish regime states (a state whose known_at is there already is left as it is); return the revision."""
+        ...
+
+    def publish_recommendation(self, recommendation: Recommendation) -> int:
+        """Publish; return the revision."""
+        ...
+
+    def regimes_frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
+        """Return states by known_at: columns known_at, regime, since, p_bull_trending, p_bear_trending, p_sideways, p_volatile, version."""
+        ...
+
+    def parameters_history(self, *, key: str) -> pd.DataFrame:
+        """Return all published rows of one "pair|direction|bin", oldest first: `ExitParameters`' fields and computed_at."""
+        ...
+
+
+class ModelRegistry(Protocol):
+    """Which model files are known, per feeder."""
+
+    def register_model(self, entry: ModelEntry) -> None:
+        """Keep an entry; the same digest and feeder twice is one row."""
+        ...
+
+    def model(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
+        """Return the newest model known by then. Raises LearningError if there is none."""
+        ...
+
+    def models_frame(self) -> pd.DataFrame:
+        """Return all entries, newest first; columns are `ModelEntry`'s fields."""
+        ...
+
+
+class PlatformRecord(TradeRecord, ReplayRecord, ShadowRecord, LearningStore, ModelRegistry, Protocol):
+    """All of the record."""

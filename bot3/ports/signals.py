@@ -1,0 +1,29 @@
+"""Out-of-sample signals of feeders, by week."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+
+class SignalStore(Protocol):
+    """Signals by feeder x week (partition). Writing a partition again replaces it, atomically.
+
+    The signal frame: feeder_id, pair (str), is_short (bool), confidence (float64), candle_open_time, known_at (datetime64[us, UTC]),
+    model_digest, sorted by known_at, pair.
+    """
+
+    def write_week(self, feeder_id: str, week: str, signals: pd.DataFrame) -> None:
+        """Replace a partition; week is the Monday's date, "2025-01-06"."""
+        ...
+
+    def weeks(self, feeder_id: str) -> tuple[str, ...]:
+        """Return the weeks there are, sorted."""
+        ...
+
+    def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
+        """Return the signal frame with start <= known_at < end."""
+        ...

@@ -1,0 +1,1 @@
+"""What a trade is: signals, costs, exits, sizing, decisions, matching. Pure."""

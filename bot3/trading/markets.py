@@ -1,0 +1,51 @@
+"""What an exchange allows on a pair: steps, minimums, leverage brackets, fees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeverageBracket:
+    """Up to a notional: the leverage allowed and the maintenance margin asked."""
+
+    notional_cap_abs: float
+    max_leverage: float
+    maintenance_margin_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """One pair's filters; `amount_step` in base, `rate_tick` in quote per base, `min_notional_abs` in stake currency.
+
+    `taker_fee` and `maker_fee` are ratios of the value of a side. `brackets` are sorted by cap.
+    `is_declared` is true where the values are defaults of the settings rather than the exchange's own.
+    """
+
+    pair: str
+    rate_tick: Decimal
+    amount_step: Decimal
+    min_amount: Decimal
+    min_notional_abs: Decimal
+    taker_fee: float
+    maker_fee: float
+    brackets: tuple[LeverageBracket, ...]
+    is_declared: bool
+
+    def round_amount(self, amount: float | Decimal) -> Decimal:
+        """Round an amount down to the step."""
+        # str() first: Decimal(0.1) would carry the float's binary tail to the exchange.
+        return (Decimal(str(amount)) / self.amount_step).to_integral_value(ROUND_DOWN) * self.amount_step
+
+    def round_rate(self, rate: float | Decimal, *, up: bool) -> Decimal:
+        """Round a rate to the tick, up or down as the caller says is away from harm."""
+        rounding = ROUND_UP if up else ROUND_DOWN
+        return (Decimal(str(rate)) / self.rate_tick).to_integral_value(rounding) * self.rate_tick
+
+    def bracket(self, notional_abs: float) -> LeverageBracket:
+        """Return the bracket that a notional falls in (the last one above the highest cap)."""
+        for bracket in self.brackets:
+            if notional_abs <= bracket.notional_cap_abs:
+                return bracket
+        return self.brackets[-1]

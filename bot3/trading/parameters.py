@@ -1,0 +1,151 @@
+"""What was learned about protecting a kind of trade, and how a trade finds its own row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot3.errors import InvalidTradeError, LearningError
+from bot3.market.regimes import Regime
+from bot3.trading.leverage_bins import leverage_bin
+from bot3.trading.trades import direction
+
+ANY = "*"
+"""Stands for all pairs, both directions or all bins in the key of a parent row."""
+
+
+class ParameterState(StrEnum):
+    """What a row may be used for."""
+
+    TRADE = "trade"  # its lower bound is above zero
+    PROBE = "probe"  # no evidence yet: the smallest order
+    SHADOW = "shadow"  # evidence against it: not at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitParameters:
+    """Learned protection of one group of trades (a row of `adaptive_params_by_pair`).
+
+    Parameters
+    ----------
+    pair, direction, leverage_bin : str
+        The group; "*" for all. Direction is "long" or "short".
+    stop_loss : float
+        Below 0: price distance x `leverage_ref` as a ratio of the stake, before fees.
+    take_profit_target : float
+        Above 0: profit after fees as a ratio of the stake, at `leverage_ref`.
+    stop_move, take_profit_move : float
+        The same as ratios of the price, before fees; stop below 0, target above 0.
+    stop_sigma, take_profit_sigma : float
+        The same in units of the volatility at entry; stop below 0, target above 0. Of these a trade's own levels are made.
+    sigma_ref : float
+        The group's mean sigma (standard deviation of the log price over the horizon), by which `*_move` was made.
+    leverage_ref : float
+        The group's mean leverage, by which the ratios of the stake were made.
+    trades_count : int
+        Closed trades in the group, all of them.
+    replays_count : int
+        Trades whose whole horizon was replayed and that the choice of levels rests on.
+    n_eff : float
+        Effective number of independent observations among them.
+    win_rate, avg_profit, profit_factor : float or None
+        Of the realised closes; avg_profit is the mean close_profit. None where the group has no trades (profit_factor also where it has no loss).
+    expectancy, lower_bound, upper_bound : float
+        Posterior mean net expectancy of the chosen levels and its 90 % interval, ratio of the price (move).
+    confidence : float
+        Posterior probability that the expectancy is above 0.
+    own_share : float
+        Share of the group's own data in the posterior, 0 to 1; the rest comes from `parent`.
+    parent : str
+        Key of the row that it was pooled to, "pair|direction|bin"; "static" for the root.
+    ambiguous_share : float
+        Share of replayed trades whose chosen stop and target lay in one candle.
+    """
+
+    pair: str
+    direction: str
+    leverage_bin: str
+    stop_loss: float
+    take_profit_target: float
+    stop_move: float
+    take_profit_move: float
+    stop_sigma: float
+    take_profit_sigma: float
+    sigma_ref: float
+    leverage_ref: float
+    trades_count: int
+    replays_count: int
+    n_eff: float
+    win_rate: float | None
+    avg_profit: float | None
+    profit_factor: float | None
+    expectancy: float
+    lower_bound: float
+    upper_bound: float
+    confidence: float
+    own_share: float
+    parent: str
+    ambiguous_share: float
+    state: ParameterState
+    known_at: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        if not self.stop_loss < 0.0 or not self.stop_move < 0.0 or not self.stop_sigma < 0.0:
+            raise InvalidTradeError(f"{self.key}: a stop must be below 0, was {self.stop_loss} ({self.stop_move} of the price)")
+        if not self.take_profit_target > 0.0 or not self.take_profit_move > 0.0 or not self.take_profit_sigma > 0.0:
+            raise InvalidTradeError(f"{self.key}: a target must be above 0 after fees, was {self.take_profit_target}")
+
+    @property
+    def key(self) -> str:
+        """Return "pair|direction|bin"."""
+        return f"{self.pair}|{self.direction}|{self.leverage_bin}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterSet:
+    """All parameters in force as of a time.
+
+    Parameters
+    ----------
+    rows : mapping
+        `ExitParameters.key` to row: cells, then parents "pair|direction|*", "*|direction|*", "*|*|*", and one row a bin "*|*|bin".
+    regime_factors : mapping
+        Regime to (factor on the stop, factor on the target), pooled towards 1.
+    version : str
+        Digest of what is in force (of the newest publication in it).
+    revision : int
+        Revision of the record up to which trades were learned from.
+    expires_at : datetime
+        Market time after which no entry may use it.
+    """
+
+    rows: Mapping[str, ExitParameters]
+    regime_factors: Mapping[Regime, tuple[float, float]]
+    version: str
+    revision: int
+    known_at: datetime
+    computed_at: datetime
+    expires_at: datetime
+
+    def find(self, *, pair: str, is_short: bool, leverage: float) -> ExitParameters:
+        """Return the row of a trade: its cell first, then its parents.
+
+        Raises
+        ------
+        LearningError
+            If not even the global row is there.
+        """
+        side = direction(is_short=is_short)
+        for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
+            row = self.rows.get(key)
+            if row is not None:
+                return row
+        raise LearningError(f"version {self.version} holds no global row: publish the parameters again with `bot3 learn run`")
+
+    def require_fresh(self, *, now: datetime) -> None:
+        """Raise LearningError if expired at a market time."""
+        if now >= self.expires_at:
+            raise LearningError(f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}")

@@ -1,0 +1,93 @@
+"""How far each feeder is trusted, and what the meta-learner recommends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot3.errors import InvalidTradeError, LearningError
+from bot3.market.regimes import Regime
+from bot3.trading.signals import FEEDER_IDS
+
+
+class FeederTier(StrEnum):
+    """What a feeder's signals are used for."""
+
+    TRADE = "trade"
+    PROBE = "probe"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeederScore:
+    """What a feeder's shadow trades earned, as far as it can be known.
+
+    `regime` is "*" for all regimes. `expectancy`, `lower_bound` and `upper_bound` (90 %) are posterior, in ratios of the price (move) after
+    costs; `mean_move` is the raw mean. `n_window` and `win_rate_window` cover the display window of the lookback setting. `rank` 1 is best.
+    """
+
+    feeder_id: str
+    regime: str
+    n: int
+    n_eff: float
+    mean_move: float | None
+    expectancy: float
+    lower_bound: float
+    upper_bound: float
+    confidence: float
+    own_share: float
+    win_rate: float | None
+    n_window: int
+    win_rate_window: float | None
+    mean_move_window: float | None
+    tier: FeederTier
+    rank: int
+    known_at: datetime
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """What BOT3 may trade until it expires.
+
+    Parameters
+    ----------
+    tiers : mapping
+        Every feeder's tier.
+    top_feeders, avoid_feeders : tuple of int
+        Feeders 1 to 10, best first: those of the trade tier (of the probe tier where none is), and those of the shadow tier.
+    suggested_leverage_range : tuple of float
+        Lowest and highest leverage, within 1 to 10.
+    suggested_position_size_multiplier : float
+        Factor on the volatility target's notional, above 0.
+    """
+
+    regime: Regime
+    tiers: Mapping[str, FeederTier]
+    top_feeders: tuple[int, ...]
+    avoid_feeders: tuple[int, ...]
+    suggested_leverage_range: tuple[float, float]
+    suggested_position_size_multiplier: float
+    generated_at: datetime
+    expires_at: datetime
+    version: str
+    parameters_version: str
+    scores_version: str
+    known_at: datetime
+    computed_at: datetime
+
+    def __post_init__(self) -> None:
+        if set(self.tiers) != set(FEEDER_IDS):
+            raise InvalidTradeError(f"a recommendation must give a tier to each of {FEEDER_IDS}, gave {sorted(self.tiers)}")
+        low, high = self.suggested_leverage_range
+        if not 1.0 <= low <= high <= 10.0:
+            raise InvalidTradeError(f"leverage range must lie within 1 to 10, was {self.suggested_leverage_range}")
+        if not self.suggested_position_size_multiplier > 0.0:
+            raise InvalidTradeError(f"size multiplier must be above 0, was {self.suggested_position_size_multiplier}")
+
+    def require_fresh(self, *, now: datetime) -> None:
+        """Raise LearningError if expired at a market time."""
+        if now >= self.expires_at:
+            raise LearningError(f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}")

@@ -1,0 +1,85 @@
+"""What a trade is, in freqtrade's words: how it ended, in which mode, and the closed trade that learning reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot3.errors import InvalidTradeError
+
+
+class RunMode(StrEnum):
+    """Where a trade happened; modes are never pooled unless asked."""
+
+    BACKTEST = "backtest"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class ExitReason(StrEnum):
+    """Why a trade ended (freqtrade's values first, then ours)."""
+
+    ROI = "roi"  # the target
+    STOP_LOSS = "stop_loss"
+    STOPLOSS_ON_EXCHANGE = "stoploss_on_exchange"
+    TRAILING_STOP_LOSS = "trailing_stop_loss"
+    LIQUIDATION = "liquidation"
+    EXIT_SIGNAL = "exit_signal"
+    FORCE_EXIT = "force_exit"
+    EMERGENCY_EXIT = "emergency_exit"
+    GIVEBACK = "giveback"
+    TIME_EXIT = "time_exit"
+
+
+DIRECTIONS = ("long", "short")
+
+
+def direction(*, is_short: bool) -> str:
+    """Return "short" or "long"."""
+    return "short" if is_short else "long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """A trade as a bot's database holds it; key in the record: (bot, run_mode, trade_id, open_date).
+
+    Ratios are fractions of the stake, leverage included, after fees and funding; rates are quote per base; a loss is negative.
+    `initial_stop_loss_pct` and `stop_loss_pct` are freqtrade's: ratios of the stake, below 0. The close fields are None while open.
+    `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received.
+    """
+
+    bot: str
+    run_mode: RunMode
+    account: str
+    trade_id: int
+    pair: str
+    is_short: bool
+    leverage: float
+    open_date: datetime
+    open_rate: float
+    amount: float
+    stake_amount: float
+    fee_open: float
+    fee_close: float
+    enter_tag: str | None
+    is_open: bool
+    close_date: datetime | None = None
+    close_rate: float | None = None
+    close_profit: float | None = None
+    close_profit_abs: float | None = None
+    exit_reason: str | None = None
+    funding_fees: float = 0.0
+    min_rate: float | None = None
+    max_rate: float | None = None
+    initial_stop_loss_pct: float | None = None
+    stop_loss_pct: float | None = None
+    liquidation_price: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.open_rate <= 0.0 or self.amount <= 0.0 or self.stake_amount <= 0.0:
+            raise InvalidTradeError(f"{self.bot} trade {self.trade_id}: open_rate, amount and stake_amount must be above 0")
+        if self.leverage < 1.0:
+            raise InvalidTradeError(f"{self.bot} trade {self.trade_id}: leverage must be at least 1, was {self.leverage}")
+        if not self.is_open and None in (self.close_date, self.close_rate, self.close_profit, self.close_profit_abs):
+            raise InvalidTradeError(f"{self.bot} trade {self.trade_id} is closed but lacks a close field")

@@ -1,0 +1,1 @@
+"""Assets, one noun a file, with their checks below them."""
