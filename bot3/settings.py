@@ -1,0 +1,233 @@
+"""Settings: read once from the environment and `.env`, checked, frozen.
+
+Every name carries the prefix `BOT3_`; a name that starts so and is unknown is an error. A secret can be given as `X`, or as `X_FILE`, the
+path of a file that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot3.errors import SettingsError
+
+PREFIX = "BOT3_"
+BOT_NAMES = ("BOT1", "BOT2", "BOT3")
+
+
+class Settings(BaseSettings):
+    """All settings of the platform; see docs/settings.md for the same list in words."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    # Where and what
+    home: Path = Field(Path(".bot3"), description="Directory of the embedded stores, models, signals, logs and published files.")
+    trading_mode: Literal["paper", "live"] = Field("paper", description="Paper trades on the simulated account; live is refused for now.")
+    candles: str = Field(
+        "",
+        description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
+    )
+    markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
+    timeframe: Literal["5m"] = Field("5m", description="Candles that everything is computed on.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged.")
+
+    # Market clock and seed
+    market_seed: int = Field(7, ge=0, description="Seed of the simulated market.")
+    clock_speed: float = Field(60.0, gt=0.0, le=5_000.0, description="Market seconds a wall second, simulated or replayed.")
+    seed_days: int = Field(84, ge=42, description="Days of history that the demo home is seeded with.")
+    replay_days: float = Field(7.0, gt=0.0, description="Last days of real candles that are kept for the daemon to replay.")
+    feeder_train_days: int = Field(150, ge=14, description="Longest training window of a feeder.")
+    feeder_first_weeks: int = Field(6, ge=2, description="Weeks of candles before the first feeder model.")
+    feeder_every_weeks: int = Field(4, ge=1, description="In the seed, a new model of each feeder every so many weeks.")
+
+    # Bots and protection
+    leverage_bins: tuple[float, ...] = Field((1.0, 2.0, 3.5, 5.0, 7.5, 10.0), description="Edges of the leverage bins (fixed).")
+    stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
+    take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
+    target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage aims at.")
+    leverage_cap: float = Field(10.0, ge=1.0, le=10.0, description="Highest leverage on paper and in history.")
+    horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
+    giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
+    giveback_activation_sigma: float = Field(1.0, gt=0.0, description="Open profit, in sigma, from which giveback protects.")
+    wallet_abs: float = Field(10_000.0, gt=0.0, description="Paper wallet of each bot, USDT.")
+    max_open_trades: int = Field(5, ge=1, description="Open positions a bot holds at most.")
+
+    # Costs
+    taker_fee: float = Field(0.0005, ge=0.0, le=0.01, description="Taker fee, ratio of a side's value.")
+    maker_fee: float = Field(0.0002, ge=0.0, le=0.01, description="Maker fee, ratio of a side's value.")
+    slippage: float = Field(0.0001, ge=0.0, le=0.01, description="Slippage of a market order, ratio of the price.")
+    stop_slippage: float = Field(0.0003, ge=0.0, le=0.01, description="Slippage on stops, on top.")
+
+    # Limits
+    max_stake_ratio: float = Field(0.10, gt=0.0, le=1.0, description="Stake of one order at most, ratio of equity.")
+    max_pair_notional_ratio: float = Field(1.0, gt=0.0, description="Notional of one pair at most, ratio of equity.")
+    max_gross_notional_ratio: float = Field(3.0, gt=0.0, description="Notional of all pairs at most, ratio of equity.")
+    daily_loss_reducing: float = Field(-0.03, lt=0.0, description="Loss of a day, ratio of equity, from which only reducing is allowed.")
+    daily_loss_halted: float = Field(-0.05, lt=0.0, description="Loss of a day, ratio of equity, from which nothing is traded.")
+    max_drawdown: float = Field(-0.15, lt=0.0, description="Drawdown from the peak, ratio of equity, from which nothing is traded.")
+    protect_deadline_s: float = Field(10.0, gt=0.0, description="A position without a working stop is flattened after so long.")
+
+    # Learning
+    win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a mark, never a gate.")
+    min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
+    meta_learner_interval_s: int = Field(300, ge=60, description="Beat of the meta-learner, wall seconds (whole minutes).")
+    lookback_days: int = Field(30, ge=1, description="Display window of feeder scores.")
+    min_trades_per_feeder: int = Field(10, ge=1, description="Shadow trades before a feeder is ranked in the display window.")
+    recommendations_file: Path = Field(
+        Path("meta_learner_recommendations.json"), description="Output file of the meta-learner, relative to the home."
+    )
+    parameters_file: Path = Field(Path("adaptive_params.json"), description="Published parameters for other readers, relative to the home.")
+    recommendations_life_s: int = Field(1_800, ge=60, description="Life of recommendations, wall seconds.")
+    parameters_life_s: int = Field(604_800, ge=3_600, description="Life of parameters, wall seconds.")
+    learn_from: tuple[Literal["backtest", "paper", "live"], ...] = Field(
+        ("backtest", "paper"), description="Run modes whose trades are learned from together."
+    )
+    parameters_from: Literal["record"] = Field("record", description="Where the daemon reads published learning.")
+    sync_overlap_days: float = Field(7.0, gt=0.0, description="Window of closes that every sync reads again.")
+
+    # Servers
+    dagster_port: int = Field(3000, ge=1, le=65_535, description="Dagster's web server, on 127.0.0.1.")
+    dashboard_port: int = Field(8501, ge=1, le=65_535, description="The dashboard, on 127.0.0.1.")
+
+    # Databases of production: with a host a bot's store is PostgreSQL, else a SQLite file in the home
+    bot1_db_host: str = ""
+    bot1_db_name: str = "bot1"
+    bot1_db_user: str = "bot1"
+    bot1_db_password: SecretStr = SecretStr("")
+    bot1_db_port: int = Field(5432, ge=1, le=65_535)
+    bot2_db_host: str = ""
+    bot2_db_name: str = "bot2"
+    bot2_db_user: str = "bot2"
+    bot2_db_password: SecretStr = SecretStr("")
+    bot2_db_port: int = Field(5432, ge=1, le=65_535)
+    bot3_db_host: str = ""
+    bot3_db_name: str = "bot33"
+    bot3_db_user: str = "bot3"
+    bot3_db_password: SecretStr = SecretStr("")
+    bot3_db_port: int = Field(5432, ge=1, le=65_535)
+    platform_db_host: str = ""
+    platform_db_name: str = "bot3"
+    platform_db_user: str = "bot3"
+    platform_db_password: SecretStr = SecretStr("")
+    platform_db_port: int = Field(5432, ge=1, le=65_535)
+
+    # InfluxDB: named here, published to by a later release
+    influx_url: str = ""
+    influx_org: str = "freqtrade"
+    influx_token: SecretStr = SecretStr("")
+    influx_bucket: str = "bot3_learning"
+    bot1_influx_bucket: str = "BOT1_trades"
+    bot2_influx_bucket: str = "BOT2_trades"
+    bot3_influx_bucket: str = "BOT33_trades"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from `load_settings` alone, which has checked every name."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.leverage_bins != (1.0, 2.0, 3.5, 5.0, 7.5, 10.0):
+            raise ValueError("leverage_bins are fixed at 1, 2, 3.5, 5, 7.5, 10: stored rows are keyed by them")
+        if self.daily_loss_halted > self.daily_loss_reducing:
+            raise ValueError("daily_loss_halted must be at or below daily_loss_reducing")
+        if self.trading_mode == "live":
+            raise ValueError("trading_mode live is not available yet: this release trades on paper only")
+        return self
+
+    @property
+    def candle_directories(self) -> tuple[Path, ...]:
+        """Return the directories of real candles; none means the simulated market."""
+        return tuple(Path(part) for part in self.candles.split(os.pathsep) if part)
+
+    @property
+    def horizon(self) -> timedelta:
+        """Return the horizon as a duration."""
+        return timedelta(hours=self.horizon_hours)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the values that must never be shown."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr) and v.get_secret_value())
+
+
+def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Path = Path(".env"), **overrides: Any) -> Settings:
+    """Read settings from the environment over `.env` over defaults.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown name, an unreadable secret file or a value out of bounds; the text names the variable, never a secret value.
+    """
+    given = {name: value for name, value in dotenv_values(env_file).items() if value is not None} if env_file.exists() else {}
+    given |= dict(os.environ if environment is None else environment)
+    named = {name.upper(): value for name, value in given.items() if name.upper().startswith(PREFIX)}
+    values = _resolve(named) | overrides
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in named.items():
+        field = name.removeprefix(PREFIX).lower()
+        if field in Settings.model_fields:
+            values[field] = _parsed(field, text)
+        elif field.endswith("_file") and _is_secret(field.removesuffix("_file")):
+            values[field.removesuffix("_file")] = _secret_of_file(name, text, also=name.removesuffix("_FILE") in named)
+        else:
+            raise SettingsError(f"{name} is not a setting{_nearest(field)}; remove it or mend the name (docs/settings.md lists all)")
+    return values
+
+
+def _parsed(field: str, text: str) -> Any:
+    if field in {"leverage_bins", "learn_from"}:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if field == "markets_file" and not text:
+        return None
+    return text
+
+
+def _is_secret(field: str) -> bool:
+    return field in Settings.model_fields and Settings.model_fields[field].annotation is SecretStr
+
+
+def _secret_of_file(name: str, path: str, *, also: bool) -> str:
+    if also:
+        raise SettingsError(f"{name} and {name.removesuffix('_FILE')} are both set: keep one")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{name} names {path}, which cannot be read: {error.strerror}") from error
+
+
+def _nearest(field: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
+    near = get_close_matches(field, list(Settings.model_fields), n=1)
+    return f" (did you mean {PREFIX}{near[0].upper()}?)" if near else ""
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        name = PREFIX + "_".join(str(part) for part in item["loc"]).upper() if item["loc"] else "settings"
+        lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines)
