@@ -1,0 +1,44 @@
+# Everything a user or a developer types. Each target sets up what it needs by itself.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run down test check lock debian clean
+
+run: $(READY)
+	@$(BIN)/bot3 up
+
+down: $(READY)
+	@$(BIN)/bot3 down
+
+test: $(READY) debian
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser" $(PYTEST_ARGS)
+
+# Debian packages that tests start: a PostgreSQL server and Chromium.
+debian:
+	@bash deploy/debian-packages.sh
+
+lock: $(READY)
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --all-extras --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+
+# uv installs the lock several times faster than pip; it is itself installed from a lock with hashes.
+$(READY): requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 run" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 2; }
+	@echo "Installing locked dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
