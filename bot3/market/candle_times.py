@@ -1,0 +1,106 @@
+"""Open times as sources write them: datetimes, ISO text, or numbers since 1970 in four units."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.errors import CandleError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+TIME_COLUMNS = ("open_time", "date", "time", "timestamp", "unix", "datetime", "open time")
+"""Names under which a source may keep the open time; numbers are preferred where there are several."""
+
+_UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "UTC+00:00", "UTC-00:00", "+00:00", "Z"}
+# Powers of ten part the units for every date from 1973 to 5138: an instant in seconds never looks like one in milliseconds.
+_UNITS_US = ((1e8, 1e11, 1_000_000.0), (1e11, 1e14, 1_000.0), (1e14, 1e17, 1.0), (1e17, 1e20, 0.001))
+
+
+def instant_us(at: datetime) -> int:
+    """Return microseconds since 1970 of an aware time.
+
+    Raises
+    ------
+    CandleError
+        If the time carries no time zone.
+    """
+    if at.tzinfo is None:
+        raise CandleError(f"the time {at.isoformat()} carries no time zone: pass an aware UTC time")
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int]:
+    """Return instants as datetime64[us, UTC], and how many stood in another unit than most.
+
+    Parameters
+    ----------
+    values : Series of shape (n,)
+        Datetimes in UTC, ISO text with its offset, or numbers since 1970 in seconds, milli-, micro- or nanoseconds (also mixed).
+    what : str
+        Names the source in errors.
+
+    Raises
+    ------
+    CandleError
+        If a time is missing, carries no time zone, is not in UTC, or is no instant from 1973 on.
+    """
+    if isinstance(values.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(values.dtype):
+        return _from_datetimes(values, what=what), 0
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_complex_dtype(values.dtype):
+        raise CandleError(f"{what}: the open times are {values.dtype}: give UTC datetimes or numbers since 1970")
+    numbers = pd.to_numeric(values, errors="coerce")
+    if len(values) and bool(numbers.isna().all()):
+        return _from_texts(values, what=what), 0
+    return _from_numbers(numbers.to_numpy(dtype=np.float64, na_value=np.nan), what=what)
+
+
+def _from_datetimes(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
+    if bool(values.isna().any()):
+        raise CandleError(f"{what}: row {_first(values.isna())} has no open time: remove the row or fetch it again")
+    zone = getattr(values.dtype, "tz", None)
+    if zone is None:
+        raise CandleError(f"{what}: open times carry no time zone: write them in UTC (tz_localize('UTC') if that is what they are)")
+    if str(zone) not in _UTC_NAMES:
+        raise CandleError(f"{what}: open times are in {zone}, not in UTC: write them with tz_convert('UTC')")
+    times: pd.Series[Any] = values.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    return times
+
+
+def _from_texts(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
+    texts = values.astype(str).str.strip()
+    zoned = texts.str.contains(r"(?:Z|[+-]00:?00)$", regex=True)
+    if not bool(zoned.all()):
+        row = _first(~zoned)
+        raise CandleError(f"{what}: row {row} has the open time {texts.iloc[row]!r}, which does not say UTC: end it with +00:00")
+    times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+    if bool(times.isna().any()):
+        row = _first(times.isna())
+        raise CandleError(f"{what}: row {row} has the open time {texts.iloc[row]!r}, which is no ISO 8601 instant")
+    return times.astype("datetime64[us, UTC]")
+
+
+def _from_numbers(numbers: NDArray[np.float64], *, what: str) -> tuple[pd.Series[Any], int]:
+    microseconds = np.full(len(numbers), np.nan)
+    unit = np.full(len(numbers), -1)
+    for index, (lowest, above, factor) in enumerate(_UNITS_US):
+        inside = (numbers >= lowest) & (numbers < above)
+        microseconds[inside] = numbers[inside] * factor
+        unit[inside] = index
+    if bool((unit < 0).any()):
+        row = int(np.argmax(unit < 0))
+        raise CandleError(
+            f"{what}: row {row} has the open time {numbers[row]}, which is no instant in seconds, milli-, micro- or nanoseconds "
+            f"since 1970: correct or remove the row"
+        )
+    others = len(unit) - int(np.bincount(unit).max()) if len(unit) else 0
+    whole = np.rint(microseconds).astype(np.int64)
+    return pd.Series(pd.to_datetime(whole, unit="us", utc=True)).astype("datetime64[us, UTC]"), others
+
+
+def _first(mask: pd.Series[Any]) -> int:
+    return int(np.argmax(mask.to_numpy(dtype=bool)))
