@@ -1,0 +1,42 @@
+"""`bot3 down`: stop what `bot3 up` started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+
+import typer
+
+from bot3.cli.output import messages
+from bot3.cli.session import command_settings
+from bot3.cli.supervisor import is_same_process, kill_all
+
+_STOP_WITHIN_S = 30.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(down)
+
+
+def down() -> None:
+    """Stop the supervisor of this home and every service it started."""
+    settings = command_settings()
+    state_file = settings.home / "run" / "supervisor.json"
+    if not state_file.exists():
+        messages.print(f"nothing of {settings.home} runs")
+        return
+    state = json.loads(state_file.read_text(encoding="utf-8"))
+    if is_same_process(state["supervisor"]):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(state["supervisor"][0]), signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        while is_same_process(state["supervisor"]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    left = [int(identity[0]) for identity in state["services"].values() if is_same_process(identity)]
+    kill_all(left)
+    state_file.unlink(missing_ok=True)
+    messages.print("stopped" if not left else f"stopped; {len(left)} services had to be killed")

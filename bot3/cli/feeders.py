@@ -1,0 +1,42 @@
+"""`bot3 feeders`: how far each feeder is trusted, and on what evidence."""
+
+from __future__ import annotations
+
+import typer
+
+from bot3.cli.output import JsonFlag, percent, print_json, print_table
+from bot3.cli.session import seeded_platform
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(feeders)
+
+
+def feeders(*, as_json: JsonFlag = False) -> None:
+    """Show feeder scores over all regimes, best first, with n and interval."""
+    with seeded_platform() as platform:
+        scores = platform.record.feeder_scores(as_of=platform.clock.now())
+    if as_json:
+        print_json({"scores": list(scores)})
+        return
+    overall = sorted((score for score in scores if score.regime == "*"), key=lambda score: score.rank)
+    print_table(
+        "Shadow trades after costs, ratios of the price",
+        ("rank", "feeder", "tier", "n", "n_eff", "expectancy", "90 % interval", "P(> 0)", "last 30 d: n", "last 30 d: mean"),
+        [
+            (
+                score.rank,
+                score.feeder_id,
+                score.tier,
+                score.n,
+                f"{score.n_eff:.0f}",
+                percent(score.expectancy, 3),
+                f"{percent(score.lower_bound, 3)} to {percent(score.upper_bound, 3)}",
+                f"{score.confidence:.2f}",
+                score.n_window,
+                percent(score.mean_move_window, 3),
+            )
+            for score in overall
+        ],
+    )

@@ -1,0 +1,72 @@
+"""`bot3 init`: seed a home with candles, feeders, histories and first learning."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated, Self
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bot3.cli.output import messages
+from bot3.cli.services import prepare_dagster_home
+from bot3.cli.session import command_settings
+from bot3.errors import Bot3Error
+from bot3.wiring import is_seeded, open_platform
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(init)
+
+
+def init(
+    candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; none: BOT3_CANDLES.")] = None,
+) -> None:
+    """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Goes on where it was stopped."""
+    from bot3.usecases.seed_home import seed_home  # noqa: PLC0415  # heavy
+
+    settings = command_settings(candles=candles)
+    if is_seeded(settings):
+        messages.print(f"{settings.home} is seeded already")
+        return
+    messages.print(f"Seeding {settings.home} (once; it can be stopped and goes on where it was)")
+    with open_platform(settings) as platform, _Bars() as bars:
+        seed_home(platform.seed_parts(), progress=bars.show)
+    _report_lineage(dagster_home=str(prepare_dagster_home(settings, code_port=0)), home=str(settings.home.resolve()))
+
+
+def _report_lineage(*, dagster_home: str, home: str) -> None:
+    environment = {**os.environ, "DAGSTER_HOME": dagster_home, "BOT3_HOME": home}
+    command = [sys.executable, "-m", "bot3_assets.report_seed"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise Bot3Error(f"the seed is complete, but its lineage could not be reported to Dagster:\n{done.stderr[-1_500:]}")
+
+
+class _Bars:
+    """A progress bar a step, on standard error; a line a step where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=messages
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if messages.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if messages.is_terminal:
+            self._progress.stop()
+
+    def show(self, step: str, done: int, total: int) -> None:
+        if step not in self._tasks:
+            self._tasks[step] = self._progress.add_task(step, total=total)
+        self._progress.update(self._tasks[step], completed=done, total=total)
+        if not messages.is_terminal and done == total:
+            messages.print(f"  {step}: {done} of {total}")

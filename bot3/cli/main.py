@@ -1,0 +1,51 @@
+"""The `bot3` command: JSON on standard output with `--json`, messages on standard error, an exit code for every ending.
+
+Exit codes: 0 done; 1 unexpected; 2 usage or settings; 3 not found or refused data; 4 unhealthy;
+5 refused without `--yes`; 6 already running.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from bot3.cli import candles, control, doctor, down, feeders, init, learn, params, regime, status, trades, up
+from bot3.errors import Bot3Error
+from bot3.logs import redacted
+
+app = typer.Typer(
+    name="bot3",
+    help="Learn from a fleet's closed trades, and trade with what was learned (on paper).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+for group in (up, down, status, doctor, init, learn, params, feeders, regime, trades, control, candles):
+    group.register(app)
+
+
+def main() -> None:
+    """Run the command and end with its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except Bot3Error as error:
+        _say(str(error))
+        code = error.exit_code
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    print(f"bot3: {redacted(text)}", file=sys.stderr)  # noqa: T201  # the one place where errors meet the user
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""`bot3 params`: the learned protection in force, each number with its evidence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bot3.cli.output import JsonFlag, percent, print_json, print_table, results
+from bot3.cli.session import seeded_platform
+from bot3.trading.parameters import ExitParameters
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(params)
+
+
+def params(
+    pair: Annotated[str | None, typer.Option(help='Only this pair, such as "BTC/USDT:USDT"; "*" for the parents.')] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show stop and target per pair, direction and leverage bin, with n, interval and what they rest on."""
+    with seeded_platform() as platform:
+        now = platform.clock.now()
+        parameters = platform.record.parameters(as_of=now)
+    rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
+    rows.sort(key=lambda row: (row.pair, row.direction, row.leverage_bin))
+    if as_json:
+        print_json({"version": parameters.version, "known_at": parameters.known_at, "expires_at": parameters.expires_at, "rows": rows})
+        return
+    state = "EXPIRED" if now >= parameters.expires_at else "in force"
+    results.print(f"version {parameters.version[:12]}, known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, {state}")
+    results.print(f"expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
+    print_table(
+        "Ratios of the stake, leverage included; expectancy is net, of the price",
+        ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "state"),
+        [_cells(row) for row in rows],
+    )
+
+
+def _cells(row: ExitParameters) -> tuple[Any, ...]:
+    interval = f"{percent(row.lower_bound)} to {percent(row.upper_bound)}"
+    own = f"{row.own_share:.0%}" if row.own_share > 0.0 else f"parent {row.parent}"
+    return (
+        row.pair,
+        row.direction,
+        row.leverage_bin,
+        percent(row.stop_loss),
+        percent(row.take_profit_target),
+        row.trades_count,
+        row.replays_count,
+        f"{row.n_eff:.0f}",
+        percent(row.expectancy, 3),
+        interval,
+        own,
+        row.state,
+    )

@@ -1,0 +1,157 @@
+"""The services of one machine: what is started, on which port, and how its health is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot3.errors import AlreadyRunningError, SettingsError
+from bot3.settings import Settings
+
+_DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+_HEALTH_TIMEOUT_S = 3.0
+_DAEMONS_NEEDED = {"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One process: its command, its environment, and a question whose answer is true once it works."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    is_healthy: Callable[[], bool]
+    address: str | None = None
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def require_free_port(port: int, *, setting: str) -> None:
+    """Raise AlreadyRunningError if somebody listens on the port."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise AlreadyRunningError(
+                f"port {port} is in use: stop what listens there (`bot3 down` if it is this platform), or set {setting} to another"
+            ) from error
+
+
+def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
+    """Write DAGSTER_HOME (instance and workspace files) and return it."""
+    home = (settings.home / "dagster").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    template = _DEPLOY / "dagster.yaml"
+    if not template.exists():
+        raise SettingsError(f"{template} is missing: run from a checkout, or restore the file")
+    shutil.copyfile(template, home / "dagster.yaml")
+    workspace = {"load_from": [{"grpc_server": {"host": "127.0.0.1", "port": code_port, "location_name": "bot3"}}]}
+    # JSON is YAML.
+    (home / "workspace.yaml").write_text(json.dumps(workspace), encoding="utf-8")
+    return home
+
+
+def services(settings: Settings, *, dagster_home: Path, code_port: int, execution_is_fresh: Callable[[], bool]) -> list[Service]:
+    """Return all services in the order in which they are started."""
+    python = sys.executable
+    base = {**os.environ, "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
+    dagster = {**base, "DAGSTER_HOME": str(dagster_home), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    workspace = str(dagster_home / "workspace.yaml")
+    web, page = f"http://127.0.0.1:{settings.dagster_port}", f"http://127.0.0.1:{settings.dashboard_port}"
+    code = (python, "-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(code_port), "-m", "bot3_assets.definitions")
+    return [
+        Service(
+            name="execution",
+            command=(python, "-m", "execution"),
+            environment=base,
+            is_healthy=execution_is_fresh,
+        ),
+        Service(
+            name="code",
+            command=(*code, "--location-name", "bot3"),
+            environment=dagster,
+            is_healthy=lambda: _listens(code_port),
+        ),
+        Service(
+            name="dashboard",
+            command=(python, "-m", "streamlit", "run", _page_script(), "--server.port", str(settings.dashboard_port), *_STREAMLIT),
+            environment=base,
+            is_healthy=lambda: _answers(f"{page}/_stcore/health"),
+            address=page,
+        ),
+        Service(
+            name="dagster-web",
+            command=(python, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
+            environment=dagster,
+            is_healthy=lambda: location_is_loaded(web),
+            address=web,
+        ),
+        Service(
+            name="dagster-daemon",
+            command=(python, "-m", "dagster._daemon", "run", "-w", workspace),
+            environment=dagster,
+            is_healthy=lambda: daemons_are_healthy(web),
+        ),
+    ]
+
+
+_STREAMLIT = ("--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false")
+
+
+def _page_script() -> str:
+    return str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as caller:
+        caller.settimeout(_HEALTH_TIMEOUT_S)
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=_HEALTH_TIMEOUT_S) as answer:  # noqa: S310  # 127.0.0.1 only
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _graphql(web: str, query: str) -> Mapping[str, object] | None:
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(f"{web}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_HEALTH_TIMEOUT_S) as answer:  # noqa: S310
+            data = json.load(answer).get("data")
+    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def location_is_loaded(web: str) -> bool:
+    """Say whether Dagster's web server has loaded the code location."""
+    data = _graphql(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
+    found = data.get("repositoriesOrError") if data else None
+    return isinstance(found, dict) and bool(found.get("nodes"))
+
+
+def daemons_are_healthy(web: str) -> bool:
+    """Say whether Dagster's sensor, schedule and run daemons beat."""
+    data = _graphql(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
+    if not data:
+        return False
+    statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]  # type: ignore[index]
+    return {item["daemonType"] for item in statuses if item["healthy"]} >= _DAEMONS_NEEDED

@@ -1,0 +1,34 @@
+"""What every command begins with: settings, logs, and an opened platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bot3.errors import DataError
+from bot3.logs import configure_logs
+from bot3.settings import Settings, load_settings
+from bot3.wiring import Platform, is_seeded, open_platform
+
+
+def command_settings(*, candles: str | None = None) -> Settings:
+    """Read settings and set up logs for a command; `candles` overrides BOT3_CANDLES."""
+    settings = load_settings(**({} if candles is None else {"candles": candles}))
+    configure_logs("bot3", level=settings.log_level, secrets=settings.secrets())
+    return settings
+
+
+@contextmanager
+def seeded_platform(*, read_only: bool = True) -> Iterator[Platform]:
+    """Open the platform of a seeded home.
+
+    Raises
+    ------
+    DataError
+        If the home was never seeded.
+    """
+    settings = command_settings()
+    if not is_seeded(settings):
+        raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
+    with open_platform(settings, read_only=read_only) as platform:
+        yield platform

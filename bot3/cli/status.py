@@ -1,0 +1,150 @@
+"""`bot3 status`: what runs, how old it is, and what is in force."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import typer
+
+from bot3.cli.output import JsonFlag, print_json, print_table, results
+from bot3.cli.session import seeded_platform
+from bot3.cli.supervisor import is_same_process
+from bot3.errors import LearningError
+from bot3.wiring import Platform
+
+_STALE = timedelta(seconds=15)
+_UNHEALTHY = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(*, as_json: JsonFlag = False) -> None:
+    """Show services, the market clock, bots and published learning; exit code 4 if a service that should run does not."""
+    with seeded_platform() as platform:
+        found = {
+            "home": str(platform.settings.home),
+            "trading_mode": platform.settings.trading_mode,
+            "market": _market(platform),
+            "services": _services(platform),
+            "bots": [_bot(platform, name) for name in platform.bot_names],
+            "learning": _learning(platform),
+        }
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if any(not service["is_running"] for service in found["services"]):
+        raise typer.Exit(_UNHEALTHY)
+
+
+def _market(platform: Platform) -> Mapping[str, Any]:
+    anchor = platform.control.anchor()
+    if anchor is None:
+        return {"source": "unknown", "now": None}
+    return {
+        "source": anchor.source,
+        "now": platform.clock.now(),
+        "speed": anchor.speed,
+        "is_running": anchor.is_running,
+        "ends_at": anchor.ends_at,
+    }
+
+
+def _services(platform: Platform) -> list[Mapping[str, Any]]:
+    state_file = platform.settings.home / "run" / "supervisor.json"
+    if not state_file.exists():
+        return []
+    state = json.loads(state_file.read_text(encoding="utf-8"))
+    beats = {beat.process: beat for beat in platform.control.heartbeats()}
+    rows = []
+    for name, identity in {"supervisor": state["supervisor"], **state["services"]}.items():
+        beat = beats.get(name)
+        is_stale = beat is not None and platform.clock.wall_now() - beat.wall_at > _STALE
+        rows.append(
+            {
+                "service": name,
+                "pid": int(identity[0]),
+                "is_running": is_same_process(identity) and not is_stale,
+                "heartbeat": None if beat is None else beat.wall_at,
+                "state": None if beat is None else beat.state,
+                "address": state["addresses"].get(name),
+            }
+        )
+    return rows
+
+
+def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
+    store = platform.bot_store(name)
+    state, reason = platform.control.trading_state(name)
+    closed = store.closed_trades(closed_since=None)
+    return {
+        "bot": name,
+        "store": store.store_id,
+        "state": state,
+        "reason": reason,
+        "open_trades": len(store.open_trades()),
+        "closed_trades": len(closed),
+        "profit_abs": sum(trade.close_profit_abs or 0.0 for trade in closed),
+        "last_close": max((trade.close_date for trade in closed if trade.close_date), default=None),
+    }
+
+
+def _learning(platform: Platform) -> Mapping[str, Any]:
+    now = platform.clock.now()
+    found: dict[str, Any] = {"revision": platform.record.revision()}
+    for noun, read in (("parameters", platform.record.parameters), ("recommendation", platform.record.recommendation)):
+        try:
+            value = read(as_of=now)
+        except LearningError as error:
+            found[noun] = {"missing": str(error)}
+        else:
+            found[noun] = {
+                "version": value.version,
+                "known_at": value.known_at,
+                "expires_at": value.expires_at,
+                "is_expired": now >= value.expires_at,
+            }
+    return found
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    market = found["market"]
+    if market["now"] is not None:
+        running = "running" if market["is_running"] else "standing still"
+        results.print(
+            f"{found['home']}: {found['trading_mode']} on the {market['source']} market, {market['now']:%Y-%m-%d %H:%M:%S} UTC, {running}"
+        )
+    services = [
+        (s["service"], s["pid"], "yes" if s["is_running"] else "NO", s["state"], s["heartbeat"], s["address"]) for s in found["services"]
+    ]
+    print_table(
+        "Services" if services else "Services: none runs (`bot3 up` starts them)",
+        ("service", "pid", "runs", "state", "heartbeat", "address"),
+        services,
+    )
+    print_table(
+        "Bots (from each bot's own database)",
+        ("bot", "state", "open", "closed", "profit USDT", "last close", "reason"),
+        [
+            (b["bot"], b["state"], b["open_trades"], b["closed_trades"], f"{b['profit_abs']:+.2f}", b["last_close"], b["reason"])
+            for b in found["bots"]
+        ],
+    )
+    learning = found["learning"]
+    print_table(
+        f"Published learning (record, revision {learning['revision']})",
+        ("what", "version", "known at", "expires at", ""),
+        [_learning_row(noun, learning[noun]) for noun in ("parameters", "recommendation")],
+    )
+
+
+def _learning_row(noun: str, value: Mapping[str, Any]) -> tuple[Any, ...]:
+    if "missing" in value:
+        return (noun, None, None, None, value["missing"])
+    return (noun, value["version"][:12], value["known_at"], value["expires_at"], "EXPIRED" if value["is_expired"] else "in force")

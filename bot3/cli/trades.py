@@ -1,0 +1,76 @@
+"""`bot3 trades`: a bot's trades as its own database holds them, and why signals were not traded."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bot3.cli.output import JsonFlag, percent, print_json, print_table
+from bot3.cli.session import seeded_platform
+
+BotOption = Annotated[str, typer.Option(help="BOT1, BOT2 or BOT3.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=1_000, help="Rows at most.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(trades)
+    app.command()(skipped)
+
+
+def trades(
+    bot: BotOption = "BOT3",
+    limit: LimitOption = 20,
+    *,
+    history: Annotated[bool, typer.Option("--history", help="The backtest history instead of the bot's own database.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the newest trades of a bot, open ones first."""
+    with seeded_platform() as platform:
+        platform.require_bot(bot)
+        store = platform.history_store(bot) if history else platform.bot_store(bot)
+        frame = store.trades_frame(limit=limit, offset=0)
+        source = "history store" if history else "own database"
+    if as_json:
+        print_json({"bot": bot, "source": source, "trades": frame})
+        return
+    print_table(
+        f"{bot}, {source}",
+        ("id", "pair", "side", "x", "feeder", "opened", "open rate", "closed", "close rate", "profit", "USDT", "reason"),
+        [
+            (
+                row.trade_id,
+                row.pair,
+                "short" if row.is_short else "long",
+                f"{row.leverage:.1f}",
+                row.enter_tag,
+                row.open_date,
+                row.open_rate,
+                None if row.is_open else row.close_date,
+                None if row.is_open else row.close_rate,
+                "open" if row.is_open else percent(row.close_profit),
+                None if row.is_open else f"{row.close_profit_abs:+.2f}",
+                None if row.is_open else row.exit_reason,
+            )
+            for row in frame.itertuples(index=False)
+        ],
+    )
+
+
+def skipped(bot: BotOption = "BOT3", limit: LimitOption = 20, *, as_json: JsonFlag = False) -> None:
+    """Show the newest decisions on signals: traded, or why not."""
+    with seeded_platform() as platform:
+        platform.require_bot(bot)
+        frame = platform.bot_store(bot).decisions_frame(limit=limit)
+    if as_json:
+        print_json({"bot": bot, "decisions": frame})
+        return
+    print_table(
+        f"{bot}, decisions",
+        ("candle closed", "pair", "side", "feeder", "confidence", "outcome", "reason"),
+        [
+            (row.candle_close_time, row.pair, "short" if row.is_short else "long", row.feeder_id, row.confidence, row.outcome, row.reason)
+            for row in frame.itertuples(index=False)
+        ],
+    )

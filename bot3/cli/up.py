@@ -1,0 +1,105 @@
+"""`bot3 up`: everything on one machine, under one supervisor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from filelock import FileLock, Timeout
+
+from bot3.cli.output import messages
+from bot3.cli.services import free_port, prepare_dagster_home, require_free_port, services
+from bot3.cli.session import command_settings
+from bot3.cli.supervisor import Supervisor
+from bot3.errors import AlreadyRunningError, Bot3Error
+from bot3.settings import Settings
+from bot3.wiring import is_seeded, open_platform
+
+_HEALTHY_WITHIN_S = 180.0
+_FRESH = timedelta(seconds=10)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(up)
+
+
+def up(
+    candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; none: BOT3_CANDLES.")] = None,
+    stop_after_s: Annotated[float | None, typer.Option(help="Stop by itself so many seconds after all is healthy.")] = None,
+) -> None:
+    """Seed the home if it is empty, start every service, print the addresses, stop all at Ctrl-C."""
+    settings = command_settings(candles=candles)
+    with _only_supervisor(settings):
+        _require_ports(settings)
+        _seed_if_empty(settings, candles)
+        _serve(settings, stop_after_s)
+
+
+def _only_supervisor(settings: Settings) -> FileLock:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.home / "supervisor.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise AlreadyRunningError(f"{settings.home} is served already: `bot3 status` shows it, `bot3 down` stops it") from error
+    return lock
+
+
+def _require_ports(settings: Settings) -> None:
+    require_free_port(settings.dagster_port, setting="BOT3_DAGSTER_PORT")
+    require_free_port(settings.dashboard_port, setting="BOT3_DASHBOARD_PORT")
+
+
+def _seed_if_empty(settings: Settings, candles: str | None) -> None:
+    if is_seeded(settings):
+        return
+    # In a process of its own: training leaves half a gigabyte behind that a supervisor should not carry.
+    override = [] if candles is None else ["--candles", candles]
+    code = subprocess.run([sys.executable, "-m", "bot3.cli.main", "init", *override], check=False).returncode  # noqa: S603
+    if code != 0:
+        raise Bot3Error(f"seeding {settings.home} ended with {code}; run `bot3 init` to go on where it stopped")
+
+
+def _serve(settings: Settings, stop_after_s: float | None) -> None:
+    code_port = free_port()
+    dagster_home = prepare_dagster_home(settings, code_port=code_port)
+    with open_platform(settings) as platform:
+        began = datetime.now(UTC)
+
+        def execution_is_fresh() -> bool:
+            beats = [beat for beat in platform.control.heartbeats() if beat.process == "execution"]
+            return any(beat.wall_at >= began and datetime.now(UTC) - beat.wall_at < _FRESH for beat in beats)
+
+        todo = services(settings, dagster_home=dagster_home, code_port=code_port, execution_is_fresh=execution_is_fresh)
+        supervisor = Supervisor(todo, run_directory=settings.home / "run", log_directory=settings.home / "logs")
+        platform.start_clock()
+        try:
+            supervisor.start()
+            supervisor.wait_healthy(timeout_s=_HEALTHY_WITHIN_S, tell=_tell_healthy)
+            _tell_addresses(settings)
+            if stop_after_s is None:
+                supervisor.supervise()
+            else:
+                time.sleep(stop_after_s)
+        finally:
+            messages.print("Stopping ...")
+            supervisor.stop()
+            platform.pause_clock()
+
+
+def _tell_healthy(name: str, seconds: float) -> None:
+    messages.print(f"  {name:<15} healthy after {seconds:.1f} s")
+
+
+def _tell_addresses(settings: Settings) -> None:
+    where = "the simulated market" if not settings.candle_directories else ", ".join(str(Path(d)) for d in settings.candle_directories)
+    messages.print(f"\nTrading on paper on {where} at {settings.clock_speed:g}x.")
+    messages.print(f"  dashboard  http://127.0.0.1:{settings.dashboard_port}")
+    messages.print(f"  Dagster    http://127.0.0.1:{settings.dagster_port}")
+    messages.print("Ctrl-C stops everything.")

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot3.errors import SettingsError
+from bot3.settings import Settings, load_settings
+
+
+def loaded(tmp_path: Path, **environment: str) -> Settings:
+    return load_settings(environment, env_file=tmp_path / ".env")
+
+
+def test_settings_given_nothing_then_paper_and_the_static_safe_set(tmp_path: Path) -> None:
+    settings = loaded(tmp_path)
+
+    assert (settings.trading_mode, settings.stop_loss, settings.take_profit) == ("paper", -0.03, 0.03)
+    assert (settings.win_rate_mark, settings.min_trades_per_bin, settings.meta_learner_interval_s) == (0.55, 5, 300)
+
+
+def test_settings_given_an_unknown_name_then_names_it_and_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"BOT3_STOPLOSS is not a setting.*BOT3_STOP_LOSS"):
+        loaded(tmp_path, BOT3_STOPLOSS="-0.05")
+
+
+def test_settings_given_an_unknown_name_in_the_env_file_then_refuses(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BOT3_COLOUR=red\n")
+
+    with pytest.raises(SettingsError, match="BOT3_COLOUR"):
+        loaded(tmp_path)
+
+
+def test_settings_given_env_file_and_environment_then_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BOT3_STOP_LOSS=-0.05\nBOT3_TAKE_PROFIT=0.04\n")
+
+    settings = loaded(tmp_path, BOT3_STOP_LOSS="-0.06")
+
+    assert (settings.stop_loss, settings.take_profit) == (-0.06, 0.04)
+
+
+def test_settings_given_a_stop_above_zero_then_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"BOT3_STOP_LOSS: .*less than 0"):
+        loaded(tmp_path, BOT3_STOP_LOSS="0.03")
+
+
+def test_settings_given_live_then_refuses(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="paper only"):
+        loaded(tmp_path, BOT3_TRADING_MODE="live")
+
+
+def test_settings_given_a_secret_file_then_reads_it_and_hides_it(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("canary-7\n")
+
+    settings = loaded(tmp_path, BOT3_BOT1_DB_PASSWORD_FILE=str(tmp_path / "password"))
+
+    assert settings.bot1_db_password.get_secret_value() == "canary-7"
+    assert "canary-7" not in repr(settings)
+    assert settings.secrets() == ("canary-7",)
+
+
+def test_settings_given_a_missing_secret_file_then_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="absent, which cannot be read"):
+        loaded(tmp_path, BOT3_INFLUX_TOKEN_FILE=str(tmp_path / "absent"))
+
+
+def test_settings_given_a_secret_twice_then_refuses(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="both set"):
+        loaded(tmp_path, BOT3_INFLUX_TOKEN="a", BOT3_INFLUX_TOKEN_FILE="b")
+
+
+def test_settings_given_a_bad_port_then_does_not_show_other_values(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, BOT3_BOT1_DB_PORT="none", BOT3_BOT1_DB_PASSWORD="canary-8")
+
+    assert "BOT3_BOT1_DB_PORT" in str(caught.value)
+    assert "canary-8" not in str(caught.value)
+
+
+def test_settings_document_given_every_field_then_lists_it() -> None:
+    text = (Path(__file__).parents[1] / "docs/settings.md").read_text(encoding="utf-8")
+
+    assert [name for name in Settings.model_fields if f"`BOT3_{name.upper()}`" not in text] == []
