@@ -1,0 +1,26 @@
+"""How benchmarks speak: tables for people on standard error, one JSON object as the last line of standard output."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+def tell(text: str) -> None:
+    """Print a line for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Return p50, p95 and the largest of some seconds."""
+    p50, p95, largest = np.quantile(np.asarray(values), [0.5, 0.95, 1.0])
+    return {"p50_s": round(float(p50), 4), "p95_s": round(float(p95), 4), "max_s": round(float(largest), 4)}
+
+
+def print_result(result: Mapping[str, object]) -> None:
+    """Print the JSON object, with the machine it was measured on."""
+    print(json.dumps({**result, "python": platform.python_version(), "machine": platform.machine()}), flush=True)
