@@ -1,0 +1,21 @@
+# One image for every service of docker-compose.yml.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /app
+COPY requirements-uv.lock requirements.lock ./
+RUN python -m venv /app/.venv \
+ && /app/.venv/bin/python -m pip install --no-cache-dir --require-hashes -r requirements-uv.lock \
+ && /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
+COPY . .
+RUN /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --no-deps --no-build-isolation -e . \
+ && /app/.venv/bin/python -m compileall -q bot3 bot3_assets execution dashboard
+
+FROM python:3.11-slim-bookworm
+# LightGBM needs OpenMP's runtime.
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 10003 --create-home bot3 && install -d -o bot3 -g bot3 /data
+COPY --from=build --chown=root:root /app /app
+USER bot3
+WORKDIR /app
+ENV PATH=/app/.venv/bin:$PATH BOT3_HOME=/data/home PYTHONUNBUFFERED=1
+ENTRYPOINT ["/app/.venv/bin/python", "-m"]
+CMD ["bot3.cli.main", "status"]
