@@ -1,0 +1,286 @@
+"""Candles and funding downloaded from an exchange into a data directory: public endpoints, no keys.
+
+Reading them is `file_candles`' work: a file is whole at any instant, and a reader sees it replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import ccxt
+import pandas as pd
+
+from bot3.adapters.candle_files import candle_path, read_frame, write_candles, write_funding
+from bot3.errors import CandleError, ExchangeBusyError
+from bot3.market.candle_series import no_candles, no_funding
+from bot3.market.candle_times import EPOCH
+from bot3.market.candles import CANDLE_COLUMNS, checked_candles, checked_funding
+from bot3.market.timeframes import timeframe_duration
+
+PAGE = 1_000
+PAGES_A_SAVE = 20
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Progress(Protocol):
+    """Hears how far a download came."""
+
+    def __call__(self, *, pair: str, reached: datetime, until: datetime) -> None:
+        """Take note."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What a download left on disk: `added` rows in this call, `rows` in all."""
+
+    path: Path
+    added: int
+    rows: int
+
+
+class CcxtCandles:
+    """Downloads into a data directory in freqtrade's layout; what is there already is not asked for again.
+
+    Parameters
+    ----------
+    directory : Path
+        Data directory; futures go to its folder `futures`.
+    exchange_id : str
+        Ccxt's name of the exchange.
+    base_url : str, optional
+        Where all of the exchange's endpoints are reached instead (a proxy, a test's server).
+
+    Raises
+    ------
+    CandleError
+        If ccxt has no such exchange.
+    """
+
+    def __init__(
+        self, directory: Path, *, exchange_id: str = "binanceusdm", base_url: str | None = None, is_rate_limited: bool = True
+    ) -> None:
+        self._directory = directory
+        self._exchange = _open_exchange(exchange_id, base_url=base_url, is_rate_limited=is_rate_limited)
+
+    def pairs(self) -> tuple[str, ...]:
+        """Return the exchange's active pairs, sorted.
+
+        Raises
+        ------
+        ExchangeBusyError
+            If it cannot be asked now.
+        """
+        with _translated(f"the markets of {self._exchange.id}"):
+            markets = self._exchange.load_markets()
+        return tuple(sorted(pair for pair, market in markets.items() if market.get("active")))
+
+    def markets(self) -> dict[str, Any]:
+        """Return the exchange's markets in ccxt's form (what `file_markets` reads as JSON)."""
+        with _translated(f"the markets of {self._exchange.id}"):
+            markets: dict[str, Any] = self._exchange.load_markets()
+        return markets
+
+    def download_candles(self, pair: str, timeframe: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
+        """Fetch the closed candles from `since` to `now` that are not on disk; after a failure the next call goes on.
+
+        Raises
+        ------
+        ExchangeBusyError
+            If the exchange limits, fails or cannot be reached; what came before is on disk.
+        CandleError
+            If the exchange has no such pair or timeframe, or its candles or those on disk break the law.
+        """
+        what = f"{pair} {timeframe} candles of {self._exchange.id}"
+        path = candle_path(self._directory, pair=pair, timeframe=timeframe)
+        until = min(now, self._exchange_time(what))
+        held = _held_candles(path, pair=pair, timeframe=timeframe, now=until)
+        before = len(held)
+        duration = timeframe_duration(timeframe)
+        fetch = self._candle_page(pair, timeframe, what=what)
+        for start, end in _missing_spans(held["open_time"], since=since, until=until, step=duration):
+            for pages, reached in _pages(fetch, start=start, end=end, step=duration, what=what):
+                fresh = pd.DataFrame(pages, columns=list(CANDLE_COLUMNS))
+                if len(fresh):
+                    held, _ = checked_candles(pd.concat([held, _in_time(fresh)]), pair=pair, timeframe=timeframe, now=until)
+                    write_candles(self._directory, pair=pair, timeframe=timeframe, candles=held)
+                if progress is not None:
+                    progress(pair=pair, reached=min(reached, end), until=end)
+        return Download(path=path, added=len(held) - before, rows=len(held))
+
+    def download_funding(self, pair: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
+        """Fetch the funding rates from `since` to `now` that are not on disk.
+
+        Raises
+        ------
+        CandleError
+            If the exchange states no history of funding rates, or as `download_candles`.
+        ExchangeBusyError
+            As `download_candles`.
+        """
+        what = f"{pair} funding of {self._exchange.id}"
+        if not self._exchange.has.get("fetchFundingRateHistory"):
+            raise CandleError(f"{self._exchange.id} states no history of funding rates: do without, or take them from another source")
+        path = candle_path(self._directory, pair=pair, timeframe="8h", is_funding=True)
+        held = _held_funding(path, pair=pair)
+        before = len(held)
+        fetch = self._funding_page(pair, what=what)
+        for start, end in _missing_spans(held["time"], since=since, until=now, step=timedelta(seconds=1)):
+            for pages, reached in _pages(fetch, start=start, end=end, step=timedelta(hours=1), what=what):
+                fresh = pd.DataFrame(pages, columns=["time", "funding_rate"])
+                if len(fresh):
+                    held = checked_funding(pd.concat([held, _in_time(fresh)]), pair=pair)
+                    write_funding(self._directory, pair=pair, funding=held)
+                if progress is not None:
+                    progress(pair=pair, reached=min(reached, end), until=end)
+        return Download(path=path, added=len(held) - before, rows=len(held))
+
+    def _exchange_time(self, what: str) -> datetime:
+        """Return the exchange's time: by a clock that is ahead, the candle in progress would look closed."""
+        if not self._exchange.has.get("fetchTime"):
+            return datetime.max.replace(tzinfo=UTC)
+        with _translated(what):
+            milliseconds = self._exchange.fetch_time()
+        if not isinstance(milliseconds, int):
+            raise ExchangeBusyError(f"{self._exchange.id} did not state its time: try again")
+        return EPOCH + milliseconds * _MILLISECOND
+
+    def _require_json(self, what: str) -> None:
+        """Refuse an answer that is cut or a web page: ccxt returns an empty list for it, which would look like "no more candles"."""
+        try:
+            json.loads(self._exchange.last_http_response)
+        except (TypeError, ValueError) as error:
+            raise ExchangeBusyError(f"{what}: the answer is cut or no JSON: try again, it goes on") from error
+
+    def _candle_page(self, pair: str, timeframe: str, *, what: str) -> Callable[[int], list[list[float]]]:
+        def fetch(since_ms: int) -> list[list[float]]:
+            with _translated(what):
+                rows = self._exchange.fetch_ohlcv(pair, timeframe, since=since_ms, limit=PAGE)
+            self._require_json(what)
+            if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 6 and None not in row for row in rows):
+                raise ExchangeBusyError(f"{what}: the answer holds no candles (cut?): try again")
+            return rows
+
+        return fetch
+
+    def _funding_page(self, pair: str, *, what: str) -> Callable[[int], list[list[float]]]:
+        def fetch(since_ms: int) -> list[list[float]]:
+            with _translated(what):
+                rows = self._exchange.fetch_funding_rate_history(pair, since=since_ms, limit=PAGE)
+            self._require_json(what)
+            pages: list[list[Any]] = [[row.get("timestamp"), row.get("fundingRate")] for row in rows if isinstance(row, dict)]
+            if len(pages) != len(rows) or any(None in page for page in pages):
+                raise ExchangeBusyError(f"{what}: the answer holds no funding rates (cut?): try again")
+            return pages
+
+        return fetch
+
+
+def _open_exchange(exchange_id: str, *, base_url: str | None, is_rate_limited: bool) -> Any:
+    if exchange_id not in ccxt.exchanges:
+        raise CandleError(f"ccxt has no exchange {exchange_id!r}: see its list, such as binanceusdm or bybit")
+    # Never maxRetriesOnFailure: whoever calls decides when to ask again.
+    exchange = getattr(ccxt, exchange_id)({"enableRateLimit": is_rate_limited, "timeout": 10_000})
+    exchange.options["fetchCurrencies"] = False
+    exchange.options["fetchMargins"] = False
+    if base_url is not None:
+        _reach_at(exchange, base_url.rstrip("/"))
+    return exchange
+
+
+def _reach_at(exchange: Any, base_url: str) -> None:
+    known = {key: url for key, url in exchange.urls["api"].items() if isinstance(url, str)}
+    for key, url in known.items():
+        # Every key, or a request escapes to the exchange itself.
+        exchange.urls["api"][key] = f"{base_url}/{url.split('//', 1)[1].partition('/')[2]}"
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn ccxt's errors into ours; of the order of the clauses depends what is busy and what is refused."""
+    try:
+        yield
+    except ccxt.BadSymbol as error:
+        raise CandleError(f"{what}: the exchange has no such pair: see `pairs`, names are like BTC/USDT:USDT") from error
+    except (ccxt.NetworkError, ccxt.OperationFailed) as error:
+        raise ExchangeBusyError(
+            f"{what}: {type(error).__name__}: the exchange is busy or cannot be reached: try again, it goes on"
+        ) from error
+    except ccxt.BaseError as error:
+        raise CandleError(f"{what}: the exchange refuses ({type(error).__name__}: {error}): check pair and timeframe") from error
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        # Ccxt parses a cut body as if it were an answer.
+        raise ExchangeBusyError(f"{what}: the answer cannot be read ({type(error).__name__}): try again, it goes on") from error
+
+
+def _pages(
+    fetch: Callable[[int], list[list[float]]], *, start: datetime, end: datetime, step: timedelta, what: str
+) -> Iterator[tuple[list[list[float]], datetime]]:
+    """Yield rows worth saving and how far they reach; after a failure, what came before it, then the failure."""
+    rows: list[list[float]] = []
+    cursor, count = start, 0
+    while cursor < end:
+        try:
+            page = fetch((cursor - EPOCH) // _MILLISECOND)
+        except (ExchangeBusyError, CandleError):
+            if rows:
+                yield rows, cursor
+            raise
+        cursor = _after(page, cursor=cursor, step=step, what=what)
+        rows, count = rows + page, count + 1
+        if count % PAGES_A_SAVE == 0:
+            yield rows, cursor
+            rows = []
+    yield rows, cursor
+
+
+def _after(page: list[list[float]], *, cursor: datetime, step: timedelta, what: str) -> datetime:
+    if not page:
+        # Exchanges that answer by window have nothing for an outage, and something after it.
+        return cursor + PAGE * step
+    last = EPOCH + int(max(row[0] for row in page)) * _MILLISECOND
+    if last < cursor:
+        raise CandleError(f"{what}: asked from {cursor.isoformat()}, the exchange answers up to {last.isoformat()}: it cannot be paged")
+    return last + step
+
+
+def _missing_spans(times: pd.Series[Any], *, since: datetime, until: datetime, step: timedelta) -> list[tuple[datetime, datetime]]:
+    """Return what to ask for: what is older than the rows on disk, and what is newer. Holes between them stay (outages)."""
+    if not len(times):
+        return [(since, until)] if since < until else []
+    first, last = times.iloc[0].to_pydatetime(), times.iloc[-1].to_pydatetime()
+    spans = [(since, min(first, until)), (max(since, last + step), until)]
+    return [(start, end) for start, end in spans if end - start >= step]
+
+
+def _in_time(fresh: pd.DataFrame) -> pd.DataFrame:
+    name = str(fresh.columns[0])
+    return fresh.assign(**{name: pd.to_datetime(fresh[name].astype("int64"), unit="ms", utc=True)}).astype({name: "datetime64[us, UTC]"})
+
+
+def _held_candles(path: Path, *, pair: str, timeframe: str, now: datetime) -> pd.DataFrame:
+    if not path.exists():
+        return no_candles()
+    with _at(path):
+        return checked_candles(read_frame(path), pair=pair, timeframe=timeframe, now=now)[0]
+
+
+def _held_funding(path: Path, *, pair: str) -> pd.DataFrame:
+    if not path.exists():
+        return no_funding()
+    with _at(path):
+        return checked_funding(read_frame(path).rename(columns={"open": "funding_rate"}), pair=pair)
+
+
+@contextmanager
+def _at(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CandleError as error:
+        raise CandleError(f"{path} is not to be added to: {error}; move it away to fetch everything anew") from error
