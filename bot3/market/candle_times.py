@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,12 +52,26 @@ def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(values.dtype):
         return _from_datetimes(values, what=what), 0
-    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_complex_dtype(values.dtype):
-        raise CandleError(f"{what}: the open times are {values.dtype}: give UTC datetimes or numbers since 1970")
-    numbers = pd.to_numeric(values, errors="coerce")
-    if len(values) and bool(numbers.isna().all()):
+    numbers = plain_numbers(values)
+    if len(values) and bool(np.isnan(numbers).all()):
         return _from_texts(values, what=what), 0
-    return _from_numbers(numbers.to_numpy(dtype=np.float64, na_value=np.nan), what=what)
+    return _from_numbers(numbers, what=what)
+
+
+def plain_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
+    """Return a column as numbers, whatever is in it; NaN for what is none (truth values and complex numbers are none)."""
+    if values.dtype.kind in "iuf":
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.array([_plain_number(value) for value in values], dtype=np.float64)
+
+
+def _plain_number(value: object) -> float:
+    if isinstance(value, bool | np.bool_):
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]  # what has no float says so
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _from_datetimes(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
@@ -72,7 +87,7 @@ def _from_datetimes(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
 
 
 def _from_texts(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
-    texts = values.astype(str).str.strip()
+    texts = pd.Series([str(value).strip() for value in values], dtype=object)
     zoned = texts.str.contains(r"(?:Z|[+-]00:?00)$", regex=True)
     if not bool(zoned.all()):
         row = _first(~zoned)

@@ -27,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.errors import CandleError
-from bot3.market.candle_times import EPOCH, TIME_COLUMNS, instant_us, utc_times
+from bot3.market.candle_times import EPOCH, TIME_COLUMNS, instant_us, plain_numbers, utc_times
 from bot3.market.timeframes import timeframe_duration
 
 CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
@@ -210,13 +210,7 @@ def _column(frame: pd.DataFrame, name: str, *, what: str) -> pd.Series[Any]:
 
 
 def _numbers(frame: pd.DataFrame, name: str, *, what: str) -> NDArray[np.float64]:
-    column = _column(frame, name, what=what)
-    if not (pd.api.types.is_float_dtype(column.dtype) or pd.api.types.is_integer_dtype(column.dtype)):
-        try:
-            column = pd.to_numeric(column.astype(str), errors="coerce")
-        except (TypeError, ValueError) as error:
-            raise CandleError(f"{what}: column {name} holds {column.dtype}, not numbers") from error
-    numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = plain_numbers(_column(frame, name, what=what))
     bad = ~np.isfinite(numbers)
     if bad.any():
         raise CandleError(
