@@ -65,18 +65,16 @@ class SimulatedMarket:
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
         """Return the candle frame of candles that open at or after start and are closed by end."""
-        return self._until(pair, timeframe, end).between(start=start, end=min(end, self._ends_at))
+        return self._until(pair, timeframe, end).between(start=start, end=end)
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
         """Return the open of the candle in progress at a time, else the last close."""
-        if at >= self._ends_at + 3 * self._duration:
-            raise CandleError(f"the simulated market ended at {self._ends_at.isoformat()}, before {at.isoformat()}: seed it again")
         return self._until(pair, timeframe, at + self._duration).rate_at(at)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
         """Return the funding frame with start <= time < end."""
         self._until(pair, self._timeframe, end)
-        return funding_between(self._rates[pair], start=start, end=min(end, self._ends_at))
+        return funding_between(self._rates[pair], start=start, end=end)
 
     def has_funding(self, pair: str) -> bool:
         """Say that there is."""
@@ -111,7 +109,9 @@ class SimulatedMarket:
             self._made_until += BLOCK
         for index, pair in enumerate(self._traits):
             candles = _candles(blocks, index, starts_at=first, duration=self._duration)
+            candles = candles[candles["open_time"] < self._ends_at]
             funding = _funding(blocks, index, starts_at=first)
+            funding = funding[funding["time"] < self._ends_at]
             if pair in self._frames:
                 candles = pd.concat([self._frames[pair], candles], ignore_index=True)
                 funding = pd.concat([self._rates[pair], funding], ignore_index=True)
