@@ -135,7 +135,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _named(frame: pd.DataFrame, *, path: Path) -> pd.DataFrame:
     names = [str(name).strip().lower() for name in frame.columns]
-    if names and all(_is_number(name) for name in names):
+    if names and _is_number(names[0]):
         raise CandleError(
             f"{path} has no header, so the order of its columns is unknown: add a first line such as date,open,high,low,close,volume"
         )
