@@ -17,11 +17,14 @@ from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.market.candles import CandleReport, checked_candles, checked_funding
 
 
+_Stamps = tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
     """A gated series and the state of the files that it was made from."""
 
-    stamps: tuple[int, ...]
+    stamps: _Stamps
     series: CandleSeries
     report: CandleReport
 
@@ -55,7 +58,7 @@ class FileCandles:
         for found in (file for directory in directories for file in _files_of(directory)):
             self._files[found.kind, found.pair, found.timeframe].append(found.path)
         self._loaded: dict[tuple[str, str], _Loaded] = {}
-        self._funding: dict[str, tuple[tuple[int, ...], pd.DataFrame]] = {}
+        self._funding: dict[str, tuple[_Stamps, pd.DataFrame]] = {}
         self._lock = RLock()
         if not self.pairs():
             raise CandleError(
@@ -103,8 +106,8 @@ class FileCandles:
                 self._loaded[pair, timeframe] = loaded
             return loaded
 
-    def _read(self, paths: list[Path], *, pair: str, timeframe: str, stamps: tuple[int, ...]) -> _Loaded:
-        now = self._now or datetime.fromtimestamp(max(stamps) / 1e9, tz=UTC)
+    def _read(self, paths: list[Path], *, pair: str, timeframe: str, stamps: _Stamps) -> _Loaded:
+        now = self._now or datetime.fromtimestamp(max(written for written, _ in stamps) / 1e9, tz=UTC)
         gated = [_gated(path, pair=pair, timeframe=timeframe, now=now) for path in paths]
         candles, report = gated[0]
         if len(gated) > 1:
@@ -136,9 +139,10 @@ def _files_of(directory: Path) -> Iterable[CandleFile]:
     return [found for path in paths if (found := candle_file(path)) is not None]
 
 
-def _stamps(paths: list[Path]) -> tuple[int, ...]:
+def _stamps(paths: list[Path]) -> _Stamps:
+    """Return each file's time of writing and inode: a file that is replaced twice in one tick of the clock has another inode."""
     try:
-        return tuple(path.stat().st_mtime_ns for path in paths)
+        return tuple((found.st_mtime_ns, found.st_ino) for found in (path.stat() for path in paths))
     except OSError as error:
         raise CandleError(f"{error.filename} cannot be read ({error.strerror}): fetch it again") from error
 

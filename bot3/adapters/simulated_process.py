@@ -104,7 +104,7 @@ class MarketProcess:
     Raises
     ------
     SettingsError
-        If the start is no multiple of 8 hours, or the timeframe does not divide 8 hours.
+        If the seed is below 0, the start no multiple of 8 hours, or the timeframe does not divide 8 hours.
     """
 
     def __init__(self, seed: int, *, starts_at: datetime, traits: Sequence[PairTraits], timeframe: str) -> None:
@@ -113,6 +113,8 @@ class MarketProcess:
             raise SettingsError(f"the simulated market's timeframe must divide 8 hours, was {timeframe}")
         if (starts_at - datetime(1970, 1, 1, tzinfo=starts_at.tzinfo)) % FUNDING_EVERY:
             raise SettingsError(f"the simulated market starts at 00:00, 08:00 or 16:00 UTC, was {starts_at.isoformat()}")
+        if seed < 0:
+            raise SettingsError(f"the simulated market's seed must not be below 0, was {seed}")
         self.traits = tuple(traits)
         self.candles_a_day = _DAY // duration
         self.candles_a_block = BLOCK // duration

@@ -145,3 +145,18 @@ def test_market_given_an_unknown_pair_then_a_candle_error(market: SimulatedMarke
 def test_market_given_what_cannot_be_then_a_settings_error(starts_at: datetime, ends_at: datetime, pairs: int, timeframe: str) -> None:
     with pytest.raises(SettingsError):
         SimulatedMarket(1, starts_at=starts_at, ends_at=ends_at, pairs=pairs, timeframe=timeframe)
+
+
+def test_market_given_a_seed_below_zero_then_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match="seed"):
+        SimulatedMarket(-1, starts_at=START, ends_at=END)
+
+
+def test_market_given_hourly_candles_then_its_days_are_as_restless() -> None:
+    deviations = []
+    for timeframe, step in (("5m", 288), ("1h", 24)):
+        market = SimulatedMarket(4, starts_at=START, ends_at=END, pairs=1, timeframe=timeframe)
+        closes = market.candles("ALFA/USDT:USDT", timeframe, start=START, end=END)["close"]
+        deviations.append(np.log(closes).diff().std() * np.sqrt(step))
+
+    assert 0.5 < deviations[0] / deviations[1] < 2.0
