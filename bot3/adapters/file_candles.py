@@ -16,7 +16,6 @@ from bot3.errors import CandleError
 from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.market.candles import CandleReport, checked_candles, checked_funding
 
-
 _Stamps = tuple[tuple[int, int], ...]
 
 

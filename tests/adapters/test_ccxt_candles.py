@@ -170,3 +170,10 @@ def test_markets_given_the_exchange_then_they_are_read_from_a_file(server: Kline
 def test_source_given_an_unknown_exchange_then_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CandleError, match="ccxt has no exchange 'nowhere'"):
         CcxtCandles(tmp_path, exchange_id="nowhere")
+
+
+def test_source_is_rate_limited_unless_told_otherwise_and_never_retries_by_itself(tmp_path: Path) -> None:
+    exchange = CcxtCandles(tmp_path)._exchange
+
+    assert exchange.enableRateLimit
+    assert not exchange.options.get("maxRetriesOnFailure")
