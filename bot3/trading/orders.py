@@ -63,7 +63,7 @@ class Intent:
     trigger_rate : Decimal or None
         For stop and target.
     context : mapping of str to str, float, int, bool or None
-        Why, and what the trade was opened with; kept as JSON. An entry's context has the keys of `ENTRY_CONTEXT`; an exit's has `exit_reason`.
+        Why, and what the trade was opened with; kept as JSON. An entry has the keys of `ENTRY_CONTEXT`; an exit's has `exit_reason`.
     sent_at : datetime or None
         The timestamp that was signed, wall time; with `recv_window_ms` the fence after which "not found" is proof.
     """
