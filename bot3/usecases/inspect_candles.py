@@ -1,0 +1,22 @@
+"""Put the candles of a span through the gate again, as they are read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot3.market.candles import CandleReport, checked_candles
+from bot3.ports.candles import CandleReader
+
+
+def inspect_candles(reader: CandleReader, *, timeframe: str, start: datetime, now: datetime) -> tuple[CandleReport, ...]:
+    """Return what the gate finds in every pair's candles from a start until now.
+
+    Raises
+    ------
+    CandleError
+        If a pair's candles cannot be read or break the law beyond repair.
+    """
+    return tuple(
+        checked_candles(reader.candles(pair, timeframe, start=start, end=now), pair=pair, timeframe=timeframe, now=now)[1]
+        for pair in reader.pairs()
+    )

@@ -1,0 +1,97 @@
+"""Learned stops and targets."""
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.freshness import every_beat
+from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.trading.parameters import ExitParameters, ParameterSet
+    from bot3.wiring import Platform
+
+_NUMBERS = (
+    "stop_loss",
+    "take_profit_target",
+    "stop_move",
+    "take_profit_move",
+    "stop_sigma",
+    "take_profit_sigma",
+    "expectancy",
+    "confidence",
+)
+
+
+@dg.asset(
+    deps=["trade_replays"],
+    group_name="learning",
+    kinds={"numpy", "sqlite"},
+    owners=["team:research"],
+    freshness_policy=every_beat,
+)
+def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Stop and target of every pair, direction and leverage bin, pooled to its parents; all rows, with pooling fitted again."""
+    opened = platform.platform()
+    opened.learn_parameters()
+    return dg.MaterializeResult(metadata=adaptive_params_metadata(opened))
+
+
+@dg.asset_check(
+    asset=adaptive_params, blocking=True, description="Every row has a stop below 0, a target above 0, finite numbers and a life."
+)
+def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse to recommend on parameters that a trade could not be protected with."""
+    opened = platform.platform()
+    now = opened.clock.now()
+    return parameters_verdict(opened.record.parameters(as_of=now), now=now)
+
+
+def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
+    """Return the version in force and what it says of each leverage bin."""
+    parameters = platform.record.parameters(as_of=platform.clock.now())
+    rows = parameters.rows.values()
+    return {
+        "dagster/row_count": dg.MetadataValue.int(len(rows)),
+        "version": dg.MetadataValue.text(parameters.version),
+        "revision": dg.MetadataValue.int(parameters.revision),
+        "known_at": dg.MetadataValue.text(parameters.known_at.isoformat()),
+        "expires_at": dg.MetadataValue.text(parameters.expires_at.isoformat()),
+        "rows_that_trade": dg.MetadataValue.int(sum(row.state == "trade" for row in rows)),
+        "global_expectancy": dg.MetadataValue.float(parameters.rows["*|*|*"].expectancy),
+        "global_trades": dg.MetadataValue.int(parameters.rows["*|*|*"].trades_count),
+        "by_bin": dg.MetadataValue.md(_table([row for row in rows if row.pair == "*"])),
+    }
+
+
+def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.AssetCheckResult:
+    """Name every row that breaks a bound; an expired set fails too."""
+    broken = {row.key: breach for row in parameters.rows.values() if (breach := _breach(row))}
+    if "*|*|*" not in parameters.rows:
+        broken["*|*|*"] = "is missing"
+    expired = now >= parameters.expires_at
+    metadata = {"broken": broken, "expired": expired, "version": parameters.version}
+    return dg.AssetCheckResult(passed=not broken and not expired, metadata=metadata)
+
+
+def _breach(row: "ExitParameters") -> str:
+    unreal = [name for name in _NUMBERS if not math.isfinite(getattr(row, name))]
+    if unreal:
+        return f"{', '.join(unreal)}: no number"
+    if not (-1.0 < row.stop_loss < 0.0 and -1.0 < row.stop_move < 0.0 and row.stop_sigma < 0.0):
+        return f"stop {row.stop_loss} ({row.stop_move} of the price) is not between -1 and 0"
+    if not (row.take_profit_target > 0.0 and row.take_profit_move > 0.0 and row.take_profit_sigma > 0.0):
+        return f"target {row.take_profit_target} is not above 0"
+    return "" if 0.0 <= row.confidence <= 1.0 else f"confidence {row.confidence} is no probability"
+
+
+def _table(rows: "list[ExitParameters]") -> str:
+    lines = [
+        f"| {r.key} | {r.stop_loss:.2%} | {r.take_profit_target:.2%} | {r.trades_count} | {r.n_eff:.0f} "
+        f"| {r.expectancy:.3%} ({r.lower_bound:.3%} to {r.upper_bound:.3%}) | {r.state} |"
+        for r in rows
+    ]
+    head = "| group | stop | target | n | n eff | expectancy (90 %) | state |\n|---|---|---|---|---|---|---|"
+    return "\n".join([head, *lines])

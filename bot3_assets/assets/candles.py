@@ -1,0 +1,69 @@
+"""The candles that everything else is computed on."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.freshness import every_beat
+from bot3_assets.partitions import week_of
+from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.market.candles import CandleReport
+    from bot3.wiring import Platform
+
+_GATED = timedelta(days=7)
+
+
+@dg.asset(
+    group_name="market",
+    kinds={"pandas", "parquet"},
+    owners=["team:research"],
+    freshness_policy=every_beat,
+)
+def candles(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """5m candles of every pair, as the gate let them in: the last week of the market is put through it again."""
+    return dg.MaterializeResult(metadata=candles_metadata(platform.platform()), data_version=candles_version(platform.platform()))
+
+
+@dg.asset_check(asset=candles, blocking=True, description="No candle of the last week is missing, repeated, unclosed or off its grid.")
+def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Hold the law of candle frames on every pair's last week."""
+    return candles_verdict(_reports(platform.platform()))
+
+
+def candles_version(platform: "Platform") -> dg.DataVersion:
+    """Return the version that models see: it changes with the source and with each new week, not with each candle."""
+    source = platform.settings.candles or f"simulated-{platform.settings.market_seed}"
+    return dg.DataVersion(f"{source}|{week_of(platform.clock.now())}")
+
+
+def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
+    """Return what came through the gate in the last week of the market."""
+    reports = _reports(platform)
+    rows = "\n".join(f"| {r.pair} | {r.rows_out} | {r.missing_candles} | {r.spikes} | {r.flat} |" for r in reports)
+    return {
+        "dagster/row_count": dg.MetadataValue.int(sum(r.rows_out for r in reports)),
+        "pairs": dg.MetadataValue.int(len(reports)),
+        "missing_candles": dg.MetadataValue.int(sum(r.missing_candles for r in reports)),
+        "market_time": dg.MetadataValue.text(platform.clock.now().isoformat()),
+        "last_week": dg.MetadataValue.md(f"| pair | candles | missing | spikes | flat |\n|---|---|---|---|---|\n{rows}"),
+    }
+
+
+def candles_verdict(reports: "tuple[CandleReport, ...]") -> dg.AssetCheckResult:
+    """Pass if every pair has candles and the gate had nothing to mend; gaps, spikes and flat candles are reported, not refused."""
+    refused = {name: count for r in reports for name, count in r.findings().items() if name in _UNLAWFUL}
+    empty = [r.pair for r in reports if not r.rows_out]
+    return dg.AssetCheckResult(passed=not refused and not empty, metadata={"mended": refused, "pairs_without_candles": empty})
+
+
+_UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "mixed_units")
+
+
+def _reports(platform: "Platform") -> "tuple[CandleReport, ...]":
+    from bot3.usecases.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
+
+    now = platform.clock.now()
+    return inspect_candles(platform.candles, timeframe=platform.settings.timeframe, start=now - _GATED, now=now)

@@ -1,0 +1,61 @@
+"""How far each feeder is trusted."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.freshness import every_beat
+from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.trading.recommendations import FeederScore
+    from bot3.wiring import Platform
+
+
+@dg.asset(
+    deps=["shadow_trades", "regime_state"],
+    group_name="learning",
+    kinds={"numpy", "sqlite"},
+    owners=["team:research"],
+    freshness_policy=every_beat,
+)
+def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """What each feeder's shadow trades earned after costs, pooled over feeders and regimes, with bounds and a tier."""
+    opened = platform.platform()
+    opened.score_feeders()
+    return dg.MaterializeResult(metadata=feeder_scores_metadata(opened))
+
+
+@dg.asset_check(asset=feeder_scores, blocking=True, description="Each of the ten feeders has a score over all regimes.")
+def every_feeder_is_scored(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse a recommendation that would have to guess about a feeder."""
+    opened = platform.platform()
+    return feeder_scores_verdict(opened.record.feeder_scores(as_of=opened.clock.now()))
+
+
+def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
+    """Return the ranking over all regimes."""
+    overall = sorted((s for s in platform.record.feeder_scores(as_of=platform.clock.now()) if s.regime == "*"), key=lambda s: s.rank)
+    lines = [
+        f"| {s.rank} | {s.feeder_id} | {s.tier} | {s.n} | {s.n_eff:.0f} | {s.expectancy:.3%} ({s.lower_bound:.3%} to {s.upper_bound:.3%}) |"
+        for s in overall
+    ]
+    return {
+        "version": dg.MetadataValue.text(overall[0].version),
+        "shadow_trades": dg.MetadataValue.int(sum(s.n for s in overall)),
+        "feeders_that_trade": dg.MetadataValue.int(sum(s.tier == "trade" for s in overall)),
+        "best_expectancy": dg.MetadataValue.float(overall[0].expectancy),
+        "ranking": dg.MetadataValue.md(
+            "\n".join(["| rank | feeder | tier | n | n eff | expectancy (90 %) |", "|---|---|---|---|---|---|", *lines])
+        ),
+    }
+
+
+def feeder_scores_verdict(scores: "tuple[FeederScore, ...]") -> dg.AssetCheckResult:
+    """Pass if all ten feeders have a score with ordered bounds."""
+    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
+
+    overall = {s.feeder_id: s for s in scores if s.regime == "*"}
+    missing = sorted(set(FEEDER_IDS) - set(overall))
+    crossed = [s.feeder_id for s in overall.values() if not s.lower_bound <= s.expectancy <= s.upper_bound]
+    return dg.AssetCheckResult(passed=not missing and not crossed, metadata={"missing": missing, "bounds_crossed": crossed})

@@ -1,0 +1,67 @@
+"""What BOT3 may trade until it expires."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.freshness import every_beat
+from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.trading.recommendations import Recommendation
+    from bot3.wiring import Platform
+
+
+@dg.asset(
+    deps=["adaptive_params", "feeder_scores", "regime_state"],
+    group_name="learning",
+    kinds={"python", "json"},
+    owners=["team:trading"],
+    freshness_policy=every_beat,
+)
+def recommendations(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Feeders by tier, leverage range and size for the regime in force; published to the record and as two JSON files."""
+    opened = platform.platform()
+    opened.recommend()
+    return dg.MaterializeResult(metadata=recommendations_metadata(opened))
+
+
+@dg.asset_check(
+    asset=recommendations, blocking=True, description="It names a tier for every feeder, rests on what is in force, and has a life left."
+)
+def recommendation_is_complete(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse a recommendation that the daemon could not trade on."""
+    opened = platform.platform()
+    now = opened.clock.now()
+    return recommendation_verdict(opened.record.recommendation(as_of=now), now=now)
+
+
+def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
+    """Return the newest recommendation."""
+    newest = platform.record.recommendation(as_of=platform.clock.now())
+    low, high = newest.suggested_leverage_range
+    return {
+        "regime": dg.MetadataValue.text(str(newest.regime)),
+        "tiers": dg.MetadataValue.json({feeder: str(tier) for feeder, tier in newest.tiers.items()}),
+        "top_feeders": dg.MetadataValue.json(list(newest.top_feeders)),
+        "avoid_feeders": dg.MetadataValue.json(list(newest.avoid_feeders)),
+        "leverage_low": dg.MetadataValue.float(low),
+        "leverage_high": dg.MetadataValue.float(high),
+        "size_multiplier": dg.MetadataValue.float(newest.suggested_position_size_multiplier),
+        "expires_at": dg.MetadataValue.text(newest.expires_at.isoformat()),
+        "version": dg.MetadataValue.text(newest.version),
+        "parameters_version": dg.MetadataValue.text(newest.parameters_version),
+        "scores_version": dg.MetadataValue.text(newest.scores_version),
+    }
+
+
+def recommendation_verdict(newest: "Recommendation", *, now: datetime) -> dg.AssetCheckResult:
+    """Pass if all ten feeders have a tier, the versions it rests on are named and it is not expired."""
+    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
+
+    missing = sorted(set(FEEDER_IDS) - set(newest.tiers))
+    unnamed = [name for name in ("version", "parameters_version", "scores_version") if not getattr(newest, name)]
+    expired = now >= newest.expires_at
+    metadata = {"feeders_without_tier": missing, "unnamed": unnamed, "expired": expired, "version": newest.version}
+    return dg.AssetCheckResult(passed=not missing and not unnamed and not expired, metadata=metadata)

@@ -1,0 +1,62 @@
+"""What kind of market it is."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.freshness import every_beat
+from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.market.regimes import RegimeState
+    from bot3.wiring import Platform
+
+_SUMS_TO_ONE = 1e-6
+
+
+@dg.asset(
+    deps=["candles"],
+    group_name="market",
+    kinds={"numpy", "sqlite"},
+    owners=["team:research"],
+    freshness_policy=every_beat,
+)
+def regime_state(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """The market's regime as it was known at each time: a forward filter's probabilities and hysteresis, no smoothing."""
+    opened = platform.platform()
+    opened.detect_regimes()
+    return dg.MaterializeResult(metadata=regime_state_metadata(opened))
+
+
+@dg.asset_check(asset=regime_state, blocking=True, description="The regime's probabilities sum to 1 and it is known by now.")
+def regime_is_a_distribution(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse a regime that is no distribution, or that looks ahead."""
+    opened = platform.platform()
+    now = opened.clock.now()
+    return regime_verdict(opened.record.regime(as_of=now))
+
+
+def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
+    """Return the regime in force, its probabilities, and how the last day went."""
+    now = platform.clock.now()
+    state = platform.record.regime(as_of=now)
+    day = platform.record.regimes_frame(start=now - timedelta(days=1), end=now)
+    shares = day["regime"].value_counts(normalize=True)
+    from bot3.market.regimes import Regime  # noqa: PLC0415
+
+    return {
+        "regime": dg.MetadataValue.text(str(state.regime)),
+        "since": dg.MetadataValue.text(state.since.isoformat()),
+        "known_at": dg.MetadataValue.text(state.known_at.isoformat()),
+        "version": dg.MetadataValue.text(state.version),
+        **{f"p_{name}": dg.MetadataValue.float(p) for name, p in zip(Regime, state.probabilities, strict=True)},
+        "last_day": dg.MetadataValue.json({str(name): round(float(share), 4) for name, share in shares.items()}),
+    }
+
+
+def regime_verdict(state: "RegimeState") -> dg.AssetCheckResult:
+    """Pass if the probabilities are a distribution and the regime began before it was known."""
+    total = sum(state.probabilities)
+    is_lawful = abs(total - 1.0) < _SUMS_TO_ONE and min(state.probabilities) >= 0.0 and state.since <= state.known_at
+    return dg.AssetCheckResult(passed=is_lawful, metadata={"sum": total, "known_at": state.known_at.isoformat()})

@@ -1,0 +1,48 @@
+"""How assets are cut: by bot, and by feeder and week of the market."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from bot3.settings import BOT_NAMES
+from bot3.trading.signals import FEEDER_IDS
+
+MARKET_WEEKS = "market_weeks"
+_FEEDER, _WEEK = "feeder", "week"
+
+bots = dg.StaticPartitionsDefinition(list(BOT_NAMES))
+# Weeks are dynamic: a home knows which weeks its market has (invented, replayed or live ones), a calendar does not, and a location that
+# opened no home still loads. A key is the Monday's date.
+weeks = dg.DynamicPartitionsDefinition(name=MARKET_WEEKS)
+feeder_weeks = dg.MultiPartitionsDefinition({_FEEDER: dg.StaticPartitionsDefinition(list(FEEDER_IDS)), _WEEK: weeks})
+
+
+def week_of(at: datetime) -> str:
+    """Return the key of the week that holds an instant, "2025-01-06"."""
+    return (at.astimezone(UTC) - timedelta(days=at.astimezone(UTC).weekday())).strftime("%Y-%m-%d")
+
+
+def week_start(week: str) -> datetime:
+    """Return the Monday, 00:00 UTC, that a key names."""
+    return datetime.strptime(week, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
+def feeder_week_key(feeder_id: str, week: str) -> str:
+    """Return the partition key of a feeder and a week."""
+    return str(dg.MultiPartitionKey({_FEEDER: feeder_id, _WEEK: week}))
+
+
+def feeder_and_week(key: str) -> tuple[str, str]:
+    """Return the feeder and the week of a partition key."""
+    feeder_id, week = key.split("|")
+    return feeder_id, week
+
+
+def all_feeders_of_week(week: str) -> dict[str, str]:
+    """Return the run tags that ask for one week's partitions of every feeder in one run."""
+    return {
+        "dagster/asset_partition_range_start": feeder_week_key(FEEDER_IDS[0], week),
+        "dagster/asset_partition_range_end": feeder_week_key(FEEDER_IDS[-1], week),
+    }

@@ -1,0 +1,58 @@
+"""The platform as a Dagster resource: opened once a process and kept warm."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from bot3.wiring import Platform
+
+_lock = RLock()
+_open: dict[Path, Platform] = {}
+_closers = ExitStack()
+
+
+class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
+    """The platform of a home.
+
+    Opening costs a second of imports, so a process opens each home once: the ticks of the sensors share one warm platform.
+    """
+
+    home: str = ""
+    """Directory of the home; empty: BOT3_HOME."""
+
+    def platform(self) -> Platform:
+        """Return the platform, opened at the first call.
+
+        Raises
+        ------
+        SettingsError, DataError
+            If a setting is wrong or the home cannot be opened; nothing is kept then.
+        """
+        # Imports are heavy and the location must load within seconds.
+        from bot3.logs import configure_logs  # noqa: PLC0415
+        from bot3.settings import load_settings  # noqa: PLC0415
+        from bot3.wiring import open_platform  # noqa: PLC0415
+
+        with _lock:
+            settings = load_settings(**({"home": Path(self.home)} if self.home else {}))
+            home = settings.home.resolve()
+            if home not in _open:
+                if not _open:
+                    configure_logs("dagster", level=settings.log_level, secrets=settings.secrets())
+                    atexit.register(_closers.close)
+                _open[home] = _closers.enter_context(open_platform(settings))
+            return _open[home]
+
+
+def close_platforms() -> None:
+    """Close what this process has opened (tests, before they remove a home)."""
+    with _lock:
+        _open.clear()
+        _closers.close()

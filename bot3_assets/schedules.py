@@ -1,0 +1,54 @@
+"""The slow beats: the meta-learner and the weekly retraining, as ordinary runs."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from bot3.settings import load_settings
+from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week, feeder_weeks, week_of
+from bot3_assets.resources import PlatformResource
+
+BEAT = "bot3/beat"
+
+meta_learner = dg.define_asset_job(
+    "meta_learner",
+    selection=["candles", "features", "regime_state", "shadow_trades", "feeder_scores", "adaptive_params", "recommendations"],
+    description="Regime, shadow trades, feeder scores, all parameters with pooling fitted again, recommendation and published files.",
+    executor_def=dg.in_process_executor,
+    tags={BEAT: "meta_learner", "dagster/max_runtime": "600"},
+)
+retraining = dg.define_asset_job(
+    "retraining",
+    selection=["feeder_models", "feeder_signals"],
+    partitions_def=feeder_weeks,
+    description="One week's models of all ten feeders, and their signals.",
+    executor_def=dg.in_process_executor,
+    tags={BEAT: "retraining"},
+)
+
+
+def _every(seconds: int) -> str:
+    return f"*/{seconds // 60} * * * *"
+
+
+meta_learner_beat = dg.ScheduleDefinition(
+    name="meta_learner_beat",
+    job=meta_learner,
+    cron_schedule=_every(load_settings().meta_learner_interval_s),
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every BOT3_META_LEARNER_INTERVAL_S, in whole minutes.",
+)
+
+
+@dg.schedule(
+    job=retraining,
+    cron_schedule="0 3 * * 1",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Mondays at 3: the models of the market's current week.",
+)
+def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest:
+    """Ask for the models of the market's current week, all feeders in one run."""
+    week = week_of(platform.platform().clock.now())
+    context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
+    return dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))
