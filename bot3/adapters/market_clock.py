@@ -1,0 +1,148 @@
+"""The one market clock: wall time when live, the market's time on simulated and replayed candles, at a set speed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+from bot3.adapters.system_clock import SystemClock
+from bot3.errors import SettingsError, StoreError
+from bot3.ports.clock import Clock
+from bot3.ports.control import ClockAnchor, ClockSource, ControlStore
+
+REFRESH_S = 0.2
+_STALE_S = 5.0
+
+
+class MarketClock:
+    """A `Clock` that follows the anchor in the control store.
+
+    Parameters
+    ----------
+    control : ControlStore
+        Holds the anchor; it is read again at most every `REFRESH_S` of wall time.
+    wall : Clock, optional
+        Where wall time comes from; the machine's clock by default.
+    """
+
+    def __init__(self, control: ControlStore, *, wall: Clock | None = None) -> None:
+        self._control = control
+        self._wall = wall or SystemClock()
+        self._lock = Lock()
+        self._anchor: ClockAnchor | None = None
+        self._read_at: datetime | None = None
+        self._floor: datetime | None = None
+
+    @property
+    def speed(self) -> float:
+        """Market seconds a wall second; 1.0 when live."""
+        with self._lock:
+            anchor = self._fresh_anchor(self._wall.wall_now())
+        return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
+
+    def now(self) -> datetime:
+        """Return the market's time; it never runs backwards. Raises StoreError before the clock was ever started."""
+        with self._lock:
+            wall = self._wall.wall_now()
+            now = market_time(self._fresh_anchor(wall), wall=wall)
+            self._floor = now if self._floor is None else max(self._floor, now)
+            return self._floor
+
+    def wall_now(self) -> datetime:
+        """Return the wall's time."""
+        return self._wall.wall_now()
+
+    def sleep(self, wall_seconds: float) -> None:
+        """Wait."""
+        self._wall.sleep(wall_seconds)
+
+    def _fresh_anchor(self, wall: datetime) -> ClockAnchor:
+        if self._anchor is None or self._read_at is None or abs((wall - self._read_at).total_seconds()) >= REFRESH_S:
+            anchor = _require_anchor(self._control)
+            if anchor != self._anchor:
+                self._let_go_of_floor(anchor, wall=wall)
+            self._anchor, self._read_at = anchor, wall
+        return self._anchor
+
+    def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
+        # A process that read the old anchor a moment ago is ahead by that moment: it waits. One that is ahead by more outlived the
+        # others (a resume goes back to where they stopped) or sees another market: it follows.
+        if self._floor is not None and (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
+            self._floor = None
+
+
+def market_time(anchor: ClockAnchor, *, wall: datetime) -> datetime:
+    """Return the market's time at a wall time."""
+    if anchor.source is ClockSource.WALL:
+        return wall
+    if not anchor.is_running:
+        return anchor.market_at
+    passed = max((wall - anchor.wall_at).total_seconds(), 0.0)
+    now = anchor.market_at + timedelta(seconds=passed * anchor.speed)
+    return now if anchor.ends_at is None else min(now, anchor.ends_at)
+
+
+def start_clock(
+    control: ControlStore,
+    *,
+    source: ClockSource,
+    market_at: datetime,
+    speed: float,
+    ends_at: datetime | None = None,
+    wall: Clock | None = None,
+) -> ClockAnchor:
+    """Start the market clock at a market time; with WALL, `market_at` and `speed` follow the wall.
+
+    Raises
+    ------
+    SettingsError
+        If the speed is not above 0.
+    """
+    if not speed > 0.0:
+        raise SettingsError(f"the market clock's speed must be above 0, was {speed}")
+    now = (wall or SystemClock()).wall_now()
+    if source is ClockSource.WALL:
+        market_at, speed = now, 1.0
+    anchor = ClockAnchor(source=source, wall_at=now, market_at=market_at, speed=speed, is_running=True, ends_at=ends_at)
+    control.set_anchor(anchor)
+    return anchor
+
+
+def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
+    """Stop the market clock where it is (the wall's cannot be stopped). Raises StoreError if it was never started."""
+    now = (wall or SystemClock()).wall_now()
+    anchor = _require_anchor(control)
+    paused = replace(anchor, wall_at=now, market_at=market_time(anchor, wall=now), is_running=False)
+    control.set_anchor(paused)
+    return paused
+
+
+def resume_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
+    """Let the market clock go on from where it stopped.
+
+    A clock that was never paused was killed with its processes: it goes on from the newest heartbeat's market time, so that no time
+    passes in which nobody ran. Raises StoreError if it was never started.
+    """
+    now = (wall or SystemClock()).wall_now()
+    anchor = _require_anchor(control)
+    market_at = _last_lived(control, anchor) if anchor.is_running else anchor.market_at
+    resumed = replace(anchor, wall_at=now, market_at=now if anchor.source is ClockSource.WALL else market_at, is_running=True)
+    control.set_anchor(resumed)
+    return resumed
+
+
+def _last_lived(control: ControlStore, anchor: ClockAnchor) -> datetime:
+    # Heartbeats from before this anchor belong to an earlier run, perhaps of another market.
+    beats = [beat for beat in control.heartbeats() if beat.wall_at >= anchor.wall_at]
+    if not beats:
+        return anchor.market_at
+    newest = max(beats, key=lambda beat: beat.wall_at)
+    return min(max(newest.market_at, anchor.market_at), market_time(anchor, wall=newest.wall_at))
+
+
+def _require_anchor(control: ControlStore) -> ClockAnchor:
+    anchor = control.anchor()
+    if anchor is None:
+        raise StoreError("the market clock was never started: run `bot3 init`")
+    return anchor

@@ -1,0 +1,1 @@
+"""Migrations of the stores; each kind has its own line of versions."""

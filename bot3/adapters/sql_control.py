@@ -1,0 +1,138 @@
+"""The control store in SQL."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot3.adapters.sql_engine import Database
+from bot3.adapters.sql_rows import from_us, maybe_at, maybe_us, to_json, to_us, upsert
+from bot3.adapters.sql_tables_control import clock_anchor, commands, heartbeats, trading_states
+from bot3.errors import StoreError
+from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat, TradingState
+
+
+class SqlControl:
+    """A `ControlStore` on SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
+        """Open the store and bring its schema up to date. Raises StoreError."""
+        return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Write the process' heartbeat."""
+        row = {
+            "process": heartbeat.process,
+            "pid": heartbeat.pid,
+            "started_at_us": to_us(heartbeat.started_at),
+            "wall_at_us": to_us(heartbeat.wall_at),
+            "market_at_us": to_us(heartbeat.market_at),
+            "state": heartbeat.state,
+            "detail": to_json(dict(heartbeat.detail)),
+        }
+        with self._database.write() as connection:
+            upsert(connection, heartbeats, row)
+
+    def heartbeats(self) -> tuple[Heartbeat, ...]:
+        """Return the newest heartbeat of every process."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(heartbeats).order_by(heartbeats.c.process)).mappings().all()
+        return tuple(_heartbeat(row) for row in rows)
+
+    def set_anchor(self, anchor: ClockAnchor) -> None:
+        """Set the market clock."""
+        row = {
+            "id": 1,
+            "source": anchor.source.value,
+            "wall_at_us": to_us(anchor.wall_at),
+            "market_at_us": to_us(anchor.market_at),
+            "speed": anchor.speed,
+            "is_running": anchor.is_running,
+            "ends_at_us": maybe_us(anchor.ends_at),
+        }
+        with self._database.write() as connection:
+            upsert(connection, clock_anchor, row)
+
+    def anchor(self) -> ClockAnchor | None:
+        """Return the market clock's anchor; None before a home was seeded."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(clock_anchor)).one_or_none()
+        if row is None:
+            return None
+        return ClockAnchor(
+            source=ClockSource(row.source),
+            wall_at=from_us(row.wall_at_us),
+            market_at=from_us(row.market_at_us),
+            speed=row.speed,
+            is_running=row.is_running,
+            ends_at=maybe_at(row.ends_at_us),
+        )
+
+    def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
+        """Latch a bot's state; it survives restarts."""
+        with self._database.write() as connection:
+            upsert(connection, trading_states, {"bot": bot, "state": state.value, "reason": reason, "at_us": to_us(at)})
+
+    def trading_state(self, bot: str) -> tuple[TradingState, str]:
+        """Return the state and its reason; ACTIVE and "" if never set."""
+        query = sa.select(trading_states.c.state, trading_states.c.reason).where(trading_states.c.bot == bot)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return (TradingState.ACTIVE, "") if row is None else (TradingState(row.state), row.reason)
+
+    def send_command(self, *, bot: str, command: str, argument: str, issued_by: str, at: datetime) -> int:
+        """Queue a command for the daemon; return its id."""
+        row = {"bot": bot, "command": command, "argument": argument, "issued_by": issued_by, "issued_at_us": to_us(at)}
+        with self._database.write() as connection:
+            return int(connection.execute(sa.insert(commands).values(**row).returning(commands.c.id)).scalar_one())
+
+    def take_commands(self, bot: str, *, at: datetime) -> list[tuple[int, str, str]]:
+        """Take the queued commands (id, command, argument), each once."""
+        # Asked on every tick and nearly always empty: look before taking the write lock.
+        with self._database.read() as connection:
+            waiting = connection.execute(sa.select(commands.c.id).where(_waits(bot)).limit(1)).first()
+        if waiting is None:
+            return []
+        with self._database.write() as connection:
+            return _take(connection, bot=bot, at_us=to_us(at))
+
+    def finish_command(self, command_id: int, *, result: str, at: datetime) -> None:
+        """Keep what came of a command. Raises StoreError for an id that there is not."""
+        change = sa.update(commands).where(commands.c.id == command_id).values(result=result, finished_at_us=to_us(at))
+        with self._database.write() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise StoreError(f"{self._database.shown} holds no command {command_id}")
+
+
+def _waits(bot: str) -> sa.ColumnElement[bool]:
+    return sa.and_(commands.c.bot == bot, commands.c.taken_at_us.is_(None))
+
+
+def _take(connection: Connection, *, bot: str, at_us: int) -> list[tuple[int, str, str]]:
+    taken = sa.update(commands).where(_waits(bot)).values(taken_at_us=at_us)
+    rows = connection.execute(taken.returning(commands.c.id, commands.c.command, commands.c.argument)).all()
+    return sorted((row.id, row.command, row.argument) for row in rows)
+
+
+def _heartbeat(row: Any) -> Heartbeat:
+    return Heartbeat(
+        process=row["process"],
+        pid=row["pid"],
+        started_at=from_us(row["started_at_us"]),
+        wall_at=from_us(row["wall_at_us"]),
+        market_at=from_us(row["market_at_us"]),
+        state=row["state"],
+        detail=json.loads(row["detail"]),
+    )

@@ -1,0 +1,183 @@
+"""Databases of the platform: engines, pragmas, transactions, and the token that tells of a commit."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal, Self
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_migrations import require_current, upgrade
+from bot3.errors import SettingsError, StoreError
+
+StoreKind = Literal["bot", "platform", "control"]
+
+# A bot's journal must survive a power cut: an order that was sent and forgotten is money. The others can be made again.
+_SYNCHRONOUS: dict[StoreKind, str] = {"bot": "FULL", "platform": "NORMAL", "control": "NORMAL"}
+_IMMEDIATE = "bot3_immediate"
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a SQLite file."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def migrate(url: str, kind: StoreKind) -> None:
+    """Create a store's tables, or bring them to this release's schema.
+
+    Raises
+    ------
+    StoreError
+        If the store was written by a newer release, or cannot be written.
+    """
+    Database.open(url, kind=kind).close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """One database: `write` is one transaction that holds the write lock from its start, `read` one snapshot.
+
+    Parameters
+    ----------
+    shown : str
+        Names it in messages: the file, or the URL without its password.
+    """
+
+    engine: Engine
+    kind: StoreKind
+    shown: str
+    is_sqlite: bool
+    probe_lock: Lock
+    probe: list[Connection]
+    nonce: str
+
+    @classmethod
+    def open(cls, url: str, *, kind: StoreKind, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
+        """Open a database and bring its schema up to date (with `read_only`: require that it is).
+
+        Raises
+        ------
+        SettingsError
+            If the URL is neither SQLite nor PostgreSQL.
+        StoreError
+            If it cannot be opened, is damaged, or was written by a newer release.
+        """
+        parsed = _parsed(url)
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        shown = str(parsed.database) if is_sqlite else parsed.render_as_string(hide_password=True)
+        if is_sqlite:
+            _require_file(Path(str(parsed.database)), shown=shown, read_only=read_only)
+        build = _sqlite_engine if is_sqlite else _server_engine
+        engine = build(parsed, kind=kind, read_only=read_only, busy_timeout_s=busy_timeout_s)
+        nonce = secrets.token_hex(4)
+        database = cls(engine=engine, kind=kind, shown=shown, is_sqlite=is_sqlite, probe_lock=Lock(), probe=[], nonce=nonce)
+        try:
+            database.prepare(read_only=read_only)
+        except BaseException:
+            engine.dispose()
+            raise
+        return database
+
+    def prepare(self, *, read_only: bool) -> None:
+        """Bring the schema up to date, or require that it is."""
+        with self.read() as connection:
+            current = require_current(connection, kind=self.kind, shown=self.shown, read_only=read_only)
+        if not current:
+            with self.write() as connection:
+                upgrade(connection, kind=self.kind, shown=self.shown)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection inside one transaction: all of it is durable at the end, or nothing."""
+        with translated(self.shown), self.engine.connect() as plain:
+            connection = plain.execution_options(**{_IMMEDIATE: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one state of the database."""
+        with translated(self.shown), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def data_version(self) -> str:
+        """Return a token that differs after every commit of any other connection to a SQLite file, this process' own included."""
+        with self.probe_lock, translated(self.shown):
+            if not self.probe:
+                self.probe.append(self.engine.connect())
+            with self.probe[0].begin():
+                return f"{self.nonce}.{self.probe[0].exec_driver_sql('PRAGMA data_version').scalar_one()}"
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self.probe_lock:
+            while self.probe:
+                self.probe.pop().close()
+        self.engine.dispose()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError("a store's address is not a URL: write sqlite:///path or postgresql+psycopg://user@host/name") from error
+    if parsed.get_backend_name() == "postgresql":
+        # One driver whatever SQLAlchemy's default is: other spellings (psycopg2) name packages that are not installed.
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise SettingsError(f"a store is a SQLite file or a PostgreSQL database, not {parsed.render_as_string(hide_password=True)}")
+    return parsed
+
+
+def _require_file(path: Path, *, shown: str, read_only: bool) -> None:
+    if path.exists():
+        return
+    if read_only:
+        raise StoreError(f"{shown} does not exist: run `bot3 init`")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{shown}: its directory cannot be made ({error.strerror}): choose another home") from error
+
+
+def _sqlite_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s: float) -> Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_s}, pool_size=5, max_overflow=20)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(driver: Any, _record: Any) -> None:
+        # The driver's own transaction handling would begin late and deferred: we say BEGIN ourselves.
+        driver.isolation_level = None
+        cursor = driver.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        elif cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[kind]}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _server_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s: float) -> Engine:
+    del kind
+    options = f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)}"
+    if read_only:
+        options += " -c default_transaction_read_only=on"
+    arguments = {"options": options, "connect_timeout": max(2, round(busy_timeout_s)), "application_name": "bot3"}
+    return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=5, max_overflow=20)

@@ -1,0 +1,73 @@
+"""What a database says went wrong, in the words of the error tree."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from bot3.errors import StoreBusyError, StoreError, StoreFullError
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "53300"}
+_REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
+
+
+@contextmanager
+def translated(shown: str) -> Iterator[None]:
+    """Turn a driver's exceptions into StoreError and its kinds.
+
+    Parameters
+    ----------
+    shown : str
+        Names the store in messages: a file, or a URL without its password.
+    """
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise StoreBusyError(f"{shown}: all connections are in use: wait and retry") from error
+    except DBAPIError as error:
+        # The driver's own text may quote row values; its class and code are enough to act on.
+        raise _translation(shown, error) from error
+
+
+def _translation(shown: str, error: DBAPIError) -> StoreError:
+    if isinstance(error.orig, sqlite3.Error):
+        return _of_sqlite(shown, error.orig)
+    return _of_server(shown, error)
+
+
+def _of_sqlite(shown: str, error: sqlite3.Error) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
+        return StoreBusyError(f"{shown} is locked by another process: wait and retry, nothing was written")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFullError(f"{shown}: no space is left: free some and retry, nothing was written")
+    if code in _DAMAGED:
+        return StoreError(f"{shown} is not a readable database (damaged or another file): restore a backup, or move it away to start anew")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return StoreError(f"{shown} cannot be opened: make its directory readable and writable for this user")
+    if code == sqlite3.SQLITE_READONLY:
+        return StoreError(f"{shown} was opened for reading only, or its file is: make it writable for this user")
+    if "no such table" in str(error) or "no such column" in str(error):
+        return StoreError(f"{shown} lacks a table or column ({error}): it is no store of this release; run `bot3 init`")
+    return StoreError(f"{shown}: {error}: run `bot3 doctor`")
+
+
+def _of_server(shown: str, error: DBAPIError) -> StoreError:
+    state = getattr(error.orig, "sqlstate", None)
+    if state in _BUSY_STATES:
+        return StoreBusyError(f"{shown} is busy ({state}): wait and retry, nothing was written")
+    if state == "53100":
+        return StoreFullError(f"{shown}: the server's disk is full: free some and retry, nothing was written")
+    if state in _REFUSED_STATES or "password authentication failed" in str(error.orig):
+        return StoreError(f"{shown} refuses this user or database ({state or 'connection'}): check its name, user and password settings")
+    if state in {"42P01", "42703"}:
+        return StoreError(f"{shown} lacks a table or column ({state}): it is no store of this release; run `bot3 init`")
+    if state is None and isinstance(error, (OperationalError, InterfaceError)):
+        return StoreBusyError(f"{shown} cannot be reached: start the server or wait, then retry")
+    return StoreError(f"{shown}: the database refused ({state}, {type(error.orig).__name__}): run `bot3 doctor`")

@@ -1,0 +1,166 @@
+"""Values on their way in and out of a database: instants, JSON, bulk rows and frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from bot3.errors import StoreError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+Json = Mapping[str, str | float | int | bool | None]
+
+
+def to_us(at: datetime) -> int:
+    """Return microseconds since 1970. Raises StoreError for a time without a time zone."""
+    if at.tzinfo is None:
+        raise StoreError(f"a time without a time zone cannot be stored: {at.isoformat()}; pass an aware UTC time")
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def maybe_us(at: datetime | None) -> int | None:
+    """Return microseconds since 1970, or None."""
+    return None if at is None else to_us(at)
+
+
+def from_us(at_us: int) -> datetime:
+    """Return the aware UTC time."""
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def maybe_at(at_us: int | None) -> datetime | None:
+    """Return the aware UTC time, or None."""
+    return None if at_us is None else from_us(at_us)
+
+
+def to_naive(at: datetime | None) -> datetime | None:
+    """Return a UTC time without its zone, as freqtrade keeps it."""
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise StoreError(f"a time without a time zone cannot be stored: {at.isoformat()}; pass an aware UTC time")
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+def from_naive(at: datetime | None) -> datetime | None:
+    """Return freqtrade's naive UTC time as an aware one."""
+    return None if at is None else at.replace(tzinfo=UTC)
+
+
+def to_json(value: object) -> str:
+    """Return compact JSON with sorted keys, so that equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def series_us(times: pd.Series[Any]) -> list[int | None]:
+    """Return microseconds since 1970 of a datetime64[*, UTC] column; None for NaT."""
+    if not isinstance(times.dtype, pd.DatetimeTZDtype):
+        raise StoreError(f"column {times.name} must be datetime64[us, UTC], was {times.dtype}")
+    numbers: list[int] = times.dt.as_unit("us").astype("int64").tolist()
+    missing: list[bool] = times.isna().tolist()
+    return [None if gone else number for number, gone in zip(numbers, missing, strict=True)]
+
+
+def frame_rows(frame: pd.DataFrame, columns: Sequence[str], *, revision: int | None = None) -> list[tuple[Any, ...]]:
+    """Return a frame's rows in the order of a table's columns: `x_us` is taken from x, `revision` from the argument, NaN is None."""
+    return list(zip(*(_values(frame, name, revision=revision) for name in columns), strict=True))
+
+
+def _values(frame: pd.DataFrame, name: str, *, revision: int | None) -> list[Any]:
+    if name == "revision":
+        return [revision] * len(frame)
+    source = name.removesuffix("_us")
+    if source not in frame.columns:
+        raise StoreError(f"the frame lacks the column {source}: there are {', '.join(map(str, frame.columns))}")
+    column = frame[source]
+    if name.endswith("_us"):
+        return series_us(column)
+    values: list[Any] = column.tolist()
+    if not column.hasnans:
+        return values
+    missing: list[bool] = column.isna().tolist()
+    return [None if gone else value for value, gone in zip(values, missing, strict=True)]
+
+
+def insert_ignore(connection: Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Insert rows; one that breaks a unique rule is left out. Return how many went in."""
+    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    inserted = 0
+    for row in rows:
+        inserted += connection.execute(build(table).values(**row).on_conflict_do_nothing()).rowcount
+    return inserted
+
+
+def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the one that has its key."""
+    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    key = [column.name for column in table.primary_key.columns]
+    changed = {name: value for name, value in row.items() if name not in key}
+    connection.execute(build(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def bulk_insert(
+    connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 5_000
+) -> None:
+    """Insert many rows through the driver's own executemany; rows of a key that is there are replaced, or left as they are.
+
+    Parameters
+    ----------
+    rows : list of tuple
+        Driver values, in the order of `columns`.
+    """
+    text = _insert_text(connection, table, columns=columns, replaces=replaces)
+    for start in range(0, len(rows), batch):
+        connection.exec_driver_sql(text, rows[start : start + batch])
+
+
+def _insert_text(connection: Connection, table: sa.Table, *, columns: Sequence[str], replaces: bool) -> str:
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    key = [column.name for column in table.primary_key.columns]
+    changed = [name for name in columns if name not in key]
+    action = f"DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if replaces else "DO NOTHING"
+    target = f"({', '.join(key)}) " if replaces else ""
+    marks = ", ".join([mark] * len(columns))
+    # Names come from the table definitions of this package, never from outside.
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT {target}{action}"  # noqa: S608
+
+
+def read_frame(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
+    """Return a query's rows as a frame with the types of its columns: `x_us` becomes x, datetime64[us, UTC].
+
+    The driver's rows are taken as they are: result processing by SQLAlchemy would cost more than the query.
+    """
+    result = connection.execute(query)
+    cursor = result.cursor
+    rows = cursor.fetchall() if cursor is not None else []
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.selected_columns)
+    return pd.DataFrame({name: series for name, series in map(_typed, query.selected_columns, columns)})
+
+
+def _typed(column: Any, values: Sequence[Any]) -> tuple[str, pd.Series[Any]]:
+    name = str(column.name)
+    if name.endswith("_us"):
+        return name.removesuffix("_us"), _times(values)
+    if isinstance(column.type, sa.Boolean):
+        return name, pd.Series(values, dtype="bool")
+    if isinstance(column.type, sa.Double):
+        return name, pd.Series(values, dtype="float64")
+    if isinstance(column.type, sa.Integer) and None not in values:
+        return name, pd.Series(values, dtype="int64")
+    if isinstance(column.type, sa.DateTime):
+        return name, pd.to_datetime(pd.Series(values, dtype="object"), utc=True, format="ISO8601").dt.as_unit("us")
+    return name, pd.Series(values, dtype="object")
+
+
+def _times(values: Sequence[Any]) -> pd.Series[Any]:
+    numbers = pd.Series(values, dtype="Int64") if None in values else pd.Series(values, dtype="int64")
+    return pd.to_datetime(numbers, unit="us", utc=True).dt.as_unit("us")
