@@ -1,0 +1,53 @@
+"""One pair's candles as arrays that replay walks: prices, volatility, funding paid so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.market.volatility import expected_sigma
+
+WARM_UP_CANDLES = 288
+"""Candles before an entry without which its volatility is not known well enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleArrays:
+    """Candles of one pair, oldest first.
+
+    `open_us` are microseconds since 1970. `sigma[i]` is the volatility over the horizon as expected at the close of candle i.
+    `funding_sum[i]` is the sum of funding rates up to and including the open of candle i; `has_funding` says whether any is known.
+    """
+
+    open_us: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    funding_sum: NDArray[np.float64]
+    has_funding: bool
+
+    def __len__(self) -> int:
+        return len(self.open_us)
+
+
+def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candles: int) -> CandleArrays:
+    """Return the arrays of a candle frame and its funding frame (empty where none is known: counted as zero)."""
+    open_us = _microseconds(candles["open_time"])
+    sums = np.concatenate(([0.0], np.cumsum(funding["funding_rate"].to_numpy(dtype=np.float64))))
+    paid = np.searchsorted(_microseconds(funding["time"]), open_us, side="right")
+    return CandleArrays(
+        open_us=open_us,
+        **{name: candles[name].to_numpy(dtype=np.float64, copy=True) for name in ("open", "high", "low", "close")},
+        sigma=expected_sigma(candles["close"].to_numpy(dtype=np.float64), horizon_candles=horizon_candles),
+        funding_sum=sums[paid],
+        has_funding=len(funding) > 0,
+    )
+
+
+def _microseconds(times: pd.Series) -> NDArray[np.int64]:
+    return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

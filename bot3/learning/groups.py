@@ -1,0 +1,84 @@
+"""Groups that trades are learned in, and which trades are observations at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.parameters import ANY
+from bot3.trading.trades import DIRECTIONS, ExitReason
+
+Group = tuple[str, str, str]
+"""(pair, direction, leverage bin); "*" for all."""
+
+ROOT: Group = (ANY, ANY, ANY)
+STATIC = "static"
+
+CONTROL_BOTS = ("BOT1", "BOT2")
+_FORCED = frozenset({ExitReason.FORCE_EXIT, ExitReason.EMERGENCY_EXIT, ExitReason.LIQUIDATION, "force_sell", "emergency_sell"})
+
+
+def group_key(group: Group) -> str:
+    """Return "pair|direction|bin"."""
+    return "|".join(group)
+
+
+def group_of_key(key: str) -> Group:
+    """Return the group of "pair|direction|bin"."""
+    pair, side, leverage_bin = key.split("|")
+    return pair, side, leverage_bin
+
+
+def parent_of(group: Group) -> Group | None:
+    """Return what a group is pooled to: cell, pair x direction, direction, root; a bin's row to the root; None for the root."""
+    pair, side, leverage_bin = group
+    if group == ROOT:
+        return None
+    if side == ANY:
+        return ROOT
+    if leverage_bin != ANY:
+        return pair, side, ANY
+    return (ANY, side, ANY) if pair != ANY else ROOT
+
+
+def level_of(group: Group) -> str:
+    """Return "cell", "pair", "direction", "bin" or "root"."""
+    pair, side, leverage_bin = group
+    if group == ROOT:
+        return "root"
+    if side == ANY:
+        return "bin"
+    if leverage_bin != ANY:
+        return "cell"
+    return "pair" if pair != ANY else "direction"
+
+
+def bin_group(leverage_bin: str) -> Group:
+    """Return the group of all trades of one leverage bin."""
+    return ANY, ANY, leverage_bin
+
+
+def parent_groups(cells: Iterable[Group]) -> list[Group]:
+    """Return every parent of some cells, root first: root, both directions, pairs x directions, then one row a bin."""
+    pairs = sorted({(pair, side) for pair, side, _ in cells})
+    sides = [(ANY, side, ANY) for side in DIRECTIONS]
+    return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in LEVERAGE_BINS)]
+
+
+def members(group: Group, cells: Iterable[Group]) -> list[Group]:
+    """Return the cells that a group is made of, sorted, so that sums over them do not depend on the order of arrival."""
+    return sorted(cell for cell in cells if all(want in (ANY, have) for want, have in zip(group, cell, strict=True)))
+
+
+def left_out_reason(exit_reason: str | None) -> str | None:
+    """Say why a trade is no observation of stop and target; None if it is one.
+
+    A person's, the platform's or the exchange's hand ended those trades; they count for risk and in the realised figures.
+    """
+    return f"ended by {exit_reason}" if exit_reason in _FORCED else None
+
+
+def signal_rank(trade: Mapping[str, Any], *, control_bots: Sequence[str] = CONTROL_BOTS) -> tuple[Any, ...]:
+    """Return the order in which trades on one signal stand for it: the earliest fill, ties to control bots, then the key."""
+    return trade["open_date"], trade["bot"] not in control_bots, trade["bot"], str(trade["run_mode"]), int(trade["trade_id"])

@@ -1,0 +1,173 @@
+"""From a learned surface to a published row: which levels are allowed, which is best, and in which units it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.grids import ExitGrid, GridSums
+from bot3.learning.groups import STATIC, Group, group_key
+from bot3.learning.pooling import Posterior, pooled
+from bot3.learning.replay import ReplayCosts
+from bot3.trading.parameters import ExitParameters, ParameterState
+
+LIQUIDATION_MARGIN = 0.9
+"""A stop stays within this share of the distance to liquidation."""
+MIN_TARGET_COSTS = 1.5
+"""A target is at least so many times the costs of the round trip."""
+EVIDENCE_AGAINST_N = 10.0
+"""Effective observations from which a group may be taken out of trading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealisedStats:
+    """Of the closes of a group: `n`, and None where there is none (profit factor also without a loss)."""
+
+    n: int
+    win_rate: float | None
+    avg_profit: float | None
+    profit_factor: float | None
+
+
+def realised_stats(close_profit: NDArray[np.float64]) -> RealisedStats:
+    """Return count, win rate, mean close_profit and profit factor of closes."""
+    if not len(close_profit):
+        return RealisedStats(n=0, win_rate=None, avg_profit=None, profit_factor=None)
+    lost = -float(close_profit[close_profit < 0.0].sum())
+    won = float(close_profit[close_profit > 0.0].sum())
+    return RealisedStats(
+        n=len(close_profit),
+        win_rate=float((close_profit > 0.0).mean()),
+        avg_profit=float(close_profit.mean()),
+        profit_factor=won / lost if lost > 0.0 else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupScale:
+    """Mean volatility at entry, mean and highest leverage of a group: what turns sigma into moves and ratios of the stake."""
+
+    sigma_ref: float
+    leverage_ref: float
+    leverage_max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedGroup:
+    """A group's posterior over the grid.
+
+    `surface` is the posterior mean of every cell; `cell` the best allowed one; `weight` the share of own data. `parent` is None for the root,
+    whose prior is `prior` (the static set's).
+    """
+
+    group: Group
+    sums: GridSums
+    n_eff: float
+    weight: float
+    strength: float
+    surface: NDArray[np.float64]
+    cell: tuple[int, int]
+    scale: GroupScale
+    parent: LearnedGroup | None
+    prior: Posterior
+
+    def posterior(self, cell: tuple[int, int]) -> Posterior:
+        """Return what is believed of one cell."""
+        above = self.prior if self.parent is None else self.parent.posterior(cell)
+        if self.weight <= 0.0:
+            spread = 0.0
+            return pooled(weight=0.0, mean=0.0, variance=spread, n_eff=0.0, parent=above, k=self.strength)
+        return pooled(
+            weight=self.weight,
+            mean=float(self.sums.mean[cell]),
+            variance=float(self.sums.variance[cell]),
+            n_eff=self.n_eff,
+            parent=above,
+            k=self.strength,
+        )
+
+
+def allowed_cells(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts, is_cell: bool) -> NDArray[np.bool_]:
+    """Return which cells may be published: no stop near liquidation, no target under its own costs.
+
+    The smallest stop and the largest target always may: a group must have some protection.
+    """
+    leverage = scale.leverage_max if is_cell else scale.leverage_ref
+    room = LIQUIDATION_MARGIN * max(1.0 / leverage - costs.maintenance_margin_ratio, 0.0)
+    stops = grid.stops * scale.sigma_ref <= room
+    targets = grid.targets * scale.sigma_ref >= MIN_TARGET_COSTS * costs.round_trip
+    stops[0], targets[-1] = True, True
+    allowed: NDArray[np.bool_] = stops[:, None] & targets[None, :]
+    return allowed
+
+
+def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the allowed cell of the highest posterior mean."""
+    stop, target = np.unravel_index(int(np.argmax(np.where(allowed, surface, -np.inf))), surface.shape)
+    return int(stop), int(target)
+
+
+def state_of(posterior: Posterior, *, n_eff: float) -> ParameterState:
+    """Return what a row may be used for: trade on evidence for it, shadow on evidence against it, else probe."""
+    if posterior.lower > 0.0:
+        return ParameterState.TRADE
+    if posterior.upper < 0.0 and n_eff >= EVIDENCE_AGAINST_N:
+        return ParameterState.SHADOW
+    return ParameterState.PROBE
+
+
+def parameter_row(
+    learned: LearnedGroup,
+    *,
+    stats: RealisedStats,
+    ambiguous_share: float,
+    grid: ExitGrid,
+    costs: ReplayCosts,
+    known_at: datetime,
+    version: str,
+) -> ExitParameters:
+    """Return the row of a group, in sigma, as moves of the price and as ratios of the stake."""
+    posterior = learned.posterior(learned.cell)
+    stop_sigma, target_sigma = -float(grid.stops[learned.cell[0]]), float(grid.targets[learned.cell[1]])
+    scale = learned.scale
+    stop_move, target_move = stop_sigma * scale.sigma_ref, target_sigma * scale.sigma_ref
+    pair, side, leverage_bin = learned.group
+    return ExitParameters(
+        pair=pair,
+        direction=side,
+        leverage_bin=leverage_bin,
+        stop_loss=stop_move * scale.leverage_ref,
+        take_profit_target=max(target_move - costs.taker_fee * (2.0 + target_move), 1e-6) * scale.leverage_ref,
+        stop_move=stop_move,
+        take_profit_move=target_move,
+        stop_sigma=stop_sigma,
+        take_profit_sigma=target_sigma,
+        sigma_ref=scale.sigma_ref,
+        leverage_ref=scale.leverage_ref,
+        trades_count=stats.n,
+        replays_count=learned.sums.n,
+        n_eff=learned.n_eff,
+        win_rate=stats.win_rate,
+        avg_profit=stats.avg_profit,
+        profit_factor=stats.profit_factor,
+        expectancy=posterior.mean,
+        lower_bound=posterior.lower,
+        upper_bound=posterior.upper,
+        confidence=posterior.confidence,
+        own_share=learned.weight,
+        parent=STATIC if learned.parent is None else group_key(learned.parent.group),
+        ambiguous_share=ambiguous_share,
+        state=state_of(posterior, n_eff=learned.n_eff if learned.weight > 0.0 else _parent_n_eff(learned)),
+        known_at=known_at,
+        version=version,
+    )
+
+
+def _parent_n_eff(learned: LearnedGroup) -> float:
+    above = learned.parent
+    while above is not None and above.weight <= 0.0:
+        above = above.parent
+    return above.n_eff if above is not None else 0.0

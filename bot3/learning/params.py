@@ -1,0 +1,366 @@
+"""The learner: closed trades in, protection of every group out; all of it, or only what a new trade touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.errors import LearningError
+from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.learning.grids import ExitGrid, GridSums, default_grid, empty_sums
+from bot3.learning.groups import ROOT, Group, bin_group, group_key, level_of, members, parent_groups, parent_of
+from bot3.learning.parameter_rows import (
+    GroupScale,
+    LearnedGroup,
+    allowed_cells,
+    best_cell,
+    parameter_row,
+    realised_stats,
+)
+from bot3.learning.pooling import Posterior, effective_n, own_weight, pooling_strength
+from bot3.learning.regime_factors import NO_FACTORS, regime_factors
+from bot3.learning.replay import ReplayCosts, cell_outcomes, sum_cells
+from bot3.learning.replay_frames import replay_frame
+from bot3.learning.trade_table import ReplayFrame, TradeTable
+from bot3.market.regimes import Regime
+from bot3.market.timeframes import timeframe_duration
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RULE = "first-touch-1"  # part of every version: raise it when the arithmetic changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningSettings:
+    """What the learner is told.
+
+    Parameters
+    ----------
+    min_trades : int
+        A group with fewer trades shows its parent's values.
+    static_stop_loss, static_take_profit : float
+        The static safe set, ratios of the stake; what everything is shrunk to without evidence.
+    static_strength : float
+        Effective observations at which the data of all trades weigh as much as the static set.
+    static_sigma : float
+        Volatility over the horizon that is assumed before any trade was seen, a ratio of the price.
+    """
+
+    timeframe: str = "5m"
+    horizon: timedelta = timedelta(hours=24)
+    costs: ReplayCosts = field(default_factory=ReplayCosts)
+    grid: ExitGrid = field(default_factory=default_grid)
+    min_trades: int = 5
+    static_stop_loss: float = -0.03
+    static_take_profit: float = 0.03
+    static_strength: float = 200.0
+    static_sigma: float = 0.03
+
+    @property
+    def digest(self) -> str:
+        """Return what identifies rule and settings."""
+        grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
+        numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
+        return _digest([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), grid, numbers])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """What incremental learning keeps: pooling strength by level, the parents, and the regime factors."""
+
+    strengths: Mapping[str, float]
+    parents: Mapping[Group, LearnedGroup]
+    factors: Mapping[Regime, tuple[float, float]]
+
+
+class ParameterLearner:
+    """Holds trades, candles and replays in memory, so that one new close costs milliseconds.
+
+    Use: `ingest` trades of the record, `add_candles` of their pairs, `replay_due`, then `learn_all` or `learn_touched`. Time runs forward:
+    what was taken in at one `now` is not taken out for an earlier one.
+    """
+
+    def __init__(self, settings: LearningSettings) -> None:
+        self.settings = settings
+        candle = timeframe_duration(settings.timeframe)
+        self._frame = ReplayFrame(
+            grid=settings.grid,
+            costs=settings.costs,
+            horizon_candles=int(settings.horizon / candle),
+            candle_us=candle // timedelta(microseconds=1),
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all trades (candles stay): the record lost some, or another one is read."""
+        self.table = TradeTable(self._frame)
+        self.hyper: Hyperparameters | None = None
+        self.touched: set[Group] = set()
+        self.revision: int | None = None
+        self.deleted: int | None = None
+        self._sums: dict[Group, GridSums] = {}
+        if not hasattr(self, "_candles"):
+            self._candles: dict[str, CandleArrays] = {}
+            self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
+
+    @property
+    def replay_version(self) -> str:
+        """Return the version that replays of this learner carry."""
+        return self.settings.digest
+
+    def ingest(self, trades: pd.DataFrame) -> set[Group]:
+        """Take in new and changed trades (the record's trade frame); return the groups they touch."""
+        return self._note(self.table.ingest(trades))
+
+    def first_open(self) -> datetime | None:
+        """Return the first entry there is; None without trades."""
+        return _EPOCH + timedelta(microseconds=int(self.table.fact("open_us").min())) if len(self.table) else None
+
+    def candles_until(self, pair: str) -> datetime | None:
+        """Return the close of the last candle held of a pair; None if there is none."""
+        held = self._candles.get(pair)
+        if held is None or not len(held):
+            return None
+        return _EPOCH + timedelta(microseconds=int(held.open_us[-1]) + self._frame.candle_us)
+
+    def pairs_waiting(self, *, now: datetime) -> list[str]:
+        """Return the pairs that need newer candles: a trade has no volatility yet, or its replay is due."""
+        opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
+        limit = _us(now) - self._frame.due_after_us
+        return sorted({self.table.trades[row]["pair"] for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit})
+
+    def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
+        """Append a pair's candles and funding that were not known before."""
+        if pair in self._raw:
+            old_candles, old_funding = self._raw[pair]
+            candles = pd.concat([old_candles, candles], ignore_index=True) if len(candles) else old_candles
+            funding = pd.concat([old_funding, funding], ignore_index=True) if len(funding) else old_funding
+        self._raw[pair] = (candles, funding)
+        if len(candles):
+            self._candles[pair] = candle_arrays(candles, funding, horizon_candles=self._frame.horizon_candles)
+
+    def replay_due(self, *, now: datetime) -> set[Group]:
+        """Replay every trade whose horizon is over by a time; return the groups whose observations changed."""
+        return self._note(self.table.replay_due(self._candles, now_us=_us(now)))
+
+    def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+        """Return the replay frame of what the record does not hold yet, and its rows for `table.confirm_saved`."""
+        rows = self.table.unsaved_rows()
+        return replay_frame(self.table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
+
+    def funding_missing_share(self) -> float:
+        """Return the share of trades whose pair has no known funding (counted as zero)."""
+        known = {pair for pair, candles in self._candles.items() if candles.has_funding}
+        without = sum(trade["pair"] not in known for trade in self.table.trades)
+        return without / len(self.table) if len(self.table) else 0.0
+
+    def learn_all(
+        self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int, regimes: pd.DataFrame | None = None
+    ) -> ParameterSet:
+        """Refit pooling and parents, and return every row.
+
+        Parameters
+        ----------
+        life : timedelta
+            Market time after which the set expires.
+        regimes : DataFrame or None
+            Columns known_at and regime; None leaves the regime factors at 1.
+        """
+        self.hyper = self._fit(regimes)
+        return self._publish(self._row_groups(), now=now, computed_at=computed_at, life=life, revision=revision)
+
+    def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
+        """Return the rows of touched cells and of their bins, at the pooling and parents of the last full run.
+
+        Raises
+        ------
+        LearningError
+            If no full run was made in this process.
+        """
+        if self.hyper is None:
+            raise LearningError("nothing was learned in full yet: call learn_all first")
+        touched = sorted(self.touched | {bin_group(name) for _, _, name in self.touched})
+        return self._publish(touched, now=now, computed_at=computed_at, life=life, revision=revision)
+
+    def rows_of(self, groups: Iterable[Group], *, now: datetime, version: str) -> dict[str, ExitParameters]:
+        """Return the rows of groups at the pooling and parents in force."""
+        return {group_key(group): self._row(group, now=now, version=version) for group in groups}
+
+    def _note(self, groups: set[Group]) -> set[Group]:
+        for group in groups:
+            self._sums.pop(group, None)
+        self.touched |= groups
+        return groups
+
+    def _cells(self) -> list[Group]:
+        return sorted(group for group, rows in self.table.by_group.items() if rows)
+
+    def _row_groups(self) -> list[Group]:
+        cells = self._cells()
+        return [*parent_groups(cells), *cells]
+
+    def _fit(self, regimes: pd.DataFrame | None) -> Hyperparameters:
+        strengths: dict[str, float] = {"root": self.settings.static_strength}
+        parents: dict[Group, LearnedGroup] = {}
+        levels: dict[str, list[Group]] = {}
+        for group in self._row_groups():
+            levels.setdefault(level_of(group), []).append(group)
+        hyper = Hyperparameters(strengths=strengths, parents=parents, factors=NO_FACTORS)
+        for level in ("root", "direction", "pair", "bin", "cell"):
+            groups = levels.get(level, [])
+            if level != "root":
+                strengths[level] = pooling_strength([self._evidence(group, hyper) for group in groups])
+            if level in {"root", "direction", "pair"}:
+                parents.update({group: self._learn(group, hyper) for group in groups})
+        rows = self.table.observations(range(len(self.table)))
+        factors = regime_factors(
+            self.table.replayed,
+            rows=rows,
+            open_us=self.table.fact("open_us")[rows],
+            regimes=regimes,
+            root=parents[ROOT],
+            grid=self.settings.grid,
+        )
+        return replace(hyper, factors=factors)
+
+    def _evidence(self, group: Group, hyper: Hyperparameters) -> tuple[GridSums, float, str]:
+        parent = self._parent(group, hyper)
+        return self._group_sums(group), self._n_eff(group, parent.cell), group_key(parent.group)
+
+    @staticmethod
+    def _parent(group: Group, hyper: Hyperparameters) -> LearnedGroup:
+        """Return the group above; a pair seen first since the last full run rests on its direction."""
+        above = parent_of(group)
+        while above is not None and above not in hyper.parents:
+            above = parent_of(above)
+        return hyper.parents[ROOT if above is None else above]
+
+    def _learn(self, group: Group, hyper: Hyperparameters) -> LearnedGroup:
+        parent = None if group == ROOT else self._parent(group, hyper)
+        sums, scale = self._group_sums(group), self._scale(group, parent)
+        prior = Posterior(mean=-self.settings.costs.round_trip, deviation=0.002)
+        above = self._static_surface(scale) if parent is None else parent.surface
+        start = best_cell(above, np.ones(above.shape, dtype=np.bool_)) if parent is None else parent.cell
+        strength = hyper.strengths[level_of(group)]
+        n_eff = self._n_eff(group, start)
+        weight = own_weight(n_eff, strength) if sums.n >= self.settings.min_trades else 0.0
+        surface = weight * sums.mean + (1.0 - weight) * above if weight > 0.0 else above
+        allowed = allowed_cells(self.settings.grid, scale=scale, costs=self.settings.costs, is_cell=group[2] != ANY)
+        return LearnedGroup(
+            group=group,
+            sums=sums,
+            n_eff=n_eff,
+            weight=weight,
+            strength=strength,
+            surface=surface,
+            cell=best_cell(surface, allowed),
+            scale=scale,
+            parent=parent,
+            prior=prior,
+        )
+
+    def _row(self, group: Group, *, now: datetime, version: str) -> ExitParameters:
+        if self.hyper is None:
+            raise LearningError("nothing was learned in full yet: call learn_all first")
+        learned = self.hyper.parents.get(group) or self._learn(group, self.hyper)
+        realised, observed = self._rows(group)
+        _, ambiguous = cell_outcomes(self.table.replayed, rows=observed, cell=learned.cell)
+        return parameter_row(
+            learned,
+            stats=realised_stats(self.table.fact("close_profit")[realised]),
+            ambiguous_share=ambiguous,
+            grid=self.settings.grid,
+            costs=self.settings.costs,
+            known_at=now,
+            version=version,
+        )
+
+    def _rows(self, group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        cells = members(group, self._cells())
+        realised = sorted(row for cell in cells for row in self.table.by_group[cell])
+        return np.array(realised, dtype=np.int64), self.table.observations(realised)
+
+    def _group_sums(self, group: Group) -> GridSums:
+        if ANY not in group:
+            if group not in self._sums:
+                self._sums[group] = sum_cells(self.table.replayed, rows=self._rows(group)[1])
+            return self._sums[group]
+        total = empty_sums(self.settings.grid.shape)
+        for cell in members(group, self._cells()):
+            total = total + self._group_sums(cell)
+        return total
+
+    def _n_eff(self, group: Group, cell: tuple[int, int]) -> float:
+        rows = self._rows(group)[1]
+        outcomes, _ = cell_outcomes(self.table.replayed, rows=rows, cell=cell)
+        days = max(1, -(-self.settings.horizon // timedelta(days=1)))
+        return effective_n(outcomes, self.table.fact("open_us")[rows], horizon_days=days)
+
+    def _scale(self, group: Group, parent: LearnedGroup | None) -> GroupScale:
+        rows = self._rows(group)[0]
+        sigma = self.table.fact("sigma")[rows]
+        sigma = sigma[np.isfinite(sigma)]
+        leverage = self.table.fact("leverage")[rows]
+        above = self._static_scale(group) if parent is None else parent.scale
+        if not len(rows):
+            middle = self._static_scale(group) if group[2] != ANY else above
+            return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
+        return GroupScale(
+            sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
+            leverage_ref=float(leverage.mean()),
+            leverage_max=float(leverage.max()),
+        )
+
+    def _static_scale(self, group: Group) -> GroupScale:
+        if group[2] == ANY:
+            return GroupScale(sigma_ref=self.settings.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
+        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
+        return GroupScale(sigma_ref=self.settings.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
+
+    def _static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
+        """Return what is believed without data: no edge, and the static set the best of it by a little (2 bps a squared log unit)."""
+        settings = self.settings
+        stop = -settings.static_stop_loss / scale.leverage_ref / scale.sigma_ref
+        target = (settings.static_take_profit / scale.leverage_ref + settings.costs.round_trip) / scale.sigma_ref
+        away = np.log(settings.grid.stops / stop)[:, None] ** 2 + np.log(settings.grid.targets / target)[None, :] ** 2
+        surface: NDArray[np.float64] = -settings.costs.round_trip - 0.0002 * away
+        return surface
+
+    def _publish(self, groups: Iterable[Group], *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
+        if self.hyper is None:
+            raise LearningError("nothing was learned in full yet: call learn_all first")
+        rows = self.rows_of(groups, now=now, version="")
+        factors = {str(regime): pair for regime, pair in self.hyper.factors.items()}
+        expires_at = now + life
+        content = [self.settings.digest, {key: _plain(row) for key, row in rows.items()}, factors, expires_at.isoformat()]
+        version = _digest(content)
+        return ParameterSet(
+            rows={key: replace(row, version=version) for key, row in rows.items()},
+            regime_factors=self.hyper.factors,
+            version=version,
+            revision=revision,
+            known_at=now,
+            computed_at=computed_at,
+            expires_at=expires_at,
+        )
+
+
+def _plain(row: ExitParameters) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
+
+
+def _digest(content: Any) -> str:  # JSON
+    return hashlib.blake2s(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

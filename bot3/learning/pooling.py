@@ -1,0 +1,128 @@
+"""Empirical Bayes: how many observations there really are, and how far a group is trusted over its parent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.grids import GridSums
+
+DAY_US = 86_400_000_000
+MIN_DAYS = 8
+INTERVAL_Z = 1.6448536269514722  # 90 %, both sides
+
+
+def effective_n(outcomes: NDArray[np.float64], open_us: NDArray[np.int64], *, horizon_days: int = 1) -> float:
+    """Return the number of independent observations that would make the mean as uncertain as these do.
+
+    Parameters
+    ----------
+    outcomes : array of shape (n,)
+        Net outcomes.
+    open_us : array of shape (n,)
+        Their entries, microseconds since 1970.
+    horizon_days : int
+        Autocovariances of the daily sums that are counted: trades that overlap in time move together.
+
+    Returns
+    -------
+    float
+        From 1 to n; the number of days, if there are fewer than `MIN_DAYS` to learn the clustering from; 0 for no trade.
+    """
+    n = len(outcomes)
+    if n == 0:
+        return 0.0
+    days = open_us // DAY_US
+    days = days - days.min()
+    trading_days = len(np.unique(days))
+    centred = outcomes - outcomes.mean()
+    variance = float(centred @ centred) / max(n - 1, 1)
+    if trading_days < MIN_DAYS or variance <= 0.0:
+        return float(min(n, trading_days))
+    sums = np.bincount(days, weights=centred)
+    long_run = float(sums @ sums)
+    for lag in range(1, min(horizon_days, len(sums) - 1) + 1):
+        # Bartlett's weights keep the estimate from falling below zero.
+        weight = 1.0 - lag / (horizon_days + 1.0)
+        long_run += 2.0 * weight * float(sums[lag:] @ sums[:-lag])
+    return float(np.clip(variance * n * n / max(long_run, 1e-300), 1.0, n))
+
+
+def pooling_strength(groups: Sequence[tuple[GridSums, float, str]]) -> float:
+    """Return k, the effective observations at which a group counts as much as its parent, by the method of moments.
+
+    Parameters
+    ----------
+    groups : sequence of (sums, n_eff, parent)
+        All groups of one level; `parent` names the group they are pooled to.
+
+    Returns
+    -------
+    float
+        Above 0; infinite where the groups do not differ by more than chance.
+
+    Notes
+    -----
+    DerSimonian and Laird's estimate of the variance between siblings, averaged over all cells of the grid: one k a level.
+    """
+    used = [(sums, n_eff, parent) for sums, n_eff, parent in groups if sums.n >= 2 and n_eff > 0.0]
+    if len(used) < 3:
+        return math.inf
+    degrees = sum(sums.n - 1 for sums, _, _ in used)
+    within = sum((sums.variance * (sums.n - 1) for sums, _, _ in used), np.zeros_like(used[0][0].total)) / max(degrees, 1)
+    excess, scale = np.zeros_like(within), 0.0
+    for parent in sorted({parent for _, _, parent in used}):
+        weights = np.array([n_eff for _, n_eff, name in used if name == parent])
+        if len(weights) < 2:
+            continue
+        means = np.stack([sums.mean for sums, _, name in used if name == parent])
+        centre = np.tensordot(weights, means, axes=1) / weights.sum()
+        excess += np.tensordot(weights, (means - centre) ** 2, axes=1) - (len(weights) - 1) * within
+        scale += float(weights.sum() - (weights @ weights) / weights.sum())
+    between = float(excess.mean()) / scale if scale > 0.0 else 0.0
+    return float(within.mean()) / between if between > 0.0 else math.inf
+
+
+def own_weight(n_eff: float, k: float) -> float:
+    """Return the weight of a group's own data, 0 to 1: n / (n + k)."""
+    return 0.0 if math.isinf(k) or n_eff <= 0.0 else n_eff / (n_eff + k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """What is believed of an expectancy: mean and standard deviation, ratio of the price."""
+
+    mean: float
+    deviation: float
+
+    @property
+    def lower(self) -> float:
+        """Return the lower end of the 90 % interval."""
+        return self.mean - INTERVAL_Z * self.deviation
+
+    @property
+    def upper(self) -> float:
+        """Return the upper end of the 90 % interval."""
+        return self.mean + INTERVAL_Z * self.deviation
+
+    @property
+    def confidence(self) -> float:
+        """Return the probability that the expectancy is above 0."""
+        if self.deviation <= 0.0:
+            return float(self.mean > 0.0)
+        return 0.5 * math.erfc(-self.mean / self.deviation / math.sqrt(2.0))
+
+
+def pooled(*, weight: float, mean: float, variance: float, n_eff: float, parent: Posterior, k: float) -> Posterior:
+    """Return the posterior of a group: its own mean and its parent's, by weight.
+
+    `variance` is of one outcome; the spread between siblings is variance / k.
+    """
+    centre = weight * mean + (1.0 - weight) * parent.mean
+    own = weight**2 * variance / n_eff if n_eff > 0.0 else 0.0
+    between = 0.0 if math.isinf(k) else variance / k
+    return Posterior(mean=centre, deviation=math.sqrt(own + (1.0 - weight) ** 2 * (between + parent.deviation**2)))

@@ -1,0 +1,42 @@
+"""The replay frame: what the record keeps of each trade's replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.learning.trade_table import STATE_NAMES, ReplayState, TradeTable
+
+_KEY = ("bot", "run_mode", "trade_id", "open_date", "pair", "direction", "leverage_bin")
+_MEASURES = ("mae_move", "mfe_move", "exit_move", "funding_move")
+
+
+def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, due_after_us: int, version: str) -> pd.DataFrame:
+    """Return the rows of the record's replay frame (`ports.record.ReplayRecord`) for some rows of a table.
+
+    A replay is known when its horizon is over; what is pending, left out or without candles, when its trade closed.
+    """
+    states = [ReplayState(int(state)) for state in table.fact("state")[rows]]
+    due_us = table.fact("open_us")[rows] + due_after_us
+    complete = np.array([state is ReplayState.COMPLETE for state in states], dtype=np.bool_)
+    known_us = np.where(complete, np.maximum(due_us, table.fact("close_us")[rows]), table.fact("close_us")[rows])
+    columns: dict[str, Any] = {name: [table.trades[row][name] for row in rows.tolist()] for name in _KEY}
+    columns |= {
+        "sigma": table.fact("sigma")[rows],
+        "state": [STATE_NAMES[state] for state in states],
+        "due_at": _times(due_us),
+        "reason": [table.reasons[row] for row in rows.tolist()],
+        "candles": table.fact("candles")[rows],
+    }
+    columns |= {name: np.where(complete, getattr(table.replayed, name)[rows], np.nan) for name in _MEASURES}
+    columns |= {"known_at": _times(known_us), "version": version}
+    frame = pd.DataFrame(columns)
+    frame["open_date"] = pd.to_datetime(frame["open_date"], utc=True).astype("datetime64[us, UTC]")
+    return frame
+
+
+def _times(us: NDArray[np.int64]) -> pd.Series[Any]:
+    return pd.Series(pd.to_datetime(us, unit="us", utc=True)).astype("datetime64[us, UTC]")

@@ -1,0 +1,281 @@
+"""The closed trades that a learner holds in memory: their groups, their observations, their replays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
+from bot3.learning.grids import ExitGrid
+from bot3.learning.groups import Group, left_out_reason, signal_rank
+from bot3.learning.replay import ReplayCosts, ReplayedTrades, empty_replays, replay_trades
+
+COMPLETE_SHARE = 0.9
+"""Share of the horizon's candles that must be there; the rest are outages."""
+GRACE_US = 86_400_000_000
+"""Candles may come so late before a replay that is due is given up as `no_candles`."""
+
+_FACTS: dict[str, Any] = {
+    "close_profit": np.float64,
+    "open_us": np.int64,
+    "close_us": np.int64,
+    "open_rate": np.float64,
+    "leverage": np.float64,
+    "is_short": np.bool_,
+    "sigma": np.float64,
+    "candles": np.int64,
+    "state": np.int8,
+    "saved_state": np.int8,
+}
+
+
+class ReplayState(IntEnum):
+    """Where a trade's replay stands; the names in the record are in `STATE_NAMES`."""
+
+    PENDING = 0
+    COMPLETE = 1
+    NO_CANDLES = 2
+    LEFT_OUT = 3
+
+
+STATE_NAMES = {
+    ReplayState.PENDING: "pending",
+    ReplayState.COMPLETE: "complete",
+    ReplayState.NO_CANDLES: "no_candles",
+    ReplayState.LEFT_OUT: "left_out",
+}
+_UNSAVED = -1
+_Signal = tuple[str, bool, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayFrame:
+    """What replays need besides the trades: grid, costs, horizon in candles, length of a candle."""
+
+    grid: ExitGrid
+    costs: ReplayCosts
+    horizon_candles: int
+    candle_us: int
+
+    @property
+    def due_after_us(self) -> int:
+        """Return how long after its entry a trade's whole horizon is known."""
+        return (self.horizon_candles + 1) * self.candle_us
+
+
+class TradeTable:
+    """Closed trades by row; a row keeps its place for good, an update overwrites it."""
+
+    def __init__(self, frame: ReplayFrame) -> None:
+        self._frame = frame
+        self._rows: dict[tuple[Any, ...], int] = {}
+        self._facts: dict[str, NDArray[Any]] = {name: np.zeros(0, dtype=kind) for name, kind in _FACTS.items()}
+        self._signals: dict[_Signal, list[int]] = {}
+        self.trades: list[dict[str, Any]] = []
+        self.reasons: list[str] = []
+        self.by_group: dict[Group, set[int]] = {}
+        self.pending: set[int] = set()
+        self.replayed = empty_replays(0, grid=frame.grid)
+
+    def __len__(self) -> int:
+        return len(self.trades)
+
+    def fact(self, name: str) -> NDArray[Any]:
+        """Return one column: a name of `_FACTS`, one value a row."""
+        return self._facts[name][: len(self)]
+
+    def group(self, row: int) -> Group:
+        """Return the group of a row."""
+        trade = self.trades[row]
+        return trade["pair"], trade["direction"], trade["leverage_bin"]
+
+    def ingest(self, trades: pd.DataFrame) -> set[Group]:
+        """Take in new and changed trades (the record's trade frame); return the groups they touch.
+
+        The order of arrival makes no difference: a later row that stands for a signal displaces the one before.
+        """
+        touched: set[Group] = set()
+        signals: set[_Signal] = set()
+        for trade in trades.to_dict("records"):
+            row = self._place(trade, touched)
+            signals.add(self._signal(row))
+        for signal in signals:
+            touched |= self._elect(signal)
+        return touched
+
+    def observations(self, rows: Iterable[int]) -> NDArray[np.int64]:
+        """Return the rows among some whose whole horizon was replayed, in the order of their entries."""
+        state = self._facts["state"]
+        complete = [row for row in rows if state[row] == ReplayState.COMPLETE]
+        return np.array(sorted(complete, key=self._order), dtype=np.int64)
+
+    def replay_due(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
+        """Replay what is due by a time, pair by pair; return the groups whose observations changed."""
+        touched: set[Group] = set()
+        by_pair: dict[str, list[int]] = {}
+        for row in sorted(self.pending):
+            by_pair.setdefault(self.trades[row]["pair"], []).append(row)
+        for pair, rows in by_pair.items():
+            if pair in candles and len(candles[pair]):
+                touched |= self._replay_pair(candles[pair], np.array(rows, dtype=np.int64), now_us=now_us)
+            else:
+                self._give_up(rows, reason=f"no candles of {pair}")
+        return touched
+
+    def mark_saved(self, replays: pd.DataFrame, *, version: str) -> None:
+        """Note which replays the record already holds in the state they have here, so that they are not written again."""
+        codes = {name: state for state, name in STATE_NAMES.items()}
+        current = replays[replays["version"] == version]
+        columns = zip(current["bot"], current["run_mode"], current["trade_id"], current["open_date"], current["state"], strict=True)
+        for bot, mode, trade_id, open_date, state in columns:
+            row = self._rows.get((bot, str(mode), int(trade_id), open_date))
+            if row is not None:
+                self._facts["saved_state"][row] = codes[state]
+
+    def unsaved_rows(self) -> NDArray[np.int64]:
+        """Return the rows whose state the record does not hold yet."""
+        return np.flatnonzero(self.fact("state") != self.fact("saved_state"))
+
+    def confirm_saved(self, rows: NDArray[np.int64]) -> None:
+        """Note that rows were written."""
+        self._facts["saved_state"][rows] = self._facts["state"][rows]
+
+    def _place(self, trade: dict[Any, Any], touched: set[Group]) -> int:
+        key = (trade["bot"], str(trade["run_mode"]), int(trade["trade_id"]), trade["open_date"])
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = len(self.trades)
+            self._make_room(row + 1)
+            self.trades.append(trade)
+            self.reasons.append("")
+        else:
+            touched.add(self.group(row))
+            self.by_group[self.group(row)].discard(row)
+            self._signals[self._signal(row)].remove(row)
+            self.trades[row] = trade
+        self._write(row, trade)
+        touched.add(self.group(row))
+        self.by_group.setdefault(self.group(row), set()).add(row)
+        self._signals.setdefault(self._signal(row), []).append(row)
+        return row
+
+    def _write(self, row: int, trade: dict[Any, Any]) -> None:
+        facts = self._facts
+        for name in ("close_profit", "open_rate", "leverage", "is_short"):
+            facts[name][row] = trade[name]
+        facts["open_us"][row] = trade["open_date"].value // 1_000
+        facts["close_us"][row] = trade["close_date"].value // 1_000
+        facts["sigma"][row] = np.nan
+        facts["candles"][row] = 0
+        facts["saved_state"][row] = _UNSAVED
+        self._enter_state(row, ReplayState.PENDING)
+
+    def _signal(self, row: int) -> _Signal:
+        # Two feeders that call one pair at one candle share the path that follows: one observation.
+        trade = self.trades[row]
+        return trade["pair"], bool(trade["is_short"]), int(self._facts["open_us"][row]) // self._frame.candle_us
+
+    def _order(self, row: int) -> tuple[Any, ...]:
+        trade = self.trades[row]
+        return trade["open_date"], trade["bot"], str(trade["run_mode"]), int(trade["trade_id"])
+
+    def _elect(self, signal: _Signal) -> set[Group]:
+        """Let one trade stand for a signal; return the groups whose observations changed."""
+        rows = self._signals.get(signal, [])
+        forced = {row: left_out_reason(self.trades[row]["exit_reason"]) for row in rows}
+        candidates = [row for row in rows if forced[row] is None]
+        chosen = min(candidates, key=lambda row: signal_rank(self.trades[row])) if candidates else None
+        touched: set[Group] = set()
+        for row in rows:
+            state = ReplayState(int(self._facts["state"][row]))
+            if row == chosen:
+                if state is ReplayState.LEFT_OUT:
+                    self._enter_state(row, ReplayState.PENDING)
+                continue
+            reason = forced[row] or f"same signal as {self._name(chosen)}"
+            if state is not ReplayState.LEFT_OUT or self.reasons[row] != reason:
+                touched.add(self.group(row))
+                self._enter_state(row, ReplayState.LEFT_OUT, reason=reason)
+        return touched
+
+    def _name(self, row: int | None) -> str:
+        trade = {} if row is None else self.trades[row]
+        return f"{trade.get('bot')} trade {trade.get('trade_id')}"
+
+    def _enter_state(self, row: int, state: ReplayState, *, reason: str = "") -> None:
+        self._facts["state"][row] = state
+        self.reasons[row] = reason
+        if state is ReplayState.PENDING:
+            self.pending.add(row)
+        else:
+            self.pending.discard(row)
+
+    def _give_up(self, rows: Iterable[int], *, reason: str) -> None:
+        for row in rows:
+            self._enter_state(row, ReplayState.NO_CANDLES, reason=reason)
+
+    def _replay_pair(self, candles: CandleArrays, rows: NDArray[np.int64], *, now_us: int) -> set[Group]:
+        step = self._frame.candle_us
+        opened = self._facts["open_us"][rows]
+        entry = np.searchsorted(candles.open_us, opened, side="right") - 1
+        started = (entry >= WARM_UP_CANDLES) & (candles.open_us[np.maximum(entry, 0)] + step > opened)
+        sigma = candles.sigma[np.maximum(entry - 1, 0)]
+        started &= np.isfinite(sigma) & (sigma > 0.0)
+        # An entry after the last candle is one whose candles have not come yet.
+        early = opened >= candles.open_us[-1] + step
+        last_open = opened // step * step + self._frame.horizon_candles * step
+        end = np.searchsorted(candles.open_us, last_open, side="right")
+        covered = candles.open_us[-1] >= last_open
+        due = opened + self._frame.due_after_us <= now_us
+        self._facts["sigma"][rows[started]] = sigma[started]
+        self._give_up(rows[~started & ~early], reason="no candles before and at the entry")
+        late = due & (early | ~covered) & (opened + self._frame.due_after_us + GRACE_US <= now_us)
+        self._give_up(rows[late], reason="candles end before the horizon")
+        ready = started & due & covered
+        count = end - entry - 1
+        whole = count >= COMPLETE_SHARE * self._frame.horizon_candles
+        self._give_up(rows[ready & ~whole], reason="too many candles of the horizon are missing")
+        return self._store(candles, rows[ready & whole], entry[ready & whole], end[ready & whole])
+
+    def _store(self, candles: CandleArrays, rows: NDArray[np.int64], entry: NDArray[np.int64], end: NDArray[np.int64]) -> set[Group]:
+        if not len(rows):
+            return set()
+        facts = self._facts
+        replayed = replay_trades(
+            candles,
+            entry=entry,
+            end=end,
+            open_rate=facts["open_rate"][rows],
+            is_short=facts["is_short"][rows],
+            leverage=facts["leverage"][rows],
+            sigma=facts["sigma"][rows],
+            grid=self._frame.grid,
+            costs=self._frame.costs,
+        )
+        for column in fields(ReplayedTrades):
+            getattr(self.replayed, column.name)[rows] = getattr(replayed, column.name)
+        facts["candles"][rows] = end - entry - 1
+        for row in rows.tolist():
+            self._enter_state(row, ReplayState.COMPLETE)
+        return {self.group(row) for row in rows.tolist()}
+
+    def _make_room(self, n: int) -> None:
+        have = len(self._facts["state"])
+        if n <= have:
+            return
+        more = max(1_024, have, n - have)
+        for name, values in self._facts.items():
+            self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
+        room = empty_replays(more, grid=self._frame.grid)
+        self.replayed = ReplayedTrades(
+            **{
+                column.name: np.concatenate([getattr(self.replayed, column.name), getattr(room, column.name)])
+                for column in fields(ReplayedTrades)
+            }
+        )

@@ -1,0 +1,128 @@
+"""Learn parameters and publish them, by compare-and-swap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot3.errors import LearningError, StoreConflictError
+from bot3.learning.params import ParameterLearner
+from bot3.ports.record import LearningStore
+from bot3.trading.parameters import ParameterSet
+
+PUBLISH_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One fact that must hold of what was learned, and what was found."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnOutcome:
+    """What was published: None where nothing was touched."""
+
+    published: ParameterSet | None
+    is_full: bool
+    revision: int
+    checks: tuple[Check, ...]
+
+
+def learn_params(
+    record: LearningStore,
+    learner: ParameterLearner,
+    *,
+    now: datetime,
+    computed_at: datetime,
+    life: timedelta,
+    trades_revision: int,
+    full: bool = False,
+) -> LearnOutcome:
+    """Learn from what the learner holds (see `replay_trades`), check it, and publish it.
+
+    Parameters
+    ----------
+    life : timedelta
+        Market time until the parameters expire.
+    full : bool
+        Refit pooling and republish every row. It is also done where this learner never did, or nothing in force could be read.
+
+    Raises
+    ------
+    LearningError
+        If a check fails: the last good publication stays in force.
+    StoreConflictError
+        If others published in between, `PUBLISH_ATTEMPTS` times.
+    """
+    for attempt in range(PUBLISH_ATTEMPTS):
+        in_force = _version_in_force(record, now=now)
+        is_full = full or learner.hyper is None or in_force is None
+        if not is_full and not learner.touched:
+            return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
+        learned = _learn(record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full)
+        checks = check_parameters(learned)
+        _require(checks)
+        try:
+            revision = record.publish_parameters(learned, replaces=in_force, is_full=is_full)
+        except StoreConflictError:
+            if attempt == PUBLISH_ATTEMPTS - 1:
+                raise
+            continue
+        learner.touched.clear()
+        return LearnOutcome(published=learned, is_full=is_full, revision=revision, checks=checks)
+    raise StoreConflictError("parameters could not be published: run it again")
+
+
+def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
+    """Return what must hold of every row before it may be published."""
+    rows = parameters.rows.values()
+    numbers = [
+        value
+        for row in rows
+        for value in (row.stop_loss, row.take_profit_target, row.stop_sigma, row.take_profit_sigma, row.expectancy, row.lower_bound)
+    ]
+    wide = [row.key for row in rows if not row.lower_bound <= row.expectancy <= row.upper_bound or not 0.0 <= row.own_share <= 1.0]
+    stops = [row.key for row in rows if row.stop_loss >= -1e-4 or row.stop_move <= -1.0 / row.leverage_ref]
+    targets = [row.key for row in rows if row.take_profit_target <= 1e-5]
+    lost = sum(not math.isfinite(value) for value in numbers)
+    return (
+        Check(name="parameters_are_finite", passed=lost == 0, detail=f"{lost} of {len(numbers)} numbers are not finite"),
+        Check(name="no_stop_is_zero_or_beyond_liquidation", passed=not stops, detail=", ".join(stops) or "none"),
+        Check(name="no_target_is_under_its_fees", passed=not targets, detail=", ".join(targets) or "none"),
+        Check(name="intervals_hold_their_means", passed=not wide, detail=", ".join(wide) or "all"),
+    )
+
+
+def _require(checks: tuple[Check, ...]) -> None:
+    failed = [f"{check.name} ({check.detail})" for check in checks if not check.passed]
+    if failed:
+        raise LearningError(f"parameters were not published, the last good ones stay in force: {'; '.join(failed)}")
+
+
+def _version_in_force(record: LearningStore, *, now: datetime) -> str | None:
+    try:
+        return record.parameters(as_of=now).version
+    except LearningError:
+        return None
+
+
+def _learn(
+    record: LearningStore,
+    learner: ParameterLearner,
+    *,
+    now: datetime,
+    computed_at: datetime,
+    life: timedelta,
+    revision: int,
+    is_full: bool,
+) -> ParameterSet:
+    if not is_full:
+        return learner.learn_touched(now=now, computed_at=computed_at, life=life, revision=revision)
+    start = learner.first_open() or now
+    regimes = record.regimes_frame(start=start - timedelta(days=1), end=now)
+    return learner.learn_all(now=now, computed_at=computed_at, life=life, revision=revision, regimes=regimes)

@@ -1,0 +1,128 @@
+"""Bring a bot's closed trades to the record: keyed, windowed, reconciled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from bot3.ports.record import SyncOutcome, TradeRecord
+from bot3.ports.trades import TradeReader
+from bot3.trading.trades import RunMode, Trade
+
+Key = tuple[int, datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSync:
+    """What a sync of one bot did, and whether both sides count the same afterwards.
+
+    `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only looked
+    for where the counts differ.
+    """
+
+    bot: str
+    run_mode: RunMode
+    outcome: SyncOutcome
+    source_count: int
+    record_count: int
+    is_full: bool
+    missing: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Say whether source and record hold the same number of trades."""
+        return self.source_count == self.record_count
+
+    @property
+    def changed(self) -> int:
+        """Return the trades inserted, updated or deleted."""
+        return self.outcome.inserted + self.outcome.updated + self.outcome.deleted
+
+
+def sync_trades(
+    reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
+) -> TradeSync:
+    """Upsert a bot's closed trades, mark those that vanished, and compare the counts.
+
+    Parameters
+    ----------
+    overlap : timedelta
+        Closes so long before the newest known one are read again: trades are corrected, and clocks of databases differ.
+    full : bool
+        Read all closes. It is also done where the counts differ after the window was read.
+    """
+    since = None if full else _window_start(record, bot=reader.bot, run_mode=run_mode, overlap=overlap)
+    outcome = _sync_window(reader, record, run_mode=run_mode, since=since)
+    synced = _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=since is None)
+    if synced.is_reconciled or since is None:
+        return synced
+    outcome = _joined(outcome, _sync_window(reader, record, run_mode=run_mode, since=None))
+    return _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=True)
+
+
+def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
+    row = _count_row(record, bot=bot, run_mode=run_mode)
+    if row is None or pd.isna(row["last_close"]):
+        return None
+    last: datetime = pd.Timestamp(row["last_close"]).to_pydatetime()
+    return last - overlap
+
+
+def _count_row(record: TradeRecord, *, bot: str, run_mode: RunMode) -> dict[str, Any] | None:
+    counts = record.counts()
+    found = counts[(counts["bot"] == bot) & (counts["run_mode"].astype(str) == str(run_mode))]
+    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+
+
+def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
+    # Keys first: a trade that closes in between is then new to both, never taken for vanished.
+    known = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
+    trades = reader.closed_trades(closed_since=since)
+    outcome = record.upsert_trades(trades)
+    vanished = known - _keys(trades)
+    if since is not None and vanished:
+        # A close that was corrected to before the window has not vanished.
+        vanished -= _keys(reader.closed_trades(closed_since=None))
+    if not vanished:
+        return outcome
+    return _joined(outcome, record.delete_trades(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
+
+
+def _keys(trades: list[Trade]) -> set[Key]:
+    return {(trade.trade_id, trade.open_date) for trade in trades}
+
+
+def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
+    return SyncOutcome(
+        inserted=first.inserted + second.inserted,
+        updated=first.updated + second.updated,
+        unchanged=first.unchanged + second.unchanged,
+        deleted=first.deleted + second.deleted,
+        revision=max(first.revision, second.revision),
+    )
+
+
+def _reconciled(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, outcome: SyncOutcome, is_full: bool) -> TradeSync:
+    row = _count_row(record, bot=reader.bot, run_mode=run_mode)
+    recorded = 0 if row is None else int(row["trades"])
+    counted = reader.count_closed(closed_since=None)
+    missing: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+    if counted != recorded:
+        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        theirs = _keys(reader.closed_trades(closed_since=None))
+        missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
+    return TradeSync(
+        bot=reader.bot,
+        run_mode=run_mode,
+        outcome=outcome,
+        source_count=counted,
+        record_count=recorded,
+        is_full=is_full,
+        missing=missing,
+        surplus=surplus,
+    )
