@@ -98,6 +98,8 @@ class ParameterLearner:
             horizon_candles=int(settings.horizon / candle),
             candle_us=candle // timedelta(microseconds=1),
         )
+        self._candles: dict[str, CandleArrays] = {}
+        self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -108,9 +110,7 @@ class ParameterLearner:
         self.revision: int | None = None
         self.deleted: int | None = None
         self._sums: dict[Group, GridSums] = {}
-        if not hasattr(self, "_candles"):
-            self._candles: dict[str, CandleArrays] = {}
-            self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        self._rows_of_cell: dict[Group, NDArray[np.int64]] = {}
 
     @property
     def replay_version(self) -> str:
@@ -198,6 +198,7 @@ class ParameterLearner:
     def _note(self, groups: set[Group]) -> set[Group]:
         for group in groups:
             self._sums.pop(group, None)
+            self._rows_of_cell.pop(group, None)
         self.touched |= groups
         return groups
 
@@ -221,7 +222,7 @@ class ParameterLearner:
                 strengths[level] = pooling_strength([self._evidence(group, hyper) for group in groups])
             if level in {"root", "direction", "pair"}:
                 parents.update({group: self._learn(group, hyper) for group in groups})
-        rows = self.table.observations(range(len(self.table)))
+        rows = self._rows(ROOT)[1]
         factors = regime_factors(
             self.table.replayed,
             rows=rows,
@@ -285,9 +286,15 @@ class ParameterLearner:
         )
 
     def _rows(self, group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of a group's trades and, among them, its observations: by cell, then by entry."""
         cells = members(group, self._cells())
-        realised = sorted(row for cell in cells for row in self.table.by_group[cell])
-        return np.array(realised, dtype=np.int64), self.table.observations(realised)
+        realised = np.concatenate([self._cell_rows(cell) for cell in cells]) if cells else np.zeros(0, dtype=np.int64)
+        return realised, self.table.observations(realised)
+
+    def _cell_rows(self, cell: Group) -> NDArray[np.int64]:
+        if cell not in self._rows_of_cell:
+            self._rows_of_cell[cell] = self.table.rows(cell)
+        return self._rows_of_cell[cell]
 
     def _group_sums(self, group: Group) -> GridSums:
         if ANY not in group:

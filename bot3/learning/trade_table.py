@@ -109,11 +109,14 @@ class TradeTable:
             touched |= self._elect(signal)
         return touched
 
-    def observations(self, rows: Iterable[int]) -> NDArray[np.int64]:
-        """Return the rows among some whose whole horizon was replayed, in the order of their entries."""
-        state = self._facts["state"]
-        complete = [row for row in rows if state[row] == ReplayState.COMPLETE]
-        return np.array(sorted(complete, key=self._order), dtype=np.int64)
+    def rows(self, cell: Group) -> NDArray[np.int64]:
+        """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
+        return np.array(sorted(self.by_group.get(cell, ()), key=self._order), dtype=np.int64)
+
+    def observations(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows among some whose whole horizon was replayed."""
+        observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]
+        return observed
 
     def replay_due(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
         """Replay what is due by a time, pair by pair; return the groups whose observations changed."""

@@ -1,0 +1,122 @@
+"""What BOT3 may trade: tiers, leverage range and size, from regime, scores and parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot3.errors import LearningError
+from bot3.learning.groups import bin_group, group_key
+from bot3.market.regimes import RegimeState
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.parameters import ANY, ParameterSet, ParameterState
+from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
+from bot3.trading.signals import FEEDER_IDS
+
+SIZE_BOUNDS = (0.25, 1.5)
+
+
+def recommend(
+    *,
+    regime: RegimeState,
+    scores: Sequence[FeederScore],
+    parameters: ParameterSet,
+    now: datetime,
+    computed_at: datetime,
+    life: timedelta,
+) -> Recommendation:
+    """Return the recommendation in force from `now` on.
+
+    Parameters
+    ----------
+    scores : sequence of FeederScore
+        Of one version: all feeders, over all regimes and in each.
+    life : timedelta
+        Market time after which it expires.
+
+    Raises
+    ------
+    LearningError
+        If a feeder has no score.
+    """
+    current = _scores_in(scores, regime)
+    tiers = {score.feeder_id: score.tier for score in current}
+    leverage_range = _leverage_range(parameters)
+    multiplier = _multiplier(current)
+    version = _version(
+        str(regime.regime),
+        regime.known_at.isoformat(),
+        current[0].version,
+        parameters.version,
+        leverage_range,
+        multiplier,
+        (now + life).isoformat(),
+    )
+    return Recommendation(
+        regime=regime.regime,
+        tiers=tiers,
+        top_feeders=_top(current),
+        avoid_feeders=tuple(_number(score) for score in current if score.tier is FeederTier.SHADOW),
+        suggested_leverage_range=leverage_range,
+        suggested_position_size_multiplier=multiplier,
+        generated_at=now,
+        expires_at=now + life,
+        version=version,
+        parameters_version=parameters.version,
+        scores_version=current[0].version,
+        known_at=now,
+        computed_at=computed_at,
+    )
+
+
+def _scores_in(scores: Sequence[FeederScore], regime: RegimeState) -> list[FeederScore]:
+    """Return each feeder's score in the regime in force, best first; its score over all regimes where it has none there."""
+    overall = {score.feeder_id: score for score in scores if score.regime == ANY}
+    there = {score.feeder_id: score for score in scores if score.regime == str(regime.regime)}
+    missing = [feeder for feeder in FEEDER_IDS if feeder not in overall and feeder not in there]
+    if missing:
+        raise LearningError(f"{', '.join(missing)} have no score: score all feeders before recommending")
+    # Where the regime says nothing of its own (no trade in it), it is the feeder's own score word for word, tier included.
+    chosen = [there[feeder] if feeder in there and there[feeder].n else overall.get(feeder, there.get(feeder)) for feeder in FEEDER_IDS]
+    return sorted((score for score in chosen if score is not None), key=lambda score: (-score.expectancy, score.feeder_id))
+
+
+def _top(scores: Sequence[FeederScore]) -> tuple[int, ...]:
+    for tier in (FeederTier.TRADE, FeederTier.PROBE):
+        found = tuple(_number(score) for score in scores if score.tier is tier)
+        if found:
+            return found
+    return ()
+
+
+def _number(score: FeederScore) -> int:
+    return int(score.feeder_id[1:])
+
+
+def _leverage_range(parameters: ParameterSet) -> tuple[float, float]:
+    """Return the span of the bins with no evidence against them; the bin of the highest lower bound where there is none."""
+    rows = {name: parameters.rows[key] for name in LEVERAGE_BINS if (key := group_key(bin_group(name))) in parameters.rows}
+    if not rows:
+        raise LearningError(f"parameters {parameters.version} hold no row by bin: publish them in full")
+    open_bins = [name for name, row in rows.items() if row.state is not ParameterState.SHADOW]
+    if not open_bins:
+        open_bins = [max(rows, key=lambda name: (rows[name].lower_bound, -LEVERAGE_BINS.index(name)))]
+    places = [LEVERAGE_BINS.index(name) for name in open_bins]
+    return LEVERAGE_BIN_EDGES[min(places)], LEVERAGE_BIN_EDGES[max(places) + 1]
+
+
+def _multiplier(scores: Sequence[FeederScore]) -> float:
+    """Return the factor on size: 1 without evidence; more by the confidence of feeders that trade, less by that against the rest."""
+    trading = [score for score in scores if score.tier is FeederTier.TRADE]
+    if trading:
+        return min(SIZE_BOUNDS[1], 1.0 + max(score.confidence - 0.95 for score in trading) * 10.0)
+    if all(score.n == 0 for score in scores):
+        return 1.0
+    best = max(score.confidence for score in scores)
+    return max(SIZE_BOUNDS[0], min(1.0, 2.0 * best))
+
+
+def _version(*content: object) -> str:
+    return hashlib.blake2s(json.dumps(content).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,57 @@
+"""Filter the market's regime from the candles of the pairs traded, and publish what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot3.errors import LearningError
+from bot3.learning.regime_filter import RegimeSettings, hourly_index, regime_states
+from bot3.market.regimes import RegimeState
+from bot3.ports.candles import CandleReader
+from bot3.ports.record import LearningStore
+
+
+def detect_regimes(
+    record: LearningStore,
+    candles: CandleReader,
+    *,
+    pairs: Sequence[str],
+    timeframe: str,
+    now: datetime,
+    computed_at: datetime,
+    settings: RegimeSettings | None = None,
+) -> tuple[RegimeState, ...]:
+    """Publish the states that the record lacks, and return them, oldest first (empty while the hour goes on).
+
+    Everything is filtered anew from the first candle, so that no state depends on when it was asked for.
+
+    Raises
+    ------
+    CandleError
+        If candles cannot be read.
+    LearningError
+        If there are too few candles for any state.
+    """
+    newest = _newest(record, now=now)
+    if newest is not None and newest >= now.replace(minute=0, second=0, microsecond=0):
+        return ()
+    frames = {}
+    for pair in pairs:
+        start = candles.span(pair, timeframe)[0]
+        if start < now:
+            frames[pair] = candles.candles(pair, timeframe, start=start, end=now)
+    states = regime_states(hourly_index(frames), computed_at=computed_at, settings=settings)
+    if not states:
+        raise LearningError("there are too few candles to tell a regime: three days are needed")
+    fresh = tuple(state for state in states if newest is None or state.known_at > newest)
+    if fresh:
+        record.publish_regimes(fresh)
+    return fresh
+
+
+def _newest(record: LearningStore, *, now: datetime) -> datetime | None:
+    try:
+        return record.regime(as_of=now).known_at
+    except LearningError:
+        return None

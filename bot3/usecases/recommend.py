@@ -1,0 +1,31 @@
+"""Turn what was learned into the recommendation in force, and publish it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bot3.learning.recommendations import recommend as recommendation_from
+from bot3.ports.record import LearningStore
+from bot3.trading.recommendations import Recommendation
+
+
+def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, life: timedelta) -> Recommendation:
+    """Publish and return the recommendation from what is in force at a market time.
+
+    Raises
+    ------
+    LearningError
+        If parameters, scores or the regime were never published by then, or the parameters expired.
+    """
+    parameters = record.parameters(as_of=now)
+    parameters.require_fresh(now=now)
+    made = recommendation_from(
+        regime=record.regime(as_of=now),
+        scores=record.feeder_scores(as_of=now),
+        parameters=parameters,
+        now=now,
+        computed_at=computed_at,
+        life=life,
+    )
+    record.publish_recommendation(made)
+    return made

@@ -1,0 +1,256 @@
+"""The controller's step: closes in, parameters out; and the meta-learner's run on top of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from bot3.learning.params import ParameterLearner
+from bot3.learning.regime_filter import RegimeSettings
+from bot3.learning.scores import ScoreSettings
+from bot3.ports.candles import CandleReader
+from bot3.ports.record import PlatformRecord
+from bot3.ports.trades import TradeReader
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import Recommendation
+from bot3.trading.trades import RunMode
+from bot3.usecases.detect_regimes import detect_regimes
+from bot3.usecases.learn_params import Check, LearnOutcome, learn_params
+from bot3.usecases.recommend import recommend
+from bot3.usecases.replay_trades import ReplayOutcome, replay_trades
+from bot3.usecases.score_feeders import score_feeders
+from bot3.usecases.sync_trades import TradeSync, sync_trades
+from bot3.usecases.write_published_files import write_published_files
+
+_T = TypeVar("_T")
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSource:
+    """One bot's trades of one run mode."""
+
+    reader: TradeReader
+    run_mode: RunMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetReport:
+    """What a step did to one asset: figures to show beside it, how long it took, and what must hold of it."""
+
+    asset: str
+    metadata: Mapping[str, Value]
+    duration_s: float
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelearnReport:
+    """What one step did, asset by asset, in the order of the lineage.
+
+    `parameters` and `recommendation` are what was published; None where nothing new was.
+    """
+
+    revision: int
+    changed: bool
+    assets: tuple[AssetReport, ...]
+    parameters: ParameterSet | None
+    recommendation: Recommendation | None = None
+
+    @property
+    def failed_checks(self) -> tuple[Check, ...]:
+        """Return the checks that did not pass."""
+        return tuple(check for asset in self.assets for check in asset.checks if not check.passed)
+
+
+def relearn_step(
+    record: PlatformRecord,
+    learner: ParameterLearner,
+    candles: CandleReader,
+    *,
+    sources: Sequence[TradeSource],
+    run_modes: Sequence[RunMode],
+    now: datetime,
+    computed_at: datetime,
+    life: timedelta,
+    overlap: timedelta = timedelta(days=7),
+    full: bool = False,
+) -> RelearnReport:
+    """Sync all bots, replay what is due, learn what was touched, and publish it.
+
+    Parameters
+    ----------
+    sources : sequence of TradeSource
+        Bots to sync; none where the record is synced already.
+    run_modes : sequence of RunMode
+        Whose trades are learned from together.
+    life : timedelta
+        Market time until published parameters expire.
+    full : bool
+        Refit pooling and republish every row.
+
+    Raises
+    ------
+    StoreBusyError
+        If a store is locked: wait and call again.
+    LearningError
+        If a check of the parameters failed: the last good ones stay in force.
+    """
+    syncs, sync_s = _timed(lambda: [sync_trades(source.reader, record, run_mode=source.run_mode, overlap=overlap) for source in sources])
+    replays, replay_s = _timed(lambda: replay_trades(record, learner, candles, run_modes=run_modes, now=now))
+    learned, learn_s = _timed(
+        lambda: learn_params(
+            record,
+            learner,
+            now=now,
+            computed_at=computed_at,
+            life=life,
+            trades_revision=replays.trades_revision,
+            full=full,
+        )
+    )
+    return RelearnReport(
+        revision=max(replays.revision, learned.revision),
+        changed=any(sync.changed for sync in syncs) or bool(replays.touched) or learned.published is not None,
+        assets=(_sync_report(syncs, sync_s), _replay_report(replays, replay_s), _learn_report(learned, learn_s)),
+        parameters=learned.published,
+    )
+
+
+def full_relearn_step(
+    record: PlatformRecord,
+    learner: ParameterLearner,
+    candles: CandleReader,
+    *,
+    sources: Sequence[TradeSource],
+    run_modes: Sequence[RunMode],
+    pairs: Sequence[str],
+    directory: Path,
+    now: datetime,
+    computed_at: datetime,
+    parameters_life: timedelta,
+    recommendations_life: timedelta,
+    overlap: timedelta = timedelta(days=7),
+    score_settings: ScoreSettings | None = None,
+    regime_settings: RegimeSettings | None = None,
+) -> RelearnReport:
+    """Detect the regime, relearn everything, score all feeders, recommend, and write the published files.
+
+    Parameters
+    ----------
+    pairs : sequence of str
+        Whose equal-weight index makes the market's regime.
+    directory : Path
+        Where the two JSON files go.
+    parameters_life, recommendations_life : timedelta
+        Market time.
+    """
+    states, regime_s = _timed(
+        lambda: detect_regimes(
+            record,
+            candles,
+            pairs=pairs,
+            timeframe=learner.settings.timeframe,
+            now=now,
+            computed_at=computed_at,
+            settings=regime_settings,
+        )
+    )
+    step = relearn_step(
+        record,
+        learner,
+        candles,
+        sources=sources,
+        run_modes=run_modes,
+        now=now,
+        computed_at=computed_at,
+        life=parameters_life,
+        overlap=overlap,
+        full=True,
+    )
+    settings = score_settings or ScoreSettings()
+    scores, score_s = _timed(lambda: score_feeders(record, run_modes=run_modes, now=now, settings=settings))
+    made, recommend_s = _timed(lambda: recommend(record, now=now, computed_at=computed_at, life=recommendations_life))
+    write_published_files(directory, parameters=record.parameters(as_of=now), scores=scores, recommendation=made)
+    regime = record.regime(as_of=now)
+    regime_report = AssetReport(
+        asset="regime_state",
+        metadata={"states": len(states), "regime": str(regime.regime), "known_at": regime.known_at.isoformat()},
+        duration_s=regime_s,
+    )
+    score_report = AssetReport(
+        asset="feeder_scores",
+        metadata={"version": scores[0].version, "shadow_trades": sum(score.n for score in scores if score.regime == "*")},
+        duration_s=score_s,
+    )
+    recommend_report = AssetReport(asset="recommendations", metadata=_recommendation_figures(made), duration_s=recommend_s)
+    return RelearnReport(
+        revision=record.revision(),
+        changed=True,
+        assets=(regime_report, *step.assets, score_report, recommend_report),
+        parameters=step.parameters,
+        recommendation=made,
+    )
+
+
+def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
+
+
+def _sync_report(syncs: Sequence[TradeSync], duration_s: float) -> AssetReport:
+    metadata: dict[str, Value] = {
+        name: sum(getattr(sync.outcome, name) for sync in syncs) for name in ("inserted", "updated", "unchanged", "deleted")
+    }
+    checks = tuple(
+        Check(
+            name=f"trades_of_{sync.bot}_{sync.run_mode}_are_reconciled",
+            passed=sync.is_reconciled,
+            detail=f"source {sync.source_count}, record {sync.record_count}, missing {_ids(sync.missing)}, surplus {_ids(sync.surplus)}",
+        )
+        for sync in syncs
+    )
+    return AssetReport(asset="synced_trades", metadata=metadata, duration_s=duration_s, checks=checks)
+
+
+def _ids(keys: Sequence[tuple[int, datetime]]) -> str:
+    return ", ".join(str(trade_id) for trade_id, _ in keys[:20]) or "none"
+
+
+def _replay_report(replays: ReplayOutcome, duration_s: float) -> AssetReport:
+    metadata: dict[str, Value] = {f"written_{state}": count for state, count in replays.written.items()}
+    metadata["touched_groups"] = len(replays.touched)
+    metadata["funding_missing_share"] = replays.funding_missing_share
+    detail = "; ".join(f"{pair}: {why}" for pair, why in replays.missing.items()) or "all"
+    return AssetReport(
+        asset="trade_replays",
+        metadata=metadata,
+        duration_s=duration_s,
+        checks=(Check(name="candles_of_traded_pairs_are_readable", passed=not replays.missing, detail=detail),),
+    )
+
+
+def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
+    published = learned.published
+    metadata: dict[str, Value] = {
+        "rows": len(published.rows) if published else 0,
+        "version": published.version if published else None,
+        "is_full": learned.is_full,
+    }
+    return AssetReport(asset="adaptive_params", metadata=metadata, duration_s=duration_s, checks=learned.checks)
+
+
+def _recommendation_figures(made: Recommendation) -> dict[str, Value]:
+    low, high = made.suggested_leverage_range
+    return {
+        "version": made.version,
+        "regime": str(made.regime),
+        "top_feeders": ", ".join(map(str, made.top_feeders)),
+        "avoid_feeders": ", ".join(map(str, made.avoid_feeders)),
+        "leverage_range": f"{low} to {high}",
+        "size_multiplier": made.suggested_position_size_multiplier,
+    }

@@ -1,0 +1,25 @@
+"""Score every feeder from its shadow trades, and publish the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bot3.learning.scores import ScoreSettings, feeder_scores
+from bot3.ports.record import LearningStore, ShadowRecord
+from bot3.trading.recommendations import FeederScore
+from bot3.trading.trades import RunMode
+
+
+class ShadowAndLearningRecord(ShadowRecord, LearningStore, Protocol):
+    """What this use case needs of the record."""
+
+
+def score_feeders(
+    record: ShadowAndLearningRecord, *, run_modes: Sequence[RunMode], now: datetime, settings: ScoreSettings
+) -> tuple[FeederScore, ...]:
+    """Publish and return the scores as of a market time."""
+    scores = feeder_scores(record.shadow_trades(as_of=now, run_modes=run_modes), now=now, settings=settings)
+    record.publish_feeder_scores(scores)
+    return scores

@@ -1,0 +1,100 @@
+"""Write what was learned to JSON files, for readers that are not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bot3.errors import StoreError
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
+
+PARAMETERS_FILE = "adaptive_params.json"
+RECOMMENDATIONS_FILE = "meta_learner_recommendations.json"
+
+
+def write_published_files(
+    directory: Path,
+    *,
+    parameters: ParameterSet,
+    scores: Sequence[FeederScore],
+    recommendation: Recommendation,
+    parameters_file: Path = Path(PARAMETERS_FILE),
+    recommendations_file: Path = Path(RECOMMENDATIONS_FILE),
+) -> tuple[Path, Path]:
+    """Write both files, each atomically (a reader sees the old one or the new one); return their paths.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the files are; paths given absolute stay as they are.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be written.
+    """
+    written = (
+        (directory / parameters_file, _parameters(parameters)),
+        (directory / recommendations_file, _recommendation(recommendation, scores)),
+    )
+    for path, content in written:
+        _write(path, content)
+    return written[0][0], written[1][0]
+
+
+def _parameters(parameters: ParameterSet) -> dict[str, Any]:
+    return {
+        "version": parameters.version,
+        "generated_at": parameters.known_at,
+        "expires_at": parameters.expires_at,
+        "regime_factors": {str(regime): list(factors) for regime, factors in parameters.regime_factors.items()},
+        "rows": [asdict(row) for _, row in sorted(parameters.rows.items())],
+    }
+
+
+def _recommendation(recommendation: Recommendation, scores: Sequence[FeederScore]) -> dict[str, Any]:
+    return {
+        "regime": recommendation.regime,
+        "top_feeders": list(recommendation.top_feeders),
+        "avoid_feeders": list(recommendation.avoid_feeders),
+        "suggested_leverage_range": list(recommendation.suggested_leverage_range),
+        "suggested_position_size_multiplier": recommendation.suggested_position_size_multiplier,
+        "generated_at": recommendation.generated_at,
+        "expires_at": recommendation.expires_at,
+        "version": recommendation.version,
+        "parameters_version": recommendation.parameters_version,
+        "scores_version": recommendation.scores_version,
+        "tiers": {feeder: str(tier) for feeder, tier in recommendation.tiers.items()},
+        "scores": [asdict(score) for score in scores],
+    }
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(content, default=_plain, indent=2, allow_nan=False)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise StoreError(f"{path} cannot be written ({error.strerror}): free space or correct its permissions") from error
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form here")
