@@ -26,5 +26,7 @@ def expected_sigma(close: NDArray[np.float64], *, horizon_candles: int) -> NDArr
         Value i uses closes 0..i only; the first is NaN. A ratio of the price (log), 0.03 is 3 %.
     """
     squared = np.diff(np.log(close), prepend=np.nan) ** 2
-    variance = pd.Series(squared).ewm(halflife=SIGMA_HALF_LIFE_CANDLES, min_periods=12).mean().to_numpy()
-    return np.sqrt(variance * horizon_candles)
+    smoothed = pd.Series(squared).ewm(halflife=SIGMA_HALF_LIFE_CANDLES, min_periods=12).mean()
+    variance: NDArray[np.float64] = smoothed.to_numpy(dtype=np.float64)
+    sigma: NDArray[np.float64] = np.sqrt(variance * horizon_candles)
+    return sigma

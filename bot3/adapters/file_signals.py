@@ -1,0 +1,120 @@
+"""Out-of-sample signals in Parquet files, one a feeder and week."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from bot3.errors import SettingsError, StoreError, StoreFullError
+from bot3.market.weeks import week_of, week_start
+from bot3.trading.signals import FEEDER_IDS
+
+SIGNAL_DTYPES = {
+    "feeder_id": "str",
+    "pair": "str",
+    "is_short": "bool",
+    "confidence": "float64",
+    "candle_open_time": "datetime64[us, UTC]",
+    "known_at": "datetime64[us, UTC]",
+    "model_digest": "str",
+}
+_NO_SPACE = 28
+
+
+class FileSignals:
+    """Keeps signals in files `<directory>/<feeder>/<week>.parquet` (`SignalStore`).
+
+    Parameters
+    ----------
+    directory : Path
+        Made when something is first written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def write_week(self, feeder_id: str, week: str, signals: pd.DataFrame) -> None:
+        """Replace a partition.
+
+        Raises
+        ------
+        StoreError
+            If a row is of another feeder or week, a column is missing, or the file cannot be written.
+        """
+        path = self._path(feeder_id, week)
+        _write(path, _checked(signals, feeder_id=feeder_id, week=week))
+
+    def weeks(self, feeder_id: str) -> tuple[str, ...]:
+        """Return the weeks there are, sorted."""
+        _require_feeder(feeder_id)
+        return tuple(sorted(path.stem for path in (self._directory / feeder_id).glob("*.parquet") if not path.name.startswith(".")))
+
+    def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
+        """Return the signal frame with start <= known_at < end, by known_at and pair (feeder, where both are the same)."""
+        paths = [
+            self._path(feeder_id, week)
+            for feeder_id in feeder_ids
+            for week in self.weeks(feeder_id)
+            if week_of(start) <= week and week_start(week) < end
+        ]
+        frames = [frame for frame in map(_read, paths) if len(frame)]
+        joined = pd.concat(frames, ignore_index=True) if frames else no_signals()
+        joined = joined[(joined["known_at"] >= start) & (joined["known_at"] < end)]
+        return joined.sort_values(["known_at", "pair", "feeder_id"], kind="stable", ignore_index=True)
+
+    def _path(self, feeder_id: str, week: str) -> Path:
+        _require_feeder(feeder_id)
+        try:
+            week_start(week)
+        except SettingsError as error:
+            raise StoreError(f"signals of {feeder_id}: {error}") from error
+        return self._directory / feeder_id / f"{week}.parquet"
+
+
+def no_signals() -> pd.DataFrame:
+    """Return an empty signal frame."""
+    return pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in SIGNAL_DTYPES.items()})
+
+
+def _require_feeder(feeder_id: str) -> None:
+    if feeder_id not in FEEDER_IDS:
+        raise StoreError(f"feeder {feeder_id!r} is none of {', '.join(FEEDER_IDS)}")
+
+
+def _checked(signals: pd.DataFrame, *, feeder_id: str, week: str) -> pd.DataFrame:
+    missing = [name for name in SIGNAL_DTYPES if name not in signals.columns]
+    if missing:
+        raise StoreError(f"signals of {feeder_id} {week} lack {', '.join(missing)}")
+    frame = signals.loc[:, list(SIGNAL_DTYPES)].astype(SIGNAL_DTYPES)
+    start = pd.Timestamp(week_start(week))
+    foreign = (frame["feeder_id"] != feeder_id) | (frame["known_at"] < start) | (frame["known_at"] >= start + pd.Timedelta(days=7))
+    if bool(foreign.any()):
+        raise StoreError(f"{int(foreign.sum())} signals do not belong to {feeder_id} {week} (by known_at): write them to their own week")
+    return frame.sort_values(["known_at", "pair"], kind="stable", ignore_index=True)
+
+
+def _write(path: Path, frame: pd.DataFrame) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".signals.")
+        os.close(handle)
+        try:
+            frame.to_parquet(temporary, index=False)
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        kind = StoreFullError if error.errno == _NO_SPACE else StoreError
+        raise kind(f"{path} cannot be written ({error.strerror or error}): free space or mend the directory's rights") from error
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path).loc[:, list(SIGNAL_DTYPES)].astype(SIGNAL_DTYPES)
+    except Exception as error:  # the parser has many errors for the same fact
+        raise StoreError(f"{path} cannot be read ({type(error).__name__}: {error}): make this week's signals again") from error

@@ -1,0 +1,315 @@
+"""What a model sees at a candle's close: four families of scale-free figures of one pair's own past.
+
+Every figure is a ratio, a z-score, or a move in units of its own volatility, so that models pool over pairs. Windows count
+candles, not time: a gap is stepped over, never filled. A row has features once `FEATURE_WARM_UP_CANDLES` candles stand before it; the rows
+before are NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.market import indicators as ind
+from bot3.market.indicators import Floats
+
+FEATURE_WARM_UP_CANDLES = 1_152  # 4 days of 5m: the longest window is 864, and a 1/48 recursion has faded by e^-20
+
+_RETURNS = (1, 3, 6, 12, 24, 48, 96, 288, 864)
+
+FEATURE_FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "technical": (
+            "rsi_14",
+            "rsi_48",
+            "band_20",
+            "band_96",
+            "stochastic_14",
+            "stochastic_96",
+            "cci_20",
+            "macd_histogram",
+            "ema_gap_12",
+            "ema_gap_48",
+            "ema_cross",
+            "sma_gap_288",
+            "body",
+            "upper_wick",
+            "lower_wick",
+        ),
+        "regime": (
+            "volatility_12",
+            "volatility_48",
+            "volatility_week",
+            "range_ratio",
+            "adx_14",
+            "adx_48",
+            "efficiency_48",
+            "efficiency_288",
+            "variance_ratio",
+            "trend_288",
+            "day_sine",
+            "day_cosine",
+        ),
+        "volume": (
+            "volume_now",
+            "volume_12",
+            "volume_48",
+            "money_flow_14",
+            "money_flow_96",
+            "accumulation_20",
+            "signed_volume_12",
+            "signed_volume_288",
+            "vwap_gap_48",
+            "vwap_gap_288",
+            "impact_12",
+        ),
+        "momentum": (
+            *(f"move_{lag}" for lag in _RETURNS),
+            "acceleration_12",
+            "directional_14",
+            "aroon_48",
+            "up_share_24",
+            "below_high_288",
+            "above_low_288",
+        ),
+    }
+)
+"""Family to the names of its features."""
+
+FEATURE_NAMES: tuple[str, ...] = tuple(name for names in FEATURE_FAMILIES.values() for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleColumns:
+    """One pair's candles as arrays of shape (n,), oldest first; `open_us` are microseconds since 1970."""
+
+    open_us: NDArray[np.int64]
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+    def __len__(self) -> int:
+        return len(self.open_us)
+
+
+def candle_columns(candles: pd.DataFrame) -> CandleColumns:
+    """Return the arrays of a candle frame."""
+    return CandleColumns(
+        open_us=candles["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64),
+        **{name: np.ascontiguousarray(candles[name].to_numpy(dtype=np.float64)) for name in ("open", "high", "low", "close", "volume")},
+    )
+
+
+def compute_features(candles: pd.DataFrame) -> pd.DataFrame:
+    """Return the features of a candle frame.
+
+    Parameters
+    ----------
+    candles : DataFrame of n rows
+        A candle frame (`market.candles`) of one pair.
+
+    Returns
+    -------
+    DataFrame of n rows
+        Columns `FEATURE_NAMES`, float32, the same index. Row i uses candles 0..i only; the first `FEATURE_WARM_UP_CANDLES` rows are NaN,
+        and single values where a ratio has no base (a market that stood still).
+    """
+    return pd.DataFrame(feature_matrix(candle_columns(candles)), columns=list(FEATURE_NAMES), index=candles.index)
+
+
+def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
+    """Return the features as an array of shape (n, features), in the order of `FEATURE_NAMES`."""
+    out = np.full((len(candles), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
+    if len(candles) <= FEATURE_WARM_UP_CANDLES:
+        return out
+    for index, values in enumerate(_figures(candles)):
+        out[FEATURE_WARM_UP_CANDLES:, index] = values[FEATURE_WARM_UP_CANDLES:]
+    return out
+
+
+def last_features(candles: CandleColumns) -> NDArray[np.float32]:
+    """Return the features of the last candle, shape (features,).
+
+    They equal the last row of a longer history's to 1e-4 of their own size (in fact about float32's rounding): what came before
+    the warm-up has faded.
+    """
+    if len(candles) <= FEATURE_WARM_UP_CANDLES:
+        return np.full(len(FEATURE_NAMES), np.nan, dtype=np.float32)
+    return np.array([values[-1] for values in _figures(candles)], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Basis:
+    """What several features share. Prices are divided by a power of two: TA-Lib takes what is below 1e-14 for zero."""
+
+    open_us: NDArray[np.int64]
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    log_close: Floats
+    returns: Floats
+    spread_288: Floats
+    range: Floats
+    range_96: Floats
+    volume_288: Floats
+    least_volume: Floats
+
+
+def _figures(candles: CandleColumns) -> list[Floats]:
+    basis = _basis(candles)
+    with np.errstate(invalid="ignore"):  # NaN of the warm-up passing through comparisons
+        families = {"technical": _technical, "regime": _regime, "volume": _volume, "momentum": _momentum}
+        return [values for family in FEATURE_FAMILIES for values in families[family](basis)]
+
+
+def _basis(candles: CandleColumns) -> _Basis:
+    scale = ind.power_of_two_below(float(candles.close[0]))
+    opened, high, low, close = (values / scale for values in (candles.open, candles.high, candles.low, candles.close))
+    log_close = np.log(close)
+    returns = ind.change(log_close, lag=1)
+    returns[0] = 0.0
+    true_range = ind.true_range(high, low, close)
+    return _Basis(
+        open_us=candles.open_us,
+        open=opened,
+        high=high,
+        low=low,
+        close=close,
+        volume=candles.volume,
+        log_close=log_close,
+        returns=returns,
+        spread_288=ind.rolling_spread(returns, window=288),
+        range=true_range,
+        range_96=ind.rolling_mean(true_range, window=96),
+        volume_288=ind.rolling_mean(candles.volume, window=288),
+        least_volume=_least_volume(candles.volume),
+    )
+
+
+def _technical(b: _Basis) -> list[Floats]:
+    ema_12, ema_48 = ind.exponential_mean(b.close, window=12), ind.exponential_mean(b.close, window=48)
+    wicks = np.maximum(b.open, b.close), np.minimum(b.open, b.close)
+    return [
+        ind.relative_strength(b.close, window=14),
+        ind.relative_strength(b.close, window=48),
+        _band(b, window=20),
+        _band(b, window=96),
+        _stochastic(b, window=14),
+        _stochastic(b, window=96),
+        ind.channel_index(b.high, b.low, b.close, window=20),
+        _in_ranges(ind.convergence(b.close), b),
+        _in_ranges(b.close - ema_12, b),
+        _in_ranges(b.close - ema_48, b),
+        _in_ranges(ema_12 - ema_48, b),
+        _in_ranges(b.close - ind.rolling_mean(b.close, window=288), b),
+        _in_ranges(b.close - b.open, b),
+        _in_ranges(b.high - wicks[0], b),
+        _in_ranges(wicks[1] - b.low, b),
+    ]
+
+
+def _regime(b: _Basis) -> list[Floats]:
+    steps_12 = ind.change(b.log_close, lag=12)
+    steps_12[:12] = 0.0
+    day = b.open_us % 86_400_000_000 / 86_400_000_000 * (2.0 * np.pi)
+    return [
+        ind.log_ratio(ind.rolling_spread(b.returns, window=12), b.spread_288),
+        ind.log_ratio(ind.rolling_spread(b.returns, window=48), b.spread_288),
+        ind.log_ratio(b.spread_288, ind.rolling_spread(b.returns, window=864)),
+        ind.log_ratio(ind.rolling_mean(b.range, window=14), b.range_96),
+        ind.trend_strength(b.high, b.low, b.close, window=14),
+        ind.trend_strength(b.high, b.low, b.close, window=48),
+        _efficiency(b, window=48),
+        _efficiency(b, window=288),
+        ind.log_ratio(ind.rolling_spread(steps_12, window=288), b.spread_288 * np.sqrt(12.0)),
+        ind.ratio(ind.rolling_slope(b.log_close, window=288) * np.sqrt(288.0), b.spread_288),
+        np.sin(day),
+        np.cos(day),
+    ]
+
+
+def _volume(b: _Basis) -> list[Floats]:
+    place = ind.ratio(2.0 * b.close - b.high - b.low, b.high - b.low, least=1e-12)
+    accumulated = np.where(np.isnan(place), 0.0, place) * b.volume
+    signed = np.sign(b.returns) * b.volume
+    impact = ind.ratio(ind.rolling_sum(np.abs(b.returns), window=12), ind.rolling_sum(b.volume, window=12), least=b.least_volume)
+    impact_288 = ind.ratio(ind.rolling_sum(np.abs(b.returns), window=288), b.volume_288 * 288.0, least=b.least_volume)
+    return [
+        np.log1p(ind.ratio(b.volume, b.volume_288, least=b.least_volume)),
+        np.log1p(ind.ratio(ind.rolling_mean(b.volume, window=12), b.volume_288, least=b.least_volume)),
+        np.log1p(ind.ratio(ind.rolling_mean(b.volume, window=48), b.volume_288, least=b.least_volume)),
+        _money_flow(b, window=14),
+        _money_flow(b, window=96),
+        ind.ratio(ind.rolling_sum(accumulated, window=20), ind.rolling_sum(b.volume, window=20), least=b.least_volume),
+        ind.ratio(ind.rolling_sum(signed, window=12), ind.rolling_sum(b.volume, window=12), least=b.least_volume),
+        ind.ratio(ind.rolling_sum(signed, window=288), ind.rolling_sum(b.volume, window=288), least=b.least_volume),
+        _vwap_gap(b, window=48),
+        _vwap_gap(b, window=288),
+        np.log1p(ind.ratio(impact, impact_288, least=0.0)),
+    ]
+
+
+def _momentum(b: _Basis) -> list[Floats]:
+    move_12 = _move(b, lag=12)
+    return [
+        *(_move(b, lag=lag) for lag in _RETURNS),
+        move_12 - ind.lagged(move_12, lag=12),
+        ind.directional_balance(b.high, b.low, b.close, window=14),
+        ind.aroon_balance(b.high, b.low, window=48),
+        ind.rolling_mean((b.returns > 0.0).astype(np.float64), window=24),
+        _in_days(np.log(ind.rolling_highest(b.high, window=288)) - b.log_close, b),
+        _in_days(b.log_close - np.log(ind.rolling_lowest(b.low, window=288)), b),
+    ]
+
+
+def _least_volume(volume: Floats) -> Floats:
+    """Return the volume that a running sum must exceed to be more than what is left of rounding; endless where nothing was traded."""
+    highest = ind.rolling_highest(volume, window=288)
+    return np.where(highest > 0.0, 1e-9 * highest, np.inf)
+
+
+def _in_ranges(distance: Floats, b: _Basis) -> Floats:
+    return ind.ratio(distance, b.range_96)
+
+
+def _in_days(distance: Floats, b: _Basis) -> Floats:
+    return ind.ratio(distance / np.sqrt(288.0), b.spread_288)
+
+
+def _move(b: _Basis, *, lag: int) -> Floats:
+    return ind.ratio(ind.change(b.log_close, lag=lag) / np.sqrt(lag), b.spread_288)
+
+
+def _band(b: _Basis, *, window: int) -> Floats:
+    return ind.ratio(b.log_close - ind.rolling_mean(b.log_close, window=window), ind.rolling_spread(b.log_close, window=window))
+
+
+def _stochastic(b: _Basis, *, window: int) -> Floats:
+    lowest = ind.rolling_lowest(b.low, window=window)
+    return ind.ratio(b.close - lowest, ind.rolling_highest(b.high, window=window) - lowest)
+
+
+def _efficiency(b: _Basis, *, window: int) -> Floats:
+    return ind.ratio(ind.change(b.log_close, lag=window), ind.rolling_sum(np.abs(b.returns), window=window))
+
+
+def _money_flow(b: _Basis, *, window: int) -> Floats:
+    typical = (b.high + b.low + b.close) / 3.0
+    flow = typical * b.volume
+    turn = np.sign(np.diff(typical, prepend=typical[:1]))
+    return ind.ratio(ind.rolling_sum(turn * flow, window=window), ind.rolling_sum(flow, window=window), least=b.least_volume)
+
+
+def _vwap_gap(b: _Basis, *, window: int) -> Floats:
+    paid = ind.rolling_sum((b.high + b.low + b.close) / 3.0 * b.volume, window=window)
+    vwap = ind.ratio(paid, ind.rolling_sum(b.volume, window=window), least=b.least_volume)
+    return _in_ranges(b.close - vwap, b)

@@ -1,0 +1,136 @@
+"""Building blocks of features: rolling figures on one pair's arrays, each value of its own past only.
+
+TA-Lib starts its recursions at the first value, so a value depends on where the arrays start; windows are chosen so that this fades below
+float32's rounding within `features.FEATURE_WARM_UP_CANDLES`. No array given to it may hold a NaN: running sums would carry it on for ever.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import talib
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LEAST_SPREAD = 1e-7  # a standard deviation below it is no movement at all, but what is left of rounding
+
+
+def ratio(above: Floats, below: Floats, *, least: float | Floats = LEAST_SPREAD) -> Floats:
+    """Return above / below, NaN where below is not larger than `least`."""
+    out = np.full(len(above), np.nan)
+    np.divide(above, below, out=out, where=below > least)
+    return out
+
+
+def log_ratio(above: Floats, below: Floats, *, least: float = LEAST_SPREAD) -> Floats:
+    """Return the logarithm of a ratio, NaN where either is not larger than `least`."""
+    out = np.full(len(above), np.nan)
+    np.log(ratio(above, below, least=least), out=out, where=(above > least) & (below > least))
+    return out
+
+
+def power_of_two_below(value: float) -> float:
+    """Return the largest power of two that is not above a value above 0; dividing by it rounds nothing."""
+    return math.ldexp(1.0, math.frexp(value)[1] - 1)
+
+
+def change(values: Floats, *, lag: int) -> Floats:
+    """Return each value less the one `lag` candles before; NaN before that."""
+    out = np.full(len(values), np.nan)
+    out[lag:] = values[lag:] - values[:-lag]
+    return out
+
+
+def lagged(values: Floats, *, lag: int) -> Floats:
+    """Return the values of `lag` candles before."""
+    out = np.full(len(values), np.nan)
+    out[lag:] = values[:-lag]
+    return out
+
+
+def rolling_sum(values: Floats, *, window: int) -> Floats:
+    """Return the sum of the last `window` values."""
+    out: Floats = talib.SUM(values, timeperiod=window)
+    return out
+
+
+def rolling_mean(values: Floats, *, window: int) -> Floats:
+    """Return the mean of the last `window` values."""
+    out: Floats = talib.SMA(values, timeperiod=window)
+    return out
+
+
+def rolling_spread(values: Floats, *, window: int) -> Floats:
+    """Return the standard deviation of the last `window` values around their mean."""
+    out: Floats = talib.STDDEV(values, timeperiod=window, nbdev=1.0)
+    return out
+
+
+def rolling_highest(values: Floats, *, window: int) -> Floats:
+    """Return the highest of the last `window` values."""
+    out: Floats = talib.MAX(values, timeperiod=window)
+    return out
+
+
+def rolling_lowest(values: Floats, *, window: int) -> Floats:
+    """Return the lowest of the last `window` values."""
+    out: Floats = talib.MIN(values, timeperiod=window)
+    return out
+
+
+def exponential_mean(values: Floats, *, window: int) -> Floats:
+    """Return the exponential mean whose weights have the centre of a simple mean of `window`."""
+    out: Floats = talib.EMA(values, timeperiod=window)
+    return out
+
+
+def relative_strength(values: Floats, *, window: int) -> Floats:
+    """Return Wilder's RSI, from -1 (only falls) to 1 (only rises)."""
+    out: Floats = talib.RSI(values, timeperiod=window) / 50.0 - 1.0
+    return out
+
+
+def trend_strength(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
+    """Return Wilder's ADX, from 0 to 1."""
+    out: Floats = talib.ADX(high, low, close, timeperiod=window) / 100.0
+    return out
+
+
+def directional_balance(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
+    """Return Wilder's plus less minus directional indicator, from -1 to 1."""
+    plus: Floats = talib.PLUS_DI(high, low, close, timeperiod=window)
+    minus: Floats = talib.MINUS_DI(high, low, close, timeperiod=window)
+    return (plus - minus) / 100.0
+
+
+def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
+    """Return each candle's range, the step from the close before included; the first is its own range."""
+    out: Floats = talib.TRANGE(high, low, close)
+    out[:1] = high[:1] - low[:1]
+    return out
+
+
+def channel_index(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
+    """Return Lambert's CCI over 100."""
+    out: Floats = talib.CCI(high, low, close, timeperiod=window) / 100.0
+    return out
+
+
+def aroon_balance(high: Floats, low: Floats, *, window: int) -> Floats:
+    """Return the Aroon oscillator, from -1 (the low is the newest extreme) to 1."""
+    out: Floats = talib.AROONOSC(high, low, timeperiod=window) / 100.0
+    return out
+
+
+def convergence(values: Floats) -> Floats:
+    """Return the MACD histogram (12, 26, 9) in the values' own unit."""
+    out: Floats = talib.MACD(values, fastperiod=12, slowperiod=26, signalperiod=9)[2]
+    return out
+
+
+def rolling_slope(values: Floats, *, window: int) -> Floats:
+    """Return the slope of the least-squares line through the last `window` values, per candle."""
+    out: Floats = talib.LINEARREG_SLOPE(values, timeperiod=window)
+    return out

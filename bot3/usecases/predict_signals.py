@@ -1,0 +1,211 @@
+"""Signals of feeders: of a week at once, and of one candle as it closes; by the same features and the same models."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import structlog
+from numpy.typing import NDArray
+
+from bot3.errors import DataError, ModelError
+from bot3.learning.feature_panel import FeaturePanel
+from bot3.learning.feeder_models import FeederModel, read_model
+from bot3.market.candle_times import instant_us
+from bot3.market.features import FEATURE_WARM_UP_CANDLES, candle_columns, last_features
+from bot3.market.timeframes import timeframe_duration
+from bot3.ports.candles import CandleReader
+from bot3.ports.models import ModelStore
+from bot3.ports.record import ModelRegistry
+from bot3.trading.signals import FEEDER_IDS, Signal
+
+GAP_ROOM_CANDLES = 288
+"""Candles that are read beyond the warm-up, so that as many may be missing in it."""
+
+log = structlog.get_logger()
+
+
+def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: datetime, end: datetime) -> pd.DataFrame:
+    """Return a feeder's signals of the candles that close in start <= close < end.
+
+    Parameters
+    ----------
+    text : bytes
+        A model file's text (`ModelStore.read`), trained on nothing known after `start` if the signals are to be out of sample.
+
+    Returns
+    -------
+    DataFrame
+        A signal frame (`ports.signals`), sorted by known_at, pair.
+
+    Raises
+    ------
+    ModelError
+        If the text is no model of that feeder.
+    """
+    model = model_of(feeder_id, text)
+    frames = [_pair_signals(model, panel, index, span=(instant_us(start), instant_us(end))) for index in range(len(panel.pairs))]
+    joined = pd.concat(frames, ignore_index=True)
+    joined.insert(0, "feeder_id", pd.Series(feeder_id, index=joined.index, dtype="str"))
+    joined["model_digest"] = pd.Series(hashlib.sha256(text).hexdigest(), index=joined.index, dtype="str")
+    return joined.sort_values(["known_at", "pair"], kind="stable", ignore_index=True)
+
+
+def model_of(feeder_id: str, text: bytes) -> FeederModel:
+    """Return the model of a text whose digest was compared. Raises ModelError if it is another feeder's."""
+    model = read_model(text)
+    if model.header.spec.feeder_id != feeder_id:
+        raise ModelError(f"this is a model of {model.header.spec.feeder_id}, not of {feeder_id}: register it under its own feeder")
+    return model
+
+
+def _pair_signals(model: FeederModel, panel: FeaturePanel, index: int, *, span: tuple[int, int]) -> pd.DataFrame:
+    pair = panel.pairs[index]
+    closes = pair.columns.open_us + panel.step_us
+    low, high = np.searchsorted(closes, span, side="left")
+    calls = model.calls(pair.features[low:high])
+    called = np.flatnonzero(calls.is_called)
+    opens = pair.columns.open_us[low:high][called]
+    return pd.DataFrame(
+        {
+            "pair": pd.Series(pair.pair, index=range(len(called)), dtype="str"),
+            "is_short": calls.is_short[called],
+            "confidence": calls.confidence[called],
+            "candle_open_time": _instants(opens),
+            "known_at": _instants(opens + panel.step_us),
+        }
+    )
+
+
+def _instants(microseconds: NDArray[np.int64]) -> pd.Series:
+    return pd.Series(microseconds.astype("datetime64[us]")).dt.tz_localize("UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeSignals:
+    """Signals of one candle, and why a pair or a feeder was left out: name to reason."""
+
+    signals: tuple[Signal, ...]
+    refused: Mapping[str, str]
+
+
+class SignalMaker:
+    """Makes the signals of all feeders at a candle's close.
+
+    Of each feeder the newest model known at that close speaks. A model that cannot be read is refused, and the feeder's last good one goes
+    on; without one the feeder is silent, and `MadeSignals.refused` says why.
+
+    Parameters
+    ----------
+    pairs : sequence of str
+        The pairs that are looked at.
+    """
+
+    def __init__(self, *, models: ModelStore, registry: ModelRegistry, candles: CandleReader, pairs: Sequence[str], timeframe: str) -> None:
+        self._models = models
+        self._registry = registry
+        self._candles = candles
+        self._pairs = tuple(pairs)
+        self._timeframe = timeframe
+        self._step = timeframe_duration(timeframe)
+        self._loaded: dict[str, tuple[str, FeederModel]] = {}
+
+    def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
+        """Return the signals of a candle by feeder and pair; what was left out is logged (`make` returns it)."""
+        made = self.make(candle_open_time, now)
+        if made.refused:
+            log.warning("signals_refused", candle_open_time=candle_open_time.isoformat(), refused=dict(made.refused))
+        return list(made.signals)
+
+    def make(self, candle_open_time: datetime, now: datetime) -> MadeSignals:
+        """Return the signals of a candle, and what was left out.
+
+        Parameters
+        ----------
+        candle_open_time : datetime
+            Of the candle whose close makes the signals known.
+        now : datetime
+            Market time; a candle that has not closed by then says nothing.
+        """
+        known_at = candle_open_time + self._step
+        if now < known_at:
+            reason = f"the candle of {candle_open_time.isoformat()} closes at {known_at.isoformat()}, it is {now.isoformat()}"
+            return MadeSignals(signals=(), refused=dict.fromkeys(self._pairs, reason))
+        refused: dict[str, str] = {}
+        models = self._models_at(known_at, refused)
+        rows = self._features(candle_open_time, refused)
+        signals = [
+            signal
+            for feeder_id, (digest, model) in models.items()
+            for signal in _signals(model, rows, like=(feeder_id, digest, candle_open_time, known_at))
+        ]
+        return MadeSignals(signals=tuple(signals), refused=refused)
+
+    def _models_at(self, at: datetime, refused: dict[str, str]) -> dict[str, tuple[str, FeederModel]]:
+        for feeder_id in FEEDER_IDS:
+            try:
+                digest = self._registry.model(feeder_id, as_of=at).digest
+                if self._loaded.get(feeder_id, ("", None))[0] != digest:
+                    self._loaded[feeder_id] = (digest, model_of(feeder_id, self._models.read(digest)))
+            except DataError as error:
+                refused[feeder_id] = str(error)
+        return {feeder_id: self._loaded[feeder_id] for feeder_id in FEEDER_IDS if feeder_id in self._loaded}
+
+    def _features(self, candle_open_time: datetime, refused: dict[str, str]) -> dict[str, NDArray[np.float32]]:
+        rows = {}
+        for pair in self._pairs:
+            try:
+                window = self._window(pair, candle_open_time)
+            except DataError as error:
+                refused[pair] = str(error)
+                continue
+            reason = _refusal(window, candle_open_time)
+            if reason is not None:
+                refused[pair] = reason
+                continue
+            rows[pair] = last_features(candle_columns(window.iloc[-FEATURE_WARM_UP_CANDLES - 1 :]))
+        return rows
+
+    def _window(self, pair: str, candle_open_time: datetime) -> pd.DataFrame:
+        start = candle_open_time - (FEATURE_WARM_UP_CANDLES + GAP_ROOM_CANDLES) * self._step
+        return self._candles.candles(pair, self._timeframe, start=start, end=candle_open_time + self._step)
+
+
+def _refusal(window: pd.DataFrame, candle_open_time: datetime) -> str | None:
+    if not len(window):
+        return "there is no candle of the last days: fetch some"
+    last = window["open_time"].iloc[-1]
+    if last != candle_open_time:
+        return f"its last candle opened at {last.isoformat()}, not at {candle_open_time.isoformat()}"
+    if len(window) <= FEATURE_WARM_UP_CANDLES:
+        return f"{len(window)} candles up to it, features need {FEATURE_WARM_UP_CANDLES + 1}"
+    return None
+
+
+def _signals(
+    model: FeederModel,
+    rows: Mapping[str, NDArray[np.float32]],
+    *,
+    like: tuple[str, str, datetime, datetime],
+) -> list[Signal]:
+    if not rows:
+        return []
+    feeder_id, digest, open_time, known_at = like
+    calls = model.calls(np.stack(list(rows.values())))
+    return [
+        Signal(
+            feeder_id=feeder_id,
+            pair=pair,
+            is_short=bool(calls.is_short[index]),
+            confidence=float(calls.confidence[index]),
+            candle_open_time=open_time,
+            known_at=known_at,
+            model_digest=digest,
+        )
+        for index, pair in enumerate(rows)
+        if calls.is_called[index]
+    ]
