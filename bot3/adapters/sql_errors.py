@@ -41,6 +41,13 @@ def _translation(shown: str, error: DBAPIError) -> StoreError:
     return _of_server(shown, error)
 
 
+_SQLITE_REMEDIES = {
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: make its directory readable and writable for this user",
+    sqlite3.SQLITE_READONLY: "was opened for reading only, or its file is: make it writable for this user",
+    sqlite3.SQLITE_IOERR: "cannot be read or written by the disk: check it (`dmesg`, free space), then retry",
+}
+
+
 def _of_sqlite(shown: str, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
@@ -49,13 +56,9 @@ def _of_sqlite(shown: str, error: sqlite3.Error) -> StoreError:
         return StoreFullError(f"{shown}: no space is left: free some and retry, nothing was written")
     if code in _DAMAGED:
         return StoreError(f"{shown} is not a readable database (damaged or another file): restore a backup, or move it away to start anew")
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return StoreError(f"{shown} cannot be opened: make its directory readable and writable for this user")
-    if code == sqlite3.SQLITE_READONLY:
-        return StoreError(f"{shown} was opened for reading only, or its file is: make it writable for this user")
     if "no such table" in str(error) or "no such column" in str(error):
         return StoreError(f"{shown} lacks a table or column ({error}): it is no store of this release; run `bot3 init`")
-    return StoreError(f"{shown}: {error}: run `bot3 doctor`")
+    return StoreError(f"{shown} {_SQLITE_REMEDIES.get(code, f'refused ({error}): run `bot3 doctor`')}")
 
 
 def _of_server(shown: str, error: DBAPIError) -> StoreError:

@@ -143,7 +143,7 @@ def read_frame(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
     cursor = result.cursor
     rows = cursor.fetchall() if cursor is not None else []
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.selected_columns)
-    return pd.DataFrame({name: series for name, series in map(_typed, query.selected_columns, columns)})
+    return pd.DataFrame(dict(map(_typed, query.selected_columns, columns)))
 
 
 def _typed(column: Any, values: Sequence[Any]) -> tuple[str, pd.Series[Any]]:

@@ -1,7 +1,7 @@
 """Tables of a bot's store.
 
 `trades`, `orders` and `pairlocks` have freqtrade's names, types and meanings (2026.9), dates naive in UTC. The others are ours: every row
-carries its account, instants are whole microseconds since 1970 in UTC (`*_us`), amounts and rates are decimals as text, exact on every database.
+carries its account, instants are whole microseconds since 1970 in UTC (`*_us`), amounts and rates are decimals as text, exact everywhere.
 """
 
 from __future__ import annotations

@@ -1,0 +1,257 @@
+"""A bot's own store in SQL: its journal, and its trades as a projection of it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Self
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot3.adapters.sql_bot_reader import SqlTradeReader
+from bot3.adapters.sql_engine import Database
+from bot3.adapters.sql_journal_rows import decision_row, fill_row, intent_of_row, intent_row, payment_row
+from bot3.adapters.sql_projection import StoreIdentity, project_trades, trades_of_orders, trades_of_pairs
+from bot3.adapters.sql_rows import from_us, insert_ignore, maybe_us, read_frame, to_us, upsert
+from bot3.adapters.sql_tables_bot import (
+    bookmarks,
+    decisions,
+    fills,
+    foreign_fills,
+    funding_payments,
+    intents,
+    rate_extremes,
+    store_identity,
+    trades,
+)
+from bot3.adapters.sql_trade_rows import trade_row
+from bot3.errors import StoreError
+from bot3.trading.ledger import require_exit_reason
+from bot3.trading.orders import Decision, Fill, FundingPayment, Intent, IntentLeg, IntentState
+from bot3.trading.trades import RunMode, Trade
+
+_UNSETTLED = (IntentState.PLANNED.value, IntentState.SENT.value, IntentState.ACKED.value)
+
+
+class SqlBotStore(SqlTradeReader):
+    """A `BotStore` on SQLite or PostgreSQL."""
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        bot: str,
+        run_mode: RunMode,
+        account: str,
+        exchange: str = "paper",
+        read_only: bool = False,
+        busy_timeout_s: float = 5.0,
+    ) -> Self:
+        """Open a bot's store, create it if there is none, and bring its schema up to date.
+
+        Parameters
+        ----------
+        bot, run_mode, account : key
+            Whose store it is; written at creation, and required to be the same ever after.
+        exchange : str
+            freqtrade's lower-case id, for trades that are imported (booked ones carry that of their fills).
+
+        Raises
+        ------
+        StoreError
+            If it belongs to another bot, mode or account, or cannot be read or written.
+        """
+        database = Database.open(url, kind="bot", read_only=read_only, busy_timeout_s=busy_timeout_s)
+        try:
+            wanted = StoreIdentity(store_id=str(uuid.uuid4()), bot=bot, run_mode=run_mode, account=account, exchange=exchange)
+            return cls(database, _identity(database, wanted, read_only=read_only))
+        except BaseException:
+            database.close()
+            raise
+
+    def next_trade_id(self) -> int:
+        """Return an id that no trade or intent has."""
+        with self._database.read() as connection:
+            newest = [connection.execute(sa.select(sa.func.max(column))).scalar() for column in (trades.c.id, intents.c.trade_id)]
+        return max((int(one) for one in newest if one is not None), default=0) + 1
+
+    def plan_intent(self, intent: Intent) -> bool:
+        """Journal an intent as PLANNED; False if its key is there already.
+
+        The key of an entry leaves its trade id out: a decision makes one order, whatever id a restart gave it.
+        """
+        self._require_own(intent.bot, account=intent.account, what=intent.client_order_id)
+        if intent.leg is IntentLeg.EXIT:
+            require_exit_reason(intent)
+        with self._write() as connection:
+            return insert_ignore(connection, intents, [intent_row(intent) | {"state": IntentState.PLANNED.value}]) == 1
+
+    def move_intent(
+        self,
+        client_order_id: str,
+        *,
+        state: IntentState,
+        sent_at: datetime | None = None,
+        exchange_order_id: str | None = None,
+        reject_reason: str | None = None,
+    ) -> None:
+        """Move an intent to a state; given fields are set, others kept. Raises StoreError if there is no such intent."""
+        given = {"sent_at_us": maybe_us(sent_at), "exchange_order_id": exchange_order_id, "reject_reason": reject_reason}
+        values = {"state": state.value} | {name: value for name, value in given.items() if value is not None}
+        change = sa.update(intents).where(intents.c.client_order_id == client_order_id).values(**values).returning(intents.c.trade_id)
+        with self._write() as connection:
+            trade_id = connection.execute(change).scalar_one_or_none()
+            if trade_id is None:
+                raise StoreError(f"{self._database.shown} holds no intent {client_order_id}: plan it first")
+            project_trades(connection, [trade_id], identity=self._identity)
+
+    def unsettled_intents(self) -> list[Intent]:
+        """Return intents in PLANNED, SENT or ACKED, oldest first."""
+        return self._intents(intents.c.state.in_(_UNSETTLED))
+
+    def intents_of_trade(self, trade_id: int) -> list[Intent]:
+        """Return a trade's intents, oldest first."""
+        return self._intents(intents.c.trade_id == trade_id)
+
+    def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
+        """Insert what is new, project trades and orders again, and return the trades that changed (open and closed).
+
+        Raises
+        ------
+        StoreError
+            For fills whose client order id no intent has: they are kept in `foreign_fills`, the others are booked, the error names them.
+        """
+        for account, pair in {(entry.account, entry.pair) for entry in fills} | {(entry.account, entry.pair) for entry in funding}:
+            self._require_own(self.bot, account=account, what=f"a booking of {pair}")
+        with self._write() as connection:
+            foreign = self._insert(connection, fills, funding)
+            touched = self._touched(connection, fills, funding)
+            changed = project_trades(connection, touched, identity=self._identity)
+        if foreign:
+            names = ", ".join(f"{fill.exchange_trade_id} of order {fill.client_order_id}" for fill in foreign)
+            raise StoreError(f"{self._database.shown}: no intent has the order of fill {names}: kept in foreign_fills; entries must stop")
+        return changed
+
+    def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
+        """Widen an open trade's extreme rates."""
+        query = sa.select(rate_extremes).where(rate_extremes.c.trade_id == trade_id)
+        with self._write() as connection:
+            seen = connection.execute(query).one_or_none()
+            low = min_rate if seen is None else min(min_rate, seen.min_rate)
+            high = max_rate if seen is None else max(max_rate, seen.max_rate)
+            row = {"trade_id": trade_id, "account": self.account, "min_rate": low, "max_rate": high}
+            upsert(connection, rate_extremes, row)
+            project_trades(connection, [trade_id], identity=self._identity)
+
+    def record_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Keep decisions; the same (pair, candle, feeder) twice is one row."""
+        with self._write() as connection:
+            insert_ignore(connection, _DECISIONS, [decision_row(decision, account=self.account) for decision in decisions])
+
+    def decisions_frame(self, *, limit: int) -> pd.DataFrame:
+        """Return the newest decisions; columns are `Decision`'s fields, `detail` a dict."""
+        columns = [column for column in _DECISIONS.c if column.name not in {"seq", "account"}]
+        query = sa.select(*columns).order_by(_DECISIONS.c.seq.desc()).limit(limit)
+        with self._database.read() as connection:
+            frame = read_frame(connection, query)
+        return frame.assign(detail=[json.loads(text) for text in frame["detail"]])
+
+    def import_trades(self, trades: Sequence[Trade]) -> int:
+        """Insert finished trades as they are; ids that exist are left as they are. Return how many were new."""
+        for trade in trades:
+            self._require_own(trade.bot, account=trade.account, what=f"trade {trade.trade_id}")
+            if trade.run_mode is not self.run_mode or trade.is_open:
+                raise StoreError(f"{self._database.shown} takes finished {self.run_mode} trades only, not trade {trade.trade_id}")
+        if not trades:
+            return 0
+        with self._write() as connection:
+            there = set(connection.execute(sa.select(_TRADES.c.id)).scalars())
+            new = {trade.trade_id: trade for trade in trades if trade.trade_id not in there}
+            if new:
+                rows = [trade_row(trade, exchange=self._identity.exchange, strategy=self.bot) for trade in new.values()]
+                connection.execute(sa.insert(_TRADES), rows)
+        return len(new)
+
+    def bookmark(self, name: str) -> datetime | None:
+        """Return a named market time the daemon keeps; None if never set."""
+        with self._database.read() as connection:
+            at_us = connection.execute(sa.select(bookmarks.c.at_us).where(bookmarks.c.name == name)).scalar_one_or_none()
+        return None if at_us is None else from_us(at_us)
+
+    def set_bookmark(self, name: str, at: datetime) -> None:
+        """Keep a named market time."""
+        with self._write() as connection:
+            upsert(connection, bookmarks, {"name": name, "account": self.account, "at_us": to_us(at)})
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._database.write() as connection:
+            if not self._database.is_sqlite:
+                # The counter is the change token there, and its row lock makes writers wait for each other.
+                connection.execute(sa.update(store_identity).values(writes=store_identity.c.writes + 1))
+            yield connection
+
+    def _intents(self, condition: sa.ColumnElement[bool]) -> list[Intent]:
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(intents).where(condition).order_by(intents.c.seq)).all()
+        return [intent_of_row(row) for row in rows]
+
+    def _insert(self, connection: Connection, booked: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Fill]:
+        known = trades_of_orders(connection, (fill.client_order_id for fill in booked))
+        foreign = [fill for fill in booked if fill.client_order_id not in known]
+        insert_ignore(connection, fills, [fill_row(fill) for fill in booked if fill.client_order_id in known])
+        insert_ignore(connection, foreign_fills, [fill_row(fill) for fill in foreign])
+        insert_ignore(connection, funding_payments, [payment_row(payment) for payment in funding])
+        return foreign
+
+    def _touched(self, connection: Connection, booked: Sequence[Fill], funding: Sequence[FundingPayment]) -> set[int]:
+        touched = set(trades_of_orders(connection, (fill.client_order_id for fill in booked)).values())
+        return touched | trades_of_pairs(connection, funding)
+
+    def _require_own(self, bot: str, *, account: str, what: str) -> None:
+        if bot != self.bot or account != self.account:
+            raise StoreError(f"{self._database.shown} belongs to {self.bot} on {self.account}: {what} is of {bot} on {account}")
+
+
+# Parameters of the port carry these names too.
+_DECISIONS = decisions
+_TRADES = trades
+
+
+def _identity(database: Database, wanted: StoreIdentity, *, read_only: bool) -> StoreIdentity:
+    if not read_only:
+        row: dict[str, Any] = {
+            "id": 1,
+            "store_id": wanted.store_id,
+            "bot": wanted.bot,
+            "run_mode": wanted.run_mode.value,
+            "account": wanted.account,
+            "exchange": wanted.exchange,
+            "writes": 0,
+        }
+        with database.read() as connection:
+            missing = connection.execute(sa.select(store_identity.c.id)).first() is None
+        if missing:
+            with database.write() as connection:
+                insert_ignore(connection, store_identity, [row])
+    with database.read() as connection:
+        found = connection.execute(sa.select(store_identity)).one_or_none()
+    if found is None:
+        raise StoreError(f"{database.shown} holds no identity: run `bot3 init`")
+    _require_same(
+        database.shown, wanted=(wanted.bot, wanted.run_mode.value, wanted.account), found=(found.bot, found.run_mode, found.account)
+    )
+    return StoreIdentity(
+        store_id=found.store_id, bot=found.bot, run_mode=RunMode(found.run_mode), account=found.account, exchange=found.exchange
+    )
+
+
+def _require_same(shown: str, *, wanted: tuple[str, ...], found: tuple[str, ...]) -> None:
+    if wanted != found:
+        raise StoreError(f"{shown} belongs to {' '.join(found)}, not to {' '.join(wanted)}: name another file or database")

@@ -1,0 +1,336 @@
+"""The ledger: what intents, fills and funding say a trade is. A projection; the same facts in any order give the same trade."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bot3.errors import InvalidTradeError
+from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderSide
+from bot3.trading.trades import ExitReason, RunMode, Trade
+
+_NONE = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerOrder:
+    """One intent that left the house, with what came of it.
+
+    `status` is freqtrade's: open, closed, canceled, expired or rejected. `average_rate` is None before the first fill.
+    """
+
+    intent: Intent
+    status: str
+    filled: Decimal
+    average_rate: Decimal | None
+    last_fill_at: datetime | None
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerTrade:
+    """A trade and what freqtrade's columns hold beside it; all `_abs` and values in stake currency.
+
+    Parameters
+    ----------
+    realized_profit_abs : float
+        Of what was sold so far, after both sides' fees; funding is counted when the trade closes.
+    entry_value, max_stake_amount : float
+        Value of all entries, and their margin.
+    stop_rate, initial_stop_rate : float or None
+        The stop that rests now, and the one that the trade was opened with.
+    """
+
+    trade: Trade
+    realized_profit_abs: float
+    entry_value: float
+    entry_fees_abs: float
+    exit_fees_abs: float | None
+    max_stake_amount: float
+    amount_requested: float
+    stop_rate: float | None
+    initial_stop_rate: float | None
+    close_rate_requested: float | None
+    orders: tuple[LedgerOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Fills added up: exact, so that their order does not matter."""
+
+    amount: Decimal
+    value: Decimal
+    fees: Decimal
+    first_at: datetime
+    last_at: datetime
+
+    @property
+    def rate(self) -> Decimal:
+        return self.value / self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """What was bought and what of it was sold; `exits` oldest first."""
+
+    opening: Intent
+    entry: _Sum
+    exits: tuple[tuple[Intent, _Sum], ...]
+    funding: tuple[FundingPayment, ...]
+
+    @property
+    def is_short(self) -> bool:
+        return self.opening.side is OrderSide.SELL
+
+    @property
+    def sold(self) -> Decimal:
+        return sum((exit_.amount for _, exit_ in self.exits), _NONE)
+
+    @property
+    def is_open(self) -> bool:
+        return self.sold < self.entry.amount
+
+    @property
+    def held(self) -> Decimal:
+        return self.entry.amount - self.sold if self.is_open else self.exits[-1][1].amount
+
+    @property
+    def closed_at(self) -> datetime | None:
+        return None if self.is_open else max(exit_.last_at for _, exit_ in self.exits)
+
+    @property
+    def exit_value(self) -> Decimal:
+        return sum((exit_.value for _, exit_ in self.exits), _NONE)
+
+    @property
+    def exit_fees(self) -> Decimal:
+        return sum((exit_.fees for _, exit_ in self.exits), _NONE)
+
+    @property
+    def paid(self) -> Decimal:
+        closed_at = self.closed_at
+        own = (p for p in self.funding if self.entry.first_at < p.paid_at and (closed_at is None or p.paid_at <= closed_at))
+        return sum((payment.amount_abs for payment in own), _NONE)
+
+    @property
+    def profit_abs(self) -> Decimal:
+        """Return what was realized, after both sides' fees; with funding once closed."""
+        # The share of the entry that was sold; exact where all of it was, whatever the division leaves.
+        share = self.sold / self.entry.amount if self.is_open else Decimal(1)
+        moved = self.exit_value - self.entry.value * share
+        earned = (-moved if self.is_short else moved) - self.exit_fees - self.entry.fees * share
+        return earned if self.is_open else earned + self.paid
+
+    @property
+    def open_value(self) -> Decimal:
+        """Return the value of all entries with their fees, the base of freqtrade's ratio."""
+        return self.entry.value - self.entry.fees if self.is_short else self.entry.value + self.entry.fees
+
+
+def project_trade(
+    *,
+    bot: str,
+    run_mode: RunMode,
+    intents: Sequence[Intent],
+    fills: Sequence[Fill],
+    funding: Sequence[FundingPayment],
+    seen_rates: tuple[float, float] | None = None,
+) -> LedgerTrade | None:
+    """Return the trade that its intents and fills make; None before its first entry fill.
+
+    Parameters
+    ----------
+    intents : sequence of Intent
+        All intents of one trade.
+    fills : sequence of Fill
+        Fills of these intents, in any order, each once.
+    funding : sequence of FundingPayment
+        Payments of the pair; those after the open and up to the close are the trade's.
+    seen_rates : (lowest, highest), optional
+        Extreme rates seen while it was open.
+
+    Raises
+    ------
+    InvalidTradeError
+        If a fill belongs to none of the intents.
+
+    Notes
+    -----
+    freqtrade's words and formulas (`Trade.calc_profit_ratio`): `open_rate` is the mean of the entries, `close_rate` the mean of the
+    last exit order, `amount` and `stake_amount` what is held (at the close: what the last exit order sold).
+    """
+    by_order = _fills_by_order(intents, fills)
+    entries = [intent for intent in intents if intent.leg is IntentLeg.ENTRY]
+    entry_fills = [fill for intent in entries for fill in by_order[intent.client_order_id]]
+    if not entry_fills:
+        return None
+    opening = min(entries, key=lambda intent: (intent.candle_close_time, intent.attempt))
+    position = _Position(opening, _sum(entry_fills), _exits(intents, by_order), tuple(funding))
+    orders = tuple(_order(intent, by_order[intent.client_order_id]) for intent in intents if intent.state is not IntentState.PLANNED)
+    stop = _resting_stop(intents)
+    return LedgerTrade(
+        trade=_trade(position, bot=bot, run_mode=run_mode, stop=stop, seen_rates=seen_rates),
+        realized_profit_abs=float(position.profit_abs) if position.exits else 0.0,
+        entry_value=float(position.entry.value),
+        entry_fees_abs=float(position.entry.fees),
+        exit_fees_abs=float(position.exit_fees) if position.exits else None,
+        max_stake_amount=float(position.entry.value) / opening.leverage,
+        amount_requested=float(opening.amount),
+        stop_rate=_number(opening, "stop_rate") if stop is None else stop,
+        initial_stop_rate=_number(opening, "stop_rate"),
+        close_rate_requested=_requested(position),
+        orders=orders,
+    )
+
+
+def close_profit_so_far(ledger: LedgerTrade) -> float | None:
+    """Return freqtrade's `close_profit` column, which it also fills on open trades after a partial exit."""
+    trade = ledger.trade
+    if not trade.is_open or ledger.exit_fees_abs is None:
+        return trade.close_profit
+    fees = -ledger.entry_fees_abs if trade.is_short else ledger.entry_fees_abs
+    return ledger.realized_profit_abs / (ledger.entry_value + fees) * trade.leverage
+
+
+def _trade(position: _Position, *, bot: str, run_mode: RunMode, stop: float | None, seen_rates: tuple[float, float] | None) -> Trade:
+    opening, entry, exits = position.opening, position.entry, position.exits
+    closed, profit_abs = not position.is_open, position.profit_abs
+    rates = [float(entry.rate), *(float(exit_.rate) for _, exit_ in exits), *(seen_rates or ())]
+    fee_open = float(entry.fees / entry.value)
+    return Trade(
+        bot=bot,
+        run_mode=run_mode,
+        account=opening.account,
+        trade_id=opening.trade_id,
+        pair=opening.pair,
+        is_short=position.is_short,
+        leverage=opening.leverage,
+        open_date=entry.first_at,
+        open_rate=float(entry.rate),
+        amount=float(position.held),
+        stake_amount=float(position.held * entry.rate) / opening.leverage,
+        fee_open=fee_open,
+        # As freqtrade does: the exit is expected to cost what the entry did, until there is one.
+        fee_close=float(position.exit_fees / position.exit_value) if exits else fee_open,
+        enter_tag=_text(opening, "feeder_id"),
+        is_open=position.is_open,
+        close_date=position.closed_at,
+        close_rate=float(exits[-1][1].rate) if closed else None,
+        close_profit=float(profit_abs / position.open_value) * opening.leverage if closed else None,
+        close_profit_abs=float(profit_abs) if closed else None,
+        exit_reason=_exit_reason(exits[-1][0]) if closed else None,
+        funding_fees=float(position.paid),
+        min_rate=min(rates),
+        max_rate=max(rates),
+        initial_stop_loss_pct=_number(opening, "stop_loss"),
+        stop_loss_pct=_stop_ratio(position, stop=stop),
+        liquidation_price=_number(opening, "liquidation_price"),
+    )
+
+
+def _fills_by_order(intents: Sequence[Intent], fills: Sequence[Fill]) -> Mapping[str, list[Fill]]:
+    by_order: dict[str, list[Fill]] = {intent.client_order_id: [] for intent in intents}
+    for fill in fills:
+        if fill.client_order_id not in by_order:
+            raise InvalidTradeError(f"fill {fill.exchange_trade_id} belongs to order {fill.client_order_id}, which is none of this trade's")
+        by_order[fill.client_order_id].append(fill)
+    return by_order
+
+
+def _sum(fills: Sequence[Fill]) -> _Sum:
+    return _Sum(
+        amount=sum((fill.amount for fill in fills), _NONE),
+        value=sum((fill.amount * fill.rate for fill in fills), _NONE),
+        fees=sum((fill.fee_abs for fill in fills), _NONE),
+        first_at=min(fill.filled_at for fill in fills),
+        last_at=max(fill.filled_at for fill in fills),
+    )
+
+
+def _exits(intents: Sequence[Intent], by_order: Mapping[str, list[Fill]]) -> tuple[tuple[Intent, _Sum], ...]:
+    filled = [
+        (intent, _sum(by_order[intent.client_order_id]))
+        for intent in intents
+        if intent.leg is not IntentLeg.ENTRY and by_order[intent.client_order_id]
+    ]
+    return tuple(sorted(filled, key=lambda pair: (pair[1].last_at, pair[0].client_order_id)))
+
+
+def _order(intent: Intent, fills: Sequence[Fill]) -> LedgerOrder:
+    filled = _sum(fills) if fills else None
+    return LedgerOrder(
+        intent=intent,
+        status=_status(intent, _NONE if filled is None else filled.amount),
+        filled=_NONE if filled is None else filled.amount,
+        average_rate=None if filled is None else filled.rate,
+        last_fill_at=None if filled is None else filled.last_at,
+        tag=_text(intent, "feeder_id") if intent.leg is IntentLeg.ENTRY else _exit_reason(intent),
+    )
+
+
+_STATUS = {
+    IntentState.PLANNED: "open",
+    IntentState.SENT: "open",
+    IntentState.ACKED: "open",
+    IntentState.DONE: "closed",
+    IntentState.CANCELED: "canceled",
+    IntentState.REJECTED: "rejected",
+    IntentState.DEAD: "expired",
+}
+
+
+def _status(intent: Intent, filled: Decimal) -> str:
+    return "closed" if filled >= intent.amount else _STATUS[intent.state]
+
+
+def _exit_reason(intent: Intent) -> str:
+    if intent.leg is IntentLeg.STOP:
+        return ExitReason.STOP_LOSS.value
+    if intent.leg is IntentLeg.TARGET:
+        return ExitReason.ROI.value
+    return require_exit_reason(intent)
+
+
+def require_exit_reason(intent: Intent) -> str:
+    """Return why an exit intent leaves. Raises InvalidTradeError if its context does not say."""
+    reason = _text(intent, "exit_reason")
+    if reason is None:
+        raise InvalidTradeError(f"{intent.bot} {intent.pair}: exit intent {intent.client_order_id} has no exit_reason in its context")
+    return reason
+
+
+def _resting_stop(intents: Sequence[Intent]) -> float | None:
+    """Return the trigger of the newest stop that was not given up."""
+    gone = {IntentState.CANCELED, IntentState.REJECTED, IntentState.DEAD}
+    stops = [intent for intent in intents if intent.leg is IntentLeg.STOP and intent.trigger_rate is not None and intent.state not in gone]
+    newest = max(stops, key=lambda intent: (intent.candle_close_time, intent.attempt), default=None)
+    return None if newest is None or newest.trigger_rate is None else float(newest.trigger_rate)
+
+
+def _stop_ratio(position: _Position, *, stop: float | None) -> float | None:
+    initial = _number(position.opening, "stop_loss")
+    if stop is None or stop == _number(position.opening, "stop_rate"):
+        return initial
+    move = stop / float(position.entry.rate) - 1.0
+    return (-move if position.is_short else move) * position.opening.leverage
+
+
+def _requested(position: _Position) -> float | None:
+    trigger = position.exits[-1][0].trigger_rate if position.exits else None
+    return None if trigger is None else float(trigger)
+
+
+def _number(intent: Intent, name: str) -> float | None:
+    value = intent.context.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        raise InvalidTradeError(f"{intent.bot} {intent.pair}: {name} in the context of {intent.client_order_id} is text: {value!r}")
+    return float(value)
+
+
+def _text(intent: Intent, name: str) -> str | None:
+    value = intent.context.get(name)
+    return None if value is None else str(value)
