@@ -59,8 +59,8 @@ class GroupScale:
 class LearnedGroup:
     """A group's posterior over the grid.
 
-    `surface` is the posterior mean of every cell; `cell` the best allowed one; `weight` the share of own data; `strength` the k of its level.
-    `parent` is None for the root, whose prior is `prior` (the static set's).
+    `surface` is the posterior mean of every cell; `cell` the best allowed one; `weight` the share of own data; `strength` the k of its
+    level. `parent` is None for the root, whose prior is `prior` (the static set's).
     """
 
     group: Group

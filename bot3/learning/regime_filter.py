@@ -30,15 +30,15 @@ _ORDER = tuple(Regime)
 class RegimeSettings:
     """Half-lives and windows in hours.
 
-    `t_level` is the t-statistic at which a trend is as likely as none; `high_quantile` of the trailing window parts high from usual
-    volatility; `stay` is the chance that a regime lasts another hour; another one must hold `switch_at` of the probability for
-    `switch_hours` to come into force.
+    `t_level` is the t-statistic at which a trend is as likely as none; volatility is high from `volatile_ratio` times the median of the
+    trailing `usual_window` on; `stay` is the chance that a regime lasts another hour; another one must hold `switch_at` of the probability
+    for `switch_hours` to come into force.
     """
 
     volatility_half_life: float = 24.0
     trend_half_life: float = 72.0
-    quantile_window: int = 24 * 60
-    high_quantile: float = 0.85
+    usual_window: int = 24 * 60
+    volatile_ratio: float = 1.4
     warm_up: int = 72
     t_level: float = 1.25
     stay: float = 0.99
@@ -66,8 +66,8 @@ def hourly_index(closes: Mapping[str, pd.DataFrame]) -> pd.Series[Any]:
         hour = candles["open_time"].dt.floor("h")
         last = candles["open_time"].iloc[-1]
         step = candles["open_time"].diff().min()
-        close = pd.Series(np.log(candles["close"].to_numpy())).groupby(hour.to_numpy()).last()
-        whole = close.index <= (last + step - pd.Timedelta(hours=1)).to_datetime64()
+        close = pd.Series(np.log(candles["close"].to_numpy())).groupby(hour.to_numpy(dtype="datetime64[us]")).last()
+        whole = close.index <= (last + step - pd.Timedelta(hours=1)).tz_localize(None)
         returns[pair] = close[whole].diff()
     if not returns:
         raise CandleError("no pair has candles to make the market's index of: fetch some")
@@ -114,12 +114,12 @@ def _evidence(log_index: NDArray[np.float64], settings: RegimeSettings) -> NDArr
     """Return what each hour says for the four regimes, not scaled; (n, 4)."""
     returns = pd.Series(np.diff(log_index, prepend=log_index[:1]))
     variance = (returns**2).ewm(halflife=settings.volatility_half_life, adjust=True).mean()
-    usual = variance.rolling(settings.quantile_window, min_periods=settings.warm_up).quantile(settings.high_quantile)
+    usual = variance.rolling(settings.usual_window, min_periods=settings.warm_up).median() * settings.volatile_ratio**2
     drift = returns.ewm(halflife=settings.trend_half_life).mean()
     spread = (returns**2).ewm(halflife=settings.trend_half_life).mean()
     weight = np.sqrt(settings.trend_half_life * 2.0 / np.log(2.0))
     t_statistic = (drift / np.sqrt(spread.clip(lower=1e-18)) * weight).fillna(0.0).to_numpy()
-    ratio = np.log((variance.clip(lower=1e-18) / usual.clip(lower=1e-18)).fillna(1e-3).to_numpy())
+    ratio = np.log((variance.clip(lower=1e-18) / usual.clip(lower=1e-18)).fillna(0.5).to_numpy())
     volatile = 1.0 / (1.0 + np.exp(-np.clip(4.0 * ratio, -30.0, 30.0)))
     up = np.exp(np.clip(t_statistic - settings.t_level, -5.0, 5.0))
     down = np.exp(np.clip(-t_statistic - settings.t_level, -5.0, 5.0))

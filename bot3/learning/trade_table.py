@@ -214,6 +214,9 @@ class TradeTable:
     def _enter_state(self, row: int, state: ReplayState, *, reason: str = "") -> None:
         self._facts["state"][row] = state
         self.reasons[row] = reason
+        if state is ReplayState.LEFT_OUT:
+            # Whether it was known before depends on the order of arrival; what is learned must not.
+            self._facts["sigma"][row] = np.nan
         if state is ReplayState.PENDING:
             self.pending.add(row)
         else:
