@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,8 +18,7 @@ from bot3.errors import StoreError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-Json = Mapping[str, str | float | int | bool | None]
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def to_us(at: datetime) -> int:
@@ -59,6 +60,23 @@ def from_naive(at: datetime | None) -> datetime | None:
 def to_json(value: object) -> str:
     """Return compact JSON with sorted keys, so that equal values are equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as every driver takes it: instants as microseconds, enum members as their text, numpy's numbers as Python's."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if isinstance(value, datetime):
+        return to_us(value)
+    if isinstance(value, Enum):
+        return value.value
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def stored_name(name: str, instants: Collection[str]) -> str:
+    """Return the column of a field: an instant's ends in `_us`."""
+    return f"{name}_us" if name in instants else name
 
 
 def series_us(times: pd.Series[Any]) -> list[int | None]:
@@ -110,8 +128,10 @@ def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> N
 
 def bulk_insert(
     connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 5_000
-) -> None:
+) -> int:
     """Insert many rows through the driver's own executemany; rows of a key that is there are replaced, or left as they are.
+
+    Return how many went in or were replaced.
 
     Parameters
     ----------
@@ -119,8 +139,10 @@ def bulk_insert(
         Driver values, in the order of `columns`.
     """
     text = _insert_text(connection, table, columns=columns, replaces=replaces)
+    done = 0
     for start in range(0, len(rows), batch):
-        connection.exec_driver_sql(text, rows[start : start + batch])
+        done += connection.exec_driver_sql(text, rows[start : start + batch]).rowcount
+    return done
 
 
 def _insert_text(connection: Connection, table: sa.Table, *, columns: Sequence[str], replaces: bool) -> str:

@@ -1,0 +1,35 @@
+"""The platform's record in SQL, all of it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from bot3.adapters.sql_engine import Database
+from bot3.adapters.sql_record_feeders import SqlFeederRecord, SqlModelRegistry
+from bot3.adapters.sql_record_parameters import SqlParameterRecord
+from bot3.adapters.sql_record_regimes import SqlRecommendationRecord, SqlRegimeRecord
+from bot3.adapters.sql_record_replays import SqlReplayRecord, SqlShadowRecord
+from bot3.adapters.sql_record_trades import SqlTradeRecord
+
+
+class SqlRecord(
+    SqlTradeRecord,
+    SqlReplayRecord,
+    SqlShadowRecord,
+    SqlParameterRecord,
+    SqlFeederRecord,
+    SqlRegimeRecord,
+    SqlRecommendationRecord,
+    SqlModelRegistry,
+):
+    """A `PlatformRecord` on SQLite or PostgreSQL."""
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
+        """Open the record, create it if there is none, and bring its schema up to date. Raises StoreError."""
+        database = Database.open(url, kind="platform", read_only=read_only, busy_timeout_s=busy_timeout_s)
+        try:
+            return cls(database, read_only=read_only)
+        except BaseException:
+            database.close()
+            raise

@@ -1,0 +1,98 @@
+"""Feeder scores and the model registry in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from bot3.adapters.sql_record_base import SqlRecordBase
+from bot3.adapters.sql_rows import bulk_insert, from_us, insert_ignore, plain, read_frame, stored_name, to_us
+from bot3.adapters.sql_tables_platform import feeder_publications, feeder_scores, model_registry
+from bot3.errors import LearningError, StoreError
+from bot3.ports.record import ModelEntry
+from bot3.trading.recommendations import FeederScore, FeederTier
+
+_SCORE_FIELDS = tuple(field.name for field in fields(FeederScore))
+_ENTRY_INSTANTS = frozenset({"known_at", "trained_from", "trained_until", "computed_at"})
+_PUBLISHED = feeder_publications.c
+_NEWEST_FIRST = (_PUBLISHED.known_at_us.desc(), _PUBLISHED.seq.desc())
+
+
+class SqlFeederRecord(SqlRecordBase):
+    """Publishes feeder scores, and says which were in force."""
+
+    def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
+        """Publish all scores of one version; return the revision. The publication in force already changes nothing."""
+        versions = {score.version for score in scores}
+        if len(versions) != 1:
+            raise StoreError(f"a publication holds the scores of one version, this one of {sorted(versions) or 'none'}")
+        row = {"version": versions.pop(), "known_at_us": max(to_us(score.known_at) for score in scores)}
+        with self._writing() as writing:
+            newest = writing.connection.execute(sa.select(feeder_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
+            if newest is not None and (newest.version, newest.known_at_us) == (row["version"], row["known_at_us"]):
+                return writing.after
+            insert = sa.insert(feeder_publications).values(**row, revision=writing.revision).returning(_PUBLISHED.seq)
+            seq = writing.connection.execute(insert).scalar_one()
+            columns = ("seq", *(stored_name(name, {"known_at"}) for name in _SCORE_FIELDS))
+            rows = [(seq, *(plain(getattr(score, name)) for name in _SCORE_FIELDS)) for score in scores]
+            bulk_insert(writing.connection, feeder_scores, rows, columns=columns, replaces=True)
+            writing.changed = writing.is_publication = True
+            return writing.after
+
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        """Return the scores of the newest publication, by regime and rank. Raises LearningError if there was none by then."""
+        newest = sa.select(_PUBLISHED.seq).where(_PUBLISHED.known_at_us <= to_us(as_of)).order_by(*_NEWEST_FIRST).limit(1)
+        table = _SCORES.c
+        query = sa.select(_SCORES).where(table.seq == newest.scalar_subquery()).order_by(table.regime, table.rank, table.feeder_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        if not rows:
+            raise LearningError(f"no feeder scores were published by {as_of.isoformat()}: run `bot3 learn run`")
+        return tuple(_score(row) for row in rows)
+
+
+class SqlModelRegistry(SqlRecordBase):
+    """A `ModelRegistry`."""
+
+    def register_model(self, entry: ModelEntry) -> None:
+        """Keep an entry; the same digest and feeder twice is one row."""
+        row = {stored_name(field.name, _ENTRY_INSTANTS): plain(getattr(entry, field.name)) for field in fields(entry)}
+        with self._writing() as writing:
+            inserted = insert_ignore(writing.connection, model_registry, [row | {"revision": writing.revision}])
+            writing.changed = inserted > 0
+
+    def model(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
+        """Return the newest model known by then. Raises LearningError if there is none."""
+        table = model_registry.c
+        known = (table.feeder_id == feeder_id, table.known_at_us <= to_us(as_of))
+        query = sa.select(model_registry).where(*known).order_by(table.known_at_us.desc(), table.revision.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise LearningError(f"no model of {feeder_id} was known by {as_of.isoformat()}: run `bot3 init` or materialize its partition")
+        values: dict[str, Any] = {
+            name.removesuffix("_us"): from_us(value) if name.endswith("_us") else value for name, value in row.items()
+        }
+        del values["revision"]
+        return ModelEntry(**values)
+
+    def models_frame(self) -> pd.DataFrame:
+        """Return all entries, newest first; columns are `ModelEntry`'s fields."""
+        columns = [column for column in model_registry.columns if column.name != "revision"]
+        query = sa.select(*columns).order_by(model_registry.c.known_at_us.desc(), model_registry.c.feeder_id)
+        with self._database.read() as connection:
+            return read_frame(connection, query)
+
+
+# The port's method carries the table's name.
+_SCORES = feeder_scores
+
+
+def _score(row: Any) -> FeederScore:
+    values = {name: getattr(row, name) for name in _SCORE_FIELDS if name not in {"known_at", "tier"}}
+    return FeederScore(known_at=from_us(row.known_at_us), tier=FeederTier(row.tier), **values)

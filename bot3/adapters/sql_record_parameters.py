@@ -1,0 +1,129 @@
+"""Published parameters in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot3.adapters.sql_record_base import SqlRecordBase, Writing
+from bot3.adapters.sql_rows import bulk_insert, from_us, plain, read_frame, stored_name, to_us
+from bot3.adapters.sql_tables_platform import parameter_publications, parameter_rows, regime_factors
+from bot3.errors import LearningError, StoreConflictError
+from bot3.market.regimes import Regime
+from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
+
+_FIELDS = tuple(field.name for field in fields(ExitParameters))
+_PUBLISHED = parameter_publications.c
+_NEWEST_FIRST = (_PUBLISHED.known_at_us.desc(), _PUBLISHED.seq.desc())
+
+
+class SqlParameterRecord(SqlRecordBase):
+    """Publishes parameters by compare-and-swap, and says which were in force."""
+
+    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
+        """Publish rows (all of them if is_full, else only changed ones); return the revision.
+
+        The very publication that is in force already changes nothing. Raises StoreConflictError if another version than `replaces` is.
+        """
+        with self._writing() as writing:
+            newest = writing.connection.execute(sa.select(parameter_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
+            if newest is not None and _is_same(newest, parameters):
+                return writing.after
+            in_force = None if newest is None else newest.version
+            if in_force != replaces:
+                raise StoreConflictError(f"parameters {in_force} are in force, not {replaces}: read again, then publish on top of them")
+            _insert(writing, parameters, replaces=replaces, is_full=is_full)
+            return writing.after
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        """Return the parameters in force: of each group the newest row published since the last full publication.
+
+        Raises
+        ------
+        LearningError
+            If nothing was published by then.
+        """
+        known = _PUBLISHED.known_at_us <= to_us(as_of)
+        with self._database.read() as connection:
+            newest = connection.execute(sa.select(parameter_publications).where(known).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
+            if newest is None:
+                raise LearningError(f"no parameters were published by {as_of.isoformat()}: run `bot3 learn run`")
+            rows = _rows(connection, known)
+            factors = connection.execute(sa.select(regime_factors).where(regime_factors.c.seq == newest.seq)).all()
+        return ParameterSet(
+            rows=rows,
+            regime_factors={Regime(row.regime): (row.stop_factor, row.take_profit_factor) for row in factors},
+            version=newest.version,
+            revision=newest.learned_revision,
+            known_at=from_us(newest.known_at_us),
+            computed_at=from_us(newest.computed_at_us),
+            expires_at=from_us(newest.expires_at_us),
+        )
+
+    def parameters_history(self, *, key: str) -> pd.DataFrame:
+        """Return all published rows of one "pair|direction|bin", oldest first: `ExitParameters`' fields and computed_at."""
+        pair, direction, leverage_bin = key.split("|")
+        table = parameter_rows.c
+        columns = [column for column in parameter_rows.columns if column.name != "seq"]
+        query = (
+            sa.select(*columns, _PUBLISHED.computed_at_us)
+            .join_from(parameter_rows, parameter_publications)
+            .where(table.pair == pair, table.direction == direction, table.leverage_bin == leverage_bin)
+            .order_by(_PUBLISHED.known_at_us, _PUBLISHED.seq)
+        )
+        with self._database.read() as connection:
+            return read_frame(connection, query)
+
+
+def _is_same(row: Any, parameters: ParameterSet) -> bool:
+    # A version is a digest of content: the same one with a later expiry is a renewal, and is published.
+    instants = (to_us(parameters.known_at), to_us(parameters.expires_at))
+    return bool(row.version == parameters.version and (row.known_at_us, row.expires_at_us) == instants)
+
+
+def _insert(writing: Writing, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> None:
+    row = {
+        "version": parameters.version,
+        "replaces": replaces,
+        "is_full": is_full,
+        "learned_revision": parameters.revision,
+        "known_at_us": to_us(parameters.known_at),
+        "computed_at_us": to_us(parameters.computed_at),
+        "expires_at_us": to_us(parameters.expires_at),
+        "revision": writing.revision,
+    }
+    connection = writing.connection
+    seq = connection.execute(sa.insert(parameter_publications).values(**row).returning(_PUBLISHED.seq)).scalar_one()
+    columns = ("seq", *(stored_name(name, {"known_at"}) for name in _FIELDS))
+    rows = [(seq, *(plain(getattr(parameter, name)) for name in _FIELDS)) for parameter in parameters.rows.values()]
+    bulk_insert(connection, parameter_rows, rows, columns=columns, replaces=True)
+    factors = [(seq, regime.value, plain(stop), plain(target)) for regime, (stop, target) in parameters.regime_factors.items()]
+    bulk_insert(connection, regime_factors, factors, columns=("seq", "regime", "stop_factor", "take_profit_factor"), replaces=True)
+    writing.changed = writing.is_publication = True
+
+
+def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> Mapping[str, ExitParameters]:
+    full = connection.execute(
+        sa.select(_PUBLISHED.known_at_us, _PUBLISHED.seq).where(known, _PUBLISHED.is_full).order_by(*_NEWEST_FIRST).limit(1)
+    ).one_or_none()
+    since = sa.true() if full is None else sa.tuple_(_PUBLISHED.known_at_us, _PUBLISHED.seq) >= sa.tuple_(full.known_at_us, full.seq)
+    # Oldest first: a later row of a group takes the place of an earlier one.
+    query = (
+        sa.select(parameter_rows)
+        .join_from(parameter_rows, parameter_publications)
+        .where(known, since)
+        .order_by(_PUBLISHED.known_at_us, _PUBLISHED.seq)
+    )
+    rows = (_parameters(row) for row in connection.execute(query))
+    return {row.key: row for row in rows}
+
+
+def _parameters(row: Any) -> ExitParameters:
+    values = {name: getattr(row, name) for name in _FIELDS if name not in {"known_at", "state"}}
+    return ExitParameters(known_at=from_us(row.known_at_us), state=ParameterState(row.state), **values)
