@@ -1,0 +1,192 @@
+# ruff: noqa: ARG002  (a fake takes what its port takes)
+"""Stores and candles in memory, behind the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+
+import pandas as pd
+
+from bot3.errors import CandleError, LearningError, StoreConflictError
+from bot3.market.regimes import RegimeState
+from bot3.ports.record import SyncOutcome
+from bot3.trading.leverage_bins import leverage_bin
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
+from bot3.trading.signals import feeder_of_enter_tag
+from bot3.trading.trades import RunMode, Trade, direction
+
+_KEY = ["bot", "run_mode", "trade_id", "open_date"]
+_TRADE_COLUMNS = [*Trade.__dataclass_fields__, "direction", "leverage_bin", "feeder_id", "known_at", "revision"]
+
+
+class FakeReader:
+    """A bot's closed trades."""
+
+    def __init__(self, bot: str, trades: list[Trade]) -> None:
+        self.bot = bot
+        self.store_id = bot
+        self.trades = trades
+
+    def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
+        return [t for t in self.trades if t.close_date is not None and (closed_since is None or t.close_date >= closed_since)]
+
+    def count_closed(self, *, closed_since: datetime | None) -> int:
+        return len(self.closed_trades(closed_since=closed_since))
+
+
+class FakeCandles:
+    """Frames by pair."""
+
+    def __init__(self, frames: Mapping[str, pd.DataFrame], funding: pd.DataFrame) -> None:
+        self.frames = frames
+        self._funding = funding
+
+    def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
+        if pair not in self.frames:
+            raise CandleError(f"there are no candles of {pair}")
+        opens = self.frames[pair]["open_time"]
+        return opens.iloc[0].to_pydatetime(), (opens.iloc[-1] + pd.Timedelta(minutes=5)).to_pydatetime()
+
+    def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+        frame = self.frames[pair]
+        inside = (frame["open_time"] >= start) & (frame["open_time"] + pd.Timedelta(minutes=5) <= end)
+        return frame[inside].reset_index(drop=True)
+
+    def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+        inside = (self._funding["time"] >= start) & (self._funding["time"] < end)
+        return self._funding[inside].reset_index(drop=True)
+
+
+class FakeRecord:
+    """The platform's record; `conflicts` publications are refused first."""
+
+    store_id = "fake"
+
+    def __init__(self, *, conflicts: int = 0) -> None:
+        self._revision = 0
+        self._trades: dict[tuple[object, ...], tuple[Trade, int]] = {}
+        self._deleted: dict[str, int] = {}
+        self.conflicts = conflicts
+        self.replay_rows: dict[tuple[object, ...], dict[str, object]] = {}
+        self.shadow = pd.DataFrame()
+        self.published: list[tuple[ParameterSet, str | None, bool]] = []
+        self.scores: tuple[FeederScore, ...] = ()
+        self.states: list[RegimeState] = []
+        self.recommendations: list[Recommendation] = []
+
+    def _raise_revision(self) -> int:
+        self._revision += 1
+        return self._revision
+
+    def revision(self) -> int:
+        return self._revision
+
+    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
+        inserted = updated = unchanged = 0
+        for trade in trades:
+            key = (trade.bot, trade.run_mode, trade.trade_id, trade.open_date)
+            old = self._trades.get(key)
+            if old is not None and old[0] == trade:
+                unchanged += 1
+                continue
+            inserted, updated = inserted + (old is None), updated + (old is not None)
+            self._trades[key] = (trade, self._raise_revision())
+        return SyncOutcome(inserted=inserted, updated=updated, unchanged=unchanged, deleted=0, revision=self._revision)
+
+    def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
+        for trade_id, open_date in keys:
+            del self._trades[bot, run_mode, trade_id, open_date]
+        self._deleted[bot] = self._deleted.get(bot, 0) + len(keys)
+        return SyncOutcome(inserted=0, updated=0, unchanged=0, deleted=len(keys), revision=self._raise_revision())
+
+    def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
+        return {
+            (t.trade_id, t.open_date)
+            for t, _ in self._trades.values()
+            if t.bot == bot and t.run_mode == run_mode and t.close_date and (closed_since is None or t.close_date >= closed_since)
+        }
+
+    def trades(
+        self, *, as_of: datetime | None, run_modes: Sequence[RunMode], since_revision: int | None = None, **_: object
+    ) -> pd.DataFrame:
+        rows = [
+            asdict(t)
+            | {
+                "direction": direction(is_short=t.is_short),
+                "leverage_bin": leverage_bin(t.leverage),
+                "feeder_id": feeder_of_enter_tag(t.enter_tag),
+                "known_at": t.close_date,
+                "revision": revision,
+            }
+            for t, revision in self._trades.values()
+            if t.close_date and (as_of is None or t.close_date <= as_of) and t.run_mode in run_modes and revision > (since_revision or 0)
+        ]
+        frame = pd.DataFrame(rows, columns=_TRADE_COLUMNS)
+        for name in ("open_date", "close_date", "known_at"):
+            frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]")
+        return frame
+
+    def counts(self) -> pd.DataFrame:
+        columns = ["bot", "run_mode", "trades", "first_close", "last_close", "deleted"]
+        groups: dict[tuple[str, RunMode], list[datetime]] = {}
+        for trade, _ in self._trades.values():
+            assert trade.close_date is not None
+            groups.setdefault((trade.bot, trade.run_mode), []).append(trade.close_date)
+        rows = [(bot, mode, len(closes), min(closes), max(closes), self._deleted.get(bot, 0)) for (bot, mode), closes in groups.items()]
+        return pd.DataFrame(rows, columns=columns)
+
+    def save_replays(self, replays: pd.DataFrame) -> int:
+        for row in replays.to_dict("records"):
+            self.replay_rows[tuple(row[name] for name in _KEY)] = {str(name): value for name, value in row.items()}
+        return self._raise_revision()
+
+    def replays(self, *, as_of: datetime | None, run_modes: Sequence[RunMode], **_: object) -> pd.DataFrame:
+        return pd.DataFrame(list(self.replay_rows.values()), columns=[*_KEY, "state", "version"])
+
+    def shadow_trades(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        return self.shadow
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        if not self.published:
+            raise LearningError("nothing was ever published")
+        rows = {key: row for published, _, _ in self.published for key, row in published.rows.items()}
+        return replace(self.published[-1][0], rows=rows)
+
+    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise StoreConflictError("somebody else published")
+        assert replaces == (self.published[-1][0].version if self.published else None)
+        self.published.append((parameters, replaces, is_full))
+        return self._raise_revision()
+
+    def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
+        self.scores = tuple(scores)
+        return self._raise_revision()
+
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        return self.scores
+
+    def publish_regimes(self, states: Sequence[RegimeState]) -> int:
+        self.states.extend(states)
+        return self._raise_revision()
+
+    def regime(self, *, as_of: datetime) -> RegimeState:
+        known = [state for state in self.states if state.known_at <= as_of]
+        if not known:
+            raise LearningError("no regime was ever published")
+        return known[-1]
+
+    def regimes_frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
+        states = [state for state in self.states if start <= state.known_at <= end]
+        known_at = pd.to_datetime([state.known_at for state in states], utc=True)
+        frame = pd.DataFrame({"known_at": pd.Series(known_at), "regime": [str(state.regime) for state in states]})
+        frame["known_at"] = frame["known_at"].astype("datetime64[us, UTC]")
+        return frame
+
+    def publish_recommendation(self, recommendation: Recommendation) -> int:
+        self.recommendations.append(recommendation)
+        return self._raise_revision()

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bot3.errors import LearningError, StoreConflictError, StoreError
+from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import RunMode, Trade
+from bot3.usecases.learn_params import check_parameters
+from bot3.usecases.relearn import RelearnReport, TradeSource, full_relearn_step, relearn_step
+from bot3.usecases.sync_trades import sync_trades
+from bot3.usecases.write_published_files import write_published_files
+from tests.learning.worlds import NOW, PAIRS, START, candle_frame, funding_frame
+from tests.usecases.fakes import FakeCandles, FakeReader, FakeRecord
+
+CANDLES = FakeCandles({pair: candle_frame(seed=place) for place, pair in enumerate(PAIRS)}, funding_frame())
+WHEN: dict[str, Any] = {"run_modes": [RunMode.PAPER], "now": NOW, "computed_at": NOW}
+
+
+def a_trade(trade_id: int, *, opened: datetime, pair: str = PAIRS[0], leverage: float = 3.0, close_profit: float = 0.01) -> Trade:
+    return Trade(
+        bot="BOT1",
+        run_mode=RunMode.PAPER,
+        account="paper",
+        trade_id=trade_id,
+        pair=pair,
+        is_short=False,
+        leverage=leverage,
+        open_date=opened,
+        open_rate=100.0,
+        amount=1.0,
+        stake_amount=100.0,
+        fee_open=0.0005,
+        fee_close=0.0005,
+        enter_tag="F01",
+        is_open=False,
+        close_date=opened + timedelta(hours=2),
+        close_rate=101.0,
+        close_profit=close_profit,
+        close_profit_abs=1.0,
+        exit_reason="roi",
+    )
+
+
+def some_trades(n: int) -> list[Trade]:
+    return [a_trade(k, opened=START + timedelta(days=3, hours=5 * k), pair=PAIRS[k % 2]) for k in range(n)]
+
+
+def shadow_frame(*, now: datetime = NOW) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = 400
+    opened = pd.Series(pd.date_range(now - timedelta(days=15), periods=rows, freq="50min")).astype("datetime64[us, UTC]")
+    closed = opened + pd.Timedelta(hours=1)
+    feeders = [FEEDER_IDS[k % 9] for k in range(rows)]  # F10 has none
+    moves = rng.normal(-0.001, 0.01, rows) + np.where(np.array(feeders) == "F03", 0.02, 0.0)
+    frame = pd.DataFrame({"feeder_id": feeders, "open_date": opened, "close_date": closed, "close_move": moves, "known_at": closed})
+    return frame.assign(regime="sideways")
+
+
+def step(record: FakeRecord, learner: ParameterLearner, reader: FakeReader, **changes: Any) -> RelearnReport:
+    source = TradeSource(reader=reader, run_mode=RunMode.PAPER)  # type: ignore[arg-type]
+    return relearn_step(record, learner, CANDLES, sources=[source], life=timedelta(days=7), **(WHEN | changes))  # type: ignore[arg-type]
+
+
+def test_relearn_step_given_a_new_close_then_republishes_its_cell_and_bin_alone() -> None:
+    record, learner, reader = FakeRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(40))
+    step(record, learner, reader)
+    reader.trades.append(a_trade(99, opened=NOW - timedelta(hours=3), leverage=8.0))
+
+    report = step(record, learner, reader)
+
+    assert report.parameters is not None
+    assert set(report.parameters.rows) == {f"{PAIRS[0]}|long|7.5-10.0", "*|*|7.5-10.0"}
+    assert report.parameters.rows[f"{PAIRS[0]}|long|7.5-10.0"].trades_count == 1
+    assert [asset.asset for asset in report.assets] == ["synced_trades", "trade_replays", "adaptive_params"]
+    assert report.failed_checks == ()
+
+
+def test_relearn_step_given_nothing_new_then_publishes_nothing() -> None:
+    record, learner, reader = FakeRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10))
+    step(record, learner, reader)
+    revision = record.revision()
+
+    report = step(record, learner, reader)
+
+    assert (report.changed, report.parameters, record.revision()) == (False, None, revision)
+
+
+def test_relearn_step_given_a_horizon_that_ends_then_replays_and_learns_again() -> None:
+    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    reader = FakeReader("BOT1", [*some_trades(10), a_trade(99, opened=NOW - timedelta(hours=26))])
+    step(record, learner, reader, now=NOW - timedelta(hours=20))
+
+    report = step(record, learner, reader)
+
+    assert report.assets[1].metadata["written_complete"] == 1
+    assert report.parameters is not None
+
+
+def test_relearn_step_given_a_new_process_then_writes_no_replay_twice() -> None:
+    record, reader = FakeRecord(), FakeReader("BOT1", some_trades(10))
+    step(record, ParameterLearner(LearningSettings()), reader)
+
+    report = step(record, ParameterLearner(LearningSettings()), reader)
+
+    assert not [name for name in report.assets[1].metadata if name.startswith("written")]
+    assert report.assets[2].metadata["is_full"] is True
+
+
+def test_relearn_step_given_a_trade_vanished_then_forgets_it() -> None:
+    record, learner, reader = FakeRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(12))
+    step(record, learner, reader)
+    del reader.trades[11]
+
+    report = step(record, learner, reader)
+
+    assert report.parameters is not None
+    assert report.parameters.rows["*|*|*"].trades_count == 11
+
+
+def test_relearn_step_given_others_published_then_tries_again() -> None:
+    record = FakeRecord(conflicts=2)
+
+    step(record, ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10)))
+
+    assert len(record.published) == 1
+
+
+def test_relearn_step_given_others_publish_all_the_time_then_gives_up() -> None:
+    with pytest.raises(StoreConflictError):
+        step(FakeRecord(conflicts=9), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10)))
+
+
+def test_relearn_step_given_a_pair_without_candles_then_says_so_and_goes_on() -> None:
+    reader = FakeReader("BOT1", [a_trade(1, opened=START + timedelta(days=4), pair="ZZZ/USDT:USDT")])
+
+    report = step(FakeRecord(), ParameterLearner(LearningSettings()), reader)
+
+    assert [check.name for check in report.failed_checks] == ["candles_of_traded_pairs_are_readable"]
+    assert report.assets[1].metadata["written_no_candles"] == 1
+    assert report.parameters is not None
+
+
+def test_check_parameters_given_a_stop_beyond_liquidation_then_fails() -> None:
+    record = FakeRecord()
+    learned = step(record, ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10))).parameters
+    assert learned is not None
+    wrong = replace(learned.rows["*|*|*"], stop_move=-0.6)
+
+    checks = check_parameters(replace(learned, rows={"*|*|*": wrong}))
+
+    assert [check.name for check in checks if not check.passed] == ["no_stop_is_zero_or_beyond_liquidation"]
+
+
+def test_sync_given_a_trade_older_than_the_window_then_counts_find_it() -> None:
+    record, reader = FakeRecord(), FakeReader("BOT1", some_trades(40))
+    sync_trades(reader, record, run_mode=RunMode.PAPER, overlap=timedelta(days=1))  # type: ignore[arg-type]
+    reader.trades.append(a_trade(77, opened=START))
+
+    synced = sync_trades(reader, record, run_mode=RunMode.PAPER, overlap=timedelta(days=1))  # type: ignore[arg-type]
+
+    assert (synced.is_full, synced.is_reconciled, synced.outcome.inserted) == (True, True, 1)
+
+
+def full(record: FakeRecord, directory: Path) -> RelearnReport:
+    source = TradeSource(reader=FakeReader("BOT1", some_trades(40)), run_mode=RunMode.PAPER)  # type: ignore[arg-type]
+    return full_relearn_step(
+        record,  # type: ignore[arg-type]
+        ParameterLearner(LearningSettings()),
+        CANDLES,  # type: ignore[arg-type]
+        sources=[source],
+        pairs=PAIRS,
+        directory=directory,
+        parameters_life=timedelta(days=7),
+        recommendations_life=timedelta(minutes=30),
+        **WHEN,
+    )
+
+
+def test_full_relearn_step_publishes_everything_and_writes_both_files(tmp_path: Path) -> None:
+    record = FakeRecord()
+    record.shadow = shadow_frame()
+
+    report = full(record, tmp_path)
+
+    written = json.loads((tmp_path / "meta_learner_recommendations.json").read_text())
+    assert written["top_feeders"] == [3]
+    assert written["version"] == record.recommendations[-1].version
+    assert 0.25 <= written["suggested_position_size_multiplier"] <= 1.5
+    rows = json.loads((tmp_path / "adaptive_params.json").read_text())["rows"]
+    assert {row["leverage_bin"] for row in rows if row["pair"] == "*" and row["direction"] == "*"} >= {"1.0-2.0", "7.5-10.0"}
+    assert [asset.asset for asset in report.assets][0::3] == ["regime_state", "adaptive_params"]
+    assert [score.feeder_id for score in record.scores if score.regime == "*" and score.n == 0] == ["F10"]
+
+
+def test_full_relearn_step_given_no_evidence_then_probes_at_plain_size(tmp_path: Path) -> None:
+    record = FakeRecord()
+    record.shadow = shadow_frame().iloc[:0]
+
+    made = full(record, tmp_path).recommendation
+
+    assert made is not None
+    assert set(made.tiers.values()) == {"probe"}
+    assert made.suggested_position_size_multiplier == 1.0
+
+
+def test_write_published_files_given_a_file_in_the_way_then_names_it(tmp_path: Path) -> None:
+    record = FakeRecord()
+    record.shadow = shadow_frame()
+    made = full(record, tmp_path).recommendation
+    (tmp_path / "blocked").write_text("")
+    assert made is not None
+
+    with pytest.raises(StoreError, match="blocked"):
+        write_published_files(tmp_path / "blocked", parameters=record.parameters(as_of=NOW), scores=record.scores, recommendation=made)
+
+
+def test_recommend_given_nothing_published_then_refuses() -> None:
+    with pytest.raises(LearningError):
+        FakeRecord().parameters(as_of=NOW)
