@@ -109,6 +109,8 @@ class ParameterLearner:
         self.touched: set[Group] = set()
         self.revision: int | None = None
         self.deleted: int | None = None
+        self.published_version: str | None = None
+        self._later = pd.DataFrame()
         self._sums: dict[Group, GridSums] = {}
         self._rows_of_cell: dict[Group, NDArray[np.int64]] = {}
 
@@ -120,6 +122,16 @@ class ParameterLearner:
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
         """Take in new and changed trades (the record's trade frame); return the groups they touch."""
         return self._note(self.table.ingest(trades))
+
+    def ingest_known(self, trades: pd.DataFrame, *, now: datetime) -> set[Group]:
+        """Take in what closed by `now`, and hold back the rest until a later call.
+
+        A close may be written between the reading of the clock and of the record; it must neither be seen early nor be missed.
+        """
+        waiting = trades if self._later.empty else pd.concat([self._later, trades], ignore_index=True)
+        known = (waiting["close_date"] <= pd.Timestamp(now)).to_numpy(dtype=np.bool_) if len(waiting) else np.zeros(0, dtype=np.bool_)
+        self._later = waiting[~known]
+        return self.ingest(waiting[known])
 
     def first_open(self) -> datetime | None:
         """Return the first entry there is; None without trades."""
@@ -175,8 +187,12 @@ class ParameterLearner:
         regimes : DataFrame or None
             Columns known_at and regime; None leaves the regime factors at 1.
         """
-        self.hyper = self._fit(regimes)
+        self.refit(regimes=regimes)
         return self._publish(self._row_groups(), now=now, computed_at=computed_at, life=life, revision=revision)
+
+    def refit(self, *, regimes: pd.DataFrame | None = None) -> None:
+        """Learn pooling strengths, parents and regime factors anew from all that is held, without making rows."""
+        self.hyper = self._fit(regimes)
 
     def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         """Return the rows of touched cells and of their bins, at the pooling and parents of the last full run.

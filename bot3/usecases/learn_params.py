@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pandas as pd
+
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.params import ParameterLearner
 from bot3.ports.record import LearningStore
@@ -57,14 +59,16 @@ def learn_params(
     LearningError
         If a check fails: the last good publication stays in force.
     StoreConflictError
-        If others published in between, `PUBLISH_ATTEMPTS` times.
+        If others published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
     """
     for attempt in range(PUBLISH_ATTEMPTS):
         in_force = _version_in_force(record, now=now)
         is_full = full or learner.hyper is None or in_force is None
         if not is_full and not learner.touched:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
-        learned = _learn(record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full)
+        learned = _learn(
+            record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full, in_force=in_force
+        )
         checks = check_parameters(learned)
         _require(checks)
         try:
@@ -74,6 +78,7 @@ def learn_params(
                 raise
             continue
         learner.touched.clear()
+        learner.published_version = learned.version
         return LearnOutcome(published=learned, is_full=is_full, revision=revision, checks=checks)
     raise StoreConflictError("parameters could not be published: run it again")
 
@@ -120,9 +125,16 @@ def _learn(
     life: timedelta,
     revision: int,
     is_full: bool,
+    in_force: str | None,
 ) -> ParameterSet:
-    if not is_full:
-        return learner.learn_touched(now=now, computed_at=computed_at, life=life, revision=revision)
+    if is_full:
+        return learner.learn_all(now=now, computed_at=computed_at, life=life, revision=revision, regimes=_regimes(record, learner, now=now))
+    if in_force != learner.published_version:
+        # Another process published since, most likely in full: rest on the parents of today, as it does.
+        learner.refit(regimes=_regimes(record, learner, now=now))
+    return learner.learn_touched(now=now, computed_at=computed_at, life=life, revision=revision)
+
+
+def _regimes(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> pd.DataFrame:
     start = learner.first_open() or now
-    regimes = record.regimes_frame(start=start - timedelta(days=1), end=now)
-    return learner.learn_all(now=now, computed_at=computed_at, life=life, revision=revision, regimes=regimes)
+    return record.regimes_frame(start=start - timedelta(days=1), end=now)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import pandas as pd
+
 from bot3.errors import CandleError
 from bot3.learning.groups import Group
 from bot3.learning.params import ParameterLearner
@@ -88,14 +90,14 @@ def _take_in(
     """Read the trades that changed since the learner's revision; all of them at the start or after a deletion."""
     # The revision is read first: a trade written in between is read now and once more, never missed.
     revision = record.revision()
+    if revision == learner.revision:
+        return revision, learner.ingest_known(pd.DataFrame(), now=now)
     counts = record.counts()
     deleted = int(counts["deleted"].sum()) if len(counts) else 0
     if learner.revision is not None and deleted != learner.deleted:
         learner.reset()
     is_new = learner.revision is None
-    if not is_new and revision == learner.revision:
-        return revision, set()
-    touched = learner.ingest(record.trades(as_of=now, run_modes=run_modes, since_revision=learner.revision))
+    touched = learner.ingest_known(record.trades(as_of=None, run_modes=run_modes, since_revision=learner.revision), now=now)
     if is_new:
         learner.table.mark_saved(record.replays(as_of=None, run_modes=run_modes), version=learner.replay_version)
     learner.revision, learner.deleted = revision, deleted

@@ -226,3 +226,31 @@ def test_write_published_files_given_a_file_in_the_way_then_names_it(tmp_path: P
 def test_recommend_given_nothing_published_then_refuses() -> None:
     with pytest.raises(LearningError):
         FakeRecord().parameters(as_of=NOW)
+
+
+def test_relearn_step_given_another_process_published_in_full_then_rests_on_its_parents() -> None:
+    record, reader = FakeRecord(), FakeReader("BOT1", some_trades(20))
+    first, second = ParameterLearner(LearningSettings()), ParameterLearner(LearningSettings())
+    step(record, first, reader)
+    reader.trades = some_trades(40)
+    step(record, second, reader)
+    reader.trades.append(a_trade(99, opened=NOW - timedelta(hours=3), leverage=8.0))
+
+    report = step(record, first, reader)
+
+    assert report.parameters is not None
+    assert first.hyper is not None
+    assert first.hyper.parents["*", "*", "*"].sums.n == 40
+
+
+def test_relearn_step_given_a_close_after_now_then_learns_it_at_a_later_now_only() -> None:
+    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    reader = FakeReader("BOT1", [*some_trades(10), a_trade(99, opened=NOW - timedelta(hours=3), leverage=8.0)])
+    early = step(record, learner, reader, now=NOW - timedelta(hours=2)).parameters
+
+    later = step(record, learner, reader).parameters
+
+    assert early is not None
+    assert later is not None
+    assert early.rows["*|*|7.5-10.0"].trades_count == 0
+    assert later.rows["*|*|7.5-10.0"].trades_count == 1
