@@ -28,7 +28,9 @@ class TrainingSettings:
     Parameters
     ----------
     most_rows : int
-        Every k-th candle is taken so that about so many rows are left.
+        Every k-th candle is taken so that about so many rows a direction are left.
+    rows_per_horizon : int
+        And so that about so many labels of a pair overlap at most: more of them say the same again.
     folds, embargo_candles : int
         Of the purged folds.
     half_life_days : float
@@ -38,8 +40,9 @@ class TrainingSettings:
     """
 
     costs: LabelCosts = field(default_factory=LabelCosts)
-    most_rows: int = 50_000
-    least_rows: int = 1_000
+    most_rows: int = 30_000
+    rows_per_horizon: int = 16
+    least_rows: int = 300
     folds: int = 4
     embargo_candles: int = 288
     half_life_days: float = 120.0
@@ -81,7 +84,7 @@ def train_feeder_model(
     Parameters
     ----------
     start, until : datetime
-        Candles open at or after start; labels are known at or before until.
+        Candles open at or after start; their horizon has ended by until.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def _require(rows: _Rows, spec: FeederSpec, *, until: datetime, settings: Traini
 
 def _training_rows(spec: FeederSpec, panel: FeaturePanel, *, is_short: bool, span: tuple[int, int], settings: TrainingSettings) -> _Rows:
     within = sum(int(((p.columns.open_us >= span[0]) & (p.columns.open_us < span[1])).sum()) for p in panel.pairs)
-    stride = max(1, -(-within // settings.most_rows))
+    stride = max(1, -(-within // settings.most_rows), spec.barriers.horizon_candles // settings.rows_per_horizon)
     parts = [_pair_rows(spec, panel, pair, is_short=is_short, span=span, stride=stride, settings=settings) for pair in panel.pairs]
     names = ("features", "label", "weight", "known", "end")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
@@ -148,9 +151,10 @@ def _pair_rows(
     opens, step = pair.columns.open_us, panel.step_us
     labels = panel.labels(pair, spec.barriers, is_short=is_short, costs=settings.costs)
     # By the clock rather than by position: the same rows whatever candle the panel starts at.
-    asked = (opens >= span[0]) & (opens + step <= span[1]) & (opens // step % stride == 0) & (labels.label != NO_LABEL)
+    asked = (opens >= span[0]) & (opens // step % stride == 0) & (labels.label != NO_LABEL)
     asked &= ~np.isnan(pair.features[:, FEATURE_NAMES.index("day_sine")])
-    asked[asked] = opens[labels.end[asked]] + step <= span[1]
+    # The whole horizon, not the touch: of the last candles only those that ended early would be seen, and they are not like the others.
+    asked &= opens + (spec.barriers.horizon_candles + 1) * step <= span[1]
     taken = np.flatnonzero(asked & in_setup(pair.features, spec, is_short=is_short))
     end = labels.end[taken].astype(np.int64)
     age_days = (span[1] - opens[taken]) / 86_400e6
@@ -170,7 +174,7 @@ def _train_side(spec: FeederSpec, rows: _Rows, *, settings: TrainingSettings) ->
     score, base = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     fold_of = np.full(len(rows), -1)
     for number, fold in enumerate(purged_folds(rows.known, rows.end, folds=settings.folds, embargo=settings.embargo_candles)):
-        if len(fold.train) < settings.least_rows // 4 or not 0.0 < float(rows.label[fold.train].mean()) < 1.0:
+        if len(fold.train) < settings.least_rows // 3 or not 0.0 < float(rows.label[fold.train].mean()) < 1.0:
             continue
         booster = _boost(rows, fold.train, settings=settings)
         score[fold.test] = booster.predict(rows.features[fold.test], num_threads=1)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot3.market.features import (
+    FEATURE_FAMILIES,
+    FEATURE_NAMES,
+    FEATURE_WARM_UP_CANDLES,
+    candle_columns,
+    compute_features,
+    feature_matrix,
+    last_features,
+)
+from tests.market.random_walks import random_walk
+
+WARM_UP = FEATURE_WARM_UP_CANDLES
+COUNT = WARM_UP + 400
+
+
+def same(left: np.ndarray, right: np.ndarray) -> bool:
+    return bool(np.array_equal(left, right, equal_nan=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), cut=st.integers(1, 399))
+def test_features_of_the_first_candles_equal_the_first_features_of_all(seed: int, cut: int) -> None:
+    candles = random_walk(COUNT, seed=seed)
+    whole = compute_features(candles).to_numpy()
+
+    first = compute_features(candles.iloc[: WARM_UP + cut]).to_numpy()
+
+    assert same(first, whole[: WARM_UP + cut])
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), cut=st.integers(1, 399), factor=st.floats(0.2, 5.0))
+def test_features_given_another_future_then_stay_the_same(seed: int, cut: int, factor: float) -> None:
+    candles = random_walk(COUNT, seed=seed)
+    other = candles.copy()
+    at = WARM_UP + cut
+    other.loc[other.index >= at, ["open", "high", "low", "close", "volume"]] *= factor
+
+    assert same(compute_features(other).to_numpy()[:at], compute_features(candles).to_numpy()[:at])
+
+
+def test_compute_features_given_a_frame_then_keeps_its_rows_and_names() -> None:
+    candles = random_walk(COUNT, seed=1)
+
+    features = compute_features(candles)
+
+    assert list(features.columns) == list(FEATURE_NAMES)
+    assert features.index.equals(candles.index)
+    assert set(features.dtypes) == {np.dtype("float32")}
+    assert features.iloc[:WARM_UP].isna().all(axis=None)
+    assert features.iloc[WARM_UP:].notna().mean(axis=None) > 0.999
+
+
+def test_feature_families_given_the_matrix_then_name_every_column_once() -> None:
+    assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == feature_matrix(candle_columns(random_walk(COUNT, seed=1))).shape[1]
+    assert {family: len(names) >= 8 for family, names in FEATURE_FAMILIES.items()} == dict.fromkeys(
+        ("technical", "regime", "volume", "momentum"), True
+    )
+
+
+def test_compute_features_given_too_few_candles_then_all_are_nan() -> None:
+    assert compute_features(random_walk(WARM_UP, seed=1)).isna().all(axis=None)
+    assert np.isnan(last_features(candle_columns(random_walk(WARM_UP, seed=1)))).all()
+
+
+@pytest.mark.parametrize("factor", [1e-7, 0.37, 3e4])
+def test_features_given_another_price_scale_then_stay_the_same(factor: float) -> None:
+    candles = random_walk(COUNT, seed=2)
+    scaled = candles.assign(
+        **{name: candles[name] * factor for name in ("open", "high", "low", "close")}, volume=candles["volume"] / factor
+    )
+
+    difference = (compute_features(scaled) - compute_features(candles)).abs()
+
+    assert float(difference.max(axis=None)) < 1e-4
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), before=st.integers(0, 3000))
+def test_last_features_given_a_window_then_equal_the_long_history(seed: int, before: int) -> None:
+    candles = random_walk(before + WARM_UP + 1, seed=seed)
+
+    live = last_features(candle_columns(candles.iloc[before:]))
+
+    np.testing.assert_allclose(live, feature_matrix(candle_columns(candles))[-1], rtol=1e-5, atol=1e-5)
+
+
+def test_features_given_a_market_that_stands_still_then_are_never_infinite() -> None:
+    candles = random_walk(COUNT + 1_000, seed=3)
+    still = candles.index >= 1_000
+    rate = float(candles["close"].iloc[999])
+    candles.loc[still, ["open", "high", "low", "close"]] = rate
+    candles.loc[still, "volume"] = 0.0
+
+    features = compute_features(candles).to_numpy()
+
+    assert not np.isinf(features).any()
+    assert np.nanmax(np.abs(features)) < 1e3
+
+
+def test_features_given_a_gap_then_step_over_it() -> None:
+    candles = random_walk(COUNT, seed=4)
+    holed = candles.drop(index=range(WARM_UP + 50, WARM_UP + 80))
+
+    features = compute_features(holed.reset_index(drop=True))
+
+    assert len(features) == len(holed)
+    assert same(features.to_numpy()[: WARM_UP + 50], compute_features(candles).to_numpy()[: WARM_UP + 50])
+
+
+def test_time_of_day_given_midnight_then_is_zero_and_one() -> None:
+    features = compute_features(random_walk(COUNT, seed=5)).assign(at=random_walk(COUNT, seed=5)["open_time"])
+    midnight = features[features["at"] == pd.Timestamp("2025-01-11", tz="UTC")].iloc[0]
+
+    assert (midnight["day_sine"], midnight["day_cosine"]) == (0.0, 1.0)
