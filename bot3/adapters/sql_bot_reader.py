@@ -78,7 +78,7 @@ class SqlTradeReader:
         own = {"bot": self.bot, "run_mode": self.run_mode.value, "account": self.account}
         named = frame.rename(columns={"id": "trade_id"}).assign(**own)
         for name in ("close_rate", "close_profit", "close_profit_abs", "exit_reason"):
-            named[name] = named[name].mask(named["is_open"], other=None if name == "exit_reason" else float("nan"))
+            named[name] = named[name].mask(named["is_open"])
         return named[list(Trade.__dataclass_fields__)]
 
     def _trades(self, query: sa.Select[tuple[object, ...]]) -> list[Trade]:

@@ -114,7 +114,9 @@ def insert_ignore(connection: Connection, table: sa.Table, rows: Iterable[Mappin
     build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     inserted = 0
     for row in rows:
-        inserted += connection.execute(build(table).values(**row).on_conflict_do_nothing()).rowcount
+        # Returned rows are counted: PostgreSQL's driver reports no row count beside a generated key.
+        insert = build(table).values(**row).on_conflict_do_nothing().returning(sa.literal(1))
+        inserted += len(connection.execute(insert).all())
     return inserted
 
 
@@ -180,6 +182,8 @@ def _typed(column: Any, values: Sequence[Any]) -> tuple[str, pd.Series[Any]]:
         return name, pd.Series(values, dtype="int64")
     if isinstance(column.type, sa.DateTime):
         return name, pd.to_datetime(pd.Series(values, dtype="object"), utc=True, format="ISO8601").dt.as_unit("us")
+    if isinstance(column.type, sa.String):
+        return name, pd.Series(values, dtype="str")
     return name, pd.Series(values, dtype="object")
 
 

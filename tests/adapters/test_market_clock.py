@@ -1,0 +1,161 @@
+"""The market clock: it runs at its speed, stands still when paused, and passes no time in which nobody ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, start_clock
+from bot3.adapters.sql_control import SqlControl
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.errors import SettingsError, StoreError
+from bot3.ports.control import ClockSource, Heartbeat
+from tests.clocks import MovableClock
+from tests.journals import OPENED
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[SqlControl]:
+    control = SqlControl.open(sqlite_url(tmp_path / "control.sqlite"))
+    yield control
+    control.close()
+
+
+@pytest.fixture
+def wall() -> MovableClock:
+    return MovableClock()
+
+
+def start(control: SqlControl, wall: MovableClock, *, ends_at: datetime | None = None) -> MarketClock:
+    start_clock(control, source=ClockSource.SIMULATED, market_at=OPENED, speed=60.0, ends_at=ends_at, wall=wall)
+    return MarketClock(control, wall=wall)
+
+
+def beat(control: SqlControl, wall: MovableClock, clock: MarketClock) -> None:
+    control.beat(
+        Heartbeat(
+            process="BOT1", pid=1, started_at=wall.wall_now(), wall_at=wall.wall_now(), market_at=clock.now(), state="running", detail={}
+        )
+    )
+
+
+def seconds(clock: MarketClock) -> float:
+    return (clock.now() - OPENED).total_seconds()
+
+
+def test_now_given_wall_time_passes_then_runs_at_its_speed(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall)
+
+    clock.sleep(10.0)
+
+    assert (seconds(clock), clock.speed, clock.wall_now()) == (600.0, 60.0, wall.wall_now())
+
+
+def test_now_given_its_end_then_stands_there(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall, ends_at=OPENED + timedelta(minutes=5))
+
+    wall.move(3_600.0)
+
+    assert seconds(clock) == 300.0
+
+
+def test_now_given_the_wall_source_then_is_wall_time(control: SqlControl, wall: MovableClock) -> None:
+    start_clock(control, source=ClockSource.WALL, market_at=OPENED, speed=9.0, wall=wall)
+    clock = MarketClock(control, wall=wall)
+
+    wall.move(5.0)
+
+    assert (clock.now(), clock.speed) == (wall.wall_now(), 1.0)
+
+
+def test_now_given_a_pause_and_a_resume_then_market_time_goes_on_where_it_stopped(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall)
+    wall.move(10.0)
+    pause_clock(control, wall=wall)
+    wall.move(100.0)
+    assert seconds(clock) == 600.0
+
+    resume_clock(control, wall=wall)
+    wall.move(1.0)
+
+    assert seconds(clock) == 660.0
+
+
+def test_resume_clock_given_a_kill_then_goes_on_from_the_newest_heartbeat(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall)
+    wall.move(10.0)
+    beat(control, wall, clock)
+    wall.move(86_400.0)
+
+    resume_clock(control, wall=wall)
+
+    assert seconds(MarketClock(control, wall=wall)) == 600.0
+
+
+def test_resume_clock_given_heartbeats_of_an_earlier_run_then_ignores_them(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall)
+    wall.move(10.0)
+    beat(control, wall, clock)
+    wall.move(1.0)
+    start(control, wall)
+
+    resume_clock(control, wall=wall)
+
+    assert seconds(MarketClock(control, wall=wall)) == 0.0
+
+
+def test_now_given_a_process_that_outlived_a_resume_then_follows(control: SqlControl, wall: MovableClock) -> None:
+    survivor = start(control, wall)
+    wall.move(10.0)
+    beat(control, wall, survivor)
+    wall.move(3_600.0)
+    survivor.now()
+
+    resume_clock(control, wall=wall)
+    wall.move(1.0)
+
+    assert seconds(survivor) == 660.0
+
+
+def test_now_given_a_reader_that_is_a_moment_ahead_of_a_pause_then_waits(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall)
+    clock.now()
+    pause_clock(control, wall=wall)
+    wall.move(0.1)
+    ahead = clock.now()
+
+    wall.move(0.2)
+
+    assert clock.now() == ahead
+
+
+@given(moves=st.lists(st.tuples(st.floats(min_value=-0.5, max_value=30.0), st.booleans()), max_size=12))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_now_given_any_moves_and_pauses_then_never_runs_backwards(
+    moves: list[tuple[float, bool]], control: SqlControl, wall: MovableClock
+) -> None:
+    clock = start(control, wall)
+    last, is_running = clock.now(), True
+    for by, toggles in moves:
+        wall.move(by)
+        if toggles:
+            (pause_clock if is_running else resume_clock)(control, wall=wall)
+            is_running = not is_running
+        now = clock.now()
+        assert now >= last
+        last = now
+
+
+def test_now_given_a_clock_never_started_then_names_the_remedy(control: SqlControl, wall: MovableClock) -> None:
+    with pytest.raises(StoreError, match="bot3 init"):
+        MarketClock(control, wall=wall).now()
+
+
+def test_start_clock_given_no_speed_then_refuses(control: SqlControl, wall: MovableClock) -> None:
+    with pytest.raises(SettingsError, match="above 0"):
+        start_clock(control, source=ClockSource.SIMULATED, market_at=OPENED, speed=0.0, wall=wall)

@@ -1,0 +1,204 @@
+"""One suite for the trades, replays and shadow trades of every `PlatformRecord`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot3.adapters.sql_record import SqlRecord
+from bot3.errors import StoreError
+from bot3.ports.record import PlatformRecord
+from bot3.trading.trades import ExitReason, RunMode, Trade
+from tests.conftest import NewStore
+from tests.journals import OPENED, PAIR, a_closed_trade, minutes
+from tests.learned import replays, shadows
+
+PAPER = (RunMode.PAPER,)
+
+
+@pytest.fixture
+def url(new_store: NewStore) -> str:
+    return new_store()
+
+
+@pytest.fixture
+def record(url: str) -> Iterator[PlatformRecord]:
+    record = SqlRecord.open(url)
+    yield record
+    record.close()
+
+
+def ids(frame: pd.DataFrame) -> list[int]:
+    numbers: list[int] = frame["trade_id"].tolist()
+    return numbers
+
+
+def test_upsert_trades_given_new_changed_and_same_then_counts_and_stamps(record: PlatformRecord) -> None:
+    first = record.upsert_trades([a_closed_trade(1), a_closed_trade(2)])
+    second = record.upsert_trades([a_closed_trade(1), a_closed_trade(2, close_profit=0.5), a_closed_trade(3)])
+
+    assert (first.inserted, first.updated, first.unchanged, first.revision) == (2, 0, 0, 1)
+    assert (second.inserted, second.updated, second.unchanged, second.revision) == (1, 1, 1, 2)
+    frame = record.trades(as_of=None, run_modes=PAPER)
+    assert frame["revision"].tolist() == [1, 2, 2]
+    assert ids(record.trades(as_of=None, run_modes=PAPER, since_revision=1)) == [2, 3]
+
+
+def test_upsert_trades_given_the_same_twice_then_the_revision_stays(record: PlatformRecord) -> None:
+    trades = [a_closed_trade(1, exit_reason=ExitReason.ROI)]
+    record.upsert_trades(trades)
+    before = record.trades(as_of=None, run_modes=PAPER)
+
+    outcome = record.upsert_trades([a_closed_trade(1, exit_reason="roi")])
+
+    assert (outcome.unchanged, outcome.revision, record.revision()) == (1, 1, 1)
+    pd.testing.assert_frame_equal(record.trades(as_of=None, run_modes=PAPER), before)
+
+
+def test_upsert_trades_given_an_open_one_then_refuses(record: PlatformRecord) -> None:
+    still_open = a_closed_trade(1, is_open=True, close_date=None)
+
+    with pytest.raises(StoreError, match="is open"):
+        record.upsert_trades([still_open])
+
+
+def test_trades_given_synced_ones_then_the_frame_is_the_law(record: PlatformRecord) -> None:
+    trade = a_closed_trade(1, is_short=True, enter_tag="F07|c=0.7", leverage=3.5, min_rate=None)
+    record.upsert_trades([trade])
+
+    frame = record.trades(as_of=None, run_modes=PAPER)
+
+    own = [field.name for field in fields(Trade)]
+    assert list(frame.columns) == [*own, "direction", "leverage_bin", "feeder_id", "known_at", "revision"]
+    assert frame.loc[0, ["direction", "leverage_bin", "feeder_id"]].tolist() == ["short", "3.5-5.0", "F07"]
+    assert {str(frame[name].dtype) for name in ("open_date", "close_date", "known_at")} == {"datetime64[us, UTC]"}
+    assert frame.loc[0, "known_at"] == frame.loc[0, "close_date"] == pd.Timestamp(minutes(60))
+    assert pd.isna(frame.loc[0, "min_rate"])
+    assert frame["is_short"].dtype == bool
+
+
+def test_trades_given_the_same_id_and_another_open_date_then_are_two(record: PlatformRecord) -> None:
+    record.upsert_trades([a_closed_trade(1), a_closed_trade(1, open_date=OPENED + timedelta(microseconds=1))])
+
+    assert ids(record.trades(as_of=None, run_modes=PAPER)) == [1, 1]
+
+
+def test_trades_given_filters_then_obeys_each(record: PlatformRecord) -> None:
+    record.upsert_trades(
+        [
+            a_closed_trade(1),
+            a_closed_trade(2, run_mode=RunMode.BACKTEST),
+            a_closed_trade(3, bot="BOT2", leverage=1.0),
+            a_closed_trade(4, pair="ETH/USDT:USDT"),
+        ]
+    )
+
+    assert ids(record.trades(as_of=None, run_modes=(RunMode.BACKTEST, RunMode.PAPER), bots=["BOT1"])) == [1, 2, 4]
+    assert ids(record.trades(as_of=None, run_modes=PAPER, groups=[(PAIR, "long", "5.0-7.5"), (PAIR, "long", "1.0-2.0")])) == [1, 3]
+    assert ids(record.trades(as_of=None, run_modes=PAPER, groups=[])) == []
+
+
+@given(closes=st.lists(st.integers(min_value=1, max_value=50), min_size=1, max_size=8), at=st.integers(min_value=0, max_value=60))
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_trades_given_as_of_then_never_shows_later_rows(record: PlatformRecord, closes: list[int], at: int) -> None:
+    record.upsert_trades([a_closed_trade(number, close_date=minutes(close)) for number, close in enumerate(closes)])
+
+    frame = record.trades(as_of=minutes(at), run_modes=PAPER)
+
+    assert bool((frame["known_at"] <= pd.Timestamp(minutes(at))).all())
+    assert set(enumerate(closes)) >= {(number, closes[number]) for number in ids(frame) if number < len(closes)}
+    assert {number for number, close in enumerate(closes) if close <= at} <= set(ids(frame))
+
+
+def test_delete_trades_given_a_known_one_then_leaves_a_tombstone(record: PlatformRecord) -> None:
+    record.upsert_trades([a_closed_trade(1), a_closed_trade(2)])
+
+    outcome = record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED), (9, OPENED)])
+
+    assert (outcome.deleted, outcome.revision) == (1, 2)
+    assert record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None) == {(2, OPENED)}
+    assert ids(record.trades(as_of=None, run_modes=PAPER)) == [2]
+    assert record.counts()[["trades", "deleted"]].to_numpy().tolist() == [[1, 1]]
+    assert record.upsert_trades([a_closed_trade(1)]).updated == 1
+
+
+def test_trade_keys_given_a_time_then_returns_later_closes(record: PlatformRecord) -> None:
+    record.upsert_trades([a_closed_trade(number, close_date=minutes(number)) for number in (1, 2, 3)])
+
+    assert record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=minutes(2)) == {(2, OPENED), (3, OPENED)}
+
+
+def test_counts_given_two_modes_then_has_a_row_each(record: PlatformRecord) -> None:
+    record.upsert_trades([a_closed_trade(1), a_closed_trade(2, close_date=minutes(90)), a_closed_trade(1, run_mode=RunMode.BACKTEST)])
+
+    counts = record.counts()
+
+    assert counts["run_mode"].tolist() == ["backtest", "paper"]
+    assert counts.loc[1, "last_close"] == pd.Timestamp(minutes(90))
+    assert counts["trades"].tolist() == [1, 2]
+
+
+def test_save_replays_given_a_key_again_then_replaces_it(record: PlatformRecord) -> None:
+    record.save_replays(replays([1, 2], state="pending", due_at=30))
+
+    revision = record.save_replays(replays([1]))
+
+    assert revision == record.revision() == 2
+    frame = record.replays(as_of=None, run_modes=PAPER, groups=[(PAIR, "long", "5.0-7.5")])
+    assert frame["state"].tolist() == ["complete", "pending"]
+    assert ids(record.replays(as_of=minutes(1), run_modes=PAPER)) == [1]
+    assert frame["sigma"].isna().tolist() == [False, True]
+
+
+def test_due_replays_given_a_time_then_returns_pending_ones(record: PlatformRecord) -> None:
+    assert record.next_due_at() is None
+    record.save_replays(replays([1], state="pending", due_at=30))
+    record.save_replays(replays([2], state="pending", due_at=40))
+    record.save_replays(replays([3]))
+
+    assert record.next_due_at() == minutes(30)
+    assert ids(record.due_replays(now=minutes(30))) == [1]
+    assert ids(record.due_replays(now=minutes(50))) == [1, 2]
+
+
+def test_save_replays_given_a_column_is_missing_then_names_it(record: PlatformRecord) -> None:
+    with pytest.raises(StoreError, match="lacks the column sigma"):
+        record.save_replays(replays([1]).drop(columns="sigma"))
+    assert record.revision() == 0
+
+
+def test_save_shadow_trades_given_a_key_again_then_leaves_it(record: PlatformRecord) -> None:
+    assert record.save_shadow_trades(shadows([1, 2])) == 1
+    assert record.save_shadow_trades(shadows([2], close_profit=9.0)) == 1
+    assert record.save_shadow_trades(shadows([2, 3], close_profit=9.0)) == 2
+
+    frame = record.shadow_trades(as_of=None, run_modes=[RunMode.BACKTEST])
+
+    assert frame["close_profit"].tolist() == [0.01, 0.01, 9.0]
+    pd.testing.assert_frame_equal(frame.head(2), shadows([1, 2]), check_dtype=False)
+
+
+def test_shadow_trades_given_as_of_then_never_shows_later_rows(record: PlatformRecord) -> None:
+    record.save_shadow_trades(shadows([1, 2, 3]))
+
+    assert len(record.shadow_trades(as_of=minutes(7), run_modes=[RunMode.BACKTEST])) == 2
+    assert len(record.shadow_trades(as_of=None, run_modes=PAPER)) == 0
+    assert record.last_shadow_close(run_mode=RunMode.BACKTEST) == {("F01", PAIR): minutes(8)}
+
+
+def test_change_token_given_a_commit_elsewhere_then_differs(record: PlatformRecord, url: str) -> None:
+    other = SqlRecord.open(url, read_only=True)
+    before = other.change_token()
+    assert other.change_token() == before
+
+    record.upsert_trades([a_closed_trade(1)])
+
+    assert other.change_token() != before
+    assert (other.store_id, other.revision()) == (record.store_id, 1)
+    other.close()

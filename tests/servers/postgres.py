@@ -1,0 +1,107 @@
+"""A real PostgreSQL cluster in a temporary directory, reached through a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+MISSING = "no PostgreSQL server program: install postgresql (programs in /usr/lib/postgresql/*/bin or on the path)"
+_USERS = ("postgres", "nobody")
+
+
+def find_program(name: str) -> Path | None:
+    """Return where a server program is; None if it is not installed."""
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3].split(".")[0]))
+    if installed:
+        return installed[-1]
+    found = shutil.which(name)
+    return None if found is None else Path(found)
+
+
+class PostgresServer:
+    """Starts on entry, stops and removes its files on exit. Durability is off: nobody keeps what tests write."""
+
+    def __init__(self) -> None:
+        initdb, postgres = find_program("initdb"), find_program("postgres")
+        if initdb is None or postgres is None:
+            raise FileNotFoundError(MISSING)
+        self._initdb, self._postgres = initdb, postgres
+        # Outside pytest's directories: those are closed to the user that the server must run as.
+        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._made = 0
+
+    def __enter__(self) -> Self:
+        data = self._directory / "data"
+        as_user = _unprivileged(self._directory)
+        initdb = [self._initdb, "-D", data, "-U", "bot3", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(initdb, check=True, capture_output=True, **as_user)
+        server = [
+            self._postgres,
+            "-D",
+            data,
+            "-k",
+            self._directory,
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "timezone=Asia/Tokyo",
+        ]
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(server, stdout=log, stderr=log, **as_user)
+        self._wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=30)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database."""
+        return f"postgresql+psycopg://bot3@/{database}?host={self._directory}"
+
+    def new_database(self) -> str:
+        """Create an empty database and return its URL."""
+        self._made += 1
+        name = f"store{self._made}"
+        self._execute([f"CREATE DATABASE {name}"])
+        return self.url(name)
+
+    def _execute(self, statements: Sequence[str]) -> None:
+        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self._execute(["SELECT 1"])
+            except sa.exc.OperationalError:
+                if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
+                    raise
+                time.sleep(0.05)
+
+
+def _unprivileged(directory: Path) -> dict[str, Any]:
+    """Return the arguments that run a process as a user who is not root, and give that user the directory."""
+    if os.geteuid() != 0:
+        return {"cwd": directory}
+    user = next(entry for entry in pwd.getpwall() if entry.pw_name in _USERS)
+    os.chown(directory, user.pw_uid, user.pw_gid)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": directory}
