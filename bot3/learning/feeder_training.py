@@ -186,7 +186,8 @@ def _train_side(spec: FeederSpec, rows: _Rows, *, settings: TrainingSettings) ->
     loss = _crossed_loss(score, rows, fold_of)
     base_loss = log_loss(base[scored], rows.label[scored], rows.weight[scored])
     calibration = fit_calibration(score[scored], rows.label[scored], rows.weight[scored])
-    threshold = _threshold(calibration.probability(score[scored]), share=spec.signal_share / 2.0, asked=rows.asked)
+    share = min(spec.signal_share / 2.0 * rows.asked / len(rows), 1.0)
+    threshold = _threshold(calibration.probability(score[scored]), fold_of[scored], share=share)
     text = _boost(rows, np.arange(len(rows)), settings=settings).model_to_string()
     return Side(text=text, calibration=calibration, threshold=threshold), (loss, base_loss)
 
@@ -202,10 +203,14 @@ def _crossed_loss(score: Floats, rows: _Rows, fold_of: NDArray[np.int64]) -> flo
     return log_loss(probability[scored], rows.label[scored], rows.weight[scored])
 
 
-def _threshold(confidence: Floats, *, share: float, asked: int) -> float:
-    """Return the confidence that so large a share of all candles asked reaches; the least confidence if fewer are in the setup."""
-    wanted = min(max(round(share * asked), 1), len(confidence))
-    return float(np.partition(confidence, len(confidence) - wanted)[len(confidence) - wanted])
+def _threshold(confidence: Floats, fold_of: NDArray[np.int64], *, share: float) -> float:
+    """Return the confidence that a share of rows reaches, of each fold for itself, on average.
+
+    Not of all folds together: their models differ in level, so the highest scores of all would be those of one model, and a single
+    model that comes after would reach them too seldom.
+    """
+    reached = [float(np.quantile(confidence[fold_of == number], 1.0 - share)) for number in sorted(set(fold_of))]
+    return float(np.mean(reached))
 
 
 def _boost(rows: _Rows, chosen: NDArray[np.int64], *, settings: TrainingSettings) -> Any:
