@@ -174,17 +174,16 @@ def _typed(column: Any, values: Sequence[Any]) -> tuple[str, pd.Series[Any]]:
     name = str(column.name)
     if name.endswith("_us"):
         return name.removesuffix("_us"), _times(values)
-    if isinstance(column.type, sa.Boolean):
-        return name, pd.Series(values, dtype="bool")
-    if isinstance(column.type, sa.Double):
-        return name, pd.Series(values, dtype="float64")
-    if isinstance(column.type, sa.Integer) and None not in values:
-        return name, pd.Series(values, dtype="int64")
     if isinstance(column.type, sa.DateTime):
         return name, pd.to_datetime(pd.Series(values, dtype="object"), utc=True, format="ISO8601").dt.as_unit("us")
-    if isinstance(column.type, sa.String):
-        return name, pd.Series(values, dtype="str")
-    return name, pd.Series(values, dtype="object")
+    return name, pd.Series(values, dtype=_dtype(column, values))
+
+
+def _dtype(column: Any, values: Sequence[Any]) -> Any:
+    if isinstance(column.type, sa.Integer):
+        return "Int64" if None in values else "int64"
+    kinds = ((sa.Boolean, "bool"), (sa.Double, "float64"), (sa.String, "str"))
+    return next((dtype for kind, dtype in kinds if isinstance(column.type, kind)), "object")
 
 
 def _times(values: Sequence[Any]) -> pd.Series[Any]:
