@@ -58,7 +58,7 @@ def test_plan_intent_given_an_entry_again_with_another_trade_id_then_refuses_it(
 
 
 def test_plan_intent_given_two_trades_of_a_candle_then_each_has_its_stop(store: BotStore) -> None:
-    stops = [an_intent(IntentLeg.STOP, trade_id=number, trigger_rate=Decimal("99")) for number in (1, 2)]
+    stops = [an_intent(IntentLeg.STOP, trade_id=number, trigger_rate=Decimal(99)) for number in (1, 2)]
 
     assert [store.plan_intent(stop) for stop in stops] == [True, True]
 
@@ -90,7 +90,7 @@ def test_move_intent_given_an_unknown_one_then_says_so(store: BotStore) -> None:
 
 
 def test_unsettled_intents_given_settled_ones_then_leaves_them_out(store: BotStore) -> None:
-    entry, stop = an_intent(), an_intent(IntentLeg.STOP, trigger_rate=Decimal("99"))
+    entry, stop = an_intent(), an_intent(IntentLeg.STOP, trigger_rate=Decimal(99))
     store.plan_intent(entry)
     store.plan_intent(stop)
 
@@ -167,7 +167,7 @@ def test_book_given_a_foreign_fill_then_keeps_it_apart_and_books_the_rest(store:
 
 
 def test_trades_given_a_booked_one_then_are_freqtrades_columns(store: BotStore, url: str) -> None:
-    entry, stop = an_intent(), an_intent(IntentLeg.STOP, trigger_rate=Decimal("99"))
+    entry, stop = an_intent(), an_intent(IntentLeg.STOP, trigger_rate=Decimal(99))
     store.plan_intent(entry)
     store.plan_intent(stop)
     store.book([a_fill(entry, number=1, rate="100")], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import timedelta
 
@@ -202,3 +203,17 @@ def test_change_token_given_a_commit_elsewhere_then_differs(record: PlatformReco
     assert other.change_token() != before
     assert (other.store_id, other.revision()) == (record.store_id, 1)
     other.close()
+
+
+def test_revision_given_writers_at_once_then_each_has_its_own(url: str) -> None:
+    def write(writer: int) -> list[int]:
+        record = SqlRecord.open(url, busy_timeout_s=30.0)
+        revisions = [record.upsert_trades([a_closed_trade(10 * writer + number)]).revision for number in range(5)]
+        record.close()
+        return revisions
+
+    with ThreadPoolExecutor(4) as pool:
+        revisions = list(pool.map(write, range(4)))
+
+    assert sorted(number for own in revisions for number in own) == list(range(1, 21))
+    assert all(own == sorted(own) for own in revisions)
