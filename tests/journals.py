@@ -31,7 +31,7 @@ def an_intent(leg: IntentLeg = IntentLeg.ENTRY, *, trade_id: int = 1, is_short: 
         leg=leg,
         side=OrderSide.SELL if sells else OrderSide.BUY,
         order_type=types.get(leg, OrderType.MARKET),
-        amount=Decimal("2"),
+        amount=Decimal(2),
         leverage=5.0,
         reduce_only=leg is not IntentLeg.ENTRY,
         trade_id=trade_id,

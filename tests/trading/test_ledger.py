@@ -88,7 +88,7 @@ def test_project_trade_given_a_partial_exit_then_the_rest_is_open_and_profit_is_
 
 
 def test_project_trade_given_two_exits_then_the_last_names_rate_amount_and_reason() -> None:
-    target = an_intent(IntentLeg.TARGET, trigger_rate=Decimal("110"))
+    target = an_intent(IntentLeg.TARGET, trigger_rate=Decimal(110))
     fills = [
         a_fill(ENTRY, number=1, rate="100"),
         a_fill(EXIT, number=2, rate="104", amount="0.5", at=5),
@@ -105,7 +105,7 @@ def test_project_trade_given_two_exits_then_the_last_names_rate_amount_and_reaso
 
 
 def test_project_trade_given_a_stop_is_hit_then_says_stop_loss() -> None:
-    stop = an_intent(IntentLeg.STOP, trigger_rate=Decimal("99"), state=IntentState.ACKED)
+    stop = an_intent(IntentLeg.STOP, trigger_rate=Decimal(99), state=IntentState.ACKED)
 
     ledger = held([a_fill(ENTRY, number=1, rate="100"), a_fill(stop, number=2, rate="98.9", at=5)], intents=(ENTRY, stop))
 
@@ -115,7 +115,7 @@ def test_project_trade_given_a_stop_is_hit_then_says_stop_loss() -> None:
 
 
 def test_project_trade_given_a_stop_was_moved_then_the_ratio_follows_it() -> None:
-    old = an_intent(IntentLeg.STOP, trigger_rate=Decimal("99"), state=IntentState.CANCELED)
+    old = an_intent(IntentLeg.STOP, trigger_rate=Decimal(99), state=IntentState.CANCELED)
     new = an_intent(IntentLeg.STOP, trigger_rate=Decimal("99.5"), state=IntentState.ACKED, attempt=2)
 
     ledger = held([a_fill(ENTRY, number=1, rate="100")], intents=(ENTRY, old, new))
