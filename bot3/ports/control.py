@@ -8,6 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from bot3.trading.risk import TradingState
+
+__all__ = ["ClockAnchor", "ClockSource", "ControlStore", "Heartbeat", "TradingState"]
+
 
 class ClockSource(StrEnum):
     """What the market clock follows."""
@@ -40,14 +44,6 @@ class Heartbeat:
     market_at: datetime
     state: str
     detail: Mapping[str, str | float | int | bool | None]
-
-
-class TradingState(StrEnum):
-    """What a bot may do: all, only reduce, nothing but cancel."""
-
-    ACTIVE = "active"
-    REDUCING = "reducing"
-    HALTED = "halted"
 
 
 class ControlStore(Protocol):

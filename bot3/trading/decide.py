@@ -1,0 +1,136 @@
+"""Which signals become trades, and why the others do not. Pure: the same inputs give the same decision in backtest and in life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot3.market.regimes import Regime
+from bot3.trading.costs import Costs
+from bot3.trading.decisions import Book, EntryPlan, Hold, HoldReason, Learning, PairView
+from bot3.trading.entries import choose_entry, plan_entry
+from bot3.trading.exits import decide_exit
+from bot3.trading.holds import hold_of_bot, hold_of_direction, hold_of_market
+from bot3.trading.profiles import BotProfile
+from bot3.trading.recommendations import FeederTier
+from bot3.trading.risk import TradingState
+from bot3.trading.signals import Signal
+from bot3.trading.trades import RunMode
+
+_TIER_RANK = {FeederTier.TRADE: 0, FeederTier.PROBE: 1, FeederTier.SHADOW: 2}
+
+__all__ = ["Book", "EntryPlan", "Hold", "HoldReason", "Learning", "PairView", "decide_entries", "decide_entry", "decide_exit"]
+
+
+def decide_entry(
+    signal: Signal,
+    *,
+    profile: BotProfile,
+    book: Book,
+    view: PairView | None,
+    learning: Learning,
+    regime: Regime | None,
+    costs: Costs,
+    run_mode: RunMode,
+    state: TradingState,
+    now: datetime,
+) -> EntryPlan | Hold:
+    """Decide on one signal.
+
+    Parameters
+    ----------
+    book : Book
+        What the bot holds and may still use.
+    view : PairView or None
+        The pair's market; None where no candle of it is known.
+    learning : Learning
+        What is in force; the control bots do not look at it.
+    regime : Regime or None
+        The market's regime in force; None where it is not known, then BOT3 takes the recommendation's.
+    state : TradingState
+        The bot's latched state.
+    now : datetime
+        Market time.
+
+    Returns
+    -------
+    EntryPlan or Hold
+        What to open, rounded to the market's steps, or the first reason not to, with the numbers that were compared.
+    """
+    hold = hold_of_bot(signal, profile=profile, book=book, state=state, now=now)
+    if hold is not None:
+        return hold
+    if view is None:
+        return Hold(pair=signal.pair, reason=HoldReason.STALE_CANDLES, detail={"candle_close_time": None})
+    hold = hold_of_market(signal, view=view, limits=profile.limits, now=now)
+    if hold is not None:
+        return hold
+    choice = choose_entry(
+        signal, profile=profile, book=book, view=view, learning=learning, regime=regime, costs=costs, run_mode=run_mode, now=now
+    )
+    if isinstance(choice, Hold):
+        return choice
+    return plan_entry(signal, choice, profile=profile, book=book, view=view, costs=costs)
+
+
+def decide_entries(
+    signals: Sequence[Signal],
+    *,
+    profile: BotProfile,
+    book: Book,
+    views: Mapping[str, PairView],
+    learning: Learning,
+    regime: Regime | None,
+    costs: Costs,
+    run_mode: RunMode,
+    state: TradingState,
+    now: datetime,
+) -> list[tuple[Signal, EntryPlan | Hold]]:
+    """Decide on all signals of one close, all pairs, the most confident first; each plan takes its slot and margin from the next.
+
+    A learned bot puts feeders of the trade tier before those of the probe tier. Once a pair was opened, its other signals are outranked.
+
+    Returns
+    -------
+    list of (Signal, EntryPlan or Hold)
+        Every signal once, in the order decided; the order does not depend on the order given.
+    """
+    tiers = learning.recommendation.tiers if profile.is_learned and learning.recommendation is not None else {}
+    verdicts: list[tuple[Signal, EntryPlan | Hold]] = []
+    opened: dict[str, Signal] = {}
+    for signal in sorted(signals, key=lambda signal: _rank(signal, tiers=tiers)):
+        if signal.pair in opened:
+            verdicts.append((signal, _outranked(signal, by=opened[signal.pair], profile=profile, tiers=tiers)))
+            continue
+        verdict = decide_entry(
+            signal,
+            profile=profile,
+            book=book,
+            view=views.get(signal.pair),
+            learning=learning,
+            regime=regime,
+            costs=costs,
+            run_mode=run_mode,
+            state=state,
+            now=now,
+        )
+        if isinstance(verdict, EntryPlan):
+            opened[signal.pair] = signal
+            book = book.with_entry(verdict)
+        verdicts.append((signal, verdict))
+    return verdicts
+
+
+def _rank(signal: Signal, *, tiers: Mapping[str, FeederTier]) -> tuple[int, float, str, str, bool]:
+    tier = _TIER_RANK[tiers[signal.feeder_id]] if tiers else 0
+    return tier, -signal.confidence, signal.pair, signal.feeder_id, signal.is_short
+
+
+def _outranked(signal: Signal, *, by: Signal, profile: BotProfile, tiers: Mapping[str, FeederTier]) -> Hold:
+    hold = hold_of_direction(signal, profile=profile)
+    if hold is not None:
+        return hold
+    if tiers and tiers[signal.feeder_id] is FeederTier.SHADOW:
+        return Hold(pair=signal.pair, reason=HoldReason.FEEDER_SHADOW, detail={"feeder_id": signal.feeder_id})
+    detail: dict[str, str | float] = {"by": by.feeder_id, "their_confidence": by.confidence, "confidence": signal.confidence}
+    return Hold(pair=signal.pair, reason=HoldReason.OUTRANKED, detail=detail)

@@ -1,0 +1,282 @@
+"""A signal that may be traded becomes a plan: which levels, which leverage, how much, on the market's steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bot3.market.regimes import Regime
+from bot3.trading.costs import Costs
+from bot3.trading.decisions import Book, EntryPlan, Hold, HoldReason, Learning, PairView
+from bot3.trading.exits import ExitLevels, learned_levels, static_levels
+from bot3.trading.markets import LeverageBracket
+from bot3.trading.parameters import ParameterSet, ParameterState
+from bot3.trading.profiles import BotProfile
+from bot3.trading.recommendations import FeederTier, Recommendation
+from bot3.trading.signals import Signal
+from bot3.trading.sizing import choose_leverage, free_notional, half_kelly_notional, smallest_amount, volatility_notional
+from bot3.trading.trades import RunMode
+from bot3.trading.units import (
+    liquidation_rate,
+    move_of_rate,
+    profit_of_move,
+    rate_of_move,
+    stake_of_move,
+    stop_inside_liquidation,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryChoice:
+    """Which levels and leverage an entry has and what its size rests on.
+
+    `size_multiplier` scales the volatility target; `kelly_lower_bound` is None where Kelly is not asked (control); `is_smallest` asks for
+    the smallest order; `maintenance_margin_ratio` is that of the largest order it could be. The rest is written to the context.
+    """
+
+    levels: ExitLevels
+    leverage: float
+    maintenance_margin_ratio: float
+    size_multiplier: float
+    kelly_lower_bound: float | None
+    is_smallest: bool
+    regime: Regime | None
+    tier: str
+    parameters_version: str | None
+    recommendation_version: str | None
+
+
+def choose_entry(
+    signal: Signal,
+    *,
+    profile: BotProfile,
+    book: Book,
+    view: PairView,
+    learning: Learning,
+    regime: Regime | None,
+    costs: Costs,
+    run_mode: RunMode,
+    now: datetime,
+) -> EntryChoice | Hold:
+    """Return the levels and leverage of an entry: the control rule's, or what was learned."""
+    bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
+    if not profile.is_learned:
+        return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")
+    if learning.parameters is None and learning.recommendation is None:
+        if run_mode is RunMode.LIVE:
+            return Hold(pair=signal.pair, reason=HoldReason.NO_LEARNING_YET)
+        return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="static")
+    in_force = _learning_in_force(signal, learning=learning, now=now)
+    if isinstance(in_force, Hold):
+        return in_force
+    parameters, recommendation = in_force
+    return _learned_choice(
+        signal,
+        profile=profile,
+        view=view,
+        bracket=bracket,
+        parameters=parameters,
+        recommendation=recommendation,
+        regime=regime or recommendation.regime,
+    )
+
+
+def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> EntryPlan | Hold:
+    """Return the plan of an entry, sized and rounded; a hold where the market or the caps do not let it be."""
+    priced = price_levels(signal, choice, view=view, costs=costs)
+    if isinstance(priced, Hold):
+        return priced
+    amount = _sized(signal, choice, profile=profile, book=book, view=view, costs=costs)
+    if isinstance(amount, Hold):
+        return amount
+    notional = float(amount) * view.rate
+    open_rate = costs.entry_rate(view.rate, is_short=signal.is_short)
+    return EntryPlan(
+        pair=signal.pair,
+        is_short=signal.is_short,
+        candle_close_time=signal.known_at,
+        feeder_id=signal.feeder_id,
+        confidence=signal.confidence,
+        leverage=choice.leverage,
+        amount=amount,
+        notional_abs=notional,
+        stake_abs=notional / choice.leverage,
+        stop_rate=priced[0],
+        take_profit_rate=priced[1],
+        context={
+            **_context(signal, choice, profile=profile, view=view, rates=priced, open_rate=open_rate),
+            "liquidation_price": liquidation_rate(
+                open_rate=open_rate,
+                leverage=choice.leverage,
+                maintenance_margin_ratio=view.market.bracket(notional).maintenance_margin_ratio,
+                is_short=signal.is_short,
+            ),
+        },
+    )
+
+
+def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: Costs) -> tuple[Decimal, Decimal] | Hold:
+    """Return stop and target rates for the leverage: inside liquidation, on ticks, away from harm (nearer stop, farther target)."""
+    is_short, market = signal.is_short, view.market
+    fees = {"fee_open": costs.taker_fee, "fee_close": costs.taker_fee}
+    target_profit = profit_of_move(choice.levels.take_profit_move, leverage=choice.leverage, is_short=is_short, **fees)
+    if not target_profit > 0.0:
+        detail = {"take_profit_move": choice.levels.take_profit_move, "profit_after_fees": target_profit}
+        return Hold(pair=signal.pair, reason=HoldReason.TARGET_BELOW_COSTS, detail=detail)
+    open_rate = costs.entry_rate(view.rate, is_short=is_short)
+    stop_move = stop_inside_liquidation(
+        choice.levels.stop_move,
+        leverage=choice.leverage,
+        maintenance_margin_ratio=choice.maintenance_margin_ratio,
+        is_short=is_short,
+    )
+    stop = market.round_rate(rate_of_move(stop_move, open_rate=open_rate, is_short=is_short), up=not is_short)
+    target_rate = rate_of_move(choice.levels.take_profit_move, open_rate=open_rate, is_short=is_short)
+    target = market.round_rate(target_rate, up=not is_short)
+    if _is_touched(stop, view=view, is_short=is_short) or not target > 0:
+        detail = {"stop_rate": float(stop), "take_profit_rate": float(target), "rate": view.rate, "tick": float(market.rate_tick)}
+        return Hold(pair=signal.pair, reason=HoldReason.STOP_WITHIN_SPREAD, detail=detail)
+    return stop, target
+
+
+def _is_touched(stop: Decimal, *, view: PairView, is_short: bool) -> bool:
+    """Say whether a stop would trigger at the rate of the entry itself."""
+    return float(stop) <= view.rate if is_short else float(stop) >= view.rate
+
+
+def _static_choice(
+    signal: Signal, *, profile: BotProfile, view: PairView, bracket: LeverageBracket, costs: Costs, regime: Regime | None, tier: str
+) -> EntryChoice:
+    high = min(profile.leverage_cap, bracket.max_leverage)
+    leverage = choose_leverage(sigma=view.sigma, target_volatility=profile.target_volatility, low=1.0, high=high)
+    return EntryChoice(
+        levels=static_levels(profile=profile, leverage=leverage, is_short=signal.is_short, costs=costs),
+        leverage=leverage,
+        maintenance_margin_ratio=bracket.maintenance_margin_ratio,
+        size_multiplier=1.0,
+        kelly_lower_bound=None,
+        is_smallest=profile.is_learned,
+        regime=regime,
+        tier=tier,
+        parameters_version=None,
+        recommendation_version=None,
+    )
+
+
+def _learned_choice(
+    signal: Signal,
+    *,
+    profile: BotProfile,
+    view: PairView,
+    bracket: LeverageBracket,
+    parameters: ParameterSet,
+    recommendation: Recommendation,
+    regime: Regime,
+) -> EntryChoice | Hold:
+    low, suggested = recommendation.suggested_leverage_range
+    high = min(profile.leverage_cap, suggested, bracket.max_leverage)
+    if high < low:
+        return Hold(pair=signal.pair, reason=HoldReason.LEVERAGE_RANGE, detail={"low": low, "high": high})
+    leverage = choose_leverage(sigma=view.sigma, target_volatility=profile.target_volatility, low=low, high=high)
+    row = parameters.find(pair=signal.pair, is_short=signal.is_short, leverage=leverage)
+    if row.state is ParameterState.SHADOW:
+        return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
+    tier = recommendation.tiers[signal.feeder_id]
+    is_smallest = tier is not FeederTier.TRADE or row.state is not ParameterState.TRADE
+    if not is_smallest and not row.lower_bound > 0.0:
+        return Hold(pair=signal.pair, reason=HoldReason.NO_EDGE, detail={"key": row.key, "lower_bound": row.lower_bound})
+    return EntryChoice(
+        levels=learned_levels(row, parameters=parameters, regime=regime, sigma=view.sigma),
+        leverage=leverage,
+        maintenance_margin_ratio=bracket.maintenance_margin_ratio,
+        size_multiplier=recommendation.suggested_position_size_multiplier,
+        kelly_lower_bound=row.lower_bound,
+        is_smallest=is_smallest,
+        regime=regime,
+        tier=tier.value,
+        parameters_version=parameters.version,
+        recommendation_version=recommendation.version,
+    )
+
+
+def _learning_in_force(signal: Signal, *, learning: Learning, now: datetime) -> tuple[ParameterSet, Recommendation] | Hold:
+    parameters, recommendation = learning.parameters, learning.recommendation
+    if recommendation is None:
+        return Hold(pair=signal.pair, reason=HoldReason.MISSING_RECOMMENDATION)
+    if parameters is None:
+        return Hold(pair=signal.pair, reason=HoldReason.MISSING_PARAMETERS)
+    if now >= recommendation.expires_at:
+        detail = {"expired_at": recommendation.expires_at.isoformat(), "version": recommendation.version}
+        return Hold(pair=signal.pair, reason=HoldReason.EXPIRED_RECOMMENDATION, detail=detail)
+    if now >= parameters.expires_at:
+        detail = {"expired_at": parameters.expires_at.isoformat(), "version": parameters.version}
+        return Hold(pair=signal.pair, reason=HoldReason.EXPIRED_PARAMETERS, detail=detail)
+    if recommendation.tiers[signal.feeder_id] is FeederTier.SHADOW:
+        return Hold(pair=signal.pair, reason=HoldReason.FEEDER_SHADOW, detail={"feeder_id": signal.feeder_id})
+    return parameters, recommendation
+
+
+def _sized(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> Decimal | Hold:
+    """Return the amount: the smallest one for a probe, else the least of volatility target, half Kelly and what the caps leave."""
+    room = free_notional(
+        equity_abs=book.equity_abs,
+        free_abs=book.free_abs,
+        pair_notional_abs=book.notionals.get(signal.pair, 0.0),
+        gross_notional_abs=sum(book.notionals.values()),
+        leverage=choice.leverage,
+        fee=costs.taker_fee,
+        profile=profile,
+    )
+    smallest = smallest_amount(view.market, rate=view.rate)
+    smallest_abs = float(smallest) * view.rate
+    if smallest_abs > room:
+        return Hold(pair=signal.pair, reason=HoldReason.CAPS, detail={"free_notional_abs": room, "smallest_abs": smallest_abs})
+    if choice.is_smallest:
+        return smallest
+    wanted = volatility_notional(equity_abs=book.equity_abs, sigma=view.sigma, profile=profile) * choice.size_multiplier
+    if choice.kelly_lower_bound is not None:
+        wanted = min(wanted, _kelly(choice, choice.kelly_lower_bound, equity_abs=book.equity_abs))
+    amount = view.market.round_amount(min(wanted, room) / view.rate)
+    if amount < smallest:
+        detail = {"wanted_abs": wanted, "free_notional_abs": room, "smallest_abs": smallest_abs}
+        return Hold(pair=signal.pair, reason=HoldReason.BELOW_MIN_NOTIONAL, detail=detail)
+    return amount
+
+
+def _kelly(choice: EntryChoice, lower_bound: float, *, equity_abs: float) -> float:
+    return half_kelly_notional(
+        equity_abs=equity_abs,
+        lower_bound=lower_bound,
+        stop_move=choice.levels.stop_move,
+        take_profit_move=choice.levels.take_profit_move,
+    )
+
+
+def _largest_bracket(view: PairView, *, profile: BotProfile, equity_abs: float) -> LeverageBracket:
+    """Return the bracket of the largest order the caps allow: what holds in it holds for every smaller one."""
+    by_order = profile.max_stake_ratio * profile.leverage_cap
+    return view.market.bracket(equity_abs * min(by_order, profile.max_pair_notional_ratio))
+
+
+def _context(
+    signal: Signal, choice: EntryChoice, *, profile: BotProfile, view: PairView, rates: tuple[Decimal, Decimal], open_rate: float
+) -> dict[str, str | float | int | bool | None]:
+    stop_move = move_of_rate(float(rates[0]), open_rate=open_rate, is_short=signal.is_short)
+    return {
+        "feeder_id": signal.feeder_id,
+        "confidence": signal.confidence,
+        "model_digest": signal.model_digest,
+        "sigma": view.sigma,
+        "stop_loss": stake_of_move(stop_move, leverage=choice.leverage),
+        "stop_rate": float(rates[0]),
+        "take_profit_rate": float(rates[1]),
+        "giveback_activation_move": profile.giveback_activation_sigma * view.sigma,
+        "giveback_share": profile.giveback_share,
+        "expires_at": (signal.known_at + profile.horizon).isoformat(),
+        "parameters_version": choice.parameters_version,
+        "parameters_key": choice.levels.source,
+        "recommendation_version": choice.recommendation_version,
+        "regime": None if choice.regime is None else choice.regime.value,
+        "tier": choice.tier,
+    }

@@ -1,0 +1,92 @@
+"""Where a trade ends: its stop and target, and the rules that look at each closed candle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from bot3.errors import InvalidTradeError, LearningError
+from bot3.market.regimes import Regime
+from bot3.trading.costs import Costs
+from bot3.trading.matching import gives_back
+from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.profiles import BotProfile
+from bot3.trading.trades import ExitReason
+from bot3.trading.units import move_of_profit, move_of_sigma, move_of_stake, side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitLevels:
+    """Moves of the price from the entry's fill, before fees; stop below 0, target above 0. `source` names the row, "static" for none."""
+
+    stop_move: float
+    take_profit_move: float
+    source: str
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRule:
+    """What is looked at when a candle closes: giveback and time.
+
+    `giveback_activation_move` is a move of the price from the entry's fill; `expires_at` is market time.
+    """
+
+    giveback_activation_move: float
+    giveback_share: float
+    expires_at: datetime
+
+    @classmethod
+    def of_context(cls, context: Mapping[str, str | float | int | bool | None]) -> Self:
+        """Return the rule that an entry's context (`orders.ENTRY_CONTEXT`) holds. Raises InvalidTradeError if it lacks one."""
+        activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
+        if not isinstance(activation, float) or not isinstance(share, float) or not isinstance(expires_at, str):
+            raise InvalidTradeError(f"an entry's context lacks giveback_activation_move, giveback_share or expires_at: {dict(context)}")
+        return cls(giveback_activation_move=activation, giveback_share=share, expires_at=datetime.fromisoformat(expires_at))
+
+
+def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs: Costs) -> ExitLevels:
+    """Return the static safe set as moves: the stop a distance before fees, the target a profit after them."""
+    target = move_of_profit(profile.take_profit, leverage=leverage, is_short=is_short, fee_open=costs.taker_fee, fee_close=costs.taker_fee)
+    return ExitLevels(stop_move=move_of_stake(profile.stop_loss, leverage=leverage), take_profit_move=target, source="static", version=None)
+
+
+def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Regime, sigma: float) -> ExitLevels:
+    """Return a row's levels rescaled by the volatility at entry, times the regime's factors.
+
+    Raises
+    ------
+    LearningError
+        If the parameters hold no factors of the regime.
+    """
+    factors = parameters.regime_factors.get(regime)
+    if factors is None:
+        raise LearningError(f"parameters {parameters.version} hold no factors of the regime {regime}: publish them again")
+    return ExitLevels(
+        stop_move=move_of_sigma(row.stop_sigma * factors[0], sigma=sigma),
+        take_profit_move=move_of_sigma(row.take_profit_sigma * factors[1], sigma=sigma),
+        source=row.key,
+        version=row.version,
+    )
+
+
+def decide_exit(
+    rule: ExitRule, *, is_short: bool, open_rate: float, best_rate: float, close_rate: float, candle_close_time: datetime
+) -> ExitReason | None:
+    """Say whether an open trade is left at market now that a candle has closed; None to stay.
+
+    Parameters
+    ----------
+    open_rate : float
+        The entry's mean fill rate.
+    best_rate : float
+        Best rate since the entry, from highs (lows for a short) of all candles up to this one, the entry's included.
+    close_rate : float
+        Close of the candle.
+    """
+    activation, share = rule.giveback_activation_move, rule.giveback_share
+    if gives_back(side(is_short=is_short), open_rate, best_rate, close_rate, activation, share):
+        return ExitReason.GIVEBACK
+    return ExitReason.TIME_EXIT if candle_close_time >= rule.expires_at else None

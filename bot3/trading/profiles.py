@@ -1,0 +1,77 @@
+"""How a bot trades: its directions, protection, size and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot3.errors import InvalidTradeError
+from bot3.trading.risk import RiskLimits
+from bot3.trading.trades import DIRECTIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotProfile:
+    """One bot's rules; every value comes from the settings.
+
+    Parameters
+    ----------
+    directions : frozenset of str
+        Of "long" and "short".
+    is_learned : bool
+        False: the control rule (most confident signal, static stop and target). True: trades what was learned.
+    leverage_cap : float
+        From 1 to 10.
+    target_volatility : float
+        Volatility of the stake over the horizon that the leverage aims at.
+    stop_loss, take_profit : float
+        Static safe set, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
+    horizon : timedelta
+        A trade is left when it has lasted so long.
+    giveback_share, giveback_activation_sigma : float
+        At most this share of the best open move is given back once that passed the activation, in units of sigma.
+    max_stake_ratio, max_pair_notional_ratio, max_gross_notional_ratio : float
+        Stake of an order, notional of a pair, notional of all pairs at most, as ratios of the equity.
+    """
+
+    name: str
+    directions: frozenset[str]
+    is_learned: bool
+    leverage_cap: float
+    target_volatility: float
+    wallet_abs: float
+    max_open_trades: int
+    stop_loss: float
+    take_profit: float
+    horizon: timedelta
+    giveback_share: float
+    giveback_activation_sigma: float
+    max_stake_ratio: float
+    max_pair_notional_ratio: float
+    max_gross_notional_ratio: float
+    limits: RiskLimits
+
+    def __post_init__(self) -> None:
+        if not self.directions or not self.directions <= set(DIRECTIONS):
+            raise InvalidTradeError(f"{self.name}: directions must be of {DIRECTIONS}, were {sorted(self.directions)}")
+        if not 1.0 <= self.leverage_cap <= 10.0:
+            raise InvalidTradeError(f"{self.name}: leverage_cap must be from 1 to 10, was {self.leverage_cap}")
+        if not -1.0 < self.stop_loss < 0.0 < self.take_profit:
+            raise InvalidTradeError(f"{self.name}: stop_loss must be below 0, take_profit above, were {self.stop_loss}, {self.take_profit}")
+        if not 0.0 < self.giveback_share < 1.0 or not self.giveback_activation_sigma > 0.0:
+            raise InvalidTradeError(f"{self.name}: giveback_share must be within 0 to 1 and its activation above 0")
+        self._require_positive()
+
+    def _require_positive(self) -> None:
+        for name in (
+            "target_volatility",
+            "wallet_abs",
+            "max_open_trades",
+            "max_stake_ratio",
+            "max_pair_notional_ratio",
+            "max_gross_notional_ratio",
+        ):
+            if not getattr(self, name) > 0:
+                raise InvalidTradeError(f"{self.name}: {name} must be above 0, was {getattr(self, name)}")
+        if not self.horizon > timedelta(0):
+            raise InvalidTradeError(f"{self.name}: horizon must be above 0, was {self.horizon}")

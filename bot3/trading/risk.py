@@ -1,0 +1,124 @@
+"""Limits on a bot as a whole: loss of a day, drawdown, streaks of stops, cool-off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from bot3.errors import InvalidTradeError
+
+
+class TradingState(StrEnum):
+    """What a bot may do: all, only reduce, nothing but cancel."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class Breach(StrEnum):
+    """Which limit of the whole bot is broken."""
+
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLimits:
+    """Limits of one bot; ratios of equity, a loss below 0.
+
+    Parameters
+    ----------
+    daily_loss_reducing, daily_loss_halted : float
+        Loss since the start of the UTC day from which only reducing, and nothing, is allowed.
+    max_drawdown : float
+        Loss since the peak from which nothing is allowed.
+    stop_streak, stop_streak_window, stop_streak_pause : int, timedelta, timedelta
+        So many stops within the window pause entries, counted from the newest; a streak of 0 is off.
+    cool_off : timedelta
+        A pair is left alone so long after a trade on it closed.
+    max_candle_age : timedelta
+        Older candles and signals open nothing.
+    price_collar : float
+        Entries are refused where the rate is farther from the mark than this ratio of it.
+    """
+
+    daily_loss_reducing: float
+    daily_loss_halted: float
+    max_drawdown: float
+    stop_streak: int
+    stop_streak_window: timedelta
+    stop_streak_pause: timedelta
+    cool_off: timedelta
+    max_candle_age: timedelta
+    price_collar: float
+
+    def __post_init__(self) -> None:
+        if not -1.0 < self.daily_loss_halted <= self.daily_loss_reducing < 0.0:
+            raise InvalidTradeError(f"daily losses must be below 0, halting at or below reducing, were {self}")
+        if not -1.0 < self.max_drawdown < 0.0:
+            raise InvalidTradeError(f"max_drawdown must lie between -1 and 0, was {self.max_drawdown}")
+        if self.stop_streak < 0 or min(self.cool_off, self.stop_streak_window, self.stop_streak_pause) < timedelta(0):
+            raise InvalidTradeError(f"streak and times must not be below 0, were {self}")
+        if not self.price_collar > 0.0 or not self.max_candle_age > timedelta(0):
+            raise InvalidTradeError(f"price_collar and max_candle_age must be above 0, were {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityMarks:
+    """What losses are counted from: equity at the first look of the UTC day, and its peak."""
+
+    day: date
+    day_start_abs: float
+    peak_abs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskVerdict:
+    """What the limits allow; `breach` is None while ACTIVE. `loss_ratio` and `limit` are what was compared."""
+
+    state: TradingState
+    breach: Breach | None
+    loss_ratio: float
+    limit: float
+
+
+def mark_equity(marks: EquityMarks | None, *, equity_abs: float, now: datetime) -> EquityMarks:
+    """Return the marks after a look at the equity; None starts them."""
+    day = now.date()
+    if marks is None:
+        return EquityMarks(day=day, day_start_abs=equity_abs, peak_abs=equity_abs)
+    start = marks.day_start_abs if marks.day == day else equity_abs
+    return EquityMarks(day=day, day_start_abs=start, peak_abs=max(marks.peak_abs, equity_abs))
+
+
+def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> RiskVerdict:
+    """Say what the limits on losses allow; the stricter one wins."""
+    drawdown = _loss(equity_abs, since=marks.peak_abs)
+    if drawdown <= limits.max_drawdown:
+        return RiskVerdict(state=TradingState.HALTED, breach=Breach.DRAWDOWN, loss_ratio=drawdown, limit=limits.max_drawdown)
+    day = _loss(equity_abs, since=marks.day_start_abs)
+    if day <= limits.daily_loss_halted:
+        return RiskVerdict(state=TradingState.HALTED, breach=Breach.DAILY_LOSS, loss_ratio=day, limit=limits.daily_loss_halted)
+    if day <= limits.daily_loss_reducing:
+        return RiskVerdict(state=TradingState.REDUCING, breach=Breach.DAILY_LOSS, loss_ratio=day, limit=limits.daily_loss_reducing)
+    return RiskVerdict(state=TradingState.ACTIVE, breach=None, loss_ratio=day, limit=limits.daily_loss_reducing)
+
+
+def stop_streak_until(stops: Sequence[datetime], *, now: datetime, limits: RiskLimits) -> datetime | None:
+    """Return until when a streak of stops pauses entries; None if it does not. `stops` are close dates, oldest first."""
+    if limits.stop_streak == 0 or len(stops) < limits.stop_streak:
+        return None
+    newest = stops[-1]
+    if newest - stops[-limits.stop_streak] > limits.stop_streak_window:
+        return None
+    until = newest + limits.stop_streak_pause
+    return until if now < until else None
+
+
+def _loss(equity_abs: float, *, since: float) -> float:
+    if not since > 0.0:
+        raise InvalidTradeError(f"losses cannot be counted from an equity of {since}")
+    return equity_abs / since - 1.0

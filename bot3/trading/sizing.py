@@ -1,0 +1,76 @@
+"""How much: leverage by volatility, notional by the smallest of target, half Kelly and caps."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_UP, Decimal
+
+from bot3.errors import InvalidTradeError
+from bot3.trading.markets import Market
+from bot3.trading.profiles import BotProfile
+
+_LEVERAGE_STEPS = 100.0  # leverage is chosen in hundredths
+_NOTIONAL_HEADROOM = 1.005  # the rate may move a little between the decision and the exchange's check
+
+
+def choose_leverage(*, sigma: float, target_volatility: float, low: float, high: float) -> float:
+    """Return the leverage that makes the stake's volatility the target: target over sigma, within low and high, in hundredths.
+
+    Raises
+    ------
+    InvalidTradeError
+        If sigma is not above 0, or the range does not lie within 1 to 10.
+    """
+    if not sigma > 0.0:
+        raise InvalidTradeError(f"sigma must be above 0, was {sigma}")
+    if not 1.0 <= low <= high <= 10.0:
+        raise InvalidTradeError(f"leverage must be chosen within 1 to 10, the range was {low} to {high}")
+    return min(max(math.floor(target_volatility / sigma * _LEVERAGE_STEPS) / _LEVERAGE_STEPS, low), high)
+
+
+def volatility_notional(*, equity_abs: float, sigma: float, profile: BotProfile) -> float:
+    """Return the notional whose volatility over the horizon is the target's share of one order's stake."""
+    return equity_abs * profile.max_stake_ratio * profile.target_volatility / sigma
+
+
+def half_kelly_notional(*, equity_abs: float, lower_bound: float, stop_move: float, take_profit_move: float) -> float:
+    """Return half of the Kelly notional at the lower bound of the expectancy; 0 where that is not above 0.
+
+    Parameters
+    ----------
+    lower_bound : float
+        Net expectancy, ratio of the price.
+    stop_move, take_profit_move : float
+        The trade's own levels; its outcome is taken to be one of the two, which is the widest it can be spread.
+    """
+    if not lower_bound > 0.0:
+        return 0.0
+    expectancy = min(lower_bound, take_profit_move)
+    variance = (take_profit_move - expectancy) * (expectancy - stop_move)
+    # A lower bound at the target leaves no spread to divide by: the other limits hold then.
+    return 0.5 * expectancy / variance * equity_abs if variance > 0.0 else math.inf
+
+
+def free_notional(
+    *,
+    equity_abs: float,
+    free_abs: float,
+    pair_notional_abs: float,
+    gross_notional_abs: float,
+    leverage: float,
+    fee: float,
+    profile: BotProfile,
+) -> float:
+    """Return the notional that the caps still leave: stake of an order, free margin with its fee, pair, all pairs; at least 0."""
+    by_order = equity_abs * profile.max_stake_ratio * leverage
+    by_margin = free_abs / (1.0 / leverage + fee)
+    by_pair = equity_abs * profile.max_pair_notional_ratio - pair_notional_abs
+    by_gross = equity_abs * profile.max_gross_notional_ratio - gross_notional_abs
+    return max(min(by_order, by_margin, by_pair, by_gross), 0.0)
+
+
+def smallest_amount(market: Market, *, rate: float) -> Decimal:
+    """Return the smallest amount that the market allows at a rate, rounded up to the step, with a little headroom."""
+    by_notional = market.min_notional_abs * Decimal(str(_NOTIONAL_HEADROOM)) / Decimal(str(rate))
+    steps = (max(by_notional, market.min_amount) / market.amount_step).to_integral_value(ROUND_UP)
+    return max(steps, Decimal(1)) * market.amount_step
