@@ -21,9 +21,9 @@ Detail = Mapping[str, str | float | int | bool | None]
 class HoldReason(StrEnum):
     """Why a signal is not traded, in the order in which it is asked."""
 
+    DIRECTION = "direction"  # not taken by this bot
     HALTED = "halted"
     REDUCING = "reducing"
-    DIRECTION = "direction"  # not taken by this bot
     POSITION_OPEN = "position_open"
     SLOTS_FULL = "slots_full"
     DAILY_LOSS = "daily_loss"

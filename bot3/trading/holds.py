@@ -17,6 +17,9 @@ _BREACHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReas
 
 def hold_of_bot(signal: Signal, *, profile: BotProfile, book: Book, state: TradingState, now: datetime) -> Hold | None:
     """Return why the bot cannot take a signal whatever the market is like; None if it can."""
+    hold = hold_of_direction(signal, profile=profile)
+    if hold is not None:
+        return hold
     if state in _STATES:
         return Hold(pair=signal.pair, reason=_STATES[state], detail={"state": state.value})
     hold = _hold_of_room(signal, profile=profile, book=book)
@@ -57,9 +60,6 @@ def hold_of_direction(signal: Signal, *, profile: BotProfile) -> Hold | None:
 
 
 def _hold_of_room(signal: Signal, *, profile: BotProfile, book: Book) -> Hold | None:
-    hold = hold_of_direction(signal, profile=profile)
-    if hold is not None:
-        return hold
     if signal.pair in book.notionals:
         return Hold(pair=signal.pair, reason=HoldReason.POSITION_OPEN, detail={"notional_abs": book.notionals[signal.pair]})
     if len(book.notionals) >= profile.max_open_trades:

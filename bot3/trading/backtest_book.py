@@ -1,0 +1,288 @@
+"""What a bot holds in a backtest: wallet, open positions with the exits that await them, marks and latches."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from bot3.errors import InvalidTradeError
+from bot3.market.candle_times import EPOCH, instant_us
+from bot3.trading.costs import Costs, close_profit
+from bot3.trading.decisions import Book, EntryPlan, HoldReason, PairView
+from bot3.trading.exits import ExitRule
+from bot3.trading.markets import Market
+from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
+from bot3.trading.profiles import BotProfile
+from bot3.trading.risk import Breach, EquityMarks, judge_risk, mark_equity
+from bot3.trading.trades import ExitReason, RunMode, Trade
+from bot3.trading.units import side
+
+_DAY_US = 86_400_000_000
+_LATCHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReason.DRAWDOWN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTrade:
+    """A position that a backtest holds: its plan, and what its entry was filled at."""
+
+    trade_id: int
+    plan: EntryPlan
+    open_us: int
+    open_rate: float
+    entry_fee_abs: float
+    maintenance_margin_ratio: float
+
+    @property
+    def amount(self) -> float:
+        """Return the amount in base."""
+        return float(self.plan.amount)
+
+    @property
+    def stake_abs(self) -> float:
+        """Return the margin in use."""
+        return self.amount * self.open_rate / self.plan.leverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestState:
+    """What goes on from one span to the next.
+
+    `latched_until_us` is when a broken limit lets entries in again (the next UTC day), `latch` which one it was.
+    """
+
+    wallet_abs: float
+    next_trade_id: int
+    open_trades: tuple[OpenTrade, ...]
+    marks: EquityMarks | None
+    latch: HoldReason | None
+    latched_until_us: int
+    last_closes: Mapping[str, datetime]
+    stops: tuple[datetime, ...]
+
+
+class BacktestBook:
+    """The book of one run; time only goes forwards."""
+
+    def __init__(
+        self,
+        *,
+        profile: BotProfile,
+        candles: Mapping[str, PairCandles],
+        markets: Mapping[str, Market],
+        costs: Costs,
+        candle: timedelta,
+        state: BacktestState | None,
+    ) -> None:
+        self._profile, self._candles, self._markets, self._costs = profile, candles, markets, costs
+        self._candle_us = candle // timedelta(microseconds=1)
+        self._wallet_abs = profile.wallet_abs if state is None else state.wallet_abs
+        self._next_trade_id = 1 if state is None else state.next_trade_id
+        self._marks = None if state is None else state.marks
+        self._latch = None if state is None else state.latch
+        self._latched_until_us = 0 if state is None else state.latched_until_us
+        self._last_closes = {} if state is None else dict(state.last_closes)
+        self._stops = [] if state is None else list(state.stops)
+        self.held: dict[str, OpenTrade] = {}
+        self.halts: Counter[HoldReason] = Counter()
+        self._exits: list[tuple[int, int, OpenTrade, MatchedExit]] = []
+        self._closed: list[Trade] = []
+        for trade in () if state is None else state.open_trades:
+            self._hold(trade)
+
+    def view(self, pair: str, at_us: int) -> PairView | None:
+        """Return a pair's market at a close; None where no candle is known. Its rate is NaN where the next candle is missing."""
+        candles = self._candles.get(pair)
+        if candles is None:
+            return None
+        index = int(np.searchsorted(candles.open_us, at_us, side="left"))
+        if index == 0:
+            return None
+        is_next = index < len(candles.open_us) and int(candles.open_us[index]) == at_us
+        return PairView(
+            market=self._markets[pair],
+            rate=float(candles.open[index]) if is_next else math.nan,
+            mark_rate=float(candles.close[index - 1]),
+            sigma=float(candles.sigma[index - 1]),
+            candle_close_time=_instant(int(candles.open_us[index - 1]) + self._candle_us),
+        )
+
+    def at(self, at_us: int, *, now: datetime) -> Book:
+        """Return the book as the rules look at it."""
+        equity = self._equity(at_us)
+        marks = self._marks or mark_equity(None, equity_abs=equity, now=now)
+        return Book(
+            equity_abs=equity,
+            free_abs=self._wallet_abs - sum(trade.stake_abs for trade in self.held.values()),
+            notionals={pair: trade.amount * trade.open_rate for pair, trade in self.held.items()},
+            marks=marks,
+            last_closes=self._last_closes,
+            stops=tuple(self._stops),
+        )
+
+    def look(self, at_us: int) -> HoldReason | None:
+        """Mark the equity; latch entries until the next UTC day if a limit on losses is broken, and return which."""
+        equity, now = self._equity(at_us), _instant(at_us)
+        if equity <= 0.0:
+            # Nothing is left to lose a share of: no entry could be paid.
+            self._arm(HoldReason.DRAWDOWN, at_us)
+            return HoldReason.DRAWDOWN
+        if self._latch is HoldReason.DRAWDOWN:
+            # Its day is over: the peak counts anew, else the same loss would latch it again for ever.
+            self._marks = None
+        self._latch = None
+        self._marks = mark_equity(self._marks, equity_abs=equity, now=now)
+        breach = judge_risk(self._marks, equity_abs=equity, limits=self._profile.limits).breach
+        if breach is None:
+            return None
+        self._arm(_LATCHES[breach], at_us)
+        return _LATCHES[breach]
+
+    def latched(self, at_us: int) -> HoldReason | None:
+        """Return which limit keeps entries out at an instant."""
+        return self._latch if at_us < self._latched_until_us else None
+
+    def enter(self, plan: EntryPlan, *, at_us: int, rate: float) -> None:
+        """Fill a plan at the open of the candle that begins at an instant."""
+        open_rate = self._costs.entry_rate(rate, is_short=plan.is_short)
+        notional = float(plan.amount) * open_rate
+        trade = OpenTrade(
+            trade_id=self._next_trade_id,
+            plan=plan,
+            open_us=at_us,
+            open_rate=open_rate,
+            entry_fee_abs=notional * self._costs.taker_fee,
+            maintenance_margin_ratio=self._markets[plan.pair].bracket(notional).maintenance_margin_ratio,
+        )
+        self._next_trade_id += 1
+        self._wallet_abs -= trade.entry_fee_abs
+        self._hold(trade)
+
+    def settle(self, until_us: int) -> None:
+        """Close what ended by an instant, in order."""
+        while self._exits and self._exits[0][0] <= until_us:
+            _, _, trade, matched = heapq.heappop(self._exits)
+            self._close(trade, matched)
+
+    def finish(self, end_us: int) -> tuple[Trade, ...]:
+        """Settle up to the end and return the trades that closed."""
+        self.settle(end_us)
+        return tuple(self._closed)
+
+    def state(self) -> BacktestState:
+        """Return what the next span goes on from."""
+        return BacktestState(
+            wallet_abs=self._wallet_abs,
+            next_trade_id=self._next_trade_id,
+            open_trades=tuple(sorted(self.held.values(), key=lambda trade: trade.trade_id)),
+            marks=self._marks,
+            latch=self._latch,
+            latched_until_us=self._latched_until_us,
+            last_closes=dict(self._last_closes),
+            stops=tuple(self._stops),
+        )
+
+    def _arm(self, reason: HoldReason, at_us: int) -> None:
+        self._latch, self._latched_until_us = reason, (at_us // _DAY_US + 1) * _DAY_US
+        self.halts[reason] += 1
+
+    def _hold(self, trade: OpenTrade) -> None:
+        candles = self._candles.get(trade.plan.pair)
+        entry = -1 if candles is None else int(np.searchsorted(candles.open_us, trade.open_us))
+        if candles is None or entry >= len(candles.open_us) or int(candles.open_us[entry]) != trade.open_us:
+            raise InvalidTradeError(
+                f"trade {trade.trade_id}: candles of {trade.plan.pair} do not hold its entry at {_instant(trade.open_us)}"
+            )
+        self.held[trade.plan.pair] = trade
+        matched = match_trade(candles, _path(trade, entry=entry), costs=self._costs, candle_us=self._candle_us)
+        if matched is not None:
+            heapq.heappush(self._exits, (matched.close_us, trade.trade_id, trade, matched))
+
+    def _close(self, trade: OpenTrade, matched: MatchedExit) -> None:
+        closed = _closed_trade(trade, matched, bot=self._profile.name, fee_open=self._costs.taker_fee)
+        if closed.close_profit_abs is None or closed.close_date is None:
+            raise InvalidTradeError(f"trade {trade.trade_id} closed without a profit")
+        del self.held[closed.pair]
+        self._wallet_abs += closed.close_profit_abs + trade.entry_fee_abs
+        self._closed.append(closed)
+        self._last_closes[closed.pair] = closed.close_date
+        if matched.reason in {ExitReason.STOP_LOSS, ExitReason.LIQUIDATION}:
+            self._stops = [*self._stops, closed.close_date][-max(self._profile.limits.stop_streak, 1) :]
+
+    def _equity(self, at_us: int) -> float:
+        """Return the wallet with the open profit at the newest closes known at an instant."""
+        equity = self._wallet_abs
+        for pair, trade in self.held.items():
+            candles = self._candles[pair]
+            index = int(np.searchsorted(candles.open_us, at_us, side="left")) - 1
+            mark = float(candles.close[index]) if int(candles.open_us[index]) >= trade.open_us else trade.open_rate
+            equity += side(is_short=trade.plan.is_short) * trade.amount * (mark - trade.open_rate)
+        return equity
+
+
+def _path(trade: OpenTrade, *, entry: int) -> OpenPath:
+    rule = ExitRule.of_context(trade.plan.context)
+    return OpenPath(
+        entry=entry,
+        is_short=trade.plan.is_short,
+        leverage=trade.plan.leverage,
+        open_rate=trade.open_rate,
+        stop_rate=float(trade.plan.stop_rate),
+        take_profit_rate=float(trade.plan.take_profit_rate),
+        maintenance_margin_ratio=trade.maintenance_margin_ratio,
+        giveback_activation_move=rule.giveback_activation_move,
+        giveback_share=rule.giveback_share,
+        expires_us=instant_us(rule.expires_at),
+    )
+
+
+def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open: float) -> Trade:
+    plan, is_short = trade.plan, trade.plan.is_short
+    profit = close_profit(
+        open_rate=trade.open_rate,
+        close_rate=matched.close_rate,
+        is_short=is_short,
+        leverage=plan.leverage,
+        fee_open=fee_open,
+        fee_close=matched.fee,
+        funding_ratio=matched.funding_ratio,
+    )
+    value = trade.amount * trade.open_rate
+    stop_loss, liquidation = plan.context["stop_loss"], plan.context["liquidation_price"]
+    return Trade(
+        bot=bot,
+        run_mode=RunMode.BACKTEST,
+        account=f"history-{bot}",
+        trade_id=trade.trade_id,
+        pair=plan.pair,
+        is_short=is_short,
+        leverage=plan.leverage,
+        open_date=_instant(trade.open_us),
+        open_rate=trade.open_rate,
+        amount=trade.amount,
+        stake_amount=trade.stake_abs,
+        fee_open=fee_open,
+        fee_close=matched.fee,
+        enter_tag=plan.feeder_id,
+        is_open=False,
+        close_date=_instant(matched.close_us),
+        close_rate=matched.close_rate,
+        close_profit=profit,
+        close_profit_abs=profit * value * (1.0 + side(is_short=is_short) * fee_open) / plan.leverage,
+        exit_reason=matched.reason.value,
+        funding_fees=matched.funding_ratio * value,
+        min_rate=matched.min_rate,
+        max_rate=matched.max_rate,
+        initial_stop_loss_pct=float(stop_loss) if stop_loss is not None else None,
+        stop_loss_pct=float(stop_loss) if stop_loss is not None else None,
+        liquidation_price=float(liquidation) if liquidation is not None else None,
+    )
+
+
+def _instant(at_us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=at_us)

@@ -1,0 +1,202 @@
+"""Every feeder traded all the time on every flat pair, by the control rule and without a wallet: the evidence for its score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.errors import InvalidTradeError
+from bot3.market.candle_times import instant_us
+from bot3.trading.backtest_signals import RegimeLine, microseconds
+from bot3.trading.costs import Costs, close_profit
+from bot3.trading.exits import static_levels
+from bot3.trading.markets import Market
+from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
+from bot3.trading.profiles import BotProfile
+from bot3.trading.sizing import choose_leverage
+from bot3.trading.trades import RunMode
+from bot3.trading.units import rate_of_move, stop_inside_liquidation
+
+SHADOW_COLUMNS = (
+    "run_mode",
+    "feeder_id",
+    "pair",
+    "is_short",
+    "open_date",
+    "close_date",
+    "confidence",
+    "leverage",
+    "open_rate",
+    "close_rate",
+    "close_profit",
+    "close_move",
+    "sigma",
+    "regime",
+    "exit_reason",
+    "model_digest",
+    "known_at",
+)
+_TIMES = ("open_date", "close_date", "known_at")
+
+
+def shadow_trades(
+    signals: pd.DataFrame,
+    candles: Mapping[str, PairCandles],
+    profile: BotProfile,
+    *,
+    markets: Mapping[str, Market],
+    costs: Costs,
+    candle: timedelta,
+    end: datetime,
+    run_mode: RunMode,
+    regimes: pd.DataFrame | None = None,
+    last_closes: Mapping[str, datetime] | None = None,
+) -> pd.DataFrame:
+    """Return the closed shadow trades of one feeder.
+
+    Parameters
+    ----------
+    signals : DataFrame
+        A signal frame (`ports.signals`) of one feeder, sorted by known_at. To go on, pass what is known from the oldest last close on.
+    profile : BotProfile
+        Whose static stop and target, leverage rule, horizon and giveback are used; its directions and caps are not.
+    end : datetime
+        Trades that close later are not returned: they are open, and are made again next time.
+    last_closes : mapping, optional
+        Pair to the feeder's newest close (`ShadowRecord.last_shadow_close`); the pair is flat from then on.
+
+    Returns
+    -------
+    DataFrame
+        A shadow frame (`ports.record.ShadowRecord`), by pair and open date; trades of a pair never overlap. `regime` is "" before the
+        first one is known.
+
+    Raises
+    ------
+    InvalidTradeError
+        If the signals are of several feeders.
+    """
+    feeders = sorted(set(signals["feeder_id"]))
+    if len(feeders) > 1:
+        raise InvalidTradeError(f"shadow trades are made for one feeder at a time, got {', '.join(feeders)}")
+    line, rows = RegimeLine(regimes), []
+    for pair, own in signals.groupby("pair", sort=True):
+        if pair not in candles:
+            continue
+        trader = _ShadowTrader(str(pair), candles[str(pair)], profile=profile, market=markets[str(pair)], costs=costs, candle=candle)
+        flat_from = (last_closes or {}).get(str(pair))
+        flat_us = 0 if flat_from is None else instant_us(flat_from)
+        rows += list(trader.trades(_best_of_each_close(own), flat_us=flat_us, end_us=instant_us(end), regimes=line))
+    return _frame(rows, run_mode=run_mode)
+
+
+class _ShadowTrader:
+    """One feeder on one pair."""
+
+    def __init__(self, pair: str, candles: PairCandles, *, profile: BotProfile, market: Market, costs: Costs, candle: timedelta) -> None:
+        self._pair, self._candles, self._profile, self._costs = pair, candles, profile, costs
+        self._bracket = market.bracket(profile.wallet_abs * profile.max_stake_ratio * profile.leverage_cap)
+        self._candle_us = candle // timedelta(microseconds=1)
+        self._horizon_us = profile.horizon // timedelta(microseconds=1)
+
+    def trades(self, signals: pd.DataFrame, *, flat_us: int, end_us: int, regimes: RegimeLine) -> Iterator[dict[str, Any]]:
+        """Yield the trades one after the other: the next one begins at the first signal at or after the last one's close."""
+        known_us = microseconds(signals["known_at"])
+        entries, is_usable = self._entries(known_us)
+        shorts, confidences = signals["is_short"].to_numpy(dtype=np.bool_), signals["confidence"].to_numpy(dtype=np.float64)
+        tags = signals[["feeder_id", "model_digest"]].to_numpy(dtype=object)
+        row = int(np.searchsorted(known_us, flat_us))
+        while row < len(known_us):
+            if not is_usable[row]:
+                row += 1
+                continue
+            at_us, is_short = int(known_us[row]), bool(shorts[row])
+            path = self._path(int(entries[row]), at_us=at_us, is_short=is_short)
+            matched = match_trade(self._candles, path, costs=self._costs, candle_us=self._candle_us)
+            if matched is None or matched.close_us > end_us:
+                return
+            yield {
+                "feeder_id": tags[row, 0],
+                "model_digest": tags[row, 1],
+                "confidence": float(confidences[row]),
+                "open_date": at_us,
+                "regime": str(regimes.at(at_us) or ""),
+                **self._outcome(path, matched),
+            }
+            row = int(np.searchsorted(known_us, matched.close_us))
+
+    def _entries(self, known_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the candle that each signal enters at, and whether there is one and the volatility is known."""
+        open_us = self._candles.open_us
+        entries = np.searchsorted(open_us, known_us).astype(np.int64)
+        inside = (entries > 0) & (entries < len(open_us))
+        at = np.clip(entries, 1, len(open_us) - 1)
+        sigma = self._candles.sigma[at - 1]
+        usable: NDArray[np.bool_] = inside & (open_us[at] == known_us) & np.isfinite(sigma) & (sigma > 0.0)
+        return entries, usable
+
+    def _path(self, entry: int, *, at_us: int, is_short: bool) -> OpenPath:
+        profile, sigma = self._profile, float(self._candles.sigma[entry - 1])
+        high = min(profile.leverage_cap, self._bracket.max_leverage)
+        leverage = choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, low=1.0, high=high)
+        levels = static_levels(profile=profile, leverage=leverage, is_short=is_short, costs=self._costs)
+        maintenance = self._bracket.maintenance_margin_ratio
+        stop_move = stop_inside_liquidation(levels.stop_move, leverage=leverage, maintenance_margin_ratio=maintenance, is_short=is_short)
+        open_rate = self._costs.entry_rate(float(self._candles.open[entry]), is_short=is_short)
+        return OpenPath(
+            entry=entry,
+            is_short=is_short,
+            leverage=leverage,
+            open_rate=open_rate,
+            stop_rate=rate_of_move(stop_move, open_rate=open_rate, is_short=is_short),
+            take_profit_rate=rate_of_move(levels.take_profit_move, open_rate=open_rate, is_short=is_short),
+            maintenance_margin_ratio=maintenance,
+            giveback_activation_move=profile.giveback_activation_sigma * sigma,
+            giveback_share=profile.giveback_share,
+            expires_us=at_us + self._horizon_us,
+        )
+
+    def _outcome(self, path: OpenPath, matched: MatchedExit) -> dict[str, Any]:
+        profit = close_profit(
+            open_rate=path.open_rate,
+            close_rate=matched.close_rate,
+            is_short=path.is_short,
+            leverage=path.leverage,
+            fee_open=self._costs.taker_fee,
+            fee_close=matched.fee,
+            funding_ratio=matched.funding_ratio,
+        )
+        return {
+            "pair": self._pair,
+            "is_short": path.is_short,
+            "leverage": path.leverage,
+            "open_rate": path.open_rate,
+            "close_rate": matched.close_rate,
+            "close_profit": profit,
+            "close_move": profit / path.leverage,
+            "sigma": float(self._candles.sigma[path.entry - 1]),
+            "exit_reason": matched.reason.value,
+            "close_date": matched.close_us,
+            "known_at": matched.close_us,
+        }
+
+
+def _best_of_each_close(signals: pd.DataFrame) -> pd.DataFrame:
+    """Return one signal a close: the most confident (a feeder may call both directions)."""
+    if not bool(signals["known_at"].duplicated().any()):
+        return signals
+    ordered = signals.sort_values(["known_at", "confidence", "is_short"], ascending=[True, False, True], kind="stable")
+    return ordered.drop_duplicates("known_at")
+
+
+def _frame(rows: list[dict[str, Any]], *, run_mode: RunMode) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=[name for name in SHADOW_COLUMNS if name != "run_mode"])
+    for name in _TIMES:
+        frame[name] = pd.to_datetime(frame[name].astype("int64"), unit="us", utc=True).astype("datetime64[us, UTC]")
+    frame["run_mode"] = run_mode.value
+    return frame[list(SHADOW_COLUMNS)]
