@@ -187,7 +187,7 @@ def _learned_choice(
     if not is_smallest and not row.lower_bound > 0.0:
         return Hold(pair=signal.pair, reason=HoldReason.NO_EDGE, detail={"key": row.key, "lower_bound": row.lower_bound})
     return EntryChoice(
-        levels=learned_levels(row, parameters=parameters, regime=regime, sigma=view.sigma),
+        levels=learned_levels(row, parameters=parameters, regime=regime, sigma=view.sigma, is_short=signal.is_short),
         leverage=leverage,
         maintenance_margin_ratio=bracket.maintenance_margin_ratio,
         size_multiplier=recommendation.suggested_position_size_multiplier,

@@ -16,6 +16,9 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import move_of_profit, move_of_sigma, move_of_stake, side
 
+LARGEST_FALL = 0.99
+"""Farthest target of a short, a move of the price."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitLevels:
@@ -53,8 +56,10 @@ def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs
     return ExitLevels(stop_move=move_of_stake(profile.stop_loss, leverage=leverage), take_profit_move=target, source="static", version=None)
 
 
-def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Regime, sigma: float) -> ExitLevels:
+def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Regime, sigma: float, is_short: bool) -> ExitLevels:
     """Return a row's levels rescaled by the volatility at entry, times the regime's factors.
+
+    A short's target stays above a rate of 0, however wild the pair.
 
     Raises
     ------
@@ -64,9 +69,10 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
     factors = parameters.regime_factors.get(regime)
     if factors is None:
         raise LearningError(f"parameters {parameters.version} hold no factors of the regime {regime}: publish them again")
+    target = move_of_sigma(row.take_profit_sigma * factors[1], sigma=sigma)
     return ExitLevels(
         stop_move=move_of_sigma(row.stop_sigma * factors[0], sigma=sigma),
-        take_profit_move=move_of_sigma(row.take_profit_sigma * factors[1], sigma=sigma),
+        take_profit_move=min(target, LARGEST_FALL) if is_short else target,
         source=row.key,
         version=row.version,
     )
