@@ -47,10 +47,11 @@ class PaperExchange:
         clock: Clock,
         costs: Costs,
         timeframe: str = "5m",
+        busy_timeout_s: float = 5.0,
     ) -> None:
         self._account, self._candles, self._markets, self._clock, self._costs = account, candles, markets, clock, costs
         self._timeframe = timeframe
-        self._state = PaperState(path, exchange=self.name, account=account, wallet_abs=wallet_abs)
+        self._state = PaperState(path, exchange=self.name, account=account, wallet_abs=wallet_abs, busy_timeout_s=busy_timeout_s)
         self._fills = PaperFills(
             self._state, exchange=self.name, account=account, candles=candles, costs=costs, timeframe=timeframe, market=self._market
         )

@@ -67,10 +67,10 @@ class Held:
 class PaperState:
     """One file, one writer, one thread. Everything inside `writing` is durable when it ends, or did not happen."""
 
-    def __init__(self, path: Path, *, exchange: str, account: str, wallet_abs: float) -> None:
+    def __init__(self, path: Path, *, exchange: str, account: str, wallet_abs: float, busy_timeout_s: float) -> None:
         self._path, self._exchange, self._account = path, exchange, account
         with self._translated():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=busy_timeout_s)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
