@@ -45,7 +45,7 @@ class ExitRule:
     def of_context(cls, context: Mapping[str, str | float | int | bool | None]) -> Self:
         """Return the rule that an entry's context (`orders.ENTRY_CONTEXT`) holds. Raises InvalidTradeError if it lacks one."""
         activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
-        if not isinstance(activation, float) or not isinstance(share, float) or not isinstance(expires_at, str):
+        if not isinstance(activation, int | float) or not isinstance(share, int | float) or not isinstance(expires_at, str):
             raise InvalidTradeError(f"an entry's context lacks giveback_activation_move, giveback_share or expires_at: {dict(context)}")
         return cls(giveback_activation_move=activation, giveback_share=share, expires_at=datetime.fromisoformat(expires_at))
 

@@ -1,0 +1,105 @@
+"""Where a trade ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot3.errors import InvalidTradeError
+from bot3.market.candle_times import instant_us
+from bot3.market.regimes import Regime
+from bot3.trading.exits import LARGEST_FALL, ExitRule, decide_exit, learned_levels, static_levels
+from bot3.trading.matching import OpenPath, match_trade
+from bot3.trading.trades import ExitReason
+from bot3.trading.units import profit_of_move
+from tests.learned import a_row, a_set
+from tests.markets import CANDLE, COSTS, FIRST, NOON, a_profile, arrays, random_candles
+
+RULE = ExitRule(giveback_activation_move=0.02, giveback_share=0.5, expires_at=NOON)
+
+
+@pytest.mark.parametrize(
+    ("best", "close", "at", "reason"),
+    [
+        (102.0, 101.0, NOON - CANDLE, ExitReason.GIVEBACK),
+        (102.0, 101.1, NOON - CANDLE, None),
+        (101.9, 99.0, NOON - CANDLE, None),
+        (101.0, 100.9, NOON, ExitReason.TIME_EXIT),
+        (102.0, 100.0, NOON, ExitReason.GIVEBACK),
+    ],
+)
+def test_decide_exit_given_a_close_then_says_whether_and_why(best: float, close: float, at: datetime, reason: ExitReason | None) -> None:
+    decided = decide_exit(RULE, is_short=False, open_rate=100.0, best_rate=best, close_rate=close, candle_close_time=at)
+
+    assert decided is reason
+
+
+@given(leverage=st.floats(1.0, 10.0), is_short=st.booleans())
+def test_static_levels_given_a_leverage_then_the_target_is_a_profit_after_fees_and_the_stop_a_distance_before(
+    leverage: float, is_short: bool
+) -> None:
+    levels = static_levels(profile=a_profile(), leverage=leverage, is_short=is_short, costs=COSTS)
+
+    earned = profit_of_move(levels.take_profit_move, leverage=leverage, is_short=is_short, fee_open=0.0005, fee_close=0.0005)
+    assert earned == pytest.approx(0.03)
+    assert levels.stop_move * leverage == pytest.approx(-0.03)
+
+
+def test_learned_levels_given_a_wild_pair_then_a_shorts_target_stays_above_zero() -> None:
+    parameters = a_set("p1", regime_factors=dict.fromkeys(Regime, (1.0, 1.0)))
+
+    levels = learned_levels(a_row(take_profit_sigma=6.0), parameters=parameters, regime=Regime.SIDEWAYS, sigma=0.5, is_short=True)
+
+    assert levels.take_profit_move == LARGEST_FALL
+
+
+def test_exit_rule_given_a_context_without_it_then_refuses() -> None:
+    with pytest.raises(InvalidTradeError, match="lacks giveback"):
+        ExitRule.of_context({"feeder_id": "F01"})
+
+
+def test_exit_rule_given_an_entrys_context_then_reads_it_back() -> None:
+    context = {"giveback_activation_move": 0.02, "giveback_share": 0.5, "expires_at": NOON.isoformat()}
+
+    assert ExitRule.of_context(context) == RULE
+
+
+@given(seed=st.integers(0, 10_000), is_short=st.booleans())
+def test_decide_exit_given_every_close_of_a_path_then_agrees_with_the_matching(seed: int, is_short: bool) -> None:
+    candles = arrays(random_candles(seed, candles=60))
+    path = OpenPath(
+        entry=0,
+        is_short=is_short,
+        leverage=1.0,
+        open_rate=100.0,
+        stop_rate=1e9 if is_short else 1e-9,
+        take_profit_rate=1e-9 if is_short else 1e9,
+        maintenance_margin_ratio=0.0,
+        giveback_activation_move=0.01,
+        giveback_share=0.5,
+        expires_us=instant_us(FIRST + 40 * CANDLE),
+    )
+    rule = replace(RULE, giveback_activation_move=0.01, expires_at=FIRST + 40 * CANDLE)
+
+    found = match_trade(candles, path, costs=COSTS, candle_us=CANDLE // timedelta(microseconds=1))
+
+    closes = range(len(candles))
+    best = [min(100.0, candles.low[: i + 1].min()) if is_short else max(100.0, candles.high[: i + 1].max()) for i in closes]
+    decided = [
+        decide_exit(
+            rule,
+            is_short=is_short,
+            open_rate=100.0,
+            best_rate=float(best[i]),
+            close_rate=float(candles.close[i]),
+            candle_close_time=FIRST + (i + 1) * CANDLE,
+        )
+        for i in closes
+    ]
+    first = next(i for i in closes if decided[i] is not None)
+    assert found is not None
+    assert (found.index, found.reason) == (first + 1, decided[first])
