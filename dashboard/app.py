@@ -1,0 +1,94 @@
+"""The dashboard: `streamlit run dashboard/app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
+import streamlit as st
+
+from bot3.errors import SettingsError
+from bot3.logs import configure_logs
+from bot3.settings import Settings, load_settings
+from bot3.wiring import is_seeded, open_platform
+from dashboard.home import Home
+from dashboard.page import banner, missing, show_bar
+from dashboard.views import feeders, learned, now, regime, system, trades
+
+PAGES: tuple[tuple[str, str, Callable[[Home], None]], ...] = (
+    ("Now", "🧭", now.render),
+    ("Trades", "🧾", trades.render),
+    ("Learned", "🎓", learned.render),
+    ("Feeders", "📡", feeders.render),
+    ("Regime", "🌦️", regime.render),
+    ("System", "🩺", system.render),
+)
+
+
+class OpenedHome:
+    """A home with its open stores."""
+
+    def __init__(self, settings: Settings, identity: str) -> None:
+        self._closers = ExitStack()
+        platform = self._closers.enter_context(open_platform(settings, read_only=True))
+        self.home = Home(platform, is_seeded=is_seeded(settings), is_current=lambda: home_identity(settings) == identity)
+
+    def close(self) -> None:
+        """Close the stores."""
+        self._closers.close()
+
+
+def _read_settings() -> Settings:
+    settings = load_settings()
+    configure_logs("dashboard", level=settings.log_level, secrets=settings.secrets())
+    return settings
+
+
+def _open_home(_settings: Settings, identity: str) -> OpenedHome:
+    return OpenedHome(_settings, identity)
+
+
+# Once a process; and one home at a time: another identity closes it and opens the other.
+read_settings = st.cache_resource(_read_settings, show_spinner=False)
+open_home = st.cache_resource(_open_home, max_entries=1, on_release=OpenedHome.close, show_spinner=False)
+
+
+def home_identity(settings: Settings) -> str:
+    """Return what differs once a home was deleted and seeded anew: open files would go on showing the old one as live."""
+    parts = [str(settings.home.resolve()), str(is_seeded(settings))]
+    for name in ("platform.sqlite", "control.sqlite"):
+        path = settings.home / name
+        parts.append(str(path.stat().st_ino) if path.exists() else "none")
+    return "|".join(parts)
+
+
+def main() -> None:
+    """Show the page that was asked for."""
+    st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        st.error(f"**Settings are refused**: {error}")
+        st.stop()
+    home = open_home(settings, home_identity(settings)).home
+    page = st.navigation([_page(title, icon, render, home) for title, icon, render in PAGES])
+    show_bar(home)
+    if not home.is_seeded:
+        missing(
+            "The seed of this home is not complete.", f"`bot3 init` (or `make run`) fills {settings.home}; what is there already is shown."
+        )
+    page.run()
+
+
+def _page(title: str, icon: str, render: Callable[[Home], None], home: Home) -> st.Page:
+    return st.Page(partial(_guarded, title, render, home), title=title, icon=icon, url_path=title.lower(), default=title == "Now")
+
+
+def _guarded(title: str, render: Callable[[Home], None], home: Home) -> None:
+    with banner(f"The page {title}"):
+        render(home)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Pictures: fixed heights, few points, colours that the colour-blind can tell apart, and never colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from bot3.market.regimes import Regime
+from bot3.trading.parameters import ExitParameters
+from bot3.trading.recommendations import FeederScore
+from dashboard import words
+from dashboard.figures import thinned
+
+BLUE, ORANGE, TEAL, GREY = "#2f6fb5", "#d5761c", "#1f8a7d", "#707b89"
+LINE_POINTS = 600
+_DASHES = ("solid", "dash", "dot")
+_BOT_COLOURS = (BLUE, ORANGE, TEAL)
+_REGIME_COLOURS = {
+    Regime.BULL_TRENDING: BLUE,
+    Regime.BEAR_TRENDING: ORANGE,
+    Regime.SIDEWAYS: "#b9c2cd",
+    Regime.VOLATILE: "#8a5fb0",
+}
+_PERCENT = ".2%"
+
+
+def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float) -> go.Figure:
+    """Draw equity after each close, one line a bot (columns close_date, equity_abs)."""
+    figure = go.Figure()
+    for position, (bot, curve) in enumerate(curves.items()):
+        kept = curve.iloc[thinned(curve["equity_abs"].to_numpy(dtype=np.float64), points=LINE_POINTS)] if len(curve) else curve
+        line = {"shape": "hv", "width": 2, "color": _BOT_COLOURS[position % 3], "dash": _DASHES[position % 3]}
+        figure.add_scatter(x=kept["close_date"], y=kept["equity_abs"], mode="lines", name=bot, line=line)
+    figure.add_hline(y=wallet_abs, line={"color": GREY, "width": 1, "dash": "dot"}, annotation_text="wallet at the start")
+    figure.update_yaxes(title_text="equity after closes, USDT")
+    return _laid_out(figure, height=340, x_title="market time, UTC")
+
+
+def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
+    """Draw how often closes earned what, counted in 40 bins from the 1st to the 99th percentile; the rest is in the outer bins."""
+    values = close_profit.to_numpy(dtype=np.float64)
+    low, high = np.quantile(values, [0.01, 0.99])
+    edges = np.linspace(low, high if high > low else low + 0.01, 41)
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)
+    middles = (edges[:-1] + edges[1:]) / 2.0
+    colours = [BLUE if middle >= 0.0 else ORANGE for middle in middles]
+    figure = go.Figure(go.Bar(x=middles, y=counts, marker={"color": colours}, width=float(edges[1] - edges[0]) * 0.95))
+    figure.add_vline(x=0.0, line={"color": GREY, "width": 1})
+    figure.update_xaxes(tickformat=_PERCENT)
+    figure.update_yaxes(title_text="closes")
+    return _laid_out(figure, height=260, x_title="profit after costs, ratio of the stake")
+
+
+def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profit: float) -> go.Figure:
+    """Draw learned stops and targets a group beside the static set; groups are categories, never numbers."""
+    names = [_short(row) for row in rows]
+    hover = [f"{words.evidence(row.trades_count, row.n_eff)}, {row.state.value}" for row in rows]
+    figure = go.Figure()
+    levels = (
+        ("learned target", [row.take_profit_target for row in rows], BLUE, "triangle-up"),
+        ("learned stop", [row.stop_loss for row in rows], ORANGE, "triangle-down"),
+    )
+    for name, values, colour, symbol in levels:
+        texts = [f"{value * 100:+.1f} %" for value in values]
+        figure.add_scatter(
+            x=names,
+            y=values,
+            mode="markers+text",
+            text=texts,
+            textposition="middle right",
+            name=name,
+            marker={"color": colour, "size": 11, "symbol": symbol},
+            hovertext=hover,
+        )
+    for value, name in ((take_profit, "static target"), (stop_loss, "static stop")):
+        figure.add_hline(y=value, line={"color": GREY, "width": 1, "dash": "dash"}, annotation_text=f"{name} {value * 100:+.1f} %")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(tickformat=".0%", title_text="ratio of the stake", zeroline=True)
+    return _laid_out(figure, height=360, x_title="leverage bin" if rows and rows[0].leverage_bin != "*" else "")
+
+
+def expectancy_chart(names: Sequence[str], rows: Sequence[ExitParameters] | Sequence[FeederScore]) -> go.Figure:
+    """Draw posterior expectancies with their 90 % intervals, the first on top; names are categories."""
+    middle = [row.expectancy for row in rows]
+    above = [row.upper_bound - row.expectancy for row in rows]
+    below = [row.expectancy - row.lower_bound for row in rows]
+    error = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": GREY, "thickness": 2}
+    figure = go.Figure(
+        go.Scatter(x=middle, y=list(names), mode="markers", error_x=error, marker={"color": BLUE, "size": 9}, name="expectancy")
+    )
+    figure.add_vline(x=0.0, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.update_yaxes(type="category", autorange="reversed")
+    figure.update_xaxes(tickformat=_PERCENT)
+    return _laid_out(
+        figure, height=max(200, 90 + 30 * len(names)), x_title="net expectancy a trade, ratio of the price; bar: 90 % interval"
+    )
+
+
+def history_chart(history: pd.DataFrame) -> go.Figure:
+    """Draw stop and target of one group over market time (columns known_at, stop_loss, take_profit_target, trades_count)."""
+    figure = go.Figure()
+    for column, name, colour, dash in (("take_profit_target", "target", BLUE, "solid"), ("stop_loss", "stop", ORANGE, "dash")):
+        kept = history.iloc[thinned(history[column].to_numpy(dtype=np.float64), points=LINE_POINTS)]
+        hover = [f"n {n:,}" for n in kept["trades_count"]]
+        figure.add_scatter(
+            x=kept["known_at"], y=kept[column], mode="lines+markers", name=name, hovertext=hover, marker={"size": 5},
+            line={"shape": "hv", "color": colour, "dash": dash},
+        )  # fmt: skip
+    figure.update_yaxes(tickformat=".1%", title_text="ratio of the stake")
+    return _laid_out(figure, height=300, x_title="known at, market time, UTC")
+
+
+def regime_chart(states: pd.DataFrame, index: pd.Series[Any] | None) -> go.Figure:
+    """Draw the market index, and below it a ribbon of the regimes' probabilities as they were known at each time.
+
+    Parameters
+    ----------
+    states : DataFrame
+        known_at and p_* of each regime, at most `LINE_POINTS` rows.
+    index : Series or None
+        Index of the market by time, 100 at its start; None where no candles can be read.
+    """
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.5, 0.5], vertical_spacing=0.06)
+    if index is not None:
+        kept = index.iloc[thinned(index.to_numpy(dtype=np.float64), points=LINE_POINTS)]
+        figure.add_scatter(x=kept.index, y=kept, mode="lines", name="market index", line={"color": "#1c2430", "width": 1.5}, row=1, col=1)
+    for regime, colour in _REGIME_COLOURS.items():
+        figure.add_scatter(
+            x=states["known_at"], y=states[f"p_{regime.value}"], name=regime.value.replace("_", " "), stackgroup="regimes", mode="lines",
+            line={"width": 0.5, "color": colour}, fillcolor=colour, row=2, col=1,
+        )  # fmt: skip
+    figure.update_yaxes(title_text="index, 100 at the left", row=1, col=1)
+    figure.update_yaxes(title_text="probability", tickformat=".0%", range=[0, 1], row=2, col=1)
+    figure.update_xaxes(title_text="market time, UTC", row=2, col=1)
+    return _laid_out(figure, height=480)
+
+
+def _laid_out(figure: go.Figure, *, height: int, x_title: str = "") -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.0},
+        hovermode="closest",
+    )
+    if x_title:
+        figure.update_xaxes(title_text=x_title)
+    return figure
+
+
+def _short(row: ExitParameters) -> str:
+    if row.leverage_bin != "*":
+        return f"{row.leverage_bin}x"
+    return f"{'all' if row.pair == '*' else row.pair.split('/')[0]} {'both' if row.direction == '*' else row.direction}"

@@ -1,0 +1,113 @@
+"""The ports of one home as the pages are given them, and what is kept in memory between two looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from threading import Lock
+from typing import Protocol
+
+import pandas as pd
+
+from bot3.ports.candles import CandleReader
+from bot3.ports.clock import Clock
+from bot3.ports.control import ControlStore
+from bot3.ports.record import PlatformRecord
+from bot3.ports.trades import TradeReader
+from bot3.settings import Settings
+from bot3.trading.costs import Costs
+from bot3.trading.orders import Intent
+from dashboard.reading import BotCloses, RecordedTrades
+
+
+class TradeJournal(TradeReader, Protocol):
+    """What the pages read of a bot's store: its trades, their orders, and why signals were not traded."""
+
+    def intents_of_trade(self, trade_id: int) -> list[Intent]:
+        """Return a trade's intents, oldest first."""
+        ...
+
+    def decisions_frame(self, *, limit: int) -> pd.DataFrame:
+        """Return the newest decisions."""
+        ...
+
+
+class HomePorts(Protocol):
+    """The part of the wired platform that the pages read."""
+
+    @property
+    def bot_names(self) -> tuple[str, ...]:
+        """Return the bots."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Return the market clock."""
+        ...
+
+    @property
+    def control(self) -> ControlStore:
+        """Return heartbeats, states and the clock's anchor."""
+        ...
+
+    @property
+    def record(self) -> PlatformRecord:
+        """Return the platform's record."""
+        ...
+
+    @property
+    def candles(self) -> CandleReader:
+        """Return the market's candles."""
+        ...
+
+    @property
+    def costs(self) -> Costs:
+        """Return what trading costs."""
+        ...
+
+    def bot_store(self, name: str) -> TradeJournal:
+        """Return a bot's own store. Raises StoreError if there is none yet."""
+        ...
+
+    def history_store(self, name: str) -> TradeJournal:
+        """Return the store of a bot's backtest history. Raises StoreError if there is none yet."""
+        ...
+
+
+class Home:
+    """One home, shared by all sessions of the dashboard.
+
+    Parameters
+    ----------
+    is_current : callable
+        Says whether the files it was opened on are still those of the home.
+    """
+
+    def __init__(self, ports: HomePorts, *, is_seeded: bool, is_current: Callable[[], bool]) -> None:
+        self.ports = ports
+        self.is_current = is_current
+        self.is_seeded = is_seeded
+        self._closes: dict[str, BotCloses] = {}
+        self._lock = Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        return self.ports.settings
+
+    @cached_property
+    def trades(self) -> RecordedTrades:
+        """Return the record's closed trades."""
+        return RecordedTrades(self.ports.record)
+
+    def closes(self, bot: str) -> BotCloses:
+        """Return the closed trades of a bot's own store."""
+        with self._lock:
+            if bot not in self._closes:
+                self._closes[bot] = BotCloses(self.ports.bot_store(bot))
+            return self._closes[bot]

@@ -1,0 +1,89 @@
+"""What every page shares: the global bar, tables, empty states, and one place where errors meet the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from bot3.errors import Bot3Error, LearningError, StoreBusyError
+from bot3.logs import redacted
+from dashboard import words
+from dashboard.home import Home
+from dashboard.status import DAEMON, STALE, halted
+
+BAR_EVERY_S = 2.0
+ROW_PX, MOST_ROWS_PX = 35, 560
+
+
+@contextmanager
+def banner(what: str) -> Iterator[None]:
+    """Show an error of the platform as a banner in place of the numbers that could not be read; nothing stale is left beside it."""
+    try:
+        yield
+    except StoreBusyError as error:
+        st.warning(f"**{what} cannot be read now**: {redacted(str(error))}. The page tries again by itself; no number is shown meanwhile.")
+    except LearningError as error:
+        st.warning(f"**{what}**: {redacted(str(error))}.")
+    except Bot3Error as error:
+        st.error(f"**{what} cannot be read**: {redacted(str(error))}. `bot3 doctor` says what is wrong.")
+
+
+def missing(what: str, remedy: str) -> None:
+    """Say what is not there yet, and what brings it."""
+    st.info(f"**{what}** {remedy}", icon="📭")
+
+
+def table(
+    frame: pd.DataFrame,
+    *,
+    alt: str,
+    formats: Mapping[str, Callable[[Any], str]] | None = None,
+    key: str | None = None,
+    selectable: bool = False,
+) -> list[int]:
+    """Show a frame, unknown values as en dashes; return the positions of the selected rows."""
+    styled = frame.style.format(dict(formats or {}), na_rep=words.DASH)
+    height = min(ROW_PX * (len(frame) + 1) + 3, MOST_ROWS_PX)
+    if not selectable:
+        st.dataframe(styled, hide_index=True, height=height, alt=alt, key=key)
+        return []
+    event = st.dataframe(styled, hide_index=True, height=height, alt=alt, key=key, on_select="rerun", selection_mode="single-row")
+    return [int(position) for position in event["selection"]["rows"]]
+
+
+def _guarded_bar(home: Home) -> None:
+    """Show the global bar: mode, market and wall time, age of the data, what market it is, halt state."""
+    if not home.is_current():
+        st.rerun()  # seeded meanwhile, or deleted and seeded anew: all of the page is of another home
+    with banner("The control store"):
+        _show_bar(home)
+
+
+show_bar = st.fragment(_guarded_bar, run_every=BAR_EVERY_S)
+
+
+def _show_bar(home: Home) -> None:
+    control, clock = home.ports.control, home.ports.clock
+    anchor = control.anchor()
+    if anchor is None:
+        missing("This home was never seeded.", f"`bot3 init` (or `make run`) seeds {home.settings.home}.")
+        return
+    wall_now = clock.wall_now()
+    beat = next((beat for beat in control.heartbeats() if beat.process == DAEMON), None)
+    states = [(bot, control.trading_state(bot)[0]) for bot in home.ports.bot_names]
+    halt = halted(states)
+    is_silent = beat is None or wall_now - beat.wall_at > STALE
+    age = "daemon never seen" if beat is None else f"data {words.age(beat.wall_at, now=wall_now)}"
+    speed = f"{anchor.speed:g}x" if anchor.is_running else "standing still"
+    st.markdown(
+        f":orange-badge[{home.settings.trading_mode.upper()}] "
+        f":{'red' if is_silent else 'blue'}-badge[{'STALE: ' if is_silent else ''}{age}] "
+        f":{'blue' if halt == 'all bots active' else 'red'}-badge[{halt}] "
+        f":gray-badge[market {words.stamp(clock.now())} UTC, {speed}] "
+        f":gray-badge[wall {words.stamp(wall_now)} UTC] "
+        f"**{words.sentence(words.market_source(anchor.source))}**"
+    )

@@ -1,0 +1,170 @@
+"""Is the fleet well: what each bot holds and earned, what is in force, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from bot3.errors import LearningError, StoreBusyError, StoreError
+from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat, TradingState
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import Recommendation
+from bot3.trading.trades import RunMode, Trade
+from dashboard import words
+from dashboard.home import Home
+from dashboard.reading import Known, known
+
+DAEMON = "execution"
+STALE = timedelta(seconds=15)
+"""Wall time after which a process that should beat every second or two is called silent."""
+SYNC_GRACE = timedelta(seconds=60)
+"""Wall time that a close may take to reach the record before its absence is an alert (the slowest beat is 30 s)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What is wrong and the remedy; severe ones stop trading or make a figure untrue."""
+
+    text: str
+    remedy: str
+    is_severe: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotStatus:
+    """One bot, from its own store; `late` closes are older than the grace and not in the record. `problem` says why nothing is known."""
+
+    bot: str
+    state: TradingState
+    reason: str
+    store_id: str = ""
+    open_trades: tuple[Trade, ...] = ()
+    closes: pd.DataFrame | None = None
+    late: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Everything the Now page says, read at one time."""
+
+    now: datetime
+    wall_now: datetime
+    anchor: ClockAnchor | None
+    beats: tuple[Heartbeat, ...]
+    bots: tuple[BotStatus, ...]
+    parameters: Known[ParameterSet]
+    recommendation: Known[Recommendation]
+
+    @property
+    def daemon(self) -> Heartbeat | None:
+        """Return the daemon's heartbeat."""
+        return next((beat for beat in self.beats if beat.process == DAEMON), None)
+
+
+def read_fleet(home: Home) -> Fleet:
+    """Read the state of the fleet. Raises StoreError if the platform's own stores cannot be read."""
+    ports = home.ports
+    now = ports.clock.now()
+    return Fleet(
+        now=now,
+        wall_now=ports.clock.wall_now(),
+        anchor=ports.control.anchor(),
+        beats=ports.control.heartbeats(),
+        bots=tuple(_read_bot(home, name, now=now) for name in ports.bot_names),
+        parameters=known(lambda: ports.record.parameters(as_of=now)),
+        recommendation=known(lambda: ports.record.recommendation(as_of=now)),
+    )
+
+
+def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
+    state, reason = home.ports.control.trading_state(name)
+    try:
+        store = home.ports.bot_store(name)
+        closes = home.closes(name).frame()
+        settled = int((closes["close_date"] < now - SYNC_GRACE * home.ports.clock.speed).sum())
+        late = max(settled - recorded_count(home.trades.counts(), bot=name, run_mode=RunMode.PAPER), 0)
+        trades = tuple(store.open_trades())
+        return BotStatus(bot=name, state=state, reason=reason, store_id=store.store_id, open_trades=trades, closes=closes, late=late)
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        return BotStatus(bot=name, state=state, reason=reason, problem=str(error))
+
+
+def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
+    """Return how many closed trades the record holds of a bot and run mode."""
+    found = counts[(counts["bot"] == bot) & (counts["run_mode"] == run_mode.value)]
+    return int(found["trades"].sum())
+
+
+def alerts(fleet: Fleet) -> list[Alert]:
+    """Return what is wrong, the severe first."""
+    found = [*_clock_alerts(fleet), *_beat_alerts(fleet), *_learning_alerts(fleet)]
+    for bot in fleet.bots:
+        found += _bot_alerts(bot)
+    return sorted(found, key=lambda alert: not alert.is_severe)
+
+
+def _clock_alerts(fleet: Fleet) -> list[Alert]:
+    anchor = fleet.anchor
+    if anchor is None or anchor.source is ClockSource.WALL:
+        return []
+    if not anchor.is_running:
+        return [Alert(text=f"The market clock stands still at {words.stamp(anchor.market_at)}.", remedy="Start everything with `bot3 up`.")]
+    if anchor.ends_at is not None and fleet.now >= anchor.ends_at:
+        text = f"The replayed candles ended at {words.stamp(anchor.ends_at)}: nothing is traded any more."
+        return [Alert(text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
+    return []
+
+
+def _beat_alerts(fleet: Fleet) -> list[Alert]:
+    beat = fleet.daemon
+    if beat is None:
+        return [Alert(text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")]
+    if fleet.wall_now - beat.wall_at > STALE:
+        text = f"The execution daemon is silent: its last heartbeat is {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)."
+        return [Alert(text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
+    return []
+
+
+def _learning_alerts(fleet: Fleet) -> list[Alert]:
+    found = []
+    for noun, learned in (("Parameters", fleet.parameters), ("Recommendations", fleet.recommendation)):
+        if learned.value is None:
+            found.append(Alert(text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
+            continue
+        try:
+            learned.value.require_fresh(now=fleet.now)
+        except LearningError:
+            text = (
+                f"{noun} {words.version(learned.value.version)} expired {words.age(learned.value.expires_at, now=fleet.now)} (market time)."
+            )
+            found.append(Alert(text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon."))
+    return found
+
+
+def _bot_alerts(bot: BotStatus) -> list[Alert]:
+    found = []
+    if bot.problem:
+        found.append(Alert(text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
+    if bot.state is not TradingState.ACTIVE:
+        what = "trades nothing" if bot.state is TradingState.HALTED else "only reduces"
+        found.append(Alert(text=f"{bot.bot} is {bot.state.value}: {bot.reason or 'no reason was given'}.", remedy=_resume(bot.bot, what)))
+    if bot.late:
+        text = f"{bot.bot}: {bot.late} closes of its own database are not in the record, older than {words.span(SYNC_GRACE)} of wall time."
+        found.append(Alert(text=text, remedy="Is Dagster's daemon running? `bot3 learn run` brings them in."))
+    return found
+
+
+def _resume(bot: str, what: str) -> str:
+    return f"It {what}. When the cause is gone: `bot3 resume {bot}`."
+
+
+def halted(states: Sequence[tuple[str, TradingState]]) -> str:
+    """Return the fleet's halt state in words."""
+    stopped = [f"{bot} {state.value}" for bot, state in states if state is not TradingState.ACTIVE]
+    return ", ".join(stopped) if stopped else "all bots active"

@@ -1,0 +1,96 @@
+"""The story of one trade: why it was opened, what protected it, which orders it made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from bot3.trading.orders import Intent, IntentLeg
+from bot3.trading.trades import RunMode
+from dashboard import words
+from dashboard.home import Home
+from dashboard.page import banner, missing, table
+
+
+def show_story(trade: pd.Series[Any], home: Home) -> None:
+    """Show the story of a row of the record's trade frame."""
+    bot, mode = str(trade["bot"]), RunMode(trade["run_mode"])
+    st.subheader(f"{bot}, {mode.value} trade {trade['trade_id']}")
+    st.markdown(sentence(trade))
+    with banner(f"The store of {bot}"):
+        store = home.ports.history_store(bot) if mode is RunMode.BACKTEST else home.ports.bot_store(bot)
+        intents = store.intents_of_trade(int(trade["trade_id"]))
+        entry = next((intent for intent in intents if intent.leg is IntentLeg.ENTRY), None)
+        if entry is None:
+            missing("No orders are kept of this trade.", "A backtest's history keeps trades only; imported trades come without a journal.")
+            return
+        _show_context(entry)
+        _show_parameters(entry, home)
+        _show_orders(intents)
+
+
+def sentence(trade: pd.Series[Any]) -> str:
+    """Return in one sentence what a trade was and what came of it."""
+    lasted = trade["close_date"] - trade["open_date"]
+    result = "won" if trade["close_profit"] > 0.0 else "lost"
+    return (
+        f"**{trade['direction'].capitalize()} {trade['pair']} at {trade['leverage']:.1f}x** on feeder {trade['feeder_id']}, "
+        f"opened {words.stamp(trade['open_date'])} at {words.rate(trade['open_rate'])}, closed after {words.span(lasted)} at "
+        f"{words.rate(trade['close_rate'])} by *{trade['exit_reason']}*: {result} {words.ratio(trade['close_profit'])} of the stake of "
+        f"{trade['stake_amount']:,.2f} USDT, {words.money(trade['close_profit_abs'])} after fees and "
+        f"{words.money(trade['funding_fees'])} funding."
+    )
+
+
+def _show_context(entry: Intent) -> None:
+    st.markdown("**Why it was opened, and with what**")
+    cells = [(name.replace("_", " "), _told(name, value)) for name, value in entry.context.items()]
+    st.table(pd.DataFrame(cells, columns=["what", "at entry"]), hide_index=True, alt="What the trade was opened with")
+
+
+def _told(name: str, value: object) -> str:
+    if value is None:
+        return words.DASH
+    if isinstance(value, float):
+        return words.rate(value) if name.endswith("_rate") else f"{value:.4g}"
+    return str(value)
+
+
+def _show_parameters(entry: Intent, home: Home) -> None:
+    key, version = entry.context.get("parameters_key"), entry.context.get("parameters_version")
+    if not isinstance(key, str) or key.count("|") != 2:
+        st.caption("Protected by the static set of the settings: no learned row was used.")
+        return
+    history = home.ports.record.parameters_history(key=key)
+    used = history[history["version"] == version]
+    if used.empty:
+        st.caption(f"Protected by row {words.key(key)} of version {words.version(str(version))}, which the record does not hold.")
+        return
+    row = used.iloc[-1]
+    st.markdown(
+        f"**Parameters used**: {words.key(key)}, version {words.version(str(row['version']))}: stop {words.ratio(row['stop_loss'])}, "
+        f"target {words.ratio(row['take_profit_target'])} of the stake at {row['leverage_ref']:.1f}x; "
+        f"expectancy {words.ratio(row['expectancy'], 3)} ({words.interval(row['lower_bound'], row['upper_bound'], 3)}) of the price, "
+        f"{words.evidence(int(row['trades_count']), float(row['n_eff']))}, state {row['state']}."
+    )
+
+
+def _show_orders(intents: list[Intent]) -> None:
+    st.markdown("**Orders** (journal of the bot's own database)")
+    shown = pd.DataFrame(
+        {
+            "leg": [intent.leg.value for intent in intents],
+            "side": [intent.side.value for intent in intents],
+            "type": [intent.order_type.value for intent in intents],
+            "amount": [str(intent.amount) for intent in intents],
+            "trigger rate": [words.DASH if intent.trigger_rate is None else str(intent.trigger_rate) for intent in intents],
+            "state": [intent.state.value for intent in intents],
+            "decided (market)": [words.stamp(intent.candle_close_time) for intent in intents],
+            "sent (wall)": [words.stamp(intent.sent_at) for intent in intents],
+            "client order id": [intent.client_order_id for intent in intents],
+            "why": [str(intent.context.get("exit_reason") or intent.reject_reason or words.DASH) for intent in intents],
+        }
+    )
+    table(shown, alt="Orders of the trade, oldest first", key="story_orders")

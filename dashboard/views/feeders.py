@@ -1,0 +1,134 @@
+"""Feeders: whom to trust, and how far that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from bot3.trading.recommendations import FeederScore
+from dashboard import charts, words
+from dashboard.home import Home
+from dashboard.page import missing, table
+from dashboard.reading import known
+
+ALL_REGIMES = "*"
+MODELS = 40
+
+_FORMATS = {
+    "rank": words.count,
+    "expectancy": lambda value: words.ratio(value, 3),
+    "P(expectancy > 0)": words.share,
+    "n": words.count,
+    "effective n": lambda value: words.number(value, 1),
+    "win rate": words.share,
+    "raw mean": lambda value: words.ratio(value, 3),
+    "own share": words.share,
+    "n in window": words.count,
+    "win rate in window": words.share,
+    "mean in window": lambda value: words.ratio(value, 3),
+}
+
+
+def render(home: Home) -> None:
+    """Show the page."""
+    st.title("Feeders")
+    _show_scores(home)
+    _show_models(home)
+
+
+def _show_scores(home: Home) -> None:
+    now = home.ports.clock.now()
+    scores = known(lambda: home.ports.record.feeder_scores(as_of=now))
+    if scores.value is None:
+        missing("No feeder is scored yet.", f"{scores.problem}. Every feeder is shadow-traded all the time; scores follow its closes.")
+        return
+    regimes = sorted({score.regime for score in scores.value})
+    regime = str(st.segmented_control("regime", regimes, default=_default(regimes), format_func=_regime_name, required=True, key="regime"))
+    ranked = sorted((score for score in scores.value if score.regime == regime), key=lambda score: score.rank)
+    newest = ranked[0]
+    st.caption(
+        f"Version {words.version(newest.version)} from the record {home.ports.record.store_id[:8]}, "
+        f"known at {words.stamp(newest.known_at)} "
+        f"({words.age(newest.known_at, now=now)}, market time). From shadow trades of every feeder, traded or not: net ratio of the price "
+        "a trade, posterior with its 90 % interval. Ranks whose intervals overlap are not told apart by the data."
+    )
+    figure = charts.expectancy_chart([f"{score.rank}. {score.feeder_id} {score.tier.value}" for score in ranked], ranked)
+    st.plotly_chart(figure, alt="Posterior expectancy of each feeder with its 90 % interval, best first", key="feeder_scores")
+    settings = home.settings
+    frame = score_frame(ranked, minimum=settings.min_trades_per_feeder)
+    table(frame, formats=_FORMATS, alt="Feeders by rank with n, interval and window", key="feeder_rows")
+    st.caption(
+        f"The window shows the last {settings.lookback_days} days beside the long memory; fewer than {settings.min_trades_per_feeder} "
+        "shadow trades in it show no figure. It ranks nothing."
+    )
+
+
+def _default(regimes: Sequence[str]) -> str:
+    return ALL_REGIMES if ALL_REGIMES in regimes else regimes[0]
+
+
+def _regime_name(regime: str) -> str:
+    return "all regimes" if regime == ALL_REGIMES else regime.replace("_", " ")
+
+
+def score_frame(ranked: Sequence[FeederScore], *, minimum: int) -> pd.DataFrame:
+    """Return scores for people; figures of a window with too few trades are unknown."""
+    return pd.DataFrame([_cells(score, has_window=score.n_window >= minimum) for score in ranked])
+
+
+def _cells(score: FeederScore, *, has_window: bool) -> dict[str, object]:
+    return {
+        "rank": score.rank,
+        "feeder": score.feeder_id,
+        "tier": score.tier.value,
+        "expectancy": score.expectancy,
+        "90 % interval": words.interval(score.lower_bound, score.upper_bound, 3),
+        "n": score.n,
+        "effective n": score.n_eff,
+        "P(expectancy > 0)": score.confidence,
+        "own share": score.own_share,
+        "win rate": score.win_rate,
+        "raw mean": score.mean_move,
+        "n in window": score.n_window,
+        "win rate in window": score.win_rate_window if has_window else None,
+        "mean in window": score.mean_move_window if has_window else None,
+    }
+
+
+def _show_models(home: Home) -> None:
+    st.subheader("Models")
+    models = home.ports.record.models_frame()
+    if models.empty:
+        missing("No model is registered.", "`bot3 init` trains the first of each feeder; Dagster trains anew every week.")
+        return
+    newest = models.drop_duplicates("feeder_id").sort_values("feeder_id")
+    chosen = models.head(MODELS) if st.toggle(f"The newest {MODELS} of {len(models)} instead of the newest of each feeder") else newest
+    shown = pd.DataFrame(
+        {
+            "feeder": chosen["feeder_id"],
+            "known at": chosen["known_at"].map(words.stamp),
+            "trained from": chosen["trained_from"].map(words.stamp),
+            "trained until": chosen["trained_until"].map(words.stamp),
+            "rows": chosen["rows"],
+            "log loss": chosen["log_loss_oof"],
+            "of the base rate": chosen["base_log_loss_oof"],
+            "gained": 1.0 - chosen["log_loss_oof"] / chosen["base_log_loss_oof"],
+            "threshold": chosen["threshold"],
+            "digest": chosen["digest"].map(words.version),
+        }
+    )
+    four = "{:.4f}".format
+    formats = {
+        "rows": words.count,
+        "log loss": four,
+        "of the base rate": four,
+        "gained": lambda value: words.ratio(value, 2),
+        "threshold": words.number,
+    }
+    table(shown, formats=formats, alt="Registered models with their log loss out of fold", key="feeder_models")
+    st.caption(
+        "Log loss is out of fold, in time order with purging. Gained: how much lower than that of always saying the base rate; "
+        "at or below 0 a model knows nothing."
+    )

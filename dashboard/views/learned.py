@@ -1,0 +1,182 @@
+"""Learned: which stop and target, from how many trades, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from bot3.learning.groups import group_of_key, level_of
+from bot3.trading.costs import Costs
+from bot3.trading.parameters import ExitParameters, ParameterSet
+from dashboard import charts, words
+from dashboard.figures import level_figures
+from dashboard.home import Home
+from dashboard.page import missing, table
+from dashboard.reading import known
+
+ALL_PAIRS = "all pairs"
+_ORDER = ("root", "direction", "bin", "pair", "cell")
+_FORMATS = {
+    "stop": words.ratio,
+    "target": words.ratio,
+    "reward to risk": words.number,
+    "break-even wins": words.share,
+    "win rate": words.share,
+    "average profit": words.ratio,
+    "profit factor": words.number,
+    "costs at the stop": words.ratio,
+    "expectancy (price)": lambda value: words.ratio(value, 3),
+    "P(expectancy > 0)": words.share,
+    "n": words.count,
+    "replayed": words.count,
+    "effective n": lambda value: words.number(value, 1),
+    "ambiguous": lambda value: words.share(value, 1),
+}
+
+
+def render(home: Home) -> None:
+    """Show the page."""
+    st.title("Learned")
+    now = home.ports.clock.now()
+    learned = known(lambda: home.ports.record.parameters(as_of=now))
+    if learned.value is None:
+        missing("Nothing was learned yet.", f"{learned.problem}. Until then bots are protected by the static set, on paper only.")
+        return
+    parameters = learned.value
+    _show_version(parameters, home, now=now)
+    _show_bins(parameters, home)
+    _show_cells(parameters, home)
+    _show_factors(parameters)
+    _show_history(parameters, home)
+
+
+def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> None:
+    if now >= parameters.expires_at:
+        st.error(f"**These values are not in force: {words.expiry(parameters.expires_at, now=now)}** (market time). Entries stop.")
+    revision = home.ports.record.revision()
+    st.markdown(
+        f"Version **{words.version(parameters.version)}** from the record {home.ports.record.store_id[:8]}: "
+        f"{words.expiry(parameters.expires_at, now=now)}; known at {words.stamp(parameters.known_at)} "
+        f"({words.age(parameters.known_at, now=now)}, market time), computed at {words.stamp(parameters.computed_at)} UTC (wall time, "
+        f"{words.age(parameters.computed_at, now=home.ports.clock.wall_now())}). "
+        f"Learned from the record up to revision {parameters.revision:,}; it is at {revision:,} now."
+    )
+    settings = home.settings
+    static = level_figures(stop_loss=settings.stop_loss, take_profit_target=settings.take_profit, leverage=1.0, costs=home.ports.costs)
+    st.caption(
+        f"Learned from {' and '.join(settings.learn_from)} trades together (BOT3_LEARN_FROM). Stop: a distance of the price, as a ratio of "
+        "the stake, before costs. Target: profit of the stake after fees. Reward to risk and the break-even win rate are after costs, "
+        "counting exits at stop and target only. Expectancy: net, ratio of the price, with its 90 % posterior interval. The static set "
+        f"({words.ratio(settings.stop_loss)} / {words.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
+        f"and breaks even at {words.share(static.break_even)}."
+    )
+
+
+def _show_bins(parameters: ParameterSet, home: Home) -> None:
+    rows = _of_levels(parameters, "bin")
+    st.subheader("By leverage bin")
+    if not rows:
+        missing("No row per bin was published.", "`bot3 learn run` publishes them.")
+        return
+    covered = sum(row.trades_count > 0 for row in rows)
+    settings = home.settings
+    figure = charts.levels_chart(rows, stop_loss=settings.stop_loss, take_profit=settings.take_profit)
+    st.plotly_chart(figure, alt="Learned stop and target of each leverage bin beside the static set", key="learned_bins")
+    table(
+        parameter_frame(rows, home), formats=_FORMATS, alt="Learned values of each leverage bin with n and interval", key="learned_bin_rows"
+    )
+    st.caption(f"{covered} of {len(rows)} bins have closes of their own.")
+
+
+def _of_levels(parameters: ParameterSet, *levels: str) -> list[ExitParameters]:
+    named = [(level_of(group_of_key(key)), key, row) for key, row in parameters.rows.items()]
+    return [row for level, _, row in sorted(named, key=lambda item: (_ORDER.index(item[0]), item[1])) if level in levels]
+
+
+def _show_cells(parameters: ParameterSet, home: Home) -> None:
+    st.subheader("By pair, direction and leverage bin")
+    cells = _of_levels(parameters, "cell")
+    pairs = sorted({row.pair for row in _of_levels(parameters, "cell", "pair")})
+    pair = st.selectbox("pair", [ALL_PAIRS, *pairs], key="pair", bind="query-params")
+    parents = [row for row in _of_levels(parameters, "root", "direction", "pair") if pair in (ALL_PAIRS, row.pair) or row.pair == "*"]
+    shown = [row for row in cells if pair in (ALL_PAIRS, row.pair)]
+    if shown:
+        table(parameter_frame(shown, home), formats=_FORMATS, alt="Learned values of each pair, direction and bin", key="learned_cells")
+    else:
+        missing("No cell has trades of its own.", "Rows appear with the first closes of a pair, direction and bin.")
+    st.caption("Their parents, which a cell is pooled to, and which a trade falls back on:")
+    table(parameter_frame(parents, home), formats=_FORMATS, alt="Learned values of the parents", key="learned_parents")
+    drawn = shown if pair != ALL_PAIRS else parents
+    if drawn:
+        figure = charts.expectancy_chart([words.group(row.pair, row.direction, row.leverage_bin) for row in drawn], drawn)
+        st.plotly_chart(figure, alt="Expectancy of each group with its 90 % interval", key="learned_expectancy")
+
+
+def parameter_frame(rows: Sequence[ExitParameters], home: Home) -> pd.DataFrame:
+    """Return rows for people: every learned value with its n, interval and what it rests on."""
+    settings = home.settings
+    return pd.DataFrame([_cells(row, minimum=settings.min_trades_per_bin, costs=home.ports.costs) for row in rows])
+
+
+def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, object]:
+    levels = level_figures(stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=costs)
+    return {
+        "group": words.group(row.pair, row.direction, row.leverage_bin),
+        "state": row.state.value,
+        "stop": row.stop_loss,
+        "target": row.take_profit_target,
+        "n": row.trades_count,
+        "effective n": row.n_eff,
+        "rests on": words.standing(row, minimum=minimum),
+        "expectancy (price)": row.expectancy,
+        "90 % interval": words.interval(row.lower_bound, row.upper_bound, 3),
+        "P(expectancy > 0)": row.confidence,
+        "reward to risk": levels.reward_to_risk,
+        "break-even wins": levels.break_even,
+        "win rate": row.win_rate,
+        "average profit": row.avg_profit,
+        "profit factor": row.profit_factor,
+        "costs at the stop": levels.costs,
+        "stop, target in sigma": f"{row.stop_sigma:.2f}, {row.take_profit_sigma:+.2f}",
+        "at leverage": f"{row.leverage_ref:.1f}x",
+        "replayed": row.replays_count,
+        "ambiguous": row.ambiguous_share,
+        "parent": words.key(row.parent),
+        "known at": words.stamp(row.known_at),
+        "version": words.version(row.version),
+    }
+
+
+def _show_factors(parameters: ParameterSet) -> None:
+    if not parameters.regime_factors:
+        return
+    st.subheader("Regime adjustment")
+    shown = pd.DataFrame(
+        {
+            "regime": [regime.value.replace("_", " ") for regime in parameters.regime_factors],
+            "factor on the stop": [stop for stop, _ in parameters.regime_factors.values()],
+            "factor on the target": [target for _, target in parameters.regime_factors.values()],
+        }
+    )
+    formats = {"factor on the stop": words.number, "factor on the target": words.number}
+    table(shown, formats=formats, alt="Factors on stop and target by regime", key="learned_factors")
+    st.caption("Pooled towards 1; a factor is published without n or interval, so read it as a point.")
+
+
+def _show_history(parameters: ParameterSet, home: Home) -> None:
+    st.subheader("How one row moved")
+    keys = [row.key for row in _of_levels(parameters, *_ORDER)]
+    key = str(st.selectbox("row", keys, format_func=words.key, key="row", bind="query-params"))
+    history = home.ports.record.parameters_history(key=key)
+    if history.empty:
+        missing("This row was never published.", "`bot3 learn run` publishes all rows.")
+        return
+    st.plotly_chart(charts.history_chart(history), alt="Published stop and target of the row over time", key="learned_history")
+    last = history.iloc[-1]
+    st.caption(
+        f"{len(history):,} publications from {words.stamp(history['known_at'].iloc[0])} to {words.stamp(last['known_at'])} (market time); "
+        f"the newest rests on {words.evidence(int(last['trades_count']), float(last['n_eff']))}."
+    )

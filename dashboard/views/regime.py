@@ -1,0 +1,121 @@
+"""Regime: what market this is, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from bot3.errors import CandleError
+from bot3.market.regimes import Regime, RegimeState
+from bot3.ports.control import ClockSource
+from dashboard import charts, words
+from dashboard.home import Home
+from dashboard.page import missing, table
+from dashboard.reading import known
+
+WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90}
+
+
+def render(home: Home) -> None:
+    """Show the page."""
+    st.title("Regime")
+    now = home.ports.clock.now()
+    state = known(lambda: home.ports.record.regime(as_of=now))
+    if state.value is None:
+        missing("No regime is known yet.", f"{state.problem}. Three days of candles are needed.")
+        return
+    _show_state(state.value, home, now=now)
+    _show_ribbon(home, now=now)
+    _show_factors(home, now=now)
+
+
+def _show_state(state: RegimeState, home: Home, *, now: datetime) -> None:
+    st.metric("In force", state.regime.value.replace("_", " "), border=True)
+    shown = pd.DataFrame([{regime.value.replace("_", " "): share for regime, share in zip(Regime, state.probabilities, strict=True)}])
+    table(
+        shown, formats=dict.fromkeys(shown.columns, lambda value: words.share(value, 1)), alt="Probability of each regime", key="regime_now"
+    )
+    st.caption(
+        f"Since {words.stamp(state.since)} ({words.span(now - state.since)}), as known at {words.stamp(state.known_at)} "
+        f"({words.age(state.known_at, now=now)}, market time), computed "
+        f"{words.age(state.computed_at, now=home.ports.clock.wall_now())} (wall time); version {words.version(state.version)} from the "
+        f"record {home.ports.record.store_id[:8]}. The regime is the whole market's: of the equal-weight index of the pairs. "
+        "Probabilities are those known at the time (a forward filter); another regime comes into force only after it held most of the "
+        "probability for some hours."
+    )
+
+
+def _show_ribbon(home: Home, *, now: datetime) -> None:
+    name = str(st.segmented_control("window", list(WINDOWS), default="30 days", required=True, key="window"))
+    start = now - timedelta(days=WINDOWS[name])
+    states = home.ports.record.regimes_frame(start=start, end=now + timedelta(microseconds=1))
+    if states.empty:
+        missing(f"No state lies in the last {name}.", "Choose a longer window.")
+        return
+    drawn = states.iloc[np.linspace(0, len(states) - 1, min(len(states), charts.LINE_POINTS)).astype(int)].drop_duplicates("known_at")
+    index, problem = _index(home, start=max(start, states["known_at"].iloc[0].to_pydatetime()), now=now)
+    if problem:
+        st.warning(f"The market index cannot be drawn: {problem}")
+    st.plotly_chart(
+        charts.regime_chart(drawn, index), alt="Market index above the probabilities of the four regimes over time", key="regime_ribbon"
+    )
+    every = f", {len(drawn)} of them drawn" if len(drawn) < len(states) else ""
+    st.caption(f"{len(states):,} states{every}. Index: equal weight of {len(home.ports.candles.pairs())} pairs, hourly.")
+
+
+def _index(home: Home, *, start: datetime, now: datetime) -> tuple[pd.Series[Any] | None, str]:
+    anchor = home.ports.control.anchor()
+    is_simulated = not home.settings.candle_directories
+    if anchor is not None and (anchor.source is ClockSource.SIMULATED) != is_simulated:
+        return None, f"this home follows the {anchor.source.value} market, but BOT3_CANDLES here names another one."
+    try:
+        return _read_index(home, identity=home.ports.record.store_id, start=start, until=now.replace(minute=0, second=0, microsecond=0)), ""
+    except CandleError as error:
+        return None, str(error)
+
+
+def _read_index(home: Home, *, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
+    # Whole hours, so that a look a second later asks the same question.
+    index: pd.Series[Any] = _cached_index(home, identity, start.replace(minute=0, second=0, microsecond=0), until)
+    return index
+
+
+def _make_index(_home: Home, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
+    from bot3.learning.regime_filter import hourly_index  # noqa: PLC0415  # brings a compiler with it; only this page needs it
+
+    del identity
+    timeframe = _home.settings.timeframe
+    frames = {pair: _home.ports.candles.candles(pair, timeframe, start=start, end=until) for pair in _home.ports.candles.pairs()}
+    log_index = hourly_index(frames)
+    index: pd.Series[Any] = (log_index - log_index.iloc[0]).map(math.exp) * 100.0
+    return index
+
+
+_cached_index = st.cache_data(_make_index, max_entries=12, show_spinner="Reading candles")
+
+
+def _show_factors(home: Home, *, now: datetime) -> None:
+    st.subheader("What it changes")
+    parameters = known(lambda: home.ports.record.parameters(as_of=now))
+    if parameters.value is None:
+        missing("No regime factors were learned.", f"{parameters.problem}.")
+        return
+    factors = parameters.value.regime_factors
+    shown = pd.DataFrame(
+        [
+            {
+                "regime": regime.value.replace("_", " "),
+                "factor on the stop": factors[regime][0] if regime in factors else None,
+                "factor on the target": factors[regime][1] if regime in factors else None,
+            }
+            for regime in Regime
+        ]
+    )
+    formats = {"factor on the stop": words.number, "factor on the target": words.number}
+    table(shown, formats=formats, alt="Factors on stop and target by regime", key="regime_factors")
+    st.caption(f"Of parameters {words.version(parameters.value.version)}; 1.00 changes nothing. Factors carry no interval yet.")

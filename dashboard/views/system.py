@@ -1,0 +1,178 @@
+"""Is the platform healthy, and do its counts agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+from pydantic import SecretStr
+
+from bot3.errors import StoreBusyError, StoreError
+from bot3.logs import redacted
+from bot3.market.regimes import RegimeState
+from bot3.settings import Settings
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
+from bot3.trading.trades import RunMode
+from dashboard import words
+from dashboard.home import Home, TradeJournal
+from dashboard.page import banner, missing, table
+from dashboard.reading import known
+from dashboard.status import STALE, recorded_count
+
+Published = ParameterSet | Recommendation | FeederScore | RegimeState
+
+
+def render(home: Home) -> None:
+    """Show the page."""
+    st.title("System")
+    with banner("Heartbeats"):
+        _show_beats(home)
+    with banner("The stores"):
+        _show_stores(home)
+    with banner("Published learning"):
+        _show_published(home)
+    with banner("The market clock"):
+        _show_clock(home)
+    _show_settings(home.settings)
+
+
+def _show_beats(home: Home) -> None:
+    st.subheader("Processes")
+    beats = home.ports.control.heartbeats()
+    if not beats:
+        missing("No process ever gave a sign of life.", "`bot3 up` starts them all.")
+        return
+    wall_now = home.ports.clock.wall_now()
+    shown = pd.DataFrame(
+        {
+            "process": [beat.process for beat in beats],
+            "heartbeat (wall)": [words.age(beat.wall_at, now=wall_now) for beat in beats],
+            "": ["SILENT" if wall_now - beat.wall_at > STALE else "beats" for beat in beats],
+            "state it told": [beat.state for beat in beats],
+            "pid": [beat.pid for beat in beats],
+            "up": [words.span(beat.wall_at - beat.started_at) for beat in beats],
+            "market time it saw": [words.stamp(beat.market_at) for beat in beats],
+            "detail": [redacted(", ".join(f"{name}={value}" for name, value in beat.detail.items())) for beat in beats],
+        }
+    )
+    table(shown, alt="Heartbeats of all processes with their ages", key="system_beats")
+    st.caption("Dagster's own processes do not beat here: `bot3 status` asks them.")
+
+
+def _show_stores(home: Home) -> None:
+    st.subheader("Stores, and whether their counts agree")
+    counts = home.ports.record.counts()
+    rows = []
+    for bot in home.ports.bot_names:
+        rows.append(_store_row(bot, RunMode.PAPER, home.ports.bot_store, home=home, counts=counts))
+        rows.append(_store_row(bot, RunMode.BACKTEST, home.ports.history_store, home=home, counts=counts))
+    formats = dict.fromkeys(("closed in the store", "in the record", "deleted in the record"), words.count)
+    table(pd.DataFrame(rows), formats=formats, alt="Closed trades by store beside the record's counts", key="system_stores")
+    record = home.ports.record
+    st.caption(f"Record {record.store_id[:8]} is at revision {record.revision():,}. A close may take seconds to reach it.")
+
+
+def _store_row(bot: str, mode: RunMode, opened: Callable[[str], TradeJournal], *, home: Home, counts: pd.DataFrame) -> dict[str, object]:
+    recorded = recorded_count(counts, bot=bot, run_mode=mode)
+    found = counts[(counts["bot"] == bot) & (counts["run_mode"] == mode.value)]
+    row: dict[str, object] = {
+        "bot": bot,
+        "run mode": mode.value,
+        "where": place(home.settings, bot=bot, mode=mode),
+        "store": words.DASH,
+        "closed in the store": None,
+        "in the record": recorded,
+        "deleted in the record": int(found["deleted"].sum()),
+        "verdict": "",
+        "last close in the record": words.stamp(found["last_close"].iloc[0]) if len(found) else words.DASH,
+    }
+    try:
+        store = opened(bot)
+        closed = store.count_closed(closed_since=None)
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        return row | {"verdict": redacted(str(error))}
+    gap = closed - recorded
+    verdict = "reconciled" if gap == 0 else f"{abs(gap):,} {'missing in' if gap > 0 else 'too many in'} the record"
+    return row | {"store": store.store_id[:8], "closed in the store": closed, "verdict": verdict}
+
+
+def place(settings: Settings, *, bot: str, mode: RunMode) -> str:
+    """Return where a store is, without user or password."""
+    host = getattr(settings, f"{bot.lower()}_db_host") if mode is not RunMode.BACKTEST else ""
+    if host:
+        return f"PostgreSQL {getattr(settings, f'{bot.lower()}_db_name')} on {host}"
+    return f"{'history' if mode is RunMode.BACKTEST else 'bots'}/{bot}.sqlite in the home"
+
+
+def _show_published(home: Home) -> None:
+    st.subheader("Published learning")
+    now, record = home.ports.clock.now(), home.ports.record
+    reads: dict[str, Callable[[], Sequence[Published]]] = {
+        "parameters": lambda: (record.parameters(as_of=now),),
+        "recommendation": lambda: (record.recommendation(as_of=now),),
+        "feeder scores": lambda: record.feeder_scores(as_of=now),
+        "regime": lambda: (record.regime(as_of=now),),
+    }
+    rows = [{"what": what, **_published_cells(read, now=now)} for what, read in reads.items()]
+    table(pd.DataFrame(rows), alt="Publications in force with versions and ages", key="system_published")
+
+
+def _published_cells(read: Callable[[], Sequence[Published]], *, now: datetime) -> dict[str, str]:
+    found = known(read)
+    if found.value is None:
+        return {"version": words.DASH, "known at": words.DASH, "age (market)": words.DASH, "life": found.problem}
+    newest = max(found.value, key=lambda one: one.known_at)
+    life = words.expiry(newest.expires_at, now=now) if isinstance(newest, ParameterSet | Recommendation) else words.DASH
+    return {
+        "version": words.version(newest.version),
+        "known at": words.stamp(newest.known_at),
+        "age (market)": words.age(newest.known_at, now=now),
+        "life": life,
+    }
+
+
+def _show_clock(home: Home) -> None:
+    st.subheader("Market clock")
+    anchor = home.ports.control.anchor()
+    if anchor is None:
+        missing("The market clock was never started.", "`bot3 init` seeds the home and starts it.")
+        return
+    ends = "does not end" if anchor.ends_at is None else f"ends at {words.stamp(anchor.ends_at)}"
+    running = "running" if anchor.is_running else "standing still"
+    st.markdown(
+        f"{words.sentence(words.market_source(anchor.source))} Now {words.stamp(home.ports.clock.now())} UTC, {anchor.speed:g} market "
+        f"seconds a wall second, {running}, {ends}. Anchored at {words.stamp(anchor.market_at)} when the wall said "
+        f"{words.stamp(anchor.wall_at)}."
+    )
+
+
+def _show_settings(settings: Settings) -> None:
+    st.subheader("Settings in force")
+    st.caption("Read once when this process started; passwords and tokens are only said to be set or not.")
+    with st.expander("All settings"):
+        table(settings_frame(settings), alt="All settings with their values, secrets hidden", key="system_settings")
+
+
+def settings_frame(settings: Settings) -> pd.DataFrame:
+    """Return every setting with its value in words; a secret is "set" or "not set"."""
+    fields = type(settings).model_fields
+    return pd.DataFrame(
+        {
+            "setting": [f"BOT3_{name.upper()}" for name in fields],
+            "value": [_told(getattr(settings, name)) for name in fields],
+            "what it is": [field.description or "" for field in fields.values()],
+        }
+    )
+
+
+def _told(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else "not set"
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    return redacted(str(value)) if value not in ("", None) else words.DASH

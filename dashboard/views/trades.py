@@ -1,0 +1,157 @@
+"""Trades: what happened, and the story of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.trades import DIRECTIONS, RunMode
+from dashboard import charts, figures, words
+from dashboard.home import Home
+from dashboard.page import missing, table
+from dashboard.stories import show_story
+
+PAGE_ROWS = 100
+ANYTHING = "all"
+POOLED = "all run modes, pooled"
+MODES = {RunMode.PAPER.value: "paper", RunMode.BACKTEST.value: "backtest history", RunMode.LIVE.value: "live", POOLED: POOLED}
+
+_FILTERS = ("bot", "pair", "direction", "leverage_bin", "feeder_id", "exit_reason")
+_FORMATS = {
+    "leverage": "{:.1f}x".format,
+    "open rate": words.rate,
+    "close rate": words.rate,
+    "profit of the stake": words.ratio,
+    "profit": words.money,
+}
+
+
+def render(home: Home) -> None:
+    """Show the page."""
+    st.title("Trades")
+    everything, revision = home.trades.frame()
+    if everything.empty:
+        missing("The record holds no closed trade.", "`bot3 init` makes the bots' histories; while `bot3 up` runs, closes are synced.")
+        return
+    mode, chosen = _show_filters(everything, home)
+    found = filtered(everything, mode=mode, chosen=chosen)
+    source = f"from the record {home.ports.record.store_id[:8]}, revision {revision}, synced from the bots' own databases"
+    if found.empty:
+        missing(f"No close matches among {MODES[mode]}.", _remedy(everything, mode=mode))
+        return
+    _show_figures(found, mode=mode, source=source, win_rate_mark=home.settings.win_rate_mark)
+    _show_rows(found, home)
+
+
+def filtered(trades: pd.DataFrame, *, mode: str, chosen: Mapping[str, str]) -> pd.DataFrame:
+    """Return the trades of one run mode (all of them only if pooling was asked for) that match every choice, newest close first."""
+    kept = pd.Series(data=True, index=trades.index) if mode == POOLED else trades["run_mode"] == mode
+    for column, value in chosen.items():
+        if value != ANYTHING:
+            kept &= trades[column] == value
+    return trades[kept].iloc[::-1]
+
+
+def _remedy(everything: pd.DataFrame, *, mode: str) -> str:
+    if mode != POOLED and not (everything["run_mode"] == mode).any():
+        there = ", ".join(MODES[str(value)] for value in sorted(everything["run_mode"].unique()))
+        return f"The record holds closes of: {there}. The daemon makes paper closes while `bot3 up` runs."
+    return "Widen the filters."
+
+
+def _show_filters(everything: pd.DataFrame, home: Home) -> tuple[str, dict[str, str]]:
+    options: dict[str, Sequence[str]] = {
+        "bot": home.ports.bot_names,
+        "pair": sorted(everything["pair"].unique()),
+        "direction": DIRECTIONS,
+        "leverage_bin": LEVERAGE_BINS,
+        "feeder_id": sorted(everything["feeder_id"].unique()),
+        "exit_reason": sorted(everything["exit_reason"].dropna().unique()),
+    }
+    columns = st.columns(len(_FILTERS) + 1)
+    mode = columns[0].selectbox("run mode", list(MODES), format_func=MODES.__getitem__, key="mode", bind="query-params")
+    chosen = {}
+    for column, name in zip(columns[1:], _FILTERS, strict=True):
+        label = name.removesuffix("_id").replace("_", " ")
+        chosen[name] = str(column.selectbox(label, [ANYTHING, *options[name]], key=name, bind="query-params"))
+    return str(mode), chosen
+
+
+def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark: float) -> None:
+    of = figures.summary(found)
+    n = words.evidence(of.n)
+    cells = (
+        ("Closes", words.count(of.n), f"{MODES[mode]}, on {of.days} UTC days"),
+        ("Realised", words.money(of.profit_abs), n),
+        (
+            "Win rate",
+            words.share(of.win_rate.value),
+            f"{n}, 90 %: {words.share_interval(of.win_rate.low, of.win_rate.high)}, mark {win_rate_mark:.0%}",
+        ),
+        (
+            "Average of the stake",
+            words.ratio(of.avg_profit.value),
+            f"{n}, 90 %: {words.interval(of.avg_profit.low, of.avg_profit.high)}, mark +0.30 %",
+        ),
+        ("Profit factor", words.number(of.profit_factor), f"{n}, mark {figures.PROFIT_FACTOR_MARK}"),
+    )
+    for column, (label, value, note) in zip(st.columns(len(cells)), cells, strict=True):
+        column.metric(label, value, border=True)
+        column.caption(note)
+    st.caption(f"{source[0].upper()}{source[1:]}. A dash is what cannot be told yet; intervals need closes on {figures.LEAST_DAYS} days.")
+    st.plotly_chart(charts.profit_chart(found["close_profit"]), alt="Distribution of the closes' profit", key="trades_profit")
+
+
+def _show_rows(found: pd.DataFrame, home: Home) -> None:
+    pages = -(-len(found) // PAGE_ROWS)
+    left, right = st.columns([4, 1])
+    page = 1
+    with left:
+        if pages > 1:
+            page = st.pagination(pages, key="page")
+    right.download_button(
+        "Download CSV", data=lambda: found.to_csv(index=False), file_name="bot3-trades.csv", mime="text/csv", on_click="ignore"
+    )
+    rows = found.iloc[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
+    selected = table(_shown(rows), formats=_FORMATS, alt="Closed trades, newest first", key=f"trades_{page}", selectable=True)
+    st.caption(f"Rows {(page - 1) * PAGE_ROWS + 1:,} to {(page - 1) * PAGE_ROWS + len(rows):,} of {len(found):,}, newest close first.")
+    if selected and selected[0] < len(rows):
+        show_story(rows.iloc[selected[0]], home)
+        return
+    linked = _linked(found)
+    if linked is not None:
+        show_story(linked, home)
+    else:
+        st.caption("Select a row to read the trade's story.")
+
+
+def _linked(found: pd.DataFrame) -> pd.Series | None:
+    """Return the trade that the address names (`?trade=BOT3-paper-12`)."""
+    parts = str(st.query_params.get("trade", "")).split("-")
+    if len(parts) != 3 or not parts[2].isdigit():
+        return None
+    rows = found[(found["bot"] == parts[0]) & (found["run_mode"] == parts[1]) & (found["trade_id"] == int(parts[2]))]
+    return None if rows.empty else rows.iloc[0]
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "closed (market time)": rows["close_date"].map(words.stamp),
+            "bot": rows["bot"],
+            "mode": rows["run_mode"],
+            "trade": rows["trade_id"],
+            "pair": rows["pair"],
+            "direction": rows["direction"],
+            "leverage": rows["leverage"],
+            "feeder": rows["feeder_id"],
+            "open rate": rows["open_rate"],
+            "close rate": rows["close_rate"],
+            "profit of the stake": rows["close_profit"],
+            "profit": rows["close_profit_abs"],
+            "why out": rows["exit_reason"],
+        }
+    )

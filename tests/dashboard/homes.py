@@ -1,0 +1,205 @@
+"""Homes for tests of the dashboard, filled through the real stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from bot3.learning.groups import parent_groups
+from bot3.market.regimes import Regime, RegimeState
+from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
+from bot3.settings import Settings, load_settings
+from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.orders import ENTRY_CONTEXT, Fill, Intent, IntentLeg, IntentState, OrderSide, OrderType
+from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
+from bot3.trading.recommendations import FeederTier
+from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import ExitReason, RunMode, Trade
+from bot3.usecases.sync_trades import sync_trades
+from bot3.wiring import SIMULATED_START, Platform, open_platform
+from tests.learned import a_model, a_recommendation, a_row, a_score, a_set
+
+NOW = SIMULATED_START + timedelta(days=30, hours=13)
+PAIRS = ("ALFA/USDT:USDT", "BRAVO/USDT:USDT")
+CELL = f"{PAIRS[0]}|long|2.0-3.5"
+
+
+def settings_of(home: Path) -> Settings:
+    return load_settings({}, env_file=home / "no.env", home=home)
+
+
+def make_home(home: Path, *, trades_per_bot: int = 60, beats: bool = True) -> Settings:
+    """Fill a home: a clock that stands still at `NOW`, histories, paper trades, learning, heartbeats."""
+    settings = settings_of(home)
+    with open_platform(settings) as platform:
+        wall = platform.clock.wall_now()
+        anchor = ClockAnchor(source=ClockSource.SIMULATED, wall_at=wall, market_at=NOW, speed=1.0, is_running=True)
+        platform.control.set_anchor(anchor)
+        if beats:
+            platform.control.beat(a_beat(wall))
+        for bot in platform.bot_names:
+            _fill_bot(platform, bot, count=trades_per_bot)
+        _fill_learning(platform)
+    (home / "home.json").write_text(json.dumps({"source": "test"}), encoding="utf-8")
+    return settings
+
+
+def a_beat(wall: datetime, *, process: str = "execution") -> Heartbeat:
+    started = wall - timedelta(minutes=5)
+    detail = {"parameters_version": "v2", "open_trades": 1}
+    return Heartbeat(process=process, pid=4242, started_at=started, wall_at=wall, market_at=NOW, state="trading", detail=detail)
+
+
+def _fill_bot(platform: Platform, bot: str, *, count: int) -> None:
+    history, own = platform.history_store(bot), platform.bot_store(bot)
+    history.import_trades(closes(bot, run_mode=RunMode.BACKTEST, account=history.account, count=count, seed=1))
+    own.import_trades(closes(bot, run_mode=RunMode.PAPER, account=own.account, count=count, seed=2))
+    if bot == "BOT3":
+        trade_with_orders(platform)
+    sync_trades(history, platform.record, run_mode=RunMode.BACKTEST)
+    sync_trades(own, platform.record, run_mode=RunMode.PAPER)
+
+
+def closes(bot: str, *, run_mode: RunMode, account: str, count: int, seed: int, first_id: int = 100) -> list[Trade]:
+    """Return closed trades at even distances up to an hour before `NOW`."""
+    rng = np.random.default_rng(seed)
+    step = timedelta(days=25) / max(count, 1)
+    profits = rng.normal(0.004, 0.03, count)
+    reasons = [reason.value for reason in (ExitReason.ROI, ExitReason.STOP_LOSS, ExitReason.GIVEBACK, ExitReason.TIME_EXIT)]
+    return [
+        Trade(
+            bot=bot,
+            run_mode=run_mode,
+            account=account,
+            trade_id=first_id + number,
+            pair=PAIRS[number % 2],
+            is_short=bot == "BOT2" or (bot == "BOT3" and number % 3 == 0),
+            leverage=(1.5, 3.0, 4.0, 6.0, 10.0)[number % 5],
+            open_date=NOW - step * (count - number) - timedelta(hours=4),
+            open_rate=100.0,
+            amount=3.0,
+            stake_amount=100.0,
+            fee_open=0.0005,
+            fee_close=0.0005,
+            enter_tag=FEEDER_IDS[number % 10],
+            is_open=False,
+            close_date=NOW - step * (count - number) - timedelta(hours=1),
+            close_rate=100.0 * (1.0 + float(profits[number]) / 3.0),
+            close_profit=float(profits[number]),
+            close_profit_abs=100.0 * float(profits[number]),
+            exit_reason=reasons[number % 4],
+            initial_stop_loss_pct=-0.03,
+            stop_loss_pct=-0.03,
+        )
+        for number in range(count)
+    ]
+
+
+def trade_with_orders(platform: Platform) -> None:
+    """Book one closed and one open trade of BOT3 through its journal."""
+    store = platform.bot_store("BOT3")
+    at = NOW - timedelta(hours=3)
+    context = {name: None for name in ENTRY_CONTEXT} | {
+        "feeder_id": "F03", "confidence": 0.61, "parameters_key": CELL, "parameters_version": "v2", "stop_rate": 99.0, "take_profit_rate": 102.0,
+        "stop_loss": -0.03, "regime": "sideways", "tier": "probe",
+    }  # fmt: skip
+    for number, pair in enumerate(PAIRS, start=1):
+        entry = Intent(
+            account=store.account, bot="BOT3", pair=pair, candle_close_time=at, leg=IntentLeg.ENTRY, side=OrderSide.BUY,
+            order_type=OrderType.MARKET, amount=Decimal(3), leverage=3.0, reduce_only=False, trade_id=number, context=context,
+        )  # fmt: skip
+        leave = replace(
+            entry, leg=IntentLeg.EXIT, side=OrderSide.SELL, reduce_only=True, context={"exit_reason": "time_exit"},
+            candle_close_time=at + timedelta(hours=1),
+        )  # fmt: skip
+        for intent in (entry, leave)[: 2 if number == 1 else 1]:
+            store.plan_intent(intent)
+            store.move_intent(intent.client_order_id, state=IntentState.SENT, sent_at=datetime(2026, 1, 1, tzinfo=UTC))
+            store.book([_fill(intent, number=number * 10 + len(intent.leg))], [])
+            store.move_intent(intent.client_order_id, state=IntentState.DONE)
+
+
+def _fill(intent: Intent, *, number: int) -> Fill:
+    return Fill(
+        exchange="paper", account=intent.account, exchange_trade_id=str(number), client_order_id=intent.client_order_id, pair=intent.pair,
+        side=intent.side, rate=Decimal(100 if intent.leg is IntentLeg.ENTRY else 101), amount=intent.amount, fee_abs=Decimal("0.15"),
+        is_maker=False, filled_at=intent.candle_close_time,
+    )  # fmt: skip
+
+
+def parameters(version: str, *, known_at: datetime, stop_loss: float = -0.04) -> ParameterSet:
+    cells = [(pair, side, name) for pair in PAIRS for side in ("long", "short") for name in LEVERAGE_BINS]
+    rows = [_row(group, number=number, stop_loss=stop_loss) for number, group in enumerate([*parent_groups(cells), *cells])]
+    factors = {Regime.VOLATILE: (1.2, 0.9), Regime.SIDEWAYS: (0.95, 0.9), Regime.BULL_TRENDING: (1.0, 1.1)}
+    return a_set(version, *rows, known_at=known_at, regime_factors=factors)
+
+
+def _row(group: tuple[str, str, str], *, number: int, stop_loss: float) -> ExitParameters:
+    pair, side, leverage_bin = group
+    has_trades = number % 4 != 0
+    return a_row(
+        pair=pair,
+        direction=side,
+        leverage_bin=leverage_bin,
+        stop_loss=stop_loss - 0.002 * (number % 7),
+        take_profit_target=0.03 + 0.004 * (number % 5),
+        trades_count=0 if not has_trades else number * 3,
+        replays_count=0 if not has_trades else number * 2,
+        win_rate=0.52 if has_trades else None,
+        avg_profit=0.002 if has_trades else None,
+        profit_factor=1.1 if has_trades else None,
+        own_share=0.4 if has_trades else 0.0,
+        state=list(ParameterState)[number % 3],
+        parent="static" if group == ("*", "*", "*") else "*|*|*",
+    )
+
+
+def _fill_learning(platform: Platform) -> None:
+    record = platform.record
+    record.publish_parameters(parameters("v1", known_at=NOW - timedelta(days=2)), replaces=None, is_full=True)
+    newer = parameters("v2", known_at=NOW - timedelta(hours=4), stop_loss=-0.035)
+    record.publish_parameters(newer, replaces="v1", is_full=True)
+    known_at = NOW - timedelta(minutes=5)
+    record.publish_feeder_scores(_scores(known_at))
+    record.publish_recommendation(a_recommendation("m1", known_at=known_at))
+    record.publish_regimes(_states())
+    for number, feeder in enumerate(FEEDER_IDS):
+        model = a_model(f"digest-{feeder}", known_at=NOW - timedelta(days=3))
+        record.register_model(replace(model, feeder_id=feeder, log_loss_oof=0.690 + 0.001 * number))
+
+
+def _scores(known_at: datetime) -> Sequence:  # type: ignore[type-arg]
+    found = []
+    for regime in ("*", "sideways", "volatile"):
+        for number, feeder in enumerate(FEEDER_IDS):
+            score = a_score(feeder, regime=regime, rank=number + 1, known_at=known_at)
+            tier = FeederTier.PROBE if number < 7 else FeederTier.SHADOW
+            shift = 0.0004 * number
+            found.append(
+                replace(
+                    score, expectancy=0.001 - shift, lower_bound=-0.0005 - shift, upper_bound=0.0024 - shift, tier=tier, n_window=2 * number,
+                    win_rate_window=0.5,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _states() -> list[RegimeState]:
+    rng = np.random.default_rng(3)
+    hours = 24 * 25
+    states = []
+    for hour in range(hours):
+        weights = rng.dirichlet([2.0, 1.0, 4.0, 1.0])
+        known_at = NOW.replace(minute=0) - timedelta(hours=hours - 1 - hour)
+        four = (float(weights[0]), float(weights[1]), float(weights[2]), float(weights[3]))
+        since = known_at - timedelta(hours=hour % 40)
+        states.append(
+            RegimeState(regime=Regime.SIDEWAYS, probabilities=four, since=since, known_at=known_at, computed_at=known_at, version="r1")
+        )
+    return states
