@@ -1,0 +1,110 @@
+"""`python -m execution`: trade on paper with what was learned.
+
+Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home or refused data; 6 another daemon holds the home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from types import FrameType
+
+import structlog
+
+from bot3.errors import Bot3Error, DataError, SettingsError
+from bot3.logs import configure_logs, redacted
+from bot3.settings import Settings, load_settings
+from bot3.trading.trades import RunMode
+from bot3.wiring import Platform, is_seeded, open_platform
+from execution.bot import Bot, Shared
+from execution.daemon import Daemon
+from execution.heartbeat import PROCESS
+from execution.lease import lease
+
+log = structlog.get_logger()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon and return its exit code."""
+    given = _parsed(arguments)
+    try:
+        settings = load_settings()
+        configure_logs(PROCESS, level=settings.log_level, secrets=settings.secrets())
+        if not is_seeded(settings):
+            raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
+        with lease(settings.home), open_platform(settings) as platform:
+            _run(platform, given)
+    except Bot3Error as error:
+        print(f"execution: {redacted(str(error))}", file=sys.stderr)  # noqa: T201  # logs may not be set up yet
+        return error.exit_code
+    return 0
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m execution", description="Trade on paper with what was learned.")
+    parser.add_argument("--once", action="store_true", help="tick once and end")
+    parser.add_argument("--until-market-end", action="store_true", help="end when the replayed market has ended")
+    parser.add_argument("--poll", type=float, default=0.2, metavar="SECONDS", help="wall seconds between two looks at most (default 0.2)")
+    return parser.parse_args(arguments)
+
+
+def _run(platform: Platform, given: argparse.Namespace) -> None:
+    stopping = _Stop()
+    until = _market_end(platform) if given.until_market_end else None
+    daemon = Daemon(bots_of(platform), signals=platform.signal_maker(), learning=platform.record, poll_s=given.poll)
+    anchor = platform.control.anchor()
+    log.info("daemon_started", home=str(platform.settings.home), market_at=platform.clock.now().isoformat(), speed=platform.clock.speed)
+    if anchor is not None and not anchor.is_running:
+        log.warning("market_clock_stands_still", remedy="`bot3 clock start`, or start everything with `bot3 up`")
+    daemon.run(should_stop=stopping.is_asked, until=until, is_once=given.once)
+    log.info("daemon_stopped", market_at=platform.clock.now().isoformat())
+
+
+def bots_of(platform: Platform) -> list[Bot]:
+    """Return the bots of a platform, each with its own store and account."""
+    settings: Settings = platform.settings
+    shared = Shared(
+        clock=platform.clock,
+        candles=platform.candles,
+        markets=platform.markets,
+        control=platform.control,
+        costs=platform.costs,
+        run_mode=RunMode(settings.trading_mode),
+        timeframe=settings.timeframe,
+        protect_deadline=timedelta(seconds=settings.protect_deadline_s),
+        halt_file=settings.home / "HALT",
+    )
+    return [
+        Bot(profile=platform.profile(name), store=platform.bot_store(name), exchange=platform.exchange(name), shared=shared)
+        for name in platform.bot_names
+    ]
+
+
+def _market_end(platform: Platform) -> datetime:
+    anchor = platform.control.anchor()
+    ends = [end for end in (platform.market_end(), None if anchor is None else anchor.ends_at) if end is not None]
+    if not ends:
+        raise SettingsError("--until-market-end needs replayed candles: set BOT3_CANDLES and seed a home from them")
+    return min(ends)
+
+
+class _Stop:
+    """Remembers that the process was asked to stop."""
+
+    def __init__(self) -> None:
+        self._is_asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def is_asked(self) -> bool:
+        return self._is_asked
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

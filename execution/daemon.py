@@ -1,0 +1,142 @@
+"""The loop: all bots, one after the other, each on its own; errors of one do not reach the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot3.errors import ExchangeBusyError, InvalidTradeError, LearningError, StoreBusyError, StoreFullError
+from bot3.ports.clock import Clock
+from bot3.ports.control import ControlStore
+from bot3.ports.record import LearningReader
+from execution.bot import Bot
+from execution.closes import Closes, SignalSource
+from execution.heartbeat import Detail, Pulse
+from execution.learning_watch import LearningWatch
+from execution.runner import BotRunner
+
+_ENTRIES_OFF = timedelta(seconds=10)  # wall time without entries after a full disk or learning that cannot be used
+_TELL_AGAIN = timedelta(seconds=30)
+_AFTER_CLOSE_S = 0.002
+
+log = structlog.get_logger()
+
+
+class Daemon:
+    """Runs the bots until it is told to stop.
+
+    Parameters
+    ----------
+    bots : sequence of Bot
+        All on one market; each with its own store and account.
+    poll_s : float
+        Wall seconds between two looks at most; a candle's close is waited for exactly.
+    """
+
+    def __init__(self, bots: Sequence[Bot], *, signals: SignalSource, learning: LearningReader, poll_s: float = 0.2) -> None:
+        shared = bots[0].shared
+        self._shared, self._poll_s = shared, poll_s
+        self._clock: Clock = shared.clock
+        self._control: ControlStore = shared.control
+        self.learning = LearningWatch(learning, clock=shared.clock)
+        closes = Closes(shared, signals=signals)
+        self.runners = [BotRunner(bot, closes=closes, learning=self.learning) for bot in bots]
+        self._pulse = Pulse(shared.control, clock=shared.clock)
+        self._told: dict[str, tuple[str, datetime]] = {}
+        self._errors = 0
+        self._ticks = 0
+        self._tick_ms = 0.0
+        self._slowest_ms = 0.0
+
+    def run(self, *, should_stop: Callable[[], bool], until: datetime | None = None, is_once: bool = False) -> None:
+        """Tick until told to stop, once, or until the market's time has reached `until` and its last candle was decided on."""
+        self._guard("heartbeat", lambda: self._pulse.beat("starting", self.detail()))
+        state = "failed"
+        try:
+            while not should_stop():
+                # Asked before the tick: the last candle closes at the very end, and has its tick too.
+                has_ended = until is not None and self._clock.now() >= until
+                self.tick(should_stop=should_stop)
+                if is_once:
+                    break
+                if has_ended:
+                    log.info("market_ended", at=str(until))
+                    break
+                self._clock.sleep(self._wait_s())
+            state = "stopped"
+        finally:
+            self._guard("heartbeat", lambda: self._pulse.beat(state, self.detail()))
+
+    def tick(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Look at the learning, let every bot do what is due, and give a sign of life."""
+        began = self._clock.wall_now()
+        is_changed = self._guard("learning", self.learning.look)
+        if is_changed:
+            # Who waits for new learning to be in force reads it from here.
+            self._guard("heartbeat", lambda: self._pulse.beat("running", self.detail()))
+        for runner in self.runners:
+            if should_stop():
+                return
+            self._tick_bot(runner)
+        took_ms = (self._clock.wall_now() - began).total_seconds() * 1_000.0
+        self._ticks, self._tick_ms, self._slowest_ms = self._ticks + 1, took_ms, max(self._slowest_ms, took_ms)
+        if self._pulse.is_due():
+            self._guard("heartbeat", lambda: self._pulse.beat("running", self.detail()))
+            self._slowest_ms = 0.0
+
+    def detail(self) -> Detail:
+        """Return what the heartbeat tells."""
+        candles = [runner.last_candle for runner in self.runners if runner.last_candle is not None]
+        detail: Detail = {
+            **self.learning.versions(),
+            "last_candle": min(candles).isoformat() if candles else None,
+            "open_positions": sum(runner.open_positions for runner in self.runners),
+            "ticks": self._ticks,
+            "tick_ms": round(self._tick_ms, 3),
+            "slowest_tick_ms": round(self._slowest_ms, 3),
+            "errors": self._errors,
+        }
+        for runner in self.runners:
+            detail |= runner.detail()
+        return detail
+
+    def _tick_bot(self, runner: BotRunner) -> None:
+        try:
+            runner.tick()
+        except InvalidTradeError:
+            raise
+        except (StoreFullError, LearningError) as error:
+            runner.entries_off_until = self._clock.wall_now() + _ENTRIES_OFF
+            self._tell("entries_stopped", error, bot=runner.name)
+        except (StoreBusyError, ExchangeBusyError) as error:
+            self._tell("tick_delayed", error, bot=runner.name)
+        except Exception as error:  # noqa: BLE001  # the one catch-all: a bug in one bot must not stop the protection of the others
+            self._tell("tick_failed", error, bot=runner.name)
+
+    def _guard(self, what: str, step: Callable[[], bool | None]) -> bool | None:
+        """Run a step that no bot depends on."""
+        try:
+            return step()
+        except InvalidTradeError:
+            raise
+        except Exception as error:  # noqa: BLE001  # as above
+            self._tell(f"{what}_failed", error, bot="all")
+            return None
+
+    def _tell(self, event: str, error: Exception, *, bot: str) -> None:
+        """Log an error with its traceback; the same one again only after a while."""
+        self._errors += 1
+        wall, key = self._clock.wall_now(), f"{event} {bot}"
+        text, at = self._told.get(key, ("", wall))
+        if text == str(error) and wall - at < _TELL_AGAIN:
+            return
+        self._told[key] = (str(error), wall)
+        log.error(event, bot=bot, error=str(error), exc_info=error)
+
+    def _wait_s(self) -> float:
+        """Return the wall seconds until the next look: the poll, or less if a candle closes before."""
+        now = self._clock.now()
+        left = self._shared.newest_close(now) + self._shared.candle - now
+        return min(self._poll_s, left.total_seconds() / self._clock.speed + _AFTER_CLOSE_S)

@@ -1,0 +1,62 @@
+"""The daemon's sign of life in the control store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from bot3.ports.clock import Clock
+from bot3.ports.control import ControlStore, Heartbeat
+from bot3.trading.risk import EquityMarks
+
+PROCESS = "execution"
+_EVERY = timedelta(seconds=1)
+
+Detail = dict[str, str | float | int | bool | None]
+
+
+class Pulse:
+    """Beats every second of wall time, and at once when told to."""
+
+    def __init__(self, control: ControlStore, *, clock: Clock) -> None:
+        self._control, self._clock = control, clock
+        self._started_at = clock.wall_now()
+        self._beat_at: datetime | None = None
+
+    def is_due(self) -> bool:
+        """Say whether a second has passed since the last beat."""
+        return self._beat_at is None or self._clock.wall_now() - self._beat_at >= _EVERY
+
+    def beat(self, state: str, detail: Mapping[str, str | float | int | bool | None]) -> None:
+        """Write the sign of life."""
+        wall = self._clock.wall_now()
+        self._control.beat(
+            Heartbeat(
+                process=PROCESS,
+                pid=os.getpid(),
+                started_at=self._started_at,
+                wall_at=wall,
+                market_at=self._clock.now(),
+                state=state,
+                detail=detail,
+            )
+        )
+        self._beat_at = wall
+
+
+def marks_detail(bot: str, marks: EquityMarks | None) -> Detail:
+    """Return what a bot's losses are counted from, to be read back after a restart."""
+    if marks is None:
+        return {}
+    return {f"{bot}_day": marks.day.isoformat(), f"{bot}_day_start_abs": marks.day_start_abs, f"{bot}_peak_abs": marks.peak_abs}
+
+
+def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
+    """Return what the last heartbeat counted a bot's losses from; None where there is none."""
+    beat = next((beat for beat in control.heartbeats() if beat.process == PROCESS), None)
+    found = [None if beat is None else beat.detail.get(f"{bot}_{name}") for name in ("day", "day_start_abs", "peak_abs")]
+    day, start, peak = found
+    if not isinstance(day, str) or not isinstance(start, int | float) or not isinstance(peak, int | float):
+        return None
+    return EquityMarks(day=date.fromisoformat(day), day_start_abs=float(start), peak_abs=float(peak))

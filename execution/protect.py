@@ -1,0 +1,149 @@
+"""Every position has a working stop and a target resting on the exchange; what has none in time is flattened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from bot3.errors import InvalidTradeError, OrderRejectedError
+from bot3.trading.orders import Intent, IntentLeg, IntentState, Position
+from bot3.trading.risk import TradingState
+from bot3.trading.trades import ExitReason, Trade
+from execution.bot import OWN_PREFIX, Account, Bot
+from execution.exits import Backoff, Exits, opening_intent
+from execution.states import BotState
+from execution.submit import Submitter, closing_intent, state_of
+
+_RATES = {IntentLeg.STOP: "stop_rate", IntentLeg.TARGET: "take_profit_rate"}
+
+log = structlog.get_logger()
+
+
+class Protector:
+    """One bot's stops and targets, made from what its trades were opened with; so a kill after the entry forgets nothing."""
+
+    def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter, exits: Exits) -> None:
+        self._bot, self._state, self._submitter, self._exits = bot, state, submitter, exits
+        self._bare_since: dict[int, datetime] = {}
+        self._without_target: set[int] = set()
+        self._backoff = Backoff()
+
+    def report_exposure(self, account: Account) -> None:
+        """Tell which positions were found without a working stop; their deadline counts from now."""
+        for pair, trade in account.trades.items():
+            if self._uncovered(trade, account) > 0:
+                log.warning(
+                    "position_found_unprotected", bot=self._bot.name, pair=pair, trade_id=trade.trade_id, opened=str(trade.open_date)
+                )
+
+    def protect(self, account: Account) -> None:
+        """Place what is missing, flatten what stayed bare past the deadline, cancel what protects nothing any more."""
+        held = {trade.trade_id for pair, trade in account.trades.items() if pair in account.positions}
+        self._bare_since = {trade_id: since for trade_id, since in self._bare_since.items() if trade_id in held}
+        self._without_target &= held
+        self._backoff.forget(held)
+        for trade in account.trades.values():
+            if trade.trade_id in held and account.positions[trade.pair].is_short is trade.is_short:
+                self._protect(trade, account)
+        self._cancel_orphans(account)
+
+    def _protect(self, trade: Trade, account: Account) -> None:
+        missing = self._uncovered(trade, account)
+        if missing > 0 and not self._cover(trade, account, amount=missing):
+            return
+        if missing <= 0:
+            self._bare_since.pop(trade.trade_id, None)
+        if not self._exits.is_leaving(trade, account) and trade.trade_id not in self._without_target:
+            self._aim(trade, account)
+
+    def _cover(self, trade: Trade, account: Account, *, amount: Decimal) -> bool:
+        """Place a stop; leave at market if that is refused or takes too long. Return whether the stop rests now."""
+        wall = self._bot.shared.clock.wall_now()
+        since = self._bare_since.setdefault(trade.trade_id, wall)
+        if wall - since > self._bot.shared.protect_deadline:
+            self._flatten(trade, account, why="no stop rested within the deadline")
+            return False
+        if account.waiting(IntentLeg.STOP, trade_id=trade.trade_id) and self._is_unknown(trade, account):
+            return False
+        if not self._backoff.is_due(trade.trade_id, "stop", wall=wall):
+            return False
+        state = self._place(trade, IntentLeg.STOP, amount=amount)
+        if state is IntentState.REJECTED:
+            self._flatten(trade, account, why="its stop was rejected")
+        elif state is IntentState.DEAD:
+            self._backoff.failed(trade.trade_id, "stop", wall=wall)
+        return state is IntentState.ACKED
+
+    def _is_unknown(self, trade: Trade, account: Account) -> bool:
+        return any(intent.state is IntentState.SENT for intent in account.waiting(IntentLeg.STOP, trade_id=trade.trade_id))
+
+    def _flatten(self, trade: Trade, account: Account, *, why: str) -> None:
+        wall = self._bot.shared.clock.wall_now()
+        if self._exits.is_leaving(trade, account) or not self._backoff.is_due(trade.trade_id, "flatten", wall=wall):
+            return
+        log.error("position_flattened", bot=self._bot.name, pair=trade.pair, trade_id=trade.trade_id, why=why)
+        if self._exits.leave(trade, account, reason=ExitReason.EMERGENCY_EXIT) is not IntentState.DONE:
+            self._backoff.failed(trade.trade_id, "flatten", wall=wall)
+
+    def _aim(self, trade: Trade, account: Account) -> None:
+        """Place the target unless it rests; leave at market where the rate has passed it already."""
+        wall = self._bot.shared.clock.wall_now()
+        if account.waiting(IntentLeg.TARGET, trade_id=trade.trade_id) or not self._backoff.is_due(trade.trade_id, "target", wall=wall):
+            return
+        state = self._place(trade, IntentLeg.TARGET, amount=account.positions[trade.pair].amount)
+        if state is IntentState.DEAD:
+            self._backoff.failed(trade.trade_id, "target", wall=wall)
+        elif state is IntentState.REJECTED:
+            self._without_target.add(trade.trade_id)
+            if self._state.state is not TradingState.HALTED and self._is_reached(trade):
+                self._exits.leave(trade, account, reason=ExitReason.ROI)
+
+    def _is_reached(self, trade: Trade) -> bool:
+        rate, target = self._bot.exchange.fetch_rate(trade.pair), _rate(opening_intent(self._bot, trade), IntentLeg.TARGET)
+        return rate <= target if trade.is_short else rate >= target
+
+    def _place(self, trade: Trade, leg: IntentLeg, *, amount: Decimal) -> IntentState | None:
+        opening = opening_intent(self._bot, trade)
+        intent = closing_intent(
+            self._bot, trade, leg, amount=amount, candle_close_time=opening.candle_close_time, trigger_rate=_rate(opening, leg)
+        )
+        return self._submitter.submit(intent)
+
+    def _uncovered(self, trade: Trade, account: Account) -> Decimal:
+        """Return the amount held that no resting stop of the trade would close."""
+        position: Position | None = account.positions.get(trade.pair)
+        if position is None:
+            return Decimal(0)
+        stops = account.waiting(IntentLeg.STOP, trade_id=trade.trade_id)
+        resting = (account.orders[stop.client_order_id].amount for stop in stops if stop.client_order_id in account.orders)
+        return position.amount - sum(resting, Decimal(0))
+
+    def _cancel_orphans(self, account: Account) -> None:
+        """Cancel resting orders of ours whose trade is closed; orders of others are none of our business."""
+        open_ids = {trade.trade_id for trade in account.trades.values()}
+        for order_id, order in account.orders.items():
+            intent = account.unsettled.get(order_id)
+            if not order_id.startswith(OWN_PREFIX) or (intent is not None and intent.trade_id in open_ids):
+                continue
+            self._cancel(pair=order.pair, client_order_id=order_id, intent=intent)
+
+    def _cancel(self, *, pair: str, client_order_id: str, intent: Intent | None) -> None:
+        try:
+            status = self._bot.exchange.cancel_order(pair=pair, client_order_id=client_order_id)
+        except OrderRejectedError as error:
+            log.warning("cancel_rejected", bot=self._bot.name, pair=pair, client_order_id=client_order_id, error=str(error))
+            return
+        log.info("order_cancelled", bot=self._bot.name, pair=pair, client_order_id=client_order_id, status=status.status)
+        if intent is None:
+            self._state.latch(TradingState.REDUCING, f"{pair}: order {client_order_id} rested that the journal does not know")
+        else:
+            self._bot.store.move_intent(client_order_id, state=state_of(status))
+
+
+def _rate(opening: Intent, leg: IntentLeg) -> Decimal:
+    rate = opening.context.get(_RATES[leg])
+    if not isinstance(rate, int | float) or isinstance(rate, bool):
+        raise InvalidTradeError(f"{opening.bot} {opening.pair}: entry {opening.client_order_id} has no {_RATES[leg]} in its context")
+    return Decimal(str(rate))

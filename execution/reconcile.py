@@ -1,0 +1,229 @@
+"""Brings the journal and the exchange together: at start-up after whatever happened, and on every tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot3.errors import StoreBusyError, StoreError, StoreFullError
+from bot3.market.candle_times import EPOCH
+from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderStatus, Position
+from bot3.trading.risk import TradingState
+from bot3.trading.trades import ExitReason, Trade
+from execution.bot import OWN_PREFIX, Account, Bot
+from execution.states import BotState
+from execution.submit import Submitter, closing_intent, state_of
+
+FILLS_SEEN, FUNDING_SEEN = "fills_seen_until", "funding_seen_until"
+"""Bookmarks: what happened before them is booked."""
+
+AUTOCLOSE_PREFIX = "autoclose-"
+"""With it begins the client order id of a fill by which the exchange liquidated a position."""
+
+_OVERLAP = timedelta(minutes=10)  # market time: executions may be reported a little late
+_READ_LAG = timedelta(seconds=1)  # wall time: an exchange may answer from a copy that is behind
+_PATIENCE = timedelta(seconds=2)  # wall time: a fill may be reported after the position it made
+_SAME = 1e-9  # amounts are sums of decimals on one side, floats on the other
+
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """One bot's journal against its account.
+
+    A query that fails raises: it never counts as "nothing is there".
+    """
+
+    def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter) -> None:
+        self._bot, self._state, self._submitter = bot, state, submitter
+        self._fills_since = bot.store.bookmark(FILLS_SEEN) or EPOCH
+        self._funding_since = bot.store.bookmark(FUNDING_SEEN) or EPOCH
+        self._saved = (self._fills_since, self._funding_since)
+        self._booked_fills: set[str] = set()
+        self._booked_payments: set[str] = set()
+        self._mismatched_since: datetime | None = None
+        self._told: set[str] = set()
+        self._closed: list[Trade] = []
+
+    def reconcile(self, *, is_startup: bool = False) -> Account:
+        """Settle intents, book fills and funding, compare; return the account as it is.
+
+        A mismatch stops entries at once; it is latched when it lasts, at start-up without waiting.
+        """
+        exchange = self._bot.exchange
+        orders = {order.client_order_id: order for order in exchange.fetch_open_orders()}
+        self._settle(orders)
+        self.book()
+        positions, trades = self._held()
+        mismatch = _mismatch(positions, trades)
+        if mismatch is not None:
+            # Time went on between the questions: ask again before believing it.
+            self.book()
+            positions, trades = self._held()
+            mismatch = _mismatch(positions, trades)
+        self._judge(mismatch, is_startup=is_startup)
+        unsettled = {intent.client_order_id: intent for intent in self._bot.store.unsettled_intents()}
+        self._report_foreign(orders)
+        return Account(positions=positions, trades=trades, orders=orders, unsettled=unsettled, mismatch=mismatch)
+
+    def book(self) -> list[Trade]:
+        """Book what was executed and paid since the last look; return the trades that changed."""
+        exchange = self._bot.exchange
+        fills = [f for f in exchange.fetch_fills(since=self._fills_since) if f.exchange_trade_id not in self._booked_fills]
+        funding = [p for p in exchange.fetch_funding(since=self._funding_since) if p.payment_id not in self._booked_payments]
+        if not fills and not funding:
+            return []
+        changed = self._book(fills, funding)
+        self._booked_fills |= {fill.exchange_trade_id for fill in fills}
+        self._booked_payments |= {payment.payment_id for payment in funding}
+        self._fills_since = max([self._fills_since, *(fill.filled_at - _OVERLAP for fill in fills)])
+        self._funding_since = max([self._funding_since, *(payment.paid_at - _OVERLAP for payment in funding)])
+        return changed
+
+    def take_closed(self) -> list[Trade]:
+        """Return the trades that closed since the last call."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def save_bookmarks(self) -> None:
+        """Keep how far was booked; what is asked again after a restart changes nothing."""
+        wanted = (self._fills_since, self._funding_since)
+        for name, at, saved in zip((FILLS_SEEN, FUNDING_SEEN), wanted, self._saved, strict=True):
+            if at != saved:
+                self._bot.store.set_bookmark(name, at)
+        self._saved = wanted
+
+    def _settle(self, orders: Mapping[str, OrderStatus]) -> None:
+        for intent in self._bot.store.unsettled_intents():
+            if intent.state is IntentState.PLANNED:
+                # SENT is journalled before the bytes leave: this one never left.
+                self._submitter.bury(intent, reason="never sent: the process ended before")
+            elif intent.state is IntentState.SENT or intent.client_order_id not in orders:
+                self._settle_sent(intent)
+
+    def _settle_sent(self, intent: Intent) -> None:
+        status = self._bot.exchange.fetch_order(pair=intent.pair, client_order_id=intent.client_order_id)
+        if status is None:
+            self._settle_unknown(intent)
+            return
+        state = state_of(status)
+        if state is not intent.state:
+            self._bot.store.move_intent(intent.client_order_id, state=state, exchange_order_id=status.exchange_order_id)
+            log.info("order_settled", bot=intent.bot, client_order_id=intent.client_order_id, leg=intent.leg.value, state=state.value)
+
+    def _settle_unknown(self, intent: Intent) -> None:
+        wall = self._bot.shared.clock.wall_now()
+        if intent.state is IntentState.ACKED:
+            # The exchange had it: that it does not answer now is its lag, not a proof.
+            self._tell_once("acknowledged_order_not_found", intent.client_order_id)
+            return
+        sent_at = intent.sent_at or wall
+        if wall > sent_at + timedelta(milliseconds=intent.recv_window_ms) + _READ_LAG:
+            self._submitter.bury(intent, reason="not found after its receive window: the exchange can no longer accept it")
+
+    def _held(self) -> tuple[dict[str, Position], dict[str, Trade]]:
+        positions = {position.pair: position for position in self._bot.exchange.fetch_positions()}
+        return positions, {trade.pair: trade for trade in self._bot.store.open_trades()}
+
+    def _book(self, fills: list[Fill], funding: list[FundingPayment]) -> list[Trade]:
+        own = [fill for fill in fills if fill.client_order_id.startswith(OWN_PREFIX)]
+        changed = self._book_or_latch(own, funding)
+        for fill in fills:
+            if fill.client_order_id.startswith(AUTOCLOSE_PREFIX):
+                changed += self._book_liquidation(fill)
+            elif fill not in own:
+                changed += self._book_or_latch([fill], [])
+        closed = [trade for trade in changed if not trade.is_open]
+        self._closed += closed
+        for trade in closed:
+            log.info("trade_closed", **_outcome(trade))
+        return changed
+
+    def _book_or_latch(self, fills: list[Fill], funding: list[FundingPayment]) -> list[Trade]:
+        if not fills and not funding:
+            return []
+        try:
+            return self._bot.store.book(fills, funding)
+        except (StoreBusyError, StoreFullError):
+            raise
+        except StoreError as error:
+            # The fills that have an intent are booked; the others are kept apart, and nobody knows why they are there.
+            self._state.latch(TradingState.REDUCING, f"fills that no intent explains: {error}")
+            return []
+
+    def _book_liquidation(self, fill: Fill) -> list[Trade]:
+        """Book what the exchange closed by itself, as an exit that it decided on."""
+        store = self._bot.store
+        self._state.latch(TradingState.HALTED, f"{fill.pair} was liquidated at {fill.filled_at.isoformat()}")
+        trade = next((trade for trade in store.open_trades() if trade.pair == fill.pair), None)
+        if trade is None:
+            known = (t for t in store.closed_trades(closed_since=fill.filled_at) if t.pair == fill.pair and t.close_date == fill.filled_at)
+            return [] if any(t.exit_reason == ExitReason.LIQUIDATION.value for t in known) else self._book_or_latch([fill], [])
+        intent = closing_intent(
+            self._bot,
+            trade,
+            IntentLeg.EXIT,
+            amount=fill.amount,
+            candle_close_time=fill.filled_at,
+            reason=ExitReason.LIQUIDATION.value,
+        )
+        store.plan_intent(intent)
+        store.move_intent(intent.client_order_id, state=IntentState.DONE, exchange_order_id=fill.client_order_id)
+        return self._book_or_latch([replace(fill, client_order_id=intent.client_order_id)], [])
+
+    def _judge(self, mismatch: str | None, *, is_startup: bool) -> None:
+        wall = self._bot.shared.clock.wall_now()
+        if mismatch is None:
+            self._mismatched_since = None
+            return
+        if self._mismatched_since is None:
+            self._mismatched_since = wall
+            log.warning("account_mismatched", bot=self._bot.name, mismatch=mismatch)
+        if is_startup or wall - self._mismatched_since >= _PATIENCE:
+            self._state.latch(TradingState.REDUCING, f"journal and exchange differ: {mismatch}")
+
+    def _report_foreign(self, orders: Mapping[str, OrderStatus]) -> None:
+        for order_id in orders:
+            if not order_id.startswith(OWN_PREFIX):
+                self._tell_once("foreign_order_found", order_id)
+
+    def _tell_once(self, event: str, client_order_id: str) -> None:
+        if client_order_id not in self._told:
+            self._told.add(client_order_id)
+            log.warning(event, bot=self._bot.name, client_order_id=client_order_id)
+
+
+def _mismatch(positions: Mapping[str, Position], trades: Mapping[str, Trade]) -> str | None:
+    """Say where positions and open trades differ; None if they do not."""
+    differ = []
+    for pair in sorted({*positions, *trades}):
+        held, booked = _signed(positions.get(pair)), _booked(trades.get(pair))
+        if abs(held - booked) > _SAME * max(abs(held), abs(booked)):
+            differ.append(f"{pair}: {booked:g} booked, {held:g} held")
+    return "; ".join(differ) or None
+
+
+def _signed(position: Position | None) -> float:
+    if position is None:
+        return 0.0
+    return float(-position.amount if position.is_short else position.amount)
+
+
+def _booked(trade: Trade | None) -> float:
+    if trade is None:
+        return 0.0
+    return -trade.amount if trade.is_short else trade.amount
+
+
+def _outcome(trade: Trade) -> dict[str, str | int | float | None]:
+    return {
+        "bot": trade.bot,
+        "pair": trade.pair,
+        "trade_id": trade.trade_id,
+        "exit_reason": trade.exit_reason,
+        "close_profit": trade.close_profit,
+        "close_date": None if trade.close_date is None else trade.close_date.isoformat(),
+    }

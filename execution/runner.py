@@ -1,0 +1,137 @@
+"""One bot's tick: reconcile, protect, obey, and at each candle's close leave and enter."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from bot3.errors import ExchangeBusyError, StoreBusyError
+from bot3.trading.risk import TradingState
+from execution.bot import Account, Bot
+from execution.closes import Closes
+from execution.commands import Commands
+from execution.entries import Entries
+from execution.exits import Exits
+from execution.heartbeat import Detail, marks_before, marks_detail
+from execution.learning_watch import LearningWatch
+from execution.protect import Protector
+from execution.reconcile import Reconciler
+from execution.states import BotState
+from execution.submit import Submitter
+
+CANDLE_DONE = "candle_done"
+"""Bookmark: close of the newest candle that was decided on."""
+
+log = structlog.get_logger()
+
+
+class BotRunner:
+    """Runs one bot. Nothing but wall-clock waits and counts lives in memory alone: start-up is crash recovery."""
+
+    def __init__(self, bot: Bot, *, closes: Closes, learning: LearningWatch) -> None:
+        self._bot, self._learning = bot, learning
+        self.state = BotState(bot, marks=marks_before(bot.shared.control, bot.name))
+        self._submitter = Submitter(bot, self.state)
+        self._reconciler = Reconciler(bot, state=self.state, submitter=self._submitter)
+        self._exits = Exits(bot, submitter=self._submitter)
+        self._protector = Protector(bot, state=self.state, submitter=self._submitter, exits=self._exits)
+        self._entries = Entries(bot, state=self.state, submitter=self._submitter, closes=closes)
+        self._commands = Commands(bot, state=self.state, exits=self._exits)
+        self._done = bot.store.bookmark(CANDLE_DONE)
+        self._exits_done = self._done
+        self._is_recovered = False
+        self._account: Account | None = None
+        self.entries_off_until: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the bot's name."""
+        return self._bot.name
+
+    @property
+    def last_candle(self) -> datetime | None:
+        """Return the close of the newest candle that was decided on."""
+        return self._done
+
+    def tick(self) -> None:
+        """Do everything that is due now; what is left undone by an error is done by the next tick."""
+        account = self._look()
+        self._commands.obey(account)
+        close = self._bot.shared.newest_close(self._bot.shared.clock.now())
+        if self._submitter.submitted:
+            account = self._look()
+        if self._done is None or close > self._done:
+            self._close_candle(close, account)
+            self._look()
+
+    def detail(self) -> Detail:
+        """Return what the heartbeat tells of this bot."""
+        name, account = self.name, self._account
+        return {
+            f"{name}_state": self.state.state.value,
+            f"{name}_reason": self.state.reason,
+            f"{name}_open": None if account is None else len(account.trades),
+            f"{name}_equity_abs": self.state.equity_abs,
+            f"{name}_last_candle": None if self._done is None else self._done.isoformat(),
+            **marks_detail(name, self.state.marks),
+        }
+
+    @property
+    def open_positions(self) -> int:
+        """Return how many positions are held."""
+        return 0 if self._account is None else len(self._account.positions)
+
+    def _look(self) -> Account:
+        """Reconcile, then protect; at start-up also take up what a kill left undone."""
+        self._submitter.submitted = 0
+        self.state.refresh(self._bot.shared.clock.now())
+        account = self._reconciler.reconcile(is_startup=not self._is_recovered)
+        self._account = account
+        for trade in self._reconciler.take_closed():
+            if self._exits_done is not None:
+                self._exits.widen_closed(trade, since=self._exits_done)
+        if not self._is_recovered:
+            self._exits.recover(account)
+            self._protector.report_exposure(account)
+            self._is_recovered = True
+            log.info("bot_reconciled", bot=self.name, open_trades=len(account.trades), mismatch=account.mismatch)
+        self._exits.retry(account, may_leave=self._may_leave)
+        self._protector.protect(account)
+        return account
+
+    @property
+    def _may_leave(self) -> bool:
+        return self.state.state is not TradingState.HALTED
+
+    def _close_candle(self, close: datetime, account: Account) -> None:
+        candle = self._bot.shared.candle
+        since = self._exits_done or close - candle
+        if close > since:
+            self._exits.judge_candles(account, since=since, until=close, may_leave=self._may_leave)
+            self._exits_done = close
+        if self._submitter.submitted:
+            account = self._look()
+        if self._done is not None and close - self._done > candle:
+            log.warning("candles_skipped", bot=self.name, count=(close - self._done) // candle - 1, until=close.isoformat())
+        try:
+            self._enter(close, account)
+        except (StoreBusyError, ExchangeBusyError):
+            # Definite and passing: the candle is decided on by a later tick, while it is fresh.
+            raise
+        except Exception:
+            self._finish(close)
+            raise
+        self._finish(close)
+
+    def _enter(self, close: datetime, account: Account) -> None:
+        wall = self._bot.shared.clock.wall_now()
+        if self.entries_off_until is not None and wall < self.entries_off_until:
+            log.warning("entries_skipped", bot=self.name, until=self.entries_off_until.isoformat())
+            return
+        self._entries.enter(close, account, learning=self._learning.learning, regime=self._learning.regime)
+
+    def _finish(self, close: datetime) -> None:
+        self._reconciler.save_bookmarks()
+        self._bot.store.set_bookmark(CANDLE_DONE, close)
+        self._done = close

@@ -1,0 +1,126 @@
+"""Sends intents: journalled first, then the exchange, then what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from bot3.errors import ExchangeBusyError, OrderAmbiguousError, OrderRejectedError
+from bot3.trading.orders import Intent, IntentLeg, IntentState, OrderSide, OrderStatus, OrderType
+from bot3.trading.trades import Trade
+from execution.bot import Bot
+from execution.states import BotState
+
+_STATES = {
+    "open": IntentState.ACKED,
+    "closed": IntentState.DONE,
+    "canceled": IntentState.CANCELED,
+    "expired": IntentState.CANCELED,
+    "rejected": IntentState.REJECTED,
+}
+_TYPES = {IntentLeg.STOP: OrderType.STOP_MARKET, IntentLeg.TARGET: OrderType.TAKE_PROFIT_MARKET, IntentLeg.EXIT: OrderType.MARKET}
+
+log = structlog.get_logger()
+
+
+def state_of(status: OrderStatus) -> IntentState:
+    """Return the state of an intent whose order the exchange describes."""
+    return _STATES[status.status]
+
+
+def closing_intent(
+    bot: Bot,
+    trade: Trade,
+    leg: IntentLeg,
+    *,
+    amount: Decimal,
+    candle_close_time: datetime,
+    trigger_rate: Decimal | None = None,
+    reason: str | None = None,
+) -> Intent:
+    """Return the next attempt of a step that reduces a trade; `reason` is an exit's."""
+    attempts = [intent.attempt for intent in bot.store.intents_of_trade(trade.trade_id) if intent.leg is leg]
+    return Intent(
+        account=bot.exchange.account,
+        bot=bot.name,
+        pair=trade.pair,
+        candle_close_time=candle_close_time,
+        leg=leg,
+        side=OrderSide.BUY if trade.is_short else OrderSide.SELL,
+        order_type=_TYPES[leg],
+        amount=amount,
+        leverage=trade.leverage,
+        reduce_only=True,
+        trade_id=trade.trade_id,
+        context={} if reason is None else {"exit_reason": reason},
+        trigger_rate=trigger_rate,
+        attempt=max(attempts, default=0) + 1,
+    )
+
+
+class Submitter:
+    """The one way out to the exchange.
+
+    An intent that was journalled before is not sent again. What may have happened (an ambiguous answer, a kill) stays SENT until
+    `reconcile` knows; only what definitely did not happen gets another attempt.
+    """
+
+    def __init__(self, bot: Bot, state: BotState) -> None:
+        self._bot, self._state = bot, state
+        self._dead_entries: dict[tuple[str, datetime], int] = {}
+        self.submitted = 0
+
+    def submit(self, intent: Intent) -> IntentState | None:
+        """Journal, send, and journal the answer; return the intent's state, None if it was journalled before (nothing was sent)."""
+        store, wall = self._bot.store, self._bot.shared.clock.wall_now
+        if not store.plan_intent(intent):
+            log.warning("intent_known_already", **_named(intent))
+            return None
+        sent_at = wall()
+        store.move_intent(intent.client_order_id, state=IntentState.SENT, sent_at=sent_at)
+        self.submitted += 1
+        try:
+            status = self._bot.exchange.create_order(replace(intent, state=IntentState.SENT, sent_at=sent_at))
+        except OrderRejectedError as error:
+            return self._refused(intent, IntentState.REJECTED, error)
+        except ExchangeBusyError as error:
+            return self._refused(intent, IntentState.DEAD, error)
+        except OrderAmbiguousError as error:
+            log.warning("order_left_unknown", **_named(intent), error=str(error))
+            return IntentState.SENT
+        store.move_intent(intent.client_order_id, state=state_of(status), exchange_order_id=status.exchange_order_id)
+        log.info("order_submitted", **_named(intent), amount=str(intent.amount), status=status.status)
+        return state_of(status)
+
+    def bury(self, intent: Intent, *, reason: str) -> None:
+        """Journal that an intent's order definitely does not exist."""
+        self._bot.store.move_intent(intent.client_order_id, state=IntentState.DEAD, reject_reason=reason)
+        if intent.leg is IntentLeg.ENTRY:
+            self._dead_entries[intent.pair, intent.candle_close_time] = intent.attempt
+        log.warning("intent_dropped", **_named(intent), reason=reason)
+
+    def entry_attempt(self, pair: str, candle_close_time: datetime) -> int:
+        """Return the number of the next attempt to enter on a candle's close, after those known to be dead."""
+        return self._dead_entries.get((pair, candle_close_time), 0) + 1
+
+    def _refused(self, intent: Intent, state: IntentState, error: Exception) -> IntentState:
+        if state is IntentState.DEAD:
+            self.bury(intent, reason=str(error))
+            return state
+        self._bot.store.move_intent(intent.client_order_id, state=state, reject_reason=str(error))
+        log.error("order_rejected", **_named(intent), error=str(error))
+        self._state.rejected(wall=self._bot.shared.clock.wall_now())
+        return state
+
+
+def _named(intent: Intent) -> dict[str, str | int]:
+    return {
+        "bot": intent.bot,
+        "pair": intent.pair,
+        "leg": intent.leg.value,
+        "trade_id": intent.trade_id,
+        "client_order_id": intent.client_order_id,
+    }

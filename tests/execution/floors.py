@@ -1,0 +1,189 @@
+"""A trading floor for tests: real SQLite stores and the real paper exchange on candles in memory, under a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bot3.adapters.paper_exchange import PaperExchange
+from bot3.adapters.sql_bot_store import SqlBotStore
+from bot3.adapters.sql_control import SqlControl
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.errors import LearningError
+from bot3.market.regimes import RegimeState
+from bot3.ports.record import LearningReader
+from bot3.trading.markets import Market
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.profiles import BotProfile
+from bot3.trading.recommendations import FeederScore, Recommendation
+from bot3.trading.signals import Signal
+from bot3.trading.trades import RunMode
+from execution.bot import Bot, Shared
+from execution.daemon import Daemon
+from execution.runner import BotRunner
+from tests.clocks import MovableClock
+from tests.markets import BTC, CANDLE, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile
+
+LATENCY = timedelta(seconds=1.5)
+ENTRY_AT = 13
+"""Signals are known at the close of so many candles; fewer know no volatility."""
+
+
+class ScriptedSignals:
+    """A `SignalSource` that says what a test wrote down, by the candle's close."""
+
+    def __init__(self, *signals: Signal, error: Exception | None = None) -> None:
+        self._signals = signals
+        self.error = error
+        self.asked: list[datetime] = []
+
+    def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
+        self.asked.append(candle_open_time)
+        if self.error is not None:
+            raise self.error
+        return [signal for signal in self._signals if signal.candle_open_time == candle_open_time and signal.known_at <= now]
+
+
+class ShelfOfLearning:
+    """A `LearningReader` of what a test put on it; `token` is raised by each publication."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, Any] = {}
+        self.reads = 0
+        self.token = 0
+
+    def publish(self, noun: str, value: object) -> None:
+        self.published[noun] = value
+        self.token += 1
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        self.reads += 1
+        parameters: ParameterSet = self._known("parameters", as_of)
+        return parameters
+
+    def recommendation(self, *, as_of: datetime) -> Recommendation:
+        recommendation: Recommendation = self._known("recommendation", as_of)
+        return recommendation
+
+    def regime(self, *, as_of: datetime) -> RegimeState:
+        state: RegimeState = self._known("regime", as_of)
+        return state
+
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        raise LearningError(f"no scores were published by {as_of.isoformat()}")
+
+    def learning_token(self) -> str:
+        return str(self.token)
+
+    def _known(self, noun: str, as_of: datetime) -> Any:
+        value = self.published.get(noun)
+        if value is None or value.known_at > as_of:
+            raise LearningError(f"no {noun} was published by {as_of.isoformat()}")
+        return value
+
+
+Wrap = Callable[[Any], Any]
+
+
+@dataclass
+class Floor:
+    """One home; `open` starts a daemon on it, `close` lets go of everything as an end of the process does."""
+
+    home: Path
+    frames: Mapping[str, pd.DataFrame]
+    signals: ScriptedSignals
+    profiles: Sequence[BotProfile] = (a_profile(),)
+    learning: LearningReader = field(default_factory=ShelfOfLearning)
+    funding: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    speed: float = 60.0
+    markets: Sequence[Market] = (a_market(),)
+    wrap: Wrap = lambda port: port
+    clock: MovableClock = field(init=False)
+    stores: dict[str, SqlBotStore] = field(init=False, default_factory=dict)
+    exchanges: dict[str, PaperExchange] = field(init=False, default_factory=dict)
+    daemon: Daemon = field(init=False)
+    control: SqlControl = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = MovableClock(FIRST, speed=self.speed)
+
+    def open(self) -> Daemon:
+        candles = FrameCandles(dict(self.frames), dict(self.funding))
+        markets = FixedMarkets(*self.markets)
+        self.control = SqlControl.open(sqlite_url(self.home / "control.sqlite"))
+        shared = Shared(
+            clock=self.clock,
+            candles=candles,
+            markets=markets,
+            control=self.control,
+            costs=COSTS,
+            run_mode=RunMode.PAPER,
+            timeframe="5m",
+            protect_deadline=timedelta(seconds=10),
+            halt_file=self.home / "HALT",
+        )
+        bots = []
+        for profile in self.profiles:
+            name, account = profile.name, f"paper-{profile.name}"
+            url = sqlite_url(self.home / f"{name}.sqlite")
+            self.stores[name] = SqlBotStore.open(url, bot=name, run_mode=RunMode.PAPER, account=account)
+            self.exchanges[name] = PaperExchange(
+                self.home / f"exchange-{name}.sqlite",
+                account=account,
+                wallet_abs=10_000.0,
+                candles=candles,
+                markets=markets,
+                clock=self.clock,
+                costs=COSTS,
+            )
+            store, exchange = self.wrap(self.stores[name]), self.wrap(self.exchanges[name])
+            bots.append(Bot(profile=profile, store=store, exchange=exchange, shared=shared))
+        self.daemon = Daemon(bots, signals=self.signals, learning=self.learning)
+        return self.daemon
+
+    def close(self) -> None:
+        for closable in (*self.stores.values(), *self.exchanges.values(), self.control):
+            closable.close()
+        self.stores.clear()
+        self.exchanges.clear()
+
+    def to_close_of(self, candles: int) -> None:
+        """Move the clock to just after the close of so many candles."""
+        self.clock.move((FIRST + candles * CANDLE + LATENCY - self.clock.now()).total_seconds() / self.speed)
+
+    def run_candles(self, first: int, last: int) -> None:
+        """Tick once after each close of candles first to last."""
+        for number in range(first, last + 1):
+            self.to_close_of(number)
+            self.daemon.tick()
+
+    def runner(self, name: str = "BOT1") -> BotRunner:
+        return next(runner for runner in self.daemon.runners if runner.name == name)
+
+
+def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_id: str = "F01", confidence: float = 0.6) -> Signal:
+    """Return a signal that is known at the close of so many candles."""
+    known_at = FIRST + candles * CANDLE
+    return Signal(
+        feeder_id=feeder_id,
+        pair=pair,
+        is_short=is_short,
+        confidence=confidence,
+        candle_open_time=known_at - CANDLE,
+        known_at=known_at,
+        model_digest="d1",
+    )
+
+
+def wobble(count: int, *, rate: float = 100.0) -> list[tuple[float, float, float, float]]:
+    """Return quiet candles around a rate, with enough movement to know a volatility."""
+    rows = []
+    for index in range(count):
+        step = 0.001 * (1 if index % 2 else -1)
+        rows.append((rate * (1 - step), rate * 1.0015, rate * 0.9985, rate * (1 + step)))
+    return rows
