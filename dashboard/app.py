@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from bot3.errors import SettingsError
+from bot3.errors import SettingsError, StoreBusyError, StoreError
 from bot3.logs import configure_logs
 from bot3.settings import Settings, load_settings
 from bot3.wiring import is_seeded, open_platform
@@ -72,13 +72,23 @@ def main() -> None:
         st.error(f"**Settings are refused**: {error}")
         st.stop()
     home = open_home(settings, home_identity(settings)).home
-    page = st.navigation([_page(title, icon, render, home) for title, icon, render in PAGES])
-    show_bar(home)
+    page = st.navigation([_page(title, icon, render, home) for title, icon, render in PAGES], position="top")
     if not home.is_seeded:
         missing(
             "The seed of this home is not complete.", f"`bot3 init` (or `make run`) fills {settings.home}; what is there already is shown."
         )
+        _stop_without_stores(home)
+    show_bar(home)
     page.run()
+
+
+def _stop_without_stores(home: Home) -> None:
+    try:
+        home.ports.control.anchor()
+    except StoreBusyError:
+        return
+    except StoreError:
+        st.stop()
 
 
 def _page(title: str, icon: str, render: Callable[[Home], None], home: Home) -> st.Page:

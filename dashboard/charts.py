@@ -36,8 +36,10 @@ def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float) -> go
         kept = curve.iloc[thinned(curve["equity_abs"].to_numpy(dtype=np.float64), points=LINE_POINTS)] if len(curve) else curve
         line = {"shape": "hv", "width": 2, "color": _BOT_COLOURS[position % 3], "dash": _DASHES[position % 3]}
         figure.add_scatter(x=kept["close_date"], y=kept["equity_abs"], mode="lines", name=bot, line=line)
-    figure.add_hline(y=wallet_abs, line={"color": GREY, "width": 1, "dash": "dot"}, annotation_text="wallet at the start")
-    figure.update_yaxes(title_text="equity after closes, USDT")
+    figure.add_hline(
+        y=wallet_abs, line={"color": GREY, "width": 1, "dash": "dot"}, annotation_text="wallet at the start", annotation_position="top left"
+    )
+    figure.update_yaxes(title_text="equity after closes, USDT", tickformat=",.0f")
     return _laid_out(figure, height=340, x_title="market time, UTC")
 
 
@@ -78,8 +80,13 @@ def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profi
             hovertext=hover,
         )
     for value, name in ((take_profit, "static target"), (stop_loss, "static stop")):
-        figure.add_hline(y=value, line={"color": GREY, "width": 1, "dash": "dash"}, annotation_text=f"{name} {value * 100:+.1f} %")
-    figure.update_xaxes(type="category")
+        figure.add_hline(
+            y=value,
+            line={"color": GREY, "width": 1, "dash": "dash"},
+            annotation_text=f"{name} {value * 100:+.1f} %",
+            annotation_position="top left",
+        )
+    figure.update_xaxes(type="category", range=[-0.7, len(rows) - 0.4])
     figure.update_yaxes(tickformat=".0%", title_text="ratio of the stake", zeroline=True)
     return _laid_out(figure, height=360, x_title="leverage bin" if rows and rows[0].leverage_bin != "*" else "")
 

@@ -12,6 +12,7 @@ import streamlit as st
 from bot3.errors import Bot3Error, LearningError, StoreBusyError
 from bot3.logs import redacted
 from dashboard import words
+from dashboard.cells import Cells, scaled
 from dashboard.home import Home
 from dashboard.status import DAEMON, STALE, halted
 
@@ -38,21 +39,29 @@ def missing(what: str, remedy: str) -> None:
 
 
 def table(
-    frame: pd.DataFrame,
-    *,
-    alt: str,
-    formats: Mapping[str, Callable[[Any], str]] | None = None,
-    key: str | None = None,
-    selectable: bool = False,
-) -> list[int]:
-    """Show a frame, unknown values as en dashes; return the positions of the selected rows."""
-    styled = frame.style.format(dict(formats or {}), na_rep=words.DASH)
-    height = min(ROW_PX * (len(frame) + 1) + 3, MOST_ROWS_PX)
-    if not selectable:
-        st.dataframe(styled, hide_index=True, height=height, alt=alt, key=key)
-        return []
-    event = st.dataframe(styled, hide_index=True, height=height, alt=alt, key=key, on_select="rerun", selection_mode="single-row")
-    return [int(position) for position in event["selection"]["rows"]]
+    frame: pd.DataFrame, *, alt: str, key: str, cells: Mapping[str, Cells] | None = None, select: Callable[[list[int]], None] | None = None
+) -> None:
+    """Show a frame, unknown values as en dashes; `select` is told the positions of the rows that the reader selects."""
+    cells = cells or {}
+    config: dict[str, Any] = {name: st.column_config.NumberColumn(format=one.text) for name, one in cells.items()}
+    # The first column names the row: it stays while the reader scrolls to the right.
+    config[str(frame.columns[0])] = st.column_config.Column(pinned=True)
+    same = {
+        "hide_index": True,
+        "height": min(ROW_PX * (len(frame) + 1) + 3, MOST_ROWS_PX),
+        "placeholder": words.DASH,
+        "alt": alt,
+        "key": key,
+        "column_config": config,
+    }
+    if select is None:
+        st.dataframe(scaled(frame, cells), **same)
+        return
+
+    def tell() -> None:
+        select([int(position) for position in st.session_state[key]["selection"]["rows"]])
+
+    st.dataframe(scaled(frame, cells), on_select=tell, selection_mode="single-row", **same)
 
 
 def _guarded_bar(home: Home) -> None:
@@ -77,7 +86,7 @@ def _show_bar(home: Home) -> None:
     states = [(bot, control.trading_state(bot)[0]) for bot in home.ports.bot_names]
     halt = halted(states)
     is_silent = beat is None or wall_now - beat.wall_at > STALE
-    age = "daemon never seen" if beat is None else f"data {words.age(beat.wall_at, now=wall_now)}"
+    age = "daemon never seen" if beat is None else f"data of {words.age(beat.wall_at, now=wall_now)}"
     speed = f"{anchor.speed:g}x" if anchor.is_running else "standing still"
     st.markdown(
         f":orange-badge[{home.settings.trading_mode.upper()}] "

@@ -60,6 +60,15 @@ class Fleet:
     recommendation: Known[Recommendation]
 
     @property
+    def is_silent(self) -> bool:
+        """Say whether the daemon never beat, or not lately: what it told is no news then."""
+        return self.daemon is None or self.wall_now - self.daemon.wall_at > STALE
+
+    def told(self, name: str) -> str | float | int | bool | None:
+        """Return what the daemon's heartbeat tells under a name; None if it does not, or is silent."""
+        return None if self.daemon is None or self.is_silent else self.daemon.detail.get(name)
+
+    @property
     def daemon(self) -> Heartbeat | None:
         """Return the daemon's heartbeat."""
         return next((beat for beat in self.beats if beat.process == DAEMON), None)

@@ -64,13 +64,16 @@ def _show_parameters(entry: Intent, home: Home) -> None:
         st.caption("Protected by the static set of the settings: no learned row was used.")
         return
     history = home.ports.record.parameters_history(key=key)
-    used = history[history["version"] == version]
+    # An increment publishes changed rows only: a set holds rows of earlier versions too.
+    exact = history[history["version"] == version]
+    used = exact if len(exact) else history[history["known_at"] <= entry.candle_close_time]
     if used.empty:
-        st.caption(f"Protected by row {words.key(key)} of version {words.version(str(version))}, which the record does not hold.")
+        st.caption(f"Protected by row {words.key(key)} of the set {words.version(str(version))}, which the record does not hold.")
         return
     row = used.iloc[-1]
     st.markdown(
-        f"**Parameters used**: {words.key(key)}, version {words.version(str(row['version']))}: stop {words.ratio(row['stop_loss'])}, "
+        f"**Parameters used**: {words.key(key)} of the set {words.version(str(version))}, row of version "
+        f"{words.version(str(row['version']))}: stop {words.ratio(row['stop_loss'])}, "
         f"target {words.ratio(row['take_profit_target'])} of the stake at {row['leverage_ref']:.1f}x; "
         f"expectancy {words.ratio(row['expectancy'], 3)} ({words.interval(row['lower_bound'], row['upper_bound'], 3)}) of the price, "
         f"{words.evidence(int(row['trades_count']), float(row['n_eff']))}, state {row['state']}."

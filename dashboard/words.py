@@ -25,7 +25,13 @@ def is_unknown(value: object) -> bool:
 
 def ratio(value: float | None, digits: int = 2) -> str:
     """Return 0.0123 as "+1.23 %"."""
-    return DASH if value is None or is_unknown(value) else f"{value * 100.0:+,.{digits}f} %"
+    return DASH if value is None or is_unknown(value) else f"{_signed(value * 100.0, digits)} %"
+
+
+def _signed(value: float, digits: int) -> str:
+    rounded = round(value, digits)
+    # What rounds to nothing has no sign: "-0.00" would read as a loss.
+    return f"{rounded:+,.{digits}f}" if rounded else f"{0.0:.{digits}f}"
 
 
 def share(value: float | None, digits: int = 0) -> str:
@@ -35,7 +41,7 @@ def share(value: float | None, digits: int = 0) -> str:
 
 def money(value: float | None) -> str:
     """Return 12.5 as "+12.50 USDT"."""
-    return DASH if value is None or is_unknown(value) else f"{value:+,.2f} USDT"
+    return DASH if value is None or is_unknown(value) else f"{_signed(value, 2)} USDT"
 
 
 def count(value: float | None) -> str:

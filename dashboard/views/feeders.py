@@ -9,6 +9,7 @@ import streamlit as st
 
 from bot3.trading.recommendations import FeederScore
 from dashboard import charts, words
+from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
 from dashboard.home import Home
 from dashboard.page import missing, table
 from dashboard.reading import known
@@ -16,18 +17,18 @@ from dashboard.reading import known
 ALL_REGIMES = "*"
 MODELS = 40
 
-_FORMATS = {
-    "rank": words.count,
-    "expectancy": lambda value: words.ratio(value, 3),
-    "P(expectancy > 0)": words.share,
-    "n": words.count,
-    "effective n": lambda value: words.number(value, 1),
-    "win rate": words.share,
-    "raw mean": lambda value: words.ratio(value, 3),
-    "own share": words.share,
-    "n in window": words.count,
-    "win rate in window": words.share,
-    "mean in window": lambda value: words.ratio(value, 3),
+_CELLS = {
+    "rank": COUNT,
+    "expectancy": FINE_RATIO,
+    "P(expectancy > 0)": SHARE,
+    "n": COUNT,
+    "effective n": TENTH,
+    "win rate": SHARE,
+    "raw mean": FINE_RATIO,
+    "own share": SHARE,
+    "n in window": COUNT,
+    "win rate in window": SHARE,
+    "mean in window": FINE_RATIO,
 }
 
 
@@ -58,7 +59,7 @@ def _show_scores(home: Home) -> None:
     st.plotly_chart(figure, alt="Posterior expectancy of each feeder with its 90 % interval, best first", key="feeder_scores")
     settings = home.settings
     frame = score_frame(ranked, minimum=settings.min_trades_per_feeder)
-    table(frame, formats=_FORMATS, alt="Feeders by rank with n, interval and window", key="feeder_rows")
+    table(frame, cells=_CELLS, alt="Feeders by rank with n, interval and window", key="feeder_rows")
     st.caption(
         f"The window shows the last {settings.lookback_days} days beside the long memory; fewer than {settings.min_trades_per_feeder} "
         "shadow trades in it show no figure. It ranks nothing."
@@ -104,7 +105,8 @@ def _show_models(home: Home) -> None:
         missing("No model is registered.", "`bot3 init` trains the first of each feeder; Dagster trains anew every week.")
         return
     newest = models.drop_duplicates("feeder_id").sort_values("feeder_id")
-    chosen = models.head(MODELS) if st.toggle(f"The newest {MODELS} of {len(models)} instead of the newest of each feeder") else newest
+    wants_all = len(models) > len(newest) and st.toggle(f"The newest {min(MODELS, len(models))} of {len(models)}, not one of each feeder")
+    chosen = models.head(MODELS) if wants_all else newest
     shown = pd.DataFrame(
         {
             "feeder": chosen["feeder_id"],
@@ -119,15 +121,14 @@ def _show_models(home: Home) -> None:
             "digest": chosen["digest"].map(words.version),
         }
     )
-    four = "{:.4f}".format
-    formats = {
-        "rows": words.count,
-        "log loss": four,
-        "of the base rate": four,
-        "gained": lambda value: words.ratio(value, 2),
-        "threshold": words.number,
+    cells = {
+        "rows": COUNT,
+        "log loss": LOSS,
+        "of the base rate": LOSS,
+        "gained": RATIO,
+        "threshold": HUNDREDTH,
     }
-    table(shown, formats=formats, alt="Registered models with their log loss out of fold", key="feeder_models")
+    table(shown, cells=cells, alt="Registered models with their log loss out of fold", key="feeder_models")
     st.caption(
         "Log loss is out of fold, in time order with purging. Gained: how much lower than that of always saying the base rate; "
         "at or below 0 a model knows nothing."

@@ -12,6 +12,7 @@ from bot3.learning.groups import group_of_key, level_of
 from bot3.trading.costs import Costs
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from dashboard import charts, words
+from dashboard.cells import COUNT, FINE_RATIO, FINE_SHARE, HUNDREDTH, RATIO, SHARE, TENTH
 from dashboard.figures import level_figures
 from dashboard.home import Home
 from dashboard.page import missing, table
@@ -19,21 +20,21 @@ from dashboard.reading import known
 
 ALL_PAIRS = "all pairs"
 _ORDER = ("root", "direction", "bin", "pair", "cell")
-_FORMATS = {
-    "stop": words.ratio,
-    "target": words.ratio,
-    "reward to risk": words.number,
-    "break-even wins": words.share,
-    "win rate": words.share,
-    "average profit": words.ratio,
-    "profit factor": words.number,
-    "costs at the stop": words.ratio,
-    "expectancy (price)": lambda value: words.ratio(value, 3),
-    "P(expectancy > 0)": words.share,
-    "n": words.count,
-    "replayed": words.count,
-    "effective n": lambda value: words.number(value, 1),
-    "ambiguous": lambda value: words.share(value, 1),
+_CELLS = {
+    "stop": RATIO,
+    "target": RATIO,
+    "reward to risk": HUNDREDTH,
+    "break-even wins": SHARE,
+    "win rate": SHARE,
+    "average profit": RATIO,
+    "profit factor": HUNDREDTH,
+    "costs at the stop": RATIO,
+    "expectancy (price)": FINE_RATIO,
+    "P(expectancy > 0)": SHARE,
+    "n": COUNT,
+    "replayed": COUNT,
+    "effective n": TENTH,
+    "ambiguous": FINE_SHARE,
 }
 
 
@@ -85,9 +86,7 @@ def _show_bins(parameters: ParameterSet, home: Home) -> None:
     settings = home.settings
     figure = charts.levels_chart(rows, stop_loss=settings.stop_loss, take_profit=settings.take_profit)
     st.plotly_chart(figure, alt="Learned stop and target of each leverage bin beside the static set", key="learned_bins")
-    table(
-        parameter_frame(rows, home), formats=_FORMATS, alt="Learned values of each leverage bin with n and interval", key="learned_bin_rows"
-    )
+    table(parameter_frame(rows, home), cells=_CELLS, alt="Learned values of each leverage bin with n and interval", key="learned_bin_rows")
     st.caption(f"{covered} of {len(rows)} bins have closes of their own.")
 
 
@@ -104,11 +103,11 @@ def _show_cells(parameters: ParameterSet, home: Home) -> None:
     parents = [row for row in _of_levels(parameters, "root", "direction", "pair") if pair in (ALL_PAIRS, row.pair) or row.pair == "*"]
     shown = [row for row in cells if pair in (ALL_PAIRS, row.pair)]
     if shown:
-        table(parameter_frame(shown, home), formats=_FORMATS, alt="Learned values of each pair, direction and bin", key="learned_cells")
+        table(parameter_frame(shown, home), cells=_CELLS, alt="Learned values of each pair, direction and bin", key="learned_cells")
     else:
         missing("No cell has trades of its own.", "Rows appear with the first closes of a pair, direction and bin.")
     st.caption("Their parents, which a cell is pooled to, and which a trade falls back on:")
-    table(parameter_frame(parents, home), formats=_FORMATS, alt="Learned values of the parents", key="learned_parents")
+    table(parameter_frame(parents, home), cells=_CELLS, alt="Learned values of the parents", key="learned_parents")
     drawn = shown if pair != ALL_PAIRS else parents
     if drawn:
         figure = charts.expectancy_chart([words.group(row.pair, row.direction, row.leverage_bin) for row in drawn], drawn)
@@ -130,10 +129,10 @@ def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, obje
         "target": row.take_profit_target,
         "n": row.trades_count,
         "effective n": row.n_eff,
-        "rests on": words.standing(row, minimum=minimum),
         "expectancy (price)": row.expectancy,
         "90 % interval": words.interval(row.lower_bound, row.upper_bound, 3),
         "P(expectancy > 0)": row.confidence,
+        "rests on": words.standing(row, minimum=minimum),
         "reward to risk": levels.reward_to_risk,
         "break-even wins": levels.break_even,
         "win rate": row.win_rate,
@@ -161,8 +160,8 @@ def _show_factors(parameters: ParameterSet) -> None:
             "factor on the target": [target for _, target in parameters.regime_factors.values()],
         }
     )
-    formats = {"factor on the stop": words.number, "factor on the target": words.number}
-    table(shown, formats=formats, alt="Factors on stop and target by regime", key="learned_factors")
+    cells = {"factor on the stop": HUNDREDTH, "factor on the target": HUNDREDTH}
+    table(shown, cells=cells, alt="Factors on stop and target by regime", key="learned_factors")
     st.caption("Pooled towards 1; a factor is published without n or interval, so read it as a point.")
 
 

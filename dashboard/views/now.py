@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pandas as pd
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from bot3.ports.control import TradingState
 from bot3.trading.trades import direction
 from dashboard import charts, figures, words
+from dashboard.cells import COUNT, LEVERAGE, MONEY, RATIO
 from dashboard.home import Home
 from dashboard.page import banner, missing, table
 from dashboard.status import Alert, BotStatus, Fleet, alerts, read_fleet
@@ -59,13 +61,20 @@ def _show_totals(fleet: Fleet, *, wallet_abs: float) -> None:
     wallets = wallet_abs * len(readable)
     positions = sum(len(bot.open_trades) for bot in readable)
     cells = (
-        ("Realised today", _profit(today, wallet_abs=wallets), f"{words.evidence(len(today))} closes since 00:00 UTC, market time"),
-        ("Realised, all paper closes", _profit(closes, wallet_abs=wallets), f"{words.evidence(len(closes))} closes"),
-        ("Open positions", str(positions), "their open profit is not counted anywhere on this page"),
+        ("Realised today", *_earned(today, wallet_abs=wallets), "since 00:00 UTC, market time"),
+        ("Realised, all paper closes", *_earned(closes, wallet_abs=wallets), "since the first close"),
+        ("Open positions", str(positions), f"{words.evidence(positions)}", "realised figures leave them out"),
     )
-    for column, (label, value, note) in zip(st.columns(3), cells, strict=True):
+    for column, (label, value, rests, note) in zip(st.columns(3), cells, strict=True):
         column.metric(label, value, border=True)
-        column.caption(f"{note}; {', '.join(bot.bot for bot in readable)}, own databases")
+        column.caption(f"{rests}, {note}; {', '.join(bot.bot for bot in readable)}, own databases")
+
+
+def _earned(closes: pd.DataFrame, *, wallet_abs: float) -> tuple[str, str]:
+    if closes.empty:
+        return words.DASH, "n 0"
+    earned = float(closes["close_profit_abs"].sum())
+    return words.money(earned), f"{words.ratio(earned / wallet_abs)} of the wallets, {words.evidence(len(closes))}"
 
 
 def _of_today(closes: pd.DataFrame, fleet: Fleet) -> pd.DataFrame:
@@ -84,7 +93,7 @@ def _show_bots(fleet: Fleet, *, wallet_abs: float, win_rate_mark: float) -> None
     st.subheader("Bots")
     columns = {bot.bot: _bot_cells(bot, fleet, wallet_abs=wallet_abs) for bot in fleet.bots}
     profit = (words.ratio(figures.AVG_PROFIT_MARK), words.number(figures.PROFIT_FACTOR_MARK, 1))
-    marks = ("", "", "", "", "", words.ratio(figures.DRAWDOWN_MARK, 0), words.share(win_rate_mark), *profit, "")
+    marks = (*[""] * 6, words.ratio(figures.DRAWDOWN_MARK, 0), words.share(win_rate_mark), *profit, "")
     st.table(pd.DataFrame({**columns, "Mark": marks}, index=list(_ROWS)), alt="State and figures of each bot beside the marks")
     st.caption(
         f"Paper closes of each bot's own database; ratios in brackets are of its wallet of {wallet_abs:,.0f} USDT. Intervals are 90 %, "
@@ -97,6 +106,7 @@ _ROWS = (
     "Store",
     "State",
     "Open positions",
+    "Equity with open profit, as the daemon tells",
     "Realised today",
     "Realised, all",
     "Drawdown (closes): now, worst",
@@ -112,6 +122,7 @@ def _bot_cells(bot: BotStatus, fleet: Fleet, *, wallet_abs: float) -> tuple[str,
     if bot.closes is None:
         return ("cannot be read", state, *([words.DASH] * (len(_ROWS) - 2)))
     found = figures.summary(bot.closes)
+    equity = fleet.told(f"{bot.bot}_equity_abs")
     exposure = sum(trade.stake_amount * trade.leverage for trade in bot.open_trades)
     curve = figures.equity_curve(bot.closes, wallet_abs=wallet_abs)
     drawdown = f"{words.ratio(curve['drawdown'].iloc[-1])}, {words.ratio(curve['drawdown'].min())}" if len(curve) else words.DASH
@@ -120,6 +131,7 @@ def _bot_cells(bot: BotStatus, fleet: Fleet, *, wallet_abs: float) -> tuple[str,
         f"own database, {bot.store_id[:8]}",
         state,
         f"{len(bot.open_trades)}" + (f", {exposure:,.0f} USDT at entry" if bot.open_trades else ""),
+        f"{equity:,.2f} USDT" if isinstance(equity, int | float) else words.DASH,
         _profit(_of_today(bot.closes, fleet), wallet_abs=wallet_abs),
         _profit(bot.closes, wallet_abs=wallet_abs),
         drawdown,
@@ -140,7 +152,12 @@ def _show_in_force(fleet: Fleet) -> None:
             st.markdown(f"{words.DASH} never seen")
         else:
             st.markdown(f"{beat.state}, heartbeat {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)")
-            st.caption(f"process {beat.pid}, up {words.span(fleet.wall_now - beat.started_at)}, market {words.stamp(beat.market_at)}")
+            candle = fleet.told("last_candle")
+            decided = (
+                f"decided on the candle of {words.stamp(datetime.fromisoformat(candle))}" if isinstance(candle, str) else "no candle yet"
+            )
+            uses = words.version(str(fleet.told("parameters_version") or ""))
+            st.caption(f"process {beat.pid}, up {words.span(fleet.wall_now - beat.started_at)}, {decided}, uses parameters {uses}")
     with parameters.container(border=True):
         st.markdown("**Parameters** (record)")
         learned = fleet.parameters.value
@@ -182,8 +199,8 @@ def _show_last_closes(fleet: Fleet) -> None:
             "why out": last["exit_reason"],
         }
     )
-    formats = {"leverage": "{:.1f}x".format, "profit of the stake": words.ratio, "profit": words.money}
-    table(shown, formats=formats, alt="The newest closes of all bots", key="now_last_closes")
+    cells = {"leverage": LEVERAGE, "profit of the stake": RATIO, "profit": MONEY}
+    table(shown, cells=cells, alt="The newest closes of all bots", key="now_last_closes")
 
 
 def _show_equity(home: Home) -> None:
@@ -216,5 +233,5 @@ def _show_holds(home: Home) -> None:
         return
     shown = pd.DataFrame(counts).rename_axis("reason").reset_index()
     totals = ", ".join(f"{bot} {int(reasons.sum())}" for bot, reasons in counts.items())
-    table(shown, formats=dict.fromkeys(counts, words.count), alt="Newest decisions by reason and bot", key="now_holds")
+    table(shown, cells=dict.fromkeys(counts, COUNT), alt="Newest decisions by reason and bot", key="now_holds")
     st.caption(f'Newest decisions in each bot\'s own database ({totals}); "entry" was traded.')

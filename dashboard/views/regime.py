@@ -14,6 +14,7 @@ from bot3.errors import CandleError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockSource
 from dashboard import charts, words
+from dashboard.cells import HUNDREDTH
 from dashboard.home import Home
 from dashboard.page import missing, table
 from dashboard.reading import known
@@ -35,11 +36,10 @@ def render(home: Home) -> None:
 
 
 def _show_state(state: RegimeState, home: Home, *, now: datetime) -> None:
-    st.metric("In force", state.regime.value.replace("_", " "), border=True)
-    shown = pd.DataFrame([{regime.value.replace("_", " "): share for regime, share in zip(Regime, state.probabilities, strict=True)}])
-    table(
-        shown, formats=dict.fromkeys(shown.columns, lambda value: words.share(value, 1)), alt="Probability of each regime", key="regime_now"
-    )
+    columns = st.columns(len(Regime) + 1)
+    columns[0].metric("In force", state.regime.value.replace("_", " "), border=True)
+    for column, regime, probability in zip(columns[1:], Regime, state.probabilities, strict=True):
+        column.metric(f"P({regime.value.replace('_', ' ')})", words.share(probability, 1), border=True)
     st.caption(
         f"Since {words.stamp(state.since)} ({words.span(now - state.since)}), as known at {words.stamp(state.known_at)} "
         f"({words.age(state.known_at, now=now)}, market time), computed "
@@ -116,6 +116,6 @@ def _show_factors(home: Home, *, now: datetime) -> None:
             for regime in Regime
         ]
     )
-    formats = {"factor on the stop": words.number, "factor on the target": words.number}
-    table(shown, formats=formats, alt="Factors on stop and target by regime", key="regime_factors")
+    cells = {"factor on the stop": HUNDREDTH, "factor on the target": HUNDREDTH}
+    table(shown, cells=cells, alt="Factors on stop and target by regime", key="regime_factors")
     st.caption(f"Of parameters {words.version(parameters.value.version)}; 1.00 changes nothing. Factors carry no interval yet.")

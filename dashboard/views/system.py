@@ -17,6 +17,7 @@ from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.trades import RunMode
 from dashboard import words
+from dashboard.cells import COUNT
 from dashboard.home import Home, TradeJournal
 from dashboard.page import banner, missing, table
 from dashboard.reading import known
@@ -69,8 +70,8 @@ def _show_stores(home: Home) -> None:
     for bot in home.ports.bot_names:
         rows.append(_store_row(bot, RunMode.PAPER, home.ports.bot_store, home=home, counts=counts))
         rows.append(_store_row(bot, RunMode.BACKTEST, home.ports.history_store, home=home, counts=counts))
-    formats = dict.fromkeys(("closed in the store", "in the record", "deleted in the record"), words.count)
-    table(pd.DataFrame(rows), formats=formats, alt="Closed trades by store beside the record's counts", key="system_stores")
+    cells = dict.fromkeys(("closed in the store", "in the record", "deleted in the record"), COUNT)
+    table(pd.DataFrame(rows), cells=cells, alt="Closed trades by store beside the record's counts", key="system_stores")
     record = home.ports.record
     st.caption(f"Record {record.store_id[:8]} is at revision {record.revision():,}. A close may take seconds to reach it.")
 

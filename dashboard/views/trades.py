@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from dashboard import charts, figures, words
+from dashboard.cells import LEVERAGE, MONEY, RATE, RATIO
 from dashboard.home import Home
 from dashboard.page import missing, table
 from dashboard.stories import show_story
@@ -20,12 +22,12 @@ POOLED = "all run modes, pooled"
 MODES = {RunMode.PAPER.value: "paper", RunMode.BACKTEST.value: "backtest history", RunMode.LIVE.value: "live", POOLED: POOLED}
 
 _FILTERS = ("bot", "pair", "direction", "leverage_bin", "feeder_id", "exit_reason")
-_FORMATS = {
-    "leverage": "{:.1f}x".format,
-    "open rate": words.rate,
-    "close rate": words.rate,
-    "profit of the stake": words.ratio,
-    "profit": words.money,
+_CELLS = {
+    "leverage": LEVERAGE,
+    "open rate": RATE,
+    "close rate": RATE,
+    "profit of the stake": RATIO,
+    "profit": MONEY,
 }
 
 
@@ -43,7 +45,8 @@ def render(home: Home) -> None:
         missing(f"No close matches among {MODES[mode]}.", _remedy(everything, mode=mode))
         return
     _show_figures(found, mode=mode, source=source, win_rate_mark=home.settings.win_rate_mark)
-    _show_rows(found, home)
+    _show_rows(found, revision=revision)
+    _show_selected(everything, home)
 
 
 def filtered(trades: pd.DataFrame, *, mode: str, chosen: Mapping[str, str]) -> pd.DataFrame:
@@ -92,9 +95,9 @@ def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark:
             f"{n}, 90 %: {words.share_interval(of.win_rate.low, of.win_rate.high)}, mark {win_rate_mark:.0%}",
         ),
         (
-            "Average of the stake",
+            "Average profit",
             words.ratio(of.avg_profit.value),
-            f"{n}, 90 %: {words.interval(of.avg_profit.low, of.avg_profit.high)}, mark +0.30 %",
+            f"of the stake, {n}, 90 %: {words.interval(of.avg_profit.low, of.avg_profit.high)}, mark +0.30 %",
         ),
         ("Profit factor", words.number(of.profit_factor), f"{n}, mark {figures.PROFIT_FACTOR_MARK}"),
     )
@@ -105,7 +108,7 @@ def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark:
     st.plotly_chart(charts.profit_chart(found["close_profit"]), alt="Distribution of the closes' profit", key="trades_profit")
 
 
-def _show_rows(found: pd.DataFrame, home: Home) -> None:
+def _show_rows(found: pd.DataFrame, *, revision: int) -> None:
     pages = -(-len(found) // PAGE_ROWS)
     left, right = st.columns([4, 1])
     page = 1
@@ -116,25 +119,43 @@ def _show_rows(found: pd.DataFrame, home: Home) -> None:
         "Download CSV", data=lambda: found.to_csv(index=False), file_name="bot3-trades.csv", mime="text/csv", on_click="ignore"
     )
     rows = found.iloc[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]
-    selected = table(_shown(rows), formats=_FORMATS, alt="Closed trades, newest first", key=f"trades_{page}", selectable=True)
+    names = [trade_name(bot, mode, number) for bot, mode, number in zip(rows["bot"], rows["run_mode"], rows["trade_id"], strict=True)]
+
+    def select(positions: list[int]) -> None:
+        # By name, not by place: at the next look newer closes have moved the rows.
+        if positions:
+            st.query_params["trade"] = names[positions[0]]
+        else:
+            st.query_params.pop("trade", None)
+
+    table(_shown(rows), cells=_CELLS, alt="Closed trades, newest first", key=f"trades_{revision}_{names[0]}_{len(found)}", select=select)
     st.caption(f"Rows {(page - 1) * PAGE_ROWS + 1:,} to {(page - 1) * PAGE_ROWS + len(rows):,} of {len(found):,}, newest close first.")
-    if selected and selected[0] < len(rows):
-        show_story(rows.iloc[selected[0]], home)
-        return
-    linked = _linked(found)
-    if linked is not None:
-        show_story(linked, home)
-    else:
-        st.caption("Select a row to read the trade's story.")
 
 
-def _linked(found: pd.DataFrame) -> pd.Series | None:
-    """Return the trade that the address names (`?trade=BOT3-paper-12`)."""
-    parts = str(st.query_params.get("trade", "")).split("-")
-    if len(parts) != 3 or not parts[2].isdigit():
+def trade_name(bot: str, run_mode: str, trade_id: int) -> str:
+    """Return how the page's address names a trade, "BOT3-paper-12"."""
+    return f"{bot}-{run_mode}-{trade_id}"
+
+
+def find_trade(trades: pd.DataFrame, name: str) -> pd.Series[Any] | None:
+    """Return the trade of a name; None if there is none of it."""
+    bot, mode, number = [*name.split("-"), "", "", ""][:3]
+    if not number.isdigit():
         return None
-    rows = found[(found["bot"] == parts[0]) & (found["run_mode"] == parts[1]) & (found["trade_id"] == int(parts[2]))]
-    return None if rows.empty else rows.iloc[0]
+    rows = trades[(trades["bot"] == bot) & (trades["run_mode"] == mode) & (trades["trade_id"] == int(number))]
+    return None if rows.empty else rows.iloc[-1]
+
+
+def _show_selected(everything: pd.DataFrame, home: Home) -> None:
+    name = st.query_params.get("trade", "")
+    if not name:
+        st.caption("Select a row to read the trade's story; its address can be kept.")
+        return
+    trade = find_trade(everything, name)
+    if trade is None:
+        missing(f"The record holds no closed trade {name}.", "Select a row above.")
+        return
+    show_story(trade, home)
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:

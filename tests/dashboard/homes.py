@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +17,7 @@ from bot3.settings import Settings, load_settings
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.orders import ENTRY_CONTEXT, Fill, Intent, IntentLeg, IntentState, OrderSide, OrderType
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
-from bot3.trading.recommendations import FeederTier
+from bot3.trading.recommendations import FeederScore, FeederTier
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import ExitReason, RunMode, Trade
 from bot3.usecases.sync_trades import sync_trades
@@ -105,9 +104,9 @@ def trade_with_orders(platform: Platform) -> None:
     """Book one closed and one open trade of BOT3 through its journal."""
     store = platform.bot_store("BOT3")
     at = NOW - timedelta(hours=3)
-    context = {name: None for name in ENTRY_CONTEXT} | {
-        "feeder_id": "F03", "confidence": 0.61, "parameters_key": CELL, "parameters_version": "v2", "stop_rate": 99.0, "take_profit_rate": 102.0,
-        "stop_loss": -0.03, "regime": "sideways", "tier": "probe",
+    context: dict[str, str | float | None] = dict.fromkeys(ENTRY_CONTEXT, None) | {
+        "feeder_id": "F03", "confidence": 0.61, "parameters_key": CELL, "parameters_version": "v2",
+        "stop_rate": 99.0, "take_profit_rate": 102.0, "stop_loss": -0.03, "regime": "sideways", "tier": "probe",
     }  # fmt: skip
     for number, pair in enumerate(PAIRS, start=1):
         entry = Intent(
@@ -135,12 +134,14 @@ def _fill(intent: Intent, *, number: int) -> Fill:
 
 def parameters(version: str, *, known_at: datetime, stop_loss: float = -0.04) -> ParameterSet:
     cells = [(pair, side, name) for pair in PAIRS for side in ("long", "short") for name in LEVERAGE_BINS]
-    rows = [_row(group, number=number, stop_loss=stop_loss) for number, group in enumerate([*parent_groups(cells), *cells])]
+    rows = [
+        _row(group, number=number, stop_loss=stop_loss, known_at=known_at) for number, group in enumerate([*parent_groups(cells), *cells])
+    ]
     factors = {Regime.VOLATILE: (1.2, 0.9), Regime.SIDEWAYS: (0.95, 0.9), Regime.BULL_TRENDING: (1.0, 1.1)}
     return a_set(version, *rows, known_at=known_at, regime_factors=factors)
 
 
-def _row(group: tuple[str, str, str], *, number: int, stop_loss: float) -> ExitParameters:
+def _row(group: tuple[str, str, str], *, number: int, stop_loss: float, known_at: datetime) -> ExitParameters:
     pair, side, leverage_bin = group
     has_trades = number % 4 != 0
     return a_row(
@@ -156,6 +157,7 @@ def _row(group: tuple[str, str, str], *, number: int, stop_loss: float) -> ExitP
         profit_factor=1.1 if has_trades else None,
         own_share=0.4 if has_trades else 0.0,
         state=list(ParameterState)[number % 3],
+        known_at=known_at,
         parent="static" if group == ("*", "*", "*") else "*|*|*",
     )
 
@@ -174,19 +176,15 @@ def _fill_learning(platform: Platform) -> None:
         record.register_model(replace(model, feeder_id=feeder, log_loss_oof=0.690 + 0.001 * number))
 
 
-def _scores(known_at: datetime) -> Sequence:  # type: ignore[type-arg]
+def _scores(known_at: datetime) -> list[FeederScore]:
     found = []
     for regime in ("*", "sideways", "volatile"):
         for number, feeder in enumerate(FEEDER_IDS):
             score = a_score(feeder, regime=regime, rank=number + 1, known_at=known_at)
             tier = FeederTier.PROBE if number < 7 else FeederTier.SHADOW
             shift = 0.0004 * number
-            found.append(
-                replace(
-                    score, expectancy=0.001 - shift, lower_bound=-0.0005 - shift, upper_bound=0.0024 - shift, tier=tier, n_window=2 * number,
-                    win_rate_window=0.5,
-                )
-            )  # fmt: skip
+            moved = replace(score, expectancy=0.001 - shift, lower_bound=-0.0005 - shift, upper_bound=0.0024 - shift)
+            found.append(replace(moved, tier=tier, n_window=2 * number, win_rate_window=0.5))
     return found
 
 

@@ -1,0 +1,231 @@
+"""Every page without a browser: an empty home, a filled one, a damaged one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from streamlit.testing.v1 import AppTest
+
+from bot3.ports.control import ClockAnchor, ClockSource
+from bot3.settings import load_settings
+from bot3.wiring import open_platform
+from dashboard.views.system import settings_frame
+from dashboard.words import DASH
+from tests.dashboard.homes import NOW, make_home, settings_of
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+VIEWS = ("now", "trades", "learned", "feeders", "regime", "system")
+TIMEOUT_S = 60.0
+
+
+SCRIPT = """
+from pathlib import Path
+from dashboard.app import home_identity, open_home
+from dashboard.page import banner
+from dashboard.views import {name}
+from tests.dashboard.homes import settings_of
+
+settings = settings_of(Path({home!r}))
+with banner("The page"):
+    {name}.render(open_home(settings, home_identity(settings)).home)
+"""
+
+
+def a_page(name: str, home: Path, **query: str) -> AppTest:
+    page = AppTest.from_string(SCRIPT.format(name=name, home=str(home)), default_timeout=TIMEOUT_S)
+    for key, value in query.items():
+        page.query_params[key] = value
+    page.run()
+    assert [exception.value for exception in page.exception] == []
+    return page
+
+
+def texts(page: AppTest) -> str:
+    blocks = (*page.markdown, *page.caption, *page.info, *page.error, *page.warning, *page.success, *page.subheader)
+    return "\n".join(str(block.value) for block in blocks)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_page_given_a_filled_home_then_shows_no_error(name: str, filled_home: Path) -> None:
+    page = a_page(name, filled_home)
+
+    assert page.title[0].value.lower() == name
+    assert [error.value for error in page.error if "silent" not in error.value] == []
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_page_given_a_home_that_was_never_seeded_then_names_the_command_and_no_number(name: str, tmp_path: Path) -> None:
+    page = a_page(name, tmp_path)
+
+    assert "bot3 init" in texts(page)
+    assert len(page.metric) == 0
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_page_given_stores_without_a_row_then_says_what_is_missing(name: str, tmp_path: Path) -> None:
+    with open_platform(settings_of(tmp_path)) as platform:
+        wall = platform.clock.wall_now()
+        platform.control.set_anchor(ClockAnchor(source=ClockSource.SIMULATED, wall_at=wall, market_at=NOW, speed=1.0, is_running=True))
+        for bot in platform.bot_names:
+            platform.bot_store(bot)
+            platform.history_store(bot)
+        assert platform.record.revision() == 0
+
+    page = a_page(name, tmp_path)
+
+    assert "bot3" in texts(page)
+    assert not any(metric.value.startswith(("+0", "-0", "0.0")) for metric in page.metric)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_page_given_a_damaged_record_then_shows_a_banner_and_no_number(name: str, tmp_path: Path) -> None:
+    make_home(tmp_path, trades_per_bot=3)
+    for path in tmp_path.glob("platform.sqlite*"):
+        path.unlink()
+    (tmp_path / "platform.sqlite").write_bytes(b"not a database" * 100)
+
+    page = a_page(name, tmp_path)
+
+    assert "cannot be read" in texts(page)
+    assert "bot3 doctor" in texts(page)
+
+
+def test_app_given_a_filled_home_then_says_what_market_it_is(filled_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOT3_HOME", str(filled_home))
+
+    page = AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run()
+
+    assert [exception.value for exception in page.exception] == []
+    bar = str(page.markdown[0].value)
+    assert "PAPER" in bar
+    assert "Simulated market: not real money, not a real market." in bar
+    assert "all bots active" in bar
+    assert "UTC" in bar
+
+
+def test_app_given_no_home_then_says_one_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOT3_HOME", str(tmp_path / "nowhere"))
+
+    page = AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run()
+
+    assert [exception.value for exception in page.exception] == []
+    assert len(page.info) == 1
+    assert "bot3 init" in page.info[0].value
+    assert (len(page.error), len(page.metric)) == (0, 0)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_app_given_an_unknown_setting_then_refuses_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOT3_HOME", str(tmp_path))
+    monkeypatch.setenv("BOT3_HOEM", "typo")
+
+    page = AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run()
+
+    assert [exception.value for exception in page.exception] == []
+    assert "BOT3_HOEM" in page.error[0].value
+
+
+def test_now_given_a_filled_home_then_stands_figures_beside_n_interval_and_mark(filled_home: Path) -> None:
+    table = a_page("now", filled_home).table[0].value
+
+    assert list(table.columns) == ["BOT1", "BOT2", "BOT3", "Mark"]
+    assert "n 60" in table.loc["Win rate", "BOT1"]
+    assert " to " in table.loc["Win rate", "BOT1"]
+    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor", "Mark"]) == ("55 %", "1.5")
+    assert "own database" in table.loc["Store", "BOT3"]
+    assert table.loc["Open positions", "BOT3"] == "1, 300 USDT at entry"
+
+
+def test_trades_given_no_choice_then_shows_paper_alone(filled_home: Path) -> None:
+    page = a_page("trades", filled_home)
+
+    rows = page.dataframe[0].value
+    assert set(rows["mode"]) == {"paper"}
+    assert len(rows) == 100
+    assert page.metric[0].value == "181"
+
+
+def test_trades_given_pooling_was_asked_for_then_pools(filled_home: Path) -> None:
+    page = a_page("trades", filled_home)
+
+    page.selectbox(key="mode").set_value("all run modes, pooled").run()
+
+    assert page.metric[0].value == "361"
+
+
+def test_trades_given_filters_that_nothing_matches_then_says_so(filled_home: Path) -> None:
+    page = a_page("trades", filled_home)
+
+    page.selectbox(key="mode").set_value("live").run()
+
+    assert "No close matches among live" in page.info[0].value
+    assert len(page.metric) == 0
+
+
+def test_trades_given_an_address_then_tells_the_story_with_orders_and_parameters(filled_home: Path) -> None:
+    page = a_page("trades", filled_home, trade="BOT3-paper-1")
+
+    told = texts(page)
+    assert "Long ALFA/USDT:USDT at 3.0x" in told
+    assert "Parameters used" in told
+    assert "version v2" in told
+    assert list(page.dataframe[1].value["leg"]) == ["entry", "exit"]
+
+
+def test_trades_given_a_history_trade_then_says_that_no_orders_are_kept(filled_home: Path) -> None:
+    assert "No orders are kept" in texts(a_page("trades", filled_home, trade="BOT1-backtest-100"))
+
+
+@pytest.mark.parametrize("name", ["BOT9-paper-1", "nonsense", "BOT1-paper-x", "----"])
+def test_trades_given_an_address_of_no_trade_then_says_so(name: str, filled_home: Path) -> None:
+    assert "holds no closed trade" in texts(a_page("trades", filled_home, trade=name))
+
+
+def test_learned_given_a_filled_home_then_every_row_has_n_and_interval(filled_home: Path) -> None:
+    page = a_page("learned", filled_home)
+
+    for shown in page.dataframe[:3]:
+        rows = shown.value
+        assert rows["90 % interval"].str.contains(" to ").all()
+        assert rows["n"].notna().all()
+        assert rows["effective n"].notna().all()
+        without = rows[rows["n"] == 0]
+        assert without["win rate"].isna().all()
+        assert without["rests on"].str.startswith("Using its parent's values: 0 of 5 trades").all()
+
+
+def test_learned_given_a_pair_then_shows_its_cells(filled_home: Path) -> None:
+    page = a_page("learned", filled_home)
+
+    page.selectbox(key="pair").set_value("ALFA/USDT:USDT").run()
+
+    assert page.dataframe[1].value["group"].str.startswith("ALFA").all()
+
+
+def test_feeders_given_too_few_in_the_window_then_shows_no_figure_of_it(filled_home: Path) -> None:
+    rows = a_page("feeders", filled_home).dataframe[0].value
+
+    assert list(rows["rank"]) == list(range(1, 11))
+    assert rows.loc[rows["n in window"] < 10, "win rate in window"].isna().all()
+    assert rows.loc[rows["n in window"] >= 10, "win rate in window"].notna().all()
+
+
+def test_system_given_a_filled_home_then_reconciles_every_store(filled_home: Path) -> None:
+    page = a_page("system", filled_home)
+
+    stores = page.dataframe[1].value
+    assert list(stores["verdict"]) == ["reconciled"] * 6
+    assert set(stores["run mode"]) == {"paper", "backtest"}
+
+
+def test_settings_frame_given_secrets_then_never_shows_them(tmp_path: Path) -> None:
+    settings = load_settings({"BOT3_BOT1_DB_PASSWORD": "hunter2", "BOT3_INFLUX_TOKEN": "t0ken"}, env_file=tmp_path / "no.env")
+
+    frame = settings_frame(settings)
+
+    assert not frame["value"].str.contains("hunter2|t0ken").any()
+    told = dict(zip(frame["setting"], frame["value"], strict=True))
+    assert (told["BOT3_BOT1_DB_PASSWORD"], told["BOT3_BOT2_DB_PASSWORD"], told["BOT3_BOT1_DB_HOST"]) == ("set", "not set", DASH)
+    assert isinstance(settings.bot1_db_password, SecretStr)

@@ -1,0 +1,90 @@
+"""Numbers in words."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot3.ports.control import ClockSource
+from dashboard import words
+from tests.learned import a_row
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("unknown", [None, math.nan, pd.NaT])
+def test_words_given_the_unknown_then_is_a_dash_never_zero(unknown: float) -> None:
+    told = [
+        words.ratio(unknown),
+        words.share(unknown),
+        words.money(unknown),
+        words.count(unknown),
+        words.number(unknown),
+        words.rate(unknown),
+    ]
+
+    assert set(told) == {words.DASH}
+    assert words.interval(unknown, 0.1) == words.interval(0.1, unknown) == words.share_interval(unknown, unknown) == words.DASH
+    assert words.stamp(None) == words.age(None, now=NOON) == words.version(None) == words.DASH
+
+
+def test_ratio_given_fractions_then_tells_percent_with_a_sign() -> None:
+    assert (words.ratio(0.0123), words.ratio(-0.0345, 1), words.ratio(12.0)) == ("+1.23 %", "-3.5 %", "+1,200.00 %")
+    assert words.interval(-0.001, 0.003) == "-0.10 % to +0.30 %"
+    assert words.money(-1234.5) == "-1,234.50 USDT"
+
+
+@given(st.floats(min_value=-5e-6, max_value=5e-6))
+def test_ratio_given_what_rounds_to_nothing_then_has_no_sign(value: float) -> None:
+    assert words.ratio(value, 2) == "0.00 %"
+
+
+@given(st.floats(min_value=1e-9, max_value=1e7))
+def test_rate_given_any_price_then_is_no_power_of_ten_and_near(value: float) -> None:
+    told = words.rate(value)
+
+    assert "e" not in told
+    assert math.isclose(float(told.replace(",", "")), value, rel_tol=1e-4)
+
+
+def test_evidence_given_n_then_tells_the_effective_one_beside_it() -> None:
+    assert words.evidence(1234) == "n 1,234"
+    assert words.evidence(12, 8.54) == "n 12, effective 8.5"
+
+
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [(1.0, "1 s ago"), (119.0, "119 s ago"), (600.0, "10 min ago"), (10_800.0, "3.0 h ago"), (864_000.0, "10.0 d ago"), (-60.0, "in 60 s")],
+)
+def test_age_given_seconds_then_tells_a_fitting_unit(passed: float, told: str) -> None:
+    assert words.age(NOON - timedelta(seconds=passed), now=NOON) == told
+
+
+def test_expiry_given_its_very_instant_then_is_expired() -> None:
+    assert words.expiry(NOON, now=NOON) == "EXPIRED 0 s ago"
+    assert words.expiry(NOON, now=NOON - timedelta(hours=5)) == "in force, expires in 5.0 h"
+
+
+def test_stamp_given_another_time_zone_then_tells_utc() -> None:
+    assert words.stamp(NOON.astimezone(tz=None)) == "2026-01-05 12:00:00"
+
+
+def test_standing_given_too_few_trades_then_says_whose_values_it_uses() -> None:
+    assert words.standing(a_row(trades_count=3), minimum=5) == "Using its parent's values: 3 of 5 trades"
+    assert words.standing(a_row(trades_count=9, own_share=0.0), minimum=5) == "Using its parent's values: no trade is replayed yet"
+    assert words.standing(a_row(trades_count=9), minimum=5) == "40 % own data, the rest from static set"
+
+
+def test_group_given_stars_then_tells_all() -> None:
+    assert words.key("*|long|2.0-3.5") == "all pairs, long, 2.0-3.5x"
+    assert words.key("BTC/USDT:USDT|short|*") == "BTC/USDT:USDT, short, all leverage"
+
+
+def test_market_source_given_any_then_never_promises_real_money() -> None:
+    assert all("not real money" in words.market_source(source) for source in ClockSource)
+    assert words.market_source(ClockSource.SIMULATED) == "simulated market: not real money, not a real market"
