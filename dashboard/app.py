@@ -66,6 +66,8 @@ def home_identity(settings: Settings) -> str:
 def main() -> None:
     """Show the page that was asked for."""
     st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
+    # Also where the process was started in another directory than the one with `.streamlit/config.toml`: no traceback on a page.
+    st.set_option("client.showErrorDetails", "none")
     try:
         settings = read_settings()
     except SettingsError as error:

@@ -37,7 +37,10 @@ def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float) -> go
         line = {"shape": "hv", "width": 2, "color": _BOT_COLOURS[position % 3], "dash": _DASHES[position % 3]}
         figure.add_scatter(x=kept["close_date"], y=kept["equity_abs"], mode="lines", name=bot, line=line)
     figure.add_hline(
-        y=wallet_abs, line={"color": GREY, "width": 1, "dash": "dot"}, annotation_text="wallet at the start", annotation_position="top left"
+        y=wallet_abs,
+        line={"color": GREY, "width": 1, "dash": "dot"},
+        annotation_text="wallet at the start",
+        annotation_position="bottom right",
     )
     figure.update_yaxes(title_text="equity after closes, USDT", tickformat=",.0f")
     return _laid_out(figure, height=340, x_title="market time, UTC")

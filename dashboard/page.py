@@ -86,7 +86,7 @@ def _show_bar(home: Home) -> None:
     states = [(bot, control.trading_state(bot)[0]) for bot in home.ports.bot_names]
     halt = halted(states)
     is_silent = beat is None or wall_now - beat.wall_at > STALE
-    age = "daemon never seen" if beat is None else f"data of {words.age(beat.wall_at, now=wall_now)}"
+    age = "daemon never seen" if beat is None else f"data age {words.span(wall_now - beat.wall_at)}"
     speed = f"{anchor.speed:g}x" if anchor.is_running else "standing still"
     st.markdown(
         f":orange-badge[{home.settings.trading_mode.upper()}] "

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from bot3.trading.orders import Intent, IntentLeg
+from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
 from dashboard import words
 from dashboard.home import Home
 from dashboard.page import banner, missing, table
+
+_TELLERS: Mapping[str, Callable[[float], str]] = {
+    "confidence": lambda value: words.share(value, 1),
+    "sigma": lambda value: f"{words.share(value, 2)} of the price over the horizon",
+    "stop_loss": lambda value: f"{words.ratio(value)} of the stake",
+    "stop_rate": words.rate,
+    "take_profit_rate": words.rate,
+    "giveback_activation_move": lambda value: f"{words.ratio(value)} of the price",
+    "giveback_share": words.share,
+}
 
 
 def show_story(trade: pd.Series[Any], home: Home) -> None:
@@ -46,7 +57,8 @@ def sentence(trade: pd.Series[Any]) -> str:
 
 def _show_context(entry: Intent) -> None:
     st.markdown("**Why it was opened, and with what**")
-    cells = [(name.replace("_", " "), _told(name, value)) for name, value in entry.context.items()]
+    names = [*(name for name in ENTRY_CONTEXT if name in entry.context), *(name for name in entry.context if name not in ENTRY_CONTEXT)]
+    cells = [(name.replace("_", " "), _told(name, entry.context[name])) for name in names]
     st.table(pd.DataFrame(cells, columns=["what", "at entry"]), hide_index=True, alt="What the trade was opened with")
 
 
@@ -54,7 +66,7 @@ def _told(name: str, value: object) -> str:
     if value is None:
         return words.DASH
     if isinstance(value, float):
-        return words.rate(value) if name.endswith("_rate") else f"{value:.4g}"
+        return _TELLERS[name](value) if name in _TELLERS else f"{value:.4g}"
     return str(value)
 
 

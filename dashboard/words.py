@@ -44,6 +44,11 @@ def money(value: float | None) -> str:
     return DASH if value is None or is_unknown(value) else f"{_signed(value, 2)} USDT"
 
 
+def signed(value: float | None) -> str:
+    """Return 12.5 as "+12.50", where the unit stands beside it."""
+    return DASH if value is None or is_unknown(value) else _signed(value, 2)
+
+
 def count(value: float | None) -> str:
     """Return 1234 as "1,234"."""
     return DASH if value is None or is_unknown(value) else f"{value:,.0f}"

@@ -51,7 +51,7 @@ def _show_beats(home: Home) -> None:
         {
             "process": [beat.process for beat in beats],
             "heartbeat (wall)": [words.age(beat.wall_at, now=wall_now) for beat in beats],
-            "": ["SILENT" if wall_now - beat.wall_at > STALE else "beats" for beat in beats],
+            "verdict": ["SILENT" if wall_now - beat.wall_at > STALE else "beats" for beat in beats],
             "state it told": [beat.state for beat in beats],
             "pid": [beat.pid for beat in beats],
             "up": [words.span(beat.wall_at - beat.started_at) for beat in beats],

@@ -88,11 +88,11 @@ def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark:
     n = words.evidence(of.n)
     cells = (
         ("Closes", words.count(of.n), f"{MODES[mode]}, on {of.days} UTC days"),
-        ("Realised", words.money(of.profit_abs), n),
+        ("Realised, USDT", words.signed(of.profit_abs), n),
         (
             "Win rate",
             words.share(of.win_rate.value),
-            f"{n}, 90 %: {words.share_interval(of.win_rate.low, of.win_rate.high)}, mark {win_rate_mark:.0%}",
+            f"{n}, 90 %: {words.share_interval(of.win_rate.low, of.win_rate.high)}, mark {words.share(win_rate_mark)}",
         ),
         (
             "Average profit",

@@ -51,7 +51,12 @@ def make_home(home: Path, *, trades_per_bot: int = 60, beats: bool = True) -> Se
 
 def a_beat(wall: datetime, *, process: str = "execution") -> Heartbeat:
     started = wall - timedelta(minutes=5)
-    detail = {"parameters_version": "v2", "open_trades": 1}
+    detail: dict[str, str | float | int | bool | None] = {
+        "parameters_version": "v2",
+        "open_trades": 1,
+        "last_candle": NOW.isoformat(),
+        "BOT1_equity_abs": 10_012.5,
+    }
     return Heartbeat(process=process, pid=4242, started_at=started, wall_at=wall, market_at=NOW, state="trading", detail=detail)
 
 

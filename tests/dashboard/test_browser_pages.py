@@ -11,10 +11,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from bot3.wiring import open_platform
+from tests.dashboard.homes import a_beat, settings_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -117,6 +121,16 @@ def test_trades_given_a_click_on_a_row_then_the_address_names_it(server: str, pa
 
     page.wait_for_url("**/trades?*trade=BOT3-paper-1*", timeout=PATIENCE_MS)
     page.get_by_role("heading", name="BOT3, paper trade 1").wait_for(timeout=PATIENCE_MS)
+
+
+def test_now_given_a_new_heartbeat_then_shows_it_without_a_reload(server: str, page: Page, filled_home: Path) -> None:
+    _open(page, server, "Now")
+
+    with open_platform(settings_of(filled_home)) as platform:
+        platform.control.beat(replace(a_beat(platform.clock.wall_now()), pid=777_777))
+
+    page.get_by_text("process 777777").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("All well").wait_for(timeout=PATIENCE_MS)
 
 
 def test_now_given_a_narrow_screen_then_nothing_is_wider_than_it(server: str, page: Page) -> None:
