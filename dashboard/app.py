@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -46,7 +47,12 @@ def _read_settings() -> Settings:
 
 
 def _open_home(_settings: Settings, identity: str) -> OpenedHome:
-    return OpenedHome(_settings, identity)
+    opened = OpenedHome(_settings, identity)
+    # Streamlit collects garbage after every run of every fragment; modules are never garbage, and looking through them takes most of
+    # the time of a tick.
+    gc.collect()
+    gc.freeze()
+    return opened
 
 
 # Once a process; and one home at a time: another identity closes it and opens the other.
