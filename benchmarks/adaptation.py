@@ -3,8 +3,8 @@
     python -m benchmarks.adaptation [--home DIR] [--sparse 50] [--burst 50]
 
 Runs the execution daemon and Dagster's own daemon with its code server on a seeded home (made anew without `--home`), commits closed trades
-to BOT1's store, and waits each time until the heartbeat of the daemon names parameters of a revision that holds the trade. Sparse closes are
-5.5 to 10.5 s apart; bursts have a mean gap of 2 s. Latencies include everything: sync, replay, learning, publishing, reading.
+to BOT1's store, and waits each time until the heartbeat of the daemon names parameters of a revision that holds the trade. Sparse closes
+are 5.5 to 10.5 s apart; bursts have a mean gap of 2 s. Latencies include everything: sync, replay, learning, publishing, reading.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from bot3.wiring import Platform, open_platform
 
 from benchmarks.output import print_result, quantiles, tell
-from bot3.cli.services import free_port, prepare_dagster_home, services
+from bot3.cli.services import Service, free_port, prepare_dagster_home, services
 from bot3.cli.supervisor import Supervisor
 from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode, Trade
+from bot3.wiring import Platform, open_platform
 
 _BOT = "BOT1"
 _GIVE_UP_S = 30.0
@@ -131,9 +132,7 @@ def _supervisor(settings: Settings, platform: Platform) -> Supervisor:
     return Supervisor(quiet, run_directory=settings.home / "run", log_directory=settings.home / "logs")
 
 
-def _without_web(service):  # type: ignore[no-untyped-def]
-    from dataclasses import replace  # noqa: PLC0415
-
+def _without_web(service: Service) -> Service:
     # The daemon's health is asked through the web server, which this benchmark does not start.
     return replace(service, is_healthy=lambda: True) if service.name == "dagster-daemon" else service
 

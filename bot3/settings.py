@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot3.errors import SettingsError
+from bot3.trading.trades import RunMode
 
 PREFIX = "BOT3_"
 BOT_NAMES = ("BOT1", "BOT2", "BOT3")
@@ -72,6 +73,12 @@ class Settings(BaseSettings):
     daily_loss_reducing: float = Field(-0.03, lt=0.0, description="Loss of a day, ratio of equity, from which only reducing is allowed.")
     daily_loss_halted: float = Field(-0.05, lt=0.0, description="Loss of a day, ratio of equity, from which nothing is traded.")
     max_drawdown: float = Field(-0.15, lt=0.0, description="Drawdown from the peak, ratio of equity, from which nothing is traded.")
+    stop_streak: int = Field(4, ge=0, description="So many stops within the window pause a bot's entries; 0: never.")
+    stop_streak_window_minutes: float = Field(120.0, gt=0.0, description="Window of the streak of stops, market minutes.")
+    stop_streak_pause_minutes: float = Field(30.0, ge=0.0, description="Pause of entries after a streak of stops, market minutes.")
+    cool_off_minutes: float = Field(10.0, ge=0.0, description="A pair is left alone so long after a trade on it closed, market minutes.")
+    max_candle_age_minutes: float = Field(15.0, gt=0.0, description="Older candles and signals open nothing, market minutes.")
+    price_collar: float = Field(0.01, gt=0.0, le=0.2, description="Entries are refused farther from the mark, ratio of the price.")
     protect_deadline_s: float = Field(10.0, gt=0.0, description="A position without a working stop is flattened after so long.")
 
     # Learning
@@ -159,6 +166,11 @@ class Settings(BaseSettings):
     def horizon(self) -> timedelta:
         """Return the horizon as a duration."""
         return timedelta(hours=self.horizon_hours)
+
+    @property
+    def run_modes(self) -> tuple[RunMode, ...]:
+        """Return the run modes whose trades are learned from together."""
+        return tuple(RunMode(name) for name in self.learn_from)
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be shown."""

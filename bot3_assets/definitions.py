@@ -5,10 +5,10 @@ import dagster as dg
 from bot3_assets.assets import (
     adaptive_params,
     candles,
+    features,
     feeder_models,
     feeder_scores,
     feeder_signals,
-    features,
     recommendations,
     regime_state,
     shadow_trades,
@@ -16,7 +16,8 @@ from bot3_assets.assets import (
     trade_replays,
 )
 from bot3_assets.resources import PlatformResource
-from bot3_assets.schedules import meta_learner, meta_learner_beat, retraining, weekly_retraining
+from bot3_assets.schedules import backlog, meta_learner, meta_learner_beat, retraining, weekly_retraining
+from bot3_assets.sensors import closes_to_parameters, new_market_week, run_failed
 
 _NOUNS = [
     candles,
@@ -35,9 +36,9 @@ _NOUNS = [
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(_NOUNS),
     asset_checks=dg.load_asset_checks_from_modules(_NOUNS),
-    jobs=[meta_learner, retraining],
+    jobs=[meta_learner, retraining, backlog],
     schedules=[meta_learner_beat, weekly_retraining],
-    sensors=[],
+    sensors=[closes_to_parameters, new_market_week, run_failed],
     resources={"platform": PlatformResource()},
     executor=dg.in_process_executor,
 )

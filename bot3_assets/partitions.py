@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import dagster as dg
 
 from bot3.settings import BOT_NAMES
@@ -17,16 +15,6 @@ bots = dg.StaticPartitionsDefinition(list(BOT_NAMES))
 # opened no home still loads. A key is the Monday's date.
 weeks = dg.DynamicPartitionsDefinition(name=MARKET_WEEKS)
 feeder_weeks = dg.MultiPartitionsDefinition({_FEEDER: dg.StaticPartitionsDefinition(list(FEEDER_IDS)), _WEEK: weeks})
-
-
-def week_of(at: datetime) -> str:
-    """Return the key of the week that holds an instant, "2025-01-06"."""
-    return (at.astimezone(UTC) - timedelta(days=at.astimezone(UTC).weekday())).strftime("%Y-%m-%d")
-
-
-def week_start(week: str) -> datetime:
-    """Return the Monday, 00:00 UTC, that a key names."""
-    return datetime.strptime(week, "%Y-%m-%d").replace(tzinfo=UTC)
 
 
 def feeder_week_key(feeder_id: str, week: str) -> str:
@@ -46,3 +34,8 @@ def all_feeders_of_week(week: str) -> dict[str, str]:
         "dagster/asset_partition_range_start": feeder_week_key(FEEDER_IDS[0], week),
         "dagster/asset_partition_range_end": feeder_week_key(FEEDER_IDS[-1], week),
     }
+
+
+def all_bots() -> dict[str, str]:
+    """Return the run tags that ask for every bot's partition in one run."""
+    return {"dagster/asset_partition_range_start": BOT_NAMES[0], "dagster/asset_partition_range_end": BOT_NAMES[-1]}

@@ -41,7 +41,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         from bot3.wiring import open_platform  # noqa: PLC0415
 
         with _lock:
-            settings = load_settings(**({"home": Path(self.home)} if self.home else {}))
+            settings = load_settings(home=Path(self.home)) if self.home else load_settings()
             home = settings.home.resolve()
             if home not in _open:
                 if not _open:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from bot3.settings import load_settings
-from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week, feeder_weeks, week_of
+from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week, bots, feeder_weeks
 from bot3_assets.resources import PlatformResource
 
 BEAT = "bot3/beat"
@@ -16,6 +16,14 @@ meta_learner = dg.define_asset_job(
     description="Regime, shadow trades, feeder scores, all parameters with pooling fitted again, recommendation and published files.",
     executor_def=dg.in_process_executor,
     tags={BEAT: "meta_learner", "dagster/max_runtime": "600"},
+)
+backlog = dg.define_asset_job(
+    "backlog",
+    selection=["synced_trades", "trade_replays"],
+    partitions_def=bots,
+    description="Many closed trades at once, of all bots: synced and replayed in one run; parameters follow from the sensor.",
+    executor_def=dg.in_process_executor,
+    tags={BEAT: "backlog"},
 )
 retraining = dg.define_asset_job(
     "retraining",
@@ -49,6 +57,8 @@ meta_learner_beat = dg.ScheduleDefinition(
 )
 def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest:
     """Ask for the models of the market's current week, all feeders in one run."""
+    from bot3.market.weeks import week_of  # noqa: PLC0415
+
     week = week_of(platform.platform().clock.now())
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
     return dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))

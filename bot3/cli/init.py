@@ -35,6 +35,7 @@ def init(
     messages.print(f"Seeding {settings.home} (once; it can be stopped and goes on where it was)")
     with open_platform(settings) as platform, _Bars() as bars:
         seed_home(platform.seed_parts(), progress=bars.show)
+        platform.finish_seed()
     _report_lineage(dagster_home=str(prepare_dagster_home(settings, code_port=0)), home=str(settings.home.resolve()))
 
 

@@ -13,7 +13,7 @@ from bot3.wiring import Platform, is_seeded, open_platform
 
 def command_settings(*, candles: str | None = None) -> Settings:
     """Read settings and set up logs for a command; `candles` overrides BOT3_CANDLES."""
-    settings = load_settings(**({} if candles is None else {"candles": candles}))
+    settings = load_settings() if candles is None else load_settings(candles=candles)
     configure_logs("bot3", level=settings.log_level, secrets=settings.secrets())
     return settings
 

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def status(*, as_json: JsonFlag = False) -> None:
     """Show services, the market clock, bots and published learning; exit code 4 if a service that should run does not."""
     with seeded_platform() as platform:
-        found = {
+        found: dict[str, Any] = {
             "home": str(platform.settings.home),
             "trading_mode": platform.settings.trading_mode,
             "market": _market(platform),
@@ -62,7 +62,7 @@ def _services(platform: Platform) -> list[Mapping[str, Any]]:
         return []
     state = json.loads(state_file.read_text(encoding="utf-8"))
     beats = {beat.process: beat for beat in platform.control.heartbeats()}
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for name, identity in {"supervisor": state["supervisor"], **state["services"]}.items():
         beat = beats.get(name)
         is_stale = beat is not None and platform.clock.wall_now() - beat.wall_at > _STALE

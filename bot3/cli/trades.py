@@ -49,7 +49,7 @@ def trades(
                 row.open_rate,
                 None if row.is_open else row.close_date,
                 None if row.is_open else row.close_rate,
-                "open" if row.is_open else percent(row.close_profit),
+                "open" if row.is_open else percent(float(row.close_profit)),
                 None if row.is_open else f"{row.close_profit_abs:+.2f}",
                 None if row.is_open else row.exit_reason,
             )

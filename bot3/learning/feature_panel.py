@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 import numpy as np
@@ -27,6 +27,12 @@ class PairPanel:
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def since(self, start_us: int) -> PairPanel:
+        """Return the candles that open at or after an instant (microseconds since 1970)."""
+        first = int(np.searchsorted(self.columns.open_us, start_us))
+        cut = {field.name: getattr(self.columns, field.name)[first:] for field in fields(self.columns)}
+        return PairPanel(pair=self.pair, columns=CandleColumns(**cut), features=self.features[first:])
 
 
 class FeaturePanel:

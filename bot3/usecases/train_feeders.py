@@ -79,12 +79,12 @@ def train_feeder(
         log_loss_oof=trained.header.log_loss_oof,
         base_log_loss_oof=trained.header.base_log_loss_oof,
         threshold=trained.threshold,
-        settings_digest=_settings_digest(spec, settings=settings, train_days=train_days),
+        settings_digest=feeder_settings_digest(spec, settings=settings, train_days=train_days),
         computed_at=now,
     )
 
 
-def _settings_digest(spec: FeederSpec, *, settings: TrainingSettings, train_days: float) -> str:
+def feeder_settings_digest(spec: FeederSpec, *, settings: TrainingSettings, train_days: float) -> str:
     """Return a digest of everything but the candles that the model depends on."""
     parts = {"spec": asdict(spec), "settings": asdict(settings), "train_days": train_days, "features": FEATURE_NAMES}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

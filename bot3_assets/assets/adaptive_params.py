@@ -72,8 +72,9 @@ def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.Asset
     if "*|*|*" not in parameters.rows:
         broken["*|*|*"] = "is missing"
     expired = now >= parameters.expires_at
-    metadata = {"broken": broken, "expired": expired, "version": parameters.version}
-    return dg.AssetCheckResult(passed=not broken and not expired, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=not broken and not expired, metadata={"broken": broken, "expired": expired, "version": parameters.version}
+    )
 
 
 def _breach(row: "ExitParameters") -> str:

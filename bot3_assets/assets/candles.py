@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.freshness import every_beat
-from bot3_assets.partitions import week_of
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
 
 def candles_version(platform: "Platform") -> dg.DataVersion:
     """Return the version that models see: it changes with the source and with each new week, not with each candle."""
+    from bot3.market.weeks import week_of  # noqa: PLC0415
+
     source = platform.settings.candles or f"simulated-{platform.settings.market_seed}"
     return dg.DataVersion(f"{source}|{week_of(platform.clock.now())}")
 

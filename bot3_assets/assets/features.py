@@ -9,6 +9,7 @@ from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
+    from bot3.learning.feature_panel import PairPanel
     from bot3.wiring import Platform
 
 
@@ -27,17 +28,43 @@ def features(platform: PlatformResource) -> dg.MaterializeResult[None]:
 @dg.asset_check(asset=features, blocking=True, description="No feature of the last day is NaN or infinite on any pair.")
 def features_have_no_gap(platform: PlatformResource) -> dg.AssetCheckResult:
     """Refuse features that a model would be fed with holes."""
-    holes = _holes(platform.platform())
-    return dg.AssetCheckResult(passed=not holes, metadata={"holes": holes})
+    return features_verdict(platform.platform())
 
 
 def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return how many features there are, of how many candles."""
-    raise NotImplementedError
+    from bot3.market.features import FEATURE_FAMILIES, FEATURE_NAMES  # noqa: PLC0415
+
+    panel = _last_day(platform)
+    families = {family: len(names) for family, names in FEATURE_FAMILIES.items()}
+    return {
+        "dagster/row_count": dg.MetadataValue.int(sum(len(pair) for pair in panel)),
+        "features": dg.MetadataValue.int(len(FEATURE_NAMES)),
+        "families": dg.MetadataValue.json(families),
+        "market_time": dg.MetadataValue.text(platform.clock.now().isoformat()),
+    }
 
 
-_WINDOW = timedelta(days=1)
+def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
+    """Name every feature that is NaN or infinite somewhere in the last day, with its pair."""
+    import numpy as np  # noqa: PLC0415
+
+    from bot3.market.features import FEATURE_NAMES  # noqa: PLC0415
+
+    holes = {}
+    for pair in _last_day(platform):
+        lost = np.flatnonzero(~np.isfinite(pair.features).all(axis=0))
+        if len(lost):
+            holes[pair.pair] = ", ".join(FEATURE_NAMES[index] for index in lost)
+    return dg.AssetCheckResult(passed=not holes, metadata={"holes": holes})
 
 
-def _holes(platform: "Platform") -> dict[str, int]:
-    raise NotImplementedError
+def _last_day(platform: "Platform") -> "list[PairPanel]":
+    """Return each pair's features of the last day, without the warm-up before it."""
+    from bot3.market.candle_times import instant_us  # noqa: PLC0415
+    from bot3.usecases.train_feeders import build_panel  # noqa: PLC0415
+
+    now = platform.clock.now()
+    start = now - timedelta(days=1)
+    panel = build_panel(platform.candles, pairs=platform.candles.pairs(), start=start, end=now, timeframe=platform.settings.timeframe)
+    return [pair.since(instant_us(start)) for pair in panel.pairs]

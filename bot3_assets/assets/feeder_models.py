@@ -1,10 +1,16 @@
 """Ten feeders, each with the models of its weeks."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from bot3_assets.freshness import weekly
-from bot3_assets.partitions import feeder_and_week, feeder_weeks, week_start
+from bot3_assets.partitions import feeder_and_week, feeder_weeks
 from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.ports.record import ModelEntry
+    from bot3.wiring import Platform
 
 
 @dg.asset(
@@ -18,7 +24,43 @@ from bot3_assets.resources import PlatformResource
 )
 def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """A feeder's model of a week, trained on what was known before the week began; so walk-forward is a backfill."""
+    from bot3.market.weeks import week_start  # noqa: PLC0415
+
+    opened = platform.platform()
     for key in context.partition_keys:
         feeder_id, week = feeder_and_week(key)
-        entry = platform.platform().train_feeder(feeder_id, until=week_start(week))
-        context.add_asset_metadata({"digest": entry.digest}, partition_key=key)
+        entry = opened.train_feeder(feeder_id, until=week_start(week))
+        context.add_asset_metadata(feeder_model_metadata(entry), partition_key=key)
+
+
+@dg.asset_check(asset=feeder_models, blocking=True, description="Every registered model file is there, unchanged and readable.")
+def models_are_sound(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse signals of models whose files were lost or changed."""
+    return models_verdict(platform.platform())
+
+
+def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
+    """Return what a model was trained on and what it was worth out of fold."""
+    return {
+        "digest": dg.MetadataValue.text(entry.digest),
+        "rows": dg.MetadataValue.int(entry.rows),
+        "trained_from": dg.MetadataValue.text(entry.trained_from.isoformat()),
+        "trained_until": dg.MetadataValue.text(entry.trained_until.isoformat()),
+        "log_loss_oof": dg.MetadataValue.float(entry.log_loss_oof),
+        "log_loss_below_base": dg.MetadataValue.float(entry.base_log_loss_oof - entry.log_loss_oof),
+        "threshold": dg.MetadataValue.float(entry.threshold),
+    }
+
+
+def models_verdict(platform: "Platform") -> dg.AssetCheckResult:
+    """Read every registered file, comparing its digest."""
+    from bot3.errors import ModelError  # noqa: PLC0415
+
+    digests = [str(digest) for digest in platform.record.models_frame()["digest"].unique()]
+    broken = {}
+    for digest in digests:
+        try:
+            platform.models.read(digest)
+        except ModelError as error:
+            broken[digest[:12]] = str(error)
+    return dg.AssetCheckResult(passed=bool(digests) and not broken, metadata={"models": len(digests), "broken": broken})

@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.freshness import weekly
-from bot3_assets.partitions import feeder_and_week, feeder_weeks, week_start
+from bot3_assets.partitions import feeder_and_week, feeder_week_key, feeder_weeks
 from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bot3.wiring import Platform
 
 
 @dg.asset(
@@ -21,7 +26,39 @@ from bot3_assets.resources import PlatformResource
 def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """A feeder's signals of a week, by the newest model that was known before the week began."""
     opened = platform.platform()
-    for key in context.partition_keys:
-        feeder_id, week = feeder_and_week(key)
-        signals = opened.predict_week(feeder_id, start=week_start(week))
-        context.add_asset_metadata({"dagster/row_count": len(signals)}, partition_key=key)
+    made = opened.predict_weeks([feeder_and_week(key) for key in context.partition_keys])
+    for (feeder_id, week), signals in made.items():
+        context.add_asset_metadata(feeder_signals_metadata(signals), partition_key=feeder_week_key(feeder_id, week))
+
+
+@dg.asset_check(asset=feeder_signals, blocking=True, description="No signal was made by a model that is younger than the signal.")
+def signals_are_out_of_sample(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse signals of a model that had seen what followed them."""
+    return signals_verdict(platform.platform())
+
+
+def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataValue]:
+    """Return how many signals a week has, of which direction, and how sure."""
+    figures = {
+        "dagster/row_count": dg.MetadataValue.int(len(signals)),
+        "shorts": dg.MetadataValue.int(int(signals["is_short"].sum())),
+    }
+    return figures | ({"mean_confidence": dg.MetadataValue.float(float(signals["confidence"].mean()))} if len(signals) else {})
+
+
+def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
+    """Compare the newest week's signals with the time up to which their models were trained."""
+    from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
+    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
+
+    trained = platform.record.models_frame().set_index("digest")["trained_until"]
+    early: dict[str, int] = {}
+    total = 0
+    for feeder in FEEDER_IDS:
+        for week in platform.signals.weeks(feeder)[-1:]:
+            start = week_start(week)
+            signals = platform.signals.signals(feeder_ids=[feeder], start=start, end=start + WEEK)
+            total += len(signals)
+            known = signals["known_at"] >= signals["model_digest"].map(trained)
+            early |= {feeder: int((~known).sum())} if not known.all() else {}
+    return dg.AssetCheckResult(passed=not early, metadata={"signals": total, "in_sample": early})

@@ -63,5 +63,7 @@ def recommendation_verdict(newest: "Recommendation", *, now: datetime) -> dg.Ass
     missing = sorted(set(FEEDER_IDS) - set(newest.tiers))
     unnamed = [name for name in ("version", "parameters_version", "scores_version") if not getattr(newest, name)]
     expired = now >= newest.expires_at
-    metadata = {"feeders_without_tier": missing, "unnamed": unnamed, "expired": expired, "version": newest.version}
-    return dg.AssetCheckResult(passed=not missing and not unnamed and not expired, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=not missing and not unnamed and not expired,
+        metadata={"feeders_without_tier": missing, "unnamed": unnamed, "expired": expired, "version": newest.version},
+    )

@@ -27,7 +27,7 @@ def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
 
 def shadow_trades_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return how many there are of each feeder and what they earned."""
-    frame = platform.record.shadow_trades(as_of=platform.clock.now(), run_modes=platform.settings.learn_from)
+    frame = platform.record.shadow_trades(as_of=platform.clock.now(), run_modes=platform.settings.run_modes)
     by_feeder = frame.groupby("feeder_id")["close_move"].agg(["size", "mean"])
     lines = [f"| {feeder} | {int(row['size'])} | {row['mean']:.4%} |" for feeder, row in by_feeder.iterrows()]
     return {

@@ -48,7 +48,7 @@ def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metad
     """Return how many closed trades of a bot the record holds, by run mode."""
     counts = platform.record.counts()
     own = counts[counts["bot"] == bot]
-    by_mode = {f"trades_{row.run_mode}": dg.MetadataValue.int(int(row.trades)) for row in own.itertuples()}
+    by_mode = {f"trades_{mode}": dg.MetadataValue.int(int(n)) for mode, n in zip(own["run_mode"], own["trades"].tolist(), strict=True)}
     last = own["last_close"].max() if len(own) else None
     return {
         "dagster/row_count": dg.MetadataValue.int(int(own["trades"].sum())),

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """Each trade's candles from its entry over the whole horizon, so that learning is not blinded by the stop that was in force."""
     opened = platform.platform()
+    opened.replay()
     for bot in context.partition_keys:
-        opened.replay(bot)
         context.add_asset_metadata(trade_replays_metadata(opened, bot), partition_key=bot)
 
 
 def trade_replays_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
     """Return how many trades of a bot are replayed, wait for their horizon to end, or cannot be replayed."""
-    replays = platform.record.replays(as_of=None, run_modes=platform.settings.learn_from)
+    replays = platform.record.replays(as_of=None, run_modes=platform.settings.run_modes)
     own = replays[replays["bot"] == bot]
     states = {str(state): int(count) for state, count in own["state"].value_counts().items()}
     reasons = {str(reason): int(count) for reason, count in own["reason"].value_counts().items() if reason}

@@ -1,0 +1,101 @@
+"""Shadow-trade every feeder from where it stopped, and keep what closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.ports.candles import CandleReader
+from bot3.ports.record import ShadowRecord
+from bot3.ports.signals import SignalStore
+from bot3.trading.costs import Costs
+from bot3.trading.markets import Market
+from bot3.trading.profiles import BotProfile
+from bot3.trading.shadow_trades import shadow_trades
+from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import RunMode
+
+VOLATILITY_WARM_UP = timedelta(days=20)
+"""Candles before the first entry: the volatility's memory of what came before them is one part in a million by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowMarket:
+    """The candles that shadow trades walk, by pair, and what trading them costs."""
+
+    candles: Mapping[str, CandleArrays]
+    markets: Mapping[str, Market]
+    costs: Costs
+    candle: timedelta
+
+
+def read_arrays(candles: CandleReader, *, timeframe: str, start: datetime, end: datetime, horizon_candles: int) -> dict[str, CandleArrays]:
+    """Return the arrays of every pair that has candles in a span.
+
+    Raises
+    ------
+    CandleError
+        If a pair cannot be read.
+    """
+    arrays = {}
+    for pair in candles.pairs():
+        frame = candles.candles(pair, timeframe, start=start, end=end)
+        if len(frame):
+            arrays[pair] = candle_arrays(frame, candles.funding(pair, start=start, end=end), horizon_candles=horizon_candles)
+    return arrays
+
+
+def shadow_since(record: ShadowRecord, *, run_mode: RunMode, pairs: tuple[str, ...], since: datetime) -> datetime:
+    """Return the oldest newest close over all feeders and pairs: candles are needed from there on."""
+    last = record.last_shadow_close(run_mode=run_mode)
+    return min((last.get((feeder, pair), since) for feeder in FEEDER_IDS for pair in pairs), default=since)
+
+
+def shadow_feeders(
+    record: ShadowRecord,
+    signals: SignalStore,
+    market: ShadowMarket,
+    *,
+    profile: BotProfile,
+    run_mode: RunMode,
+    since: datetime,
+    now: datetime,
+    regimes: pd.DataFrame,
+) -> int:
+    """Make and keep the shadow trades that closed by now; return how many there are.
+
+    Parameters
+    ----------
+    profile : BotProfile
+        Of a control bot: its static stop and target, leverage rule, horizon and giveback are used.
+    since : datetime
+        A pair that a feeder never traded is flat from then on.
+    """
+    last = record.last_shadow_close(run_mode=run_mode)
+    made = []
+    for feeder_id in FEEDER_IDS:
+        closes = {pair: last.get((feeder_id, pair), since) for pair in market.candles}
+        if not closes:
+            continue
+        made.append(
+            shadow_trades(
+                signals.signals(feeder_ids=[feeder_id], start=min(closes.values()), end=now),
+                market.candles,
+                profile,
+                markets=market.markets,
+                costs=market.costs,
+                candle=market.candle,
+                end=now,
+                run_mode=run_mode,
+                regimes=regimes,
+                last_closes=closes,
+            )
+        )
+    fresh = [frame for frame in made if len(frame)]
+    if fresh:
+        record.save_shadow_trades(pd.concat(fresh, ignore_index=True))
+    return sum(len(frame) for frame in fresh)

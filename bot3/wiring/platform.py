@@ -1,0 +1,368 @@
+"""The platform of one home: its ports, and the steps that commands, Dagster and the seed take on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import cached_property
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from bot3.errors import StoreError
+from bot3.market.timeframes import timeframe_duration
+from bot3.trading.trades import RunMode
+from bot3.wiring.ports import Ports
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bot3.learning.feeder_training import TrainingSettings
+    from bot3.learning.params import ParameterLearner
+    from bot3.learning.scores import ScoreSettings
+    from bot3.market.regimes import RegimeState
+    from bot3.ports.record import ModelEntry
+    from bot3.settings import Settings
+    from bot3.trading.markets import Market
+    from bot3.trading.recommendations import FeederScore, Recommendation
+    from bot3.usecases.learn_params import LearnOutcome
+    from bot3.usecases.relearn import RelearnReport, TradeSource
+    from bot3.usecases.replay_trades import ReplayOutcome
+    from bot3.usecases.seed_home import SeedParts
+    from bot3.usecases.sync_trades import TradeSync
+
+# Heavy rooms (pandas, numba, LightGBM) are imported by the step that needs them: a command that only looks starts in a second.
+
+_HOME_FILE = "home.json"
+
+
+def is_seeded(settings: Settings) -> bool:
+    """Say whether the home's seed is complete."""
+    return (settings.home / _HOME_FILE).exists()
+
+
+class Platform(Ports):
+    """The ports of one home and the platform's steps; steps that learn take turns, whichever thread asks."""
+
+    def __init__(self, settings: Settings, *, read_only: bool) -> None:
+        super().__init__(settings, read_only=read_only)
+        self._turn = RLock()
+
+    @cached_property
+    def learner(self) -> ParameterLearner:
+        """Return the learner, warm from its first step on."""
+        from bot3.learning.params import LearningSettings, ParameterLearner  # noqa: PLC0415
+        from bot3.learning.replay import ReplayCosts  # noqa: PLC0415
+
+        settings = self.settings
+        costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
+        return ParameterLearner(
+            LearningSettings(
+                timeframe=settings.timeframe,
+                horizon=settings.horizon,
+                costs=costs,
+                min_trades=settings.min_trades_per_bin,
+                static_stop_loss=settings.stop_loss,
+                static_take_profit=settings.take_profit,
+            )
+        )
+
+    def sources(self, bots: Sequence[str] | None = None) -> list[TradeSource]:
+        """Return where closed trades come from: each bot's own database and its history."""
+        from bot3.usecases.relearn import TradeSource  # noqa: PLC0415
+
+        names = self.bot_names if bots is None else bots
+        stores = [store for name in names for store in (self.bot_store(name), self.history_store(name))]
+        return [TradeSource(reader=store, run_mode=store.run_mode) for store in stores]
+
+    def unsynced_closes(self) -> int:
+        """Return how many closed trades the sources hold more than the record."""
+        held = sum(source.reader.count_closed(closed_since=None) for source in self.sources())
+        return max(0, held - int(self.record.counts()["trades"].sum()))
+
+    def sync(self, bot: str) -> tuple[TradeSync, ...]:
+        """Bring one bot's closed trades to the record, all of them."""
+        from bot3.usecases.sync_trades import sync_trades  # noqa: PLC0415
+
+        return tuple(
+            sync_trades(source.reader, self.record, run_mode=source.run_mode, overlap=self._overlap, full=True)
+            for source in self.sources([bot])
+        )
+
+    def replay(self) -> ReplayOutcome:
+        """Replay every trade that is due, of all bots: one signal taken by several is one observation."""
+        from bot3.usecases.replay_trades import replay_trades  # noqa: PLC0415
+
+        with self._turn:
+            return replay_trades(self.record, self.learner, self.candles, run_modes=self.settings.run_modes, now=self.clock.now())
+
+    def learn_from_closes(self, sources: Sequence[TradeSource]) -> RelearnReport:
+        """Sync some sources, replay what is due, relearn what was touched, publish."""
+        from bot3.usecases.relearn import relearn_step  # noqa: PLC0415
+
+        with self._turn:
+            return relearn_step(
+                self.record,
+                self.learner,
+                self.candles,
+                sources=sources,
+                run_modes=self.settings.run_modes,
+                now=self.clock.now(),
+                computed_at=self.clock.wall_now(),
+                life=self._parameters_life,
+                overlap=self._overlap,
+            )
+
+    def learn_parameters(self) -> LearnOutcome:
+        """Relearn everything from the record, with pooling fitted anew, and publish all rows."""
+        from bot3.usecases.learn_params import learn_params  # noqa: PLC0415
+
+        with self._turn:
+            replays = self.replay()
+            return learn_params(
+                self.record,
+                self.learner,
+                now=self.clock.now(),
+                computed_at=self.clock.wall_now(),
+                life=self._parameters_life,
+                trades_revision=replays.trades_revision,
+                full=True,
+            )
+
+    def detect_regimes(self) -> tuple[RegimeState, ...]:
+        """Publish the regime of every hour that has passed."""
+        from bot3.usecases.detect_regimes import detect_regimes  # noqa: PLC0415
+
+        return detect_regimes(
+            self.record,
+            self.candles,
+            pairs=self.candles.pairs(),
+            timeframe=self.settings.timeframe,
+            now=self.clock.now(),
+            computed_at=self.clock.wall_now(),
+        )
+
+    def score_feeders(self) -> tuple[FeederScore, ...]:
+        """Score every feeder from its shadow trades, and publish."""
+        from bot3.usecases.score_feeders import score_feeders  # noqa: PLC0415
+
+        return score_feeders(self.record, run_modes=self.settings.run_modes, now=self.clock.now(), settings=self._score_settings())
+
+    def recommend(self) -> Recommendation:
+        """Publish the recommendation, to the record and as files for other readers."""
+        from bot3.usecases.recommend import recommend  # noqa: PLC0415
+        from bot3.usecases.write_published_files import write_published_files  # noqa: PLC0415
+
+        now = self.clock.now()
+        made = recommend(self.record, now=now, computed_at=self.clock.wall_now(), life=self._recommendations_life)
+        write_published_files(
+            self.settings.home,
+            parameters=self.record.parameters(as_of=now),
+            scores=self.record.feeder_scores(as_of=now),
+            recommendation=made,
+            parameters_file=self.settings.parameters_file,
+            recommendations_file=self.settings.recommendations_file,
+        )
+        return made
+
+    def train_feeder(self, feeder_id: str, *, until: datetime) -> ModelEntry:
+        """Train a feeder of what was known by a time, keep and register its model."""
+        from bot3.usecases.train_feeders import train_feeder  # noqa: PLC0415
+
+        entry = train_feeder(
+            feeder_id,
+            until=until,
+            pairs=self.candles.pairs(),
+            candles=self.candles,
+            models=self.models,
+            now=self.clock.wall_now(),
+            timeframe=self.settings.timeframe,
+            train_days=self.settings.feeder_train_days,
+            settings=self._training_settings(),
+        )
+        self.record.register_model(entry)
+        return entry
+
+    def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
+        """Make the signals of some feeders and weeks, up to now; features of a week are made once for all its feeders."""
+        from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
+        from bot3.usecases.make_signals import make_signals  # noqa: PLC0415
+        from bot3.usecases.train_feeders import build_panel  # noqa: PLC0415
+
+        now, made = self.clock.now(), {}
+        for week in sorted({week for _, week in keys}):
+            start = week_start(week)
+            panel = build_panel(
+                self.candles, pairs=self.candles.pairs(), start=start, end=min(start + WEEK, now), timeframe=self.settings.timeframe
+            )
+            for feeder_id in sorted(feeder for feeder, its_week in keys if its_week == week):
+                made[feeder_id, week] = make_signals(
+                    feeder_id, week, panel, registry=self.record, models=self.models, signals=self.signals, now=now
+                )
+        return made
+
+    def extend_shadow_trades(self) -> int:
+        """Make the signals since the last time, and the shadow trades of every feeder that closed by now; return how many."""
+        from bot3.market.weeks import walk_forward_weeks, week_of, week_start  # noqa: PLC0415
+        from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
+        from bot3.usecases.shadow_feeders import (  # noqa: PLC0415
+            VOLATILITY_WARM_UP,
+            ShadowMarket,
+            read_arrays,
+            shadow_feeders,
+            shadow_since,
+        )
+
+        now, mode = self.clock.now(), RunMode(self.settings.trading_mode)
+        seeded = self.seeded_until
+        newest = min(max(self.signals.weeks(feeder), default=week_of(seeded)) for feeder in FEEDER_IDS)
+        weeks = walk_forward_weeks(week_start(newest), now, every=1)
+        self.predict_weeks([(feeder, week) for feeder in FEEDER_IDS for week in weeks])
+        since = shadow_since(self.record, run_mode=mode, pairs=self.candles.pairs(), since=seeded)
+        candle = timeframe_duration(self.settings.timeframe)
+        arrays = read_arrays(
+            self.candles,
+            timeframe=self.settings.timeframe,
+            start=since - VOLATILITY_WARM_UP,
+            end=now,
+            horizon_candles=int(self.settings.horizon / candle),
+        )
+        return shadow_feeders(
+            self.record,
+            self.signals,
+            ShadowMarket(candles=arrays, markets=self._markets(), costs=self.costs, candle=candle),
+            profile=self.profile("BOT1"),
+            run_mode=mode,
+            since=seeded,
+            now=now,
+            regimes=self.record.regimes_frame(start=since - timedelta(days=1), end=now),
+        )
+
+    def relearn_everything(self) -> RelearnReport:
+        """Take every step by hand: sync, shadow trades, regime, parameters, scores, recommendation."""
+        from bot3.usecases.relearn import full_relearn_step  # noqa: PLC0415
+
+        self.extend_shadow_trades()
+        with self._turn:
+            return full_relearn_step(
+                self.record,
+                self.learner,
+                self.candles,
+                sources=self.sources(),
+                run_modes=self.settings.run_modes,
+                pairs=self.candles.pairs(),
+                directory=self.settings.home,
+                now=self.clock.now(),
+                computed_at=self.clock.wall_now(),
+                parameters_life=self._parameters_life,
+                recommendations_life=self._recommendations_life,
+                overlap=self._overlap,
+                score_settings=self._score_settings(),
+            )
+
+    def seed_parts(self) -> SeedParts:
+        """Return what a seed of this home is made of."""
+        from bot3.usecases.seed_home import SeedParts  # noqa: PLC0415
+
+        settings = self.settings
+        start, end = self.history_span()
+        return SeedParts(
+            candles=self.candles,
+            markets=self._markets(),
+            models=self.models,
+            signals=self.signals,
+            record=self.record,
+            history_stores={name: self.history_store(name) for name in self.bot_names},
+            profiles={name: self.profile(name) for name in self.bot_names},
+            learner=self.learner,
+            training=self._training_settings(),
+            scores=self._score_settings(),
+            costs=self.costs,
+            timeframe=settings.timeframe,
+            start=start,
+            end=end,
+            first_weeks=settings.feeder_first_weeks,
+            every_weeks=settings.feeder_every_weeks,
+            train_days=settings.feeder_train_days,
+            run_modes=settings.run_modes,
+            parameters_life=timedelta(seconds=settings.parameters_life_s * settings.clock_speed),
+            recommendations_life=timedelta(seconds=settings.recommendations_life_s * settings.clock_speed),
+            directory=settings.home,
+            wall_now=self.wall_now,
+        )
+
+    def finish_seed(self) -> None:
+        """Set the market clock to the end of what was learned from, standing still, and mark the home as seeded."""
+        _, end = self.history_span()
+        self.set_clock(end)
+        for name in self.bot_names:
+            self.bot_store(name)
+        facts = {
+            "source": self.settings.candles or "simulated",
+            "market_seed": self.settings.market_seed,
+            "seeded_until": end.isoformat(),
+            "computed_at": self.wall_now().isoformat(),
+        }
+        path = self.settings.home / _HOME_FILE
+        path.with_suffix(".new").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        path.with_suffix(".new").replace(path)
+
+    @cached_property
+    def seeded_until(self) -> datetime:
+        """Return the market time up to which the seed learned.
+
+        Raises
+        ------
+        StoreError
+            If the home's own file cannot be read.
+        """
+        path = self.settings.home / _HOME_FILE
+        try:
+            return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["seeded_until"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} cannot be read ({type(error).__name__}): seed a home anew with `bot3 init`") from error
+
+    @property
+    def _overlap(self) -> timedelta:
+        return timedelta(days=self.settings.sync_overlap_days)
+
+    # The beats that renew learning are wall time; on a market that runs faster, so does what they publish.
+    @property
+    def _parameters_life(self) -> timedelta:
+        return timedelta(seconds=self.settings.parameters_life_s * self.clock.speed)
+
+    @property
+    def _recommendations_life(self) -> timedelta:
+        return timedelta(seconds=self.settings.recommendations_life_s * self.clock.speed)
+
+    def _markets(self) -> dict[str, Market]:
+        return {pair: self.markets.market(pair) for pair in self.candles.pairs()}
+
+    def _score_settings(self) -> ScoreSettings:
+        from bot3.learning.scores import ScoreSettings  # noqa: PLC0415
+
+        settings = self.settings
+        return ScoreSettings(
+            lookback=timedelta(days=settings.lookback_days),
+            min_trades=settings.min_trades_per_feeder,
+            round_trip=2.0 * (settings.taker_fee + settings.slippage),
+        )
+
+    def _training_settings(self) -> TrainingSettings:
+        from bot3.learning.feeder_training import TrainingSettings  # noqa: PLC0415
+        from bot3.learning.labels import LabelCosts  # noqa: PLC0415
+
+        settings = self.settings
+        costs = LabelCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
+        return TrainingSettings(costs=costs)
+
+
+@contextmanager
+def open_platform(settings: Settings, *, read_only: bool = False) -> Iterator[Platform]:
+    """Open the platform of a home; stores are opened when first asked for and closed at the end."""
+    platform = Platform(settings, read_only=read_only)
+    try:
+        yield platform
+    finally:
+        platform.close()

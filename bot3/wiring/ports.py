@@ -1,0 +1,285 @@
+"""Settings to ports: which adapter stands behind each."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.engine import URL
+
+from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, start_clock
+from bot3.adapters.sql_bot_store import SqlBotStore
+from bot3.adapters.sql_control import SqlControl
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.system_clock import SystemClock
+from bot3.errors import SettingsError
+from bot3.ports.control import ClockSource
+from bot3.settings import BOT_NAMES, Settings
+from bot3.trading.costs import Costs
+from bot3.trading.profiles import BotProfile
+from bot3.trading.risk import RiskLimits
+from bot3.trading.trades import RunMode
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from bot3.adapters.simulated_market import SimulatedMarket
+    from bot3.ports.candles import CandleReader, MarketReader
+    from bot3.ports.clock import Clock
+    from bot3.ports.exchange import Exchange
+    from bot3.ports.models import ModelStore
+    from bot3.ports.signals import SignalStore
+    from bot3.usecases.predict_signals import SignalMaker
+
+SIMULATED_START = datetime(2025, 1, 6, tzinfo=UTC)
+_SIMULATED_LIFE = timedelta(days=3_650)
+_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlBotStore)
+_DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
+
+
+class Ports:
+    """The ports of one home, opened when first asked for; `close` closes what was opened."""
+
+    bot_names = BOT_NAMES
+
+    def __init__(self, settings: Settings, *, read_only: bool) -> None:
+        self.settings = settings
+        self._is_read_only = read_only
+        self._closers = ExitStack()
+        self._stores: dict[tuple[str, str], SqlBotStore] = {}
+
+    def close(self) -> None:
+        """Close every store that was opened."""
+        self._closers.close()
+
+    @cached_property
+    def record(self) -> SqlRecord:
+        """Return the platform's record."""
+        return self._kept(SqlRecord.open(self._platform_url("platform"), read_only=self._is_read_only))
+
+    @cached_property
+    def control(self) -> SqlControl:
+        """Return the control store; it is written by every process, the read-only ones too never do."""
+        return self._kept(SqlControl.open(self._platform_url("control"), read_only=self._is_read_only))
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Return the market clock."""
+        return MarketClock(self.control)
+
+    @cached_property
+    def candles(self) -> CandleReader:
+        """Return the candles of the market that this home trades on."""
+        if not self.settings.candle_directories:
+            return self._simulated
+        from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415
+
+        return FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
+
+    @cached_property
+    def markets(self) -> MarketReader:
+        """Return the filters of the pairs: a markets file, the simulated market's own, or declared defaults."""
+        settings = self.settings
+        from bot3.adapters.file_markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415
+
+        if settings.markets_file is not None:
+            return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
+        if not settings.candle_directories:
+            return self._simulated
+        # The tick is a property of the pair, not knowledge of its future: every candle there is may be looked at for it.
+        rates = seen_rates(self.candles, settings.timeframe, until=datetime.max.replace(tzinfo=UTC))
+        return DeclaredMarkets(rates, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        """Return the model files."""
+        from bot3.adapters.file_models import FileModels  # noqa: PLC0415
+
+        return FileModels(self.settings.home / "models")
+
+    @cached_property
+    def signals(self) -> SignalStore:
+        """Return the out-of-sample signals by feeder and week."""
+        from bot3.adapters.file_signals import FileSignals  # noqa: PLC0415
+
+        return FileSignals(self.settings.home / "signals")
+
+    @cached_property
+    def costs(self) -> Costs:
+        """Return what trading costs."""
+        settings = self.settings
+        return Costs(
+            taker_fee=settings.taker_fee,
+            maker_fee=settings.maker_fee,
+            slippage=settings.slippage,
+            stop_slippage=settings.stop_slippage,
+        )
+
+    def profile(self, name: str) -> BotProfile:
+        """Return how a bot trades."""
+        self.require_bot(name)
+        settings = self.settings
+        return BotProfile(
+            name=name,
+            directions=frozenset(_DIRECTIONS[name]),
+            is_learned=name == "BOT3",
+            leverage_cap=settings.leverage_cap,
+            target_volatility=settings.target_volatility,
+            wallet_abs=settings.wallet_abs,
+            max_open_trades=settings.max_open_trades,
+            stop_loss=settings.stop_loss,
+            take_profit=settings.take_profit,
+            horizon=settings.horizon,
+            giveback_share=settings.giveback_share,
+            giveback_activation_sigma=settings.giveback_activation_sigma,
+            max_stake_ratio=settings.max_stake_ratio,
+            max_pair_notional_ratio=settings.max_pair_notional_ratio,
+            max_gross_notional_ratio=settings.max_gross_notional_ratio,
+            limits=_limits(settings),
+        )
+
+    def bot_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
+        """Return a bot's own database."""
+        return self._store(name, "bots", run_mode=RunMode.PAPER, account=f"paper-{name}", read_only=read_only)
+
+    def history_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
+        """Return the store of a bot's backtest history."""
+        return self._store(name, "history", run_mode=RunMode.BACKTEST, account=f"history-{name}", read_only=read_only)
+
+    def exchange(self, name: str) -> Exchange:
+        """Return the paper account of a bot."""
+        self.require_bot(name)
+        from bot3.adapters.paper_exchange import PaperExchange  # noqa: PLC0415
+
+        path = self.settings.home / "exchange" / f"{name}.sqlite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return PaperExchange(
+            path,
+            account=f"paper-{name}",
+            wallet_abs=self.settings.wallet_abs,
+            candles=self.candles,
+            markets=self.markets,
+            clock=self.clock,
+            costs=self.costs,
+            timeframe=self.settings.timeframe,
+        )
+
+    def signal_maker(self) -> SignalMaker:
+        """Return what makes the signals of all feeders at a candle's close."""
+        from bot3.usecases.predict_signals import SignalMaker  # noqa: PLC0415
+
+        return SignalMaker(
+            models=self.models, registry=self.record, candles=self.candles, pairs=self.candles.pairs(), timeframe=self.settings.timeframe
+        )
+
+    def require_bot(self, name: str) -> None:
+        """Raise SettingsError for a name that is no bot of this platform."""
+        if name not in self.bot_names:
+            raise SettingsError(f"{name!r} is no bot: the bots are {', '.join(self.bot_names)}")
+
+    def history_span(self) -> tuple[datetime, datetime]:
+        """Return the span that the seed learns from: real candles but their last days, or the simulated market's first."""
+        settings = self.settings
+        if not settings.candle_directories:
+            return SIMULATED_START, SIMULATED_START + timedelta(days=settings.seed_days)
+        spans = [self.candles.span(pair, settings.timeframe) for pair in self.candles.pairs()]
+        first, last = max(span[0] for span in spans), min(span[1] for span in spans)
+        return first, _floored(last - timedelta(days=settings.replay_days), timedelta(hours=1))
+
+    def market_end(self) -> datetime | None:
+        """Return when replayed candles end; None for a market that goes on."""
+        if not self.settings.candle_directories:
+            return None
+        return min(self.candles.span(pair, self.settings.timeframe)[1] for pair in self.candles.pairs())
+
+    @property
+    def clock_source(self) -> ClockSource:
+        """Return what the market clock of this home follows."""
+        return ClockSource.REPLAYED if self.settings.candle_directories else ClockSource.SIMULATED
+
+    def wall_now(self) -> datetime:
+        """Return the wall's time; the market clock can tell it only once it was set."""
+        return SystemClock().wall_now()
+
+    def set_clock(self, market_at: datetime) -> None:
+        """Set the market clock to a time, standing still, at the speed of the settings and with the end of the candles."""
+        start_clock(self.control, source=self.clock_source, market_at=market_at, speed=self.settings.clock_speed, ends_at=self.market_end())
+        pause_clock(self.control)
+
+    def start_clock(self) -> None:
+        """Let the market's time go on from where it stopped."""
+        resume_clock(self.control)
+
+    def pause_clock(self) -> None:
+        """Let the market's time stand still."""
+        pause_clock(self.control)
+
+    @cached_property
+    def _simulated(self) -> SimulatedMarket:
+        from bot3.adapters.simulated_market import SimulatedMarket  # noqa: PLC0415
+
+        ends_at = SIMULATED_START + _SIMULATED_LIFE
+        return SimulatedMarket(self.settings.market_seed, starts_at=SIMULATED_START, ends_at=ends_at, timeframe=self.settings.timeframe)
+
+    def _store(self, name: str, folder: str, *, run_mode: RunMode, account: str, read_only: bool) -> SqlBotStore:
+        self.require_bot(name)
+        key = (folder, name)
+        if key not in self._stores:
+            url = self._bot_url(name) if folder == "bots" else sqlite_url(self._file(folder, f"{name}.sqlite"))
+            only = self._is_read_only or read_only
+            self._stores[key] = self._kept(SqlBotStore.open(url, bot=name, run_mode=run_mode, account=account, read_only=only))
+        return self._stores[key]
+
+    def _file(self, *parts: str) -> Path:
+        path = self.settings.home.joinpath(*parts)
+        if not self._is_read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _bot_url(self, name: str) -> str:
+        return self._url(name.lower(), file=self._file("bots", f"{name}.sqlite"))
+
+    def _platform_url(self, kind: str) -> str:
+        return self._url("platform", file=self._file(f"{kind}.sqlite"))
+
+    def _url(self, prefix: str, *, file: Path) -> str:
+        settings = self.settings
+        host = getattr(settings, f"{prefix}_db_host")
+        if not host:
+            return sqlite_url(file)
+        password: SecretStr = getattr(settings, f"{prefix}_db_password")
+        url = URL.create(
+            "postgresql+psycopg",
+            username=getattr(settings, f"{prefix}_db_user"),
+            password=password.get_secret_value() or None,
+            host=host,
+            port=getattr(settings, f"{prefix}_db_port"),
+            database=getattr(settings, f"{prefix}_db_name"),
+        )
+        return url.render_as_string(hide_password=False)
+
+    def _kept(self, store: _Store) -> _Store:
+        self._closers.callback(store.close)
+        return store
+
+
+def _floored(at: datetime, step: timedelta) -> datetime:
+    return at - (at - datetime(1970, 1, 1, tzinfo=UTC)) % step
+
+
+def _limits(settings: Settings) -> RiskLimits:
+    return RiskLimits(
+        daily_loss_reducing=settings.daily_loss_reducing,
+        daily_loss_halted=settings.daily_loss_halted,
+        max_drawdown=settings.max_drawdown,
+        stop_streak=settings.stop_streak,
+        stop_streak_window=timedelta(minutes=settings.stop_streak_window_minutes),
+        stop_streak_pause=timedelta(minutes=settings.stop_streak_pause_minutes),
+        cool_off=timedelta(minutes=settings.cool_off_minutes),
+        max_candle_age=timedelta(minutes=settings.max_candle_age_minutes),
+        price_collar=settings.price_collar,
+    )

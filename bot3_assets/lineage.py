@@ -1,0 +1,60 @@
+"""What happened outside a run, told to Dagster as materializations and check evaluations, in the order of the chain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.assets.adaptive_params import adaptive_params_metadata, parameters_verdict
+from bot3_assets.assets.synced_trades import synced_trades_metadata, synced_trades_verdict
+from bot3_assets.assets.trade_replays import trade_replays_metadata
+
+if TYPE_CHECKING:
+    from bot3.wiring import Platform
+
+REPORTED_BY = "reported_by"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Reports events to a Dagster instance without a run.
+
+    Parameters
+    ----------
+    source : str
+        Who reports; kept in every event's metadata, since such events name no run.
+    """
+
+    instance: dg.DagsterInstance
+    source: str
+
+    def materialized(self, asset: str, metadata: Mapping[str, dg.MetadataValue], *, partition: str | None = None) -> None:
+        """Report that an asset, or one partition of it, was made."""
+        told = {**metadata, REPORTED_BY: dg.MetadataValue.text(self.source)}
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, metadata=told, partition=partition))
+
+    def checked(self, asset: str, check: str, result: dg.AssetCheckResult) -> None:
+        """Report a check's verdict."""
+        self.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(asset),
+                check_name=check,
+                passed=result.passed,
+                metadata={**result.metadata, REPORTED_BY: dg.MetadataValue.text(self.source)},
+                severity=result.severity,
+                blocking=True,
+            )
+        )
+
+
+def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]) -> None:
+    """Report the chain from closed trades to parameters, whole and in order, so that no part of it looks stale."""
+    for bot in bots:
+        lineage.materialized("synced_trades", synced_trades_metadata(platform, bot), partition=bot)
+    lineage.checked("synced_trades", "synced_trades_are_reconciled", synced_trades_verdict(platform))
+    for bot in bots:
+        lineage.materialized("trade_replays", trade_replays_metadata(platform, bot), partition=bot)
+    now = platform.clock.now()
+    lineage.materialized("adaptive_params", adaptive_params_metadata(platform))
+    lineage.checked("adaptive_params", "parameters_are_lawful", parameters_verdict(platform.record.parameters(as_of=now), now=now))

@@ -1,0 +1,160 @@
+"""The fast beats: closes to parameters within a tick, and what the market's own calendar asks for."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.lineage import Lineage, report_closes
+from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
+from bot3_assets.resources import PlatformResource
+from bot3_assets.schedules import backlog, retraining
+
+if TYPE_CHECKING:
+    from bot3.usecases.relearn import TradeSource
+    from bot3.wiring import Platform
+
+TICK_S = 4.5
+"""A tick waits so long for changes; the daemon begins one every five seconds."""
+POLL_S = 0.02
+DUE_EVERY_S = 1.0
+"""How often it is looked whether a replay's horizon has ended: that is no change in any store."""
+BACKLOG = 2_000
+"""So many new trades are a run of their own, with a page and logs."""
+SENSOR = "closes_to_parameters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What Dagster was told last: the record it is about, and its revision then (the sensor's cursor)."""
+
+    store_id: str
+    revision: int
+
+    @classmethod
+    def of(cls, cursor: str | None, *, store_id: str) -> "Reported":
+        """Read a cursor; of another record, or of none, nothing was reported."""
+        kept = json.loads(cursor) if cursor else {}
+        return cls(store_id=store_id, revision=int(kept["revision"]) if kept.get("store") == store_id else 0)
+
+    def cursor(self) -> str:
+        """Return the text that `of` reads."""
+        return json.dumps({"store": self.store_id, "revision": self.revision})
+
+
+class Watch:
+    """Notices commits to the bots' databases and replays that have come due; kept warm between ticks."""
+
+    def __init__(self, platform: "Platform") -> None:
+        self._platform = platform
+        self._sources = platform.sources()
+        self._tokens: dict[str, str] = {}
+        self._looked_at = 0.0
+
+    def changed(self) -> "list[TradeSource]":
+        """Return the sources that committed since the last call; all of them at the first."""
+        found = []
+        for source in self._sources:
+            token = source.reader.change_token()
+            if self._tokens.get(source.reader.store_id) != token:
+                # The token is kept before the source is read: a commit in between is seen again, never missed.
+                self._tokens[source.reader.store_id] = token
+                found.append(source)
+        return found
+
+    def forget(self, sources: "Sequence[TradeSource]") -> None:
+        """See sources as changed again: what was read of them did not get through."""
+        for source in sources:
+            self._tokens.pop(source.reader.store_id, None)
+
+    def is_replay_due(self) -> bool:
+        """Say whether a trade's horizon has ended since; asked once a second."""
+        now = time.monotonic()
+        if now - self._looked_at < DUE_EVERY_S:
+            return False
+        self._looked_at = now
+        due_at = self._platform.record.next_due_at()
+        return due_at is not None and due_at <= self._platform.clock.now()
+
+
+_watches: dict[int, Watch] = {}
+_lock = Lock()
+
+
+def _watch_of(platform: "Platform") -> Watch:
+    with _lock:
+        return _watches.setdefault(id(platform), Watch(platform))
+
+
+@dg.sensor(
+    name=SENSOR,
+    job=backlog,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Waits for closed trades, learns from them at once, and reports the chain from trades to parameters.",
+)
+def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    """Learn from closes as they are committed, for one tick."""
+    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
+
+    opened = platform.platform()
+    record, watch = opened.record, _watch_of(opened)
+    reported = Reported.of(context.cursor, store_id=record.store_id)
+    if (waiting := opened.unsynced_closes()) > BACKLOG:
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=f"backlog-{record.revision()}", tags=all_bots())],
+            skip_reason=None,
+            cursor=reported.cursor(),
+        )
+    lineage = Lineage(instance=context.instance, source=SENSOR)
+    # A kill between the record and its event: what was learned then is told now.
+    is_untold = record.revision() > reported.revision
+    learned, deadline = 0, time.monotonic() + TICK_S
+    while time.monotonic() < deadline:
+        sources = watch.changed()
+        if sources or is_untold or watch.is_replay_due():
+            try:
+                report = opened.learn_from_closes(sources)
+            except (StoreBusyError, StoreConflictError) as error:
+                context.log.warning(f"delayed: {error}")
+                watch.forget(sources)
+                time.sleep(POLL_S * 10)
+                continue
+            if report.changed or is_untold:
+                report_closes(lineage, opened, bots=opened.bot_names)
+                reported = Reported(store_id=record.store_id, revision=record.revision())
+                learned += 1
+            is_untold = False
+        time.sleep(POLL_S)
+    context.update_cursor(reported.cursor())
+    return dg.SkipReason(f"learned {learned} times in {TICK_S} s, revision {reported.revision}, {waiting} closes were waiting")
+
+
+@dg.sensor(
+    job=retraining,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="A market that runs faster than the wall begins its weeks by itself: each gets its models then.",
+)
+def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    """Ask for the models of the market's week once it has begun."""
+    from bot3.market.weeks import week_of  # noqa: PLC0415
+
+    opened = platform.platform()
+    week = week_of(opened.clock.now())
+    if context.cursor == week or week == week_of(opened.seeded_until):
+        return dg.SkipReason(f"the models of {week} were asked for, or the seed's are in force")
+    context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))], cursor=week)
+
+
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING, description="Says in the platform's log which run failed, and why: people watch that."
+)
+def run_failed(context: dg.RunFailureSensorContext) -> None:
+    """Log a failed run."""
+    context.log.error(f"run {context.dagster_run.run_id} of {context.dagster_run.job_name} failed: {context.failure_event.message}")
