@@ -19,7 +19,9 @@ from rich.table import Table
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 messages = Console(stderr=True, highlight=False)
-results = Console(file=sys.stdout, highlight=False)
+_WIDE = 200  # columns of a table in a file or a pipe, where nobody's screen ends at 80
+
+results = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def print_json(value: Any) -> None:

@@ -49,11 +49,11 @@ def trades(
                 row.open_rate,
                 None if row.is_open else row.close_date,
                 None if row.is_open else row.close_rate,
-                "open" if row.is_open else percent(float(row.close_profit)),
+                "open" if row.is_open else percent(profit),
                 None if row.is_open else f"{row.close_profit_abs:+.2f}",
                 None if row.is_open else row.exit_reason,
             )
-            for row in frame.itertuples(index=False)
+            for row, profit in zip(frame.itertuples(index=False), frame["close_profit"].tolist(), strict=True)
         ],
     )
 

@@ -29,7 +29,7 @@ def candles(platform: PlatformResource) -> dg.MaterializeResult[None]:
 @dg.asset_check(asset=candles, blocking=True, description="No candle of the last week is missing, repeated, unclosed or off its grid.")
 def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     """Hold the law of candle frames on every pair's last week."""
-    return candles_verdict(_reports(platform.platform()))
+    return candles_verdict(gate_reports(platform.platform()))
 
 
 def candles_version(platform: "Platform") -> dg.DataVersion:
@@ -42,7 +42,7 @@ def candles_version(platform: "Platform") -> dg.DataVersion:
 
 def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return what came through the gate in the last week of the market."""
-    reports = _reports(platform)
+    reports = gate_reports(platform)
     rows = "\n".join(f"| {r.pair} | {r.rows_out} | {r.missing_candles} | {r.spikes} | {r.flat} |" for r in reports)
     return {
         "dagster/row_count": dg.MetadataValue.int(sum(r.rows_out for r in reports)),
@@ -63,7 +63,8 @@ def candles_verdict(reports: "tuple[CandleReport, ...]") -> dg.AssetCheckResult:
 _UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "mixed_units")
 
 
-def _reports(platform: "Platform") -> "tuple[CandleReport, ...]":
+def gate_reports(platform: "Platform") -> "tuple[CandleReport, ...]":
+    """Put the last week of every pair through the gate again."""
     from bot3.usecases.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
 
     now = platform.clock.now()
