@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.assets.candles import candles_metadata, candles_verdict, gate_reports
+from bot3_assets.assets.features import features_metadata, features_verdict
 from bot3_assets.assets.feeder_models import feeder_model_metadata, models_verdict
 from bot3_assets.assets.feeder_scores import feeder_scores_metadata, feeder_scores_verdict
 from bot3_assets.assets.feeder_signals import feeder_signals_metadata, signals_verdict
-from bot3_assets.assets.features import features_metadata, features_verdict
 from bot3_assets.assets.recommendations import recommendation_verdict, recommendations_metadata
 from bot3_assets.assets.regime_state import regime_state_metadata, regime_verdict
 from bot3_assets.assets.shadow_trades import shadow_trades_metadata
