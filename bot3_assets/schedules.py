@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from bot3.settings import load_settings
-from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week, bots, feeder_weeks
+from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week
 from bot3_assets.resources import PlatformResource
 
 BEAT = "bot3/beat"
@@ -20,7 +20,6 @@ meta_learner = dg.define_asset_job(
 backlog = dg.define_asset_job(
     "backlog",
     selection=["synced_trades", "trade_replays"],
-    partitions_def=bots,
     description="Many closed trades at once, of all bots: synced and replayed in one run; parameters follow from the sensor.",
     executor_def=dg.in_process_executor,
     tags={BEAT: "backlog"},
@@ -28,7 +27,6 @@ backlog = dg.define_asset_job(
 retraining = dg.define_asset_job(
     "retraining",
     selection=["feeder_models", "feeder_signals"],
-    partitions_def=feeder_weeks,
     description="One week's models of all ten feeders, and their signals.",
     executor_def=dg.in_process_executor,
     tags={BEAT: "retraining"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import FrameType
 
@@ -20,6 +20,7 @@ from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode
 from bot3.wiring import Platform, is_seeded, open_platform
 from execution.bot import Bot, Shared
+from execution.closes import SignalSource
 from execution.daemon import Daemon
 from execution.heartbeat import PROCESS
 from execution.lease import lease
@@ -27,8 +28,14 @@ from execution.lease import lease
 log = structlog.get_logger()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon and return its exit code."""
+def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform], SignalSource] = Platform.signal_maker) -> int:
+    """Run the daemon and return its exit code.
+
+    Parameters
+    ----------
+    signals : callable
+        Makes the source of signals; the feeders' models by default.
+    """
     given = _parsed(arguments)
     try:
         settings = load_settings()
@@ -36,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not is_seeded(settings):
             raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
         with lease(settings.home), open_platform(settings) as platform:
-            _run(platform, given)
+            _run(platform, given, signals=signals(platform))
     except Bot3Error as error:
         print(f"execution: {redacted(str(error))}", file=sys.stderr)  # noqa: T201  # logs may not be set up yet
         return error.exit_code
@@ -51,10 +58,10 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(platform: Platform, given: argparse.Namespace) -> None:
+def _run(platform: Platform, given: argparse.Namespace, *, signals: SignalSource) -> None:
     stopping = _Stop()
     until = _market_end(platform) if given.until_market_end else None
-    daemon = Daemon(bots_of(platform), signals=platform.signal_maker(), learning=platform.record, poll_s=given.poll)
+    daemon = Daemon(bots_of(platform), signals=signals, learning=platform.record, poll_s=given.poll)
     anchor = platform.control.anchor()
     log.info("daemon_started", home=str(platform.settings.home), market_at=platform.clock.now().isoformat(), speed=platform.clock.speed)
     if anchor is not None and not anchor.is_running:

@@ -34,8 +34,11 @@ class Backoff:
         self._waits: dict[tuple[int, str], tuple[datetime, timedelta]] = {}
 
     def is_due(self, trade_id: int, what: str, *, wall: datetime) -> bool:
-        """Say whether it may be tried now."""
-        return (trade_id, what) not in self._waits or wall >= self._waits[trade_id, what][0]
+        """Say whether it may be tried now; a wall clock that was set back makes nobody wait longer."""
+        if (trade_id, what) not in self._waits:
+            return True
+        due, wait = self._waits[trade_id, what]
+        return wall >= due or wall < due - wait
 
     def failed(self, trade_id: int, what: str, *, wall: datetime) -> None:
         """Wait twice as long as the last time."""

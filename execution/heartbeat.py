@@ -25,8 +25,8 @@ class Pulse:
         self._beat_at: datetime | None = None
 
     def is_due(self) -> bool:
-        """Say whether a second has passed since the last beat."""
-        return self._beat_at is None or self._clock.wall_now() - self._beat_at >= _EVERY
+        """Say whether a second has passed since the last beat, or the wall clock was set back."""
+        return self._beat_at is None or not timedelta(0) <= self._clock.wall_now() - self._beat_at < _EVERY
 
     def beat(self, state: str, detail: Mapping[str, str | float | int | bool | None]) -> None:
         """Write the sign of life."""

@@ -61,7 +61,8 @@ class Protector:
     def _cover(self, trade: Trade, account: Account, *, amount: Decimal) -> bool:
         """Place a stop; leave at market if that is refused or takes too long. Return whether the stop rests now."""
         wall = self._bot.shared.clock.wall_now()
-        since = self._bare_since.setdefault(trade.trade_id, wall)
+        # A wall clock that was set back starts the deadline anew: else it would last longer by as much.
+        since = self._bare_since[trade.trade_id] = min(self._bare_since.get(trade.trade_id, wall), wall)
         if wall - since > self._bot.shared.protect_deadline:
             self._flatten(trade, account, why="no stop rested within the deadline")
             return False

@@ -180,8 +180,9 @@ class Reconciler:
             self._mismatched_since = None
             return
         if self._mismatched_since is None:
-            self._mismatched_since = wall
             log.warning("account_mismatched", bot=self._bot.name, mismatch=mismatch)
+        # A wall clock that was set back starts the patience anew.
+        self._mismatched_since = min(self._mismatched_since or wall, wall)
         if is_startup or wall - self._mismatched_since >= _PATIENCE:
             self._state.latch(TradingState.REDUCING, f"journal and exchange differ: {mismatch}")
 

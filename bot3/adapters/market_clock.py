@@ -118,8 +118,8 @@ def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnc
     return paused
 
 
-def resume_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
-    """Let the market clock go on from where it stopped.
+def resume_clock(control: ControlStore, *, speed: float | None = None, wall: Clock | None = None) -> ClockAnchor:
+    """Let the market clock go on from where it stopped, at another speed if one is given (the wall's has none).
 
     A clock that was never paused was killed with its processes: it goes on from the newest heartbeat's market time, so that no time
     passes in which nobody ran. Raises StoreError if it was never started.
@@ -127,7 +127,14 @@ def resume_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAn
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)
     market_at = _last_lived(control, anchor) if anchor.is_running else anchor.market_at
-    resumed = replace(anchor, wall_at=now, market_at=now if anchor.source is ClockSource.WALL else market_at, is_running=True)
+    is_wall = anchor.source is ClockSource.WALL
+    resumed = replace(
+        anchor,
+        wall_at=now,
+        market_at=now if is_wall else market_at,
+        speed=anchor.speed if speed is None or is_wall else speed,
+        is_running=True,
+    )
     control.set_anchor(resumed)
     return resumed
 

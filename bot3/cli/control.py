@@ -62,4 +62,5 @@ def _require_yes(what: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         messages.print(f"refused: this would {what}; say --yes")
         raise typer.Exit(_REFUSED)
-    typer.confirm(f"This will {what}. Go on?", abort=True)
+    if not typer.confirm(f"This will {what}. Go on?"):
+        raise typer.Exit(_REFUSED)

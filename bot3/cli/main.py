@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from bot3.cli import candles, clock, control, doctor, down, feeders, init, learn, params, regime, status, trades, up
@@ -29,18 +28,11 @@ for group in (up, down, status, doctor, init, learn, params, feeders, regime, tr
 def main() -> None:
     """Run the command and end with its exit code."""
     try:
-        code = app(standalone_mode=False)
+        # Typer's own endings (usage, --help, Exit, Ctrl-C) carry their code in SystemExit.
+        app()
     except Bot3Error as error:
         _say(str(error))
-        code = error.exit_code
-    except click.exceptions.Abort:
-        code = 130
-    except click.ClickException as error:
-        error.show(file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(error.exit_code)
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import signal
 import subprocess
@@ -76,9 +77,10 @@ class Supervisor:
                 raise Bot3Error(f"not healthy after {timeout_s:.0f} s: {', '.join(waiting)}; see {logs}")
             time.sleep(0.2)
 
-    def supervise(self) -> None:
-        """Watch until asked to stop; a service that dies is started again, three times in five minutes at most."""
-        while not self._is_stopping:
+    def supervise(self, *, for_s: float = math.inf) -> None:
+        """Watch until asked to stop, or for so long; a service that dies is started again, three times in five minutes at most."""
+        until = time.monotonic() + for_s
+        while not self._is_stopping and time.monotonic() < until:
             for child in self._children:
                 if child.process.poll() is not None and not self._is_stopping:
                     self._restart(child)

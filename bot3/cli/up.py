@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -83,10 +83,7 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
             supervisor.start()
             supervisor.wait_healthy(timeout_s=_HEALTHY_WITHIN_S, tell=_tell_healthy)
             _tell_addresses(settings)
-            if stop_after_s is None:
-                supervisor.supervise()
-            else:
-                time.sleep(stop_after_s)
+            supervisor.supervise(for_s=math.inf if stop_after_s is None else stop_after_s)
         finally:
             messages.print("Stopping ...")
             supervisor.stop()

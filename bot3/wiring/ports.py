@@ -211,8 +211,8 @@ class Ports:
         pause_clock(self.control)
 
     def start_clock(self) -> None:
-        """Let the market's time go on from where it stopped."""
-        resume_clock(self.control)
+        """Let the market's time go on from where it stopped, at the speed of the settings."""
+        resume_clock(self.control, speed=self.settings.clock_speed)
 
     def pause_clock(self) -> None:
         """Let the market's time stand still."""

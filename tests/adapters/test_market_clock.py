@@ -159,3 +159,13 @@ def test_now_given_a_clock_never_started_then_names_the_remedy(control: SqlContr
 def test_start_clock_given_no_speed_then_refuses(control: SqlControl, wall: MovableClock) -> None:
     with pytest.raises(SettingsError, match="above 0"):
         start_clock(control, source=ClockSource.SIMULATED, market_at=OPENED, speed=0.0, wall=wall)
+
+
+def test_resumed_clock_given_another_speed_then_goes_on_at_it(control: SqlControl, wall: MovableClock) -> None:
+    clock = start(control, wall)
+    pause_clock(control, wall=wall)
+
+    resume_clock(control, speed=600.0, wall=wall)
+
+    wall.sleep(2.0)
+    assert clock.now() == OPENED + timedelta(seconds=1_200)
