@@ -1,0 +1,47 @@
+"""A tiny home on the simulated market: seeded once a test session, copied for every test that changes it."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bot3.settings import Settings, load_settings
+from bot3.usecases.seed_home import seed_home
+from bot3.wiring import open_platform
+
+TINY: dict[str, Any] = {"seed_days": 42, "feeder_first_weeks": 5, "feeder_every_weeks": 4, "feeder_train_days": 14}
+"""The fewest days that a seed takes: one model a feeder, and a week of histories."""
+
+
+def tiny_settings(home: Path, **changes: Any) -> Settings:
+    """Return settings of a tiny home, whatever the environment says."""
+    return load_settings({}, env_file=home / "no.env", home=home, **(TINY | changes))
+
+
+def tiny_environment(home: Path) -> dict[str, str]:
+    """Return the same settings as a process is given them."""
+    return {"BOT3_HOME": str(home), **{f"BOT3_{name.upper()}": str(value) for name, value in TINY.items()}}
+
+
+@cache
+def seeded_home() -> Path:
+    """Seed the home that tests only look at; about a quarter of a minute, once."""
+    folder = Path(tempfile.mkdtemp(prefix="bot3-seeded-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    home = folder / "home"
+    with open_platform(tiny_settings(home)) as platform:
+        seed_home(platform.seed_parts(), progress=lambda *_: None)
+        platform.finish_seed()
+        for bot in platform.bot_names:
+            # `bot3 up` would make them: a home that is only read must have them.
+            platform.bot_store(bot)
+    return home
+
+
+def copy_of_home(folder: Path) -> Path:
+    """Return a copy of the seeded home that a test may change."""
+    return Path(shutil.copytree(seeded_home(), folder / "home"))
