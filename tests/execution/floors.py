@@ -18,16 +18,17 @@ from bot3.errors import LearningError
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import LearningReader
 from bot3.trading.markets import Market
+from bot3.trading.orders import Intent, IntentLeg, OrderStatus, OrderType
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.signals import Signal
-from bot3.trading.trades import RunMode
+from bot3.trading.trades import RunMode, Trade
 from execution.bot import Bot, Shared
 from execution.daemon import Daemon
 from execution.runner import BotRunner
 from tests.clocks import MovableClock
-from tests.markets import BTC, CANDLE, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile
+from tests.markets import BTC, CANDLE, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile, candle_frame
 
 LATENCY = timedelta(seconds=1.5)
 ENTRY_AT = 13
@@ -102,10 +103,13 @@ class Floor:
     funding: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     speed: float = 60.0
     markets: Sequence[Market] = (a_market(),)
-    wrap: Wrap = lambda port: port
+    wrap_store: Wrap = lambda port: port
+    wrap_exchange: Wrap = lambda port: port
+    busy_timeout_s: float = 5.0
     clock: MovableClock = field(init=False)
     stores: dict[str, SqlBotStore] = field(init=False, default_factory=dict)
     exchanges: dict[str, PaperExchange] = field(init=False, default_factory=dict)
+    bots: dict[str, Bot] = field(init=False, default_factory=dict)
     daemon: Daemon = field(init=False)
     control: SqlControl = field(init=False)
 
@@ -127,11 +131,11 @@ class Floor:
             protect_deadline=timedelta(seconds=10),
             halt_file=self.home / "HALT",
         )
-        bots = []
+        self.bots.clear()
         for profile in self.profiles:
             name, account = profile.name, f"paper-{profile.name}"
             url = sqlite_url(self.home / f"{name}.sqlite")
-            self.stores[name] = SqlBotStore.open(url, bot=name, run_mode=RunMode.PAPER, account=account)
+            self.stores[name] = SqlBotStore.open(url, bot=name, run_mode=RunMode.PAPER, account=account, busy_timeout_s=self.busy_timeout_s)
             self.exchanges[name] = PaperExchange(
                 self.home / f"exchange-{name}.sqlite",
                 account=account,
@@ -141,9 +145,9 @@ class Floor:
                 clock=self.clock,
                 costs=COSTS,
             )
-            store, exchange = self.wrap(self.stores[name]), self.wrap(self.exchanges[name])
-            bots.append(Bot(profile=profile, store=store, exchange=exchange, shared=shared))
-        self.daemon = Daemon(bots, signals=self.signals, learning=self.learning)
+            store, exchange = self.wrap_store(self.stores[name]), self.wrap_exchange(self.exchanges[name])
+            self.bots[name] = Bot(profile=profile, store=store, exchange=exchange, shared=shared)
+        self.daemon = Daemon(list(self.bots.values()), signals=self.signals, learning=self.learning)
         return self.daemon
 
     def close(self) -> None:
@@ -162,8 +166,60 @@ class Floor:
             self.to_close_of(number)
             self.daemon.tick()
 
+    def reopen(self) -> Daemon:
+        """End the process and start another one on the same home."""
+        self.close()
+        return self.open()
+
+    def tick_after(self, wall_seconds: float) -> None:
+        """Let wall time pass and tick."""
+        self.clock.move(wall_seconds)
+        self.daemon.tick()
+
     def runner(self, name: str = "BOT1") -> BotRunner:
         return next(runner for runner in self.daemon.runners if runner.name == name)
+
+    def open_trade(self, name: str = "BOT1") -> Trade:
+        (trade,) = self.stores[name].open_trades()
+        return trade
+
+    def closed_trade(self, name: str = "BOT1") -> Trade:
+        (trade,) = self.stores[name].closed_trades(closed_since=None)
+        return trade
+
+    def resting(self, name: str = "BOT1") -> dict[OrderType, OrderStatus]:
+        """Return the orders that rest on the exchange, by type; two of one type fail."""
+        orders = self.exchanges[name].fetch_open_orders()
+        found = {order.order_type: order for order in orders}
+        assert len(found) == len(orders), f"more than one order of a type rests: {orders}"
+        return found
+
+    def intents(self, leg: IntentLeg, name: str = "BOT1") -> list[Intent]:
+        """Return the intents of a leg, of all trades, oldest first."""
+        ids = range(1, self.stores[name].next_trade_id())
+        return [intent for trade_id in ids for intent in self.stores[name].intents_of_trade(trade_id) if intent.leg is leg]
+
+    def holds(self, name: str = "BOT1") -> list[str]:
+        """Return why signals were not traded, oldest first."""
+        frame = self.stores[name].decisions_frame(limit=1_000)
+        return [str(reason) for reason in frame[frame["outcome"] == "hold"]["reason"]][::-1]
+
+    def state(self, name: str = "BOT1") -> tuple[str, str]:
+        """Return the trading state in force and its reason."""
+        return self.runner(name).state.state.value, self.runner(name).state.reason
+
+
+Rows = list[tuple[float, float, float, float]]
+OpenFloor = Callable[..., Floor]
+
+
+def a_floor(home: Path, rows: Rows, **changes: Any) -> Floor:
+    """Return an open floor on BTC candles, just before the close at which its one signal is known."""
+    given: dict[str, Any] = {"signals": ScriptedSignals(signal_at(ENTRY_AT)), "frames": {BTC: candle_frame(rows)}, **changes}
+    floor = Floor(home=home, **given)
+    floor.to_close_of(ENTRY_AT - 1)
+    floor.open()
+    return floor
 
 
 def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_id: str = "F01", confidence: float = 0.6) -> Signal:

@@ -1,0 +1,35 @@
+"""Trading floors that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, Rows, a_floor, wobble
+
+
+@pytest.fixture
+def open_floor(tmp_path: Path) -> Iterator[OpenFloor]:
+    """Return what opens floors, each on a home of its own."""
+    opened: list[Floor] = []
+
+    def open_it(rows: Rows | None = None, **changes: Any) -> Floor:
+        home = tmp_path / f"home{len(opened)}"
+        home.mkdir()
+        opened.append(a_floor(home, wobble(60) if rows is None else rows, **changes))
+        return opened[-1]
+
+    yield open_it
+    for floor in opened:
+        floor.close()
+
+
+@pytest.fixture
+def entered(open_floor: OpenFloor) -> Floor:
+    """Return a floor that holds one long position, protected."""
+    floor = open_floor()
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+    return floor
