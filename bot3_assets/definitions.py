@@ -34,7 +34,7 @@ _NOUNS = [
 ]
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(_NOUNS),
+    assets=dg.load_assets_from_modules(_NOUNS, include_specs=True),
     asset_checks=dg.load_asset_checks_from_modules(_NOUNS),
     jobs=[meta_learner, retraining, backlog],
     schedules=[meta_learner_beat, weekly_retraining],

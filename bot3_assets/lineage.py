@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.assets.adaptive_params import adaptive_params_metadata, parameters_verdict
-from bot3_assets.assets.synced_trades import synced_trades_metadata, synced_trades_verdict
+from bot3_assets.assets.synced_trades import bot_trades_metadata, synced_trades_metadata, synced_trades_verdict
 from bot3_assets.assets.trade_replays import trade_replays_metadata
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Lineage:
 
 def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]) -> None:
     """Report the chain from closed trades to parameters, whole and in order, so that no part of it looks stale."""
+    for bot in bots:
+        lineage.materialized("bot_trades", bot_trades_metadata(platform, bot), partition=bot)
     for bot in bots:
         lineage.materialized("synced_trades", synced_trades_metadata(platform, bot), partition=bot)
     lineage.checked("synced_trades", "synced_trades_are_reconciled", synced_trades_verdict(platform))

@@ -18,12 +18,12 @@ from dashboard.page import banner, missing, show_bar
 from dashboard.views import feeders, learned, now, regime, system, trades
 
 PAGES: tuple[tuple[str, str, Callable[[Home], None]], ...] = (
-    ("Now", "🧭", now.render),
-    ("Trades", "🧾", trades.render),
-    ("Learned", "🎓", learned.render),
-    ("Feeders", "📡", feeders.render),
-    ("Regime", "🌦️", regime.render),
-    ("System", "🩺", system.render),
+    ("Now", ":material/explore:", now.render),
+    ("Trades", ":material/receipt_long:", trades.render),
+    ("Learned", ":material/school:", learned.render),
+    ("Feeders", ":material/sensors:", feeders.render),
+    ("Regime", ":material/partly_cloudy_day:", regime.render),
+    ("System", ":material/monitor_heart:", system.render),
 )
 
 
@@ -71,7 +71,7 @@ def home_identity(settings: Settings) -> str:
 
 def main() -> None:
     """Show the page that was asked for."""
-    st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
+    st.set_page_config(page_title="BOT3", page_icon=":material/explore:", layout="wide")
     # Also where the process was started in another directory than the one with `.streamlit/config.toml`: no traceback on a page.
     st.set_option("client.showErrorDetails", "none")
     try:

@@ -35,7 +35,7 @@ def banner(what: str) -> Iterator[None]:
 
 def missing(what: str, remedy: str) -> None:
     """Say what is not there yet, and what brings it."""
-    st.info(f"**{what}** {remedy}", icon="📭")
+    st.info(f"**{what}** {remedy}", icon=":material/inbox:")
 
 
 def table(

@@ -47,7 +47,7 @@ def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataVal
 
 
 def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Compare the newest week's signals with the time up to which their models were trained."""
+    """Compare the signals of the two newest weeks with the time up to which their models were trained."""
     from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
     from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
 
@@ -55,10 +55,11 @@ def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
     early: dict[str, int] = {}
     total = 0
     for feeder in FEEDER_IDS:
-        for week in platform.signals.weeks(feeder)[-1:]:
-            start = week_start(week)
-            signals = platform.signals.signals(feeder_ids=[feeder], start=start, end=start + WEEK)
-            total += len(signals)
-            known = signals["known_at"] >= signals["model_digest"].map(trained)
-            early |= {feeder: int((~known).sum())} if not known.all() else {}
+        weeks = platform.signals.weeks(feeder)[-2:]  # the newest may have begun this minute
+        if not weeks:
+            continue
+        signals = platform.signals.signals(feeder_ids=[feeder], start=week_start(weeks[0]), end=week_start(weeks[-1]) + WEEK)
+        total += len(signals)
+        known = signals["known_at"] >= signals["model_digest"].map(trained)
+        early |= {feeder: int((~known).sum())} if not known.all() else {}
     return dg.AssetCheckResult(passed=not early, metadata={"signals": total, "in_sample": early})

@@ -44,6 +44,16 @@ def synced_trades_are_reconciled(platform: PlatformResource) -> dg.AssetCheckRes
     return synced_trades_verdict(platform.platform())
 
 
+def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
+    """Return what a bot's own database holds, and which one that is."""
+    store = platform.bot_store(bot)
+    return {
+        "dagster/row_count": dg.MetadataValue.int(store.count_closed(closed_since=None)),
+        "open_trades": dg.MetadataValue.int(len(store.open_trades())),
+        "store": dg.MetadataValue.text(store.store_id),
+    }
+
+
 def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
     """Return how many closed trades of a bot the record holds, by run mode."""
     counts = platform.record.counts()
