@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, Rows, a_floor, wobble
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Show tracebacks without the values of every frame: those of a daemon take seconds to print."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
