@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,15 @@ def seeded_home() -> Path:
 def copy_of_home(folder: Path) -> Path:
     """Return a copy of the seeded home that a test may change."""
     return Path(shutil.copytree(seeded_home(), folder / "home"))
+
+
+def set_market_time(home: Path, at: datetime) -> None:
+    """Set the clock of a home that nobody has opened yet; it stands still."""
+    with open_platform(tiny_settings(home)) as platform:
+        platform.set_clock(at)
+
+
+def seeded_until(home: Path) -> datetime:
+    """Return the market time at which a home's seed ends."""
+    with open_platform(tiny_settings(home), read_only=True) as platform:
+        return platform.seeded_until

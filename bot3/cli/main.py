@@ -11,7 +11,7 @@ import sys
 import typer
 
 from bot3.cli import candles, clock, control, doctor, down, feeders, init, learn, params, regime, status, trades, up
-from bot3.errors import Bot3Error
+from bot3.errors import Bot3Error, DataError
 from bot3.logs import redacted
 
 app = typer.Typer(
@@ -33,6 +33,11 @@ def main() -> None:
     except Bot3Error as error:
         _say(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _say(f"{error.filename}: {error.strerror}; mend it, or set BOT3_HOME to a directory that this user may write")
+        sys.exit(DataError.exit_code)
 
 
 def _say(text: str) -> None:

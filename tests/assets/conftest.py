@@ -1,0 +1,54 @@
+"""Homes and instances of Dagster that live in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from bot3.wiring import Platform
+from bot3_assets.definitions import defs
+from bot3_assets.resources import PlatformResource, close_platforms
+from tests.seeded import copy_of_home, seeded_home
+
+
+@pytest.fixture(scope="session")
+def location() -> dg.Definitions:
+    return defs
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def seeded() -> Iterator[PlatformResource]:
+    """Yield the shared home, to look at."""
+    with opened(seeded_home()) as resource:
+        yield resource
+
+
+@pytest.fixture
+def resource(tmp_path: Path) -> Iterator[PlatformResource]:
+    """Yield a home of the test's own, to change."""
+    with opened(copy_of_home(tmp_path)) as resource:
+        yield resource
+
+
+@pytest.fixture
+def platform(resource: PlatformResource) -> Platform:
+    return resource.platform()
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[PlatformResource]:
+    """Give a home to assets and sensors; what they opened is closed at the end, as a process that ends does."""
+    try:
+        yield PlatformResource(home=str(home))
+    finally:
+        close_platforms()
