@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot3.errors import StoreError
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.trades import RunMode
+from bot3.wiring.home_market import note_market, settings_of_home
 from bot3.wiring.ports import Ports
 
 if TYPE_CHECKING:
@@ -266,6 +267,7 @@ class Platform(Ports):
         from bot3.usecases.seed_home import SeedParts  # noqa: PLC0415
 
         settings = self.settings
+        note_market(settings)
         start, end = self.history_span()
         return SeedParts(
             candles=self.candles,
@@ -361,7 +363,7 @@ class Platform(Ports):
 @contextmanager
 def open_platform(settings: Settings, *, read_only: bool = False) -> Iterator[Platform]:
     """Open the platform of a home; stores are opened when first asked for and closed at the end."""
-    platform = Platform(settings, read_only=read_only)
+    platform = Platform(settings_of_home(settings), read_only=read_only)
     try:
         yield platform
     finally:
