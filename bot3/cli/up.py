@@ -82,7 +82,7 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
         try:
             supervisor.start()
             supervisor.wait_healthy(timeout_s=_HEALTHY_WITHIN_S, tell=_tell_healthy)
-            _tell_addresses(settings)
+            _tell_addresses(platform.settings)
             supervisor.supervise(for_s=math.inf if stop_after_s is None else stop_after_s)
         finally:
             messages.print("Stopping ...")
