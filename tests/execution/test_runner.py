@@ -125,7 +125,7 @@ def test_daemon_given_the_signals_of_a_backtest_then_makes_its_trades(open_floor
 
 
 def test_daemon_given_two_positions_and_restarts_then_makes_the_trades_of_a_backtest(open_floor: OpenFloor) -> None:
-    lives = both(open_floor, seed=5, profile=replace(PROFILE, max_open_trades=2, limits=UNLIMITED), restart_every=9)
+    lives = both(open_floor, seed=5, profile=replace(PROFILE, max_open_trades=2, limits=UNLIMITED), restart_every=31)
 
     reasons = {trade.exit_reason for trade in lives.tested}
     assert reasons == {reason.value for reason in (ExitReason.STOP_LOSS, ExitReason.ROI, ExitReason.GIVEBACK, ExitReason.TIME_EXIT)}
