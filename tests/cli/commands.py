@@ -1,0 +1,58 @@
+"""The `bot3` command as a process: what people and programs get from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.seeded import tiny_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """Return the one object on standard output; anything beside it is an error."""
+        found: dict[str, Any] = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def said(self) -> str:
+        """Return all that was said, without the line breaks of a narrow terminal."""
+        return " ".join((self.out + " " + self.err).split())
+
+
+def environment(home: Path, **changes: str) -> dict[str, str]:
+    """Return an environment without settings of the machine's own."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("BOT3_")}
+    return {**own, **tiny_environment(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **changes}
+
+
+def bot3(*arguments: str, home: Path, cwd: Path | None = None, given: str | None = None, **changes: str) -> Ended:
+    """Run a command to its end in a directory that holds no `.env`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bot3.cli.main", *arguments],
+        env=environment(home, **changes),
+        cwd=cwd or home.parent,
+        input=given or "",
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in ended.err, ended.err
+    return ended

@@ -1,0 +1,97 @@
+"""Commands that only look: a table for people, one JSON object for programs, and nothing changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot3.trading.signals import FEEDER_IDS
+from bot3.wiring import open_platform
+from tests.cli.commands import bot3
+from tests.seeded import tiny_settings
+
+pytestmark = pytest.mark.slow  # processes on a seeded home
+
+READERS = {
+    "status": {"home", "trading_mode", "market", "services", "bots", "learning"},
+    "doctor": {"is_healthy", "findings"},
+    "params": {"version", "known_at", "expires_at", "rows"},
+    "feeders": {"scores"},
+    "regime": {"regime", "recommendation", "is_expired"},
+    "trades --history --bot BOT1": {"bot", "source", "trades"},
+    "skipped": {"bot", "decisions"},
+}
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_reader_given_json_then_prints_one_object_and_says_nothing(seeded: Path, command: str) -> None:
+    ended = bot3(*command.split(), "--json", home=seeded)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert set(ended.json()) == READERS[command]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("status", ["simulated market", "standing still", "bot3 up", "BOT3", "in force"]),
+        ("doctor", ["ok", "every digest right", "trades"]),
+        ("params", ["version", "in force", "1.0-2.0", "7.5-10.0", "90 % interval"]),
+        ("feeders", ["F01", "F10", "n_eff", "tier"]),
+        ("regime", ["known at", "top feeders", "leverage"]),
+        ("trades --history", ["BOT3, history store", "USDT:USDT"]),
+        ("skipped", ["BOT3, decisions", "outcome"]),
+    ],
+)
+def test_reader_shows_people_what_it_found(seeded: Path, command: str, words: list[str]) -> None:
+    ended = bot3(*command.split(), home=seeded)
+
+    assert ended.code == 0
+    assert [word for word in words if word not in ended.said] == []
+
+
+def test_params_tells_the_rows_of_the_record(seeded: Path) -> None:
+    with open_platform(tiny_settings(seeded), read_only=True) as platform:
+        parameters = platform.record.parameters(as_of=platform.clock.now())
+
+    told = bot3("params", "--json", home=seeded).json()
+
+    assert told["version"] == parameters.version
+    assert {f"{r['pair']}|{r['direction']}|{r['leverage_bin']}": r["stop_loss"] for r in told["rows"]} == {
+        key: pytest.approx(row.stop_loss) for key, row in parameters.rows.items()
+    }
+
+
+def test_params_given_a_pair_then_shows_its_rows_alone(seeded: Path) -> None:
+    told = bot3("params", "--pair", "ALFA/USDT:USDT", "--json", home=seeded).json()
+
+    assert {row["pair"] for row in told["rows"]} == {"ALFA/USDT:USDT"}
+
+
+def test_feeders_tells_the_score_of_every_feeder(seeded: Path) -> None:
+    told = bot3("feeders", "--json", home=seeded).json()
+
+    assert {score["feeder_id"] for score in told["scores"] if score["regime"] == "*"} == set(FEEDER_IDS)
+
+
+def test_trades_given_a_limit_then_shows_so_many(seeded: Path) -> None:
+    told = bot3("trades", "--history", "--bot", "BOT2", "--limit", "3", "--json", home=seeded).json()
+
+    assert [(trade["bot"], trade["is_short"]) for trade in told["trades"]] == [("BOT2", True)] * 3
+
+
+def test_trades_given_no_bot_of_that_name_then_names_those_there_are(seeded: Path) -> None:
+    ended = bot3("trades", "--bot", "BOT9", home=seeded)
+
+    assert ended.code == 2
+    assert "the bots are BOT1, BOT2, BOT3" in ended.said
+
+
+def test_readers_leave_the_home_as_it_was(home: Path) -> None:
+    before = {path.relative_to(home): path.read_bytes() for path in sorted(home.rglob("*.sqlite"))}
+
+    for command in ("status", "doctor", "params"):
+        bot3(command, home=home)
+
+    assert {path.relative_to(home): path.read_bytes() for path in sorted(home.rglob("*.sqlite"))} == before
