@@ -1,0 +1,143 @@
+"""What must hold between a bot's journal and its account after any kill, once the next daemon has looked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bot3.market.candle_times import EPOCH
+from bot3.ports.exchange import Exchange
+from bot3.ports.trades import BotStore
+from bot3.trading.orders import Intent, IntentLeg, IntentState, OrderStatus, OrderType
+from bot3.trading.risk import TradingState
+from bot3.trading.trades import Trade
+from bot3.wiring import Platform
+
+_CENT_ABS = 1e-6
+_SAME_AMOUNT = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A promise that does not hold; `may_pass` while time may still mend it (within the deadline)."""
+
+    bot: str
+    promise: str
+    text: str
+    may_pass: bool = False
+
+
+class AccountAudit:
+    """One bot's journal against its account; trades that were settled at the last look are not looked at again."""
+
+    def __init__(self, store: BotStore, exchange: Exchange, platform: Platform) -> None:
+        self._store, self._exchange, self._platform = store, exchange, platform
+        self._first_id = 1
+        self._settled: set[int] = set()
+        self._known_ids: set[str] = set()
+        self._fills_since: datetime = EPOCH
+        self.entries = 0
+
+    def findings(self) -> list[Finding]:
+        """Return what does not hold."""
+        next_id = self._store.next_trade_id()
+        intents = [i for n in range(self._first_id, next_id) if n not in self._settled for i in self._store.intents_of_trade(n)]
+        self._known_ids |= {intent.client_order_id for intent in intents}
+        ordered = {i.client_order_id: o for i in intents if (o := self._ordered(i)) is not None}
+        resting = self._exchange.fetch_open_orders()
+        open_trades = self._store.open_trades()
+        self.entries = max(self.entries, next_id - 1)
+        found = [
+            *self._once(intents, ordered),
+            *self._same(intents, ordered),
+            *self._known(resting),
+            *self._held(open_trades),
+            *self._protected(resting, open_trades),
+            *self._wallet(open_trades),
+            *self._state(),
+        ]
+        if not found:
+            self._settled |= set(range(self._first_id, next_id)) - {trade.trade_id for trade in open_trades}
+        return found
+
+    def _ordered(self, intent: Intent) -> OrderStatus | None:
+        return self._exchange.fetch_order(pair=intent.pair, client_order_id=intent.client_order_id)
+
+    def _finding(self, promise: str, text: str, *, may_pass: bool = False) -> Finding:
+        return Finding(bot=self._store.bot, promise=promise, text=text, may_pass=may_pass)
+
+    def _once(self, intents: list[Intent], ordered: dict[str, OrderStatus]) -> list[Finding]:
+        """Hold that a decision made one entry, and a trade has one stop and one target at most and is closed once."""
+        entries = Counter((i.pair, i.candle_close_time) for i in intents if i.leg is IntentLeg.ENTRY and i.client_order_id in ordered)
+        twice = [f"{pair} at {at.isoformat()} was entered {count} times" for (pair, at), count in entries.items() if count > 1]
+        resting = Counter((i.trade_id, i.leg) for i in intents if (o := ordered.get(i.client_order_id)) and o.status == "open")
+        twice += [f"{count} orders rest as {leg} of trade {trade_id}" for (trade_id, leg), count in resting.items() if count > 1]
+        for trade_id in {intent.trade_id for intent in intents}:
+            filled = {leg: _filled(intents, ordered, trade_id=trade_id, is_entry=leg) for leg in (True, False)}
+            if filled[False] > filled[True]:
+                twice.append(f"trade {trade_id} entered {filled[True]} and closed {filled[False]}")
+        return [self._finding("at most one order an intent", text) for text in twice]
+
+    def _same(self, intents: list[Intent], ordered: dict[str, OrderStatus]) -> list[Finding]:
+        """Hold that what the journal says became of an order is what became of it."""
+        expected = {
+            "open": IntentState.ACKED,
+            "closed": IntentState.DONE,
+            "canceled": IntentState.CANCELED,
+            "expired": IntentState.CANCELED,
+        }
+        found = []
+        for intent in intents:
+            order = ordered.get(intent.client_order_id)
+            if order is None and intent.state in {IntentState.DEAD, IntentState.REJECTED}:
+                continue
+            if order is None or expected[order.status] is not intent.state:
+                text = f"{intent.leg} {intent.client_order_id} is {intent.state} here and {None if order is None else order.status} there"
+                found.append(self._finding("journal = exchange", text, may_pass=intent.state in {IntentState.SENT, IntentState.ACKED}))
+        return found
+
+    def _known(self, resting: list[OrderStatus]) -> list[Finding]:
+        fills = self._exchange.fetch_fills(since=self._fills_since)
+        self._fills_since = max([self._fills_since, *(fill.filled_at for fill in fills)])
+        named = {order.client_order_id for order in resting} | {fill.client_order_id for fill in fills}
+        return [self._finding("every order has an intent", name) for name in sorted(named - self._known_ids)]
+
+    def _held(self, open_trades: list[Trade]) -> list[Finding]:
+        held = {p.pair: float(-p.amount if p.is_short else p.amount) for p in self._exchange.fetch_positions()}
+        booked = {t.pair: -t.amount if t.is_short else t.amount for t in open_trades}
+        differ = [p for p in {*held, *booked} if abs(held.get(p, 0.0) - booked.get(p, 0.0)) > _SAME_AMOUNT * abs(held.get(p, 1.0))]
+        texts = [f"{pair}: {booked.get(pair, 0.0)} booked, {held.get(pair, 0.0)} held" for pair in sorted(differ)]
+        return [self._finding("trades = positions", text, may_pass=True) for text in texts]
+
+    def _protected(self, resting: list[OrderStatus], open_trades: list[Trade]) -> list[Finding]:
+        stops: Counter[str] = Counter()
+        for order in resting:
+            if order.order_type is OrderType.STOP_MARKET:
+                stops[order.pair] += float(order.amount)  # type: ignore[assignment]  # a Counter sums floats as well
+        bare = [trade for trade in open_trades if abs(stops[trade.pair] - trade.amount) > _SAME_AMOUNT * trade.amount]
+        texts = [f"{trade.pair}: {trade.amount} held, {stops[trade.pair]} covered" for trade in bare]
+        return [self._finding("every position has a stop", text, may_pass=True) for text in texts]
+
+    def _wallet(self, open_trades: list[Trade]) -> list[Finding]:
+        earned = sum(trade.close_profit_abs or 0.0 for trade in self._store.closed_trades(closed_since=None))
+        paid = sum(trade.funding_fees - trade.amount * trade.open_rate * trade.fee_open for trade in open_trades)
+        booked = self._platform.settings.wallet_abs + earned + paid
+        wallet = float(self._exchange.fetch_balance().wallet_abs)
+        if abs(booked - wallet) <= _CENT_ABS:
+            return []
+        return [self._finding("profits = wallet", f"{booked:.9f} booked, {wallet:.9f} held", may_pass=True)]
+
+    def _state(self) -> list[Finding]:
+        state, reason = self._platform.control.trading_state(self._store.bot)
+        return [] if state is TradingState.ACTIVE else [self._finding("nothing is unexplained", f"{state}: {reason}")]
+
+
+def _filled(intents: list[Intent], ordered: dict[str, OrderStatus], *, trade_id: int, is_entry: bool) -> Decimal:
+    amounts = (
+        ordered[intent.client_order_id].filled
+        for intent in intents
+        if intent.trade_id == trade_id and intent.client_order_id in ordered and (intent.leg is IntentLeg.ENTRY) is is_entry
+    )
+    return sum(amounts, Decimal(0))
