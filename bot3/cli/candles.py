@@ -47,6 +47,6 @@ def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], 
         return
     print_table(
         str(directory),
-        ("pair", "timeframe", "rows in", "rows out", "duplicates", "gaps", "spikes"),
-        [(r.pair, r.timeframe, r.rows_in, r.rows_out, r.duplicates, r.gaps, r.spikes) for r in reports],
+        ("pair", "timeframe", "rows in", "rows out", "duplicates", "gaps", "missing", "spikes", "flat"),
+        [(r.pair, r.timeframe, r.rows_in, r.rows_out, r.duplicates, len(r.gaps), r.missing_candles, r.spikes, r.flat) for r in reports],
     )
