@@ -15,21 +15,10 @@ from bot3.errors import InvalidTradeError, StoreFullError
 from bot3.ports.control import Heartbeat
 from bot3.trading.orders import Decision, IntentLeg, OrderType
 from tests.execution.faults import Fault, FaultyExchange
-from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
+from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, locked, signal_at, wobble
 from tests.markets import CANDLE, ETH, FIRST, a_profile
 
 CRASHES = (100.0, 100.1, 92.0, 95.0)
-
-
-@contextmanager
-def locked(floor: Floor, name: str) -> Iterator[None]:
-    holder = sqlite3.connect(floor.home / name, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        holder.execute("ROLLBACK")
-        holder.close()
 
 
 @contextmanager
@@ -84,9 +73,11 @@ def test_tick_given_a_clock_set_back_then_decides_nothing_twice_and_goes_on(open
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 2)
     asked = list(floor.signals.asked)
 
-    floor.clock.move(-(3 * CANDLE).total_seconds() / floor.speed)
-    floor.daemon.tick()
+    with capture_logs() as logs:
+        floor.tick_after(-(3 * CANDLE).total_seconds() / floor.speed)
+        floor.tick_after(0.2)
     assert floor.signals.asked == asked
+    assert events(logs).count("market_time_set_back") == 1
     assert set(floor.resting()) == {OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET}
 
     floor.run_candles(ENTRY_AT + 3, ENTRY_AT + 3)
