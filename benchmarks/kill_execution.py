@@ -96,7 +96,8 @@ def kill_daemons(settings: Settings, *, kills: int, seed: int) -> Mapping[str, o
             made.append(killer.kill_once())
             for finding in made[-1].findings:
                 tell(f"kill {number}: {finding.bot}: {finding.promise}: {finding.text}")
-        counts = Counter(finding.promise for kill in made for finding in kill.findings)
+        # What one kill broke is found after every later one as well.
+        counts = Counter(finding.promise for finding in {finding for kill in made for finding in kill.findings})
         stores = [platform.bot_store(name) for name in platform.bot_names]
         closed = [trade for store in stores for trade in store.closed_trades(closed_since=None)]
         recovered = quantiles([kill.recovered_s for kill in made])
