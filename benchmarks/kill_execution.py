@@ -11,6 +11,7 @@ ticks once, and what the journals say is compared with the accounts.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +63,11 @@ class Killer:
         time.sleep(lived_s)
         daemon.kill()
         daemon.join()
+        if daemon.exitcode != -signal.SIGKILL:
+            ended = Finding(
+                bot="all", promise="restart", text=f"a daemon ended by itself with exit code {daemon.exitcode}: see {self.nursery.log}"
+            )
+            return Kill(lived_s=lived_s, recovered_s=0.0, findings=(ended,))
         if self.random.random() < 0.5:
             time.sleep(float(self.random.uniform(0.0, 1.0)))
         self.platform.pause_clock()
