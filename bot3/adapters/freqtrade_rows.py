@@ -68,9 +68,12 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
     closes: dict[str, float] = {} if is_open else {name: _number(row[name]) for name in ("close_rate", "close_profit", "close_profit_abs")}
     opened = _instant(row["open_date"], origin.zone)
     closed = None if is_open else _close_instant(row["close_date"], origin.zone, opened=opened)
-    reason = _entry_problem(numbers) or (None if is_open else _close_problem(closes, opened=opened, closed=closed))
-    if opened is None or reason is not None:
-        return RefusedTrade(trade_id=int(row["id"]), pair=str(row["pair"]), reason=reason or f"open_date {row['open_date']!r} is no time")
+    problem = _time_problem(row, opened) or _entry_problem(numbers)
+    if problem is None and not is_open:
+        problem = _close_problem(closes, opened=opened, closed=closed)
+    if opened is None or problem is not None:
+        reason, detail = problem or ("", "")
+        return RefusedTrade(trade_id=int(row["id"]), pair=str(row["pair"]), reason=reason, detail=detail)
     return Trade(
         bot=origin.bot,
         run_mode=origin.run_mode,
@@ -123,30 +126,36 @@ def order_shapes(rows: Iterable[Sequence[Any]], *, shorts: Mapping[int, bool], z
     }
 
 
-def _entry_problem(numbers: Mapping[str, float]) -> str | None:
+def _time_problem(row: Mapping[str, Any], opened: datetime | None) -> tuple[str, str] | None:
+    return ("open_date is no time", repr(row["open_date"])) if opened is None else None
+
+
+def _entry_problem(numbers: Mapping[str, float]) -> tuple[str, str] | None:
+    """Return what is impossible about an entry, and the value found."""
     for name in _ABOVE_ZERO:
         if not (math.isfinite(numbers[name]) and numbers[name] > 0.0):
-            return f"{name} must be above 0, was {numbers[name]:g}"
+            return f"{name} must be above 0", f"{numbers[name]:g}"
     for name in ("fee_open", "fee_close"):
         if not abs(numbers[name]) < _LARGEST_FEE:
-            return f"{name} must be a ratio such as 0.0005, was {numbers[name]:g}"
+            return f"{name} must be a ratio such as 0.0005", f"{numbers[name]:g}"
     if not (math.isfinite(numbers["leverage"]) and numbers["leverage"] >= 1.0):
-        return f"leverage must be at least 1, was {numbers['leverage']:g}"
+        return "leverage must be at least 1", f"{numbers['leverage']:g}"
     return None
 
 
-def _close_problem(closes: Mapping[str, float], *, opened: datetime | None, closed: datetime | None) -> str | None:
+def _close_problem(closes: Mapping[str, float], *, opened: datetime | None, closed: datetime | None) -> tuple[str, str] | None:
+    """Return what is impossible about a close, and the value found."""
     if closed is None:
-        return "it is closed but has no close_date"
+        return "it is closed but has no close_date", ""
     if opened is not None and closed < opened:
-        return f"it closed ({closed.isoformat()}) before it opened ({opened.isoformat()})"
+        return "it closed before it opened", f"{closed.isoformat()} before {opened.isoformat()}"
     if not (math.isfinite(closes["close_rate"]) and closes["close_rate"] > 0.0):
-        return f"close_rate must be above 0, was {closes['close_rate']:g}"
+        return "close_rate must be above 0", f"{closes['close_rate']:g}"
     for name in ("close_profit", "close_profit_abs"):
         if not math.isfinite(closes[name]):
-            return f"it is closed but its {name} is no number"
+            return f"it is closed but its {name} is no number", f"{closes[name]:g}"
     if closes["close_profit"] < _LARGEST_LOSS:
-        return f"close_profit {closes['close_profit']:g} is more than the stake can lose: an order of another trade is likely in it"
+        return "it lost more than its stake can lose: an order of another trade is likely in it", f"close_profit {closes['close_profit']:g}"
     return None
 
 

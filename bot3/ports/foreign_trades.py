@@ -13,11 +13,12 @@ from bot3.trading.trades import Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedTrade:
-    """A row that cannot be a trade, and what is impossible about it."""
+    """A row that cannot be a trade: what is impossible about it, the same words for the same fault, and the values found."""
 
     trade_id: int
     pair: str
     reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

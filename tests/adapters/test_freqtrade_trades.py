@@ -104,30 +104,35 @@ def test_closed_trades_given_harmless_quirks_then_passes_them(bot: FreqtradeDb, 
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "reason", "detail"),
     [
-        ({"open_rate": 0.0}, "open_rate must be above 0, was 0"),
-        ({"close_rate": -1.0}, "close_rate must be above 0, was -1"),
-        ({"amount": 0.0}, "amount must be above 0, was 0"),
-        ({"stake_amount": float("inf")}, "stake_amount must be above 0, was inf"),
-        ({"leverage": 0.5}, "leverage must be at least 1, was 0.5"),
-        ({"fee_open": 5.0}, "fee_open must be a ratio such as 0.0005, was 5"),
-        ({"close_date": None}, "it is closed but has no close_date"),
-        ({"close_profit": None}, "it is closed but its close_profit is no number"),
-        ({"close_profit": -145.81}, "close_profit -145.81 is more than the stake can lose: an order of another trade is likely in it"),
+        ({"open_rate": 0.0}, "open_rate must be above 0", "0"),
+        ({"close_rate": -1.0}, "close_rate must be above 0", "-1"),
+        ({"amount": 0.0}, "amount must be above 0", "0"),
+        ({"stake_amount": float("inf")}, "stake_amount must be above 0", "inf"),
+        ({"leverage": 0.5}, "leverage must be at least 1", "0.5"),
+        ({"fee_open": 5.0}, "fee_open must be a ratio such as 0.0005", "5"),
+        ({"close_date": None}, "it is closed but has no close_date", ""),
+        ({"close_profit": None}, "it is closed but its close_profit is no number", "nan"),
+        (
+            {"close_profit": -145.81},
+            "it lost more than its stake can lose: an order of another trade is likely in it",
+            "close_profit -145.81",
+        ),
         (
             {"close_date": OPENED - timedelta(seconds=1)},
-            "it closed (2025-03-03T12:00:03+00:00) before it opened (2025-03-03T12:00:04+00:00)",
+            "it closed before it opened",
+            "2025-03-03T12:00:03+00:00 before 2025-03-03T12:00:04+00:00",
         ),
     ],
 )
 def test_refused_trades_given_an_impossible_one_then_names_it(
-    bot: FreqtradeDb, reader_of: Reader, changes: dict[str, Any], reason: str
+    bot: FreqtradeDb, reader_of: Reader, changes: dict[str, Any], reason: str, detail: str
 ) -> None:
     bot.add(a_row(1), a_row(2, **changes))
     reader = reader_of(bot.url)
 
-    assert reader.refused_trades() == (RefusedTrade(trade_id=2, pair="BTC/USDT:USDT", reason=reason),)
+    assert reader.refused_trades() == (RefusedTrade(trade_id=2, pair="BTC/USDT:USDT", reason=reason, detail=detail),)
     assert ids(reader.closed_trades(closed_since=None)) == [1]
     assert reader.count_closed(closed_since=None) == 1
 
@@ -140,9 +145,9 @@ def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path:
 
     refused = reader_of(bot.url).refused_trades()
 
-    assert [(row.trade_id, row.reason) for row in refused] == [
-        (2, "open_date 'yesterday' is no time"),
-        (3, "open_rate must be above 0, was nan"),
+    assert [(row.trade_id, row.reason, row.detail) for row in refused] == [
+        (2, "open_date is no time", "'yesterday'"),
+        (3, "open_rate must be above 0", "nan"),
     ]
 
 
