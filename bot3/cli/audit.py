@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import command_settings
 from bot3.errors import SettingsError
 from bot3.learning.params import LearningSettings
-from bot3.learning.replay import ReplayCosts
+from bot3.learning.replay_paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
 from bot3.usecases.audit import AuditSettings, Tell
@@ -40,6 +40,9 @@ def audit(
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that needs no network.")] = None,
     timeframe: Annotated[str, typer.Option(help="Candles to replay on.")] = "5m",
     split: Annotated[float, typer.Option(help="Share of the trades that is learned from; the rest judges.", min=0.05, max=0.95)] = 0.6,
+    judge_from: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is judged, in place of --split.")
+    ] = None,
     stop_loss: Annotated[float | None, typer.Option(help="Static stop, ratio of the stake, -0.03 [setting].", max=-1e-4)] = None,
     take_profit: Annotated[
         float | None, typer.Option(help="Static target after fees, ratio of the stake, 0.03 [setting].", min=1e-4)
@@ -49,8 +52,9 @@ def audit(
     as_json: JsonFlag = False,
 ) -> None:
     """Replay a bot's trades: what its static stop and target earned, and what learned ones would have on trades they never saw."""
-    settings = command_settings()
-    wanted = _audit_settings(settings, timeframe=timeframe, split=split, stop_loss=stop_loss, take_profit=take_profit, fee=fee)
+    learning = _learning_settings(command_settings(), timeframe=timeframe, stop_loss=stop_loss, take_profit=take_profit)
+    first_judged = None if judge_from is None else judge_from.replace(tzinfo=UTC)
+    wanted = AuditSettings(learning=learning, split=split, judge_from=first_judged, fee=fee)
     if html is not None:
         _require_writable(html, db=db)
     held = file_candles(candles, *(funding or ()), timeframe=timeframe)
@@ -65,19 +69,21 @@ def audit(
         print_report(report)
 
 
-def _audit_settings(
-    settings: Settings, *, timeframe: str, split: float, stop_loss: float | None, take_profit: float | None, fee: float | None
-) -> AuditSettings:
+def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:
     timeframe_duration(timeframe)
-    learning = LearningSettings(
+    return LearningSettings(
         timeframe=timeframe,
         horizon=timedelta(hours=settings.horizon_hours),
-        costs=ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage),
+        costs=ReplayCosts(
+            taker_fee=settings.taker_fee,
+            maker_fee=settings.maker_fee,
+            slippage=settings.slippage,
+            stop_slippage=settings.stop_slippage,
+        ),
         min_trades=settings.min_trades_per_bin,
         static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
         static_take_profit=settings.take_profit if take_profit is None else take_profit,
     )
-    return AuditSettings(learning=learning, split=split, fee=fee)
 
 
 def _shown(db: str) -> str:

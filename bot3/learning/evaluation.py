@@ -115,7 +115,11 @@ def split_by_time(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, sh
     if not len(open_us) or not 0.0 < share < 1.0:
         raise ValueError(f"a split needs trades and a share between 0 and 1, had {len(open_us)} and {share}")
     ordered = np.sort(open_us)
-    at_us = int(ordered[min(int(len(ordered) * share), len(ordered) - 1)])
+    return split_at(open_us, known_us, at_us=int(ordered[min(int(len(ordered) * share), len(ordered) - 1)]))
+
+
+def split_at(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, at_us: int) -> TimeSplit:
+    """Cut trades at an instant; see `split_by_time`."""
     return TimeSplit(at_us=at_us, fitted=known_us <= at_us, judged=open_us >= at_us)
 
 

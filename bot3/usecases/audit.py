@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import CandleError
-from bot3.learning.evaluation import TimeSplit, split_by_time
+from bot3.learning.evaluation import TimeSplit, split_at, split_by_time
 from bot3.learning.parameter_rows import realised_stats
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
@@ -43,12 +43,15 @@ class AuditSettings:
         With the static settings, the grid, the horizon and the costs.
     split : float
         Share of the trades, by entry, that is fitted on.
+    judge_from : datetime or None
+        First instant that is judged, in place of a share.
     fee : float or None
         Fee of each side, ratio of its value; None takes the median of the trades' own.
     """
 
     learning: LearningSettings = field(default_factory=LearningSettings)
     split: float = 0.6
+    judge_from: datetime | None = None
     fee: float | None = None
 
 
@@ -83,9 +86,7 @@ def audit(reader: ForeignTradeReader, candles: CandleReader, *, database: str, s
     """
     material = _read(reader, candles, database=database, settings=settings, tell=tell)
     trades, held = material.usable.frame, material.candles
-    opened = microseconds(trades["open_date"])
-    known = np.maximum(opened + held.due_after_us, microseconds(trades["close_date"]))
-    split = split_by_time(opened, known, share=settings.split)
+    split = _split(trades, held, settings=settings)
     at = _EPOCH + timedelta(microseconds=split.at_us)
 
     learner = ParameterLearner(material.settings)
@@ -155,6 +156,14 @@ def _end(candles: CandleReader, trades: pd.DataFrame, settings: LearningSettings
     spans = [candles.span(pair, settings.timeframe)[1] for pair in sorted(set(trades["pair"])) if pair in held]
     last: datetime = max([trades["close_date"].max().to_pydatetime(), *spans])
     return last + settings.horizon + _NO_MORE_CANDLES
+
+
+def _split(trades: pd.DataFrame, candles: AuditCandles, *, settings: AuditSettings) -> TimeSplit:
+    opened = microseconds(trades["open_date"])
+    known = np.maximum(opened + candles.due_after_us, microseconds(trades["close_date"]))
+    if settings.judge_from is None:
+        return split_by_time(opened, known, share=settings.split)
+    return split_at(opened, known, at_us=(settings.judge_from - _EPOCH) // timedelta(microseconds=1))
 
 
 def _learn(

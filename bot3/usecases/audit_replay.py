@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
-from bot3.learning.grids import ExitGrid
 from bot3.learning.params import LearningSettings
-from bot3.learning.replay import ReplayCosts, replay_trades
+from bot3.learning.replay import outcomes
+from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.exits import LARGEST_FALL
@@ -21,7 +21,6 @@ from bot3.trading.parameters import ParameterSet
 from bot3.trading.units import move_of_profit, move_of_stake, stop_inside_liquidation
 from bot3.usecases.audit_report import CandleFit
 
-_ONE = ExitGrid(stops=np.ones(1), targets=np.ones(1))
 _TOLERANCE = 0.002
 """A fill may lie so far outside its candle, ratio of the price: exchanges and feeds differ by as much."""
 _SHIFTS = range(-14, 15)
@@ -98,7 +97,7 @@ def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: 
 
 
 def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *, costs: ReplayCosts) -> NDArray[np.float64]:
-    """Return the net move of each trade under its own stop and target, in the order of the frame."""
+    """Return the net move of each trade (with its `sigma`) under its own stop and target, in the order of the frame."""
     net = np.full(len(trades), np.nan)
     for pair, rows in _rows_by_pair(trades).items():
         net[rows] = _replay_pair(candles, pair, trades.iloc[rows], _levels_at(levels, rows), costs=costs)
@@ -135,19 +134,17 @@ def _rows_by_pair(trades: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
 def _replay_pair(candles: AuditCandles, pair: str, trades: pd.DataFrame, levels: Levels, *, costs: ReplayCosts) -> NDArray[np.float64]:
     held, step = candles.by_pair[pair], candles.step_us
     opened = microseconds(trades["open_date"])
-    common = {
-        "entry": np.searchsorted(held.open_us, opened, side="right") - 1,
-        "end": np.searchsorted(held.open_us, opened // step * step + candles.horizon_candles * step, side="right"),
-        "open_rate": trades["open_rate"].to_numpy(dtype=np.float64),
-        "is_short": trades["is_short"].to_numpy(dtype=np.bool_),
-        "leverage": trades["leverage"].to_numpy(dtype=np.float64),
-    }
-    stopped = replay_trades(held, **common, sigma=-levels.stop_move, grid=_ONE, costs=costs)
-    reached = replay_trades(held, **common, sigma=levels.take_profit_move, grid=_ONE, costs=costs)
-    is_stop = stopped.stop_at[:, 0] <= reached.target_at[:, 0]
-    touched = np.where(is_stop, stopped.stop_net[:, 0], reached.target_net[:, 0])
-    net: NDArray[np.float64] = np.where(np.isnan(touched), stopped.exit_net, touched)
-    return net
+    sigma = trades["sigma"].to_numpy(dtype=np.float64)
+    paths = TradePaths(
+        entry=np.searchsorted(held.open_us, opened, side="right") - 1,
+        end=np.searchsorted(held.open_us, opened // step * step + candles.horizon_candles * step, side="right"),
+        open_rate=trades["open_rate"].to_numpy(dtype=np.float64),
+        is_short=trades["is_short"].to_numpy(dtype=np.bool_),
+        leverage=trades["leverage"].to_numpy(dtype=np.float64),
+        sigma=sigma,
+    )
+    stop_sigma, target_sigma = -levels.stop_move / sigma, levels.take_profit_move / sigma
+    return outcomes(ReplayCandles.of(held), paths, stop_sigma=stop_sigma, target_sigma=target_sigma, costs=costs).net
 
 
 def _stop(move: float, *, leverage: float, is_short: bool, costs: ReplayCosts) -> float:

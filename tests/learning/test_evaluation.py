@@ -15,6 +15,7 @@ from bot3.learning.evaluation import (
     clustered_estimate,
     compare,
     level_of_each,
+    split_at,
     split_by_time,
     verdict_of,
 )
@@ -124,3 +125,11 @@ def test_verdict_given_zero_inside_then_there_is_not_enough_evidence() -> None:
 def test_level_of_each_given_ten_groups_then_all_hold_together() -> None:
     assert level_of_each(10) == pytest.approx(0.995)
     assert level_of_each(0) == 0.95
+
+
+def test_split_at_given_an_instant_then_it_is_the_first_that_is_judged() -> None:
+    open_us = np.arange(10, dtype=np.int64) * HOUR_US
+
+    split = split_at(open_us, open_us + 2 * HOUR_US, at_us=5 * HOUR_US)
+
+    assert (split.fitted.tolist(), split.judged.tolist()) == ([True] * 4 + [False] * 6, [False] * 5 + [True] * 5)

@@ -226,3 +226,31 @@ def test_audit_given_other_static_settings_then_judges_those() -> None:
 
     assert report.overall is not None
     assert report.overall.static_profit == pytest.approx(0.05, abs=0.005)
+
+
+def test_audit_given_a_first_day_to_judge_then_cuts_there() -> None:
+    candles = market()
+    first = START + timedelta(days=50)
+
+    report = audited(trades_on(candles), candles, settings=AuditSettings(judge_from=first))
+
+    assert report.split_at == first
+    assert min(outcome.day for outcome in report.days) == first.date()
+
+
+def test_audit_given_a_first_day_after_all_trades_then_judges_nothing_and_says_so() -> None:
+    candles = market()
+
+    report = audited(trades_on(candles), candles, settings=AuditSettings(judge_from=START + timedelta(days=500)))
+
+    assert (report.overall, report.promise, report.by_pair, report.days) == (None, None, (), ())
+    assert report.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_audit_given_a_first_day_before_all_trades_then_judges_the_static_settings_by_the_prior() -> None:
+    candles = market()
+
+    report = audited(trades_on(candles), candles, settings=AuditSettings(judge_from=START))
+
+    assert (report.counts.fitted, report.promise) == (0, None)
+    assert report.verdict is Verdict.NOT_ENOUGH_EVIDENCE
