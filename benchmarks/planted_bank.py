@@ -215,6 +215,31 @@ def _accumulate(bank: Any, trades: Any, totals: Any, squares: Any) -> None:
                 squares[group, s, t] += net * net
 
 
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _accumulate_losses(bank: Any, trades: Any, losses: Any, counts: Any) -> None:
+    outcomes, liquidated, liquidated_from = bank
+    paths, bins, groups = trades
+    stops, targets = outcomes.shape[1], outcomes.shape[2]
+    for i in range(len(paths)):
+        path, leverage_bin, group = paths[i], bins[i], groups[i]
+        first = liquidated_from[path, leverage_bin]
+        for s in range(stops):
+            for t in range(targets):
+                net = outcomes[path, s, t] if s < first else liquidated[path, leverage_bin, t]
+                if net <= 0.0:
+                    losses[group, s, t] += net
+                    counts[group, s, t] += 1.0
+
+
+def sum_losses(
+    bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], groups: NDArray[np.int64], n_groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sum of losing outcomes (below 0) and their number, of shape (groups, stops, targets)."""
+    losses, counts = np.zeros((n_groups, *bank.grid.shape)), np.zeros((n_groups, *bank.grid.shape))
+    _accumulate_losses((bank.outcomes, bank.liquidated, bank.liquidated_from), (paths, bins, groups), losses, counts)
+    return losses, counts
+
+
 def sum_paths(
     bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], groups: NDArray[np.int64], n_groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -71,7 +71,7 @@ def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64
     surfaces = posterior_surfaces(evidence, replace(model, weights=weights))
     rows, cells = np.arange(len(evidence.n)), surfaces.best()
     told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
-    deviation = np.array([surfaces.posterior(row, (int(stop), int(target))).deviation for row, (stop, target) in enumerate(cells)])
+    deviation = surfaces.told(cells)[1]
     out = (weights == 0.0) & (model.weights > 0.0)
     n, totals = evidence.n[:, out], evidence.totals[:, out][rows, :, cells[:, 0], cells[:, 1]]
     excess = deviation @ (n * told[:, None] - totals)

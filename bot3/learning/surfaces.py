@@ -36,8 +36,18 @@ class Surfaces:
     pooled: Pooled
     model: PoolingModel
 
+    def told(self, cells: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and deviation of what is believed of the setting (stop, target) chosen for each group, `cells` of shape (groups, 2).
+
+        The optimism of having been chosen as the best is taken off the mean.
+        """
+        loads = self.model.basis.components[:, cells[:, 0] * self.mean.shape[2] + cells[:, 1]]
+        deviation: NDArray[np.float64] = np.sqrt((loads**2 * self.pooled.variance).sum(axis=0))
+        mean = self.mean[np.arange(len(cells)), cells[:, 0], cells[:, 1]]
+        return mean - self.model.optimism * deviation, deviation
+
     def posterior(self, group: int, cell: tuple[int, int]) -> Posterior:
-        """Return what is believed of the setting that was chosen for a group, less the optimism of having been chosen as the best."""
+        """Return what is believed of the setting that was chosen for a group (see `told`)."""
         deviation = float(np.sqrt(self._loads(cell) ** 2 @ self.pooled.variance[:, group]))
         return Posterior(mean=float(self.mean[group, cell[0], cell[1]]) - self.model.optimism * deviation, deviation=deviation)
 
@@ -45,6 +55,12 @@ class Surfaces:
         """Return the weight, 0 to 1, of a group's own data in what is believed of one setting, beyond what its relatives say."""
         loads = self._loads(cell) ** 2 * self.model.variances.own
         return float(loads @ self.pooled.own_weight[:, group] / max(float(loads.sum()), 1e-300))
+
+    def trade_variance(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the variance of one trade's net move at settings, as periods scatter: what trades of a group share is in it."""
+        loads = self.model.basis.components[:, cells[:, 0] * self.mean.shape[2] + cells[:, 1]]
+        variance: NDArray[np.float64] = (loads**2).sum(axis=0)
+        return variance
 
     def best(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Return stop and target of the highest posterior mean of each group, of shape (groups, 2).
