@@ -13,6 +13,7 @@ import plotly.io as pio
 from bot3.cli.audit_tables import (
     GROUP_COLUMNS,
     PARAMETER_COLUMNS,
+    PARAMETER_TITLE,
     figure_rows,
     group_cells,
     group_tables,
@@ -46,7 +47,7 @@ def audit_page(report: AuditReport) -> str:
         *(_plot(figure, is_first=number == 0) for number, figure in enumerate(figures)),
         *(_table(title, GROUP_COLUMNS, map(group_cells, groups)) for title, groups in group_tables(report)),
         _table("By pair, direction and leverage bin", GROUP_COLUMNS, map(group_cells, report.by_group)),
-        _table("Learned from all used trades", PARAMETER_COLUMNS, map(parameter_cells, shown_parameters(report))),
+        _table(PARAMETER_TITLE, PARAMETER_COLUMNS, [parameter_cells(row, report) for row in shown_parameters(report)]),
         _table("Trades that could not be used", ("trades", "why", "ids"), map(unused_cells, report.unused)),
     ]
     head = f"<meta charset='utf-8'><title>Audit of {escape(report.database)}</title><style>{_STYLE}</style>"

@@ -14,9 +14,10 @@ from bot3.trading.parameters import ANY, ExitParameters
 from bot3.usecases.audit_report import AuditReport, GroupComparison, UnusedTrades
 
 GROUP_COLUMNS = ("group", "trades", "realised", "static", "learned", "gain", "interval", "verdict")
-PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "expected", "interval", "own data")
+PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
 _SHORT_GROUP_COLUMNS = ("group", "trades", "static", "learned", "gain (interval)", "verdict")
-_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "expected (interval)")
+_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "expected (90 %)", "judged", "kept")
+PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept by the judged, of the price"
 _IDS_SHOWN = 10
 
 
@@ -28,8 +29,7 @@ def print_report(report: AuditReport) -> None:
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
     rows = [row for row in shown_parameters(report) if row.leverage_bin == ANY]
-    title = "Learned from all used trades: stop and target of the stake, expected of the price"
-    print_table(title, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row) for row in rows])
+    print_table(PARAMETER_TITLE, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row, report) for row in rows])
     if report.unused:
         print_table("Trades that could not be used", ("trades", "why", "ids"), [unused_cells(unused) for unused in report.unused])
     for warning in warnings_of(report):
@@ -88,7 +88,7 @@ def shown_parameters(report: AuditReport) -> list[ExitParameters]:
     return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
 
 
-def parameter_cells(row: ExitParameters) -> tuple[Any, ...]:
+def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
     """Return a row of `PARAMETER_COLUMNS`."""
     return (
         row.key,
@@ -97,9 +97,10 @@ def parameter_cells(row: ExitParameters) -> tuple[Any, ...]:
         f"{row.take_profit_move / -row.stop_move:.2f}",
         row.trades_count,
         f"{row.n_eff:.0f}",
+        f"{row.own_share:.0%}".replace("%", " %"),
         percent(row.expectancy, 3),
         f"{percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)}",
-        f"{row.own_share:.0%}".replace("%", " %"),
+        *_kept(row, report),
     )
 
 
@@ -115,9 +116,21 @@ def _short_group_cells(group: GroupComparison) -> tuple[Any, ...]:
     return group.key, found.n, percent(found.static_profit), percent(found.learned_profit), gain, str(found.verdict)
 
 
-def _short_parameter_cells(row: ExitParameters) -> tuple[Any, ...]:
+def _short_parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
     expected = f"{percent(row.expectancy, 3)} ({percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)})"
-    return f"{row.pair}|{row.direction}", percent(row.stop_loss), percent(row.take_profit_target), row.trades_count, expected
+    return (
+        f"{row.pair}|{row.direction}",
+        percent(row.stop_loss),
+        percent(row.take_profit_target),
+        row.trades_count,
+        expected,
+        *_kept(row, report),
+    )
+
+
+def _kept(row: ExitParameters, report: AuditReport) -> tuple[int, str]:
+    found = report.judged(row)
+    return (0, percent(None)) if found is None else (found.n, percent(found.learned_move, 3))
 
 
 def _ends(estimate: Estimate) -> str:

@@ -282,6 +282,7 @@ def _report(
         by_pair=judgement.groups("pair"),
         by_direction=judgement.groups("direction"),
         by_bin=judgement.groups("leverage_bin"),
+        by_pair_direction=judgement.groups("pair", "direction"),
         by_group=judgement.groups("pair", "direction", "leverage_bin"),
         days=judgement.days(),
         parameters=tuple(parameters.rows.values()),

@@ -69,12 +69,12 @@ class Judgement:
             Of the trade frame; the key joins their values with "|".
         """
         rows = self.rows
-        keys = self.trades.iloc[rows][list(columns)].agg("|".join, axis="columns") if len(rows) else pd.Series(dtype="str")
-        places = keys.reset_index(drop=True).groupby(keys.to_numpy(), sort=True).indices
+        judged = self.trades.iloc[rows]
+        places = judged.groupby(list(columns), sort=True).indices
         level = level_of_each(len(places))
         return tuple(
             GroupComparison(
-                key=str(key),
+                key="|".join(key) if isinstance(key, tuple) else str(key),
                 comparison=compare(self.outcomes.take(rows[own]), horizon_days=self.horizon_days, level=level),
             )
             for key, own in places.items()

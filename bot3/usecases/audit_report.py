@@ -9,7 +9,7 @@ from datetime import date, datetime
 from bot3.learning.evaluation import Comparison, Estimate, Verdict
 from bot3.learning.parameter_rows import RealisedStats
 from bot3.ports.foreign_trades import RefusedTrade
-from bot3.trading.parameters import ExitParameters
+from bot3.trading.parameters import ANY, ExitParameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class AuditReport:
         First instant that is judged.
     overall : Comparison or None
         On the judged trades; None (and `promise`, and no groups) where there are none.
-    by_pair, by_direction, by_bin, by_group : tuple of GroupComparison
+    by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
         The same in groups; the intervals of one table hold together.
     days : tuple of DayOutcome
         The judged trades by day of entry.
@@ -143,9 +143,15 @@ class AuditReport:
     by_pair: tuple[GroupComparison, ...]
     by_direction: tuple[GroupComparison, ...]
     by_bin: tuple[GroupComparison, ...]
+    by_pair_direction: tuple[GroupComparison, ...]
     by_group: tuple[GroupComparison, ...]
     days: tuple[DayOutcome, ...]
     parameters: tuple[ExitParameters, ...]
+
+    def judged(self, row: ExitParameters) -> Comparison | None:
+        """Return what settings learned before the cut made of a row's group after it, free of optimism; None where none is judged."""
+        groups = {found.key: found.comparison for found in (*self.by_direction, *self.by_pair_direction, *self.by_group)}
+        return groups.get("|".join(part for part in (row.pair, row.direction, row.leverage_bin) if part != ANY))
 
     @property
     def verdict(self) -> Verdict:
