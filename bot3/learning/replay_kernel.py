@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bot3.learning.replay_lanes import BLOCK, BLOCKS, first_block, first_in_block
+from bot3.learning.replay_lanes import BLOCK, BLOCKS, first_block, first_in_block, soon
 
 TOTAL, SQUARES, WINS, PROFIT, AMBIGUOUS = range(5)
 """Places of the sums in what `sum_paths` fills; the last is counted, not weighted."""
@@ -54,6 +54,8 @@ def sum_paths(candles: Any, paths: Any, grouped: Any, levels: Any, costs: Any, r
         corners[:] = 0.0
         both[:] = 0.0
         for place in range(starts[group], starts[group + 1]):
+            if place + 1 < len(order):
+                _expect(candles, paths, order[place + 1])
             _scatter(candles, paths, order[place], levels, costs, rule, room, corners, both)
         _finish(corners, both, sums[group])
 
@@ -102,6 +104,17 @@ def summarise_paths(candles: Any, paths: Any, summary: Any) -> None:
 def _room(n: int) -> Any:
     """Return room for one path: rates and instants of stops (row 0) and targets, one more for "never", and minima of blocks."""
     return np.empty((2, n + 1), np.float32), np.empty((2, n + 1), np.int64), np.empty(BLOCKS, np.float32)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _expect(candles: Any, paths: Any, k: int) -> None:
+    """Ask for the candles of the next path while this one is walked."""
+    n = len(candles[1])
+    for i in range(paths[0][k], paths[1][k], BLOCK):
+        for row in (OPEN, LOW, MINUS_HIGH, BLOCK_LOW, BLOCK_MINUS_HIGH):
+            soon(candles[0], row * n + i)
+        soon(candles[1], i)
+        soon(candles[1], i + BLOCK // 2)
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -49,5 +49,21 @@ def _of_blocks(typing_context: Any, numbers: Any, start: Any, level: Any) -> Any
     return types.intp(numbers, types.intp, types.float32), _first_of(BLOCKS)
 
 
+def _soon(typing_context: Any, numbers: Any, place: Any) -> Any:  # noqa: ARG001
+    """Ask for a number before it is needed, so that nobody waits for the memory then."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        read, keep, is_data = (ir.Constant(number, value) for value in (0, 3, 1))
+        builder.call(prefetch, [builder.bitcast(builder.gep(data, [arguments[1]]), byte), read, keep, is_data])
+        return context.get_dummy_value()
+
+    return types.void(numbers, types.intp), generate
+
+
 first_in_block: Any = intrinsic(_in_block)
 first_block: Any = intrinsic(_of_blocks)
+soon: Any = intrinsic(_soon)
