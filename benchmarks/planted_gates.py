@@ -7,7 +7,7 @@ predictable as daily (`tests/benchmarks/test_planted_gates.py` compares the two 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from bot3.learning.evidence import Evidence
 from bot3.learning.gates import bet_sizes, closed_gates, fold_day, open_nodes, review
 from bot3.learning.pooling import INTERVAL_Z
 from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import PoolingModel, posterior_surfaces
+from bot3.learning.surfaces import PoolingModel, posterior_surfaces, refreshed
 
 FIRST_DAY = 61
 """Two periods must be over before their scatter can be learned."""
@@ -136,7 +136,7 @@ def _summed(bank: Bank, world: World, rows: NDArray[np.int64]) -> tuple[NDArray[
 
 
 def _publish(past: Evidence, model: PoolingModel, *, day: int) -> Published:
-    surfaces = posterior_surfaces(past, replace(model, weights=np.ones(past.n.shape[1])))
+    surfaces = posterior_surfaces(past, refreshed(past, model, weights=np.ones(past.n.shape[1])))
     cells = surfaces.best()
     mean, deviation = surfaces.told(cells)
     bet = bet_sizes(mean, deviation, variances=surfaces.trade_variance(cells))

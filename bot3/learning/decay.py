@@ -12,7 +12,7 @@ from bot3.errors import LearningError
 from bot3.learning.effects import pool
 from bot3.learning.evidence import Evidence
 from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import PoolingModel, group_values
+from bot3.learning.surfaces import PoolingModel, group_values, labels_of, refreshed
 
 HALF_LIVES_DAYS: tuple[float | None, ...] = (None, 365.0, 182.5)
 """Candidates; None is a memory without end. At the noise of trades a shorter memory costs more than drift does."""
@@ -81,7 +81,8 @@ def _score(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]
     past[period:] = 0.0
     now[period] = 1.0
     n_past, values = group_values(evidence, model, past)
-    told = pool(values, n_past, design=model.design, variances=model.variances)
+    labels, effects = labels_of(evidence), refreshed(evidence, model, weights=past).effects
+    told = pool(values, n_past, labels=labels, design=model.design, variances=model.variances, effects=effects)
     n_now, came = group_values(evidence, model, now)
     seen = n_now > 0.0
     variance = told.variance[:, seen] + 1.0 / n_now[seen]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.effects import Design, design_of, fit_variances
+from bot3.learning.effects import design_of, fit_variances, solve_effects
 from bot3.learning.evidence import Evidence, group_means
 from bot3.learning.surface_basis import Basis, fit_basis
-from bot3.learning.surfaces import PoolingModel, posterior_surfaces
+from bot3.learning.surfaces import LEVEL_IS_ERROR, PoolingModel, labels_of, posterior_surfaces, refreshed
 
 OPTIMISM_SPREAD = 0.3
 """How large an optimism, in deviations, is expected before it was measured."""
@@ -39,13 +39,14 @@ def fit_model(
     basis = fit_basis(evidence, weights)
     n_eff, means = group_means(evidence, weights)
     centre = _centre(n_eff, means, prior=prior.ravel(), strength=strength, basis=basis)
-    design = _design(evidence)
-    values = basis.analysis @ (means - centre).T
-    fixed = np.full((len(values), len(design.is_error)), np.nan)
+    values, labels = basis.analysis @ (means - centre).T, labels_of(evidence)
+    design = design_of(labels, errors=LEVEL_IS_ERROR)
+    fixed = np.full((len(values), len(LEVEL_IS_ERROR)), np.nan)
     fixed[:, 0] = 1.0 / strength
     fixed[:, -1] = _market_error(evidence, weights, basis)
-    variances = fit_variances(values, n_eff, design=design, fixed=fixed)
-    model = PoolingModel(basis=basis, design=design, variances=variances, centre=centre, weights=weights, optimism=0.0)
+    variances = fit_variances(values, n_eff, labels=labels, design=design, fixed=fixed)
+    effects = solve_effects(values, n_eff, labels=labels, design=design, variances=variances)
+    model = PoolingModel(basis=basis, design=design, variances=variances, effects=effects, centre=centre, weights=weights, optimism=0.0)
     return replace(model, optimism=selection_optimism(evidence, model))
 
 
@@ -68,7 +69,7 @@ def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
 
 def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for each period without weight, what was told beyond what came, times deviation, and the squared deviations; by trades."""
-    surfaces = posterior_surfaces(evidence, replace(model, weights=weights))
+    surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=weights))
     rows, cells = np.arange(len(evidence.n)), surfaces.best()
     told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
     deviation = surfaces.told(cells)[1]
@@ -76,13 +77,6 @@ def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64
     n, totals = evidence.n[:, out], evidence.totals[:, out][rows, :, cells[:, 0], cells[:, 1]]
     excess = deviation @ (n * told[:, None] - totals)
     return excess, (deviation**2) @ n
-
-
-def _design(evidence: Evidence) -> Design:
-    """Return the levels: all, direction, pair, pair x direction, leverage bin, and the market that a direction's trades shared."""
-    both = np.unique(np.stack([evidence.pair, evidence.direction]), axis=1, return_inverse=True)[1].ravel()
-    labels = (np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction)
-    return design_of(*labels, errors=(False, False, False, False, False, True))
 
 
 def _centre(

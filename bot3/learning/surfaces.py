@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.effects import Design, Pooled, Variances, pool
+from bot3.learning.effects import Design, Effects, Pooled, Variances, pool, solve_effects
 from bot3.learning.evidence import Evidence, group_means
 from bot3.learning.pooling import Posterior
 from bot3.learning.surface_basis import Basis
+
+LEVEL_IS_ERROR = (False, False, False, False, False, True)
+"""Of the levels of `labels_of`."""
+DIRECTIONS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,7 @@ class PoolingModel:
     basis: Basis
     design: Design
     variances: Variances
+    effects: Effects
     centre: NDArray[np.float64]
     """Surface that everything is pooled to, of shape (cells,)."""
     weights: NDArray[np.float64]
@@ -77,11 +82,28 @@ class Surfaces:
 
 
 def posterior_surfaces(evidence: Evidence, model: PoolingModel) -> Surfaces:
-    """Return the posterior of every group under a fitted model."""
+    """Return the posterior of groups, each from its own data and the model's shared effects.
+
+    `evidence` may hold all groups or only those that a new trade touched: the answer for a group is the same.
+    """
     n_eff, values = group_values(evidence, model, model.weights)
-    pooled = pool(values, n_eff, design=model.design, variances=model.variances)
+    labels = labels_of(evidence)
+    pooled = pool(values, n_eff, labels=labels, design=model.design, variances=model.variances, effects=model.effects)
     mean = model.centre + pooled.mean.T @ model.basis.components
     return Surfaces(mean=mean.reshape(-1, *evidence.totals.shape[2:]), pooled=pooled, model=model)
+
+
+def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.float64]) -> PoolingModel:
+    """Return the model with its shared effects learned anew from all groups under other weights of periods, its variances kept."""
+    n_eff, values = group_values(evidence, model, weights)
+    effects = solve_effects(values, n_eff, labels=labels_of(evidence), design=model.design, variances=model.variances)
+    return replace(model, weights=weights, effects=effects)
+
+
+def labels_of(evidence: Evidence) -> NDArray[np.int64]:
+    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market that a direction shares."""
+    both = evidence.pair * DIRECTIONS + evidence.direction
+    return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])
 
 
 def group_values(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from bot3.errors import LearningError
 from bot3.learning.evidence import Evidence
 from bot3.learning.surface_basis import smooth_basis
 from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import Surfaces, posterior_surfaces
+from bot3.learning.surfaces import Surfaces, posterior_surfaces, refreshed
 
 SHAPE = (8, 8)
 GROUPS, PERIODS = 40, 6
@@ -124,3 +124,24 @@ def test_fit_model_given_one_period_then_says_that_scatter_cannot_be_learned() -
 
     with pytest.raises(LearningError):
         fit_model(first, prior=PRIOR, strength=200.0)
+
+
+def test_surfaces_given_only_touched_groups_then_are_those_of_the_full_run_at_the_same_model() -> None:
+    evidence = evidence_of(truth(spread=1.0, seed=13), n=np.full(GROUPS, 30.0), seed=14)
+    model = fit_model(evidence, prior=PRIOR, strength=200.0)
+    rows = np.array([3, 17])
+    touched = Evidence(n=evidence.n[rows], totals=evidence.totals[rows], pair=PAIR[rows], direction=DIRECTION[rows], leverage_bin=BIN[rows])
+
+    full, some = posterior_surfaces(evidence, model), posterior_surfaces(touched, model)
+
+    assert np.abs(some.mean - full.mean[rows]).max() < 1e-12
+    assert some.posterior(1, (2, 3)).deviation == pytest.approx(full.posterior(17, (2, 3)).deviation, rel=1e-9)
+
+
+def test_refreshed_given_the_same_trades_and_weights_then_changes_nothing() -> None:
+    evidence = evidence_of(truth(spread=1.0, seed=15), n=np.full(GROUPS, 30.0), seed=16)
+    model = fit_model(evidence, prior=PRIOR, strength=200.0)
+
+    again = refreshed(evidence, model, weights=model.weights)
+
+    assert np.array_equal(again.effects.mean, model.effects.mean)
