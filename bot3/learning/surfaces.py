@@ -101,7 +101,7 @@ def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.fl
 
 
 def labels_of(evidence: Evidence) -> NDArray[np.int64]:
-    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market that a direction shares."""
+    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction."""
     both = evidence.pair * DIRECTIONS + evidence.direction
     return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])
 
