@@ -12,6 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot3.adapters.freqtrade_conditions import CLOSE_DATE, IS_OPEN, is_doubtful
 from bot3.adapters.freqtrade_database import FreqtradeDatabase
 from bot3.adapters.freqtrade_rows import OPTIONAL_COLUMNS, ORDER_COLUMNS, REQUIRED_COLUMNS, TradeOrigin, order_shapes, trade_or_refusal
 from bot3.errors import DataError, SettingsError
@@ -22,8 +23,6 @@ _OLD_COLUMNS = frozenset({"sell_reason", "buy_tag"})
 _ZONE_SLACK = timedelta(hours=27)
 """Local times differ from UTC by so much at most, summer time included."""
 _INSTANTS = ("open_date", "close_date")
-# Conditions need types; what is selected has none, so that a stamp which is no time does not end the reading of all others.
-_IS_OPEN, _CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date", sa.DateTime())
 _NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in {"float", "float | None"})
 
 
@@ -105,10 +104,10 @@ class FreqtradeTrades:
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
-        query = sa.select(self._table()).where(~_IS_OPEN)
+        query = sa.select(self._table()).where(~IS_OPEN)
         if closed_since is not None:
             earliest = (closed_since - _ZONE_SLACK).astimezone(UTC).replace(tzinfo=None)
-            query = query.where(earliest <= _CLOSE_DATE)
+            query = query.where(earliest <= CLOSE_DATE)
         with self._database.read() as connection:
             closed, _ = self._trades(connection, query)
         return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
@@ -116,12 +115,18 @@ class FreqtradeTrades:
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""
         with self._database.read() as connection:
-            trades, _ = self._trades(connection, sa.select(self._table()).where(_IS_OPEN))
+            trades, _ = self._trades(connection, sa.select(self._table()).where(IS_OPEN))
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return."""
-        return len(self.closed_trades(closed_since=closed_since))
+        """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
+        if closed_since is not None or self._origin.zone.key != "UTC":
+            return len(self.closed_trades(closed_since=closed_since))
+        doubtful = sa.select(self._table()).where(~IS_OPEN, is_doubtful(is_sqlite=self._database.is_sqlite))
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(sa.func.count()).select_from(self._table()).where(~IS_OPEN)).scalar_one()
+            _, refused = self._trades(connection, doubtful)
+        return int(rows) - len(refused)
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
         """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
@@ -147,6 +152,7 @@ class FreqtradeTrades:
         )
 
     def _table(self) -> sa.TableClause:
+        # What is selected has no types: a stamp that is no time must not end the reading of all others.
         return sa.table("trades", *map(sa.column, self._names))
 
     def _trades(self, connection: Connection, query: sa.Select[Any]) -> tuple[list[Trade], list[RefusedTrade]]:

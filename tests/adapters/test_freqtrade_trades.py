@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot3.adapters.freqtrade_rows import REQUIRED_COLUMNS
 from bot3.adapters.freqtrade_trades import FreqtradeTrades
 from bot3.errors import DataError, SettingsError, StoreBusyError, StoreError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
@@ -114,6 +115,7 @@ def test_closed_trades_given_harmless_quirks_then_passes_them(bot: FreqtradeDb, 
         ({"fee_open": 5.0}, "fee_open must be a ratio such as 0.0005", "5"),
         ({"close_date": None}, "it is closed but has no close_date", ""),
         ({"close_profit": None}, "it is closed but its close_profit is no number", "nan"),
+        ({"close_profit_abs": float("nan")}, "it is closed but its close_profit_abs is no number", "nan"),
         (
             {"close_profit": -145.81},
             "it lost more than its stake can lose: an order of another trade is likely in it",
@@ -151,21 +153,48 @@ def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path:
     ]
 
 
-_VALUES = st.one_of(st.none(), st.floats(allow_infinity=True, allow_nan=False), st.sampled_from([0.0, -1.0, 100.0]))
-
-
-@given(
-    values=st.lists(st.fixed_dictionaries({"open_rate": st.floats(-1, 1e9), "close_rate": _VALUES, "close_profit": _VALUES}), max_size=5)
+_VALUES = st.one_of(st.none(), st.floats(allow_nan=False), st.sampled_from([0.0, -2.0, -1.95, 1e-310, 100.0, "cheap", "7", b"x"]))
+_STAMPS = st.sampled_from(
+    [
+        "2025-03-03 12:00:04.000000",
+        "2025-03-03 12:00:04",
+        "2025-03-03",
+        "2025-02-30 12:00:00",
+        "2025-03-03 12:00:60",
+        "2460000.5",
+        "12:00",
+        "yesterday",
+        "2025-03-03 12:00:04+02:00",
+        "2025-03-03 12:00:04.9",
+        "2025-03-03T12:00:04",
+        "",
+        12,
+        None,
+    ]
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_read_all_loses_no_row(tmp_path_factory: pytest.TempPathFactory, values: list[dict[str, Any]]) -> None:
-    bot = FreqtradeDb(f"sqlite:///{tmp_path_factory.mktemp('any') / 'a.sqlite'}")
-    if values:
-        bot.add(*(a_row(number, **changes) for number, changes in enumerate(values, start=1)))
-    with closing(FreqtradeTrades.open(bot.url, bot="BOT1")) as reader:
-        read = reader.read_all()
+_NUMBERS = ("open_rate", "close_rate", "amount", "stake_amount", "leverage", "fee_open", "close_profit", "close_profit_abs")
+_ROWS = st.lists(st.dictionaries(st.sampled_from(_NUMBERS), _VALUES, max_size=2), max_size=4)
 
-    assert sorted([*(trade.trade_id for trade in read.closed), *(row.trade_id for row in read.refused)]) == [*range(1, len(values) + 1)]
+
+@given(rows=_ROWS, stamps=st.lists(st.tuples(_STAMPS, _STAMPS), min_size=4, max_size=4), dated=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_read_all_loses_no_row_and_count_closed_counts_what_is_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], stamps: list[tuple[Any, Any]], dated: bool
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.sqlite"
+    # Columns without a type keep anything, as SQLite's do where a row was mended by hand.
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE trades ({', '.join(REQUIRED_COLUMNS)})")
+        for number, (changes, (opened, closed)) in enumerate(zip(rows, stamps, strict=False), start=1):
+            plain = a_row(number, open_date="2025-03-03 12:00:04", close_date="2025-03-03 13:00:04")
+            row = plain | changes | ({"open_date": opened, "close_date": closed} if dated else {})
+            insert = f"INSERT INTO trades VALUES ({', '.join('?' * len(REQUIRED_COLUMNS))})"  # noqa: S608  # our own names
+            connection.execute(insert, [row[name] for name in REQUIRED_COLUMNS])
+    with closing(FreqtradeTrades.open(str(path), bot="BOT1")) as reader:
+        read, counted = reader.read_all(), reader.count_closed(closed_since=None)
+
+    assert sorted([*(trade.trade_id for trade in read.closed), *(row.trade_id for row in read.refused)]) == [*range(1, len(rows) + 1)]
+    assert counted == len(read.closed)
 
 
 def test_read_all_given_orders_then_tells_how_each_trade_was_entered_and_left(bot: FreqtradeDb, reader_of: Reader) -> None:
