@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +15,7 @@ from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, leverage_bin
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import Trade, direction
 
+_INSTANTS = ("open_date", "close_date", "known_at")
 _TRADE_FIELDS = tuple(Trade.__dataclass_fields__)
 
 
@@ -33,23 +36,20 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
         If no trade is left; the text counts what there is.
     """
     unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused]
-    rows = []
+    usable = []
     for trade in found.closed:
-        shape = found.shapes.get(trade.trade_id)
-        reason = _unused_reason(trade, shape)
+        reason = _unused_reason(trade, found.shapes.get(trade.trade_id))
         if reason is None:
-            rows.append(_frame_row(trade, shape))
+            usable.append(trade)
         else:
             unused.append((trade.trade_id, reason))
-    if not rows:
+    if not usable:
         raise DataError(
             f"{database} holds no closed trade to learn from ({len(found.closed)} closed, {len(found.open)} open, "
             f"{len(found.refused)} impossible): let the bot close some, or name another database{_first_reasons(unused)}"
         )
-    frame = pd.DataFrame(rows)
-    for name in ("open_date", "close_date"):
-        frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
-    return UsableTrades(frame=frame.sort_values(["open_date", "trade_id"], ignore_index=True), unused=tuple(unused))
+    frame = _frame(usable, found.shapes).sort_values(["open_date", "trade_id"], ignore_index=True)
+    return UsableTrades(frame=frame, unused=tuple(unused))
 
 
 def _unused_reason(trade: Trade, shape: OrderShape | None) -> str | None:
@@ -64,16 +64,19 @@ def _first_reasons(unused: list[tuple[int, str]]) -> str:
     return "".join(f"; trade {trade_id}: {reason}" for trade_id, reason in unused[:3])
 
 
-def _frame_row(trade: Trade, shape: OrderShape | None) -> dict[str, object]:
-    row = {name: getattr(trade, name) for name in _TRADE_FIELDS}
-    return row | {
-        "open_date": _entered_at(trade, shape),
-        "direction": direction(is_short=trade.is_short),
-        "leverage_bin": leverage_bin(trade.leverage),
-        "feeder_id": feeder_of_enter_tag(trade.enter_tag),
-        "known_at": trade.close_date,
-        "revision": 0,
+def _frame(trades: Sequence[Trade], shapes: Mapping[int, OrderShape]) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {name: [getattr(trade, name) for trade in trades] for name in _TRADE_FIELDS}
+    columns |= {
+        "open_date": [_entered_at(trade, shapes.get(trade.trade_id)) for trade in trades],
+        "direction": [direction(is_short=trade.is_short) for trade in trades],
+        "leverage_bin": [leverage_bin(trade.leverage) for trade in trades],
+        "feeder_id": [feeder_of_enter_tag(trade.enter_tag) for trade in trades],
+        "known_at": columns["close_date"],
+        "revision": [0] * len(trades),
     }
+    frame = pd.DataFrame(columns)
+    instants = {name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") for name in _INSTANTS}
+    return frame.assign(**instants)
 
 
 def _entered_at(trade: Trade, shape: OrderShape | None) -> datetime:
