@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.planted_bank import Bank, outcomes_at, sum_paths
-from benchmarks.planted_methods import STATIC_STRENGTH, static_surface
+from benchmarks.planted_methods import STATIC_SIGMA, STATIC_STRENGTH, static_surface
 from benchmarks.planted_world import BIN_OF, CELLS, DAYS, DIRECTION_OF, DIRECTIONS, EPOCHS, HORIZON_DAYS, PAIR_OF, World
 from bot3.learning.evidence import Evidence
 from bot3.learning.gates import bet_sizes, closed_gates, fold_day, open_nodes, review
@@ -23,7 +23,7 @@ from bot3.learning.surfaces import PoolingModel, posterior_surfaces, refreshed
 
 FIRST_DAY = 61
 """Two periods must be over before their scatter can be learned."""
-REFIT_DAYS = 120
+REFIT_DAYS = 150
 FORCED_BET = 0.0020 / 0.025**2
 SETTLING_DAYS = 1  # a day's last trades end during the next one
 MONTHLY = tuple(range(FIRST_DAY, DAYS, 30))
@@ -121,11 +121,16 @@ def learn_on_days(bank: Bank, world: World, *, shift: NDArray[np.float64], days:
             n[:, at] += counts
             totals[:, at] += sums + counts[:, None, None] * shift
         seen = int(period[end - 1]) + 1
-        past = Evidence(n=n[:, :seen], totals=totals[:, :seen], pair=PAIR_OF, direction=DIRECTION_OF, leverage_bin=BIN_OF)
         if model is None or day - fitted >= REFIT_DAYS:
-            model, fitted = fit_model(past, prior=prior, strength=STATIC_STRENGTH), day
+            past = _evidence(n[:, :seen], totals[:, :seen])
+            model, fitted = fit_model(past, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA), day
         start = end
-        yield _publish(past, model, day=day)
+        # Periods all weigh the same here, so one sum over them tells all that the posterior needs.
+        yield _publish(_evidence(n.sum(axis=1, keepdims=True), totals.sum(axis=1, keepdims=True)), model, day=day)
+
+
+def _evidence(n: NDArray[np.float64], totals: NDArray[np.float64]) -> Evidence:
+    return Evidence(n=n, totals=totals, pair=PAIR_OF, direction=DIRECTION_OF, leverage_bin=BIN_OF)
 
 
 def _summed(bank: Bank, world: World, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -19,7 +19,8 @@ from bot3.learning.surfaces import posterior_surfaces
 MIN_TRADES = 5
 EDGE_MIN_TRADES = 10
 STATIC_STRENGTH = 200.0
-"""As in the learner's settings: trades at which all data weigh as much as the static set."""
+STATIC_SIGMA = 0.03
+"""As in the learner's settings: trades at which all data weigh as much as the static set, and the volatility that is assumed."""
 _CELL = np.arange(CELLS)
 _FOR_EVER = 1e12
 
@@ -241,11 +242,12 @@ def ours_with_memory(sample: Sample) -> Choice:
     """Choose as the platform does, with the memory that foretold best."""
     ages = (EPOCHS - 1.0 - np.arange(EPOCHS)) * DAYS / EPOCHS
     prior = static_surface(sample.grid)
-    return _pooled(sample, weights=choose_half_life(sample.evidence, ages_days=ages, prior=prior, strength=STATIC_STRENGTH).weights)
+    memory = choose_half_life(sample.evidence, ages_days=ages, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA)
+    return _pooled(sample, weights=memory.weights)
 
 
 def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
-    model = fit_model(sample.evidence, prior=static_surface(sample.grid), strength=STATIC_STRENGTH, weights=weights)
+    model = fit_model(sample.evidence, prior=static_surface(sample.grid), strength=STATIC_STRENGTH, deviation=STATIC_SIGMA, weights=weights)
     surfaces = posterior_surfaces(sample.evidence, model)
     cells = surfaces.best()
     return Choice(stop=cells[:, 0], target=cells[:, 1], reported=surfaces.told(cells)[0])

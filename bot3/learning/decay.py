@@ -39,6 +39,7 @@ def choose_half_life(
     ages_days: NDArray[np.float64],
     prior: NDArray[np.float64],
     strength: float,
+    deviation: float,
     candidates: Sequence[float | None] = HALF_LIVES_DAYS,
 ) -> HalfLife:
     """Choose by prequential score; a shorter memory must win by more than the standard error of its lead.
@@ -47,7 +48,7 @@ def choose_half_life(
     ----------
     ages_days : array of shape (periods,)
         Age of each period, oldest first.
-    prior, strength
+    prior, strength, deviation
         As for `fit_model`.
     candidates : sequence
         Half-lives in days, the one to keep in doubt first.
@@ -55,11 +56,11 @@ def choose_half_life(
     Raises
     ------
     LearningError
-        If ages are not in order, or nothing can be fitted (as `fit_model`).
+        If ages are not in order.
     """
     if len(ages_days) != evidence.n.shape[1] or bool((np.diff(ages_days) > 0.0).any()):
         raise LearningError("periods need one age each, oldest first")
-    basis_model = fit_model(evidence, prior=prior, strength=strength)
+    basis_model = fit_model(evidence, prior=prior, strength=strength, deviation=deviation)
     scores = np.stack([_scores(evidence, basis_model, ages_days, candidate) for candidate in candidates])
     chosen = 0
     for k in range(1, len(candidates)):

@@ -11,6 +11,8 @@ from bot3.errors import LearningError
 
 SWEEPS = 15
 """Updates of the variances; the last ones change a posterior mean by far less than its deviation."""
+DOUBT = 4.0
+"""Effects without any size that the data are joined by: a handful of trades must not prove large differences."""
 _TINY = 1e-12
 
 
@@ -166,10 +168,11 @@ def _updated(
     determined = np.maximum(1.0 - np.einsum("rqq->rq", effects.covariance) / prior, 0.0) @ members
     own = variances.own[:, None] * n_eff / (1.0 + variances.own[:, None] * n_eff)
     rest = np.where(n_eff > 0.0, own * (values - effects.mean @ columns.T), 0.0)
-    kept = ((columns @ effects.covariance) * columns).sum(axis=2)
+    places = columns.nonzero()[1].reshape(len(columns), -1)  # a group has one effect of each level
+    kept = effects.covariance[:, places[:, :, None], places[:, None, :]].sum(axis=(2, 3))
     own_determined = np.maximum(own * (1.0 - own * kept / np.maximum(variances.own[:, None], _TINY)), 0.0).sum(axis=1)
     own_squares = (rest**2).sum(axis=1)
-    middle = ((squares * learned).sum(axis=1) + own_squares) / np.maximum((determined * learned).sum(axis=1) + own_determined, 1.0)
+    middle = ((squares * learned).sum(axis=1) + own_squares) / ((determined * learned).sum(axis=1) + own_determined + DOUBT)
     levels = np.where(learned, (squares + middle[:, None]) / (determined + 1.0), fixed)
     return Variances(levels=levels, own=(own_squares + middle) / (own_determined + 1.0))
 

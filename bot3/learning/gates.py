@@ -123,10 +123,12 @@ def open_nodes(gates: Gates, *, nominal: float = NOMINAL) -> NDArray[np.bool_]:
     each stream has its part. Where some nodes do earn, the expected share of wrong ones among the open is at most nominal at each review.
     """
     evidence = gates.log_evidence
+    opened = np.zeros(len(evidence), dtype=np.bool_)
+    if evidence.max() < np.log(STREAMS / nominal):  # what each would need if all had it
+        return opened
     order = np.argsort(-evidence, kind="stable")
     needed = np.log(len(evidence) * STREAMS / nominal) - np.log(np.arange(1, len(evidence) + 1))
     enough = np.flatnonzero(evidence[order] >= needed)
-    opened = np.zeros(len(evidence), dtype=np.bool_)
     opened[order[: int(enough[-1]) + 1 if len(enough) else 0]] = True
     return opened
 

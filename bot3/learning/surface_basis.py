@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.errors import LearningError
 from bot3.learning.evidence import Evidence, group_means
 
 DEGREES = 8
 """Polynomials along each side of the grid: surfaces are smooth in the logarithms of stop and target."""
 COMPONENTS = 12
 """Directions kept: those in which outcomes vary most. More changed no regret, fewer were a little worse (`benchmarks/planted.py`)."""
-_RIDGE = 1e-3
+PRIOR_FREEDOM = 20.0
+"""Periods of a group whose scatter weighs as much as the chance that is assumed before any trade was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,14 @@ def smooth_basis(shape: tuple[int, int], *, degrees: int = DEGREES) -> NDArray[n
     return products
 
 
-def fit_basis(evidence: Evidence, weights: NDArray[np.float64]) -> Basis:
-    """Learn the principal directions of chance from the scatter of periods about their group."""
+def fit_basis(evidence: Evidence, weights: NDArray[np.float64], *, deviation: float) -> Basis:
+    """Learn the principal directions of chance from the scatter of periods about their group.
+
+    Parameters
+    ----------
+    deviation : float
+        Standard deviation of a trade's net move that is assumed before any was seen.
+    """
     _, means = group_means(evidence, weights)
     smooth = smooth_basis(evidence.totals.shape[2:])
     flat = evidence.totals.reshape(*evidence.n.shape, -1) @ smooth.T
@@ -44,11 +50,16 @@ def fit_basis(evidence: Evidence, weights: NDArray[np.float64]) -> Basis:
     rest = np.where(used[..., None], flat / np.where(used, evidence.n, 1.0)[..., None] - (means @ smooth.T)[:, None], 0.0)
     scatter = np.einsum("gp,gpa,gpb->ab", evidence.n, rest, rest, optimize=True)
     freedom = float(np.maximum(used.sum(axis=1) - 1, 0).sum())
-    if freedom < 1.0:
-        raise LearningError("the scatter of outcomes needs a group with trades in two periods")
-    covariance = scatter / freedom
-    covariance += _RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    values, vectors = np.linalg.eigh(covariance)
+    assumed = deviation**2 * _assumed_chance(evidence.totals.shape[2:])
+    values, vectors = np.linalg.eigh((scatter + PRIOR_FREEDOM * np.diag(assumed)) / (freedom + PRIOR_FREEDOM))
     root = np.sqrt(values)[::-1][:COMPONENTS, None]
     directions = vectors.T[::-1][:COMPONENTS] @ smooth
     return Basis(components=directions * root, analysis=directions / root)
+
+
+def _assumed_chance(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the variance along each smooth direction where a setting has variance 1: the smoother, the more."""
+    stop, target = np.meshgrid(*(np.arange(min(DEGREES, length)) for length in shape), indexing="ij")
+    share = (1.0 + stop + target).ravel() ** -3.0
+    variance: NDArray[np.float64] = share / share.sum() * shape[0] * shape[1]
+    return variance

@@ -14,10 +14,12 @@ from bot3.learning.surfaces import LEVEL_IS_ERROR, PoolingModel, labels_of, post
 
 OPTIMISM_SPREAD = 0.3
 """How large an optimism, in deviations, is expected before it was measured."""
+MIN_JUDGING_PERIODS = 4
+"""Fewer tell no error of the optimism; then none is taken off."""
 
 
 def fit_model(
-    evidence: Evidence, *, prior: NDArray[np.float64], strength: float, weights: NDArray[np.float64] | None = None
+    evidence: Evidence, *, prior: NDArray[np.float64], strength: float, deviation: float, weights: NDArray[np.float64] | None = None
 ) -> PoolingModel:
     """Learn basis, variances and centre from all groups.
 
@@ -27,16 +29,13 @@ def fit_model(
         Surface that is believed without any trade.
     strength : float
         Trades at which the data of all groups weigh as much as the prior.
+    deviation : float
+        Standard deviation of a trade's net move that is assumed before any was seen; the static volatility.
     weights : array of shape (periods,) or None
         Weight of each period; None: all the same.
-
-    Raises
-    ------
-    LearningError
-        If no group has trades in two periods.
     """
     weights = np.ones(evidence.n.shape[1]) if weights is None else weights
-    basis = fit_basis(evidence, weights)
+    basis = fit_basis(evidence, weights, deviation=deviation)
     n_eff, means = group_means(evidence, weights)
     centre = _centre(n_eff, means, prior=prior.ravel(), strength=strength, basis=basis)
     values, labels = basis.analysis @ (means - centre).T, labels_of(evidence)
@@ -60,7 +59,7 @@ def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
     periods = np.arange(evidence.n.shape[1])
     judged = [_judged(evidence, model, model.weights * (periods % 2 == half)) for half in (0, 1)]
     excess, scale = (np.concatenate(parts) for parts in zip(*judged, strict=True))
-    if scale.sum() <= 0.0:
+    if len(scale) < MIN_JUDGING_PERIODS or scale.sum() <= 0.0:
         return 0.0
     found = float(excess.sum() / scale.sum())
     error = float(np.sqrt(((excess - found * scale) ** 2).sum()) / scale.sum())
@@ -104,4 +103,4 @@ def _market_error(evidence: Evidence, weights: NDArray[np.float64], basis: Basis
         counts += float((evidence.n[rows].sum(axis=0) ** 2).sum())
     of_period = np.maximum(squares / max(counts, 1.0), 0.0)
     shares = evidence.n.sum(axis=0) * weights
-    return of_period * float((shares**2).sum() / max(shares.sum(), 1e-300) ** 2)
+    return of_period * float((shares**2).sum() / max(shares.sum() ** 2, 1e-300))

@@ -23,13 +23,16 @@ def evidence_of(*, drift: float, seed: int) -> Evidence:
 
 
 def test_half_life_given_no_drift_then_memory_has_no_end() -> None:
-    chosen = [choose_half_life(evidence_of(drift=0.0, seed=seed), ages_days=AGES, prior=PRIOR, strength=200.0).days for seed in range(8)]
+    chosen = [
+        choose_half_life(evidence_of(drift=0.0, seed=seed), ages_days=AGES, prior=PRIOR, strength=200.0, deviation=0.03).days
+        for seed in range(8)
+    ]
 
     assert chosen.count(None) >= 6
 
 
 def test_half_life_given_strong_drift_then_memory_is_short() -> None:
-    found = choose_half_life(evidence_of(drift=0.004, seed=1), ages_days=AGES, prior=PRIOR, strength=200.0)
+    found = choose_half_life(evidence_of(drift=0.004, seed=1), ages_days=AGES, prior=PRIOR, strength=200.0, deviation=0.03)
 
     assert found.days == HALF_LIVES_DAYS[-1]
     assert found.scores[-1] > found.scores[0]
@@ -43,4 +46,4 @@ def test_period_weights_given_a_half_life_then_halve_with_it() -> None:
 
 def test_half_life_given_ages_out_of_order_then_is_refused() -> None:
     with pytest.raises(LearningError):
-        choose_half_life(evidence_of(drift=0.0, seed=2), ages_days=AGES[::-1], prior=PRIOR, strength=200.0)
+        choose_half_life(evidence_of(drift=0.0, seed=2), ages_days=AGES[::-1], prior=PRIOR, strength=200.0, deviation=0.03)

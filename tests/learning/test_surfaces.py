@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bot3.errors import LearningError
 from bot3.learning.evidence import Evidence
 from bot3.learning.surface_basis import smooth_basis
 from bot3.learning.surface_model import fit_model
@@ -36,7 +35,7 @@ def evidence_of(surfaces: np.ndarray, *, n: np.ndarray, seed: int, shared: float
 
 
 def learned(evidence: Evidence) -> Surfaces:
-    return posterior_surfaces(evidence, fit_model(evidence, prior=PRIOR, strength=200.0))
+    return posterior_surfaces(evidence, fit_model(evidence, prior=PRIOR, strength=200.0, deviation=0.03))
 
 
 def regret(surfaces: np.ndarray, cells: np.ndarray) -> float:
@@ -118,17 +117,21 @@ def test_best_given_settings_that_are_not_allowed_then_stays_off_them() -> None:
     assert (cells[:, 1] >= 6).all()
 
 
-def test_fit_model_given_one_period_then_says_that_scatter_cannot_be_learned() -> None:
-    evidence = evidence_of(truth(spread=1.0, seed=11), n=np.full(GROUPS, 5.0), seed=12)
-    first = Evidence(n=evidence.n[:, :1], totals=evidence.totals[:, :1], pair=PAIR, direction=DIRECTION, leverage_bin=BIN)
+@pytest.mark.parametrize("trades", [0.0, 1.0, 3.0])
+def test_surfaces_given_hardly_a_trade_then_believe_little_and_are_not_sure(trades: float) -> None:
+    totals = np.full((1, 1, *SHAPE), 0.05 * trades)
+    one = np.zeros(1, dtype=np.int64)
+    evidence = Evidence(n=np.full((1, 1), trades), totals=totals, pair=one, direction=one, leverage_bin=one)
 
-    with pytest.raises(LearningError):
-        fit_model(first, prior=PRIOR, strength=200.0)
+    told = learned(evidence).posterior(0, (4, 4))
+
+    assert told.mean < 0.01
+    assert told.lower < 0.0
 
 
 def test_surfaces_given_only_touched_groups_then_are_those_of_the_full_run_at_the_same_model() -> None:
     evidence = evidence_of(truth(spread=1.0, seed=13), n=np.full(GROUPS, 30.0), seed=14)
-    model = fit_model(evidence, prior=PRIOR, strength=200.0)
+    model = fit_model(evidence, prior=PRIOR, strength=200.0, deviation=0.03)
     rows = np.array([3, 17])
     touched = Evidence(n=evidence.n[rows], totals=evidence.totals[rows], pair=PAIR[rows], direction=DIRECTION[rows], leverage_bin=BIN[rows])
 
@@ -140,7 +143,7 @@ def test_surfaces_given_only_touched_groups_then_are_those_of_the_full_run_at_th
 
 def test_refreshed_given_the_same_trades_and_weights_then_changes_nothing() -> None:
     evidence = evidence_of(truth(spread=1.0, seed=15), n=np.full(GROUPS, 30.0), seed=16)
-    model = fit_model(evidence, prior=PRIOR, strength=200.0)
+    model = fit_model(evidence, prior=PRIOR, strength=200.0, deviation=0.03)
 
     again = refreshed(evidence, model, weights=model.weights)
 
