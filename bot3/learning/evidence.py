@@ -22,7 +22,7 @@ class Evidence:
         Sums of their net moves. Periods are blocks of days long enough that trades seldom overlap two (a month): their scatter is what
         tells how uncertain a mean is, so trades of one day that moved together are not counted as many.
     pair, direction, leverage_bin : int arrays of shape (groups,)
-        Labels from 0.
+        Labels from 0; -1 stands for any (see `surfaces.labels_of`). Direction is 0 or 1.
     """
 
     n: NDArray[np.float64]

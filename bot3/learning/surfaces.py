@@ -101,8 +101,12 @@ def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.fl
 
 
 def labels_of(evidence: Evidence) -> NDArray[np.int64]:
-    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction."""
-    both = evidence.pair * DIRECTIONS + evidence.direction
+    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction.
+
+    A label of -1 stands for any: with a count of 0, such a group is told what a new one of its kind would be, which is what the rows above
+    the cells show.
+    """
+    both = np.where((evidence.pair >= 0) & (evidence.direction >= 0), evidence.pair * DIRECTIONS + evidence.direction, -1)
     return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])
 
 

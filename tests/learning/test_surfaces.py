@@ -148,3 +148,24 @@ def test_refreshed_given_the_same_trades_and_weights_then_changes_nothing() -> N
     again = refreshed(evidence, model, weights=model.weights)
 
     assert np.array_equal(again.effects.mean, model.effects.mean)
+
+
+def test_surfaces_given_a_row_above_the_cells_then_tell_what_its_cells_share_with_less_certainty() -> None:
+    evidence = evidence_of(truth(spread=1.0, seed=17), n=np.full(GROUPS, 400.0), seed=18)
+    model = fit_model(evidence, prior=PRIOR, strength=200.0, deviation=0.03)
+    above = Evidence(
+        n=np.zeros((3, PERIODS)),
+        totals=np.zeros((3, PERIODS, *SHAPE)),
+        pair=np.array([1, -1, -1]),
+        direction=np.array([0, 0, -1]),
+        leverage_bin=np.array([-1, -1, -1]),
+    )
+
+    cells, rows = posterior_surfaces(evidence, model), posterior_surfaces(above, model)
+
+    members = (PAIR == 1) & (DIRECTION == 0)
+    assert (
+        np.abs(rows.mean[0] - cells.mean[members].mean(axis=0)).max() < 0.5 * np.abs(rows.mean[2] - cells.mean[members].mean(axis=0)).max()
+    )
+    deviations = [rows.posterior(row, (4, 4)).deviation for row in range(3)]
+    assert cells.posterior(10, (4, 4)).deviation < deviations[0] < deviations[1] < deviations[2]
