@@ -31,7 +31,7 @@ def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, due_after_us: in
         "reason": [table.reasons[row] for row in rows.tolist()],
         "candles": table.fact("candles")[rows],
     }
-    columns |= {name: np.where(complete, getattr(table.replayed, name)[rows], np.nan) for name in _MEASURES}
+    columns |= {name: np.where(complete, table.fact(name)[rows], np.nan) for name in _MEASURES}
     columns |= {"known_at": _times(known_us), "version": version}
     frame = pd.DataFrame(columns)
     frame["open_date"] = pd.to_datetime(frame["open_date"], utc=True).astype("datetime64[us, UTC]")

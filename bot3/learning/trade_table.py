@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
-from bot3.learning.grids import ExitGrid
 from bot3.learning.groups import Group, left_out_reason, signal_rank
-from bot3.learning.replay import ReplayCosts, ReplayedTrades, empty_replays, replay_trades
+from bot3.learning.replay import summary
+from bot3.learning.replay_paths import ReplayCandles, TradePaths
 
 COMPLETE_SHARE = 0.9
 """Share of the horizon's candles that must be there; the rest are outages."""
@@ -30,8 +30,15 @@ _FACTS: dict[str, Any] = {
     "is_short": np.bool_,
     "sigma": np.float64,
     "candles": np.int64,
+    "entry": np.int64,
+    "end": np.int64,
+    "mae_move": np.float64,
+    "mfe_move": np.float64,
+    "exit_move": np.float64,
+    "funding_move": np.float64,
     "state": np.int8,
     "saved_state": np.int8,
+    "pair_code": np.int64,
 }
 
 
@@ -51,15 +58,14 @@ STATE_NAMES = {
     ReplayState.LEFT_OUT: "left_out",
 }
 _UNSAVED = -1
+_MINUTE_US = 60_000_000
 _Signal = tuple[str, bool, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFrame:
-    """What replays need besides the trades: grid, costs, horizon in candles, length of a candle."""
+    """What a trade's path is made by: horizon in candles, length of a candle."""
 
-    grid: ExitGrid
-    costs: ReplayCosts
     horizon_candles: int
     candle_us: int
 
@@ -77,14 +83,20 @@ class TradeTable:
         self._rows: dict[tuple[Any, ...], int] = {}
         self._facts: dict[str, NDArray[Any]] = {name: np.zeros(0, dtype=kind) for name, kind in _FACTS.items()}
         self._signals: dict[_Signal, list[int]] = {}
+        self._pairs: list[str] = []
+        self._codes: dict[str, int] = {}
         self.trades: list[dict[str, Any]] = []
         self.reasons: list[str] = []
         self.by_group: dict[Group, set[int]] = {}
         self.pending: set[int] = set()
-        self.replayed = empty_replays(0, grid=frame.grid)
 
     def __len__(self) -> int:
         return len(self.trades)
+
+    @property
+    def has_entry_candle(self) -> bool:
+        """Say whether a path begins with the candle of its entry: only candles of a minute tell so closely what came after the fill."""
+        return self._frame.candle_us <= _MINUTE_US
 
     def fact(self, name: str) -> NDArray[Any]:
         """Return one column: a name of `_FACTS`, one value a row."""
@@ -118,7 +130,12 @@ class TradeTable:
         observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]
         return observed
 
-    def replay_due(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
+    def by_pair(self, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Return each pair among some rows, with the places of its rows."""
+        codes = self._facts["pair_code"][rows]
+        return [(self._pairs[int(code)], np.flatnonzero(codes == code)) for code in np.unique(codes)]
+
+    def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
         """Replay what is due by a time, pair by pair; return the groups whose observations changed."""
         touched: set[Group] = set()
         by_pair: dict[str, list[int]] = {}
@@ -126,7 +143,7 @@ class TradeTable:
             by_pair.setdefault(self.trades[row]["pair"], []).append(row)
         for pair, rows in by_pair.items():
             if pair in candles and len(candles[pair]):
-                touched |= self._replay_pair(candles[pair], np.array(rows, dtype=np.int64), now_us=now_us)
+                touched |= self._replay_pair(candles[pair], walked[pair], np.array(rows, dtype=np.int64), now_us=now_us)
             else:
                 self._give_up(rows, reason=f"no candles of {pair}")
         return touched
@@ -172,12 +189,19 @@ class TradeTable:
         facts = self._facts
         for name in ("close_profit", "open_rate", "leverage", "is_short"):
             facts[name][row] = trade[name]
+        facts["pair_code"][row] = self._code(trade["pair"])
         facts["open_us"][row] = trade["open_date"].value // 1_000
         facts["close_us"][row] = trade["close_date"].value // 1_000
         facts["sigma"][row] = np.nan
         facts["candles"][row] = 0
         facts["saved_state"][row] = _UNSAVED
         self._enter_state(row, ReplayState.PENDING)
+
+    def _code(self, pair: str) -> int:
+        if pair not in self._codes:
+            self._codes[pair] = len(self._pairs)
+            self._pairs.append(pair)
+        return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
         # Two feeders that call one pair at one candle share the path that follows: one observation.
@@ -191,7 +215,7 @@ class TradeTable:
     def _elect(self, signal: _Signal) -> set[Group]:
         """Let one trade stand for a signal; return the groups whose observations changed."""
         rows = self._signals.get(signal, [])
-        forced = {row: left_out_reason(self.trades[row]["exit_reason"]) for row in rows}
+        forced = {row: left_out_reason(self.trades[row]) for row in rows}
         candidates = [row for row in rows if forced[row] is None]
         chosen = min(candidates, key=lambda row: signal_rank(self.trades[row])) if candidates else None
         touched: set[Group] = set()
@@ -226,7 +250,7 @@ class TradeTable:
         for row in rows:
             self._enter_state(row, ReplayState.NO_CANDLES, reason=reason)
 
-    def _replay_pair(self, candles: CandleArrays, rows: NDArray[np.int64], *, now_us: int) -> set[Group]:
+    def _replay_pair(self, candles: CandleArrays, walked: ReplayCandles, rows: NDArray[np.int64], *, now_us: int) -> set[Group]:
         step = self._frame.candle_us
         opened = self._facts["open_us"][rows]
         entry = np.searchsorted(candles.open_us, opened, side="right") - 1
@@ -244,29 +268,21 @@ class TradeTable:
         late = due & (early | ~covered) & (opened + self._frame.due_after_us + GRACE_US <= now_us)
         self._give_up(rows[late], reason="candles end before the horizon")
         ready = started & due & covered
-        count = end - entry - 1
+        count = end - entry - (not self.has_entry_candle)
         whole = count >= COMPLETE_SHARE * self._frame.horizon_candles
         self._give_up(rows[ready & ~whole], reason="too many candles of the horizon are missing")
-        return self._store(candles, rows[ready & whole], entry[ready & whole], end[ready & whole])
+        return self._store(walked, rows[ready & whole], entry[ready & whole], end[ready & whole])
 
-    def _store(self, candles: CandleArrays, rows: NDArray[np.int64], entry: NDArray[np.int64], end: NDArray[np.int64]) -> set[Group]:
+    def _store(self, walked: ReplayCandles, rows: NDArray[np.int64], entry: NDArray[np.int64], end: NDArray[np.int64]) -> set[Group]:
         if not len(rows):
             return set()
         facts = self._facts
-        replayed = replay_trades(
-            candles,
-            entry=entry,
-            end=end,
-            open_rate=facts["open_rate"][rows],
-            is_short=facts["is_short"][rows],
-            leverage=facts["leverage"][rows],
-            sigma=facts["sigma"][rows],
-            grid=self._frame.grid,
-            costs=self._frame.costs,
-        )
-        for column in fields(ReplayedTrades):
-            getattr(self.replayed, column.name)[rows] = getattr(replayed, column.name)
-        facts["candles"][rows] = end - entry - 1
+        columns = {name: facts[name][rows] for name in ("open_rate", "is_short", "leverage", "sigma")}
+        found = summary(walked, TradePaths(entry=entry, end=end, **columns, has_entry_candle=self.has_entry_candle))
+        facts["entry"][rows], facts["end"][rows] = entry, end
+        for name in ("mae_move", "mfe_move", "exit_move", "funding_move"):
+            facts[name][rows] = getattr(found, name)
+        facts["candles"][rows] = end - entry - (not self.has_entry_candle)
         for row in rows.tolist():
             self._enter_state(row, ReplayState.COMPLETE)
         return {self.group(row) for row in rows.tolist()}
@@ -278,10 +294,3 @@ class TradeTable:
         more = max(1_024, have, n - have)
         for name, values in self._facts.items():
             self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
-        room = empty_replays(more, grid=self._frame.grid)
-        self.replayed = ReplayedTrades(
-            **{
-                column.name: np.concatenate([getattr(self.replayed, column.name), getattr(room, column.name)])
-                for column in fields(ReplayedTrades)
-            }
-        )
