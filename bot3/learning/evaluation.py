@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from bot3.learning.pooling import DAY_US, MIN_DAYS
 
 LEVEL = 0.95
 """Of every interval; of all groups of a table together, where there are several."""
+_ANGLES = 20_001
 MIN_TRADES = 30
 """Below so many trades nothing is said, whatever the interval."""
 
@@ -138,7 +138,8 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
 
     Notes
     -----
-    Student's t with days - 1 degrees of freedom. Below `MIN_DAYS` days the interval is without ends.
+    The variance of the estimated variance grows with every lag that is counted: days / (1 + 2 lags) are left, and Student's t has one
+    degree of freedom less than those. Below `MIN_DAYS` days the interval is without ends.
     """
     n = len(values)
     mean = float(values.mean())
@@ -152,8 +153,10 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
     for lag in range(1, min(horizon_days, len(sums) - 1) + 1):
         long_run += 2.0 * float(sums[lag:] @ sums[:-lag])
     # Where days answer each other the estimate would fall below what independent days allow: that luck is not taken.
-    deviation = math.sqrt(max(long_run, spread) * clusters / (clusters - 1)) / n
-    reach = _student(0.5 + level / 2.0, degrees=clusters - 1) * deviation
+    counted = 1 + 2 * horizon_days
+    left = max(clusters / counted, 2.0)
+    deviation = math.sqrt(max(long_run, spread) * left / (left - 1.0)) / n
+    reach = _student(0.5 + level / 2.0, degrees=left - 1.0) * deviation
     return Estimate(mean=mean, lower=mean - reach, upper=mean + reach)
 
 
@@ -190,13 +193,10 @@ def level_of_each(groups: int, *, level: float = LEVEL) -> float:
     return 1.0 - (1.0 - level) / max(groups, 1)
 
 
-def _student(probability: float, *, degrees: int) -> float:
-    """Return a quantile of Student's t by its expansion around the normal: right to 1 % from 7 degrees on."""
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        (z**3 + z) / 4.0,
-        (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0,
-        (3.0 * z**7 + 19.0 * z**5 + 17.0 * z**3 - 15.0 * z) / 384.0,
-        (79.0 * z**9 + 776.0 * z**7 + 1482.0 * z**5 - 1920.0 * z**3 - 945.0 * z) / 92160.0,
-    )
-    return z + math.fsum(term / float(degrees) ** power for power, term in enumerate(terms, start=1))
+def _student(probability: float, *, degrees: float) -> float:
+    """Return a quantile of Student's t, by integrating over the angle whose tangent it is, for degrees of freedom from 1 on."""
+    angle = np.linspace(0.0, math.pi / 2.0, _ANGLES)
+    density = np.cos(angle) ** (degrees - 1.0)
+    area = np.concatenate(([0.0], np.cumsum(density[1:] + density[:-1])))
+    found = float(np.interp(2.0 * probability - 1.0, area / area[-1], angle))
+    return math.sqrt(degrees) * math.tan(found)

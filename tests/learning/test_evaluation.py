@@ -75,13 +75,16 @@ def clustered_days(rng: np.random.Generator, *, days: int, spill: float) -> tupl
     return common[day] + rng.normal(0.0, 1.0, len(day)), day * DAY_US
 
 
-@pytest.mark.parametrize(("days", "spill"), [(30, 0.0), (90, 0.0), (90, 0.7)])
+@pytest.mark.parametrize(("days", "spill"), [(10, 0.0), (30, 0.0), (30, 0.7), (90, 0.0), (90, 0.7)])
 def test_clustered_estimate_given_days_that_move_together_then_covers_as_it_says(days: int, spill: float) -> None:
     rng = np.random.default_rng(11)
 
     drawn = [clustered_estimate(*clustered_days(rng, days=days, spill=spill)) for _ in range(800)]
 
-    assert sum(found.lower <= 0.0 <= found.upper for found in drawn) / 800 >= 0.92
+    covered = sum(found.lower <= 0.0 <= found.upper for found in drawn) / 800
+    assert covered >= 0.935
+    # Few days leave little to learn the clustering from: there it may be too wide, never too narrow.
+    assert covered <= 0.985 or days < 30
 
 
 def test_clustered_estimate_given_few_days_then_its_interval_has_no_ends() -> None:
@@ -93,7 +96,7 @@ def test_clustered_estimate_given_few_days_then_its_interval_has_no_ends() -> No
 def test_clustered_estimate_given_independent_days_then_is_students() -> None:
     values = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
 
-    found = clustered_estimate(values, np.arange(8, dtype=np.int64) * 3 * DAY_US)
+    found = clustered_estimate(values, np.arange(8, dtype=np.int64) * 3 * DAY_US, horizon_days=0)
 
     # t(7) at 97.5 % is 2.364624; the standard deviation of the mean is sqrt(8/7/8).
     assert found.upper == pytest.approx(2.364624 / np.sqrt(7.0), rel=1e-4)

@@ -71,6 +71,16 @@ def test_audit_given_a_market_that_knows_nothing_then_there_is_not_enough_eviden
     assert {group.comparison.verdict for group in report.by_pair} == {Verdict.NOT_ENOUGH_EVIDENCE}
 
 
+@pytest.mark.slow
+def test_audit_given_many_markets_that_know_nothing_then_it_is_wrong_no_more_often_than_it_says() -> None:
+    worlds = [MarketCandles({pair: random_walk(pair, seed=2 * world + place) for place, pair in enumerate(PAIRS)}) for world in range(60)]
+
+    called = sum(audited(trades_on(candles, every=96), candles).verdict is not Verdict.NOT_ENOUGH_EVIDENCE for candles in worlds)
+
+    # 5 % of 60 is 3; more than 8 would happen in one of 160 tries.
+    assert called <= 8
+
+
 def test_audit_given_another_future_then_what_was_learned_before_the_cut_is_the_same() -> None:
     candles = market(dips_then_runs)
     trades = trades_on(candles)
