@@ -59,6 +59,7 @@ def choice_figures(scores: Mapping[float, Mapping[str, Scores]]) -> dict[str, ob
         "regret_ratio": regret_ratio(scores[1.0]),
         "regret_ratio_by_heterogeneity": {f"{h:g}": regret_ratio(of_methods) for h, of_methods in scores.items()},
         **_plain(OURS, scores),
+        "interval_coverage": {f"{h:g}": of_methods[OURS].by_size("covered") for h, of_methods in scores.items()},
         "regret_bps_error": {f"{h:g}": of_methods[OURS].error_by_size("regret") for h, of_methods in scores.items()},
         "optimism_bps_error": {f"{h:g}": of_methods[OURS].error_by_size("optimism") for h, of_methods in scores.items()},
         "regret_bps_no_difference": round(float(np.mean(list(no_difference.values()))), 3),

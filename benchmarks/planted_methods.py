@@ -65,6 +65,8 @@ class Choice:
     stop: NDArray[np.int64]
     target: NDArray[np.int64]
     reported: NDArray[np.float64]
+    deviation: NDArray[np.float64] | None = None
+    """What the method says of its own uncertainty; None if it says nothing."""
 
 
 def take_sample(bank: Bank, world: World) -> Sample:
@@ -250,7 +252,8 @@ def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
     model = fit_model(sample.evidence, prior=static_surface(sample.grid), strength=STATIC_STRENGTH, deviation=STATIC_SIGMA, weights=weights)
     surfaces = posterior_surfaces(sample.evidence, model)
     cells = surfaces.best()
-    return Choice(stop=cells[:, 0], target=cells[:, 1], reported=surfaces.told(cells)[0])
+    mean, deviation = surfaces.told(cells)
+    return Choice(stop=cells[:, 0], target=cells[:, 1], reported=mean, deviation=deviation)
 
 
 def _or_default(

@@ -32,7 +32,8 @@ def test_score_given_the_oracle_then_has_no_regret_and_no_optimism() -> None:
 
     found = score_choice(sample, Choice(stop=stop, target=target, reported=utility.max(axis=1)))
 
-    assert np.abs(found).max() < 1e-9
+    assert np.abs(found[:2]).max() < 1e-9
+    assert np.isnan(found[3]).all()  # it tells no interval
 
 
 def test_score_given_the_default_then_is_worse_than_the_default_nowhere() -> None:
@@ -75,6 +76,12 @@ def test_ours_given_any_world_then_reports_what_is_true_within_a_few_bps() -> No
 
     assert abs(optimism) < 3.0
     assert np.mean([of["naive_best_average_min_5"].optimism[:, 3].mean() for of in scores().values()]) > 50.0
+
+
+def test_ours_given_any_world_then_nine_intervals_in_ten_or_a_little_fewer_hold_the_truth() -> None:
+    covered = np.mean([of["ours"].covered.mean() for of in scores().values()])
+
+    assert 0.8 < covered < 1.0
 
 
 def test_gates_given_worlds_that_earn_nothing_then_raise_no_bin() -> None:
