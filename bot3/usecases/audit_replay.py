@@ -106,10 +106,12 @@ def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *
 
 def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
     """Say how many entries lie outside their candle, and whether another time zone would bring them into it."""
+    outside = _outside_share(candles, trades, hours=0)
+    if outside < _CLEAR_SHARE:
+        return CandleFit(outside_share=outside, shift_hours=0)
     by_shift = {hours: _outside_share(candles, trades, hours=hours) for hours in _SHIFTS}
     best = min(_SHIFTS, key=lambda hours: (by_shift[hours], abs(hours)))
-    is_clear = by_shift[0] - by_shift[best] >= _CLEAR_SHARE
-    return CandleFit(outside_share=by_shift[0], shift_hours=best if is_clear else 0)
+    return CandleFit(outside_share=outside, shift_hours=best if outside - by_shift[best] >= _CLEAR_SHARE else 0)
 
 
 def _outside_share(candles: AuditCandles, trades: pd.DataFrame, *, hours: int) -> float:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bot3.cli.main import app
 from bot3.errors import Bot3Error, CandleError, DataError, SettingsError, StoreError
 from bot3.trading.trades import Trade
 from tests.servers.freqtrade_db import FreqtradeDb, a_row
+from tests.servers.postgres import PostgresServer
 from tests.usecases.foreign import dips_then_runs, market, random_walk, trades_on
 
 FILES = {"tradesv3.sqlite", "data"}
@@ -201,3 +203,20 @@ def test_audit_given_a_locked_database_then_says_so_on_standard_error(home: Path
 
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "locked.sqlite is locked by another process: wait and retry" in ended.stderr
+
+
+@pytest.mark.postgres
+def test_audit_given_a_postgres_in_local_time_then_tells_the_shift_and_obeys_the_zone(home: Path, postgres: PostgresServer) -> None:
+    bot = FreqtradeDb(postgres.new_database())
+    trades = [row_of(trade) for trade in trades_on(market(dips_then_runs))]
+    local = {name: timedelta(hours=9) for name in ("open_date", "close_date")}
+    bot.add(*(row | {name: row[name] + shift for name, shift in local.items()} for row in trades))
+
+    as_utc, as_local = (
+        json.loads(audit("--db", bot.url, "--candles", home / "data", "--json", "--source-timezone", zone).stdout)
+        for zone in ("UTC", "Asia/Tokyo")
+    )
+
+    assert (as_utc["candle_fit"]["shift_hours"], as_local["candle_fit"]["shift_hours"]) == (-9, 0)
+    assert as_local["overall"]["verdict"] == "learned better"
+    assert as_local["candle_fit"]["outside_share"] < 0.05
