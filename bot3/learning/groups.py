@@ -68,9 +68,14 @@ def parent_groups(cells: Iterable[Group]) -> list[Group]:
     return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in LEVERAGE_BINS)]
 
 
-def members(group: Group, cells: Iterable[Group]) -> list[Group]:
-    """Return the cells that a group is made of, sorted, so that sums over them do not depend on the order of arrival."""
-    return sorted(cell for cell in cells if all(want in (ANY, have) for want, have in zip(group, cell, strict=True)))
+def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
+    """Return the cells that each group is made of, sorted, so that sums over them do not depend on the order of arrival."""
+    found: dict[Group, list[Group]] = {}
+    for cell in sorted(cells):
+        pair, side, leverage_bin = cell
+        for group in (cell, (pair, side, ANY), (ANY, side, ANY), bin_group(leverage_bin), ROOT):
+            found.setdefault(group, []).append(cell)
+    return found
 
 
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
@@ -87,4 +92,4 @@ def left_out_reason(trade: Mapping[str, Any]) -> str | None:
 
 def signal_rank(trade: Mapping[str, Any], *, control_bots: Sequence[str] = CONTROL_BOTS) -> tuple[Any, ...]:
     """Return the order in which trades on one signal stand for it: the earliest fill, ties to control bots, then the key."""
-    return trade["open_date"], trade["bot"] not in control_bots, trade["bot"], str(trade["run_mode"]), int(trade["trade_id"])
+    return trade["open_us"], trade["bot"] not in control_bots, trade["bot"], trade["run_mode"], trade["trade_id"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bot3.errors import LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
 from bot3.learning.grids import ExitGrid, default_grid
-from bot3.learning.groups import ROOT, Group, bin_group, group_key, level_of, members, parent_groups, parent_of
+from bot3.learning.groups import ROOT, Group, bin_group, group_key, level_of, members_by_group, parent_groups, parent_of
 from bot3.learning.parameter_rows import (
     ChosenStats,
     GroupScale,
@@ -125,6 +125,7 @@ class ParameterLearner:
         self._later = pd.DataFrame()
         self._evidence.forget_all()
         self._rows_of_cell: dict[Group, NDArray[np.int64]] = {}
+        self._members: dict[Group, list[Group]] | None = None
 
     @property
     def replay_version(self) -> str:
@@ -184,10 +185,14 @@ class ParameterLearner:
 
     def funding_missing_share(self) -> float:
         """Return the share of trades that were entered before the first known funding of their pair (counted as zero)."""
-        first = {pair: _us(_first_time(funding)) for pair, (_, funding) in self._raw.items() if len(funding)}
-        opened = self.table.fact("open_us")
-        without = sum(trade["pair"] not in first or opened[row] < first[trade["pair"]] for row, trade in enumerate(self.table.trades))
-        return without / len(self.table) if len(self.table) else 0.0
+        if not len(self.table):
+            return 0.0
+        opened, without = self.table.fact("open_us"), 0
+        for pair, rows in self.table.by_pair(np.arange(len(self.table))):
+            funding = self._raw[pair][1] if pair in self._raw else pd.DataFrame()
+            first = _us(_first_time(funding)) if len(funding) else None
+            without += len(rows) if first is None else int((opened[rows] < first).sum())
+        return without / len(self.table)
 
     def learn_all(
         self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int, regimes: pd.DataFrame | None = None
@@ -229,11 +234,18 @@ class ParameterLearner:
         self._evidence.forget(groups)
         for group in groups:
             self._rows_of_cell.pop(group, None)
+        if groups:
+            self._members = None
         self.touched |= groups
         return groups
 
+    def _members_of(self, group: Group) -> list[Group]:
+        if self._members is None:
+            self._members = members_by_group(cell for cell, rows in self.table.by_group.items() if rows)
+        return self._members.get(group, [])
+
     def _cells(self) -> list[Group]:
-        return sorted(group for group, rows in self.table.by_group.items() if rows)
+        return self._members_of(ROOT)
 
     def _row_groups(self) -> list[Group]:
         cells = self._cells()
@@ -297,7 +309,7 @@ class ParameterLearner:
 
     def _belief(self, group: Group, hyper: Hyperparameters) -> tuple[Belief, int]:
         """Return what the cells of a group say, and how many replays they hold; what is believed without any where there is none."""
-        cells = members(group, self._cells()) or [_NO_CELL]
+        cells = self._members_of(group) or [_NO_CELL]
         evidence = self._evidence.evidence(self.table, cells, pairs=hyper.pairs, periods=hyper.periods)
         counts = evidence.n.sum(axis=1)
         total = float(counts.sum())
@@ -330,7 +342,7 @@ class ParameterLearner:
 
     def _rows(self, group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows of a group's trades and, among them, its observations: by cell, then by entry."""
-        cells = members(group, self._cells())
+        cells = self._members_of(group)
         realised = np.concatenate([self._cell_rows(cell) for cell in cells]) if cells else np.zeros(0, dtype=np.int64)
         return realised, self.table.observations(realised)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
+from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
 from bot3.learning.groups import Group, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
@@ -58,8 +58,9 @@ STATE_NAMES = {
     ReplayState.LEFT_OUT: "left_out",
 }
 _UNSAVED = -1
+_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "entries", "exits")
 _MINUTE_US = 60_000_000
-_Signal = tuple[str, bool, int]
+_Signal = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +113,25 @@ class TradeTable:
 
         The order of arrival makes no difference: a later row that stands for a signal displaces the one before.
         """
+        if trades.empty:
+            return set()
         touched: set[Group] = set()
-        signals: set[_Signal] = set()
-        for trade in trades.to_dict("records"):
-            row = self._place(trade, touched)
-            signals.add(self._signal(row))
-        for signal in signals:
+        rows = [self._place(trade, touched) for trade in _records(trades)]
+        self._write(np.array(rows, dtype=np.int64), trades)
+        for signal in {self._signal(row) for row in rows}:
             touched |= self._elect(signal)
         return touched
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
-        return np.array(sorted(self.by_group.get(cell, ()), key=self._order), dtype=np.int64)
+        own = self.by_group.get(cell, set())
+        rows = np.fromiter(own, dtype=np.int64, count=len(own))
+        opened = self._facts["open_us"][rows]
+        order = np.argsort(opened, kind="stable")
+        if bool((np.diff(opened[order]) == 0).any()):
+            return np.array(sorted(own, key=self._order), dtype=np.int64)
+        ordered: NDArray[np.int64] = rows[order]
+        return ordered
 
     def observations(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows among some whose whole horizon was replayed."""
@@ -152,9 +160,8 @@ class TradeTable:
         """Note which replays the record already holds in the state they have here, so that they are not written again."""
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
-        columns = zip(current["bot"], current["run_mode"], current["trade_id"], current["open_date"], current["state"], strict=True)
-        for bot, mode, trade_id, open_date, state in columns:
-            row = self._rows.get((bot, str(mode), int(trade_id), open_date))
+        for bot, mode, trade_id, open_us, state in zip(*_key_columns(current), current["state"].tolist(), strict=True):
+            row = self._rows.get((bot, mode, trade_id, open_us))
             if row is not None:
                 self._facts["saved_state"][row] = codes[state]
 
@@ -166,12 +173,12 @@ class TradeTable:
         """Note that rows were written."""
         self._facts["saved_state"][rows] = self._facts["state"][rows]
 
-    def _place(self, trade: dict[Any, Any], touched: set[Group]) -> int:
-        key = (trade["bot"], str(trade["run_mode"]), int(trade["trade_id"]), trade["open_date"])
+    def _place(self, trade: dict[str, Any], touched: set[Group]) -> int:
+        key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
+        group = (trade["pair"], trade["direction"], trade["leverage_bin"])
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = len(self.trades)
-            self._make_room(row + 1)
             self.trades.append(trade)
             self.reasons.append("")
         else:
@@ -179,23 +186,22 @@ class TradeTable:
             self.by_group[self.group(row)].discard(row)
             self._signals[self._signal(row)].remove(row)
             self.trades[row] = trade
-        self._write(row, trade)
-        touched.add(self.group(row))
-        self.by_group.setdefault(self.group(row), set()).add(row)
+            self.reasons[row] = ""
+        touched.add(group)
+        self.by_group.setdefault(group, set()).add(row)
         self._signals.setdefault(self._signal(row), []).append(row)
         return row
 
-    def _write(self, row: int, trade: dict[Any, Any]) -> None:
+    def _write(self, rows: NDArray[np.int64], trades: pd.DataFrame) -> None:
+        self._make_room(len(self.trades))
         facts = self._facts
         for name in ("close_profit", "open_rate", "leverage", "is_short"):
-            facts[name][row] = trade[name]
-        facts["pair_code"][row] = self._code(trade["pair"])
-        facts["open_us"][row] = trade["open_date"].value // 1_000
-        facts["close_us"][row] = trade["close_date"].value // 1_000
-        facts["sigma"][row] = np.nan
-        facts["candles"][row] = 0
-        facts["saved_state"][row] = _UNSAVED
-        self._enter_state(row, ReplayState.PENDING)
+            facts[name][rows] = trades[name].to_numpy()
+        facts["pair_code"][rows] = [self._code(pair) for pair in trades["pair"].tolist()]
+        facts["open_us"][rows], facts["close_us"][rows] = microseconds(trades["open_date"]), microseconds(trades["close_date"])
+        facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
+        facts["saved_state"][rows], facts["state"][rows] = _UNSAVED, ReplayState.PENDING
+        self.pending.update(rows.tolist())
 
     def _code(self, pair: str) -> int:
         if pair not in self._codes:
@@ -206,15 +212,17 @@ class TradeTable:
     def _signal(self, row: int) -> _Signal:
         # Two feeders that call one pair at one candle share the path that follows: one observation.
         trade = self.trades[row]
-        return trade["pair"], bool(trade["is_short"]), int(self._facts["open_us"][row]) // self._frame.candle_us
+        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
 
     def _order(self, row: int) -> tuple[Any, ...]:
         trade = self.trades[row]
-        return trade["open_date"], trade["bot"], str(trade["run_mode"]), int(trade["trade_id"])
+        return trade["open_us"], trade["bot"], trade["run_mode"], trade["trade_id"]
 
     def _elect(self, signal: _Signal) -> set[Group]:
         """Let one trade stand for a signal; return the groups whose observations changed."""
         rows = self._signals.get(signal, [])
+        if len(rows) == 1 and rows[0] in self.pending and left_out_reason(self.trades[rows[0]]) is None:
+            return set()
         forced = {row: left_out_reason(self.trades[row]) for row in rows}
         candidates = [row for row in rows if forced[row] is None]
         chosen = min(candidates, key=lambda row: signal_rank(self.trades[row])) if candidates else None
@@ -294,3 +302,17 @@ class TradeTable:
         more = max(1_024, have, n - have)
         for name, values in self._facts.items():
             self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
+
+
+def _key_columns(frame: pd.DataFrame) -> tuple[list[Any], ...]:
+    """Return bot, run mode, trade id and instant of the entry, as plain values."""
+    modes = [str(mode) for mode in frame["run_mode"].tolist()]
+    return frame["bot"].tolist(), modes, frame["trade_id"].astype("int64").tolist(), microseconds(frame["open_date"]).tolist()
+
+
+def _records(trades: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what a table remembers of each trade; the rest of the record's thirty columns is not looked at here."""
+    names = [name for name in _REMEMBERED if name in trades.columns]
+    columns = (*_key_columns(trades), *(trades[name].tolist() for name in names))
+    keys = ("bot", "run_mode", "trade_id", "open_us", *names)
+    return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
