@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from bot3.adapters.freqtrade_file import RestingFile, read_only_address
 from bot3.adapters.sql_errors import translated
 from bot3.errors import SettingsError, StoreError
 
@@ -34,24 +34,29 @@ class FreqtradeDatabase:
         Names it in messages: the file, or the URL without its password.
     columns : mapping
         Columns there are of `trades`, and of `orders` (none where the table is missing).
+    resting : RestingFile or None
+        A file that is read as immutable: every `read` makes sure that it still was.
     """
 
     engine: Engine
     shown: str
     is_sqlite: bool
     columns: Mapping[str, frozenset[str]]
+    resting: RestingFile | None = None
     probe_lock: Lock = field(default_factory=Lock)
     probe: list[Connection] = field(default_factory=list)
     nonce: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @classmethod
-    def open(cls, address: str, *, busy_timeout_s: float = 5.0) -> Self:
+    def open(cls, address: str, *, busy_timeout_s: float = 5.0, leaves_no_trace: bool = False) -> Self:
         """Open a database.
 
         Parameters
         ----------
         address : str
             Path of a SQLite file, or a URL ("sqlite:///tradesv3.sqlite", "postgresql://user@host/name").
+        leaves_no_trace : bool
+            Make no file beside a SQLite database that nobody has open: for reading once, since changes would not be seen.
 
         Raises
         ------
@@ -65,20 +70,31 @@ class FreqtradeDatabase:
         url = _parsed(address)
         is_sqlite = url.get_backend_name() == "sqlite"
         shown = str(url.database) if is_sqlite else url.render_as_string(hide_password=True)
-        engine = _sqlite_engine(Path(str(url.database)), busy_timeout_s) if is_sqlite else _server_engine(url, busy_timeout_s)
+        with _file_errors(shown):
+            resting = RestingFile.of(Path(shown)) if is_sqlite and leaves_no_trace else None
+        if is_sqlite:
+            engine = _sqlite_engine(read_only_address(Path(shown), is_immutable=resting is not None), busy_timeout_s)
+        else:
+            engine = _server_engine(url, busy_timeout_s)
         try:
             with _snapshot(engine, shown) as connection:
                 columns = _columns(connection, shown)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns)
+        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, resting=resting)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one state of the database."""
+        """Yield a connection that sees one state of the database.
+
+        Raises StoreBusyError at its end if a resting file was opened meanwhile.
+        """
         with _snapshot(self.engine, self.shown) as connection:
             yield connection
+        if self.resting is not None:
+            with _file_errors(self.shown):
+                self.resting.require_unchanged()
 
     def change_token(self) -> str:
         """Return a token that differs after every commit of any other connection.
@@ -124,9 +140,15 @@ def _file(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-def _sqlite_engine(path: Path, busy_timeout_s: float) -> Engine:
-    address = f"file:{quote(str(path.resolve()))}?mode=ro"
+@contextmanager
+def _file_errors(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{shown} cannot be read ({error.strerror}): give this user the right to read it") from error
 
+
+def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
     def connect() -> sqlite3.Connection:
         # No transaction handling of the driver's own: we say BEGIN ourselves.
         return sqlite3.connect(address, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)

@@ -48,6 +48,7 @@ class FreqtradeTrades:
         account: str | None = None,
         source_timezone: str = "UTC",
         busy_timeout_s: float = 5.0,
+        leaves_no_trace: bool = False,
     ) -> Self:
         """Open a bot's database for reading.
 
@@ -59,6 +60,8 @@ class FreqtradeTrades:
             Exchange account that the trades belong to; "foreign-" and the bot's name without it.
         source_timezone : str
             Zone of its dates. Freqtrade writes UTC to SQLite, and the server's local time to a PostgreSQL whose time zone is another.
+        leaves_no_trace : bool
+            Make no file beside a SQLite database that nobody has open: for reading once, since changes would not be seen.
 
         Raises
         ------
@@ -70,7 +73,7 @@ class FreqtradeTrades:
             If it cannot be read (StoreBusyError: locked or unreachable).
         """
         zone = _zone(source_timezone)
-        database = FreqtradeDatabase.open(address, busy_timeout_s=busy_timeout_s)
+        database = FreqtradeDatabase.open(address, busy_timeout_s=busy_timeout_s, leaves_no_trace=leaves_no_trace)
         try:
             _require_columns(database)
         except DataError:

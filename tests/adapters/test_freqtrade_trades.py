@@ -350,6 +350,47 @@ def test_read_given_a_database_then_its_bytes_stay(tmp_path: Path, reader_of: Re
     assert [found.name for found in tmp_path.iterdir()] == ["tradesv3.sqlite"]
 
 
+def at_rest(path: Path) -> FreqtradeDb:
+    bot = FreqtradeDb(f"sqlite:///{path}")
+    bot.execute("PRAGMA journal_mode = WAL")
+    bot.add(a_row(1))
+    return bot
+
+
+def test_read_given_a_resting_database_in_wal_mode_then_leaves_no_file_beside_it(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    at_rest(path)
+
+    reader = reader_of(str(path), leaves_no_trace=True)
+    found = reader.read_all()
+    reader.close()
+
+    assert ids([*found.closed]) == [1]
+    assert [found.name for found in tmp_path.iterdir()] == ["tradesv3.sqlite"]
+
+
+def test_read_given_a_bot_that_runs_then_sees_its_log_without_a_trace(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    bot = at_rest(path)
+    with closing(sqlite3.connect(path)) as running:
+        running.execute("SELECT count(*) FROM trades").fetchone()
+        bot.add(a_row(2))
+
+        found = reader_of(str(path), leaves_no_trace=True).closed_trades(closed_since=None)
+
+    assert ids(found) == [1, 2]
+
+
+def test_read_given_a_bot_that_starts_meanwhile_then_says_so(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    bot = at_rest(path)
+    reader = reader_of(str(path), leaves_no_trace=True)
+    bot.add(a_row(2))
+
+    with pytest.raises(StoreBusyError, match="was opened by its bot while it was read: run it again"):
+        reader.read_all()
+
+
 def test_read_given_a_locked_file_then_says_busy(tmp_path: Path, reader_of: Reader) -> None:
     path = tmp_path / "tradesv3.sqlite"
     FreqtradeDb(f"sqlite:///{path}").add(a_row(1))

@@ -33,7 +33,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     candles = market(dips_then_runs)
     for pair, frame in candles.frames.items():
         write_candles(home / "data", pair=pair, timeframe="5m", candles=frame)
-    FreqtradeDb(f"sqlite:///{home / 'tradesv3.sqlite'}").add(*map(row_of, trades_on(candles)), a_row(9_999, open_rate=0.0))
+    bot = FreqtradeDb(f"sqlite:///{home / 'tradesv3.sqlite'}")
+    bot.execute("PRAGMA journal_mode = WAL")
+    bot.add(*map(row_of, trades_on(candles)), a_row(9_999, open_rate=0.0))
     return home
 
 
@@ -197,6 +199,7 @@ def test_audit_given_a_locked_database_then_says_so_on_standard_error(home: Path
     locked = tmp_path / "locked.sqlite"
     locked.write_bytes((home / "tradesv3.sqlite").read_bytes())
     with closing(sqlite3.connect(locked, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE")
         writer.execute("BEGIN EXCLUSIVE")
 
         ended = run("--db", locked, "--candles", home / "data", "--json")
