@@ -86,6 +86,8 @@ def left_out_reason(trade: Mapping[str, Any]) -> str | None:
     """
     if trade["exit_reason"] in _FORCED:
         return f"ended by {trade['exit_reason']}"
+    if "entries" not in trade and "exits" not in trade:
+        return None
     parts = [f"{int(trade[name])} {name}" for name in ("entries", "exits") if trade.get(name, 1) > 1]
     return f"in parts: {', '.join(parts)}" if parts else None
 

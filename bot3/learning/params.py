@@ -122,6 +122,7 @@ class ParameterLearner:
         self.revision: int | None = None
         self.deleted: int | None = None
         self.published_version: str | None = None
+        self.published_token: str | None = None
         self._later = pd.DataFrame()
         self._evidence.forget_all()
         self._rows_of_cell: dict[Group, NDArray[np.int64]] = {}

@@ -83,9 +83,10 @@ class ReplayEvidence:
         n, totals = np.zeros(shape), np.zeros((*shape, *self._grid.shape))
         for place, cell in enumerate(cells):
             own = self._cells[cell]
-            at = periods.places(own.periods)
-            np.add.at(n[place], at, own.n)
-            np.add.at(totals[place], at, own.totals)
+            # Two periods meet in one place only where evidence is older or newer than the periods are.
+            for at, count, sums in zip(periods.places(own.periods).tolist(), own.n, own.totals, strict=True):
+                n[place, at] += count
+                totals[place, at] += sums
         codes = {pair: code for code, pair in enumerate(pairs)}
         return Evidence(
             n=n,

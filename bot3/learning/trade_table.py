@@ -291,8 +291,8 @@ class TradeTable:
         for name in ("mae_move", "mfe_move", "exit_move", "funding_move"):
             facts[name][rows] = getattr(found, name)
         facts["candles"][rows] = end - entry - (not self.has_entry_candle)
-        for row in rows.tolist():
-            self._enter_state(row, ReplayState.COMPLETE)
+        facts["state"][rows] = ReplayState.COMPLETE
+        self.pending.difference_update(rows.tolist())
         return {self.group(row) for row in rows.tolist()}
 
     def _make_room(self, n: int) -> None:
