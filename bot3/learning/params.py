@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +13,8 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
-from bot3.learning.grids import ExitGrid, default_grid
 from bot3.learning.groups import ROOT, Group, bin_group, group_key, level_of, members_by_group, parent_groups, parent_of
+from bot3.learning.learning_settings import LearningSettings, digest_of
 from bot3.learning.parameter_rows import (
     ChosenStats,
     GroupScale,
@@ -32,53 +30,20 @@ from bot3.learning.replay import Outcomes
 from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.replay_frames import replay_frame
-from bot3.learning.replay_paths import ReplayCandles, ReplayCosts
+from bot3.learning.replay_paths import ReplayCandles
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import PoolingModel, posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import timeframe_duration
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.trades import DIRECTIONS
 
+__all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # stands for "no trade at all"
-_RULE = "first-touch-2"  # part of every version: raise it when the arithmetic changes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningSettings:
-    """What the learner is told.
-
-    Parameters
-    ----------
-    min_trades : int
-        A group with fewer trades shows its parent's values.
-    static_stop_loss, static_take_profit : float
-        The static safe set, ratios of the stake; what everything is shrunk to without evidence.
-    static_strength : float
-        Effective observations at which the data of all trades weigh as much as the static set.
-    static_sigma : float
-        Volatility over the horizon that is assumed before any trade was seen, a ratio of the price.
-    """
-
-    timeframe: str = "5m"
-    horizon: timedelta = timedelta(hours=24)
-    costs: ReplayCosts = field(default_factory=ReplayCosts)
-    grid: ExitGrid = field(default_factory=default_grid)
-    min_trades: int = 5
-    static_stop_loss: float = -0.03
-    static_take_profit: float = 0.03
-    static_strength: float = 200.0
-    static_sigma: float = 0.03
-
-    @property
-    def digest(self) -> str:
-        """Return what identifies rule and settings."""
-        grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
-        numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
-        return _digest([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), grid, numbers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +177,7 @@ class ParameterLearner:
 
     def refit(self, *, regimes: pd.DataFrame | None = None) -> None:
         """Learn pooling strengths, parents and regime factors anew from all that is held, without making rows."""
+        self._evidence.forget_outcomes()
         self.hyper = self._fit(regimes)
 
     def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
@@ -258,9 +224,8 @@ class ParameterLearner:
         periods = Periods.of(self.table.fact("open_us"))
         evidence = self._evidence.evidence(self.table, cells or [_NO_CELL], pairs=pairs, periods=periods)
         scale = self._scale(ROOT, None)
-        model = fit_model(
-            evidence, prior=self._static_surface(scale), strength=self.settings.static_strength, deviation=self.settings.static_sigma
-        )
+        told = self.settings
+        model = fit_model(evidence, prior=told.static_surface(scale), strength=told.static_strength, deviation=told.static_sigma)
         parents: dict[Group, LearnedGroup] = {}
         hyper = Hyperparameters(model=model, pairs=pairs, periods=periods, parents=parents, factors=NO_FACTORS)
         for group in parent_groups(cells):
@@ -322,20 +287,27 @@ class ParameterLearner:
             raise LearningError("nothing was learned in full yet: call learn_all first")
         learned = self.hyper.parents.get(group) or self._learn(group, self.hyper)
         realised, observed = self._rows(group)
-        left = self._outcomes(observed, learned.cell)
-        chosen = ChosenStats(
-            n_eff=effective_n(left.net, self.table.fact("open_us")[observed], horizon_days=self._days),
-            ambiguous_share=float(left.is_ambiguous.mean()) if len(left) else 0.0,
-        )
         return parameter_row(
             learned,
             stats=realised_stats(self.table.fact("close_profit")[realised]),
-            chosen=chosen,
+            chosen=self._chosen(group, observed, learned.cell),
             grid=self.settings.grid,
             costs=self.settings.costs,
             known_at=now,
             version=version,
         )
+
+    def _chosen(self, group: Group, observed: NDArray[np.int64], cell: tuple[int, int]) -> ChosenStats:
+        if not len(observed):
+            return ChosenStats(n_eff=0.0, ambiguous_share=0.0)
+        if level_of(group) == "bin":
+            stop, target = float(self.settings.grid.stops[cell[0]]), float(self.settings.grid.targets[cell[1]])
+            parts = self._evidence.outcomes_by_cell(self.table, self._members_of(group), stop_sigma=stop, target_sigma=target)
+        else:
+            parts = [self._outcomes(observed, cell)]
+        net, is_ambiguous = (np.concatenate([getattr(part, name) for part in parts]) for name in ("net", "is_ambiguous"))
+        n_eff = effective_n(net, self.table.fact("open_us")[observed], horizon_days=self._days)
+        return ChosenStats(n_eff=n_eff, ambiguous_share=float(is_ambiguous.mean()))
 
     def _outcomes(self, rows: NDArray[np.int64], cell: tuple[int, int]) -> Outcomes:
         stop, target = float(self.settings.grid.stops[cell[0]]), float(self.settings.grid.targets[cell[1]])
@@ -361,30 +333,15 @@ class ParameterLearner:
         sigma = self.table.fact("sigma")[rows]
         sigma = sigma[np.isfinite(sigma)]
         leverage = self.table.fact("leverage")[rows]
-        above = self._static_scale(group) if parent is None else parent.scale
+        above = self.settings.static_scale(group) if parent is None else parent.scale
         if not len(rows):
-            middle = self._static_scale(group) if group[2] != ANY else above
+            middle = self.settings.static_scale(group) if group[2] != ANY else above
             return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
         return GroupScale(
             sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
             leverage_ref=float(leverage.mean()),
             leverage_max=float(leverage.max()),
         )
-
-    def _static_scale(self, group: Group) -> GroupScale:
-        if group[2] == ANY:
-            return GroupScale(sigma_ref=self.settings.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
-        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
-        return GroupScale(sigma_ref=self.settings.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
-
-    def _static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
-        """Return what is believed without data: no edge, and the static set the best of it by a little (2 bps a squared log unit)."""
-        settings = self.settings
-        stop = -settings.static_stop_loss / scale.leverage_ref / scale.sigma_ref
-        target = (settings.static_take_profit / scale.leverage_ref + settings.costs.round_trip) / scale.sigma_ref
-        away = np.log(settings.grid.stops / stop)[:, None] ** 2 + np.log(settings.grid.targets / target)[None, :] ** 2
-        surface: NDArray[np.float64] = -settings.costs.round_trip - 0.0002 * away
-        return surface
 
     def _publish(self, groups: Iterable[Group], *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         if self.hyper is None:
@@ -393,7 +350,7 @@ class ParameterLearner:
         factors = {str(regime): pair for regime, pair in self.hyper.factors.items()}
         expires_at = now + life
         content = [self.settings.digest, {key: _plain(row) for key, row in rows.items()}, factors, expires_at.isoformat()]
-        version = _digest(content)
+        version = digest_of(content)
         return ParameterSet(
             rows={key: replace(row, version=version) for key, row in rows.items()},
             regime_factors=self.hyper.factors,
@@ -407,10 +364,6 @@ class ParameterLearner:
 
 def _plain(row: ExitParameters) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
-
-
-def _digest(content: Any) -> str:  # JSON
-    return hashlib.blake2s(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def _first_time(funding: pd.DataFrame) -> datetime:

@@ -65,16 +65,23 @@ class ReplayEvidence:
     def __init__(self, *, grid: ExitGrid, costs: ReplayCosts) -> None:
         self._grid, self._costs = grid, costs
         self._cells: dict[Group, CellSums] = {}
+        self._left: dict[Group, dict[tuple[float, float], Outcomes]] = {}
         self.candles: dict[str, ReplayCandles] = {}
 
     def forget(self, cells: Iterable[Group]) -> None:
         """Drop the sums of cells whose trades changed."""
         for cell in cells:
             self._cells.pop(cell, None)
+            self._left.pop(cell, None)
 
     def forget_all(self) -> None:
         """Drop the sums of all cells."""
         self._cells.clear()
+        self.forget_outcomes()
+
+    def forget_outcomes(self) -> None:
+        """Drop what cells earned under levels that may not be asked for again."""
+        self._left.clear()
 
     def evidence(self, table: TradeTable, cells: Sequence[Group], *, pairs: Sequence[str], periods: Periods) -> Evidence:
         """Return the evidence of some cells in their order; a pair that is not among `pairs` has the label `UNKNOWN_PAIR`."""
@@ -111,6 +118,17 @@ class ReplayEvidence:
             out.net[places], out.ended_at[places] = left.net, left.ended_at
             out.code[places], out.is_ambiguous[places] = left.code, left.is_ambiguous
         return out
+
+    def outcomes_by_cell(self, table: TradeTable, cells: Sequence[Group], *, stop_sigma: float, target_sigma: float) -> list[Outcomes]:
+        """Return the same for cells, each remembered until it is forgotten: a bin of thousands of trades changes by one cell at a time."""
+        found = []
+        for cell in cells:
+            kept = self._left.setdefault(cell, {})
+            if (stop_sigma, target_sigma) not in kept:
+                rows = table.observations(table.rows(cell))
+                kept[stop_sigma, target_sigma] = self.outcomes(table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma)
+            found.append(kept[stop_sigma, target_sigma])
+        return found
 
     def sums_of(self, table: TradeTable, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
         """Return the sums of replayed trades by any grouping."""
