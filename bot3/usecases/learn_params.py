@@ -62,7 +62,7 @@ def learn_params(
         If others published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
     """
     for attempt in range(PUBLISH_ATTEMPTS):
-        in_force = _version_in_force(record, now=now)
+        in_force = _version_in_force(record, learner, now=now, is_first=attempt == 0)
         is_full = full or learner.hyper is None or in_force is None
         if not is_full and not learner.touched:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
@@ -78,7 +78,7 @@ def learn_params(
                 raise
             continue
         learner.touched.clear()
-        learner.published_version = learned.version
+        learner.published_version, learner.published_token = learned.version, record.learning_token()
         return LearnOutcome(published=learned, is_full=is_full, revision=revision, checks=checks)
     raise StoreConflictError("parameters could not be published: run it again")
 
@@ -109,7 +109,10 @@ def _require(checks: tuple[Check, ...]) -> None:
         raise LearningError(f"parameters were not published, the last good ones stay in force: {'; '.join(failed)}")
 
 
-def _version_in_force(record: LearningStore, *, now: datetime) -> str | None:
+def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: datetime, is_first: bool) -> str | None:
+    # Nothing was published since: the rows need not be read. Should that be wrong, compare-and-swap refuses and all is read again.
+    if is_first and learner.published_version is not None and record.learning_token() == learner.published_token:
+        return learner.published_version
     try:
         return record.parameters(as_of=now).version
     except LearningError:

@@ -155,6 +155,9 @@ class FakeRecord:
         rows = {key: row for published, _, _ in self.published for key, row in published.rows.items()}
         return replace(self.published[-1][0], rows=rows)
 
+    def learning_token(self) -> str:
+        return f"{len(self.published)}-{len(self.scores)}-{len(self.recommendations)}"
+
     def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
         if self.conflicts:
             self.conflicts -= 1
