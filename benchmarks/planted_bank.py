@@ -149,7 +149,7 @@ def _type_means(tables: tuple[NDArray[Any], ...], *, per_type: int) -> NDArray[n
     return np.stack(means)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # numba knows no keywords
     """Fill the three outcome arrays, path by path."""
     stops, targets = levels
@@ -176,7 +176,7 @@ def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, o
                 liquidated[k, b, t] = -margins[b] - costs[0] if dead < target_at[t] else target_net[t]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _first_above(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
     """Note the first minute at or above each of the ascending levels, and what leaving there nets: the order rests, so maker."""
     taker, maker, slippage, _, funding = costs
@@ -188,7 +188,7 @@ def _first_above(path: Any, levels: Any, costs: Any, last: float, at: Any, net: 
         net[k] = path[i] - taker - slippage - maker - funding * (i + 1) / steps if i < steps else last
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _first_below(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
     """Note the first minute at or below minus each of the ascending levels, and what leaving there nets: a market order, slipping more."""
     taker, _, slippage, stop_slippage, funding = costs
@@ -200,7 +200,7 @@ def _first_below(path: Any, levels: Any, costs: Any, last: float, at: Any, net: 
         net[k] = path[i] - 2.0 * taker - 2.0 * slippage - stop_slippage - funding * (i + 1) / steps if i < steps else last
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _accumulate(bank: Any, trades: Any, totals: Any, squares: Any) -> None:
     outcomes, liquidated, liquidated_from = bank
     paths, bins, groups = trades
@@ -215,7 +215,7 @@ def _accumulate(bank: Any, trades: Any, totals: Any, squares: Any) -> None:
                 squares[group, s, t] += net * net
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _accumulate_losses(bank: Any, trades: Any, losses: Any, counts: Any) -> None:
     outcomes, liquidated, liquidated_from = bank
     paths, bins, groups = trades
