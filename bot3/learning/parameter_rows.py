@@ -107,9 +107,15 @@ def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple
     return int(stop), int(target)
 
 
-def state_of(posterior: Posterior, *, n_eff: float) -> ParameterState:
-    """Return what a row may be used for: trade on evidence for it, shadow on evidence against it, else probe."""
-    if posterior.lower > 0.0:
+def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> ParameterState:
+    """Return what a row may be used for: trade on evidence for it, shadow on evidence against it, else probe.
+
+    Parameters
+    ----------
+    may_trade : bool
+        Whether a review lets the group trade (`reviews.Permission`); a lower bound above 0 alone is right too seldom.
+    """
+    if may_trade and posterior.lower > 0.0:
         return ParameterState.TRADE
     if posterior.upper < 0.0 and n_eff >= EVIDENCE_AGAINST_N:
         return ParameterState.SHADOW
@@ -123,6 +129,7 @@ def parameter_row(
     chosen: ChosenStats,
     grid: ExitGrid,
     costs: ReplayCosts,
+    may_trade: bool,
     known_at: datetime,
     version: str,
 ) -> ExitParameters:
@@ -157,7 +164,7 @@ def parameter_row(
         own_share=learned.belief.own_share(learned.cell) if learned.is_own else 0.0,
         parent=STATIC if learned.parent is None else group_key(learned.parent.group),
         ambiguous_share=chosen.ambiguous_share,
-        state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n)),
+        state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n), may_trade=may_trade),
         known_at=known_at,
         version=version,
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
-from bot3.learning.groups import ROOT, Group, bin_group, group_key, level_of, members_by_group, parent_groups, parent_of
-from bot3.learning.learning_settings import LearningSettings, digest_of
+from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups, parent_of
+from bot3.learning.learning_settings import LearningSettings
 from bot3.learning.parameter_rows import (
     ChosenStats,
     GroupScale,
@@ -24,13 +23,15 @@ from bot3.learning.parameter_rows import (
     parameter_row,
     realised_stats,
 )
-from bot3.learning.pooling import effective_n
+from bot3.learning.pooling import DAY_US, effective_n
+from bot3.learning.publications import publication
 from bot3.learning.regime_factors import NO_FACTORS, regime_factors, regimes_at
 from bot3.learning.replay import Outcomes
 from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.replay_frames import replay_frame
 from bot3.learning.replay_paths import ReplayCandles
+from bot3.learning.reviews import NOBODY, Ledger, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import PoolingModel, posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
@@ -88,6 +89,8 @@ class ParameterLearner:
         self.deleted: int | None = None
         self.published_version: str | None = None
         self.published_token: str | None = None
+        self.ledger: Ledger | None = None
+        self.permission = NOBODY
         self._later = pd.DataFrame()
         self._evidence.forget_all()
         self._rows_of_cell: dict[Group, NDArray[np.int64]] = {}
@@ -111,6 +114,10 @@ class ParameterLearner:
         known = (waiting["close_date"] <= pd.Timestamp(now)).to_numpy(dtype=np.bool_) if len(waiting) else np.zeros(0, dtype=np.bool_)
         self._later = waiting[~known]
         return self.ingest(waiting[known])
+
+    def cells(self) -> list[Group]:
+        """Return the cells that hold trades, sorted."""
+        return self._members_of(ROOT)
 
     def first_open(self) -> datetime | None:
         """Return the first entry there is; None without trades."""
@@ -148,6 +155,27 @@ class ParameterLearner:
         """Return the replay frame of what the record does not hold yet, and its rows for `table.confirm_saved`."""
         rows = self.table.unsaved_rows()
         return replay_frame(self.table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
+
+    def last_day_over(self, *, now: datetime) -> int:
+        """Return the newest day that may be folded, in days since 1970: it and all before it have no replay to wait for."""
+        over = last_day_over(_us(now), due_after_us=self._frame.due_after_us)
+        waiting = self.table.fact("open_us")[sorted(self.table.pending)]
+        return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
+
+    def earned_on(self, day: int, *, published: ParameterSet) -> dict[Group, float]:
+        """Return the summed net moves of the observations that entered on a day, by cell, under the levels published before it."""
+        rows = self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day))
+        return {cell: self._earned(cell, day, published) for cell in sorted({self.table.group(row) for row in rows.tolist()})}
+
+    def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
+        """Return first and last entry of the observations of groups that have any, by key."""
+        found = {}
+        for key in keys:
+            opened = self.table.fact("open_us")[self._rows(group_of_key(key))[1]]
+            if len(opened):
+                first, last = (_EPOCH + timedelta(microseconds=int(at)) for at in (opened.min(), opened.max()))
+                found[key] = first, last
+        return found
 
     def funding_missing_share(self) -> float:
         """Return the share of trades that were entered before the first known funding of their pair (counted as zero)."""
@@ -211,15 +239,12 @@ class ParameterLearner:
             self._members = members_by_group(cell for cell, rows in self.table.by_group.items() if rows)
         return self._members.get(group, [])
 
-    def _cells(self) -> list[Group]:
-        return self._members_of(ROOT)
-
     def _row_groups(self) -> list[Group]:
-        cells = self._cells()
+        cells = self.cells()
         return [*parent_groups(cells), *cells]
 
     def _fit(self, regimes: pd.DataFrame | None) -> Hyperparameters:
-        cells = self._cells()
+        cells = self.cells()
         pairs = tuple(sorted({pair for pair, _, _ in cells}))
         periods = Periods.of(self.table.fact("open_us"))
         evidence = self._evidence.evidence(self.table, cells or [_NO_CELL], pairs=pairs, periods=periods)
@@ -282,6 +307,13 @@ class ParameterLearner:
         weights = counts / total if total > 0.0 else np.full(len(cells), 1.0 / len(cells))
         return Belief(surfaces=posterior_surfaces(evidence, hyper.model), weights=weights), int(total)
 
+    def _earned(self, cell: Group, day: int, published: ParameterSet) -> float:
+        rows = self.table.observations(self._cell_rows(cell))
+        own = rows[self.table.fact("open_us")[rows] // DAY_US == day]
+        row = row_in_force(published, cell)
+        left = self._evidence.outcomes(self.table, own, stop_sigma=-row.stop_sigma, target_sigma=row.take_profit_sigma)
+        return float(left.net.sum())
+
     def _row(self, group: Group, *, now: datetime, version: str) -> ExitParameters:
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
@@ -293,6 +325,7 @@ class ParameterLearner:
             chosen=self._chosen(group, observed, learned.cell),
             grid=self.settings.grid,
             costs=self.settings.costs,
+            may_trade=self.permission.allows(group),
             known_at=now,
             version=version,
         )
@@ -346,24 +379,15 @@ class ParameterLearner:
     def _publish(self, groups: Iterable[Group], *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
-        rows = self.rows_of(groups, now=now, version="")
-        factors = {str(regime): pair for regime, pair in self.hyper.factors.items()}
-        expires_at = now + life
-        content = [self.settings.digest, {key: _plain(row) for key, row in rows.items()}, factors, expires_at.isoformat()]
-        version = digest_of(content)
-        return ParameterSet(
-            rows={key: replace(row, version=version) for key, row in rows.items()},
+        return publication(
+            self.rows_of(groups, now=now, version=""),
+            rule=[self.settings.digest, self.permission.day],
             regime_factors=self.hyper.factors,
-            version=version,
-            revision=revision,
-            known_at=now,
+            now=now,
             computed_at=computed_at,
-            expires_at=expires_at,
+            life=life,
+            revision=revision,
         )
-
-
-def _plain(row: ExitParameters) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
 
 
 def _first_time(funding: pd.DataFrame) -> datetime:
