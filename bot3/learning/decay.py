@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
-from bot3.learning.effects import pool
+from bot3.learning.effects import pool, solve_effects
 from bot3.learning.evidence import Evidence
 from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import PoolingModel, group_values, labels_of, refreshed
+from bot3.learning.surfaces import PoolingModel, labels_of
 
 HALF_LIVES_DAYS: tuple[float | None, ...] = (None, 365.0, 182.5)
 """Candidates; None is a memory without end. At the noise of trades a shorter memory costs more than drift does."""
@@ -60,31 +60,55 @@ def choose_half_life(
     """
     if len(ages_days) != evidence.n.shape[1] or bool((np.diff(ages_days) > 0.0).any()):
         raise LearningError("periods need one age each, oldest first")
-    basis_model = fit_model(evidence, prior=prior, strength=strength, deviation=deviation)
-    scores = np.stack([_scores(evidence, basis_model, ages_days, candidate) for candidate in candidates])
+    if len(ages_days) < WARM_UP_PERIODS + 2:  # one score has no error
+        return HalfLife(days=candidates[0], weights=period_weights(ages_days, candidates[0]), scores=())
+    model = fit_model(evidence, prior=prior, strength=strength, deviation=deviation)
+    held = _Components.of(evidence, model)
+    scores = np.stack([_scores(held, model, ages_days, candidate) for candidate in candidates])
     chosen = 0
     for k in range(1, len(candidates)):
         lead = scores[k] - scores[chosen]
-        if len(lead) > 1 and lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)):
+        if lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)):
             chosen = k
-    means = tuple(float(row.mean()) if len(row) else 0.0 for row in scores)
+    means = tuple(scores.mean(axis=1).tolist())
     return HalfLife(days=candidates[chosen], weights=period_weights(ages_days, candidates[chosen]), scores=means)
 
 
-def _scores(evidence: Evidence, model: PoolingModel, ages_days: NDArray[np.float64], half_life_days: float | None) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Components:
+    """Evidence as a model sees it: `totals` of shape (groups, periods, components), away from the centre. Made once, asked many times."""
+
+    n: NDArray[np.float64]
+    totals: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, evidence: Evidence, model: PoolingModel) -> _Components:
+        totals = evidence.totals.reshape(*evidence.n.shape, -1) @ model.basis.analysis.T
+        centre = model.basis.analysis @ model.centre
+        return cls(n=evidence.n, totals=totals - evidence.n[..., None] * centre, labels=labels_of(evidence))
+
+    def values(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what `surfaces.group_values` does: effective counts, and means of shape (components, groups)."""
+        n = self.n @ weights
+        means = np.tensordot(weights, self.totals, axes=(0, 1)) / np.where(n > 0.0, n, 1.0)[:, None]
+        return n**2 / np.maximum(self.n @ weights**2, 1e-300), means.T
+
+
+def _scores(held: _Components, model: PoolingModel, ages_days: NDArray[np.float64], half_life_days: float | None) -> NDArray[np.float64]:
     """Return the Gaussian log score of every period after the warm-up, told from the periods before it."""
-    periods = range(WARM_UP_PERIODS, evidence.n.shape[1])
-    return np.array([_score(evidence, model, period_weights(ages_days, half_life_days), period) for period in periods])
+    weights = period_weights(ages_days, half_life_days)
+    return np.array([_score(held, model, weights, period) for period in range(WARM_UP_PERIODS, len(weights))])
 
 
-def _score(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64], period: int) -> float:
+def _score(held: _Components, model: PoolingModel, weights: NDArray[np.float64], period: int) -> float:
     past, now = weights.copy(), np.zeros(len(weights))
     past[period:] = 0.0
     now[period] = 1.0
-    n_past, values = group_values(evidence, model, past)
-    labels, effects = labels_of(evidence), refreshed(evidence, model, weights=past).effects
-    told = pool(values, n_past, labels=labels, design=model.design, variances=model.variances, effects=effects)
-    n_now, came = group_values(evidence, model, now)
+    n_past, values = held.values(past)
+    effects = solve_effects(values, n_past, labels=held.labels, design=model.design, variances=model.variances)
+    told = pool(values, n_past, labels=held.labels, design=model.design, variances=model.variances, effects=effects)
+    n_now, came = held.values(now)
     seen = n_now > 0.0
     variance = told.variance[:, seen] + 1.0 / n_now[seen]
     scores = (came[:, seen] - told.mean[:, seen]) ** 2 / variance + np.log(variance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
-from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups, parent_of
+from bot3.learning.decay import choose_half_life, period_weights
+from bot3.learning.evidence import Evidence
+from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups
+from bot3.learning.hyperparameters import Hyperparameters, Prior
 from bot3.learning.learning_settings import LearningSettings
 from bot3.learning.parameter_rows import (
     ChosenStats,
@@ -33,7 +36,7 @@ from bot3.learning.replay_frames import replay_frame
 from bot3.learning.replay_paths import ReplayCandles
 from bot3.learning.reviews import NOBODY, Ledger, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import PoolingModel, posterior_surfaces
+from bot3.learning.surfaces import posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import timeframe_duration
@@ -45,20 +48,6 @@ __all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # stands for "no trade at all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hyperparameters:
-    """What incremental learning keeps of the last full run.
-
-    `pairs` are those the model knows by their places; `periods` those that its weights are of; `parents` root, directions and pairs.
-    """
-
-    model: PoolingModel
-    pairs: tuple[str, ...]
-    periods: Periods
-    parents: Mapping[Group, LearnedGroup]
-    factors: Mapping[Regime, tuple[float, float]]
 
 
 class ParameterLearner:
@@ -200,13 +189,13 @@ class ParameterLearner:
         regimes : DataFrame or None
             Columns known_at and regime; None leaves the regime factors at 1.
         """
-        self.refit(regimes=regimes)
+        self.refit(now=now, regimes=regimes)
         return self._publish(self._row_groups(), now=now, computed_at=computed_at, life=life, revision=revision)
 
-    def refit(self, *, regimes: pd.DataFrame | None = None) -> None:
-        """Learn pooling strengths, parents and regime factors anew from all that is held, without making rows."""
+    def refit(self, *, now: datetime, regimes: pd.DataFrame | None = None) -> None:
+        """Learn memory (once a day), pooling strengths, parents and regime factors anew from all that is held, without making rows."""
         self._evidence.forget_outcomes()
-        self.hyper = self._fit(regimes)
+        self.hyper = self._fit(regimes, day=_us(now) // DAY_US)
 
     def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         """Return the rows of touched cells and of their bins, at the pooling and parents of the last full run.
@@ -243,20 +232,38 @@ class ParameterLearner:
         cells = self.cells()
         return [*parent_groups(cells), *cells]
 
-    def _fit(self, regimes: pd.DataFrame | None) -> Hyperparameters:
+    def _fit(self, regimes: pd.DataFrame | None, *, day: int) -> Hyperparameters:
         cells = self.cells()
         pairs = tuple(sorted({pair for pair, _, _ in cells}))
         periods = Periods.of(self.table.fact("open_us"))
         evidence = self._evidence.evidence(self.table, cells or [_NO_CELL], pairs=pairs, periods=periods)
-        scale = self._scale(ROOT, None)
-        told = self.settings
-        model = fit_model(evidence, prior=told.static_surface(scale), strength=told.static_strength, deviation=told.static_sigma)
+        half_life_days, chosen_on = self._memory(evidence, periods, day=day)
+        weights = period_weights(periods.ages_days, half_life_days)
+        model = fit_model(evidence, **self._before_any_trade(), weights=weights)
         parents: dict[Group, LearnedGroup] = {}
-        hyper = Hyperparameters(model=model, pairs=pairs, periods=periods, parents=parents, factors=NO_FACTORS)
+        hyper = Hyperparameters(
+            model=model,
+            pairs=pairs,
+            periods=periods,
+            parents=parents,
+            factors=NO_FACTORS,
+            half_life_days=half_life_days,
+            chosen_on=chosen_on,
+        )
         for group in parent_groups(cells):
             if level_of(group) != "bin":
                 parents[group] = self._learn(group, hyper)
         return replace(hyper, factors=self._factors(parents[ROOT], regimes))
+
+    def _memory(self, evidence: Evidence, periods: Periods, *, day: int) -> tuple[float | None, int]:
+        """Return the half-life and the day it was chosen on: anew once a day, for it costs twice what the fit does."""
+        if self.hyper is not None and self.hyper.chosen_on == day:
+            return self.hyper.half_life_days, day
+        return choose_half_life(evidence, ages_days=periods.ages_days, **self._before_any_trade()).days, day
+
+    def _before_any_trade(self) -> Prior:
+        told = self.settings
+        return {"prior": told.static_surface(self._scale(ROOT, None)), "strength": told.static_strength, "deviation": told.static_sigma}
 
     def _factors(self, root: LearnedGroup, regimes: pd.DataFrame | None) -> Mapping[Regime, tuple[float, float]]:
         rows = self._rows(ROOT)[1]
@@ -270,16 +277,8 @@ class ParameterLearner:
         n_eff = [effective_n(net[labels == place], opened[labels == place], horizon_days=self._days) for place in range(len(Regime))]
         return regime_factors(sums, n_eff=np.array(n_eff), surface=root.surface, cell=root.cell, grid=self.settings.grid)
 
-    @staticmethod
-    def _parent(group: Group, hyper: Hyperparameters) -> LearnedGroup:
-        """Return the group above; a pair seen first since the last full run rests on its direction."""
-        above = parent_of(group)
-        while above is not None and above not in hyper.parents:
-            above = parent_of(above)
-        return hyper.parents[ROOT if above is None else above]
-
     def _learn(self, group: Group, hyper: Hyperparameters) -> LearnedGroup:
-        parent = None if group == ROOT else self._parent(group, hyper)
+        parent = None if group == ROOT else hyper.parent(group)
         belief, n = self._belief(group, hyper)
         is_own = parent is None or n >= self.settings.min_trades
         if parent is not None and not is_own:
@@ -381,7 +380,7 @@ class ParameterLearner:
             raise LearningError("nothing was learned in full yet: call learn_all first")
         return publication(
             self.rows_of(groups, now=now, version=""),
-            rule=[self.settings.digest, self.permission.day],
+            rule=[self.settings.digest, self.hyper.half_life_days, self.permission.day],
             regime_factors=self.hyper.factors,
             now=now,
             computed_at=computed_at,

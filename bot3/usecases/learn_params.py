@@ -173,7 +173,7 @@ def _learn(
         return learner.learn_all(now=now, computed_at=computed_at, life=life, revision=revision, regimes=_regimes(record, learner, now=now))
     if in_force != learner.published_version:
         # Another process published since, most likely in full: rest on the parents of today, as it does.
-        learner.refit(regimes=_regimes(record, learner, now=now))
+        learner.refit(now=now, regimes=_regimes(record, learner, now=now))
     return learner.learn_touched(now=now, computed_at=computed_at, life=life, revision=revision)
 
 

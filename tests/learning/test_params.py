@@ -174,3 +174,42 @@ def test_version_given_other_content_then_differs() -> None:
 
     assert learned.version != again.version
     assert isinstance(replace(learned), ParameterSet)
+
+
+def test_refit_given_the_same_day_then_keeps_the_memory_and_on_another_chooses_anew() -> None:
+    learner = learner_with(many_trades(60))
+    learner.learn_all(**WHEN)
+    assert learner.hyper is not None
+    learner.hyper = replace(learner.hyper, half_life_days=10.0)
+
+    learner.refit(now=NOW)
+    same_day = learner.hyper
+    learner.refit(now=NOW + timedelta(days=1))
+
+    assert (same_day.half_life_days, same_day.model.weights.tolist()) == (10.0, pytest.approx([0.125, 1.0]))
+    assert learner.hyper.half_life_days is None
+    assert learner.hyper.model.weights.tolist() == [1.0, 1.0]
+
+
+def test_version_given_another_memory_then_differs_even_if_no_row_does() -> None:
+    learner = learner_with(pd.DataFrame())
+    learner.learn_all(**WHEN)
+    assert learner.hyper is not None
+    learner.hyper = replace(learner.hyper, half_life_days=365.0)
+
+    forgetful, endless = learner.learn_all(**WHEN), learner_with(pd.DataFrame()).learn_all(**WHEN)
+
+    assert [replace(row, version="") for row in forgetful.rows.values()] == [replace(row, version="") for row in endless.rows.values()]
+    assert forgetful.version != endless.version
+
+
+def test_windows_given_a_group_then_tell_its_first_and_last_observation() -> None:
+    opened = [START + timedelta(days=3, hours=k) for k in range(4)]
+    learner = learner_with(pd.DataFrame([trade_row(k, opened=at) for k, at in enumerate([*opened, NOW - timedelta(hours=3)])]))
+    rows = learner.learn_all(**WHEN).rows
+
+    windows = learner.windows(rows)
+
+    cell = f"{PAIRS[0]}|long|2.0-3.5"
+    assert windows[cell] == windows["*|*|*"] == (opened[0], opened[-1])
+    assert "*|*|7.5-10.0" not in windows
