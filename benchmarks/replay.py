@@ -4,9 +4,11 @@
 
 Rivals run on the same trades, interleaved with ours, after they were found to agree; figures are trade-cells per cpu-second, the
 median of the rounds. The kernel charges everything it charges in production: fees by exit type, slippage, funding, gaps, liquidation.
+numpy does that whole job too, on the same trades: telling every cell (`numpy_cells`), and by the kernel's own corners (`numpy_corners`);
+the ratio is to the faster one. What the others charge is in the JSON.
 vectorbt is not part of the platform; with it in a virtual environment of its own:
 
-    uv venv --python 3.11 /tmp/replay-rivals && uv pip install --python /tmp/replay-rivals 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
+    python3.11 -m venv /tmp/replay-rivals && /tmp/replay-rivals/bin/pip install 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
     /tmp/replay-rivals/bin/python -m benchmarks.replay
 """
 
@@ -22,10 +24,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.output import print_result, tell
-from benchmarks.replay_rivals import has_vectorbt, numpy_sums, pandas_cell, vectorbt_cell, vectorbt_windows, windows
+from benchmarks.replay_numpy import numpy_sums
+from benchmarks.replay_rivals import has_vectorbt, pandas_cell, vectorbt_cell, vectorbt_windows, windows
 from benchmarks.replay_world import GROUPS, HORIZON, ReplayWorld, replay_world
 from bot3.learning.grids import default_grid
-from bot3.learning.replay import GivebackRule, ReplayCosts, outcomes, sum_groups
+from bot3.learning.replay import GivebackRule, GroupSums, ReplayCosts, outcomes, sum_groups
 
 GRID = default_grid()
 CELLS = GRID.stops.size * GRID.targets.size
@@ -33,9 +36,16 @@ COSTS = ReplayCosts(target_rests=True)
 FREE = ReplayCosts(taker_fee=0.0, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=0.0)
 FEE = 0.0005
 _CELLS_TRIED = ((5, 9), (16, 20), (24, 26))
-_NUMPY_TRADES = 4_000
 _VECTORBT_TRADES = 4_000
 _TOLERANCE = 1e-6
+_EVERYTHING = "fees by exit type, slippage by exit type, funding to the exit, gaps, liquidation at the trade's leverage; all sums"
+CHARGES = {
+    "kernel": _EVERYTHING,
+    "numpy_cells": _EVERYTHING,
+    "numpy_corners": _EVERYTHING,
+    "pandas": "one fee on both sides, gaps; no sums",
+    "vectorbt": "gaps; no sums",
+}
 
 
 def main() -> None:
@@ -55,18 +65,22 @@ def main() -> None:
     _print(rates, many_rates["kernel"], agreement=agreement, working_set_mb=_working_set_mb(many), scaling=_scaling(many))
 
 
-def _kernel(world: ReplayWorld, *, giveback: GivebackRule | None = None) -> Callable[[], Any]:
+def _kernel(world: ReplayWorld, *, giveback: GivebackRule | None = None) -> Callable[[], GroupSums]:
     return lambda: sum_groups(world.candles, world.paths, group=world.group, groups=GROUPS, grid=GRID, costs=COSTS, giveback=giveback)
+
+
+def _numpy(world: ReplayWorld, *, by_corners: bool) -> Callable[[], GroupSums]:
+    return lambda: numpy_sums(world, grid=GRID, costs=COSTS, by_corners=by_corners)
 
 
 def _works(world: ReplayWorld) -> dict[str, tuple[Callable[[], Any], int]]:
     """Return what is timed: name to (work, trade-cells of it)."""
-    few = world.take(_NUMPY_TRADES)
     rule = GivebackRule(activation_sigma=1.0, share=0.5)
     works: dict[str, tuple[Callable[[], Any], int]] = {
         "kernel": (_kernel(world), len(world.paths) * CELLS),
         "kernel_with_giveback": (_kernel(world, giveback=rule), len(world.paths) * CELLS),
-        "numpy": (lambda: numpy_sums(few, grid=GRID, fee=FEE), len(few.paths) * CELLS),
+        "numpy_cells": (_numpy(world, by_corners=False), len(world.paths) * CELLS),
+        "numpy_corners": (_numpy(world, by_corners=True), len(world.paths) * CELLS),
         "pandas": (lambda: _pandas(world), 4 * len(_CELLS_TRIED)),
     }
     if has_vectorbt():
@@ -106,13 +120,9 @@ def _ours(world: ReplayWorld, cell: tuple[int, int], *, costs: ReplayCosts) -> A
 
 def _agreement(world: ReplayWorld) -> dict[str, float]:
     """Return the share of outcomes that differ by more than rounding, by rival; stop the benchmark where it is not tiny."""
+    differs = {f"numpy_{name}": _sums_that_differ(world, by_corners=name == "corners") for name in ("cells", "corners")}
     unfunded = _without_funding(world)
     fees = ReplayCosts(taker_fee=FEE, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=0.0)
-    few = unfunded.take(_NUMPY_TRADES)
-    ours = sum_groups(few.candles, few.paths, group=few.group, groups=GROUPS, grid=GRID, costs=fees).sums
-    theirs = numpy_sums(few, grid=GRID, fee=FEE)
-    scale = np.abs(theirs).max(axis=(2, 3), keepdims=True)
-    differs = {"numpy": float((np.abs(ours.transpose(1, 0, 2, 3)[:4] - theirs) > 1e-4 * scale).mean())}
     four = unfunded.take(4)
     loop = np.array(_pandas(unfunded)).reshape(4, -1)
     ours_loop = np.stack([_ours(four, cell, costs=fees) for cell in _CELLS_TRIED], axis=1)
@@ -129,8 +139,16 @@ def _agreement(world: ReplayWorld) -> dict[str, float]:
     return differs
 
 
+def _sums_that_differ(world: ReplayWorld, *, by_corners: bool) -> float:
+    """Return the share of numpy's sums that differ from the kernel's: all costs, funding, each trade's own leverage."""
+    ours, theirs = _kernel(world)(), _numpy(world, by_corners=by_corners)()
+    scale = np.abs(ours.sums).max(axis=(2, 3), keepdims=True)
+    gaps = np.abs(ours.sums - theirs.sums) > 1e-4 * scale
+    return float(np.append(gaps.ravel(), ours.n != theirs.n).mean())
+
+
 def _without_funding(world: ReplayWorld) -> ReplayWorld:
-    """Return the world at leverage 1 without funding: what rivals know."""
+    """Return the world at leverage 1 without funding: what vectorbt and pandas know."""
     from dataclasses import replace  # noqa: PLC0415
 
     candles = replace(world.candles, funding=np.zeros_like(world.candles.funding))
@@ -178,6 +196,7 @@ def _print(
 ) -> None:
     medians = {name: float(np.median(values)) for name, values in rates.items()}
     vectorbt = max((rate for name, rate in medians.items() if name.startswith("vectorbt")), default=None)
+    numpy = max(medians["numpy_cells"], medians["numpy_corners"])
     if vectorbt is None:
         tell("vectorbt is not installed here: no ratio to it; see `python -m benchmarks.replay --help`")
     print_result(
@@ -186,12 +205,14 @@ def _print(
             "cells_per_cpu_s": medians["kernel"],
             "cells_per_cpu_s_1m": float(np.median(many)),
             "ratio_vectorbt": None if vectorbt is None else medians["kernel"] / vectorbt,
-            "ratio_numpy": medians["kernel"] / medians["numpy"],
+            "ratio_numpy": medians["kernel"] / numpy,
+            "ratio_numpy_cells": medians["kernel"] / medians["numpy_cells"],
             "working_set_mb_1m": round(working_set_mb, 1),
             "cells_per_cpu_s_giveback": medians["kernel_with_giveback"],
             "cpu_s_by_trades": scaling,
             "rivals": {name: rate for name, rate in medians.items() if not name.startswith("kernel")},
             "outcomes_that_differ": agreement,
+            "charges": CHARGES,
         }
     )
 
