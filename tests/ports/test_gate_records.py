@@ -1,0 +1,105 @@
+"""One suite for what daily reviews left in every `PlatformRecord`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot3.adapters.sql_record import SqlRecord
+from bot3.errors import LearningError, StoreConflictError, StoreError
+from bot3.learning.reviews import BETTORS, Ledger
+from bot3.ports.record import PlatformRecord
+from tests.conftest import NewStore
+from tests.journals import OPENED, PAIR, minutes
+from tests.learned import a_row, a_set
+
+
+@pytest.fixture
+def record(new_store: NewStore) -> Iterator[PlatformRecord]:
+    record = SqlRecord.open(new_store())
+    yield record
+    record.close()
+
+
+def a_ledger(day: int = 20_000, *, wealth: float = 0.1) -> Ledger:
+    held = tuple(wealth + bettor / 3.0 for bettor in range(BETTORS))
+    return Ledger(day=day, log_wealth={(PAIR, "long"): held, (PAIR, "short"): tuple(-one for one in held)})
+
+
+def test_ledger_given_a_publication_with_one_then_returns_it_whole(record: PlatformRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+
+    assert record.ledger(as_of=OPENED) == a_ledger()
+
+
+def test_ledger_given_no_node_yet_then_remembers_the_day(record: PlatformRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=Ledger(day=20_000, log_wealth={}))
+
+    assert record.ledger(as_of=OPENED) == Ledger(day=20_000, log_wealth={})
+
+
+def test_ledger_given_a_later_publication_without_a_review_then_stays(record: PlatformRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+
+    assert record.ledger(as_of=minutes(5)) == a_ledger()
+
+
+def test_ledger_given_no_review_by_then_then_says_so(record: PlatformRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+
+    with pytest.raises(LearningError, match="no day was reviewed by"):
+        record.ledger(as_of=OPENED - timedelta(microseconds=1))
+
+
+@given(known=st.lists(st.integers(1, 40), min_size=1, max_size=5, unique=True), at=st.integers(0, 45))
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_ledger_given_as_of_then_never_shows_a_later_review(new_store: NewStore, known: list[int], at: int) -> None:
+    record, replaces = SqlRecord.open(new_store()), None
+    for minute in sorted(known):
+        version = f"v{minute}"
+        ledger = a_ledger(minute, wealth=float(minute))
+        record.publish_parameters(a_set(version, known_at=minutes(minute)), replaces=replaces, is_full=True, ledger=ledger)
+        replaces = version
+
+    then = [minute for minute in known if minute <= at]
+    if then:
+        assert record.ledger(as_of=minutes(at)) == a_ledger(max(then), wealth=float(max(then)))
+    else:
+        with pytest.raises(LearningError):
+            record.ledger(as_of=minutes(at))
+    record.close()
+
+
+def test_publish_given_others_published_then_keeps_no_ledger_either(record: PlatformRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+
+    with pytest.raises(StoreConflictError):
+        record.publish_parameters(a_set("v3", known_at=minutes(2)), replaces="v0", is_full=True, ledger=a_ledger(20_001))
+
+    assert record.ledger(as_of=minutes(9)).day == 20_000
+
+
+def test_publish_given_a_ledger_that_cannot_be_written_then_publishes_nothing(record: PlatformRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    nameless = Ledger(day=20_001, log_wealth={**a_ledger().log_wealth, (None, "long"): (0.0,) * BETTORS})  # type: ignore[dict-item]
+
+    with pytest.raises(StoreError):
+        record.publish_parameters(a_set("v2", known_at=minutes(2)), replaces="v1", is_full=True, ledger=nameless)
+
+    assert (record.parameters(as_of=minutes(9)).version, record.ledger(as_of=minutes(9)), record.revision()) == ("v1", a_ledger(), 1)
+
+
+def test_parameters_history_given_windows_then_tells_first_and_last_entry(record: PlatformRecord) -> None:
+    published = a_set("v1", a_row(), a_row(pair=PAIR, direction="long"))
+    record.publish_parameters(published, replaces=None, is_full=True, windows={"*|*|*": (minutes(-9), minutes(-2))})
+
+    told, untold = (record.parameters_history(key=key) for key in ("*|*|*", f"{PAIR}|long|*"))
+
+    assert told[["first_entry", "last_entry"]].iloc[0].tolist() == [pd.Timestamp(minutes(-9)), pd.Timestamp(minutes(-2))]
+    assert untold[["first_entry", "last_entry"]].isna().all(axis=None)
