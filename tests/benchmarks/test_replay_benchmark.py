@@ -30,7 +30,7 @@ def small_world(n: int) -> ReplayWorld:
 
 
 def wild_world(n: int) -> ReplayWorld:
-    """A world where everything costs something: funding ten times as high, leverage up to 10, distances that liquidate or lie inside one candle."""
+    """A world where all costs matter: tenfold funding, leverage 1 to 10, distances that liquidate or lie inside one candle."""
     world = replay_world(n, candles=6_000)
     candles = replace(world.candles, funding=10.0 * world.candles.funding)
     sigma = world.paths.sigma * np.where(np.arange(n) % 2 == 0, 3.0, 0.2)
