@@ -32,6 +32,15 @@ class Service:
     address: str | None = None
 
 
+def one_thread() -> Mapping[str, str]:
+    """Return the environment of a process that learns, unless ours says otherwise.
+
+    The matrices of learning are small: threads of linear algebra that wait for each other cost up to four times what they save. numpy reads
+    this when it is imported, so it must be there when a process starts.
+    """
+    return {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as listener:
@@ -68,7 +77,7 @@ def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
 def services(settings: Settings, *, dagster_home: Path, code_port: int, execution_is_fresh: Callable[[], bool]) -> list[Service]:
     """Return all services in the order in which they are started."""
     python = sys.executable
-    base = {**os.environ, "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
+    base = {**os.environ, **one_thread(), "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
     dagster = {**base, "DAGSTER_HOME": str(dagster_home), "DAGSTER_DISABLE_TELEMETRY": "1"}
     workspace = str(dagster_home / "workspace.yaml")
     web, page = f"http://127.0.0.1:{settings.dagster_port}", f"http://127.0.0.1:{settings.dashboard_port}"

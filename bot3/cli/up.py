@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
-from bot3.cli.services import free_port, prepare_dagster_home, require_free_port, services
+from bot3.cli.services import free_port, one_thread, prepare_dagster_home, require_free_port, services
 from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error
@@ -63,7 +64,8 @@ def _seed_if_empty(settings: Settings, candles: str | None) -> None:
         return
     # In a process of its own: training leaves half a gigabyte behind that a supervisor should not carry.
     override = [] if candles is None else ["--candles", candles]
-    code = subprocess.run([sys.executable, "-m", "bot3.cli.main", "init", *override], check=False).returncode  # noqa: S603
+    command = [sys.executable, "-m", "bot3.cli.main", "init", *override]
+    code = subprocess.run(command, env={**os.environ, **one_thread()}, check=False).returncode  # noqa: S603
     if code != 0:
         raise Bot3Error(f"seeding {settings.home} ended with {code}; run `bot3 init` to go on where it stopped")
 
