@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from bot3.learning.params import ParameterLearner
 from bot3.learning.regime_filter import RegimeSettings
+from bot3.learning.reviews import opened_by
 from bot3.learning.scores import ScoreSettings
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord
 from bot3.ports.trades import TradeReader
-from bot3.trading.parameters import ParameterSet
+from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.recommendations import Recommendation
 from bot3.trading.trades import RunMode
 from bot3.usecases.detect_regimes import detect_regimes
@@ -241,6 +243,12 @@ def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
         "version": published.version if published else None,
         "is_full": learned.is_full,
     }
+    if published is not None:
+        states = Counter(row.state for row in published.rows.values())
+        metadata |= {f"rows_{state.value}": states[state] for state in ParameterState}
+    if learned.ledger is not None:
+        reviewed = datetime.fromtimestamp(86_400.0 * learned.ledger.day, UTC).date()
+        metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(opened_by(learned.ledger))}
     return AssetReport(asset="adaptive_params", metadata=metadata, duration_s=duration_s, checks=learned.checks)
 
 
