@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot3.adapters import sql_migrations, sql_tables_platform
 from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql_rows import to_us
 from bot3.errors import LearningError, StoreConflictError, StoreError
 from bot3.learning.reviews import BETTORS, Ledger
 from bot3.ports.record import PlatformRecord
@@ -103,3 +110,27 @@ def test_parameters_history_given_windows_then_tells_first_and_last_entry(record
 
     assert told[["first_entry", "last_entry"]].iloc[0].tolist() == [pd.Timestamp(minutes(-9)), pd.Timestamp(minutes(-2))]
     assert untold[["first_entry", "last_entry"]].isna().all(axis=None)
+
+
+def test_open_given_a_record_of_the_first_release_then_keeps_what_was_published(new_store: NewStore) -> None:
+    url = new_store()
+    config = Config()
+    config.set_main_option("script_location", str(Path(sql_migrations.__file__).parent / "migrations"))
+    config.set_main_option("version_locations", str(Path(sql_migrations.__file__).parent / "migrations" / "platform"))
+    config.set_main_option("path_separator", "newline")
+    row = {name: value for name, value in asdict(a_row()).items() if name != "known_at"} | {"seq": 1, "known_at_us": to_us(OPENED)}
+    published = {"seq": 1, "version": "v1", "is_full": True, "learned_revision": 3, "revision": 1}
+    instants = dict.fromkeys(("known_at_us", "computed_at_us", "expires_at_us"), to_us(OPENED))
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        config.attributes.update(connection=connection, version_table=sql_migrations.version_table("platform"))
+        command.upgrade(config, "platform_0001")
+        connection.execute(sa.insert(sql_tables_platform.parameter_publications).values(**published, **instants))
+        connection.execute(sa.insert(sql_tables_platform.parameter_rows).values(**row))
+
+    record = SqlRecord.open(url)
+
+    assert dict(record.parameters(as_of=OPENED).rows) == {"*|*|*": a_row()}
+    assert record.parameters_history(key="*|*|*")["first_entry"].isna().all()
+    with pytest.raises(LearningError, match="no day was reviewed"):
+        record.ledger(as_of=OPENED)
+    record.close()

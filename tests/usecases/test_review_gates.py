@@ -224,6 +224,32 @@ def test_review_given_levels_published_within_the_day_then_judges_it_by_those_be
     assert known[0] != known[1]
 
 
+def test_review_given_days_before_anything_was_published_then_skips_them() -> None:
+    studied = Studied(days=12, drift=0.03)
+    studied.learner.ledger = Ledger(day=(START - EPOCH).days, log_wealth={})
+
+    ledger = review_of(studied, [])
+
+    assert ledger is not None
+    assert ledger.day == (START - EPOCH).days + 8
+    assert {value for wealth in ledger.log_wealth.values() for value in wealth} == {0.0}
+
+
+def test_learn_given_rows_that_trade_by_an_older_rule_then_a_review_takes_it_away() -> None:
+    studied = Studied(days=20, drift=0.0)
+    record = studied.record
+    newest = record.parameters(as_of=studied.now)
+    rows = {key: replace(row, state=ParameterState.TRADE) for key, row in newest.rows.items()}
+    record.published, record.ledgers = [(replace(newest, rows=rows), None, True)], []
+
+    learned = learn(record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+
+    assert learned is not None
+    assert set(learned.rows) == set(rows)
+    assert {row.state for row in learned.rows.values()} == {ParameterState.PROBE}
+    assert len(record.ledgers) == 1
+
+
 def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> Ledger | None:
     record = FakeRecord()
     record.published = published
