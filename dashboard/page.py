@@ -11,10 +11,11 @@ import streamlit as st
 
 from bot3.errors import Bot3Error, LearningError, StoreBusyError
 from bot3.logs import redacted
+from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
 from dashboard import words
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
-from dashboard.status import DAEMON, STALE, halted
+from dashboard.status import ALL_ACTIVE, halted
 
 BAR_EVERY_S = 2.0
 ROW_PX, MOST_ROWS_PX = 35, 560
@@ -82,16 +83,15 @@ def _show_bar(home: Home) -> None:
         missing("This home was never seeded.", f"`bot3 init` (or `make run`) seeds {home.settings.home}.")
         return
     wall_now = clock.wall_now()
-    beat = next((beat for beat in control.heartbeats() if beat.process == DAEMON), None)
-    states = [(bot, control.trading_state(bot)[0]) for bot in home.ports.bot_names]
-    halt = halted(states)
-    is_silent = beat is None or wall_now - beat.wall_at > STALE
+    beat = daemon_beat(control.heartbeats())
+    halt = halted({bot: state_in_force(control, bot, wall_now=wall_now) for bot in home.ports.bot_names})
+    silent = is_silent(beat, wall_now=wall_now)
     age = "daemon never seen" if beat is None else f"data age {words.span(wall_now - beat.wall_at)}"
     speed = f"{anchor.speed:g}x" if anchor.is_running else "standing still"
     st.markdown(
         f":orange-badge[{home.settings.trading_mode.upper()}] "
-        f":{'red' if is_silent else 'blue'}-badge[{'STALE: ' if is_silent else ''}{age}] "
-        f":{'blue' if halt == 'all bots active' else 'red'}-badge[{halt}] "
+        f":{'red' if silent else 'blue'}-badge[{'STALE: ' if silent else ''}{age}] "
+        f":{'blue' if halt == ALL_ACTIVE else 'red'}-badge[{halt}] "
         f":gray-badge[market {words.stamp(clock.now())} UTC, {speed}] "
         f":gray-badge[wall {words.stamp(wall_now)} UTC] "
         f"**{words.sentence(words.market_source(anchor.source))}**"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,13 +13,12 @@ from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat, TradingState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.trading.trades import RunMode, Trade
+from bot3.usecases.bot_state import StateInForce, daemon_beat, is_silent, state_in_force
 from dashboard import words
 from dashboard.home import Home
 from dashboard.reading import Known, known
 
-DAEMON = "execution"
-STALE = timedelta(seconds=15)
-"""Wall time after which a process that should beat every second or two is called silent."""
+ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
 """Wall time that a close may take to reach the record before its absence is an alert (the slowest beat is 30 s)."""
 
@@ -38,8 +37,7 @@ class BotStatus:
     """One bot, from its own store; `late` closes are older than the grace and not in the record. `problem` says why nothing is known."""
 
     bot: str
-    state: TradingState
-    reason: str
+    in_force: StateInForce
     store_id: str = ""
     open_trades: tuple[Trade, ...] = ()
     closes: pd.DataFrame | None = None
@@ -62,7 +60,7 @@ class Fleet:
     @property
     def is_silent(self) -> bool:
         """Say whether the daemon never beat, or not lately: what it told is no news then."""
-        return self.daemon is None or self.wall_now - self.daemon.wall_at > STALE
+        return is_silent(self.daemon, wall_now=self.wall_now)
 
     def told(self, name: str) -> str | float | int | bool | None:
         """Return what the daemon's heartbeat tells under a name; None if it does not, or is silent."""
@@ -71,7 +69,7 @@ class Fleet:
     @property
     def daemon(self) -> Heartbeat | None:
         """Return the daemon's heartbeat."""
-        return next((beat for beat in self.beats if beat.process == DAEMON), None)
+        return daemon_beat(self.beats)
 
 
 def read_fleet(home: Home) -> Fleet:
@@ -90,18 +88,18 @@ def read_fleet(home: Home) -> Fleet:
 
 
 def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
-    state, reason = home.ports.control.trading_state(name)
+    in_force = state_in_force(home.ports.control, name, wall_now=home.ports.clock.wall_now())
     try:
         store = home.ports.bot_store(name)
         closes = home.closes(name).frame()
         settled = int((closes["close_date"] < now - SYNC_GRACE * home.ports.clock.speed).sum())
         late = max(settled - recorded_count(home.trades.counts(), bot=name, run_mode=RunMode.PAPER), 0)
         trades = tuple(store.open_trades())
-        return BotStatus(bot=name, state=state, reason=reason, store_id=store.store_id, open_trades=trades, closes=closes, late=late)
+        return BotStatus(bot=name, in_force=in_force, store_id=store.store_id, open_trades=trades, closes=closes, late=late)
     except StoreBusyError:
         raise
     except StoreError as error:
-        return BotStatus(bot=name, state=state, reason=reason, problem=str(error))
+        return BotStatus(bot=name, in_force=in_force, problem=str(error))
 
 
 def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
@@ -134,7 +132,7 @@ def _beat_alerts(fleet: Fleet) -> list[Alert]:
     beat = fleet.daemon
     if beat is None:
         return [Alert(text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")]
-    if fleet.wall_now - beat.wall_at > STALE:
+    if fleet.is_silent:
         text = f"The execution daemon is silent: its last heartbeat is {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)."
         return [Alert(text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
     return []
@@ -160,20 +158,26 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
     found = []
     if bot.problem:
         found.append(Alert(text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
-    if bot.state is not TradingState.ACTIVE:
-        what = "trades nothing" if bot.state is TradingState.HALTED else "only reduces"
-        found.append(Alert(text=f"{bot.bot} is {bot.state.value}: {bot.reason or 'no reason was given'}.", remedy=_resume(bot.bot, what)))
+    state = bot.in_force
+    if state.state is not TradingState.ACTIVE:
+        found.append(Alert(text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.", remedy=_way_back(bot)))
     if bot.late:
         text = f"{bot.bot}: {bot.late} closes of its own database are not in the record, older than {words.span(SYNC_GRACE)} of wall time."
         found.append(Alert(text=text, remedy="Is Dagster's daemon running? `bot3 learn run` brings them in."))
     return found
 
 
-def _resume(bot: str, what: str) -> str:
-    return f"It {what}. When the cause is gone: `bot3 resume {bot}`."
+def _way_back(bot: BotStatus) -> str:
+    what = "trades nothing" if bot.in_force.state is TradingState.HALTED else "only reduces"
+    if bot.in_force.is_latched:
+        return f"It {what}. When the cause is gone: `bot3 resume {bot.bot}`."
+    return f"It {what} while that lasts; `bot3 resume {bot.bot}` ends a loss of the day, not a flag file."
 
 
-def halted(states: Sequence[tuple[str, TradingState]]) -> str:
-    """Return the fleet's halt state in words."""
-    stopped = [f"{bot} {state.value}" for bot, state in states if state is not TradingState.ACTIVE]
-    return ", ".join(stopped) if stopped else "all bots active"
+def halted(states: Mapping[str, StateInForce]) -> str:
+    """Return the fleet's halt state in words; without a daemon that tells, no bot is called active."""
+    stopped = [f"{bot} {found.state.value}" for bot, found in states.items() if found.state is not TradingState.ACTIVE]
+    if stopped:
+        return ", ".join(stopped)
+    untold = [bot for bot, found in states.items() if not found.is_told]
+    return f"state not told: {', '.join(untold)}" if untold else ALL_ACTIVE

@@ -18,11 +18,11 @@ from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
 from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode
+from bot3.usecases.bot_state import DAEMON
 from bot3.wiring import Platform, is_seeded, open_platform
 from execution.bot import Bot, Shared
 from execution.closes import SignalSource
 from execution.daemon import Daemon
-from execution.heartbeat import PROCESS
 from execution.lease import lease
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform]
     given = _parsed(arguments)
     try:
         settings = load_settings()
-        configure_logs(PROCESS, level=settings.log_level, secrets=settings.secrets())
+        configure_logs(DAEMON, level=settings.log_level, secrets=settings.secrets())
         if not is_seeded(settings):
             raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
         with lease(settings.home), open_platform(settings) as platform:

@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
 from bot3.trading.risk import EquityMarks
+from bot3.usecases.bot_state import DAEMON, daemon_beat
 
-PROCESS = "execution"
 _EVERY = timedelta(seconds=1)
 
 Detail = dict[str, str | float | int | bool | None]
@@ -33,7 +33,7 @@ class Pulse:
         wall = self._clock.wall_now()
         self._control.beat(
             Heartbeat(
-                process=PROCESS,
+                process=DAEMON,
                 pid=os.getpid(),
                 started_at=self._started_at,
                 wall_at=wall,
@@ -54,7 +54,7 @@ def marks_detail(bot: str, marks: EquityMarks | None) -> Detail:
 
 def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
     """Return what the last heartbeat counted a bot's losses from; None where there is none."""
-    beat = next((beat for beat in control.heartbeats() if beat.process == PROCESS), None)
+    beat = daemon_beat(control.heartbeats())
     found = [None if beat is None else beat.detail.get(f"{bot}_{name}") for name in ("day", "day_start_abs", "peak_abs")]
     day, start, peak = found
     if not isinstance(day, str) or not isinstance(start, int | float) or not isinstance(peak, int | float):

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, time, timedelta
 import structlog
 
 from bot3.errors import StoreError
-from bot3.trading.risk import EquityMarks, TradingState, judge_risk, mark_equity
+from bot3.trading.risk import EquityMarks, TradingState, is_stricter, judge_risk, mark_equity, strictest
 from execution.bot import Bot
 
-_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 _REJECTS, _REJECT_WINDOW = 5, timedelta(minutes=10)
 LATCHED_UNTIL = "entries_latched_until"
 """Bookmark: the UTC day after the one on which a loss stopped entries."""
@@ -43,14 +42,13 @@ class BotState:
     def refresh(self, now: datetime) -> None:
         """Look at the latch, the flag file and the day, and keep the strictest as `state` and `reason`."""
         before = (self.state, self.reason)
-        found = [self._read_latch(), self._of_day(now), self._of_flag()]
-        self.state, self.reason = max(found, key=lambda one: _STRICTNESS[one[0]])
+        self.state, self.reason = strictest([self._read_latch(), self._of_day(now), self._of_flag()])
         if (self.state, self.reason) != before:
             log.info("trading_state_changed", bot=self._bot.name, state=self.state.value, reason=self.reason)
 
     def latch(self, state: TradingState, reason: str) -> None:
         """Latch a state unless a stricter one is; it holds in this process even while the control store cannot be written."""
-        if _STRICTNESS[state] <= max(_STRICTNESS[self._latched[0]], _STRICTNESS[self._unsaved[0]] if self._unsaved else 0):
+        if not all(is_stricter(state, other) for other, _ in filter(None, (self._latched, self._unsaved))):
             return
         log.error("trading_state_latched", bot=self._bot.name, state=state.value, reason=reason)
         self._unsaved = (state, reason)
@@ -105,7 +103,7 @@ class BotState:
         except StoreError as error:
             # Without the latch nobody knows whether entries are allowed.
             unread = (TradingState.REDUCING, f"the control store cannot be used: {error}")
-            return max(self._unsaved or self._latched, unread, key=lambda one: _STRICTNESS[one[0]])
+            return strictest([self._unsaved or self._latched, unread])
         return self._latched
 
     def _of_day(self, now: datetime) -> tuple[TradingState, str]:

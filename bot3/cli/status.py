@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import typer
@@ -13,9 +12,9 @@ from bot3.cli.output import JsonFlag, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.cli.supervisor import is_same_process
 from bot3.errors import LearningError
+from bot3.usecases.bot_state import is_silent, state_in_force
 from bot3.wiring import Platform
 
-_STALE = timedelta(seconds=15)
 _UNHEALTHY = 4
 
 
@@ -61,11 +60,11 @@ def _services(platform: Platform) -> list[Mapping[str, Any]]:
     if not state_file.exists():
         return []
     state = json.loads(state_file.read_text(encoding="utf-8"))
-    beats = {beat.process: beat for beat in platform.control.heartbeats()}
+    beats, wall_now = {beat.process: beat for beat in platform.control.heartbeats()}, platform.clock.wall_now()
     rows: list[Mapping[str, Any]] = []
     for name, identity in {"supervisor": state["supervisor"], **state["services"]}.items():
         beat = beats.get(name)
-        is_stale = beat is not None and platform.clock.wall_now() - beat.wall_at > _STALE
+        is_stale = beat is not None and is_silent(beat, wall_now=wall_now)
         rows.append(
             {
                 "service": name,
@@ -81,13 +80,15 @@ def _services(platform: Platform) -> list[Mapping[str, Any]]:
 
 def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
     store = platform.bot_store(name)
-    state, reason = platform.control.trading_state(name)
+    found = state_in_force(platform.control, name, wall_now=platform.clock.wall_now())
     closed = store.closed_trades(closed_since=None)
     return {
         "bot": name,
         "store": store.store_id,
-        "state": state,
-        "reason": reason,
+        "state": found.state,
+        "reason": found.reason,
+        "is_latched": found.is_latched,
+        "is_told_by_daemon": found.is_told,
         "open_trades": len(store.open_trades()),
         "closed_trades": len(closed),
         "profit_abs": sum(trade.close_profit_abs or 0.0 for trade in closed),
@@ -132,7 +133,7 @@ def _show(found: Mapping[str, Any]) -> None:
         "Bots (from each bot's own database)",
         ("bot", "state", "open", "closed", "profit USDT", "last close", "reason"),
         [
-            (b["bot"], b["state"], b["open_trades"], b["closed_trades"], f"{b['profit_abs']:+.2f}", b["last_close"], b["reason"])
+            (b["bot"], b["state"], b["open_trades"], b["closed_trades"], f"{b['profit_abs']:+.2f}", b["last_close"], _reason(b))
             for b in found["bots"]
         ],
     )
@@ -142,6 +143,12 @@ def _show(found: Mapping[str, Any]) -> None:
         ("what", "version", "known at", "expires at", ""),
         [_learning_row(noun, learning[noun]) for noun in ("parameters", "recommendation")],
     )
+
+
+def _reason(bot: Mapping[str, Any]) -> str:
+    if bot["reason"] or bot["is_told_by_daemon"]:
+        return str(bot["reason"])
+    return "latch only: the daemon tells nothing"
 
 
 def _learning_row(noun: str, value: Mapping[str, Any]) -> tuple[Any, ...]:

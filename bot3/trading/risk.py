@@ -18,6 +18,9 @@ class TradingState(StrEnum):
     HALTED = "halted"
 
 
+_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
 class Breach(StrEnum):
     """Which limit of the whole bot is broken."""
 
@@ -83,6 +86,16 @@ class RiskVerdict:
     breach: Breach | None
     loss_ratio: float
     limit: float
+
+
+def is_stricter(state: TradingState, other: TradingState) -> bool:
+    """Say whether a state allows less than another."""
+    return _STRICTNESS[state] > _STRICTNESS[other]
+
+
+def strictest(found: Sequence[tuple[TradingState, str]]) -> tuple[TradingState, str]:
+    """Return the state that allows least, with its reason; the first of equals."""
+    return max(found, key=lambda one: _STRICTNESS[one[0]])
 
 
 def mark_equity(marks: EquityMarks | None, *, equity_abs: float, now: datetime) -> EquityMarks:

@@ -118,7 +118,7 @@ _ROWS = (
 
 
 def _bot_cells(bot: BotStatus, fleet: Fleet, *, wallet_abs: float) -> tuple[str, ...]:
-    state = bot.state.value if bot.state is TradingState.ACTIVE else f"{bot.state.value.upper()}: {bot.reason}"
+    state = _state_words(bot)
     if bot.closes is None:
         return ("cannot be read", state, *([words.DASH] * (len(_ROWS) - 2)))
     found = figures.summary(bot.closes)
@@ -140,6 +140,13 @@ def _bot_cells(bot: BotStatus, fleet: Fleet, *, wallet_abs: float) -> tuple[str,
         f"{words.number(found.profit_factor)}, {n}",
         words.age(bot.closes["close_date"].iloc[-1].to_pydatetime(), now=fleet.now) if len(bot.closes) else words.DASH,
     )
+
+
+def _state_words(bot: BotStatus) -> str:
+    found = bot.in_force
+    if found.state is not TradingState.ACTIVE:
+        return f"{found.state.value.upper()}: {found.reason}"
+    return found.state.value if found.is_told else f"{words.DASH} not latched, and the daemon tells nothing"
 
 
 def _show_in_force(fleet: Fleet) -> None:

@@ -16,12 +16,13 @@ from bot3.settings import Settings
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.trades import RunMode
+from bot3.usecases.bot_state import is_silent
 from dashboard import words
 from dashboard.cells import COUNT
 from dashboard.home import Home, TradeJournal
 from dashboard.page import banner, missing, table
 from dashboard.reading import known
-from dashboard.status import STALE, recorded_count
+from dashboard.status import recorded_count
 
 Published = ParameterSet | Recommendation | FeederScore | RegimeState
 
@@ -51,7 +52,7 @@ def _show_beats(home: Home) -> None:
         {
             "process": [beat.process for beat in beats],
             "heartbeat (wall)": [words.age(beat.wall_at, now=wall_now) for beat in beats],
-            "verdict": ["SILENT" if wall_now - beat.wall_at > STALE else "beats" for beat in beats],
+            "verdict": ["SILENT" if is_silent(beat, wall_now=wall_now) else "beats" for beat in beats],
             "state it told": [beat.state for beat in beats],
             "pid": [beat.pid for beat in beats],
             "up": [words.span(beat.wall_at - beat.started_at) for beat in beats],

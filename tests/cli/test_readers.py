@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bot3.ports.control import Heartbeat
 from bot3.trading.signals import FEEDER_IDS
 from bot3.wiring import open_platform
 from tests.cli.commands import bot3
@@ -95,3 +97,17 @@ def test_readers_leave_the_home_as_it_was(home: Path) -> None:
         bot3(command, home=home)
 
     assert {path.relative_to(home): path.read_bytes() for path in sorted(home.rglob("*.sqlite"))} == before
+
+
+def test_status_given_a_halt_that_only_the_heartbeat_tells_then_shows_it_with_its_reason(home: Path) -> None:
+    with open_platform(tiny_settings(home)) as platform:
+        wall = platform.clock.wall_now() + timedelta(minutes=2)  # a command takes a while to start
+        detail = {"BOT1_state": "halted", "BOT1_reason": "HALT exists"}
+        platform.control.beat(
+            Heartbeat(process="execution", pid=1, started_at=wall, wall_at=wall, market_at=wall, state="running", detail=detail)
+        )
+
+    told = {bot["bot"]: bot for bot in bot3("status", "--json", home=home).json()["bots"]}
+
+    assert (told["BOT1"]["state"], told["BOT1"]["reason"], told["BOT1"]["is_latched"]) == ("halted", "HALT exists", False)
+    assert (told["BOT2"]["state"], told["BOT2"]["is_told_by_daemon"]) == ("active", False)

@@ -49,15 +49,17 @@ def make_home(home: Path, *, trades_per_bot: int = 60, beats: bool = True) -> Se
     return settings
 
 
-def a_beat(wall: datetime, *, process: str = "execution") -> Heartbeat:
+def a_beat(wall: datetime, **changes: str) -> Heartbeat:
     started = wall - timedelta(minutes=5)
     detail: dict[str, str | float | int | bool | None] = {
         "parameters_version": "v2",
         "open_trades": 1,
         "last_candle": NOW.isoformat(),
         "BOT1_equity_abs": 10_012.5,
+        **{f"{bot}_state": "active" for bot in ("BOT1", "BOT2", "BOT3")},
+        **changes,
     }
-    return Heartbeat(process=process, pid=4242, started_at=started, wall_at=wall, market_at=NOW, state="trading", detail=detail)
+    return Heartbeat(process="execution", pid=4242, started_at=started, wall_at=wall, market_at=NOW, state="trading", detail=detail)
 
 
 def _fill_bot(platform: Platform, bot: str, *, count: int) -> None:

@@ -13,7 +13,7 @@ from bot3.settings import load_settings
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
 from dashboard.words import DASH
-from tests.dashboard.homes import NOW, make_home, settings_of
+from tests.dashboard.homes import NOW, a_beat, make_home, settings_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 VIEWS = ("now", "trades", "learned", "feeders", "regime", "system")
@@ -40,6 +40,11 @@ def a_page(name: str, home: Path, **query: str) -> AppTest:
     page.run()
     assert [exception.value for exception in page.exception] == []
     return page
+
+
+def beat_in(home: Path, **changes: str) -> None:
+    with open_platform(settings_of(home)) as platform:
+        platform.control.beat(a_beat(platform.clock.wall_now(), **changes))
 
 
 def texts(page: AppTest) -> str:
@@ -94,6 +99,7 @@ def test_page_given_a_damaged_record_then_shows_a_banner_and_no_number(name: str
 
 def test_app_given_a_filled_home_then_says_what_market_it_is(filled_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOT3_HOME", str(filled_home))
+    beat_in(filled_home)
 
     page = AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run()
 
@@ -103,6 +109,19 @@ def test_app_given_a_filled_home_then_says_what_market_it_is(filled_home: Path, 
     assert "Simulated market: not real money, not a real market." in bar
     assert "all bots active" in bar
     assert "UTC" in bar
+
+
+def test_app_given_a_halt_that_only_the_heartbeat_tells_then_bar_and_now_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_home(tmp_path, trades_per_bot=3)
+    monkeypatch.setenv("BOT3_HOME", str(tmp_path))
+    beat_in(tmp_path, BOT1_state="halted", BOT1_reason="HALT exists in the home: remove it to go on")
+
+    page = AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run()
+
+    assert "red-badge[BOT1 halted]" in str(page.markdown[0].value)
+    assert page.table[0].value.loc["State", "BOT1"] == "HALTED: HALT exists in the home: remove it to go on"
+    assert "All well" not in texts(page)
+    assert "BOT1 is halted: HALT exists" in texts(page)
 
 
 def test_app_given_no_home_then_says_one_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

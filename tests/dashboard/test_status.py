@@ -11,14 +11,16 @@ import pytest
 
 from bot3.ports.control import ClockSource, TradingState
 from bot3.trading.trades import RunMode
+from bot3.usecases.bot_state import STALE, StateInForce
 from bot3.wiring import Platform, open_platform
 from dashboard.home import Home
 from dashboard.reading import Known
-from dashboard.status import STALE, SYNC_GRACE, BotStatus, Fleet, alerts, read_fleet
+from dashboard.status import ALL_ACTIVE, SYNC_GRACE, BotStatus, Fleet, alerts, halted, read_fleet
 from tests.dashboard.homes import NOW, a_beat, closes, make_home
 from tests.learned import a_recommendation, a_set
 
-WELL = BotStatus(bot="BOT1", state=TradingState.ACTIVE, reason="")
+ACTIVE = StateInForce(state=TradingState.ACTIVE, reason="", is_latched=False, is_told=True)
+WELL = BotStatus(bot="BOT1", in_force=ACTIVE)
 
 
 def a_fleet(**changes: object) -> Fleet:
@@ -78,12 +80,34 @@ def test_alerts_given_nothing_learned_then_pass_on_what_is_missing() -> None:
 
 
 def test_alerts_given_a_halted_bot_then_give_its_reason_and_the_way_back() -> None:
-    bot = replace(WELL, state=TradingState.HALTED, reason="drawdown of -15.2 %")
+    halted = StateInForce(state=TradingState.HALTED, reason="drawdown of -15.2 %", is_latched=True, is_told=True)
+    bot = replace(WELL, in_force=halted)
 
     found = alerts(a_fleet(bots=(bot,)))
 
     assert "drawdown of -15.2 %" in found[0].text
     assert "bot3 resume BOT1" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "does"),
+    [
+        ("halted", "HALT exists in the home: remove it to go on", "trades nothing"),
+        ("reducing", "daily_loss until midnight", "only reduces"),
+    ],
+)
+def test_alerts_given_a_state_that_only_the_heartbeat_tells_then_show_it(platform: Platform, state: str, reason: str, does: str) -> None:
+    platform.control.beat(a_beat(platform.clock.wall_now(), BOT1_state=state, BOT1_reason=reason))
+
+    found = alerts(read_fleet(home_of(platform)))
+
+    assert [alert.text for alert in found] == [f"BOT1 is {state}: {reason}."]
+    assert does in found[0].remedy
+
+
+def test_halted_given_a_bot_that_nobody_tells_of_then_does_not_call_it_active() -> None:
+    assert halted({"BOT1": ACTIVE, "BOT2": ACTIVE}) == ALL_ACTIVE
+    assert halted({"BOT1": ACTIVE, "BOT2": replace(ACTIVE, is_told=False)}) == "state not told: BOT2"
 
 
 def test_alerts_given_a_replay_at_its_end_then_warn_only(platform: Platform) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot3.usecases.bot_state import state_in_force
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
 from tests.markets import LIMITS, a_profile
 
@@ -31,6 +32,13 @@ def command(floor: Floor, name: str) -> None:
     floor.control.send_command(bot="BOT1", command=name, argument="", issued_by="test", at=floor.clock.wall_now())
 
 
+def shown(floor: Floor) -> tuple[str, str]:
+    """Return what a page or a command shows once the daemon has beaten again."""
+    floor.tick_after(1.0)
+    found = state_in_force(floor.control, "BOT1", wall_now=floor.clock.wall_now())
+    return found.state.value, found.reason
+
+
 def test_state_given_a_loss_within_the_limits_then_stays_active(open_floor: OpenFloor) -> None:
     floor = lost(open_floor)
 
@@ -43,6 +51,7 @@ def test_state_given_the_daily_loss_then_reduces_until_the_next_day_whatever_res
     floor = lost(open_floor, daily_loss_reducing=-0.03)
     assert (floor.state()[0], floor.holds()) == ("reducing", ["reducing"])
     assert "daily_loss" in floor.state()[1]
+    assert shown(floor) == floor.state()
 
     floor.reopen()
     floor.run_candles(AFTER + 1, AFTER + 1)
@@ -105,6 +114,7 @@ def test_state_given_the_halt_file_then_opens_nothing_while_it_is_there(open_flo
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
     assert floor.holds() == ["halted"]
     assert "remove it to go on" in floor.state()[1]
+    assert shown(floor) == floor.state()
 
     (floor.home / "HALT").unlink()
     floor.run_candles(ENTRY_AT + 1, ENTRY_AT + 1)
