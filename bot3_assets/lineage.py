@@ -60,3 +60,8 @@ def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]
     now = platform.clock.now()
     lineage.materialized("adaptive_params", adaptive_params_metadata(platform))
     lineage.checked("adaptive_params", "parameters_are_lawful", parameters_verdict(platform.record.parameters(as_of=now), now=now))
+
+
+def report_refusal(lineage: Lineage, platform: "Platform") -> None:
+    """Report the checks of a step that learned nothing, as they stand: what they refused was not published."""
+    lineage.checked("synced_trades", "synced_trades_are_reconciled", synced_trades_verdict(platform))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from bot3_assets.lineage import Lineage, report_closes
+from bot3_assets.lineage import Lineage, report_closes, report_refusal
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource
 from bot3_assets.schedules import backlog, retraining
 
 if TYPE_CHECKING:
-    from bot3.usecases.relearn import TradeSource
+    from bot3.usecases.relearn import RelearnReport, TradeSource
     from bot3.wiring import Platform
 
 TICK_S = 4.5
@@ -54,6 +54,8 @@ class Watch:
         self._sources = platform.sources()
         self._tokens: dict[str, str] = {}
         self._looked_at = 0.0
+        self.refusal = ""
+        """Why nothing was learned at the last attempt, as Dagster was told; empty where it was."""
 
     def changed(self) -> "list[TradeSource]":
         """Return the sources that committed since the last call; all of them at the first."""
@@ -99,10 +101,8 @@ def _watch_of(platform: "Platform") -> Watch:
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """Learn from closes as they are committed, for one tick."""
-    from bot3.errors import Bot3Error, StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
-
     opened = platform.platform()
-    record, watch = opened.record, _watch_of(opened)
+    record = opened.record
     reported = Reported.of(context.cursor, store_id=record.store_id)
     if (waiting := opened.unsynced_closes()) > BACKLOG:
         return dg.SensorResult(
@@ -110,6 +110,16 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
             skip_reason=None,
             cursor=reported.cursor(),
         )
+    reported, learned = _listen(context, opened, reported=reported)
+    context.update_cursor(reported.cursor())
+    return dg.SkipReason(f"learned {learned} times in {TICK_S} s, revision {reported.revision}, {waiting} closes were waiting")
+
+
+def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported: Reported) -> tuple[Reported, int]:
+    """Wait for changes, learn from each and report it; return what was reported last, and how often it was learned."""
+    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
+
+    record, watch = opened.record, _watch_of(opened)
     lineage = Lineage(instance=context.instance, source=SENSOR)
     # A kill between the record and its event: what was learned then is told now.
     is_untold = record.revision() > reported.revision
@@ -118,24 +128,33 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
         sources = watch.changed()
         if sources or is_untold or watch.is_replay_due():
             try:
-                report = opened.learn_from_closes(sources)
+                report = _learn(opened, watch, sources, lineage=lineage)
             except (StoreBusyError, StoreConflictError) as error:
                 context.log.warning(f"delayed: {error}")
-                watch.forget(sources)
                 time.sleep(POLL_S * 10)
                 continue
-            except Bot3Error:
-                # It ends this tick, but loses no close: the next one looks at these sources again.
-                watch.forget(sources)
-                raise
-            if report.changed or is_untold:
+            if report.changed or is_untold or watch.refusal:
                 report_closes(lineage, opened, bots=opened.bot_names)
                 reported = Reported(store_id=record.store_id, revision=record.revision())
-                learned += 1
+                learned, watch.refusal = learned + 1, ""
             is_untold = False
         time.sleep(POLL_S)
-    context.update_cursor(reported.cursor())
-    return dg.SkipReason(f"learned {learned} times in {TICK_S} s, revision {reported.revision}, {waiting} closes were waiting")
+    return reported, learned
+
+
+def _learn(opened: "Platform", watch: Watch, sources: "Sequence[TradeSource]", *, lineage: Lineage) -> "RelearnReport":
+    """Take a step; one that fails ends the tick but loses no close: the next one looks at its sources again."""
+    from bot3.errors import Bot3Error, LearningError  # noqa: PLC0415  # heavy
+
+    try:
+        return opened.learn_from_closes(sources)
+    except Bot3Error as error:
+        watch.forget(sources)
+        if isinstance(error, LearningError) and watch.refusal != str(error):
+            # Once for each reason: a tick every few seconds would fill Dagster with the same verdict.
+            report_refusal(lineage, opened)
+            watch.refusal = str(error)
+        raise
 
 
 @dg.sensor(

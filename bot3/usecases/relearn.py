@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from bot3.errors import LearningError
 from bot3.learning.params import ParameterLearner
 from bot3.learning.regime_filter import RegimeSettings
 from bot3.learning.reviews import opened_by
 from bot3.learning.scores import ScoreSettings
 from bot3.ports.candles import CandleReader
-from bot3.ports.record import PlatformRecord
+from bot3.ports.record import PlatformRecord, SyncOutcome
 from bot3.ports.trades import TradeReader
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.recommendations import Recommendation
@@ -100,9 +101,11 @@ def relearn_step(
     StoreBusyError
         If a store is locked: wait and call again.
     LearningError
-        If a check of the parameters failed: the last good ones stay in force.
+        If a source and the record do not hold the same trades, or a check of the parameters failed: the last good ones stay in force, and
+        what was synced stays synced.
     """
-    syncs, sync_s = _timed(lambda: [sync_trades(source.reader, record, run_mode=source.run_mode, overlap=overlap) for source in sources])
+    syncs, sync_s = _timed(lambda: [_synced(source, record, overlap=overlap) for source in sources])
+    require_reconciled(syncs)
     replays, replay_s = _timed(lambda: replay_trades(record, learner, candles, run_modes=run_modes, now=now))
     learned, learn_s = _timed(
         lambda: learn_params(
@@ -199,6 +202,35 @@ def full_relearn_step(
     )
 
 
+def require_reconciled(syncs: Sequence[TradeSync]) -> None:
+    """Raise LearningError if a source and the record do not hold the same trades: what would be learned is not what was traded."""
+    lost = [f"{sync.bot} {sync.run_mode} ({_difference(sync)})" for sync in syncs if not sync.is_reconciled]
+    if lost:
+        raise LearningError(
+            f"closed trades and the record differ: {'; '.join(lost)}; nothing was learned, the last publication stays in force: "
+            "mend what differs, then run `bot3 learn run`"
+        )
+
+
+def _synced(source: TradeSource, record: PlatformRecord, *, overlap: timedelta) -> TradeSync:
+    first = sync_trades(source.reader, record, run_mode=source.run_mode, overlap=overlap)
+    if first.is_reconciled:
+        return first
+    # A close may have fallen between reading and counting: only what still differs at a second look is lost.
+    second = sync_trades(source.reader, record, run_mode=source.run_mode, full=True)
+    return replace(second, outcome=_joined(first.outcome, second.outcome))
+
+
+def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
+    return SyncOutcome(
+        inserted=first.inserted + second.inserted,
+        updated=first.updated + second.updated,
+        unchanged=second.unchanged,
+        deleted=first.deleted + second.deleted,
+        revision=second.revision,
+    )
+
+
 def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
     began = time.perf_counter()
     return work(), time.perf_counter() - began
@@ -212,11 +244,15 @@ def _sync_report(syncs: Sequence[TradeSync], duration_s: float) -> AssetReport:
         Check(
             name=f"trades_of_{sync.bot}_{sync.run_mode}_are_reconciled",
             passed=sync.is_reconciled,
-            detail=f"source {sync.source_count}, record {sync.record_count}, missing {_ids(sync.missing)}, surplus {_ids(sync.surplus)}",
+            detail=_difference(sync),
         )
         for sync in syncs
     )
     return AssetReport(asset="synced_trades", metadata=metadata, duration_s=duration_s, checks=checks)
+
+
+def _difference(sync: TradeSync) -> str:
+    return f"source {sync.source_count}, record {sync.record_count}, missing {_ids(sync.missing)}, surplus {_ids(sync.surplus)}"
 
 
 def _ids(keys: Sequence[tuple[int, datetime]]) -> str:

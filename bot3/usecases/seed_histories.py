@@ -24,7 +24,7 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 from bot3.usecases.recommend import recommend
-from bot3.usecases.relearn import relearn_step
+from bot3.usecases.relearn import relearn_step, require_reconciled
 from bot3.usecases.score_feeders import score_feeders
 from bot3.usecases.sync_trades import sync_trades
 
@@ -62,6 +62,13 @@ class Histories:
         """Replay every bot over the span on out-of-sample signals.
 
         A rerun makes the same trades, and leaves those that are there.
+
+        Raises
+        ------
+        StoreError
+            If a history holds another trade under an id: another seed made it.
+        LearningError
+            If the record does not hold what a history does.
         """
         signals = self.signals.signals(feeder_ids=FEEDER_IDS, start=start, end=end)
         regimes = self.record.regimes_frame(start=start - timedelta(days=1), end=end)
@@ -113,7 +120,7 @@ class Histories:
     def _keep(self, name: str, result: BacktestResult) -> None:
         store = self.stores[name]
         store.import_trades(result.trades)
-        sync_trades(store, self.record, run_mode=RunMode.BACKTEST)
+        require_reconciled([sync_trades(store, self.record, run_mode=RunMode.BACKTEST)])
 
     def _learn_by(self, now: datetime) -> None:
         """Learn and recommend as of a week's start, unless an earlier attempt did."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bot3.settings import Settings
     from bot3.trading.markets import Market
     from bot3.trading.recommendations import FeederScore, Recommendation
-    from bot3.usecases.learn_params import LearnOutcome
     from bot3.usecases.relearn import RelearnReport, TradeSource
     from bot3.usecases.replay_trades import ReplayOutcome
     from bot3.usecases.seed_home import SeedParts
@@ -100,6 +99,13 @@ class Platform(Ports):
 
     def learn_from_closes(self, sources: Sequence[TradeSource]) -> RelearnReport:
         """Sync some sources, replay what is due, relearn what was touched, publish."""
+        return self._relearn(sources, full=False)
+
+    def learn_parameters(self) -> RelearnReport:
+        """Relearn everything with pooling fitted anew, and publish all rows; sources are synced first, so that a lost trade stops it."""
+        return self._relearn(self.sources(), full=True)
+
+    def _relearn(self, sources: Sequence[TradeSource], *, full: bool) -> RelearnReport:
         from bot3.usecases.relearn import relearn_step  # noqa: PLC0415
 
         with self._turn:
@@ -113,22 +119,7 @@ class Platform(Ports):
                 computed_at=self.clock.wall_now(),
                 life=self._parameters_life,
                 overlap=self._overlap,
-            )
-
-    def learn_parameters(self) -> LearnOutcome:
-        """Relearn everything from the record, with pooling fitted anew, and publish all rows."""
-        from bot3.usecases.learn_params import learn_params  # noqa: PLC0415
-
-        with self._turn:
-            replays = self.replay()
-            return learn_params(
-                self.record,
-                self.learner,
-                now=self.clock.now(),
-                computed_at=self.clock.wall_now(),
-                life=self._parameters_life,
-                trades_revision=replays.trades_revision,
-                full=True,
+                full=full,
             )
 
     def detect_regimes(self) -> tuple[RegimeState, ...]:

@@ -8,12 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from bot3.errors import LearningError
 from bot3.market.weeks import week_of
 from bot3.trading.signals import FEEDER_IDS
 from bot3.wiring import Platform
 from bot3_assets.definitions import defs
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week, feeder_week_key
 from bot3_assets.resources import PlatformResource
+from tests.assets.test_sensors import close_trades, losing
 from tests.seeded import seeded_until, set_market_time
 
 pytestmark = pytest.mark.slow  # on a seeded home
@@ -65,6 +67,19 @@ def test_meta_learner_given_the_market_went_on_then_extends_shadow_trades_and_re
     recommendation = platform.record.recommendation(as_of=platform.clock.now())
     assert made(result, "shadow_trades")[None].metadata["added"].value > 0
     assert later <= recommendation.generated_at < later + timedelta(minutes=1)
+
+
+def test_meta_learner_given_a_record_that_lost_a_close_then_publishes_nothing(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    platform = resource.platform()
+    version = platform.record.parameters(as_of=platform.clock.now()).version
+    close_trades(Path(resource.home))
+
+    with losing(Path(resource.home) / "platform.sqlite"), pytest.raises(LearningError, match="BOT1 paper"):
+        platform.learn_parameters()
+
+    assert platform.record.parameters(as_of=platform.clock.now()).version == version
 
 
 def test_backlog_syncs_and_replays_every_bot(resource: PlatformResource, platform: Platform, instance: dg.DagsterInstance) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from bot3.errors import StoreError
+from bot3.errors import LearningError, StoreError
 from bot3.market.weeks import week_of
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
@@ -180,6 +180,64 @@ def test_sensor_given_a_record_that_refuses_a_close_then_learns_it_once_the_reco
     keys = resource.platform().record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
     assert missed == 1
     assert [key[0] for key in keys] == [trade_id]
+
+
+@on_a_home
+def test_sensor_given_a_record_that_loses_a_close_then_publishes_nothing_and_reports_the_failed_check_once(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    first = tick(resource, instance, cursor=None)
+    platform = resource.platform()
+    version = platform.record.parameters(as_of=platform.clock.now()).version
+    before = len(verdicts(instance))
+    close_trades(Path(resource.home))
+
+    with losing(Path(resource.home) / "platform.sqlite"):
+        for _ in range(2):
+            with pytest.raises(LearningError, match=r"BOT1 paper .*missing 1"):
+                tick(resource, instance, cursor=first.cursor)
+
+    assert platform.record.parameters(as_of=platform.clock.now()).version == version
+    assert verdicts(instance)[before:] == [False]
+
+
+@on_a_home
+def test_sensor_given_the_lost_close_is_found_then_learns_it_and_the_check_passes(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    first = tick(resource, instance, cursor=None)
+    platform = resource.platform()
+    version = platform.record.parameters(as_of=platform.clock.now()).version
+    close_trades(Path(resource.home))
+    with losing(Path(resource.home) / "platform.sqlite"), pytest.raises(LearningError):
+        tick(resource, instance, cursor=first.cursor)
+
+    tick(resource, instance, cursor=first.cursor)
+
+    assert platform.record.parameters(as_of=platform.clock.now()).version != version
+    assert verdicts(instance)[-2:] == [False, True]
+
+
+def verdicts(instance: dg.DagsterInstance) -> list[bool]:
+    """Return what was said of the reconciliation, oldest first."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey("synced_trades"), "synced_trades_are_reconciled"), limit=100
+    )
+    evaluations = [
+        record.event.dagster_event.asset_check_evaluation_data for record in records if record.event and record.event.dagster_event
+    ]
+    return [evaluation.passed for evaluation in reversed(evaluations)]
+
+
+@contextmanager
+def losing(record: Path) -> Iterator[None]:
+    """Let the record lose every new trade without a word."""
+    with closing(sqlite3.connect(record)) as connection:
+        connection.execute("CREATE TRIGGER lose BEFORE INSERT ON synced_trades BEGIN SELECT RAISE(IGNORE); END")
+        connection.commit()
+        yield
+        connection.execute("DROP TRIGGER lose")
+        connection.commit()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from bot3.errors import LearningError, StoreConflictError, StoreError
 from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.ports.record import SyncOutcome
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learn_params import check_parameters
@@ -147,6 +149,58 @@ def test_relearn_step_given_a_pair_without_candles_then_says_so_and_goes_on() ->
     assert [check.name for check in report.failed_checks] == ["candles_of_traded_pairs_are_readable"]
     assert report.assets[1].metadata["written_no_candles"] == 1
     assert report.parameters is not None
+
+
+class LosingRecord(FakeRecord):
+    """A record that loses one trade of every sync."""
+
+    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
+        return super().upsert_trades([trade for trade in trades if trade.trade_id != 99])
+
+
+class BusyReader(FakeReader):
+    """A bot that closes a trade after it was read, before it is counted."""
+
+    def count_closed(self, *, closed_since: datetime | None) -> int:
+        if not any(trade.trade_id == 99 for trade in self.trades):
+            self.trades.append(a_trade(99, opened=NOW - timedelta(hours=3)))
+        return super().count_closed(closed_since=closed_since)
+
+
+def test_relearn_step_given_the_record_lost_a_trade_then_publishes_nothing_and_names_it() -> None:
+    record, learner, reader = LosingRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(40))
+    step(record, learner, reader)
+    reader.trades += [a_trade(98, opened=NOW - timedelta(hours=4)), a_trade(99, opened=NOW - timedelta(hours=3))]
+
+    with pytest.raises(LearningError, match=r"BOT1 paper \(source 42, record 41, missing 99, surplus none\)"):
+        step(record, learner, reader)
+
+    assert len(record.published) == 1
+    assert int(record.counts()["trades"].sum()) == 41
+
+
+def test_relearn_step_given_the_lost_trade_is_found_again_then_learns_what_waited() -> None:
+    record, learner, reader = LosingRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(40))
+    reader.trades += [a_trade(98, opened=NOW - timedelta(hours=4)), a_trade(99, opened=NOW - timedelta(hours=3))]
+    with pytest.raises(LearningError):
+        step(record, learner, reader)
+    del reader.trades[-1]
+
+    report = step(record, learner, reader)
+
+    assert report.parameters is not None
+    assert report.parameters.rows["*|*|*"].trades_count == 41
+
+
+def test_relearn_step_given_a_close_between_reading_and_counting_then_takes_it_in() -> None:
+    reader = BusyReader("BOT1", some_trades(10))
+
+    report = step(FakeRecord(), ParameterLearner(LearningSettings()), reader)
+
+    assert report.failed_checks == ()
+    assert report.assets[0].metadata["inserted"] == 11
+    assert report.parameters is not None
+    assert report.parameters.rows["*|*|*"].trades_count == 11
 
 
 def test_check_parameters_given_a_stop_beyond_liquidation_then_fails() -> None:
