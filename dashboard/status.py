@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -17,6 +17,7 @@ from bot3.usecases.bot_state import StateInForce, daemon_beat, is_silent, state_
 from dashboard import words
 from dashboard.home import Home
 from dashboard.reading import Known, known
+from dashboard.reconciled import NO_GAP, Gap, gap_of_closes, gap_of_counts, recorded_closes, recorded_count
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
@@ -34,14 +35,20 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotStatus:
-    """One bot, from its own store; `late` closes are older than the grace and not in the record. `problem` says why nothing is known."""
+    """One bot, from its own store; `problem` says why nothing is known.
+
+    `gap` is between its own database and the record, over closes older than the grace; `history_gap` between its backtest history and the
+    record, None where the history cannot be read (`history_problem`).
+    """
 
     bot: str
     in_force: StateInForce
     store_id: str = ""
     open_trades: tuple[Trade, ...] = ()
     closes: pd.DataFrame | None = None
-    late: int = 0
+    gap: Gap = NO_GAP
+    history_gap: Gap | None = NO_GAP
+    history_problem: str = ""
     problem: str = ""
 
 
@@ -91,21 +98,29 @@ def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
     in_force = state_in_force(home.ports.control, name, wall_now=home.ports.clock.wall_now())
     try:
         store = home.ports.bot_store(name)
+        # The own database first: what closes in between is in the record alone, and younger than the grace.
         closes = home.closes(name).frame()
-        settled = int((closes["close_date"] < now - SYNC_GRACE * home.ports.clock.speed).sum())
-        late = max(settled - recorded_count(home.trades.counts(), bot=name, run_mode=RunMode.PAPER), 0)
+        recorded = recorded_closes(home.trades.frame()[0], bot=name, run_mode=RunMode.PAPER)
+        gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.ports.clock.speed)
         trades = tuple(store.open_trades())
-        return BotStatus(bot=name, in_force=in_force, store_id=store.store_id, open_trades=trades, closes=closes, late=late)
     except StoreBusyError:
         raise
     except StoreError as error:
         return BotStatus(bot=name, in_force=in_force, problem=str(error))
+    found = BotStatus(bot=name, in_force=in_force, store_id=store.store_id, open_trades=trades, closes=closes, gap=gap)
+    return _with_history(found, home)
 
 
-def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
-    """Return how many closed trades the record holds of a bot and run mode."""
-    found = counts[(counts["bot"] == bot) & (counts["run_mode"] == run_mode.value)]
-    return int(found["trades"].sum())
+def _with_history(bot: BotStatus, home: Home) -> BotStatus:
+    """Return a bot with the gap of its history: it grows at a seed alone, so that counts are enough."""
+    try:
+        closed = home.ports.history_store(bot.bot).count_closed(closed_since=None)
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        return replace(bot, history_gap=None, history_problem=str(error))
+    recorded = recorded_count(home.trades.counts(), bot=bot.bot, run_mode=RunMode.BACKTEST)
+    return replace(bot, history_gap=gap_of_counts(closed, recorded))
 
 
 def alerts(fleet: Fleet) -> list[Alert]:
@@ -113,6 +128,8 @@ def alerts(fleet: Fleet) -> list[Alert]:
     found = [*_clock_alerts(fleet), *_beat_alerts(fleet), *_learning_alerts(fleet)]
     for bot in fleet.bots:
         found += _bot_alerts(bot)
+        if not bot.in_force.is_told and not fleet.is_silent:
+            found.append(Alert(text=f"{bot.bot}: the daemon runs and tells nothing of it.", remedy="Restart it with `bot3 up`."))
     return sorted(found, key=lambda alert: not alert.is_severe)
 
 
@@ -161,10 +178,22 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
     state = bot.in_force
     if state.state is not TradingState.ACTIVE:
         found.append(Alert(text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.", remedy=_way_back(bot)))
-    if bot.late:
-        text = f"{bot.bot}: {bot.late} closes of its own database are not in the record, older than {words.span(SYNC_GRACE)} of wall time."
-        found.append(Alert(text=text, remedy="Is Dagster's daemon running? `bot3 learn run` brings them in."))
+    found += _gap_alerts(bot.bot, "own database", bot.gap, older=f", older than {words.span(SYNC_GRACE)} of wall time")
+    if bot.history_gap is None:
+        text = f"{bot.bot}: its history cannot be compared with the record: {bot.history_problem}."
+        found.append(Alert(text=text, remedy="`bot3 doctor` says more.", is_severe=False))
+    else:
+        found += _gap_alerts(bot.bot, "history", bot.history_gap)
     return found
+
+
+def _gap_alerts(bot: str, source: str, gap: Gap, *, older: str = "") -> list[Alert]:
+    remedy = "Is Dagster's daemon running? `bot3 learn run` compares and mends."
+    told = (
+        (gap.missing, f"closes of its {source} are not in the record{older}"),
+        (gap.surplus, f"closes in the record are not in its {source}{older}"),
+    )
+    return [Alert(text=f"{bot}: {words.count(count)} {what}.", remedy=remedy) for count, what in told if count]
 
 
 def _way_back(bot: BotStatus) -> str:

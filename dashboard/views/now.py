@@ -46,7 +46,8 @@ show_numbers = st.fragment(_show_numbers, run_every=EVERY_S)
 
 def _show_alerts(found: Sequence[Alert]) -> None:
     if not found:
-        st.success("**All well**: the daemon beats, learning is in force, counts are reconciled.", icon=":material/check_circle:")
+        agree = "the record agrees with every bot's closes and history"
+        st.success(f"**All well**: the daemon beats, no bot is stopped, learning is in force, {agree}.", icon=":material/check_circle:")
     for alert in found:
         show = st.error if alert.is_severe else st.warning
         show(f"{alert.text} {alert.remedy}", icon=":material/dangerous:" if alert.is_severe else ":material/warning:")

@@ -22,7 +22,7 @@ from dashboard.cells import COUNT
 from dashboard.home import Home, TradeJournal
 from dashboard.page import banner, missing, table
 from dashboard.reading import known
-from dashboard.status import recorded_count
+from dashboard.reconciled import recorded_count
 
 Published = ParameterSet | Recommendation | FeederScore | RegimeState
 

@@ -7,14 +7,19 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot3.ports.control import ClockSource, TradingState
 from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import STALE, StateInForce
+from bot3.usecases.sync_trades import sync_trades
 from bot3.wiring import Platform, open_platform
 from dashboard.home import Home
 from dashboard.reading import Known
+from dashboard.reconciled import Gap, gap_of_closes
 from dashboard.status import ALL_ACTIVE, SYNC_GRACE, BotStatus, Fleet, alerts, halted, read_fleet
 from tests.dashboard.homes import NOW, a_beat, closes, make_home
 from tests.learned import a_recommendation, a_set
@@ -110,6 +115,12 @@ def test_halted_given_a_bot_that_nobody_tells_of_then_does_not_call_it_active() 
     assert halted({"BOT1": ACTIVE, "BOT2": replace(ACTIVE, is_told=False)}) == "state not told: BOT2"
 
 
+def test_alerts_given_a_daemon_that_tells_nothing_of_a_bot_then_say_so() -> None:
+    bot = replace(WELL, in_force=replace(ACTIVE, is_told=False))
+
+    assert [alert.text for alert in alerts(a_fleet(bots=(bot,)))] == ["BOT1: the daemon runs and tells nothing of it."]
+
+
 def test_alerts_given_a_replay_at_its_end_then_warn_only(platform: Platform) -> None:
     anchor = platform.control.anchor()
     assert anchor is not None
@@ -123,7 +134,7 @@ def test_alerts_given_a_replay_at_its_end_then_warn_only(platform: Platform) -> 
 def test_read_fleet_given_a_filled_home_then_is_reconciled(platform: Platform) -> None:
     fleet = read_fleet(home_of(platform))
 
-    assert [bot.late for bot in fleet.bots] == [0, 0, 0]
+    assert [(bot.gap, bot.history_gap) for bot in fleet.bots] == [(Gap(), Gap())] * 3
     assert [len(bot.open_trades) for bot in fleet.bots] == [0, 0, 1]
     assert alerts(fleet) == []
 
@@ -136,8 +147,76 @@ def test_read_fleet_given_closes_that_never_reached_the_record_then_counts_the_l
 
     fleet = read_fleet(home_of(platform))
 
-    assert fleet.bots[0].late == 3
+    assert fleet.bots[0].gap == Gap(missing=3)
     assert any("BOT1: 3 closes of its own database are not in the record" in alert.text for alert in alerts(fleet))
+
+
+def test_read_fleet_given_fresh_closes_in_the_record_then_they_hide_no_old_one_that_is_missing(platform: Platform) -> None:
+    store = platform.bot_store("BOT1")
+    mode = RunMode.PAPER
+    fresh = [
+        replace(trade, close_date=NOW - SYNC_GRACE / 2) for trade in closes("BOT1", run_mode=mode, account=store.account, count=3, seed=8)
+    ]
+    store.import_trades([replace(trade, trade_id=800 + number) for number, trade in enumerate(fresh)])
+    sync_trades(store, platform.record, run_mode=mode)
+    store.import_trades(closes("BOT1", run_mode=mode, account=store.account, count=3, seed=9, first_id=900))
+
+    assert read_fleet(home_of(platform)).bots[0].gap == Gap(missing=3)
+
+
+def test_read_fleet_given_closes_that_only_the_record_holds_then_tells_the_surplus(platform: Platform) -> None:
+    account = platform.bot_store("BOT2").account
+    platform.record.upsert_trades(closes("BOT2", run_mode=RunMode.PAPER, account=account, count=2, seed=9, first_id=900))
+
+    fleet = read_fleet(home_of(platform))
+
+    assert fleet.bots[1].gap == Gap(surplus=2)
+    assert alerts(fleet)[0].text.startswith("BOT2: 2 closes in the record are not in its own database")
+
+
+@pytest.mark.parametrize("in_store", [True, False], ids=["missing", "surplus"])
+def test_read_fleet_given_a_history_that_differs_then_tells_it(platform: Platform, *, in_store: bool) -> None:
+    history = platform.history_store("BOT3")
+    more = closes("BOT3", run_mode=RunMode.BACKTEST, account=history.account, count=2, seed=9, first_id=900)
+    if in_store:
+        history.import_trades(more)
+    else:
+        platform.record.upsert_trades(more)
+
+    fleet = read_fleet(home_of(platform))
+
+    assert fleet.bots[2].history_gap == (Gap(missing=2) if in_store else Gap(surplus=2))
+    assert "its history" in alerts(fleet)[0].text
+
+
+def test_read_fleet_given_a_bot_without_a_history_then_says_that_it_was_not_compared(platform: Platform, tmp_path: Path) -> None:
+    platform.close()
+    for path in (tmp_path / "history").glob("BOT2.sqlite*"):
+        path.unlink()
+
+    with open_platform(platform.settings, read_only=True) as readers:
+        fleet = read_fleet(home_of(readers))
+
+    assert [bot.history_gap for bot in fleet.bots] == [Gap(), None, Gap()]
+    assert any("BOT2: its history cannot be compared" in alert.text for alert in alerts(fleet))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=12))
+def test_gap_of_closes_given_any_sides_then_counts_old_ones_by_key(sides: list[tuple[bool, bool, bool]]) -> None:
+    rows = [
+        {"trade_id": number, "open_date": NOW - timedelta(days=2), "close_date": NOW + timedelta(hours=-1 if is_old else 1)}
+        for number, (_, _, is_old) in enumerate(sides)
+    ]
+    own, recorded = (
+        pd.DataFrame([row for row, side in zip(rows, sides, strict=True) if side[which]], columns=["trade_id", "open_date", "close_date"])
+        .astype({"trade_id": "int64", "open_date": "datetime64[us, UTC]", "close_date": "datetime64[us, UTC]"})
+        for which in (0, 1)
+    )  # fmt: skip
+
+    gap = gap_of_closes(own, recorded, until=NOW)
+
+    assert gap.missing == sum(ours and not theirs and is_old for ours, theirs, is_old in sides)
+    assert gap.surplus == sum(theirs and not ours and is_old for ours, theirs, is_old in sides)
 
 
 def test_read_fleet_given_a_bot_without_a_store_then_the_others_are_read(platform: Platform, tmp_path: Path) -> None:
