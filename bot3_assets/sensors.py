@@ -134,12 +134,19 @@ def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported
                 time.sleep(POLL_S * 10)
                 continue
             if report.changed or is_untold or watch.refusal:
-                report_closes(lineage, opened, bots=opened.bot_names)
-                reported = Reported(store_id=record.store_id, revision=record.revision())
+                reported = report_step(lineage, opened)
                 learned, watch.refusal = learned + 1, ""
             is_untold = False
         time.sleep(POLL_S)
     return reported, learned
+
+
+def report_step(lineage: Lineage, opened: "Platform") -> Reported:
+    """Report the chain as the record holds it; return what was reported for certain."""
+    # The revision is read first: a commit of another process in between may be told twice, never not at all.
+    reported = Reported(store_id=opened.record.store_id, revision=opened.record.revision())
+    report_closes(lineage, opened, bots=opened.bot_names)
+    return reported
 
 
 def _learn(opened: "Platform", watch: Watch, sources: "Sequence[TradeSource]", *, lineage: Lineage) -> "RelearnReport":

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from bot3.market.weeks import week_of
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
 from bot3_assets.definitions import defs
-from bot3_assets.lineage import REPORTED_BY
+from bot3_assets.lineage import REPORTED_BY, Lineage
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource, close_platforms
 from bot3_assets.schedules import weekly_retraining
-from bot3_assets.sensors import BACKLOG, Reported, Watch, closes_to_parameters, new_market_week
+from bot3_assets.sensors import BACKLOG, Reported, Watch, closes_to_parameters, new_market_week, report_step
 from tests.seeded import seeded_until, set_market_time, tiny_settings
 
 CHAIN = ("synced_trades", "trade_replays", "adaptive_params")
@@ -238,6 +239,34 @@ def losing(record: Path) -> Iterator[None]:
         yield
         connection.execute("DROP TRIGGER lose")
         connection.commit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyLineage(Lineage):
+    """A report during which another process learns from a close."""
+
+    home: Path
+
+    def checked(self, asset: str, check: str, result: dg.AssetCheckResult) -> None:
+        """Report a verdict, after the chain was told and another process went on."""
+        Lineage.checked(self, asset, check, result)
+        if asset == "adaptive_params":
+            close_trades(self.home)
+            with daemon(self.home) as other:
+                other.learn_from_closes(other.sources(["BOT1"]))
+
+
+@on_a_home
+def test_report_step_given_another_process_commits_meanwhile_then_its_cursor_stays_below_that(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    platform = resource.platform()
+
+    reported = report_step(BusyLineage(instance=instance, source="test", home=Path(resource.home)), platform)
+
+    newest = platform.record.parameters(as_of=platform.clock.now()).version
+    assert told(instance, "adaptive_params")[0].metadata["version"].value != newest
+    assert reported.revision < platform.record.revision()
 
 
 @contextmanager
