@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.trades import DIRECTIONS
 
 BETTORS = STREAMS * len(SCALES)
+LONGEST_HORIZON = timedelta(days=STREAMS - 1)
+"""A day must be over before its stream's next one begins; of trades that are held longer, nobody may trade by this evidence."""
 _CLOSED = (0.0,) * BETTORS
 Node = tuple[str, str]
 """(pair, direction)"""

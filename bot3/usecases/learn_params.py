@@ -11,7 +11,7 @@ import pandas as pd
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.groups import Group, group_of_key
 from bot3.learning.params import ParameterLearner
-from bot3.learning.reviews import NOBODY, Ledger, Permission, opened_by
+from bot3.learning.reviews import LONGEST_HORIZON, NOBODY, Ledger, Permission, opened_by
 from bot3.ports.record import LearningStore
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.usecases.review_gates import review_gates
@@ -94,7 +94,8 @@ def _permission(learner: ParameterLearner, ledger: Ledger | None) -> Permission:
     """Return who may trade: raised at a review alone; at any other time nobody who did not before."""
     if ledger is None:
         return Permission(raised=learner.permission.raised)
-    return Permission(raised=learner.permission.raised, opened=opened_by(ledger), day=ledger.day)
+    opened = opened_by(ledger) if learner.settings.horizon <= LONGEST_HORIZON else frozenset()
+    return Permission(raised=learner.permission.raised, opened=opened, day=ledger.day)
 
 
 def _note_published(

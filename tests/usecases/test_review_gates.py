@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -92,7 +93,7 @@ def learn(record: FakeRecord, learner: ParameterLearner, candles: FakeCandles, *
     report = relearn_step(
         record,  # type: ignore[arg-type]
         learner,
-        candles,
+        candles,  # type: ignore[arg-type]
         sources=[],
         run_modes=[RunMode.PAPER],
         now=now,
@@ -110,10 +111,10 @@ def midnights(days: int) -> Sequence[datetime]:
 class Studied:
     """A record after reviews on all midnights of a market without costs, and the learner that made it."""
 
-    def __init__(self, *, days: int, drift: float, each_day: int = 6, seed: int = 0) -> None:
+    def __init__(self, *, days: int, drift: float, seed: int = 0, horizon: timedelta = timedelta(hours=24)) -> None:
         self.candles, self.record = market(days=days + 3, drift=drift, seed=seed), FakeRecord()
-        self.learner = ParameterLearner(LearningSettings(costs=FREE))
-        self.record.upsert_trades(trades_on(self.candles, days=days, each_day=each_day))
+        self.learner = ParameterLearner(LearningSettings(costs=FREE, horizon=horizon))
+        self.record.upsert_trades(trades_on(self.candles, days=days, each_day=6))
         for now in midnights(days):
             self.learn(now)
         self.now = midnights(days)[-1]
@@ -140,9 +141,9 @@ def rising() -> Studied:
 
 
 def test_daily_reviews_given_a_market_without_edge_then_raise_no_row_though_bounds_were_above_0() -> None:
-    studied = Studied(days=90, drift=0.0)
+    studied = Studied(days=60, drift=0.0)
 
-    assert len(studied.record.ledgers) == 88
+    assert len(studied.record.ledgers) == 58
     assert len(studied.looked_good) > 5
     assert studied.trading == set()
 
@@ -174,13 +175,21 @@ def test_published_rows_given_any_review_then_trade_only_by_an_open_node_and_a_l
             assert (row.state is ParameterState.TRADE) == ((row.pair, row.direction) in opened and row.lower_bound > 0.0)
 
 
+@pytest.mark.slow
+def test_daily_reviews_given_a_horizon_over_a_day_then_raise_nothing_for_days_would_overlap() -> None:
+    studied = Studied(days=70, drift=0.03, horizon=timedelta(hours=36))
+
+    assert opened_by(studied.record.ledgers[-1][1])
+    assert studied.trading == set()
+
+
 def late_trade(candles: FakeCandles, number: int, *, opened: datetime) -> Trade:
     rate = float(candles.frames[PAIRS[0]]["close"].iloc[(opened - START) // timedelta(minutes=5)])
     return a_trade(number, pair=PAIRS[0], opened=opened, rate=rate, leverage=9.0, is_short=False)
 
 
 def test_learn_given_a_new_bin_of_an_open_node_then_raises_it_at_the_next_review_and_not_before() -> None:
-    studied = Studied(days=70, drift=0.03)
+    studied = deepcopy(rising())
     moments = [studied.now.replace(minute=0) - timedelta(days=2, hours=5 * k) for k in range(150)]
     late = [late_trade(studied.candles, 9_000 + k, opened=opened) for k, opened in enumerate(moments)]
     studied.record.upsert_trades(late)
@@ -198,7 +207,7 @@ def test_learn_given_a_new_bin_of_an_open_node_then_raises_it_at_the_next_review
 
 
 def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0() -> None:
-    studied = Studied(days=70, drift=0.03)
+    studied = deepcopy(rising())
     before = studied.record.parameters(as_of=studied.now).rows
     cell, short = f"{PAIRS[0]}|long|2.0-3.5", f"{PAIRS[0]}|short|2.0-3.5"
     studied.learner.permission = Permission(raised=frozenset(group_of_key(key) for key in before))
