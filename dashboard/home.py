@@ -28,7 +28,7 @@ class TradeJournal(TradeReader, Protocol):
         ...
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions."""
+        """Return the newest decisions and what became of them."""
         ...
 
 

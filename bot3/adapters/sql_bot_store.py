@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql_bot_reader import SqlTradeReader
+from bot3.adapters.sql_decisions import read_decisions
 from bot3.adapters.sql_engine import Database
 from bot3.adapters.sql_journal_rows import decision_row, fill_row, intent_of_row, intent_row, payment_row
 from bot3.adapters.sql_projection import StoreIdentity, project_trades, trades_of_orders, trades_of_pairs
-from bot3.adapters.sql_rows import from_us, insert_ignore, maybe_us, read_frame, to_us, upsert
+from bot3.adapters.sql_rows import from_us, insert_ignore, maybe_us, to_us, upsert
 from bot3.adapters.sql_tables_bot import (
     bookmarks,
     decisions,
@@ -155,12 +155,9 @@ class SqlBotStore(SqlTradeReader):
             insert_ignore(connection, _DECISIONS, [decision_row(decision, account=self.account) for decision in decisions])
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions; columns are `Decision`'s fields, `detail` a dict."""
-        columns = [column for column in _DECISIONS.c if column.name not in {"seq", "account"}]
-        query = sa.select(*columns).order_by(_DECISIONS.c.seq.desc()).limit(limit)
+        """Return the newest decisions and what became of them; columns are `Decision`'s fields, `detail` a dict."""
         with self._database.read() as connection:
-            frame = read_frame(connection, query)
-        return frame.assign(detail=[json.loads(text) for text in frame["detail"]])
+            return read_decisions(connection, limit=limit)
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
         """Insert finished trades as they are; ids that exist are left as they are. Return how many were new."""

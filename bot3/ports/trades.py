@@ -102,7 +102,11 @@ class BotStore(TradeReader, Protocol):
         ...
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions; columns are `Decision`'s fields."""
+        """Return the newest decisions; columns are `Decision`'s fields.
+
+        What was to be entered is told as it came out (`entry_outcomes`): outcome "intent" and reason "entry" were traded, "not_traded" and
+        "pending" say why not; `client_order_id` is that of the attempt that tells.
+        """
         ...
 
     def import_trades(self, trades: Sequence[Trade]) -> int:

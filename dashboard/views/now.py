@@ -11,13 +11,13 @@ import streamlit as st
 from bot3.ports.control import TradingState
 from bot3.trading.trades import direction
 from dashboard import charts, figures, words
-from dashboard.cells import COUNT, LEVERAGE, MONEY, RATIO
+from dashboard.cells import LEVERAGE, MONEY, RATIO
+from dashboard.decisions import show_reasons, show_untraded
 from dashboard.home import Home
 from dashboard.page import banner, missing, table
 from dashboard.status import Alert, BotStatus, Fleet, alerts, read_fleet
 
 EVERY_S = 2.0
-DECISIONS = 200
 LAST_CLOSES = 8
 
 
@@ -27,7 +27,8 @@ def render(home: Home) -> None:
     show_numbers(home)
     with banner("The bots' stores"):
         _show_equity(home)
-        _show_holds(home)
+        show_reasons(home)
+        show_untraded(home, key="now")
 
 
 def _show_numbers(home: Home) -> None:
@@ -227,19 +228,3 @@ def _show_equity(home: Home) -> None:
         f"Drawn at market time {words.stamp(home.ports.clock.now())} and left alone, so that your zoom stays. Open positions are not in it."
     )
     right.button("Draw again")
-
-
-def _show_holds(home: Home) -> None:
-    st.subheader("Signals and why they were not traded")
-    counts = {}
-    for bot in home.ports.bot_names:
-        decisions = home.ports.bot_store(bot).decisions_frame(limit=DECISIONS)
-        if len(decisions):
-            counts[bot] = decisions["reason"].value_counts()
-    if not counts:
-        missing("No signal was decided on yet.", "The daemon decides at the close of each candle while `bot3 up` runs.")
-        return
-    shown = pd.DataFrame(counts).rename_axis("reason").reset_index()
-    totals = ", ".join(f"{bot} {int(reasons.sum())}" for bot, reasons in counts.items())
-    table(shown, cells=dict.fromkeys(counts, COUNT), alt="Newest decisions by reason and bot", key="now_holds")
-    st.caption(f'Newest decisions in each bot\'s own database ({totals}); "entry" was traded.')

@@ -12,8 +12,9 @@ from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from dashboard import charts, figures, words
 from dashboard.cells import LEVERAGE, MONEY, RATE, RATIO
+from dashboard.decisions import show_untraded
 from dashboard.home import Home
-from dashboard.page import missing, table
+from dashboard.page import banner, missing, table
 from dashboard.stories import show_story
 
 PAGE_ROWS = 100
@@ -47,6 +48,8 @@ def render(home: Home) -> None:
     _show_figures(found, mode=mode, source=source, win_rate_mark=home.settings.win_rate_mark)
     _show_rows(found, revision=revision)
     _show_selected(everything, home)
+    with banner("The bots' stores"):
+        show_untraded(home, key="trades")
 
 
 def filtered(trades: pd.DataFrame, *, mode: str, chosen: Mapping[str, str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from bot3.settings import Settings, load_settings
 from bot3.trading.leverage_bins import LEVERAGE_BINS
-from bot3.trading.orders import ENTRY_CONTEXT, Fill, Intent, IntentLeg, IntentState, OrderSide, OrderType
+from bot3.trading.orders import ENTRY_CONTEXT, Decision, Fill, Intent, IntentLeg, IntentState, OrderSide, OrderType
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier
 from bot3.trading.signals import FEEDER_IDS
@@ -129,6 +129,23 @@ def trade_with_orders(platform: Platform) -> None:
             store.move_intent(intent.client_order_id, state=IntentState.SENT, sent_at=datetime(2026, 1, 1, tzinfo=UTC))
             store.book([_fill(intent, number=number * 10 + len(intent.leg))], [])
             store.move_intent(intent.client_order_id, state=IntentState.DONE)
+
+
+def reject_an_entry(platform: Platform) -> None:
+    """Decide on an entry of BOT3 that the exchange rejects."""
+    store = platform.bot_store("BOT3")
+    entry = Intent(
+        account=store.account, bot="BOT3", pair=PAIRS[0], candle_close_time=NOW - timedelta(minutes=5), leg=IntentLeg.ENTRY,
+        side=OrderSide.BUY, order_type=OrderType.MARKET, amount=Decimal(3), leverage=3.0, reduce_only=False, trade_id=9,
+        context=dict.fromkeys(ENTRY_CONTEXT) | {"feeder_id": "F04"},
+    )  # fmt: skip
+    decision = Decision(
+        bot="BOT3", pair=entry.pair, candle_close_time=entry.candle_close_time, feeder_id="F04", is_short=False, confidence=0.6,
+        outcome="intent", reason="entry", detail=entry.context, client_order_id=entry.client_order_id,
+    )  # fmt: skip
+    store.record_decisions([decision])
+    store.plan_intent(entry)
+    store.move_intent(entry.client_order_id, state=IntentState.REJECTED, sent_at=NOW, reject_reason="margin is too small")
 
 
 def _fill(intent: Intent, *, number: int) -> Fill:

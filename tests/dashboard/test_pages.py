@@ -13,7 +13,7 @@ from bot3.settings import load_settings
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
 from dashboard.words import DASH
-from tests.dashboard.homes import NOW, a_beat, make_home, settings_of
+from tests.dashboard.homes import NOW, a_beat, make_home, reject_an_entry, settings_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 VIEWS = ("now", "trades", "learned", "feeders", "regime", "system")
@@ -155,6 +155,21 @@ def test_now_given_a_filled_home_then_stands_figures_beside_n_interval_and_mark(
     assert (table.loc["Win rate", "Mark"], table.loc["Profit factor", "Mark"]) == ("55 %", "1.5")
     assert "own database" in table.loc["Store", "BOT3"]
     assert table.loc["Open positions", "BOT3"] == "1, 300 USDT at entry"
+
+
+@pytest.mark.parametrize("name", ["now", "trades"])
+def test_page_given_an_entry_that_the_exchange_rejected_then_says_why_and_calls_it_no_entry(name: str, tmp_path: Path) -> None:
+    make_home(tmp_path, trades_per_bot=3)
+    with open_platform(settings_of(tmp_path)) as platform:
+        reject_an_entry(platform)
+
+    page = a_page(name, tmp_path)
+
+    row = page.dataframe[-1].value.iloc[0]
+    assert (row["bot"], row["outcome"], row["reason"]) == ("BOT3", "not traded", "order_rejected")
+    assert row["what was said"] == "margin is too small"
+    reasons = [frame.value for frame in page.dataframe if list(frame.value.columns) == ["reason", "BOT3"]]
+    assert [list(frame["reason"]) for frame in reasons] == ([["order_rejected"]] if name == "now" else [])
 
 
 def test_trades_given_no_choice_then_shows_paper_alone(filled_home: Path) -> None:

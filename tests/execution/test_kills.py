@@ -60,6 +60,15 @@ def assert_promises(floor: Floor) -> None:
     assert floor.state() == ("active", "")
 
 
+def assert_decisions_tell_the_trades(floor: Floor) -> None:
+    decisions = floor.stores["BOT1"].decisions_frame(limit=10)
+    traded = decisions[decisions["reason"] == "entry"]
+    assert set(traded["client_order_id"]) == {
+        one.client_order_id for one in floor.intents(IntentLeg.ENTRY) if one.state is IntentState.DONE
+    }
+    assert len(traded) == floor.stores["BOT1"].count_closed(closed_since=None)
+
+
 def test_daemon_given_nobody_who_kills_it_then_takes_the_steps_that_the_kills_count(open_floor: OpenFloor) -> None:
     guillotine = Guillotine()
     floor = doomed_floor(open_floor, guillotine)
@@ -92,3 +101,4 @@ def test_daemon_given_a_kill_after_a_step_then_the_next_one_keeps_every_promise(
     # Only an entry that was journalled as sent and never left is lost: nobody can know, so nobody sends it again.
     expected = 0 if was_journalled and not was_sent else 1
     assert floor.stores["BOT1"].count_closed(closed_since=None) == expected
+    assert_decisions_tell_the_trades(floor)

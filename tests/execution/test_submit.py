@@ -98,6 +98,12 @@ def test_submit_given_a_refusal_then_keeps_its_reason_and_never_sends_it_again(o
     (entry,) = floor.intents(IntentLeg.ENTRY)
     assert (entry.state, entry.reject_reason) == (IntentState.REJECTED, "refused for good")
     assert len(faulty(floor).sent) == 1
+    decided = floor.stores["BOT1"].decisions_frame(limit=1).loc[0]
+    assert (decided["outcome"], decided["reason"], decided["detail"]["reject_reason"]) == (
+        "not_traded",
+        "order_rejected",
+        "refused for good",
+    )
 
 
 @pytest.mark.parametrize(("refusals", "state"), [(4, "active"), (5, "halted")])

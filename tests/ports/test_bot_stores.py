@@ -219,6 +219,81 @@ def test_record_decisions_given_the_same_twice_then_is_one_row(store: BotStore) 
     assert frame.loc[0, "candle_close_time"] == pd.Timestamp(OPENED)
 
 
+def decided(store: BotStore, *feeders: str, hold: str = "") -> Decision:
+    """Record a decision to enter for each feeder."""
+    kept = [
+        Decision(
+            bot="BOT1", pair=PAIR, candle_close_time=OPENED, feeder_id=feeder, is_short=False, confidence=0.7,
+            outcome="hold" if hold else "intent", reason=hold or "entry", client_order_id=None if hold else an_intent().client_order_id,
+        )
+        for feeder in feeders
+    ]  # fmt: skip
+    store.record_decisions(kept)
+    return kept[0]
+
+
+def told(store: BotStore) -> list[tuple[str, str, object, object]]:
+    frame = store.decisions_frame(limit=10)
+    said = [detail.get("reject_reason") for detail in frame["detail"]]
+    return list(zip(frame["outcome"], frame["reason"], said, frame["client_order_id"], strict=True))
+
+
+def test_decisions_frame_given_no_order_then_was_not_traded(store: BotStore) -> None:
+    decided(store, "F01")
+
+    assert told(store) == [("not_traded", "no_intent", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "reason"),
+    [
+        (IntentState.PLANNED, "not_traded", "not_sent"),
+        (IntentState.SENT, "pending", "unanswered"),
+        (IntentState.DEAD, "not_traded", "no_order"),
+        (IntentState.REJECTED, "not_traded", "order_rejected"),
+        (IntentState.DONE, "intent", "entry"),
+    ],
+)
+def test_decisions_frame_given_an_order_then_it_tells_with_its_reason(
+    store: BotStore, state: IntentState, outcome: str, reason: str
+) -> None:
+    decided(store, "F01")
+    entry = an_intent()
+    store.plan_intent(entry)
+    if state is not IntentState.PLANNED:
+        store.move_intent(entry.client_order_id, state=state, sent_at=OPENED, reject_reason="it said so")
+
+    said = None if state is IntentState.PLANNED else "it said so"
+    assert told(store) == [(outcome, reason, said, entry.client_order_id)]
+
+
+def test_decisions_frame_given_a_later_attempt_that_was_traded_then_has_its_id(store: BotStore) -> None:
+    decided(store, "F01")
+    first, second = an_intent(), an_intent(trade_id=2, attempt=2)
+    store.plan_intent(first)
+    store.move_intent(first.client_order_id, state=IntentState.DEAD, reject_reason="never sent: the process ended before")
+    store.plan_intent(second)
+    store.move_intent(second.client_order_id, state=IntentState.SENT, sent_at=OPENED)
+    store.book([a_fill(second, number=1, rate="100")], [])
+
+    assert told(store) == [("intent", "entry", None, second.client_order_id)]
+
+
+def test_decisions_frame_given_another_feeder_that_was_traded_then_tells_each_its_own(store: BotStore) -> None:
+    decided(store, "F02")
+    decided(store, "F01", hold="outranked")
+    open_trade(store)
+
+    assert [(outcome, reason) for outcome, reason, *_ in told(store)] == [("intent", "entry"), ("not_traded", "no_intent")]
+
+
+def test_decisions_frame_given_a_hold_then_leaves_it(store: BotStore) -> None:
+    decided(store, "F03", hold="slots_full")
+    open_trade(store)
+
+    assert told(store) == [("hold", "slots_full", None, None)]
+
+
 def test_import_trades_given_known_ids_then_leaves_them(store: BotStore) -> None:
     first = a_closed_trade(1)
 
