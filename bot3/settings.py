@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot3.errors import SettingsError
@@ -84,15 +84,17 @@ class Settings(BaseSettings):
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a mark, never a gate.")
     min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
-    meta_learner_interval_s: int = Field(300, ge=60, description="Beat of the meta-learner, wall seconds (whole minutes).")
+    meta_learner_interval_s: int = Field(
+        300, ge=60, le=3_600, description="Beat of the meta-learner, wall seconds: whole minutes that divide an hour."
+    )
     lookback_days: int = Field(30, ge=1, description="Display window of feeder scores.")
     min_trades_per_feeder: int = Field(10, ge=1, description="Shadow trades before a feeder is ranked in the display window.")
     recommendations_file: Path = Field(
         Path("meta_learner_recommendations.json"), description="Output file of the meta-learner, relative to the home."
     )
     parameters_file: Path = Field(Path("adaptive_params.json"), description="Published parameters for other readers, relative to the home.")
-    recommendations_life_s: int = Field(1_800, ge=60, description="Life of recommendations, wall seconds.")
-    parameters_life_s: int = Field(604_800, ge=3_600, description="Life of parameters, wall seconds.")
+    recommendations_life_s: int = Field(1_800, ge=60, description="Life of recommendations, wall seconds; longer than the beat.")
+    parameters_life_s: int = Field(604_800, ge=3_600, description="Life of parameters, wall seconds; longer than the beat.")
     learn_from: tuple[Literal["backtest", "paper", "live"], ...] = Field(
         ("backtest", "paper"), description="Run modes whose trades are learned from together."
     )
@@ -146,6 +148,24 @@ class Settings(BaseSettings):
         """Take values from `load_settings` alone, which has checked every name."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    @field_validator("meta_learner_interval_s")
+    @classmethod
+    def _divides_an_hour(cls, seconds: int) -> int:
+        # Cron begins anew every hour: 40 minutes would beat at :00 and :40, then again at :00.
+        if seconds % 60 or 3_600 % seconds:
+            raise ValueError(f"must be whole minutes that divide an hour (60, 120, 180, 240, 300, 360, 600, ... 3600), was {seconds}")
+        return seconds
+
+    @model_validator(mode="after")
+    def _outlive_the_beat(self) -> Self:
+        for name in ("recommendations_life_s", "parameters_life_s"):
+            if getattr(self, name) <= self.meta_learner_interval_s:
+                raise ValueError(
+                    f"BOT3_{name.upper()} must be above BOT3_META_LEARNER_INTERVAL_S ({self.meta_learner_interval_s}), was "
+                    f"{getattr(self, name)}: what is published would expire before it is renewed, and entries would stop"
+                )
+        return self
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

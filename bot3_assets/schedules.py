@@ -33,16 +33,17 @@ retraining = dg.define_asset_job(
 )
 
 
-def _every(seconds: int) -> str:
-    return f"*/{seconds // 60} * * * *"
+def every(seconds: int) -> str:
+    """Return the cron schedule that keeps an interval of whole minutes that divide an hour (the settings take no other)."""
+    return "0 * * * *" if seconds == 3_600 else f"*/{seconds // 60} * * * *"
 
 
 meta_learner_beat = dg.ScheduleDefinition(
     name="meta_learner_beat",
     job=meta_learner,
-    cron_schedule=_every(load_settings().meta_learner_interval_s),
+    cron_schedule=every(load_settings().meta_learner_interval_s),
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every BOT3_META_LEARNER_INTERVAL_S, in whole minutes.",
+    description="Every BOT3_META_LEARNER_INTERVAL_S.",
 )
 
 

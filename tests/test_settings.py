@@ -77,6 +77,20 @@ def test_settings_given_a_bad_port_then_does_not_show_other_values(tmp_path: Pat
     assert "canary-8" not in str(caught.value)
 
 
+@pytest.mark.parametrize("seconds", ["2400", "90", "30", "420", "7200"])
+def test_settings_given_a_beat_that_no_hour_is_divided_by_then_refuses(tmp_path: Path, seconds: str) -> None:
+    with pytest.raises(SettingsError, match="BOT3_META_LEARNER_INTERVAL_S: "):
+        loaded(tmp_path, BOT3_META_LEARNER_INTERVAL_S=seconds, BOT3_RECOMMENDATIONS_LIFE_S="86400")
+
+
+@pytest.mark.parametrize("name", ["BOT3_RECOMMENDATIONS_LIFE_S", "BOT3_PARAMETERS_LIFE_S"])
+def test_settings_given_a_life_that_ends_at_the_beat_then_refuses(tmp_path: Path, name: str) -> None:
+    lives = {"BOT3_RECOMMENDATIONS_LIFE_S": "7200", "BOT3_PARAMETERS_LIFE_S": "7200"}
+
+    with pytest.raises(SettingsError, match=rf"{name} must be above BOT3_META_LEARNER_INTERVAL_S \(3600\), was 3600"):
+        loaded(tmp_path, BOT3_META_LEARNER_INTERVAL_S="3600", **(lives | {name: "3600"}))
+
+
 def test_settings_document_given_every_field_then_lists_it() -> None:
     text = (Path(__file__).parents[1] / "docs/settings.md").read_text(encoding="utf-8")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from itertools import pairwise
+
 import dagster as dg
 import pytest
+from dagster._utils.schedules import cron_string_iterator
 
 from bot3.settings import load_settings
 from bot3_assets.definitions import defs
+from bot3_assets.schedules import every
 
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 MADE = sorted(set(SPECS) - {"bot_trades"})
@@ -75,8 +80,17 @@ def test_every_check_is_blocking_and_described() -> None:
 def test_meta_learner_beats_at_the_interval_of_the_settings() -> None:
     schedule = defs.resolve_schedule_def("meta_learner_beat")
 
-    assert schedule.cron_schedule == f"*/{load_settings().meta_learner_interval_s // 60} * * * *"
+    assert schedule.cron_schedule == every(load_settings().meta_learner_interval_s)
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+@pytest.mark.parametrize("seconds", [60 * minutes for minutes in range(1, 61) if 60 % minutes == 0])
+def test_every_given_an_interval_that_divides_an_hour_then_the_cron_keeps_it(seconds: int) -> None:
+    beats = cron_string_iterator(datetime(2026, 1, 5, tzinfo=UTC).timestamp(), every(seconds), "UTC")
+
+    times = [next(beats).timestamp() for _ in range(130)]
+
+    assert {later - earlier for earlier, later in pairwise(times)} == {seconds}
 
 
 def test_retraining_is_weekly() -> None:
