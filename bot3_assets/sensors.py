@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,11 @@ DUE_EVERY_S = 1.0
 """How often it is looked whether a replay's horizon has ended: that is no change in any store."""
 BACKLOG = 2_000
 """So many new trades are a run of their own, with a page and logs."""
+BACKLOG_AGAIN_S = 60.0
+"""So long after a backlog's run ended the next one may begin, wall seconds: one that fails at once must not fill Dagster."""
 SENSOR = "closes_to_parameters"
+# Not NOT_STARTED: a run that was made but never launched would stand in the way for ever.
+_UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,20 +104,28 @@ def _watch_of(platform: "Platform") -> Watch:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Waits for closed trades, learns from them at once, and reports the chain from trades to parameters.",
 )
-def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Learn from closes as they are committed, for one tick."""
     opened = platform.platform()
     record = opened.record
     reported = Reported.of(context.cursor, store_id=record.store_id)
     if (waiting := opened.unsynced_closes()) > BACKLOG:
-        return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"backlog-{record.revision()}", tags=all_bots())],
-            skip_reason=None,
-            cursor=reported.cursor(),
-        )
+        return _backlog_run(context.instance, waiting=waiting, now=opened.wall_now())
     reported, learned = _listen(context, opened, reported=reported)
     context.update_cursor(reported.cursor())
     return dg.SkipReason(f"learned {learned} times in {TICK_S} s, revision {reported.revision}, {waiting} closes were waiting")
+
+
+def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run that syncs and replays everything: one at a time, and again where the last one did not get through."""
+    if instance.get_runs_count(dg.RunsFilter(job_name=backlog.name, statuses=list(_UNDER_WAY))):
+        return dg.SkipReason(f"{waiting} closes are waiting; a run of {backlog.name} is under way")
+    last = next(iter(instance.get_run_records(dg.RunsFilter(job_name=backlog.name), limit=1)), None)
+    if last is not None and last.end_time is not None and now.timestamp() - last.end_time < BACKLOG_AGAIN_S:
+        return dg.SkipReason(f"{waiting} closes are waiting; {backlog.name} is asked for again {BACKLOG_AGAIN_S:.0f} s after the last run")
+    # A key asks once, ever: it names the run before, so that after a run that failed it is another.
+    before = "none" if last is None else last.dagster_run.run_id
+    return dg.RunRequest(run_key=f"{backlog.name}-after-{before}", tags=all_bots())
 
 
 def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported: Reported) -> tuple[Reported, int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.utils import make_new_run_id
 
 from bot3.errors import LearningError, StoreError
 from bot3.market.weeks import week_of
@@ -295,6 +296,52 @@ def test_sensor_given_more_closes_than_a_tick_should_take_then_asks_for_a_run(
     done = defs.resolve_job_def("backlog").execute_in_process(instance=instance, resources={"platform": resource}, tags=dict(request.tags))
     assert done.success
     assert resource.platform().unsynced_closes() == 0
+
+
+@on_a_home
+def test_sensor_given_a_backlog_run_is_under_way_then_asks_for_no_other(resource: PlatformResource, instance: dg.DagsterInstance) -> None:
+    close_trades(Path(resource.home), BACKLOG + 1)
+    a_backlog_run(instance, dg.DagsterRunStatus.STARTED)
+
+    asked = tick(resource, instance, cursor=None)
+
+    assert list(asked.run_requests or ()) == []
+    assert "under way" in (asked.skip_message or "")
+
+
+@on_a_home
+def test_sensor_given_the_backlog_run_failed_then_asks_again_under_another_key(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    close_trades(Path(resource.home), BACKLOG + 1)
+    (first,) = tick(resource, instance, cursor=None).run_requests
+    a_backlog_run(instance, dg.DagsterRunStatus.FAILURE)
+
+    (second,) = tick(resource, instance, cursor=None).run_requests
+
+    assert first.run_key != second.run_key
+
+
+@on_a_home
+def test_sensor_given_the_backlog_run_failed_just_now_then_waits_before_it_asks_again(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    close_trades(Path(resource.home), BACKLOG + 1)
+    with refusing(Path(resource.home) / "platform.sqlite"):
+        failed = defs.resolve_job_def("backlog").execute_in_process(
+            instance=instance, resources={"platform": resource}, tags=all_bots(), raise_on_error=False
+        )
+
+    asked = tick(resource, instance, cursor=None)
+
+    assert not failed.success
+    assert list(asked.run_requests or ()) == []
+    assert "again 60 s after" in (asked.skip_message or "")
+
+
+def a_backlog_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
+    """Keep a run of the backlog as it stood in some status, without an end that was seen."""
+    instance.add_run(dg.DagsterRun(job_name="backlog", run_id=make_new_run_id(), status=status))
 
 
 @on_a_home
