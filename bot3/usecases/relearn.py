@@ -27,7 +27,7 @@ from bot3.usecases.recommend import recommend
 from bot3.usecases.replay_trades import ReplayOutcome, replay_trades
 from bot3.usecases.score_feeders import score_feeders
 from bot3.usecases.sync_trades import TradeSync, sync_trades
-from bot3.usecases.write_published_files import write_published_files
+from bot3.usecases.write_published_files import PARAMETERS_FILE, RECOMMENDATIONS_FILE, write_published_files
 
 _T = TypeVar("_T")
 Value = str | int | float | bool | None
@@ -142,6 +142,8 @@ def full_relearn_step(
     overlap: timedelta = timedelta(days=7),
     score_settings: ScoreSettings | None = None,
     regime_settings: RegimeSettings | None = None,
+    parameters_file: Path = Path(PARAMETERS_FILE),
+    recommendations_file: Path = Path(RECOMMENDATIONS_FILE),
 ) -> RelearnReport:
     """Detect the regime, relearn everything, score all feeders, recommend, and write the published files.
 
@@ -150,7 +152,7 @@ def full_relearn_step(
     pairs : sequence of str
         Whose equal-weight index makes the market's regime.
     directory : Path
-        Where the two JSON files go.
+        Where the two JSON files go; paths of files given absolute stay as they are.
     parameters_life, recommendations_life : timedelta
         Market time.
     """
@@ -180,7 +182,14 @@ def full_relearn_step(
     settings = score_settings or ScoreSettings()
     scores, score_s = _timed(lambda: score_feeders(record, run_modes=run_modes, now=now, settings=settings))
     made, recommend_s = _timed(lambda: recommend(record, now=now, computed_at=computed_at, life=recommendations_life))
-    write_published_files(directory, parameters=record.parameters(as_of=now), scores=scores, recommendation=made)
+    write_published_files(
+        directory,
+        parameters=record.parameters(as_of=now),
+        scores=scores,
+        recommendation=made,
+        parameters_file=parameters_file,
+        recommendations_file=recommendations_file,
+    )
     regime = record.regime(as_of=now)
     regime_report = AssetReport(
         asset="regime_state",

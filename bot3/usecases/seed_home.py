@@ -55,6 +55,8 @@ class SeedParts:
         By bot.
     parameters_life, recommendations_life : timedelta
         Market time, of what is published at the end.
+    directory, parameters_file, recommendations_file : Path
+        Where it is written for other readers.
     wall_now : callable
         The wall's time, for `computed_at`.
     """
@@ -80,6 +82,8 @@ class SeedParts:
     parameters_life: timedelta
     recommendations_life: timedelta
     directory: Path
+    parameters_file: Path
+    recommendations_file: Path
     wall_now: Callable[[], datetime]
 
     @property
@@ -244,5 +248,7 @@ def _learn(parts: SeedParts, *, progress: Progress) -> None:
         parameters_life=parts.parameters_life,
         recommendations_life=parts.recommendations_life,
         score_settings=parts.scores,
+        parameters_file=parts.parameters_file,
+        recommendations_file=parts.recommendations_file,
     )
     progress("learning", 1, 1)

@@ -53,7 +53,7 @@ class Platform(Ports):
     def learner(self) -> ParameterLearner:
         """Return the learner, warm from its first step on."""
         from bot3.learning.params import LearningSettings, ParameterLearner  # noqa: PLC0415
-        from bot3.learning.replay import ReplayCosts  # noqa: PLC0415
+        from bot3.learning.replay import GivebackRule, ReplayCosts  # noqa: PLC0415
 
         settings = self.settings
         costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
@@ -62,6 +62,7 @@ class Platform(Ports):
                 timeframe=settings.timeframe,
                 horizon=settings.horizon,
                 costs=costs,
+                giveback=GivebackRule(activation_sigma=settings.giveback_activation_sigma, share=settings.giveback_share),
                 min_trades=settings.min_trades_per_bin,
                 static_stop_loss=settings.stop_loss,
                 static_take_profit=settings.take_profit,
@@ -251,6 +252,8 @@ class Platform(Ports):
                 recommendations_life=self._recommendations_life,
                 overlap=self._overlap,
                 score_settings=self._score_settings(),
+                parameters_file=self.settings.parameters_file,
+                recommendations_file=self.settings.recommendations_file,
             )
 
     def seed_parts(self) -> SeedParts:
@@ -282,6 +285,8 @@ class Platform(Ports):
             parameters_life=timedelta(seconds=settings.parameters_life_s * settings.clock_speed),
             recommendations_life=timedelta(seconds=settings.recommendations_life_s * settings.clock_speed),
             directory=settings.home,
+            parameters_file=settings.parameters_file,
+            recommendations_file=settings.recommendations_file,
             wall_now=self.wall_now,
         )
 

@@ -224,7 +224,7 @@ def test_sync_given_a_trade_older_than_the_window_then_counts_find_it() -> None:
     assert (synced.is_full, synced.is_reconciled, synced.outcome.inserted) == (True, True, 1)
 
 
-def full(record: FakeRecord, directory: Path) -> RelearnReport:
+def full(record: FakeRecord, directory: Path, **changes: Any) -> RelearnReport:
     source = TradeSource(reader=FakeReader("BOT1", some_trades(40)), run_mode=RunMode.PAPER)  # type: ignore[arg-type]
     return full_relearn_step(
         record,  # type: ignore[arg-type]
@@ -235,7 +235,7 @@ def full(record: FakeRecord, directory: Path) -> RelearnReport:
         directory=directory,
         parameters_life=timedelta(days=7),
         recommendations_life=timedelta(minutes=30),
-        **WHEN,
+        **(WHEN | changes),
     )
 
 
@@ -253,6 +253,15 @@ def test_full_relearn_step_publishes_everything_and_writes_both_files(tmp_path: 
     assert {row["leverage_bin"] for row in rows if row["pair"] == "*" and row["direction"] == "*"} >= {"1.0-2.0", "7.5-10.0"}
     assert [asset.asset for asset in report.assets][0::3] == ["regime_state", "adaptive_params"]
     assert [score.feeder_id for score in record.scores if score.regime == "*" and score.n == 0] == ["F10"]
+
+
+def test_full_relearn_step_given_names_of_files_then_writes_those_and_no_others(tmp_path: Path) -> None:
+    record = FakeRecord()
+    record.shadow = shadow_frame()
+
+    full(record, tmp_path, parameters_file=Path("a/parameters.json"), recommendations_file=tmp_path / "b.json")
+
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")} == {"a/parameters.json", "b.json"}
 
 
 def test_full_relearn_step_given_no_evidence_then_probes_at_plain_size(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
+from bot3.usecases.seed_home import seed_home
 from bot3.wiring import SIMULATED_START, is_seeded, open_platform
-from tests.seeded import seeded_home, tiny_settings
+from tests.seeded import copy_of_home, seeded_home, tiny_settings
 
 
 @pytest.fixture
@@ -95,3 +96,27 @@ def test_simulated_market_given_a_seed_then_has_no_end_and_a_span_of_the_setting
 def test_unsynced_closes_given_a_seeded_home_then_none_waits() -> None:
     with open_platform(tiny_settings(seeded_home()), read_only=True) as platform:
         assert platform.unsynced_closes() == 0
+
+
+@pytest.mark.slow
+def test_relearn_everything_given_names_of_published_files_then_writes_those(tmp_path: Path) -> None:
+    home = copy_of_home(tmp_path)
+    for name in ("adaptive_params.json", "meta_learner_recommendations.json"):
+        (home / name).unlink()
+
+    with open_platform(tiny_settings(home, parameters_file=Path("p.json"), recommendations_file=Path("r.json"))) as platform:
+        platform.relearn_everything()
+
+    assert {path.name for path in home.glob("*.json")} == {"home.json", "market.json", "p.json", "r.json"}
+
+
+@pytest.mark.slow
+def test_seed_home_given_names_of_published_files_then_writes_those(tmp_path: Path) -> None:
+    home = copy_of_home(tmp_path)
+    for name in ("home.json", "adaptive_params.json", "meta_learner_recommendations.json"):
+        (home / name).unlink()
+
+    with open_platform(tiny_settings(home, parameters_file=Path("p.json"), recommendations_file=Path("r.json"))) as platform:
+        seed_home(platform.seed_parts(), progress=lambda *_: None)
+
+    assert {path.name for path in home.glob("*.json")} == {"market.json", "p.json", "r.json"}
