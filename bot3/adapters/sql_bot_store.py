@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
@@ -160,7 +160,13 @@ class SqlBotStore(SqlTradeReader):
             return read_decisions(connection, limit=limit)
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
-        """Insert finished trades as they are; ids that exist are left as they are. Return how many were new."""
+        """Insert finished trades as they are; ids that hold the same trade are left as they are. Return how many were new.
+
+        Raises
+        ------
+        StoreError
+            If an id holds another trade than the one given (or one of another mode, bot or account is): nothing is inserted.
+        """
         for trade in trades:
             self._require_own(trade.bot, account=trade.account, what=f"trade {trade.trade_id}")
             if trade.run_mode is not self.run_mode or trade.is_open:
@@ -168,7 +174,8 @@ class SqlBotStore(SqlTradeReader):
         if not trades:
             return 0
         with self._write() as connection:
-            there = set(connection.execute(sa.select(_TRADES.c.id)).scalars())
+            there = {row.id: row for row in connection.execute(sa.select(_TRADES.c.id, *_IDENTITY))}
+            self._require_same_trades(there, trades)
             new = {trade.trade_id: trade for trade in trades if trade.trade_id not in there}
             if new:
                 rows = [trade_row(trade, exchange=self._identity.exchange, strategy=self.bot) for trade in new.values()]
@@ -211,6 +218,18 @@ class SqlBotStore(SqlTradeReader):
         touched = set(trades_of_orders(connection, (fill.client_order_id for fill in booked)).values())
         return touched | trades_of_pairs(connection, funding)
 
+    def _require_same_trades(self, there: Mapping[int, sa.Row[Any]], given: Sequence[Trade]) -> None:
+        for trade in given:
+            if (row := there.get(trade.trade_id)) is None:
+                continue
+            mine = trade_row(trade, exchange=self._identity.exchange, strategy=self.bot)
+            other = [column.name for column in _IDENTITY if getattr(row, column.name) != mine[column.name]]
+            if other:
+                raise StoreError(
+                    f"{self._database.shown} holds another trade {trade.trade_id} than the one given: {', '.join(other)} differ; "
+                    "two histories must not be mixed: name another file or database, or another home"
+                )
+
     def _require_own(self, bot: str, *, account: str, what: str) -> None:
         if bot != self.bot or account != self.account:
             raise StoreError(f"{self._database.shown} belongs to {self.bot} on {self.account}: {what} is of {bot} on {account}")
@@ -219,6 +238,9 @@ class SqlBotStore(SqlTradeReader):
 # Parameters of the port carry these names too.
 _DECISIONS = decisions
 _TRADES = trades
+
+_IDENTITY = tuple(trades.c[name] for name in ("pair", "is_short", "enter_tag", "leverage", "open_date", "close_date"))
+"""What tells one finished trade from another under the same id; what it earned is left to the store that holds it."""
 
 
 def _identity(database: Database, wanted: StoreIdentity, *, read_only: bool) -> StoreIdentity:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -300,6 +301,28 @@ def test_import_trades_given_known_ids_then_leaves_them(store: BotStore) -> None
     assert store.import_trades([first]) == 1
     assert store.import_trades([a_closed_trade(1, close_profit=0.9), a_closed_trade(2)]) == 1
     assert store.closed_trades(closed_since=None)[0] == first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pair": "ETH/USDT:USDT"},
+        {"is_short": True},
+        {"enter_tag": "F02"},
+        {"leverage": 2.0},
+        {"open_date": minutes(5)},
+        {"close_date": minutes(65)},
+    ],
+    ids=str,
+)
+def test_import_trades_given_an_id_that_holds_another_trade_then_refuses_and_inserts_none(store: BotStore, change: dict[str, Any]) -> None:
+    first = a_closed_trade(1)
+    store.import_trades([first])
+
+    with pytest.raises(StoreError, match=f"holds another trade 1 than the one given: {next(iter(change))} differ"):
+        store.import_trades([a_closed_trade(2), a_closed_trade(1, **change)])
+
+    assert store.closed_trades(closed_since=None) == [first]
 
 
 def test_import_trades_given_another_mode_then_refuses(store: BotStore) -> None:
