@@ -19,8 +19,9 @@ import numpy as np
 from benchmarks.output import print_result, tell
 from benchmarks.planted_bank import BANK_PATHS, Bank, make_bank
 from benchmarks.planted_methods import ours, ours_with_memory
-from benchmarks.planted_nulls import NullStudy, Power, rival_gates, study_nulls, study_power
+from benchmarks.planted_nulls import NullStudy, Power, clopper_pearson_upper, rival_gates, study_nulls, study_power
 from benchmarks.planted_scores import Scores, score_methods
+from benchmarks.planted_skewed import study_skewed
 from benchmarks.planted_world import SIZES, world_digest
 
 HETEROGENEITIES = (0.0, 1.0, 1.8)
@@ -37,7 +38,9 @@ def run(*, worlds: int, nulls: int, processes: int = 1, paths: int = BANK_PATHS)
         _tell_scores(heterogeneity, of_methods)
     power = {h: study_power(bank, seeds=range(min(worlds, POWER_WORLDS)), heterogeneity=h) for h in HETEROGENEITIES[1:]}
     paying, zero = (study_nulls(bank, worlds=nulls, zero_cost=zero, processes=processes) for zero in (False, True))
+    skewed = study_skewed(worlds=nulls, processes=processes)
     _tell_gates(power, paying, zero)
+    tell(f"worlds of small wins and joint losses in which a node was opened: {skewed}")
     return {
         "benchmark": "planted",
         "world_digest": world_digest(bank),
@@ -45,6 +48,7 @@ def run(*, worlds: int, nulls: int, processes: int = 1, paths: int = BANK_PATHS)
         "nulls": nulls,
         **choice_figures(scores),
         **gate_figures(power, paying, zero),
+        **skewed_figures(skewed, worlds=nulls),
         "drift": drift_figures(bank, worlds=min(worlds, DRIFT_WORLDS)),
         "rivals": {name: _plain(name, scores) for name in scores[1.0] if name != OURS},
         "rival_gates": rival_gates(bank, worlds=min(nulls, RIVAL_NULLS)),
@@ -90,6 +94,14 @@ def gate_figures(power: Mapping[float, Power], paying: NullStudy, zero: NullStud
         "raised_true_bps": {f"{h:g}": of.raised_bps for h, of in power.items()},
         "raised_wrong_share": {f"{h:g}": of.wrong_share for h, of in power.items()},
         "raised_wrong_share_ever": {f"{h:g}": of.wrong_share_ever for h, of in power.items()},
+    }
+
+
+def skewed_figures(opened: Mapping[str, int], *, worlds: int) -> dict[str, object]:
+    """Return the figures of worlds of small wins and joint losses: the bound is that of the worst kind."""
+    return {
+        "null_wrong_upper_skewed": round(clopper_pearson_upper(max(opened.values()), worlds), 4),
+        "null_wrong_skewed": dict(opened),
     }
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.planted_bank import Bank, outcomes_at, sum_paths
+from benchmarks.planted_bank import FUNDING, SLIPPAGE, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, outcomes_at, sum_paths
 from benchmarks.planted_methods import STATIC_SIGMA, STATIC_STRENGTH, static_surface
 from benchmarks.planted_world import BIN_OF, CELLS, DAYS, DIRECTION_OF, DIRECTIONS, EPOCHS, HORIZON_DAYS, PAIR_OF, World
 from bot3.learning.evidence import Evidence
-from bot3.learning.gates import bet_sizes, closed_gates, fold_day, open_nodes, review
+from bot3.learning.gates import DayTrades, bet_sizes, closed_gates, fold_day, open_nodes, review, worst_losses
 from bot3.learning.pooling import INTERVAL_Z
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import PoolingModel, posterior_surfaces, refreshed
@@ -25,6 +26,7 @@ FIRST_DAY = 61
 """Two periods must be over before their scatter can be learned."""
 REFIT_DAYS = 150
 FORCED_BET = 0.0020 / 0.025**2
+STOPPED_COSTS = 2.0 * (TAKER + SLIPPAGE) + STOP_SLIPPAGE + FUNDING
 SETTLING_DAYS = 1  # a day's last trades end during the next one
 MONTHLY = tuple(range(FIRST_DAY, DAYS, 30))
 DAILY = tuple(range(FIRST_DAY, DAYS))
@@ -85,12 +87,12 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
     shift = np.zeros_like(world.utility) if shift is None else shift
     published = [_blind(bank), *learn_on_days(bank, world, shift=shift, days=days)]
     in_force = np.searchsorted([row.day for row in published], np.arange(DAYS), side="right") - 1
-    totals = day_totals(bank, world, published, in_force=in_force, shift=shift)
+    days_trades = trades_by_day(bank, world, published, in_force=in_force, shift=shift)
     gates, forced, best = closed_gates(NODE_OF), closed_gates(NODE_OF), 0.0
     ever, open_ever, forced_ever = gates.raised, open_nodes(gates), open_nodes(forced)
     for day in range(DAYS - SETTLING_DAYS):
-        gates = fold_day(gates, day=day, totals=totals[day], bets=published[in_force[day]].bet)
-        forced = fold_day(forced, day=day, totals=totals[day], bets=np.full(CELLS, FORCED_BET))
+        gates = fold_day(gates, day=day, trades=days_trades[day], bets=published[in_force[day]].bet)
+        forced = fold_day(forced, day=day, trades=days_trades[day], bets=np.full(CELLS, FORCED_BET))
         gates = review(gates, lower_bounds=published[in_force[day + SETTLING_DAYS]].lower)
         ever, open_ever, forced_ever = ever | gates.raised, open_ever | open_nodes(gates), forced_ever | open_nodes(forced)
         best = max(best, float(gates.log_evidence.max()))
@@ -154,14 +156,17 @@ def _blind(bank: Bank) -> Published:
     return Published(day=0, stop=np.full(CELLS, stop), target=np.full(CELLS, target), bet=zeros, lower=zeros)
 
 
-def day_totals(
+def trades_by_day(
     bank: Bank, world: World, published: list[Published], *, in_force: NDArray[np.int64], shift: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the summed outcomes of each day's entries under the setting then in force, of shape (days, cells)."""
+) -> list[DayTrades]:
+    """Return each day's entries under the settings then in force."""
     trades = world.trades
-    which = in_force[trades.day]
+    which, bins = in_force[trades.day], BIN_OF[trades.cell]
     stop = np.stack([row.stop for row in published])[which, trades.cell]
     target = np.stack([row.target for row in published])[which, trades.cell]
-    nets = outcomes_at(bank, paths=trades.path, bins=BIN_OF[trades.cell], stop=stop, target=target) + shift[trades.cell, stop, target]
-    totals = np.bincount(trades.day * CELLS + trades.cell, weights=nets, minlength=DAYS * CELLS)
-    return totals.astype(np.float64).reshape(DAYS, CELLS)
+    net = outcomes_at(bank, paths=trades.path, bins=bins, stop=stop, target=target) + shift[trades.cell, stop, target]
+    sigma = bank.sigma[trades.path].astype(np.float64)
+    worst = worst_losses(bank.grid.stops[stop], sigma=sigma, leverage=bin_leverages()[bins], costs=STOPPED_COSTS)
+    edges = np.searchsorted(trades.day, np.arange(DAYS + 1))
+    spans = [slice(start, end) for start, end in pairwise(edges.tolist())]
+    return [DayTrades(bins=trades.cell[span], net=net[span], worst=worst[span]) for span in spans]

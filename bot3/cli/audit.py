@@ -71,6 +71,7 @@ def audit(
 
 def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:
     timeframe_duration(timeframe)
+    # Without giveback: a freqtrade bot has no such rule.
     return LearningSettings(
         timeframe=timeframe,
         horizon=timedelta(hours=settings.horizon_hours),

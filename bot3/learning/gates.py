@@ -1,10 +1,25 @@
 """May a bin trade? Evidence that stays valid however often it is looked at, raised at a daily review and lowered at once.
 
 Two things are asked of a bin. First, its node (a pair and direction) must have shown that something in it earns: each day bets are laid
-against the claim that no bin of the node earns anything under its published setting. They are sized before the day begins, so their wealth
-can only grow in the long run if the claim is wrong (an e-process). Trades of one day are one outcome, so what they share does no harm;
-holdings that last over midnight tie a day to the next, so days play in two streams, every other day, which never overlap. Second, the bin's
+against the claim that no bin of the node earns anything under its published setting. A bettor never lays more than it could pay if every
+trade of the day lost its worst at once, so its wealth can only grow in the long run if the claim is wrong (an e-process). Second, the bin's
 own pooled posterior must lie above 0 by its lower bound: a bin of twenty trades can be told from its siblings only by what pooling learned.
+
+Theorem. The probability that any node is ever opened is at most `NOMINAL` if of every node and trade
+
+1. given all that is known at the entry, the net move under the setting published before that day has an expectancy of at most 0;
+2. the bets were fixed before that day, and `worst` at the entry;
+3. a trade is over before the day after next begins: it is held for 24 h at most;
+4. every trade that entered on a folded day is counted, whatever came of it;
+5. the trades of a node and day together do not lose more than 1 / `LARGEST_LOSS` of the worst of those that were bet on.
+
+Nothing is assumed of how trades depend on each other, within a day, between nodes or from day to day, of their number, or of their
+distribution otherwise. Proof: the bet on a trade depends on the day's earlier entries alone, so by (1) and (2) the day's gain has an
+expectancy of at most 0 given its beginning; by (5) no wealth falls below 0; by (3) days of one stream follow each other. So each bettor's
+wealth, the mean of the bettors of all nodes in one stream, and that mean with joiners (`joiners`), are supermartingales that start at 1 at
+most; the mean reaches STREAMS / NOMINAL with a probability of NOMINAL / STREAMS at most (Ville), and `open_nodes` needs that in one of the
+streams. Where (5) fails, by gaps beyond what `worst` allows for, the bettor is ruined and no more: then the claim that is tested is that of
+moves cut there.
 """
 
 from __future__ import annotations
@@ -16,14 +31,18 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 
-NOMINAL = 0.05
+NOMINAL = 0.04
 """Probability that any node is ever opened where none earns anything."""
 STREAMS = 2
 """Every other day, for holdings of up to 24 h."""
 SCALES = (1.0, 0.5, 0.25)
 """Bettors of each stream, by the share of the bet they lay: trades that move together, or a posterior too sure of itself, ask for less."""
-LARGEST_GAIN = 0.9
-"""Share of its wealth that a bettor may win or lose on one day: rare days beyond it are cut on both sides alike."""
+LARGEST_LOSS = 0.9
+"""Share of its wealth that a bettor may lose on one day, if all that it bets on loses its worst."""
+GAP_SIGMA = 0.5
+"""How far beyond its stop a trade is expected to be left at worst, in units of the volatility at entry."""
+RUIN = 1e-12
+"""What is left of a bettor that lost more than it had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +60,7 @@ class Gates:
 
     Notes
     -----
-    A node's state is six plain numbers, for a row in a store. It can also be told anew from daily sums of outcomes and the bets then in
+    A node's state is six plain numbers, for a row in a store. It can also be told anew from the trades of the days and the bets then in
     force, by folding the days in order.
     """
 
@@ -68,8 +87,54 @@ def closed_gates(node: NDArray[np.int64]) -> Gates:
     return Gates(log_wealth=np.zeros(shape), raised=np.zeros(len(node), dtype=np.bool_), node=node)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTrades:
+    """Trades that entered on one day, in the order of their entries; arrays of shape (trades,).
+
+    Parameters
+    ----------
+    bins : int array
+        The bin of each.
+    net : array
+        Net move under the setting published before the day.
+    worst : array
+        What each loses at most, above 0, as known at its entry (`worst_losses`).
+    """
+
+    bins: NDArray[np.int64]
+    net: NDArray[np.float64]
+    worst: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if not len(self.bins) == len(self.net) == len(self.worst):
+            raise LearningError("trades of a day need columns of one length")
+        if not bool((np.isfinite(self.net) & np.isfinite(self.worst) & (self.worst > 0.0)).all()):
+            raise LearningError("net moves must be finite, and worst losses above 0")
+
+    def __len__(self) -> int:
+        return len(self.bins)
+
+
+def worst_losses(
+    stop_sigma: NDArray[np.float64], *, sigma: NDArray[np.float64], leverage: NDArray[np.float64], costs: float
+) -> NDArray[np.float64]:
+    """Return the most that trades are expected to lose by a stop, above 0, ratios of the price: known at the entry.
+
+    Parameters
+    ----------
+    stop_sigma : array of shape (trades,)
+        Distance of the stop, above 0; `sigma` of the trades themselves turns it into a move.
+    leverage : array of shape (trades,)
+        Isolated margin caps what is lost.
+    costs : float
+        Fees and slippage of entering and being stopped.
+    """
+    losses: NDArray[np.float64] = np.minimum((stop_sigma + GAP_SIGMA) * sigma, 1.0 / leverage) + costs
+    return losses
+
+
 def bet_sizes(means: NDArray[np.float64], deviations: NDArray[np.float64], *, variances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the bets on each unit of summed net moves that make wealth grow fastest if the posteriors are right; 0 where no gain is seen.
+    """Return the bets on each unit of net move that make wealth grow fastest if the posteriors are right; 0 where no gain is seen.
 
     Parameters
     ----------
@@ -82,15 +147,13 @@ def bet_sizes(means: NDArray[np.float64], deviations: NDArray[np.float64], *, va
     return bets
 
 
-def fold_day(gates: Gates, *, day: int, totals: NDArray[np.float64], bets: NDArray[np.float64]) -> Gates:
+def fold_day(gates: Gates, *, day: int, trades: DayTrades, bets: NDArray[np.float64]) -> Gates:
     """Return the state after a day whose trades are all over. Fold each day once, in order.
 
     Parameters
     ----------
     day : int
         Days since 1970 of the entries.
-    totals : array of shape (bins,)
-        Sum of the net moves of the trades that entered on the day, each under the setting published before the day; 0 without trades.
     bets : array of shape (bins,)
         `bet_sizes` as of the beginning of the day.
 
@@ -99,13 +162,49 @@ def fold_day(gates: Gates, *, day: int, totals: NDArray[np.float64], bets: NDArr
     LearningError
         If a bet is below 0, or not a number: only then could a loss look like evidence.
     """
-    if not bool((bets >= 0.0).all()) or not bool(np.isfinite(totals).all()):
-        raise LearningError("bets must be at least 0, and totals finite")
-    staked = np.bincount(gates.node, weights=bets * totals, minlength=len(gates.log_wealth))
-    gains = np.clip(staked[:, None] * np.array(SCALES), -LARGEST_GAIN, LARGEST_GAIN)
+    if not bool(((bets >= 0.0) & np.isfinite(bets)).all()):
+        raise LearningError("bets must be numbers of at least 0")
+    node = gates.node[trades.bins]
+    shares = granted(bets[trades.bins][:, None] * np.array(SCALES) * trades.worst[:, None], node=node)
+    gains = np.zeros((len(gates.log_wealth), len(SCALES)))
+    np.add.at(gains, node, shares * (trades.net / trades.worst)[:, None])
     log_wealth = gates.log_wealth.copy()
-    log_wealth[:, day % STREAMS] += np.log1p(gains)
+    log_wealth[:, day % STREAMS] += np.log(np.maximum(1.0 + gains, RUIN))
     return replace(gates, log_wealth=log_wealth)
+
+
+def granted(shares: NDArray[np.float64], *, node: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the shares of its wealth that each bettor puts at risk, first come first served, so that none risks more than `LARGEST_LOSS`.
+
+    Parameters
+    ----------
+    shares : array of shape (trades, bettors)
+        What would be lost at worst by the bets that are asked for, in the order of the entries.
+    node : int array of shape (trades,)
+        Each node has bettors of its own.
+    """
+    order = np.argsort(node, kind="stable")
+    own = np.cumsum(np.minimum(shares, LARGEST_LOSS)[order], axis=0)
+    before = np.concatenate((np.zeros((1, shares.shape[1])), own[:-1]))
+    first = np.searchsorted(node[order], node[order], side="left")
+    left = np.maximum(LARGEST_LOSS - (before - before[first]), 0.0)
+    found = np.empty_like(shares)
+    found[order] = np.minimum(shares[order], left)
+    return found
+
+
+def joiners(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what one who joins later begins with in each stream: the mean of those that play, and 1 at most.
+
+    With more, those who lost would be forgotten each time somebody joins, and the mean over all nodes would no longer be a fair game.
+
+    Parameters
+    ----------
+    log_wealth : array of shape (nodes, STREAMS, scales)
+    """
+    of_stream = np.minimum(np.log(np.maximum(np.exp(np.minimum(log_wealth, 700.0)).mean(axis=(0, 2)), RUIN)), 0.0)
+    start: NDArray[np.float64] = np.repeat(of_stream[:, None], log_wealth.shape[2], axis=1)
+    return start
 
 
 def open_nodes(gates: Gates, *, nominal: float = NOMINAL) -> NDArray[np.bool_]:

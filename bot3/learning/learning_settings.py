@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bot3.learning.grids import ExitGrid, default_grid
 from bot3.learning.groups import Group
 from bot3.learning.parameter_rows import GroupScale
-from bot3.learning.replay_paths import ReplayCosts
+from bot3.learning.replay_paths import GivebackRule, ReplayCosts
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
 from bot3.trading.parameters import ANY
 
@@ -33,6 +33,8 @@ class LearningSettings:
         The static safe set, ratios of the stake; what everything is shrunk to without evidence.
     static_strength : float
         Effective observations at which the data of all trades weigh as much as the static set.
+    giveback : GivebackRule or None
+        What the bots that trade by this learning give back at most; None where they have no such rule.
     static_sigma : float
         Volatility over the horizon that is assumed before any trade was seen, a ratio of the price.
     """
@@ -41,6 +43,7 @@ class LearningSettings:
     horizon: timedelta = timedelta(hours=24)
     costs: ReplayCosts = field(default_factory=ReplayCosts)
     grid: ExitGrid = field(default_factory=default_grid)
+    giveback: GivebackRule | None = None
     min_trades: int = 5
     static_stop_loss: float = -0.03
     static_take_profit: float = 0.03
@@ -52,7 +55,8 @@ class LearningSettings:
         """Return what identifies rule and settings."""
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
         numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
-        return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), grid, numbers])
+        giveback = None if self.giveback is None else asdict(self.giveback)
+        return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), giveback, grid, numbers])
 
     def static_scale(self, group: Group) -> GroupScale:
         """Return the scale of a group without trades: the static volatility, the middle of its leverages."""

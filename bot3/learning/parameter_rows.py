@@ -13,10 +13,10 @@ from bot3.learning.groups import STATIC, Group, group_key
 from bot3.learning.pooling import Posterior
 from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_paths import ReplayCosts
-from bot3.trading.parameters import ExitParameters, ParameterState
+from bot3.trading.parameters import ANY, ExitParameters, ParameterState
+from bot3.trading.trades import DIRECTIONS
+from bot3.trading.units import stop_inside_liquidation
 
-LIQUIDATION_MARGIN = 0.9
-"""A stop stays within this share of the distance to liquidation."""
 MIN_TARGET_COSTS = 1.5
 """A target is at least so many times the costs of the round trip."""
 EVIDENCE_AGAINST_N = 10.0
@@ -87,14 +87,20 @@ class LearnedGroup:
         return self.n if self.is_own or self.parent is None else self.parent.evidence_n
 
 
-def allowed_cells(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts, is_cell: bool) -> NDArray[np.bool_]:
-    """Return which cells may be published: no stop near liquidation, no target under its own costs.
+def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
+    """Return which cells may be published: no stop that the daemon would bring nearer, no target under its own costs.
 
-    The smallest stop and the largest target always may: a group must have some protection.
+    The smallest stop and the largest target always may: a group must have some protection. Rows of both directions take a short's room,
+    which is the smaller one.
     """
-    leverage = scale.leverage_max if is_cell else scale.leverage_ref
-    room = LIQUIDATION_MARGIN * max(1.0 / leverage - costs.maintenance_margin_ratio, 0.0)
-    stops = grid.stops * scale.sigma_ref <= room
+    _, side, leverage_bin = group
+    farthest = stop_inside_liquidation(
+        -1.0,
+        leverage=scale.leverage_ref if leverage_bin == ANY else scale.leverage_max,
+        maintenance_margin_ratio=costs.maintenance_margin_ratio,
+        is_short=side != DIRECTIONS[0],
+    )
+    stops = -grid.stops * scale.sigma_ref >= farthest
     targets = grid.targets * scale.sigma_ref >= MIN_TARGET_COSTS * costs.round_trip
     stops[0], targets[-1] = True, True
     allowed: NDArray[np.bool_] = stops[:, None] & targets[None, :]

@@ -34,7 +34,7 @@ from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.replay_frames import replay_frame
 from bot3.learning.replay_paths import ReplayCandles
-from bot3.learning.reviews import NOBODY, Ledger, last_day_over, row_in_force
+from bot3.learning.reviews import NOBODY, EnteredTrades, Ledger, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
@@ -65,7 +65,7 @@ class ParameterLearner:
             candle_us=candle // timedelta(microseconds=1),
         )
         self._candles: dict[str, CandleArrays] = {}
-        self._evidence = ReplayEvidence(grid=settings.grid, costs=settings.costs)
+        self._evidence = ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
         self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self.reset()
 
@@ -151,10 +151,19 @@ class ParameterLearner:
         waiting = self.table.fact("open_us")[sorted(self.table.pending)]
         return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
 
-    def earned_on(self, day: int, *, published: ParameterSet) -> dict[Group, float]:
-        """Return the summed net moves of the observations that entered on a day, by cell, under the levels published before it."""
-        rows = self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day))
-        return {cell: self._earned(cell, day, published) for cell in sorted({self.table.group(row) for row in rows.tolist()})}
+    def entered_on(self, day: int, *, published: ParameterSet) -> EnteredTrades:
+        """Return the observations that entered on a day, and what they netted under the levels published before it."""
+        rows = self.table.by_entry(self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day)))
+        cells = [self.table.group(row) for row in rows.tolist()]
+        net, worst = np.empty(len(rows)), np.empty(len(rows))
+        for cell in sorted(set(cells)):
+            places = np.array([place for place, own in enumerate(cells) if own == cell], dtype=np.int64)
+            row = row_in_force(published, cell)
+            net[places] = self._evidence.outcomes(
+                self.table, rows[places], stop_sigma=-row.stop_sigma, target_sigma=row.take_profit_sigma
+            ).net
+            worst[places] = self._evidence.worst(self.table, rows[places], stop_sigma=-row.stop_sigma)
+        return EnteredTrades(cells=cells, net=net, worst=worst)
 
     def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
         """Return first and last entry of the observations of groups that have any, by key."""
@@ -285,7 +294,7 @@ class ParameterLearner:
             belief = parent.belief
         scale = self._scale(group, parent)
         surface = belief.surface
-        allowed = allowed_cells(self.settings.grid, scale=scale, costs=self.settings.costs, is_cell=group[2] != ANY)
+        allowed = allowed_cells(self.settings.grid, group=group, scale=scale, costs=self.settings.costs)
         return LearnedGroup(
             group=group,
             n=n,
@@ -305,13 +314,6 @@ class ParameterLearner:
         total = float(counts.sum())
         weights = counts / total if total > 0.0 else np.full(len(cells), 1.0 / len(cells))
         return Belief(surfaces=posterior_surfaces(evidence, hyper.model), weights=weights), int(total)
-
-    def _earned(self, cell: Group, day: int, published: ParameterSet) -> float:
-        rows = self.table.observations(self._cell_rows(cell))
-        own = rows[self.table.fact("open_us")[rows] // DAY_US == day]
-        row = row_in_force(published, cell)
-        left = self._evidence.outcomes(self.table, own, stop_sigma=-row.stop_sigma, target_sigma=row.take_profit_sigma)
-        return float(left.net.sum())
 
     def _row(self, group: Group, *, now: datetime, version: str) -> ExitParameters:
         if self.hyper is None:

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.learning.evidence import Evidence
+from bot3.learning.gates import worst_losses
 from bot3.learning.grids import ExitGrid
 from bot3.learning.groups import Group
 from bot3.learning.replay import GroupSums, Outcomes, outcomes, sum_groups
 from bot3.learning.replay_kernel import TOTAL
-from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.learning.replay_paths import GivebackRule, ReplayCandles, ReplayCosts, TradePaths
 from bot3.learning.trade_table import TradeTable
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS
@@ -62,8 +63,8 @@ class CellSums:
 class ReplayEvidence:
     """Replays the trades of a table over the candles it is given, cell by cell, and keeps the sums until a cell is forgotten."""
 
-    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts) -> None:
-        self._grid, self._costs = grid, costs
+    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, giveback: GivebackRule | None = None) -> None:
+        self._grid, self._costs, self._giveback = grid, costs, giveback
         self._cells: dict[Group, CellSums] = {}
         self._left: dict[Group, dict[tuple[float, float], Outcomes]] = {}
         self.candles: dict[str, ReplayCandles] = {}
@@ -114,10 +115,17 @@ class ReplayEvidence:
                 stop_sigma=np.full(len(places), stop_sigma),
                 target_sigma=np.full(len(places), target_sigma),
                 costs=self._costs,
+                giveback=self._giveback,
             )
             out.net[places], out.ended_at[places] = left.net, left.ended_at
             out.code[places], out.is_ambiguous[places] = left.code, left.is_ambiguous
         return out
+
+    def worst(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: float) -> NDArray[np.float64]:
+        """Return the most that trades were expected to lose by a stop, as known at their entries."""
+        sigma, leverage = (table.fact(name)[rows] for name in ("sigma", "leverage"))
+        costs = self._costs.round_trip + self._costs.stop_slippage
+        return worst_losses(np.full(len(rows), stop_sigma), sigma=sigma, leverage=leverage, costs=costs)
 
     def outcomes_by_cell(self, table: TradeTable, cells: Sequence[Group], *, stop_sigma: float, target_sigma: float) -> list[Outcomes]:
         """Return the same for cells, each remembered until it is forgotten: a bin of thousands of trades changes by one cell at a time."""
@@ -163,7 +171,15 @@ class ReplayEvidence:
             self._cells[cell] = CellSums(periods=first + seen, n=n[place, seen].astype(np.float64), totals=totals[place, seen])
 
     def _sum(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        return sum_groups(self.candles[pair], _paths(table, rows), group=group, groups=groups, grid=self._grid, costs=self._costs)
+        return sum_groups(
+            self.candles[pair],
+            _paths(table, rows),
+            group=group,
+            groups=groups,
+            grid=self._grid,
+            costs=self._costs,
+            giveback=self._giveback,
+        )
 
 
 def _paths(table: TradeTable, rows: NDArray[np.int64]) -> TradePaths:

@@ -6,7 +6,7 @@ those that were in force when the day began. What became known later, corrected 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
-from bot3.learning.gates import SCALES, STREAMS, Gates, bet_sizes, fold_day, open_nodes
+from bot3.learning.gates import SCALES, STREAMS, DayTrades, Gates, bet_sizes, fold_day, joiners, open_nodes
 from bot3.learning.groups import Group, group_key, parent_of
 from bot3.learning.pooling import DAY_US, INTERVAL_Z
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
@@ -47,6 +47,20 @@ class Ledger:
         wrong = [node for node, wealth in self.log_wealth.items() if len(wealth) != BETTORS]
         if wrong:
             raise LearningError(f"a node has {BETTORS} bettors, not so {wrong}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnteredTrades:
+    """Trades that entered on one day, by entry: cell, net move under the levels then in force, and `worst_losses` of each."""
+
+    cells: Sequence[Group]
+    net: NDArray[np.float64]
+    worst: NDArray[np.float64]
+
+    def of_nodes(self, nodes: Container[Node]) -> EnteredTrades:
+        """Return the trades of some nodes."""
+        kept = [place for place, cell in enumerate(self.cells) if cell[:2] in nodes]
+        return EnteredTrades(cells=[self.cells[place] for place in kept], net=self.net[kept], worst=self.worst[kept])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +101,13 @@ def last_day_over(now_us: int, *, due_after_us: int) -> int:
 
 
 def joined(ledger: Ledger, cells: Iterable[Group]) -> Ledger:
-    """Return the ledger with both directions of every pair in it: who joins has won nothing, and counts from now on."""
-    nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS})
-    return replace(ledger, log_wealth={**dict.fromkeys(nodes, _CLOSED), **ledger.log_wealth})
+    """Return the ledger with both directions of every pair in it: who joins counts from now on, and begins with what others have left."""
+    nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
+    if not nodes:
+        return ledger
+    held = list(ledger.log_wealth.values())
+    start = tuple(joiners(_shaped(held)).ravel().tolist()) if held else _CLOSED
+    return replace(ledger, log_wealth={**dict.fromkeys(nodes, start), **ledger.log_wealth})
 
 
 def skipped(ledger: Ledger, *, day: int) -> Ledger:
@@ -97,13 +115,13 @@ def skipped(ledger: Ledger, *, day: int) -> Ledger:
     return replace(ledger, day=day)
 
 
-def folded(ledger: Ledger, *, day: int, totals: Mapping[Group, float], published: ParameterSet) -> Ledger:
+def folded(ledger: Ledger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> Ledger:
     """Return the ledger after a day.
 
     Parameters
     ----------
-    totals : mapping
-        Cell to the sum of the net moves of the trades that entered on the day, under the levels that were in force at its beginning.
+    trades : EnteredTrades
+        Those that entered on the day, under the levels that were in force at its beginning; nodes that have not joined lay no bet.
     published : ParameterSet
         What was in force at the beginning of the day.
 
@@ -114,14 +132,15 @@ def folded(ledger: Ledger, *, day: int, totals: Mapping[Group, float], published
     """
     if day != ledger.day + 1:
         raise LearningError(f"day {day} cannot be folded after day {ledger.day}")
-    cells = sorted(totals)
-    ledger = joined(ledger, cells)
-    nodes = sorted(ledger.log_wealth)
-    places = {node: place for place, node in enumerate(nodes)}
+    trades = trades.of_nodes(ledger.log_wealth)
+    if not trades.cells:
+        return replace(ledger, day=day)
+    cells, nodes = sorted(set(trades.cells)), sorted(ledger.log_wealth)
+    places, bins = ({name: place for place, name in enumerate(names)} for names in (nodes, cells))
     gates = _gates(ledger, nodes, [places[cell[:2]] for cell in cells])
     bets = _bets([row_in_force(published, cell) for cell in cells])
-    after = fold_day(gates, day=day, totals=np.array([totals[cell] for cell in cells], dtype=np.float64), bets=bets).log_wealth
-    wealth = after.reshape(len(nodes), BETTORS).tolist()
+    entered = DayTrades(bins=np.array([bins[cell] for cell in trades.cells], dtype=np.int64), net=trades.net, worst=trades.worst)
+    wealth = fold_day(gates, day=day, trades=entered, bets=bets).log_wealth.reshape(len(nodes), BETTORS).tolist()
     return Ledger(day=day, log_wealth={node: tuple(own) for node, own in zip(nodes, wealth, strict=True)})
 
 
@@ -153,5 +172,9 @@ def _bets(rows: list[ExitParameters]) -> NDArray[np.float64]:
 
 
 def _gates(ledger: Ledger, nodes: list[Node], node: list[int]) -> Gates:
-    wealth = np.array([ledger.log_wealth[one] for one in nodes], dtype=np.float64).reshape(len(nodes), STREAMS, len(SCALES))
+    wealth = _shaped([ledger.log_wealth[one] for one in nodes])
     return Gates(log_wealth=wealth, raised=np.zeros(len(node), dtype=np.bool_), node=np.array(node, dtype=np.int64))
+
+
+def _shaped(wealth: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
+    return np.array(wealth, dtype=np.float64).reshape(len(wealth), STREAMS, len(SCALES))

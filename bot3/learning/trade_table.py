@@ -133,6 +133,10 @@ class TradeTable:
         ordered: NDArray[np.int64] = rows[order]
         return ordered
 
+    def by_entry(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows in the order of their entries, whatever the order of arrival."""
+        return np.array(sorted(rows.tolist(), key=self._order), dtype=np.int64)
+
     def observations(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows among some whose whole horizon was replayed."""
         observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]

@@ -32,4 +32,4 @@ def _folded(record: LearningReader, learner: ParameterLearner, ledger: Ledger, *
         published = record.parameters(as_of=_EPOCH + timedelta(days=day))
     except LearningError:
         return skipped(ledger, day=day)
-    return folded(ledger, day=day, totals=learner.earned_on(day, published=published), published=published)
+    return folded(ledger, day=day, trades=learner.entered_on(day, published=published), published=published)

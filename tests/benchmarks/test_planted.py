@@ -135,6 +135,7 @@ def test_run_given_a_small_size_then_its_object_holds_every_figure() -> None:
         "optimism_bps",
         "regret_bps_no_difference",
         "null_wrong_upper",
+        "null_wrong_upper_skewed",
         "power",
         "worse_than_default_share",
         "rivals",

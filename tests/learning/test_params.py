@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.replay_paths import GivebackRule
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ParameterSet
-from tests.learning.worlds import NOW, PAIRS, START, learner_with, many_trades, trade_row
+from bot3.trading.units import stop_inside_liquidation
+from tests.learned import a_row, a_set
+from tests.learning.worlds import NOW, PAIRS, START, candle_frame, funding_frame, learner_with, many_trades, trade_row
 
 WHEN: dict[str, Any] = {"now": NOW, "computed_at": NOW, "life": timedelta(days=7), "revision": 1}
 
@@ -213,3 +217,55 @@ def test_windows_given_a_group_then_tell_its_first_and_last_observation() -> Non
     cell = f"{PAIRS[0]}|long|2.0-3.5"
     assert windows[cell] == windows["*|*|*"] == (opened[0], opened[-1])
     assert "*|*|7.5-10.0" not in windows
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1_000))
+def test_learn_all_publishes_no_stop_that_the_daemon_would_bring_nearer(seed: int) -> None:
+    learner = learner_with(many_trades(150, seed=seed))
+
+    rows = learner.learn_all(**WHEN).rows.values()
+
+    maintenance = learner.settings.costs.maintenance_margin_ratio
+    for row in rows:
+        short = row.direction != "long"
+        kept = stop_inside_liquidation(row.stop_move, leverage=row.leverage_ref, maintenance_margin_ratio=maintenance, is_short=short)
+        assert kept == row.stop_move
+
+
+@pytest.mark.parametrize(("giveback", "move"), [(None, 0.0), (GivebackRule(activation_sigma=1.0, share=0.5), 0.04)])
+def test_entered_on_given_a_rise_that_is_lost_again_then_nets_what_the_bots_rule_would_keep(
+    giveback: GivebackRule | None, move: float
+) -> None:
+    learner = ParameterLearner(LearningSettings(giveback=giveback))
+    candles = peak_frame(height=0.08)
+    learner.add_candles(PAIRS[0], candles, funding_frame().iloc[:0])
+    opened = candles["open_time"].iloc[PEAK_STARTS].to_pydatetime() + timedelta(seconds=4)
+    learner.ingest(pd.DataFrame([trade_row(1, opened=opened, open_rate=100.0)]))
+    learner.replay_due(now=NOW)
+
+    entered = learner.entered_on(int(opened.timestamp()) // 86_400, published=a_set("v1", a_row(stop_sigma=-4.0, take_profit_sigma=6.0)))
+
+    assert entered.net.tolist() == pytest.approx([move - learner.settings.costs.round_trip], abs=0.003)
+    assert entered.worst.tolist() == pytest.approx(
+        (4.5 * learner.table.fact("sigma") + learner.settings.costs.round_trip + learner.settings.costs.stop_slippage).tolist()
+    )
+
+
+PEAK_STARTS = 900
+
+
+def peak_frame(*, height: float) -> pd.DataFrame:
+    """Return candles that swing by 0.1 %, and once rise by `height` within 60 candles and fall back within 60."""
+    frame = candle_frame(seed=0)
+    n = len(frame)
+    close = 100.0 * (1.0 + np.interp(np.arange(n), [PEAK_STARTS, PEAK_STARTS + 60, PEAK_STARTS + 120], [0.0, height, 0.0]))
+    close += 0.05 * (-1.0) ** np.arange(n)
+    opened = np.concatenate(([100.0], close[:-1]))
+    return frame.assign(open=opened, close=close, high=np.maximum(opened, close), low=np.minimum(opened, close))
+
+
+def test_replay_version_given_another_giveback_then_is_another() -> None:
+    rules = (None, GivebackRule(activation_sigma=1.0, share=0.5), GivebackRule(activation_sigma=1.0, share=0.4))
+
+    assert len({LearningSettings(giveback=rule).digest for rule in rules}) == 3

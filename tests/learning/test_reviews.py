@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.errors import LearningError
+from bot3.learning.gates import NOMINAL
 from bot3.learning.groups import Group
 from bot3.learning.parameter_rows import state_of
 from bot3.learning.pooling import DAY_US, INTERVAL_Z, Posterior
-from bot3.learning.reviews import BETTORS, Ledger, Permission, folded, joined, last_day_over, opened_by, row_in_force
+from bot3.learning.reviews import BETTORS, EnteredTrades, Ledger, Permission, folded, joined, last_day_over, opened_by, row_in_force
 from bot3.trading.parameters import ANY, ParameterSet, ParameterState
 from tests.learned import a_row, a_set
 
@@ -24,8 +27,15 @@ def published(**changes: float) -> ParameterSet:
     return a_set("v1", a_row(), a_row(pair=PAIR, direction="long", leverage_bin=ANY, **told))
 
 
+def entered(cells: Sequence[Group], net: float, *, worst: float = 0.02) -> EnteredTrades:
+    return EnteredTrades(cells=cells, net=np.full(len(cells), net), worst=np.full(len(cells), worst))
+
+
+STARTED = joined(Ledger(day=10, log_wealth={}), [CELL])
+
+
 def test_folded_given_a_gain_then_its_node_wins_on_the_stream_of_the_day_by_the_bets_laid_before_it() -> None:
-    after = folded(joined(Ledger(day=10, log_wealth={}), [CELL]), day=11, totals={CELL: 0.01}, published=published())
+    after = folded(STARTED, day=11, trades=entered([CELL], 0.01), published=published())
 
     deviation = 0.004 / (2.0 * INTERVAL_Z)
     bet = 0.002 / (0.01**2 + deviation**2)  # a stop of 1 sigma and a target of 1.2: their product is above 1
@@ -37,26 +47,39 @@ def test_folded_given_a_gain_then_its_node_wins_on_the_stream_of_the_day_by_the_
 
 def test_folded_given_near_levels_then_bets_on_the_variance_they_leave() -> None:
     levels = a_row(pair=PAIR, direction="long", leverage_bin=ANY, stop_sigma=-0.5, take_profit_sigma=0.4, expectancy=0.002)
-    start = Ledger(day=10, log_wealth={})
 
-    after = folded(start, day=11, totals={CELL: 0.001}, published=a_set("v1", a_row(), levels))
+    after = folded(STARTED, day=11, trades=entered([CELL], 0.001, worst=0.005), published=a_set("v1", a_row(), levels))
 
     deviation = (levels.upper_bound - levels.lower_bound) / (2.0 * INTERVAL_Z)
     assert after.log_wealth[PAIR, "long"][3] == pytest.approx(np.log1p(0.002 / (0.2 * 0.01**2 + deviation**2) * 0.001))
 
 
-def test_folded_given_no_gain_was_expected_then_no_bet_is_laid() -> None:
-    start = Ledger(day=10, log_wealth={})
+def test_folded_given_more_trades_than_can_be_paid_for_then_bets_on_the_first_alone() -> None:
+    after = folded(STARTED, day=11, trades=entered([CELL] * 50, -0.02), published=published())
 
-    after = folded(start, day=11, totals={CELL: 0.5}, published=published(expectancy=-0.001, lower_bound=-0.003, upper_bound=0.001))
+    assert after.log_wealth[PAIR, "long"][3:] == pytest.approx([np.log(0.1)] * 3)
+
+
+def test_folded_given_no_gain_was_expected_then_no_bet_is_laid() -> None:
+    told = published(expectancy=-0.001, lower_bound=-0.003, upper_bound=0.001)
+
+    after = folded(STARTED, day=11, trades=entered([CELL], 0.5), published=told)
 
     assert after.log_wealth[PAIR, "long"] == (0.0,) * BETTORS
+
+
+def test_folded_given_a_node_that_has_not_joined_then_it_lays_no_bet() -> None:
+    stranger: Group = (OTHER, "long", "2.0-3.5")
+
+    after = folded(STARTED, day=11, trades=entered([stranger, CELL], 0.01), published=published())
+
+    assert after == folded(STARTED, day=11, trades=entered([CELL], 0.01), published=published())
 
 
 @pytest.mark.parametrize("day", [9, 10, 12])
 def test_folded_given_a_day_that_is_not_the_next_then_refuses(day: int) -> None:
     with pytest.raises(LearningError, match="after day 10"):
-        folded(SURE, day=day, totals={}, published=published())
+        folded(SURE, day=day, trades=entered([], 0.0), published=published())
 
 
 def test_row_in_force_given_no_row_of_the_cell_then_is_what_a_trade_would_find() -> None:
@@ -79,8 +102,16 @@ def test_joined_given_a_new_pair_then_both_directions_count_and_wealth_stays() -
     assert ledger.log_wealth[PAIR, "long"] == SURE.log_wealth[PAIR, "long"]
 
 
+def test_joined_given_others_have_lost_then_begins_with_what_they_have_left() -> None:
+    poor = Ledger(day=10, log_wealth={(PAIR, "long"): (-1.0,) * 3 + (2.0,) * 3, (PAIR, "short"): (-1.0,) * 3 + (2.0,) * 3})
+
+    ledger = joined(poor, [(OTHER, "long", "2.0-3.5")])
+
+    assert ledger.log_wealth[OTHER, "long"] == pytest.approx((-1.0,) * 3 + (0.0,) * 3)
+
+
 def test_opened_by_given_more_nodes_then_each_needs_more() -> None:
-    wealth = float(np.log(2 * 2 / 0.05))
+    wealth = float(np.log(2 * 2 / NOMINAL)) + 1e-9
     few = Ledger(day=1, log_wealth={(PAIR, "long"): (wealth,) * BETTORS, (PAIR, "short"): (0.0,) * BETTORS})
 
     assert opened_by(few) == {(PAIR, "long")}

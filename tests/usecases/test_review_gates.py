@@ -22,7 +22,7 @@ from bot3.adapters.sql_record import SqlRecord
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.learning.replay_paths import ReplayCosts
-from bot3.learning.reviews import Ledger, Permission, opened_by
+from bot3.learning.reviews import Ledger, Permission, joined, opened_by
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.relearn import relearn_step
@@ -224,7 +224,7 @@ def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0()
 def test_review_given_levels_published_within_the_day_then_judges_it_by_those_before_it() -> None:
     studied = Studied(days=12, drift=0.03)
     day = START + timedelta(days=8)
-    studied.learner.ledger = Ledger(day=(day - EPOCH).days - 1, log_wealth={})
+    studied.learner.ledger = joined(Ledger(day=(day - EPOCH).days - 1, log_wealth={}), studied.learner.cells())
     before = [one for one in studied.record.published if one[0].known_at <= day]
 
     known = [review_of(studied, [*before, hopeful(before[-1][0], known_at=at)]) for at in (day, day + timedelta(microseconds=1))]
