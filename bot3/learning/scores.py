@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,6 +25,8 @@ NO_EDGE_DEVIATION = 0.002
 """Spread of feeders' expectancies that is assumed before any shadow trade was made, ratio of the price."""
 PRIOR_STRENGTH = 200.0
 """Effective observations at which all feeders' mean counts as much as "no edge but the costs"."""
+
+_TRUST = (FeederTier.SHADOW, FeederTier.PROBE, FeederTier.TRADE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +56,17 @@ class _Evidence:
         return GridSums(n=len(moves), total=total, squares=squares, wins=won, gross_profit=profit, gross_loss=loss, ambiguous=ambiguous)
 
 
-def feeder_scores(shadow_trades: pd.DataFrame, *, now: datetime, settings: ScoreSettings) -> tuple[FeederScore, ...]:
+def feeder_scores(
+    shadow_trades: pd.DataFrame, *, now: datetime, settings: ScoreSettings, previous: Sequence[FeederScore] = ()
+) -> tuple[FeederScore, ...]:
     """Return the score of every feeder over all regimes ("*") and in each regime, ranked within each.
 
     Parameters
     ----------
     shadow_trades : DataFrame
         The record's shadow frame; rows closed after `now` are not looked at.
+    previous : sequence of FeederScore
+        The scores in force: a tier is raised at the first scoring of a market day (UTC) alone, and lowered at any.
 
     Returns
     -------
@@ -70,7 +77,9 @@ def feeder_scores(shadow_trades: pd.DataFrame, *, now: datetime, settings: Score
     scores = _all_regimes(known, now=now, settings=settings)
     strength, within = _regime_strength(known)
     by_regime = [_in_regime(known, scores, regime, strength=strength, within=within, now=now, settings=settings) for regime in Regime]
+    in_force = {(score.feeder_id, score.regime): score for score in previous}
     ranked = [*_ranked(list(scores.values())), *(score for group in by_regime for score in _ranked(group))]
+    ranked = [_held_down(score, in_force.get((score.feeder_id, score.regime))) for score in ranked]
     version = _version(ranked, settings)
     return tuple(replace(score, version=version) for score in ranked)
 
@@ -203,6 +212,16 @@ def tier_of(posterior: Posterior, *, n: int) -> FeederTier:
     if n and (posterior.upper < 0.0 or posterior.confidence < SHADOW_BELOW_CONFIDENCE):
         return FeederTier.SHADOW
     return FeederTier.PROBE
+
+
+def _held_down(score: FeederScore, before: FeederScore | None) -> FeederScore:
+    """Return the score with the lower tier of both, if the one before is of the same market day.
+
+    A bound of fixed size that is looked at every few minutes is crossed by luck sooner or later; once a day that takes far longer.
+    """
+    if before is None or before.known_at.date() != score.known_at.date():
+        return score
+    return replace(score, tier=min(score.tier, before.tier, key=_TRUST.index))
 
 
 def _ranked(scores: list[FeederScore]) -> list[FeederScore]:

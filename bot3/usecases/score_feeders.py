@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from bot3.errors import LearningError
 from bot3.learning.scores import ScoreSettings, feeder_scores
 from bot3.ports.record import LearningStore, ShadowRecord
 from bot3.trading.recommendations import FeederScore
@@ -19,7 +20,15 @@ class ShadowAndLearningRecord(ShadowRecord, LearningStore, Protocol):
 def score_feeders(
     record: ShadowAndLearningRecord, *, run_modes: Sequence[RunMode], now: datetime, settings: ScoreSettings
 ) -> tuple[FeederScore, ...]:
-    """Publish and return the scores as of a market time."""
-    scores = feeder_scores(record.shadow_trades(as_of=now, run_modes=run_modes), now=now, settings=settings)
+    """Publish and return the scores as of a market time; a tier is raised once a market day at most, whatever is restarted."""
+    shadow_trades = record.shadow_trades(as_of=now, run_modes=run_modes)
+    scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record, now=now))
     record.publish_feeder_scores(scores)
     return scores
+
+
+def _in_force(record: LearningStore, *, now: datetime) -> tuple[FeederScore, ...]:
+    try:
+        return record.feeder_scores(as_of=now)
+    except LearningError:
+        return ()  # none was published yet: there is nothing to hold on to

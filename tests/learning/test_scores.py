@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,3 +76,25 @@ def test_feeder_scores_given_regimes_that_matter_then_they_get_weight() -> None:
 
     assert scores["F01", "bull_trending"].own_share > 0.5
     assert scores["F01", "bull_trending"].expectancy > 0.0 > scores["F01", "bear_trending"].expectancy
+
+
+SKILL = dict.fromkeys(FEEDER_IDS, -0.001) | {"F04": 0.01}
+NO_SKILL = dict.fromkeys(FEEDER_IDS, -0.001)
+
+
+def tiers_after(edges: dict[str, float], *, before: dict[str, float], hours: float) -> tuple[FeederTier, FeederTier]:
+    """Return F04's tier at noon of one day, and some hours later, when its shadow trades are others."""
+    noon = NOW + timedelta(hours=12)
+    first = feeder_scores(shadow(before), now=noon, settings=ScoreSettings())
+    second = feeder_scores(shadow(edges), now=noon + timedelta(hours=hours), settings=ScoreSettings(), previous=first)
+    return overall(first)["F04"].tier, overall(second)["F04"].tier
+
+
+@pytest.mark.parametrize(("hours", "tier"), [(0.0, "shadow"), (11.9, "shadow"), (12.0, "trade"), (36.0, "trade")])
+def test_feeder_scores_given_a_better_bound_then_raise_the_tier_on_the_next_day_and_not_before(hours: float, tier: str) -> None:
+    assert tiers_after(SKILL, before=NO_SKILL, hours=hours) == (FeederTier.SHADOW, FeederTier(tier))
+
+
+@pytest.mark.parametrize("hours", [0.1, 20.0])
+def test_feeder_scores_given_a_worse_bound_then_lower_the_tier_at_once(hours: float) -> None:
+    assert tiers_after(NO_SKILL, before=SKILL, hours=hours) == (FeederTier.TRADE, FeederTier.SHADOW)
