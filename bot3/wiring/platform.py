@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot3.errors import StoreError
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.trades import RunMode
-from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
+from bot3.wiring.home_market import SeedNote, note_seed, require_same_seed, settings_of_home
 from bot3.wiring.ports import Ports
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class Platform(Ports):
             )
 
     def seed_parts(self) -> SeedParts:
-        """Return what a seed of this home is made of; one that was stopped goes on over the span that it began with.
+        """Return what a seed of this home is made of.
 
         Raises
         ------
@@ -267,7 +267,7 @@ class Platform(Ports):
         from bot3.usecases.seed_home import SeedParts  # noqa: PLC0415
 
         settings = self.settings
-        start, end = self._seed_span()
+        start, end = self.history_span()
         markets = self._markets()
         self._keep_to_seed(SeedNote.of(settings, markets=markets, span=(start, end)))
         return SeedParts(
@@ -299,7 +299,7 @@ class Platform(Ports):
 
     def finish_seed(self) -> None:
         """Set the market clock to the end of what was learned from, standing still, and mark the home as seeded."""
-        _, end = self._seed_span()
+        _, end = self.history_span()
         self.set_clock(end)
         for name in self.bot_names:
             self.bot_store(name)
@@ -313,25 +313,18 @@ class Platform(Ports):
         path.with_suffix(".new").write_text(json.dumps(facts, indent=2), encoding="utf-8")
         path.with_suffix(".new").replace(path)
 
-    def _seed_span(self) -> tuple[datetime, datetime]:
-        """Return the span of the seed that was begun, whatever candles came since; before one was, what a seed would learn from."""
-        begun = self._begun_seed()
-        return self.history_span() if begun is None else (begun.start, begun.end)
-
     def _keep_to_seed(self, note: SeedNote) -> None:
         """Note what a seed is made of before it makes anything; later, refuse to go on as another. A complete one is let be."""
         if is_seeded(self.settings):
             return
-        begun = self._begun_seed()
-        if begun is None:
-            note_seed(self.settings, note)
+        if self._has_models():
+            require_same_seed(self.settings.home, note)
         else:
-            require_same_seed(self.settings.home, begun=begun, now=note)
+            note_seed(self.settings, note)
 
-    def _begun_seed(self) -> SeedNote | None:
-        """Return the note of a seed that made something. The models come first: without one there is nothing to mix."""
-        noted = noted_seed(self.settings.home)
-        return None if noted is None or self.record.models_frame().empty else noted
+    def _has_models(self) -> bool:
+        """Say whether a seed has made something: models come first, and without one there is nothing to mix."""
+        return not self.record.models_frame().empty
 
     @cached_property
     def seeded_until(self) -> datetime:

@@ -2,44 +2,133 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot3.errors import SettingsError, StoreError
 from bot3.settings import Settings, load_settings
-from bot3.wiring.home_market import note_market, settings_of_home
+from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
+from tests.markets import BTC, ETH, a_market
 
 
 def settings_of(home: Path, **changes: str) -> Settings:
     return load_settings({f"BOT3_{name.upper()}": value for name, value in changes.items()}, env_file=home / "no.env", home=home)
 
 
+SPAN = (datetime(2025, 1, 6, tzinfo=UTC), datetime(2025, 3, 31, tzinfo=UTC))
+
+
+def a_note(settings: Settings, **changes: Any) -> SeedNote:
+    return replace(SeedNote.of(settings, markets={BTC: a_market(BTC)}, span=SPAN), **changes)
+
+
+def begin(settings: Settings) -> None:
+    note_seed(settings, a_note(settings))
+
+
 def test_home_given_no_candles_are_set_then_keeps_those_it_was_made_of(tmp_path: Path) -> None:
-    note_market(settings_of(tmp_path / "home", candles=str(tmp_path)))
+    begin(settings_of(tmp_path / "home", candles=str(tmp_path)))
 
     assert settings_of_home(settings_of(tmp_path / "home")).candle_directories == (tmp_path.resolve(),)
 
 
 def test_home_given_other_candles_then_refuses_and_names_both(tmp_path: Path) -> None:
-    note_market(settings_of(tmp_path / "home", candles=str(tmp_path)))
+    begin(settings_of(tmp_path / "home", candles=str(tmp_path)))
 
     with pytest.raises(SettingsError, match=r"was made of .*not of BOT3_CANDLES=other"):
         settings_of_home(settings_of(tmp_path / "home", candles="other"))
 
 
 def test_home_of_the_simulated_market_given_candles_then_refuses(tmp_path: Path) -> None:
-    note_market(settings_of(tmp_path / "home"))
+    begin(settings_of(tmp_path / "home"))
 
     with pytest.raises(SettingsError, match="made of the simulated market"):
         settings_of_home(settings_of(tmp_path / "home", candles=str(tmp_path)))
 
 
 def test_home_given_another_market_seed_then_refuses(tmp_path: Path) -> None:
-    note_market(settings_of(tmp_path / "home", market_seed="7"))
+    begin(settings_of(tmp_path / "home", market_seed="7"))
 
     with pytest.raises(SettingsError, match="seed 7, BOT3_MARKET_SEED is 8"):
         settings_of_home(settings_of(tmp_path / "home", market_seed="8"))
+
+
+def test_noted_seed_is_what_was_noted(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home", learn_from="backtest")
+    begin(settings)
+
+    assert noted_seed(settings.home) == a_note(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "was", "is_now"),
+    [
+        ("stop_loss", "-0.05", "-0.03", "-0.05"),
+        ("taker_fee", "0.001", "0.0005", "0.001"),
+        ("stop_streak", "3", "4", "3"),
+        ("min_trades_per_bin", "9", "5", "9"),
+        ("feeder_train_days", "30", "150", "30"),
+        ("seed_days", "42", "84", "42"),
+        ("replay_days", "3", "7.0", "3.0"),
+        ("learn_from", "backtest", "['backtest', 'paper']", "['backtest']"),
+    ],
+)
+def test_stopped_seed_given_another_setting_then_refuses_and_names_it(tmp_path: Path, name: str, value: str, was: str, is_now: str) -> None:
+    home = tmp_path / "home"
+    begin(settings_of(home))
+
+    with pytest.raises(SettingsError, match=re.escape(f"BOT3_{name.upper()} was {was}, is {is_now}; set that back")):
+        require_same_seed(home, a_note(settings_of(home, **{name: value})))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"rules": "other"}, "the code of the platform is another"), ({"markets": {BTC: "other"}}, f"{BTC} or its filters are others")],
+    ids=str,
+)
+def test_stopped_seed_given_other_code_or_filters_then_refuses_and_names_them(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    settings = settings_of(tmp_path / "home")
+    begin(settings)
+
+    with pytest.raises(SettingsError, match=named):
+        require_same_seed(settings.home, a_note(settings, **change))
+
+
+def test_stopped_seed_given_another_pair_then_refuses_and_names_it(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home")
+    begin(settings)
+
+    with pytest.raises(SettingsError, match=f"cannot go on as it was begun: {ETH} or its filters"):
+        require_same_seed(settings.home, SeedNote.of(settings, markets={pair: a_market(pair) for pair in (BTC, ETH)}, span=SPAN))
+
+
+def test_stopped_seed_given_a_setting_that_shapes_no_seed_then_goes_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    begin(settings_of(home))
+    others = {"clock_speed": "5", "dagster_port": "3001", "recommendations_life_s": "3600", "bot1_db_host": "db", "influx_org": "o"}
+
+    require_same_seed(home, a_note(settings_of(home, **others)))
+
+
+def test_stopped_seed_given_no_note_of_its_settings_then_refuses(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home")
+    settings.home.mkdir()
+    (settings.home / "market.json").write_text('{"candles": [], "market_seed": 7}')
+
+    with pytest.raises(SettingsError, match="no note of what it was begun with"):
+        require_same_seed(settings.home, a_note(settings))
+
+
+def test_note_given_a_password_then_does_not_keep_it(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home", bot1_db_password="canary-9", influx_token="canary-9")
+    begin(settings)
+
+    assert "canary" not in (settings.home / "market.json").read_text()
 
 
 def test_home_given_a_damaged_note_then_says_what_to_do(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
+from bot3.ports.record import ModelEntry
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
-from bot3.usecases.seed_home import seed_home
-from bot3.wiring import SIMULATED_START, is_seeded, open_platform
+from bot3.usecases.seed_home import SeedParts, seed_home
+from bot3.wiring import SIMULATED_START, Platform, is_seeded, open_platform
 from tests.seeded import copy_of_home, seeded_home, tiny_settings
 
 
@@ -90,6 +91,56 @@ def test_simulated_market_given_a_seed_then_has_no_end_and_a_span_of_the_setting
 
         assert platform.market_end() is None
         assert end - start == timedelta(days=42)
+
+
+def begin_seed(platform: Platform) -> SeedParts:
+    """Begin a seed and stop it after its first model."""
+    parts = platform.seed_parts()
+    model = ModelEntry(
+        feeder_id="F01",
+        digest="0" * 64,
+        known_at=parts.start,
+        trained_from=parts.start,
+        trained_until=parts.start,
+        rows=1,
+        log_loss_oof=0.6,
+        base_log_loss_oof=0.7,
+        threshold=0.5,
+        settings_digest="0",
+        computed_at=parts.start,
+    )
+    platform.record.register_model(model)
+    return parts
+
+
+def test_seed_parts_given_a_stopped_seed_and_another_stop_then_refuses_and_names_it(home: Path) -> None:
+    with open_platform(tiny_settings(home)) as begun:
+        begin_seed(begun)
+
+    with (
+        open_platform(tiny_settings(home, stop_loss=-0.05)) as other,
+        pytest.raises(SettingsError, match=r"BOT3_STOP_LOSS was -0\.03, is -0\.05"),
+    ):
+        other.seed_parts()
+
+
+def test_seed_parts_given_a_stopped_seed_that_made_nothing_then_takes_other_settings(home: Path) -> None:
+    with open_platform(tiny_settings(home)) as begun:
+        begun.seed_parts()
+
+    with open_platform(tiny_settings(home, seed_days=49)) as other:
+        parts = other.seed_parts()
+
+    assert parts.end - parts.start == timedelta(days=49)
+
+
+def test_seed_parts_given_a_complete_home_and_other_settings_then_is_let_be(home: Path) -> None:
+    with open_platform(tiny_settings(home)) as begun:
+        begin_seed(begun)
+        begun.finish_seed()
+
+    with open_platform(tiny_settings(home, stop_loss=-0.05)) as other:
+        assert other.seed_parts().profiles["BOT1"].stop_loss == -0.05
 
 
 @pytest.mark.slow
