@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot3.errors import StoreError
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.trades import RunMode
-from bot3.wiring.home_market import SeedNote, note_seed, require_same_seed, settings_of_home
+from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
 from bot3.wiring.ports import Ports
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class Platform(Ports):
             )
 
     def seed_parts(self) -> SeedParts:
-        """Return what a seed of this home is made of.
+        """Return what a seed of this home is made of; one that was stopped goes on over the span that it began with.
 
         Raises
         ------
@@ -267,7 +267,7 @@ class Platform(Ports):
         from bot3.usecases.seed_home import SeedParts  # noqa: PLC0415
 
         settings = self.settings
-        start, end = self.history_span()
+        start, end = self._seed_span()
         markets = self._markets()
         self._keep_to_seed(SeedNote.of(settings, markets=markets, span=(start, end)))
         return SeedParts(
@@ -299,7 +299,7 @@ class Platform(Ports):
 
     def finish_seed(self) -> None:
         """Set the market clock to the end of what was learned from, standing still, and mark the home as seeded."""
-        _, end = self.history_span()
+        _, end = self._seed_span()
         self.set_clock(end)
         for name in self.bot_names:
             self.bot_store(name)
@@ -312,6 +312,11 @@ class Platform(Ports):
         path = self.settings.home / _HOME_FILE
         path.with_suffix(".new").write_text(json.dumps(facts, indent=2), encoding="utf-8")
         path.with_suffix(".new").replace(path)
+
+    def _seed_span(self) -> tuple[datetime, datetime]:
+        """Return the span of the seed that was begun, whatever candles came since; before one was, what a seed would learn from."""
+        noted = noted_seed(self.settings.home)
+        return (noted.start, noted.end) if noted is not None and self._has_models() else self.history_span()
 
     def _keep_to_seed(self, note: SeedNote) -> None:
         """Note what a seed is made of before it makes anything; later, refuse to go on as another. A complete one is let be."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bot3.adapters.candle_files import write_candles
+from bot3.adapters.simulated_market import SimulatedMarket
 from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.ports.record import ModelEntry
@@ -141,6 +143,31 @@ def test_seed_parts_given_a_complete_home_and_other_settings_then_is_let_be(home
 
     with open_platform(tiny_settings(home, stop_loss=-0.05)) as other:
         assert other.seed_parts().profiles["BOT1"].stop_loss == -0.05
+
+
+def test_finish_seed_given_candles_came_meanwhile_then_ends_where_the_seed_did(home: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(home, candles=str(tmp_path / "candles"))
+    keep_candles(tmp_path / "candles", days=50)
+    with open_platform(settings) as begun:
+        parts = begin_seed(begun)
+    keep_candles(tmp_path / "candles", days=53)
+
+    with open_platform(settings) as platform:
+        again = platform.seed_parts()
+        platform.finish_seed()
+
+        assert platform.history_span()[1] == parts.end + timedelta(days=3)
+        assert (again.start, again.end) == (parts.start, parts.end)
+        assert platform.seeded_until == parts.end
+
+
+def keep_candles(directory: Path, *, days: int) -> None:
+    """Write some days of one pair's candles as freqtrade keeps them."""
+    ends_at = SIMULATED_START + timedelta(days=days)
+    market = SimulatedMarket(7, starts_at=SIMULATED_START, ends_at=ends_at, pairs=1)
+    (pair,) = market.pairs()
+    candles = market.candles(pair, "5m", start=SIMULATED_START, end=ends_at)
+    write_candles(directory, pair=pair, timeframe="5m", candles=candles)
 
 
 @pytest.mark.slow
