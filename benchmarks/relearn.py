@@ -30,6 +30,7 @@ from benchmarks.output import print_result, quantiles, tell
 from benchmarks.replay_world import CANDLES, HORIZON, PAIRS, ReplayWorld, replay_world
 from bot3.adapters.sql_record import SqlRecord
 from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.replay_paths import GivebackRule
 from bot3.market.candle_series import CandleSeries
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learn_params import LearnOutcome, learn_params
@@ -38,6 +39,7 @@ from bot3.usecases.replay_trades import replay_trades
 START = datetime(2025, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
 NOW = START + CANDLES * STEP
+SETTINGS = LearningSettings(giveback=GivebackRule(activation_sigma=1.0, share=0.5))  # as the platform's defaults have it
 LIFE = timedelta(days=7)
 _NAMES = tuple(f"P{number:02d}/USDT:USDT" for number in range(PAIRS))
 
@@ -159,10 +161,10 @@ def _trade(number: int, *, pair: str, place: int, rate: float, is_short: bool, l
 
 
 def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None:
-    learner = ParameterLearner(LearningSettings())
+    learner = ParameterLearner(SETTINGS)
     first_s = _run(record, learner, candles, full=True)
     tell(f"first run, which writes all replays: {first_s[0]:.2f} s ({first_s[1]:.2f} s of wall) apart from reading")
-    full_s = np.stack([_run(record, ParameterLearner(LearningSettings()), candles, full=True) for _ in range(rounds)])
+    full_s = np.stack([_run(record, ParameterLearner(SETTINGS), candles, full=True) for _ in range(rounds)])
     beat_s = np.stack([_run(record, learner, candles, full=True) for _ in range(rounds)])
     newest = record.trades(as_of=None, run_modes=[RunMode.PAPER])
     close_s = np.stack([_close(record, learner, candles, newest=newest, number=number) for number in range(closes + 1)][1:])
