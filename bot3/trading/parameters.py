@@ -19,7 +19,7 @@ ANY = "*"
 class ParameterState(StrEnum):
     """What a row may be used for."""
 
-    TRADE = "trade"  # its lower bound is above zero
+    TRADE = "trade"  # a daily review opened its pair and direction, and its lower bound is above zero
     PROBE = "probe"  # no evidence yet: the smallest order
     SHADOW = "shadow"  # evidence against it: not at all
 
