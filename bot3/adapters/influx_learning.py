@@ -1,0 +1,257 @@
+"""Published learning read from InfluxDB: complete publications only, as of a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot3.adapters.influx_lines import Kind, field_of, instant_of, parse_ns, point_ns
+from bot3.adapters.influx_points import (
+    BY_PAIR,
+    HEADS,
+    PARAMETER_KINDS,
+    PARAMETER_TAGS,
+    PROBABILITIES,
+    RECOMMENDATION_KINDS,
+    RECOMMENDATIONS,
+    REGIME_KINDS,
+    REGIMES,
+    SCORE_KINDS,
+    SCORE_TAGS,
+    SCORES,
+    head_of,
+)
+from bot3.adapters.influx_server import InfluxServer
+from bot3.errors import LearningError
+from bot3.market.regimes import Regime, RegimeState
+from bot3.ports.publisher import Head, Noun
+from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
+from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
+
+_EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
+_TICK = timedelta(microseconds=1)
+
+_HEADS = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}" and r.noun == noun)
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_NEWEST = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}" and r.noun == noun)
+  |> last()
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_NEWEST_OF_ALL = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}")
+  |> last()
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_ALL_HEADS = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}")
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_ROWS = """
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == measurement)
+  |> drop(columns: ["_start", "_stop", "_measurement"])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """A head as it was read: its point's time and what it says."""
+
+    at_ns: int
+    says: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the publication has."""
+        return int(self.says["rows"])
+
+
+class InfluxLearning:
+    """A `LearningReader` on a bucket.
+
+    A publication is read by its head, which is written after all its rows; one that lacks rows nevertheless (deleted by hand, or
+    older than the bucket keeps) is refused with a LearningError, never shown in part.
+    """
+
+    def __init__(self, server: InfluxServer, *, bucket: str) -> None:
+        self._server, self._bucket = server, bucket
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        """Return the parameters in force: of each group the newest row published since the last full publication."""
+        newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
+        first_ns = int(newest.says["full_ns"])
+        heads = self._heads_between(Noun.PARAMETERS, first_ns, newest.at_ns)
+        if heads[0].at_ns != first_ns:
+            raise LearningError("the parameters that the newest stand on are not in InfluxDB: run `bot3 publish run --all`")
+        full_ns = max((head.at_ns for head in heads if head.says["is_full"]), default=heads[0].at_ns)
+        in_force = [head for head in heads if head.at_ns >= full_ns]
+        points = self._points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=full_ns, stop=newest.at_ns)
+        _require_complete(points, in_force, what="parameters")
+        complete = {head.at_ns for head in in_force}
+        # Oldest first: a later row of a group takes the place of an earlier one.
+        rows = [_parameters(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete]
+        return _set_of(newest, rows)
+
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        """Return the scores of the newest publication, by regime and rank."""
+        newest = self._newest(Noun.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
+        points = self._points(SCORES, SCORE_TAGS, SCORE_KINDS, start=newest.at_ns, stop=newest.at_ns)
+        _require_complete(points, [newest], what="feeder scores")
+        scores = [_score(values) for _, values in points]
+        return tuple(sorted(scores, key=lambda score: (score.regime, score.rank, score.feeder_id)))
+
+    def regime(self, *, as_of: datetime) -> RegimeState:
+        """Return the regime state in force."""
+        newest = self._newest(Noun.REGIME, as_of=as_of, what="no regime was known")
+        return _state(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
+
+    def recommendation(self, *, as_of: datetime) -> Recommendation:
+        """Return the newest recommendation."""
+        newest = self._newest(Noun.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
+        return _recommendation(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
+
+    def learning_token(self) -> str:
+        """Return a token that differs after every publication: the newest head of each noun."""
+        found = self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS)
+        return " ".join(sorted(f"{row['noun']}@{row['_time']}#{json.loads(row['_value'])['seq']}" for row in found))
+
+    def heads(self) -> frozenset[Head]:
+        """Return every complete publication in the bucket."""
+        found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
+        return frozenset(head_of(row["noun"], instant_of(parse_ns(row["_time"])), row["_value"]) for row in found)
+
+    def _newest(self, noun: Noun, *, as_of: datetime, what: str) -> _Manifest:
+        heads = self._manifests(_NEWEST, noun, start=0, stop=point_ns(as_of + _TICK, 0))
+        if not heads:
+            raise LearningError(f"{what} by {as_of.isoformat()} in {self._server.shown}: run `bot3 learn run`, then `bot3 publish run`")
+        return heads[-1]
+
+    def _heads_between(self, noun: Noun, first: int, last: int) -> list[_Manifest]:
+        return sorted(self._manifests(_HEADS, noun, start=first, stop=last + 1), key=lambda head: head.at_ns)
+
+    def _manifests(self, flux: str, noun: Noun, *, start: int, stop: int) -> list[_Manifest]:
+        rows = self._server.rows(flux, bucket=self._bucket, noun=noun.value, start=start, stop=stop)
+        return [_Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in rows]
+
+    def _single(self, measurement: str, kinds: Mapping[str, Kind], head: _Manifest) -> dict[str, Any]:
+        points = self._points(measurement, (), kinds, start=head.at_ns, stop=head.at_ns)
+        _require_complete(points, [head], what=measurement)
+        return points[0][1]
+
+    def _points(
+        self, measurement: str, tags: Sequence[str], kinds: Mapping[str, Kind], *, start: int, stop: int
+    ) -> list[tuple[int, dict[str, Any]]]:
+        rows = self._server.rows(_ROWS, bucket=self._bucket, measurement=measurement, start=start, stop=stop + 1)
+        return _assembled(rows, tags, kinds)
+
+
+def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Mapping[str, Kind]) -> list[tuple[int, dict[str, Any]]]:
+    """Put the fields of each point together; fields that this release does not know are left alone."""
+    points: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["_time"], *(row[name] for name in tags))
+        point = points.setdefault(key, {name: row[name] for name in tags})
+        if row["_field"] in kinds:
+            point[row["_field"]] = field_of(row["_value"], kinds[row["_field"]])
+    return [(parse_ns(key[0]), point) for key, point in points.items()]
+
+
+def _require_complete(points: Sequence[tuple[int, Mapping[str, Any]]], heads: Sequence[_Manifest], *, what: str) -> None:
+    there: dict[int, int] = {}
+    for at_ns, _ in points:
+        there[at_ns] = there.get(at_ns, 0) + 1
+    for head in heads:
+        found = there.get(head.at_ns, 0)
+        if found != head.rows:
+            version = head.says["version"]
+            raise LearningError(f"{what} {version} are incomplete in InfluxDB ({found} of {head.rows} rows): run `bot3 publish run --all`")
+
+
+def _time(point: tuple[int, Mapping[str, Any]]) -> int:
+    return point[0]
+
+
+def _set_of(head: _Manifest, rows: Sequence[ExitParameters]) -> ParameterSet:
+    says = head.says
+    return ParameterSet(
+        rows={row.key: row for row in rows},
+        regime_factors={Regime(name): (float(stop), float(target)) for name, (stop, target) in says["regime_factors"].items()},
+        version=says["version"],
+        revision=int(says["learned_revision"]),
+        known_at=instant_of(head.at_ns),
+        computed_at=datetime.fromisoformat(says["computed_at"]),
+        expires_at=datetime.fromisoformat(says["expires_at"]),
+    )
+
+
+def _given(of: type[Any], values: Mapping[str, Any], *, optional: Iterable[str]) -> dict[str, Any]:
+    """Return the arguments of a row; a field that is not there, and must be, is an error, never a default."""
+    names = [field.name for field in fields(of)]
+    missing = sorted(set(names) - set(values) - set(optional))
+    if missing:
+        raise LearningError(f"a point of {of.__name__} in InfluxDB lacks {', '.join(missing)}: run `bot3 publish run --all`")
+    return {name: values.get(name) for name in names}
+
+
+def _parameters(values: Mapping[str, Any]) -> ExitParameters:
+    given = _given(ExitParameters, values, optional=("win_rate", "avg_profit", "profit_factor"))
+    return ExitParameters(**given | {"state": ParameterState(given["state"])})
+
+
+def _score(values: Mapping[str, Any]) -> FeederScore:
+    given = _given(FeederScore, values, optional=("mean_move", "win_rate", "win_rate_window", "mean_move_window"))
+    return FeederScore(**given | {"tier": FeederTier(given["tier"])})
+
+
+def _state(values: Mapping[str, Any], *, known_at: datetime) -> RegimeState:
+    _require_fields(values, REGIME_KINDS, what="regime state")
+    bull, bear, sideways, volatile = (values[name] for name in PROBABILITIES)
+    return RegimeState(
+        regime=Regime(values["regime"]),
+        probabilities=(bull, bear, sideways, volatile),
+        since=values["since"],
+        known_at=known_at,
+        computed_at=values["computed_at"],
+        version=values["version"],
+    )
+
+
+def _recommendation(values: Mapping[str, Any], *, known_at: datetime) -> Recommendation:
+    _require_fields(values, RECOMMENDATION_KINDS, what="recommendation")
+    kept = {name: values[name] for name in RECOMMENDATION_KINDS if not name.startswith("suggested_leverage")}
+    return Recommendation(
+        **kept
+        | {
+            "regime": Regime(values["regime"]),
+            "tiers": {feeder: FeederTier(tier) for feeder, tier in json.loads(values["tiers"]).items()},
+            "top_feeders": tuple(json.loads(values["top_feeders"])),
+            "avoid_feeders": tuple(json.loads(values["avoid_feeders"])),
+            "suggested_leverage_range": (values["suggested_leverage_low"], values["suggested_leverage_high"]),
+            "known_at": known_at,
+        }
+    )
+
+
+def _require_fields(values: Mapping[str, Any], kinds: Mapping[str, Kind], *, what: str) -> None:
+    missing = sorted(set(kinds) - set(values))
+    if missing:
+        raise LearningError(f"a {what} in InfluxDB lacks {', '.join(missing)}: run `bot3 publish run --all`")
