@@ -1,4 +1,4 @@
-"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server that is started once."""
+"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server; an InfluxDB. Servers are started once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot3.adapters.sql_engine import sqlite_url
+from tests.servers import influx as influx_server
+from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import MISSING, PostgresServer, find_program
 
 NewStore = Callable[[], str]
@@ -22,6 +24,16 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip(MISSING)
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def influx() -> Iterator[InfluxProgram]:
+    if not influx_server.is_available():
+        if os.environ.get("CI"):
+            pytest.fail(influx_server.MISSING)
+        pytest.skip(influx_server.MISSING)
+    with InfluxProgram() as program:
+        yield program
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -23,6 +23,7 @@ from bot3.trading.costs import Costs
 from bot3.trading.profiles import BotProfile
 from bot3.trading.risk import RiskLimits
 from bot3.trading.trades import RunMode
+from bot3.wiring.publishing import Publishing
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
     from bot3.ports.models import ModelStore
+    from bot3.ports.record import LearningReader
     from bot3.ports.signals import SignalStore
     from bot3.usecases.predict_signals import SignalMaker
 
@@ -60,6 +62,18 @@ class Ports:
     def record(self) -> SqlRecord:
         """Return the platform's record."""
         return self._kept(SqlRecord.open(self._platform_url("platform"), read_only=self._is_read_only))
+
+    @cached_property
+    def publishing(self) -> Publishing:
+        """Return the record's copy in InfluxDB: its publisher, its readers and their check."""
+        publishing = Publishing(self.settings, record=lambda: self.record, bots=self.bot_names, wall_now=self.wall_now)
+        self._closers.callback(publishing.close)
+        return publishing
+
+    @cached_property
+    def learning_reader(self) -> LearningReader:
+        """Return where the daemon reads published learning (BOT3_PARAMETERS_FROM)."""
+        return self.publishing.learning_reader()
 
     @cached_property
     def control(self) -> SqlControl:
