@@ -38,15 +38,18 @@ from bot3.trading.entries import EntryChoice, choose_entry, price_levels
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, match_trade
 from bot3.trading.risk import EquityMarks
+from bot3.trading.shadow_trades import shadow_trades
 from bot3.trading.signals import FEEDER_IDS, Signal, feeder_of_enter_tag
 from bot3.trading.trades import RunMode
 from bot3.usecases.detect_regimes import detect_regimes
 from bot3.usecases.seed_histories import Histories
-from bot3.usecases.shadow_feeders import ShadowMarket, read_arrays, shadow_feeders
+from bot3.usecases.shadow_feeders import read_arrays
 from bot3.usecases.write_published_files import write_published_files
 from bot3.wiring import Platform, open_platform
 
 COINS = ("BTC", "ETH", "XRP")
+AVOIDED = "F03"
+"""The one feeder whose evidence is shown: none of the example's earns, and the platform would trade none. This is no test of that."""
 STRATEGIES = Path(__file__).parent.parent / "deploy" / "freqtrade"
 CANDLE = timedelta(minutes=5)
 _STOPS = {"stop_loss", "trailing_stop_loss"}
@@ -126,15 +129,17 @@ def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
     detect_regimes(platform.record, platform.candles, pairs=platform.candles.pairs(), timeframe="5m", now=end, computed_at=computed_at)
     arrays = read_arrays(platform.candles, timeframe="5m", start=platform.history_span()[0], end=end, horizon_candles=288)
     parts = platform.seed_parts()
-    shadow_feeders(
-        platform.record,
-        platform.signals,
-        ShadowMarket(candles=arrays, markets=parts.markets, costs=parts.costs, candle=CANDLE),
-        profile=parts.profiles["BOT1"],
-        run_mode=RunMode.BACKTEST,
-        since=start,
-        now=end,
-        regimes=platform.record.regimes_frame(start=start - timedelta(days=1), end=end),
+    platform.record.save_shadow_trades(
+        shadow_trades(
+            platform.signals.signals(feeder_ids=[AVOIDED], start=start, end=end),
+            arrays,
+            parts.profiles["BOT1"],
+            markets=parts.markets,
+            costs=parts.costs,
+            candle=CANDLE,
+            end=end,
+            run_mode=RunMode.BACKTEST,
+        )
     )
     Histories(
         record=parts.record,

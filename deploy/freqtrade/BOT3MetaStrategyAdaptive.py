@@ -467,12 +467,111 @@ def _found(version: _Version | None, *, missing: str, where: Path) -> _Version:
     return version
 
 
+class PublishedInflux:
+    """What is in force in the bucket that BOT3 publishes to, read through influxdb-client at most twice a minute.
+
+    A publication is read by its head (`publications`), which is written after its rows; an incomplete one is not used. What was read last
+    stays in force until it expires, however long the server is away. For life only: a backtest reads versions from files.
+    """
+
+    _HEADS = """from(bucket: bucket) |> range(start: time(v: start), stop: time(v: stop))
+      |> filter(fn: (r) => r._measurement == "publications" and r.noun == noun)
+      |> map(fn: (r) => ({at_ns: int(v: r._time), manifest: r._value})) |> group() |> sort(columns: ["at_ns"])"""
+    _ROWS = """from(bucket: bucket) |> range(start: time(v: start), stop: time(v: stop))
+      |> filter(fn: (r) => r._measurement == measurement)
+      |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
+      |> map(fn: (r) => ({r with at_ns: int(v: r._time)})) |> group() |> sort(columns: ["at_ns"])"""
+    _PAUSE = timedelta(seconds=30)
+    _TIMEOUT_MS = 5_000
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        from influxdb_client import InfluxDBClient  # noqa: PLC0415  # needed only where it is asked for
+
+        token = environment.get("BOT3_INFLUX_TOKEN") or Path(environment["BOT3_INFLUX_TOKEN_FILE"]).read_text(encoding="utf-8").strip()
+        org = environment.get("BOT3_INFLUX_ORG", "freqtrade")
+        self._client = InfluxDBClient(url=environment["BOT3_INFLUX_URL"], token=token, org=org, timeout=self._TIMEOUT_MS)
+        self._bucket = environment.get("BOT3_INFLUX_BUCKET", "bot3_learning")
+        self._asked_at: datetime | None = None
+        self._parameters: Parameters | None = None
+        self._recommendation: Recommendation | None = None
+
+    def refresh(self) -> None:
+        """Ask for what was published since."""
+        now = datetime.now(UTC)
+        if self._asked_at is not None and now - self._asked_at < self._PAUSE:
+            return
+        self._asked_at = now
+        try:
+            self._parameters, self._recommendation = self._read_parameters(), self._read_recommendation()
+        except Exception as error:  # noqa: BLE001  # the client raises its own errors, urllib3's and the system's
+            log.error("BOT3: InfluxDB could not be read, what was read before stays in force: %r", error)  # noqa: TRY400
+
+    def parameters(self, *, as_of: datetime) -> Parameters:
+        """Return the parameters read last."""
+        if self._parameters is None or self._parameters.known_at > as_of:
+            raise EntryRefusedError("missing_parameters", self._bucket)
+        return self._parameters
+
+    def recommendation(self, *, as_of: datetime) -> Recommendation:
+        """Return the recommendation read last."""
+        if self._recommendation is None or self._recommendation.known_at > as_of:
+            raise EntryRefusedError("missing_recommendation", self._bucket)
+        return self._recommendation
+
+    def _read_parameters(self) -> Parameters:
+        """Join the rows since the last full publication: of each group the newest."""
+        newest_ns, says = self._heads("parameters", start=0)[-1]
+        heads = self._heads("parameters", start=int(says["full_ns"]))
+        full_ns = max(at_ns for at_ns, head in heads if head["is_full"])
+        rows = self._rows("adaptive_params_by_pair", start=full_ns, stop=newest_ns)
+        for at_ns, head in heads:
+            if at_ns >= full_ns:
+                _require_complete(rows, at_ns=at_ns, count=int(head["rows"]))
+        complete = {at_ns for at_ns, _ in heads}
+        newest = {(row["pair"], row["direction"], row["leverage_bin"]): row for row in rows if row["at_ns"] in complete}
+        return Parameters.of({**says, "generated_at": _instant_of(newest_ns), "rows": list(newest.values())})
+
+    def _read_recommendation(self) -> Recommendation:
+        newest_ns, _ = self._heads("recommendation", start=0)[-1]
+        rows = self._rows("meta_recommendations", start=newest_ns, stop=newest_ns)
+        _require_complete(rows, at_ns=newest_ns, count=1)
+        lists = {name: json.loads(rows[0][name]) for name in ("tiers", "top_feeders", "avoid_feeders")}
+        edges = [rows[0]["suggested_leverage_low"], rows[0]["suggested_leverage_high"]]
+        return Recommendation.of({**rows[0], **lists, "suggested_leverage_range": edges, "generated_at": _instant_of(newest_ns)})
+
+    def _heads(self, noun: str, *, start: int) -> list[tuple[int, dict[str, Any]]]:
+        found = self._asked(self._HEADS, noun=noun, start=start, stop=_ns_of(datetime.now(UTC)))
+        if not found:
+            raise UnreadableLearningError(f"nothing of {noun} is published in {self._bucket}")
+        return [(int(row["at_ns"]), json.loads(row["manifest"])) for row in found]
+
+    def _rows(self, measurement: str, *, start: int, stop: int) -> list[dict[str, Any]]:
+        return self._asked(self._ROWS, measurement=measurement, start=start, stop=stop + 1)
+
+    def _asked(self, flux: str, **params: str | int) -> list[dict[str, Any]]:
+        tables = self._client.query_api().query(flux, params={"bucket": self._bucket, **params})
+        return [dict(record.values) for table in tables for record in table.records]
+
+
+def _require_complete(rows: Iterable[Mapping[str, Any]], *, at_ns: int, count: int) -> None:
+    found = sum(row["at_ns"] == at_ns for row in rows)
+    if found != count:
+        raise UnreadableLearningError(f"{found} of {count} rows of a publication are there")
+
+
+def _ns_of(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1_000
+
+
+def _instant_of(at_ns: int) -> str:
+    # Below the microsecond a point's time holds its number, not its instant.
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1_000)).isoformat()
+
+
 def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> LearningSource:
     """Return where the published learning is read: InfluxDB where `parameters_from` says so, else files. Raises ValueError."""
     if settings.get("parameters_from", "files") == "influx":
-        from bot3_influx import PublishedInflux  # noqa: PLC0415  # the client is needed only here
-
-        return PublishedInflux.of(environment)
+        return PublishedInflux(environment)
     directory = settings.get("learning_directory") or environment.get("BOT3_HOME")
     if not directory or not Path(directory).is_dir():
         raise ValueError(f"bot3.learning_directory (or BOT3_HOME) must be the directory of {PARAMETERS_FILES}, was {directory!r}")
@@ -509,6 +608,8 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         """Read the settings and what was published."""
         del kwargs
         settings = dict(self.config.get("bot3", {}))
+        if settings.get("parameters_from") == "influx" and not self._is_live:
+            raise ValueError("BOT3: a backtest reads versions from files, for InfluxDB says only what is in force now")
         self.bot3_source = open_source(settings, os.environ)
         self.bot3_rules = Rules(
             **{name: value for name, value in settings.items() if name not in {"parameters_from", "learning_directory"}}
