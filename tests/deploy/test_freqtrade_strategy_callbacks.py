@@ -35,6 +35,8 @@ class TradeOfFreqtrade:
     open_date_utc: datetime = NOW
     liquidation_price: float | None = None
     entry_side: str = "buy"
+    max_rate: float | None = None
+    min_rate: float | None = None
     kept: dict[str, str] = field(default_factory=dict)
 
     def get_custom_data(self, key: str) -> Any:
