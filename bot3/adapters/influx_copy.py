@@ -40,7 +40,7 @@ class InfluxCopy(InfluxLearning):
         missing = [f"bucket {name} is missing: run `bot3 publish run`" for name in sorted(set(wanted) - set(there))]
         lives = {name: round(life.total_seconds()) for name, life in wanted.items()}
         other = [
-            f"bucket {name} keeps {there[name]} s, the settings say {lives[name]}: change one of them"
+            f"bucket {name} keeps {there[name]} s, the settings say {lives[name]} s: change one of them"
             for name in sorted(set(wanted) & set(there))
             if there[name] != lives[name]
         ]

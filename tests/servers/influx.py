@@ -47,6 +47,11 @@ class InfluxProgram:
     def url(self) -> str:
         return os.environ.get("TEST_INFLUX_URL") or f"http://127.0.0.1:{self._port}"
 
+    @property
+    def is_ours(self) -> bool:
+        """Say whether it was started here, and may be stopped."""
+        return self._process is not None
+
     def address(self, *, timeout_s: float = 20.0) -> InfluxAddress:
         token, org = os.environ.get("TEST_INFLUX_TOKEN", TOKEN), os.environ.get("TEST_INFLUX_ORG", ORG)
         return InfluxAddress(url=self.url, org=org, token=token, timeout=timedelta(seconds=timeout_s))
