@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import structlog
 
@@ -66,12 +66,17 @@ class FollowedLearning:
         self._looked, self._stop = Event(), Event()
         self._failure: DataError | None = None
         self._thread = Thread(target=self._follow, name="learning", daemon=True)
+
+    def start(self) -> Self:
+        """Follow from now on."""
         self._thread.start()
+        return self
 
     def close(self) -> None:
         """Stop following."""
         self._stop.set()
-        self._thread.join(timeout=_JOIN_S)
+        if self._thread.is_alive():
+            self._thread.join(timeout=_JOIN_S)
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
         """Return the newest parameters. Raises LearningError if they were not known by then."""
@@ -102,20 +107,8 @@ class FollowedLearning:
         """
         return self._held().token
 
-    def _held(self) -> _Snapshot:
-        if self._snapshot is None:
-            self._looked.wait(self._first_wait_s)
-        if self._snapshot is None:
-            raise StoreBusyError("published learning could not be read yet: wait") from self._failure
-        return self._snapshot
-
-    def _follow(self) -> None:
-        while not self._stop.is_set():
-            is_well = self._look()
-            self._looked.set()
-            self._stop.wait(self._poll_s if is_well else self._poll_s * 10.0)
-
-    def _look(self) -> bool:
+    def look(self) -> bool:
+        """Read what is new, as the thread does by itself; return whether everything was there."""
         last = self._snapshot
         try:
             token = self._reader.learning_token()
@@ -130,6 +123,19 @@ class FollowedLearning:
             log.info("learning_read_again", token=token)
             self._failure = None
         return last.is_whole
+
+    def _held(self) -> _Snapshot:
+        if self._snapshot is None:
+            self._looked.wait(self._first_wait_s)
+        if self._snapshot is None:
+            raise StoreBusyError("published learning could not be read yet: wait") from self._failure
+        return self._snapshot
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            is_well = self.look()
+            self._looked.set()
+            self._stop.wait(self._poll_s if is_well else self._poll_s * 10.0)
 
     def _read(self, token: str) -> _Snapshot:
         # The token was read first: what is published in between changes it, and is read at the next look.
