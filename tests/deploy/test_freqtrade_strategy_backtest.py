@@ -40,16 +40,16 @@ def write_candles(directory: Path, coin: str, *, seed: int) -> None:
     close = 1_000.0 * np.exp(np.cumsum(steps[:, 0]))
     opened = np.concatenate(([1_000.0], close[:-1]))
     reach = np.abs(steps[:, 1:])
-    frame = pd.DataFrame(
+    prices = pd.DataFrame(
         {
-            "date": times.as_unit("ms"),
             "open": opened,
             "high": np.maximum(opened, close) * (1.0 + reach[:, 0]),
             "low": np.minimum(opened, close) * (1.0 - reach[:, 1]),
             "close": close,
-            "volume": 1_000.0,
         }
     ).round(2)
+    frame = prices.assign(volume=1_000.0)
+    frame.insert(0, "date", times.as_unit("ms"))
     hours = frame[frame["date"].dt.minute == 0].reset_index(drop=True)
     named = {"5m-futures": frame, "1h-mark": hours, "1h-funding_rate": hours.assign(open=0.0001, high=0.0, low=0.0, close=0.0, volume=0.0)}
     for name, content in named.items():
