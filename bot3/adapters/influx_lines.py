@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from bot3.errors import StoreError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,10 +67,26 @@ def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Any], *
     return f"{measurement}{series} {held} {at_ns}"
 
 
-def column_texts(name: str, values: Sequence[Any], kind: Kind) -> list[str]:
+def column_texts(name: str, values: pd.Series[Any], kind: Kind) -> list[str]:
     """Return a column of fields as texts, each with a comma before it; nothing where a value is missing."""
-    write = _WRITERS[kind]
-    return [f",{name}={write(value)}" if _is_there(value) else "" for value in values]
+    if kind == "time":
+        return _time_texts(name, values)
+    missing: list[bool] = values.isna().tolist()
+    if kind == "float" and np.isinf(values.to_numpy(dtype="float64")).any():
+        raise StoreError(f"{name} holds an infinite number, which cannot be published")
+    write: Callable[[Any], str] = repr if kind == "float" else _WRITERS[kind]
+    return ["" if gone else f",{name}={write(value)}" for value, gone in zip(values.tolist(), missing, strict=True)]
+
+
+def tag_texts(name: str, values: pd.Series[Any]) -> list[str]:
+    """Return a column of tags as texts, each with a comma before it; each value is written once."""
+    known = {value: f",{name}={tag_text(str(value))}" for value in values.unique()}
+    return [known[value] for value in values.tolist()]
+
+
+def _time_texts(name: str, values: pd.Series[Any]) -> list[str]:
+    texts = np.datetime_as_string(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(dtype="datetime64[us]"))
+    return [f',{name}="{text}+00:00"' for text in texts.tolist()]
 
 
 def field_of(text: str, kind: Kind) -> Any:
@@ -79,10 +98,6 @@ def batches(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     """Yield lines in batches."""
     for start in range(0, len(lines), size):
         yield lines[start : start + size]
-
-
-def _is_there(value: Any) -> bool:
-    return value is not None and value == value  # noqa: PLR0124  # NaN is no value
 
 
 def _float_text(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bot3.adapters.influx_lines import PLACES, Kind, column_texts, line, point_ns, tag_text
+from bot3.adapters.influx_lines import PLACES, Kind, column_texts, line, point_ns, tag_texts
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.publisher import Head, Noun, ParameterPublication, RecommendationPublication, ScorePublication
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
@@ -123,8 +123,8 @@ def recommendation_points(publication: RecommendationPublication) -> Points:
 
 def trade_lines(trades: pd.DataFrame) -> list[str]:
     """Return one point a trade, at its close date and, within the microsecond, at its id; column by column, for there may be many."""
-    series = [[f",{name}={tag_text(value)}" for value in trades[name]] for name in sorted(TRADE_TAGS)]
-    columns = [column_texts(name, trades[name].tolist(), kind) for name, kind in TRADE_KINDS.items()]
+    series = [tag_texts(name, trades[name]) for name in sorted(TRADE_TAGS)]
+    columns = [column_texts(name, trades[name], kind) for name, kind in TRADE_KINDS.items()]
     joined = zip(zip(*series, strict=True), zip(*columns, strict=True), trade_times(trades), strict=True)
     return [f"{TRADES}{''.join(tags)} {''.join(held)[1:]} {at_ns}" for tags, held, at_ns in joined]
 

@@ -53,7 +53,7 @@ class Publishing:
 
         settings = self._settings
         server = self._server(settings.influx_read_timeout_s, retries=0)
-        reader = InfluxLearning(server, bucket=settings.influx_bucket)
+        reader = InfluxLearning(server, bucket=settings.influx_bucket, remembers=True)
         followed = FollowedLearning(reader, poll_s=settings.influx_poll_s, first_wait_s=settings.influx_read_timeout_s).start()
         self._closers.callback(followed.close)
         return followed

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot3.adapters.influx_learning import InfluxLearning
 from bot3.adapters.influx_points import parameter_points
 from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_engine import sqlite_url
@@ -167,6 +168,23 @@ def test_parameters_given_rows_that_were_deleted_by_hand_then_refuses(record: Sq
     assert compared(record, copy).differing == ("parameters",)
     publish_everything(record, copy.publisher)
     assert compared(record, copy).is_equal
+
+
+@pytest.mark.parametrize("second_minute", [5.0, -5.0])
+def test_parameters_given_a_reader_that_remembers_then_reads_what_one_that_does_not_reads(
+    record: SqlRecord, copy: Copy, second_minute: float
+) -> None:
+    published(record)
+    publish_learning(record, copy.publisher)
+    remembering = InfluxLearning(copy.server, bucket=copy.buckets.learning, remembers=True)
+    remembering.parameters(as_of=minutes(9))
+    row = a_row(leverage_bin="1.0-2.0", stop_loss=-0.2)
+    record.publish_parameters(a_set("v2", row, known_at=minutes(second_minute)), replaces="v1", is_full=False)
+    publish_learning(record, copy.publisher)
+
+    for at in (minutes(9), minutes(second_minute), minutes(9)):
+        if at >= OPENED:
+            assert remembering.parameters(as_of=at) == record.parameters(as_of=at)
 
 
 def test_check_given_a_copy_that_lost_and_gained_trades_then_names_them(record: SqlRecord, copy: Copy) -> None:
