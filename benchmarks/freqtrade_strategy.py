@@ -210,26 +210,14 @@ def run_freqtrade(
     work: Path, markets: dict[str, Market], *, python: Path, learning: Path, start: datetime, end: datetime
 ) -> dict[str, Any]:
     """Backtest in freqtrade's environment; return its trades, refusals and seconds."""
-    config = {
-        "exchange": {"name": "binance", "key": "", "secret": "", "pair_whitelist": sorted(markets), "pair_blacklist": []},
-        "strategy": "BOT3ExampleFeeders",
+    config = json.loads((STRATEGIES / "config.example.json").read_text(encoding="utf-8")) | {
         "strategy_path": str(STRATEGIES),
         "user_data_dir": str(work / "freqtrade"),
-        "dataformat_ohlcv": "feather",
-        "trading_mode": "futures",
-        "margin_mode": "isolated",
-        "stake_currency": "USDT",
-        "stake_amount": 1_000,
-        "dry_run": True,
-        "dry_run_wallet": 10_000,
-        "max_open_trades": len(markets),
         "fee": 0.0005,
         "timerange": f"{start - WARM_UP:%Y%m%d}-{end:%Y%m%d}",
-        "entry_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
-        "exit_pricing": {"price_side": "same", "use_order_book": True, "order_book_top": 1},
-        "pairlists": [{"method": "StaticPairList"}],
         "bot3": {"learning_directory": str(learning)},
     }
+    config["exchange"]["pair_whitelist"] = sorted(markets)
     files = {"config": work / "config.json", "markets": work / "markets.json", "out": work / "out.json"}
     files["config"].write_text(json.dumps(config), encoding="utf-8")
     files["markets"].write_text(json.dumps([_ccxt_market(market) for market in markets.values()]), encoding="utf-8")

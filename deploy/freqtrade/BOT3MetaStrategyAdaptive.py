@@ -199,6 +199,11 @@ class Plan:
     recommendation_version: str | None = None
     recommendation_known_at: str | None = None
 
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Self:
+        """Return the plan that a trade keeps, whichever release of this file wrote it."""
+        return cls(**{name: kept[name] for name in cls.__dataclass_fields__ if name in kept})
+
     @property
     def side(self) -> float:
         """Return -1.0 for a short."""
@@ -776,14 +781,14 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         plan = self._plans.get(key)
         if plan is None:
             kept = trade.get_custom_data(PLAN)
-            plan = Plan(**kept) if kept is not None else self._new_plan(trade)
+            plan = Plan.of(kept) if kept is not None else self._new_plan(trade)
             if kept is None:
                 trade.set_custom_data(PLAN, asdict(plan))
             self._plans[key] = plan
         return plan
 
     def _new_plan(self, trade: Any) -> Plan:
-        draft = self._drafts.get(trade.pair)
+        draft = self._drafts.pop(trade.pair, None)
         if draft is not None and (draft.is_short, draft.enter_tag) == (trade.is_short, trade.enter_tag):
             return draft
         log.warning("BOT3: %s was opened without a plan and gets the static one", trade)

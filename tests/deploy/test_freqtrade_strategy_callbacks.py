@@ -192,6 +192,14 @@ def test_exits_go_on_given_a_restart_without_any_learning(learned: Path, tmp_pat
     assert restarted.custom_roi(trade=trade) == pytest.approx(0.04 * 1.2 * 3.0)
 
 
+def test_exits_go_on_given_a_plan_that_another_release_kept(learned: Path) -> None:
+    trade = opened(a_strategy(learned))
+    kept = trade.get_custom_data(mixin.PLAN)
+    trade.set_custom_data(mixin.PLAN, {**{name: kept[name] for name in kept if name != "size_multiplier"}, "of_tomorrow": 1})
+
+    assert stop_of(a_strategy(learned), trade) == pytest.approx(96.0)
+
+
 def test_stop_given_new_parameters_then_an_open_trade_keeps_its_own(learned: Path) -> None:
     strategy = a_strategy(learned)
     trade = opened(strategy)
