@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,17 @@ def test_publish_given_parameters_then_older_readers_find_the_fields_they_know(r
     # Its profit factor is unknown, and so it is not there.
     assert {"stop_loss", "take_profit_target", "trades_count", "win_rate", "avg_profit"} <= set(fields)
     assert (fields["stop_loss"], fields["trades_count"], "profit_factor" in fields) == ("-0.05", "12", False)
+
+
+def test_publish_given_parameters_of_this_hour_then_the_query_that_operators_type_finds_them(record: SqlRecord, copy: Copy) -> None:
+    row = a_row(leverage_bin="2.0-3.5")
+    record.publish_parameters(a_set("v1", row, known_at=datetime.now(UTC) - timedelta(minutes=5)), replaces=None, is_full=True)
+    publish_learning(record, copy.publisher)
+
+    typed = 'from(bucket:"bot3_learning") |> range(start: -1h) |> filter(fn: (r) => r._measurement == "adaptive_params")'
+    rows = list(copy.server.rows(typed.replace("bot3_learning", copy.buckets.learning)))
+
+    assert {row["_field"]: row["_value"] for row in rows}["take_profit_target"] == "0.06"
 
 
 def test_publish_given_trades_of_one_instant_then_each_has_its_own_point(record: SqlRecord, copy: Copy) -> None:
