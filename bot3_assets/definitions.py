@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from bot3.settings import load_settings
 from bot3_assets.assets import (
     adaptive_params,
     candles,
@@ -33,15 +34,21 @@ _NOUNS = [
     feeder_scores,
     adaptive_params,
     recommendations,
-    published_learning,
 ]
 
-defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(_NOUNS, include_specs=True),
-    asset_checks=dg.load_asset_checks_from_modules(_NOUNS),
-    jobs=[meta_learner, retraining, backlog, publish_record],
-    schedules=[meta_learner_beat, weekly_retraining],
-    sensors=[closes_to_parameters, new_market_week, record_to_copy, run_failed],
-    resources={"platform": PlatformResource()},
-    executor=dg.in_process_executor,
-)
+
+def location(*, has_copy: bool) -> dg.Definitions:
+    """Return the code location; the copy in InfluxDB, its check and its beat are part of it only where there is one."""
+    nouns = [*_NOUNS, published_learning] if has_copy else _NOUNS
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(nouns, include_specs=True),
+        asset_checks=dg.load_asset_checks_from_modules(nouns),
+        jobs=[meta_learner, retraining, backlog, *([publish_record] if has_copy else [])],
+        schedules=[meta_learner_beat, weekly_retraining],
+        sensors=[closes_to_parameters, new_market_week, *([record_to_copy] if has_copy else []), run_failed],
+        resources={"platform": PlatformResource()},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = location(has_copy=bool(load_settings().influx_url))

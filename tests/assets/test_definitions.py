@@ -39,7 +39,7 @@ def test_asset_that_is_made_here_has_a_freshness_policy(name: str) -> None:
 def test_recommendations_descend_from_candles_and_from_the_bots_trades() -> None:
     found = ancestors("recommendations")
 
-    assert found == set(SPECS) - {"recommendations", "published_learning"}
+    assert found == set(SPECS) - {"recommendations"}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,6 @@ def test_recommendations_descend_from_candles_and_from_the_bots_trades() -> None
         ("feeder_scores", {"shadow_trades", "regime_state"}),
         ("adaptive_params", {"trade_replays"}),
         ("recommendations", {"adaptive_params", "feeder_scores", "regime_state"}),
-        ("published_learning", {"recommendations", "synced_trades"}),
     ],
 )
 def test_asset_rests_on_what_it_is_made_of(child: str, parents: set[str]) -> None:
@@ -85,6 +84,6 @@ def test_retraining_is_weekly() -> None:
 
 
 def test_sensors_run_from_the_first_start() -> None:
-    sensors = [defs.resolve_sensor_def(name) for name in ("closes_to_parameters", "new_market_week", "record_to_copy", "run_failed")]
+    sensors = [defs.resolve_sensor_def(name) for name in ("closes_to_parameters", "new_market_week", "run_failed")]
 
     assert [sensor.name for sensor in sensors if sensor.default_status is not dg.DefaultSensorStatus.RUNNING] == []
