@@ -169,6 +169,20 @@ def test_fold_given_many_writes_then_one_entry_holds_them_all(record: SqlRecord)
     assert len(waiting(record).regimes) == 4
 
 
+def test_outbox_given_thousands_of_writes_that_nobody_publishes_then_is_folded_by_itself(record: SqlRecord, url: str) -> None:
+    database = Database.open(url, kind="platform")
+    for revision in (4_093, 4_094, 4_095):
+        with database.write() as connection:
+            connection.execute(sa.text("UPDATE record_meta SET revision = :revision"), {"revision": revision})
+    before = record.span()
+    record.publish_regimes([a_regime()])
+
+    assert before == OutboxSpan(since=0, until=4_095, writes=3)
+    assert record.span() == OutboxSpan(since=0, until=4_096, writes=1)
+    assert waiting(record).regimes == (a_regime(),)
+    database.close()
+
+
 def test_heads_given_publications_then_names_each_with_its_rows(record: SqlRecord) -> None:
     record.publish_parameters(a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5")), replaces=None, is_full=True)
     record.publish_regimes([a_regime()])

@@ -21,6 +21,12 @@ _MOVED = " OR ".join(f"OLD.{name} <> NEW.{name}" for name in _POINT)
 _EMPTIED = " OR ".join(f"(OLD.{name} IS NOT NULL AND NEW.{name} IS NULL)" for name in _NULLABLE)
 _WHEN_GONE = f"NOT OLD.deleted AND (NEW.deleted OR {_MOVED} OR {_EMPTIED})"
 _WHEN_WRITTEN = "NEW.revision <> OLD.revision"
+# Where nobody publishes, entries must not pile up: now and then one takes the place of all before it.
+_FOLD = (
+    "UPDATE outbox SET since_revision = (SELECT min(since_revision) FROM outbox) WHERE revision = NEW.revision; "
+    "DELETE FROM outbox WHERE revision < NEW.revision"
+)
+_WHEN_MANY = "NEW.revision % 4096 = 0"
 
 
 def upgrade() -> None:
@@ -47,12 +53,10 @@ def upgrade() -> None:
     op.create_index("outbox_gone_revision", "outbox_gone", ["revision"], unique=False)
     # What was written before there was an outbox waits too.
     op.execute("INSERT INTO outbox (revision, since_revision) SELECT revision, 0 FROM record_meta WHERE revision > 0")
-    if op.get_bind().dialect.name == "sqlite":
-        _sqlite_trigger("outbox_of_write", "UPDATE OF revision ON record_meta", when=_WHEN_WRITTEN, then=_ENTRY)
-        _sqlite_trigger("outbox_of_gone_trade", "UPDATE ON synced_trades", when=_WHEN_GONE, then=_GONE)
-    else:
-        _server_trigger("outbox_of_write", "UPDATE OF revision ON record_meta", when=_WHEN_WRITTEN, then=_ENTRY)
-        _server_trigger("outbox_of_gone_trade", "UPDATE ON synced_trades", when=_WHEN_GONE, then=_GONE)
+    add_trigger = _sqlite_trigger if op.get_bind().dialect.name == "sqlite" else _server_trigger
+    add_trigger("outbox_of_write", "UPDATE OF revision ON record_meta", when=_WHEN_WRITTEN, then=_ENTRY)
+    add_trigger("outbox_of_gone_trade", "UPDATE ON synced_trades", when=_WHEN_GONE, then=_GONE)
+    add_trigger("outbox_of_many", "INSERT ON outbox", when=_WHEN_MANY, then=_FOLD)
 
 
 def downgrade() -> None:
