@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.sql_engine import Database
+from bot3.adapters.sql_engine import Database, sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import StoreConflictError
 from bot3.ports.publisher import Head, Noun, OutboxSpan, Pending
@@ -183,6 +185,23 @@ def test_outbox_given_thousands_of_writes_that_nobody_publishes_then_is_folded_b
     database.close()
 
 
+def test_open_given_a_store_of_before_there_was_an_outbox_then_all_that_it_holds_waits(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "old.sqlite")
+    record = SqlRecord.open(url)
+    record.publish_regimes([a_regime()])
+    record.upsert_trades([a_closed_trade(1)])
+    record.close()
+    _as_before_the_outbox(tmp_path / "old.sqlite")
+
+    upgraded = SqlRecord.open(url)
+
+    assert upgraded.span() == OutboxSpan(since=0, until=2, writes=1)
+    assert (len(waiting(upgraded).regimes), len(waiting(upgraded).trades)) == (1, 1)
+    upgraded.publish_regimes([a_regime(minutes(5))])
+    assert upgraded.span() == OutboxSpan(since=0, until=3, writes=2)
+    upgraded.close()
+
+
 def test_heads_given_publications_then_names_each_with_its_rows(record: SqlRecord) -> None:
     record.publish_parameters(a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5")), replaces=None, is_full=True)
     record.publish_regimes([a_regime()])
@@ -211,3 +230,15 @@ def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it
     assert told == written
     assert record.span() is None
     record.close()
+
+
+def _as_before_the_outbox(path: Path) -> None:
+    """Take a store back to its first schema, as an older release left it."""
+    connection = sqlite3.connect(path)
+    for trigger in ("outbox_of_write", "outbox_of_gone_trade", "outbox_of_many"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    for table in ("outbox", "outbox_gone"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0001'")
+    connection.commit()
+    connection.close()
