@@ -61,7 +61,7 @@ _compared_at: dict[str, float] = {}
 )
 def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """Publish what waits, as it comes, for one tick."""
-    from bot3.errors import StoreError  # noqa: PLC0415  # heavy
+    from bot3.errors import DataError  # noqa: PLC0415  # heavy
 
     opened = platform.platform()
     if not opened.publishing.is_configured:
@@ -75,7 +75,7 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
                 beat.compare()
                 _compared_at[opened.record.store_id] = time.monotonic()
             time.sleep(POLL_S)
-    except StoreError as error:
+    except DataError as error:
         context.log.warning(f"delayed: {error}")
         return dg.SkipReason(f"published {writes} writes, then: {error}")
     return dg.SkipReason(f"published {writes} writes in {TICK_S} s")

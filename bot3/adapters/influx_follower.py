@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 
 import structlog
 
-from bot3.errors import DataError, LearningError, StoreBusyError
+from bot3.errors import DataError, LearningError, StoreBusyError, StoreError
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import LearningReader
 from bot3.trading.parameters import ParameterSet
@@ -65,11 +65,13 @@ class FollowedLearning:
         self._snapshot: _Snapshot | None = None
         self._looked, self._stop = Event(), Event()
         self._failure: DataError | None = None
+        self._is_started = False
         self._thread = Thread(target=self._follow, name="learning", daemon=True)
 
     def start(self) -> Self:
         """Follow from now on."""
         self._thread.start()
+        self._is_started = True
         return self
 
     def close(self) -> None:
@@ -104,7 +106,11 @@ class FollowedLearning:
         ------
         StoreBusyError
             If nothing could be read yet.
+        StoreError
+            If the thread that follows has ended: a bug, which must not look like a quiet server.
         """
+        if self._is_started and not self._thread.is_alive():
+            raise StoreError("nobody follows the published learning any more: restart this process, and send its log")
         return self._held().token
 
     def look(self) -> bool:

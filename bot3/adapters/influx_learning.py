@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from bot3.adapters.influx_lines import Kind, field_of, instant_of, parse_ns, point_ns
 from bot3.adapters.influx_points import (
@@ -25,7 +26,7 @@ from bot3.adapters.influx_points import (
     head_of,
 )
 from bot3.adapters.influx_server import InfluxServer
-from bot3.errors import LearningError
+from bot3.errors import InvalidTradeError, LearningError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.publisher import Head, Noun
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
@@ -33,6 +34,9 @@ from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 
 _Point = tuple[int, dict[str, Any]]
 """A point's time, and its tags and fields."""
+
+_Asked = ParamSpec("_Asked")
+_Read = TypeVar("_Read")
 
 _EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
 _TICK = timedelta(microseconds=1)
@@ -84,6 +88,19 @@ class _Manifest:
         return int(self.says["rows"])
 
 
+def _understood(read: Callable[_Asked, _Read]) -> Callable[_Asked, _Read]:
+    """Refuse what somebody else wrote there: it is no bug of this process, and must not end it."""
+
+    @wraps(read)
+    def refusing(*asked: _Asked.args, **named: _Asked.kwargs) -> _Read:
+        try:
+            return read(*asked, **named)
+        except (KeyError, ValueError, TypeError, InvalidTradeError) as error:
+            raise LearningError(f"InfluxDB holds what is no {read.__name__} ({error!r}): run `bot3 publish run --all`") from error
+
+    return refusing
+
+
 class InfluxLearning:
     """A `LearningReader` on a bucket.
 
@@ -105,6 +122,7 @@ class InfluxLearning:
         """Close the connection."""
         self._server.close()
 
+    @_understood
     def parameters(self, *, as_of: datetime) -> ParameterSet:
         """Return the parameters in force: of each group the newest row published since the last full publication."""
         newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
@@ -120,6 +138,7 @@ class InfluxLearning:
         rows = [_parameters(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete]
         return _set_of(newest, rows)
 
+    @_understood
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
         """Return the scores of the newest publication, by regime and rank."""
         newest = self._newest(Noun.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
@@ -128,21 +147,25 @@ class InfluxLearning:
         scores = [_score(values) for _, values in points]
         return tuple(sorted(scores, key=lambda score: (score.regime, score.rank, score.feeder_id)))
 
+    @_understood
     def regime(self, *, as_of: datetime) -> RegimeState:
         """Return the regime state in force."""
         newest = self._newest(Noun.REGIME, as_of=as_of, what="no regime was known")
         return _state(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
 
+    @_understood
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         """Return the newest recommendation."""
         newest = self._newest(Noun.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
         return _recommendation(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
 
+    @_understood
     def learning_token(self) -> str:
         """Return a token that differs after every publication: the newest head of each noun."""
         found = self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS)
         return " ".join(sorted(f"{row['noun']}@{row['_time']}#{json.loads(row['_value'])['seq']}" for row in found))
 
+    @_understood
     def heads(self) -> frozenset[Head]:
         """Return every complete publication in the bucket."""
         found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)

@@ -16,7 +16,7 @@ from bot3.adapters.influx_learning import InfluxLearning
 from bot3.adapters.influx_server import InfluxAddress, InfluxServer
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
-from bot3.errors import LearningError, StoreBusyError
+from bot3.errors import LearningError, StoreBusyError, StoreError
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import LearningReader
 from bot3.trading.parameters import ParameterSet
@@ -190,6 +190,16 @@ def test_watch_given_a_server_that_never_answers_then_no_look_waits_for_it() -> 
         assert time.monotonic() - began < 5.0
     followed.close()
     server.close()
+
+
+def test_followed_given_that_nobody_follows_any_more_then_says_so(faulty: FaultyReader) -> None:
+    followed = FollowedLearning(faulty, poll_s=0.01, first_wait_s=5.0).start()
+    token = followed.learning_token()
+    followed.close()
+
+    with pytest.raises(StoreError, match="nobody follows"):
+        followed.learning_token()
+    assert token
 
 
 @pytest.mark.influx

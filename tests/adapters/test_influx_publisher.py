@@ -198,6 +198,19 @@ def test_parameters_given_a_reader_that_remembers_then_reads_what_one_that_does_
             assert remembering.parameters(as_of=at) == record.parameters(as_of=at)
 
 
+@pytest.mark.parametrize("change", ["stop_loss=0.5", 'state="maybe"', 'known_at="yesterday"'])
+def test_parameters_given_a_row_that_somebody_else_changed_then_refuses(record: SqlRecord, copy: Copy, change: str) -> None:
+    published(record)
+    publish_learning(record, copy.publisher)
+    at_ns = parameter_points(record.pending(_all_of(record), run_modes=PAPER).parameters[0]).at_ns
+
+    copy.server.write(copy.buckets.learning, [f"adaptive_params_by_pair,direction=*,leverage_bin=*,pair=* {change} {at_ns}"])
+
+    with pytest.raises(LearningError, match="InfluxDB holds what is no parameters"):
+        copy.reader.parameters(as_of=minutes(9))
+    assert compared(record, copy).differing == ("parameters",)
+
+
 def test_check_given_a_copy_that_lost_and_gained_trades_then_names_them(record: SqlRecord, copy: Copy) -> None:
     record.upsert_trades([a_closed_trade(number) for number in (1, 2, 3)])
     publish_learning(record, copy.publisher)
