@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -15,7 +15,6 @@ from bot3.adapters.influx_points import (
     HEADS,
     PARAMETER_KINDS,
     PARAMETER_TAGS,
-    PROBABILITIES,
     RECOMMENDATION_KINDS,
     RECOMMENDATIONS,
     REGIME_KINDS,
@@ -25,12 +24,13 @@ from bot3.adapters.influx_points import (
     SCORES,
     head_of,
 )
+from bot3.adapters.influx_rows import parameters_of, recommendation_of, score_of, state_of
 from bot3.adapters.influx_server import InfluxServer
 from bot3.errors import InvalidTradeError, LearningError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.publisher import Head, Noun
-from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
-from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
+from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
 
 _Point = tuple[int, dict[str, Any]]
 """A point's time, and its tags and fields."""
@@ -135,7 +135,7 @@ class InfluxLearning:
         points = self._parameter_points(full_ns, newest.at_ns, in_force)
         complete = {head.at_ns for head in in_force}
         # Oldest first: a later row of a group takes the place of an earlier one.
-        rows = [_parameters(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete]
+        rows = [parameters_of(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete]
         return _set_of(newest, rows)
 
     @_understood
@@ -144,20 +144,20 @@ class InfluxLearning:
         newest = self._newest(Noun.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
         points = self._points(SCORES, SCORE_TAGS, SCORE_KINDS, start=newest.at_ns, stop=newest.at_ns)
         _require_complete(points, [newest], what="feeder scores")
-        scores = [_score(values) for _, values in points]
+        scores = [score_of(values) for _, values in points]
         return tuple(sorted(scores, key=lambda score: (score.regime, score.rank, score.feeder_id)))
 
     @_understood
     def regime(self, *, as_of: datetime) -> RegimeState:
         """Return the regime state in force."""
         newest = self._newest(Noun.REGIME, as_of=as_of, what="no regime was known")
-        return _state(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
+        return state_of(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
 
     @_understood
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         """Return the newest recommendation."""
         newest = self._newest(Noun.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
-        return _recommendation(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
+        return recommendation_of(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
 
     @_understood
     def learning_token(self) -> str:
@@ -253,57 +253,3 @@ def _set_of(head: _Manifest, rows: Sequence[ExitParameters]) -> ParameterSet:
         computed_at=datetime.fromisoformat(says["computed_at"]),
         expires_at=datetime.fromisoformat(says["expires_at"]),
     )
-
-
-def _given(of: type[Any], values: Mapping[str, Any], *, optional: Iterable[str]) -> dict[str, Any]:
-    """Return the arguments of a row; a field that is not there, and must be, is an error, never a default."""
-    names = [field.name for field in fields(of)]
-    missing = sorted(set(names) - set(values) - set(optional))
-    if missing:
-        raise LearningError(f"a point of {of.__name__} in InfluxDB lacks {', '.join(missing)}: run `bot3 publish run --all`")
-    return {name: values.get(name) for name in names}
-
-
-def _parameters(values: Mapping[str, Any]) -> ExitParameters:
-    given = _given(ExitParameters, values, optional=("win_rate", "avg_profit", "profit_factor"))
-    return ExitParameters(**given | {"state": ParameterState(given["state"])})
-
-
-def _score(values: Mapping[str, Any]) -> FeederScore:
-    given = _given(FeederScore, values, optional=("mean_move", "win_rate", "win_rate_window", "mean_move_window"))
-    return FeederScore(**given | {"tier": FeederTier(given["tier"])})
-
-
-def _state(values: Mapping[str, Any], *, known_at: datetime) -> RegimeState:
-    _require_fields(values, REGIME_KINDS, what="regime state")
-    bull, bear, sideways, volatile = (values[name] for name in PROBABILITIES)
-    return RegimeState(
-        regime=Regime(values["regime"]),
-        probabilities=(bull, bear, sideways, volatile),
-        since=values["since"],
-        known_at=known_at,
-        computed_at=values["computed_at"],
-        version=values["version"],
-    )
-
-
-def _recommendation(values: Mapping[str, Any], *, known_at: datetime) -> Recommendation:
-    _require_fields(values, RECOMMENDATION_KINDS, what="recommendation")
-    kept = {name: values[name] for name in RECOMMENDATION_KINDS if not name.startswith("suggested_leverage")}
-    return Recommendation(
-        **kept
-        | {
-            "regime": Regime(values["regime"]),
-            "tiers": {feeder: FeederTier(tier) for feeder, tier in json.loads(values["tiers"]).items()},
-            "top_feeders": tuple(json.loads(values["top_feeders"])),
-            "avoid_feeders": tuple(json.loads(values["avoid_feeders"])),
-            "suggested_leverage_range": (values["suggested_leverage_low"], values["suggested_leverage_high"]),
-            "known_at": known_at,
-        }
-    )
-
-
-def _require_fields(values: Mapping[str, Any], kinds: Mapping[str, Kind], *, what: str) -> None:
-    missing = sorted(set(kinds) - set(values))
-    if missing:
-        raise LearningError(f"a {what} in InfluxDB lacks {', '.join(missing)}: run `bot3 publish run --all`")
