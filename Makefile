@@ -28,7 +28,7 @@ debian:
 	@bash deploy/debian-packages.sh
 
 lock: $(READY)
-	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --all-extras --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra dev --extra build --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

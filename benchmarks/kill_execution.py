@@ -11,6 +11,7 @@ ticks once, and what the journals say is compared with the accounts.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +63,11 @@ class Killer:
         time.sleep(lived_s)
         daemon.kill()
         daemon.join()
+        if daemon.exitcode != -signal.SIGKILL:
+            ended = Finding(
+                bot="all", promise="restart", text=f"a daemon ended by itself with exit code {daemon.exitcode}: see {self.nursery.log}"
+            )
+            return Kill(lived_s=lived_s, recovered_s=0.0, findings=(ended,))
         if self.random.random() < 0.5:
             time.sleep(float(self.random.uniform(0.0, 1.0)))
         self.platform.pause_clock()
@@ -96,7 +102,8 @@ def kill_daemons(settings: Settings, *, kills: int, seed: int) -> Mapping[str, o
             made.append(killer.kill_once())
             for finding in made[-1].findings:
                 tell(f"kill {number}: {finding.bot}: {finding.promise}: {finding.text}")
-        counts = Counter(finding.promise for kill in made for finding in kill.findings)
+        # What one kill broke is found after every later one as well.
+        counts = Counter(finding.promise for finding in {finding for kill in made for finding in kill.findings})
         stores = [platform.bot_store(name) for name in platform.bot_names]
         closed = [trade for store in stores for trade in store.closed_trades(closed_since=None)]
         recovered = quantiles([kill.recovered_s for kill in made])

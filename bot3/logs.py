@@ -33,7 +33,6 @@ def configure_logs(process: str, *, level: str, secrets: Iterable[str] = ()) -> 
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
     _configure_foreign_loggers()

@@ -99,7 +99,7 @@ def _watch_of(platform: "Platform") -> Watch:
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """Learn from closes as they are committed, for one tick."""
-    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
+    from bot3.errors import Bot3Error, StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
 
     opened = platform.platform()
     record, watch = opened.record, _watch_of(opened)
@@ -124,6 +124,10 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
                 watch.forget(sources)
                 time.sleep(POLL_S * 10)
                 continue
+            except Bot3Error:
+                # It ends this tick, but loses no close: the next one looks at these sources again.
+                watch.forget(sources)
+                raise
             if report.changed or is_untold:
                 report_closes(lineage, opened, bots=opened.bot_names)
                 reported = Reported(store_id=record.store_id, revision=record.revision())

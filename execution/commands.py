@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from bot3.errors import ExchangeError, StoreError
 from bot3.trading.orders import IntentState
 from bot3.trading.risk import TradingState
 from bot3.trading.trades import ExitReason
@@ -36,9 +37,17 @@ class Commands:
         """Take what is queued and do it."""
         control, clock = self._bot.shared.control, self._bot.shared.clock
         for number, command, argument in control.take_commands(self._bot.name, at=clock.wall_now()):
-            result = self._obey(command, argument, account)
+            result = self._obey_or_tell(command, argument, account)
             log.info("command_obeyed", bot=self._bot.name, command=command, argument=argument, result=result)
             control.finish_command(number, result=result, at=clock.wall_now())
+
+    def _obey_or_tell(self, command: str, argument: str, account: Account) -> str:
+        """Do a command; it was taken and will not come again, so who sent it must read of a failure."""
+        try:
+            return self._obey(command, argument, account)
+        except (StoreError, ExchangeError) as error:
+            log.exception("command_failed", bot=self._bot.name, command=command, argument=argument)
+            return f"failed, look at what became of it and send it again: {error}"
 
     def _obey(self, command: str, argument: str, account: Account) -> str:
         if command in _STATES:

@@ -41,6 +41,7 @@ class BotRunner:
         self._done = bot.store.bookmark(CANDLE_DONE)
         self._exits_done = self._done
         self._is_recovered = False
+        self._is_behind = False
         self._account: Account | None = None
         self.entries_off_until: datetime | None = None
 
@@ -64,6 +65,7 @@ class BotRunner:
         if self._done is None or close > self._done:
             self._close_candle(close, account)
             self._look()
+        self._tell_behind(close)
 
     def detail(self) -> Detail:
         """Return what the heartbeat tells of this bot."""
@@ -123,6 +125,13 @@ class BotRunner:
             self._finish(close)
             raise
         self._finish(close)
+
+    def _tell_behind(self, close: datetime) -> None:
+        """Tell once that the market's time was set back: nothing is decided until it has caught up."""
+        is_behind = self._done is not None and close < self._done
+        if is_behind and not self._is_behind:
+            log.warning("market_time_set_back", bot=self.name, close=close.isoformat(), decided_until=str(self._done))
+        self._is_behind = is_behind
 
     def _enter(self, close: datetime, account: Account) -> None:
         wall = self._bot.shared.clock.wall_now()

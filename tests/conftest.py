@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot3.adapters.sql_engine import sqlite_url
 from tests.servers import influx as influx_server
@@ -14,6 +15,14 @@ from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import MISSING, PostgresServer, find_program
 
 NewStore = Callable[[], str]
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Take back what a command under test said about logs of its process: this process is the tests'."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot3.errors import ModelError, StoreError, StoreFullError
 
-_REMEDY = "train it again with `bot3 feeders train`, or restore the file"
+_REMEDY = "restore the file, or train it anew: materialize its week of feeder_models in Dagster"
 _NO_SPACE = 28
 
 

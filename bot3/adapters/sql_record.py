@@ -6,6 +6,7 @@ from typing import Self
 
 from bot3.adapters.sql_engine import Database
 from bot3.adapters.sql_record_feeders import SqlFeederRecord, SqlModelRegistry
+from bot3.adapters.sql_record_gates import SqlGateRecord
 from bot3.adapters.sql_record_outbox import SqlOutbox
 from bot3.adapters.sql_record_parameters import SqlParameterRecord
 from bot3.adapters.sql_record_regimes import SqlRecommendationRecord, SqlRegimeRecord
@@ -18,6 +19,7 @@ class SqlRecord(
     SqlReplayRecord,
     SqlShadowRecord,
     SqlParameterRecord,
+    SqlGateRecord,
     SqlFeederRecord,
     SqlRegimeRecord,
     SqlRecommendationRecord,

@@ -12,10 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql_record_base import SqlRecordBase, Writing
-from bot3.adapters.sql_rows import bulk_insert, from_us, plain, read_frame, stored_name, to_us
+from bot3.adapters.sql_record_gates import insert_ledger
+from bot3.adapters.sql_rows import bulk_insert, from_us, maybe_us, plain, read_frame, stored_name, to_us
 from bot3.adapters.sql_tables_platform import parameter_publications, parameter_rows, regime_factors
 from bot3.errors import LearningError, StoreConflictError
+from bot3.learning.reviews import Ledger
 from bot3.market.regimes import Regime
+from bot3.ports.record import Window
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 
 _FIELDS = tuple(field.name for field in fields(ExitParameters))
@@ -26,8 +29,16 @@ _NEWEST_FIRST = (_PUBLISHED.known_at_us.desc(), _PUBLISHED.seq.desc())
 class SqlParameterRecord(SqlRecordBase):
     """Publishes parameters by compare-and-swap, and says which were in force."""
 
-    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
-        """Publish rows (all of them if is_full, else only changed ones); return the revision.
+    def publish_parameters(
+        self,
+        parameters: ParameterSet,
+        *,
+        replaces: str | None,
+        is_full: bool,
+        ledger: Ledger | None = None,
+        windows: Mapping[str, Window] | None = None,
+    ) -> int:
+        """Publish rows (all of them if is_full, else only changed ones) and what a review left, in one transaction; return the revision.
 
         The very publication that is in force already changes nothing. Raises StoreConflictError if another version than `replaces` is.
         """
@@ -38,7 +49,10 @@ class SqlParameterRecord(SqlRecordBase):
             in_force = None if newest is None else newest.version
             if in_force != replaces:
                 raise StoreConflictError(f"parameters {in_force} are in force, not {replaces}: read again, then publish on top of them")
-            _insert(writing, parameters, replaces=replaces, is_full=is_full)
+            seq = _insert_publication(writing, parameters, replaces=replaces, is_full=is_full)
+            _insert_rows(writing.connection, seq, parameters, windows=windows or {})
+            if ledger is not None:
+                insert_ledger(writing, ledger, seq=seq, known_at=parameters.known_at)
             return writing.after
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
@@ -67,7 +81,10 @@ class SqlParameterRecord(SqlRecordBase):
         )
 
     def parameters_history(self, *, key: str) -> pd.DataFrame:
-        """Return all published rows of one "pair|direction|bin", oldest first: `ExitParameters`' fields and computed_at."""
+        """Return all published rows of one "pair|direction|bin", oldest first.
+
+        Columns are `ExitParameters`' fields, computed_at, and first_entry and last_entry of the trades used (NaT without any).
+        """
         pair, direction, leverage_bin = key.split("|")
         table = parameter_rows.c
         columns = [column for column in parameter_rows.columns if column.name != "seq"]
@@ -87,7 +104,7 @@ def _is_same(row: Any, parameters: ParameterSet) -> bool:
     return bool(row.version == parameters.version and (row.known_at_us, row.expires_at_us) == instants)
 
 
-def _insert(writing: Writing, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> None:
+def _insert_publication(writing: Writing, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
     row = {
         "version": parameters.version,
         "replaces": replaces,
@@ -98,14 +115,19 @@ def _insert(writing: Writing, parameters: ParameterSet, *, replaces: str | None,
         "expires_at_us": to_us(parameters.expires_at),
         "revision": writing.revision,
     }
-    connection = writing.connection
-    seq = connection.execute(sa.insert(parameter_publications).values(**row).returning(_PUBLISHED.seq)).scalar_one()
-    columns = ("seq", *(stored_name(name, {"known_at"}) for name in _FIELDS))
-    rows = [(seq, *(plain(getattr(parameter, name)) for name in _FIELDS)) for parameter in parameters.rows.values()]
+    writing.changed = writing.is_publication = True
+    return int(writing.connection.execute(sa.insert(parameter_publications).values(**row).returning(_PUBLISHED.seq)).scalar_one())
+
+
+def _insert_rows(connection: Connection, seq: int, parameters: ParameterSet, *, windows: Mapping[str, Window]) -> None:
+    columns = ("seq", *(stored_name(name, {"known_at"}) for name in _FIELDS), "first_entry_us", "last_entry_us")
+    rows = [
+        (seq, *(plain(getattr(parameter, name)) for name in _FIELDS), *map(maybe_us, windows.get(key, (None, None))))
+        for key, parameter in parameters.rows.items()
+    ]
     bulk_insert(connection, parameter_rows, rows, columns=columns, replaces=True)
     factors = [(seq, regime.value, plain(stop), plain(target)) for regime, (stop, target) in parameters.regime_factors.items()]
     bulk_insert(connection, regime_factors, factors, columns=("seq", "regime", "stop_factor", "take_profit_factor"), replaces=True)
-    writing.changed = writing.is_publication = True
 
 
 def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> Mapping[str, ExitParameters]:

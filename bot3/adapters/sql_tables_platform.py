@@ -125,6 +125,8 @@ parameter_rows = sa.Table(
     *_texts("state"),
     *_instants("known_at_us"),
     *_texts("version"),
+    sa.Column("first_entry_us", sa.BigInteger),
+    sa.Column("last_entry_us", sa.BigInteger),
     sa.Index("parameter_rows_of_group", "pair", "direction", "leverage_bin", "seq"),
 )
 
@@ -134,6 +136,24 @@ regime_factors = sa.Table(
     sa.Column("seq", sa.Integer, sa.ForeignKey("parameter_publications.seq"), primary_key=True, autoincrement=False),
     sa.Column("regime", sa.String, primary_key=True),
     *_doubles("stop_factor", "take_profit_factor"),
+)
+
+gate_reviews = sa.Table(
+    "gate_reviews",
+    metadata,
+    sa.Column("seq", sa.Integer, sa.ForeignKey("parameter_publications.seq"), primary_key=True, autoincrement=False),
+    *_instants("day", "known_at_us", "revision"),
+    sa.Index("gate_reviews_known_at", "known_at_us", "seq"),
+)
+"""`day`: days since 1970 of the last day folded."""
+
+gate_nodes = sa.Table(
+    "gate_nodes",
+    metadata,
+    sa.Column("seq", sa.Integer, sa.ForeignKey("gate_reviews.seq"), primary_key=True, autoincrement=False),
+    sa.Column("pair", sa.String, primary_key=True),
+    sa.Column("direction", sa.String, primary_key=True),
+    *_doubles(*(f"log_wealth_{bettor}" for bettor in range(6))),
 )
 
 feeder_publications = sa.Table(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Annotated, Self
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
-from bot3.cli.services import prepare_dagster_home
 from bot3.cli.session import command_settings
-from bot3.errors import Bot3Error
 from bot3.wiring import is_seeded, open_platform
 
 
@@ -30,21 +26,14 @@ def init(
 
     settings = command_settings(candles=candles)
     if is_seeded(settings):
+        report_seed_once(settings)
         messages.print(f"{settings.home} is seeded already")
         return
     messages.print(f"Seeding {settings.home} (once; it can be stopped and goes on where it was)")
     with open_platform(settings) as platform, _Bars() as bars:
         seed_home(platform.seed_parts(), progress=bars.show)
         platform.finish_seed()
-    _report_lineage(dagster_home=str(prepare_dagster_home(settings, code_port=0)), home=str(settings.home.resolve()))
-
-
-def _report_lineage(*, dagster_home: str, home: str) -> None:
-    environment = {**os.environ, "DAGSTER_HOME": dagster_home, "BOT3_HOME": home}
-    command = [sys.executable, "-m", "bot3_assets.report_seed"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        raise Bot3Error(f"the seed is complete, but its lineage could not be reported to Dagster:\n{done.stderr[-1_500:]}")
+    report_seed_once(settings)
 
 
 class _Bars:

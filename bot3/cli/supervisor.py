@@ -22,7 +22,7 @@ import psutil
 from bot3.cli.services import Service
 from bot3.errors import Bot3Error
 
-_STOP_GRACE_S = 12.0
+_STOP_GRACE_S = 20.0  # Dagster's daemon finishes its ticks first, about ten seconds
 _RESTARTS_ALLOWED, _RESTART_WINDOW_S = 3, 300.0
 _PR_SET_PDEATHSIG = 1
 

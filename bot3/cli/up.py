@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from filelock import FileLock, Timeout
 
+from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
 from bot3.cli.services import free_port, prepare_dagster_home, require_free_port, services
 from bot3.cli.session import command_settings
@@ -58,6 +59,7 @@ def _require_ports(settings: Settings) -> None:
 
 def _seed_if_empty(settings: Settings, candles: str | None) -> None:
     if is_seeded(settings):
+        report_seed_once(settings)
         return
     # In a process of its own: training leaves half a gigabyte behind that a supervisor should not carry.
     override = [] if candles is None else ["--candles", candles]

@@ -37,9 +37,9 @@ class CandleArrays:
 
 def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candles: int) -> CandleArrays:
     """Return the arrays of a candle frame and its funding frame (empty where none is known: counted as zero)."""
-    open_us = _microseconds(candles["open_time"])
+    open_us = microseconds(candles["open_time"])
     sums = np.concatenate(([0.0], np.cumsum(funding["funding_rate"].to_numpy(dtype=np.float64))))
-    paid = np.searchsorted(_microseconds(funding["time"]), open_us, side="right")
+    paid = np.searchsorted(microseconds(funding["time"]), open_us, side="right")
     return CandleArrays(
         open_us=open_us,
         **{name: candles[name].to_numpy(dtype=np.float64, copy=True) for name in ("open", "high", "low", "close")},
@@ -49,5 +49,6 @@ def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candl
     )
 
 
-def _microseconds(times: pd.Series) -> NDArray[np.int64]:
+def microseconds(times: pd.Series) -> NDArray[np.int64]:
+    """Return microseconds since 1970 of a column of aware times."""
     return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

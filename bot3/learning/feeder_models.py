@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 SETUP_MOVE = 0.25
 """Least size of the setup's move, in its own volatility."""
 
-_REMEDY = "train it again with `bot3 feeders train`, or restore the file"
+_REMEDY = "restore the file, or train it anew: materialize its week of feeder_models in Dagster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

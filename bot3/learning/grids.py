@@ -76,9 +76,3 @@ class GridSums:
         """Return the variance of an outcome in every cell (of the sample; 0 for one trade)."""
         spread: NDArray[np.float64] = np.maximum(self.squares / self.n - self.mean**2, 0.0) * self.n / max(self.n - 1, 1)
         return spread
-
-
-def empty_sums(shape: tuple[int, int]) -> GridSums:
-    """Return the sums over no trade."""
-    zeros = np.zeros(shape)
-    return GridSums(n=0, total=zeros, squares=zeros, wins=zeros, gross_profit=zeros, gross_loss=zeros, ambiguous=zeros)

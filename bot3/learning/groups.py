@@ -16,7 +16,9 @@ ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
 
 CONTROL_BOTS = ("BOT1", "BOT2")
-_FORCED = frozenset({ExitReason.FORCE_EXIT, ExitReason.EMERGENCY_EXIT, ExitReason.LIQUIDATION, "force_sell", "emergency_sell"})
+_FORCED = frozenset(
+    {ExitReason.FORCE_EXIT, ExitReason.EMERGENCY_EXIT, ExitReason.LIQUIDATION, "force_sell", "emergency_sell", "sold_on_exchange"}
+)
 
 
 def group_key(group: Group) -> str:
@@ -66,19 +68,30 @@ def parent_groups(cells: Iterable[Group]) -> list[Group]:
     return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in LEVERAGE_BINS)]
 
 
-def members(group: Group, cells: Iterable[Group]) -> list[Group]:
-    """Return the cells that a group is made of, sorted, so that sums over them do not depend on the order of arrival."""
-    return sorted(cell for cell in cells if all(want in (ANY, have) for want, have in zip(group, cell, strict=True)))
+def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
+    """Return the cells that each group is made of, sorted, so that sums over them do not depend on the order of arrival."""
+    found: dict[Group, list[Group]] = {}
+    for cell in sorted(cells):
+        pair, side, leverage_bin = cell
+        for group in (cell, (pair, side, ANY), (ANY, side, ANY), bin_group(leverage_bin), ROOT):
+            found.setdefault(group, []).append(cell)
+    return found
 
 
-def left_out_reason(exit_reason: str | None) -> str | None:
+def left_out_reason(trade: Mapping[str, Any]) -> str | None:
     """Say why a trade is no observation of stop and target; None if it is one.
 
-    A person's, the platform's or the exchange's hand ended those trades; they count for risk and in the realised figures.
+    A person's, the platform's or the exchange's hand ended those trades, or they were entered or left in parts; they count for risk and in
+    the realised figures. `entries` and `exits` (filled orders of each kind) are looked at where the frame has them.
     """
-    return f"ended by {exit_reason}" if exit_reason in _FORCED else None
+    if trade["exit_reason"] in _FORCED:
+        return f"ended by {trade['exit_reason']}"
+    if "entries" not in trade and "exits" not in trade:
+        return None
+    parts = [f"{int(trade[name])} {name}" for name in ("entries", "exits") if trade.get(name, 1) > 1]
+    return f"in parts: {', '.join(parts)}" if parts else None
 
 
 def signal_rank(trade: Mapping[str, Any], *, control_bots: Sequence[str] = CONTROL_BOTS) -> tuple[Any, ...]:
     """Return the order in which trades on one signal stand for it: the earliest fill, ties to control bots, then the key."""
-    return trade["open_date"], trade["bot"] not in control_bots, trade["bot"], str(trade["run_mode"]), int(trade["trade_id"])
+    return trade["open_us"], trade["bot"] not in control_bots, trade["bot"], trade["run_mode"], trade["trade_id"]

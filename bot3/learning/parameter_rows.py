@@ -8,10 +8,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.grids import ExitGrid, GridSums
+from bot3.learning.grids import ExitGrid
 from bot3.learning.groups import STATIC, Group, group_key
-from bot3.learning.pooling import Posterior, pooled
-from bot3.learning.replay import ReplayCosts
+from bot3.learning.pooling import Posterior
+from bot3.learning.replay_beliefs import Belief
+from bot3.learning.replay_paths import ReplayCosts
 from bot3.trading.parameters import ExitParameters, ParameterState
 
 LIQUIDATION_MARGIN = 0.9
@@ -47,6 +48,14 @@ def realised_stats(close_profit: NDArray[np.float64]) -> RealisedStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenStats:
+    """Of the replays of a group under its chosen levels: effective number, and share whose stop and target lay inside one candle."""
+
+    n_eff: float
+    ambiguous_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupScale:
     """Mean volatility at entry, mean and highest leverage of a group: what turns sigma into moves and ratios of the stake."""
 
@@ -57,37 +66,25 @@ class GroupScale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedGroup:
-    """A group's posterior over the grid.
+    """What was learned of a group.
 
-    `surface` is the posterior mean of every cell; `cell` the best allowed one; `weight` the share of own data; `strength` the k of its
-    level. `parent` is None for the root, whose prior is `prior` (the static set's).
+    `n` is the number of its replays; `belief` its own or, with `is_own` false, that of the group above; `surface` the posterior mean of
+    every setting and `cell` the best allowed one. `parent` is None for the root.
     """
 
     group: Group
-    sums: GridSums
-    n_eff: float
-    weight: float
-    strength: float
+    n: int
+    is_own: bool
+    belief: Belief
     surface: NDArray[np.float64]
     cell: tuple[int, int]
     scale: GroupScale
     parent: LearnedGroup | None
-    prior: Posterior
 
-    def posterior(self, cell: tuple[int, int]) -> Posterior:
-        """Return what is believed of one cell."""
-        above = self.prior if self.parent is None else self.parent.posterior(cell)
-        if self.weight <= 0.0:
-            spread = 0.0
-            return pooled(weight=0.0, mean=0.0, variance=spread, n_eff=0.0, parent=above, k=self.strength)
-        return pooled(
-            weight=self.weight,
-            mean=float(self.sums.mean[cell]),
-            variance=float(self.sums.variance[cell]),
-            n_eff=self.n_eff,
-            parent=above,
-            k=self.strength,
-        )
+    @property
+    def evidence_n(self) -> int:
+        """Return the number of replays of the group whose belief this is."""
+        return self.n if self.is_own or self.parent is None else self.parent.evidence_n
 
 
 def allowed_cells(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts, is_cell: bool) -> NDArray[np.bool_]:
@@ -110,9 +107,15 @@ def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple
     return int(stop), int(target)
 
 
-def state_of(posterior: Posterior, *, n_eff: float) -> ParameterState:
-    """Return what a row may be used for: trade on evidence for it, shadow on evidence against it, else probe."""
-    if posterior.lower > 0.0:
+def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> ParameterState:
+    """Return what a row may be used for: trade on evidence for it, shadow on evidence against it, else probe.
+
+    Parameters
+    ----------
+    may_trade : bool
+        Whether a review lets the group trade (`reviews.Permission`); a lower bound above 0 alone is right too seldom.
+    """
+    if may_trade and posterior.lower > 0.0:
         return ParameterState.TRADE
     if posterior.upper < 0.0 and n_eff >= EVIDENCE_AGAINST_N:
         return ParameterState.SHADOW
@@ -123,14 +126,15 @@ def parameter_row(
     learned: LearnedGroup,
     *,
     stats: RealisedStats,
-    ambiguous_share: float,
+    chosen: ChosenStats,
     grid: ExitGrid,
     costs: ReplayCosts,
+    may_trade: bool,
     known_at: datetime,
     version: str,
 ) -> ExitParameters:
     """Return the row of a group, in sigma, as moves of the price and as ratios of the stake."""
-    posterior = learned.posterior(learned.cell)
+    posterior = learned.belief.posterior(learned.cell)
     stop_sigma, target_sigma = -float(grid.stops[learned.cell[0]]), float(grid.targets[learned.cell[1]])
     scale = learned.scale
     stop_move, target_move = stop_sigma * scale.sigma_ref, target_sigma * scale.sigma_ref
@@ -140,7 +144,7 @@ def parameter_row(
         direction=side,
         leverage_bin=leverage_bin,
         stop_loss=stop_move * scale.leverage_ref,
-        take_profit_target=max(target_move - costs.taker_fee * (2.0 + target_move), 1e-6) * scale.leverage_ref,
+        take_profit_target=(target_move - costs.taker_fee * (2.0 + target_move)) * scale.leverage_ref,
         stop_move=stop_move,
         take_profit_move=target_move,
         stop_sigma=stop_sigma,
@@ -148,8 +152,8 @@ def parameter_row(
         sigma_ref=scale.sigma_ref,
         leverage_ref=scale.leverage_ref,
         trades_count=stats.n,
-        replays_count=learned.sums.n,
-        n_eff=learned.n_eff,
+        replays_count=learned.n,
+        n_eff=chosen.n_eff,
         win_rate=stats.win_rate,
         avg_profit=stats.avg_profit,
         profit_factor=stats.profit_factor,
@@ -157,17 +161,10 @@ def parameter_row(
         lower_bound=posterior.lower,
         upper_bound=posterior.upper,
         confidence=posterior.confidence,
-        own_share=learned.weight,
+        own_share=learned.belief.own_share(learned.cell) if learned.is_own else 0.0,
         parent=STATIC if learned.parent is None else group_key(learned.parent.group),
-        ambiguous_share=ambiguous_share,
-        state=state_of(posterior, n_eff=learned.n_eff if learned.weight > 0.0 else _parent_n_eff(learned)),
+        ambiguous_share=chosen.ambiguous_share,
+        state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n), may_trade=may_trade),
         known_at=known_at,
         version=version,
     )
-
-
-def _parent_n_eff(learned: LearnedGroup) -> float:
-    above = learned.parent
-    while above is not None and above.weight <= 0.0:
-        above = above.parent
-    return above.n_eff if above is not None else 0.0

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +12,10 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
-from bot3.learning.grids import ExitGrid, GridSums, default_grid, empty_sums
-from bot3.learning.groups import ROOT, Group, bin_group, group_key, level_of, members, parent_groups, parent_of
+from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups, parent_of
+from bot3.learning.learning_settings import LearningSettings
 from bot3.learning.parameter_rows import (
+    ChosenStats,
     GroupScale,
     LearnedGroup,
     allowed_cells,
@@ -25,59 +23,40 @@ from bot3.learning.parameter_rows import (
     parameter_row,
     realised_stats,
 )
-from bot3.learning.pooling import Posterior, effective_n, own_weight, pooling_strength
-from bot3.learning.regime_factors import NO_FACTORS, regime_factors
-from bot3.learning.replay import ReplayCosts, cell_outcomes, sum_cells
+from bot3.learning.pooling import DAY_US, effective_n
+from bot3.learning.publications import publication
+from bot3.learning.regime_factors import NO_FACTORS, regime_factors, regimes_at
+from bot3.learning.replay import Outcomes
+from bot3.learning.replay_beliefs import Belief
+from bot3.learning.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.replay_frames import replay_frame
+from bot3.learning.replay_paths import ReplayCandles
+from bot3.learning.reviews import NOBODY, Ledger, last_day_over, row_in_force
+from bot3.learning.surface_model import fit_model
+from bot3.learning.surfaces import PoolingModel, posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import timeframe_duration
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
+from bot3.trading.trades import DIRECTIONS
+
+__all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RULE = "first-touch-1"  # part of every version: raise it when the arithmetic changes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningSettings:
-    """What the learner is told.
-
-    Parameters
-    ----------
-    min_trades : int
-        A group with fewer trades shows its parent's values.
-    static_stop_loss, static_take_profit : float
-        The static safe set, ratios of the stake; what everything is shrunk to without evidence.
-    static_strength : float
-        Effective observations at which the data of all trades weigh as much as the static set.
-    static_sigma : float
-        Volatility over the horizon that is assumed before any trade was seen, a ratio of the price.
-    """
-
-    timeframe: str = "5m"
-    horizon: timedelta = timedelta(hours=24)
-    costs: ReplayCosts = field(default_factory=ReplayCosts)
-    grid: ExitGrid = field(default_factory=default_grid)
-    min_trades: int = 5
-    static_stop_loss: float = -0.03
-    static_take_profit: float = 0.03
-    static_strength: float = 200.0
-    static_sigma: float = 0.03
-
-    @property
-    def digest(self) -> str:
-        """Return what identifies rule and settings."""
-        grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
-        numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
-        return _digest([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), grid, numbers])
+_NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # stands for "no trade at all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """What incremental learning keeps: pooling strength by level, the parents, and the regime factors."""
+    """What incremental learning keeps of the last full run.
 
-    strengths: Mapping[str, float]
+    `pairs` are those the model knows by their places; `periods` those that its weights are of; `parents` root, directions and pairs.
+    """
+
+    model: PoolingModel
+    pairs: tuple[str, ...]
+    periods: Periods
     parents: Mapping[Group, LearnedGroup]
     factors: Mapping[Regime, tuple[float, float]]
 
@@ -93,12 +72,11 @@ class ParameterLearner:
         self.settings = settings
         candle = timeframe_duration(settings.timeframe)
         self._frame = ReplayFrame(
-            grid=settings.grid,
-            costs=settings.costs,
             horizon_candles=int(settings.horizon / candle),
             candle_us=candle // timedelta(microseconds=1),
         )
         self._candles: dict[str, CandleArrays] = {}
+        self._evidence = ReplayEvidence(grid=settings.grid, costs=settings.costs)
         self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self.reset()
 
@@ -110,9 +88,13 @@ class ParameterLearner:
         self.revision: int | None = None
         self.deleted: int | None = None
         self.published_version: str | None = None
+        self.published_token: str | None = None
+        self.ledger: Ledger | None = None
+        self.permission = NOBODY
         self._later = pd.DataFrame()
-        self._sums: dict[Group, GridSums] = {}
+        self._evidence.forget_all()
         self._rows_of_cell: dict[Group, NDArray[np.int64]] = {}
+        self._members: dict[Group, list[Group]] | None = None
 
     @property
     def replay_version(self) -> str:
@@ -132,6 +114,10 @@ class ParameterLearner:
         known = (waiting["close_date"] <= pd.Timestamp(now)).to_numpy(dtype=np.bool_) if len(waiting) else np.zeros(0, dtype=np.bool_)
         self._later = waiting[~known]
         return self.ingest(waiting[known])
+
+    def cells(self) -> list[Group]:
+        """Return the cells that hold trades, sorted."""
+        return self._members_of(ROOT)
 
     def first_open(self) -> datetime | None:
         """Return the first entry there is; None without trades."""
@@ -159,21 +145,48 @@ class ParameterLearner:
         self._raw[pair] = (candles, funding)
         if len(candles):
             self._candles[pair] = candle_arrays(candles, funding, horizon_candles=self._frame.horizon_candles)
+            self._evidence.candles[pair] = ReplayCandles.of(self._candles[pair])
 
     def replay_due(self, *, now: datetime) -> set[Group]:
         """Replay every trade whose horizon is over by a time; return the groups whose observations changed."""
-        return self._note(self.table.replay_due(self._candles, now_us=_us(now)))
+        return self._note(self.table.replay_due(self._candles, self._evidence.candles, now_us=_us(now)))
 
     def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """Return the replay frame of what the record does not hold yet, and its rows for `table.confirm_saved`."""
         rows = self.table.unsaved_rows()
         return replay_frame(self.table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
 
+    def last_day_over(self, *, now: datetime) -> int:
+        """Return the newest day that may be folded, in days since 1970: it and all before it have no replay to wait for."""
+        over = last_day_over(_us(now), due_after_us=self._frame.due_after_us)
+        waiting = self.table.fact("open_us")[sorted(self.table.pending)]
+        return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
+
+    def earned_on(self, day: int, *, published: ParameterSet) -> dict[Group, float]:
+        """Return the summed net moves of the observations that entered on a day, by cell, under the levels published before it."""
+        rows = self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day))
+        return {cell: self._earned(cell, day, published) for cell in sorted({self.table.group(row) for row in rows.tolist()})}
+
+    def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
+        """Return first and last entry of the observations of groups that have any, by key."""
+        found = {}
+        for key in keys:
+            opened = self.table.fact("open_us")[self._rows(group_of_key(key))[1]]
+            if len(opened):
+                first, last = (_EPOCH + timedelta(microseconds=int(at)) for at in (opened.min(), opened.max()))
+                found[key] = first, last
+        return found
+
     def funding_missing_share(self) -> float:
-        """Return the share of trades whose pair has no known funding (counted as zero)."""
-        known = {pair for pair, candles in self._candles.items() if candles.has_funding}
-        without = sum(trade["pair"] not in known for trade in self.table.trades)
-        return without / len(self.table) if len(self.table) else 0.0
+        """Return the share of trades that were entered before the first known funding of their pair (counted as zero)."""
+        if not len(self.table):
+            return 0.0
+        opened, without = self.table.fact("open_us"), 0
+        for pair, rows in self.table.by_pair(np.arange(len(self.table))):
+            funding = self._raw[pair][1] if pair in self._raw else pd.DataFrame()
+            first = _us(_first_time(funding)) if len(funding) else None
+            without += len(rows) if first is None else int((opened[rows] < first).sum())
+        return without / len(self.table)
 
     def learn_all(
         self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int, regimes: pd.DataFrame | None = None
@@ -192,6 +205,7 @@ class ParameterLearner:
 
     def refit(self, *, regimes: pd.DataFrame | None = None) -> None:
         """Learn pooling strengths, parents and regime factors anew from all that is held, without making rows."""
+        self._evidence.forget_outcomes()
         self.hyper = self._fit(regimes)
 
     def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
@@ -212,46 +226,49 @@ class ParameterLearner:
         return {group_key(group): self._row(group, now=now, version=version) for group in groups}
 
     def _note(self, groups: set[Group]) -> set[Group]:
+        self._evidence.forget(groups)
         for group in groups:
-            self._sums.pop(group, None)
             self._rows_of_cell.pop(group, None)
+        if groups:
+            self._members = None
         self.touched |= groups
         return groups
 
-    def _cells(self) -> list[Group]:
-        return sorted(group for group, rows in self.table.by_group.items() if rows)
+    def _members_of(self, group: Group) -> list[Group]:
+        if self._members is None:
+            self._members = members_by_group(cell for cell, rows in self.table.by_group.items() if rows)
+        return self._members.get(group, [])
 
     def _row_groups(self) -> list[Group]:
-        cells = self._cells()
+        cells = self.cells()
         return [*parent_groups(cells), *cells]
 
     def _fit(self, regimes: pd.DataFrame | None) -> Hyperparameters:
-        strengths: dict[str, float] = {"root": self.settings.static_strength}
+        cells = self.cells()
+        pairs = tuple(sorted({pair for pair, _, _ in cells}))
+        periods = Periods.of(self.table.fact("open_us"))
+        evidence = self._evidence.evidence(self.table, cells or [_NO_CELL], pairs=pairs, periods=periods)
+        scale = self._scale(ROOT, None)
+        told = self.settings
+        model = fit_model(evidence, prior=told.static_surface(scale), strength=told.static_strength, deviation=told.static_sigma)
         parents: dict[Group, LearnedGroup] = {}
-        levels: dict[str, list[Group]] = {}
-        for group in self._row_groups():
-            levels.setdefault(level_of(group), []).append(group)
-        hyper = Hyperparameters(strengths=strengths, parents=parents, factors=NO_FACTORS)
-        for level in ("root", "direction", "pair", "bin", "cell"):
-            groups = levels.get(level, [])
-            if level != "root":
-                strengths[level] = pooling_strength([self._evidence(group, hyper) for group in groups])
-            if level in {"root", "direction", "pair"}:
-                parents.update({group: self._learn(group, hyper) for group in groups})
-        rows = self._rows(ROOT)[1]
-        factors = regime_factors(
-            self.table.replayed,
-            rows=rows,
-            open_us=self.table.fact("open_us")[rows],
-            regimes=regimes,
-            root=parents[ROOT],
-            grid=self.settings.grid,
-        )
-        return replace(hyper, factors=factors)
+        hyper = Hyperparameters(model=model, pairs=pairs, periods=periods, parents=parents, factors=NO_FACTORS)
+        for group in parent_groups(cells):
+            if level_of(group) != "bin":
+                parents[group] = self._learn(group, hyper)
+        return replace(hyper, factors=self._factors(parents[ROOT], regimes))
 
-    def _evidence(self, group: Group, hyper: Hyperparameters) -> tuple[GridSums, float, str]:
-        parent = self._parent(group, hyper)
-        return self._group_sums(group), self._n_eff(group, parent.cell), group_key(parent.group)
+    def _factors(self, root: LearnedGroup, regimes: pd.DataFrame | None) -> Mapping[Regime, tuple[float, float]]:
+        rows = self._rows(ROOT)[1]
+        if regimes is None or regimes.empty or not len(rows):
+            return NO_FACTORS
+        opened = self.table.fact("open_us")[rows]
+        labels = regimes_at(opened, regimes)
+        rows, opened, labels = rows[labels >= 0], opened[labels >= 0], labels[labels >= 0]
+        sums = self._evidence.sums_of(self.table, rows, group=labels, groups=len(Regime))
+        net = self._outcomes(rows, root.cell).net
+        n_eff = [effective_n(net[labels == place], opened[labels == place], horizon_days=self._days) for place in range(len(Regime))]
+        return regime_factors(sums, n_eff=np.array(n_eff), surface=root.surface, cell=root.cell, grid=self.settings.grid)
 
     @staticmethod
     def _parent(group: Group, hyper: Hyperparameters) -> LearnedGroup:
@@ -263,47 +280,75 @@ class ParameterLearner:
 
     def _learn(self, group: Group, hyper: Hyperparameters) -> LearnedGroup:
         parent = None if group == ROOT else self._parent(group, hyper)
-        sums, scale = self._group_sums(group), self._scale(group, parent)
-        prior = Posterior(mean=-self.settings.costs.round_trip, deviation=0.002)
-        above = self._static_surface(scale) if parent is None else parent.surface
-        start = best_cell(above, np.ones(above.shape, dtype=np.bool_)) if parent is None else parent.cell
-        strength = hyper.strengths[level_of(group)]
-        n_eff = self._n_eff(group, start)
-        weight = own_weight(n_eff, strength) if sums.n >= self.settings.min_trades else 0.0
-        surface = weight * sums.mean + (1.0 - weight) * above if weight > 0.0 else above
+        belief, n = self._belief(group, hyper)
+        is_own = parent is None or n >= self.settings.min_trades
+        if parent is not None and not is_own:
+            belief = parent.belief
+        scale = self._scale(group, parent)
+        surface = belief.surface
         allowed = allowed_cells(self.settings.grid, scale=scale, costs=self.settings.costs, is_cell=group[2] != ANY)
         return LearnedGroup(
             group=group,
-            sums=sums,
-            n_eff=n_eff,
-            weight=weight,
-            strength=strength,
+            n=n,
+            is_own=is_own and n > 0,
+            belief=belief,
             surface=surface,
             cell=best_cell(surface, allowed),
             scale=scale,
             parent=parent,
-            prior=prior,
         )
+
+    def _belief(self, group: Group, hyper: Hyperparameters) -> tuple[Belief, int]:
+        """Return what the cells of a group say, and how many replays they hold; what is believed without any where there is none."""
+        cells = self._members_of(group) or [_NO_CELL]
+        evidence = self._evidence.evidence(self.table, cells, pairs=hyper.pairs, periods=hyper.periods)
+        counts = evidence.n.sum(axis=1)
+        total = float(counts.sum())
+        weights = counts / total if total > 0.0 else np.full(len(cells), 1.0 / len(cells))
+        return Belief(surfaces=posterior_surfaces(evidence, hyper.model), weights=weights), int(total)
+
+    def _earned(self, cell: Group, day: int, published: ParameterSet) -> float:
+        rows = self.table.observations(self._cell_rows(cell))
+        own = rows[self.table.fact("open_us")[rows] // DAY_US == day]
+        row = row_in_force(published, cell)
+        left = self._evidence.outcomes(self.table, own, stop_sigma=-row.stop_sigma, target_sigma=row.take_profit_sigma)
+        return float(left.net.sum())
 
     def _row(self, group: Group, *, now: datetime, version: str) -> ExitParameters:
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
         learned = self.hyper.parents.get(group) or self._learn(group, self.hyper)
         realised, observed = self._rows(group)
-        _, ambiguous = cell_outcomes(self.table.replayed, rows=observed, cell=learned.cell)
         return parameter_row(
             learned,
             stats=realised_stats(self.table.fact("close_profit")[realised]),
-            ambiguous_share=ambiguous,
+            chosen=self._chosen(group, observed, learned.cell),
             grid=self.settings.grid,
             costs=self.settings.costs,
+            may_trade=self.permission.allows(group),
             known_at=now,
             version=version,
         )
 
+    def _chosen(self, group: Group, observed: NDArray[np.int64], cell: tuple[int, int]) -> ChosenStats:
+        if not len(observed):
+            return ChosenStats(n_eff=0.0, ambiguous_share=0.0)
+        if level_of(group) == "bin":
+            stop, target = float(self.settings.grid.stops[cell[0]]), float(self.settings.grid.targets[cell[1]])
+            parts = self._evidence.outcomes_by_cell(self.table, self._members_of(group), stop_sigma=stop, target_sigma=target)
+        else:
+            parts = [self._outcomes(observed, cell)]
+        net, is_ambiguous = (np.concatenate([getattr(part, name) for part in parts]) for name in ("net", "is_ambiguous"))
+        n_eff = effective_n(net, self.table.fact("open_us")[observed], horizon_days=self._days)
+        return ChosenStats(n_eff=n_eff, ambiguous_share=float(is_ambiguous.mean()))
+
+    def _outcomes(self, rows: NDArray[np.int64], cell: tuple[int, int]) -> Outcomes:
+        stop, target = float(self.settings.grid.stops[cell[0]]), float(self.settings.grid.targets[cell[1]])
+        return self._evidence.outcomes(self.table, rows, stop_sigma=stop, target_sigma=target)
+
     def _rows(self, group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows of a group's trades and, among them, its observations: by cell, then by entry."""
-        cells = members(group, self._cells())
+        cells = self._members_of(group)
         realised = np.concatenate([self._cell_rows(cell) for cell in cells]) if cells else np.zeros(0, dtype=np.int64)
         return realised, self.table.observations(realised)
 
@@ -312,30 +357,18 @@ class ParameterLearner:
             self._rows_of_cell[cell] = self.table.rows(cell)
         return self._rows_of_cell[cell]
 
-    def _group_sums(self, group: Group) -> GridSums:
-        if ANY not in group:
-            if group not in self._sums:
-                self._sums[group] = sum_cells(self.table.replayed, rows=self._rows(group)[1])
-            return self._sums[group]
-        total = empty_sums(self.settings.grid.shape)
-        for cell in members(group, self._cells()):
-            total = total + self._group_sums(cell)
-        return total
-
-    def _n_eff(self, group: Group, cell: tuple[int, int]) -> float:
-        rows = self._rows(group)[1]
-        outcomes, _ = cell_outcomes(self.table.replayed, rows=rows, cell=cell)
-        days = max(1, -(-self.settings.horizon // timedelta(days=1)))
-        return effective_n(outcomes, self.table.fact("open_us")[rows], horizon_days=days)
+    @property
+    def _days(self) -> int:
+        return max(1, -(-self.settings.horizon // timedelta(days=1)))
 
     def _scale(self, group: Group, parent: LearnedGroup | None) -> GroupScale:
         rows = self._rows(group)[0]
         sigma = self.table.fact("sigma")[rows]
         sigma = sigma[np.isfinite(sigma)]
         leverage = self.table.fact("leverage")[rows]
-        above = self._static_scale(group) if parent is None else parent.scale
+        above = self.settings.static_scale(group) if parent is None else parent.scale
         if not len(rows):
-            middle = self._static_scale(group) if group[2] != ANY else above
+            middle = self.settings.static_scale(group) if group[2] != ANY else above
             return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
         return GroupScale(
             sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
@@ -343,46 +376,23 @@ class ParameterLearner:
             leverage_max=float(leverage.max()),
         )
 
-    def _static_scale(self, group: Group) -> GroupScale:
-        if group[2] == ANY:
-            return GroupScale(sigma_ref=self.settings.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
-        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
-        return GroupScale(sigma_ref=self.settings.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
-
-    def _static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
-        """Return what is believed without data: no edge, and the static set the best of it by a little (2 bps a squared log unit)."""
-        settings = self.settings
-        stop = -settings.static_stop_loss / scale.leverage_ref / scale.sigma_ref
-        target = (settings.static_take_profit / scale.leverage_ref + settings.costs.round_trip) / scale.sigma_ref
-        away = np.log(settings.grid.stops / stop)[:, None] ** 2 + np.log(settings.grid.targets / target)[None, :] ** 2
-        surface: NDArray[np.float64] = -settings.costs.round_trip - 0.0002 * away
-        return surface
-
     def _publish(self, groups: Iterable[Group], *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
-        rows = self.rows_of(groups, now=now, version="")
-        factors = {str(regime): pair for regime, pair in self.hyper.factors.items()}
-        expires_at = now + life
-        content = [self.settings.digest, {key: _plain(row) for key, row in rows.items()}, factors, expires_at.isoformat()]
-        version = _digest(content)
-        return ParameterSet(
-            rows={key: replace(row, version=version) for key, row in rows.items()},
+        return publication(
+            self.rows_of(groups, now=now, version=""),
+            rule=[self.settings.digest, self.permission.day],
             regime_factors=self.hyper.factors,
-            version=version,
-            revision=revision,
-            known_at=now,
+            now=now,
             computed_at=computed_at,
-            expires_at=expires_at,
+            life=life,
+            revision=revision,
         )
 
 
-def _plain(row: ExitParameters) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
-
-
-def _digest(content: Any) -> str:  # JSON
-    return hashlib.blake2s(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
+def _first_time(funding: pd.DataFrame) -> datetime:
+    first: datetime = funding["time"].iloc[0].to_pydatetime()
+    return first
 
 
 def _us(at: datetime) -> int:

@@ -9,17 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.grids import ExitGrid
-from bot3.learning.parameter_rows import LearnedGroup, best_cell
-from bot3.learning.pooling import effective_n, own_weight, pooling_strength
-from bot3.learning.replay import ReplayedTrades, cell_outcomes, sum_cells
+from bot3.learning.parameter_rows import best_cell
+from bot3.learning.pooling import own_weight, pooling_strength
+from bot3.learning.replay import GroupSums
 from bot3.market.regimes import Regime
 
 FACTOR_BOUNDS = (0.5, 2.0)
 NO_FACTORS: dict[Regime, tuple[float, float]] = dict.fromkeys(Regime, (1.0, 1.0))
 
 
-def regimes_at(open_us: NDArray[np.int64], regimes: pd.DataFrame) -> NDArray[np.object_]:
-    """Return the regime that was known at each entry; "" before the first one.
+def regimes_at(open_us: NDArray[np.int64], regimes: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the place in `Regime` of the regime that was known at each entry; -1 before the first one.
 
     Parameters
     ----------
@@ -27,47 +27,35 @@ def regimes_at(open_us: NDArray[np.int64], regimes: pd.DataFrame) -> NDArray[np.
         Columns known_at (datetime64[us, UTC], increasing) and regime.
     """
     known_us = regimes["known_at"].to_numpy(dtype="datetime64[us]").astype(np.int64)
-    names = np.concatenate(([""], regimes["regime"].astype(str).to_numpy(dtype=object)))
-    found: NDArray[np.object_] = names[np.searchsorted(known_us, open_us, side="right")]
+    places = {str(regime): place for place, regime in enumerate(Regime)}
+    codes = np.array([-1, *(places[str(name)] for name in regimes["regime"])], dtype=np.int64)
+    found: NDArray[np.int64] = codes[np.searchsorted(known_us, open_us, side="right")]
     return found
 
 
 def regime_factors(
-    replayed: ReplayedTrades,
-    *,
-    rows: NDArray[np.int64],
-    open_us: NDArray[np.int64],
-    regimes: pd.DataFrame | None,
-    root: LearnedGroup,
-    grid: ExitGrid,
+    sums: GroupSums, *, n_eff: NDArray[np.float64], surface: NDArray[np.float64], cell: tuple[int, int], grid: ExitGrid
 ) -> Mapping[Regime, tuple[float, float]]:
     """Return for each regime the factor on the stop and on the target, 1 where the data say nothing.
 
     Parameters
     ----------
-    rows, open_us : arrays of shape (N,)
-        The observations and their entries.
-    regimes : DataFrame or None
-        See `regimes_at`; None where no regime was ever detected.
+    sums : GroupSums
+        One group a regime, in the order of `Regime`.
+    n_eff : array of shape (regimes,)
+        Effective observations of each.
+    surface, cell
+        Posterior mean of all trades, and what was chosen from it.
     """
-    if regimes is None or regimes.empty or not len(rows):
-        return NO_FACTORS
-    labels = regimes_at(open_us, regimes)
-    groups = {}
-    for regime in Regime:
-        own = labels == str(regime)
-        outcomes, _ = cell_outcomes(replayed, rows=rows[own], cell=root.cell)
-        groups[regime] = (sum_cells(replayed, rows=rows[own]), effective_n(outcomes, open_us[own]), "root")
-    strength = pooling_strength(list(groups.values()))
+    groups = [sums.group(place) for place in range(len(Regime))]
+    strength = pooling_strength([(own, float(n), "root") for own, n in zip(groups, n_eff, strict=True)])
     factors = dict(NO_FACTORS)
-    for regime, (sums, n_eff, _) in groups.items():
-        weight = own_weight(n_eff, strength)
-        if weight > 0.0 and sums.n:
-            cell = best_cell(weight * sums.mean + (1.0 - weight) * root.surface, np.ones(grid.shape, dtype=np.bool_))
-            factors[regime] = (
-                _factor(grid.stops[cell[0]] / grid.stops[root.cell[0]], weight),
-                _factor(grid.targets[cell[1]] / grid.targets[root.cell[1]], weight),
-            )
+    for regime, own, n in zip(Regime, groups, n_eff, strict=True):
+        weight = own_weight(float(n), strength)
+        if weight > 0.0 and own.n:
+            best = best_cell(weight * own.mean + (1.0 - weight) * surface, np.ones(grid.shape, dtype=np.bool_))
+            ratios = (grid.stops[best[0]] / grid.stops[cell[0]], grid.targets[best[1]] / grid.targets[cell[1]])
+            factors[regime] = (_factor(ratios[0], weight), _factor(ratios[1], weight))
     return factors
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bot3.learning.trade_table import STATE_NAMES, ReplayState, TradeTable
 
-_KEY = ("bot", "run_mode", "trade_id", "open_date", "pair", "direction", "leverage_bin")
+_KEY = ("bot", "run_mode", "trade_id", "pair", "direction", "leverage_bin")
 _MEASURES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 
 
@@ -19,23 +19,22 @@ def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, due_after_us: in
 
     A replay is known when its horizon is over; what is pending, left out or without candles, when its trade closed.
     """
-    states = [ReplayState(int(state)) for state in table.fact("state")[rows]]
+    codes = table.fact("state")[rows]
     due_us = table.fact("open_us")[rows] + due_after_us
-    complete = np.array([state is ReplayState.COMPLETE for state in states], dtype=np.bool_)
+    complete = codes == int(ReplayState.COMPLETE)
     known_us = np.where(complete, np.maximum(due_us, table.fact("close_us")[rows]), table.fact("close_us")[rows])
     columns: dict[str, Any] = {name: [table.trades[row][name] for row in rows.tolist()] for name in _KEY}
     columns |= {
+        "open_date": _times(table.fact("open_us")[rows]),
         "sigma": table.fact("sigma")[rows],
-        "state": [STATE_NAMES[state] for state in states],
+        "state": [STATE_NAMES[ReplayState(code)] for code in codes.tolist()],
         "due_at": _times(due_us),
         "reason": [table.reasons[row] for row in rows.tolist()],
         "candles": table.fact("candles")[rows],
     }
-    columns |= {name: np.where(complete, getattr(table.replayed, name)[rows], np.nan) for name in _MEASURES}
+    columns |= {name: np.where(complete, table.fact(name)[rows], np.nan) for name in _MEASURES}
     columns |= {"known_at": _times(known_us), "version": version}
-    frame = pd.DataFrame(columns)
-    frame["open_date"] = pd.to_datetime(frame["open_date"], utc=True).astype("datetime64[us, UTC]")
-    return frame
+    return pd.DataFrame(columns)
 
 
 def _times(us: NDArray[np.int64]) -> pd.Series[Any]:

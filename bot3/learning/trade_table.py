@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
-from bot3.learning.grids import ExitGrid
+from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
 from bot3.learning.groups import Group, left_out_reason, signal_rank
-from bot3.learning.replay import ReplayCosts, ReplayedTrades, empty_replays, replay_trades
+from bot3.learning.replay import summary
+from bot3.learning.replay_paths import ReplayCandles, TradePaths
 
 COMPLETE_SHARE = 0.9
 """Share of the horizon's candles that must be there; the rest are outages."""
@@ -30,8 +30,15 @@ _FACTS: dict[str, Any] = {
     "is_short": np.bool_,
     "sigma": np.float64,
     "candles": np.int64,
+    "entry": np.int64,
+    "end": np.int64,
+    "mae_move": np.float64,
+    "mfe_move": np.float64,
+    "exit_move": np.float64,
+    "funding_move": np.float64,
     "state": np.int8,
     "saved_state": np.int8,
+    "pair_code": np.int64,
 }
 
 
@@ -51,15 +58,15 @@ STATE_NAMES = {
     ReplayState.LEFT_OUT: "left_out",
 }
 _UNSAVED = -1
-_Signal = tuple[str, bool, int]
+_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "entries", "exits")
+_MINUTE_US = 60_000_000
+_Signal = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFrame:
-    """What replays need besides the trades: grid, costs, horizon in candles, length of a candle."""
+    """What a trade's path is made by: horizon in candles, length of a candle."""
 
-    grid: ExitGrid
-    costs: ReplayCosts
     horizon_candles: int
     candle_us: int
 
@@ -77,14 +84,20 @@ class TradeTable:
         self._rows: dict[tuple[Any, ...], int] = {}
         self._facts: dict[str, NDArray[Any]] = {name: np.zeros(0, dtype=kind) for name, kind in _FACTS.items()}
         self._signals: dict[_Signal, list[int]] = {}
+        self._pairs: list[str] = []
+        self._codes: dict[str, int] = {}
         self.trades: list[dict[str, Any]] = []
         self.reasons: list[str] = []
         self.by_group: dict[Group, set[int]] = {}
         self.pending: set[int] = set()
-        self.replayed = empty_replays(0, grid=frame.grid)
 
     def __len__(self) -> int:
         return len(self.trades)
+
+    @property
+    def has_entry_candle(self) -> bool:
+        """Say whether a path begins with the candle of its entry: only candles of a minute tell so closely what came after the fill."""
+        return self._frame.candle_us <= _MINUTE_US
 
     def fact(self, name: str) -> NDArray[Any]:
         """Return one column: a name of `_FACTS`, one value a row."""
@@ -100,25 +113,37 @@ class TradeTable:
 
         The order of arrival makes no difference: a later row that stands for a signal displaces the one before.
         """
+        if trades.empty:
+            return set()
         touched: set[Group] = set()
-        signals: set[_Signal] = set()
-        for trade in trades.to_dict("records"):
-            row = self._place(trade, touched)
-            signals.add(self._signal(row))
-        for signal in signals:
+        rows = [self._place(trade, touched) for trade in _records(trades)]
+        self._write(np.array(rows, dtype=np.int64), trades)
+        for signal in {self._signal(row) for row in rows}:
             touched |= self._elect(signal)
         return touched
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
-        return np.array(sorted(self.by_group.get(cell, ()), key=self._order), dtype=np.int64)
+        own = self.by_group.get(cell, set())
+        rows = np.fromiter(own, dtype=np.int64, count=len(own))
+        opened = self._facts["open_us"][rows]
+        order = np.argsort(opened, kind="stable")
+        if bool((np.diff(opened[order]) == 0).any()):
+            return np.array(sorted(own, key=self._order), dtype=np.int64)
+        ordered: NDArray[np.int64] = rows[order]
+        return ordered
 
     def observations(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows among some whose whole horizon was replayed."""
         observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]
         return observed
 
-    def replay_due(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
+    def by_pair(self, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Return each pair among some rows, with the places of its rows."""
+        codes = self._facts["pair_code"][rows]
+        return [(self._pairs[int(code)], np.flatnonzero(codes == code)) for code in np.unique(codes)]
+
+    def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
         """Replay what is due by a time, pair by pair; return the groups whose observations changed."""
         touched: set[Group] = set()
         by_pair: dict[str, list[int]] = {}
@@ -126,7 +151,7 @@ class TradeTable:
             by_pair.setdefault(self.trades[row]["pair"], []).append(row)
         for pair, rows in by_pair.items():
             if pair in candles and len(candles[pair]):
-                touched |= self._replay_pair(candles[pair], np.array(rows, dtype=np.int64), now_us=now_us)
+                touched |= self._replay_pair(candles[pair], walked[pair], np.array(rows, dtype=np.int64), now_us=now_us)
             else:
                 self._give_up(rows, reason=f"no candles of {pair}")
         return touched
@@ -135,9 +160,8 @@ class TradeTable:
         """Note which replays the record already holds in the state they have here, so that they are not written again."""
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
-        columns = zip(current["bot"], current["run_mode"], current["trade_id"], current["open_date"], current["state"], strict=True)
-        for bot, mode, trade_id, open_date, state in columns:
-            row = self._rows.get((bot, str(mode), int(trade_id), open_date))
+        for bot, mode, trade_id, open_us, state in zip(*_key_columns(current), current["state"].tolist(), strict=True):
+            row = self._rows.get((bot, mode, trade_id, open_us))
             if row is not None:
                 self._facts["saved_state"][row] = codes[state]
 
@@ -149,12 +173,12 @@ class TradeTable:
         """Note that rows were written."""
         self._facts["saved_state"][rows] = self._facts["state"][rows]
 
-    def _place(self, trade: dict[Any, Any], touched: set[Group]) -> int:
-        key = (trade["bot"], str(trade["run_mode"]), int(trade["trade_id"]), trade["open_date"])
+    def _place(self, trade: dict[str, Any], touched: set[Group]) -> int:
+        key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
+        group = (trade["pair"], trade["direction"], trade["leverage_bin"])
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = len(self.trades)
-            self._make_room(row + 1)
             self.trades.append(trade)
             self.reasons.append("")
         else:
@@ -162,36 +186,44 @@ class TradeTable:
             self.by_group[self.group(row)].discard(row)
             self._signals[self._signal(row)].remove(row)
             self.trades[row] = trade
-        self._write(row, trade)
-        touched.add(self.group(row))
-        self.by_group.setdefault(self.group(row), set()).add(row)
+            self.reasons[row] = ""
+        touched.add(group)
+        self.by_group.setdefault(group, set()).add(row)
         self._signals.setdefault(self._signal(row), []).append(row)
         return row
 
-    def _write(self, row: int, trade: dict[Any, Any]) -> None:
+    def _write(self, rows: NDArray[np.int64], trades: pd.DataFrame) -> None:
+        self._make_room(len(self.trades))
         facts = self._facts
         for name in ("close_profit", "open_rate", "leverage", "is_short"):
-            facts[name][row] = trade[name]
-        facts["open_us"][row] = trade["open_date"].value // 1_000
-        facts["close_us"][row] = trade["close_date"].value // 1_000
-        facts["sigma"][row] = np.nan
-        facts["candles"][row] = 0
-        facts["saved_state"][row] = _UNSAVED
-        self._enter_state(row, ReplayState.PENDING)
+            facts[name][rows] = trades[name].to_numpy()
+        facts["pair_code"][rows] = [self._code(pair) for pair in trades["pair"].tolist()]
+        facts["open_us"][rows], facts["close_us"][rows] = microseconds(trades["open_date"]), microseconds(trades["close_date"])
+        facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
+        facts["saved_state"][rows], facts["state"][rows] = _UNSAVED, ReplayState.PENDING
+        self.pending.update(rows.tolist())
+
+    def _code(self, pair: str) -> int:
+        if pair not in self._codes:
+            self._codes[pair] = len(self._pairs)
+            self._pairs.append(pair)
+        return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
         # Two feeders that call one pair at one candle share the path that follows: one observation.
         trade = self.trades[row]
-        return trade["pair"], bool(trade["is_short"]), int(self._facts["open_us"][row]) // self._frame.candle_us
+        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
 
     def _order(self, row: int) -> tuple[Any, ...]:
         trade = self.trades[row]
-        return trade["open_date"], trade["bot"], str(trade["run_mode"]), int(trade["trade_id"])
+        return trade["open_us"], trade["bot"], trade["run_mode"], trade["trade_id"]
 
     def _elect(self, signal: _Signal) -> set[Group]:
         """Let one trade stand for a signal; return the groups whose observations changed."""
         rows = self._signals.get(signal, [])
-        forced = {row: left_out_reason(self.trades[row]["exit_reason"]) for row in rows}
+        if len(rows) == 1 and rows[0] in self.pending and left_out_reason(self.trades[rows[0]]) is None:
+            return set()
+        forced = {row: left_out_reason(self.trades[row]) for row in rows}
         candidates = [row for row in rows if forced[row] is None]
         chosen = min(candidates, key=lambda row: signal_rank(self.trades[row])) if candidates else None
         touched: set[Group] = set()
@@ -226,7 +258,7 @@ class TradeTable:
         for row in rows:
             self._enter_state(row, ReplayState.NO_CANDLES, reason=reason)
 
-    def _replay_pair(self, candles: CandleArrays, rows: NDArray[np.int64], *, now_us: int) -> set[Group]:
+    def _replay_pair(self, candles: CandleArrays, walked: ReplayCandles, rows: NDArray[np.int64], *, now_us: int) -> set[Group]:
         step = self._frame.candle_us
         opened = self._facts["open_us"][rows]
         entry = np.searchsorted(candles.open_us, opened, side="right") - 1
@@ -244,31 +276,23 @@ class TradeTable:
         late = due & (early | ~covered) & (opened + self._frame.due_after_us + GRACE_US <= now_us)
         self._give_up(rows[late], reason="candles end before the horizon")
         ready = started & due & covered
-        count = end - entry - 1
+        count = end - entry - (not self.has_entry_candle)
         whole = count >= COMPLETE_SHARE * self._frame.horizon_candles
         self._give_up(rows[ready & ~whole], reason="too many candles of the horizon are missing")
-        return self._store(candles, rows[ready & whole], entry[ready & whole], end[ready & whole])
+        return self._store(walked, rows[ready & whole], entry[ready & whole], end[ready & whole])
 
-    def _store(self, candles: CandleArrays, rows: NDArray[np.int64], entry: NDArray[np.int64], end: NDArray[np.int64]) -> set[Group]:
+    def _store(self, walked: ReplayCandles, rows: NDArray[np.int64], entry: NDArray[np.int64], end: NDArray[np.int64]) -> set[Group]:
         if not len(rows):
             return set()
         facts = self._facts
-        replayed = replay_trades(
-            candles,
-            entry=entry,
-            end=end,
-            open_rate=facts["open_rate"][rows],
-            is_short=facts["is_short"][rows],
-            leverage=facts["leverage"][rows],
-            sigma=facts["sigma"][rows],
-            grid=self._frame.grid,
-            costs=self._frame.costs,
-        )
-        for column in fields(ReplayedTrades):
-            getattr(self.replayed, column.name)[rows] = getattr(replayed, column.name)
-        facts["candles"][rows] = end - entry - 1
-        for row in rows.tolist():
-            self._enter_state(row, ReplayState.COMPLETE)
+        columns = {name: facts[name][rows] for name in ("open_rate", "is_short", "leverage", "sigma")}
+        found = summary(walked, TradePaths(entry=entry, end=end, **columns, has_entry_candle=self.has_entry_candle))
+        facts["entry"][rows], facts["end"][rows] = entry, end
+        for name in ("mae_move", "mfe_move", "exit_move", "funding_move"):
+            facts[name][rows] = getattr(found, name)
+        facts["candles"][rows] = end - entry - (not self.has_entry_candle)
+        facts["state"][rows] = ReplayState.COMPLETE
+        self.pending.difference_update(rows.tolist())
         return {self.group(row) for row in rows.tolist()}
 
     def _make_room(self, n: int) -> None:
@@ -278,10 +302,17 @@ class TradeTable:
         more = max(1_024, have, n - have)
         for name, values in self._facts.items():
             self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
-        room = empty_replays(more, grid=self._frame.grid)
-        self.replayed = ReplayedTrades(
-            **{
-                column.name: np.concatenate([getattr(self.replayed, column.name), getattr(room, column.name)])
-                for column in fields(ReplayedTrades)
-            }
-        )
+
+
+def _key_columns(frame: pd.DataFrame) -> tuple[list[Any], ...]:
+    """Return bot, run mode, trade id and instant of the entry, as plain values."""
+    modes = [str(mode) for mode in frame["run_mode"].tolist()]
+    return frame["bot"].tolist(), modes, frame["trade_id"].astype("int64").tolist(), microseconds(frame["open_date"]).tolist()
+
+
+def _records(trades: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what a table remembers of each trade; the rest of the record's thirty columns is not looked at here."""
+    names = [name for name in _REMEMBERED if name in trades.columns]
+    columns = (*_key_columns(trades), *(trades[name].tolist() for name in names))
+    keys = ("bot", "run_mode", "trade_id", "open_us", *names)
+    return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from bot3.learning.reviews import Ledger
 from bot3.market.regimes import RegimeState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
@@ -144,6 +145,10 @@ class ShadowRecord(Protocol):
         ...
 
 
+Window = tuple[datetime, datetime]
+"""First and last entry."""
+
+
 class LearningReader(Protocol):
     """Published learning as of a market time; complete publications only.
 
@@ -178,8 +183,24 @@ class LearningStore(LearningReader, Protocol):
     StoreConflictError if another one is by now.
     """
 
-    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
-        """Publish rows (all of them if is_full, else only changed ones); return the revision."""
+    def publish_parameters(
+        self,
+        parameters: ParameterSet,
+        *,
+        replaces: str | None,
+        is_full: bool,
+        ledger: Ledger | None = None,
+        windows: Mapping[str, Window] | None = None,
+    ) -> int:
+        """Publish rows (all of them if is_full, else only changed ones); return the revision.
+
+        `ledger` is what a daily review left, None where there was none: it is kept if and only if the publication is. `windows` tells first
+        and last entry used, by row; a row without one rests on no trade of its own.
+        """
+        ...
+
+    def ledger(self, *, as_of: datetime) -> Ledger:
+        """Return what the newest review left. Raises LearningError if there was none by then."""
         ...
 
     def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
@@ -199,7 +220,10 @@ class LearningStore(LearningReader, Protocol):
         ...
 
     def parameters_history(self, *, key: str) -> pd.DataFrame:
-        """Return all published rows of one "pair|direction|bin", oldest first: `ExitParameters`' fields and computed_at."""
+        """Return all published rows of one "pair|direction|bin", oldest first.
+
+        Columns are `ExitParameters`' fields, computed_at, and first_entry and last_entry of the trades used (NaT without any).
+        """
         ...
 
 

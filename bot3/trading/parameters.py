@@ -51,8 +51,8 @@ class ExitParameters:
     n_eff : float
         Effective number of independent observations among them.
     win_rate, avg_profit, profit_factor : float or None
-        Of the realised closes; avg_profit is the mean close_profit. None where the group has no trades (profit_factor also where it
-        has no loss).
+        Of the realised closes; avg_profit is the mean close_profit. None where the group has no trades (profit_factor also where it has no
+        loss).
     expectancy, lower_bound, upper_bound : float
         Posterior mean net expectancy of the chosen levels and its 90 % interval, ratio of the price (move).
     confidence : float
@@ -103,6 +103,11 @@ class ExitParameters:
     def key(self) -> str:
         """Return "pair|direction|bin"."""
         return f"{self.pair}|{self.direction}|{self.leverage_bin}"
+
+    @property
+    def reward_to_risk(self) -> float:
+        """Return how far the target is over how far the stop is, both as moves of the price before fees."""
+        return self.take_profit_move / -self.stop_move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from bot3.errors import LearningError, StoreConflictError
+from bot3.learning.groups import Group, group_of_key
 from bot3.learning.params import ParameterLearner
+from bot3.learning.reviews import NOBODY, Ledger, Permission, opened_by
 from bot3.ports.record import LearningStore
-from bot3.trading.parameters import ParameterSet
+from bot3.trading.parameters import ParameterSet, ParameterState
+from bot3.usecases.review_gates import review_gates
 
 PUBLISH_ATTEMPTS = 3
 
@@ -27,12 +30,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnOutcome:
-    """What was published: None where nothing was touched."""
+    """What was published: None where nothing was touched. `ledger` is what a daily review left: None where no day was over."""
 
     published: ParameterSet | None
     is_full: bool
     revision: int
     checks: tuple[Check, ...]
+    ledger: Ledger | None = None
 
 
 def learn_params(
@@ -52,7 +56,8 @@ def learn_params(
     life : timedelta
         Market time until the parameters expire.
     full : bool
-        Refit pooling and republish every row. It is also done where this learner never did, or nothing in force could be read.
+        Refit pooling and republish every row. It is also done where this learner never did, where nothing is in force, and once a day: when
+        a day is over, it is reviewed who may trade.
 
     Raises
     ------
@@ -62,25 +67,48 @@ def learn_params(
         If others published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
     """
     for attempt in range(PUBLISH_ATTEMPTS):
-        in_force = _version_in_force(record, now=now)
-        is_full = full or learner.hyper is None or in_force is None
+        in_force = _version_in_force(record, learner, now=now, is_first=attempt == 0)
+        ledger = review_gates(record, learner, now=now)
+        is_full = full or learner.hyper is None or in_force is None or ledger is not None
         if not is_full and not learner.touched:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
+        learner.permission = _permission(learner, ledger)
         learned = _learn(
             record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full, in_force=in_force
         )
         checks = check_parameters(learned)
         _require(checks)
+        windows = learner.windows(learned.rows)
         try:
-            revision = record.publish_parameters(learned, replaces=in_force, is_full=is_full)
+            revision = record.publish_parameters(learned, replaces=in_force, is_full=is_full, ledger=ledger, windows=windows)
         except StoreConflictError:
             if attempt == PUBLISH_ATTEMPTS - 1:
                 raise
             continue
-        learner.touched.clear()
-        learner.published_version = learned.version
-        return LearnOutcome(published=learned, is_full=is_full, revision=revision, checks=checks)
+        _note_published(record, learner, learned, is_full=is_full, ledger=ledger)
+        return LearnOutcome(published=learned, is_full=is_full, revision=revision, checks=checks, ledger=ledger)
     raise StoreConflictError("parameters could not be published: run it again")
+
+
+def _permission(learner: ParameterLearner, ledger: Ledger | None) -> Permission:
+    """Return who may trade: raised at a review alone; at any other time nobody who did not before."""
+    if ledger is None:
+        return Permission(raised=learner.permission.raised)
+    return Permission(raised=learner.permission.raised, opened=opened_by(ledger), day=ledger.day)
+
+
+def _note_published(
+    record: LearningStore, learner: ParameterLearner, learned: ParameterSet, *, is_full: bool, ledger: Ledger | None
+) -> None:
+    kept = frozenset() if is_full else learner.permission.raised - {group_of_key(key) for key in learned.rows}
+    learner.permission = Permission(raised=kept | _trading(learned))
+    learner.ledger = ledger or learner.ledger
+    learner.touched.clear()
+    learner.published_version, learner.published_token = learned.version, record.learning_token()
+
+
+def _trading(parameters: ParameterSet) -> frozenset[Group]:
+    return frozenset(group_of_key(key) for key, row in parameters.rows.items() if row.state is ParameterState.TRADE)
 
 
 def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
@@ -109,9 +137,23 @@ def _require(checks: tuple[Check, ...]) -> None:
         raise LearningError(f"parameters were not published, the last good ones stay in force: {'; '.join(failed)}")
 
 
-def _version_in_force(record: LearningStore, *, now: datetime) -> str | None:
+def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: datetime, is_first: bool) -> str | None:
+    # Nothing was published since: the rows need not be read. Should that be wrong, compare-and-swap refuses and all is read again.
+    if is_first and learner.published_version is not None and record.learning_token() == learner.published_token:
+        return learner.published_version
     try:
-        return record.parameters(as_of=now).version
+        in_force = record.parameters(as_of=now)
+    except LearningError:
+        learner.permission, learner.ledger = NOBODY, None
+        return None
+    # Read after the version: a review published in between makes the version an old one, and compare-and-swap refuses.
+    learner.permission, learner.ledger = Permission(raised=_trading(in_force)), _ledger(record, now=now)
+    return in_force.version
+
+
+def _ledger(record: LearningStore, *, now: datetime) -> Ledger | None:
+    try:
+        return record.ledger(as_of=now)
     except LearningError:
         return None
 

@@ -16,6 +16,7 @@ from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.ports.models import ModelStore
 from bot3.ports.record import ModelEntry
+from bot3.usecases.predict_signals import GAP_ROOM_CANDLES
 
 
 def build_panel(candles: CandleReader, *, pairs: Sequence[str], start: datetime, end: datetime, timeframe: str = "5m") -> FeaturePanel:
@@ -28,7 +29,8 @@ def build_panel(candles: CandleReader, *, pairs: Sequence[str], start: datetime,
     LearningError
         If there is none.
     """
-    first = start - FEATURE_WARM_UP_CANDLES * timeframe_duration(timeframe)
+    # Candles may be missing in the warm-up, as they may for a live signal.
+    first = start - (FEATURE_WARM_UP_CANDLES + GAP_ROOM_CANDLES) * timeframe_duration(timeframe)
     frames = {pair: candles.candles(pair, timeframe, start=first, end=end) for pair in pairs}
     return feature_panel({pair: frame for pair, frame in frames.items() if len(frame)}, timeframe=timeframe)
 

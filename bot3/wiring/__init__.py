@@ -1,7 +1,16 @@
 """Settings to ports, the only place that picks adapters; and the platform's steps on them."""
 
-from bot3.wiring.candle_tools import candle_reports, fetch_candle_files
 from bot3.wiring.platform import Platform, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
+from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades
 
-__all__ = ["SIMULATED_START", "Platform", "candle_reports", "fetch_candle_files", "is_seeded", "open_platform"]
+__all__ = [
+    "SIMULATED_START",
+    "Platform",
+    "candle_reports",
+    "fetch_candle_files",
+    "file_candles",
+    "is_seeded",
+    "open_foreign_trades",
+    "open_platform",
+]

@@ -169,10 +169,8 @@ class Ports:
         self.require_bot(name)
         from bot3.adapters.paper_exchange import PaperExchange  # noqa: PLC0415
 
-        path = self.settings.home / "exchange" / f"{name}.sqlite"
-        path.parent.mkdir(parents=True, exist_ok=True)
         return PaperExchange(
-            path,
+            self._file("exchange", f"{name}.sqlite"),
             account=f"paper-{name}",
             wallet_abs=self.settings.wallet_abs,
             candles=self.candles,
@@ -251,7 +249,12 @@ class Ports:
     def _file(self, *parts: str) -> Path:
         path = self.settings.home.joinpath(*parts)
         if not self._is_read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(
+                    f"{path.parent} cannot be made ({error.strerror}): give this user the right to, or set BOT3_HOME to another directory"
+                ) from error
         return path
 
     def _bot_url(self, name: str) -> str:

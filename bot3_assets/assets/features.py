@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from bot3.learning.feature_panel import PairPanel
     from bot3.wiring import Platform
 
-# The warm-up counts candles, not time: so much is read before it that a market with gaps has its warm-up all the same.
-_ROOM_FOR_GAPS = timedelta(days=1)
-
 
 @dg.asset(
     deps=["candles"],
@@ -69,7 +66,5 @@ def _last_day(platform: "Platform") -> "list[PairPanel]":
 
     now = platform.clock.now()
     start = now - timedelta(days=1)
-    panel = build_panel(
-        platform.candles, pairs=platform.candles.pairs(), start=start - _ROOM_FOR_GAPS, end=now, timeframe=platform.settings.timeframe
-    )
+    panel = build_panel(platform.candles, pairs=platform.candles.pairs(), start=start, end=now, timeframe=platform.settings.timeframe)
     return [pair.since(instant_us(start)) for pair in panel.pairs]

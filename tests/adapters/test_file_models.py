@@ -29,7 +29,7 @@ def test_read_given_a_flipped_byte_then_refuses_and_names_file_and_remedy(tmp_pa
     changed[position] ^= 1
     models.path(digest).write_bytes(changed)
 
-    with pytest.raises(ModelError, match=rf"{digest}\.model was changed or is corrupt.*bot3 feeders train"):
+    with pytest.raises(ModelError, match=rf"{digest}\.model was changed or is corrupt.*restore the file"):
         models.read(digest)
 
 

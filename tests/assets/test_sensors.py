@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from bot3.errors import StoreError
 from bot3.market.weeks import week_of
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
@@ -160,6 +162,35 @@ def test_sensor_given_a_kill_between_record_and_event_then_tells_it_at_the_next_
     newest = told(instance, "adaptive_params")
     assert len(newest) == reported + 1
     assert newest[0].metadata["version"].value == learned
+
+
+@on_a_home
+def test_sensor_given_a_record_that_refuses_a_close_then_learns_it_once_the_record_takes_it(
+    resource: PlatformResource, instance: dg.DagsterInstance
+) -> None:
+    first = tick(resource, instance, cursor=None)
+    (trade_id,) = close_trades(Path(resource.home))
+    record = resource.platform().settings.home / "platform.sqlite"
+
+    with refusing(record), pytest.raises(StoreError):
+        tick(resource, instance, cursor=first.cursor)
+    missed = resource.platform().unsynced_closes()
+    tick(resource, instance, cursor=first.cursor)
+
+    keys = resource.platform().record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
+    assert missed == 1
+    assert [key[0] for key in keys] == [trade_id]
+
+
+@contextmanager
+def refusing(record: Path) -> Iterator[None]:
+    """Let the record refuse every new trade."""
+    with closing(sqlite3.connect(record)) as connection:
+        connection.execute("CREATE TRIGGER refuse BEFORE INSERT ON synced_trades BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        connection.commit()
+        yield
+        connection.execute("DROP TRIGGER refuse")
+        connection.commit()
 
 
 @on_a_home

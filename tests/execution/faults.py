@@ -15,6 +15,9 @@ REFUSED = OrderRejectedError("refused for good")
 UNKNOWN = OrderAmbiguousError("no answer")
 
 
+QUESTIONS = frozenset(name for name in vars(Exchange) if name.startswith("fetch_"))
+
+
 @dataclass
 class Fault:
     """How orders of some legs are answered; `accepts` says whether the order exists all the same."""
@@ -32,7 +35,7 @@ class FaultyExchange:
     real: Exchange
     faults: list[Fault] = field(default_factory=list)
     watch: Callable[[Intent], None] = lambda _: None
-    is_away: bool = False
+    away: frozenset[str] = frozenset()
     sent: list[Intent] = field(default_factory=list)
 
     def create_order(self, intent: Intent) -> OrderStatus:
@@ -48,7 +51,7 @@ class FaultyExchange:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.real, name)
-        if not self.is_away or not name.startswith("fetch_"):
+        if name not in self.away:
             return found
 
         def refuse(*_args: object, **_named: object) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -220,6 +222,17 @@ def a_floor(home: Path, rows: Rows, **changes: Any) -> Floor:
     floor.to_close_of(ENTRY_AT - 1)
     floor.open()
     return floor
+
+
+@contextmanager
+def locked(floor: Floor, name: str) -> Iterator[None]:
+    holder = sqlite3.connect(floor.home / name, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
 
 
 def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_id: str = "F01", confidence: float = 0.6) -> Signal:

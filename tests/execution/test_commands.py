@@ -8,7 +8,7 @@ import pytest
 
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import ExitReason
-from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at
+from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, locked, signal_at
 
 
 def send(floor: Floor, command: str, argument: str = "", *, bot: str = "BOT1") -> str | None:
@@ -85,6 +85,18 @@ def test_command_given_something_that_cannot_be_done_then_is_refused_and_changes
 
     assert entered.state() == ("active", "")
     assert entered.open_trade().is_open
+
+
+def test_force_exit_given_a_store_that_is_locked_then_says_that_it_failed(open_floor: OpenFloor) -> None:
+    floor = open_floor(busy_timeout_s=0.01)
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+
+    with locked(floor, "BOT1.sqlite"):
+        answer = send(floor, "force_exit", "1")
+    assert answer is not None
+    assert answer.startswith("failed, look at what became of it and send it again: ")
+
+    assert send(floor, "force_exit", "1") == "closed at market"
 
 
 def test_command_given_another_bot_then_is_not_taken(entered: Floor) -> None:

@@ -15,21 +15,11 @@ from bot3.errors import InvalidTradeError, StoreFullError
 from bot3.ports.control import Heartbeat
 from bot3.trading.orders import Decision, IntentLeg, OrderType
 from tests.execution.faults import Fault, FaultyExchange
-from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
+from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, locked, signal_at, wobble
 from tests.markets import CANDLE, ETH, FIRST, a_profile
 
 CRASHES = (100.0, 100.1, 92.0, 95.0)
-
-
-@contextmanager
-def locked(floor: Floor, name: str) -> Iterator[None]:
-    holder = sqlite3.connect(floor.home / name, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        holder.execute("ROLLBACK")
-        holder.close()
+PEAK = (100.0, 100.6, 99.9, 100.0)
 
 
 @contextmanager
@@ -65,7 +55,7 @@ def events(logs: list[Any]) -> list[str]:
 
 
 def test_tick_given_a_clock_that_jumped_ahead_then_looks_at_every_candle_and_enters_on_none_of_them(open_floor: OpenFloor) -> None:
-    rows = [*wobble(ENTRY_AT + 2), CRASHES, *wobble(40)]
+    rows = [*wobble(ENTRY_AT + 1), PEAK, CRASHES, *wobble(40)]
     floor = open_floor(rows, signals=ScriptedSignals(signal_at(ENTRY_AT), signal_at(ENTRY_AT + 8)))
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
 
@@ -75,6 +65,7 @@ def test_tick_given_a_clock_that_jumped_ahead_then_looks_at_every_candle_and_ent
     trade = floor.closed_trade()
     assert trade.exit_reason == "stop_loss"
     assert trade.close_date == trade.open_date.replace(second=0, microsecond=0) + 3 * CANDLE
+    assert trade.max_rate == PEAK[1]
     assert len(floor.intents(IntentLeg.ENTRY)) == 1
     assert "candles_skipped" in events(logs)
 
@@ -84,9 +75,11 @@ def test_tick_given_a_clock_set_back_then_decides_nothing_twice_and_goes_on(open
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 2)
     asked = list(floor.signals.asked)
 
-    floor.clock.move(-(3 * CANDLE).total_seconds() / floor.speed)
-    floor.daemon.tick()
+    with capture_logs() as logs:
+        floor.tick_after(-(3 * CANDLE).total_seconds() / floor.speed)
+        floor.tick_after(0.2)
     assert floor.signals.asked == asked
+    assert events(logs).count("market_time_set_back") == 1
     assert set(floor.resting()) == {OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET}
 
     floor.run_candles(ENTRY_AT + 3, ENTRY_AT + 3)
@@ -111,6 +104,21 @@ def test_tick_given_a_locked_store_then_waits_and_decides_while_the_signal_is_fr
     assert floor.exchanges["BOT1"].fetch_positions() == []
 
     floor.tick_after(0.5)
+    assert floor.open_trade().is_open
+
+
+def test_tick_given_an_exchange_that_is_busy_at_a_decision_then_decides_while_the_signal_is_fresh(open_floor: OpenFloor) -> None:
+    floor = open_floor(wrap_exchange=FaultyExchange)
+    floor.daemon.tick()
+    exchange = floor.bots["BOT1"].exchange
+    assert isinstance(exchange, FaultyExchange)
+
+    exchange.away = frozenset({"fetch_balance"})
+    floor.run_candles(ENTRY_AT, ENTRY_AT)
+    assert floor.intents(IntentLeg.ENTRY) == []
+    exchange.away = frozenset()
+    floor.tick_after(0.5)
+
     assert floor.open_trade().is_open
 
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import ExitReason
-from tests.execution.faults import FaultyExchange
+from tests.execution.faults import QUESTIONS, FaultyExchange
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
 from tests.journals import an_intent
 from tests.markets import BTC, ETH, LIMITS, a_market, a_profile, candle_frame
@@ -122,11 +122,11 @@ def test_reconcile_given_an_exchange_that_cannot_be_asked_then_believes_nothing(
     exchange = floor.bots["BOT1"].exchange
     assert isinstance(exchange, FaultyExchange)
 
-    exchange.is_away = True
+    exchange.away = QUESTIONS
     floor.run_candles(ENTRY_AT + 1, NEXT)
     assert floor.open_trade().is_open
     assert floor.state() == ("active", "")
-    exchange.is_away = False
+    exchange.away = frozenset()
     floor.tick_after(0.2)
 
     # The close is decided on late, while its signal is fresh.

@@ -10,6 +10,7 @@ from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, 
 from tests.markets import LIMITS, a_profile
 
 CRASHES = (100.0, 100.1, 92.0, 95.0)
+QUIET = (100.0, 100.1, 99.9, 100.0)
 AFTER = ENTRY_AT + 4
 NEXT_DAY = 288 + 2
 # The stop takes about 6 % of a position as large as the equity.
@@ -50,6 +51,21 @@ def test_state_given_the_daily_loss_then_reduces_until_the_next_day_whatever_res
     floor.run_candles(NEXT_DAY, NEXT_DAY)
     assert floor.state() == ("active", "")
     assert floor.open_trade().is_open
+
+
+def test_state_given_a_daily_loss_that_was_made_good_then_stays_reducing_whatever_restarts(open_floor: OpenFloor) -> None:
+    wide = replace(LIMITS, daily_loss_reducing=-0.03, daily_loss_halted=-0.9, max_drawdown=-0.9)
+    rows = [*wobble(ENTRY_AT), QUIET, (100.0, 100.1, 95.9, 96.0), (96.0, 96.1, 95.9, 96.0), *wobble(20)]
+    signals = ScriptedSignals(signal_at(ENTRY_AT), signal_at(AFTER))
+    floor = open_floor(rows, profiles=[replace(BOLD, limits=wide)], signals=signals)
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 3)
+    assert floor.open_trade().is_open
+
+    floor.reopen()
+    floor.run_candles(AFTER, AFTER)
+
+    assert (floor.runner().state.equity_abs or 0.0) > 9_900.0
+    assert floor.holds() == ["reducing"]
 
 
 @pytest.mark.parametrize("limit", ["daily_loss_halted", "max_drawdown"])

@@ -98,7 +98,7 @@ def test_training_given_too_few_rows_then_says_how_many() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"no json\n", b"{}\n", b'{"format": 9, "feeder_id": "F01"}\n', b"[1]\nx"])
 def test_read_model_given_no_model_then_refuses(text: bytes) -> None:
-    with pytest.raises(ModelError, match="train it again"):
+    with pytest.raises(ModelError, match="restore the file, or train it anew"):
         read_model(text)
 
 

@@ -233,12 +233,12 @@ def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it
 
 
 def _as_before_the_outbox(path: Path) -> None:
-    """Take a store back to its first schema, as an older release left it."""
+    """Take a store back to the schema before the outbox, as an older release left it."""
     connection = sqlite3.connect(path)
     for trigger in ("outbox_of_write", "outbox_of_gone_trade", "outbox_of_many"):
         connection.execute(f"DROP TRIGGER {trigger}")
     for table in ("outbox", "outbox_gone"):
         connection.execute(f"DROP TABLE {table}")
-    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0001'")
+    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0002'")
     connection.commit()
     connection.close()

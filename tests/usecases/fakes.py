@@ -10,10 +10,11 @@ from datetime import datetime
 import pandas as pd
 
 from bot3.errors import CandleError, LearningError, StoreConflictError
+from bot3.learning.reviews import Ledger
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import SyncOutcome
 from bot3.trading.leverage_bins import leverage_bin
-from bot3.trading.parameters import ParameterSet
+from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import RunMode, Trade, direction
@@ -73,6 +74,7 @@ class FakeRecord:
         self.replay_rows: dict[tuple[object, ...], dict[str, object]] = {}
         self.shadow = pd.DataFrame()
         self.published: list[tuple[ParameterSet, str | None, bool]] = []
+        self.ledgers: list[tuple[datetime, Ledger]] = []
         self.scores: tuple[FeederScore, ...] = ()
         self.states: list[RegimeState] = []
         self.recommendations: list[Recommendation] = []
@@ -150,17 +152,33 @@ class FakeRecord:
         return self.shadow
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        if not self.published:
-            raise LearningError("nothing was ever published")
-        rows = {key: row for published, _, _ in self.published for key, row in published.rows.items()}
-        return replace(self.published[-1][0], rows=rows)
+        known = [(published, is_full) for published, _, is_full in self.published if published.known_at <= as_of]
+        if not known:
+            raise LearningError("nothing was published by then")
+        rows: dict[str, ExitParameters] = {}
+        for published, is_full in known:
+            rows = dict(published.rows) if is_full else rows | dict(published.rows)
+        return replace(known[-1][0], rows=rows)
 
-    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
+    def ledger(self, *, as_of: datetime) -> Ledger:
+        known = [ledger for known_at, ledger in self.ledgers if known_at <= as_of]
+        if not known:
+            raise LearningError("no day was reviewed by then")
+        return known[-1]
+
+    def learning_token(self) -> str:
+        return f"{len(self.published)}-{len(self.scores)}-{len(self.recommendations)}"
+
+    def publish_parameters(
+        self, parameters: ParameterSet, *, replaces: str | None, is_full: bool, ledger: Ledger | None = None, **_: object
+    ) -> int:
         if self.conflicts:
             self.conflicts -= 1
             raise StoreConflictError("somebody else published")
         assert replaces == (self.published[-1][0].version if self.published else None)
         self.published.append((parameters, replaces, is_full))
+        if ledger is not None:
+            self.ledgers.append((parameters.known_at, ledger))
         return self._raise_revision()
 
     def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:

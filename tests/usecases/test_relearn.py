@@ -240,7 +240,7 @@ def test_relearn_step_given_another_process_published_in_full_then_rests_on_its_
 
     assert report.parameters is not None
     assert first.hyper is not None
-    assert first.hyper.parents["*", "*", "*"].sums.n == 40
+    assert first.hyper.parents["*", "*", "*"].n == 40
 
 
 def test_relearn_step_given_a_close_after_now_then_learns_it_at_a_later_now_only() -> None:

@@ -1,8 +1,9 @@
-"""Candle directories for commands that need no home: look at one, bring it up to date."""
+"""Candle directories and foreign databases for commands that need no home."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from bot3.adapters.system_clock import SystemClock
 
 if TYPE_CHECKING:
     from bot3.market.candles import CandleReport
+    from bot3.ports.candles import CandleReader
+    from bot3.ports.foreign_trades import ForeignTradeReader
     from bot3.settings import Settings
 
 
@@ -37,3 +40,22 @@ def fetch_candle_files(
     added = source.download_candles(pair, settings.timeframe, since=since, now=now, progress=progress).added
     source.download_funding(pair, since=since, now=now)
     return added
+
+
+def file_candles(*directories: Path, timeframe: str) -> CandleReader:
+    """Return the candles and funding of data directories. Raises CandleError if there are no candles of the timeframe."""
+    from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
+
+    return FileCandles(*directories, timeframe=timeframe)
+
+
+@contextmanager
+def open_foreign_trades(address: str, *, bot: str, source_timezone: str = "UTC") -> Iterator[ForeignTradeReader]:
+    """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for what it raises."""
+    from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
+
+    reader = FreqtradeTrades.open(address, bot=bot, source_timezone=source_timezone, leaves_no_trace=True)
+    try:
+        yield reader
+    finally:
+        reader.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "platform_0002"
-down_revision = "platform_0001"
+revision = "platform_0003"
+down_revision = "platform_0002"
 
 _POINT = ("bot", "run_mode", "trade_id", "close_date_us", "pair", "direction", "leverage_bin", "feeder_id")
 _NULLABLE = ("enter_tag", "exit_reason", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct", "liquidation_price")

@@ -1,0 +1,133 @@
+"""Choosing stop and target, and letting bins trade, in worlds whose truth is known.
+
+    python -m benchmarks.planted [--worlds 40] [--nulls 1000] [--processes 2] [--paths 60000]
+
+Worlds and their exact truth are in `planted_world.py`, frozen before any method was tuned; the methods in `planted_methods.py`. Regret is
+the expectancy lost against the best setting of each cell, forced to trade, in bps of the price a trade. Optimism is what a method reports
+of its choice less what is true of it. Null worlds have no skill; gates are reviewed daily for a year.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmarks.output import print_result, tell
+from benchmarks.planted_bank import BANK_PATHS, Bank, make_bank
+from benchmarks.planted_methods import ours, ours_with_memory
+from benchmarks.planted_nulls import NullStudy, Power, rival_gates, study_nulls, study_power
+from benchmarks.planted_scores import Scores, score_methods
+from benchmarks.planted_world import SIZES, world_digest
+
+HETEROGENEITIES = (0.0, 1.0, 1.8)
+OURS, NAIVE = "ours", "naive_best_average_min_5"
+DRIFT_WORLDS, POWER_WORLDS, RIVAL_NULLS = 10, 20, 40
+
+
+def run(*, worlds: int, nulls: int, processes: int = 1, paths: int = BANK_PATHS) -> dict[str, object]:
+    """Run the benchmark and return its JSON object."""
+    started = time.monotonic()
+    bank = make_bank(paths=paths)
+    scores = {h: score_methods(bank, seeds=range(worlds), heterogeneity=h) for h in HETEROGENEITIES}
+    for heterogeneity, of_methods in scores.items():
+        _tell_scores(heterogeneity, of_methods)
+    power = {h: study_power(bank, seeds=range(min(worlds, POWER_WORLDS)), heterogeneity=h) for h in HETEROGENEITIES[1:]}
+    paying, zero = (study_nulls(bank, worlds=nulls, zero_cost=zero, processes=processes) for zero in (False, True))
+    _tell_gates(power, paying, zero)
+    return {
+        "benchmark": "planted",
+        "world_digest": world_digest(bank),
+        "worlds": worlds,
+        "nulls": nulls,
+        **choice_figures(scores),
+        **gate_figures(power, paying, zero),
+        "drift": drift_figures(bank, worlds=min(worlds, DRIFT_WORLDS)),
+        "rivals": {name: _plain(name, scores) for name in scores[1.0] if name != OURS},
+        "rival_gates": rival_gates(bank, worlds=min(nulls, RIVAL_NULLS)),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def choice_figures(scores: Mapping[float, Mapping[str, Scores]]) -> dict[str, object]:
+    """Return our own figures of choice: by heterogeneity and trades in the cell."""
+    no_difference = scores[0.0][OURS].by_size("regret")
+    return {
+        "regret_ratio": regret_ratio(scores[1.0]),
+        "regret_ratio_by_heterogeneity": {f"{h:g}": regret_ratio(of_methods) for h, of_methods in scores.items()},
+        **_plain(OURS, scores),
+        "interval_coverage": {f"{h:g}": of_methods[OURS].by_size("covered") for h, of_methods in scores.items()},
+        "regret_bps_error": {f"{h:g}": of_methods[OURS].error_by_size("regret") for h, of_methods in scores.items()},
+        "optimism_bps_error": {f"{h:g}": of_methods[OURS].error_by_size("optimism") for h, of_methods in scores.items()},
+        "regret_bps_no_difference": round(float(np.mean(list(no_difference.values()))), 3),
+        "regret_bps_no_difference_worst": max(no_difference.values()),
+    }
+
+
+def regret_ratio(of_methods: Mapping[str, Scores]) -> dict[str, float]:
+    """Return our regret over that of the naive rule with a minimum of five trades, by trades in the cell."""
+    mine, naive = (of_methods[name].regret.mean(axis=0) for name in (OURS, NAIVE))
+    return {str(size): round(float(ratio), 4) for size, ratio in zip(SIZES, mine / naive, strict=True)}
+
+
+def gate_figures(power: Mapping[float, Power], paying: NullStudy, zero: NullStudy) -> dict[str, object]:
+    """Return the figures of the gates: wrong permissions without skill, and what is found with it."""
+    return {
+        "null_wrong_upper": round(paying.upper(paying.raised), 4),
+        "null_wrong": paying.raised,
+        "null_zero_wrong_upper": round(zero.upper(zero.raised), 4),
+        "null_zero_wrong": zero.raised,
+        "null_zero_open_upper": round(zero.upper(zero.opened), 4),
+        "null_zero_forced_open_upper": round(zero.upper(zero.forced), 4),
+        "null_zero_forced_open": zero.forced,
+        "null_zero_best_log_evidence": round(zero.best_evidence, 3),
+        "null_zero_wrong_by_lower_bound_alone": round(zero.lower_bound / zero.worlds, 4),
+        "power": {f"{h:g}": of.found for h, of in power.items()},
+        "raised_bins": {f"{h:g}": of.raised for h, of in power.items()},
+        "raised_true_bps": {f"{h:g}": of.raised_bps for h, of in power.items()},
+        "raised_wrong_share": {f"{h:g}": of.wrong_share for h, of in power.items()},
+        "raised_wrong_share_ever": {f"{h:g}": of.wrong_share_ever for h, of in power.items()},
+    }
+
+
+def drift_figures(bank: Bank, *, worlds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Return our regret with a memory without end and with the memory that foretold best, without and with drift."""
+    methods = {"no_end": ours, "chosen": ours_with_memory}
+    found = {drift: score_methods(bank, seeds=range(worlds), heterogeneity=1.0, methods=methods, drift=drift) for drift in (0.0, 1.0, 2.0)}
+    return {f"{drift:g}": {name: of.by_size("regret") for name, of in scores.items()} for drift, scores in found.items()}
+
+
+def _plain(name: str, scores: Mapping[float, Mapping[str, Scores]]) -> dict[str, object]:
+    keys = {"regret_bps": "regret", "optimism_bps": "optimism", "worse_than_default_share": "worse"}
+    return {key: {f"{h:g}": of_methods[name].by_size(what) for h, of_methods in scores.items()} for key, what in keys.items()}
+
+
+def _tell_scores(heterogeneity: float, of_methods: Mapping[str, Scores]) -> None:
+    tell(f"\nheterogeneity {heterogeneity:g}: regret | optimism, bps a trade, by trades in the cell {SIZES}")
+    for name, of in of_methods.items():
+        columns = ["".join(f"{value:8.2f}" for value in of.by_size(what).values()) for what in ("regret", "optimism")]
+        tell(f"{name:28s}{columns[0]} | {columns[1]}")
+
+
+def _tell_gates(power: Mapping[float, Power], paying: NullStudy, zero: NullStudy) -> None:
+    for heterogeneity, of in power.items():
+        tell(f"\ngates at heterogeneity {heterogeneity:g}: {of}")
+    tell(f"worlds without skill: {paying}\nworlds that earn exactly 0: {zero}")
+
+
+def main() -> None:
+    """Run the benchmark and print its JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, default=40, help="worlds a heterogeneity")
+    parser.add_argument("--nulls", type=int, default=1000, help="worlds without skill, once paying costs and once earning 0")
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--paths", type=int, default=BANK_PATHS, help="size of the bank; another one makes other worlds")
+    arguments = parser.parse_args()
+    print_result(run(worlds=arguments.worlds, nulls=arguments.nulls, processes=arguments.processes, paths=arguments.paths))
+
+
+if __name__ == "__main__":
+    main()

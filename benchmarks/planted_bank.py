@@ -1,0 +1,258 @@
+"""A fixed bank of price paths, and what a trade on each of them earns under every stop and target, exactly.
+
+Moves are signed (up is the trade's way), ratios of the price. A path is a martingale plus the drift of its type; a level is left at the
+price of the minute that reached it, so that without drift no stop and no target earns anything before costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.grids import ExitGrid, default_grid
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
+
+PATH_TYPES = ("noise", "trend", "pop_and_fade", "adverse", "dip_then_run")
+STEPS = 720  # minutes of the horizon of 12 h
+BANK_SEED = 20_250_101
+BANK_PATHS = 60_000
+
+TAKER, MAKER, SLIPPAGE, STOP_SLIPPAGE, FUNDING = 0.0005, 0.0002, 0.0001, 0.0003, 0.00015
+MAINTENANCE = 0.01
+SIGMA, SIGMA_SPREAD, SIGMA_ERROR = 0.025, 0.35, 0.25
+TAIL_DEGREES, TAIL_MINUTES = 4.0, 10
+AMPLITUDES = (0.4, 1.0)
+"""Size of a type's drift, in units of the volatility known at entry."""
+_SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
+    "noise": ((0.0, 0.0), (1.0, 0.0)),
+    "trend": ((0.0, 0.0), (1.0, 1.0)),
+    "pop_and_fade": ((0.0, 0.0), (0.25, 1.0), (1.0, -0.6)),
+    "adverse": ((0.0, 0.0), (1.0, -1.0)),
+    "dip_then_run": ((0.0, 0.0), (0.25, -1.0), (1.0, 1.0)),
+}
+_BLOCK = 3_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bank:
+    """Paths, sorted by type and within a type by their last move, and their outcomes.
+
+    Parameters
+    ----------
+    outcomes : float32 of shape (paths, stops, targets)
+        Net move under every setting, liquidation left out.
+    liquidated : float32 of shape (paths, bins, targets)
+        Net move where the liquidation rate of a bin stands in for the stop.
+    liquidated_from : int16 of shape (paths, bins)
+        First stop that lies behind the bin's liquidation rate.
+    worst, best : float32 of shape (paths,)
+        Lowest and highest move of the path, in units of sigma.
+    type_means : float64 of shape (bins, types, stops, targets)
+        Mean net move of each type at a bin's liquidation rate: what truth is made of.
+    per_type : int
+        Paths of each type.
+    """
+
+    grid: ExitGrid
+    outcomes: NDArray[np.float32]
+    liquidated: NDArray[np.float32]
+    liquidated_from: NDArray[np.int16]
+    sigma: NDArray[np.float32]
+    worst: NDArray[np.float32]
+    best: NDArray[np.float32]
+    type_means: NDArray[np.float64]
+    per_type: int
+
+    def __len__(self) -> int:
+        return len(self.sigma)
+
+
+def bin_leverages() -> NDArray[np.float64]:
+    """Return the leverage of the trades of each bin: its middle."""
+    edges = np.asarray(LEVERAGE_BIN_EDGES)
+    middle: NDArray[np.float64] = (edges[1:] + edges[:-1]) / 2.0
+    return middle
+
+
+def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid | None = None) -> Bank:
+    """Draw the paths and take every setting's outcome of each of them."""
+    grid = default_grid() if grid is None else grid
+    per_type = paths // len(PATH_TYPES)
+    blocks = [_type_block(name, n=per_type, seed=(seed, place), grid=grid) for place, name in enumerate(PATH_TYPES)]
+    outcomes, liquidated, liquidated_from, sigma, worst, best = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Bank(
+        grid=grid,
+        outcomes=outcomes,
+        liquidated=liquidated,
+        liquidated_from=liquidated_from,
+        sigma=sigma,
+        worst=worst,
+        best=best,
+        type_means=_type_means((outcomes, liquidated, liquidated_from), per_type=per_type),
+        per_type=per_type,
+    )
+
+
+def _type_block(name: str, *, n: int, seed: tuple[int, int], grid: ExitGrid) -> tuple[NDArray[Any], ...]:
+    """Return the arrays of one type, sorted by the last move."""
+    rng = np.random.default_rng(seed)
+    parts: list[tuple[NDArray[Any], ...]] = []
+    for start in range(0, n, _BLOCK):
+        moves, sigma = _draw_paths(name, rng=rng, n=min(_BLOCK, n - start))
+        parts.append((*_outcomes(moves, sigma, grid), sigma, moves.min(axis=1) / sigma, moves.max(axis=1) / sigma, moves[:, -1]))
+    arrays = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    order = np.argsort(arrays[-1], kind="stable")
+    return tuple(array[order] for array in arrays[:-1])
+
+
+def _draw_paths(name: str, *, rng: np.random.Generator, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return moves of shape (n, STEPS), the second half the mirrored noise of the first, and the volatility known at entry."""
+    half = n // 2
+    steps = rng.standard_normal((half, STEPS), dtype=np.float32)
+    tails = TAIL_DEGREES / rng.chisquare(TAIL_DEGREES, (half, STEPS // TAIL_MINUTES)) * (TAIL_DEGREES - 2.0) / TAIL_DEGREES
+    sigma = SIGMA * np.exp(SIGMA_SPREAD * rng.standard_normal(half))
+    realised = sigma * np.exp(SIGMA_ERROR * rng.standard_normal(half) - SIGMA_ERROR**2 / 2.0)
+    steps *= np.repeat(np.sqrt(tails), TAIL_MINUTES, axis=1).astype(np.float32)
+    noise = np.cumsum(steps, axis=1) * (realised / np.sqrt(STEPS)).astype(np.float32)[:, None]
+    amplitude = rng.uniform(*AMPLITUDES, 2 * half)
+    sigma = np.concatenate([sigma, sigma])
+    knots, heights = np.array(_SHAPES[name]).T
+    drift = np.interp(np.arange(1, STEPS + 1) / STEPS, knots, heights)
+    moves = np.concatenate([noise, -noise]) + (amplitude * sigma)[:, None] * drift
+    return moves.astype(np.float32), sigma.astype(np.float32)
+
+
+def _outcomes(moves: NDArray[np.float32], sigma: NDArray[np.float32], grid: ExitGrid) -> tuple[NDArray[Any], ...]:
+    leverages = bin_leverages()
+    n, shape = len(moves), grid.shape
+    outcomes = np.empty((n, *shape), dtype=np.float32)
+    liquidated = np.empty((n, len(leverages), shape[1]), dtype=np.float32)
+    liquidated_from = np.empty((n, len(leverages)), dtype=np.int16)
+    costs = (TAKER, MAKER, SLIPPAGE, STOP_SLIPPAGE, FUNDING)
+    _walk(moves, sigma, (grid.stops, grid.targets), (1.0 / leverages, MAINTENANCE), costs, (outcomes, liquidated, liquidated_from))
+    return outcomes, liquidated, liquidated_from
+
+
+def _type_means(tables: tuple[NDArray[Any], ...], *, per_type: int) -> NDArray[np.float64]:
+    bins = tables[1].shape[1]
+    paths = np.arange(per_type * len(PATH_TYPES))
+    means = []
+    for leverage_bin in range(bins):
+        trades = (paths, np.full(len(paths), leverage_bin), paths // per_type)
+        totals = np.zeros((len(PATH_TYPES), *tables[0].shape[1:]))
+        _accumulate(tables, trades, totals, np.zeros_like(totals))
+        means.append(totals / per_type)
+    return np.stack(means)
+
+
+@numba.njit(cache=True)
+def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # numba knows no keywords
+    """Fill the three outcome arrays, path by path."""
+    stops, targets = levels
+    margins, maintenance = margins_kept
+    outcomes, liquidated, liquidated_from = out
+    steps = moves.shape[1]
+    target_at, target_net = np.empty(len(targets), np.int64), np.empty(len(targets))
+    stop_at, stop_net = np.empty(len(stops), np.int64), np.empty(len(stops))
+    dead_at, dead_net = np.empty(len(margins), np.int64), np.empty(len(margins))
+    for k in range(len(moves)):
+        path, sigma = moves[k], sigmas[k]
+        last = path[steps - 1] - 2.0 * costs[0] - 2.0 * costs[2] - costs[4]
+        _first_above(path, targets * sigma, costs, last, target_at, target_net)
+        _first_below(path, stops * sigma, costs, last, stop_at, stop_net)
+        rooms = margins[::-1] - maintenance  # ascending, as the walk wants its levels
+        _first_below(path, rooms, costs, last, dead_at, dead_net)
+        for s in range(len(stops)):
+            for t in range(len(targets)):
+                outcomes[k, s, t] = stop_net[s] if stop_at[s] < target_at[t] else target_net[t]
+        for b in range(len(margins)):
+            dead = dead_at[len(margins) - 1 - b]
+            liquidated_from[k, b] = np.searchsorted(stops * sigma, margins[b] - maintenance)
+            for t in range(len(targets)):
+                liquidated[k, b, t] = -margins[b] - costs[0] if dead < target_at[t] else target_net[t]
+
+
+@numba.njit(cache=True)
+def _first_above(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
+    """Note the first minute at or above each of the ascending levels, and what leaving there nets: the order rests, so maker."""
+    taker, maker, slippage, _, funding = costs
+    i, steps = 0, len(path)
+    for k in range(len(levels)):
+        while i < steps and path[i] < levels[k]:
+            i += 1
+        at[k] = i
+        net[k] = path[i] - taker - slippage - maker - funding * (i + 1) / steps if i < steps else last
+
+
+@numba.njit(cache=True)
+def _first_below(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
+    """Note the first minute at or below minus each of the ascending levels, and what leaving there nets: a market order, slipping more."""
+    taker, _, slippage, stop_slippage, funding = costs
+    i, steps = 0, len(path)
+    for k in range(len(levels)):
+        while i < steps and path[i] > -levels[k]:
+            i += 1
+        at[k] = i
+        net[k] = path[i] - 2.0 * taker - 2.0 * slippage - stop_slippage - funding * (i + 1) / steps if i < steps else last
+
+
+@numba.njit(cache=True)
+def _accumulate(bank: Any, trades: Any, totals: Any, squares: Any) -> None:
+    outcomes, liquidated, liquidated_from = bank
+    paths, bins, groups = trades
+    stops, targets = outcomes.shape[1], outcomes.shape[2]
+    for i in range(len(paths)):
+        path, leverage_bin, group = paths[i], bins[i], groups[i]
+        first = liquidated_from[path, leverage_bin]
+        for s in range(stops):
+            for t in range(targets):
+                net = float(outcomes[path, s, t]) if s < first else float(liquidated[path, leverage_bin, t])
+                totals[group, s, t] += net
+                squares[group, s, t] += net * net
+
+
+@numba.njit(cache=True)
+def _accumulate_losses(bank: Any, trades: Any, losses: Any, counts: Any) -> None:
+    outcomes, liquidated, liquidated_from = bank
+    paths, bins, groups = trades
+    stops, targets = outcomes.shape[1], outcomes.shape[2]
+    for i in range(len(paths)):
+        path, leverage_bin, group = paths[i], bins[i], groups[i]
+        first = liquidated_from[path, leverage_bin]
+        for s in range(stops):
+            for t in range(targets):
+                net = outcomes[path, s, t] if s < first else liquidated[path, leverage_bin, t]
+                if net <= 0.0:
+                    losses[group, s, t] += net
+                    counts[group, s, t] += 1.0
+
+
+def sum_losses(
+    bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], groups: NDArray[np.int64], n_groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sum of losing outcomes (below 0) and their number, of shape (groups, stops, targets)."""
+    losses, counts = np.zeros((n_groups, *bank.grid.shape)), np.zeros((n_groups, *bank.grid.shape))
+    _accumulate_losses((bank.outcomes, bank.liquidated, bank.liquidated_from), (paths, bins, groups), losses, counts)
+    return losses, counts
+
+
+def sum_paths(
+    bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], groups: NDArray[np.int64], n_groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return sums and sums of squares of the outcomes of trades, of shape (groups, stops, targets)."""
+    totals, squares = np.zeros((n_groups, *bank.grid.shape)), np.zeros((n_groups, *bank.grid.shape))
+    _accumulate((bank.outcomes, bank.liquidated, bank.liquidated_from), (paths, bins, groups), totals, squares)
+    return totals, squares
+
+
+def outcomes_at(
+    bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], stop: NDArray[np.int64], target: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the net move of each trade under its own stop and target (indices of the grid)."""
+    free = stop < bank.liquidated_from[paths, bins]
+    nets: NDArray[np.float64] = np.where(free, bank.outcomes[paths, stop, target], bank.liquidated[paths, bins, target]).astype(np.float64)
+    return nets

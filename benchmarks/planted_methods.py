@@ -1,0 +1,283 @@
+"""Ways to choose stop and target from closed trades: the readings of the naive rule, what peers do, and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.planted_bank import Bank, sum_losses, sum_paths
+from benchmarks.planted_world import BIN_OF, CELLS, DAYS, DIRECTION_OF, DIRECTIONS, EPOCHS, PAIR_OF, PAIRS, World, realised
+from bot3.learning.decay import choose_half_life
+from bot3.learning.evidence import Evidence
+from bot3.learning.grids import ExitGrid
+from bot3.learning.surface_model import fit_model
+from bot3.learning.surfaces import posterior_surfaces
+
+MIN_TRADES = 5
+EDGE_MIN_TRADES = 10
+STATIC_STRENGTH = 200.0
+STATIC_SIGMA = 0.03
+"""As in the learner's settings: trades at which all data weigh as much as the static set, and the volatility that is assumed."""
+_CELL = np.arange(CELLS)
+_FOR_EVER = 1e12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What methods may look at: the trades of a world, and their replays by period (months) and cell."""
+
+    bank: Bank
+    world: World
+    evidence: Evidence
+    squares: NDArray[np.float64]
+    earned: NDArray[np.float64]
+
+    @property
+    def grid(self) -> ExitGrid:
+        """Return the grid of stops and targets."""
+        return self.bank.grid
+
+    @property
+    def n(self) -> NDArray[np.float64]:
+        """Return the trades of each cell."""
+        n: NDArray[np.float64] = self.evidence.n.sum(axis=1)
+        return n
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """Return the sums of replayed outcomes of each cell."""
+        totals: NDArray[np.float64] = self.evidence.totals.sum(axis=1)
+        return totals
+
+    @property
+    def earned_mean(self) -> NDArray[np.float64]:
+        """Return what the trades of each cell really earned on average."""
+        return np.bincount(self.world.trades.cell, weights=self.earned, minlength=CELLS) / self.n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Index of stop and target of each cell, and the expectancy that the method would report (a ratio of the price)."""
+
+    stop: NDArray[np.int64]
+    target: NDArray[np.int64]
+    reported: NDArray[np.float64]
+    deviation: NDArray[np.float64] | None = None
+    """What the method says of its own uncertainty; None if it says nothing."""
+
+
+def take_sample(bank: Bank, world: World) -> Sample:
+    """Replay a world's trades, period by period."""
+    trades = world.trades
+    period = np.minimum((trades.entry_days / DAYS * EPOCHS).astype(np.int64), EPOCHS - 1)
+    groups = trades.cell * EPOCHS + period
+    totals, squares = sum_paths(bank, paths=trades.path, bins=BIN_OF[trades.cell], groups=groups, n_groups=CELLS * EPOCHS)
+    n = np.bincount(groups, minlength=CELLS * EPOCHS).astype(np.float64).reshape(CELLS, EPOCHS)
+    evidence = Evidence(
+        n=n, totals=totals.reshape(CELLS, EPOCHS, *bank.grid.shape), pair=PAIR_OF, direction=DIRECTION_OF, leverage_bin=BIN_OF
+    )
+    squares = squares.reshape(CELLS, EPOCHS, *bank.grid.shape).sum(axis=1)
+    return Sample(bank=bank, world=world, evidence=evidence, squares=squares, earned=realised(bank, trades))
+
+
+def static_surface(grid: ExitGrid) -> NDArray[np.float64]:
+    """Return what is believed without data: costs, and the static set the best by a little."""
+    away = np.log(grid.stops)[:, None] ** 2 + np.log(grid.targets)[None, :] ** 2
+    surface: NDArray[np.float64] = -0.0011 - 0.0002 * away
+    return surface
+
+
+def default(sample: Sample) -> Choice:
+    """Choose one sigma for both, always."""
+    stop, target = sample.grid.nearest(stop=1.0, target=1.0)
+    return Choice(stop=np.full(CELLS, stop), target=np.full(CELLS, target), reported=sample.earned_mean)
+
+
+def naive_best_average(sample: Sample) -> Choice:
+    """Choose the setting of the best realised average among those with at least five trades in the cell."""
+    return _best_average(sample, minimum=MIN_TRADES)
+
+
+def naive_no_minimum(sample: Sample) -> Choice:
+    """Choose the setting of the best realised average, however few its trades."""
+    return _best_average(sample, minimum=1)
+
+
+def _best_average(sample: Sample, *, minimum: int) -> Choice:
+    trades, targets = sample.world.trades, sample.grid.shape[1]
+    settings, which = np.unique(trades.old_stop * targets + trades.old_target, return_inverse=True)
+    key, size = trades.cell * len(settings) + which, CELLS * len(settings)
+    n = np.bincount(key, minlength=size).reshape(CELLS, -1)
+    totals = np.bincount(key, weights=sample.earned, minlength=size).reshape(CELLS, -1)
+    means = np.where(n >= minimum, totals / np.maximum(n, 1), -np.inf)
+    best = means.argmax(axis=1)
+    found = np.isfinite(means[_CELL, best])
+    return _or_default(sample, settings[best] // targets, settings[best] % targets, reported=means[_CELL, best], found=found)
+
+
+def naive_clipped(sample: Sample) -> Choice:
+    """Choose the best mean of realised profits clipped at minus stop and plus target."""
+    choices = [_clipped_best(sample, cell) for cell in range(CELLS)]
+    stop, target, reported = (np.array(column) for column in zip(*choices, strict=True))
+    return Choice(stop=stop.astype(np.int64), target=target.astype(np.int64), reported=reported)
+
+
+def _clipped_best(sample: Sample, cell: int) -> tuple[int, int, float]:
+    rows = sample.world.trades.cell == cell
+    sigma = sample.bank.sigma[sample.world.trades.path[rows]].astype(np.float64)
+    earned = sample.earned[rows]
+    # Losses and wins are clipped apart, so the two sides can be chosen apart.
+    losses = np.maximum(np.minimum(earned, 0.0)[:, None], -sigma[:, None] * sample.grid.stops).mean(axis=0)
+    wins = np.minimum(np.maximum(earned, 0.0)[:, None], sigma[:, None] * sample.grid.targets).mean(axis=0)
+    return int(losses.argmax()), int(wins.argmax()), float(losses.max() + wins.max())
+
+
+def naive_average_loss_and_win(sample: Sample) -> Choice:
+    """Set the stop to the average realised loss, the target to the average win."""
+    trades = sample.world.trades
+    ratio = sample.earned / sample.bank.sigma[trades.path]
+    stop, target = default(sample).stop.copy(), default(sample).target.copy()
+    for cell in range(CELLS):
+        own = ratio[trades.cell == cell]
+        if (own < 0.0).any():
+            stop[cell] = sample.grid.nearest(stop=-float(own[own < 0.0].mean()), target=1.0)[0]
+        if (own > 0.0).any():
+            target[cell] = sample.grid.nearest(stop=1.0, target=float(own[own > 0.0].mean()))[1]
+    return Choice(stop=stop, target=target, reported=sample.earned_mean)
+
+
+def excursion_percentiles(sample: Sample) -> Choice:
+    """Set the stop behind the adverse excursion of nine winners in ten, the target at the median favourable one."""
+    trades, bank = sample.world.trades, sample.bank
+    stop, target = default(sample).stop.copy(), default(sample).target.copy()
+    for cell in range(CELLS):
+        rows = trades.cell == cell
+        winners = rows & (sample.earned > 0.0)
+        if rows.sum() >= MIN_TRADES and winners.any():
+            adverse = max(float(-np.quantile(bank.worst[trades.path[winners]], 0.1)), float(sample.grid.stops[0]))
+            favourable = max(float(np.median(bank.best[trades.path[rows]])), float(sample.grid.targets[0]))
+            stop[cell], target[cell] = sample.grid.nearest(stop=adverse, target=favourable)
+    return Choice(stop=stop, target=target, reported=sample.earned_mean)
+
+
+def edge_by_pair(sample: Sample) -> Choice:
+    """Sweep candles for the setting of the highest expectancy ratio of each pair, with more than ten trades.
+
+    The arithmetic of freqtrade's former Edge (win rate x reward to risk - loss rate, which is mean over average loss), given more than it
+    had: it swept stops alone.
+    """
+    trades = sample.world.trades
+    losses, counts = sum_losses(sample.bank, paths=trades.path, bins=BIN_OF[trades.cell], groups=PAIR_OF[trades.cell], n_groups=PAIRS)
+    n = np.bincount(PAIR_OF, weights=sample.n, minlength=PAIRS)
+    totals = np.stack([sample.totals[pair == PAIR_OF].sum(axis=0) for pair in range(PAIRS)])
+    means = totals / np.maximum(n, 1.0)[:, None, None]
+    ratio = np.where(counts > 0.0, means / np.maximum(-losses / np.maximum(counts, 1.0), 1e-9), -np.inf)
+    best = ratio.reshape(PAIRS, -1).argmax(axis=1)[PAIR_OF]
+    stop, target = np.divmod(best, sample.grid.shape[1])
+    return _or_default(sample, stop, target, reported=means[PAIR_OF, stop, target], found=n[PAIR_OF] > EDGE_MIN_TRADES)
+
+
+def replay_argmax(sample: Sample) -> Choice:
+    """Choose the best replayed mean of each cell by itself, with at least five trades."""
+    means = sample.totals / sample.n[:, None, None]
+    stop, target = np.divmod(means.reshape(CELLS, -1).argmax(axis=1), sample.grid.shape[1])
+    return _or_default(sample, stop, target, reported=means[_CELL, stop, target], found=sample.n >= MIN_TRADES)
+
+
+def one_global_setting(sample: Sample) -> Choice:
+    """Choose the best replayed mean of all trades, for every cell."""
+    means = sample.totals.sum(axis=0) / sample.n.sum()
+    stop, target = divmod(int(means.argmax()), sample.grid.shape[1])
+    return Choice(stop=np.full(CELLS, stop), target=np.full(CELLS, target), reported=np.full(CELLS, means[stop, target]))
+
+
+def nested_scalar(sample: Sample) -> Choice:
+    """Pool cell to pair x direction to direction to all, one strength a level (empirical Bayes by moments)."""
+    labels = (np.zeros(CELLS, dtype=np.int64), DIRECTION_OF, PAIR_OF * DIRECTIONS + DIRECTION_OF, _CELL)
+    surfaces = static_surface(sample.grid)[None].repeat(CELLS, axis=0)
+    for depth, label in enumerate(labels):
+        n = _by_label(sample.n, label)
+        means = _by_label(sample.totals, label) / n[:, None, None]
+        strength = _strength(sample, label=label, parent=labels[depth - 1], means=means, n=n) if depth else STATIC_STRENGTH
+        shares = n / (n + strength)
+        surfaces = shares[label, None, None] * means[label] + (1.0 - shares[label, None, None]) * surfaces
+    stop, target = np.divmod(surfaces.reshape(CELLS, -1).argmax(axis=1), sample.grid.shape[1])
+    return Choice(stop=stop, target=target, reported=surfaces[_CELL, stop, target])
+
+
+def _by_label(values: NDArray[np.float64], label: NDArray[np.int64]) -> NDArray[np.float64]:
+    sums = np.zeros((int(label.max()) + 1, *values.shape[1:]))
+    np.add.at(sums, label, values)
+    return sums
+
+
+def _strength(
+    sample: Sample, *, label: NDArray[np.int64], parent: NDArray[np.int64], means: NDArray[np.float64], n: NDArray[np.float64]
+) -> float:
+    """Return the trades at which a group counts as much as its parent: variance of a trade over that between siblings.
+
+    Two directions cannot tell how directions differ: then only the parent counts.
+    """
+    if len(n) < 3:
+        return _FOR_EVER
+    above = np.zeros(len(n), dtype=np.int64)
+    above[label] = parent
+    spread = _by_label(sample.squares, label) - n[:, None, None] * means**2
+    within = spread.sum(axis=0) / max(float(np.maximum(n - 1.0, 0.0).sum()), 1.0)
+    n_above = np.bincount(above, weights=n)
+    centre = _by_label(means * n[:, None, None], above) / n_above[:, None, None]
+    squares = np.tensordot(n, (means - centre[above]) ** 2, axes=1) - (len(n) - len(n_above)) * within
+    scale = float((n_above - np.bincount(above, weights=n**2) / n_above).sum())
+    between = float(squares.mean()) / scale
+    return float(within.mean()) / between if between > 0.0 else _FOR_EVER
+
+
+def ours(sample: Sample) -> Choice:
+    """Choose as the platform does: smoothed surfaces, pooled additively, the posterior mean less its measured optimism."""
+    return _pooled(sample, weights=None)
+
+
+def ours_with_memory(sample: Sample) -> Choice:
+    """Choose as the platform does, with the memory that foretold best."""
+    ages = (EPOCHS - 1.0 - np.arange(EPOCHS)) * DAYS / EPOCHS
+    prior = static_surface(sample.grid)
+    memory = choose_half_life(sample.evidence, ages_days=ages, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA)
+    return _pooled(sample, weights=memory.weights)
+
+
+def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
+    model = fit_model(sample.evidence, prior=static_surface(sample.grid), strength=STATIC_STRENGTH, deviation=STATIC_SIGMA, weights=weights)
+    surfaces = posterior_surfaces(sample.evidence, model)
+    cells = surfaces.best()
+    mean, deviation = surfaces.told(cells)
+    return Choice(stop=cells[:, 0], target=cells[:, 1], reported=mean, deviation=deviation)
+
+
+def _or_default(
+    sample: Sample, stop: NDArray[np.int64], target: NDArray[np.int64], *, reported: NDArray[np.float64], found: NDArray[np.bool_]
+) -> Choice:
+    """Return the choice where one was found, else the default with what was really earned."""
+    other = default(sample)
+    return Choice(
+        stop=np.where(found, stop, other.stop),
+        target=np.where(found, target, other.target),
+        reported=np.where(found, reported, other.reported),
+    )
+
+
+METHODS: Mapping[str, Callable[[Sample], Choice]] = {
+    "default": default,
+    "naive_best_average_min_5": naive_best_average,
+    "naive_best_average": naive_no_minimum,
+    "naive_clipped": naive_clipped,
+    "naive_average_loss_and_win": naive_average_loss_and_win,
+    "excursion_percentiles": excursion_percentiles,
+    "edge_by_pair": edge_by_pair,
+    "replay_argmax_min_5": replay_argmax,
+    "one_global_setting": one_global_setting,
+    "nested_scalar": nested_scalar,
+    "ours": ours,
+}

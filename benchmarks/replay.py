@@ -1,0 +1,200 @@
+"""Replay of 32 stops x 32 targets: the kernel that production uses, against vectorbt, numpy and pandas, in one process.
+
+    python -m benchmarks.replay [--rounds 5] [--trades 47733] [--many 1000000]
+
+Rivals run on the same trades, interleaved with ours, after they were found to agree; figures are trade-cells per cpu-second, the
+median of the rounds. The kernel charges everything it charges in production: fees by exit type, slippage, funding, gaps, liquidation.
+vectorbt is not part of the platform; with it in a virtual environment of its own:
+
+    uv venv --python 3.11 /tmp/replay-rivals && uv pip install --python /tmp/replay-rivals 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
+    /tmp/replay-rivals/bin/python -m benchmarks.replay
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.output import print_result, tell
+from benchmarks.replay_rivals import has_vectorbt, numpy_sums, pandas_cell, vectorbt_cell, vectorbt_windows, windows
+from benchmarks.replay_world import GROUPS, HORIZON, ReplayWorld, replay_world
+from bot3.learning.grids import default_grid
+from bot3.learning.replay import GivebackRule, ReplayCosts, outcomes, sum_groups
+
+GRID = default_grid()
+CELLS = GRID.stops.size * GRID.targets.size
+COSTS = ReplayCosts(target_rests=True)
+FREE = ReplayCosts(taker_fee=0.0, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=0.0)
+FEE = 0.0005
+_CELLS_TRIED = ((5, 9), (16, 20), (24, 26))
+_NUMPY_TRADES = 4_000
+_VECTORBT_TRADES = 4_000
+_TOLERANCE = 1e-6
+
+
+def main() -> None:
+    """Run the benchmark and print its JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--trades", type=int, default=47_733)
+    parser.add_argument("--many", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    world = replay_world(arguments.trades)
+    tell(f"{arguments.trades} trades, {len(world.candles)} candles, horizon {HORIZON}, {GROUPS} groups, {CELLS} cells")
+    agreement = _agreement(world)
+    works = _works(world)
+    rates = _interleaved(works, rounds=arguments.rounds)
+    many = replay_world(arguments.many)
+    many_rates = _interleaved({"kernel": (_kernel(many), arguments.many * CELLS)}, rounds=arguments.rounds)
+    _print(rates, many_rates["kernel"], agreement=agreement, working_set_mb=_working_set_mb(many), scaling=_scaling(many))
+
+
+def _kernel(world: ReplayWorld, *, giveback: GivebackRule | None = None) -> Callable[[], Any]:
+    return lambda: sum_groups(world.candles, world.paths, group=world.group, groups=GROUPS, grid=GRID, costs=COSTS, giveback=giveback)
+
+
+def _works(world: ReplayWorld) -> dict[str, tuple[Callable[[], Any], int]]:
+    """Return what is timed: name to (work, trade-cells of it)."""
+    few = world.take(_NUMPY_TRADES)
+    rule = GivebackRule(activation_sigma=1.0, share=0.5)
+    works: dict[str, tuple[Callable[[], Any], int]] = {
+        "kernel": (_kernel(world), len(world.paths) * CELLS),
+        "kernel_with_giveback": (_kernel(world, giveback=rule), len(world.paths) * CELLS),
+        "numpy": (lambda: numpy_sums(few, grid=GRID, fee=FEE), len(few.paths) * CELLS),
+        "pandas": (lambda: _pandas(world), 4 * len(_CELLS_TRIED)),
+    }
+    if has_vectorbt():
+        some = world.take(_VECTORBT_TRADES)
+        prepared = vectorbt_windows(some)
+        for engine in ("numba", "rust"):
+            works[f"vectorbt_{engine}"] = (
+                lambda engine=engine: [_vectorbt(some, prepared, cell, engine=engine) for cell in _CELLS_TRIED],  # type: ignore[misc]
+                len(some.paths) * len(_CELLS_TRIED),
+            )
+    return works
+
+
+def _vectorbt(world: ReplayWorld, prepared: dict[str, Any], cell: tuple[int, int], *, engine: str) -> Any:
+    sigma = world.paths.sigma
+    return vectorbt_cell(prepared, stop_move=GRID.stops[cell[0]] * sigma, target_move=GRID.targets[cell[1]] * sigma, engine=engine)
+
+
+def _pandas(world: ReplayWorld) -> list[float]:
+    few = world.take(4)
+    columns = windows(few)
+    found = []
+    for k in range(len(few.paths)):
+        frame = pd.DataFrame({name: column[k] for name, column in columns.items()})
+        rate, is_short, sigma = float(few.paths.open_rate[k]), bool(few.paths.is_short[k]), float(few.paths.sigma[k])
+        for stop, target in _CELLS_TRIED:
+            moves = {"stop_move": GRID.stops[stop] * sigma, "target_move": GRID.targets[target] * sigma}
+            found.append(pandas_cell(frame, rate=rate, is_short=is_short, fee=FEE, **moves))
+    return found
+
+
+def _ours(world: ReplayWorld, cell: tuple[int, int], *, costs: ReplayCosts) -> Any:
+    n = len(world.paths)
+    stop, target = np.full(n, GRID.stops[cell[0]]), np.full(n, GRID.targets[cell[1]])
+    return outcomes(world.candles, world.paths, stop_sigma=stop, target_sigma=target, costs=costs).net
+
+
+def _agreement(world: ReplayWorld) -> dict[str, float]:
+    """Return the share of outcomes that differ by more than rounding, by rival; stop the benchmark where it is not tiny."""
+    unfunded = _without_funding(world)
+    fees = ReplayCosts(taker_fee=FEE, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=0.0)
+    few = unfunded.take(_NUMPY_TRADES)
+    ours = sum_groups(few.candles, few.paths, group=few.group, groups=GROUPS, grid=GRID, costs=fees).sums
+    theirs = numpy_sums(few, grid=GRID, fee=FEE)
+    scale = np.abs(theirs).max(axis=(2, 3), keepdims=True)
+    differs = {"numpy": float((np.abs(ours.transpose(1, 0, 2, 3)[:4] - theirs) > 1e-4 * scale).mean())}
+    four = unfunded.take(4)
+    loop = np.array(_pandas(unfunded)).reshape(4, -1)
+    ours_loop = np.stack([_ours(four, cell, costs=fees) for cell in _CELLS_TRIED], axis=1)
+    differs["pandas"] = float((np.abs(loop - ours_loop) > _TOLERANCE).mean())
+    if has_vectorbt():
+        some = unfunded.take(_VECTORBT_TRADES)
+        prepared = vectorbt_windows(some)
+        for engine in ("numba", "rust"):
+            gaps = [np.abs(_vectorbt(some, prepared, cell, engine=engine) - _ours(some, cell, costs=FREE)) for cell in _CELLS_TRIED]
+            differs[f"vectorbt_{engine}"] = float((np.stack(gaps) > _TOLERANCE).mean())
+    tell(f"outcomes that differ by more than rounding: {differs}")
+    if max(differs.values()) > 1e-3:
+        raise SystemExit("rivals and kernel do not agree: their speeds must not be compared")
+    return differs
+
+
+def _without_funding(world: ReplayWorld) -> ReplayWorld:
+    """Return the world at leverage 1 without funding: what rivals know."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    candles = replace(world.candles, funding=np.zeros_like(world.candles.funding))
+    return replace(world, candles=candles, paths=replace(world.paths, leverage=np.ones(len(world.paths))))
+
+
+def _interleaved(works: dict[str, tuple[Callable[[], Any], int]], *, rounds: int) -> dict[str, list[float]]:
+    """Return trade-cells per cpu-second of every round."""
+    for work, _ in works.values():
+        work()
+    rates: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, (work, cells) in works.items():
+            began = time.process_time()
+            work()
+            rates[name].append(cells / (time.process_time() - began))
+    for name, values in rates.items():
+        tell(f"{name:22s} {np.median(values):.3g} trade-cells per cpu-second ({min(values):.3g} to {max(values):.3g})")
+    return rates
+
+
+def _working_set_mb(world: ReplayWorld) -> float:
+    """Return what a replay allocates at its peak besides candles, trades and the corners of one group (0.1 MB)."""
+    work = _kernel(world)
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def _scaling(world: ReplayWorld) -> dict[str, float]:
+    found = {}
+    for n in (len(world.paths) // 20, len(world.paths) // 5, len(world.paths)):
+        work = _kernel(world.take(n))
+        began = time.process_time()
+        work()
+        found[str(n)] = round(time.process_time() - began, 4)
+    return found
+
+
+def _print(
+    rates: dict[str, list[float]], many: list[float], *, agreement: dict[str, float], working_set_mb: float, scaling: dict[str, float]
+) -> None:
+    medians = {name: float(np.median(values)) for name, values in rates.items()}
+    vectorbt = max((rate for name, rate in medians.items() if name.startswith("vectorbt")), default=None)
+    if vectorbt is None:
+        tell("vectorbt is not installed here: no ratio to it; see `python -m benchmarks.replay --help`")
+    print_result(
+        {
+            "benchmark": "replay",
+            "cells_per_cpu_s": medians["kernel"],
+            "cells_per_cpu_s_1m": float(np.median(many)),
+            "ratio_vectorbt": None if vectorbt is None else medians["kernel"] / vectorbt,
+            "ratio_numpy": medians["kernel"] / medians["numpy"],
+            "working_set_mb_1m": round(working_set_mb, 1),
+            "cells_per_cpu_s_giveback": medians["kernel_with_giveback"],
+            "cpu_s_by_trades": scaling,
+            "rivals": {name: rate for name, rate in medians.items() if not name.startswith("kernel")},
+            "outcomes_that_differ": agreement,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

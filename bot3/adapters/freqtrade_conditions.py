@@ -1,0 +1,34 @@
+"""Conditions on freqtrade's `trades` in SQL, for counting without reading every row."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+IS_OPEN, CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date", sa.DateTime())
+
+_LARGEST = 1e300
+_ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
+_BOUNDS = {"leverage": (1.0, _LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
+
+
+def is_doubtful(*, is_sqlite: bool) -> sa.ColumnElement[bool]:
+    """Return a condition that holds for every row `freqtrade_rows` refuses, and for few others: those are read and looked at.
+
+    What is missing is doubtful, and so is what is no number: SQLite keeps text in any column and sorts it above every number, PostgreSQL
+    sorts NaN there.
+    """
+    sound: list[sa.ColumnElement[bool]] = [sa.column(name).between(1.0 / _LARGEST, _LARGEST) for name in _ABOVE_ZERO]
+    sound += [sa.column(name).between(*bounds) for name, bounds in _BOUNDS.items()]
+    sound.append(sa.column("close_profit_abs").between(-_LARGEST, _LARGEST))
+    sound.append(sa.column("open_date") <= sa.column("close_date"))
+    if is_sqlite:
+        sound += [_is_stamp(name) for name in ("open_date", "close_date")]
+    return sa.case((sa.and_(*sound), 0), else_=1) == 1
+
+
+def _is_stamp(name: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a text is a time as freqtrade writes it: the calendar's day, seconds, and six digits of a fraction."""
+    stamp: sa.ColumnClause[str] = sa.column(name, sa.String())
+    seconds = sa.func.strftime("%Y-%m-%d %H:%M:%S", sa.func.substr(stamp, 1, 19)) == sa.func.substr(stamp, 1, 19)
+    digits = sa.func.substr(stamp, 20).op("GLOB")("." + "[0-9]" * 6)
+    return sa.and_(sa.func.typeof(stamp) == "text", seconds, sa.or_(sa.func.length(stamp) == 19, digits))

@@ -1,0 +1,213 @@
+"""A freqtrade database, opened for reading only: never migrated, never copied, never written."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from bot3.adapters.freqtrade_file import RestingFile, read_only_address
+from bot3.adapters.sql_errors import translated
+from bot3.errors import SettingsError, StoreError
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_TABLES = ("trades", "orders")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreqtradeDatabase:
+    """Connections to one database; every `read` is one snapshot.
+
+    Parameters
+    ----------
+    shown : str
+        Names it in messages: the file, or the URL without its password.
+    columns : mapping
+        Columns there are of `trades`, and of `orders` (none where the table is missing).
+    resting : RestingFile or None
+        A file that is read as immutable: every `read` makes sure that it still was.
+    """
+
+    engine: Engine
+    shown: str
+    is_sqlite: bool
+    columns: Mapping[str, frozenset[str]]
+    resting: RestingFile | None = None
+    probe_lock: Lock = field(default_factory=Lock)
+    probe: list[Connection] = field(default_factory=list)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @classmethod
+    def open(cls, address: str, *, busy_timeout_s: float = 5.0, leaves_no_trace: bool = False) -> Self:
+        """Open a database.
+
+        Parameters
+        ----------
+        address : str
+            Path of a SQLite file, or a URL ("sqlite:///tradesv3.sqlite", "postgresql://user@host/name").
+        leaves_no_trace : bool
+            Make no file beside a SQLite database that nobody has open: for reading once, since changes would not be seen.
+
+        Raises
+        ------
+        SettingsError
+            If the address is neither.
+        StoreError
+            If it does not exist, cannot be read, is damaged, or holds no table `trades`.
+        StoreBusyError
+            If it is locked or cannot be reached.
+        """
+        url = _parsed(address)
+        is_sqlite = url.get_backend_name() == "sqlite"
+        shown = str(url.database) if is_sqlite else url.render_as_string(hide_password=True)
+        with _file_errors(shown):
+            resting = RestingFile.of(Path(shown)) if is_sqlite and leaves_no_trace else None
+        if is_sqlite:
+            engine = _sqlite_engine(read_only_address(Path(shown), is_immutable=resting is not None), busy_timeout_s)
+        else:
+            engine = _server_engine(url, busy_timeout_s)
+        try:
+            with _snapshot(engine, shown) as connection:
+                columns = _columns(connection, shown)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, resting=resting)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one state of the database.
+
+        Raises StoreBusyError at its end if a resting file was opened meanwhile.
+        """
+        with _snapshot(self.engine, self.shown) as connection:
+            yield connection
+        if self.resting is not None:
+            with _file_errors(self.shown):
+                self.resting.require_unchanged()
+
+    def change_token(self) -> str:
+        """Return a token that differs after every commit of any other connection.
+
+        On PostgreSQL it is the snapshot: a transaction that wrote leaves it when it ends, and no right but to connect is needed. Other
+        databases of the server change it as well: it may differ for nothing, it never stays the same for something.
+        """
+        query = "PRAGMA data_version" if self.is_sqlite else "SELECT pg_current_snapshot()::text"
+        with self.probe_lock, _readable(self.shown):
+            if not self.probe:
+                self.probe.append(self.engine.connect())
+            with self.probe[0].begin():
+                return f"{self.nonce}.{self.probe[0].exec_driver_sql(query).scalar_one()}"
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self.probe_lock:
+            while self.probe:
+                self.probe.pop().close()
+        self.engine.dispose()
+
+
+def _parsed(address: str) -> URL:
+    if "://" not in address:
+        return _file(Path(address))
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise SettingsError("the database is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name") from error
+    if url.get_backend_name() == "postgresql":
+        # One driver whatever the URL says: freqtrade's users write psycopg2, which is not installed here.
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        raise SettingsError(f"a freqtrade database is read from SQLite or PostgreSQL, not from {url.render_as_string(hide_password=True)}")
+    return _file(Path(url.database))
+
+
+def _file(path: Path) -> URL:
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: name freqtrade's database, such as user_data/tradesv3.sqlite")
+    if not path.is_file():
+        raise StoreError(f"{path} is no file: name freqtrade's database in it, such as tradesv3.sqlite")
+    return URL.create("sqlite", database=str(path))
+
+
+@contextmanager
+def _file_errors(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{shown} cannot be read ({error.strerror}): give this user the right to read it") from error
+
+
+def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
+    def connect() -> sqlite3.Connection:
+        # No transaction handling of the driver's own: we say BEGIN ourselves.
+        return sqlite3.connect(address, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(driver: Any, _record: Any) -> None:
+        driver.execute("PRAGMA query_only = ON").close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _server_engine(url: URL, busy_timeout_s: float) -> Engine:
+    arguments = {
+        "options": f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)} -c default_transaction_read_only=on",
+        "connect_timeout": max(2, round(busy_timeout_s)),
+        "application_name": "bot3",
+    }
+    return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, isolation_level="REPEATABLE READ")
+
+
+@contextmanager
+def _snapshot(engine: Engine, shown: str) -> Iterator[Connection]:
+    with _readable(shown), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def _readable(shown: str) -> Iterator[None]:
+    """Turn a driver's exceptions into StoreError and its kinds, with remedies for a file that is somebody else's."""
+    try:
+        with translated(shown):
+            yield
+    except StoreError as error:
+        if not _is_damaged(error.__cause__):
+            raise
+        raise StoreError(
+            f"{shown} is no readable SQLite database (damaged, or another file): name freqtrade's own, or restore a backup of it"
+        ) from error
+
+
+def _is_damaged(cause: BaseException | None) -> bool:
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _columns(connection: Connection, shown: str) -> dict[str, frozenset[str]]:
+    tables = sa.inspect(connection).get_table_names()
+    if "trades" not in tables:
+        # trades_bak0 and its like are left behind by freqtrade's migrations: old copies, never the trades.
+        found = ", ".join(sorted(tables)[:8]) or "none"
+        raise StoreError(f"{shown} is no freqtrade database: it has no table `trades` (tables: {found}); name the bot's own database")
+    return {name: _columns_of(connection, name) if name in tables else frozenset() for name in _TABLES}
+
+
+def _columns_of(connection: Connection, name: str) -> frozenset[str]:
+    query: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(sa.table(name)).limit(0)
+    return frozenset(connection.execute(query).keys())

@@ -1,0 +1,200 @@
+"""Rows of freqtrade's tables as trades of ours, or the reason why one cannot be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot3.ports.foreign_trades import OrderShape, RefusedTrade
+from bot3.trading.trades import RunMode, Trade
+
+REQUIRED_COLUMNS = (
+    "id",
+    "pair",
+    "is_open",
+    "is_short",
+    "leverage",
+    "open_rate",
+    "close_rate",
+    "open_date",
+    "close_date",
+    "close_profit",
+    "close_profit_abs",
+    "stake_amount",
+    "amount",
+    "fee_open",
+    "fee_close",
+    "exit_reason",
+)
+OPTIONAL_COLUMNS = (
+    "enter_tag",
+    "funding_fees",
+    "min_rate",
+    "max_rate",
+    "initial_stop_loss_pct",
+    "stop_loss_pct",
+    "liquidation_price",
+)
+ORDER_COLUMNS = ("ft_trade_id", "ft_order_side", "filled", "order_filled_date")
+
+_ABOVE_ZERO = ("open_rate", "amount", "stake_amount")
+_LARGEST_FEE = 0.1
+_LARGEST_LOSS = -2.0
+"""Isolated margin and its fees are all that a trade can lose; a row that lost more holds somebody else's order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeOrigin:
+    """What a database does not say of its trades: whose they are, and the zone of its dates."""
+
+    bot: str
+    run_mode: RunMode
+    account: str
+    zone: ZoneInfo
+
+
+def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | RefusedTrade:
+    """Return the trade of a row with `REQUIRED_COLUMNS` and any of `OPTIONAL_COLUMNS`.
+
+    Harmless quirks pass: a close rate outside the extremes seen, extremes or stops that are missing, an open trade that carries a close.
+    """
+    numbers = {name: _number(row[name]) for name in (*_ABOVE_ZERO, "fee_open", "fee_close")}
+    numbers["leverage"] = 1.0 if row["leverage"] is None else _number(row["leverage"])
+    is_open = bool(row["is_open"])
+    closes: dict[str, float] = {} if is_open else {name: _number(row[name]) for name in ("close_rate", "close_profit", "close_profit_abs")}
+    opened = _instant(row["open_date"], origin.zone)
+    closed = None if is_open else _close_instant(row["close_date"], origin.zone, opened=opened)
+    problem = _time_problem(row, opened) or _entry_problem(numbers)
+    if problem is None and not is_open:
+        problem = _close_problem(closes, opened=opened, closed=closed)
+    if opened is None or problem is not None:
+        reason, detail = problem or ("", "")
+        return RefusedTrade(trade_id=int(row["id"]), pair=str(row["pair"]), reason=reason, detail=detail)
+    return Trade(
+        bot=origin.bot,
+        run_mode=origin.run_mode,
+        account=origin.account,
+        trade_id=int(row["id"]),
+        pair=str(row["pair"]),
+        is_short=bool(row["is_short"]),
+        open_date=opened,
+        enter_tag=_text(row.get("enter_tag")),
+        is_open=is_open,
+        close_date=closed,
+        exit_reason=None if is_open else _text(row["exit_reason"]),
+        funding_fees=_finite(row.get("funding_fees")) or 0.0,
+        min_rate=_finite(row.get("min_rate")),
+        max_rate=_finite(row.get("max_rate")),
+        initial_stop_loss_pct=_finite(row.get("initial_stop_loss_pct")),
+        stop_loss_pct=_finite(row.get("stop_loss_pct")),
+        liquidation_price=_finite(row.get("liquidation_price")),
+        **numbers,
+        **closes,
+    )
+
+
+def order_shapes(rows: Iterable[Sequence[Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, OrderShape]:
+    """Return how each trade was entered and left.
+
+    Parameters
+    ----------
+    rows : iterable of sequence
+        Filled orders: `ORDER_COLUMNS`.
+    shorts : mapping
+        Trade id to is_short; orders of other trades are left out.
+    """
+    entries: dict[int, list[datetime | None]] = {}
+    exits: dict[int, int] = {}
+    for trade_id, side, _, filled_at in rows:
+        if trade_id not in shorts:
+            continue
+        if side == ("sell" if shorts[trade_id] else "buy"):
+            entries.setdefault(trade_id, []).append(_instant(filled_at, zone))
+        else:
+            exits[trade_id] = exits.get(trade_id, 0) + 1
+    return {
+        trade_id: OrderShape(
+            entries=len(entries.get(trade_id, ())),
+            exits=exits.get(trade_id, 0),
+            first_entry_at=min((at for at in entries.get(trade_id, ()) if at is not None), default=None),
+        )
+        for trade_id in sorted({*entries, *exits})
+    }
+
+
+def _time_problem(row: Mapping[str, Any], opened: datetime | None) -> tuple[str, str] | None:
+    return ("open_date is no time", repr(row["open_date"])) if opened is None else None
+
+
+def _entry_problem(numbers: Mapping[str, float]) -> tuple[str, str] | None:
+    """Return what is impossible about an entry, and the value found."""
+    for name in _ABOVE_ZERO:
+        if not (math.isfinite(numbers[name]) and numbers[name] > 0.0):
+            return f"{name} must be above 0", f"{numbers[name]:g}"
+    for name in ("fee_open", "fee_close"):
+        if not abs(numbers[name]) < _LARGEST_FEE:
+            return f"{name} must be a ratio such as 0.0005", f"{numbers[name]:g}"
+    if not (math.isfinite(numbers["leverage"]) and numbers["leverage"] >= 1.0):
+        return "leverage must be at least 1", f"{numbers['leverage']:g}"
+    return None
+
+
+def _close_problem(closes: Mapping[str, float], *, opened: datetime | None, closed: datetime | None) -> tuple[str, str] | None:
+    """Return what is impossible about a close, and the value found."""
+    if closed is None:
+        return "it is closed but has no close_date", ""
+    if opened is not None and closed < opened:
+        return "it closed before it opened", f"{closed.isoformat()} before {opened.isoformat()}"
+    if not (math.isfinite(closes["close_rate"]) and closes["close_rate"] > 0.0):
+        return "close_rate must be above 0", f"{closes['close_rate']:g}"
+    for name in ("close_profit", "close_profit_abs"):
+        if not math.isfinite(closes[name]):
+            return f"it is closed but its {name} is no number", f"{closes[name]:g}"
+    if closes["close_profit"] < _LARGEST_LOSS:
+        return "it lost more than its stake can lose: an order of another trade is likely in it", f"close_profit {closes['close_profit']:g}"
+    return None
+
+
+def _number(value: Any) -> float:
+    """Return a number; NaN for what is none, so that a check refuses it."""
+    try:
+        return math.nan if value is None else float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _finite(value: Any) -> float | None:
+    number = _number(value)
+    return number if math.isfinite(number) else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _close_instant(value: Any, zone: ZoneInfo, *, opened: datetime | None) -> datetime | None:
+    closed = _instant(value, zone)
+    if closed is None or opened is None or closed >= opened:
+        return closed
+    # An hour is told twice when summer time ends: the close may lie in the second one.
+    return _instant(value, zone, fold=1)
+
+
+def _instant(value: Any, zone: ZoneInfo, *, fold: int = 0) -> datetime | None:
+    """Return the aware UTC time of a stamp: SQLite's text or PostgreSQL's datetime, without a zone as a rule."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    if value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if zone.key == "UTC":
+        return value.replace(tzinfo=UTC)
+    return value.replace(tzinfo=zone, fold=fold).astimezone(UTC)

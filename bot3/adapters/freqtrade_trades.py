@@ -1,0 +1,227 @@
+"""Trades of a freqtrade bot, read from its own database (2022.4 to today, SQLite or PostgreSQL)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot3.adapters.freqtrade_conditions import CLOSE_DATE, IS_OPEN, is_doubtful
+from bot3.adapters.freqtrade_database import FreqtradeDatabase
+from bot3.adapters.freqtrade_rows import OPTIONAL_COLUMNS, ORDER_COLUMNS, REQUIRED_COLUMNS, TradeOrigin, order_shapes, trade_or_refusal
+from bot3.errors import DataError, SettingsError
+from bot3.ports.foreign_trades import ForeignTrades, OrderShape, RefusedTrade
+from bot3.trading.trades import RunMode, Trade
+
+_OLD_COLUMNS = frozenset({"sell_reason", "buy_tag"})
+_ZONE_SLACK = timedelta(hours=27)
+"""Local times differ from UTC by so much at most, summer time included."""
+_INSTANTS = ("open_date", "close_date")
+_NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in {"float", "float | None"})
+
+
+class FreqtradeTrades:
+    """A `ForeignTradeReader` on a freqtrade database.
+
+    Columns that came after 2022.4 may be missing; tables `trades_bak*` are ignored. Rows that cannot be trades are told by
+    `refused_trades` and left out of everything else.
+    """
+
+    def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin) -> None:
+        self._database = database
+        self._origin = origin
+        self._names = (*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in database.columns["trades"]))
+
+    @classmethod
+    def open(
+        cls,
+        address: str,
+        *,
+        bot: str,
+        run_mode: RunMode = RunMode.LIVE,
+        account: str | None = None,
+        source_timezone: str = "UTC",
+        busy_timeout_s: float = 5.0,
+        leaves_no_trace: bool = False,
+    ) -> Self:
+        """Open a bot's database for reading.
+
+        Parameters
+        ----------
+        address : str
+            Path of a SQLite file, or a URL.
+        account : str, optional
+            Exchange account that the trades belong to; "foreign-" and the bot's name without it.
+        source_timezone : str
+            Zone of its dates. Freqtrade writes UTC to SQLite, and the server's local time to a PostgreSQL whose time zone is another.
+        leaves_no_trace : bool
+            Make no file beside a SQLite database that nobody has open: for reading once, since changes would not be seen.
+
+        Raises
+        ------
+        SettingsError
+            If the address or the zone is none.
+        DataError
+            If it is no freqtrade database of 2022.4 or later; the text names the columns that are missing.
+        StoreError
+            If it cannot be read (StoreBusyError: locked or unreachable).
+        """
+        zone = _zone(source_timezone)
+        database = FreqtradeDatabase.open(address, busy_timeout_s=busy_timeout_s, leaves_no_trace=leaves_no_trace)
+        try:
+            _require_columns(database)
+        except DataError:
+            database.close()
+            raise
+        origin = TradeOrigin(bot=bot, run_mode=run_mode, account=account or f"foreign-{bot}", zone=zone)
+        return cls(database, origin)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    @property
+    def bot(self) -> str:
+        """Return the bot's name."""
+        return self._origin.bot
+
+    @property
+    def run_mode(self) -> RunMode:
+        """Return the mode of all trades in it."""
+        return self._origin.run_mode
+
+    @property
+    def store_id(self) -> str:
+        """Return the identity of the database: a digest of its address, since freqtrade keeps none in it."""
+        return hashlib.blake2s(self._database.shown.encode(), digest_size=12).hexdigest()
+
+    def change_token(self) -> str:
+        """Return a token that differs after every commit of another connection."""
+        return self._database.change_token()
+
+    def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
+        """Return closed trades with close_date >= the given time (all for None), by close_date."""
+        query = sa.select(self._table()).where(~IS_OPEN)
+        if closed_since is not None:
+            earliest = (closed_since - _ZONE_SLACK).astimezone(UTC).replace(tzinfo=None)
+            query = query.where(earliest <= CLOSE_DATE)
+        with self._database.read() as connection:
+            closed, _ = self._trades(connection, query)
+        return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
+
+    def open_trades(self) -> list[Trade]:
+        """Return the trades that are open, by open_date."""
+        with self._database.read() as connection:
+            trades, _ = self._trades(connection, sa.select(self._table()).where(IS_OPEN))
+        return _by_open(trades)
+
+    def count_closed(self, *, closed_since: datetime | None) -> int:
+        """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
+        if closed_since is not None or self._origin.zone.key != "UTC":
+            return len(self.closed_trades(closed_since=closed_since))
+        doubtful = sa.select(self._table()).where(~IS_OPEN, is_doubtful(is_sqlite=self._database.is_sqlite))
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(sa.func.count()).select_from(self._table()).where(~IS_OPEN)).scalar_one()
+            _, refused = self._trades(connection, doubtful)
+        return int(rows) - len(refused)
+
+    def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
+        """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
+        query = sa.select(self._table()).order_by(sa.desc("open_date"), sa.desc("id")).limit(limit).offset(offset)
+        with self._database.read() as connection:
+            trades, _ = self._trades(connection, query)
+        return _frame(trades)
+
+    def refused_trades(self) -> tuple[RefusedTrade, ...]:
+        """Return the rows that cannot be trades, by id."""
+        return self.read_all().refused
+
+    def read_all(self) -> ForeignTrades:
+        """Return all trades as of one instant, and how each was entered and left."""
+        with self._database.read() as connection:
+            trades, refused = self._trades(connection, sa.select(self._table()))
+            shapes = self._shapes(connection, trades)
+        return ForeignTrades(
+            closed=tuple(_by_close(trade for trade in trades if not trade.is_open)),
+            open=tuple(_by_open(trade for trade in trades if trade.is_open)),
+            refused=tuple(sorted(refused, key=lambda row: row.trade_id)),
+            shapes=shapes,
+        )
+
+    def _table(self) -> sa.TableClause:
+        # What is selected has no types: a stamp that is no time must not end the reading of all others.
+        return sa.table("trades", *map(sa.column, self._names))
+
+    def _trades(self, connection: Connection, query: sa.Select[Any]) -> tuple[list[Trade], list[RefusedTrade]]:
+        trades: list[Trade] = []
+        refused: list[RefusedTrade] = []
+        for values in connection.execute(query).all():
+            read = trade_or_refusal(dict(zip(self._names, values, strict=True)), self._origin)
+            if isinstance(read, Trade):
+                trades.append(read)
+            else:
+                refused.append(read)
+        return trades, refused
+
+    def _shapes(self, connection: Connection, trades: Sequence[Trade]) -> dict[int, OrderShape]:
+        if not set(ORDER_COLUMNS) <= self._database.columns["orders"]:
+            return {}
+        orders = sa.table("orders", *map(sa.column, ORDER_COLUMNS))
+        rows = connection.execute(sa.select(orders).where(orders.c.filled > 0)).all()
+        return order_shapes(rows, shorts={trade.trade_id: trade.is_short for trade in trades}, zone=self._origin.zone)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(f"source_timezone {name!r} is no time zone: write one such as UTC or Europe/Berlin") from error
+
+
+def _require_columns(database: FreqtradeDatabase) -> None:
+    have = database.columns["trades"]
+    missing = ", ".join(name for name in REQUIRED_COLUMNS if name not in have)
+    if not missing:
+        return
+    if have & _OLD_COLUMNS:
+        raise DataError(
+            f"{database.shown} was written by a freqtrade before 2022.4 (`trades` lacks {missing}): "
+            "start a current freqtrade once on a copy of it, which brings the copy up to date, and name the copy"
+        )
+    raise DataError(f"{database.shown} is no freqtrade database: its table `trades` lacks {missing}; name the bot's own database")
+
+
+def _closed_at(trade: Trade) -> datetime:
+    assert trade.close_date is not None  # noqa: S101  # it is closed
+    return trade.close_date
+
+
+def _by_close(trades: Iterable[Trade]) -> list[Trade]:
+    return sorted(trades, key=lambda trade: (_closed_at(trade), trade.trade_id))
+
+
+def _by_open(trades: Iterable[Trade]) -> list[Trade]:
+    return sorted(trades, key=lambda trade: (trade.open_date, trade.trade_id))
+
+
+def _frame(trades: Sequence[Trade]) -> pd.DataFrame:
+    columns: dict[str, pd.Series[Any]] = {}
+    for name in Trade.__dataclass_fields__:
+        values = [getattr(trade, name) for trade in trades]
+        if name in _INSTANTS:
+            columns[name] = pd.to_datetime(pd.Series(values, dtype="object"), utc=True).dt.as_unit("us")
+        else:
+            columns[name] = pd.Series(values, dtype=_dtype(name))
+    return pd.DataFrame(columns)
+
+
+def _dtype(name: str) -> Any:
+    if name in _NUMBERS:
+        return "float64"
+    return {"trade_id": "int64", "is_short": "bool", "is_open": "bool"}.get(name, "str")

@@ -1,0 +1,46 @@
+"""What daily reviews left, in the record: each is written by the publication that it belongs to, and by nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bot3.adapters.sql_record_base import SqlRecordBase, Writing
+from bot3.adapters.sql_rows import bulk_insert, to_us
+from bot3.adapters.sql_tables_platform import gate_nodes, gate_reviews
+from bot3.errors import LearningError
+from bot3.learning.reviews import BETTORS, Ledger
+
+_WEALTH = tuple(f"log_wealth_{bettor}" for bettor in range(BETTORS))
+_REVIEWS = gate_reviews.c
+
+
+class SqlGateRecord(SqlRecordBase):
+    """Says what the evidence of every pair and direction was."""
+
+    def ledger(self, *, as_of: datetime) -> Ledger:
+        """Return what the newest review left.
+
+        Raises
+        ------
+        LearningError
+            If there was none by then.
+        """
+        newest = sa.select(_REVIEWS.seq, _REVIEWS.day).where(_REVIEWS.known_at_us <= to_us(as_of))
+        newest = newest.order_by(_REVIEWS.known_at_us.desc(), _REVIEWS.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            review = connection.execute(newest).one_or_none()
+            if review is None:
+                raise LearningError(f"no day was reviewed by {as_of.isoformat()}: run `bot3 learn run`")
+            rows = connection.execute(sa.select(gate_nodes).where(gate_nodes.c.seq == review.seq)).all()
+        log_wealth = {(row.pair, row.direction): tuple(float(getattr(row, name)) for name in _WEALTH) for row in rows}
+        return Ledger(day=int(review.day), log_wealth=log_wealth)
+
+
+def insert_ledger(writing: Writing, ledger: Ledger, *, seq: int, known_at: datetime) -> None:
+    """Keep what a review left, within the transaction of its publication."""
+    row = {"seq": seq, "day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
+    writing.connection.execute(sa.insert(gate_reviews).values(**row))
+    rows = [(seq, pair, side, *map(float, wealth)) for (pair, side), wealth in ledger.log_wealth.items()]
+    bulk_insert(writing.connection, gate_nodes, rows, columns=("seq", "pair", "direction", *_WEALTH), replaces=True)

@@ -1,0 +1,126 @@
+"""`bot3 audit`: what the learning says about a freqtrade bot's own trades, with nothing else running."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bot3.cli.audit_page import audit_page
+from bot3.cli.audit_tables import print_report
+from bot3.cli.output import JsonFlag, messages, print_json
+from bot3.cli.session import command_settings
+from bot3.errors import SettingsError
+from bot3.learning.params import LearningSettings
+from bot3.learning.replay_paths import ReplayCosts
+from bot3.market.timeframes import timeframe_duration
+from bot3.settings import Settings
+from bot3.usecases.audit import AuditSettings, Tell
+from bot3.usecases.audit import audit as audit_trades
+from bot3.wiring import file_candles, open_foreign_trades
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(audit)
+
+
+def audit(
+    *,
+    db: Annotated[str, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")],
+    candles: Annotated[Path, typer.Option(help="Candle directory in freqtrade's layout, such as user_data/data/binance.")],
+    funding: Annotated[list[Path] | None, typer.Option(help="More directories to take funding rates from; may be given again.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that needs no network.")] = None,
+    timeframe: Annotated[str, typer.Option(help="Candles to replay on.")] = "5m",
+    split: Annotated[float, typer.Option(help="Share of the trades that is learned from; the rest judges.", min=0.05, max=0.95)] = 0.6,
+    judge_from: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is judged, in place of --split.")
+    ] = None,
+    stop_loss: Annotated[float | None, typer.Option(help="Static stop, ratio of the stake, -0.03 [setting].", max=-1e-4)] = None,
+    take_profit: Annotated[
+        float | None, typer.Option(help="Static target after fees, ratio of the stake, 0.03 [setting].", min=1e-4)
+    ] = None,
+    fee: Annotated[float | None, typer.Option(help="Fee of each side, 0.0005 [median of the trades' own].", min=0.0, max=0.01)] = None,
+    source_timezone: Annotated[str, typer.Option(help="Zone of the database's dates; UTC but for a PostgreSQL in local time.")] = "UTC",
+    as_json: JsonFlag = False,
+) -> None:
+    """Replay a bot's trades: what its static stop and target earned, and what learned ones would have on trades they never saw."""
+    learning = _learning_settings(command_settings(), timeframe=timeframe, stop_loss=stop_loss, take_profit=take_profit)
+    first_judged = None if judge_from is None else judge_from.replace(tzinfo=UTC)
+    wanted = AuditSettings(learning=learning, split=split, judge_from=first_judged, fee=fee)
+    if html is not None:
+        _require_writable(html, db=db)
+    held = file_candles(candles, *(funding or ()), timeframe=timeframe)
+    with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
+        report = audit_trades(reader, held, database=_shown(db), settings=wanted, tell=tell)
+    if html is not None:
+        _write(html, audit_page(report))
+        messages.print(f"report written to {html}")
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report)
+
+
+def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:
+    timeframe_duration(timeframe)
+    return LearningSettings(
+        timeframe=timeframe,
+        horizon=timedelta(hours=settings.horizon_hours),
+        costs=ReplayCosts(
+            taker_fee=settings.taker_fee,
+            maker_fee=settings.maker_fee,
+            slippage=settings.slippage,
+            stop_slippage=settings.stop_slippage,
+        ),
+        min_trades=settings.min_trades_per_bin,
+        static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
+        static_take_profit=settings.take_profit if take_profit is None else take_profit,
+    )
+
+
+def _shown(db: str) -> str:
+    """Return an address without its user and password."""
+    scheme, separator, rest = db.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else db
+
+
+def _require_writable(html: Path, *, db: str) -> None:
+    """Refuse before the work what could not be written after it, and what must not be."""
+    if html.resolve() == Path(db.removeprefix("sqlite:///")).resolve():
+        raise SettingsError(f"--html {html} is the database itself: name another file")
+    if html.is_dir() or not os.access(html.parent, os.W_OK):
+        raise SettingsError(f"--html {html} cannot be written: name a file in a directory that exists and is writable")
+
+
+def _write(html: Path, text: str) -> None:
+    """Write the page; the file is the old or the new one, never a part."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=html.parent, prefix=f".{html.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(html)
+    except OSError as error:
+        raise SettingsError(f"--html {html} cannot be written ({error.strerror}): name another file") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """Yield what shows how far the audit is, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield tell

@@ -1,0 +1,160 @@
+"""An audit on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from bot3.cli.audit_words import interval, verdict_words, warnings_of
+from bot3.cli.output import percent, print_table, results
+from bot3.learning.evaluation import Comparison, Estimate
+from bot3.trading.parameters import ANY, ExitParameters
+from bot3.usecases.audit_report import AuditReport, GroupComparison, UnusedTrades
+
+GROUP_COLUMNS = ("group", "trades", "realised", "static", "learned", "gain", "interval", "verdict")
+PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
+_SHORT_GROUP_COLUMNS = ("group", "trades", "static", "learned", "gain (interval)", "verdict")
+_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "expected (90 %)", "judged", "kept")
+PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept by the judged, of the price"
+_IDS_SHOWN = 10
+
+
+def print_report(report: AuditReport) -> None:
+    """Print a report for people, as wide as a terminal; the page and the JSON tell every group."""
+    results.print(f"[bold]{escape(report.database)}[/bold]: {_span(report)}")
+    results.print(f"\n[bold]{escape(verdict_words(report))}[/bold]\n")
+    print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
+    for title, groups in group_tables(report):
+        print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
+    rows = [row for row in shown_parameters(report) if row.leverage_bin == ANY]
+    print_table(PARAMETER_TITLE, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row, report) for row in rows])
+    if report.unused:
+        print_table("Trades that could not be used", ("trades", "why", "ids"), [unused_cells(unused) for unused in report.unused])
+    for warning in warnings_of(report):
+        results.print(f"[yellow]note:[/yellow] {escape(warning)}")
+
+
+def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
+    """Return the key figures in words."""
+    counts, realised, costs = report.counts, report.realised, report.costs
+    rows = [
+        (
+            "closed trades",
+            f"{counts.closed} ({counts.used} used: {counts.fitted} fitted, {counts.embargoed} embargoed, {counts.judged} judged)",
+        ),
+        ("judged from", f"{report.split_at:%Y-%m-%d %H:%M} UTC, embargo of {report.horizon_hours:g} h before"),
+        ("realised, all closed trades", f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
+        (f"static {percent(report.static_stop_loss)} / {percent(report.static_take_profit)}, all used", _estimate(report.static_whole)),
+    ]
+    if report.overall is not None:
+        rows += _judged_rows(report.overall)
+    if report.promise is not None:
+        promise = report.promise
+        rows += [
+            ("gain on fitted trades, of the price", f"{percent(promise.gain_fitted_move, 3)} (seen by the learner: proves nothing)"),
+            ("learned: expected, of the price", percent(promise.expected_move, 3)),
+            ("learned: kept, of the price", _estimate(promise.kept, 3)),
+            ("optimism (expected - kept)", percent(promise.optimism_move, 3)),
+        ]
+    source = "median of the trades" if costs.fee_is_from_trades else "as asked"
+    return [
+        *rows,
+        ("costs a side", f"fee {costs.fee:.3%} ({source}), slippage {costs.slippage:.3%}, stops {costs.stop_slippage:.3%} more"),
+    ]
+
+
+def group_tables(report: AuditReport) -> Sequence[tuple[str, Sequence[GroupComparison]]]:
+    """Return the tables of groups with their titles."""
+    note = "intervals hold together at 95 %"
+    return (
+        (f"Judged trades by pair ({note})", report.by_pair),
+        (f"By direction ({note})", report.by_direction),
+        (f"By leverage bin ({note})", report.by_bin),
+    )
+
+
+def group_cells(group: GroupComparison) -> tuple[Any, ...]:
+    """Return a row of `GROUP_COLUMNS`."""
+    found = group.comparison
+    profits = (percent(found.realised_profit), percent(found.static_profit), percent(found.learned_profit), percent(found.gain.mean))
+    return (group.key, found.n, *profits, _ends(found.gain), str(found.verdict))
+
+
+def shown_parameters(report: AuditReport) -> list[ExitParameters]:
+    """Return the rows of pairs and directions first, then of the cells that have trades."""
+    rows = [row for row in report.parameters if row.trades_count and (row.pair != ANY or row.direction != ANY)]
+    return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
+
+
+def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
+    """Return a row of `PARAMETER_COLUMNS`."""
+    return (
+        row.key,
+        percent(row.stop_loss),
+        percent(row.take_profit_target),
+        f"{row.take_profit_move / -row.stop_move:.2f}",
+        row.trades_count,
+        f"{row.n_eff:.0f}",
+        f"{row.own_share:.0%}".replace("%", " %"),
+        percent(row.expectancy, 3),
+        f"{percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)}",
+        *_kept(row, report),
+    )
+
+
+def unused_cells(unused: UnusedTrades) -> tuple[Any, ...]:
+    """Return count, reason and the first ids."""
+    more = f" and {unused.count - _IDS_SHOWN} more" if unused.count > _IDS_SHOWN else ""
+    return unused.count, unused.reason, ", ".join(map(str, unused.trade_ids[:_IDS_SHOWN])) + more
+
+
+def _short_group_cells(group: GroupComparison) -> tuple[Any, ...]:
+    found = group.comparison
+    gain = f"{percent(found.gain.mean)} ({_ends(found.gain)})"
+    return group.key, found.n, percent(found.static_profit), percent(found.learned_profit), gain, str(found.verdict)
+
+
+def _short_parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
+    expected = f"{percent(row.expectancy, 3)} ({percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)})"
+    return (
+        f"{row.pair}|{row.direction}",
+        percent(row.stop_loss),
+        percent(row.take_profit_target),
+        row.trades_count,
+        expected,
+        *_kept(row, report),
+    )
+
+
+def _kept(row: ExitParameters, report: AuditReport) -> tuple[int, str]:
+    found = report.judged(row)
+    return (0, percent(None)) if found is None else (found.n, percent(found.learned_move, 3))
+
+
+def _ends(estimate: Estimate) -> str:
+    return interval(estimate).removeprefix("95 %: ")
+
+
+def _judged_rows(overall: Comparison) -> list[tuple[str, str]]:
+    return [
+        ("realised, judged trades", percent(overall.realised_profit)),
+        ("static, judged trades", percent(overall.static_profit)),
+        ("learned, judged trades", percent(overall.learned_profit)),
+        ("gain (learned - static)", _estimate(overall.gain)),
+        ("gain of the price", _estimate(overall.gain_move, 3)),
+    ]
+
+
+def _estimate(estimate: Estimate, digits: int = 2) -> str:
+    return f"{percent(estimate.mean, digits)} ({interval(estimate, digits)})"
+
+
+def _ratio(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.0%}".replace("%", " %")
+
+
+def _span(report: AuditReport) -> str:
+    days = f"{report.first_open:%Y-%m-%d} to {report.last_close:%Y-%m-%d}"
+    return f"{report.counts.closed} closed trades from {days}, {report.timeframe} candles"

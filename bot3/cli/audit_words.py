@@ -1,0 +1,60 @@
+"""An audit in words: what may be said, and what the reader must know before believing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot3.cli.output import percent
+from bot3.learning.evaluation import MIN_TRADES, Estimate, Verdict
+from bot3.learning.pooling import MIN_DAYS
+from bot3.usecases.audit_report import AuditReport
+
+_OUTSIDE_SHARE = 0.1
+_FUNDING_SHARE = 0.0
+
+
+def verdict_words(report: AuditReport) -> str:
+    """Return the conclusion in one sentence."""
+    overall = report.overall
+    if overall is None:
+        return "Not enough evidence: no trade is left to judge on after the cut."
+    figures = f"{percent(overall.gain.mean)} of the stake a trade, {interval(overall.gain)}, {overall.n} trades on {overall.days} days"
+    if overall.verdict is Verdict.LEARNED_BETTER:
+        return f"Learned stops and targets earned more than the static ones on trades they never saw: {figures}."
+    if overall.verdict is Verdict.STATIC_BETTER:
+        return f"The static stop and target earned more than the learned ones on trades those never saw: {figures}."
+    return f"Not enough evidence that learned stops and targets earn more or less than the static ones: {figures}; {_why(report)}."
+
+
+def interval(estimate: Estimate, digits: int = 2) -> str:
+    """Return the interval, "95 %: -0.10 % to +0.31 %"; without ends in words."""
+    if estimate.lower == -float("inf"):
+        return f"no interval from fewer than {MIN_DAYS} days"
+    return f"95 %: {percent(estimate.lower, digits)} to {percent(estimate.upper, digits)}"
+
+
+def warnings_of(report: AuditReport) -> Iterator[str]:
+    """Yield what the reader must know before believing the figures."""
+    fit, counts = report.candle_fit, report.counts
+    if fit.shift_hours:
+        yield (
+            f"{fit.outside_share:.0%} of the entries lie outside their candle, and far fewer would if the dates were shifted by "
+            f"{fit.shift_hours:+d} h: the database likely keeps local time, name its zone with --source-timezone"
+        )
+    elif fit.outside_share > _OUTSIDE_SHARE:
+        yield f"{fit.outside_share:.0%} of the entries lie outside their candle: are these candles of the same exchange and market?"
+    if report.costs.funding_missing_share > _FUNDING_SHARE:
+        yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
+    if counts.used < counts.closed:
+        yield f"{counts.closed + counts.refused - counts.used} of {counts.closed + counts.refused} closed trades could not be used (below)"
+    if counts.open:
+        yield f"{counts.open} open trades were left out: their outcome is not known yet"
+
+
+def _why(report: AuditReport) -> str:
+    overall = report.overall
+    if overall is not None and overall.n < MIN_TRADES:
+        return f"fewer than {MIN_TRADES} trades say nothing"
+    if overall is not None and overall.days < MIN_DAYS:
+        return f"fewer than {MIN_DAYS} days say nothing"
+    return "the interval holds zero"

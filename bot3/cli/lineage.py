@@ -1,0 +1,36 @@
+"""Dagster is told once a home what its seed made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from bot3.cli.services import prepare_dagster_home
+from bot3.errors import Bot3Error
+from bot3.settings import Settings
+
+_TOLD = "seed_reported"
+
+
+def report_seed_once(settings: Settings) -> None:
+    """Report the seed's lineage in a process of its own, unless it was; that process creates Dagster's storage too.
+
+    Dagster's services would each create the storage where there is none, and the slower ones fail.
+
+    Raises
+    ------
+    Bot3Error
+        If it could not be reported; the next call tries again.
+    """
+    dagster_home = prepare_dagster_home(settings, code_port=0)
+    if (dagster_home / _TOLD).exists():
+        return
+    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home), "BOT3_HOME": str(settings.home.resolve())}
+    command = [sys.executable, "-m", "bot3_assets.report_seed"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise Bot3Error(
+            f"the seed is complete, but its lineage could not be reported to Dagster; `bot3 init` tries again:\n{done.stderr[-1_500:]}"
+        )
+    (dagster_home / _TOLD).touch()

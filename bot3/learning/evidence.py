@@ -1,0 +1,44 @@
+"""What is known of every group: counts and sums of net moves by period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.errors import LearningError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Sums of net moves by group and period.
+
+    Parameters
+    ----------
+    n : array of shape (groups, periods)
+        Replayed trades.
+    totals : array of shape (groups, periods, stops, targets)
+        Sums of their net moves. Periods are blocks of days long enough that trades seldom overlap two (a month): their scatter is what
+        tells how uncertain a mean is, so trades of one day that moved together are not counted as many.
+    pair, direction, leverage_bin : int arrays of shape (groups,)
+        Labels from 0; -1 stands for any (see `surfaces.labels_of`). Direction is 0 or 1.
+    """
+
+    n: NDArray[np.float64]
+    totals: NDArray[np.float64]
+    pair: NDArray[np.int64]
+    direction: NDArray[np.int64]
+    leverage_bin: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.totals.shape[:2] != self.n.shape or len(self.pair) != len(self.n):
+            raise LearningError("evidence needs one count for each group and period, and labels for each group")
+
+
+def group_means(evidence: Evidence, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return effective counts and means of shape (groups, cells) under weights of the periods."""
+    n = evidence.n @ weights
+    totals = np.tensordot(weights, evidence.totals.reshape(*evidence.n.shape, -1), axes=(0, 1))
+    means = np.where(n[:, None] > 0.0, totals / np.where(n > 0.0, n, 1.0)[:, None], 0.0)
+    return n**2 / np.maximum(evidence.n @ weights**2, 1e-300), means

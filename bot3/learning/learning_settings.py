@@ -1,0 +1,75 @@
+"""What the learner is told, and what it believes before it saw a trade."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.grids import ExitGrid, default_grid
+from bot3.learning.groups import Group
+from bot3.learning.parameter_rows import GroupScale
+from bot3.learning.replay_paths import ReplayCosts
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.parameters import ANY
+
+_RULE = "first-touch-2"  # part of every version: raise it when the arithmetic changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningSettings:
+    """What the learner is told.
+
+    Parameters
+    ----------
+    min_trades : int
+        A group with fewer trades shows its parent's values.
+    static_stop_loss, static_take_profit : float
+        The static safe set, ratios of the stake; what everything is shrunk to without evidence.
+    static_strength : float
+        Effective observations at which the data of all trades weigh as much as the static set.
+    static_sigma : float
+        Volatility over the horizon that is assumed before any trade was seen, a ratio of the price.
+    """
+
+    timeframe: str = "5m"
+    horizon: timedelta = timedelta(hours=24)
+    costs: ReplayCosts = field(default_factory=ReplayCosts)
+    grid: ExitGrid = field(default_factory=default_grid)
+    min_trades: int = 5
+    static_stop_loss: float = -0.03
+    static_take_profit: float = 0.03
+    static_strength: float = 200.0
+    static_sigma: float = 0.03
+
+    @property
+    def digest(self) -> str:
+        """Return what identifies rule and settings."""
+        grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
+        numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
+        return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), grid, numbers])
+
+    def static_scale(self, group: Group) -> GroupScale:
+        """Return the scale of a group without trades: the static volatility, the middle of its leverages."""
+        if group[2] == ANY:
+            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
+        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
+        return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
+
+    def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
+        """Return what is believed without data: no edge, and the static set the best of it by a little (2 bps a squared log unit)."""
+        stop = -self.static_stop_loss / scale.leverage_ref / scale.sigma_ref
+        target = (self.static_take_profit / scale.leverage_ref + self.costs.round_trip) / scale.sigma_ref
+        away = np.log(self.grid.stops / stop)[:, None] ** 2 + np.log(self.grid.targets / target)[None, :] ** 2
+        surface: NDArray[np.float64] = -self.costs.round_trip - 0.0002 * away
+        return surface
+
+
+def digest_of(content: Any) -> str:
+    """Return what identifies some content (JSON)."""
+    return hashlib.blake2s(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,170 @@
+"""Sums of net moves by cell and month, kept in memory so that a new trade costs the replay of its own cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.evidence import Evidence
+from bot3.learning.grids import ExitGrid
+from bot3.learning.groups import Group
+from bot3.learning.replay import GroupSums, Outcomes, outcomes, sum_groups
+from bot3.learning.replay_kernel import TOTAL
+from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.learning.trade_table import TradeTable
+from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.trades import DIRECTIONS
+
+PERIOD_US = 30 * 86_400_000_000
+"""Trades seldom overlap two such periods, so that the scatter of periods tells how uncertain a mean is."""
+UNKNOWN_PAIR = -1
+_PATH = ("entry", "end", "open_rate", "is_short", "leverage", "sigma")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """The periods that evidence is told in: those from `first` on, `count` of them; what lies outside counts to the nearest."""
+
+    first: int
+    count: int
+
+    @classmethod
+    def of(cls, open_us: NDArray[np.int64]) -> Periods:
+        """Return the periods of some entries; one if there is none."""
+        if not len(open_us):
+            return cls(first=0, count=1)
+        first, last = int(open_us.min()) // PERIOD_US, int(open_us.max()) // PERIOD_US
+        return cls(first=first, count=last - first + 1)
+
+    def places(self, periods: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of each period."""
+        return np.clip(periods - self.first, 0, self.count - 1)
+
+    @property
+    def ages_days(self) -> NDArray[np.float64]:
+        """Return the age of each period in days, the last one's 0."""
+        ages: NDArray[np.float64] = np.arange(self.count - 1, -1, -1, dtype=np.float64) * (PERIOD_US / 86_400_000_000)
+        return ages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSums:
+    """One cell's replays by period: `periods` and `n` of shape (k,), `totals` of shape (k, stops, targets)."""
+
+    periods: NDArray[np.int64]
+    n: NDArray[np.float64]
+    totals: NDArray[np.float64]
+
+
+class ReplayEvidence:
+    """Replays the trades of a table over the candles it is given, cell by cell, and keeps the sums until a cell is forgotten."""
+
+    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts) -> None:
+        self._grid, self._costs = grid, costs
+        self._cells: dict[Group, CellSums] = {}
+        self._left: dict[Group, dict[tuple[float, float], Outcomes]] = {}
+        self.candles: dict[str, ReplayCandles] = {}
+
+    def forget(self, cells: Iterable[Group]) -> None:
+        """Drop the sums of cells whose trades changed."""
+        for cell in cells:
+            self._cells.pop(cell, None)
+            self._left.pop(cell, None)
+
+    def forget_all(self) -> None:
+        """Drop the sums of all cells."""
+        self._cells.clear()
+        self.forget_outcomes()
+
+    def forget_outcomes(self) -> None:
+        """Drop what cells earned under levels that may not be asked for again."""
+        self._left.clear()
+
+    def evidence(self, table: TradeTable, cells: Sequence[Group], *, pairs: Sequence[str], periods: Periods) -> Evidence:
+        """Return the evidence of some cells in their order; a pair that is not among `pairs` has the label `UNKNOWN_PAIR`."""
+        self._replay(table, [cell for cell in cells if cell not in self._cells])
+        shape = (len(cells), periods.count)
+        n, totals = np.zeros(shape), np.zeros((*shape, *self._grid.shape))
+        for place, cell in enumerate(cells):
+            own = self._cells[cell]
+            # Two periods meet in one place only where evidence is older or newer than the periods are.
+            for at, count, sums in zip(periods.places(own.periods).tolist(), own.n, own.totals, strict=True):
+                n[place, at] += count
+                totals[place, at] += sums
+        codes = {pair: code for code, pair in enumerate(pairs)}
+        return Evidence(
+            n=n,
+            totals=totals,
+            pair=np.array([codes.get(pair, UNKNOWN_PAIR) for pair, _, _ in cells], dtype=np.int64),
+            direction=np.array([DIRECTIONS.index(side) for _, side, _ in cells], dtype=np.int64),
+            leverage_bin=np.array([LEVERAGE_BINS.index(name) for _, _, name in cells], dtype=np.int64),
+        )
+
+    def outcomes(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: float, target_sigma: float) -> Outcomes:
+        """Return how replayed trades end under one stop and target: the second pass, for what was chosen."""
+        n = len(rows)
+        out = Outcomes(net=np.empty(n), ended_at=np.empty(n, np.int64), code=np.empty(n, np.int8), is_ambiguous=np.empty(n, np.bool_))
+        for pair, places in table.by_pair(rows):
+            left = outcomes(
+                self.candles[pair],
+                _paths(table, rows[places]),
+                stop_sigma=np.full(len(places), stop_sigma),
+                target_sigma=np.full(len(places), target_sigma),
+                costs=self._costs,
+            )
+            out.net[places], out.ended_at[places] = left.net, left.ended_at
+            out.code[places], out.is_ambiguous[places] = left.code, left.is_ambiguous
+        return out
+
+    def outcomes_by_cell(self, table: TradeTable, cells: Sequence[Group], *, stop_sigma: float, target_sigma: float) -> list[Outcomes]:
+        """Return the same for cells, each remembered until it is forgotten: a bin of thousands of trades changes by one cell at a time."""
+        found = []
+        for cell in cells:
+            kept = self._left.setdefault(cell, {})
+            if (stop_sigma, target_sigma) not in kept:
+                rows = table.observations(table.rows(cell))
+                kept[stop_sigma, target_sigma] = self.outcomes(table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma)
+            found.append(kept[stop_sigma, target_sigma])
+        return found
+
+    def sums_of(self, table: TradeTable, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
+        """Return the sums of replayed trades by any grouping."""
+        n, weight = np.zeros(groups, np.int64), np.zeros(groups)
+        sums = np.zeros((groups, 5, *self._grid.shape))
+        for pair, places in table.by_pair(rows):
+            own = self._sum(table, pair, rows[places], group=group[places], groups=groups)
+            n, weight, sums = n + own.n, weight + own.weight, sums + own.sums
+        return GroupSums(n=n, weight=weight, sums=sums)
+
+    def _replay(self, table: TradeTable, cells: Sequence[Group]) -> None:
+        by_pair: dict[str, list[Group]] = {}
+        for cell in cells:
+            by_pair.setdefault(cell[0], []).append(cell)
+        for pair, own in by_pair.items():
+            self._replay_pair(table, pair, own)
+
+    def _replay_pair(self, table: TradeTable, pair: str, cells: Sequence[Group]) -> None:
+        rows = [table.observations(table.rows(cell)) for cell in cells]
+        joined = np.concatenate(rows)
+        period = table.fact("open_us")[joined] // PERIOD_US
+        first, count = (int(period.min()), int(np.ptp(period)) + 1) if len(joined) else (0, 1)
+        cell_of = np.repeat(np.arange(len(cells)), [len(own) for own in rows])
+        if len(joined):
+            groups = len(cells) * count
+            found = self._sum(table, pair, joined, group=cell_of * count + period - first, groups=groups)
+            n, totals = found.n.reshape(len(cells), count), found.sums[:, TOTAL].reshape(len(cells), count, *self._grid.shape)
+        else:
+            n, totals = np.zeros((len(cells), 1), np.int64), np.zeros((len(cells), 1, *self._grid.shape))
+        for place, cell in enumerate(cells):
+            seen = np.flatnonzero(n[place])
+            self._cells[cell] = CellSums(periods=first + seen, n=n[place, seen].astype(np.float64), totals=totals[place, seen])
+
+    def _sum(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
+        return sum_groups(self.candles[pair], _paths(table, rows), group=group, groups=groups, grid=self._grid, costs=self._costs)
+
+
+def _paths(table: TradeTable, rows: NDArray[np.int64]) -> TradePaths:
+    return TradePaths(**{name: table.fact(name)[rows] for name in _PATH}, has_entry_candle=table.has_entry_candle)

@@ -1,0 +1,289 @@
+"""What the learning says about a bot's own trades, with nothing else running and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from bot3.errors import CandleError
+from bot3.learning.evaluation import TimeSplit, split_at, split_by_time
+from bot3.learning.parameter_rows import realised_stats
+from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.ports.candles import CandleReader
+from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades
+from bot3.trading.parameters import ParameterSet
+from bot3.usecases.audit_judgement import Judgement, judge
+from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
+from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, TradeCounts, UnusedTrades, unused_by_reason
+from bot3.usecases.audit_trades import UsableTrades, usable_trades
+from bot3.usecases.replay_trades import load_candles
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LIFE = timedelta(days=7)
+_NO_MORE_CANDLES = timedelta(days=3)
+"""So long after the last candle or close nothing is waited for: a replay that lacks candles is given up."""
+_WARM_UP = timedelta(days=20)
+"""Candles before the first entry that its volatility is learned from."""
+
+Tell = Callable[[str, int, int], None]
+"""Is told a stage, how much of it is done, and out of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """How to audit.
+
+    Parameters
+    ----------
+    learning : LearningSettings
+        With the static settings, the grid, the horizon and the costs.
+    split : float
+        Share of the trades, by entry, that is fitted on.
+    judge_from : datetime or None
+        First instant that is judged, in place of a share.
+    fee : float or None
+        Fee of each side, ratio of its value; None takes the median of the trades' own.
+    """
+
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    split: float = 0.6
+    judge_from: datetime | None = None
+    fee: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Material:
+    """What an audit works on; `missing` names pairs without candles and why, `ends_at` an instant at which nothing is waited for."""
+
+    found: ForeignTrades
+    usable: UsableTrades
+    candles: AuditCandles
+    missing: Mapping[str, str]
+    settings: LearningSettings
+    ends_at: datetime
+
+
+def audit(reader: ForeignTradeReader, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
+    """Read a bot's trades, learn from the first part of them, and judge what was learned on the rest.
+
+    Parameters
+    ----------
+    database : str
+        Names it in the report and in messages.
+    tell : Tell
+        For a progress bar.
+
+    Raises
+    ------
+    DataError
+        If there is no closed trade to learn from.
+    CandleError
+        If the candles cover none of the trades.
+    """
+    material = _read(reader, candles, database=database, settings=settings, tell=tell)
+    trades, held = material.usable.frame, material.candles
+    split = _split(trades, held, settings=settings)
+    at = _EPOCH + timedelta(microseconds=split.at_us)
+
+    learner = ParameterLearner(material.settings)
+    parts = ((trades[split.fitted], at, "learning from the first part"), (trades[~split.fitted], material.ends_at, "learning from all"))
+    fitted, whole = (
+        _learn(learner, candles, part, pairs=tuple(held.by_pair), now=now, tell=tell, stage=stage) for part, now, stage in parts
+    )
+    states = learner.unsaved_replays()[0]
+    used = _used(trades, states)
+    if not len(used):
+        raise _not_covered(candles, trades, missing=material.missing, settings=material.settings)
+    tell("judging on the rest", 0, 1)
+    judgement = judge(
+        used, held, settings=material.settings, parameters=fitted, split=_split_of(used, at_us=split.at_us, fitted=trades[split.fitted])
+    )
+    tell("judging on the rest", 1, 1)
+    return _report(
+        judgement,
+        material,
+        database=database,
+        unused=_unused(material.usable, states, material.missing),
+        costs=_costs(settings, material.settings, funding_missing_share=learner.funding_missing_share()),
+        fit=candle_fit(held, trades),
+        parameters=whole,
+        split_at=at,
+    )
+
+
+def _read(reader: ForeignTradeReader, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> _Material:
+    tell("reading trades", 0, 1)
+    found = reader.read_all()
+    usable = usable_trades(found, database=database)
+    tell("reading trades", 1, 1)
+    learning = _with_fee(settings, usable.frame)
+    ends_at = _end(candles, usable.frame, learning)
+    pairs = sorted(set(usable.frame["pair"]))
+    arrays, missing = {}, {}
+    for done, pair in enumerate(pairs):
+        tell("reading candles", done, len(pairs))
+        try:
+            arrays[pair] = read_candles(candles, pair, settings=learning, until=ends_at)
+        except CandleError as error:
+            missing[pair] = str(error)
+    tell("reading candles", len(pairs), len(pairs))
+    if not arrays:
+        raise _not_covered(candles, usable.frame, missing=missing, settings=learning)
+    return _Material(
+        found=found,
+        usable=usable,
+        candles=AuditCandles.of(arrays, settings=learning),
+        missing=missing,
+        settings=learning,
+        ends_at=ends_at,
+    )
+
+
+def _with_fee(settings: AuditSettings, trades: pd.DataFrame) -> LearningSettings:
+    fee = settings.fee
+    if fee is None:
+        # A rebate is no cost to plan with: below 0 counts as free.
+        fee = max(float(((trades["fee_open"] + trades["fee_close"]) / 2.0).median()), 0.0)
+    return replace(settings.learning, costs=replace(settings.learning.costs, taker_fee=fee))
+
+
+def _end(candles: CandleReader, trades: pd.DataFrame, settings: LearningSettings) -> datetime:
+    held = set(candles.pairs())
+    spans = [candles.span(pair, settings.timeframe)[1] for pair in sorted(set(trades["pair"])) if pair in held]
+    last: datetime = max([trades["close_date"].max().to_pydatetime(), *spans])
+    return last + settings.horizon + _NO_MORE_CANDLES
+
+
+def _split(trades: pd.DataFrame, candles: AuditCandles, *, settings: AuditSettings) -> TimeSplit:
+    opened = microseconds(trades["open_date"])
+    known = np.maximum(opened + candles.due_after_us, microseconds(trades["close_date"]))
+    if settings.judge_from is None:
+        return split_by_time(opened, known, share=settings.split)
+    return split_at(opened, known, at_us=(settings.judge_from - _EPOCH) // timedelta(microseconds=1))
+
+
+def _learn(
+    learner: ParameterLearner,
+    candles: CandleReader,
+    trades: pd.DataFrame,
+    *,
+    pairs: tuple[str, ...],
+    now: datetime,
+    tell: Tell,
+    stage: str,
+) -> ParameterSet:
+    """Take in trades and the candles that had closed by a time, and learn from all that is held."""
+    learner.ingest_known(trades, now=now)
+    for done, pair in enumerate(pairs):
+        tell(stage, done, len(pairs) + 1)
+        load_candles(learner, candles, pair, now=now)
+    learner.replay_due(now=now)
+    learned = learner.learn_all(now=now, computed_at=now, life=_LIFE, revision=0)
+    tell(stage, len(pairs) + 1, len(pairs) + 1)
+    return learned
+
+
+def _used(trades: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
+    """Return the trades whose whole horizon was replayed, with their sigma, by entry."""
+    complete = states.loc[states["state"] == "complete", ["trade_id", "sigma"]]
+    return trades.merge(complete, on="trade_id", how="inner").sort_values(["open_date", "trade_id"], ignore_index=True)
+
+
+def _split_of(used: pd.DataFrame, *, at_us: int, fitted: pd.DataFrame) -> TimeSplit:
+    """Return the cut of all trades as one of those that were used."""
+    is_fitted = used["trade_id"].isin(fitted["trade_id"]).to_numpy(dtype=np.bool_)
+    return TimeSplit(at_us=at_us, fitted=is_fitted, judged=microseconds(used["open_date"]) >= at_us)
+
+
+def _unused(usable: UsableTrades, states: pd.DataFrame, missing: Mapping[str, str]) -> tuple[UnusedTrades, ...]:
+    rest = states[states["state"] != "complete"]
+    columns = (rest[name].tolist() for name in ("trade_id", "pair", "state", "reason"))
+    replays = [(trade_id, _reason(pair, state, reason, missing)) for trade_id, pair, state, reason in zip(*columns, strict=True)]
+    return unused_by_reason([*usable.unused, *replays])
+
+
+def _reason(pair: str, state: str, reason: str, missing: Mapping[str, str]) -> str:
+    if pair in missing:
+        return missing[pair]
+    if reason.startswith("same signal"):
+        return "another trade stands for the same signal (pair, direction, candle)"
+    return reason or f"its replay is {state}"
+
+
+def _not_covered(candles: CandleReader, trades: pd.DataFrame, *, missing: Mapping[str, str], settings: LearningSettings) -> CandleError:
+    pairs, held = sorted(set(trades["pair"])), set(candles.pairs())
+    first, last = trades["open_date"].min() - _WARM_UP, trades["close_date"].max() + settings.horizon
+    spans = [(pair, *candles.span(pair, settings.timeframe)) for pair in pairs if pair in held]
+    seen = "; ".join(f"{pair} {start:%Y-%m-%d} to {end:%Y-%m-%d}" for pair, start, end in spans[:5]) or "none of these pairs"
+    return CandleError(
+        f"the {settings.timeframe} candles cover none of the {len(trades)} trades: needed are {', '.join(pairs[:8])} from {first:%Y-%m-%d} "
+        f"to {last:%Y-%m-%d}; found: {seen} ({len(missing)} of {len(pairs)} pairs without candles). Fetch them with `bot3 candles fetch` "
+        f"or `freqtrade download-data --timeframes {settings.timeframe}`"
+    )
+
+
+def _costs(settings: AuditSettings, learning: LearningSettings, *, funding_missing_share: float) -> AuditCosts:
+    return AuditCosts(
+        fee=learning.costs.taker_fee,
+        fee_is_from_trades=settings.fee is None,
+        slippage=learning.costs.slippage,
+        stop_slippage=learning.costs.stop_slippage,
+        funding_missing_share=funding_missing_share,
+    )
+
+
+def _counts(judgement: Judgement, found: ForeignTrades) -> TradeCounts:
+    split = judgement.split
+    return TradeCounts(
+        closed=len(found.closed),
+        open=len(found.open),
+        refused=len(found.refused),
+        used=len(judgement.trades),
+        fitted=int(split.fitted.sum()),
+        embargoed=int(split.embargoed.sum()),
+        judged=int(split.judged.sum()),
+    )
+
+
+def _report(
+    judgement: Judgement,
+    material: _Material,
+    *,
+    database: str,
+    unused: tuple[UnusedTrades, ...],
+    costs: AuditCosts,
+    fit: CandleFit,
+    parameters: ParameterSet,
+    split_at: datetime,
+) -> AuditReport:
+    closed, settings = material.found.closed, material.settings
+    return AuditReport(
+        database=database,
+        timeframe=settings.timeframe,
+        horizon_hours=settings.horizon / timedelta(hours=1),
+        first_open=min(trade.open_date for trade in closed),
+        last_close=max(trade.close_date for trade in closed if trade.close_date is not None),
+        counts=_counts(judgement, material.found),
+        unused=unused,
+        refused=material.found.refused,
+        costs=costs,
+        candle_fit=fit,
+        realised=realised_stats(np.array([trade.close_profit for trade in closed], dtype=np.float64)),
+        static_stop_loss=settings.static_stop_loss,
+        static_take_profit=settings.static_take_profit,
+        static_whole=judgement.static_whole(),
+        split_at=split_at,
+        overall=judgement.overall(),
+        promise=judgement.promise(),
+        by_pair=judgement.groups("pair"),
+        by_direction=judgement.groups("direction"),
+        by_bin=judgement.groups("leverage_bin"),
+        by_pair_direction=judgement.groups("pair", "direction"),
+        by_group=judgement.groups("pair", "direction", "leverage_bin"),
+        days=judgement.days(),
+        parameters=tuple(parameters.rows.values()),
+    )

@@ -1,0 +1,162 @@
+"""What an audit replays: trades of one pair under levels of their own, and whether its candles are theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.learning.params import LearningSettings
+from bot3.learning.replay import outcomes
+from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.market.timeframes import timeframe_duration
+from bot3.ports.candles import CandleReader
+from bot3.trading.exits import LARGEST_FALL
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.units import move_of_profit, move_of_stake, stop_inside_liquidation
+from bot3.usecases.audit_report import CandleFit
+
+_TOLERANCE = 0.002
+"""A fill may lie so far outside its candle, ratio of the price: exchanges and feeds differ by as much."""
+_SHIFTS = range(-14, 15)
+_CLEAR_SHARE = 0.2
+"""A shift of hours is only told where it brings so many more entries into their candles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCandles:
+    """Candles of the traded pairs as replay reads them."""
+
+    by_pair: dict[str, CandleArrays]
+    step_us: int
+    horizon_candles: int
+
+    @classmethod
+    def of(cls, by_pair: dict[str, CandleArrays], *, settings: LearningSettings) -> Self:
+        """Return the candles with the step and horizon of the settings."""
+        step = timeframe_duration(settings.timeframe)
+        return cls(by_pair=by_pair, step_us=step // timedelta(microseconds=1), horizon_candles=int(settings.horizon / step))
+
+    @property
+    def due_after_us(self) -> int:
+        """Return how long after its entry a trade's whole path is known."""
+        return (self.horizon_candles + 1) * self.step_us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """A stop and a target for each of some trades, moves of the price before fees; stops below 0, targets above 0."""
+
+    stop_move: NDArray[np.float64]
+    take_profit_move: NDArray[np.float64]
+
+
+def read_candles(candles: CandleReader, pair: str, *, settings: LearningSettings, until: datetime) -> CandleArrays:
+    """Return a pair's candles and funding. Raises CandleError if there are none."""
+    start = candles.span(pair, settings.timeframe)[0]
+    horizon = int(settings.horizon / timeframe_duration(settings.timeframe))
+    frame = candles.candles(pair, settings.timeframe, start=start, end=until)
+    return candle_arrays(frame, candles.funding(pair, start=start, end=until), horizon_candles=horizon)
+
+
+def microseconds(times: pd.Series[Any]) -> NDArray[np.int64]:
+    """Return microseconds since 1970 of a column of aware times."""
+    return times.to_numpy(dtype="datetime64[us]").astype(np.int64)
+
+
+def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Levels:
+    """Return the static settings as moves: the stop a distance before fees, the target a profit after them."""
+    fee, pairs = settings.costs.taker_fee, zip(trades["leverage"].tolist(), trades["is_short"].tolist(), strict=True)
+    stop, target = settings.static_stop_loss, settings.static_take_profit
+    levels = [
+        (
+            _stop(move_of_stake(stop, leverage=leverage), leverage=leverage, is_short=is_short, costs=settings.costs),
+            move_of_profit(target, leverage=leverage, is_short=is_short, fee_open=fee, fee_close=fee),
+        )
+        for leverage, is_short in pairs
+    ]
+    return _levels(levels)
+
+
+def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: ReplayCosts) -> tuple[Levels, NDArray[np.float64]]:
+    """Return the learned levels of trades (with their `sigma`), rescaled by the volatility at entry, and the expectancies of their rows."""
+    columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "sigma"))
+    levels, expected = [], []
+    for pair, is_short, leverage, sigma in zip(*columns, strict=True):
+        row = parameters.find(pair=pair, is_short=is_short, leverage=leverage)
+        target = row.take_profit_sigma * sigma
+        stop = _stop(row.stop_sigma * sigma, leverage=leverage, is_short=is_short, costs=costs)
+        levels.append((stop, min(target, LARGEST_FALL) if is_short else target))
+        expected.append(row.expectancy)
+    return _levels(levels), np.array(expected, dtype=np.float64)
+
+
+def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *, costs: ReplayCosts) -> NDArray[np.float64]:
+    """Return the net move of each trade (with its `sigma`) under its own stop and target, in the order of the frame."""
+    net = np.full(len(trades), np.nan)
+    for pair, rows in _rows_by_pair(trades).items():
+        net[rows] = _replay_pair(candles, pair, trades.iloc[rows], _levels_at(levels, rows), costs=costs)
+    return net
+
+
+def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
+    """Say how many entries lie outside their candle, and whether another time zone would bring them into it."""
+    outside = _outside_share(candles, trades, hours=0)
+    if outside < _CLEAR_SHARE:
+        return CandleFit(outside_share=outside, shift_hours=0)
+    by_shift = {hours: _outside_share(candles, trades, hours=hours) for hours in _SHIFTS}
+    best = min(_SHIFTS, key=lambda hours: (by_shift[hours], abs(hours)))
+    return CandleFit(outside_share=outside, shift_hours=best if outside - by_shift[best] >= _CLEAR_SHARE else 0)
+
+
+def _outside_share(candles: AuditCandles, trades: pd.DataFrame, *, hours: int) -> float:
+    outside, seen = 0, 0
+    for pair, rows in _rows_by_pair(trades).items():
+        if pair not in candles.by_pair:
+            continue
+        held, own = candles.by_pair[pair], trades.iloc[rows]
+        opened = microseconds(own["open_date"]) + hours * int(timedelta(hours=1) / timedelta(microseconds=1))
+        at = np.searchsorted(held.open_us, opened, side="right") - 1
+        inside = (at >= 0) & (held.open_us[np.maximum(at, 0)] + candles.step_us > opened)
+        rate, at = own["open_rate"].to_numpy(dtype=np.float64)[inside], at[inside]
+        outside += int(((rate < held.low[at] * (1.0 - _TOLERANCE)) | (rate > held.high[at] * (1.0 + _TOLERANCE))).sum())
+        seen += len(at)
+    return outside / seen if seen else 0.0
+
+
+def _rows_by_pair(trades: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
+    return {str(pair): np.asarray(rows, dtype=np.int64) for pair, rows in trades.groupby("pair", sort=True).indices.items()}
+
+
+def _replay_pair(candles: AuditCandles, pair: str, trades: pd.DataFrame, levels: Levels, *, costs: ReplayCosts) -> NDArray[np.float64]:
+    held, step = candles.by_pair[pair], candles.step_us
+    opened = microseconds(trades["open_date"])
+    sigma = trades["sigma"].to_numpy(dtype=np.float64)
+    paths = TradePaths(
+        entry=np.searchsorted(held.open_us, opened, side="right") - 1,
+        end=np.searchsorted(held.open_us, opened // step * step + candles.horizon_candles * step, side="right"),
+        open_rate=trades["open_rate"].to_numpy(dtype=np.float64),
+        is_short=trades["is_short"].to_numpy(dtype=np.bool_),
+        leverage=trades["leverage"].to_numpy(dtype=np.float64),
+        sigma=sigma,
+    )
+    stop_sigma, target_sigma = -levels.stop_move / sigma, levels.take_profit_move / sigma
+    return outcomes(ReplayCandles.of(held), paths, stop_sigma=stop_sigma, target_sigma=target_sigma, costs=costs).net
+
+
+def _stop(move: float, *, leverage: float, is_short: bool, costs: ReplayCosts) -> float:
+    return stop_inside_liquidation(move, leverage=leverage, maintenance_margin_ratio=costs.maintenance_margin_ratio, is_short=is_short)
+
+
+def _levels(levels: list[tuple[float, float]]) -> Levels:
+    table = np.array(levels, dtype=np.float64).reshape(-1, 2)
+    return Levels(stop_move=table[:, 0], take_profit_move=table[:, 1])
+
+
+def _levels_at(levels: Levels, rows: NDArray[np.int64]) -> Levels:
+    return Levels(stop_move=levels.stop_move[rows], take_profit_move=levels.take_profit_move[rows])

@@ -1,0 +1,168 @@
+"""What an audit says: figures with their evidence, and what could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from bot3.learning.evaluation import Comparison, Estimate, Verdict
+from bot3.learning.parameter_rows import RealisedStats
+from bot3.ports.foreign_trades import RefusedTrade
+from bot3.trading.parameters import ANY, ExitParameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedTrades:
+    """Trades that could not be used for one reason."""
+
+    reason: str
+    count: int
+    trade_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupComparison:
+    """Learned against static settings in one group; `key` is a pair, a direction, a bin, or "pair|direction|bin"."""
+
+    key: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What learning promised before the cut, and what it kept after it; ratios of the price, net.
+
+    Parameters
+    ----------
+    expected_move : float
+        Mean posterior expectancy of the settings that the judged trades would have used.
+    kept : Estimate
+        Their mean outcome.
+    optimism_move : float
+        expected - kept: what a figure from before the cut must be corrected by.
+    gain_fitted_move : float
+        Gain over the static settings on the trades that were fitted on: what an uncorrected report would show.
+    """
+
+    expected_move: float
+    kept: Estimate
+    optimism_move: float
+    gain_fitted_move: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCosts:
+    """What was charged: fee and slippage a side, more at stops; and the share of trades without known funding (counted as zero)."""
+
+    fee: float
+    fee_is_from_trades: bool
+    slippage: float
+    stop_slippage: float
+    funding_missing_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeCounts:
+    """Where the trades of the database went: closed = used + unused of `closed`; used = fitted + embargoed + judged."""
+
+    closed: int
+    open: int
+    refused: int
+    used: int
+    fitted: int
+    embargoed: int
+    judged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleFit:
+    """Whether the candles are those of the trades: share of entries outside their candle, and the shift of hours that would mend it.
+
+    `shift_hours` is 0 where the stamps fit best as they are.
+    """
+
+    outside_share: float
+    shift_hours: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayOutcome:
+    """Sums over the judged trades that were entered on one UTC day, in stakes."""
+
+    day: date
+    n: int
+    realised_profit: float
+    static_profit: float
+    learned_profit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """All of an audit. Profits are ratios of the stake with leverage, `*_move` ratios of the price; a loss is negative; net of all costs.
+
+    Parameters
+    ----------
+    refused : tuple of RefusedTrade
+        Rows that cannot be trades, each with the values found; they are in `unused` as well.
+    realised : RealisedStats
+        Of all closed trades, as the bot closed them.
+    static_stop_loss, static_take_profit : float
+        The static settings, ratios of the stake.
+    static_whole : Estimate
+        What they made of all used trades: nothing was fitted.
+    split_at : datetime
+        First instant that is judged.
+    overall : Comparison or None
+        On the judged trades; None (and `promise`, and no groups) where there are none.
+    by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
+        The same in groups; the intervals of one table hold together.
+    days : tuple of DayOutcome
+        The judged trades by day of entry.
+    parameters : tuple of ExitParameters
+        Learned from all used trades: what would be in force now.
+    """
+
+    database: str
+    timeframe: str
+    horizon_hours: float
+    first_open: datetime
+    last_close: datetime
+    counts: TradeCounts
+    unused: tuple[UnusedTrades, ...]
+    refused: tuple[RefusedTrade, ...]
+    costs: AuditCosts
+    candle_fit: CandleFit
+    realised: RealisedStats
+    static_stop_loss: float
+    static_take_profit: float
+    static_whole: Estimate
+    split_at: datetime
+    overall: Comparison | None
+    promise: Promise | None
+    by_pair: tuple[GroupComparison, ...]
+    by_direction: tuple[GroupComparison, ...]
+    by_bin: tuple[GroupComparison, ...]
+    by_pair_direction: tuple[GroupComparison, ...]
+    by_group: tuple[GroupComparison, ...]
+    days: tuple[DayOutcome, ...]
+    parameters: tuple[ExitParameters, ...]
+
+    def judged(self, row: ExitParameters) -> Comparison | None:
+        """Return what settings learned before the cut made of a row's group after it, free of optimism; None where none is judged."""
+        groups = {found.key: found.comparison for found in (*self.by_direction, *self.by_pair_direction, *self.by_group)}
+        return groups.get("|".join(part for part in (row.pair, row.direction, row.leverage_bin) if part != ANY))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what may be said of all judged trades together."""
+        return Verdict.NOT_ENOUGH_EVIDENCE if self.overall is None else self.overall.verdict
+
+
+def unused_by_reason(reasons: Iterable[tuple[int, str]]) -> tuple[UnusedTrades, ...]:
+    """Return trades (id, reason) by reason, the most frequent first."""
+    ids: dict[str, list[int]] = {}
+    for trade_id, reason in reasons:
+        ids.setdefault(reason, []).append(trade_id)
+    found = [UnusedTrades(reason=reason, count=len(own), trade_ids=tuple(sorted(own))) for reason, own in ids.items()]
+    return tuple(sorted(found, key=lambda unused: (-unused.count, unused.reason)))

@@ -1,0 +1,86 @@
+"""Which trades of a foreign database can be learned from, and in which form the learner takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from bot3.errors import DataError
+from bot3.ports.foreign_trades import ForeignTrades, OrderShape
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, leverage_bin
+from bot3.trading.signals import feeder_of_enter_tag
+from bot3.trading.trades import Trade, direction
+
+_INSTANTS = ("open_date", "close_date", "known_at")
+_TRADE_FIELDS = tuple(Trade.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableTrades:
+    """Trades that open and close rate tell whole, as the record's trade frame by entry; and the others with their reasons."""
+
+    frame: pd.DataFrame
+    unused: tuple[tuple[int, str], ...]
+
+
+def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
+    """Return what can be replayed. The entry is the first fill where orders tell it, else the trade's open_date.
+
+    Raises
+    ------
+    DataError
+        If no trade is left; the text counts what there is.
+    """
+    unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused]
+    usable = []
+    for trade in found.closed:
+        reason = _unused_reason(trade, found.shapes.get(trade.trade_id))
+        if reason is None:
+            usable.append(trade)
+        else:
+            unused.append((trade.trade_id, reason))
+    if not usable:
+        raise DataError(
+            f"{database} holds no closed trade to learn from ({len(found.closed)} closed, {len(found.open)} open, "
+            f"{len(found.refused)} impossible): let the bot close some, or name another database{_first_reasons(unused)}"
+        )
+    frame = _frame(usable, found.shapes).sort_values(["open_date", "trade_id"], ignore_index=True)
+    return UsableTrades(frame=frame, unused=tuple(unused))
+
+
+def _unused_reason(trade: Trade, shape: OrderShape | None) -> str | None:
+    if shape is not None and not shape.is_single:
+        return "several entries or exits (their rates do not tell the whole trade)"
+    if not LEVERAGE_BIN_EDGES[0] <= trade.leverage <= LEVERAGE_BIN_EDGES[-1]:
+        return f"leverage above {LEVERAGE_BIN_EDGES[-1]:g}"
+    return None
+
+
+def _first_reasons(unused: list[tuple[int, str]]) -> str:
+    return "".join(f"; trade {trade_id}: {reason}" for trade_id, reason in unused[:3])
+
+
+def _frame(trades: Sequence[Trade], shapes: Mapping[int, OrderShape]) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {name: [getattr(trade, name) for trade in trades] for name in _TRADE_FIELDS}
+    columns |= {
+        "open_date": [_entered_at(trade, shapes.get(trade.trade_id)) for trade in trades],
+        "direction": [direction(is_short=trade.is_short) for trade in trades],
+        "leverage_bin": [leverage_bin(trade.leverage) for trade in trades],
+        "feeder_id": [feeder_of_enter_tag(trade.enter_tag) for trade in trades],
+        "known_at": columns["close_date"],
+        "revision": [0] * len(trades),
+    }
+    frame = pd.DataFrame(columns)
+    instants = {name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") for name in _INSTANTS}
+    return frame.assign(**instants)
+
+
+def _entered_at(trade: Trade, shape: OrderShape | None) -> datetime:
+    filled_at = None if shape is None else shape.first_entry_at
+    if filled_at is None or trade.close_date is None or not trade.open_date <= filled_at <= trade.close_date:
+        return trade.open_date
+    return filled_at

@@ -1,0 +1,465 @@
+"""Freqtrade's databases as trades of ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot3.adapters.freqtrade_rows import REQUIRED_COLUMNS
+from bot3.adapters.freqtrade_trades import FreqtradeTrades
+from bot3.errors import DataError, SettingsError, StoreBusyError, StoreError
+from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
+from bot3.trading.signals import feeder_of_enter_tag
+from bot3.trading.trades import RunMode, Trade
+from tests.conftest import NewStore
+from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row, an_order
+
+Reader = Callable[..., FreqtradeTrades]
+UTC_OPENED = OPENED.replace(tzinfo=UTC)
+
+
+@pytest.fixture(params=["2026.9", "2022.4"])
+def age(request: pytest.FixtureRequest) -> str:
+    release: str = request.param
+    return release
+
+
+@pytest.fixture
+def bot(new_store: NewStore, age: str) -> FreqtradeDb:
+    return FreqtradeDb(new_store(), age=age)
+
+
+@pytest.fixture
+def reader_of() -> Iterator[Reader]:
+    opened: list[FreqtradeTrades] = []
+
+    def make(address: str, **options: Any) -> FreqtradeTrades:
+        reader = FreqtradeTrades.open(address, **{"bot": "BOT1", **options})
+        opened.append(reader)
+        return reader
+
+    yield make
+    for reader in opened:
+        reader.close()
+
+
+def ids(trades: list[Trade]) -> list[int]:
+    return [trade.trade_id for trade in trades]
+
+
+def test_closed_trades_given_a_row_then_is_a_trade_in_our_words(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(7, is_short=True))
+
+    [trade] = reader_of(bot.url).closed_trades(closed_since=None)
+
+    assert (trade.bot, trade.run_mode, trade.account, trade.trade_id) == ("BOT1", RunMode.LIVE, "foreign-BOT1", 7)
+    assert (trade.open_date, trade.close_date) == (UTC_OPENED, UTC_OPENED + timedelta(hours=1))
+    assert (trade.is_short, trade.is_open, trade.leverage, trade.exit_reason) == (True, False, 5.0, "roi")
+    assert (trade.initial_stop_loss_pct, trade.min_rate, trade.max_rate, trade.funding_fees) == (-0.03, 99.7, 100.9, -0.01)
+    assert feeder_of_enter_tag(trade.enter_tag) == "F07"
+
+
+def test_closed_trades_given_a_time_then_returns_later_closes_in_order(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(*(a_row(number, close_date=OPENED + timedelta(hours=hours)) for number, hours in ((1, 30), (2, 10), (3, 20))))
+    reader = reader_of(bot.url)
+
+    since = UTC_OPENED + timedelta(hours=20)
+
+    assert ids(reader.closed_trades(closed_since=None)) == [2, 3, 1]
+    assert ids(reader.closed_trades(closed_since=since)) == [3, 1]
+    assert (reader.count_closed(closed_since=since), reader.count_closed(closed_since=None)) == (2, 3)
+
+
+def test_open_trades_given_one_with_a_partial_exit_then_it_has_no_close(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1), an_open_row(2))
+    reader = reader_of(bot.url)
+
+    [trade] = reader.open_trades()
+
+    assert (trade.trade_id, trade.close_profit, trade.close_rate, trade.exit_reason) == (2, None, None, None)
+    assert ids(reader.closed_trades(closed_since=None)) == [1]
+
+
+def test_closed_trades_given_harmless_quirks_then_passes_them(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(
+        a_row(1, close_rate=90.0, min_rate=99.0, max_rate=None, liquidation_price=None),
+        a_row(2, leverage=None, funding_fees=None, enter_tag=None, stop_loss_pct=None),
+        a_row(3, exit_reason="my own words", close_date=OPENED),
+    )
+
+    first, second, third = sorted(reader_of(bot.url).closed_trades(closed_since=None), key=lambda trade: trade.trade_id)
+
+    assert (first.close_rate, first.min_rate, first.max_rate) == (90.0, 99.0, None)
+    assert (second.leverage, second.funding_fees, feeder_of_enter_tag(second.enter_tag)) == (1.0, 0.0, "unknown")
+    assert third.exit_reason == "my own words"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "detail"),
+    [
+        ({"open_rate": 0.0}, "open_rate must be above 0", "0"),
+        ({"close_rate": -1.0}, "close_rate must be above 0", "-1"),
+        ({"amount": 0.0}, "amount must be above 0", "0"),
+        ({"stake_amount": float("inf")}, "stake_amount must be above 0", "inf"),
+        ({"leverage": 0.5}, "leverage must be at least 1", "0.5"),
+        ({"fee_open": 5.0}, "fee_open must be a ratio such as 0.0005", "5"),
+        ({"close_date": None}, "it is closed but has no close_date", ""),
+        ({"close_profit": None}, "it is closed but its close_profit is no number", "nan"),
+        ({"close_profit_abs": float("nan")}, "it is closed but its close_profit_abs is no number", "nan"),
+        (
+            {"close_profit": -145.81},
+            "it lost more than its stake can lose: an order of another trade is likely in it",
+            "close_profit -145.81",
+        ),
+        (
+            {"close_date": OPENED - timedelta(seconds=1)},
+            "it closed before it opened",
+            "2025-03-03T12:00:03+00:00 before 2025-03-03T12:00:04+00:00",
+        ),
+    ],
+)
+def test_refused_trades_given_an_impossible_one_then_names_it(
+    bot: FreqtradeDb, reader_of: Reader, changes: dict[str, Any], reason: str, detail: str
+) -> None:
+    bot.add(a_row(1), a_row(2, **changes))
+    reader = reader_of(bot.url)
+
+    assert reader.refused_trades() == (RefusedTrade(trade_id=2, pair="BTC/USDT:USDT", reason=reason, detail=detail),)
+    assert ids(reader.closed_trades(closed_since=None)) == [1]
+    assert reader.count_closed(closed_since=None) == 1
+
+
+def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path: Path, reader_of: Reader) -> None:
+    bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    bot.add(a_row(1), a_row(2), a_row(3))
+    bot.execute("UPDATE trades SET open_date = 'yesterday' WHERE id = 2")
+    bot.execute("UPDATE trades SET open_rate = 'cheap' WHERE id = 3")
+
+    refused = reader_of(bot.url).refused_trades()
+
+    assert [(row.trade_id, row.reason, row.detail) for row in refused] == [
+        (2, "open_date is no time", "'yesterday'"),
+        (3, "open_rate must be above 0", "nan"),
+    ]
+
+
+_VALUES = st.one_of(st.none(), st.floats(allow_nan=False), st.sampled_from([0.0, -2.0, -1.95, 1e-310, 100.0, "cheap", "7", b"x"]))
+_STAMPS = st.sampled_from(
+    [
+        "2025-03-03 12:00:04.000000",
+        "2025-03-03 12:00:04",
+        "2025-03-03",
+        "2025-02-30 12:00:00",
+        "2025-03-03 12:00:60",
+        "2460000.5",
+        "12:00",
+        "yesterday",
+        "2025-03-03 12:00:04+02:00",
+        "2025-03-03 12:00:04.9",
+        "2025-03-03T12:00:04",
+        "",
+        12,
+        None,
+    ]
+)
+_NUMBERS = ("open_rate", "close_rate", "amount", "stake_amount", "leverage", "fee_open", "close_profit", "close_profit_abs")
+_ROWS = st.lists(st.dictionaries(st.sampled_from(_NUMBERS), _VALUES, max_size=2), max_size=4)
+
+
+@given(rows=_ROWS, stamps=st.lists(st.tuples(_STAMPS, _STAMPS), min_size=4, max_size=4), dated=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_read_all_loses_no_row_and_count_closed_counts_what_is_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], stamps: list[tuple[Any, Any]], dated: bool
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.sqlite"
+    # Columns without a type keep anything, as SQLite's do where a row was mended by hand.
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE trades ({', '.join(REQUIRED_COLUMNS)})")
+        for number, (changes, (opened, closed)) in enumerate(zip(rows, stamps, strict=False), start=1):
+            plain = a_row(number, open_date="2025-03-03 12:00:04", close_date="2025-03-03 13:00:04")
+            row = plain | changes | ({"open_date": opened, "close_date": closed} if dated else {})
+            insert = f"INSERT INTO trades VALUES ({', '.join('?' * len(REQUIRED_COLUMNS))})"  # noqa: S608  # our own names
+            connection.execute(insert, [row[name] for name in REQUIRED_COLUMNS])
+    with closing(FreqtradeTrades.open(str(path), bot="BOT1")) as reader:
+        read, counted = reader.read_all(), reader.count_closed(closed_since=None)
+
+    assert sorted([*(trade.trade_id for trade in read.closed), *(row.trade_id for row in read.refused)]) == [*range(1, len(rows) + 1)]
+    assert counted == len(read.closed)
+
+
+def test_read_all_given_orders_then_tells_how_each_trade_was_entered_and_left(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1), a_row(2), a_row(3, is_short=True), a_row(4))
+    bot.add_orders(
+        an_order(1, trade_id=1, side="buy", after=timedelta(minutes=3)),
+        an_order(2, trade_id=1, side="stoploss", filled=0.0),
+        an_order(3, trade_id=1, side="sell"),
+        an_order(4, trade_id=2, side="buy", after=timedelta(minutes=9)),
+        an_order(5, trade_id=2, side="buy", after=timedelta(minutes=5)),
+        an_order(6, trade_id=2, side="sell"),
+        an_order(7, trade_id=3, side="sell"),
+        an_order(8, trade_id=3, side="buy"),
+        an_order(9, trade_id=3, side="stoploss"),
+    )
+
+    shapes = reader_of(bot.url).read_all().shapes
+
+    assert {number: (shape.entries, shape.exits, shape.is_single) for number, shape in shapes.items()} == {
+        1: (1, 1, True),
+        2: (2, 1, False),
+        3: (1, 2, False),
+    }
+    assert shapes[1].first_entry_at == UTC_OPENED + timedelta(minutes=3)
+    assert shapes[2].first_entry_at == UTC_OPENED + timedelta(minutes=5)
+
+
+def test_trades_frame_given_trades_then_is_a_page_newest_first(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(*(a_row(number, open_date=OPENED + timedelta(minutes=number)) for number in (1, 2, 3)), an_open_row(4))
+
+    frame = reader_of(bot.url).trades_frame(limit=2, offset=1)
+
+    assert list(frame.columns) == [field.name for field in fields(Trade)]
+    assert frame["trade_id"].tolist() == [2, 1]
+    assert {str(frame[name].dtype) for name in ("open_date", "close_date")} == {"datetime64[us, UTC]"}
+    assert {str(frame[name].dtype) for name in ("close_profit", "open_rate")} == {"float64"}
+
+
+def test_trades_frame_given_no_trade_then_is_empty(bot: FreqtradeDb, reader_of: Reader) -> None:
+    reader: ForeignTradeReader = reader_of(bot.url)
+
+    assert reader.trades_frame(limit=5, offset=0).empty
+    assert (reader.closed_trades(closed_since=None), reader.open_trades(), reader.refused_trades()) == ([], [], ())
+
+
+def test_change_token_given_a_commit_of_the_bot_then_differs(bot: FreqtradeDb, reader_of: Reader) -> None:
+    reader = reader_of(bot.url)
+    before = reader.change_token()
+    assert reader.change_token() == before
+
+    bot.add(a_row(1))
+
+    assert reader.change_token() != before
+
+
+def test_store_id_given_the_database_again_then_is_the_same(bot: FreqtradeDb, reader_of: Reader) -> None:
+    assert reader_of(bot.url).store_id == reader_of(bot.url, bot="BOT2").store_id
+
+
+def test_open_given_leftovers_of_migrations_then_ignores_them(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1))
+    bot.execute("CREATE TABLE trades_bak0 AS SELECT * FROM trades")
+    bot.execute("UPDATE trades_bak0 SET id = 9")
+
+    assert ids(reader_of(bot.url).closed_trades(closed_since=None)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("zone", "opened", "expected"),
+    [
+        ("Europe/Berlin", datetime.fromisoformat("2025-01-01 14:00"), datetime.fromisoformat("2025-01-01 13:00")),
+        ("Europe/Berlin", datetime.fromisoformat("2025-07-01 14:00"), datetime.fromisoformat("2025-07-01 12:00")),
+        ("Asia/Tokyo", datetime.fromisoformat("2025-07-01 08:00"), datetime.fromisoformat("2025-06-30 23:00")),
+    ],
+)
+def test_open_given_a_time_zone_then_dates_are_utc(
+    bot: FreqtradeDb, reader_of: Reader, zone: str, opened: datetime, expected: datetime
+) -> None:
+    bot.add(a_row(1, open_date=opened, close_date=opened + timedelta(hours=1)))
+    reader = reader_of(bot.url, source_timezone=zone)
+
+    [trade] = reader.closed_trades(closed_since=expected.replace(tzinfo=UTC) + timedelta(hours=1))
+
+    assert trade.open_date == expected.replace(tzinfo=UTC)
+
+
+def test_open_given_the_hour_that_is_told_twice_then_the_close_is_after_the_entry(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1, open_date=datetime.fromisoformat("2025-10-26 02:50"), close_date=datetime.fromisoformat("2025-10-26 02:10")))
+
+    [trade] = reader_of(bot.url, source_timezone="Europe/Berlin").closed_trades(closed_since=None)
+
+    assert trade.close_date == datetime(2025, 10, 26, 1, 10, tzinfo=UTC)
+
+
+def test_open_given_a_column_is_missing_then_names_it(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.execute("ALTER TABLE trades DROP COLUMN close_rate")
+    bot.execute("ALTER TABLE trades DROP COLUMN fee_close")
+
+    with pytest.raises(DataError, match="its table `trades` lacks close_rate, fee_close"):
+        reader_of(bot.url)
+
+
+def test_open_given_an_optional_column_is_missing_then_reads_without_it(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1))
+    bot.execute("ALTER TABLE trades DROP COLUMN enter_tag")
+
+    [trade] = reader_of(bot.url).closed_trades(closed_since=None)
+
+    assert trade.enter_tag is None
+
+
+def test_open_given_a_database_before_2022_4_then_tells_the_remedy(new_store: NewStore, reader_of: Reader) -> None:
+    bot = FreqtradeDb(new_store())
+    bot.execute("ALTER TABLE trades RENAME COLUMN exit_reason TO sell_reason")
+
+    with pytest.raises(DataError, match=r"before 2022.4 .*lacks exit_reason.* on a copy of it"):
+        reader_of(bot.url)
+
+
+def test_open_given_another_programs_database_then_says_so(new_store: NewStore, reader_of: Reader) -> None:
+    url = new_store()
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE songs (title TEXT)")
+
+    with pytest.raises(StoreError, match=r"no freqtrade database: it has no table `trades` \(tables: songs"):
+        reader_of(url)
+
+
+def test_read_given_a_writer_in_wal_mode_then_sees_what_was_committed(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    bot = FreqtradeDb(f"sqlite:///{path}")
+    bot.execute("PRAGMA journal_mode = WAL")
+    with closing(sqlite3.connect(path)) as writer:
+        bot.add(a_row(1))
+        writer.execute("UPDATE trades SET close_profit = 9 WHERE id = 1")
+
+        [trade] = reader_of(str(path)).closed_trades(closed_since=None)
+
+    assert trade.close_profit == 0.0449
+
+
+def test_read_given_a_database_then_its_bytes_stay(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    FreqtradeDb(f"sqlite:///{path}", age="2022.4").add(a_row(1))
+    before = path.read_bytes()
+
+    reader = reader_of(str(path))
+    reader.read_all()
+    reader.close()
+
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["tradesv3.sqlite"]
+
+
+def at_rest(path: Path) -> FreqtradeDb:
+    bot = FreqtradeDb(f"sqlite:///{path}")
+    bot.execute("PRAGMA journal_mode = WAL")
+    bot.add(a_row(1))
+    return bot
+
+
+def test_read_given_a_resting_database_in_wal_mode_then_leaves_no_file_beside_it(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    at_rest(path)
+
+    reader = reader_of(str(path), leaves_no_trace=True)
+    found = reader.read_all()
+    reader.close()
+
+    assert ids([*found.closed]) == [1]
+    assert [found.name for found in tmp_path.iterdir()] == ["tradesv3.sqlite"]
+
+
+def test_read_given_a_bot_that_runs_then_sees_its_log_without_a_trace(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    bot = at_rest(path)
+    with closing(sqlite3.connect(path)) as running:
+        running.execute("SELECT count(*) FROM trades").fetchone()
+        bot.add(a_row(2))
+
+        found = reader_of(str(path), leaves_no_trace=True).closed_trades(closed_since=None)
+
+    assert ids(found) == [1, 2]
+
+
+def test_read_given_a_bot_that_starts_meanwhile_then_says_so(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    bot = at_rest(path)
+    reader = reader_of(str(path), leaves_no_trace=True)
+    bot.add(a_row(2))
+
+    with pytest.raises(StoreBusyError, match="was opened by its bot while it was read: run it again"):
+        reader.read_all()
+
+
+def test_read_given_a_locked_file_then_says_busy(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    FreqtradeDb(f"sqlite:///{path}").add(a_row(1))
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+
+        with pytest.raises(StoreBusyError, match=r"tradesv3\.sqlite is locked by another process"):
+            reader_of(str(path), busy_timeout_s=0.01)
+
+
+def test_read_given_a_damaged_file_then_says_so(tmp_path: Path, reader_of: Reader) -> None:
+    path = tmp_path / "tradesv3.sqlite"
+    FreqtradeDb(f"sqlite:///{path}").add(*(a_row(number) for number in range(1, 500)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 4] + b"\xa5" * (len(whole) * 3 // 4))
+
+    with pytest.raises(StoreError, match="no readable SQLite database"):
+        reader_of(str(path)).read_all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.sqlite", "does not exist"),
+        ("folder", "is no file"),
+        ("text.sqlite", "no readable SQLite"),
+        ("empty.sqlite", "no table `trades`"),
+    ],
+)
+def test_open_given_no_database_then_names_the_remedy(tmp_path: Path, reader_of: Reader, name: str, message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.sqlite").write_text("not a database, but long enough to be taken for one\n" * 20)
+    (tmp_path / "empty.sqlite").touch()
+
+    with pytest.raises(StoreError, match=message):
+        reader_of(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("address", ["mysql://root@localhost/bot", "sqlite://", "://"])
+def test_open_given_an_address_that_is_none_then_says_what_is(reader_of: Reader, address: str) -> None:
+    with pytest.raises(SettingsError, match=r"SQLite or PostgreSQL|neither a file nor a URL"):
+        reader_of(address)
+
+
+def test_open_given_no_such_zone_then_says_so(tmp_path: Path, reader_of: Reader) -> None:
+    bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
+
+    with pytest.raises(SettingsError, match="source_timezone 'Mars/Base' is no time zone"):
+        reader_of(bot.url, source_timezone="Mars/Base")
+
+
+def test_open_given_a_server_that_is_not_there_then_says_so(tmp_path: Path, reader_of: Reader) -> None:
+    with pytest.raises(StoreBusyError, match="cannot be reached"):
+        reader_of(f"postgresql://bot@/bot?host={tmp_path}")
+
+
+@pytest.mark.postgres
+def test_read_given_a_role_that_may_only_select_then_reads(postgres: Any, reader_of: Reader) -> None:
+    bot = FreqtradeDb(postgres.new_database())
+    bot.add(a_row(1))
+    name = sa.make_url(bot.url).database
+    bot.execute(f"CREATE ROLE reader_{name} LOGIN; GRANT SELECT ON trades, orders TO reader_{name}")
+
+    reader = reader_of(bot.url.replace("bot3@", f"reader_{name}@"))
+
+    assert ids(reader.closed_trades(closed_since=None)) == [1]
+
+
+@pytest.mark.postgres
+def test_open_given_an_unknown_database_then_names_the_remedy(postgres: Any, reader_of: Reader) -> None:
+    with pytest.raises(StoreError, match=r"refuses this user or database|cannot be reached"):
+        reader_of(postgres.url("nobody_made_it"))

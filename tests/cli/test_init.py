@@ -1,0 +1,54 @@
+"""`bot3 init` as a process that is killed in the middle."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot3.wiring import open_platform
+from tests.cli.commands import bot3, environment
+from tests.seeded import seeded_home, tiny_settings
+
+pytestmark = pytest.mark.slow  # seeds a home
+
+
+def version_of(home: Path) -> str:
+    with open_platform(tiny_settings(home), read_only=True) as platform:
+        return platform.record.parameters(as_of=platform.clock.now()).version
+
+
+def killed_at(step: str, *, home: Path) -> None:
+    """Run `bot3 init` until it has told a step, and kill it."""
+    command = [sys.executable, "-m", "bot3.cli.main", "init"]
+    with subprocess.Popen(command, env=environment(home), cwd=home.parent, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = next((line for line in process.stderr if step in line), "")
+        process.send_signal(signal.SIGKILL)
+    assert step in told
+
+
+def test_init_given_a_kill_then_the_next_one_goes_on_and_comes_to_the_same_learning(nowhere: Path) -> None:
+    killed_at("signals", home=nowhere)
+    looked = bot3("status", home=nowhere)
+
+    done = bot3("init", home=nowhere)
+
+    assert looked.code == 3
+    assert done.code == 0
+    assert version_of(nowhere) == version_of(seeded_home())
+    again = bot3("init", home=nowhere)
+    assert (again.code, "is seeded already" in again.said) == (0, True)
+
+
+def test_init_given_its_lineage_was_not_reported_then_reports_it_the_next_time(home: Path) -> None:
+    assert not (home / "dagster").exists()
+
+    ended = bot3("init", home=home)
+
+    assert ended.code == 0
+    assert (home / "dagster" / "history" / "runs.db").is_file()
+    assert (home / "dagster" / "seed_reported").exists()
