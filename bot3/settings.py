@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
     )
     markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
+    fleet_file: Path | None = Field(None, description="Further bots whose databases are only read (TOML, docs/fleet.md); none: our own.")
     timeframe: Literal["5m"] = Field("5m", description="Candles that everything is computed on.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged.")
 
@@ -223,7 +224,7 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
 def _parsed(field: str, text: str) -> Any:
     if field in {"leverage_bins", "learn_from"}:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if field == "markets_file" and not text:
+    if field in {"fleet_file", "markets_file"} and not text:
         return None
     return text
 

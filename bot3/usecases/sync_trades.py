@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,8 +16,8 @@ Key = tuple[int, datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TradeSync:
-    """What a sync of one bot did, and whether both sides count the same afterwards.
+class Reconciliation:
+    """Whether a source and the record count the same.
 
     `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only looked
     for where the counts differ.
@@ -25,10 +25,8 @@ class TradeSync:
 
     bot: str
     run_mode: RunMode
-    outcome: SyncOutcome
     source_count: int
     record_count: int
-    is_full: bool
     missing: tuple[Key, ...] = ()
     surplus: tuple[Key, ...] = ()
 
@@ -36,6 +34,14 @@ class TradeSync:
     def is_reconciled(self) -> bool:
         """Say whether source and record hold the same number of trades."""
         return self.source_count == self.record_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSync(Reconciliation):
+    """What a sync of one bot did, and whether both sides count the same afterwards."""
+
+    outcome: SyncOutcome
+    is_full: bool
 
     @property
     def changed(self) -> int:
@@ -64,16 +70,34 @@ def sync_trades(
     return _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=True)
 
 
+def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
+    """Compare how many closed trades a source and the record hold, and name those that one side lacks."""
+    recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
+    counted = reader.count_closed(closed_since=None)
+    missing: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+    if counted != recorded:
+        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        theirs = _keys(reader.closed_trades(closed_since=None))
+        missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
+    return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=recorded, missing=missing, surplus=surplus)
+
+
+def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
+    """Return how many trades of a bot and run mode the record counts (`TradeRecord.counts`)."""
+    row = _count_row(counts, bot=bot, run_mode=run_mode)
+    return 0 if row is None else int(row["trades"])
+
+
 def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
-    row = _count_row(record, bot=bot, run_mode=run_mode)
+    row = _count_row(record.counts(), bot=bot, run_mode=run_mode)
     if row is None or pd.isna(row["last_close"]):
         return None
     last: datetime = pd.Timestamp(row["last_close"]).to_pydatetime()
     return last - overlap
 
 
-def _count_row(record: TradeRecord, *, bot: str, run_mode: RunMode) -> dict[str, Any] | None:
-    counts = record.counts()
+def _count_row(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> dict[str, Any] | None:
     found = counts[(counts["bot"] == bot) & (counts["run_mode"].astype(str) == str(run_mode))]
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
@@ -107,22 +131,5 @@ def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
 
 
 def _reconciled(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, outcome: SyncOutcome, is_full: bool) -> TradeSync:
-    row = _count_row(record, bot=reader.bot, run_mode=run_mode)
-    recorded = 0 if row is None else int(row["trades"])
-    counted = reader.count_closed(closed_since=None)
-    missing: tuple[Key, ...] = ()
-    surplus: tuple[Key, ...] = ()
-    if counted != recorded:
-        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
-        theirs = _keys(reader.closed_trades(closed_since=None))
-        missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
-    return TradeSync(
-        bot=reader.bot,
-        run_mode=run_mode,
-        outcome=outcome,
-        source_count=counted,
-        record_count=recorded,
-        is_full=is_full,
-        missing=missing,
-        surplus=surplus,
-    )
+    compared = reconcile(reader, record, run_mode=run_mode)
+    return TradeSync(**{item.name: getattr(compared, item.name) for item in fields(Reconciliation)}, outcome=outcome, is_full=is_full)
