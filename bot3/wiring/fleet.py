@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -77,6 +78,12 @@ def fleet_of(settings: Settings) -> tuple[FleetBot, ...]:
 def source_names(settings: Settings) -> tuple[str, ...]:
     """Return the names of all bots whose trades are synced: our own, then the fleet's, each once."""
     return tuple(dict.fromkeys((*BOT_NAMES, *(bot.name for bot in fleet_of(settings)))))
+
+
+def require_name(name: str) -> None:
+    """Raise SettingsError for a text that cannot be a bot's name."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise SettingsError(f"{name!r} is no bot's name: letters, digits, - and _, 32 at most, a letter first")
 
 
 def read_fleet(path: Path) -> tuple[FleetBot, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot3.adapters.system_clock import SystemClock
+from bot3.trading.trades import RunMode
 
 if TYPE_CHECKING:
     from bot3.market.candles import CandleReport
@@ -50,11 +51,13 @@ def file_candles(*directories: Path, timeframe: str) -> CandleReader:
 
 
 @contextmanager
-def open_foreign_trades(address: str, *, bot: str, source_timezone: str = "UTC") -> Iterator[ForeignTradeReader]:
+def open_foreign_trades(
+    address: str, *, bot: str, run_mode: RunMode = RunMode.LIVE, source_timezone: str = "UTC"
+) -> Iterator[ForeignTradeReader]:
     """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for what it raises."""
     from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
-    reader = FreqtradeTrades.open(address, bot=bot, source_timezone=source_timezone, leaves_no_trace=True)
+    reader = FreqtradeTrades.open(address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True)
     try:
         yield reader
     finally:

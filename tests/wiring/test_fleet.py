@@ -11,7 +11,7 @@ from bot3.errors import SettingsError, StoreBusyError
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
 from bot3.wiring import open_platform
-from bot3.wiring.fleet import read_fleet
+from bot3.wiring.fleet import read_fleet, require_name
 from tests.seeded import tiny_settings
 from tests.servers.freqtrade_db import FreqtradeDb, a_row
 
@@ -108,3 +108,9 @@ def test_sources_given_an_unknown_name_then_names_the_bots(tmp_path: Path, file:
         pytest.raises(SettingsError, match="BOT1, BOT2, BOT3, GRID7"),
     ):
         platform.sources(["GRID8"])
+
+
+@pytest.mark.parametrize("name", ["", "7up", "a/b", "ünï", "x" * 33, "BOT1\n"])
+def test_require_name_given_no_name_then_refuses(name: str) -> None:
+    with pytest.raises(SettingsError, match="is no bot's name"):
+        require_name(name)
