@@ -7,10 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bot3.errors import SettingsError
+from bot3.trading.trades import RunMode
 from bot3.wiring.fleet import FleetBot, fleet_of, open_fleet, source_names
 from bot3.wiring.ports import Ports
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bot3.usecases.fleet import PatientReader
     from bot3.usecases.relearn import TradeSource
 
@@ -69,3 +72,21 @@ class Sources(Ports):
             max(0, source.reader.count_closed(closed_since=None) - recorded_count(counts, bot=source.reader.bot, run_mode=source.run_mode))
             for source in self.reachable(self.sources())
         )
+
+    def foreign_trades(self, bots: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
+
+        Our own bots' paper and backtest trades were made on this home's candles, which are there.
+
+        Raises
+        ------
+        SettingsError
+            If there is none.
+        """
+        trades = self.record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
+        is_own = trades["bot"].isin(self.bot_names) & (trades["run_mode"] != RunMode.LIVE.value)
+        if is_own.all():
+            raise SettingsError(
+                "the record holds no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
+            )
+        return trades[~is_own].reset_index(drop=True)
