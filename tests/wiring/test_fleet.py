@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from bot3.trading.trades import RunMode
 from bot3.wiring import open_platform
 from bot3.wiring.fleet import read_fleet, require_name
 from tests.seeded import tiny_settings
-from tests.servers.freqtrade_db import FreqtradeDb, a_row
+from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row
+from tests.servers.postgres import PostgresServer
 
 GRID = '[[bots]]\nname = "GRID7"\nurl = "grid7.sqlite"\nrun_mode = "live"\n'
 
@@ -114,3 +116,31 @@ def test_sources_given_an_unknown_name_then_names_the_bots(tmp_path: Path, file:
 def test_require_name_given_no_name_then_refuses(name: str) -> None:
     with pytest.raises(SettingsError, match="is no bot's name"):
         require_name(name)
+
+
+@pytest.mark.postgres
+def test_sync_given_three_ages_and_time_zones_then_all_are_reconciled_at_the_same_instants(
+    tmp_path: Path, file: Path, postgres: PostgresServer
+) -> None:
+    shared = [
+        a_row(number, open_date=OPENED + timedelta(hours=number), close_date=OPENED + timedelta(hours=number + 1)) for number in (1, 2)
+    ]
+    local = [row | {name: row[name] + timedelta(hours=1) for name in ("open_date", "close_date")} for row in shared]
+    tokyo = [row | {name: row[name] + timedelta(hours=9) for name in ("open_date", "close_date")} for row in shared]
+    berlin_url, tokyo_url = postgres.new_database(), postgres.new_database()
+    FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"), age="2022.4").add(*shared)
+    FreqtradeDb(berlin_url).add(*local)
+    FreqtradeDb(tokyo_url, age="2022.4").add(*tokyo)
+    file.write_text(
+        '[[bots]]\nname = "OLD"\nurl = "old.sqlite"\nrun_mode = "live"\n'
+        f'[[bots]]\nname = "BERLIN"\nurl = "{berlin_url}"\nrun_mode = "live"\nsource_timezone = "Europe/Berlin"\n'
+        f'[[bots]]\nname = "TOKYO"\nurl = "{tokyo_url}"\nrun_mode = "live"\nsource_timezone = "Asia/Tokyo"\n'
+    )
+
+    with open_platform(tiny_settings(tmp_path / "home", fleet_file=file)) as platform:
+        syncs = [sync for bot in ("OLD", "BERLIN", "TOKYO") for sync in platform.sync(bot)]
+        trades = platform.record.trades(as_of=None, run_modes=(RunMode.LIVE,))
+
+    assert [(sync.source_count, sync.record_count, sync.is_reconciled) for sync in syncs] == [(2, 2, True)] * 3
+    opened = trades.groupby("bot")["open_date"].apply(lambda times: tuple(times.dt.tz_localize(None)))
+    assert set(opened) == {tuple(row["open_date"] for row in shared)}
