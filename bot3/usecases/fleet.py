@@ -12,6 +12,7 @@ import structlog
 
 from bot3.errors import DataError, StoreBusyError
 from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades, RefusedTrade
+from bot3.ports.trade_columns import ColumnReader, TradeColumns
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
 
@@ -25,8 +26,8 @@ RETRY_AFTER_S = 15.0
 _T = TypeVar("_T")
 
 
-class ClosableReader(ForeignTradeReader, Protocol):
-    """A foreign reader that holds connections."""
+class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
+    """A foreign reader that holds connections and tells all its closed trades at once."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -98,6 +99,10 @@ class PatientReader:
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
         return self._ask(lambda reader: reader.closed_trades(closed_since=closed_since))
+
+    def closed_columns(self) -> TradeColumns:
+        """Return all closed trades as columns, in any order."""
+        return self._ask(lambda reader: reader.closed_columns())
 
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""

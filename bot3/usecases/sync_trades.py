@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bot3.ports.record import SyncOutcome, TradeRecord
+from bot3.ports.trade_columns import ColumnReader, ColumnRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
 
@@ -105,15 +107,23 @@ def _count_row(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> dict[str
 def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
     # Keys first: a trade that closes in between is then new to both, never taken for vanished.
     known = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
-    trades = reader.closed_trades(closed_since=since)
-    outcome = record.upsert_trades(trades)
-    vanished = known - _keys(trades)
+    outcome, found = _upserted(reader, record, since=since)
+    vanished = known - found() if known else set()
     if since is not None and vanished:
         # A close that was corrected to before the window has not vanished.
         vanished -= _keys(reader.closed_trades(closed_since=None))
     if not vanished:
         return outcome
     return _joined(outcome, record.delete_trades(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
+
+
+def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
+    """Bring a window's trades to the record, all of them as columns where both sides know how; return what tells their keys."""
+    if since is None and isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
+        columns = reader.closed_columns()
+        return record.upsert_columns(columns), columns.keys
+    trades = reader.closed_trades(closed_since=since)
+    return record.upsert_trades(trades), lambda: _keys(trades)
 
 
 def _keys(trades: list[Trade]) -> set[Key]:

@@ -102,9 +102,9 @@ def open_fleet(bots: Sequence[FleetBot]) -> list[PatientReader]:
 
 
 def _connect(bot: FleetBot) -> ClosableReader:
-    from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
+    from bot3.adapters.freqtrade_columns import FreqtradeColumns  # noqa: PLC0415  # heavy
 
-    return FreqtradeTrades.open(bot.url, bot=bot.name, run_mode=bot.run_mode, source_timezone=bot.source_timezone)
+    return FreqtradeColumns.open(bot.url, bot=bot.name, run_mode=bot.run_mode, source_timezone=bot.source_timezone)
 
 
 def _identity(bot: FleetBot) -> str:

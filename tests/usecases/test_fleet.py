@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot3.errors import StoreBusyError, StoreError
+from bot3.ports.trade_columns import TradeColumns
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.fleet import AWAY, PatientReader, trouble_of
 from tests.journals import a_closed_trade
@@ -50,6 +51,9 @@ class ServerReader(FakeReader, FakeForeignTrades):
     def change_token(self) -> str:
         self.server.require()
         return f"{self.number}.{self.server.commits}"
+
+    def closed_columns(self) -> TradeColumns:
+        return TradeColumns.of(self.closed_trades(closed_since=None))
 
     def open_trades(self) -> list[Trade]:
         raise StoreError("the disk cannot be read")

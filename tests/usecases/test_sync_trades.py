@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.freqtrade_trades import FreqtradeTrades
+from bot3.adapters.freqtrade_columns import FreqtradeColumns
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import StoreBusyError
@@ -84,10 +84,10 @@ class World:
         self.record = ShakyRecord(SqlRecord.open(self.record_url))
         self.reader = PatientReader(bot="GRID7", run_mode=RunMode.LIVE, store_id="grid", connect=self.connect, monotonic=lambda: self.now_s)
 
-    def connect(self) -> FreqtradeTrades:
+    def connect(self) -> FreqtradeColumns:
         if self.is_away:
             raise StoreBusyError("the server cannot be reached")
-        return FreqtradeTrades.open(self.address, bot="GRID7", run_mode=RunMode.LIVE)
+        return FreqtradeColumns.open(self.address, bot="GRID7", run_mode=RunMode.LIVE)
 
     def close(self) -> None:
         self.reader.close()
@@ -138,8 +138,8 @@ class World:
 
 
 @contextmanager
-def read_directly(address: str) -> Iterator[FreqtradeTrades]:
-    reader = FreqtradeTrades.open(address, bot="GRID7", run_mode=RunMode.LIVE)
+def read_directly(address: str) -> Iterator[FreqtradeColumns]:
+    reader = FreqtradeColumns.open(address, bot="GRID7", run_mode=RunMode.LIVE)
     try:
         yield reader
     finally:
