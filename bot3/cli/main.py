@@ -12,6 +12,7 @@ import typer
 
 from bot3.cli import (
     audit,
+    backup,
     candles,
     clock,
     control,
@@ -54,6 +55,7 @@ for group in (
     clock,
     candles,
     audit,
+    backup,
     import_trades,
 ):
     group.register(app)

@@ -1,5 +1,6 @@
 """Settings to ports, the only place that picks adapters; and the platform's steps on them."""
 
+from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls
 from bot3.wiring.platform import Platform, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
@@ -16,4 +17,5 @@ __all__ = [
     "open_foreign_trades",
     "open_platform",
     "server_urls",
+    "store_backups",
 ]
