@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -113,3 +114,13 @@ def test_secrets_given_made_again_then_are_kept_and_hidden(tmp_path: Path) -> No
     assert made.pop(".gitignore") == "*\n"
     assert folder.stat().st_mode & 0o077 == 0
     assert len(set(made.values())) == len(made) > 0
+
+
+def test_operators_query_given_it_is_typed_as_ever_then_counts_closed_trades(stores: Production) -> None:
+    typed = 'psql -d bot33 -c "SELECT COUNT(*) FROM trades WHERE is_open=false;"'
+    password = (stores.secrets / "reader_db_password").read_text()
+    given = {"PGHOST": "127.0.0.1", "PGPORT": str(stores.port), "PGUSER": "bot3_reader", "PGPASSWORD": password}
+
+    ended = subprocess.run(["bash", "-c", typed], env={**os.environ, **given}, capture_output=True, text=True, timeout=30, check=True)
+
+    assert ended.stdout.split() == ["count", "-------", "0", "(1", "row)"]
