@@ -56,12 +56,16 @@ class FreqtradeColumns(FreqtradeTrades):
         known |= {name: list(plain_floats(_finite(column[places]))) for name, column in numbers.items()}
         known["funding_fees"] = [value or 0.0 for value in known["funding_fees"]]
         known |= {f"{name}_us": column[places].tolist() for name, column in times.items()}
-        known["trade_id"] = [int(read["id"][place]) for place in at]
-        known["is_short"] = [bool(read["is_short"][place]) for place in at]
+        known["trade_id"] = list(map(int, _picked(read["id"], at)))
+        known["is_short"] = list(map(bool, _picked(read["is_short"], at)))
         for name in ("pair", "enter_tag", "exit_reason"):
             if name in read:
-                known[name] = [None if (value := read[name][place]) is None else str(value) for place in at]
+                known[name] = [None if value is None else str(value) for value in _picked(read[name], at)]
         return TradeColumns(lists=known)
+
+
+def _picked(column: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
+    return column if len(places) == len(column) else [column[place] for place in places]
 
 
 def _fetch(connection: Connection, query: sa.Select[Any], *, is_sqlite: bool) -> list[Any]:

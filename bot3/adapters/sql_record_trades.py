@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql_record_base import SqlRecordBase, in_groups, in_modes
 from bot3.adapters.sql_rows import bulk_insert, from_us, read_frame, to_us
-from bot3.adapters.sql_tables_platform import synced_trades
+from bot3.adapters.sql_tables_platform import record_meta, synced_trades
 from bot3.ports.record import SyncOutcome
 from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns
 from bot3.trading.leverage_bins import leverage_bin
@@ -31,6 +31,9 @@ _Key = tuple[str, str, int, int]
 
 class SqlTradeRecord(SqlRecordBase):
     """A `TradeRecord`."""
+
+    _counted: tuple[int, pd.DataFrame] | None = None
+    """The counts of a revision: nothing that they count changes without raising it."""
 
     def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
         """Insert or update closed trades by key, comparing row digests; unchanged rows keep their revision.
@@ -118,7 +121,11 @@ class SqlTradeRecord(SqlRecordBase):
             .order_by(table.bot, table.run_mode)
         )
         with self._database.read() as connection:
-            return read_frame(connection, query)
+            # The revision first: counts that are newer than their revision are counted again, older ones there are none.
+            revision = int(connection.execute(sa.select(record_meta.c.revision)).scalar_one())
+            if self._counted is None or self._counted[0] != revision:
+                self._counted = revision, read_frame(connection, query)
+            return self._counted[1].copy()
 
 
 def _of(bot: str, run_mode: RunMode) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
