@@ -21,7 +21,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx" $(PYTEST_ARGS)
 
 # Debian packages that tests start: a PostgreSQL server and Chromium.
 debian:

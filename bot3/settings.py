@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
     )
     markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
+    fleet_file: Path | None = Field(None, description="Further bots whose databases are only read (TOML, docs/fleet.md); none: our own.")
     timeframe: Literal["5m"] = Field("5m", description="Candles that everything is computed on.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged.")
 
@@ -98,7 +99,9 @@ class Settings(BaseSettings):
     learn_from: tuple[Literal["backtest", "paper", "live"], ...] = Field(
         ("backtest", "paper"), description="Run modes whose trades are learned from together."
     )
-    parameters_from: Literal["record"] = Field("record", description="Where the daemon reads published learning.")
+    parameters_from: Literal["record", "influx"] = Field(
+        "record", description="Where the daemon reads published learning: the record, or its copy in InfluxDB."
+    )
     sync_overlap_days: float = Field(7.0, gt=0.0, description="Window of closes that every sync reads again.")
 
     # Servers
@@ -127,7 +130,7 @@ class Settings(BaseSettings):
     platform_db_password: SecretStr = SecretStr("")
     platform_db_port: int = Field(5432, ge=1, le=65_535)
 
-    # InfluxDB: named here, published to by a later release
+    # InfluxDB: with an address, learning and closed trades are published to it
     influx_url: str = ""
     influx_org: str = "freqtrade"
     influx_token: SecretStr = SecretStr("")
@@ -135,6 +138,13 @@ class Settings(BaseSettings):
     bot1_influx_bucket: str = "BOT1_trades"
     bot2_influx_bucket: str = "BOT2_trades"
     bot3_influx_bucket: str = "BOT33_trades"
+    influx_timeout_s: float = Field(10.0, gt=0.0, le=120.0, description="One write or check of the publisher waits so long.")
+    influx_read_timeout_s: float = Field(2.0, gt=0.0, le=60.0, description="A reader of learning waits so long, then keeps what it has.")
+    influx_poll_s: float = Field(
+        0.2, gt=0.0, le=60.0, description="A reader of learning looks so often whether something new was published."
+    )
+    influx_learning_days: int = Field(0, ge=0, description="Retention of the learning bucket, wall days; 0: for ever.")
+    influx_trades_days: int = Field(0, ge=0, description="Retention of the trades' buckets, wall days; 0: for ever.")
 
     @classmethod
     def settings_customise_sources(
@@ -175,6 +185,8 @@ class Settings(BaseSettings):
             raise ValueError("daily_loss_halted must be at or below daily_loss_reducing")
         if self.trading_mode == "live":
             raise ValueError("trading_mode live is not available yet: this release trades on paper only")
+        if self.parameters_from == "influx" and not self.influx_url:
+            raise ValueError("parameters_from is influx, but influx_url is empty: set the address of the server")
         return self
 
     @property
@@ -232,7 +244,7 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
 def _parsed(field: str, text: str) -> Any:
     if field in {"leverage_bins", "learn_from"}:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if field == "markets_file" and not text:
+    if field in {"fleet_file", "markets_file"} and not text:
         return None
     return text
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from bot3.settings import load_settings
 from bot3_assets.assets import (
     adaptive_params,
     candles,
@@ -9,12 +10,14 @@ from bot3_assets.assets import (
     feeder_models,
     feeder_scores,
     feeder_signals,
+    published_learning,
     recommendations,
     regime_state,
     shadow_trades,
     synced_trades,
     trade_replays,
 )
+from bot3_assets.publishing import publish_record, record_to_copy
 from bot3_assets.resources import PlatformResource
 from bot3_assets.schedules import backlog, meta_learner, meta_learner_beat, retraining, weekly_retraining
 from bot3_assets.sensors import closes_to_parameters, new_market_week, run_failed
@@ -33,12 +36,19 @@ _NOUNS = [
     recommendations,
 ]
 
-defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(_NOUNS, include_specs=True),
-    asset_checks=dg.load_asset_checks_from_modules(_NOUNS),
-    jobs=[meta_learner, retraining, backlog],
-    schedules=[meta_learner_beat, weekly_retraining],
-    sensors=[closes_to_parameters, new_market_week, run_failed],
-    resources={"platform": PlatformResource()},
-    executor=dg.in_process_executor,
-)
+
+def location(*, has_copy: bool) -> dg.Definitions:
+    """Return the code location; the copy in InfluxDB, its check and its beat are part of it only where there is one."""
+    nouns = [*_NOUNS, published_learning] if has_copy else _NOUNS
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(nouns, include_specs=True),
+        asset_checks=dg.load_asset_checks_from_modules(nouns),
+        jobs=[meta_learner, retraining, backlog, *([publish_record] if has_copy else [])],
+        schedules=[meta_learner_beat, weekly_retraining],
+        sensors=[closes_to_parameters, new_market_week, *([record_to_copy] if has_copy else []), run_failed],
+        resources={"platform": PlatformResource()},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = location(has_copy=bool(load_settings().influx_url))

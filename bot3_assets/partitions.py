@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dagster as dg
 
-from bot3.settings import BOT_NAMES
+from bot3.settings import load_settings
 from bot3.trading.signals import FEEDER_IDS
+from bot3.wiring.fleet import source_names
 
 MARKET_WEEKS = "market_weeks"
 _FEEDER, _WEEK = "feeder", "week"
 
-bots = dg.StaticPartitionsDefinition(list(BOT_NAMES))
+_BOTS = source_names(load_settings())
+
+# The fleet file says who they are; a code location that is loaded again follows it.
+bots = dg.StaticPartitionsDefinition(list(_BOTS))
 # Weeks are dynamic: a home knows which weeks its market has (invented, replayed or live ones), a calendar does not, and a location that
 # opened no home still loads. A key is the Monday's date.
 weeks = dg.DynamicPartitionsDefinition(name=MARKET_WEEKS)
@@ -38,4 +42,4 @@ def all_feeders_of_week(week: str) -> dict[str, str]:
 
 def all_bots() -> dict[str, str]:
     """Return the run tags that ask for every bot's partition in one run."""
-    return {"dagster/asset_partition_range_start": BOT_NAMES[0], "dagster/asset_partition_range_end": BOT_NAMES[-1]}
+    return {"dagster/asset_partition_range_start": _BOTS[0], "dagster/asset_partition_range_end": _BOTS[-1]}

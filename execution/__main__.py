@@ -61,7 +61,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run(platform: Platform, given: argparse.Namespace, *, signals: SignalSource) -> None:
     stopping = _Stop()
     until = _market_end(platform) if given.until_market_end else None
-    daemon = Daemon(bots_of(platform), signals=signals, learning=platform.record, poll_s=given.poll)
+    daemon = Daemon(bots_of(platform), signals=signals, learning=platform.learning_reader, poll_s=given.poll)
     anchor = platform.control.anchor()
     log.info("daemon_started", home=str(platform.settings.home), market_at=platform.clock.now().isoformat(), speed=platform.clock.speed)
     if anchor is not None and not anchor.is_running:

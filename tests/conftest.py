@@ -1,4 +1,4 @@
-"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server that is started once."""
+"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server; an InfluxDB. Servers are started once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 import structlog
 
 from bot3.adapters.sql_engine import sqlite_url
+from tests.servers import influx as influx_server
+from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import MISSING, PostgresServer, find_program
 
 NewStore = Callable[[], str]
@@ -31,6 +33,33 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip(MISSING)
     with PostgresServer() as server:
         yield server
+
+
+_left_out: list[str] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs an InfluxDB where there is none; in continuous integration those tests fail instead."""
+    if influx_server.is_available() or os.environ.get("CI"):
+        return
+    needs = [item for item in items if item.get_closest_marker("influx")]
+    _left_out.extend(item.nodeid for item in needs)
+    items[:] = [item for item in items if item not in needs]
+    config.hook.pytest_deselected(items=needs)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out, and how to have it."""
+    if _left_out:
+        terminalreporter.write_line(f"left out {len(_left_out)} tests: {influx_server.MISSING}")
+
+
+@pytest.fixture(scope="session")
+def influx() -> Iterator[InfluxProgram]:
+    if not influx_server.is_available():
+        pytest.fail(influx_server.MISSING)
+    with InfluxProgram() as program:
+        yield program
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -7,6 +7,7 @@ from typing import Self
 from bot3.adapters.sql_engine import Database
 from bot3.adapters.sql_record_feeders import SqlFeederRecord, SqlModelRegistry
 from bot3.adapters.sql_record_gates import SqlGateRecord
+from bot3.adapters.sql_record_outbox import SqlOutbox
 from bot3.adapters.sql_record_parameters import SqlParameterRecord
 from bot3.adapters.sql_record_regimes import SqlRecommendationRecord, SqlRegimeRecord
 from bot3.adapters.sql_record_replays import SqlReplayRecord, SqlShadowRecord
@@ -23,8 +24,9 @@ class SqlRecord(
     SqlRegimeRecord,
     SqlRecommendationRecord,
     SqlModelRegistry,
+    SqlOutbox,
 ):
-    """A `PlatformRecord` on SQLite or PostgreSQL."""
+    """A `PlatformRecord` and its `Outbox` on SQLite or PostgreSQL."""
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:

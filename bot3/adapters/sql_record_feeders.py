@@ -53,7 +53,7 @@ class SqlFeederRecord(SqlRecordBase):
             rows = connection.execute(query).all()
         if not rows:
             raise LearningError(f"no feeder scores were published by {as_of.isoformat()}: run `bot3 learn run`")
-        return tuple(_score(row) for row in rows)
+        return tuple(score_of_row(row) for row in rows)
 
 
 class SqlModelRegistry(SqlRecordBase):
@@ -93,6 +93,7 @@ class SqlModelRegistry(SqlRecordBase):
 _SCORES = feeder_scores
 
 
-def _score(row: Any) -> FeederScore:
+def score_of_row(row: Any) -> FeederScore:
+    """Return a stored score."""
     values = {name: getattr(row, name) for name in _SCORE_FIELDS if name not in {"known_at", "tier"}}
     return FeederScore(known_at=from_us(row.known_at_us), tier=FeederTier(row.tier), **values)

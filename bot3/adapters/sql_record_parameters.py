@@ -142,10 +142,11 @@ def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> Mapping[str,
         .where(known, since)
         .order_by(_PUBLISHED.known_at_us, _PUBLISHED.seq)
     )
-    rows = (_parameters(row) for row in connection.execute(query))
+    rows = (parameters_of_row(row) for row in connection.execute(query))
     return {row.key: row for row in rows}
 
 
-def _parameters(row: Any) -> ExitParameters:
+def parameters_of_row(row: Any) -> ExitParameters:
+    """Return a stored row."""
     values = {name: getattr(row, name) for name in _FIELDS if name not in {"known_at", "state"}}
     return ExitParameters(known_at=from_us(row.known_at_us), state=ParameterState(row.state), **values)

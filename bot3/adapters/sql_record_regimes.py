@@ -41,15 +41,7 @@ class SqlRegimeRecord(SqlRecordBase):
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             raise LearningError(f"no regime was known by {as_of.isoformat()}: run `bot3 learn run`")
-        bull, bear, sideways, volatile = (row[name] for name in _PROBABILITIES)
-        return RegimeState(
-            regime=Regime(row["regime"]),
-            probabilities=(bull, bear, sideways, volatile),
-            since=from_us(row["since_us"]),
-            known_at=from_us(row["known_at_us"]),
-            computed_at=from_us(row["computed_at_us"]),
-            version=row["version"],
-        )
+        return state_of_row(row)
 
     def regimes_frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
         """Return states with start <= known_at < end: known_at, regime, since, p_* of each regime, version."""
@@ -80,12 +72,25 @@ class SqlRecommendationRecord(SqlRecordBase):
             row = connection.execute(query).one_or_none()
         if row is None:
             raise LearningError(f"nothing was recommended by {as_of.isoformat()}: run `bot3 learn run`")
-        return _recommendation(row)
+        return recommendation_of_row(row)
 
     def learning_token(self) -> str:
         """Return a token that differs after every publication (one row by key; for polling)."""
         with self._database.read() as connection:
             return str(connection.execute(sa.select(record_meta.c.learning_revision)).scalar_one())
+
+
+def state_of_row(row: Any) -> RegimeState:
+    """Return a stored state; `row` is a mapping."""
+    bull, bear, sideways, volatile = (row[name] for name in _PROBABILITIES)
+    return RegimeState(
+        regime=Regime(row["regime"]),
+        probabilities=(bull, bear, sideways, volatile),
+        since=from_us(row["since_us"]),
+        known_at=from_us(row["known_at_us"]),
+        computed_at=from_us(row["computed_at_us"]),
+        version=row["version"],
+    )
 
 
 def _state_row(state: RegimeState, *, revision: int) -> tuple[Any, ...]:
@@ -113,7 +118,8 @@ def _recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
     }
 
 
-def _recommendation(row: Any) -> Recommendation:
+def recommendation_of_row(row: Any) -> Recommendation:
+    """Return a stored recommendation."""
     return Recommendation(
         regime=Regime(row.regime),
         tiers={feeder: FeederTier(tier) for feeder, tier in json.loads(row.tiers).items()},

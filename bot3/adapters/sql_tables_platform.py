@@ -219,3 +219,22 @@ model_registry = sa.Table(
     *_instants("computed_at_us", "revision"),
     sa.Index("models_of_feeder", "feeder_id", "known_at_us"),
 )
+
+# Both are filled by triggers (see the migration), so that no writer can forget them.
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    *_instants("since_revision"),
+)
+
+outbox_gone = sa.Table(
+    "outbox_gone",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_texts("bot", "run_mode"),
+    *_instants("trade_id", "close_date_us"),
+    *_texts("pair", "direction", "leverage_bin", "feeder_id"),
+    *_instants("revision"),
+    sa.Index("outbox_gone_revision", "revision"),
+)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from bot3.cli.output import JsonFlag, messages, print_json, print_table
-from bot3.cli.session import command_settings
-from bot3.errors import SettingsError
+from bot3.cli.session import command_settings, seeded_platform
+from bot3.errors import CandleError, SettingsError
+from bot3.usecases.candle_needs import CandleNeed, candle_needs, fetch_needs
 from bot3.wiring import candle_reports, fetch_candle_files
 
 
@@ -23,20 +24,63 @@ def register(app: typer.Typer) -> None:
 
 
 def fetch(
-    pairs: Annotated[list[str], typer.Argument(help='Pairs as ccxt writes them, such as "BTC/USDT:USDT".')],
+    pairs: Annotated[list[str] | None, typer.Argument(help='Pairs as ccxt writes them, such as "BTC/USDT:USDT".')] = None,
+    *,
     directory: Annotated[Path, typer.Option(help="Where to keep them, in freqtrade's layout.")],
-    since: Annotated[str, typer.Option(help="First day, 2025-01-31.")],
+    since: Annotated[str | None, typer.Option(help="First day, 2025-01-31.")] = None,
+    for_trades: Annotated[
+        bool, typer.Option("--for-trades", help="Just what the record's trades of foreign bots need: their pairs, warm-up to horizon.")
+    ] = False,
+    bot: Annotated[list[str] | None, typer.Option(help="With --for-trades: of this bot; may be given again.")] = None,
     exchange: Annotated[str, typer.Option(help="ccxt's id of the exchange.")] = "binanceusdm",
+    exchange_url: Annotated[str | None, typer.Option(help="Reach the exchange here instead (a proxy).")] = None,
 ) -> None:
     """Fetch candles and funding through public endpoints; goes on where an earlier fetch stopped."""
-    settings = command_settings()
-    try:
-        start = datetime.fromisoformat(since).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise SettingsError(f"--since {since!r} is not a day such as 2025-01-31") from error
+    if for_trades:
+        if pairs or since:
+            raise SettingsError("--for-trades finds pairs and days by itself: leave PAIRS and --since away")
+        _fetch_for_trades(directory, bots=bot, exchange=exchange, exchange_url=exchange_url)
+        return
+    if not pairs or since is None or bot:
+        raise SettingsError("name PAIRS and --since, or say --for-trades (--bot goes with it)")
+    settings, start = command_settings(), _day(since)
     for pair in pairs:
-        rows = fetch_candle_files(settings, directory=directory, pair=pair, since=start, exchange=exchange)
+        rows = fetch_candle_files(settings, directory=directory, pair=pair, since=start, exchange=exchange, exchange_url=exchange_url)
         messages.print(f"{pair}: {rows} new candles in {directory}")
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise SettingsError(f"--since {text!r} is not a day such as 2025-01-31") from error
+
+
+def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str, exchange_url: str | None) -> None:
+    with seeded_platform() as platform:
+        settings = platform.settings
+        needs = candle_needs(platform.foreign_trades(bots), horizon=settings.horizon, now=platform.wall_now())
+    messages.print(f"{sum(need.trades for need in needs)} trades on {len(needs)} pairs")
+
+    def fetch(need: CandleNeed) -> int:
+        return fetch_candle_files(
+            settings,
+            directory=directory,
+            pair=need.pair,
+            since=need.start,
+            until=need.end,
+            exchange=exchange,
+            exchange_url=exchange_url,
+        )
+
+    def tell(need: CandleNeed, added: int) -> None:
+        messages.print(f"{need.pair}: {added} new candles, {need.start:%Y-%m-%d} to {need.end:%Y-%m-%d} for {need.trades} trades")
+
+    fetched = fetch_needs(needs, fetch=fetch, tell=tell)
+    for pair, why in fetched.refused.items():
+        messages.print(f"{pair}: not fetched: {why}")
+    if fetched.refused:
+        raise typer.Exit(CandleError.exit_code)
 
 
 def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], *, as_json: JsonFlag = False) -> None:

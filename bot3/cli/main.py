@@ -10,7 +10,25 @@ import sys
 
 import typer
 
-from bot3.cli import audit, candles, clock, control, doctor, down, feeders, init, learn, params, regime, status, trades, up
+from bot3.cli import (
+    audit,
+    backup,
+    candles,
+    clock,
+    control,
+    doctor,
+    down,
+    feeders,
+    import_trades,
+    init,
+    learn,
+    params,
+    publish,
+    regime,
+    status,
+    trades,
+    up,
+)
 from bot3.errors import Bot3Error, DataError
 from bot3.logs import redacted
 
@@ -21,7 +39,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for group in (up, down, status, doctor, init, learn, params, feeders, regime, trades, control, clock, candles, audit):
+for group in (
+    up,
+    down,
+    status,
+    doctor,
+    init,
+    learn,
+    params,
+    feeders,
+    regime,
+    trades,
+    publish,
+    control,
+    clock,
+    candles,
+    audit,
+    backup,
+    import_trades,
+):
     group.register(app)
 
 

@@ -139,7 +139,8 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _graphql(web: str, query: str) -> Mapping[str, object] | None:
+def ask_dagster(web: str, query: str) -> Mapping[str, object] | None:
+    """Return the data of a GraphQL query; None if the web server does not answer it."""
     body = json.dumps({"query": query}).encode()
     request = urllib.request.Request(f"{web}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
     try:
@@ -152,14 +153,14 @@ def _graphql(web: str, query: str) -> Mapping[str, object] | None:
 
 def location_is_loaded(web: str) -> bool:
     """Say whether Dagster's web server has loaded the code location."""
-    data = _graphql(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
+    data = ask_dagster(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
     found = data.get("repositoriesOrError") if data else None
     return isinstance(found, dict) and bool(found.get("nodes"))
 
 
 def daemons_are_healthy(web: str) -> bool:
     """Say whether Dagster's sensor, schedule and run daemons beat."""
-    data = _graphql(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
+    data = ask_dagster(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
     if not data:
         return False
     statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]  # type: ignore[index]

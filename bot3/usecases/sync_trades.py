@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from bot3.ports.record import SyncOutcome, TradeRecord
+from bot3.ports.trade_columns import ColumnReader, ColumnRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
 
@@ -16,8 +18,8 @@ Key = tuple[int, datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TradeSync:
-    """What a sync of one bot did, and whether both sides count the same afterwards.
+class Reconciliation:
+    """Whether a source and the record count the same.
 
     `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only looked
     for where the counts differ.
@@ -25,10 +27,8 @@ class TradeSync:
 
     bot: str
     run_mode: RunMode
-    outcome: SyncOutcome
     source_count: int
     record_count: int
-    is_full: bool
     missing: tuple[Key, ...] = ()
     surplus: tuple[Key, ...] = ()
 
@@ -36,6 +36,14 @@ class TradeSync:
     def is_reconciled(self) -> bool:
         """Say whether source and record hold the same number of trades."""
         return self.source_count == self.record_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSync(Reconciliation):
+    """What a sync of one bot did, and whether both sides count the same afterwards."""
+
+    outcome: SyncOutcome
+    is_full: bool
 
     @property
     def changed(self) -> int:
@@ -64,16 +72,34 @@ def sync_trades(
     return _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=True)
 
 
+def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
+    """Compare how many closed trades a source and the record hold, and name those that one side lacks."""
+    recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
+    counted = reader.count_closed(closed_since=None)
+    missing: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+    if counted != recorded:
+        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        theirs = _keys(reader.closed_trades(closed_since=None))
+        missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
+    return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=recorded, missing=missing, surplus=surplus)
+
+
+def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
+    """Return how many trades of a bot and run mode the record counts (`TradeRecord.counts`)."""
+    row = _count_row(counts, bot=bot, run_mode=run_mode)
+    return 0 if row is None else int(row["trades"])
+
+
 def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
-    row = _count_row(record, bot=bot, run_mode=run_mode)
+    row = _count_row(record.counts(), bot=bot, run_mode=run_mode)
     if row is None or pd.isna(row["last_close"]):
         return None
     last: datetime = pd.Timestamp(row["last_close"]).to_pydatetime()
     return last - overlap
 
 
-def _count_row(record: TradeRecord, *, bot: str, run_mode: RunMode) -> dict[str, Any] | None:
-    counts = record.counts()
+def _count_row(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> dict[str, Any] | None:
     found = counts[(counts["bot"] == bot) & (counts["run_mode"].astype(str) == str(run_mode))]
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
@@ -81,15 +107,23 @@ def _count_row(record: TradeRecord, *, bot: str, run_mode: RunMode) -> dict[str,
 def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
     # Keys first: a trade that closes in between is then new to both, never taken for vanished.
     known = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
-    trades = reader.closed_trades(closed_since=since)
-    outcome = record.upsert_trades(trades)
-    vanished = known - _keys(trades)
+    outcome, found = _upserted(reader, record, since=since)
+    vanished = known - found() if known else set()
     if since is not None and vanished:
         # A close that was corrected to before the window has not vanished.
         vanished -= _keys(reader.closed_trades(closed_since=None))
     if not vanished:
         return outcome
     return _joined(outcome, record.delete_trades(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
+
+
+def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
+    """Bring a window's trades to the record, all of them as columns where both sides know how; return what tells their keys."""
+    if since is None and isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
+        columns = reader.closed_columns()
+        return record.upsert_columns(columns), columns.keys
+    trades = reader.closed_trades(closed_since=since)
+    return record.upsert_trades(trades), lambda: _keys(trades)
 
 
 def _keys(trades: list[Trade]) -> set[Key]:
@@ -107,22 +141,5 @@ def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
 
 
 def _reconciled(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, outcome: SyncOutcome, is_full: bool) -> TradeSync:
-    row = _count_row(record, bot=reader.bot, run_mode=run_mode)
-    recorded = 0 if row is None else int(row["trades"])
-    counted = reader.count_closed(closed_since=None)
-    missing: tuple[Key, ...] = ()
-    surplus: tuple[Key, ...] = ()
-    if counted != recorded:
-        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
-        theirs = _keys(reader.closed_trades(closed_since=None))
-        missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
-    return TradeSync(
-        bot=reader.bot,
-        run_mode=run_mode,
-        outcome=outcome,
-        source_count=counted,
-        record_count=recorded,
-        is_full=is_full,
-        missing=missing,
-        surplus=surplus,
-    )
+    compared = reconcile(reader, record, run_mode=run_mode)
+    return TradeSync(**{item.name: getattr(compared, item.name) for item in fields(Reconciliation)}, outcome=outcome, is_full=is_full)

@@ -1,5 +1,7 @@
 """Settings to ports, the only place that picks adapters; and the platform's steps on them."""
 
+from bot3.wiring.backups import store_backups
+from bot3.wiring.databases import facts_of_server, server_urls
 from bot3.wiring.platform import Platform, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades
@@ -8,9 +10,12 @@ __all__ = [
     "SIMULATED_START",
     "Platform",
     "candle_reports",
+    "facts_of_server",
     "fetch_candle_files",
     "file_candles",
     "is_seeded",
     "open_foreign_trades",
     "open_platform",
+    "server_urls",
+    "store_backups",
 ]

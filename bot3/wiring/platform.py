@@ -14,7 +14,7 @@ from bot3.errors import StoreError
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.trades import RunMode
 from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
-from bot3.wiring.ports import Ports
+from bot3.wiring.sources import Sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def is_seeded(settings: Settings) -> bool:
     return (settings.home / _HOME_FILE).exists()
 
 
-class Platform(Ports):
+class Platform(Sources):
     """The ports of one home and the platform's steps; steps that learn take turns, whichever thread asks."""
 
     def __init__(self, settings: Settings, *, read_only: bool) -> None:
@@ -69,19 +69,6 @@ class Platform(Ports):
             )
         )
 
-    def sources(self, bots: Sequence[str] | None = None) -> list[TradeSource]:
-        """Return where closed trades come from: each bot's own database and its history."""
-        from bot3.usecases.relearn import TradeSource  # noqa: PLC0415
-
-        names = self.bot_names if bots is None else bots
-        stores = [store for name in names for store in (self.bot_store(name), self.history_store(name))]
-        return [TradeSource(reader=store, run_mode=store.run_mode) for store in stores]
-
-    def unsynced_closes(self) -> int:
-        """Return how many closed trades the sources hold more than the record."""
-        held = sum(source.reader.count_closed(closed_since=None) for source in self.sources())
-        return max(0, held - int(self.record.counts()["trades"].sum()))
-
     def sync(self, bot: str) -> tuple[TradeSync, ...]:
         """Bring one bot's closed trades to the record, all of them."""
         from bot3.usecases.sync_trades import sync_trades  # noqa: PLC0415
@@ -99,7 +86,7 @@ class Platform(Ports):
             return replay_trades(self.record, self.learner, self.candles, run_modes=self.settings.run_modes, now=self.clock.now())
 
     def learn_from_closes(self, sources: Sequence[TradeSource]) -> RelearnReport:
-        """Sync some sources, replay what is due, relearn what was touched, publish."""
+        """Sync those sources that can be read, replay what is due, relearn what was touched, publish."""
         return self._relearn(sources, full=False)
 
     def learn_parameters(self) -> RelearnReport:
@@ -114,7 +101,7 @@ class Platform(Ports):
                 self.record,
                 self.learner,
                 self.candles,
-                sources=sources,
+                sources=self.reachable(sources),
                 run_modes=self.settings.run_modes,
                 now=self.clock.now(),
                 computed_at=self.clock.wall_now(),
@@ -242,7 +229,7 @@ class Platform(Ports):
                 self.record,
                 self.learner,
                 self.candles,
-                sources=self.sources(),
+                sources=self.reachable(self.sources()),
                 run_modes=self.settings.run_modes,
                 pairs=self.candles.pairs(),
                 directory=self.settings.home,

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.engine import URL
-
 from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, start_clock
 from bot3.adapters.sql_bot_store import SqlBotStore
 from bot3.adapters.sql_control import SqlControl
@@ -23,15 +21,16 @@ from bot3.trading.costs import Costs
 from bot3.trading.profiles import BotProfile
 from bot3.trading.risk import RiskLimits
 from bot3.trading.trades import RunMode
+from bot3.wiring.databases import server_url
+from bot3.wiring.publishing import Publishing
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from bot3.adapters.simulated_market import SimulatedMarket
     from bot3.ports.candles import CandleReader, MarketReader
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
     from bot3.ports.models import ModelStore
+    from bot3.ports.record import LearningReader
     from bot3.ports.signals import SignalStore
     from bot3.usecases.predict_signals import SignalMaker
 
@@ -60,6 +59,18 @@ class Ports:
     def record(self) -> SqlRecord:
         """Return the platform's record."""
         return self._kept(SqlRecord.open(self._platform_url("platform"), read_only=self._is_read_only))
+
+    @cached_property
+    def publishing(self) -> Publishing:
+        """Return the record's copy in InfluxDB: its publisher, its readers and their check."""
+        publishing = Publishing(self.settings, record=lambda: self.record, bots=self.bot_names, wall_now=self.wall_now)
+        self._closers.callback(publishing.close)
+        return publishing
+
+    @cached_property
+    def learning_reader(self) -> LearningReader:
+        """Return where the daemon reads published learning (BOT3_PARAMETERS_FROM)."""
+        return self.publishing.learning_reader()
 
     @cached_property
     def control(self) -> SqlControl:
@@ -250,20 +261,7 @@ class Ports:
         return self._url("platform", file=self._file(f"{kind}.sqlite"))
 
     def _url(self, prefix: str, *, file: Path) -> str:
-        settings = self.settings
-        host = getattr(settings, f"{prefix}_db_host")
-        if not host:
-            return sqlite_url(file)
-        password: SecretStr = getattr(settings, f"{prefix}_db_password")
-        url = URL.create(
-            "postgresql+psycopg",
-            username=getattr(settings, f"{prefix}_db_user"),
-            password=password.get_secret_value() or None,
-            host=host,
-            port=getattr(settings, f"{prefix}_db_port"),
-            database=getattr(settings, f"{prefix}_db_name"),
-        )
-        return url.render_as_string(hide_password=False)
+        return server_url(self.settings, prefix) or sqlite_url(file)
 
     def _kept(self, store: _Store) -> _Store:
         self._closers.callback(store.close)

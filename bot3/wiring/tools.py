@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot3.adapters.system_clock import SystemClock
+from bot3.errors import CandleError
+from bot3.trading.trades import RunMode
 
 if TYPE_CHECKING:
     from bot3.market.candles import CandleReport
@@ -25,12 +27,30 @@ def candle_reports(settings: Settings, directory: Path) -> Sequence[CandleReport
 
 
 def fetch_candle_files(
-    settings: Settings, *, directory: Path, pair: str, since: datetime, exchange: str, tell: Callable[[datetime], None] | None = None
+    settings: Settings,
+    *,
+    directory: Path,
+    pair: str,
+    since: datetime,
+    exchange: str,
+    until: datetime | None = None,
+    exchange_url: str | None = None,
+    tell: Callable[[datetime], None] | None = None,
 ) -> int:
-    """Fetch a pair's candles and funding that a directory lacks; return how many candles were added."""
+    """Fetch a pair's candles and funding that a directory lacks; return how many candles were added.
+
+    Parameters
+    ----------
+    until : datetime, optional
+        Nothing later is asked for; now without it. What a file holds beyond it stays.
+    exchange_url : str, optional
+        Where the exchange is reached instead of at its own address.
+    """
     from bot3.adapters.ccxt_candles import CcxtCandles  # noqa: PLC0415  # two seconds
 
-    source, now = CcxtCandles(directory, exchange_id=exchange), SystemClock().wall_now()
+    source, now = CcxtCandles(directory, exchange_id=exchange, base_url=exchange_url), SystemClock().wall_now()
+    if until is not None:
+        now = min(now, max(until, _held_until(directory, pair=pair, timeframe=settings.timeframe) or until))
 
     def progress(*, pair: str, reached: datetime, until: datetime) -> None:
         del pair, until
@@ -42,6 +62,16 @@ def fetch_candle_files(
     return added
 
 
+def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | None:
+    """Return when the last candle of a file closes; None where there is none. A broken file is told of by the download."""
+    from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
+
+    try:
+        return FileCandles(directory, timeframe=timeframe).span(pair, timeframe)[1]
+    except CandleError:
+        return None
+
+
 def file_candles(*directories: Path, timeframe: str) -> CandleReader:
     """Return the candles and funding of data directories. Raises CandleError if there are no candles of the timeframe."""
     from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
@@ -50,11 +80,13 @@ def file_candles(*directories: Path, timeframe: str) -> CandleReader:
 
 
 @contextmanager
-def open_foreign_trades(address: str, *, bot: str, source_timezone: str = "UTC") -> Iterator[ForeignTradeReader]:
+def open_foreign_trades(
+    address: str, *, bot: str, run_mode: RunMode = RunMode.LIVE, source_timezone: str = "UTC"
+) -> Iterator[ForeignTradeReader]:
     """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for what it raises."""
     from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
-    reader = FreqtradeTrades.open(address, bot=bot, source_timezone=source_timezone, leaves_no_trace=True)
+    reader = FreqtradeTrades.open(address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True)
     try:
         yield reader
     finally:

@@ -9,7 +9,13 @@ from bot3_assets.partitions import bots
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot3.usecases.sync_trades import Reconciliation, TradeSync
     from bot3.wiring import Platform
+
+_NAMED = 1_000
+"""So many ids are named at most; all are counted."""
 
 bot_trades = dg.AssetSpec(
     "bot_trades",
@@ -32,10 +38,20 @@ bot_trades = dg.AssetSpec(
 )
 def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """Every closed trade of a bot, once, with the run mode and account it was made in; history is told apart from paper."""
+    from bot3.errors import DataError  # noqa: PLC0415
+
     opened = platform.platform()
+    troubles = []
     for bot in context.partition_keys:
-        opened.sync(bot)
-        context.add_asset_metadata(synced_trades_metadata(opened, bot), partition_key=bot)
+        try:
+            changed = {name: dg.MetadataValue.int(count) for name, count in _changes(opened.sync(bot)).items()}
+        except DataError as error:
+            # One bot's database that is away keeps nobody else's trades from the record.
+            troubles.append(f"{bot}: {error}")
+            continue
+        context.add_asset_metadata({**synced_trades_metadata(opened, bot), **changed}, partition_key=bot)
+    if troubles:
+        raise dg.Failure("not synced: " + "; ".join(troubles))
 
 
 @dg.asset_check(asset=synced_trades, blocking=True, description="The record holds exactly the closed trades that the bots' databases hold.")
@@ -45,12 +61,21 @@ def synced_trades_are_reconciled(platform: PlatformResource) -> dg.AssetCheckRes
 
 
 def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return what a bot's own database holds, and which one that is."""
-    store = platform.bot_store(bot)
-    return {
-        "dagster/row_count": dg.MetadataValue.int(store.count_closed(closed_since=None)),
-        "open_trades": dg.MetadataValue.int(len(store.open_trades())),
-        "store": dg.MetadataValue.text(store.store_id),
+    """Return what a bot's own databases hold, and which ones they are; of one that is away, why it cannot be read."""
+    from bot3.trading.trades import RunMode  # noqa: PLC0415
+
+    own = [source for source in platform.sources([bot]) if source.run_mode is not RunMode.BACKTEST]
+    readable = [source.reader for source in platform.reachable(own)]
+    told: dict[str, dg.MetadataValue] = {"store": dg.MetadataValue.text(", ".join(source.reader.store_id for source in own))}
+    if foreign := [entry for entry in platform.fleet_bots if entry.name == bot]:
+        told["databases"] = dg.MetadataValue.text(", ".join(entry.shown for entry in foreign))
+        told["directions"] = dg.MetadataValue.text(", ".join(sorted({side for entry in foreign for side in entry.directions})))
+    if len(readable) < len(own):
+        troubles = [getattr(source.reader, "trouble", None) for source in own if source.reader not in readable]
+        return told | {"not_read": dg.MetadataValue.text("; ".join(map(str, troubles)))}
+    return told | {
+        "dagster/row_count": dg.MetadataValue.int(sum(reader.count_closed(closed_since=None) for reader in readable)),
+        "open_trades": dg.MetadataValue.int(sum(len(reader.open_trades()) for reader in readable)),
     }
 
 
@@ -70,13 +95,40 @@ def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metad
 
 
 def synced_trades_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Compare what the sources hold with what the record holds, bot by bot."""
-    counts = platform.record.counts()
-    differences = {}
-    for bot in platform.bot_names:
-        stores = (platform.bot_store(bot, read_only=True), platform.history_store(bot, read_only=True))
-        held = sum(store.count_closed(closed_since=None) for store in stores)
-        recorded = int(counts.loc[counts["bot"] == bot, "trades"].sum())
-        if held != recorded:
-            differences[bot] = {"sources": held, "record": recorded}
-    return dg.AssetCheckResult(passed=not differences, metadata={"differences": differences})
+    """Compare what the sources hold with what the record holds, bot by bot and mode by mode, and name the trades that differ.
+
+    A source that cannot be read is no proof of anything: the check does not pass, but as a warning, which stops nobody else's learning.
+    """
+    from bot3.usecases.fleet import trouble_of  # noqa: PLC0415
+    from bot3.usecases.sync_trades import reconcile  # noqa: PLC0415
+
+    differences: dict[str, object] = {}
+    unread: dict[str, object] = {}
+    for source in platform.sources():
+        name = f"{source.reader.bot} {source.run_mode}"
+        if (trouble := trouble_of(source.reader)) is not None:
+            unread[name] = trouble
+            continue
+        compared = reconcile(source.reader, platform.record, run_mode=source.run_mode)
+        if not compared.is_reconciled:
+            differences[name] = _difference(compared)
+    return dg.AssetCheckResult(
+        passed=not differences and not unread,
+        severity=dg.AssetCheckSeverity.WARN if unread and not differences else dg.AssetCheckSeverity.ERROR,
+        metadata={"differences": differences, "not_read": unread},
+    )
+
+
+def _difference(compared: "Reconciliation") -> dict[str, object]:
+    return {
+        "source": compared.source_count,
+        "record": compared.record_count,
+        "missing_ids": [trade_id for trade_id, _ in compared.missing[:_NAMED]],
+        "missing": len(compared.missing),
+        "surplus_ids": [trade_id for trade_id, _ in compared.surplus[:_NAMED]],
+        "surplus": len(compared.surplus),
+    }
+
+
+def _changes(syncs: "Sequence[TradeSync]") -> dict[str, int]:
+    return {f"rows_{name}": sum(getattr(sync.outcome, name) for sync in syncs) for name in ("inserted", "updated", "deleted")}

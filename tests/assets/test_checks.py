@@ -205,7 +205,8 @@ def test_synced_trades_verdict_given_a_trade_that_the_record_lost_then_names_the
 
     verdict = synced_trades_verdict(platform)
 
-    assert value_of(verdict, "differences") == {"BOT2": {"sources": len(keys), "record": len(keys) - 1}}
+    lost = {"source": len(keys), "record": len(keys) - 1, "missing_ids": [keys[0][0]], "missing": 1, "surplus_ids": [], "surplus": 0}
+    assert value_of(verdict, "differences") == {"BOT2 backtest": lost}
 
 
 @pytest.mark.slow

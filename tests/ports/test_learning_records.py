@@ -1,15 +1,18 @@
-"""One suite for the published learning of every `PlatformRecord`."""
+"""One suite for the published learning of every `PlatformRecord`, and of the copy in InfluxDB that is read instead of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import LearningError, StoreConflictError, StoreError
 from bot3.market.regimes import Regime
@@ -17,20 +20,36 @@ from bot3.ports.record import PlatformRecord
 from tests.conftest import NewStore
 from tests.journals import OPENED, PAIR, minutes
 from tests.learned import a_model, a_recommendation, a_regime, a_row, a_score, a_set
+from tests.published import Copy, published_record
 
 CELL = {"pair": PAIR, "direction": "long", "leverage_bin": "5.0-7.5"}
 
 
-@pytest.fixture
-def url(new_store: NewStore) -> str:
-    return new_store()
+NewRecord = Callable[[], PlatformRecord]
+"""Makes an empty record; it is closed at the end of the test."""
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("influx", marks=pytest.mark.influx)])
+def new_record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewRecord]:
+    """Make empty records: on each kind of database, and on SQLite with its learning read from InfluxDB."""
+    files = (sqlite_url(tmp_path / f"store{number}.sqlite") for number in range(1, 100))
+    with ExitStack() as opened:
+
+        def make() -> PlatformRecord:
+            record: SqlRecord
+            if request.param == "influx":
+                record = published_record(next(files), Copy.on(request.getfixturevalue("influx"), tmp_path))
+            else:
+                record = SqlRecord.open(next(files) if request.param == "sqlite" else request.getfixturevalue("postgres").new_database())
+            opened.callback(record.close)
+            return record
+
+        yield make
 
 
 @pytest.fixture
-def record(url: str) -> Iterator[PlatformRecord]:
-    record = SqlRecord.open(url)
-    yield record
-    record.close()
+def record(new_record: NewRecord) -> PlatformRecord:
+    return new_record()
 
 
 def test_parameters_given_a_publication_then_returns_it_whole(record: PlatformRecord) -> None:
@@ -71,8 +90,8 @@ def test_parameters_given_nothing_by_then_then_says_so(record: PlatformRecord) -
 
 @given(known=st.lists(st.integers(min_value=1, max_value=40), min_size=1, max_size=6), at=st.integers(min_value=0, max_value=45))
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_parameters_given_as_of_then_never_shows_later_rows(new_store: NewStore, known: list[int], at: int) -> None:
-    record = SqlRecord.open(new_store())
+def test_parameters_given_as_of_then_never_shows_later_rows(new_record: NewRecord, known: list[int], at: int) -> None:
+    record = new_record()
     replaces = None
     for number, minute in enumerate(sorted(known)):
         published = a_set(f"v{number}", a_row(known_at=minutes(minute)), known_at=minutes(minute))
@@ -86,11 +105,11 @@ def test_parameters_given_as_of_then_never_shows_later_rows(new_store: NewStore,
         found = record.parameters(as_of=minutes(at))
         assert found.known_at == max(minutes(minute) for minute in known if minute <= at)
         assert all(row.known_at <= minutes(at) for row in found.rows.values())
-    record.close()
 
 
-def test_publish_parameters_given_two_writers_then_the_second_is_told(record: PlatformRecord, url: str) -> None:
-    other = SqlRecord.open(url)
+def test_publish_parameters_given_two_writers_then_the_second_is_told(new_store: NewStore) -> None:
+    url = new_store()
+    record, other = SqlRecord.open(url), SqlRecord.open(url)
     record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
     record.publish_parameters(a_set("v2", known_at=minutes(1)), replaces="v1", is_full=False)
 
@@ -99,6 +118,7 @@ def test_publish_parameters_given_two_writers_then_the_second_is_told(record: Pl
 
     assert other.parameters(as_of=minutes(9)).version == "v2"
     assert other.revision() == 2
+    record.close()
     other.close()
 
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 MISSING = "no PostgreSQL server program: install postgresql (programs in /usr/lib/postgresql/*/bin or on the path)"
 _USERS = ("postgres", "nobody")
+_AUTHENTICATION = ("--auth-local=trust", "--auth-host=scram-sha-256")
 
 
 def find_program(name: str) -> Path | None:
@@ -29,9 +30,12 @@ def find_program(name: str) -> Path | None:
 
 
 class PostgresServer:
-    """Starts on entry, stops and removes its files on exit. Durability is off: nobody keeps what tests write."""
+    """Starts on entry, stops and removes its files on exit. Durability is off: nobody keeps what tests write.
 
-    def __init__(self) -> None:
+    With a port it listens on 127.0.0.1 too, where every role needs its password; on the socket none does.
+    """
+
+    def __init__(self, *, superuser: str = "bot3", port: int | None = None) -> None:
         initdb, postgres = find_program("initdb"), find_program("postgres")
         if initdb is None or postgres is None:
             raise FileNotFoundError(MISSING)
@@ -40,11 +44,19 @@ class PostgresServer:
         self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
+        self._superuser = superuser
+        self._listening = ["-c", "listen_addresses="] if port is None else ["-c", "listen_addresses=127.0.0.1", "-p", str(port)]
+        self._port = port or 5432
+
+    @property
+    def directory(self) -> Path:
+        """Return where the socket is."""
+        return self._directory
 
     def __enter__(self) -> Self:
         data = self._directory / "data"
         as_user = _unprivileged(self._directory)
-        initdb = [self._initdb, "-D", data, "-U", "bot3", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        initdb = [self._initdb, "-D", data, "-U", self._superuser, *_AUTHENTICATION, "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(initdb, check=True, capture_output=True, **as_user)
         server = [
             self._postgres,
@@ -52,8 +64,7 @@ class PostgresServer:
             data,
             "-k",
             self._directory,
-            "-c",
-            "listen_addresses=",
+            *self._listening,
             "-c",
             "fsync=off",
             "-c",
@@ -72,7 +83,7 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         """Return the URL of a database."""
-        return f"postgresql+psycopg://bot3@/{database}?host={self._directory}"
+        return f"postgresql+psycopg://{self._superuser}@/{database}?host={self._directory}&port={self._port}"
 
     def new_database(self) -> str:
         """Create an empty database and return its URL."""

@@ -1,0 +1,63 @@
+"""The published copy in InfluxDB as its readers find it: learning, trades, and whether the server is well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from bot3.adapters.influx_learning import InfluxLearning
+from bot3.adapters.influx_lines import point_ns
+from bot3.adapters.influx_points import TRADES
+from bot3.adapters.influx_publisher import InfluxBuckets
+from bot3.adapters.influx_server import InfluxServer
+
+_COLUMNS = ("run_mode", "trade_id", "open_date", "digest")
+_EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
+
+_DIGESTS = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{TRADES}" and (r._field == "trade_id" or r._field == "open_date" or r._field == "digest"))
+  |> drop(columns: ["_start", "_stop", "_measurement"])
+"""
+
+
+class InfluxCopy(InfluxLearning):
+    """A `PublishedCopy`."""
+
+    def __init__(self, server: InfluxServer, *, buckets: InfluxBuckets, bots: Sequence[str], wall_now: Callable[[], datetime]) -> None:
+        super().__init__(server, bucket=buckets.learning)
+        self._buckets, self._bots, self._wall_now = buckets, tuple(bots), wall_now
+
+    def health(self) -> tuple[str, ...]:
+        """Return what is wrong: buckets that are missing, or that keep their points for another time than the settings say."""
+        self._server.ping()
+        wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in self._bots}
+        wanted[self._buckets.learning] = self._buckets.learning_life
+        there = self._server.buckets()
+        missing = [f"bucket {name} is missing: run `bot3 publish run`" for name in sorted(set(wanted) - set(there))]
+        lives = {name: round(life.total_seconds()) for name, life in wanted.items()}
+        other = [
+            f"bucket {name} keeps {there[name]} s, the settings say {lives[name]} s: change one of them"
+            for name in sorted(set(wanted) & set(there))
+            if there[name] != lives[name]
+        ]
+        return (*missing, *other)
+
+    def trade_digests(self, bot: str) -> pd.DataFrame:
+        """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row a point."""
+        points: dict[tuple[str, ...], dict[str, str]] = {}
+        for row in self._server.rows(_DIGESTS, bucket=self._buckets.of_bot(bot), start=0, stop=_EVER_NS):
+            key = tuple(value for name, value in row.items() if name not in {"", "result", "table", "_field", "_value"})
+            points.setdefault(key, {"run_mode": row["run_mode"]})[row["_field"]] = row["_value"]
+        frame = pd.DataFrame(list(points.values()), columns=list(_COLUMNS))
+        return frame.assign(
+            trade_id=frame["trade_id"].astype("int64"),
+            open_date=pd.to_datetime(frame["open_date"], utc=True, format="ISO8601").dt.as_unit("us"),
+        )
+
+    def kept_since(self, *, trades: bool) -> datetime | None:
+        """Return the wall time before which the copy keeps nothing; None if it keeps all."""
+        return self._buckets.kept_since(self._wall_now(), trades=trades)

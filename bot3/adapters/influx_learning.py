@@ -1,0 +1,255 @@
+"""Published learning read from InfluxDB: complete publications only, as of a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from bot3.adapters.influx_lines import Kind, field_of, instant_of, parse_ns, point_ns
+from bot3.adapters.influx_points import (
+    BY_PAIR,
+    HEADS,
+    PARAMETER_KINDS,
+    PARAMETER_TAGS,
+    RECOMMENDATION_KINDS,
+    RECOMMENDATIONS,
+    REGIME_KINDS,
+    REGIMES,
+    SCORE_KINDS,
+    SCORE_TAGS,
+    SCORES,
+    head_of,
+)
+from bot3.adapters.influx_rows import parameters_of, recommendation_of, score_of, state_of
+from bot3.adapters.influx_server import InfluxServer
+from bot3.errors import InvalidTradeError, LearningError
+from bot3.market.regimes import Regime, RegimeState
+from bot3.ports.publisher import Head, Noun
+from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
+
+_Point = tuple[int, dict[str, Any]]
+"""A point's time, and its tags and fields."""
+
+_Asked = ParamSpec("_Asked")
+_Read = TypeVar("_Read")
+
+_EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
+_TICK = timedelta(microseconds=1)
+
+_HEADS = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}" and r.noun == noun)
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_NEWEST = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}" and r.noun == noun)
+  |> last()
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_NEWEST_OF_ALL = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}")
+  |> last()
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_ALL_HEADS = f"""
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}")
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+_ROWS = """
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == measurement)
+"""
+# No column is dropped and nothing is pivoted: the server then only copies, which costs it a third less.
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """A head as it was read: its point's time and what it says."""
+
+    at_ns: int
+    says: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the publication has."""
+        return int(self.says["rows"])
+
+
+def _understood(read: Callable[_Asked, _Read]) -> Callable[_Asked, _Read]:
+    """Refuse what somebody else wrote there: it is no bug of this process, and must not end it."""
+
+    @wraps(read)
+    def refusing(*asked: _Asked.args, **named: _Asked.kwargs) -> _Read:
+        try:
+            return read(*asked, **named)
+        except (KeyError, ValueError, TypeError, InvalidTradeError) as error:
+            raise LearningError(f"InfluxDB holds what is no {read.__name__} ({error!r}): run `bot3 publish run --all`") from error
+
+    return refusing
+
+
+class InfluxLearning:
+    """A `LearningReader` on a bucket.
+
+    A publication is read by its head, which is written after all its rows; one that lacks rows nevertheless (deleted by hand, or
+    older than the bucket keeps) is refused with a LearningError, never shown in part.
+
+    Parameters
+    ----------
+    remembers : bool
+        Keep the rows that were read, and ask for those since alone: for a reader that follows (by one thread) what is published.
+        Who compares must not remember.
+    """
+
+    def __init__(self, server: InfluxServer, *, bucket: str, remembers: bool = False) -> None:
+        self._server, self._bucket, self._remembers = server, bucket, remembers
+        self._held: tuple[int, int, list[_Point]] | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
+
+    @_understood
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        """Return the parameters in force: of each group the newest row published since the last full publication."""
+        newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
+        first_ns = int(newest.says["full_ns"])
+        heads = self._heads_between(Noun.PARAMETERS, first_ns, newest.at_ns)
+        if heads[0].at_ns != first_ns:
+            raise LearningError("the parameters that the newest stand on are not in InfluxDB: run `bot3 publish run --all`")
+        full_ns = max((head.at_ns for head in heads if head.says["is_full"]), default=heads[0].at_ns)
+        in_force = [head for head in heads if head.at_ns >= full_ns]
+        points = self._parameter_points(full_ns, newest.at_ns, in_force)
+        complete = {head.at_ns for head in in_force}
+        # Oldest first: a later row of a group takes the place of an earlier one.
+        rows = [parameters_of(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete]
+        return _set_of(newest, rows)
+
+    @_understood
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        """Return the scores of the newest publication, by regime and rank."""
+        newest = self._newest(Noun.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
+        points = self._points(SCORES, SCORE_TAGS, SCORE_KINDS, start=newest.at_ns, stop=newest.at_ns)
+        _require_complete(points, [newest], what="feeder scores")
+        scores = [score_of(values) for _, values in points]
+        return tuple(sorted(scores, key=lambda score: (score.regime, score.rank, score.feeder_id)))
+
+    @_understood
+    def regime(self, *, as_of: datetime) -> RegimeState:
+        """Return the regime state in force."""
+        newest = self._newest(Noun.REGIME, as_of=as_of, what="no regime was known")
+        return state_of(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
+
+    @_understood
+    def recommendation(self, *, as_of: datetime) -> Recommendation:
+        """Return the newest recommendation."""
+        newest = self._newest(Noun.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
+        return recommendation_of(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
+
+    @_understood
+    def learning_token(self) -> str:
+        """Return a token that differs after every publication: the newest head of each noun."""
+        found = self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS)
+        return " ".join(sorted(f"{row['noun']}@{row['_time']}#{json.loads(row['_value'])['seq']}" for row in found))
+
+    @_understood
+    def heads(self) -> frozenset[Head]:
+        """Return every complete publication in the bucket."""
+        found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
+        return frozenset(head_of(row["noun"], instant_of(parse_ns(row["_time"])), row["_value"]) for row in found)
+
+    def _parameter_points(self, first: int, last: int, heads: Sequence[_Manifest]) -> list[_Point]:
+        points: list[_Point] = []
+        if self._held is not None and self._held[0] == first and self._held[1] <= last:
+            since = self._points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=self._held[1] + 1, stop=last)
+            points = [*self._held[2], *since]
+        # A publication that came late, before what is remembered, shows as one that lacks rows: then all is read anew.
+        if not points or _lacking(points, heads):
+            points = self._points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=first, stop=last)
+        _require_complete(points, heads, what="parameters")
+        if self._remembers:
+            complete = {head.at_ns for head in heads}
+            self._held = (first, last, [point for point in points if point[0] in complete])
+        return points
+
+    def _newest(self, noun: Noun, *, as_of: datetime, what: str) -> _Manifest:
+        heads = self._manifests(_NEWEST, noun, start=0, stop=point_ns(as_of + _TICK, 0))
+        if not heads:
+            raise LearningError(f"{what} by {as_of.isoformat()} in {self._server.shown}: run `bot3 learn run`, then `bot3 publish run`")
+        return heads[-1]
+
+    def _heads_between(self, noun: Noun, first: int, last: int) -> list[_Manifest]:
+        return sorted(self._manifests(_HEADS, noun, start=first, stop=last + 1), key=lambda head: head.at_ns)
+
+    def _manifests(self, flux: str, noun: Noun, *, start: int, stop: int) -> list[_Manifest]:
+        rows = self._server.rows(flux, bucket=self._bucket, noun=noun.value, start=start, stop=stop)
+        return [_Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in rows]
+
+    def _single(self, measurement: str, kinds: Mapping[str, Kind], head: _Manifest) -> dict[str, Any]:
+        points = self._points(measurement, (), kinds, start=head.at_ns, stop=head.at_ns)
+        _require_complete(points, [head], what=measurement)
+        return points[0][1]
+
+    def _points(self, measurement: str, tags: Sequence[str], kinds: Mapping[str, Kind], *, start: int, stop: int) -> list[_Point]:
+        if start > stop:
+            # The server calls an empty range a mistake.
+            return []
+        rows = self._server.rows(_ROWS, bucket=self._bucket, measurement=measurement, start=start, stop=stop + 1)
+        return _assembled(rows, tags, kinds)
+
+
+def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Mapping[str, Kind]) -> list[_Point]:
+    """Put the fields of each point together; fields that this release does not know are left alone."""
+    points: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["_time"], *(row[name] for name in tags))
+        point = points.setdefault(key, {name: row[name] for name in tags})
+        if row["_field"] in kinds:
+            point[row["_field"]] = field_of(row["_value"], kinds[row["_field"]])
+    return [(parse_ns(key[0]), point) for key, point in points.items()]
+
+
+def _lacking(points: Sequence[_Point], heads: Sequence[_Manifest]) -> tuple[_Manifest, int] | None:
+    """Return the first publication that lacks rows (or has too many), and how many of them are there; None if all are complete."""
+    there: dict[int, int] = {}
+    for at_ns, _ in points:
+        there[at_ns] = there.get(at_ns, 0) + 1
+    return next(((head, there.get(head.at_ns, 0)) for head in heads if there.get(head.at_ns, 0) != head.rows), None)
+
+
+def _require_complete(points: Sequence[_Point], heads: Sequence[_Manifest], *, what: str) -> None:
+    lacking = _lacking(points, heads)
+    if lacking is not None:
+        head, found = lacking
+        version = head.says["version"]
+        raise LearningError(f"{what} {version} are incomplete in InfluxDB ({found} of {head.rows} rows): run `bot3 publish run --all`")
+
+
+def _time(point: _Point) -> int:
+    return point[0]
+
+
+def _set_of(head: _Manifest, rows: Sequence[ExitParameters]) -> ParameterSet:
+    says = head.says
+    return ParameterSet(
+        rows={row.key: row for row in rows},
+        regime_factors={Regime(name): (float(stop), float(target)) for name, (stop, target) in says["regime_factors"].items()},
+        version=says["version"],
+        revision=int(says["learned_revision"]),
+        known_at=instant_of(head.at_ns),
+        computed_at=datetime.fromisoformat(says["computed_at"]),
+        expires_at=datetime.fromisoformat(says["expires_at"]),
+    )

@@ -1,0 +1,175 @@
+"""What is published, as points: measurements, tags, fields and their types, and the heads that complete a publication."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from bot3.adapters.influx_lines import PLACES, Kind, column_texts, line, point_ns, tag_texts
+from bot3.market.regimes import Regime, RegimeState
+from bot3.ports.publisher import Head, Noun, ParameterPublication, RecommendationPublication, ScorePublication
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
+from bot3.trading.recommendations import FeederScore
+
+HEADS = "publications"
+BY_PAIR, BY_BIN = "adaptive_params_by_pair", "adaptive_params"
+SCORES, REGIMES, RECOMMENDATIONS, TRADES = "feeder_scores", "regime_state", "meta_recommendations", "trades"
+MANIFEST: Mapping[str, Kind] = {"manifest": "text"}
+"""One field, so that a head is there whole or not at all."""
+
+
+def _kinds(of: type[Any], *, tags: Sequence[str]) -> dict[str, Kind]:
+    kinds = {"float": "float", "float | None": "float", "int": "int", "datetime": "time"}
+    return {field.name: kinds.get(str(field.type), "text") for field in fields(of) if field.name not in tags}
+
+
+PARAMETER_TAGS = ("pair", "direction", "leverage_bin")
+PARAMETER_KINDS: Mapping[str, Kind] = _kinds(ExitParameters, tags=PARAMETER_TAGS) | {"expires_at": "time"}
+SCORE_TAGS = ("feeder_id", "regime")
+SCORE_KINDS: Mapping[str, Kind] = _kinds(FeederScore, tags=SCORE_TAGS)
+PROBABILITIES = tuple(f"p_{regime.value}" for regime in Regime)
+REGIME_KINDS: Mapping[str, Kind] = (
+    {"regime": "text", "since": "time"} | dict.fromkeys(PROBABILITIES, "float") | {"computed_at": "time", "version": "text"}
+)
+RECOMMENDATION_KINDS: Mapping[str, Kind] = {
+    "regime": "text",
+    "tiers": "text",
+    "top_feeders": "text",
+    "avoid_feeders": "text",
+    "suggested_leverage_low": "float",
+    "suggested_leverage_high": "float",
+    "suggested_position_size_multiplier": "float",
+    "generated_at": "time",
+    "expires_at": "time",
+    "computed_at": "time",
+    "version": "text",
+    "parameters_version": "text",
+    "scores_version": "text",
+}
+TRADE_TAGS = ("bot", "run_mode", "pair", "direction", "leverage_bin", "feeder_id")
+TRADE_KINDS: Mapping[str, Kind] = (
+    {"trade_id": "int", "account": "text", "is_short": "bool", "open_date": "time", "enter_tag": "text", "exit_reason": "text"}
+    | dict.fromkeys(("leverage", "open_rate", "amount", "stake_amount", "fee_open", "fee_close", "close_rate", "close_profit"), "float")
+    | dict.fromkeys(("close_profit_abs", "funding_fees", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct"), "float")
+    | {"liquidation_price": "float", "digest": "text"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """One publication: its rows, and the head that is written once all of them are there."""
+
+    at_ns: int
+    rows: tuple[str, ...]
+    head: str
+
+
+def parameter_points(publication: ParameterPublication) -> Points:
+    """Return the rows by pair, direction and bin, those of the bins alone as their older readers expect them, and the head."""
+    parameters = publication.parameters
+    at_ns = point_ns(parameters.known_at, publication.seq)
+    ending = {"expires_at": parameters.expires_at}
+    rows = [
+        line(BY_PAIR, _tags(row, PARAMETER_TAGS), _fields(row, PARAMETER_KINDS) | ending, kinds=PARAMETER_KINDS, at_ns=at_ns)
+        for row in parameters.rows.values()
+    ]
+    bins = [
+        line(BY_BIN, {"leverage_bin": row.leverage_bin}, _fields(row, PARAMETER_KINDS) | ending, kinds=PARAMETER_KINDS, at_ns=at_ns)
+        for row in parameters.rows.values()
+        if (row.pair, row.direction) == (ANY, ANY) and row.leverage_bin != ANY
+    ]
+    return Points(at_ns=at_ns, rows=(*rows, *bins), head=_head_line(Noun.PARAMETERS, at_ns, _parameter_manifest(publication)))
+
+
+def score_points(publication: ScorePublication) -> Points:
+    """Return the scores of all feeders and their head."""
+    at_ns = point_ns(publication.known_at, publication.seq)
+    rows = tuple(
+        line(SCORES, _tags(score, SCORE_TAGS), _fields(score, SCORE_KINDS), kinds=SCORE_KINDS, at_ns=at_ns) for score in publication.scores
+    )
+    manifest = {"seq": publication.seq, "version": publication.scores[0].version, "rows": len(rows)}
+    return Points(at_ns=at_ns, rows=rows, head=_head_line(Noun.FEEDER_SCORES, at_ns, manifest))
+
+
+def regime_points(state: RegimeState) -> Points:
+    """Return a regime state and its head."""
+    at_ns = point_ns(state.known_at, 0)
+    values = {"regime": state.regime, "since": state.since, "computed_at": state.computed_at, "version": state.version}
+    row = line(REGIMES, {}, values | dict(zip(PROBABILITIES, state.probabilities, strict=True)), kinds=REGIME_KINDS, at_ns=at_ns)
+    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.REGIME, at_ns, {"seq": 0, "version": state.version, "rows": 1}))
+
+
+def recommendation_points(publication: RecommendationPublication) -> Points:
+    """Return a recommendation and its head."""
+    made = publication.recommendation
+    at_ns = point_ns(made.known_at, publication.seq)
+    low, high = made.suggested_leverage_range
+    values = {name: getattr(made, name) for name in RECOMMENDATION_KINDS if hasattr(made, name)} | {
+        "tiers": json.dumps({feeder: tier.value for feeder, tier in sorted(made.tiers.items())}),
+        "top_feeders": json.dumps(list(made.top_feeders)),
+        "avoid_feeders": json.dumps(list(made.avoid_feeders)),
+        "suggested_leverage_low": low,
+        "suggested_leverage_high": high,
+    }
+    row = line(RECOMMENDATIONS, {}, values, kinds=RECOMMENDATION_KINDS, at_ns=at_ns)
+    manifest = {"seq": publication.seq, "version": made.version, "rows": 1}
+    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.RECOMMENDATION, at_ns, manifest))
+
+
+def trade_lines(trades: pd.DataFrame) -> list[str]:
+    """Return one point a trade, at its close date and, within the microsecond, at its id; column by column, for there may be many."""
+    series = [tag_texts(name, trades[name]) for name in sorted(TRADE_TAGS)]
+    columns = [column_texts(name, trades[name], kind) for name, kind in TRADE_KINDS.items()]
+    joined = zip(zip(*series, strict=True), zip(*columns, strict=True), trade_times(trades), strict=True)
+    return [f"{TRADES}{''.join(tags)} {''.join(held)[1:]} {at_ns}" for tags, held, at_ns in joined]
+
+
+def trade_times(trades: pd.DataFrame) -> list[int]:
+    """Return the time of each trade's point."""
+    times = trades["close_date"].dt.as_unit("us").astype("int64") * PLACES + trades["trade_id"].astype("int64") % PLACES
+    return [int(at_ns) for at_ns in times.tolist()]
+
+
+def gone_points(gone: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], int]]:
+    """Yield the bot, the tags and the time of each point that must go."""
+    for row, at_ns in zip(gone.to_dict("records"), trade_times(gone), strict=True):
+        yield str(row["bot"]), {name: str(row[name]) for name in TRADE_TAGS}, at_ns
+
+
+def head_of(noun: str, known_at: datetime, manifest: str) -> Head:
+    """Return the head that a point says."""
+    said = json.loads(manifest)
+    return Head(noun=Noun(noun), known_at=known_at, seq=int(said["seq"]), version=said["version"], rows=int(said["rows"]))
+
+
+def _parameter_manifest(publication: ParameterPublication) -> dict[str, Any]:
+    parameters: ParameterSet = publication.parameters
+    return {
+        "seq": publication.seq,
+        "version": parameters.version,
+        "rows": len(parameters.rows),
+        "is_full": publication.is_full,
+        "full_ns": point_ns(publication.full_known_at, publication.full_seq),
+        "learned_revision": parameters.revision,
+        "computed_at": parameters.computed_at.isoformat(),
+        "expires_at": parameters.expires_at.isoformat(),
+        "regime_factors": {regime.value: list(factors) for regime, factors in parameters.regime_factors.items()},
+    }
+
+
+def _head_line(noun: Noun, at_ns: int, manifest: Mapping[str, Any]) -> str:
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return line(HEADS, {"noun": noun.value}, {"manifest": text}, kinds=MANIFEST, at_ns=at_ns)
+
+
+def _tags(row: object, names: Sequence[str]) -> dict[str, str]:
+    return {name: str(getattr(row, name)) for name in names}
+
+
+def _fields(row: object, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in kinds if hasattr(row, name)}

@@ -1,0 +1,199 @@
+"""An InfluxDB 2 server through its client: bound queries, writes with retries, deletes, buckets, and its words as our errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bot3.adapters.influx_lines import batches, format_ns
+from bot3.errors import StoreBusyError, StoreError
+
+if TYPE_CHECKING:
+    from influxdb_client import InfluxDBClient
+
+# The client is imported when a server is first asked: it costs most of a second, and most homes have none.
+
+_BATCH = 5_000
+_BUSY = {408, 429, 500, 502, 503, 504}
+_REFUSED = {400, 413, 422}
+_WHO = {401, 403}
+_RETRIES = 2
+_BACK_OFF_S = 0.2
+
+
+class RefusedLinesError(StoreError):
+    """The server will not take these lines however often they are sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfluxAddress:
+    """Where a server is and how long it is waited for.
+
+    Parameters
+    ----------
+    timeout : timedelta
+        Of one request. A server that accepts and never answers costs this much.
+    """
+
+    url: str
+    org: str
+    token: str
+    timeout: timedelta
+
+    @property
+    def shown(self) -> str:
+        """Return what names the server in messages."""
+        return f"InfluxDB at {urlsplit(self.url).netloc.rpartition('@')[2] or self.url}"
+
+
+class InfluxServer:
+    """A connection to a server; opened when first asked."""
+
+    def __init__(self, address: InfluxAddress, *, retries: int = _RETRIES) -> None:
+        self._address, self._retries = address, retries
+        self._opened: InfluxDBClient | None = None
+
+    @property
+    def shown(self) -> str:
+        """Return what names the server in messages."""
+        return self._address.shown
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def rows(self, flux: str, **params: str | int) -> Iterator[dict[str, str]]:
+        """Yield the rows of a query as texts by column; values are bound, never written into the query.
+
+        Raises
+        ------
+        StoreBusyError
+            If the server cannot be reached in time.
+        StoreError
+            If it refuses the query.
+        """
+        from influxdb_client import Dialect  # noqa: PLC0415
+
+        plain = Dialect(header=True, annotations=[], date_time_format="RFC3339Nano")
+        with self._translated():
+            answer = self._client.query_api().query_raw(flux, dialect=plain, params=params)
+            text = answer.data.decode()
+        return _table_rows(text, shown=self.shown)
+
+    def write(self, bucket: str, lines: Sequence[str]) -> None:
+        """Write lines in batches; a server that is busy is asked again, a few times.
+
+        Raises
+        ------
+        RefusedLinesError
+            If the server will never take one of them; others may have been written, which a second writing does not change.
+        """
+        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
+
+        api = self._client.write_api(write_options=SYNCHRONOUS)
+        for batch in batches(lines, _BATCH):
+            with self._translated():
+                api.write(bucket=bucket, record="\n".join(batch).encode())
+
+    def delete(self, bucket: str, *, measurement: str, tags: Mapping[str, str], at_ns: int) -> None:
+        """Delete the points of one series at one time; deleting what is not there changes nothing."""
+        parts = {"_measurement": measurement, **tags}
+        predicate = " AND ".join(f"{name}={_predicate_text(value)}" for name, value in parts.items())
+        with self._translated():
+            self._client.delete_api().delete(format_ns(at_ns), format_ns(at_ns), predicate, bucket=bucket)
+
+    def buckets(self) -> dict[str, int]:
+        """Return the buckets that this token sees, with the seconds that each keeps its points (0: for ever)."""
+        with self._translated():
+            found = list(self._client.buckets_api().find_buckets_iter())
+        return {bucket.name: sum(rule.every_seconds for rule in bucket.retention_rules or ()) for bucket in found}
+
+    def create_bucket(self, name: str, *, keep_s: int) -> None:
+        """Create a bucket that keeps its points so many seconds (0: for ever)."""
+        from influxdb_client import BucketRetentionRules  # noqa: PLC0415
+
+        with self._translated():
+            self._client.buckets_api().create_bucket(
+                bucket_name=name, retention_rules=BucketRetentionRules(type="expire", every_seconds=keep_s)
+            )
+
+    def ping(self) -> str:
+        """Return the server's version. Raises StoreBusyError if it cannot be reached in time."""
+        with self._translated():
+            return str(self._client.version())
+
+    @property
+    def _client(self) -> InfluxDBClient:
+        if self._opened is None:
+            from influxdb_client import InfluxDBClient  # noqa: PLC0415
+            from urllib3.util.retry import Retry  # noqa: PLC0415
+
+            retries = Retry(
+                total=self._retries, backoff_factor=_BACK_OFF_S, status_forcelist=_BUSY, allowed_methods=None, raise_on_status=False
+            )
+            self._opened = InfluxDBClient(
+                url=self._address.url,
+                token=self._address.token,
+                org=self._address.org,
+                timeout=round(self._address.timeout.total_seconds() * 1_000),
+                enable_gzip=True,
+                retries=retries,
+            )
+        return self._opened
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from influxdb_client.rest import ApiException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        try:
+            yield
+        except ApiException as error:
+            raise _translation(self.shown, error.status, _message(error.body)) from error
+        except (HTTPError, OSError) as error:
+            raise StoreBusyError(
+                f"{self.shown} cannot be reached in time ({type(error).__name__}): start it or wait, then retry"
+            ) from error
+
+
+def _translation(shown: str, status: int, said: str) -> StoreError:
+    if status in _REFUSED:
+        return RefusedLinesError(f"{shown} refused ({status}): {said}")
+    if status in _WHO:
+        return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
+    if status == 404:
+        return StoreError(f"{shown} lacks a bucket or organization ({said}): run `bot3 publish run`, or check BOT3_INFLUX_ORG")
+    return StoreBusyError(f"{shown} is busy ({status}): wait and retry")
+
+
+def _message(body: Any) -> str:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    return text.strip()[:300]
+
+
+def _predicate_text(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _table_rows(text: str, *, shown: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of annotated tables; an empty line ends a table, and the next line names the columns of another."""
+    header: list[str] | None = None
+    for cells in csv.reader(io.StringIO(text)):
+        if not cells:
+            header = None
+        elif header is None:
+            header = cells
+        elif "error" in header and "_value" not in header:
+            # A query that fails on its way has answered 200 already.
+            raise StoreError(f"{shown} could not finish a query: {cells[header.index('error')][:300]}")
+        else:
+            yield dict(zip(header, cells, strict=False))

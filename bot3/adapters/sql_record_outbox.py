@@ -1,0 +1,210 @@
+"""The record's outbox: what was written and not yet published elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot3.adapters.sql_record_base import SqlRecordBase, in_modes
+from bot3.adapters.sql_record_feeders import score_of_row
+from bot3.adapters.sql_record_parameters import parameters_of_row
+from bot3.adapters.sql_record_regimes import recommendation_of_row, state_of_row
+from bot3.adapters.sql_rows import from_us, read_frame
+from bot3.adapters.sql_tables_platform import (
+    feeder_publications,
+    feeder_scores,
+    outbox,
+    outbox_gone,
+    parameter_publications,
+    parameter_rows,
+    recommendations,
+    record_meta,
+    regime_factors,
+    regime_states,
+    synced_trades,
+)
+from bot3.market.regimes import Regime, RegimeState
+from bot3.ports.publisher import Head, Noun, OutboxSpan, ParameterPublication, Pending, RecommendationPublication, ScorePublication
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.trades import RunMode
+
+_TRADE = tuple(column for column in synced_trades.columns if column.name != "deleted")
+_GONE = tuple(column for column in outbox_gone.columns if column.name not in {"id", "revision"})
+
+
+class SqlOutbox(SqlRecordBase):
+    """An `Outbox`. Its entries are made by the database itself (triggers), so that no writer can forget them."""
+
+    def span(self) -> OutboxSpan | None:
+        """Return the writes that wait; None if there are none."""
+        query = sa.select(sa.func.min(outbox.c.since_revision), sa.func.max(outbox.c.revision), sa.func.count())
+        with self._database.read() as connection:
+            since, until, writes = connection.execute(query).one()
+        return OutboxSpan(since=since, until=until, writes=writes) if writes else None
+
+    def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
+        """Return what a span holds, trades of some run modes only, as one state of the record."""
+        with self._database.read() as connection:
+            return Pending(
+                span=span,
+                parameters=_parameters(connection, span),
+                scores=_scores(connection, span),
+                regimes=_regimes(connection, span),
+                recommendations=_recommendations(connection, span),
+                trades=read_frame(
+                    connection,
+                    sa.select(*_TRADE)
+                    .where(_within(synced_trades, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
+                    .order_by(synced_trades.c.close_date_us, synced_trades.c.trade_id),
+                ),
+                gone=read_frame(
+                    connection,
+                    sa.select(*_GONE)
+                    .where(_within(outbox_gone, span), in_modes(outbox_gone.c.run_mode, run_modes))
+                    .order_by(outbox_gone.c.id),
+                ),
+            )
+
+    def confirm(self, span: OutboxSpan) -> None:
+        """Forget a span that was published; entries made since then stay."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
+            connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
+
+    def requeue(self, *, since: int = 0) -> None:
+        """Let everything written after a revision wait again."""
+        with self._database.write() as connection:
+            now = int(connection.execute(sa.select(record_meta.c.revision).with_for_update()).scalar_one())
+            if now > since:
+                _fold(connection, OutboxSpan(since=since, until=now, writes=1))
+
+    def fold(self) -> None:
+        """Make one entry of all that wait, so that they do not pile up where nobody publishes.
+
+        Where trades stood before is forgotten: who publishes nothing has no copy that they stand in.
+        """
+        span = self.span()
+        if span is None:
+            return
+        with self._database.write() as connection:
+            if span.writes > 1:
+                _fold(connection, span)
+            connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
+
+    def heads(self) -> frozenset[Head]:
+        """Return every publication of the record."""
+        with self._database.read() as connection:
+            return frozenset(
+                Head(noun=noun, known_at=from_us(row.known_at_us), seq=row.seq, version=row.version, rows=row.rows)
+                for noun, query in _head_queries()
+                for row in connection.execute(query)
+            )
+
+    def trade_digests(self, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        """Return the trades that are not deleted: bot, run_mode, trade_id, open_date, close_date, digest."""
+        table = synced_trades.c
+        columns = (table.bot, table.run_mode, table.trade_id, table.open_date_us, table.close_date_us, table.digest)
+        query = sa.select(*columns).where(~table.deleted, in_modes(table.run_mode, run_modes)).order_by(table.close_date_us, table.trade_id)
+        with self._database.read() as connection:
+            return read_frame(connection, query)
+
+
+def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.revision > span.since, table.c.revision <= span.until)
+
+
+def _fold(connection: Connection, span: OutboxSpan) -> None:
+    since = connection.execute(sa.select(sa.func.min(outbox.c.since_revision)).where(outbox.c.revision <= span.until)).scalar_one_or_none()
+    connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
+    entry = {"revision": span.until, "since_revision": span.since if since is None else min(since, span.since)}
+    connection.execute(sa.insert(outbox).values(**entry))
+
+
+def _parameters(connection: Connection, span: OutboxSpan) -> tuple[ParameterPublication, ...]:
+    table = parameter_publications.c
+    query = sa.select(parameter_publications).where(_within(parameter_publications, span)).order_by(table.known_at_us, table.seq)
+    return tuple(_publication(connection, row) for row in connection.execute(query).all())
+
+
+def _publication(connection: Connection, publication: Any) -> ParameterPublication:
+    rows = [
+        parameters_of_row(row)
+        for row in connection.execute(
+            sa.select(parameter_rows)
+            .where(parameter_rows.c.seq == publication.seq)
+            .order_by(parameter_rows.c.pair, parameter_rows.c.direction, parameter_rows.c.leverage_bin)
+        )
+    ]
+    factors = connection.execute(sa.select(regime_factors).where(regime_factors.c.seq == publication.seq).order_by(regime_factors.c.regime))
+    parameters = ParameterSet(
+        rows={row.key: row for row in rows},
+        regime_factors={Regime(row.regime): (row.stop_factor, row.take_profit_factor) for row in factors},
+        version=publication.version,
+        revision=publication.learned_revision,
+        known_at=from_us(publication.known_at_us),
+        computed_at=from_us(publication.computed_at_us),
+        expires_at=from_us(publication.expires_at_us),
+    )
+    full_at_us, full_seq = _full_before(connection, publication)
+    return ParameterPublication(
+        seq=publication.seq, is_full=publication.is_full, parameters=parameters, full_known_at=from_us(full_at_us), full_seq=full_seq
+    )
+
+
+def _full_before(connection: Connection, publication: Any) -> tuple[int, int]:
+    """Return the place of the full publication that one stands on; where none was ever full, of the first."""
+    table = parameter_publications.c
+    place = (table.known_at_us, table.seq)
+    earlier = sa.tuple_(*place) <= sa.tuple_(publication.known_at_us, publication.seq)
+    newest_full = sa.select(*place).where(earlier, table.is_full).order_by(table.known_at_us.desc(), table.seq.desc()).limit(1)
+    first = sa.select(*place).where(earlier).order_by(*place).limit(1)
+    found = connection.execute(newest_full).one_or_none() or connection.execute(first).one()
+    return found[0], found[1]
+
+
+def _scores(connection: Connection, span: OutboxSpan) -> tuple[ScorePublication, ...]:
+    table = feeder_publications.c
+    query = sa.select(feeder_publications).where(_within(feeder_publications, span)).order_by(table.known_at_us, table.seq)
+    found = []
+    for publication in connection.execute(query).all():
+        rows = connection.execute(
+            sa.select(feeder_scores)
+            .where(feeder_scores.c.seq == publication.seq)
+            .order_by(feeder_scores.c.regime, feeder_scores.c.rank, feeder_scores.c.feeder_id)
+        )
+        scores = tuple(score_of_row(row) for row in rows)
+        found.append(ScorePublication(seq=publication.seq, known_at=from_us(publication.known_at_us), scores=scores))
+    return tuple(found)
+
+
+def _regimes(connection: Connection, span: OutboxSpan) -> tuple[RegimeState, ...]:
+    query = sa.select(regime_states).where(_within(regime_states, span)).order_by(regime_states.c.known_at_us)
+    return tuple(state_of_row(row) for row in connection.execute(query).mappings())
+
+
+def _recommendations(connection: Connection, span: OutboxSpan) -> tuple[RecommendationPublication, ...]:
+    table = recommendations.c
+    query = sa.select(recommendations).where(_within(recommendations, span)).order_by(table.known_at_us, table.seq)
+    return tuple(
+        RecommendationPublication(seq=row.seq, recommendation=recommendation_of_row(row)) for row in connection.execute(query).all()
+    )
+
+
+def _head_queries() -> tuple[tuple[Noun, sa.Select[Any]], ...]:
+    one = sa.literal(1).label("rows")
+    return (
+        (Noun.PARAMETERS, _counted(parameter_publications, parameter_rows)),
+        (Noun.FEEDER_SCORES, _counted(feeder_publications, feeder_scores)),
+        (Noun.REGIME, sa.select(regime_states.c.known_at_us, sa.literal(0).label("seq"), regime_states.c.version, one)),
+        (Noun.RECOMMENDATION, sa.select(recommendations.c.known_at_us, recommendations.c.seq, recommendations.c.version, one)),
+    )
+
+
+def _counted(publications: sa.Table, rows: sa.Table) -> sa.Select[Any]:
+    table = publications.c
+    count = sa.select(sa.func.count()).where(rows.c.seq == table.seq).scalar_subquery().label("rows")
+    return sa.select(table.known_at_us, table.seq, table.version, count)

@@ -1,0 +1,32 @@
+"""What a PostgreSQL server says about itself, asked over a connection that sets nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from bot3.adapters.sql_errors import translated
+from bot3.adapters.system_clock import SystemClock
+from bot3.ports.servers import ServerFacts
+
+_QUESTION = """
+SELECT current_database(), current_user, current_setting('TimeZone'), extract(epoch FROM clock_timestamp())::float8,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+"""
+_CONNECT_TIMEOUT_S = 3
+
+
+def server_facts(url: str) -> ServerFacts:
+    """Ask a database. Raises StoreError if it cannot be asked."""
+    address = make_url(url)
+    engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+    clock = SystemClock()
+    with translated(address.render_as_string(hide_password=True)), engine.connect() as connection:
+        began = clock.wall_now()
+        database, role, zone, epoch_s, is_superuser = connection.exec_driver_sql(_QUESTION).one()
+        ended = clock.wall_now()
+    # The answer was made somewhere between question and answer: the middle is the best guess.
+    ahead = datetime.fromtimestamp(epoch_s, tz=UTC) - (began + (ended - began) / 2)
+    return ServerFacts(database=database, role=role, timezone=zone, ahead=ahead, is_superuser=bool(is_superuser))

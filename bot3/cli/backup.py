@@ -1,0 +1,50 @@
+"""`bot3 backup` and `bot3 restore`: every store of a home, taken while it works."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot3.cli.output import JsonFlag, messages, print_json
+from bot3.cli.session import command_settings, seeded_platform
+from bot3.errors import DataError
+from bot3.usecases.back_up import back_up
+from bot3.usecases.back_up import restore as restore_stores
+from bot3.wiring import is_seeded, open_platform, store_backups
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(backup)
+    app.command()(restore)
+
+
+def backup(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to make.")], as_json: JsonFlag = False) -> None:
+    """Copy databases, models, signals and published files into a new directory, with a digest of each; nothing has to be stopped."""
+    with seeded_platform() as platform:
+        groups = store_backups(platform.settings, os.environ)
+        report = back_up(groups, folder, now=platform.wall_now, market_now=platform.clock.now)
+    if as_json:
+        print_json({"backup": folder, "report": report})
+    else:
+        size = f"{len(report.stores)} stores, {report.files} files, {report.bytes / 1e6:.1f} MB"
+        messages.print(f"{folder}: {size}, as of {report.taken_at:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def restore(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A backup.")], as_json: JsonFlag = False) -> None:
+    """Put a backup back into an empty home and empty databases; the market stands still where it was then."""
+    settings = command_settings()
+    if is_seeded(settings):
+        raise DataError(f"{settings.home} is seeded, nothing was restored: set BOT3_HOME to a directory that is empty")
+    report = restore_stores(store_backups(settings, os.environ), folder)
+    with open_platform(settings) as platform:
+        platform.set_clock(report.market_at)
+    if as_json:
+        print_json({"restored": folder, "report": report})
+        return
+    messages.print(f"{settings.home}: restored as of {report.taken_at:%Y-%m-%d %H:%M:%S} UTC; `bot3 doctor` looks at it, `bot3 up` goes on")
+    if settings.influx_url:
+        messages.print("`bot3 publish run --all` makes InfluxDB's copy equal to it again")

@@ -1,0 +1,127 @@
+"""The doctor's looks at what runs: the daemon, Dagster and its ticks, ports, the market clock; and at what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot3.cli.findings import Finding, Patient, bad, good
+from bot3.cli.services import ask_dagster, daemons_are_healthy, location_is_loaded, require_free_port
+from bot3.errors import AlreadyRunningError
+
+_STALE = timedelta(seconds=15)
+_LATE_SENSOR = timedelta(minutes=2)
+_TICKS = """
+{ repositoriesOrError { ... on RepositoryConnection { nodes {
+  sensors { name sensorState { status ticks(limit: 1) { timestamp status error { message } } } }
+  schedules { name scheduleState { status ticks(limit: 1) { timestamp status error { message } } } }
+} } } }
+"""
+
+
+def parameters(subject: str, patient: Patient) -> Finding:
+    """Look whether the learned parameters are fresh."""
+    now = patient.platform.clock.now()
+    held = patient.platform.record.parameters(as_of=now)
+    held.require_fresh(now=now)
+    return good(subject, f"{len(held.rows)} rows, until {held.expires_at:%Y-%m-%d %H:%M} market time")
+
+
+def recommendation(subject: str, patient: Patient) -> Finding:
+    """Look whether the recommendation is fresh, where somebody should renew it."""
+    now = patient.platform.clock.now()
+    held = patient.platform.record.recommendation(as_of=now)
+    if patient.is_served:
+        held.require_fresh(now=now)
+    return good(subject, f"{held.regime}, until {held.expires_at:%Y-%m-%d %H:%M} market time")
+
+
+def clock(subject: str, patient: Patient) -> Finding:
+    """Look at the market clock: set, running where services run, and not behind what it was anchored at."""
+    anchor = patient.platform.control.anchor()
+    if anchor is None:
+        return bad(subject, "the market clock was never set", remedy="`bot3 init` sets it")
+    if anchor.wall_at > patient.platform.clock.wall_now() + _STALE:
+        remedy = "mend this machine's clock (`timedatectl set-ntp true`)"
+        return bad(
+            subject, f"this machine's clock is behind the anchor of the market clock ({anchor.wall_at:%Y-%m-%d %H:%M:%S})", remedy=remedy
+        )
+    detail = f"{anchor.source} market, {patient.platform.clock.now():%Y-%m-%d %H:%M} UTC, {anchor.speed:g}x"
+    if patient.is_served and not anchor.is_running:
+        return bad(subject, f"{detail}, standing still", remedy="`bot3 clock start`, or `bot3 up`")
+    return good(subject, detail)
+
+
+def execution(subject: str, patient: Patient) -> Finding:
+    """Look at the daemon's heartbeat, and whether the kill switch's file is there."""
+    platform = patient.platform
+    halt = platform.settings.home / "HALT"
+    if halt.exists():
+        return bad(subject, f"{halt} stops every bot", remedy="find out who made it and why, then remove it and `bot3 resume` each bot")
+    beat = next((beat for beat in platform.control.heartbeats() if beat.process == "execution"), None)
+    if beat is None:
+        return Finding(subject=subject, is_good=not patient.is_served, detail="never ran", remedy="`bot3 up`")
+    age = platform.clock.wall_now() - beat.wall_at
+    if patient.is_served and age > _STALE:
+        return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), start it again")
+    return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
+
+
+def dagster(subject: str, patient: Patient) -> Finding:
+    """Ask Dagster's web server whether the code location is loaded and every daemon beats."""
+    if not patient.is_served:
+        return good(subject, "not started")
+    if not location_is_loaded(patient.web):
+        remedy = "see the logs of the web server and the code server (docs/runbook.md)"
+        return bad(subject, f"the web server at {patient.web} or its code location does not answer", remedy=remedy)
+    if not daemons_are_healthy(patient.web):
+        return bad(subject, "a daemon does not beat", remedy="see the log of Dagster's daemon (docs/runbook.md)")
+    return good(subject, "web server, code location and daemons answer")
+
+
+def ticks(subject: str, patient: Patient) -> Finding:
+    """Look at the newest tick of every sensor and schedule: none failed, and no sensor stands still."""
+    if not patient.is_served:
+        return good(subject, "not started")
+    data = ask_dagster(patient.web, _TICKS)
+    if data is None:
+        return bad(subject, f"{patient.web} does not tell its ticks", remedy="see the log of Dagster's web server (docs/runbook.md)")
+    now = patient.platform.clock.wall_now()
+    wrong = [text for name, state in _states(data) if (text := _trouble(name, state, now=now))]
+    if wrong:
+        return bad(subject, "; ".join(wrong), remedy=f"see {patient.web}/automation")
+    return good(subject, f"{len(list(_states(data)))} sensors and schedules, none failed")
+
+
+def ports(subject: str, patient: Patient) -> Finding:
+    """Look whether the ports are free where nothing of ours runs."""
+    settings = patient.platform.settings
+    if patient.is_served:
+        return good(subject, f"Dagster {settings.dagster_port}, dashboard {settings.dashboard_port}")
+    for name in ("dagster_port", "dashboard_port"):
+        try:
+            require_free_port(getattr(settings, name), setting=f"BOT3_{name.upper()}")
+        except AlreadyRunningError as error:
+            found, _, remedy = str(error).partition(": ")
+            return bad(subject, found, remedy=remedy)
+    return good(subject, f"{settings.dagster_port} and {settings.dashboard_port} are free")
+
+
+def _states(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for node in data["repositoriesOrError"].get("nodes", []):
+        yield from ((one["name"], one["sensorState"]) for one in node["sensors"])
+        yield from ((one["name"], {**one["scheduleState"], "is_schedule": True}) for one in node["schedules"])
+
+
+def _trouble(name: str, state: Mapping[str, Any], *, now: datetime) -> str | None:
+    """Return what is wrong with a sensor or schedule; None if nothing is."""
+    if state["status"] != "RUNNING":
+        return f"{name} is turned off"
+    newest = next(iter(state["ticks"]), None)
+    if newest is None:
+        return None  # Dagster has just begun; a daemon that does not tick is found by its missing beat
+    if newest["status"] == "FAILURE":
+        return f"{name} failed: {((newest['error'] or {}).get('message') or 'no message').strip().splitlines()[0]}"
+    age = now - datetime.fromtimestamp(newest["timestamp"], tz=UTC)
+    return f"{name} ticked {age.total_seconds():.0f} s ago" if "is_schedule" not in state and age > _LATE_SENSOR else None

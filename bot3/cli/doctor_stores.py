@@ -1,0 +1,119 @@
+"""The doctor's looks at where things are kept: the home, databases, models, candles, the copy in InfluxDB."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from datetime import timedelta
+
+from bot3.cli.findings import Finding, Patient, bad, good
+from bot3.errors import DataError
+from bot3.settings import Settings
+from bot3.wiring import facts_of_server, server_urls
+
+_LEAST_FREE_BYTES = 1_000_000_000
+_FRESH_CANDLES = timedelta(minutes=15)
+_SERVER_AHEAD = timedelta(seconds=2)
+
+
+def home(settings: Settings) -> Finding:
+    """Look at the home's directory: writable for this user, not for all, and with room on its disk."""
+    probe = settings.home if settings.home.exists() else settings.home.resolve().parent
+    if not os.access(probe, os.W_OK):
+        return bad("home", f"{probe} cannot be written", remedy="give this user the directory, or set BOT3_HOME")
+    if settings.home.exists() and stat.S_IMODE(settings.home.stat().st_mode) & stat.S_IWOTH:
+        return bad("home", f"{settings.home} can be written by every user of this machine", remedy=f"chmod o-w {settings.home}")
+    free = shutil.disk_usage(probe).free
+    if free < _LEAST_FREE_BYTES:
+        return bad("home", f"{free / 1e9:.1f} GB free on {probe}", remedy="free at least 1 GB")
+    return good("home", f"{settings.home}, {free / 1e9:.0f} GB free")
+
+
+def record(subject: str, patient: Patient) -> Finding:
+    """Compare the counts of closed trades in the bots' databases and in the record."""
+    platform = patient.platform
+    counts = platform.record.counts()
+    missing = []
+    for name in platform.bot_names:
+        for store, mode in ((platform.bot_store(name), "paper"), (platform.history_store(name), "backtest")):
+            recorded = int(counts.loc[(counts["bot"] == name) & (counts["run_mode"] == mode), "trades"].sum())
+            closed = store.count_closed(closed_since=None)
+            if recorded < closed:
+                missing.append(f"{name} {mode}: {recorded} of {closed}")
+    if missing and patient.is_served:
+        return bad(subject, f"not all closed trades are synced: {'; '.join(missing)}", remedy="wait, then `bot3 learn run`")
+    held = f"revision {platform.record.revision()}, {int(counts['trades'].sum())} trades"
+    return good(subject, f"{held}; to be synced: {'; '.join(missing)}" if missing else held)
+
+
+def bot_store(subject: str, patient: Patient) -> Finding:
+    """Look at a bot's database and its trading state; the subject is "BOT1 store"."""
+    platform, name = patient.platform, subject.split(maxsplit=1)[0]
+    store = platform.bot_store(name)
+    state, reason = platform.control.trading_state(name)
+    detail = f"{len(store.open_trades())} open, {store.count_closed(closed_since=None)} closed, {state}"
+    if state != "active":
+        return bad(subject, f"{detail}: {reason}", remedy=f"look into it, then `bot3 resume {name}`")
+    return good(subject, detail)
+
+
+def servers(subject: str, patient: Patient) -> Finding:
+    """Ask every PostgreSQL server for its zone, its clock and this platform's rights."""
+    names = server_urls(patient.platform.settings)
+    if not names:
+        return good(subject, "every store is a file of the home")
+    told = []
+    for name in names:
+        facts = facts_of_server(patient.platform.settings, name)
+        where = f"{name}: database {facts.database} as {facts.role}"
+        if facts.timezone not in {"UTC", "Etc/UTC"}:
+            remedy = f"ALTER DATABASE {facts.database} SET timezone TO 'UTC'; then connect again (deploy/postgres/roles.sql does it)"
+            return bad(subject, f"{where} shows times in {facts.timezone}", remedy=remedy)
+        if abs(facts.ahead) > _SERVER_AHEAD:
+            detail = f"{where}: the server's clock is {facts.ahead.total_seconds():+.1f} s from this machine's"
+            return bad(subject, detail, remedy="let both follow a time server (`timedatectl set-ntp true`)")
+        if facts.is_superuser:
+            return bad(subject, f"{where}, who may do everything", remedy="use the roles of deploy/postgres/roles.sql")
+        told.append(where)
+    return good(subject, f"{'; '.join(told)}; UTC, clocks agree")
+
+
+def candles(subject: str, patient: Patient) -> Finding:
+    """Compare the newest candle of every pair with the market's time."""
+    platform = patient.platform
+    now = platform.clock.now()
+    behind = []
+    for pair in platform.candles.pairs():
+        _, last_close = platform.candles.span(pair, platform.settings.timeframe)
+        if now - last_close > _FRESH_CANDLES:
+            behind.append(f"{pair} ends {last_close:%Y-%m-%d %H:%M}")
+    if behind:
+        return bad(subject, "; ".join(behind), remedy="bring newer candles (`bot3 candles fetch`)")
+    return good(subject, f"{len(platform.candles.pairs())} pairs, fresh at {now:%Y-%m-%d %H:%M} market time")
+
+
+def models(subject: str, patient: Patient) -> Finding:
+    """Read every registered model and compare its digest."""
+    digests = patient.platform.record.models_frame()["digest"].unique()
+    for digest in digests:
+        patient.platform.models.read(str(digest))
+    if not len(digests):
+        raise DataError("no model is registered: seed the home again (`bot3 init` in an empty BOT3_HOME)")
+    return good(subject, f"{len(digests)} files, every digest right")
+
+
+def influx(subject: str, patient: Patient) -> Finding:
+    """Ask InfluxDB for its buckets, and the record for what waits and what was refused."""
+    publishing = patient.platform.publishing
+    if not publishing.is_configured:
+        return good(subject, "not used: BOT3_INFLUX_URL is empty")
+    if problems := publishing.copy.health():
+        return bad(subject, "; ".join(problems), remedy="the text names it")
+    letters = patient.platform.settings.home / "influx" / "dead_letters.jsonl"
+    if letters.exists():
+        return bad(
+            subject, f"points that were refused wait in {letters}", remedy="mend their cause, then `bot3 publish replay-dead-letters`"
+        )
+    span = patient.platform.record.span()
+    return good(subject, f"buckets as the settings say, {0 if span is None else span.writes} writes wait")

@@ -1,0 +1,82 @@
+"""`bot3 import`: a foreign database's closed trades into the record, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bot3.cli.output import JsonFlag, messages, print_json
+from bot3.cli.session import seeded_platform
+from bot3.trading.trades import RunMode
+from bot3.usecases.import_trades import Tell, TradeImport, require_importable
+from bot3.usecases.import_trades import import_trades as copy_trades
+from bot3.wiring import open_foreign_trades
+from bot3.wiring.fleet import require_name
+
+
+class ForeignMode(StrEnum):
+    """Where trades of another program happened."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_trades)
+
+
+def import_trades(
+    *,
+    bot: Annotated[str, typer.Option(help="Name that the trades get in the record.")],
+    db: Annotated[str, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")],
+    run_mode: Annotated[ForeignMode, typer.Option(help="Where they were made: paper is freqtrade's dry run.")] = ForeignMode.LIVE,
+    source_timezone: Annotated[str, typer.Option(help="Zone of the database's dates; UTC but for a PostgreSQL in local time.")] = "UTC",
+    as_json: JsonFlag = False,
+) -> None:
+    """Copy a foreign bot's closed trades into the record; twice changes nothing. A bot that goes on trading belongs in the fleet file."""
+    require_name(bot)
+    mode = RunMode(run_mode)
+    with seeded_platform(read_only=False) as platform:
+        synced = {(source.reader.bot, source.run_mode) for source in platform.sources()}
+        require_importable(bot, run_mode=mode, synced=synced)
+        with open_foreign_trades(db, bot=bot, run_mode=mode, source_timezone=source_timezone) as reader, _progress() as tell:
+            done = copy_trades(reader, platform.record, run_mode=mode, tell=tell)
+        is_learned_from = mode in platform.settings.run_modes
+    if as_json:
+        print_json({"import": done, "is_learned_from": is_learned_from})
+        return
+    _say(done, is_learned_from=is_learned_from)
+
+
+def _say(done: TradeImport, *, is_learned_from: bool) -> None:
+    messages.print(
+        f"{done.bot} {done.run_mode}: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were; "
+        f"left out {done.open} open and {len(done.refused)} refused"
+    )
+    for row in done.refused[:20]:
+        messages.print(f"  refused {row.trade_id} {row.pair}: {row.reason} {row.detail}".rstrip())
+    if len(done.refused) > 20:
+        messages.print(f"  and {len(done.refused) - 20} more: --json names them all")
+    if not is_learned_from:
+        messages.print(f"nothing is learned from {done.run_mode} trades yet: add {done.run_mode} to BOT3_LEARN_FROM")
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """Yield what shows how far the import is, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield tell

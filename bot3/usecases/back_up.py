@@ -1,0 +1,167 @@
+"""Back up every store of a home while it works, and put it back: a directory with a manifest of digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bot3.errors import DataError, StoreError, StoreFullError
+from bot3.ports.backup import StoreBackup
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+_NO_SPACE = 28
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupReport:
+    """What a backup holds.
+
+    Parameters
+    ----------
+    taken_at, market_at : datetime
+        Wall time and market time at its end: nothing in it is newer.
+    stores : tuple of str
+        Names, in the order in which they were copied.
+    files, bytes : int
+        All files but the manifest.
+    """
+
+    taken_at: datetime
+    market_at: datetime
+    stores: tuple[str, ...]
+    files: int
+    bytes: int
+
+
+def back_up(
+    groups: Sequence[Sequence[StoreBackup]], folder: Path, *, now: Callable[[], datetime], market_now: Callable[[], datetime]
+) -> BackupReport:
+    """Copy every store into a new directory, which appears whole or not at all.
+
+    Parameters
+    ----------
+    groups : sequence of sequences
+        Stores of one group are copied while the first of them keeps its writers waiting.
+    now, market_now : callable
+        Wall and market time.
+
+    Raises
+    ------
+    DataError
+        If the directory exists.
+    StoreError
+        If a store cannot be copied, or the copy not be written.
+    """
+    if folder.exists():
+        raise DataError(f"{folder} exists: name a directory that does not")
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True, mode=0o700)
+        for group in groups:
+            _copy_group(group, partial)
+        report = _write_manifest(partial, [store.name for group in groups for store in group], taken_at=now(), market_at=market_now())
+        partial.replace(folder)
+    except OSError as error:
+        kind = StoreFullError if error.errno == _NO_SPACE else StoreError
+        raise kind(f"{partial} cannot be written ({error.strerror}): free space, or name another directory") from error
+    return report
+
+
+def read_manifest(folder: Path) -> BackupReport:
+    """Return what a backup holds, after every file was compared with its digest.
+
+    Raises
+    ------
+    DataError
+        If it is no backup, or of a format that is unknown, or a file is missing, changed or too much.
+    """
+    manifest = _manifest(folder)
+    wanted: Mapping[str, Any] = manifest["files"]
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+    wrong = sorted(found ^ set(wanted)) or [name for name in sorted(wanted) if _digest(folder / name) != wanted[name]["sha256"]]
+    if wrong:
+        raise DataError(
+            f"{folder} is damaged: {', '.join(wrong[:5])} ({len(wrong)} in all) missing, changed or too much; use another backup"
+        )
+    return BackupReport(
+        taken_at=datetime.fromisoformat(manifest["taken_at"]),
+        market_at=datetime.fromisoformat(manifest["market_at"]),
+        stores=tuple(manifest["stores"]),
+        files=len(wanted),
+        bytes=sum(entry["bytes"] for entry in wanted.values()),
+    )
+
+
+def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path) -> BackupReport:
+    """Put every store of a backup back; nothing is touched unless all of it is sound and nothing would be overwritten.
+
+    Raises
+    ------
+    DataError
+        As `read_manifest`; or if the backup holds other stores than the settings name.
+    StoreError
+        If a store is not empty, or cannot be written.
+    """
+    report = read_manifest(folder)
+    stores = [store for group in groups for store in group]
+    if {store.name for store in stores} != set(report.stores):
+        other = ", ".join(sorted({store.name for store in stores} ^ set(report.stores)))
+        raise DataError(f"{folder} was taken of stores that lie elsewhere ({other}): set the same databases as where it was taken")
+    for store in stores:
+        store.require_empty()
+    for store in stores:
+        store.restore(folder / store.name)
+    return report
+
+
+def _copy_group(group: Sequence[StoreBackup], partial: Path) -> None:
+    with ExitStack() as held:
+        if len(group) > 1:
+            held.enter_context(group[0].quiet())
+        for store in group:
+            target = partial / store.name
+            target.mkdir()
+            store.copy(target)
+
+
+def _write_manifest(partial: Path, stores: Sequence[str], *, taken_at: datetime, market_at: datetime) -> BackupReport:
+    paths = sorted(path for path in partial.rglob("*") if path.is_file())
+    files = {path.relative_to(partial).as_posix(): {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in paths}
+    size = sum(int(path.stat().st_size) for path in paths)
+    report = BackupReport(taken_at=taken_at, market_at=market_at, stores=tuple(stores), files=len(files), bytes=size)
+    facts = {**asdict(report), "taken_at": taken_at.isoformat(), "market_at": market_at.isoformat(), "format": FORMAT, "files": files}
+    with (partial / MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    return report
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        known = manifest["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is no backup: its {MANIFEST} cannot be read ({type(error).__name__})") from error
+    if not known:
+        raise DataError(f"{folder} has the format {manifest['format']}, this release knows {FORMAT}: use the release that took it")
+    return manifest
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

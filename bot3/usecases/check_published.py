@@ -1,0 +1,132 @@
+"""Check that a published copy says what the record says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from bot3.errors import LearningError
+from bot3.ports.publisher import Head, Outbox, PublishedCopy
+from bot3.ports.record import LearningReader
+from bot3.trading.trades import RunMode
+from bot3.usecases.publish_learning import PUBLISHED_MODES
+
+_KEY = ("run_mode", "trade_id", "open_date")
+
+
+class PublishingRecord(LearningReader, Outbox, Protocol):
+    """What is compared with the copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesCheck:
+    """One bot's trades: how many the record and the copy hold, and the ids of those that differ."""
+
+    record: int
+    published: int
+    missing: tuple[int, ...]
+    extra: tuple[int, ...]
+    changed: tuple[int, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Say whether the copy holds the record's trades and no other, one point each."""
+        return not (self.missing or self.extra or self.changed) and self.record == self.published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedCheck:
+    """Where the copy differs from the record.
+
+    Parameters
+    ----------
+    missing, extra : tuple of Head
+        Publications that only the record, or only the copy, holds.
+    differing : tuple of str
+        What is in force and reads otherwise: "parameters", "feeder_scores", "regime", "recommendation".
+    waiting : int
+        Writes that were not published yet when it was looked; then a difference is only a delay.
+    """
+
+    missing: tuple[Head, ...]
+    extra: tuple[Head, ...]
+    differing: tuple[str, ...]
+    trades: Mapping[str, TradesCheck]
+    waiting: int
+
+    @property
+    def is_equal(self) -> bool:
+        """Say whether nothing differs."""
+        return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
+
+
+def check_published(
+    record: PublishingRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
+) -> PublishedCheck:
+    """Compare every publication's head, all that is in force, and every trade by the digest of its row.
+
+    Raises
+    ------
+    StoreBusyError
+        If either cannot be asked: what was not compared is never called equal.
+    """
+    span = record.span()
+    held, told = _kept(record.heads(), copy.kept_since(trades=False)), copy.heads()
+    trades = record.trade_digests(run_modes=run_modes)
+    since = copy.kept_since(trades=True)
+    names = sorted({*bots, *(str(bot) for bot in trades["bot"].unique())})
+    return PublishedCheck(
+        missing=tuple(sorted(held - told, key=_place)),
+        extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
+        differing=tuple(noun for noun in ("parameters", "feeder_scores", "regime", "recommendation") if _differs(record, copy, noun, now)),
+        trades={name: _compared(_since(trades[trades["bot"] == name], since), copy.trade_digests(name)) for name in names},
+        waiting=0 if span is None else span.writes,
+    )
+
+
+def _kept(heads: frozenset[Head], since: datetime | None) -> frozenset[Head]:
+    return heads if since is None else frozenset(head for head in heads if head.known_at >= since)
+
+
+def _place(head: Head) -> tuple[str, datetime, int]:
+    return head.noun, head.known_at, head.seq
+
+
+def _differs(record: LearningReader, copy: LearningReader, noun: str, now: datetime) -> bool:
+    return _read(getattr(record, noun), now=now) != _read(getattr(copy, noun), now=now)
+
+
+def _read(read: Callable[..., object], *, now: datetime) -> object:
+    try:
+        return read(as_of=now)
+    except LearningError:
+        # Nothing in force is equal to nothing in force alone.
+        return LearningError
+
+
+def _since(trades: pd.DataFrame, since: datetime | None) -> pd.DataFrame:
+    return trades if since is None else trades[trades["close_date"] >= since]
+
+
+def _compared(record: pd.DataFrame, published: pd.DataFrame) -> TradesCheck:
+    held, told = _digests(record), _digests(published)
+    return TradesCheck(
+        record=len(record),
+        published=len(published),
+        missing=_ids(held.keys() - told.keys()),
+        extra=_ids(told.keys() - held.keys()),
+        changed=_ids({key for key in held.keys() & told.keys() if held[key] != told[key]}),
+    )
+
+
+def _digests(trades: pd.DataFrame) -> dict[tuple[str, int, datetime], str]:
+    keys = zip(*(trades[name].tolist() for name in _KEY), strict=True)
+    return dict(zip(keys, trades["digest"].tolist(), strict=True))
+
+
+def _ids(keys: set[tuple[str, int, datetime]]) -> tuple[int, ...]:
+    return tuple(sorted(key[1] for key in keys))

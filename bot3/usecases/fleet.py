@@ -1,0 +1,166 @@
+"""Bots that are not ours as sources: their databases may be away, and nothing else waits for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from threading import RLock
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import structlog
+
+from bot3.errors import DataError, StoreBusyError
+from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades, RefusedTrade
+from bot3.ports.trade_columns import ColumnReader, TradeColumns
+from bot3.ports.trades import TradeReader
+from bot3.trading.trades import RunMode, Trade
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = structlog.get_logger()
+
+AWAY = "away"
+RETRY_AFTER_S = 15.0
+_T = TypeVar("_T")
+
+
+class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
+    """A foreign reader that holds connections and tells all its closed trades at once."""
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class PatientReader:
+    """A `ForeignTradeReader` on a database that may be away: opened when first asked, left alone for a while after a failure.
+
+    Every question to a database that is away raises what the first one raised (StoreBusyError for as long as it is left alone), but
+    `change_token`: it is `AWAY` then, which is no token of an open database, so that whatever was committed meanwhile is seen as a change.
+
+    Parameters
+    ----------
+    store_id : str
+        Identity of the database, known before it was ever reached.
+    connect : callable
+        Opens the database; raises DataError and its kinds.
+    """
+
+    def __init__(
+        self,
+        *,
+        bot: str,
+        run_mode: RunMode,
+        store_id: str,
+        connect: Callable[[], ClosableReader],
+        retry_after_s: float = RETRY_AFTER_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bot, self._run_mode, self._store_id = bot, run_mode, store_id
+        self._connect, self._retry_after_s, self._monotonic = connect, retry_after_s, monotonic
+        self._turn = RLock()
+        self._reader: ClosableReader | None = None
+        self._trouble: str | None = None
+        self._again_at = 0.0
+
+    @property
+    def bot(self) -> str:
+        """Return the bot's name."""
+        return self._bot
+
+    @property
+    def run_mode(self) -> RunMode:
+        """Return the mode of all trades in it."""
+        return self._run_mode
+
+    @property
+    def store_id(self) -> str:
+        """Return the identity of the database."""
+        return self._store_id
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why the database could not be asked the last time; None if it could."""
+        return self._trouble
+
+    def is_away(self) -> bool:
+        """Ask whether the database can be read now."""
+        return self.change_token() == AWAY
+
+    def change_token(self) -> str:
+        """Return a token that differs after every commit of another connection; `AWAY` while the database cannot be asked."""
+        try:
+            return self._ask(lambda reader: reader.change_token())
+        except DataError:
+            return AWAY
+
+    def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
+        """Return closed trades with close_date >= the given time (all for None), by close_date."""
+        return self._ask(lambda reader: reader.closed_trades(closed_since=closed_since))
+
+    def closed_columns(self) -> TradeColumns:
+        """Return all closed trades as columns, in any order."""
+        return self._ask(lambda reader: reader.closed_columns())
+
+    def open_trades(self) -> list[Trade]:
+        """Return the trades that are open, by open_date."""
+        return self._ask(lambda reader: reader.open_trades())
+
+    def count_closed(self, *, closed_since: datetime | None) -> int:
+        """Count what `closed_trades` would return."""
+        return self._ask(lambda reader: reader.count_closed(closed_since=closed_since))
+
+    def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
+        """Return a page of all trades, newest open first."""
+        return self._ask(lambda reader: reader.trades_frame(limit=limit, offset=offset))
+
+    def refused_trades(self) -> tuple[RefusedTrade, ...]:
+        """Return the rows that cannot be trades, by id."""
+        return self._ask(lambda reader: reader.refused_trades())
+
+    def read_all(self) -> ForeignTrades:
+        """Return all trades as of one instant."""
+        return self._ask(lambda reader: reader.read_all())
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._turn:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+    def _ask(self, question: Callable[[ClosableReader], _T]) -> _T:
+        try:
+            answer = question(self._opened())
+        except DataError as error:
+            self._leave(error)
+            raise
+        if self._trouble is not None:
+            log.info("source_read_again", bot=self._bot, run_mode=str(self._run_mode))
+            self._trouble = None
+        return answer
+
+    def _opened(self) -> ClosableReader:
+        with self._turn:
+            if self._trouble is not None and self._monotonic() < self._again_at:
+                raise StoreBusyError(self._trouble)
+            if self._reader is None:
+                self._reader = self._connect()
+            return self._reader
+
+    def _leave(self, error: DataError) -> None:
+        """Keep what went wrong and drop the connections: whatever is there the next time is opened anew."""
+        with self._turn:
+            if self._trouble is not None and self._monotonic() < self._again_at:
+                return
+            if self._trouble != str(error):
+                log.warning("source_not_read", bot=self._bot, run_mode=str(self._run_mode), error=str(error))
+            self._trouble, self._again_at = str(error), self._monotonic() + self._retry_after_s
+            self.close()
+
+
+def trouble_of(reader: TradeReader) -> str | None:
+    """Ask a source; return why it cannot be read now, None if it can (our own stores raise instead: they are never away)."""
+    return reader.trouble if isinstance(reader, PatientReader) and reader.is_away() else None

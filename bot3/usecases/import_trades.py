@@ -1,0 +1,76 @@
+"""Copy a foreign database's closed trades into the record, once: of a bot that is gone, or before it becomes a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot3.errors import SettingsError
+from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
+from bot3.ports.record import TradeRecord
+from bot3.trading.trades import RunMode
+
+Tell = Callable[[str, int, int], None]
+"""Hears a stage, how much of it is done, and how much there is."""
+
+BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeImport:
+    """What an import brought: rows of the record by what became of them, and what stayed behind.
+
+    `open` trades have no close to learn from; `refused` rows cannot be trades.
+    """
+
+    bot: str
+    run_mode: RunMode
+    inserted: int
+    updated: int
+    unchanged: int
+    open: int
+    refused: tuple[RefusedTrade, ...]
+    first_close: datetime | None
+    last_close: datetime | None
+
+
+def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[str, RunMode]]) -> None:
+    """Refuse trades that a source of the platform owns: its next full sync would take the copies away.
+
+    Raises
+    ------
+    SettingsError
+        With the remedy.
+    """
+    if (bot, run_mode) in synced:
+        raise SettingsError(
+            f"{run_mode} trades of {bot} are synced from its own database, which would undo an import: choose another --bot or --run-mode"
+        )
+
+
+def import_trades(
+    reader: ForeignTradeReader, record: TradeRecord, *, run_mode: RunMode, tell: Tell = lambda *_: None, batch: int = BATCH
+) -> TradeImport:
+    """Upsert all closed trades as of one instant; a second time changes nothing, and after a failure the next time goes on.
+
+    Trades that the record has and the database has not are left alone: an import adds.
+    """
+    found = reader.read_all()
+    tell("trades", 0, len(found.closed))
+    inserted = updated = unchanged = 0
+    for start in range(0, len(found.closed), batch):
+        outcome = record.upsert_trades(found.closed[start : start + batch])
+        inserted, updated, unchanged = inserted + outcome.inserted, updated + outcome.updated, unchanged + outcome.unchanged
+        tell("trades", min(start + batch, len(found.closed)), len(found.closed))
+    return TradeImport(
+        bot=reader.bot,
+        run_mode=run_mode,
+        inserted=inserted,
+        updated=updated,
+        unchanged=unchanged,
+        open=len(found.open),
+        refused=found.refused,
+        first_close=found.closed[0].close_date if found.closed else None,
+        last_close=found.closed[-1].close_date if found.closed else None,
+    )

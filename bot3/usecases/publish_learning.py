@@ -1,0 +1,71 @@
+"""Publish what the record holds and its copy does not: a step of its own, which no learning waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot3.ports.publisher import Outbox, Publisher
+from bot3.trading.trades import RunMode
+
+PUBLISHED_MODES = (RunMode.PAPER, RunMode.LIVE)
+"""Trades of these modes are published; backtest history stays where it was made, and is never mixed with what bots did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishReport:
+    """What was published, and the record's revision up to which; `refused` points wait in the dead letters."""
+
+    writes: int
+    points: int
+    deleted: int
+    refused: int
+    expired: int
+    revision: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """What became of the dead letters, and what was published after them."""
+
+    written: int
+    still_refused: int
+    published: PublishReport
+
+
+def publish_learning(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> PublishReport:
+    """Publish everything that waits in the outbox, then forget it.
+
+    A kill in between leaves the outbox as it was: the same is written again, which changes nothing.
+
+    Raises
+    ------
+    StoreBusyError
+        If a server cannot be reached in time; what waits goes on waiting.
+    """
+    span = outbox.span()
+    if span is None:
+        return PublishReport(writes=0, points=0, deleted=0, refused=0, expired=0, revision=None)
+    done = publisher.publish(outbox.pending(span, run_modes=run_modes))
+    outbox.confirm(span)
+    return PublishReport(
+        writes=span.writes, points=done.points, deleted=done.deleted, refused=done.refused, expired=done.expired, revision=span.until
+    )
+
+
+def publish_everything(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> PublishReport:
+    """Publish the whole record again."""
+    outbox.requeue()
+    return publish_learning(outbox, publisher, run_modes=run_modes)
+
+
+def replay_dead_letters(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> ReplayReport:
+    """Write the dead letters again, then all that was written to the record since: an old letter must not hide a newer value."""
+    replayed = publisher.replay_dead_letters()
+    if replayed.since is not None and replayed.written:
+        outbox.requeue(since=replayed.since)
+    return ReplayReport(
+        written=replayed.written,
+        still_refused=replayed.still_refused,
+        published=publish_learning(outbox, publisher, run_modes=run_modes),
+    )

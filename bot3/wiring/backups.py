@@ -1,0 +1,99 @@
+"""Every store of a home, as a backup copies it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import URL
+
+from bot3.errors import SettingsError
+from bot3.settings import BOT_NAMES, Settings
+from bot3.wiring.databases import server_url
+
+if TYPE_CHECKING:
+    from bot3.adapters.home_backup import HomeBackup
+    from bot3.adapters.postgres_backup import PostgresBackup
+    from bot3.ports.backup import StoreBackup
+
+_DAGSTER = "dagster"
+
+
+def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequence[Sequence[StoreBackup]]:
+    """Return all stores in the order in which they are copied.
+
+    The record comes first: what the bots did since is synced to it after a restore, and never the other way round. A bot's store keeps
+    still while its paper account is copied. The mark of a seeded home comes last: a restore that was cut off is no home.
+
+    Parameters
+    ----------
+    environment : mapping
+        Where DAGSTER_PG_* tell Dagster's database; without them its storage is in the home.
+    """
+    files = ("history", "models", "signals", "influx", "market.json", "HALT", *_published(settings))
+    groups: list[list[StoreBackup]] = [[_platform(settings)], *([_bot(settings, name), _account(settings, name)] for name in BOT_NAMES)]
+    groups += [[_files(settings, "files", *files)], [_dagster(settings, environment)], [_home(settings, "mark", "home.json")]]
+    return groups
+
+
+def _platform(settings: Settings) -> StoreBackup:
+    url = server_url(settings, "platform")
+    return _server("platform", url) if url else _home(settings, "platform", "platform.sqlite", "control.sqlite")
+
+
+def _bot(settings: Settings, name: str) -> StoreBackup:
+    url = server_url(settings, name)
+    return _server(name, url) if url else _home(settings, name, f"bots/{name}.sqlite")
+
+
+def _account(settings: Settings, name: str) -> StoreBackup:
+    return _files(settings, f"{name}-account", f"exchange/{name}.sqlite")
+
+
+def _dagster(settings: Settings, environment: Mapping[str, str]) -> StoreBackup:
+    host = environment.get("DAGSTER_PG_HOST")
+    if not host:
+        return _files(settings, _DAGSTER, _DAGSTER)
+    url = URL.create(
+        "postgresql+psycopg",
+        username=environment.get("DAGSTER_PG_USER", _DAGSTER),
+        password=_dagster_password(environment),
+        host=host,
+        port=int(environment.get("DAGSTER_PG_PORT", "5432")),
+        database=environment.get("DAGSTER_PG_DB", _DAGSTER),
+    )
+    return _server(_DAGSTER, url.render_as_string(hide_password=False))
+
+
+def _dagster_password(environment: Mapping[str, str]) -> str | None:
+    path = environment.get("DAGSTER_PG_PASSWORD_FILE")
+    if path is None:
+        return environment.get("DAGSTER_PG_PASSWORD")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"DAGSTER_PG_PASSWORD_FILE names {path}, which cannot be read: {error.strerror}") from error
+
+
+def _published(settings: Settings) -> list[str]:
+    """Return the files for other readers that lie in the home."""
+    return [str(path) for path in (settings.parameters_file, settings.recommendations_file) if not path.is_absolute()]
+
+
+def _home(settings: Settings, name: str, *needed: str) -> HomeBackup:
+    from bot3.adapters.home_backup import HomeBackup  # noqa: PLC0415
+
+    return HomeBackup(name=name, home=settings.home, needed=needed)
+
+
+def _files(settings: Settings, name: str, *wanted: str) -> HomeBackup:
+    from bot3.adapters.home_backup import HomeBackup  # noqa: PLC0415
+
+    return HomeBackup(name=name, home=settings.home, wanted=wanted)
+
+
+def _server(name: str, url: str) -> PostgresBackup:
+    from bot3.adapters.postgres_backup import PostgresBackup  # noqa: PLC0415
+
+    return PostgresBackup(name=name, url=url)

@@ -1,0 +1,50 @@
+"""Settings to databases: a store with a host is on a PostgreSQL server, else it is a SQLite file of the home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import URL
+
+from bot3.settings import BOT_NAMES, Settings
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from bot3.ports.servers import ServerFacts
+
+
+def server_url(settings: Settings, name: str) -> str | None:
+    """Return the address of a store ("BOT1", "platform") on a server, its password in it; None for a file."""
+    prefix = name.lower()
+    host = getattr(settings, f"{prefix}_db_host")
+    if not host:
+        return None
+    password: SecretStr = getattr(settings, f"{prefix}_db_password")
+    port: int = getattr(settings, f"{prefix}_db_port")
+    # A directory is where the server's socket lies, as everywhere in PostgreSQL; in an address it has another place than a name.
+    is_socket = host.startswith("/")
+    url = URL.create(
+        "postgresql+psycopg",
+        username=getattr(settings, f"{prefix}_db_user"),
+        password=password.get_secret_value() or None,
+        host=None if is_socket else host,
+        port=None if is_socket else port,
+        database=getattr(settings, f"{prefix}_db_name"),
+        query={"host": host, "port": str(port)} if is_socket else {},
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def server_urls(settings: Settings) -> Mapping[str, str]:
+    """Return the addresses of all stores that are on servers, by store."""
+    found = {name: server_url(settings, name) for name in ("platform", *BOT_NAMES)}
+    return {name: url for name, url in found.items() if url is not None}
+
+
+def facts_of_server(settings: Settings, name: str) -> ServerFacts:
+    """Ask the server of a store about itself. Raises StoreError if it cannot be asked."""
+    from bot3.adapters.sql_server_facts import server_facts  # noqa: PLC0415
+
+    return server_facts(server_urls(settings)[name])

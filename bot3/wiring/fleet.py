@@ -1,0 +1,189 @@
+"""The fleet file: further bots, whose databases are only read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot3.errors import SettingsError
+from bot3.settings import BOT_NAMES, Settings
+from bot3.trading.trades import DIRECTIONS, RunMode
+
+if TYPE_CHECKING:
+    from bot3.usecases.fleet import ClosableReader, PatientReader
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
+"""Names are partitions, tags and parts of bucket names: plain ones go everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetBot:
+    """One bot of the fleet file.
+
+    Parameters
+    ----------
+    url : str
+        Path of a SQLite file, or a PostgreSQL URL with its password.
+    shown : str
+        The same without the password.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    shown: str
+    run_mode: RunMode
+    source_timezone: str
+    directions: tuple[str, ...]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: str = Field(pattern=NAME_PATTERN)
+    url: str = Field(min_length=1)
+    run_mode: Literal["paper", "live"]
+    password_file: Path | None = None
+    source_timezone: str = "UTC"
+    directions: tuple[Literal["long", "short"], ...] = Field(DIRECTIONS, min_length=1)  # type: ignore[arg-type]  # the same two words
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    bots: tuple[_Entry, ...] = Field(min_length=1)
+
+
+def fleet_of(settings: Settings) -> tuple[FleetBot, ...]:
+    """Return the bots of the settings' fleet file, none where there is no file.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or a bot in it is not told well; the text names file, bot and field, never a password.
+    """
+    return () if settings.fleet_file is None else read_fleet(settings.fleet_file)
+
+
+def source_names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of all bots whose trades are synced: our own, then the fleet's, each once."""
+    return tuple(dict.fromkeys((*BOT_NAMES, *(bot.name for bot in fleet_of(settings)))))
+
+
+def require_name(name: str) -> None:
+    """Raise SettingsError for a text that cannot be a bot's name."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise SettingsError(f"{name!r} is no bot's name: letters, digits, - and _, 32 at most, a letter first")
+
+
+def read_fleet(path: Path) -> tuple[FleetBot, ...]:
+    """Return the bots of a fleet file; see `fleet_of`."""
+    entries = _parsed(path).bots
+    for place, entry in enumerate(entries):
+        _require_free(path, entry, earlier=entries[:place])
+    return tuple(_bot(path, entry) for entry in entries)
+
+
+def open_fleet(bots: Sequence[FleetBot]) -> list[PatientReader]:
+    """Return a reader of each bot's database; none of them is reached before it is asked."""
+    from bot3.usecases.fleet import PatientReader  # noqa: PLC0415  # heavy
+
+    return [PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot)) for bot in bots]
+
+
+def _connect(bot: FleetBot) -> ClosableReader:
+    from bot3.adapters.freqtrade_columns import FreqtradeColumns  # noqa: PLC0415  # heavy
+
+    return FreqtradeColumns.open(bot.url, bot=bot.name, run_mode=bot.run_mode, source_timezone=bot.source_timezone)
+
+
+def _identity(bot: FleetBot) -> str:
+    return hashlib.blake2s(f"{bot.name}|{bot.run_mode}|{bot.shown}".encode(), digest_size=12).hexdigest()
+
+
+def _parsed(path: Path) -> _File:
+    try:
+        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(f"BOT3_FLEET_FILE names {path}, which cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML ({error}): see docs/fleet.md for an example") from error
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_explained(error)} (docs/fleet.md lists the fields)") from None
+
+
+def _explained(error: ValidationError) -> str:
+    return "; ".join(
+        f"{' '.join(str(part + 1) if isinstance(part, int) else part for part in item['loc'])}: {item['msg']}"
+        for item in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+
+
+def _require_free(path: Path, entry: _Entry, *, earlier: Sequence[_Entry]) -> None:
+    if any((entry.name, entry.run_mode) == (other.name, other.run_mode) for other in earlier):
+        raise SettingsError(f"{path} names {entry.name} with run_mode {entry.run_mode} twice: keep one, or give it another name")
+    if entry.name in BOT_NAMES and RunMode(entry.run_mode) is RunMode.PAPER:
+        raise SettingsError(
+            f'{path}: paper trades of {entry.name} are this platform\'s own; name the bot otherwise, or write run_mode = "live" if they are'
+        )
+
+
+def _bot(path: Path, entry: _Entry) -> FleetBot:
+    where = f"{path}: {entry.name}"
+    try:
+        ZoneInfo(entry.source_timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(f"{where}: source_timezone {entry.source_timezone!r} is no time zone: write Europe/Berlin or UTC") from error
+    url, shown = _address(where, entry, folder=path.parent)
+    return FleetBot(
+        name=entry.name,
+        url=url,
+        shown=shown,
+        run_mode=RunMode(entry.run_mode),
+        source_timezone=entry.source_timezone,
+        directions=tuple(sorted(set(entry.directions))),
+    )
+
+
+def _address(where: str, entry: _Entry, *, folder: Path) -> tuple[str, str]:
+    """Return where a database is, and the same without a password; files are sought beside the fleet file."""
+    if "://" not in entry.url:
+        file = str(folder / entry.url)
+        return file, file
+    try:
+        url = make_url(entry.url)
+    except ArgumentError as error:
+        raise SettingsError(f"{where}: url is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name") from error
+    if url.get_backend_name() == "sqlite" and url.database:
+        file = str(folder / url.database)
+        return file, file
+    if url.get_backend_name() != "postgresql":
+        raise SettingsError(f"{where}: a database is SQLite or PostgreSQL, not {url.get_backend_name()}")
+    if url.password is not None:
+        raise SettingsError(f"{where}: a password stands in url: write it to a file and name that as password_file")
+    with_password = url if entry.password_file is None else url.set(password=_password(where, folder / entry.password_file))
+    return with_password.render_as_string(hide_password=False), _shown(url)
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _password(where: str, file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{where}: password_file {file} cannot be read: {error.strerror}") from error
+    if not text:
+        raise SettingsError(f"{where}: password_file {file} is empty")
+    return text

@@ -1,0 +1,157 @@
+"""The copy of the record in InfluxDB: who writes it, who reads it, and the steps that keep it equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bot3.errors import SettingsError, StoreBusyError
+
+if TYPE_CHECKING:
+    from bot3.adapters.influx_publisher import InfluxBuckets, InfluxPublisher
+    from bot3.adapters.influx_server import InfluxServer
+    from bot3.adapters.sql_record import SqlRecord
+    from bot3.ports.publisher import PublishedCopy
+    from bot3.ports.record import LearningReader
+    from bot3.settings import Settings
+    from bot3.usecases.check_published import PublishedCheck
+    from bot3.usecases.publish_learning import PublishReport, ReplayReport
+
+_FOLDER = "influx"
+_LETTERS = "dead_letters.jsonl"
+_LOCK_WAIT_S = 0.05
+
+
+class Publishing:
+    """The published copy of one home. Without an address of InfluxDB there is none, and the record alone is read."""
+
+    def __init__(
+        self, settings: Settings, *, record: Callable[[], SqlRecord], bots: Sequence[str], wall_now: Callable[[], datetime]
+    ) -> None:
+        self._settings, self._record, self._bots, self._wall_now = settings, record, tuple(bots), wall_now
+        self._closers = ExitStack()
+        self._is_prepared = False
+
+    @property
+    def is_configured(self) -> bool:
+        """Say whether there is a copy."""
+        return bool(self._settings.influx_url)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._closers.close()
+
+    def learning_reader(self) -> LearningReader:
+        """Return where the daemon reads learning: the record, or the copy, followed in a thread so that nobody waits for it."""
+        if self._settings.parameters_from == "record":
+            return self._record()
+        from bot3.adapters.influx_follower import FollowedLearning  # noqa: PLC0415
+        from bot3.adapters.influx_learning import InfluxLearning  # noqa: PLC0415
+
+        settings = self._settings
+        server = self._server(settings.influx_read_timeout_s, retries=0)
+        reader = InfluxLearning(server, bucket=settings.influx_bucket, remembers=True)
+        followed = FollowedLearning(reader, poll_s=settings.influx_poll_s, first_wait_s=settings.influx_read_timeout_s).start()
+        self._closers.callback(followed.close)
+        return followed
+
+    @cached_property
+    def copy(self) -> PublishedCopy:
+        """Return the copy as its readers find it. Raises SettingsError if there is none."""
+        from bot3.adapters.influx_copy import InfluxCopy  # noqa: PLC0415
+
+        server = self._server(self._settings.influx_timeout_s, retries=0)
+        return InfluxCopy(server, buckets=self._buckets(), bots=self._bots, wall_now=self._wall_now)
+
+    def publish(self) -> PublishReport | None:
+        """Publish what waits; None if there is no copy.
+
+        Raises
+        ------
+        StoreBusyError
+            If the server cannot be reached in time, or another process is publishing: what waits goes on waiting.
+        """
+        if not self.is_configured:
+            self._record().fold()
+            return None
+        from bot3.usecases.publish_learning import publish_learning  # noqa: PLC0415
+
+        if self._record().span() is None and self._is_prepared:
+            return publish_learning(self._record(), self._publisher)
+        with self._turn():
+            return publish_learning(self._record(), self._publisher)
+
+    def publish_everything(self) -> PublishReport:
+        """Publish the whole record again. Raises as `publish`, and SettingsError if there is no copy."""
+        from bot3.usecases.publish_learning import publish_everything  # noqa: PLC0415
+
+        with self._turn():
+            return publish_everything(self._record(), self._publisher)
+
+    def replay_dead_letters(self) -> ReplayReport:
+        """Write the dead letters again, and what was written to the record since. Raises as `publish_everything`."""
+        from bot3.usecases.publish_learning import replay_dead_letters  # noqa: PLC0415
+
+        with self._turn():
+            return replay_dead_letters(self._record(), self._publisher)
+
+    def check(self, *, now: datetime) -> PublishedCheck:
+        """Compare the copy with the record. Raises StoreBusyError if either cannot be asked, SettingsError if there is no copy."""
+        from bot3.usecases.check_published import check_published  # noqa: PLC0415
+
+        return check_published(self._record(), self.copy, bots=self._bots, now=now)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Publish alone: an older state of the record must not be written over a newer one."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
+        folder = self._settings.home / _FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / "publishing.lock", timeout=_LOCK_WAIT_S, is_singleton=False):
+                if not self._is_prepared:
+                    self._publisher.prepare(bots=self._bots)
+                    self._is_prepared = True
+                yield
+        except Timeout as error:
+            raise StoreBusyError("another process is publishing: wait, then retry") from error
+
+    @cached_property
+    def _publisher(self) -> InfluxPublisher:
+        from bot3.adapters.influx_dead_letters import DeadLetters  # noqa: PLC0415
+        from bot3.adapters.influx_publisher import InfluxPublisher  # noqa: PLC0415
+
+        letters = DeadLetters(self._settings.home / _FOLDER / _LETTERS)
+        server = self._server(self._settings.influx_timeout_s, retries=2)
+        return InfluxPublisher(server, buckets=self._buckets(), letters=letters, wall_now=self._wall_now)
+
+    def _buckets(self) -> InfluxBuckets:
+        from bot3.adapters.influx_publisher import InfluxBuckets  # noqa: PLC0415
+
+        settings = self._settings
+        return InfluxBuckets(
+            learning=settings.influx_bucket,
+            trades={"BOT1": settings.bot1_influx_bucket, "BOT2": settings.bot2_influx_bucket, "BOT3": settings.bot3_influx_bucket},
+            learning_life=timedelta(days=settings.influx_learning_days),
+            trades_life=timedelta(days=settings.influx_trades_days),
+        )
+
+    def _server(self, timeout_s: float, *, retries: int) -> InfluxServer:
+        from bot3.adapters.influx_server import InfluxAddress, InfluxServer  # noqa: PLC0415
+
+        settings = self._settings
+        if not settings.influx_url:
+            raise SettingsError("BOT3_INFLUX_URL is empty: set the address of an InfluxDB 2 to publish to")
+        address = InfluxAddress(
+            url=settings.influx_url,
+            org=settings.influx_org,
+            token=settings.influx_token.get_secret_value(),
+            timeout=timedelta(seconds=timeout_s),
+        )
+        server = InfluxServer(address, retries=retries)
+        self._closers.callback(server.close)
+        return server

@@ -1,0 +1,92 @@
+"""Where closed trades come from: our own bots' databases, and those of the fleet file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bot3.errors import SettingsError
+from bot3.trading.trades import RunMode
+from bot3.wiring.fleet import FleetBot, fleet_of, open_fleet, source_names
+from bot3.wiring.ports import Ports
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bot3.usecases.fleet import PatientReader
+    from bot3.usecases.relearn import TradeSource
+
+
+class Sources(Ports):
+    """The ports of one home, and the sources of its record."""
+
+    @cached_property
+    def source_names(self) -> tuple[str, ...]:
+        """Return the names of all bots whose trades are synced: our own, then those of the fleet file."""
+        return source_names(self.settings)
+
+    @cached_property
+    def fleet_bots(self) -> tuple[FleetBot, ...]:
+        """Return what the fleet file says of each of its bots."""
+        return fleet_of(self.settings)
+
+    @cached_property
+    def fleet(self) -> tuple[PatientReader, ...]:
+        """Return readers of the databases that the fleet file names; one that is away is so until it is asked and answers."""
+        readers = open_fleet(self.fleet_bots)
+        for reader in readers:
+            self._closers.callback(reader.close)
+        return tuple(readers)
+
+    def sources(self, bots: Sequence[str] | None = None) -> list[TradeSource]:
+        """Return where closed trades come from: each bot's own database and its history, and the fleet's databases.
+
+        Raises
+        ------
+        SettingsError
+            If a name is no bot of this platform nor of its fleet.
+        """
+        from bot3.usecases.relearn import TradeSource  # noqa: PLC0415
+
+        names = self.source_names if bots is None else bots
+        for name in names:
+            if name not in self.source_names:
+                raise SettingsError(f"{name!r} is no bot: the bots are {', '.join(self.source_names)}")
+        stores = [store for name in names if name in self.bot_names for store in (self.bot_store(name), self.history_store(name))]
+        own = [TradeSource(reader=store, run_mode=store.run_mode) for store in stores]
+        return own + [TradeSource(reader=reader, run_mode=reader.run_mode) for reader in self.fleet if reader.bot in names]
+
+    def reachable(self, sources: Sequence[TradeSource]) -> list[TradeSource]:
+        """Return the sources that can be read now: a foreign bot whose database is away delays nobody's learning but its own."""
+        from bot3.usecases.fleet import trouble_of  # noqa: PLC0415
+
+        return [source for source in sources if trouble_of(source.reader) is None]
+
+    def unsynced_closes(self) -> int:
+        """Return how many closed trades the sources that can be read hold more than the record."""
+        from bot3.usecases.sync_trades import recorded_count  # noqa: PLC0415
+
+        counts = self.record.counts()
+        return sum(
+            max(0, source.reader.count_closed(closed_since=None) - recorded_count(counts, bot=source.reader.bot, run_mode=source.run_mode))
+            for source in self.reachable(self.sources())
+        )
+
+    def foreign_trades(self, bots: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
+
+        Our own bots' paper and backtest trades were made on this home's candles, which are there.
+
+        Raises
+        ------
+        SettingsError
+            If there is none.
+        """
+        trades = self.record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
+        is_own = trades["bot"].isin(self.bot_names) & (trades["run_mode"] != RunMode.LIVE.value)
+        if is_own.all():
+            raise SettingsError(
+                "the record holds no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
+            )
+        return trades[~is_own].reset_index(drop=True)

@@ -1,0 +1,75 @@
+"""The record's copy in InfluxDB."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from bot3_assets.freshness import every_beat
+from bot3_assets.resources import PlatformResource
+
+if TYPE_CHECKING:
+    from bot3.usecases.check_published import PublishedCheck
+    from bot3.usecases.publish_learning import PublishReport
+    from bot3.wiring import Platform
+
+NO_COPY = "there is no copy: BOT3_INFLUX_URL is empty, and the record itself is read"
+_SHOWN = 20
+
+
+@dg.asset(
+    deps=["recommendations", "synced_trades"],
+    group_name="learning",
+    kinds={"influxdb"},
+    owners=["team:trading"],
+    freshness_policy=every_beat,
+)
+def published_learning(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Parameters, scores, regime, recommendations and closed trades in InfluxDB, for whoever reads them there."""
+    opened = platform.platform()
+    return dg.MaterializeResult(metadata=published_metadata(opened, opened.publishing.publish()))
+
+
+@dg.asset_check(
+    asset=published_learning,
+    blocking=True,
+    description="Every publication, all that is in force and every trade is in the copy as recorded.",
+)
+def published_equals_record(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Name what the copy lacks, has too much, or says otherwise."""
+    opened = platform.platform()
+    if not opened.publishing.is_configured:
+        return dg.AssetCheckResult(passed=True, metadata={"note": NO_COPY})
+    return published_verdict(opened.publishing.check(now=opened.clock.now()))
+
+
+def published_metadata(platform: "Platform", report: "PublishReport | None") -> dict[str, dg.MetadataValue]:
+    """Return what one step published, and where."""
+    if report is None:
+        return {"note": dg.MetadataValue.text(NO_COPY)}
+    return {
+        "writes": dg.MetadataValue.int(report.writes),
+        "points": dg.MetadataValue.int(report.points),
+        "deleted": dg.MetadataValue.int(report.deleted),
+        "refused": dg.MetadataValue.int(report.refused),
+        "expired": dg.MetadataValue.int(report.expired),
+        "revision": dg.MetadataValue.int(platform.record.revision() if report.revision is None else report.revision),
+        "bucket": dg.MetadataValue.text(platform.settings.influx_bucket),
+    }
+
+
+def published_verdict(found: "PublishedCheck") -> dg.AssetCheckResult:
+    """Pass if nothing differs."""
+    return dg.AssetCheckResult(
+        passed=found.is_equal,
+        metadata={
+            "missing_publications": [f"{head.noun} {head.version}" for head in found.missing[:_SHOWN]],
+            "extra_publications": [f"{head.noun} {head.version}" for head in found.extra[:_SHOWN]],
+            "differing": list(found.differing),
+            "waiting": found.waiting,
+            "trades": {
+                bot: {"record": trades.record, "published": trades.published}
+                | {word: list(getattr(trades, word)[:_SHOWN]) for word in ("missing", "extra", "changed")}
+                for bot, trades in found.trades.items()
+            },
+        },
+    )

@@ -1,0 +1,28 @@
+"""The nightly comparison: every closed trade of every bot read again and compared with the record, whatever the windows of the day saw."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from bot3_assets.partitions import all_bots
+
+compare_trades = dg.define_asset_job(
+    "compare_trades",
+    selection=["synced_trades"],
+    description="All closed trades of all bots read again: what changed or vanished long after its close is mended and counted.",
+    executor_def=dg.in_process_executor,
+    tags={"bot3/beat": "compare_trades", "dagster/max_runtime": "3600"},
+)
+
+
+@dg.schedule(
+    job=compare_trades,
+    cron_schedule="40 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night at 2:40 UTC, all bots in one run.",
+)
+def nightly_comparison(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Ask for every bot's partition, once a night."""
+    night = context.scheduled_execution_time
+    return dg.RunRequest(run_key=f"night-{night:%Y-%m-%d}", tags=all_bots())

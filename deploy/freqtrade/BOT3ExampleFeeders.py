@@ -1,0 +1,44 @@
+# Licensed under the Apache License, Version 2.0.
+"""An example of a strategy that derives from the mixin: three simple feeders. They show the mechanics; nobody claims that they earn."""
+
+import numpy as np
+import pandas as pd
+from BOT3MetaStrategyAdaptive import BOT3MetaStrategyAdaptive
+
+FEEDER_TAGS = ("F01", "F02|c=0.60", "F03")
+
+
+def feeder_signals(dataframe: pd.DataFrame) -> pd.DataFrame:
+    """Return which feeder calls what at each close: columns `is_long`, `is_short` (bool) and `enter_tag` ("" for none).
+
+    F01 follows a crossing of averages, F02 a breakout of four hours, F03 comes back from far away. The first one that calls is taken.
+    """
+    close = dataframe["close"]
+    above = close.ewm(span=12).mean() > close.ewm(span=26).mean()
+    before = above.shift(1, fill_value=False)
+    far = (close - close.rolling(96).mean()) / close.rolling(96).std()
+    longs = [above & ~before, close > dataframe["high"].rolling(48).max().shift(1), far < -2.5]
+    shorts = [~above & before, close < dataframe["low"].rolling(48).min().shift(1), far > 2.5]
+    warm = pd.Series(np.arange(len(dataframe)) >= 288, index=dataframe.index)
+    is_called = [(up | down) & warm for up, down in zip(longs, shorts, strict=True)]
+    return pd.DataFrame(
+        {
+            "is_long": np.select(is_called, longs, default=False),
+            "is_short": np.select(is_called, shorts, default=False),
+            "enter_tag": np.select(is_called, FEEDER_TAGS, default=""),
+        },
+        index=dataframe.index,
+    )
+
+
+class BOT3ExampleFeeders(BOT3MetaStrategyAdaptive):
+    """Enters where one of the example's feeders calls; everything after that is the mixin's."""
+
+    def populate_entry_trend(self, dataframe: pd.DataFrame, metadata: dict[str, str]) -> pd.DataFrame:
+        """Mark the entries and name their feeders."""
+        del metadata
+        called = feeder_signals(dataframe)
+        dataframe["enter_long"] = called["is_long"].astype(int)
+        dataframe["enter_short"] = called["is_short"].astype(int)
+        dataframe["enter_tag"] = called["enter_tag"]
+        return dataframe

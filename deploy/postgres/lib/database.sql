@@ -1,0 +1,9 @@
+-- One database: only its owner and the reader come in, its sessions are in UTC, and the reader sees tables that are made later too.
+REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
+GRANT CONNECT ON DATABASE :"database" TO bot3_reader;
+ALTER DATABASE :"database" SET timezone TO 'UTC';
+\connect :"database"
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO bot3_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO bot3_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT SELECT ON TABLES TO bot3_reader;

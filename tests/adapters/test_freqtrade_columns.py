@@ -1,0 +1,110 @@
+"""All closed trades as columns are what they are one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot3.adapters.freqtrade_columns import FreqtradeColumns
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql_record_trades import row_digests
+from bot3.ports.trade_columns import TradeColumns
+from tests.conftest import NewStore
+from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row
+
+ODD: list[dict[str, Any]] = [
+    {},
+    {"open_rate": 0.0},
+    {"close_rate": None},
+    {"close_profit": float("nan")},
+    {"close_profit": -1.95},
+    {"close_profit": -7.0},
+    {"leverage": None},
+    {"leverage": 0.5},
+    {"fee_open": 0.2},
+    {"funding_fees": None, "min_rate": None, "liquidation_price": None},
+    {"enter_tag": None, "exit_reason": None},
+    {"close_date": None},
+    {"close_date": OPENED - timedelta(hours=1)},
+    {"is_short": True, "leverage": 1.0},
+    {"open_date": OPENED.replace(microsecond=123_456)},
+]
+
+
+@pytest.fixture(params=["2026.9", "2022.4"])
+def bot(request: pytest.FixtureRequest, new_store: NewStore) -> FreqtradeDb:
+    return FreqtradeDb(new_store(), age=request.param)
+
+
+@pytest.fixture
+def reader(bot: FreqtradeDb) -> Iterator[FreqtradeColumns]:
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7")
+    yield reader
+    reader.close()
+
+
+def rows_of(columns: TradeColumns) -> list[tuple[Any, ...]]:
+    rows = [tuple(map(repr, row)) for row in zip(*columns.lists.values(), strict=True)]
+    return sorted(zip(rows, row_digests(columns), strict=True), key=repr)
+
+
+def test_columns_given_sound_and_odd_rows_then_are_the_closed_trades(bot: FreqtradeDb, reader: FreqtradeColumns) -> None:
+    bot.add(*(a_row(number, **odd) for number, odd in enumerate(ODD, start=1)), an_open_row(90))
+
+    columns = reader.closed_columns()
+
+    expected = TradeColumns.of(reader.closed_trades(closed_since=None))
+    assert 5 < len(columns) < len(ODD)
+    assert list(columns.lists) == list(expected.lists)
+    assert rows_of(columns) == rows_of(expected)
+
+
+def test_columns_given_no_rows_then_are_empty(reader: FreqtradeColumns) -> None:
+    assert len(reader.closed_columns()) == 0
+
+
+def test_columns_given_local_times_then_are_the_closed_trades(bot: FreqtradeDb) -> None:
+    bot.add(a_row(1))
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone="Europe/Berlin")
+
+    assert rows_of(reader.closed_columns()) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    reader.close()
+
+
+@pytest.mark.parametrize("stamp", ["now", "2025-03", "2025-03-03T12:00:04", "2025-03-03 12:00:04+00:00", "2025-02-30 12:00:04", 17, ""])
+def test_columns_given_a_stamp_that_freqtrade_does_not_write_then_judge_as_for_one_trade(tmp_path: Any, stamp: Any) -> None:
+    bot = FreqtradeDb(sqlite_url(tmp_path / "grid7.sqlite"))
+    bot.add(a_row(1), a_row(2))
+    with bot.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE trades SET open_date = ? WHERE id = 2", (stamp,))
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7")
+
+    assert rows_of(reader.closed_columns()) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    reader.close()
+
+
+@given(
+    changes=st.fixed_dictionaries(
+        {
+            "open_rate": st.floats(0.0, 1e6),
+            "close_profit": st.floats(-3.0, 3.0),
+            "leverage": st.floats(0.5, 20.0),
+            "fee_close": st.floats(-0.2, 0.2),
+            "enter_tag": st.none() | st.sampled_from(["F07", "F07|c=0.7", "", "é"]),
+        }
+    )
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_columns_given_any_row_then_judge_as_for_one_trade(tmp_path: Any, changes: dict[str, Any]) -> None:
+    bot = FreqtradeDb(sqlite_url(tmp_path / "grid7.sqlite"))
+    bot.execute("DELETE FROM trades")
+    bot.add(a_row(1, **changes))
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7")
+
+    assert rows_of(reader.closed_columns()) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    reader.close()

@@ -1,0 +1,80 @@
+"""Line protocol: identity in the nanoseconds, types that never change, nothing that escapes its field."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot3.adapters.influx_lines import column_texts, format_ns, instant_of, line, parse_ns, point_ns
+from bot3.errors import StoreError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+instants = st.integers(min_value=0, max_value=6_900_000_000_000_000).map(lambda us: EPOCH + timedelta(microseconds=us))
+numbers = st.integers(min_value=0, max_value=999)
+
+
+def test_line_given_an_int_for_a_float_field_then_writes_a_float() -> None:
+    text = line("m", {"pair": "BTC/USDT:USDT"}, {"x": 3, "n": 3}, kinds={"x": "float", "n": "int"}, at_ns=7)
+
+    assert text == "m,pair=BTC/USDT:USDT x=3.0,n=3i 7"
+
+
+def test_line_given_none_then_leaves_the_field_out() -> None:
+    assert line("m", {}, {"x": None, "y": 1.5}, kinds={"x": "float", "y": "float"}, at_ns=7) == "m y=1.5 7"
+
+
+def test_line_given_quotes_and_separators_then_escapes_them() -> None:
+    text = line("m", {"tag": "a b,c=d"}, {"t": 'say "x"\\'}, kinds={"t": "text"}, at_ns=7)
+
+    assert text == 'm,tag=a\\ b\\,c\\=d t="say \\"x\\"\\\\" 7'
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_line_given_no_number_then_refuses(number: float) -> None:
+    with pytest.raises(StoreError, match="no number"):
+        line("m", {}, {"x": number}, kinds={"x": "float"}, at_ns=7)
+
+
+@pytest.mark.parametrize("value", ["", "a\nb", "a\\"])
+def test_line_given_what_a_tag_cannot_hold_then_refuses(value: str) -> None:
+    with pytest.raises(StoreError, match="cannot be a tag"):
+        line("m", {"tag": value}, {"x": 1.0}, kinds={"x": "float"}, at_ns=7)
+
+
+@given(at=instants, number=numbers)
+def test_point_ns_then_keeps_the_instant_and_survives_the_servers_text(at: datetime, number: int) -> None:
+    at_ns = point_ns(at, number)
+
+    assert instant_of(at_ns) == at
+    assert parse_ns(format_ns(at_ns)) == at_ns
+
+
+@given(at=instants, first=numbers, second=numbers)
+def test_point_ns_given_one_instant_then_is_in_the_order_of_the_numbers(at: datetime, first: int, second: int) -> None:
+    assert (point_ns(at, first) < point_ns(at, second)) == (first < second)
+    assert point_ns(at, first) < point_ns(at + timedelta(microseconds=1), second)
+
+
+def test_column_texts_given_missing_values_then_writes_the_others() -> None:
+    numbers, texts = pd.Series([1.5, float("nan")]), pd.Series(["a", None], dtype="str")
+
+    assert column_texts("x", numbers, "float") == [",x=1.5", ""]
+    assert column_texts("t", texts, "text") == [',t="a"', ""]
+
+
+def test_column_texts_given_times_then_writes_them_as_a_line_does() -> None:
+    at = EPOCH + timedelta(days=20_000, microseconds=7)
+    column = pd.Series([pd.Timestamp(at), pd.Timestamp(EPOCH)], dtype="datetime64[us, UTC]")
+
+    texts = column_texts("t", column, "time")
+
+    assert [datetime.fromisoformat(text[4:-1]) for text in texts] == [at, EPOCH]
+
+
+def test_column_texts_given_an_infinite_number_then_refuses() -> None:
+    with pytest.raises(StoreError, match="infinite"):
+        column_texts("x", pd.Series([float("inf")]), "float")

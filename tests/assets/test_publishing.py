@@ -1,0 +1,110 @@
+"""The beat that publishes: told to Dagster, apart from learning, and silent where there is no copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from bot3.errors import StoreBusyError
+from bot3.wiring import Platform, open_platform
+from bot3_assets.assets.published_learning import NO_COPY, published_learning
+from bot3_assets.definitions import location
+from bot3_assets.lineage import REPORTED_BY, Lineage
+from bot3_assets.publishing import SENSOR, Beat, record_to_copy
+from bot3_assets.resources import PlatformResource
+from tests.seeded import copy_of_home, tiny_settings
+from tests.servers.influx import InfluxProgram
+
+on_a_home = pytest.mark.slow
+
+KEY = dg.AssetKey("published_learning")
+
+
+@pytest.fixture
+def published(tmp_path: Path, influx: InfluxProgram) -> Iterator[Platform]:
+    address, prefix = influx.address(), influx.new_prefix()
+    names = {f"{bot}_influx_bucket": f"{prefix}{bot}" for bot in ("bot1", "bot2", "bot3")} | {"influx_bucket": f"{prefix}learning"}
+    given = {"influx_url": address.url, "influx_org": address.org, "influx_token": address.token}
+    with open_platform(tiny_settings(copy_of_home(tmp_path), **given, **names)) as opened:
+        yield opened
+
+
+def test_location_given_a_copy_then_it_is_described_owned_and_checked() -> None:
+    whole = location(has_copy=True)
+
+    dg.Definitions.validate_loadable(whole)
+    spec = next(spec for spec in whole.resolve_all_asset_specs() if spec.key == KEY)
+    assert {dep.asset_key.to_user_string() for dep in spec.deps} == {"recommendations", "synced_trades"}
+    assert spec.owners
+    assert spec.freshness_policy is not None
+    checks = [check for check in whole.resolve_asset_graph().asset_check_keys if check.asset_key == KEY]
+    assert [check.name for check in checks] == ["published_equals_record"]
+    assert whole.resolve_sensor_def(SENSOR).default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_location_given_no_copy_then_shows_nothing_of_it() -> None:
+    assert KEY not in location(has_copy=False).resolve_asset_graph().get_all_asset_keys()
+
+
+@on_a_home
+def test_asset_given_no_server_then_says_that_the_record_is_read(resource: PlatformResource) -> None:
+    result = dg.materialize([published_learning, *_parents()], selection=["published_learning"], resources={"platform": resource})
+
+    materialized = result.asset_materializations_for_node("published_learning")[0]
+    assert materialized.metadata["note"] == dg.MetadataValue.text(NO_COPY)
+
+
+@on_a_home
+def test_sensor_given_no_server_then_skips_at_once(resource: PlatformResource, instance: dg.DagsterInstance) -> None:
+    context = dg.build_sensor_context(instance=instance, resources={"platform": resource})
+
+    assert record_to_copy(context) == dg.SkipReason(NO_COPY)
+    assert instance.get_latest_materialization_event(KEY) is None
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_a_seeded_home_then_publishes_it_all_and_reports_it_equal(published: Platform, instance: dg.DagsterInstance) -> None:
+    beat = Beat(published, Lineage(instance=instance, source=SENSOR))
+
+    writes = beat.step()
+    beat.compare()
+
+    assert writes > 0
+    event = instance.get_latest_materialization_event(KEY)
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata[REPORTED_BY] == dg.MetadataValue.text(SENSOR)
+    assert beat.step() == 0
+    assert published.publishing.check(now=published.clock.now()).is_equal
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Platform, instance: dg.DagsterInstance) -> None:
+    beat = Beat(published, Lineage(instance=instance, source=SENSOR))
+    beat.step()
+    published.recommend()
+    published.learn_parameters()
+
+    beat.step()
+
+    assert published.publishing.check(now=published.clock.now()).is_equal
+
+
+@on_a_home
+def test_learning_given_a_server_that_is_down_then_is_not_delayed_by_it(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    with open_platform(tiny_settings(copy_of_home(tmp_path), influx_url="http://127.0.0.1:1", influx_timeout_s=0.5)) as opened:
+        report = opened.learn_from_closes(opened.sources())
+
+        assert report.revision == opened.record.revision()
+        with pytest.raises(StoreBusyError, match="cannot be reached in time"):
+            Beat(opened, Lineage(instance=instance, source=SENSOR)).step()
+        assert opened.record.span() is not None
+
+
+def _parents() -> list[dg.AssetSpec]:
+    return [dg.AssetSpec(name) for name in ("recommendations", "synced_trades")]

@@ -1,0 +1,170 @@
+"""What the doctor finds wrong, one thing broken at a time, and that it finds nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot3.cli import doctor_services, doctor_stores
+from bot3.cli.doctor import examine
+from bot3.cli.findings import Finding, Patient
+from bot3.errors import SettingsError
+from bot3.ports.control import Heartbeat
+from bot3.settings import load_settings
+from bot3.wiring import Platform, open_platform
+from tests.cli.commands import bot3
+from tests.seeded import copy_of_home, tiny_settings
+from tests.servers.postgres import PostgresServer
+from tests.servers.status_server import StatusServer
+
+NOBODY = "http://127.0.0.1:1"
+NOW = datetime.now(UTC)
+
+
+def found(home: Path, *only: str, is_served: bool = False, web: str = NOBODY, **changes: Any) -> dict[str, Finding]:
+    findings = examine(tiny_settings(home, **changes), only=only, is_served=is_served, web=web)
+    return {finding.subject: finding for finding in findings}
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    """Return the platform of a home whose control store alone is there."""
+    settings = load_settings({}, env_file=tmp_path / "no.env", home=tmp_path)
+    with open_platform(settings) as opened:
+        yield opened
+
+
+def patient(platform: Platform, *, is_served: bool = True, web: str = NOBODY) -> Patient:
+    return Patient(platform=platform, is_served=is_served, web=web)
+
+
+def beat(platform: Platform, *, age: timedelta) -> None:
+    at = platform.wall_now() - age
+    platform.control.beat(Heartbeat(process="execution", pid=1, started_at=at, wall_at=at, market_at=at, state="running", detail={}))
+
+
+def ticks_of(*sensors: tuple[str, str, str | None, timedelta | None]) -> bytes:
+    """Return Dagster's answer; a sensor is (name, status, error of the newest tick, its age)."""
+    nodes = []
+    for name, status, error, age in sensors:
+        tick = {"timestamp": (datetime.now(UTC) - (age or timedelta(0))).timestamp(), "error": error and {"message": error}}
+        tick["status"] = "FAILURE" if error else "SKIPPED"
+        nodes.append({"name": name, "sensorState": {"status": status, "ticks": [] if age is None else [tick]}})
+    return json.dumps({"data": {"repositoriesOrError": {"nodes": [{"sensors": nodes, "schedules": []}]}}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("sensor", "words"),
+    [
+        (("closes", "STOPPED", None, timedelta(0)), "closes is turned off"),
+        (("closes", "RUNNING", "the record is locked\nmore", timedelta(0)), "closes failed: the record is locked"),
+        (("closes", "RUNNING", None, timedelta(minutes=3)), "closes ticked 180 s ago"),
+    ],
+)
+def test_ticks_given_a_sensor_in_trouble_then_tells_which_and_why(platform: Platform, sensor: Any, words: str) -> None:
+    with StatusServer([200], body=ticks_of(("well", "RUNNING", None, timedelta(0)), sensor)) as dagster:
+        finding = doctor_services.ticks("ticks", patient(platform, web=dagster.url))
+
+    assert (finding.is_good, words in finding.detail, "well" in finding.detail) == (False, True, False)
+
+
+def test_ticks_given_all_is_well_then_says_how_many(platform: Platform) -> None:
+    sensors = (("closes", "RUNNING", None, timedelta(seconds=3)), ("weeks", "RUNNING", None, None))
+    with StatusServer([200], body=ticks_of(*sensors)) as dagster:
+        finding = doctor_services.ticks("ticks", patient(platform, web=dagster.url))
+
+    assert (finding.is_good, finding.detail) == (True, "2 sensors and schedules, none failed")
+
+
+@pytest.mark.parametrize("look", [doctor_services.dagster, doctor_services.ticks])
+def test_dagster_given_it_does_not_answer_then_is_bad_only_where_it_should_run(platform: Platform, look: Any) -> None:
+    assert not look("x", patient(platform)).is_good
+    assert look("x", patient(platform, is_served=False)).is_good
+
+
+@pytest.mark.parametrize(("age_s", "is_served", "is_good"), [(1, True, True), (60, True, False), (60, False, True)])
+def test_execution_given_a_heartbeat_then_its_age_counts_where_it_should_beat(
+    platform: Platform, age_s: float, is_served: bool, is_good: bool
+) -> None:
+    beat(platform, age=timedelta(seconds=age_s))
+
+    assert doctor_services.execution("execution", patient(platform, is_served=is_served)).is_good is is_good
+
+
+def test_execution_given_the_kill_switch_then_is_bad_whatever_beats(platform: Platform) -> None:
+    beat(platform, age=timedelta(0))
+    (platform.settings.home / "HALT").touch()
+
+    finding = doctor_services.execution("execution", patient(platform))
+
+    assert (finding.is_good, "HALT" in finding.detail) == (False, True)
+
+
+def test_clock_given_it_stands_still_then_is_bad_only_where_services_run(platform: Platform) -> None:
+    assert not doctor_services.clock("clock", patient(platform, is_served=False)).is_good
+
+    platform.set_clock(datetime(2025, 3, 3, tzinfo=UTC))
+
+    assert doctor_services.clock("clock", patient(platform, is_served=False)).is_good
+    assert "standing still" in doctor_services.clock("clock", patient(platform)).detail
+
+
+def test_home_given_everybody_may_write_it_then_is_bad(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    finding = doctor_stores.home(tiny_settings(tmp_path))
+    tmp_path.chmod(0o700)
+
+    assert (finding.is_good, finding.remedy) == (False, f"chmod o-w {tmp_path}")
+    assert doctor_stores.home(tiny_settings(tmp_path)).is_good
+
+
+def test_influx_given_it_is_down_then_is_bad_and_named(tmp_path: Path) -> None:
+    home = copy_of_home(tmp_path)
+
+    finding = found(home, "influx", influx_url=NOBODY)["influx"]
+
+    assert (finding.is_good, "127.0.0.1:1" in finding.detail) == (False, True), finding
+    assert found(home, "influx")["influx"].is_good
+
+
+def test_doctor_given_a_subject_that_is_none_then_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="'wether' is nothing to look at: settings, home, servers"):
+        found(tmp_path, "wether")
+
+
+@pytest.mark.slow
+def test_doctor_given_only_some_subjects_then_looks_at_nothing_else(tmp_path: Path) -> None:
+    ended = bot3("doctor", "--only", "models", "--only", "home", "--json", home=copy_of_home(tmp_path))
+
+    assert (ended.code, [f["subject"] for f in ended.json()["findings"]]) == (0, ["home", "models"])
+
+
+@pytest.mark.slow
+def test_doctor_given_services_should_run_then_every_one_that_does_not_is_found(tmp_path: Path) -> None:
+    ended = bot3("doctor", "--served", "--dagster", NOBODY, "--json", home=copy_of_home(tmp_path))
+
+    bad = {f["subject"]: f["remedy"] for f in ended.json()["findings"] if not f["is_good"]}
+    assert ended.code == 4
+    assert set(bad) >= {"clock", "execution", "dagster", "ticks"}
+    assert all(bad.values())
+
+
+@pytest.mark.postgres
+def test_servers_given_a_database_in_local_time_then_names_what_mends_it(tmp_path: Path, unix: dict[str, Any]) -> None:
+    with open_platform(load_settings({}, env_file=tmp_path / "no.env", home=tmp_path, **unix)) as opened:
+        finding = doctor_stores.servers("servers", patient(opened))
+
+    assert (finding.is_good, "shows times in Asia/Tokyo" in finding.detail) == (False, True)
+    assert "SET timezone TO 'UTC'" in finding.remedy
+
+
+@pytest.fixture
+def unix(postgres: PostgresServer) -> dict[str, Any]:
+    """Return settings that lead to a new database of the suite's server."""
+    database = postgres.new_database().split("/")[3].split("?")[0]
+    return {"platform_db_host": str(postgres.directory), "platform_db_name": database, "platform_db_user": "bot3"}

@@ -1,0 +1,51 @@
+"""`bot3 import` as a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot3.adapters.sql_engine import sqlite_url
+from tests.cli.commands import bot3
+from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row
+
+pytestmark = pytest.mark.slow
+
+
+def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path) -> None:
+    FreqtradeDb(sqlite_url(tmp_path / "old.sqlite")).add(a_row(1), a_row(2), a_row(3, open_rate=0.0), an_open_row(4))
+    command = ("import", "--bot", "OLD", "--db", str(tmp_path / "old.sqlite"), "--json")
+
+    first, second = (bot3(*command, home=home).json() for _ in range(2))
+
+    assert first["import"] | {"refused": None} == {
+        "bot": "OLD",
+        "run_mode": "live",
+        "inserted": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "open": 1,
+        "refused": None,
+        "first_close": "2025-03-03T13:00:04+00:00",
+        "last_close": "2025-03-03T13:00:04+00:00",
+    }
+    assert [row["trade_id"] for row in first["import"]["refused"]] == [3]
+    assert (second["import"]["inserted"], second["import"]["unchanged"]) == (0, 2)
+    assert first["is_learned_from"] is False
+
+
+def test_import_given_a_bot_that_is_synced_then_refuses(home: Path, tmp_path: Path) -> None:
+    FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"))
+
+    ended = bot3("import", "--bot", "BOT1", "--run-mode", "paper", "--db", str(tmp_path / "old.sqlite"), home=home)
+
+    assert ended.code == 2
+    assert "paper trades of BOT1 are synced from its own database" in ended.said
+
+
+def test_import_given_no_database_then_names_it(home: Path, tmp_path: Path) -> None:
+    ended = bot3("import", "--bot", "OLD", "--db", str(tmp_path / "gone.sqlite"), home=home)
+
+    assert ended.code == 3
+    assert "gone.sqlite does not exist" in ended.said

@@ -1,0 +1,97 @@
+"""docker-compose.yml without Docker: each service's command and environment, with its paths and addresses on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "bot3:local")
+ENTRYPOINT = ROOT / "deploy" / "entrypoint.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where on this machine the containers' paths and addresses are.
+
+    Parameters
+    ----------
+    ports : mapping
+        By "name:port" of the compose network, such as "postgres:5432", or by the port that a service listens on, such as "3000".
+    """
+
+    folder: Path
+    secrets: Path
+    ports: Mapping[str, int]
+    extra: Mapping[str, str]
+
+    def path(self, text: str) -> str:
+        """Return a text with the containers' paths replaced; files that name other services are translated too."""
+        if text == "/app/deploy/workspace-compose.yaml":
+            return str(self._workspace())
+        roots = {"/app/.venv/bin/python": sys.executable, "/app": str(ROOT), "/run/secrets": str(self.secrets)}
+        roots |= {folder: f"{self.folder}{folder}" for folder in ("/data", "/tmp", "/backups")}  # noqa: S108  # the containers'
+        return re.sub(rf"^({'|'.join(roots)})(?=/|$)", lambda found: roots[found[1]], text)
+
+    def command(self, name: str) -> list[str]:
+        """Return what a container of the service runs."""
+        words = [self.path(word) for word in SERVICES[name]["command"]]
+        return [sys.executable, str(ENTRYPOINT), *(self._word(word) for word in words)]
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return its environment, as the image and the service give it."""
+        own = {key: value for key, value in os.environ.items() if not key.startswith(("BOT3_", "DAGSTER_", "PG"))}
+        given = {key: self._value(key, value) for key, value in SERVICES[name]["environment"].items()}
+        return {**own, **given, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.extra}
+
+    def run(self, name: str, *, timeout_s: float = 150.0) -> subprocess.CompletedProcess[str]:
+        """Run a service that ends."""
+        return self.execute(name, self.command(name), timeout_s=timeout_s)
+
+    def execute(self, name: str, command: list[str], *, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a command in a service's environment, as `docker compose exec` would."""
+        return subprocess.run(
+            command, env=self.environment(name), cwd=self.folder, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a service that goes on; its output goes to a file of its name."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(self.command(name), env=self.environment(name), cwd=self.folder, stdout=log, stderr=log)
+
+    def is_healthy(self, name: str) -> bool:
+        """Ask what its health check asks."""
+        words = [self.path(word) for word in SERVICES[name]["healthcheck"]["test"][1:]]
+        return self.execute(name, [self._word(word) for word in words]).returncode == 0
+
+    def _word(self, word: str) -> str:
+        if word == "0.0.0.0":
+            return "127.0.0.1"
+        return re.sub(r"(?<![\d.])\d{4}(?!\d)", lambda found: str(self.ports.get(found[0], found[0])), word)
+
+    def _value(self, key: str, value: str) -> str:
+        if key.endswith(("_HOST", "_PG_HOST")):
+            return "127.0.0.1"
+        if key == "DAGSTER_PG_PORT":
+            return str(self.ports[f"postgres:{value}"])
+        found = re.fullmatch(r"http://(\w+:\d+)", value)
+        return f"http://127.0.0.1:{self.ports[found[1]]}" if found else self.path(value)
+
+    def _workspace(self) -> Path:
+        workspace = yaml.safe_load((ROOT / "deploy" / "workspace-compose.yaml").read_text(encoding="utf-8"))
+        for entry in workspace["load_from"]:
+            server = entry["grpc_server"]
+            server.update(host="127.0.0.1", port=self.ports[str(server["port"])])
+        path = self.folder / "workspace-compose.yaml"
+        path.write_text(yaml.safe_dump(workspace), encoding="utf-8")
+        return path

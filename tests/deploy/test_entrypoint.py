@@ -1,0 +1,45 @@
+"""How a container starts a module: with Dagster's password from its file, and as the same process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ENTRYPOINT = Path(__file__).resolve().parents[2] / "deploy" / "entrypoint.py"
+
+
+def start(folder: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
+    (folder / "tells.py").write_text("import os, sys; print(os.environ.get('DAGSTER_PG_PASSWORD'), *sys.argv[1:])")
+    command = [sys.executable, str(ENTRYPOINT), "tells", *arguments]
+    environment = {**own, "PYTHONPATH": str(folder), **given}
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_entrypoint_given_a_secret_file_then_the_module_finds_the_secret_and_its_arguments(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("geheim\n")
+
+    assert start(tmp_path, "--one", DAGSTER_PG_PASSWORD_FILE=str(tmp_path / "secret")).stdout == "geheim --one\n"
+
+
+def test_entrypoint_given_no_secret_file_then_just_starts_the_module(tmp_path: Path) -> None:
+    assert start(tmp_path, "two").stdout == "None two\n"
+
+
+def test_entrypoint_given_a_file_that_is_not_there_then_names_it_and_starts_nothing(tmp_path: Path) -> None:
+    ended = start(tmp_path, DAGSTER_PG_PASSWORD_FILE=str(tmp_path / "gone"))
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"{tmp_path / 'gone'}, which cannot be read" in ended.stderr
+
+
+def test_entrypoint_given_an_instance_file_then_dagster_finds_it_in_its_home(tmp_path: Path) -> None:
+    (tmp_path / "instance.yaml").write_text("telemetry: {enabled: false}\n")
+    home = tmp_path / "tmp" / "dagster"
+
+    ended = start(tmp_path, DAGSTER_HOME=str(home), DAGSTER_INSTANCE_FILE=str(tmp_path / "instance.yaml"))
+
+    assert ended.returncode == 0
+    assert [path.name for path in home.iterdir()] == ["dagster.yaml"]

@@ -1,0 +1,323 @@
+"""The mixin's rules, without freqtrade: what they decide is what the daemon's rules decide."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot3.errors import InvalidTradeError
+from bot3.market.regimes import Regime
+from bot3.market.volatility import expected_sigma
+from bot3.trading import leverage_bins, units
+from bot3.trading.exits import learned_levels
+from bot3.trading.matching import gives_back
+from bot3.trading.recommendations import FeederTier
+from bot3.trading.signals import FEEDER_IDS, UNKNOWN_FEEDER, feeder_of_enter_tag
+from bot3.trading.sizing import choose_leverage, half_kelly_notional
+from bot3.usecases.write_published_files import write_published_files
+from tests.journals import OPENED, PAIR
+from tests.learned import a_recommendation, a_row, a_score, a_set
+
+LATER = OPENED + timedelta(minutes=5)
+
+
+def load_mixin() -> ModuleType:
+    """Load the file as freqtrade does: by its path, its module in no registry."""
+    path = Path(__file__).parent.parent.parent / "deploy" / "freqtrade" / "BOT3MetaStrategyAdaptive.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+mixin = load_mixin()
+sigmas = st.floats(0.002, 0.3)
+leverages = st.floats(1.0, 10.0)
+sides = st.booleans()
+
+
+def published(tmp_path: Path, *rows: Any, parameters: dict[str, Any] | None = None, recommendation: Any = None) -> Any:
+    write_published_files(
+        tmp_path,
+        parameters=a_set("v1", *rows, **{"regime_factors": dict.fromkeys(Regime, (1.0, 1.0))} | (parameters or {})),
+        scores=[a_score()],
+        recommendation=recommendation or a_recommendation(),
+    )
+    source = mixin.PublishedFiles(tmp_path)
+    source.refresh()
+    return source
+
+
+def draft(source: Any, *, now: datetime = LATER, enter_tag: str | None = "F03", **changes: Any) -> Any:
+    given_here = {"pair": PAIR, "is_short": False, "sigma": 0.04, "max_leverage": 20.0, "rules": mixin.Rules()}
+    return mixin.draft_plan(
+        enter_tag=enter_tag,
+        now=now,
+        parameters=source.parameters(as_of=now),
+        recommendation=source.recommendation(as_of=now),
+        **given_here | changes,
+    )
+
+
+def refusal(source: Any, **asked: Any) -> str:
+    with pytest.raises(mixin.EntryRefusedError) as caught:
+        draft(source, **asked)
+    return str(caught.value.args[0])
+
+
+def a_plan(**changes: Any) -> Any:
+    values = {
+        "pair": PAIR,
+        "is_short": False,
+        "enter_tag": "F03",
+        "leverage": 3.0,
+        "stop_move": -0.02,
+        "take_profit_move": 0.03,
+        "giveback_activation_move": 0.02,
+        "expires_at": LATER.isoformat(),
+        "sigma": 0.02,
+    }
+    return mixin.Plan(**values | changes)
+
+
+@given(leverage=st.floats(1.0, 10.0))
+def test_leverage_bin_is_the_platforms(leverage: float) -> None:
+    assert mixin.leverage_bin(leverage) == leverage_bins.leverage_bin(leverage)
+
+
+@given(tag=st.one_of(st.none(), st.text(), st.from_regex(r"F\d\d(\|.*)?", fullmatch=True), st.sampled_from(FEEDER_IDS)))
+def test_feeder_of_is_the_platforms(tag: str | None) -> None:
+    known = feeder_of_enter_tag(tag)
+
+    if known == UNKNOWN_FEEDER:
+        with pytest.raises(mixin.EntryRefusedError):
+            mixin.feeder_of(tag)
+    else:
+        assert mixin.feeder_of(tag) == int(known[1:])
+
+
+@given(profit=st.floats(-0.5, 0.5), leverage=leverages, is_short=sides, fee=st.floats(0.0, 0.01))
+def test_move_of_profit_is_the_platforms_and_turns_back(profit: float, leverage: float, is_short: bool, fee: float) -> None:
+    move = mixin.move_of_profit(profit, leverage=leverage, is_short=is_short, fee=fee)
+
+    ours = units.move_of_profit(profit, leverage=leverage, is_short=is_short, fee_open=fee, fee_close=fee)
+    assert move == pytest.approx(ours, abs=1e-12)
+    assert mixin.profit_of_move(move, leverage=leverage, is_short=is_short, fee=fee) == pytest.approx(profit, abs=1e-9)
+
+
+@given(stop_move=st.floats(-0.5, -0.0001), open_rate=st.floats(0.01, 1e5), drift=st.floats(-0.3, 0.3), leverage=leverages, is_short=sides)
+def test_stop_ratio_gives_freqtrade_the_rate_back(
+    stop_move: float, open_rate: float, drift: float, leverage: float, is_short: bool
+) -> None:
+    stop_rate = units.rate_of_move(stop_move, open_rate=open_rate, is_short=is_short)
+    current_rate = open_rate * (1.0 + drift)
+
+    ratio = mixin.stop_ratio(stop_rate, current_rate=current_rate, is_short=is_short, leverage=leverage)
+
+    side = units.side(is_short=is_short)
+    if ratio is None:
+        assert side * (current_rate - stop_rate) <= 0.0
+    else:
+        # What freqtrade makes of it: a ROI on margin, counted from the current rate.
+        assert current_rate * (1.0 - side * ratio / leverage) == pytest.approx(stop_rate, rel=1e-9)
+
+
+@settings(deadline=None)  # the rule of the platform compiles at its first call
+@given(best=st.floats(0.9, 1.2), close=st.floats(0.8, 1.2), activation=st.floats(0.001, 0.1), share=st.floats(0.1, 0.9), is_short=sides)
+def test_gives_back_is_the_platforms(best: float, close: float, activation: float, share: float, is_short: bool) -> None:
+    plan = a_plan(is_short=is_short, giveback_activation_move=activation)
+
+    given_back = plan.gives_back(open_rate=1.0, best_rate=best, close_rate=close, share=share)
+
+    assert given_back == gives_back(units.side(is_short=is_short), 1.0, best, close, activation, share)
+
+
+def test_expected_sigma_is_the_platforms() -> None:
+    close = 100.0 * np.exp(np.cumsum(np.random.default_rng(3).normal(0.0, 0.002, 700)))
+
+    sigma = mixin.expected_sigma(pd.Series(close), horizon_hours=24.0).to_numpy()
+
+    np.testing.assert_allclose(sigma, expected_sigma(close, horizon_candles=288), rtol=1e-12)
+
+
+@given(sigma=sigmas, max_leverage=st.floats(1.0, 50.0))
+def test_choose_leverage_is_the_platforms(sigma: float, max_leverage: float) -> None:
+    recommendation = mixin.Recommendation.of(_recommendation_json())
+
+    leverage = mixin.choose_leverage(sigma, recommendation=recommendation, rules=mixin.Rules(), max_leverage=max_leverage)
+
+    assert leverage == choose_leverage(sigma=sigma, target_volatility=0.12, low=1.0, high=min(3.5, max_leverage))
+
+
+@given(sigma=sigmas, lower_bound=st.floats(0.0001, 0.02), room=st.floats(0.0, 30_000.0))
+def test_wanted_notional_never_passes_kelly_or_a_cap(sigma: float, lower_bound: float, room: float) -> None:
+    plan = a_plan(sigma=sigma, lower_bound=lower_bound, leverage=3.0)
+
+    notional = mixin.wanted_notional(plan, equity_abs=10_000.0, gross_notional_abs=30_000.0 - room, rules=mixin.Rules())
+
+    kelly = half_kelly_notional(equity_abs=10_000.0, lower_bound=lower_bound, stop_move=-0.02, take_profit_move=0.03)
+    limits = (kelly, 10_000.0 * 0.10 * 0.12 / sigma, 3_000.0, 10_000.0, room)
+    assert notional == pytest.approx(min(limits), abs=1e-6)
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_draft_plan_given_a_cell_then_its_levels_are_the_daemons(tmp_path: Path, is_short: bool) -> None:
+    cell = a_row(pair=PAIR, direction="short" if is_short else "long", leverage_bin="2.0-3.5", stop_sigma=-0.7, take_profit_sigma=1.9)
+    factors = {Regime.SIDEWAYS: (1.3, 0.8)}
+    source = published(tmp_path, a_row(), cell, parameters={"regime_factors": factors})
+
+    plan = draft(source, is_short=is_short)
+
+    ours = learned_levels(cell, parameters=a_set("v1", cell, regime_factors=factors), regime=Regime.SIDEWAYS, sigma=0.04, is_short=is_short)
+    assert (plan.stop_move, plan.take_profit_move) == pytest.approx((ours.stop_move, ours.take_profit_move))
+    assert (plan.parameters_key, plan.leverage) == (cell.key, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ([(PAIR, "long", "2.0-3.5"), (PAIR, "long", "*"), ("*", "long", "*")], f"{PAIR}|long|2.0-3.5"),
+        ([(PAIR, "long", "5.0-7.5"), (PAIR, "long", "*"), ("*", "long", "*")], f"{PAIR}|long|*"),
+        ([(PAIR, "short", "2.0-3.5"), ("*", "long", "*")], "*|long|*"),
+        ([("ETH/USDT:USDT", "long", "2.0-3.5"), ("*", "*", "2.0-3.5")], "*|*|*"),
+    ],
+)
+def test_find_goes_from_the_cell_to_its_parents(tmp_path: Path, keys: list[tuple[str, str, str]], found: str) -> None:
+    rows = [a_row(pair=pair, direction=side, leverage_bin=bin_) for pair, side, bin_ in keys]
+
+    plan = draft(published(tmp_path, a_row(), *rows))
+
+    assert plan.parameters_key == found
+
+
+def test_draft_plan_given_the_recommendation_expired_then_no_entry(tmp_path: Path) -> None:
+    source = published(tmp_path)
+
+    assert draft(source, now=OPENED + timedelta(minutes=29)).parameters_version == "v1"
+    assert refusal(source, now=OPENED + timedelta(minutes=30)) == "expired_recommendation"
+
+
+def test_draft_plan_given_parameters_expired_then_no_entry(tmp_path: Path) -> None:
+    source = published(tmp_path, parameters={"expires_at": OPENED + timedelta(minutes=10)})
+
+    assert refusal(source, now=OPENED + timedelta(minutes=10)) == "expired_parameters"
+
+
+def test_source_given_nothing_known_yet_then_no_entry(tmp_path: Path) -> None:
+    source = published(tmp_path)
+
+    assert refusal(source, now=OPENED - timedelta(seconds=1)) == "missing_parameters"
+
+
+@pytest.mark.parametrize("enter_tag", [None, "", "F11", "rsi", "F3"])
+def test_draft_plan_given_no_feeder_then_no_entry(tmp_path: Path, enter_tag: str | None) -> None:
+    assert refusal(published(tmp_path), enter_tag=enter_tag) == "unknown_feeder"
+
+
+def test_draft_plan_given_an_avoided_feeder_then_no_entry(tmp_path: Path) -> None:
+    assert refusal(published(tmp_path, recommendation=_recommended(avoid=(7,))), enter_tag="F07|c=0.73") == "feeder_shadow"
+
+
+def test_draft_plan_given_only_top_feeders_then_the_others_do_not_enter(tmp_path: Path) -> None:
+    source = published(tmp_path)
+    rules = mixin.Rules(only_top_feeders=True)
+
+    assert draft(source, enter_tag="F03", rules=rules).is_smallest
+    assert refusal(source, enter_tag="F02", rules=rules) == "feeder_not_on_top"
+
+
+@pytest.mark.parametrize(
+    ("state", "tier", "lower_bound", "outcome"),
+    [
+        ("trade", "trade", 0.001, False),
+        ("probe", "trade", 0.001, True),
+        ("trade", "probe", 0.001, True),
+        ("trade", "trade", -0.001, "no_edge"),
+        ("shadow", "trade", 0.001, "bin_shadow"),
+    ],
+)
+def test_draft_plan_given_state_and_tier_then_full_smallest_or_none(
+    tmp_path: Path, state: str, tier: str, lower_bound: float, outcome: bool | str
+) -> None:
+    recommendation = _recommended(tiers=dict.fromkeys(FEEDER_IDS, FeederTier(tier)))
+    source = published(tmp_path, a_row(state=state, lower_bound=lower_bound), recommendation=recommendation)
+
+    if isinstance(outcome, str):
+        assert refusal(source) == outcome
+    else:
+        assert draft(source).is_smallest is outcome
+
+
+def test_draft_plan_given_a_market_below_the_range_then_no_entry(tmp_path: Path) -> None:
+    source = published(tmp_path, recommendation=_recommended(leverage=(2.5, 3.5)))
+
+    assert draft(source, sigma=0.2).leverage == 2.5
+    assert refusal(source, max_leverage=2.0) == "leverage_range"
+
+
+@pytest.mark.parametrize("sigma", [0.0, float("nan"), float("inf")])
+def test_draft_plan_given_no_volatility_then_no_entry(tmp_path: Path, sigma: float) -> None:
+    assert refusal(published(tmp_path), sigma=sigma) == "no_volatility"
+
+
+def test_draft_plan_given_a_target_under_its_fees_then_no_entry(tmp_path: Path) -> None:
+    assert refusal(published(tmp_path, a_row(take_profit_sigma=0.02))) == "target_below_costs"
+
+
+@given(liquidation_move=st.floats(-0.9, -0.001), stop_move=st.floats(-0.5, -0.001), is_short=sides)
+def test_stop_rate_stays_half_way_to_liquidation(liquidation_move: float, stop_move: float, is_short: bool) -> None:
+    plan = a_plan(stop_move=stop_move, is_short=is_short)
+    liquidation_rate = units.rate_of_move(liquidation_move, open_rate=100.0, is_short=is_short)
+
+    stop_rate = plan.stop_rate(open_rate=100.0, liquidation_rate=liquidation_rate)
+
+    move = units.move_of_rate(stop_rate, open_rate=100.0, is_short=is_short)
+    assert move == pytest.approx(max(stop_move, liquidation_move / 2.0))
+
+
+@given(leverage=leverages, is_short=sides)
+def test_static_plan_is_the_static_set_of_the_platform(leverage: float, is_short: bool) -> None:
+    plan = mixin.static_plan(pair=PAIR, is_short=is_short, leverage=leverage, open_date=OPENED, rules=mixin.Rules())
+
+    assert plan.stop_move == units.move_of_stake(-0.03, leverage=leverage)
+    profit = units.profit_of_move(plan.take_profit_move, leverage=leverage, is_short=is_short, fee_open=0.0005, fee_close=0.0005)
+    assert profit == pytest.approx(0.03)
+    assert not plan.gives_back(open_rate=1.0, best_rate=2.0, close_rate=1.0, share=0.5)
+
+
+def test_the_platform_refuses_what_the_mixin_refuses() -> None:
+    with pytest.raises(InvalidTradeError):
+        leverage_bins.leverage_bin(10.5)
+    with pytest.raises(mixin.EntryRefusedError):
+        mixin.leverage_bin(10.5)
+
+
+def _recommended(**changes: Any) -> Any:
+    named = {"avoid": "avoid_feeders", "leverage": "suggested_leverage_range"}
+    return replace(a_recommendation(), **{named.get(name, name): value for name, value in changes.items()})
+
+
+def _recommendation_json() -> dict[str, Any]:
+    made = a_recommendation()
+    return {
+        "regime": made.regime.value,
+        "top_feeders": list(made.top_feeders),
+        "avoid_feeders": [],
+        "suggested_leverage_range": list(made.suggested_leverage_range),
+        "suggested_position_size_multiplier": 1.0,
+        "generated_at": made.generated_at.isoformat(),
+        "expires_at": made.expires_at.isoformat(),
+        "version": "m1",
+    }

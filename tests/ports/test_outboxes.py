@@ -1,0 +1,244 @@
+"""One suite for the `Outbox` of the record, on each kind of database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot3.adapters.sql_engine import Database, sqlite_url
+from bot3.adapters.sql_record import SqlRecord
+from bot3.errors import StoreConflictError
+from bot3.ports.publisher import Head, Noun, OutboxSpan, Pending
+from bot3.trading.trades import RunMode
+from tests.conftest import NewStore
+from tests.journals import OPENED, a_closed_trade, minutes
+from tests.learned import a_recommendation, a_regime, a_row, a_score, a_set
+
+PAPER = (RunMode.PAPER,)
+
+
+@pytest.fixture
+def url(new_store: NewStore) -> str:
+    return new_store()
+
+
+@pytest.fixture
+def record(url: str) -> Iterator[SqlRecord]:
+    record = SqlRecord.open(url)
+    yield record
+    record.close()
+
+
+def waiting(record: SqlRecord) -> Pending:
+    span = record.span()
+    assert span is not None
+    return record.pending(span, run_modes=PAPER)
+
+
+def test_span_given_nothing_written_then_is_none(record: SqlRecord) -> None:
+    assert record.span() is None
+
+
+def test_pending_given_one_of_each_publication_then_holds_them_as_published(record: SqlRecord) -> None:
+    published = a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5"))
+    record.publish_parameters(published, replaces=None, is_full=True)
+    record.publish_feeder_scores([a_score()])
+    record.publish_regimes([a_regime()])
+    record.publish_recommendation(a_recommendation())
+
+    pending = waiting(record)
+
+    assert pending.span == OutboxSpan(since=0, until=4, writes=4)
+    assert [(one.parameters, one.is_full, one.full_known_at) for one in pending.parameters] == [(published, True, OPENED)]
+    assert [one.scores for one in pending.scores] == [(a_score(),)]
+    assert pending.regimes == (a_regime(),)
+    assert [one.recommendation for one in pending.recommendations] == [a_recommendation()]
+
+
+def test_pending_given_an_increment_then_names_the_full_publication_it_stands_on(record: SqlRecord) -> None:
+    record.publish_parameters(a_set("v1", a_row()), replaces=None, is_full=True)
+    record.publish_parameters(a_set("v2", a_row(), known_at=minutes(5)), replaces="v1", is_full=False)
+
+    assert [(one.is_full, one.full_known_at) for one in waiting(record).parameters] == [(True, OPENED), (False, OPENED)]
+
+
+def test_span_given_a_refused_publication_then_holds_no_entry_of_it(record: SqlRecord) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
+
+    with pytest.raises(StoreConflictError):
+        record.publish_parameters(a_set("v2"), replaces="v0", is_full=True)
+
+    assert record.span() == OutboxSpan(since=0, until=1, writes=1)
+
+
+def test_entry_given_a_write_that_is_rolled_back_then_is_rolled_back_with_it(record: SqlRecord, url: str) -> None:
+    database = Database.open(url, kind="platform")
+
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE record_meta SET revision = revision + 1"))
+        entries = connection.execute(sa.text("SELECT count(*) FROM outbox")).scalar_one()
+        connection.rollback()
+
+    assert (entries, record.span()) == (1, None)
+    database.close()
+
+
+def test_confirm_given_writes_since_then_keeps_them(record: SqlRecord) -> None:
+    record.publish_regimes([a_regime()])
+    span = record.span()
+    assert span is not None
+    record.publish_regimes([a_regime(minutes(5))])
+
+    record.confirm(span)
+
+    assert record.span() == OutboxSpan(since=1, until=2, writes=1)
+    assert waiting(record).regimes == (a_regime(minutes(5)),)
+
+
+def test_pending_given_trades_then_holds_those_of_the_run_modes_with_their_digests(record: SqlRecord) -> None:
+    record.upsert_trades([a_closed_trade(1), a_closed_trade(2, run_mode=RunMode.BACKTEST)])
+
+    trades = waiting(record).trades
+
+    assert trades["trade_id"].tolist() == [1]
+    assert trades["digest"].str.len().tolist() == [24]
+
+
+def test_pending_given_a_trade_that_moved_then_says_where_it_stood(record: SqlRecord) -> None:
+    record.upsert_trades([a_closed_trade(1)])
+    record.upsert_trades([a_closed_trade(1, close_date=minutes(90))])
+
+    pending = waiting(record)
+
+    assert pending.gone["close_date"].tolist() == [minutes(60)]
+    assert pending.trades["close_date"].tolist() == [minutes(90)]
+
+
+def test_pending_given_a_trade_that_lost_a_value_then_says_where_it_stood(record: SqlRecord) -> None:
+    record.upsert_trades([a_closed_trade(1)])
+    record.upsert_trades([a_closed_trade(1, exit_reason=None)])
+
+    assert waiting(record).gone["trade_id"].tolist() == [1]
+
+
+def test_pending_given_a_trade_that_changed_in_place_then_nothing_is_gone(record: SqlRecord) -> None:
+    record.upsert_trades([a_closed_trade(1)])
+    record.upsert_trades([a_closed_trade(1, close_rate=102.0)])
+
+    pending = waiting(record)
+
+    assert pending.gone.empty
+    assert pending.trades["close_rate"].tolist() == [102.0]
+
+
+def test_pending_given_a_tombstone_then_it_is_gone_and_not_written(record: SqlRecord) -> None:
+    record.upsert_trades([a_closed_trade(1), a_closed_trade(2)])
+    record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED)])
+
+    pending = waiting(record)
+
+    assert pending.gone["trade_id"].tolist() == [1]
+    assert pending.trades["trade_id"].tolist() == [2]
+
+
+def test_requeue_given_confirmed_writes_then_they_wait_again(record: SqlRecord) -> None:
+    record.publish_regimes([a_regime()])
+    record.publish_regimes([a_regime(minutes(5))])
+    span = record.span()
+    assert span is not None
+    record.confirm(span)
+
+    record.requeue(since=1)
+
+    assert record.span() == OutboxSpan(since=1, until=2, writes=1)
+    assert waiting(record).regimes == (a_regime(minutes(5)),)
+
+
+def test_fold_given_many_writes_then_one_entry_holds_them_all(record: SqlRecord) -> None:
+    for number in range(4):
+        record.publish_regimes([a_regime(minutes(number))])
+
+    record.fold()
+
+    assert record.span() == OutboxSpan(since=0, until=4, writes=1)
+    assert len(waiting(record).regimes) == 4
+
+
+def test_outbox_given_thousands_of_writes_that_nobody_publishes_then_is_folded_by_itself(record: SqlRecord, url: str) -> None:
+    database = Database.open(url, kind="platform")
+    for revision in (4_093, 4_094, 4_095):
+        with database.write() as connection:
+            connection.execute(sa.text("UPDATE record_meta SET revision = :revision"), {"revision": revision})
+    before = record.span()
+    record.publish_regimes([a_regime()])
+
+    assert before == OutboxSpan(since=0, until=4_095, writes=3)
+    assert record.span() == OutboxSpan(since=0, until=4_096, writes=1)
+    assert waiting(record).regimes == (a_regime(),)
+    database.close()
+
+
+def test_open_given_a_store_of_before_there_was_an_outbox_then_all_that_it_holds_waits(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "old.sqlite")
+    record = SqlRecord.open(url)
+    record.publish_regimes([a_regime()])
+    record.upsert_trades([a_closed_trade(1)])
+    record.close()
+    _as_before_the_outbox(tmp_path / "old.sqlite")
+
+    upgraded = SqlRecord.open(url)
+
+    assert upgraded.span() == OutboxSpan(since=0, until=2, writes=1)
+    assert (len(waiting(upgraded).regimes), len(waiting(upgraded).trades)) == (1, 1)
+    upgraded.publish_regimes([a_regime(minutes(5))])
+    assert upgraded.span() == OutboxSpan(since=0, until=3, writes=2)
+    upgraded.close()
+
+
+def test_heads_given_publications_then_names_each_with_its_rows(record: SqlRecord) -> None:
+    record.publish_parameters(a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5")), replaces=None, is_full=True)
+    record.publish_regimes([a_regime()])
+
+    assert record.heads() == {
+        Head(noun=Noun.PARAMETERS, known_at=OPENED, seq=1, version="v1", rows=2),
+        Head(noun=Noun.REGIME, known_at=OPENED, seq=0, version="r1", rows=1),
+    }
+
+
+@given(steps=st.lists(st.sampled_from(["write", "publish", "fold"]), max_size=12))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it(new_store: NewStore, steps: list[str]) -> None:
+    record, told, written = SqlRecord.open(new_store()), set(), set()
+    for number, step in enumerate([*steps, "publish"]):
+        if step == "write":
+            state = replace(a_regime(minutes(number)), version=f"r{number}")
+            record.publish_regimes([state])
+            written.add(state)
+        elif step == "fold":
+            record.fold()
+        elif (span := record.span()) is not None:
+            told |= set(record.pending(span, run_modes=PAPER).regimes)
+            record.confirm(span)
+
+    assert told == written
+    assert record.span() is None
+    record.close()
+
+
+def _as_before_the_outbox(path: Path) -> None:
+    """Take a store back to the schema before the outbox, as an older release left it."""
+    connection = sqlite3.connect(path)
+    for trigger in ("outbox_of_write", "outbox_of_gone_trade", "outbox_of_many"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    for table in ("outbox", "outbox_gone"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0002'")
+    connection.commit()
+    connection.close()
