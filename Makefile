@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A file's tests stay together: what they share is made once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run down test check lock debian clean
 
@@ -14,14 +16,14 @@ down: $(READY)
 	@$(BIN)/bot3 down
 
 test: $(READY) debian
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx" $(PARALLEL) $(PYTEST_ARGS)
 
 # Debian packages that tests start: a PostgreSQL server and Chromium.
 debian:

@@ -17,6 +17,7 @@ from bot3_assets.assets import (
     synced_trades,
     trade_replays,
 )
+from bot3_assets.nightly import compare_trades, nightly_comparison
 from bot3_assets.publishing import publish_record, record_to_copy
 from bot3_assets.resources import PlatformResource
 from bot3_assets.schedules import backlog, meta_learner, meta_learner_beat, retraining, weekly_retraining
@@ -43,8 +44,8 @@ def location(*, has_copy: bool) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(nouns, include_specs=True),
         asset_checks=dg.load_asset_checks_from_modules(nouns),
-        jobs=[meta_learner, retraining, backlog, *([publish_record] if has_copy else [])],
-        schedules=[meta_learner_beat, weekly_retraining],
+        jobs=[meta_learner, retraining, backlog, compare_trades, *([publish_record] if has_copy else [])],
+        schedules=[meta_learner_beat, weekly_retraining, nightly_comparison],
         sensors=[closes_to_parameters, new_market_week, *([record_to_copy] if has_copy else []), run_failed],
         resources={"platform": PlatformResource()},
         executor=dg.in_process_executor,

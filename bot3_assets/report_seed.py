@@ -32,7 +32,7 @@ def report_seed(lineage: Lineage, platform: "Platform") -> None:
     _report_feeders(lineage, platform)
     lineage.materialized("regime_state", regime_state_metadata(platform))
     lineage.checked("regime_state", "regime_is_a_distribution", regime_verdict(record.regime(as_of=now)))
-    report_closes(lineage, platform, bots=platform.bot_names)
+    report_closes(lineage, platform, bots=platform.source_names)
     lineage.materialized("shadow_trades", shadow_trades_metadata(platform))
     lineage.materialized("feeder_scores", feeder_scores_metadata(platform))
     lineage.checked("feeder_scores", "every_feeder_is_scored", feeder_scores_verdict(record.feeder_scores(as_of=now)))

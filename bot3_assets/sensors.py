@@ -158,7 +158,7 @@ def report_step(lineage: Lineage, opened: "Platform") -> Reported:
     """Report the chain as the record holds it; return what was reported for certain."""
     # The revision is read first: a commit of another process in between may be told twice, never not at all.
     reported = Reported(store_id=opened.record.store_id, revision=opened.record.revision())
-    report_closes(lineage, opened, bots=opened.bot_names)
+    report_closes(lineage, opened, bots=opened.source_names)
     return reported
 
 
