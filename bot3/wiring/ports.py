@@ -14,7 +14,7 @@ from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.system_clock import SystemClock
-from bot3.errors import SettingsError
+from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.settings import BOT_NAMES, Settings
 from bot3.trading.costs import Costs
@@ -249,7 +249,7 @@ class Ports:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise SettingsError(
+                raise StoreError(
                     f"{path.parent} cannot be made ({error.strerror}): give this user the right to, or set BOT3_HOME to another directory"
                 ) from error
         return path

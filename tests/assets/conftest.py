@@ -20,6 +20,13 @@ def location() -> dg.Definitions:
     return defs
 
 
+@pytest.fixture(autouse=True)
+def living_instance() -> Iterator[None]:
+    """Keep an instance open: Dagster remembers the last one that was opened, and another file's may be gone by now."""
+    with dg.DagsterInstance.ephemeral():
+        yield
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as made:
