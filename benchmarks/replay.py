@@ -8,8 +8,8 @@ numpy does that whole job too, on the same trades: telling every cell (`numpy_ce
 the ratio is to the faster one. What the others charge is in the JSON.
 vectorbt is not part of the platform; with it in a virtual environment of its own:
 
-    python3.11 -m venv /tmp/replay-rivals && /tmp/replay-rivals/bin/pip install 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
-    /tmp/replay-rivals/bin/python -m benchmarks.replay
+    python3.11 -m venv .venv-rivals && .venv-rivals/bin/pip install 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
+    .venv-rivals/bin/python -m benchmarks.replay
 """
 
 from __future__ import annotations
