@@ -25,12 +25,12 @@ check: $(READY)
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx" $(PARALLEL) $(PYTEST_ARGS)
 
-# Debian packages that tests start: a PostgreSQL server and Chromium.
+# Debian packages that tests start: a PostgreSQL server, Redis, Chromium and promtool.
 debian:
 	@bash deploy/debian-packages.sh
 
 lock: $(READY)
-	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra dev --extra build --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra dev --extra build --extra workers --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

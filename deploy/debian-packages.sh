@@ -4,6 +4,9 @@ set -u
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v redis-server >/dev/null || missing+=(redis-server)
+# Its promtool checks the alert rules.
+command -v promtool >/dev/null || missing+=(prometheus)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 sudo=()
 [ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
