@@ -30,6 +30,9 @@ def show_story(trade: pd.Series[Any], home: Home) -> None:
     bot, mode = str(trade["bot"]), RunMode(trade["run_mode"])
     st.subheader(f"{bot}, {mode.value} trade {trade['trade_id']}")
     st.markdown(sentence(trade))
+    if bot not in home.ports.bot_names or mode is RunMode.LIVE:
+        missing("No orders and no decision are shown of this trade.", f"{bot}'s own database is only read for its trades (docs/fleet.md).")
+        return
     with banner(f"The store of {bot}"):
         store = home.ports.history_store(bot) if mode is RunMode.BACKTEST else home.ports.bot_store(bot)
         intents = store.intents_of_trade(int(trade["trade_id"]))

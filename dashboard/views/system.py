@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import SecretStr
 
-from bot3.errors import StoreBusyError, StoreError
+from bot3.errors import DataError, StoreBusyError, StoreError
 from bot3.logs import redacted
 from bot3.market.regimes import RegimeState
 from bot3.settings import Settings
@@ -19,7 +19,7 @@ from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import is_silent
 from dashboard import words
 from dashboard.cells import COUNT
-from dashboard.home import Home, TradeJournal
+from dashboard.home import FleetReader, Home, TradeJournal
 from dashboard.page import banner, missing, table
 from dashboard.reading import known
 from dashboard.reconciled import recorded_count
@@ -71,6 +71,8 @@ def _show_stores(home: Home) -> None:
     for bot in home.ports.bot_names:
         rows.append(_store_row(bot, RunMode.PAPER, home.ports.bot_store, home=home, counts=counts))
         rows.append(_store_row(bot, RunMode.BACKTEST, home.ports.history_store, home=home, counts=counts))
+    rows += [_fleet_row(reader, counts=counts) for reader in home.ports.fleet]
+    rows += _imported_rows(counts, known={(row["bot"], row["run mode"]) for row in rows})
     cells = dict.fromkeys(("closed in the store", "in the record", "deleted in the record"), COUNT)
     table(pd.DataFrame(rows), cells=cells, alt="Closed trades by store beside the record's counts", key="system_stores")
     record = home.ports.record
@@ -78,19 +80,7 @@ def _show_stores(home: Home) -> None:
 
 
 def _store_row(bot: str, mode: RunMode, opened: Callable[[str], TradeJournal], *, home: Home, counts: pd.DataFrame) -> dict[str, object]:
-    recorded = recorded_count(counts, bot=bot, run_mode=mode)
-    found = counts[(counts["bot"] == bot) & (counts["run_mode"] == mode.value)]
-    row: dict[str, object] = {
-        "bot": bot,
-        "run mode": mode.value,
-        "where": place(home.settings, bot=bot, mode=mode),
-        "store": words.DASH,
-        "closed in the store": None,
-        "in the record": recorded,
-        "deleted in the record": int(found["deleted"].sum()),
-        "verdict": "",
-        "last close in the record": words.stamp(found["last_close"].iloc[0]) if len(found) else words.DASH,
-    }
+    row = _recorded_row(bot, mode, where=place(home.settings, bot=bot, mode=mode), counts=counts)
     try:
         store = opened(bot)
         closed = store.count_closed(closed_since=None)
@@ -98,9 +88,44 @@ def _store_row(bot: str, mode: RunMode, opened: Callable[[str], TradeJournal], *
         raise
     except StoreError as error:
         return row | {"verdict": redacted(str(error))}
-    gap = closed - recorded
+    return row | {"store": store.store_id[:8], **_compared(closed, counts, bot=bot, mode=mode)}
+
+
+def _fleet_row(reader: FleetReader, *, counts: pd.DataFrame) -> dict[str, object]:
+    row = _recorded_row(reader.bot, reader.run_mode, where="fleet file", counts=counts) | {"store": reader.store_id[:8]}
+    try:
+        closed = reader.count_closed(closed_since=None)
+    except DataError as error:
+        return row | {"verdict": f"not read: {redacted(str(error))}"}
+    return row | _compared(closed, counts, bot=reader.bot, mode=reader.run_mode)
+
+
+def _imported_rows(counts: pd.DataFrame, *, known: set[tuple[object, object]]) -> list[dict[str, object]]:
+    """Return a row for each bot of the record that no store is watched of: an import has nothing to be compared with."""
+    found = [(str(bot), RunMode(mode)) for bot, mode in zip(counts["bot"], counts["run_mode"], strict=True)]
+    left = [(bot, mode) for bot, mode in found if (bot, mode.value) not in known]
+    return [_recorded_row(bot, mode, where="imported", counts=counts) | {"verdict": "no source is watched"} for bot, mode in left]
+
+
+def _recorded_row(bot: str, mode: RunMode, *, where: str, counts: pd.DataFrame) -> dict[str, object]:
+    found = counts[(counts["bot"] == bot) & (counts["run_mode"] == mode.value)]
+    return {
+        "bot": bot,
+        "run mode": mode.value,
+        "where": where,
+        "store": words.DASH,
+        "closed in the store": None,
+        "in the record": recorded_count(counts, bot=bot, run_mode=mode),
+        "deleted in the record": int(found["deleted"].sum()),
+        "verdict": "",
+        "last close in the record": words.stamp(found["last_close"].iloc[0]) if len(found) else words.DASH,
+    }
+
+
+def _compared(closed: int, counts: pd.DataFrame, *, bot: str, mode: RunMode) -> dict[str, object]:
+    gap = closed - recorded_count(counts, bot=bot, run_mode=mode)
     verdict = "reconciled" if gap == 0 else f"{abs(gap):,} {'missing in' if gap > 0 else 'too many in'} the record"
-    return row | {"store": store.store_id[:8], "closed in the store": closed, "verdict": verdict}
+    return {"closed in the store": closed, "verdict": verdict}
 
 
 def place(settings: Settings, *, bot: str, mode: RunMode) -> str:

@@ -70,7 +70,7 @@ def _remedy(everything: pd.DataFrame, *, mode: str) -> str:
 
 def _show_filters(everything: pd.DataFrame, home: Home) -> tuple[str, dict[str, str]]:
     options: dict[str, Sequence[str]] = {
-        "bot": home.ports.bot_names,
+        "bot": [*home.ports.bot_names, *sorted(set(everything["bot"]) - set(home.ports.bot_names))],
         "pair": sorted(everything["pair"].unique()),
         "direction": DIRECTIONS,
         "leverage_bin": LEVERAGE_BINS,
@@ -142,7 +142,8 @@ def trade_name(bot: str, run_mode: str, trade_id: int) -> str:
 
 def find_trade(trades: pd.DataFrame, name: str) -> pd.Series[Any] | None:
     """Return the trade of a name; None if there is none of it."""
-    bot, mode, number = [*name.split("-"), "", "", ""][:3]
+    # A fleet's bots may have a hyphen in their names.
+    bot, mode, number = ["", "", "", *name.rsplit("-", 2)][-3:]
     if not number.isdigit():
         return None
     rows = trades[(trades["bot"] == bot) & (trades["run_mode"] == mode) & (trades["trade_id"] == int(number))]

@@ -1,0 +1,68 @@
+"""Pages of a home whose record also holds trades of bots that are not ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.trading.trades import RunMode
+from bot3.wiring import open_platform
+from tests.dashboard.homes import closes, make_home, settings_of
+from tests.dashboard.test_pages import a_page, texts
+from tests.servers.freqtrade_db import FreqtradeDb, a_row
+
+FLEET = """
+[[bots]]
+name = "GRID-7"
+url = "grid7.sqlite"
+run_mode = "live"
+
+[[bots]]
+name = "LATE"
+url = "late.sqlite"
+run_mode = "live"
+"""
+
+
+@pytest.fixture
+def fleet_home(tmp_path: Path) -> Path:
+    """Return a home with a fleet bot of three trades of which two were synced, one that is away, and one that was imported."""
+    source = FreqtradeDb(sqlite_url(tmp_path / "grid7.sqlite"))
+    source.add(a_row(1), a_row(2))
+    (tmp_path / "fleet.toml").write_text(FLEET, encoding="utf-8")
+    (tmp_path / "no.env").write_text(f"BOT3_FLEET_FILE={tmp_path / 'fleet.toml'}\n", encoding="utf-8")
+    make_home(tmp_path, trades_per_bot=3)
+    with open_platform(settings_of(tmp_path)) as platform:
+        platform.sync("GRID-7")
+        platform.record.upsert_trades(closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=4, seed=3))
+    source.add(a_row(3))
+    return tmp_path
+
+
+def test_system_given_a_fleet_then_its_databases_are_compared_and_an_import_says_that_it_cannot_be(fleet_home: Path) -> None:
+    stores = a_page("system", fleet_home).dataframe[1].value.set_index("bot")
+
+    assert stores.loc["GRID-7", "verdict"] == "1 missing in the record"
+    assert (stores.loc["GRID-7", "closed in the store"], stores.loc["GRID-7", "in the record"]) == (3, 2)
+    assert stores.loc["LATE", "verdict"].startswith("not read: ")
+    assert "late.sqlite does not exist" in stores.loc["LATE", "verdict"]
+    assert tuple(stores.loc["OLD", ["where", "verdict", "in the record"]]) == ("imported", "no source is watched", 4)
+
+
+def test_trades_given_a_fleet_then_its_bots_can_be_chosen(fleet_home: Path) -> None:
+    page = a_page("trades", fleet_home)
+    page.selectbox(key="mode").set_value("live").run()
+
+    page.selectbox(key="bot").set_value("GRID-7").run()
+
+    assert set(page.dataframe[0].value["bot"]) == {"GRID-7"}
+    assert page.metric[0].value == "2"
+
+
+def test_trades_given_an_address_of_a_fleet_trade_then_tells_it_and_says_what_is_not_kept(fleet_home: Path) -> None:
+    told = texts(a_page("trades", fleet_home, mode="live", trade="GRID-7-live-2"))
+
+    assert "Long BTC/USDT:USDT at 5.0x" in told
+    assert "GRID-7's own database is only read for its trades" in told
