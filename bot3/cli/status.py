@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import typer
@@ -12,7 +12,9 @@ from bot3.cli.output import JsonFlag, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.cli.supervisor import is_same_process
 from bot3.errors import LearningError
+from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import is_silent, state_in_force
+from bot3.usecases.fleet import PatientReader, trouble_of
 from bot3.wiring import Platform
 
 _UNHEALTHY = 4
@@ -32,6 +34,7 @@ def status(*, as_json: JsonFlag = False) -> None:
             "market": _market(platform),
             "services": _services(platform),
             "bots": [_bot(platform, name) for name in platform.bot_names],
+            "fleet": _fleet(platform),
             "learning": _learning(platform),
         }
     if as_json:
@@ -96,6 +99,31 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
     }
 
 
+def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
+    """Return what the record holds of bots that are not ours, and of the fleet's databases whether each is read."""
+    counts, watched = platform.record.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
+    held = {(str(row["bot"]), str(row["run_mode"])): row for row in counts.to_dict("records")}
+    foreign = [key for key in held if key[0] not in platform.bot_names or key[1] == RunMode.LIVE.value]
+    return [_fleet_bot(key, held.get(key), watched.get(key)) for key in sorted({*foreign, *watched})]
+
+
+def _fleet_bot(key: tuple[str, str], held: Mapping[Hashable, Any] | None, source: PatientReader | None) -> Mapping[str, Any]:
+    if source is None:
+        verdict, trouble = "imported", None
+    else:
+        trouble = trouble_of(source)
+        verdict = "read" if trouble is None else "NOT READ"
+    recorded = {} if held is None else held
+    return {
+        "bot": key[0],
+        "run_mode": key[1],
+        "database": verdict,
+        "trouble": trouble,
+        "closed_trades": recorded.get("trades", 0),
+        "last_close": recorded.get("last_close"),
+    }
+
+
 def _learning(platform: Platform) -> Mapping[str, Any]:
     now = platform.clock.now()
     found: dict[str, Any] = {"revision": platform.record.revision()}
@@ -137,6 +165,12 @@ def _show(found: Mapping[str, Any]) -> None:
             for b in found["bots"]
         ],
     )
+    if found["fleet"]:
+        print_table(
+            "Bots that are not ours (from the record)",
+            ("bot", "mode", "database", "closed", "last close", "trouble"),
+            [(b["bot"], b["run_mode"], b["database"], b["closed_trades"], b["last_close"], b["trouble"]) for b in found["fleet"]],
+        )
     learning = found["learning"]
     print_table(
         f"Published learning (record, revision {learning['revision']})",

@@ -1,15 +1,23 @@
-"""`bot3 trades`: a bot's trades as its own database holds them, and why signals were not traded."""
+"""`bot3 trades`: a bot's trades as its own database holds them (a fleet's: as the record does), and why signals were not traded."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot3.cli.output import JsonFlag, percent, print_json, print_table
 from bot3.cli.session import seeded_platform
+from bot3.errors import SettingsError
+from bot3.trading.trades import RunMode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bot3.wiring import Platform
 
 BotOption = Annotated[str, typer.Option(help="BOT1, BOT2 or BOT3.")]
+AnyBotOption = Annotated[str, typer.Option(help="BOT1, BOT2, BOT3, or a bot of the fleet or of an import.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=1_000, help="Rows at most.")]
 
 
@@ -20,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def trades(
-    bot: BotOption = "BOT3",
+    bot: AnyBotOption = "BOT3",
     limit: LimitOption = 20,
     *,
     history: Annotated[bool, typer.Option("--history", help="The backtest history instead of the bot's own database.")] = False,
@@ -28,10 +36,12 @@ def trades(
 ) -> None:
     """Show the newest trades of a bot, open ones first."""
     with seeded_platform() as platform:
-        platform.require_bot(bot)
-        store = platform.history_store(bot) if history else platform.bot_store(bot)
-        frame = store.trades_frame(limit=limit, offset=0)
-        source = "history store" if history else "own database"
+        if history or bot in platform.bot_names:
+            platform.require_bot(bot)
+            store = platform.history_store(bot) if history else platform.bot_store(bot)
+            frame, source = store.trades_frame(limit=limit, offset=0), "history store" if history else "own database"
+        else:
+            frame, source = _recorded(platform, bot, limit=limit), f"from the record, revision {platform.record.revision()}"
     if as_json:
         print_json({"bot": bot, "source": source, "trades": frame})
         return
@@ -56,6 +66,15 @@ def trades(
             for row, profit in zip(frame.itertuples(index=False), frame["close_profit"].tolist(), strict=True)
         ],
     )
+
+
+def _recorded(platform: Platform, bot: str, *, limit: int) -> pd.DataFrame:
+    """Return the newest closed trades of a bot that is not ours. Raises SettingsError if the record knows none of that name."""
+    known = sorted({*platform.source_names, *platform.record.counts()["bot"]})
+    if bot not in known:
+        raise SettingsError(f"{bot!r} is no bot: the bots are {', '.join(known)}")
+    found = platform.record.trades(as_of=None, run_modes=tuple(RunMode), bots=[bot])
+    return found.iloc[::-1].head(limit).assign(is_open=False)
 
 
 def skipped(bot: BotOption = "BOT3", limit: LimitOption = 20, *, as_json: JsonFlag = False) -> None:

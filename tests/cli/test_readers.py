@@ -16,7 +16,7 @@ from tests.seeded import tiny_settings
 pytestmark = pytest.mark.slow  # processes on a seeded home
 
 READERS = {
-    "status": {"home", "trading_mode", "market", "services", "bots", "learning"},
+    "status": {"home", "trading_mode", "market", "services", "bots", "fleet", "learning"},
     "doctor": {"is_healthy", "findings"},
     "params": {"version", "known_at", "expires_at", "rows"},
     "feeders": {"scores"},
