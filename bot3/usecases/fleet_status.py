@@ -13,11 +13,11 @@ from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat, TradingState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.trading.trades import RunMode, Trade
+from bot3.usecases import words
 from bot3.usecases.bot_state import StateInForce, daemon_beat, is_silent, state_in_force
-from dashboard import words
-from dashboard.home import Home
-from dashboard.reading import Known, known
-from dashboard.reconciled import NO_GAP, Gap, gap_of_closes, gap_of_counts, recorded_closes, recorded_count
+from bot3.usecases.fleet_home import FleetHome
+from bot3.usecases.reading import Known, known
+from bot3.usecases.reconciled import NO_GAP, Gap, gap_of_closes, gap_of_counts, recorded_closes, recorded_count
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
@@ -54,7 +54,7 @@ class BotStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Everything the Now page says, read at one time."""
+    """How the fleet is, read at one time."""
 
     now: datetime
     wall_now: datetime
@@ -79,9 +79,9 @@ class Fleet:
         return daemon_beat(self.beats)
 
 
-def read_fleet(home: Home) -> Fleet:
+def read_fleet(home: FleetHome) -> Fleet:
     """Read the state of the fleet. Raises StoreError if the platform's own stores cannot be read."""
-    ports = home.ports
+    ports = home.fleet_ports
     now = ports.clock.now()
     return Fleet(
         now=now,
@@ -94,14 +94,14 @@ def read_fleet(home: Home) -> Fleet:
     )
 
 
-def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
-    in_force = state_in_force(home.ports.control, name, wall_now=home.ports.clock.wall_now())
+def _read_bot(home: FleetHome, name: str, *, now: datetime) -> BotStatus:
+    in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
     try:
-        store = home.ports.bot_store(name)
+        store = home.fleet_ports.bot_store(name)
         # The own database first: what closes in between is in the record alone, and younger than the grace.
         closes = home.closes(name).frame()
         recorded = recorded_closes(home.trades.frame()[0], bot=name, run_mode=RunMode.PAPER)
-        gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.ports.clock.speed)
+        gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.fleet_ports.clock.speed)
         trades = tuple(store.open_trades())
     except StoreBusyError:
         raise
@@ -111,10 +111,10 @@ def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
     return _with_history(found, home)
 
 
-def _with_history(bot: BotStatus, home: Home) -> BotStatus:
+def _with_history(bot: BotStatus, home: FleetHome) -> BotStatus:
     """Return a bot with the gap of its history: it grows at a seed alone, so that counts are enough."""
     try:
-        closed = home.ports.history_store(bot.bot).count_closed(closed_since=None)
+        closed = home.fleet_ports.history_store(bot.bot).count_closed(closed_since=None)
     except StoreBusyError:
         raise
     except StoreError as error:
