@@ -26,8 +26,9 @@ SYNC_GRACE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What is wrong and the remedy; severe ones stop trading or make a figure untrue."""
+    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays the same while the same thing is wrong."""
 
+    key: str
     text: str
     remedy: str
     is_severe: bool = True
@@ -129,7 +130,7 @@ def alerts(fleet: Fleet) -> list[Alert]:
     for bot in fleet.bots:
         found += _bot_alerts(bot)
         if not bot.in_force.is_told and not fleet.is_silent:
-            found.append(Alert(text=f"{bot.bot}: the daemon runs and tells nothing of it.", remedy="Restart it with `bot3 up`."))
+            found.append(Alert(key=f"untold|{bot.bot}", text=f"{bot.bot}: the daemon runs and tells nothing of it.", remedy="Restart it with `bot3 up`."))
     return sorted(found, key=lambda alert: not alert.is_severe)
 
 
@@ -138,20 +139,20 @@ def _clock_alerts(fleet: Fleet) -> list[Alert]:
     if anchor is None or anchor.source is ClockSource.WALL:
         return []
     if not anchor.is_running:
-        return [Alert(text=f"The market clock stands still at {words.stamp(anchor.market_at)}.", remedy="Start everything with `bot3 up`.")]
+        return [Alert(key="clock|stands", text=f"The market clock stands still at {words.stamp(anchor.market_at)}.", remedy="Start everything with `bot3 up`.")]
     if anchor.ends_at is not None and fleet.now >= anchor.ends_at:
         text = f"The replayed candles ended at {words.stamp(anchor.ends_at)}: nothing is traded any more."
-        return [Alert(text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
+        return [Alert(key="clock|ended", text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
     return []
 
 
 def _beat_alerts(fleet: Fleet) -> list[Alert]:
     beat = fleet.daemon
     if beat is None:
-        return [Alert(text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")]
+        return [Alert(key="daemon", text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")]
     if fleet.is_silent:
         text = f"The execution daemon is silent: its last heartbeat is {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)."
-        return [Alert(text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
+        return [Alert(key="daemon", text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
     return []
 
 
@@ -159,7 +160,7 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
     found = []
     for noun, learned in (("Parameters", fleet.parameters), ("Recommendations", fleet.recommendation)):
         if learned.value is None:
-            found.append(Alert(text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
+            found.append(Alert(key=noun.lower(), text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
             continue
         try:
             learned.value.require_fresh(now=fleet.now)
@@ -167,21 +168,21 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
             text = (
                 f"{noun} {words.version(learned.value.version)} expired {words.age(learned.value.expires_at, now=fleet.now)} (market time)."
             )
-            found.append(Alert(text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon."))
+            found.append(Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon."))
     return found
 
 
 def _bot_alerts(bot: BotStatus) -> list[Alert]:
     found = []
     if bot.problem:
-        found.append(Alert(text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
+        found.append(Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
     state = bot.in_force
     if state.state is not TradingState.ACTIVE:
-        found.append(Alert(text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.", remedy=_way_back(bot)))
+        found.append(Alert(key=f"{state.state.value}|{bot.bot}", text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.", remedy=_way_back(bot)))
     found += _gap_alerts(bot.bot, "own database", bot.gap, older=f", older than {words.span(SYNC_GRACE)} of wall time")
     if bot.history_gap is None:
         text = f"{bot.bot}: its history cannot be compared with the record: {bot.history_problem}."
-        found.append(Alert(text=text, remedy="`bot3 doctor` says more.", is_severe=False))
+        found.append(Alert(key=f"history|{bot.bot}", text=text, remedy="`bot3 doctor` says more.", is_severe=False))
     else:
         found += _gap_alerts(bot.bot, "history", bot.history_gap)
     return found
@@ -190,10 +191,12 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
 def _gap_alerts(bot: str, source: str, gap: Gap, *, older: str = "") -> list[Alert]:
     remedy = "Is Dagster's daemon running? `bot3 learn run` compares and mends."
     told = (
-        (gap.missing, f"closes of its {source} are not in the record{older}"),
-        (gap.surplus, f"closes in the record are not in its {source}{older}"),
+        ("missing", gap.missing, f"closes of its {source} are not in the record{older}"),
+        ("surplus", gap.surplus, f"closes in the record are not in its {source}{older}"),
     )
-    return [Alert(text=f"{bot}: {words.count(count)} {what}.", remedy=remedy) for count, what in told if count]
+    return [
+        Alert(key=f"{way}|{source}|{bot}", text=f"{bot}: {words.count(count)} {what}.", remedy=remedy) for way, count, what in told if count
+    ]
 
 
 def _way_back(bot: BotStatus) -> str:
