@@ -13,6 +13,9 @@ Bot3Error                     never raised itself; carries the exit code of a co
 │   │   └── StoreConflictError  somebody else published in between: read again, then retry
 │   └── LearningError         learned values that are missing, incomplete or expired
 ├── InvalidTradeError         a bug: let it end the process
+├── NotifierError             a message that was not delivered for certain
+│   ├── NotifierBusyError     not now: keep it, and try again later
+│   └── NotifierRefusedError  never: a person must mend the token, the chat or the text
 └── ExchangeError
     ├── ExchangeBusyError     definite: nothing happened, wait and retry
     ├── OrderAmbiguousError   unknown: it may have happened; query, never resend first
@@ -79,6 +82,26 @@ class LearningError(DataError):
 
 class InvalidTradeError(Bot3Error):
     """A trade, order or parameter that cannot be: a bug that must end the process."""
+
+
+class NotifierError(Bot3Error):
+    """A message was not delivered for certain."""
+
+    exit_code = 3
+
+
+class NotifierBusyError(NotifierError):
+    """Not now: keep the message and try again, not before `retry_after_s` wall seconds; it may have arrived nevertheless."""
+
+    def __init__(self, text: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class NotifierRefusedError(NotifierError):
+    """It is never delivered as it is: a person must mend the token, the chat or the text."""
+
+    exit_code = 2
 
 
 class ExchangeError(Bot3Error):

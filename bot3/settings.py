@@ -104,7 +104,20 @@ class Settings(BaseSettings):
     )
     sync_overlap_days: float = Field(7.0, gt=0.0, description="Window of closes that every sync reads again.")
 
+    # Telling people: with a token, failed runs are told; `python -m telegram_bot` tells alerts and answers
+    telegram_token: SecretStr = SecretStr("")
+    telegram_chat_id: int = Field(0, description="The one chat that is told and answered (below 0: a group); 0: none.")
+    telegram_users: tuple[int, ...] = Field((), description="Ids of the users who are answered there; nobody else is, in a group too.")
+    telegram_api_url: str = Field(
+        "https://api.telegram.org", pattern=r"^https?://[^\s@]+$", description="The Bot API; a server of your own may stand here."
+    )
+    telegram_closes: bool = Field(default=False, description="Every closed trade is told too.")
+    notice_quiet_minutes: float = Field(
+        10.0, ge=0.0, le=1_440.0, description="What happens again within so long of a message is counted and told once, wall minutes."
+    )
+
     # Servers
+    dagster_url: str = Field("", description="Dagster's web server as people reach it, for links; empty: 127.0.0.1 at its port.")
     dagster_port: int = Field(3000, ge=1, le=65_535, description="Dagster's web server, on 127.0.0.1.")
     dashboard_port: int = Field(8501, ge=1, le=65_535, description="The dashboard, on 127.0.0.1.")
 
@@ -178,6 +191,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _somebody_is_told(self) -> Self:
+        if self.telegram_token.get_secret_value() and not self.telegram_chat_id:
+            raise ValueError("BOT3_TELEGRAM_TOKEN is set, but BOT3_TELEGRAM_CHAT_ID is not: set the chat that is told")
+        return self
+
+    @model_validator(mode="after")
     def _hold_together(self) -> Self:
         if self.leverage_bins != (1.0, 2.0, 3.5, 5.0, 7.5, 10.0):
             raise ValueError("leverage_bins are fixed at 1, 2, 3.5, 5, 7.5, 10: stored rows are keyed by them")
@@ -198,6 +217,11 @@ class Settings(BaseSettings):
     def horizon(self) -> timedelta:
         """Return the horizon as a duration."""
         return timedelta(hours=self.horizon_hours)
+
+    @property
+    def dagster_address(self) -> str:
+        """Return where people find Dagster's pages."""
+        return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
 
     @property
     def run_modes(self) -> tuple[RunMode, ...]:
@@ -242,10 +266,12 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(field: str, text: str) -> Any:
-    if field in {"leverage_bins", "learn_from"}:
+    if field in {"leverage_bins", "learn_from", "telegram_users"}:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if field in {"fleet_file", "markets_file"} and not text:
         return None
+    if field == "telegram_chat_id" and not text:
+        return 0
     return text
 
 

@@ -21,7 +21,8 @@ from bot3_assets.nightly import compare_trades, nightly_comparison
 from bot3_assets.publishing import publish_record, record_to_copy
 from bot3_assets.resources import PlatformResource
 from bot3_assets.schedules import backlog, meta_learner, meta_learner_beat, retraining, weekly_retraining
-from bot3_assets.sensors import closes_to_parameters, new_market_week, run_failed
+from bot3_assets.sensors import closes_to_parameters, new_market_week
+from bot3_assets.telling import run_failed, waiting_notices
 
 _NOUNS = [
     candles,
@@ -38,18 +39,25 @@ _NOUNS = [
 ]
 
 
-def location(*, has_copy: bool) -> dg.Definitions:
-    """Return the code location; the copy in InfluxDB, its check and its beat are part of it only where there is one."""
+def location(*, has_copy: bool, has_notifier: bool) -> dg.Definitions:
+    """Return the code location; the copy in InfluxDB and who tells people are part of it only where there is one."""
     nouns = [*_NOUNS, published_learning] if has_copy else _NOUNS
     return dg.Definitions(
         assets=dg.load_assets_from_modules(nouns, include_specs=True),
         asset_checks=dg.load_asset_checks_from_modules(nouns),
         jobs=[meta_learner, retraining, backlog, compare_trades, *([publish_record] if has_copy else [])],
         schedules=[meta_learner_beat, weekly_retraining, nightly_comparison],
-        sensors=[closes_to_parameters, new_market_week, *([record_to_copy] if has_copy else []), run_failed],
+        sensors=[
+            closes_to_parameters,
+            new_market_week,
+            *([record_to_copy] if has_copy else []),
+            run_failed,
+            *([waiting_notices] if has_notifier else []),
+        ],
         resources={"platform": PlatformResource()},
         executor=dg.in_process_executor,
     )
 
 
-defs = location(has_copy=bool(load_settings().influx_url))
+_settings = load_settings()
+defs = location(has_copy=bool(_settings.influx_url), has_notifier=bool(_settings.telegram_token.get_secret_value()))

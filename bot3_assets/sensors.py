@@ -193,11 +193,3 @@ def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResou
         return dg.SkipReason(f"the models of {week} were asked for, or the seed's are in force")
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))], cursor=week)
-
-
-@dg.run_failure_sensor(
-    default_status=dg.DefaultSensorStatus.RUNNING, description="Says in the platform's log which run failed, and why: people watch that."
-)
-def run_failed(context: dg.RunFailureSensorContext) -> None:
-    """Log a failed run."""
-    context.log.error(f"run {context.dagster_run.run_id} of {context.dagster_run.job_name} failed: {context.failure_event.message}")

@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bot3.market.regimes import Regime
+from bot3.trading.figures import thinned
 from bot3.trading.parameters import ExitParameters
 from bot3.trading.recommendations import FeederScore
-from dashboard import words
-from dashboard.figures import thinned
+from bot3.usecases import words
 
 BLUE, ORANGE, TEAL, GREY = "#2f6fb5", "#d5761c", "#1f8a7d", "#707b89"
 LINE_POINTS = 600

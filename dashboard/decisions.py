@@ -7,7 +7,7 @@ import streamlit as st
 
 from bot3.trading.entry_outcomes import EntryOutcome
 from bot3.trading.trades import direction
-from dashboard import words
+from bot3.usecases import words
 from dashboard.cells import COUNT
 from dashboard.home import Home
 from dashboard.page import missing, table

@@ -1,25 +1,20 @@
-"""The ports of one home as the pages are given them, and what is kept in memory between two looks."""
+"""The ports of one home as the pages are given them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cached_property
-from threading import Lock
 from typing import Protocol
 
 import pandas as pd
 
 from bot3.ports.candles import CandleReader
-from bot3.ports.clock import Clock
-from bot3.ports.control import ControlStore
-from bot3.ports.record import PlatformRecord
 from bot3.ports.trades import TradeReader
 from bot3.settings import Settings
 from bot3.trading.costs import Costs
 from bot3.trading.orders import Intent
 from bot3.trading.trades import RunMode
-from dashboard.reading import BotCloses, RecordedTrades
+from bot3.usecases.fleet_home import FleetHome, FleetPorts
 
 
 class TradeJournal(TradeReader, Protocol):
@@ -57,32 +52,12 @@ class FleetReader(Protocol):
         ...
 
 
-class HomePorts(Protocol):
+class HomePorts(FleetPorts, Protocol):
     """The part of the wired platform that the pages read."""
-
-    @property
-    def bot_names(self) -> tuple[str, ...]:
-        """Return the bots."""
-        ...
 
     @property
     def settings(self) -> Settings:
         """Return the settings in force."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """Return the market clock."""
-        ...
-
-    @property
-    def control(self) -> ControlStore:
-        """Return heartbeats, states and the clock's anchor."""
-        ...
-
-    @property
-    def record(self) -> PlatformRecord:
-        """Return the platform's record."""
         ...
 
     @property
@@ -109,7 +84,7 @@ class HomePorts(Protocol):
         ...
 
 
-class Home:
+class Home(FleetHome):
     """One home, shared by all sessions of the dashboard.
 
     Parameters
@@ -119,25 +94,12 @@ class Home:
     """
 
     def __init__(self, ports: HomePorts, *, is_seeded: bool, is_current: Callable[[], bool]) -> None:
+        super().__init__(ports)
         self.ports = ports
         self.is_current = is_current
         self.is_seeded = is_seeded
-        self._closes: dict[str, BotCloses] = {}
-        self._lock = Lock()
 
     @property
     def settings(self) -> Settings:
         """Return the settings in force."""
         return self.ports.settings
-
-    @cached_property
-    def trades(self) -> RecordedTrades:
-        """Return the record's closed trades."""
-        return RecordedTrades(self.ports.record)
-
-    def closes(self, bot: str) -> BotCloses:
-        """Return the closed trades of a bot's own store."""
-        with self._lock:
-            if bot not in self._closes:
-                self._closes[bot] = BotCloses(self.ports.bot_store(bot))
-            return self._closes[bot]

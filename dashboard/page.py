@@ -11,11 +11,11 @@ import streamlit as st
 
 from bot3.errors import Bot3Error, LearningError, StoreBusyError
 from bot3.logs import redacted
+from bot3.usecases import words
 from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
-from dashboard import words
+from bot3.usecases.fleet_status import ALL_ACTIVE, halted
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
-from dashboard.status import ALL_ACTIVE, halted
 
 BAR_EVERY_S = 2.0
 ROW_PX, MOST_ROWS_PX = 35, 560

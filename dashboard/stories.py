@@ -10,7 +10,7 @@ import streamlit as st
 
 from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
-from dashboard import words
+from bot3.usecases import words
 from dashboard.home import Home
 from dashboard.page import banner, missing, table
 

@@ -45,8 +45,8 @@ def is_seeded(settings: Settings) -> bool:
 class Platform(Sources):
     """The ports of one home and the platform's steps; steps that learn take turns, whichever thread asks."""
 
-    def __init__(self, settings: Settings, *, read_only: bool) -> None:
-        super().__init__(settings, read_only=read_only)
+    def __init__(self, settings: Settings, *, read_only: bool, beats: bool = False) -> None:
+        super().__init__(settings, read_only=read_only, beats=beats)
         self._turn = RLock()
 
     @cached_property
@@ -369,9 +369,12 @@ class Platform(Sources):
 
 
 @contextmanager
-def open_platform(settings: Settings, *, read_only: bool = False) -> Iterator[Platform]:
-    """Open the platform of a home; stores are opened when first asked for and closed at the end."""
-    platform = Platform(settings_of_home(settings), read_only=read_only)
+def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = False) -> Iterator[Platform]:
+    """Open the platform of a home; stores are opened when first asked for and closed at the end.
+
+    With `beats` the control store may be written even if all else is only read: for processes that look, and give signs of life.
+    """
+    platform = Platform(settings_of_home(settings), read_only=read_only, beats=beats)
     try:
         yield platform
     finally:

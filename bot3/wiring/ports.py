@@ -12,6 +12,7 @@ from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, s
 from bot3.adapters.sql_bot_store import SqlBotStore
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql_notices import SqlNotices
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.system_clock import SystemClock
 from bot3.errors import SettingsError, StoreError
@@ -23,6 +24,7 @@ from bot3.trading.risk import RiskLimits
 from bot3.trading.trades import RunMode
 from bot3.wiring.databases import server_url
 from bot3.wiring.publishing import Publishing
+from bot3.wiring.telling import notifier_of
 
 if TYPE_CHECKING:
     from bot3.adapters.simulated_market import SimulatedMarket
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
     from bot3.ports.models import ModelStore
+    from bot3.ports.notifier import Notifier
     from bot3.ports.record import LearningReader
     from bot3.ports.signals import SignalStore
     from bot3.usecases.predict_signals import SignalMaker
 
 SIMULATED_START = datetime(2025, 1, 6, tzinfo=UTC)
 _SIMULATED_LIFE = timedelta(days=3_650)
-_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlBotStore)
+_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlNotices, SqlBotStore)
 _DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
 
 
@@ -45,9 +48,10 @@ class Ports:
 
     bot_names = BOT_NAMES
 
-    def __init__(self, settings: Settings, *, read_only: bool) -> None:
+    def __init__(self, settings: Settings, *, read_only: bool, beats: bool = False) -> None:
         self.settings = settings
         self._is_read_only = read_only
+        self._control_is_read_only = read_only and not beats
         self._closers = ExitStack()
         self._stores: dict[tuple[str, str], SqlBotStore] = {}
 
@@ -74,8 +78,18 @@ class Ports:
 
     @cached_property
     def control(self) -> SqlControl:
-        """Return the control store; it is written by every process, the read-only ones too never do."""
-        return self._kept(SqlControl.open(self._platform_url("control"), read_only=self._is_read_only))
+        """Return the control store; it is written by every process but those that only look and give no sign of life."""
+        return self._kept(SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only))
+
+    @cached_property
+    def notices(self) -> SqlNotices:
+        """Return what waits to be told, in the control store."""
+        return self._kept(SqlNotices.open(self._platform_url("control"), read_only=self._control_is_read_only))
+
+    @cached_property
+    def notifier(self) -> Notifier | None:
+        """Return who tells people; None without a token."""
+        return notifier_of(self.settings)
 
     @cached_property
     def clock(self) -> Clock:

@@ -8,11 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from bot3.trading.recommendations import FeederScore
-from dashboard import charts, words
+from bot3.usecases import words
+from bot3.usecases.reading import known
+from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
 from dashboard.home import Home
 from dashboard.page import missing, table
-from dashboard.reading import known
 
 ALL_REGIMES = "*"
 MODELS = 40

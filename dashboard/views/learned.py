@@ -10,13 +10,14 @@ import streamlit as st
 
 from bot3.learning.groups import group_of_key, level_of
 from bot3.trading.costs import Costs
+from bot3.trading.figures import level_figures
 from bot3.trading.parameters import ExitParameters, ParameterSet
-from dashboard import charts, words
+from bot3.usecases import words
+from bot3.usecases.reading import known
+from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, FINE_SHARE, HUNDREDTH, RATIO, SHARE, TENTH
-from dashboard.figures import level_figures
 from dashboard.home import Home
 from dashboard.page import missing, table
-from dashboard.reading import known
 
 ALL_PAIRS = "all pairs"
 _ORDER = ("root", "direction", "bin", "pair", "cell")

@@ -9,13 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from bot3.ports.control import TradingState
+from bot3.trading import figures
 from bot3.trading.trades import direction
-from dashboard import charts, figures, words
+from bot3.usecases import words
+from bot3.usecases.fleet_status import Alert, BotStatus, Fleet, alerts, read_fleet
+from dashboard import charts
 from dashboard.cells import LEVERAGE, MONEY, RATIO
 from dashboard.decisions import show_reasons, show_untraded
 from dashboard.home import Home
 from dashboard.page import banner, missing, table
-from dashboard.status import Alert, BotStatus, Fleet, alerts, read_fleet
 
 EVERY_S = 2.0
 LAST_CLOSES = 8

@@ -16,13 +16,13 @@ from bot3.settings import Settings
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.trades import RunMode
+from bot3.usecases import words
 from bot3.usecases.bot_state import is_silent
-from dashboard import words
+from bot3.usecases.reading import known
+from bot3.usecases.reconciled import recorded_count
 from dashboard.cells import COUNT
 from dashboard.home import FleetReader, Home, TradeJournal
 from dashboard.page import banner, missing, table
-from dashboard.reading import known
-from dashboard.reconciled import recorded_count
 
 Published = ParameterSet | Recommendation | FeederScore | RegimeState
 

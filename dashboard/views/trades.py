@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from bot3.trading import figures
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
-from dashboard import charts, figures, words
+from bot3.usecases import words
+from dashboard import charts
 from dashboard.cells import LEVERAGE, MONEY, RATE, RATIO
 from dashboard.decisions import show_untraded
 from dashboard.home import Home

@@ -33,7 +33,7 @@ def published(tmp_path: Path, influx: InfluxProgram) -> Iterator[Platform]:
 
 
 def test_location_given_a_copy_then_it_is_described_owned_and_checked() -> None:
-    whole = location(has_copy=True)
+    whole = location(has_copy=True, has_notifier=False)
 
     dg.Definitions.validate_loadable(whole)
     spec = next(spec for spec in whole.resolve_all_asset_specs() if spec.key == KEY)
@@ -46,7 +46,7 @@ def test_location_given_a_copy_then_it_is_described_owned_and_checked() -> None:
 
 
 def test_location_given_no_copy_then_shows_nothing_of_it() -> None:
-    assert KEY not in location(has_copy=False).resolve_asset_graph().get_all_asset_keys()
+    assert KEY not in location(has_copy=False, has_notifier=False).resolve_asset_graph().get_all_asset_keys()
 
 
 @on_a_home

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.trading.costs import Costs
+from bot3.trading.figures import clustered_mean, equity_curve, level_figures, summary, thinned
+from bot3.usecases.reading import close_frame
 from dashboard.cells import RATIO, scaled
-from dashboard.figures import clustered_mean, equity_curve, level_figures, summary, thinned
-from dashboard.reading import close_frame
 from tests.journals import OPENED, a_closed_trade
 
 FREE = Costs(taker_fee=0.0, maker_fee=0.0, slippage=0.0, stop_slippage=0.0)

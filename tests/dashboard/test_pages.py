@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from bot3.ports.control import ClockAnchor, ClockSource
 from bot3.settings import load_settings
+from bot3.usecases.words import DASH
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
-from dashboard.words import DASH
 from tests.dashboard.homes import NOW, a_beat, make_home, reject_an_entry, settings_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"

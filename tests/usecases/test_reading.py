@@ -15,7 +15,7 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import LearningError
 from bot3.trading.trades import RunMode, Trade
-from dashboard.reading import ALL_MODES, BotCloses, RecordedTrades, known
+from bot3.usecases.reading import ALL_MODES, BotCloses, RecordedTrades, known
 from tests.journals import OPENED, a_closed_trade
 
 

@@ -13,11 +13,11 @@ from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat, TradingState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.trading.trades import RunMode, Trade
+from bot3.usecases import words
 from bot3.usecases.bot_state import StateInForce, daemon_beat, is_silent, state_in_force
-from dashboard import words
-from dashboard.home import Home
-from dashboard.reading import Known, known
-from dashboard.reconciled import NO_GAP, Gap, gap_of_closes, gap_of_counts, recorded_closes, recorded_count
+from bot3.usecases.fleet_home import FleetHome
+from bot3.usecases.reading import Known, known
+from bot3.usecases.reconciled import NO_GAP, Gap, gap_of_closes, gap_of_counts, recorded_closes, recorded_count
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
@@ -26,8 +26,9 @@ SYNC_GRACE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What is wrong and the remedy; severe ones stop trading or make a figure untrue."""
+    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays the same while the same thing is wrong."""
 
+    key: str
     text: str
     remedy: str
     is_severe: bool = True
@@ -54,7 +55,7 @@ class BotStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Everything the Now page says, read at one time."""
+    """How the fleet is, read at one time."""
 
     now: datetime
     wall_now: datetime
@@ -79,9 +80,9 @@ class Fleet:
         return daemon_beat(self.beats)
 
 
-def read_fleet(home: Home) -> Fleet:
+def read_fleet(home: FleetHome) -> Fleet:
     """Read the state of the fleet. Raises StoreError if the platform's own stores cannot be read."""
-    ports = home.ports
+    ports = home.fleet_ports
     now = ports.clock.now()
     return Fleet(
         now=now,
@@ -94,14 +95,14 @@ def read_fleet(home: Home) -> Fleet:
     )
 
 
-def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
-    in_force = state_in_force(home.ports.control, name, wall_now=home.ports.clock.wall_now())
+def _read_bot(home: FleetHome, name: str, *, now: datetime) -> BotStatus:
+    in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
     try:
-        store = home.ports.bot_store(name)
+        store = home.fleet_ports.bot_store(name)
         # The own database first: what closes in between is in the record alone, and younger than the grace.
         closes = home.closes(name).frame()
         recorded = recorded_closes(home.trades.frame()[0], bot=name, run_mode=RunMode.PAPER)
-        gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.ports.clock.speed)
+        gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.fleet_ports.clock.speed)
         trades = tuple(store.open_trades())
     except StoreBusyError:
         raise
@@ -111,10 +112,10 @@ def _read_bot(home: Home, name: str, *, now: datetime) -> BotStatus:
     return _with_history(found, home)
 
 
-def _with_history(bot: BotStatus, home: Home) -> BotStatus:
+def _with_history(bot: BotStatus, home: FleetHome) -> BotStatus:
     """Return a bot with the gap of its history: it grows at a seed alone, so that counts are enough."""
     try:
-        closed = home.ports.history_store(bot.bot).count_closed(closed_since=None)
+        closed = home.fleet_ports.history_store(bot.bot).count_closed(closed_since=None)
     except StoreBusyError:
         raise
     except StoreError as error:
@@ -129,7 +130,13 @@ def alerts(fleet: Fleet) -> list[Alert]:
     for bot in fleet.bots:
         found += _bot_alerts(bot)
         if not bot.in_force.is_told and not fleet.is_silent:
-            found.append(Alert(text=f"{bot.bot}: the daemon runs and tells nothing of it.", remedy="Restart it with `bot3 up`."))
+            found.append(
+                Alert(
+                    key=f"untold|{bot.bot}",
+                    text=f"{bot.bot}: the daemon runs and tells nothing of it.",
+                    remedy="Restart it with `bot3 up`.",
+                )
+            )
     return sorted(found, key=lambda alert: not alert.is_severe)
 
 
@@ -138,20 +145,28 @@ def _clock_alerts(fleet: Fleet) -> list[Alert]:
     if anchor is None or anchor.source is ClockSource.WALL:
         return []
     if not anchor.is_running:
-        return [Alert(text=f"The market clock stands still at {words.stamp(anchor.market_at)}.", remedy="Start everything with `bot3 up`.")]
+        return [
+            Alert(
+                key="clock|stands",
+                text=f"The market clock stands still at {words.stamp(anchor.market_at)}.",
+                remedy="Start everything with `bot3 up`.",
+            )
+        ]
     if anchor.ends_at is not None and fleet.now >= anchor.ends_at:
         text = f"The replayed candles ended at {words.stamp(anchor.ends_at)}: nothing is traded any more."
-        return [Alert(text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
+        return [Alert(key="clock|ended", text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
     return []
 
 
 def _beat_alerts(fleet: Fleet) -> list[Alert]:
     beat = fleet.daemon
     if beat is None:
-        return [Alert(text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")]
+        return [
+            Alert(key="daemon", text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")
+        ]
     if fleet.is_silent:
         text = f"The execution daemon is silent: its last heartbeat is {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)."
-        return [Alert(text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
+        return [Alert(key="daemon", text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
     return []
 
 
@@ -159,7 +174,7 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
     found = []
     for noun, learned in (("Parameters", fleet.parameters), ("Recommendations", fleet.recommendation)):
         if learned.value is None:
-            found.append(Alert(text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
+            found.append(Alert(key=noun.lower(), text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
             continue
         try:
             learned.value.require_fresh(now=fleet.now)
@@ -167,21 +182,29 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
             text = (
                 f"{noun} {words.version(learned.value.version)} expired {words.age(learned.value.expires_at, now=fleet.now)} (market time)."
             )
-            found.append(Alert(text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon."))
+            found.append(
+                Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon.")
+            )
     return found
 
 
 def _bot_alerts(bot: BotStatus) -> list[Alert]:
     found = []
     if bot.problem:
-        found.append(Alert(text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
+        found.append(Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
     state = bot.in_force
     if state.state is not TradingState.ACTIVE:
-        found.append(Alert(text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.", remedy=_way_back(bot)))
+        found.append(
+            Alert(
+                key=f"{state.state.value}|{bot.bot}",
+                text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.",
+                remedy=_way_back(bot),
+            )
+        )
     found += _gap_alerts(bot.bot, "own database", bot.gap, older=f", older than {words.span(SYNC_GRACE)} of wall time")
     if bot.history_gap is None:
         text = f"{bot.bot}: its history cannot be compared with the record: {bot.history_problem}."
-        found.append(Alert(text=text, remedy="`bot3 doctor` says more.", is_severe=False))
+        found.append(Alert(key=f"history|{bot.bot}", text=text, remedy="`bot3 doctor` says more.", is_severe=False))
     else:
         found += _gap_alerts(bot.bot, "history", bot.history_gap)
     return found
@@ -190,10 +213,12 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
 def _gap_alerts(bot: str, source: str, gap: Gap, *, older: str = "") -> list[Alert]:
     remedy = "Is Dagster's daemon running? `bot3 learn run` compares and mends."
     told = (
-        (gap.missing, f"closes of its {source} are not in the record{older}"),
-        (gap.surplus, f"closes in the record are not in its {source}{older}"),
+        ("missing", gap.missing, f"closes of its {source} are not in the record{older}"),
+        ("surplus", gap.surplus, f"closes in the record are not in its {source}{older}"),
     )
-    return [Alert(text=f"{bot}: {words.count(count)} {what}.", remedy=remedy) for count, what in told if count]
+    return [
+        Alert(key=f"{way}|{source}|{bot}", text=f"{bot}: {words.count(count)} {what}.", remedy=remedy) for way, count, what in told if count
+    ]
 
 
 def _way_back(bot: BotStatus) -> str:

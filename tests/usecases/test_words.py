@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.ports.control import ClockSource
-from dashboard import words
+from bot3.usecases import words
 from tests.learned import a_row
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from bot3.ports.control import ClockSource, TradingState
 from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import STALE, StateInForce
+from bot3.usecases.fleet_home import FleetHome
+from bot3.usecases.fleet_status import ALL_ACTIVE, SYNC_GRACE, BotStatus, Fleet, alerts, halted, read_fleet
+from bot3.usecases.reading import Known
+from bot3.usecases.reconciled import Gap, gap_of_closes
 from bot3.usecases.sync_trades import sync_trades
 from bot3.wiring import Platform, open_platform
-from dashboard.home import Home
-from dashboard.reading import Known
-from dashboard.reconciled import Gap, gap_of_closes
-from dashboard.status import ALL_ACTIVE, SYNC_GRACE, BotStatus, Fleet, alerts, halted, read_fleet
 from tests.dashboard.homes import NOW, a_beat, closes, make_home
 from tests.learned import a_recommendation, a_set
 
@@ -47,8 +47,8 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
         yield platform
 
 
-def home_of(platform: Platform) -> Home:
-    return Home(platform, is_seeded=True, is_current=lambda: True)
+def home_of(platform: Platform) -> FleetHome:
+    return FleetHome(platform)
 
 
 def test_alerts_given_a_fleet_that_is_well_then_are_none() -> None:

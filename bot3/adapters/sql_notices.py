@@ -1,0 +1,121 @@
+"""Notices and marks in SQL, in the control store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot3.adapters.sql_engine import Database
+from bot3.adapters.sql_rows import from_us, to_us, upsert
+from bot3.adapters.sql_tables_notices import marks, notices
+from bot3.errors import StoreError
+from bot3.ports.notices import Notice, WaitingNotice
+from bot3.ports.notifier import Message
+
+_KEPT_US = 30 * 86_400 * 1_000_000
+"""Told notices are kept so long, for whoever asks what was told."""
+
+
+class SqlNotices:
+    """A `NoticeStore` on SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
+        """Open the store and bring its schema up to date. Raises StoreError."""
+        return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def queue(self, notice: Notice) -> None:
+        """Keep a notice."""
+        with self._database.write() as connection:
+            _queue(connection, notice)
+
+    def take(self, *, now: datetime, hold: timedelta) -> WaitingNotice | None:
+        """Give out the oldest notice whose time has come; None if there is none."""
+        now_us = to_us(now)
+        due = sa.and_(notices.c.closed_at_us.is_(None), notices.c.due_at_us <= now_us, notices.c.held_until_us <= now_us)
+        with self._database.write() as connection:
+            found = connection.execute(sa.select(notices.c.id).where(due).order_by(notices.c.id).limit(1)).scalar_one_or_none()
+            if found is None:
+                return None
+            # The condition is asked again: on a server another process may have taken it in between.
+            taken = sa.update(notices).where(notices.c.id == found, due).values(held_until_us=to_us(now + hold)).returning(notices)
+            row = connection.execute(taken).mappings().one_or_none()
+        return None if row is None else _waiting(row)
+
+    def told(self, notice_id: int, *, at: datetime) -> None:
+        """Keep that a notice was delivered; those told long ago are forgotten."""
+        self._change(notice_id, closed_at_us=to_us(at))
+        with self._database.write() as connection:
+            connection.execute(sa.delete(notices).where(notices.c.closed_at_us < to_us(at) - _KEPT_US))
+
+    def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:
+        """Keep that a notice can never be delivered, and why."""
+        self._change(notice_id, closed_at_us=to_us(at), refused=reason)
+
+    def put_back(self, notice_id: int, *, until: datetime) -> None:
+        """Give a notice out again, not before a time."""
+        self._change(notice_id, held_until_us=0, due_at_us=to_us(until))
+
+    def waiting(self) -> int:
+        """Count the notices that were neither told nor refused."""
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).where(notices.c.closed_at_us.is_(None))).scalar_one())
+
+    def marks(self) -> Mapping[str, str]:
+        """Return what was told last of each subject: text by key."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(marks.c.key, marks.c.text).order_by(marks.c.key)).all()
+        return {row.key: row.text for row in rows}
+
+    def keep_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
+        """Keep what is told of a subject (None: no more), and queue the notice of it, both or neither."""
+        with self._database.write() as connection:
+            if text is None:
+                connection.execute(sa.delete(marks).where(marks.c.key == key))
+            else:
+                upsert(connection, marks, {"key": key, "text": text, "at_us": to_us(at)})
+            if notice is not None:
+                _queue(connection, notice)
+
+    def _change(self, notice_id: int, **values: object) -> None:
+        with self._database.write() as connection:
+            if connection.execute(sa.update(notices).where(notices.c.id == notice_id).values(**values)).rowcount != 1:
+                raise StoreError(f"{self._database.shown} holds no notice {notice_id}")
+
+
+def _queue(connection: Connection, notice: Notice) -> None:
+    at_us, message = to_us(notice.at), notice.message
+    said = {"title": message.title, "lines": json.dumps(message.lines), "is_silent": message.is_silent, "last_at_us": at_us}
+    of_key = notices.c.key == notice.key
+    # One that is being told is not changed any more: what comes now waits for the next.
+    open_one = sa.and_(of_key, notices.c.closed_at_us.is_(None), notices.c.held_until_us <= at_us)
+    if connection.execute(sa.update(notices).where(open_one).values(**said, count=notices.c.count + 1)).rowcount:
+        return
+    last = sa.select(sa.func.max(notices.c.closed_at_us)).where(of_key, notices.c.refused.is_(None))
+    told_us = connection.execute(last).scalar_one_or_none()
+    due_us = at_us if told_us is None else max(at_us, told_us + notice.quiet // timedelta(microseconds=1))
+    row = {"key": notice.key, **said, "count": 1, "first_at_us": at_us, "due_at_us": due_us, "held_until_us": 0}
+    connection.execute(sa.insert(notices).values(**row))
+
+
+def _waiting(row: Mapping[Any, Any]) -> WaitingNotice:
+    return WaitingNotice(
+        notice_id=row["id"],
+        key=row["key"],
+        message=Message(title=row["title"], lines=tuple(json.loads(row["lines"])), is_silent=row["is_silent"]),
+        count=row["count"],
+        first_at=from_us(row["first_at_us"]),
+        last_at=from_us(row["last_at_us"]),
+    )

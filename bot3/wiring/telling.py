@@ -1,0 +1,31 @@
+"""Who tells people, as the settings say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot3.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bot3.adapters.telegram_client import TelegramAddress
+    from bot3.ports.notifier import Notifier
+    from bot3.settings import Settings
+
+
+def notifier_of(settings: Settings) -> Notifier | None:
+    """Return what delivers messages; None without a token."""
+    if not settings.telegram_token.get_secret_value():
+        return None
+    from bot3.adapters.telegram_notifier import TelegramNotifier  # noqa: PLC0415
+
+    return TelegramNotifier(telegram_address(settings))
+
+
+def telegram_address(settings: Settings) -> TelegramAddress:
+    """Return where the Bot API is. Raises SettingsError without a token."""
+    from bot3.adapters.telegram_client import TelegramAddress  # noqa: PLC0415
+
+    token = settings.telegram_token.get_secret_value()
+    if not token:
+        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: ask @BotFather for a bot, and give its token as BOT3_TELEGRAM_TOKEN_FILE")
+    return TelegramAddress(api_url=settings.telegram_api_url, token=token, chat_id=settings.telegram_chat_id)

@@ -1,0 +1,1 @@
+"""The Telegram process: answers questions from the stores, and tells what changed."""

@@ -1,0 +1,73 @@
+"""The ports of one home as the answers are given them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from bot3.settings import Settings
+from bot3.trading.costs import Costs
+from bot3.trading.trades import RunMode
+from bot3.usecases import words
+from bot3.usecases.fleet_home import FleetHome, FleetPorts
+from bot3.usecases.reconciled import recorded_closes
+
+
+class HomePorts(FleetPorts, Protocol):
+    """The part of the wired platform that answers are made of."""
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        ...
+
+    @property
+    def costs(self) -> Costs:
+        """Return what trading costs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closes:
+    """Closed trades of one bot and run mode; `source` says which store they were read from."""
+
+    bot: str
+    frame: pd.DataFrame
+    source: str
+
+
+class Home(FleetHome):
+    """One home."""
+
+    def __init__(self, ports: HomePorts) -> None:
+        super().__init__(ports)
+        self.ports = ports
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        return self.ports.settings
+
+    def now(self) -> datetime:
+        """Return the market's time."""
+        return self.ports.clock.now()
+
+    def closes_of(self, bot: str, mode: RunMode) -> Closes:
+        """Return a bot's closes: paper ones from its own database, others from the record. Raises StoreError."""
+        if mode is RunMode.PAPER:
+            store = self.ports.bot_store(bot)
+            return Closes(bot=bot, frame=self.closes(bot).frame(), source=f"{bot} {store.store_id[:8]}")
+        frame, _ = self.trades.frame()
+        return Closes(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"{bot} from the record")
+
+    def as_of(self) -> str:
+        """Return which market this is, and its time."""
+        anchor = self.ports.control.anchor()
+        return f"As of {words.stamp(self.now())} UTC, market time; {words.market_source(None if anchor is None else anchor.source)}."
+
+    def of_record(self, mode: RunMode) -> str:
+        """Return what names the record as a source."""
+        return f"From the record {self.ports.record.store_id[:8]}, revision {self.ports.record.revision():,}; {mode.value} trades."

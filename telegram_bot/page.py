@@ -1,0 +1,84 @@
+"""What a command answers: a title, lines and tables, as Telegram's HTML that fits in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+LIMIT = 4_096
+"""Characters of a message after its entities are read, as Telegram counts them: UTF-16 units."""
+_CELL = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under a head, the first column to the left, the others to the right; `note` stands under it."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An answer; `foot` says where its numbers are from, and when: it is never cut."""
+
+    title: str
+    blocks: tuple[str | Table, ...]
+    foot: tuple[str, ...] = ()
+
+
+def rendered(page: Page) -> str:
+    """Return a page as HTML; what does not fit is left out from the end, and said so."""
+    title, foot = _short(page.title, LIMIT // 8), _short("\n".join(page.foot), LIMIT // 4)
+    parts, left = [f"<b>{escape(title)}</b>"], LIMIT - _units(title) - _units(foot) - _units(_CUT) - 4
+    for block in page.blocks:
+        html, taken = _table(block, left) if isinstance(block, Table) else _text(block, left)
+        parts.append(html)
+        if taken is None:
+            parts.append(_CUT)
+            break
+        left -= taken
+    return "\n".join([*parts, *([f"<i>{escape(foot)}</i>"] if foot else [])])
+
+
+_CUT = "… the rest does not fit in one message"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _short(text: str, limit: int) -> str:
+    # Half of a pair of surrogates at the cut is dropped.
+    return text if _units(text) <= limit else text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"
+
+
+def _text(text: str, left: int) -> tuple[str, int | None]:
+    if _units(text) + 1 > left:
+        return escape(_short(text, max(left - 2, 1))), None
+    return escape(text), _units(text) + 1
+
+
+def _table(table: Table, left: int) -> tuple[str, int | None]:
+    lines, note = _aligned(table), f"\n{table.note}" if table.note else ""
+    kept = len(lines)
+    while kept > 1 and _units("\n".join(lines[:kept]) + note) + 2 > left:
+        kept -= 1
+    text = "\n".join(lines[:kept])
+    html = f"<pre>{escape(text)}</pre>{escape(note)}"
+    return html, _units(text + note) + 2 if kept == len(lines) else None
+
+
+def _aligned(table: Table) -> list[str]:
+    rows: Sequence[Sequence[str]] = [[_short(cell.replace("\n", " "), _CELL) for cell in row] for row in (table.head, *table.rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.head))]
+    return [_line(row, widths) for row in rows]
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = [
+        cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return " ".join([first, *others]).rstrip()
