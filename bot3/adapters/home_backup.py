@@ -36,18 +36,20 @@ class HomeBackup:
     wanted: tuple[str, ...] = ()
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Hold the write lock of the first database."""
-        path = self.home / self.needed[0]
-        try:
-            with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                finally:
-                    connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{path} is locked by another process ({error}): wait and retry") from error
+    def hold(self) -> Iterator[HomeMoment]:
+        """Take the write lock of the one database that it is, and begin to read it; what is read stays as it is then."""
+        (part,) = self.needed
+        path = self.home / part
+        with closing(_connected(path)) as lock, closing(_connected(path)) as reader:
+            try:
+                lock.execute("BEGIN IMMEDIATE")
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM sqlite_master")
+            except sqlite3.OperationalError as error:
+                raise StoreBusyError(f"{path} is locked by another process ({error}): wait and retry") from error
+            except sqlite3.Error as error:
+                raise StoreError(f"{path} cannot be read ({error}): run `bot3 doctor`") from error
+            yield HomeMoment(path=path, part=part, lock=lock, reader=reader)
 
     def copy(self, target: Path) -> None:
         """Copy databases as one state each, other files as they are."""
@@ -74,6 +76,33 @@ class HomeBackup:
             shutil.copy2(file, path)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeMoment:
+    """A `StoreMoment` of one database: in WAL mode a reader keeps its state and is in no writer's way."""
+
+    path: Path
+    part: str
+    lock: sqlite3.Connection
+    reader: sqlite3.Connection
+
+    def go_on(self) -> None:
+        """Let go of the write lock; the reader stays."""
+        self.lock.rollback()
+
+    def copy(self, target: Path) -> None:
+        """Copy what the reader sees."""
+        file = target / self.part
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _copy_database(self.reader, file, shown=self.path)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path} cannot be opened ({error}): run `bot3 doctor`") from error
+
+
 def _files(path: Path) -> Iterator[Path]:
     """Yield a file, or all of a directory that are no temporary ones."""
     if path.is_file():
@@ -89,13 +118,18 @@ def _copy(file: Path, target: Path) -> None:
     if file.suffix not in _DATABASES:
         shutil.copy2(file, target)
         return
+    with closing(_connected(file)) as source:
+        _copy_database(source, target, shown=file)
+
+
+def _copy_database(source: sqlite3.Connection, target: Path, *, shown: Path) -> None:
     try:
-        with closing(sqlite3.connect(file, timeout=_BUSY_TIMEOUT_S)) as source, closing(sqlite3.connect(target)) as copy:
+        with closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
             # One file, whole in itself.
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:
-        raise StoreError(f"{file} cannot be copied ({error}): run `bot3 doctor`") from error
+        raise StoreError(f"{shown} cannot be copied ({error}): run `bot3 doctor`") from error
     if found != "ok":
-        raise StoreError(f"{file} is damaged ({found}): restore an older backup")
+        raise StoreError(f"{shown} is damaged ({found}): restore an older backup")

@@ -18,26 +18,44 @@ from bot3.adapters.sql_tables_bot import store_identity
 from bot3.errors import SettingsError, StoreError
 
 _FILE = "database.dump"
-_LOCK_TIMEOUT = "-c lock_timeout=5s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresBackup:
-    """A `StoreBackup` of one database, in pg_dump's own format. The address must be that of its owner."""
+    """A `StoreBackup` of one database, in pg_dump's own format.
+
+    Parameters
+    ----------
+    name : str
+        Names it in a backup.
+    url : str
+        Its owner's address.
+    lock_timeout_s : float
+        How long writers may keep it waiting before it gives up.
+    """
 
     name: str
     url: str
+    lock_timeout_s: float = 5.0
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Hold the row that every writer of a bot's store changes."""
-        with translated(self._shown), self._engine().begin() as connection:
-            connection.execute(sa.select(store_identity.c.id).with_for_update())
-            yield
+    def hold(self) -> Iterator[PostgresMoment]:
+        """Lock the row that every writer of a bot's store changes, and export the snapshot of then."""
+        engine = self._engine()
+        with translated(self._shown), engine.connect() as lock, engine.connect() as holder:
+            lock.execute(sa.select(store_identity.c.id).with_for_update())
+            # After the lock, not with it: a snapshot is taken by a transaction's first statement, and that one waits.
+            holder.execution_options(isolation_level="REPEATABLE READ")
+            snapshot = str(holder.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one())
+            yield PostgresMoment(store=self, lock=lock, snapshot=snapshot)
 
     def copy(self, target: Path) -> None:
         """Dump the database as of one instant."""
-        self._run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target / _FILE}")
+        self.dump(target)
+
+    def dump(self, target: Path, *options: str) -> None:
+        """Run pg_dump, with further options."""
+        self._run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", *options, f"--file={target / _FILE}")
 
     def require_empty(self) -> None:
         """Raise StoreError if the database has a table."""
@@ -60,7 +78,8 @@ class PostgresBackup:
         return self._address.render_as_string(hide_password=True)
 
     def _engine(self) -> sa.Engine:
-        return sa.create_engine(self._address, poolclass=sa.NullPool, connect_args={"options": _LOCK_TIMEOUT, "connect_timeout": 5})
+        options = f"-c lock_timeout={round(self.lock_timeout_s * 1000)}"
+        return sa.create_engine(self._address, poolclass=sa.NullPool, connect_args={"options": options, "connect_timeout": 5})
 
     def _run(self, program: str, *arguments: str) -> None:
         path = shutil.which(program)
@@ -76,3 +95,20 @@ class PostgresBackup:
         host, port = address.query.get("host", address.host), address.query.get("port", address.port)
         given = {"PGHOST": host, "PGPORT": port, "PGUSER": address.username, "PGDATABASE": address.database, "PGPASSWORD": address.password}
         return {**os.environ, **{name: str(value) for name, value in given.items() if value}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresMoment:
+    """A `StoreMoment`: a lock that keeps writers waiting, and a snapshot that an open transaction keeps for pg_dump."""
+
+    store: PostgresBackup
+    lock: sa.Connection
+    snapshot: str
+
+    def go_on(self) -> None:
+        """Let go of the lock; the snapshot stays."""
+        self.lock.rollback()
+
+    def copy(self, target: Path) -> None:
+        """Dump the snapshot."""
+        self.store.dump(target, f"--snapshot={self.snapshot}")

@@ -7,6 +7,18 @@ from pathlib import Path
 from typing import Protocol
 
 
+class StoreMoment(Protocol):
+    """One state of a store, held while its writers wait, and after they went on."""
+
+    def go_on(self) -> None:
+        """Let the writers go on; twice changes nothing."""
+        ...
+
+    def copy(self, target: Path) -> None:
+        """Write the state that is held into an empty directory. Raises StoreError if it cannot be read or written."""
+        ...
+
+
 class StoreBackup(Protocol):
     """One store, or files that belong together.
 
@@ -18,8 +30,11 @@ class StoreBackup(Protocol):
         """Return what names the store in a backup."""
         ...
 
-    def quiet(self) -> AbstractContextManager[None]:
-        """Keep writers waiting, so that other stores can be copied as of the same instant. Raises StoreBusyError if they do not let go."""
+    def hold(self) -> AbstractContextManager[StoreMoment]:
+        """Keep writers waiting and hold the state of this instant. Raises StoreBusyError if they do not let go.
+
+        Other stores can be copied as of the same instant before `StoreMoment.go_on`; the store itself after it, however long that takes.
+        """
         ...
 
     def copy(self, target: Path) -> None:

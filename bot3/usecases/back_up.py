@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +50,7 @@ def back_up(
     Parameters
     ----------
     groups : sequence of sequences
-        Stores of one group are copied while the first of them keeps its writers waiting.
+        Stores of one group are copied as of one instant: the first keeps its writers waiting while the others are copied, and no longer.
     now, market_now : callable
         Wall and market time.
 
@@ -126,13 +125,17 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path) -> BackupRepo
 
 
 def _copy_group(group: Sequence[StoreBackup], partial: Path) -> None:
-    with ExitStack() as held:
-        if len(group) > 1:
-            held.enter_context(group[0].quiet())
-        for store in group:
-            target = partial / store.name
-            target.mkdir()
-            store.copy(target)
+    for store in group:
+        (partial / store.name).mkdir()
+    first, *others = group
+    if not others:
+        first.copy(partial / first.name)
+        return
+    with first.hold() as held:
+        for store in others:
+            store.copy(partial / store.name)
+        held.go_on()
+        held.copy(partial / first.name)
 
 
 def _write_manifest(partial: Path, stores: Sequence[str], *, taken_at: datetime, market_at: datetime) -> BackupReport:

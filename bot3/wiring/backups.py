@@ -23,8 +23,9 @@ _DAGSTER = "dagster"
 def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequence[Sequence[StoreBackup]]:
     """Return all stores in the order in which they are copied.
 
-    The record comes first: what the bots did since is synced to it after a restore, and never the other way round. A bot's store keeps
-    still while its paper account is copied. The mark of a seeded home comes last: a restore that was cut off is no home.
+    What is made of another store comes before it: Dagster's storage, then the record, then the bots. What happened in between is told and
+    synced again after a restore, and never the other way round. A bot's store keeps still while its paper account is copied, and no longer.
+    The mark of a seeded home comes last: a restore that was cut off is no home.
 
     Parameters
     ----------
@@ -32,8 +33,9 @@ def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequenc
         Where DAGSTER_PG_* tell Dagster's database; without them its storage is in the home.
     """
     files = ("history", "models", "signals", "influx", "market.json", "HALT", *_published(settings))
-    groups: list[list[StoreBackup]] = [[_platform(settings)], *([_bot(settings, name), _account(settings, name)] for name in BOT_NAMES)]
-    groups += [[_files(settings, "files", *files)], [_dagster(settings, environment)], [_home(settings, "mark", "home.json")]]
+    groups: list[list[StoreBackup]] = [[_dagster(settings, environment)], [_platform(settings)]]
+    groups += [[_bot(settings, name), _account(settings, name)] for name in BOT_NAMES]
+    groups += [[_files(settings, "files", *files)], [_home(settings, "mark", "home.json")]]
     return groups
 
 

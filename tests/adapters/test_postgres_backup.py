@@ -70,15 +70,39 @@ def test_backup_given_a_writer_then_the_copy_is_one_state_and_can_be_written_to(
         assert store.import_trades([a_closed_trade(900_000)]) == 1
 
 
-def test_backup_given_it_keeps_still_then_writers_wait_and_readers_do_not(url: str, tmp_path: Path) -> None:
+def test_backup_given_a_moment_is_held_then_writers_wait_only_until_they_may_go_on(
+    url: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    other = postgres.new_database()
     with opened(url, busy_timeout_s=0.2) as store:
-        with PostgresBackup(name="BOT1", url=url).quiet():
+        store.import_trades([a_closed_trade(1)])
+
+        with PostgresBackup(name="BOT1", url=url).hold() as held:
             with pytest.raises(StoreBusyError):
-                store.import_trades([a_closed_trade(1)])
-            PostgresBackup(name="BOT1", url=url).copy(tmp_path)
-            assert store.count_closed(closed_since=None) == 0
+                store.import_trades([a_closed_trade(2)])
+            assert store.count_closed(closed_since=None) == 1
+            held.go_on()
+            assert store.import_trades([a_closed_trade(2)]) == 1
+            held.copy(tmp_path)
+
+    PostgresBackup(name="BOT1", url=other).restore(tmp_path)
+    with opened(other) as restored:
+        assert [trade.trade_id for trade in restored.closed_trades(closed_since=None)] == [1]
+
+
+def test_backup_given_an_error_while_a_moment_is_held_then_writers_go_on(url: str) -> None:
+    with opened(url, busy_timeout_s=0.2) as store:
+        with pytest.raises(StoreError, match="account"), PostgresBackup(name="BOT1", url=url).hold():
+            raise StoreError("the account cannot be copied")
 
         assert store.import_trades([a_closed_trade(1)]) == 1
+
+
+def test_backup_given_writers_that_do_not_let_go_then_says_busy(url: str) -> None:
+    second = PostgresBackup(name="BOT1", url=url, lock_timeout_s=0.1)
+
+    with opened(url), PostgresBackup(name="BOT1", url=url).hold(), pytest.raises(StoreBusyError), second.hold():
+        pass
 
 
 def test_restore_given_a_database_with_tables_then_refuses(url: str) -> None:
