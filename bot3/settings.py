@@ -208,6 +208,18 @@ class Settings(BaseSettings):
             raise ValueError("parameters_from is influx, but influx_url is empty: set the address of the server")
         return self
 
+    @model_validator(mode="after")
+    def _name_buckets(self) -> Self:
+        names = {name: getattr(self, name) for name in ("influx_bucket", "bot1_influx_bucket", "bot2_influx_bucket", "bot3_influx_bucket")}
+        for setting, bucket in names.items():
+            if not bucket or bucket.startswith("_") or '"' in bucket:
+                raise ValueError(
+                    f"{PREFIX}{setting.upper()} is {bucket!r}: a bucket's name is not empty, begins with no _ and holds no quotes"
+                )
+            if other := next((name for name in names if name < setting and names[name] == bucket), None):
+                raise ValueError(f"{PREFIX}{other.upper()} and {PREFIX}{setting.upper()} are both {bucket!r}: name a bucket for each")
+        return self
+
     @property
     def candle_directories(self) -> tuple[Path, ...]:
         """Return the directories of real candles; none means the simulated market."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.adapters.influx_copy import InfluxCopy
 from bot3.adapters.influx_dead_letters import DeadLetters
-from bot3.adapters.influx_publisher import InfluxBuckets, InfluxPublisher
+from bot3.adapters.influx_publisher import InfluxPublisher
 from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_record import SqlRecord
 from bot3.market.regimes import RegimeState
@@ -44,7 +45,7 @@ class Copy:
         buckets = InfluxBuckets(learning=f"{prefix}bot3_learning", trades=trades, learning_life=life, trades_life=life)
         letters = DeadLetters(directory / f"{prefix}letters.jsonl")
         publisher = InfluxPublisher(server, buckets=buckets, letters=letters, wall_now=wall_now)
-        reader = InfluxCopy(server, buckets=buckets, bots=BOTS, wall_now=wall_now)
+        reader = InfluxCopy(server, buckets=buckets, wall_now=wall_now)
         return cls(server=server, buckets=buckets, publisher=publisher, reader=reader, letters=letters)
 
     def close(self) -> None:

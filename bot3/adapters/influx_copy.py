@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.adapters.influx_learning import InfluxLearning
 from bot3.adapters.influx_lines import point_ns
 from bot3.adapters.influx_points import TRADES
-from bot3.adapters.influx_publisher import InfluxBuckets
 from bot3.adapters.influx_server import InfluxServer
 
 _COLUMNS = ("run_mode", "trade_id", "open_date", "digest")
@@ -27,14 +27,14 @@ from(bucket: bucket)
 class InfluxCopy(InfluxLearning):
     """A `PublishedCopy`."""
 
-    def __init__(self, server: InfluxServer, *, buckets: InfluxBuckets, bots: Sequence[str], wall_now: Callable[[], datetime]) -> None:
+    def __init__(self, server: InfluxServer, *, buckets: InfluxBuckets, wall_now: Callable[[], datetime]) -> None:
         super().__init__(server, bucket=buckets.learning)
-        self._buckets, self._bots, self._wall_now = buckets, tuple(bots), wall_now
+        self._buckets, self._wall_now = buckets, wall_now
 
-    def health(self) -> tuple[str, ...]:
+    def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
         """Return what is wrong: buckets that are missing, or that keep their points for another time than the settings say."""
         self._server.ping()
-        wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in self._bots}
+        wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         wanted[self._buckets.learning] = self._buckets.learning_life
         there = self._server.buckets()
         missing = [f"bucket {name} is missing: run `bot3 publish run`" for name in sorted(set(wanted) - set(there))]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
+from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters
 from bot3.adapters.influx_lines import batches, point_ns
 from bot3.adapters.influx_points import (
@@ -25,37 +26,8 @@ from bot3.adapters.influx_server import InfluxServer, RefusedLinesError
 from bot3.ports.publisher import Pending, Published, Replayed
 
 _BUNDLE = 5_000
-_MARGIN = timedelta(hours=1)
-"""A point so close to the end of a bucket's retention may be refused by a server whose clock is ahead."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InfluxBuckets:
-    """Where what is published, and how long it is kept.
-
-    Parameters
-    ----------
-    trades : mapping
-        Bot to bucket; a bot that is not named has "<name>_trades".
-    learning_life, trades_life : timedelta
-        Retention, in wall time; zero: for ever.
-    """
-
-    learning: str
-    trades: Mapping[str, str]
-    learning_life: timedelta
-    trades_life: timedelta
-
-    def of_bot(self, bot: str) -> str:
-        """Return the bucket of a bot's trades."""
-        return self.trades.get(bot, f"{bot}_trades")
-
-    def kept_since(self, now: datetime, *, trades: bool) -> datetime | None:
-        """Return the time before which a bucket keeps nothing; None for one that keeps all."""
-        life = self.trades_life if trades else self.learning_life
-        return now - life + _MARGIN if life else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ def influx(subject: str, patient: Patient) -> Finding:
     publishing = patient.platform.publishing
     if not publishing.is_configured:
         return good(subject, "not used: BOT3_INFLUX_URL is empty")
-    if problems := publishing.copy.health():
+    if problems := publishing.health():
         return bad(subject, "; ".join(problems), remedy="the text names it")
     letters = patient.platform.settings.home / "influx" / "dead_letters.jsonl"
     if letters.exists():

@@ -16,7 +16,7 @@ from bot3.trading.trades import RunMode
 from bot3.usecases.import_trades import Tell, TradeImport, require_importable
 from bot3.usecases.import_trades import import_trades as copy_trades
 from bot3.wiring import open_foreign_trades
-from bot3.wiring.fleet import require_name
+from bot3.wiring.fleet import require_bucket, require_name
 
 
 class ForeignMode(StrEnum):
@@ -43,6 +43,7 @@ def import_trades(
     require_name(bot)
     mode = RunMode(run_mode)
     with seeded_platform(read_only=False) as platform:
+        require_bucket(platform.settings, bot)
         synced = {(source.reader.bot, source.run_mode) for source in platform.sources()}
         require_importable(bot, run_mode=mode, synced=synced)
         with open_foreign_trades(db, bot=bot, run_mode=mode, source_timezone=source_timezone) as reader, _progress() as tell:

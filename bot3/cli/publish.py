@@ -49,7 +49,7 @@ def replay_dead_letters(*, as_json: JsonFlag = False) -> None:
 def check(*, as_json: JsonFlag = False) -> None:
     """Compare the copy with the record; exit code 4 if they differ."""
     with seeded_platform() as platform:
-        problems = platform.publishing.copy.health()
+        problems = platform.publishing.health()
         found = None if problems else platform.publishing.check(now=platform.clock.now())
     if as_json:
         print_json({"problems": problems, "check": found, "is_equal": found is not None and found.is_equal})

@@ -169,8 +169,11 @@ class Publisher(Protocol):
 class PublishedCopy(LearningReader, Protocol):
     """What readers find in a published copy."""
 
-    def health(self) -> tuple[str, ...]:
-        """Return what is wrong with the copy's server, in words; nothing if all is well. Raises StoreBusyError if it cannot be asked."""
+    def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
+        """Return what is wrong with what the server keeps for these bots and for learning, in words; nothing if all is well.
+
+        Raises StoreBusyError if it cannot be asked.
+        """
         ...
 
     def heads(self) -> frozenset[Head]:

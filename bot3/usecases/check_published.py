@@ -13,13 +13,17 @@ from bot3.errors import LearningError
 from bot3.ports.publisher import Head, Outbox, PublishedCopy
 from bot3.ports.record import LearningReader
 from bot3.trading.trades import RunMode
-from bot3.usecases.publish_learning import PUBLISHED_MODES
+from bot3.usecases.publish_learning import PUBLISHED_MODES, published_bots
 
 _KEY = ("run_mode", "trade_id", "open_date")
 
 
 class PublishingRecord(LearningReader, Outbox, Protocol):
     """What is compared with the copy."""
+
+    def counts(self) -> pd.DataFrame:
+        """Return closed trades by bot, run_mode, as `TradeRecord` does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ def check_published(
 ) -> PublishedCheck:
     """Compare every publication's head, all that is in force, and every trade by the digest of its row.
 
+    Parameters
+    ----------
+    bots : sequence of str
+        Looked at whatever the record holds of them; everybody else whose trades it ever held is looked at too.
+
     Raises
     ------
     StoreBusyError
@@ -78,7 +87,7 @@ def check_published(
     held, told = _kept(record.heads(), copy.kept_since(trades=False)), copy.heads()
     trades = record.trade_digests(run_modes=run_modes)
     since = copy.kept_since(trades=True)
-    names = sorted({*bots, *(str(bot) for bot in trades["bot"].unique())})
+    names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
     return PublishedCheck(
         missing=tuple(sorted(held - told, key=_place)),
         extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot3.ports.publisher import Outbox, Publisher
 from bot3.trading.trades import RunMode
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PUBLISHED_MODES = (RunMode.PAPER, RunMode.LIVE)
 """Trades of these modes are published; backtest history stays where it was made, and is never mixed with what bots did."""
@@ -31,6 +35,15 @@ class ReplayReport:
     written: int
     still_refused: int
     published: PublishReport
+
+
+def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> tuple[str, ...]:
+    """Return whose trades a copy holds: our own bots', and those of whoever else the record knows (`TradeRecord.counts`).
+
+    A bot whose trades were all deleted is one of them: what a copy still says of it is wrong.
+    """
+    known = counts[counts["run_mode"].astype(str).isin([mode.value for mode in run_modes])]
+    return tuple(dict.fromkeys((*own, *sorted(str(bot) for bot in known["bot"].unique()))))
 
 
 def publish_learning(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> PublishReport:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from bot3.errors import SettingsError
 from bot3.settings import BOT_NAMES, Settings
 from bot3.trading.trades import DIRECTIONS, RunMode
+from bot3.wiring.publishing import buckets_of
 
 if TYPE_CHECKING:
     from bot3.usecases.fleet import ClosableReader, PatientReader
@@ -72,7 +73,15 @@ def fleet_of(settings: Settings) -> tuple[FleetBot, ...]:
     SettingsError
         If the file cannot be read, or a bot in it is not told well; the text names file, bot and field, never a password.
     """
-    return () if settings.fleet_file is None else read_fleet(settings.fleet_file)
+    if settings.fleet_file is None:
+        return ()
+    bots = read_fleet(settings.fleet_file)
+    for bot in bots:
+        try:
+            require_bucket(settings, bot.name)
+        except SettingsError as error:
+            raise SettingsError(f"{settings.fleet_file}: {error}") from None
+    return bots
 
 
 def source_names(settings: Settings) -> tuple[str, ...]:
@@ -84,6 +93,11 @@ def require_name(name: str) -> None:
     """Raise SettingsError for a text that cannot be a bot's name."""
     if not re.fullmatch(NAME_PATTERN, name):
         raise SettingsError(f"{name!r} is no bot's name: letters, digits, - and _, 32 at most, a letter first")
+
+
+def require_bucket(settings: Settings, name: str) -> None:
+    """Raise SettingsError for a bot whose trades would be published among another's: BOT33, whose bucket is BOT3's."""
+    buckets_of(settings).of_bot(name)
 
 
 def read_fleet(path: Path) -> tuple[FleetBot, ...]:

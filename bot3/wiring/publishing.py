@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.errors import SettingsError, StoreBusyError
 
 if TYPE_CHECKING:
-    from bot3.adapters.influx_publisher import InfluxBuckets, InfluxPublisher
+    from bot3.adapters.influx_publisher import InfluxPublisher
     from bot3.adapters.influx_server import InfluxServer
     from bot3.adapters.sql_record import SqlRecord
     from bot3.ports.publisher import PublishedCopy
@@ -25,13 +26,23 @@ _LETTERS = "dead_letters.jsonl"
 _LOCK_WAIT_S = 0.05
 
 
+def buckets_of(settings: Settings) -> InfluxBuckets:
+    """Return the buckets that the settings name."""
+    return InfluxBuckets(
+        learning=settings.influx_bucket,
+        trades={"BOT1": settings.bot1_influx_bucket, "BOT2": settings.bot2_influx_bucket, "BOT3": settings.bot3_influx_bucket},
+        learning_life=timedelta(days=settings.influx_learning_days),
+        trades_life=timedelta(days=settings.influx_trades_days),
+    )
+
+
 class Publishing:
     """The published copy of one home. Without an address of InfluxDB there is none, and the record alone is read."""
 
     def __init__(
         self, settings: Settings, *, record: Callable[[], SqlRecord], bots: Sequence[str], wall_now: Callable[[], datetime]
     ) -> None:
-        self._settings, self._record, self._bots, self._wall_now = settings, record, tuple(bots), wall_now
+        self._settings, self._record, self._own, self._wall_now = settings, record, tuple(bots), wall_now
         self._closers = ExitStack()
         self._is_prepared = False
 
@@ -64,7 +75,17 @@ class Publishing:
         from bot3.adapters.influx_copy import InfluxCopy  # noqa: PLC0415
 
         server = self._server(self._settings.influx_timeout_s, retries=0)
-        return InfluxCopy(server, buckets=self._buckets(), bots=self._bots, wall_now=self._wall_now)
+        return InfluxCopy(server, buckets=buckets_of(self._settings), wall_now=self._wall_now)
+
+    def bots(self) -> tuple[str, ...]:
+        """Return whose trades the copy holds: our own bots', and those of all others that the record knows."""
+        from bot3.usecases.publish_learning import published_bots  # noqa: PLC0415
+
+        return published_bots(self._record().counts(), own=self._own)
+
+    def health(self) -> tuple[str, ...]:
+        """Return what is wrong with the copy's server and its buckets, in words. Raises as `check`."""
+        return self.copy.health(bots=self.bots())
 
     def publish(self) -> PublishReport | None:
         """Publish what waits; None if there is no copy.
@@ -102,7 +123,7 @@ class Publishing:
         """Compare the copy with the record. Raises StoreBusyError if either cannot be asked, SettingsError if there is no copy."""
         from bot3.usecases.check_published import check_published  # noqa: PLC0415
 
-        return check_published(self._record(), self.copy, bots=self._bots, now=now)
+        return check_published(self._record(), self.copy, bots=self._own, now=now)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -114,7 +135,7 @@ class Publishing:
         try:
             with FileLock(folder / "publishing.lock", timeout=_LOCK_WAIT_S, is_singleton=False):
                 if not self._is_prepared:
-                    self._publisher.prepare(bots=self._bots)
+                    self._publisher.prepare(bots=self.bots())
                     self._is_prepared = True
                 yield
         except Timeout as error:
@@ -127,18 +148,7 @@ class Publishing:
 
         letters = DeadLetters(self._settings.home / _FOLDER / _LETTERS)
         server = self._server(self._settings.influx_timeout_s, retries=2)
-        return InfluxPublisher(server, buckets=self._buckets(), letters=letters, wall_now=self._wall_now)
-
-    def _buckets(self) -> InfluxBuckets:
-        from bot3.adapters.influx_publisher import InfluxBuckets  # noqa: PLC0415
-
-        settings = self._settings
-        return InfluxBuckets(
-            learning=settings.influx_bucket,
-            trades={"BOT1": settings.bot1_influx_bucket, "BOT2": settings.bot2_influx_bucket, "BOT3": settings.bot3_influx_bucket},
-            learning_life=timedelta(days=settings.influx_learning_days),
-            trades_life=timedelta(days=settings.influx_trades_days),
-        )
+        return InfluxPublisher(server, buckets=buckets_of(self._settings), letters=letters, wall_now=self._wall_now)
 
     def _server(self, timeout_s: float, *, retries: int) -> InfluxServer:
         from bot3.adapters.influx_server import InfluxAddress, InfluxServer  # noqa: PLC0415

@@ -305,14 +305,14 @@ def test_prepare_given_a_retention_then_buckets_have_it_and_older_points_are_not
 
 def test_health_given_missing_and_other_buckets_then_says_so(influx: InfluxProgram, tmp_path: Path) -> None:
     first = Copy.on(influx, tmp_path)
-    assert any(f"bucket {first.buckets.learning} is missing" in text for text in first.reader.health())
+    assert any(f"bucket {first.buckets.learning} is missing" in text for text in first.reader.health(bots=BOTS))
     first.publisher.prepare(bots=BOTS)
-    assert first.reader.health() == ()
+    assert first.reader.health(bots=BOTS) == ()
 
     prefix = first.buckets.learning.removesuffix("bot3_learning")
     other = Copy.on(influx, tmp_path, life=timedelta(days=30), prefix=prefix)
 
-    assert any("keeps 0 s, the settings say 2592000 s" in text for text in other.reader.health())
+    assert any("keeps 0 s, the settings say 2592000 s" in text for text in other.reader.health(bots=BOTS))
     first.close()
     other.close()
 

@@ -73,6 +73,29 @@ def test_read_fleet_given_what_is_wrong_then_names_it_and_no_secret(file: Path, 
     assert "canary-7" not in str(raised.value)
 
 
+@pytest.mark.parametrize(("name", "owner"), [("BOT33", "BOT3"), ("alpha", "learning"), ("beta", "BOT1")])
+def test_platform_given_a_bot_whose_bucket_is_anothers_then_refuses_it_and_names_both(
+    tmp_path: Path, file: Path, name: str, owner: str
+) -> None:
+    file.write_text(GRID.replace("GRID7", name))
+    settings = tiny_settings(tmp_path / "home", fleet_file=file, influx_bucket="alpha_trades", bot1_influx_bucket="beta_trades")
+
+    with open_platform(settings) as platform, pytest.raises(SettingsError) as raised:
+        platform.sources()
+
+    setting = "BOT3_INFLUX_BUCKET" if owner == "learning" else f"BOT3_{owner}_INFLUX_BUCKET"
+    assert f"trades of {name} would go to InfluxDB's bucket {name}_trades, which is that of {owner}" in str(raised.value)
+    assert setting in str(raised.value)
+    assert str(file) in str(raised.value)
+
+
+def test_platform_given_bot3s_bucket_has_another_name_then_takes_a_bot33(tmp_path: Path, file: Path) -> None:
+    file.write_text(GRID.replace("GRID7", "BOT33"))
+
+    with open_platform(tiny_settings(tmp_path / "home", fleet_file=file, bot3_influx_bucket="META_trades")) as platform:
+        assert platform.source_names == (*BOT_NAMES, "BOT33")
+
+
 def test_platform_given_a_fleet_then_its_bots_are_sources_beside_our_own(tmp_path: Path, file: Path) -> None:
     FreqtradeDb(sqlite_url(tmp_path / "grid7.sqlite")).add(a_row(1), a_row(2))
     file.write_text(GRID + GRID.replace("GRID7", "BOT1"))
