@@ -26,7 +26,7 @@ SYNC_GRACE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays the same while the same thing is wrong."""
+    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays while it is wrong."""
 
     key: str
     text: str
@@ -130,7 +130,13 @@ def alerts(fleet: Fleet) -> list[Alert]:
     for bot in fleet.bots:
         found += _bot_alerts(bot)
         if not bot.in_force.is_told and not fleet.is_silent:
-            found.append(Alert(key=f"untold|{bot.bot}", text=f"{bot.bot}: the daemon runs and tells nothing of it.", remedy="Restart it with `bot3 up`."))
+            found.append(
+                Alert(
+                    key=f"untold|{bot.bot}",
+                    text=f"{bot.bot}: the daemon runs and tells nothing of it.",
+                    remedy="Restart it with `bot3 up`.",
+                )
+            )
     return sorted(found, key=lambda alert: not alert.is_severe)
 
 
@@ -139,7 +145,13 @@ def _clock_alerts(fleet: Fleet) -> list[Alert]:
     if anchor is None or anchor.source is ClockSource.WALL:
         return []
     if not anchor.is_running:
-        return [Alert(key="clock|stands", text=f"The market clock stands still at {words.stamp(anchor.market_at)}.", remedy="Start everything with `bot3 up`.")]
+        return [
+            Alert(
+                key="clock|stands",
+                text=f"The market clock stands still at {words.stamp(anchor.market_at)}.",
+                remedy="Start everything with `bot3 up`.",
+            )
+        ]
     if anchor.ends_at is not None and fleet.now >= anchor.ends_at:
         text = f"The replayed candles ended at {words.stamp(anchor.ends_at)}: nothing is traded any more."
         return [Alert(key="clock|ended", text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
@@ -149,7 +161,9 @@ def _clock_alerts(fleet: Fleet) -> list[Alert]:
 def _beat_alerts(fleet: Fleet) -> list[Alert]:
     beat = fleet.daemon
     if beat is None:
-        return [Alert(key="daemon", text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")]
+        return [
+            Alert(key="daemon", text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")
+        ]
     if fleet.is_silent:
         text = f"The execution daemon is silent: its last heartbeat is {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)."
         return [Alert(key="daemon", text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
@@ -168,7 +182,9 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
             text = (
                 f"{noun} {words.version(learned.value.version)} expired {words.age(learned.value.expires_at, now=fleet.now)} (market time)."
             )
-            found.append(Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon."))
+            found.append(
+                Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon.")
+            )
     return found
 
 
@@ -178,7 +194,13 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
         found.append(Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
     state = bot.in_force
     if state.state is not TradingState.ACTIVE:
-        found.append(Alert(key=f"{state.state.value}|{bot.bot}", text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.", remedy=_way_back(bot)))
+        found.append(
+            Alert(
+                key=f"{state.state.value}|{bot.bot}",
+                text=f"{bot.bot} is {state.state.value}: {state.reason or 'no reason was given'}.",
+                remedy=_way_back(bot),
+            )
+        )
     found += _gap_alerts(bot.bot, "own database", bot.gap, older=f", older than {words.span(SYNC_GRACE)} of wall time")
     if bot.history_gap is None:
         text = f"{bot.bot}: its history cannot be compared with the record: {bot.history_problem}."

@@ -4,6 +4,7 @@ from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls
 from bot3.wiring.platform import Platform, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
+from bot3.wiring.telling import telegram_chat
 from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "open_platform",
     "server_urls",
     "store_backups",
+    "telegram_chat",
 ]
