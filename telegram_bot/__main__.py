@@ -18,6 +18,7 @@ from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
 from bot3.ports.chat import Chat
 from bot3.settings import Settings, load_settings
+from bot3.usecases.bot_state import TELEGRAM
 from bot3.usecases.fleet_status import Alert, alerts, read_fleet
 from bot3.wiring import Platform, is_seeded, open_platform, telegram_chat
 from telegram_bot.alerts import AlertWatch
@@ -25,7 +26,7 @@ from telegram_bot.closed import CloseWatch
 from telegram_bot.commands import answer
 from telegram_bot.copies import CopyWatch
 from telegram_bot.home import Home
-from telegram_bot.monitor import PROCESS, Monitor, Parts
+from telegram_bot.monitor import Monitor, Parts
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ def main() -> int:
     """Run the process and return its exit code."""
     try:
         settings = load_settings()
-        configure_logs(PROCESS, level=settings.log_level, secrets=settings.secrets())
+        configure_logs(TELEGRAM, level=settings.log_level, secrets=settings.secrets())
         _require(settings)
         _run(settings)
     except Bot3Error as error:

@@ -15,12 +15,12 @@ from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
 from bot3.ports.notices import NoticeStore
 from bot3.ports.notifier import Message, Notifier
+from bot3.usecases.bot_state import LISTENING, TELEGRAM
 from bot3.usecases.tell import tell
 from telegram_bot.access import Access, access_of, command_of
 from telegram_bot.page import Page, rendered
 
-PROCESS = "telegram"
-LISTENING, UNREACHED = "listening", "cannot reach Telegram"
+UNREACHED = "cannot reach Telegram"
 LOOK_EVERY = timedelta(seconds=10)
 STORES_AWAY = timedelta(seconds=60)
 """The stores are told to be away by themselves, without them, after so long."""
@@ -171,7 +171,7 @@ class Monitor:
         try:
             self._parts.control.beat(
                 Heartbeat(
-                    process=PROCESS,
+                    process=TELEGRAM,
                     pid=os.getpid(),
                     started_at=self._started_at,
                     wall_at=clock.wall_now(),

@@ -2,6 +2,7 @@
 
 from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls
+from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
@@ -15,6 +16,8 @@ __all__ = [
     "fetch_candle_files",
     "file_candles",
     "is_seeded",
+    "metrics_page",
+    "metrics_server",
     "open_foreign_trades",
     "open_platform",
     "server_urls",

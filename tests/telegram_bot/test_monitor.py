@@ -18,8 +18,8 @@ from bot3.errors import AlreadyRunningError, NotifierBusyError, NotifierRefusedE
 from bot3.ports.chat import ChatMessage
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
-from bot3.usecases.bot_state import STALE
-from telegram_bot.monitor import LISTENING, LOOK_EVERY, STORES_AWAY, UNREACHED, Monitor, Parts
+from bot3.usecases.bot_state import LISTENING, STALE
+from telegram_bot.monitor import LOOK_EVERY, STORES_AWAY, UNREACHED, Monitor, Parts
 from tests.clocks import MovableClock
 
 CHAT, LISTED = -1001, 7

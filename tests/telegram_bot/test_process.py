@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from bot3.usecases.bot_state import LISTENING, TELEGRAM
 from bot3.wiring import open_platform
-from telegram_bot.monitor import LISTENING, PROCESS
 from tests.dashboard.homes import make_home, settings_of
 from tests.servers.bot_api import TOKEN, BotApi
 
@@ -83,7 +83,7 @@ def test_process_given_a_listed_user_then_answers_tells_alerts_beats_and_stops_a
     assert "The execution daemon never gave a sign of life" in both[1]
     assert (code, "hunter2" in said, "stranger_ignored" in said) == (0, False, True)
     with open_platform(settings_of(home), read_only=True) as platform:
-        (beat,) = [beat for beat in platform.control.heartbeats() if beat.process == PROCESS]
+        (beat,) = [beat for beat in platform.control.heartbeats() if beat.process == TELEGRAM]
     assert (beat.state, beat.detail["answered"]) == (LISTENING, 1)
 
 
