@@ -57,7 +57,7 @@ class CopyWatch:
         self._waited_since = None if span is None else span.since
         if span is not None and span.since == before:
             text = f"InfluxDB is behind: {span.writes:,} writes of the record wait for more than {EVERY.total_seconds() / 60:.0f} min."
-            return [Alert(key="copy|behind", text=text, remedy="Does the sensor record_to_copy run? `bot3 publish now` publishes by hand.")]
+            return [Alert(key="copy|behind", text=text, remedy="Does the sensor record_to_copy run? `bot3 publish run` publishes by hand.")]
         try:
             found = self._publishing.check(now=now)
         except StoreError as error:
@@ -71,7 +71,7 @@ class CopyWatch:
         trades = ", ".join(f"{bot} {check.published:,} of {check.record:,}" for bot, check in found.trades.items() if not check.is_equal)
         what = "; ".join(part for part in (f"trades of {trades}" if trades else "", ", ".join(found.differing)) if part) or "publications"
         text = f"InfluxDB is not equal to the record: {what}."
-        return [Alert(key="copy|differs", text=text, remedy="`bot3 publish check` lists it, `bot3 publish all` mends it.")]
+        return [Alert(key="copy|differs", text=text, remedy="`bot3 publish check` lists it, `bot3 publish run --all` mends it.")]
 
     def _refused(self) -> list[Alert]:
         if not self._letters.exists():
