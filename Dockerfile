@@ -7,7 +7,7 @@ RUN python -m venv /app/.venv \
  && /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
 COPY . .
 RUN /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --no-deps --no-build-isolation -e . \
- && /app/.venv/bin/python -m compileall -q bot3 bot3_assets execution dashboard
+ && /app/.venv/bin/python -m compileall -q bot3 bot3_assets execution dashboard telegram_bot
 
 FROM python:3.11-slim-bookworm
 # LightGBM needs OpenMP's runtime; backups of PostgreSQL its client, of the same version as the server of docker-compose.yml.

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     # Servers
     dagster_url: str = Field("", description="Dagster's web server as people reach it, for links; empty: 127.0.0.1 at its port.")
     dagster_port: int = Field(3000, ge=1, le=65_535, description="Dagster's web server, on 127.0.0.1.")
+    metrics_port: int = Field(9310, ge=1, le=65_535, description="The page for Prometheus (`bot3 metrics`), on 127.0.0.1.")
     dashboard_port: int = Field(8501, ge=1, le=65_535, description="The dashboard, on 127.0.0.1.")
 
     # Databases of production: with a host a bot's store is PostgreSQL, else a SQLite file in the home

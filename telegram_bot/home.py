@@ -55,13 +55,19 @@ class Home(FleetHome):
         """Return the market's time."""
         return self.ports.clock.now()
 
+    def every_closes(self, mode: RunMode) -> list[Closes]:
+        """Return the closes of our own bots, then of foreign ones that the record holds of this run mode. Raises StoreError."""
+        counts = self.trades.counts()
+        foreign = counts.loc[(counts["run_mode"] == mode.value) & ~counts["bot"].isin(self.ports.bot_names), "bot"]
+        return [self.closes_of(str(bot), mode) for bot in (*self.ports.bot_names, *sorted(foreign))]
+
     def closes_of(self, bot: str, mode: RunMode) -> Closes:
-        """Return a bot's closes: paper ones from its own database, others from the record. Raises StoreError."""
-        if mode is RunMode.PAPER:
+        """Return a bot's closes: paper ones of our own bots from their own databases, others from the record. Raises StoreError."""
+        if mode is RunMode.PAPER and bot in self.ports.bot_names:
             store = self.ports.bot_store(bot)
-            return Closes(bot=bot, frame=self.closes(bot).frame(), source=f"{bot} {store.store_id[:8]}")
+            return Closes(bot=bot, frame=self.closes(bot).frame(), source=f"{bot}'s own database {store.store_id[:8]}")
         frame, _ = self.trades.frame()
-        return Closes(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"{bot} from the record")
+        return Closes(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"the record ({bot})")
 
     def as_of(self) -> str:
         """Return which market this is, and its time."""

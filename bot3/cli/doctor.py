@@ -29,6 +29,7 @@ _LOOKS: dict[str, Look] = {
     "influx": doctor_stores.influx,
     "ports": doctor_services.ports,
     "execution": doctor_services.execution,
+    "telegram": doctor_services.telegram,
     "dagster": doctor_services.dagster,
     "ticks": doctor_services.ticks,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.cli.services import ask_dagster, daemons_are_healthy, location_is_loaded, require_free_port
 from bot3.errors import AlreadyRunningError
+from bot3.usecases.bot_state import LISTENING, TELEGRAM, is_silent
 
 _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
@@ -66,6 +67,23 @@ def execution(subject: str, patient: Patient) -> Finding:
     if patient.is_served and age > _STALE:
         return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), start it again")
     return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
+
+
+def telegram(subject: str, patient: Patient) -> Finding:
+    """Look whether people are told and answered, where the settings say that they should be."""
+    platform, settings = patient.platform, patient.platform.settings
+    if not settings.telegram_chat_id:
+        return good(subject, "not used: BOT3_TELEGRAM_CHAT_ID is not set")
+    beat = next((beat for beat in platform.control.heartbeats() if beat.process == TELEGRAM), None)
+    waiting = platform.notices.waiting()
+    if is_silent(beat, wall_now=platform.clock.wall_now()):
+        is_needed = patient.is_served and (beat is not None or bool(settings.telegram_users) or waiting > 0)
+        seen = "never ran" if beat is None else f"silent since {beat.wall_at:%Y-%m-%d %H:%M:%S} UTC"
+        detail = f"the process that answers and tells {seen}; {waiting} notices wait"
+        return Finding(subject=subject, is_good=not is_needed, detail=detail, remedy="`python -m telegram_bot` (docs/telegram.md)")
+    if beat is not None and beat.state != LISTENING:
+        return bad(subject, f"{beat.state}; {waiting} notices wait", remedy="see its log; is BOT3_TELEGRAM_API_URL reached from there?")
+    return good(subject, f"listening, {waiting} notices wait")
 
 
 def dagster(subject: str, patient: Patient) -> Finding:

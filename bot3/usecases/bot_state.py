@@ -12,6 +12,10 @@ from bot3.trading.risk import strictest
 
 DAEMON = "execution"
 """Name under which the daemon beats."""
+TELEGRAM = "telegram"
+"""Name under which the process that answers and tells beats."""
+LISTENING = "listening"
+"""What it tells of itself while Telegram is reached."""
 STALE = timedelta(seconds=15)
 """Wall time after which a process that should beat every second or two is called silent."""
 

@@ -26,7 +26,7 @@ SYNC_GRACE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays while the same thing is wrong."""
+    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays while it is wrong."""
 
     key: str
     text: str

@@ -2,8 +2,10 @@
 
 from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls
+from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
+from bot3.wiring.telling import telegram_chat
 from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades
 
 __all__ = [
@@ -14,8 +16,11 @@ __all__ = [
     "fetch_candle_files",
     "file_candles",
     "is_seeded",
+    "metrics_page",
+    "metrics_server",
     "open_foreign_trades",
     "open_platform",
     "server_urls",
     "store_backups",
+    "telegram_chat",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bot3.errors import SettingsError
 
 if TYPE_CHECKING:
     from bot3.adapters.telegram_client import TelegramAddress
+    from bot3.ports.chat import Chat
     from bot3.ports.notifier import Notifier
     from bot3.settings import Settings
 
@@ -29,3 +32,15 @@ def telegram_address(settings: Settings) -> TelegramAddress:
     if not token:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: ask @BotFather for a bot, and give its token as BOT3_TELEGRAM_TOKEN_FILE")
     return TelegramAddress(api_url=settings.telegram_api_url, token=token, chat_id=settings.telegram_chat_id)
+
+
+@contextmanager
+def telegram_chat(settings: Settings) -> Iterator[Chat]:
+    """Open the chat of the settings, to listen and answer; nothing is asked yet. Raises SettingsError without a token."""
+    from bot3.adapters.telegram_chat import TelegramChat  # noqa: PLC0415
+
+    chat = TelegramChat(telegram_address(settings))
+    try:
+        yield chat
+    finally:
+        chat.close()

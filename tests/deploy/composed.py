@@ -20,6 +20,11 @@ OURS = sorted(name for name, service in SERVICES.items() if service["image"] == 
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.py"
 
 
+def interpolated(value: str) -> str:
+    """Return a value as compose gives it where the environment says nothing: ${NAME:-default} is the default."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", lambda found: found[1], value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where on this machine the containers' paths and addresses are.
@@ -84,6 +89,7 @@ class Place:
             return "127.0.0.1"
         if key == "DAGSTER_PG_PORT":
             return str(self.ports[f"postgres:{value}"])
+        value = interpolated(value)
         found = re.fullmatch(r"http://(\w+:\d+)", value)
         return f"http://127.0.0.1:{self.ports[found[1]]}" if found else self.path(value)
 

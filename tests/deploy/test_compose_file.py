@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bot3.settings import load_settings
-from tests.deploy.composed import COMPOSE, OURS, ROOT, SERVICES
+from tests.deploy.composed import COMPOSE, OURS, ROOT, SERVICES, interpolated
 
 SECRETS = set(COMPOSE["secrets"])
 ONCE = {"seed", "lineage", "clock", "backup"}
@@ -53,7 +53,9 @@ def test_service_given_secrets_then_all_are_files_that_it_is_given(name: str) ->
 
 @pytest.mark.parametrize("name", OURS)
 def test_service_given_its_environment_then_every_setting_is_known_and_in_bounds(name: str, tmp_path: Path) -> None:
-    given = {key: value for key, value in SERVICES[name]["environment"].items() if key.startswith("BOT3_")}
+    given = {key: interpolated(value) for key, value in SERVICES[name]["environment"].items() if key.startswith("BOT3_")}
+    if "BOT3_TELEGRAM_TOKEN_FILE" in given:
+        given["BOT3_TELEGRAM_CHAT_ID"] = "77"  # a token without a chat is refused
     for key in [key for key in given if key.endswith("_FILE")]:
         (tmp_path / key).write_text("secret")
         given[key] = str(tmp_path / key)
@@ -72,8 +74,21 @@ def test_service_given_its_command_then_its_module_and_files_exist(name: str) ->
     assert [word for word in command if word.startswith("/app/") and not (ROOT / Path(word).relative_to("/app")).exists()] == []
 
 
-def test_dashboard_given_it_only_looks_then_holds_no_secret_of_an_owner() -> None:
-    assert set(SERVICES["dashboard"]["secrets"]) == {"reader_db_password", "influx_token"}
+@pytest.mark.parametrize("name", ["dashboard", "metrics"])
+def test_service_given_it_only_looks_then_holds_no_secret_of_an_owner(name: str) -> None:
+    assert set(SERVICES[name]["secrets"]) == {"reader_db_password", "influx_token"}
+
+
+def test_telegram_given_it_only_reads_the_bots_then_holds_no_bots_secret_and_nobody_else_its_token() -> None:
+    environment = SERVICES["telegram"]["environment"]
+
+    assert {environment[f"BOT3_BOT{number}_DB_USER"] for number in (1, 2, 3)} == {"bot3_reader"}
+    assert [name for name in SERVICES if "telegram_token" in SERVICES[name].get("secrets", [])] == ["telegram"]
+
+
+@pytest.mark.parametrize(("name", "profile"), [("telegram", "telegram"), ("metrics", "monitoring"), ("viewer", "viewer")])
+def test_service_given_not_everybody_wants_it_then_it_has_a_profile(name: str, profile: str) -> None:
+    assert SERVICES[name]["profiles"] == [profile]
 
 
 def test_images_given_others_make_them_then_their_versions_are_pinned() -> None:

@@ -7,22 +7,28 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import psutil
 import pytest
 
 from bot3.cli.services import free_port
+from bot3.ports.notices import Notice
+from bot3.ports.notifier import Message
+from bot3.settings import load_settings
 from bot3.usecases.back_up import read_manifest
+from bot3.wiring import open_platform
 from tests.deploy.composed import SERVICES, Place
 from tests.deploy.production import Production
 from tests.seeded import TINY
+from tests.servers.bot_api import TOKEN, BotApi
 from tests.servers.influx import InfluxProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.influx]
 
 ONCE = ("seed", "lineage", "clock")
-SERVED = ("code", "webserver", "viewer", "dagster-daemon", "execution", "dashboard")
+SERVED = ("code", "webserver", "viewer", "dagster-daemon", "execution", "dashboard", "telegram", "metrics")
 PATIENCE_S = 150.0
 
 
@@ -57,7 +63,13 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(live_postgres: Production, influx: InfluxProgram, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def api() -> Iterator[BotApi]:
+    with BotApi() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(live_postgres: Production, influx: InfluxProgram, api: BotApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return the stack as `docker compose up` leaves it."""
     folder = tmp_path_factory.mktemp("compose")
     for name in ("backups", "data", "tmp"):
@@ -66,10 +78,12 @@ def stack(live_postgres: Production, influx: InfluxProgram, tmp_path_factory: py
     (live_postgres.secrets / "influx_token").chmod(0o600)
     (live_postgres.secrets / "influx_token").write_text(address.token)
     ports = {"postgres:5432": live_postgres.port, "influxdb:8086": int(address.url.rpartition(":")[2])}
-    ports |= {port: free_port() for port in ("3000", "4000", "8501")}
+    (live_postgres.secrets / "telegram_token").write_text(TOKEN)
+    ports |= {port: free_port() for port in ("3000", "4000", "8501", "9310")}
     databases = {f"BOT3_{name}_DB_PORT": str(live_postgres.port) for name in ("BOT1", "BOT2", "BOT3", "PLATFORM")}
     tiny = {f"BOT3_{name.upper()}": str(value) for name, value in TINY.items()}
-    extra = {**databases, **tiny, "BOT3_DAGSTER_PORT": str(ports["3000"]), "BOT3_DASHBOARD_PORT": str(ports["8501"])}
+    people = {"BOT3_TELEGRAM_CHAT_ID": "77", "BOT3_TELEGRAM_USERS": "7", "BOT3_TELEGRAM_API_URL": api.url}
+    extra = {**databases, **tiny, **people, "BOT3_DAGSTER_PORT": str(ports["3000"]), "BOT3_DASHBOARD_PORT": str(ports["8501"])}
     made = Stack(Place(folder=folder, secrets=live_postgres.secrets, ports=ports, extra=extra))
     with ExitStack() as stopping:
         for name in ONCE:
@@ -157,6 +171,39 @@ def test_stack_given_a_doctor_then_all_is_well(stack: Stack) -> None:
         return [finding for finding in json.loads(ended.stdout)["findings"] if not finding["is_good"]]
 
     assert stack.wait("the doctor finds nothing", lambda: bad() == [])
+
+
+def test_stack_given_a_question_in_the_chat_then_it_is_answered_from_the_servers(stack: Stack, api: BotApi) -> None:
+    assert stack.wait("telegram listens", lambda: stack.place.is_healthy("telegram"))
+    before = len(api.texts)
+    api.say("/stats hunter2", user=8, chat=8)
+    api.say("/profit backtest")
+
+    answers = stack.wait("the answer came", lambda: [text for text in api.texts[before:] if "Profit: backtest closes" in text])
+
+    assert "the record (BOT3)" in answers[0]
+    assert TOKEN not in str(stack.logs())
+
+
+def test_stack_given_a_notice_of_dagsters_then_the_service_with_the_token_tells_it(stack: Stack, api: BotApi) -> None:
+    # What the sensor run_failed does in the code server, which reaches nothing outside.
+    settings = {key: value for key, value in stack.place.environment("code").items() if key.startswith("BOT3_")}
+    with open_platform(load_settings(settings, env_file=stack.place.folder / "no.env")) as platform:
+        assert platform.notifier is None
+        message = Message(title="Run failed: meta_learner", lines=("run 1",))
+        platform.notices.queue(Notice(key="run_failed|meta_learner", message=message, at=platform.wall_now(), quiet=timedelta(0)))
+
+    assert stack.wait("it was told", lambda: [text for text in api.texts if "Run failed: meta_learner" in text])
+
+
+def test_stack_given_prometheus_asks_then_the_numbers_are_the_servers(stack: Stack, live_postgres: Production) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.place.ports['9310']}/metrics", timeout=30) as answer:
+        page = answer.read().decode()
+
+    (row,) = live_postgres.execute("bot3_reader", "bot3", "SELECT count(*) FROM synced_trades WHERE bot = 'BOT3' AND run_mode = 'backtest'")
+    assert f'bot3_closed_trades_total{{bot="BOT3",run_mode="backtest"}} {float(str(row[0]))}' in page
+    assert 'bot3_heartbeat_age_seconds{process="execution"}' in page
+    assert [line for line in page.splitlines() if line.startswith("bot3_scrape_errors_total") and not line.endswith(" 0.0")] == []
 
 
 def test_stack_given_a_backup_while_it_runs_then_every_database_is_in_it(stack: Stack) -> None:

@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "deploy" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+OPTIONAL = {"bot3-monitor.service", "bot3-metrics.service"}
+"""Enabled by who wants them: the one needs a token, the other a Prometheus."""
 OWN_UNITS = Path("/usr/lib/systemd/system")
 
 
@@ -99,12 +101,13 @@ def test_unit_given_any_then_runs_as_nobody_special_and_writes_only_its_state(na
 
 
 def test_units_given_what_operators_type_then_every_name_is_there() -> None:
-    assert set(SERVICES) >= {f"bot3-{noun}.service" for noun in ("strategy", "controller", "code", "web", "dashboard")}
+    assert set(SERVICES) >= {f"bot3-{noun}.service" for noun in ("strategy", "controller", "code", "web", "dashboard", "monitor")}
     assert values("bot3-controller.service", "Alias") == ["bot3-meta-learner.service"]
-    assert set(read("bot3.target")["Unit"]["Wants"].split()) == set(SERVICES)
+    assert set(read("bot3.target")["Unit"]["Wants"].split()) == set(SERVICES) - OPTIONAL
+    assert [name for name in OPTIONAL if values(name, "WantedBy") != ["bot3.target"]] == []
 
 
-@pytest.mark.parametrize("name", ["bot3-web.service", "bot3-dashboard.service", "bot3-code.service"])
+@pytest.mark.parametrize("name", ["bot3-web.service", "bot3-dashboard.service", "bot3-code.service", "bot3-metrics.service"])
 def test_unit_given_it_listens_then_on_this_machine_only(name: str) -> None:
     (command,) = values(name, "ExecStart")
 

@@ -74,8 +74,15 @@ class BotApi:
             assert self._changed.wait_for(lambda: len(self.sent) >= count, timeout=patience_s), self.texts
         return self.texts
 
+    def wait_for_requests(self, method: str, count: int, *, patience_s: float = 20.0) -> None:
+        """Wait until clients have asked for a method so often."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.requests.count(method) >= count, timeout=patience_s), self.requests
+
     def answer(self, method: str, given: dict[str, Any]) -> Answer:
-        self.requests.append(method)
+        with self._changed:
+            self.requests.append(method)
+            self._changed.notify_all()
         if method == "getMe":
             return 200, {"ok": True, "result": {"id": 1, "is_bot": True, "first_name": "Bot", "username": "bot3_test_bot"}}
         if method == "sendMessage":

@@ -1,0 +1,43 @@
+"""`bot3 metrics`: the platform's numbers for Prometheus, and whether it lives and is ready."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from threading import Thread
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from bot3.cli.output import messages
+from bot3.cli.session import seeded_platform
+from bot3.wiring import metrics_page, metrics_server
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(metrics)
+
+
+def metrics(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on; the page has no login.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port to listen on [BOT3_METRICS_PORT].", show_default=False)] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print the page once, and end.")] = False,
+) -> None:
+    """Serve /metrics, /livez and /readyz until stopped; everything is only read."""
+    with seeded_platform() as platform:
+        if once:
+            sys.stdout.write(metrics_page(platform))
+            return
+        server = metrics_server(platform, host=host, port=platform.settings.metrics_port if port is None else port)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            # From another thread: the one that serves is this one.
+            Thread(target=server.stop).start()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        messages.print(f"metrics at {server.address}/metrics")
+        server.serve()

@@ -1,0 +1,102 @@
+"""Measure the platform from its stores: what cannot be asked is absent and counted, never 0."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from threading import Lock
+
+import structlog
+
+from bot3.errors import Bot3Error, StoreBusyError
+from bot3.ports.metrics import Family, Kind
+from bot3.usecases import measurements
+from bot3.usecases.fleet import trouble_of
+from bot3.usecases.measurements import Subject
+from bot3.usecases.relearn import TradeSource
+from bot3.usecases.sync_trades import recorded_count
+
+log = structlog.get_logger()
+
+Question = Callable[[], Iterable[Family]]
+_OF_ALL = ("build", "processes", "clock", "states", "daemon", "record", "learning", "feeders", "notices", "outbox", "home")
+
+
+class Measure:
+    """Asks the stores, one reader at a time; remembers what it could not ask, and since when closes are missing."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._errors: Counter[str] = Counter()
+        self._behind_since: dict[tuple[str, str], datetime] = {}
+        self._turn = Lock()
+
+    def families(self) -> list[Family]:
+        """Ask everything anew. Never raises for what cannot be asked: that is left out and counted."""
+        with self._turn:
+            asked = [family for what, question in self._questions().items() for family in self._asked(what, question)]
+            asked += self._asked("sources", self._differences)
+            errors: dict[tuple[str, ...], float] = {(what,): float(number) for what, number in sorted(self._errors.items())}
+        told = "Questions that could not be answered, by what was asked; its numbers are absent meanwhile."
+        return [*_merged(asked), Family(name="bot3_scrape_errors", help=told, kind=Kind.COUNTER, labels=("what",), samples=errors)]
+
+    def is_ready(self) -> bool:
+        """Say whether the control store and the record answer."""
+        try:
+            self._subject.ports.control.heartbeats()
+            self._subject.ports.record.revision()
+        except Bot3Error:
+            return False
+        return True
+
+    def _questions(self) -> dict[str, Question]:
+        subject = self._subject
+        of_all: dict[str, Question] = {what: partial(getattr(measurements, what), subject) for what in _OF_ALL}
+        return of_all | {f"positions {bot}": partial(measurements.positions, subject, bot) for bot in subject.ports.bot_names}
+
+    def _asked(self, what: str, question: Question) -> list[Family]:
+        # From 0 on: an alert on its increase would miss the first error else.
+        self._errors[what] += 0
+        try:
+            return list(question())
+        except (Bot3Error, OSError) as error:
+            self._errors[what] += 1
+            log.warning("not_measured", what=what, problem=str(error))
+            return []
+
+    def _differences(self) -> Iterable[Family]:
+        counts = self._subject.ports.record.counts()
+        for source in self._subject.sources():
+            bot, mode = source.reader.bot, source.run_mode
+            held = recorded_count(counts, bot=bot, run_mode=mode)
+            yield from self._asked(f"source {bot} {mode.value}", partial(self._difference, source, held))
+
+    def _difference(self, source: TradeSource, recorded: int) -> Iterable[Family]:
+        if (trouble := trouble_of(source.reader)) is not None:
+            raise StoreBusyError(trouble)
+        key = (source.reader.bot, source.run_mode.value)
+        missing = source.reader.count_closed(closed_since=None) - recorded
+        told = "Closed trades of a bot's own database less those of the record; above 0: not synced yet."
+        yield Family(name="bot3_unsynced_closes", help=told, labels=("bot", "run_mode"), samples={key: float(missing)})
+        told = "How long this process has seen the record lack closes of a bot's own database, wall time; 0 where it lacks none."
+        lag = self._lag(key, is_behind=missing > 0)
+        yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
+
+    def _lag(self, key: tuple[str, str], *, is_behind: bool) -> float:
+        if not is_behind:
+            self._behind_since.pop(key, None)
+            return 0.0
+        now = self._subject.wall_now()
+        return max((now - self._behind_since.setdefault(key, now)).total_seconds(), 0.0)
+
+
+def _merged(asked: Iterable[Family]) -> list[Family]:
+    """Return families of one name as one; those without a sample are left out."""
+    merged: dict[str, Family] = {}
+    for family in asked:
+        merged.setdefault(family.name, Family(name=family.name, help=family.help, kind=family.kind, labels=family.labels)).samples.update(
+            family.samples
+        )
+    return [family for family in merged.values() if family.samples]

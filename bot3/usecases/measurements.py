@@ -1,0 +1,203 @@
+"""What is measured, question by question: each asks one store, and raises where it cannot."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bot3.errors import LearningError
+from bot3.ports.control import TradingState
+from bot3.ports.metrics import Family, Kind
+from bot3.ports.notices import NoticeStore
+from bot3.ports.publisher import OutboxSpan
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import FeederTier, Recommendation
+from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
+from bot3.usecases.fleet_home import FleetPorts
+from bot3.usecases.relearn import TradeSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is measured.
+
+    Parameters
+    ----------
+    build : mapping
+        Names and values that say which build runs, and how.
+    sources : callable
+        Returns where closed trades come from, foreign databases too.
+    outbox : callable or None
+        Returns which writes of the record wait to be published; None where nothing is published.
+    """
+
+    ports: FleetPorts
+    notices: NoticeStore
+    directory: Path
+    build: Mapping[str, str]
+    sources: Callable[[], Sequence[TradeSource]]
+    outbox: Callable[[], OutboxSpan | None] | None
+
+    def wall_now(self) -> datetime:
+        """Return the wall's time."""
+        return self.ports.clock.wall_now()
+
+
+def build(subject: Subject) -> Iterator[Family]:
+    """Yield which build runs."""
+    names = tuple(sorted(subject.build))
+    values = tuple(subject.build[name] for name in names)
+    yield Family(name="bot3_build_info", help="Always 1; its labels say which build runs, and how.", labels=names, samples={values: 1.0})
+
+
+def processes(subject: Subject) -> Iterator[Family]:
+    """Yield the age of every process' sign of life."""
+    now = subject.wall_now()
+    beats = subject.ports.control.heartbeats()
+    ages: dict[tuple[str, ...], float] = {(beat.process,): (now - beat.wall_at).total_seconds() for beat in beats}
+    yield Family(
+        name="bot3_heartbeat_age_seconds",
+        help="Wall time since a process gave its last sign of life; one that never did is absent.",
+        labels=("process",),
+        samples=ages,
+    )
+
+
+def clock(subject: Subject) -> Iterator[Family]:
+    """Yield how the market's time passes."""
+    anchor = subject.ports.control.anchor()
+    if anchor is None:
+        return
+    yield _plain("bot3_market_clock_running", "1 while the market's time passes, 0 while it stands still.", float(anchor.is_running))
+    yield _plain("bot3_market_clock_speed_ratio", "Market seconds a wall second.", anchor.speed)
+
+
+def states(subject: Subject) -> Iterator[Family]:
+    """Yield what each bot may do: the stricter of its latch and what the daemon tells."""
+    now = subject.wall_now()
+    found = {bot: state_in_force(subject.ports.control, bot, wall_now=now) for bot in subject.ports.bot_names}
+    yield Family(
+        name="bot3_trading_state",
+        help="1 for the state that a bot is in (its latch, or the daemon's stricter word), 0 for the others.",
+        labels=("bot", "state"),
+        samples={(bot, state.value): float(one.state is state) for bot, one in found.items() for state in TradingState},
+    )
+    yield Family(
+        name="bot3_trading_state_told",
+        help="1 while the running daemon tells a bot's state, 0 while only its latch is known.",
+        labels=("bot",),
+        samples={(bot,): float(one.is_told) for bot, one in found.items()},
+    )
+
+
+def daemon(subject: Subject) -> Iterator[Family]:
+    """Yield what the daemon told lately; nothing of a silent one: it is no news then."""
+    beat = daemon_beat(subject.ports.control.heartbeats())
+    if beat is None or is_silent(beat, wall_now=subject.wall_now()):
+        return
+    candle = beat.detail.get("last_candle")
+    if isinstance(candle, str):
+        told = "Market time since the close of the candle that the daemon decided on last, of its slowest bot."
+        yield _plain("bot3_candle_age_seconds", told, (subject.ports.clock.now() - datetime.fromisoformat(candle)).total_seconds())
+    equity = {(bot,): beat.detail.get(f"{bot}_equity_abs") for bot in subject.ports.bot_names}
+    yield Family(
+        name="bot3_equity_usdt",
+        help="Equity of a bot's paper wallet with open profit, as the daemon told it last, USDT.",
+        labels=("bot",),
+        samples={bot: float(value) for bot, value in equity.items() if isinstance(value, int | float)},
+    )
+
+
+def positions(subject: Subject, bot: str) -> Iterator[Family]:
+    """Yield a bot's open positions, from its own database."""
+    trades = subject.ports.bot_store(bot).open_trades()
+    yield _of_bot("bot3_open_positions", "Open positions, from the bot's own database.", bot, float(len(trades)))
+    held = sum(trade.stake_amount * trade.leverage for trade in trades)
+    yield _of_bot("bot3_open_notional_usdt", "Position value of a bot's open trades at entry, USDT.", bot, held)
+
+
+def record(subject: Subject) -> Iterator[Family]:
+    """Yield what the record holds."""
+    yield _plain("bot3_record_revision", "Writes to the record so far.", float(subject.ports.record.revision()))
+    counts = subject.ports.record.counts()
+    rows = zip(counts["bot"], counts["run_mode"], counts["trades"], strict=True)
+    yield Family(
+        name="bot3_closed_trades",
+        help="Closed trades in the record, deleted ones left out.",
+        kind=Kind.COUNTER,
+        labels=("bot", "run_mode"),
+        samples={(str(bot), str(mode)): float(trades) for bot, mode, trades in rows},
+    )
+
+
+def learning(subject: Subject) -> Iterator[Family]:
+    """Yield how old what is in force is, and how long it stays so."""
+    now, speed = subject.ports.clock.now(), subject.ports.clock.speed
+    ages: dict[tuple[str, ...], float] = {}
+    lives: dict[tuple[str, ...], float] = {}
+    reads: dict[str, Callable[..., ParameterSet | Recommendation]] = {
+        "parameters": subject.ports.record.parameters,
+        "recommendation": subject.ports.record.recommendation,
+    }
+    for noun, read in reads.items():
+        try:
+            held = read(as_of=now)
+        except LearningError:
+            continue  # nothing was published yet: absent, and no failure
+        ages[noun,] = (subject.wall_now() - held.computed_at).total_seconds()
+        lives[noun,] = (held.expires_at - now).total_seconds() / speed
+    yield Family(name="bot3_learning_age_seconds", help="Wall time since it was computed.", labels=("noun",), samples=ages)
+    told = "Wall time until it expires at the market clock's speed; below 0: expired, entries stop."
+    yield Family(name="bot3_learning_expiry_seconds", help=told, labels=("noun",), samples=lives)
+
+
+def feeders(subject: Subject) -> Iterator[Family]:
+    """Yield how many feeders may trade, over all regimes."""
+    try:
+        scores = subject.ports.record.feeder_scores(as_of=subject.ports.clock.now())
+    except LearningError:
+        return
+    tiers = Counter(score.tier for score in scores if score.regime == "*")
+    yield Family(
+        name="bot3_feeders",
+        help="Feeders by tier, over all regimes.",
+        labels=("tier",),
+        samples={(tier.value,): float(tiers[tier]) for tier in FeederTier},
+    )
+
+
+def notices(subject: Subject) -> Iterator[Family]:
+    """Yield how much waits to be told."""
+    yield _plain("bot3_notices_waiting", "Messages to people that were not delivered yet.", float(subject.notices.waiting()))
+
+
+def outbox(subject: Subject) -> Iterator[Family]:
+    """Yield how far the published copy is behind."""
+    if subject.outbox is None:
+        return
+    # The revision first: what is written in between counts as waiting.
+    revision, span = subject.ports.record.revision(), subject.outbox()
+    told = "Writes of the record that were not published to InfluxDB yet."
+    yield _plain("bot3_outbox_waiting_writes", told, float(0 if span is None else span.writes))
+    told = "Revision of the record up to which all was published to InfluxDB."
+    yield _plain("bot3_published_revision", told, float(revision if span is None else span.since))
+
+
+def home(subject: Subject) -> Iterator[Family]:
+    """Yield the room on the home's disk, and whether the kill switch's file is there."""
+    usage = shutil.disk_usage(subject.directory)
+    yield _plain("bot3_disk_free_bytes", "Free space on the disk of the home.", float(usage.free))
+    yield _plain("bot3_disk_size_bytes", "Size of the disk of the home.", float(usage.total))
+    yield _plain("bot3_halt_file", "1 while the flag file HALT stops every bot.", float((subject.directory / "HALT").exists()))
+
+
+def _plain(name: str, told: str, value: float) -> Family:
+    return Family(name=name, help=told, samples={(): value})
+
+
+def _of_bot(name: str, told: str, bot: str, value: float) -> Family:
+    return Family(name=name, help=told, labels=("bot",), samples={(bot,): value})

@@ -1,0 +1,50 @@
+"""The numbers of one home for a monitoring system."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from bot3.wiring.platform import Platform
+
+if TYPE_CHECKING:
+    from bot3.adapters.prometheus_server import PrometheusServer
+    from bot3.ports.metrics import Measured
+
+
+def measured(platform: Platform) -> Measured:
+    """Return what is measured of a platform."""
+    from bot3.usecases.measure import Measure  # noqa: PLC0415
+    from bot3.usecases.measurements import Subject  # noqa: PLC0415
+
+    return Measure(
+        Subject(
+            ports=platform,
+            notices=platform.notices,
+            directory=platform.settings.home,
+            build={"version": _version(), "trading_mode": platform.settings.trading_mode},
+            sources=platform.sources,
+            outbox=platform.record.span if platform.publishing.is_configured else None,
+        )
+    )
+
+
+def metrics_page(platform: Platform) -> str:
+    """Return the numbers as they are now, in Prometheus' text format."""
+    from bot3.adapters.prometheus_server import page_of  # noqa: PLC0415
+
+    return page_of(measured(platform)).decode()
+
+
+def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusServer:
+    """Return the server of the numbers. Raises AlreadyRunningError if somebody listens on the port."""
+    from bot3.adapters.prometheus_server import PrometheusServer  # noqa: PLC0415
+
+    return PrometheusServer(measured(platform), host=host, port=port)
+
+
+def _version() -> str:
+    try:
+        return version("bot3")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,114 @@
+"""`python -m telegram_bot`: answer questions and tell alerts in one chat of Telegram; it only reads.
+
+Exit codes: 0 stopped as asked; 1 a bug; 2 settings, or a token that Telegram does not know; 3 no seeded home or refused data; 6 another
+process listens with this token.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack
+from datetime import timedelta
+from types import FrameType
+
+import structlog
+
+from bot3.errors import Bot3Error, DataError, SettingsError
+from bot3.logs import configure_logs, redacted
+from bot3.ports.chat import Chat
+from bot3.settings import Settings, load_settings
+from bot3.usecases.bot_state import TELEGRAM
+from bot3.usecases.fleet_status import Alert, alerts, read_fleet
+from bot3.wiring import Platform, is_seeded, open_platform, telegram_chat
+from telegram_bot.alerts import AlertWatch
+from telegram_bot.closed import CloseWatch
+from telegram_bot.commands import answer
+from telegram_bot.copies import CopyWatch
+from telegram_bot.home import Home
+from telegram_bot.monitor import Monitor, Parts
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run the process and return its exit code."""
+    try:
+        settings = load_settings()
+        configure_logs(TELEGRAM, level=settings.log_level, secrets=settings.secrets())
+        _require(settings)
+        _run(settings)
+    except Bot3Error as error:
+        print(f"telegram_bot: {redacted(str(error))}", file=sys.stderr)  # noqa: T201  # logs may not be set up yet
+        return error.exit_code
+    return 0
+
+
+def _require(settings: Settings) -> None:
+    if not settings.telegram_token.get_secret_value():
+        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: ask @BotFather for a bot, and give its token as BOT3_TELEGRAM_TOKEN_FILE")
+    if not is_seeded(settings):
+        raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
+    if not settings.telegram_users:
+        log.warning("nobody_is_answered", remedy="set BOT3_TELEGRAM_USERS to the ids of those who may ask; alerts are told all the same")
+
+
+def _run(settings: Settings) -> None:
+    stopping = _Stop()
+    with ExitStack() as closing:
+        platform = closing.enter_context(open_platform(settings, read_only=True, beats=True))
+        chat = closing.enter_context(telegram_chat(settings))
+        monitor = Monitor(parts_of(platform, chat))
+        log.info("telegram_started", home=str(settings.home), closes_are_told=settings.telegram_closes)
+        monitor.run(should_stop=stopping.is_asked)
+    log.info("telegram_stopped")
+
+
+def parts_of(platform: Platform, chat: Chat) -> Parts:
+    """Return what the loop of a platform works with. Raises SettingsError without a token."""
+    settings, clock, home = platform.settings, platform.clock, Home(platform)
+    if platform.notifier is None:
+        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
+    copies = CopyWatch(platform.publishing, platform.record, letters=settings.home / "influx" / "dead_letters.jsonl")
+    quiet = timedelta(minutes=settings.notice_quiet_minutes)
+
+    def wrong() -> list[Alert]:
+        return [*alerts(read_fleet(home)), *copies.look(now=clock.now(), wall_now=clock.wall_now())]
+
+    watch, closed = AlertWatch(platform.notices, look=wrong, quiet=quiet), CloseWatch(home, platform.notices)
+
+    def look() -> int:
+        if settings.telegram_closes:
+            closed.step(wall_now=clock.wall_now())
+        return watch.step(wall_now=clock.wall_now())
+
+    return Parts(
+        chat=chat,
+        notifier=platform.notifier,
+        notices=platform.notices,
+        control=platform.control,
+        clock=clock,
+        chat_id=settings.telegram_chat_id,
+        users=frozenset(settings.telegram_users),
+        answer=lambda name, arguments: answer(name, arguments, home),
+        look=look,
+    )
+
+
+class _Stop:
+    """Remembers that the process was asked to stop."""
+
+    def __init__(self) -> None:
+        self._is_asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def is_asked(self) -> bool:
+        return self._is_asked
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

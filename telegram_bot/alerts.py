@@ -1,0 +1,59 @@
+"""Alerts: one message when something goes wrong, one when it is over, remembered over restarts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot3.ports.notices import Notice, NoticeStore
+from bot3.ports.notifier import Message
+from bot3.usecases.fleet_status import Alert
+
+LOOKS = 2
+"""An alert is told, and told to be over, once so many looks in a row agree: a restart is no news."""
+PREFIX = "alert|"
+
+log = structlog.get_logger()
+
+
+class AlertWatch:
+    """Compares what is wrong with what was told.
+
+    Parameters
+    ----------
+    quiet : timedelta
+        An alert that comes and goes is told at most so often; the last word is always told.
+    """
+
+    def __init__(self, notices: NoticeStore, *, look: Callable[[], Sequence[Alert]], quiet: timedelta) -> None:
+        self._notices, self._look, self._quiet = notices, look, quiet
+        self._differs: Counter[str] = Counter()
+
+    def step(self, *, wall_now: datetime) -> int:
+        """Look once; queue what changed, and return how many alerts are on. Raises StoreError if the stores cannot be asked."""
+        wrong = {alert.key: alert for alert in self._look()}
+        told = {key.removeprefix(PREFIX): text for key, text in self._notices.marks().items() if key.startswith(PREFIX)}
+        # What agrees with what was told starts anew.
+        changed = wrong.keys() ^ told.keys()
+        self._differs = Counter({key: self._differs[key] + 1 for key in changed})
+        for key in sorted(key for key, looks in self._differs.items() if looks >= LOOKS):
+            self._tell(key, wrong.get(key), told.get(key, ""), at=wall_now)
+        return len(wrong)
+
+    def _tell(self, key: str, alert: Alert | None, was: str, *, at: datetime) -> None:
+        message = _over(was) if alert is None else _begun(alert)
+        notice = Notice(key=f"{PREFIX}{key}", message=message, at=at, quiet=self._quiet)
+        self._notices.keep_mark(f"{PREFIX}{key}", None if alert is None else alert.text, at=at, notice=notice)
+        log.info("alert_over" if alert is None else "alert_begun", key=key, text=was if alert is None else alert.text)
+        del self._differs[key]
+
+
+def _begun(alert: Alert) -> Message:
+    return Message(title="Alert" if alert.is_severe else "Warning", lines=(alert.text, alert.remedy), is_silent=not alert.is_severe)
+
+
+def _over(was: str) -> Message:
+    return Message(title="Over", lines=(f"No more: {was}",))

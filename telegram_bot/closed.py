@@ -1,0 +1,68 @@
+"""Closed trades, told as they come; where the last word was kept over restarts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from bot3.ports.notices import Notice, NoticeStore
+from bot3.ports.notifier import Message
+from bot3.trading.trades import direction
+from bot3.usecases import words
+from telegram_bot.home import Home
+
+PREFIX = "closed|"
+_MOST = 10
+
+
+class CloseWatch:
+    """Tells each close of the bots' own databases once; what closed before it was first asked is history."""
+
+    def __init__(self, home: Home, notices: NoticeStore) -> None:
+        self._home, self._notices = home, notices
+
+    def step(self, *, wall_now: datetime) -> None:
+        """Queue what closed since. Raises StoreError."""
+        marks = self._notices.marks()
+        for bot in self._home.ports.bot_names:
+            frame, kept = self._home.closes(bot).frame(), marks.get(f"{PREFIX}{bot}")
+            fresh = frame if kept is None else _since(frame, kept)
+            if len(fresh) or kept is None:
+                mark = _mark(frame, now=self._home.now())
+                # A key of its own: closes are listed, not counted.
+                key = f"{PREFIX}{bot}|{mark}"
+                is_history = kept is None
+                notice = None if is_history else Notice(key=key, message=_message(bot, fresh), at=wall_now, quiet=timedelta(0))
+                self._notices.keep_mark(f"{PREFIX}{bot}", mark, at=wall_now, notice=notice)
+
+
+def _since(frame: pd.DataFrame, mark: str) -> pd.DataFrame:
+    # Several close at the end of one candle, in commits of their own: the time alone would leave out the later ones.
+    kept = json.loads(mark)
+    at = pd.Timestamp(kept["at"])
+    return frame[(frame["close_date"] > at) | ((frame["close_date"] == at) & ~frame["trade_id"].isin(kept["trades"]))]
+
+
+def _mark(frame: pd.DataFrame, *, now: datetime) -> str:
+    if not len(frame):
+        return json.dumps({"at": now.isoformat(), "trades": []})
+    newest = frame["close_date"].iloc[-1]
+    trades = [int(number) for number in frame.loc[frame["close_date"] == newest, "trade_id"]]
+    return json.dumps({"at": newest.isoformat(), "trades": sorted(trades)})
+
+
+def _message(bot: str, fresh: pd.DataFrame) -> Message:
+    earned = float(fresh["close_profit_abs"].sum())
+    lines = [_line(row) for row in fresh.tail(_MOST).to_dict("records")]
+    left_out = [f"and {len(fresh) - _MOST} more"] if len(fresh) > _MOST else []
+    title = f"{bot} closed {len(fresh)}: {words.money(earned)} (paper)"
+    return Message(title=title, lines=(*lines, *left_out), is_silent=True)
+
+
+def _line(row: Mapping[Hashable, object]) -> str:
+    kind = f"{str(row['pair']).partition(':')[0]} {direction(is_short=bool(row['is_short']))} {float(str(row['leverage'])):.1f}x"
+    profit = f"{words.ratio(float(str(row['close_profit'])))} of the stake, {words.money(float(str(row['close_profit_abs'])))}"
+    return f"trade {row['trade_id']}, {kind}: {profit}, {row['exit_reason']}, {row['enter_tag']}"

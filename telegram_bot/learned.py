@@ -1,0 +1,143 @@
+"""What was learned: what is in force, how far each leverage bin is, and its stop and target."""
+
+from __future__ import annotations
+
+from bot3.learning.groups import group_of_key, level_of
+from bot3.trading import figures
+from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.recommendations import Recommendation
+from bot3.usecases import words
+from bot3.usecases.reading import Known, known
+from telegram_bot.asked import Asked
+from telegram_bot.home import Home
+from telegram_bot.page import Page, Table
+
+
+def learning(home: Home, asked: Asked) -> Page:
+    """Return what is in force, with its age, and how far each leverage bin is."""
+    del asked
+    now, record = home.now(), home.ports.record
+    parameters = known(lambda: record.parameters(as_of=now))
+    blocks: list[str | Table] = [
+        _parameters(parameters, home),
+        _recommendation(known(lambda: record.recommendation(as_of=now)), home),
+        _regime(home),
+        _counts(home),
+    ]
+    if parameters.value is not None:
+        blocks.append(_progress(parameters.value, home))
+    modes = " and ".join(home.settings.learn_from)
+    foot = f"Read now from the record {record.store_id[:8]}, revision {record.revision():,}; learned from {modes} trades together."
+    return Page(title="Learning", blocks=tuple(blocks), foot=(foot, home.as_of()))
+
+
+def _parameters(found: Known[ParameterSet], home: Home) -> str:
+    if found.value is None:
+        return f"Parameters: {words.DASH} {found.problem}. The static set protects, on paper only."
+    now, wall, value = home.now(), home.ports.clock.wall_now(), found.value
+    return (
+        f"Parameters {words.version(value.version)}: {words.expiry(value.expires_at, now=now)} (market time), {len(value.rows)} rows, "
+        f"computed {words.age(value.computed_at, now=wall)} (wall time), learned up to revision {value.revision:,}"
+    )
+
+
+def _recommendation(found: Known[Recommendation], home: Home) -> str:
+    if found.value is None:
+        return f"Recommendation: {words.DASH} {found.problem}."
+    advice = found.value
+    low, high = advice.suggested_leverage_range
+    return (
+        f"Recommendation {words.version(advice.version)}: {words.expiry(advice.expires_at, now=home.now())} (market time); "
+        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, leverage {low:g} to {high:g}, "
+        f"size x {advice.suggested_position_size_multiplier:.2f}"
+    )
+
+
+def _feeders(numbers: tuple[int, ...]) -> str:
+    return " ".join(f"F{number:02d}" for number in numbers) or "none"
+
+
+def _regime(home: Home) -> str:
+    now = home.now()
+    found = known(lambda: home.ports.record.regime(as_of=now))
+    if found.value is None:
+        return f"Regime: {words.DASH} {found.problem}."
+    state = found.value
+    name, sure = state.regime.value.replace("_", " "), words.share(max(state.probabilities))
+    return f"Regime: {name}, {sure} sure, since {words.stamp(state.since)}"
+
+
+def _counts(home: Home) -> str:
+    counts = home.trades.counts()
+    told = [f"{mode} {int(frame['trades'].sum()):,}" for mode, frame in counts.groupby("run_mode")]
+    last = counts["last_close"].max() if len(counts) else None
+    return f"Closes in the record: {', '.join(told) or 'none'}; newest {words.age(last, now=home.now())} (market time)"
+
+
+def _progress(parameters: ParameterSet, home: Home) -> Table:
+    minimum = home.settings.min_trades_per_bin
+    rows = [
+        (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", words.number(row.n_eff, 1), _standing(row, minimum))
+        for row in bins_of(parameters)
+    ]
+    note = f"A bin with fewer than {minimum} closes uses its parent's values. /leverage shows stop and target."
+    return Table(head=("bin", "n", "replayed", "n eff", "state"), rows=tuple(rows), note=note)
+
+
+def _standing(row: ExitParameters, minimum: int) -> str:
+    return f"{row.trades_count} of {minimum}" if row.trades_count < minimum else row.state.value
+
+
+def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
+    """Return the rows of the leverage bins, lowest first."""
+    found = {row.leverage_bin: row for key, row in parameters.rows.items() if level_of(group_of_key(key)) == "bin"}
+    return [found[name] for name in LEVERAGE_BINS if name in found]
+
+
+def leverage(home: Home, asked: Asked) -> Page:
+    """Return of each leverage bin what its closes brought, and which stop and target were learned for it."""
+    now = home.now()
+    parameters = known(lambda: home.ports.record.parameters(as_of=now))
+    foot = (home.of_record(asked.mode), home.as_of())
+    blocks: list[str | Table] = [_realised(home, asked)]
+    if parameters.value is None:
+        blocks.append(f"Learned: {words.DASH} {parameters.problem}.")
+    else:
+        blocks += [_levels(parameters.value, home), _version(parameters.value, home)]
+    return Page(title=f"Leverage bins: {asked.mode.value} closes, and what was learned", blocks=tuple(blocks), foot=foot)
+
+
+def _realised(home: Home, asked: Asked) -> Table:
+    frame, _ = home.trades.frame()
+    of_mode = frame[frame["run_mode"] == asked.mode.value]
+    rows = []
+    for name in LEVERAGE_BINS:
+        found = figures.summary(of_mode[of_mode["leverage_bin"] == name])
+        cells = (
+            words.count(found.n),
+            words.share(found.win_rate.value),
+            words.ratio(found.avg_profit.value),
+            words.signed(found.profit_abs),
+        )
+        rows.append((name, *cells))
+    return Table(head=("bin", "n", "won", "avg", "USDT"), rows=tuple(rows), note="Realised by all bots; avg is of the stake, after fees.")
+
+
+def _levels(parameters: ParameterSet, home: Home) -> Table:
+    rows = []
+    for row in bins_of(parameters):
+        level = figures.level_figures(
+            stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=home.ports.costs
+        )
+        ends = (words.ratio(row.stop_loss), words.ratio(row.take_profit_target))
+        rows.append((row.leverage_bin, *ends, words.number(level.reward_to_risk), words.share(level.break_even), f"{row.trades_count:,}"))
+    note = (
+        "stop_loss: a distance of the price as ratio of the stake, before fees; take profit: profit of the stake after fees; both at the "
+        "bin's mean leverage. R:R and break-even wins are after costs."
+    )
+    return Table(head=("bin", "stop", "target", "R:R", "even", "n"), rows=tuple(rows), note=note)
+
+
+def _version(parameters: ParameterSet, home: Home) -> str:
+    return f"Parameters {words.version(parameters.version)}: {words.expiry(parameters.expires_at, now=home.now())} (market time)"

@@ -1,0 +1,156 @@
+"""Every command's answer: its figures equal the stores', and it says which trades, how many, from where and when."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+
+from bot3.errors import StoreError
+from bot3.trading.trades import RunMode
+from bot3.usecases import words
+from bot3.wiring import open_platform
+from telegram_bot.commands import COMMANDS, answer
+from telegram_bot.home import Closes, Home
+from tests.dashboard.homes import NOW, make_home, settings_of
+from tests.servers.bot_api import problem_of
+
+
+def told(home: Home, name: str, *arguments: str) -> str:
+    """Return an answer as it is read."""
+    text = answer(name, arguments, home)
+    assert problem_of(text) == ""
+    return html.unescape(re.sub("<[^>]+>", "", text))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_answer_given_a_filled_home_then_says_from_where_and_when(home: Home, name: str) -> None:
+    text = told(home, name)
+
+    assert "As of 2025-02-05 13:00" in text
+    assert "simulated market: not real money" in text
+    assert home.ports.record.store_id[:8] in text or "own database" in text
+    assert "cannot be told" not in text
+
+
+def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:
+    closes = home.ports.bot_store("BOT1").closed_trades(closed_since=None)
+    won = sum((trade.close_profit or 0.0) > 0.0 for trade in closes)
+
+    text = told(home, "stats")
+
+    assert f"BOT1: n {len(closes)} on 26 days, {won} won, {len(closes) - won} not" in text
+    assert f"realised {words.money(sum(trade.close_profit_abs or 0.0 for trade in closes))}" in text
+    assert f"win rate {words.share(won / len(closes))} (" in text
+    assert "mark 55 %" in text
+
+
+def test_stats_given_exit_reasons_then_each_has_its_n(home: Home) -> None:
+    found = re.findall(r"^(roi|stop_loss|giveback|time_exit) +(\d+) ", told(home, "stats"), flags=re.MULTILINE)
+
+    assert {name for name, _ in found} == {"roi", "stop_loss", "giveback", "time_exit"}
+    assert sum(int(number) for _, number in found) == 181
+
+
+def test_profit_given_a_bot_of_both_ways_then_directions_add_up(home: Home) -> None:
+    block = told(home, "profit").partition("BOT3 USDT")[2]
+    rows = {line.split()[0]: line.split() for line in block.splitlines()[1:4]}
+
+    assert float(rows["long"][3]) + float(rows["short"][3]) == pytest.approx(float(rows["in"][4]), abs=0.011)
+    assert int(rows["long"][-1]) + int(rows["short"][-1]) == int(rows["in"][-1]) == 61
+
+
+def test_profit_given_a_run_mode_then_it_is_not_pooled(home: Home) -> None:
+    assert "backtest closes" in told(home, "profit", "3", "backtest")
+    assert "the record (BOT1)" in told(home, "profit", "backtest")
+    assert "n 60" in told(home, "stats", "backtest")
+
+
+def test_daily_given_days_then_one_row_each_and_no_close_is_no_zero(home: Home) -> None:
+    rows = re.findall(r"^(\d\d-\d\d) +(\S+)", told(home, "daily", "30"), flags=re.MULTILINE)
+
+    assert len(rows) == 30
+    assert rows[0][0] == f"{NOW:%m-%d}"
+    assert {value for _, value in rows[27:]} == {words.DASH}
+
+
+def test_leverage_given_bins_then_losses_are_negative_and_n_stands_beside(home: Home) -> None:
+    text = told(home, "leverage")
+    stops = re.findall(r"^\S+ +(\S+) % +(\S+) % \d", text, flags=re.MULTILINE)
+
+    assert len(stops) == 5
+    assert [pair for pair in stops if not (float(pair[0]) < 0.0 < float(pair[1]))] == []
+    assert "before fees" in text
+
+
+def test_learning_given_bins_then_progress_is_of_the_live_record(home: Home) -> None:
+    text = told(home, "learning")
+
+    assert f"revision {home.ports.record.revision()}" in text
+    assert "backtest 180, paper 181" in text
+    assert "in force, expires in" in text
+
+
+def test_balance_given_a_daemon_that_tells_one_bot_then_the_others_are_unknown(home: Home) -> None:
+    text = told(home, "balance")
+
+    assert "equity with open profit 10,012.50 USDT" in text
+    assert text.count(f"equity with open profit {words.DASH}") == 2
+    assert "BRAVO/USDT long 3.0x" in text
+
+
+def test_pairs_given_closes_then_best_first(home: Home) -> None:
+    sums = [float(value) for value in re.findall(r"/USDT .* (\S+)$", told(home, "pairs"), flags=re.MULTILINE)]
+
+    assert sums == sorted(sums, reverse=True)
+    assert len(sums) == 2
+
+
+@pytest.mark.parametrize("word", ["yesterday", "0", "-3", "1e9", "9999"])
+def test_answer_given_an_argument_it_does_not_know_then_says_what_it_knows(home: Home, word: str) -> None:
+    assert "neither a run mode (backtest, paper, live) nor a number" in told(home, "profit", word)
+
+
+def test_answer_given_an_unknown_command_then_points_to_help(home: Home) -> None:
+    assert "/help" in told(home, "forceexit")
+
+
+def test_help_given_any_then_lists_every_command_and_no_control(home: Home) -> None:
+    text = told(home, "help")
+
+    assert [name for name in COMMANDS if f"/{name}" not in text] == []
+    assert re.search(r"/(pause|halt|stop|forceexit|resume)", text) is None
+
+
+def test_answer_given_no_trade_yet_then_says_so_and_shows_no_zero(tmp_path: Path) -> None:
+    with open_platform(make_home(tmp_path, trades_per_bot=0), read_only=True) as platform:
+        home = Home(platform)
+
+        assert "BOT1: no close yet" in told(home, "stats")
+        assert "no close of this run mode yet" in told(home, "pairs", "live")
+        assert re.search(rf"1\.0-2\.0 +0( +{words.DASH}){{3}}", told(home, "leverage"))
+
+
+def test_answer_given_a_store_that_cannot_be_asked_then_says_so_without_its_password(home: Home) -> None:
+    class Away(Home):
+        def every_closes(self, mode: RunMode) -> list[Closes]:  # noqa: ARG002  # as it is asked
+            raise StoreError("postgresql://bot3:hunter2@db/bot1 cannot be reached")
+
+    text = told(Away(home.ports), "stats")
+
+    assert "/stats cannot be told" in text
+    assert "hunter2" not in text
+
+
+def test_answer_given_a_bug_then_says_so_and_the_process_goes_on(home: Home) -> None:
+    class Broken(Home):
+        def every_closes(self, mode: RunMode) -> list[Closes]:  # noqa: ARG002  # as it is asked
+            raise ZeroDivisionError
+
+    assert "/stats failed" in told(Broken(home.ports), "stats")
+
+
+def test_settings_of_the_home_are_the_defaults(filled: Path) -> None:
+    assert settings_of(filled).telegram_chat_id == 0

@@ -1,0 +1,197 @@
+"""Numbers equal the stores'; what cannot be asked is absent and counted, never 0."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot3.errors import StoreBusyError
+from bot3.ports.control import TradingState
+from bot3.ports.metrics import Family
+from bot3.ports.publisher import OutboxSpan
+from bot3.trading.trades import RunMode
+from bot3.usecases.measure import Measure
+from bot3.usecases.measurements import Subject
+from bot3.usecases.relearn import TradeSource
+from bot3.wiring import Platform, open_platform
+from tests.clocks import MovableClock
+from tests.dashboard.homes import NOW, a_beat, closes, make_home, settings_of
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("filled")
+    make_home(home, trades_per_bot=12)
+    return home
+
+
+@pytest.fixture
+def platform(filled: Path, tmp_path: Path) -> Iterator[Platform]:
+    home = Path(shutil.copytree(filled, tmp_path / "home"))
+    with open_platform(settings_of(home)) as platform:
+        # The home was made a while ago, by the wall.
+        platform.control.beat(a_beat(platform.clock.wall_now()))
+        yield platform
+
+
+def subject_of(platform: Platform, **changes: Any) -> Subject:
+    subject = Subject(
+        ports=platform,
+        notices=platform.notices,
+        directory=platform.settings.home,
+        build={"version": "1", "trading_mode": "paper"},
+        sources=platform.sources,
+        outbox=None,
+    )
+    return replace(subject, **changes)
+
+
+def numbers(measure: Measure) -> dict[str, dict[tuple[str, ...], float]]:
+    return {family.name: family.samples for family in measure.families()}
+
+
+class Ports:
+    """Ports of a platform, some of them away."""
+
+    def __init__(self, platform: Platform, **away: object) -> None:
+        self._platform, self._away = platform, away
+
+    def __getattr__(self, name: str) -> Any:
+        return self._away.get(name, getattr(self._platform, name))
+
+
+class Away:
+    """A store that cannot be asked anything."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask(*_: object, **__: object) -> Any:
+            raise StoreBusyError("the database is locked")
+
+        return ask
+
+
+def test_measure_given_a_home_then_numbers_are_the_stores(platform: Platform) -> None:
+    found = numbers(Measure(subject_of(platform)))
+
+    assert found["bot3_closed_trades"]["BOT3", "paper"] == platform.bot_store("BOT3").count_closed(closed_since=None)
+    assert found["bot3_open_positions"] == {("BOT1",): 0.0, ("BOT2",): 0.0, ("BOT3",): 1.0}
+    assert found["bot3_record_revision"] == {(): platform.record.revision()}
+    assert found["bot3_feeders"] == {("trade",): 0.0, ("probe",): 7.0, ("shadow",): 3.0}
+    assert found["bot3_equity_usdt"] == {("BOT1",): 10_012.5}
+    assert set(found["bot3_unsynced_closes"].values()) == {0.0}
+    assert set(found["bot3_scrape_errors"].values()) == {0.0}
+
+
+def test_measure_given_any_then_names_and_labels_follow_the_rules(platform: Platform) -> None:
+    families: list[Family] = Measure(subject_of(platform, outbox=platform.record.span)).families()
+
+    assert [family.name for family in families if not family.name.startswith("bot3_")] == []
+    assert [family.name for family in families if family.name.endswith("_total") or not family.help] == []
+    assert max(len(family.samples) for family in families) < 40
+    assert len({family.name for family in families}) == len(families)
+
+
+def test_measure_given_learning_then_its_life_is_told_in_wall_time(platform: Platform) -> None:
+    held, speed = platform.record.parameters(as_of=NOW), platform.clock.speed
+    found = numbers(Measure(subject_of(platform)))
+
+    assert found["bot3_learning_expiry_seconds"]["parameters",] == pytest.approx((held.expires_at - NOW).total_seconds() / speed, abs=30.0)
+
+
+def test_measure_given_a_halted_bot_then_its_state_alone_is_one(platform: Platform) -> None:
+    platform.control.set_trading_state("BOT2", TradingState.HALTED, reason="drawdown", at=NOW)
+
+    states = numbers(Measure(subject_of(platform)))["bot3_trading_state"]
+
+    assert [state for (bot, state), value in states.items() if bot == "BOT2" and value] == ["halted"]
+    assert [state for (bot, state), value in states.items() if bot == "BOT1" and value] == ["active"]
+
+
+def test_measure_given_a_silent_daemon_then_what_it_told_is_absent(platform: Platform) -> None:
+    platform.control.beat(a_beat(platform.clock.wall_now() - timedelta(minutes=5)))
+
+    found = numbers(Measure(subject_of(platform)))
+
+    assert found["bot3_heartbeat_age_seconds"]["execution",] == pytest.approx(300.0, abs=30.0)
+    assert "bot3_candle_age_seconds" not in found
+    assert "bot3_equity_usdt" not in found
+    assert set(found["bot3_trading_state_told"].values()) == {0.0}
+
+
+def test_measure_given_a_bots_store_is_away_then_its_numbers_are_absent_and_counted(platform: Platform) -> None:
+    def bot_store(name: str) -> Any:
+        return Away() if name == "BOT2" else platform.bot_store(name)
+
+    measure = Measure(subject_of(platform, ports=Ports(platform, bot_store=bot_store)))
+    measure.families()
+    found = numbers(measure)
+
+    assert set(found["bot3_open_positions"]) == {("BOT1",), ("BOT3",)}
+    assert found["bot3_scrape_errors"]["positions BOT2",] == 2.0
+    assert found["bot3_scrape_errors"]["record",] == 0.0
+
+
+def test_measure_given_the_record_is_away_then_everything_else_is_told(platform: Platform) -> None:
+    measure = Measure(subject_of(platform, ports=Ports(platform, record=Away())))
+    found = numbers(measure)
+
+    assert {"bot3_record_revision", "bot3_closed_trades", "bot3_feeders", "bot3_unsynced_closes"} & set(found) == set()
+    assert found["bot3_open_positions"]["BOT3",] == 1.0
+    assert {what for (what,), errors in found["bot3_scrape_errors"].items() if errors} == {"record", "learning", "feeders", "sources"}
+    assert not measure.is_ready()
+    assert Measure(subject_of(platform)).is_ready()
+
+
+def test_measure_given_closes_that_are_not_synced_then_tells_how_many_and_for_how_long(platform: Platform) -> None:
+    clock = MovableClock(platform.clock.wall_now())
+    measure = Measure(subject_of(platform, ports=Ports(platform, clock=clock)))
+    assert numbers(measure)["bot3_sync_lag_seconds"]["BOT1", "paper"] == 0.0
+    store = platform.bot_store("BOT1")
+    store.import_trades(closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=3, seed=9, first_id=900))
+
+    measure.families()
+    clock.move(40.0)
+    found = numbers(measure)
+
+    assert found["bot3_unsynced_closes"]["BOT1", "paper"] == 3.0
+    assert found["bot3_sync_lag_seconds"]["BOT1", "paper"] == 40.0
+    assert found["bot3_sync_lag_seconds"]["BOT2", "paper"] == 0.0
+
+
+def test_measure_given_a_source_is_away_then_the_others_are_told(platform: Platform) -> None:
+    class Gone(Away):
+        bot = "BOT9"
+
+    def sources() -> Sequence[TradeSource]:
+        return [*platform.sources(), TradeSource(reader=Gone(), run_mode=RunMode.LIVE)]  # type: ignore[arg-type]
+
+    found = numbers(Measure(subject_of(platform, sources=sources)))
+
+    assert ("BOT9", "live") not in found["bot3_unsynced_closes"]
+    assert len(found["bot3_unsynced_closes"]) == 6
+    assert found["bot3_scrape_errors"]["source BOT9 live",] == 1.0
+
+
+def test_measure_given_a_copy_then_tells_what_waits_and_up_to_where_it_is_told(platform: Platform) -> None:
+    waits = Measure(subject_of(platform, outbox=lambda: OutboxSpan(since=5, until=9, writes=4)))
+    told = Measure(subject_of(platform, outbox=lambda: None))
+
+    assert numbers(waits)["bot3_outbox_waiting_writes"] == {(): 4.0}
+    assert numbers(waits)["bot3_published_revision"] == {(): 5.0}
+    assert numbers(told)["bot3_published_revision"] == {(): platform.record.revision()}
+
+
+def test_measure_given_no_copy_then_tells_nothing_of_one(platform: Platform) -> None:
+    assert "bot3_outbox_waiting_writes" not in numbers(Measure(subject_of(platform)))
+
+
+def test_measure_given_the_flag_file_then_says_so(platform: Platform) -> None:
+    (platform.settings.home / "HALT").touch()
+
+    assert numbers(Measure(subject_of(platform)))["bot3_halt_file"] == {(): 1.0}
