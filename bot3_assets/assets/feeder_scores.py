@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.freshness import every_beat
+from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
         "shadow_trades": dg.MetadataValue.int(sum(s.n for s in overall)),
         "feeders_that_trade": dg.MetadataValue.int(sum(s.tier == "trade" for s in overall)),
         "best_expectancy": dg.MetadataValue.float(overall[0].expectancy),
+        "intervals": plot_intervals(
+            [Interval(label=s.feeder_id, low=s.lower_bound, mark=s.expectancy, high=s.upper_bound) for s in overall],
+            title="expectancy, 90 %",
+        ),
         "ranking": dg.MetadataValue.md(
             "\n".join(["| rank | feeder | tier | n | n eff | expectancy (90 %) |", "|---|---|---|---|---|---|", *lines])
         ),
