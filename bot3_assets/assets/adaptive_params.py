@@ -9,6 +9,7 @@ import dagster as dg
 from bot3_assets.freshness import every_beat
 from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.trading.parameters import ExitParameters, ParameterSet
@@ -33,6 +34,7 @@ _NUMBERS = (
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Stop and target of every pair, direction and leverage bin, pooled to its parents; all rows, with pooling fitted again."""
     opened = platform.platform()

@@ -7,6 +7,7 @@ import dagster as dg
 from bot3_assets.freshness import every_beat
 from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.trading.recommendations import FeederScore
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """What each feeder's shadow trades earned after costs, pooled over feeders and regimes, with bounds and a tier."""
     opened = platform.platform()

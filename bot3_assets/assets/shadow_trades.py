@@ -6,6 +6,7 @@ import dagster as dg
 
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ _NUMBERS = ("open_rate", "close_rate", "close_profit", "close_move", "sigma", "c
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """What each feeder's signals would have earned, all the time, so that trusting a feeder needs no exploration."""
     opened = platform.platform()

@@ -7,6 +7,7 @@ import dagster as dg
 from bot3_assets.freshness import with_closes
 from bot3_assets.partitions import bots
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ _MOVES = ("mae_move", "mfe_move", "exit_move", "funding_move")
     owners=["team:research"],
     freshness_policy=with_closes,
 )
+@tried_again()
 def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """Each trade's candles from its entry over the whole horizon, so that learning is not blinded by the stop that was in force."""
     opened = platform.platform()
