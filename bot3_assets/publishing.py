@@ -23,6 +23,7 @@ publish_record = dg.define_asset_job(
     selection=["published_learning"],
     description="What waits in the outbox, published in a run of its own, and compared with the record.",
     executor_def=dg.in_process_executor,
+    tags={"bot3/beat": "publish_record", "dagster/max_runtime": "600"},
 )
 
 

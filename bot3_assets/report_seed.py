@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from bot3_assets.assets.candles import candles_metadata, candles_verdict, gate_reports
+from bot3_assets.assets.candles import candles_age, candles_metadata, candles_verdict, gate_reports
 from bot3_assets.assets.features import features_metadata, features_verdict
 from bot3_assets.assets.feeder_models import feeder_model_metadata, models_verdict
 from bot3_assets.assets.feeder_scores import feeder_scores_metadata, feeder_scores_verdict
 from bot3_assets.assets.feeder_signals import feeder_signals_metadata, signals_verdict
 from bot3_assets.assets.recommendations import recommendation_verdict, recommendations_metadata
 from bot3_assets.assets.regime_state import regime_state_metadata, regime_verdict
-from bot3_assets.assets.shadow_trades import shadow_trades_metadata
+from bot3_assets.assets.shadow_trades import shadow_trades_metadata, shadow_trades_verdict
+from bot3_assets.assets.trade_replays import replays_verdict
 from bot3_assets.lineage import Lineage, report_closes
 from bot3_assets.partitions import MARKET_WEEKS, feeder_week_key
 from bot3_assets.resources import PlatformResource
@@ -27,13 +28,17 @@ def report_seed(lineage: Lineage, platform: "Platform") -> None:
     now, record = platform.clock.now(), platform.record
     lineage.materialized("candles", candles_metadata(platform))
     lineage.checked("candles", "candles_are_lawful", candles_verdict(gate_reports(platform)))
+    lineage.checked("candles", "candles_are_fresh", candles_age(platform))
     lineage.materialized("features", features_metadata(platform))
     lineage.checked("features", "features_have_no_gap", features_verdict(platform))
     _report_feeders(lineage, platform)
     lineage.materialized("regime_state", regime_state_metadata(platform))
     lineage.checked("regime_state", "regime_is_a_distribution", regime_verdict(record.regime(as_of=now)))
     report_closes(lineage, platform, bots=platform.source_names)
+    modes = platform.settings.run_modes
+    lineage.checked("trade_replays", "replays_are_lawful", replays_verdict(record.replays(as_of=None, run_modes=modes)))
     lineage.materialized("shadow_trades", shadow_trades_metadata(platform))
+    lineage.checked("shadow_trades", "shadow_trades_are_lawful", shadow_trades_verdict(record.shadow_trades(as_of=now, run_modes=modes)))
     lineage.materialized("feeder_scores", feeder_scores_metadata(platform))
     lineage.checked("feeder_scores", "every_feeder_is_scored", feeder_scores_verdict(record.feeder_scores(as_of=now)))
     lineage.materialized("recommendations", recommendations_metadata(platform))

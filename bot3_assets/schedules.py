@@ -22,14 +22,14 @@ backlog = dg.define_asset_job(
     selection=["synced_trades", "trade_replays"],
     description="Many closed trades at once, of all bots: synced and replayed in one run; parameters follow from the sensor.",
     executor_def=dg.in_process_executor,
-    tags={BEAT: "backlog"},
+    tags={BEAT: "backlog", "dagster/max_runtime": "1800"},
 )
 retraining = dg.define_asset_job(
     "retraining",
     selection=["feeder_models", "feeder_signals"],
     description="One week's models of all ten feeders, and their signals.",
     executor_def=dg.in_process_executor,
-    tags={BEAT: "retraining"},
+    tags={BEAT: "retraining", "dagster/max_runtime": "3600"},
 )
 
 

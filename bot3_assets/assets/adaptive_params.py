@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.freshness import every_beat
+from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.trading.parameters import ExitParameters, ParameterSet
@@ -32,6 +34,7 @@ _NUMBERS = (
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Stop and target of every pair, direction and leverage bin, pooled to its parents; all rows, with pooling fitted again."""
     opened = platform.platform()
@@ -62,6 +65,14 @@ def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
         "rows_that_trade": dg.MetadataValue.int(sum(row.state == "trade" for row in rows)),
         "global_expectancy": dg.MetadataValue.float(parameters.rows["*|*|*"].expectancy),
         "global_trades": dg.MetadataValue.int(parameters.rows["*|*|*"].trades_count),
+        "stop_to_target": plot_intervals(
+            [
+                Interval(label=_group(row), low=row.stop_loss, mark=row.expectancy, high=row.take_profit_target)
+                for row in rows
+                if row.pair == "*" and row.direction == "*"
+            ],
+            title="stop to target by bin",
+        ),
         "by_bin": dg.MetadataValue.md(_table([row for row in rows if row.pair == "*"])),
     }
 
@@ -88,9 +99,14 @@ def _breach(row: "ExitParameters") -> str:
     return "" if 0.0 <= row.confidence <= 1.0 else f"confidence {row.confidence} is no probability"
 
 
+def _group(row: "ExitParameters") -> str:
+    """Name a group of all pairs. Its key would not do: a bar ends a cell of a table."""
+    return " ".join(part for part in (row.direction, row.leverage_bin) if part != "*") or "all"
+
+
 def _table(rows: "list[ExitParameters]") -> str:
     lines = [
-        f"| {r.key} | {r.stop_loss:.2%} | {r.take_profit_target:.2%} | {r.trades_count} | {r.n_eff:.0f} "
+        f"| {_group(r)} | {r.stop_loss:.2%} | {r.take_profit_target:.2%} | {r.trades_count} | {r.n_eff:.0f} "
         f"| {r.expectancy:.3%} ({r.lower_bound:.3%} to {r.upper_bound:.3%}) | {r.state} |"
         for r in rows
     ]

@@ -1,6 +1,6 @@
 """The candles that everything else is computed on."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -10,6 +10,7 @@ from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
     from bot3.market.candles import CandleReport
+    from bot3.ports.candles import CandleReader
     from bot3.wiring import Platform
 
 _GATED = timedelta(days=7)
@@ -30,6 +31,14 @@ def candles(platform: PlatformResource) -> dg.MaterializeResult[None]:
 def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     """Hold the law of candle frames on every pair's last week."""
     return candles_verdict(gate_reports(platform.platform()))
+
+
+@dg.asset_check(
+    asset=candles, blocking=True, description="Candles are not older than BOT3_MAX_CANDLE_AGE_MINUTES: on older ones nothing opens."
+)
+def candles_are_fresh(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse to go on where every pair is behind; a pair that is behind alone is named, and the daemon leaves it alone."""
+    return candles_age(platform.platform())
 
 
 def candles_version(platform: "Platform") -> dg.DataVersion:
@@ -58,6 +67,25 @@ def candles_verdict(reports: "tuple[CandleReport, ...]") -> dg.AssetCheckResult:
     refused = {name: count for r in reports for name, count in r.findings().items() if name in _UNLAWFUL}
     empty = [r.pair for r in reports if not r.rows_out]
     return dg.AssetCheckResult(passed=not refused and not empty, metadata={"mended": refused, "pairs_without_candles": empty})
+
+
+def candles_age(platform: "Platform") -> dg.AssetCheckResult:
+    """Compare every pair's newest candle with the market's time."""
+    oldest = timedelta(minutes=platform.settings.max_candle_age_minutes)
+    return freshness_verdict(platform.candles, timeframe=platform.settings.timeframe, now=platform.clock.now(), oldest=oldest)
+
+
+def freshness_verdict(source: "CandleReader", *, timeframe: str, now: datetime, oldest: timedelta) -> dg.AssetCheckResult:
+    """Name the pairs of which no candle closed of late."""
+    from bot3.market.timeframes import timeframe_duration  # noqa: PLC0415
+
+    start, pairs = now - oldest - timeframe_duration(timeframe), source.pairs()
+    behind = [pair for pair in pairs if source.candles(pair, timeframe, start=start, end=now).empty]
+    return dg.AssetCheckResult(
+        passed=not behind,
+        severity=dg.AssetCheckSeverity.ERROR if len(behind) == len(pairs) else dg.AssetCheckSeverity.WARN,
+        metadata={"behind": behind, "pairs": len(pairs), "oldest_minutes": oldest / timedelta(minutes=1)},
+    )
 
 
 _UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "mixed_units")

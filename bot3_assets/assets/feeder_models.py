@@ -7,6 +7,7 @@ import dagster as dg
 from bot3_assets.freshness import weekly
 from bot3_assets.partitions import feeder_and_week, feeder_weeks
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.ports.record import ModelEntry
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     owners=["team:research"],
     freshness_policy=weekly,
 )
+@tried_again()
 def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """A feeder's model of a week, trained on what was known before the week began; so walk-forward is a backfill."""
     from bot3.market.weeks import week_start  # noqa: PLC0415

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.freshness import every_beat
+from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.trading.recommendations import FeederScore
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """What each feeder's shadow trades earned after costs, pooled over feeders and regimes, with bounds and a tier."""
     opened = platform.platform()
@@ -45,6 +48,10 @@ def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
         "shadow_trades": dg.MetadataValue.int(sum(s.n for s in overall)),
         "feeders_that_trade": dg.MetadataValue.int(sum(s.tier == "trade" for s in overall)),
         "best_expectancy": dg.MetadataValue.float(overall[0].expectancy),
+        "intervals": plot_intervals(
+            [Interval(label=s.feeder_id, low=s.lower_bound, mark=s.expectancy, high=s.upper_bound) for s in overall],
+            title="expectancy, 90 %",
+        ),
         "ranking": dg.MetadataValue.md(
             "\n".join(["| rank | feeder | tier | n | n eff | expectancy (90 %) |", "|---|---|---|---|---|---|", *lines])
         ),

@@ -7,6 +7,7 @@ import dagster as dg
 from bot3_assets.freshness import weekly
 from bot3_assets.partitions import feeder_and_week, feeder_week_key, feeder_weeks
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     owners=["team:research"],
     freshness_policy=weekly,
 )
+@tried_again()
 def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """A feeder's signals of a week, by the newest model that was known before the week began."""
     opened = platform.platform()

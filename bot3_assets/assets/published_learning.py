@@ -6,6 +6,7 @@ import dagster as dg
 
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.usecases.check_published import PublishedCheck
@@ -23,6 +24,7 @@ _SHOWN = 20
     owners=["team:trading"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def published_learning(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Parameters, scores, regime, recommendations and closed trades in InfluxDB, for whoever reads them there."""
     opened = platform.platform()

@@ -7,6 +7,7 @@ import dagster as dg
 
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.trading.recommendations import Recommendation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     owners=["team:trading"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def recommendations(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Feeders by tier, leverage range and size for the regime in force; published to the record and as two JSON files."""
     opened = platform.platform()

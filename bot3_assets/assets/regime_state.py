@@ -7,6 +7,7 @@ import dagster as dg
 
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
     from bot3.market.regimes import RegimeState
@@ -22,6 +23,7 @@ _SUMS_TO_ONE = 1e-6
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def regime_state(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """The market's regime as it was known at each time: a forward filter's probabilities and hysteresis, no smoothing."""
     opened = platform.platform()

@@ -6,9 +6,14 @@ import dagster as dg
 
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bot3.wiring import Platform
+
+_NUMBERS = ("open_rate", "close_rate", "close_profit", "close_move", "sigma", "confidence", "leverage")
 
 
 @dg.asset(
@@ -18,11 +23,33 @@ if TYPE_CHECKING:
     owners=["team:research"],
     freshness_policy=every_beat,
 )
+@tried_again()
 def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """What each feeder's signals would have earned, all the time, so that trusting a feeder needs no exploration."""
     opened = platform.platform()
     added = opened.extend_shadow_trades()
     return dg.MaterializeResult(metadata={"added": dg.MetadataValue.int(added), **shadow_trades_metadata(opened)})
+
+
+@dg.asset_check(
+    asset=shadow_trades, blocking=True, description="Every figure is a number, no rate is 0, and none was known before its close."
+)
+def shadow_trades_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse to score feeders on what is no number, or on what was not known yet."""
+    opened = platform.platform()
+    return shadow_trades_verdict(opened.record.shadow_trades(as_of=opened.clock.now(), run_modes=opened.settings.run_modes))
+
+
+def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
+    """Count the rows that break a bound, by bound."""
+    import numpy as np  # noqa: PLC0415
+
+    broken = {name: int((~np.isfinite(frame[name])).sum()) for name in _NUMBERS}
+    broken |= {f"{name} at or below 0": int((frame[name] <= 0.0).sum()) for name in ("open_rate", "close_rate", "sigma")}
+    broken["closed before it opened"] = int((frame["close_date"] < frame["open_date"]).sum())
+    broken["known before it closed"] = int((frame["known_at"] < frame["close_date"]).sum())
+    broken = {name: count for name, count in broken.items() if count}
+    return dg.AssetCheckResult(passed=not broken, metadata={"broken": broken, "trades": len(frame)})
 
 
 def shadow_trades_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:

@@ -24,6 +24,7 @@ bot_trades = dg.AssetSpec(
     group_name="trades",
     kinds={"sqlite"},
     owners=["team:trading"],
+    freshness_policy=with_closes,
 )
 
 

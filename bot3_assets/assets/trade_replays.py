@@ -7,9 +7,14 @@ import dagster as dg
 from bot3_assets.freshness import with_closes
 from bot3_assets.partitions import bots
 from bot3_assets.resources import PlatformResource
+from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bot3.wiring import Platform
+
+_MOVES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 
 
 @dg.asset(
@@ -21,12 +26,34 @@ if TYPE_CHECKING:
     owners=["team:research"],
     freshness_policy=with_closes,
 )
+@tried_again()
 def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """Each trade's candles from its entry over the whole horizon, so that learning is not blinded by the stop that was in force."""
     opened = platform.platform()
     opened.replay()
     for bot in context.partition_keys:
         context.add_asset_metadata(trade_replays_metadata(opened, bot), partition_key=bot)
+
+
+@dg.asset_check(
+    asset=trade_replays, blocking=True, description="Every complete replay has finite moves, in order, and a volatility above 0."
+)
+def replays_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse to learn from a replay that is no number."""
+    opened = platform.platform()
+    return replays_verdict(opened.record.replays(as_of=None, run_modes=opened.settings.run_modes))
+
+
+def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
+    """Count the complete replays that break a bound, by bound."""
+    import numpy as np  # noqa: PLC0415
+
+    complete = frame[frame["state"] == "complete"]
+    broken = {name: int((~np.isfinite(complete[name])).sum()) for name in _MOVES}
+    broken["sigma not above 0"] = int((~(complete["sigma"] > 0.0)).sum())
+    broken["worst above best"] = int((complete["mae_move"] > complete["mfe_move"]).sum())
+    broken = {name: count for name, count in broken.items() if count}
+    return dg.AssetCheckResult(passed=not broken, metadata={"broken": broken, "complete": len(complete)})
 
 
 def trade_replays_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
+from bot3.adapters.candle_files import write_candles
+from bot3.adapters.file_candles import FileCandles
+from bot3.adapters.simulated_market import SimulatedMarket
 from bot3.market.candles import CandleReport
 from bot3.market.regimes import Regime, RegimeState
 from bot3.market.weeks import WEEK, week_start
@@ -19,14 +23,16 @@ from bot3.trading.recommendations import FeederTier
 from bot3.trading.signals import FEEDER_IDS
 from bot3.wiring import SIMULATED_START, Platform, open_platform
 from bot3_assets.assets.adaptive_params import parameters_verdict
-from bot3_assets.assets.candles import candles_verdict, gate_reports
+from bot3_assets.assets.candles import candles_age, candles_verdict, freshness_verdict, gate_reports
 from bot3_assets.assets.features import features_verdict
 from bot3_assets.assets.feeder_models import models_verdict
 from bot3_assets.assets.feeder_scores import feeder_scores_verdict
 from bot3_assets.assets.feeder_signals import signals_verdict
 from bot3_assets.assets.recommendations import recommendation_verdict
 from bot3_assets.assets.regime_state import regime_verdict
+from bot3_assets.assets.shadow_trades import shadow_trades_verdict
 from bot3_assets.assets.synced_trades import synced_trades_verdict
+from bot3_assets.assets.trade_replays import replays_verdict
 from bot3_assets.resources import PlatformResource
 from tests.journals import OPENED, PAIR
 from tests.learned import a_recommendation, a_row, a_score, a_set
@@ -34,6 +40,9 @@ from tests.seeded import copy_of_home, set_market_time, tiny_settings
 
 CHECKED: dict[str, Callable[[Platform], dg.AssetCheckResult]] = {
     "candles": lambda p: candles_verdict(gate_reports(p)),
+    "fresh": candles_age,
+    "replays": lambda p: replays_verdict(p.record.replays(as_of=None, run_modes=p.settings.run_modes)),
+    "shadows": lambda p: shadow_trades_verdict(p.record.shadow_trades(as_of=p.clock.now(), run_modes=p.settings.run_modes)),
     "features": features_verdict,
     "models": models_verdict,
     "signals": signals_verdict,
@@ -196,6 +205,72 @@ _FINDINGS = (
     "spikes",
     "flat",
 )
+
+
+@pytest.mark.parametrize(("pairs_behind", "severity"), [(1, dg.AssetCheckSeverity.WARN), (2, dg.AssetCheckSeverity.ERROR)])
+def test_freshness_verdict_given_candles_that_ended_then_names_their_pairs_and_stops_where_all_are_behind(
+    tmp_path: Path, pairs_behind: int, severity: dg.AssetCheckSeverity
+) -> None:
+    start, now = SIMULATED_START, SIMULATED_START + timedelta(days=2)
+    market = SimulatedMarket(7, starts_at=start, ends_at=now, pairs=2)
+    for number, pair in enumerate(pairs := market.pairs()):
+        end = now - timedelta(minutes=20 if number < pairs_behind else 10)
+        write_candles(tmp_path / "candles", pair=pair, timeframe="5m", candles=market.candles(pair, "5m", start=start, end=end))
+
+    verdict = freshness_verdict(FileCandles(tmp_path / "candles"), timeframe="5m", now=now, oldest=timedelta(minutes=15))
+
+    assert (verdict.passed, verdict.severity) == (False, severity)
+    assert value_of(verdict, "behind") == list(pairs[:pairs_behind])
+
+
+def a_replay(**changes: object) -> pd.DataFrame:
+    lawful = {"state": "complete", "sigma": 0.02, "mae_move": -0.01, "mfe_move": 0.02, "exit_move": 0.01, "funding_move": 0.0}
+    return pd.DataFrame([lawful, lawful | changes])
+
+
+@pytest.mark.parametrize(
+    ("changes", "bound"),
+    [
+        ({"mae_move": math.nan}, "mae_move"),
+        ({"exit_move": math.inf}, "exit_move"),
+        ({"sigma": 0.0}, "sigma not above 0"),
+        ({"sigma": math.nan}, "sigma not above 0"),
+        ({"mae_move": 0.03}, "worst above best"),
+    ],
+    ids=str,
+)
+def test_replays_verdict_given_an_unlawful_replay_then_counts_it(changes: dict[str, float], bound: str) -> None:
+    assert replays_verdict(a_replay()).passed
+    assert value_of(replays_verdict(a_replay(**changes)), "broken") == {bound: 1}
+    assert not replays_verdict(a_replay(**changes)).passed
+
+
+def test_replays_verdict_given_a_replay_that_waits_then_asks_nothing_of_it() -> None:
+    assert replays_verdict(a_replay(state="pending", mae_move=math.nan, sigma=math.nan)).passed
+
+
+def a_shadow(**changes: object) -> pd.DataFrame:
+    lawful = {"open_rate": 100.0, "close_rate": 101.0, "close_profit": 0.02, "close_move": 0.01, "sigma": 0.02, "confidence": 0.6}
+    times = {"open_date": OPENED, "close_date": OPENED + timedelta(hours=1), "known_at": OPENED + timedelta(hours=1)}
+    lawful |= {"leverage": 2.0, **times}
+    return pd.DataFrame([lawful, lawful | changes])
+
+
+@pytest.mark.parametrize(
+    ("changes", "bound"),
+    [
+        ({"close_move": math.nan}, "close_move"),
+        ({"close_profit": -math.inf}, "close_profit"),
+        ({"close_rate": 0.0}, "close_rate at or below 0"),
+        ({"open_date": OPENED + timedelta(hours=1, minutes=5)}, "closed before it opened"),
+        ({"known_at": OPENED}, "known before it closed"),
+    ],
+    ids=str,
+)
+def test_shadow_trades_verdict_given_an_unlawful_trade_then_counts_it(changes: dict[str, object], bound: str) -> None:
+    assert shadow_trades_verdict(a_shadow()).passed
+    assert value_of(shadow_trades_verdict(a_shadow(**changes)), "broken") == {bound: 1}
+    assert not shadow_trades_verdict(a_shadow(**changes)).passed
 
 
 @pytest.mark.slow

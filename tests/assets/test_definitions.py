@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import dagster as dg
 import pytest
 from dagster._utils.schedules import cron_string_iterator
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot3.settings import load_settings
-from bot3_assets.definitions import defs
+from bot3_assets.definitions import defs, location
+from bot3_assets.freshness import of_beat
 from bot3_assets.schedules import every
 
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-MADE = sorted(set(SPECS) - {"bot_trades"})
+WITH_COPY = location(has_copy=True)
+CHECKS = {
+    "candles": {"candles_are_lawful", "candles_are_fresh"},
+    "features": {"features_have_no_gap"},
+    "feeder_models": {"models_are_sound"},
+    "feeder_signals": {"signals_are_out_of_sample"},
+    "regime_state": {"regime_is_a_distribution"},
+    "synced_trades": {"synced_trades_are_reconciled"},
+    "trade_replays": {"replays_are_lawful"},
+    "shadow_trades": {"shadow_trades_are_lawful"},
+    "feeder_scores": {"every_feeder_is_scored"},
+    "adaptive_params": {"parameters_are_lawful"},
+    "recommendations": {"recommendation_is_complete"},
+    "published_learning": {"published_equals_record"},
+}
+"""What refuses bad rows, by asset: each of them fails on the bad thing that it is for (test_checks, test_publishing)."""
 
 
 def ancestors(name: str) -> set[str]:
@@ -36,9 +54,29 @@ def test_asset_has_owner_kind_group_and_description(name: str) -> None:
     assert len(spec.description or "") > 20
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_asset_that_is_made_here_has_a_freshness_policy(name: str) -> None:
-    assert SPECS[name].freshness_policy is not None
+def test_every_asset_has_a_freshness_policy() -> None:
+    specs = {spec.key.to_user_string(): spec for spec in WITH_COPY.resolve_all_asset_specs()}
+
+    assert set(specs) == {*SPECS, "published_learning"}
+    assert [name for name, spec in specs.items() if spec.freshness_policy is None] == []
+
+
+@given(minutes=st.sampled_from([minutes for minutes in range(1, 61) if 60 % minutes == 0]), life_s=st.integers(61, 86_400))
+def test_freshness_of_a_beat_given_any_beat_then_warns_after_a_missed_one_and_fails_later(minutes: int, life_s: int) -> None:
+    beat = timedelta(minutes=minutes)
+
+    policy = of_beat(beat_s=minutes * 60, life_s=life_s)
+
+    assert 2 * beat < policy.warn_window.to_timedelta() < policy.fail_window.to_timedelta()
+    assert policy.fail_window.to_timedelta() >= timedelta(seconds=life_s)
+
+
+def test_freshness_given_the_settings_beat_then_follows_it() -> None:
+    settings = load_settings()
+
+    assert SPECS["recommendations"].freshness_policy == of_beat(
+        beat_s=settings.meta_learner_interval_s, life_s=settings.recommendations_life_s
+    )
 
 
 def test_recommendations_descend_from_candles_and_from_the_bots_trades() -> None:
@@ -71,9 +109,10 @@ def test_graph_has_no_edge_from_learning_back_to_the_bots() -> None:
 
 
 def test_every_check_is_blocking_and_described() -> None:
-    checks = [spec for definition in defs.asset_checks or () for spec in definition.check_specs]  # type: ignore[union-attr]
+    checks = [spec for definition in WITH_COPY.asset_checks or () for spec in definition.check_specs]  # type: ignore[union-attr]
 
-    assert len(checks) >= 9
+    found = {asset: {spec.name for spec in checks if spec.asset_key == dg.AssetKey(asset)} for asset in CHECKS}
+    assert (found, len(checks)) == (CHECKS, sum(map(len, CHECKS.values())))
     assert [spec.name for spec in checks if not spec.blocking or not spec.description] == []
 
 
@@ -101,3 +140,11 @@ def test_sensors_run_from_the_first_start() -> None:
     sensors = [defs.resolve_sensor_def(name) for name in ("closes_to_parameters", "new_market_week", "run_failed")]
 
     assert [sensor.name for sensor in sensors if sensor.default_status is not dg.DefaultSensorStatus.RUNNING] == []
+
+
+def test_every_job_ends_by_itself_and_is_told_apart_from_the_others() -> None:
+    jobs = WITH_COPY.jobs or ()
+
+    assert {job.name for job in jobs} == {"meta_learner", "retraining", "backlog", "compare_trades", "publish_record"}
+    assert [job.name for job in jobs if int(job.tags["dagster/max_runtime"]) > 3_600] == []  # type: ignore[union-attr]
+    assert {job.tags["bot3/beat"] for job in jobs} == {job.name for job in jobs}  # type: ignore[union-attr]

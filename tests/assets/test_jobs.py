@@ -50,7 +50,7 @@ def test_meta_learner_makes_its_assets_with_figures_and_passes_its_checks(resour
     assert result.success
     for asset, figures in FIGURES.items():
         assert set(made(result, asset)[None].metadata) >= figures, asset
-    assert len(result.get_asset_check_evaluations()) == 6
+    assert len(result.get_asset_check_evaluations()) == 8
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == []
     assert resource.platform().record.recommendation(as_of=resource.platform().clock.now()).generated_at >= before
 

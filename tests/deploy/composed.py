@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from bot3.settings import Settings, load_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -62,6 +64,16 @@ class Place:
     def run(self, name: str, *, timeout_s: float = 150.0) -> subprocess.CompletedProcess[str]:
         """Run a service that ends."""
         return self.execute(name, self.command(name), timeout_s=timeout_s)
+
+    def bot3(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command `bot3` in a service's environment, paths of its volumes translated."""
+        command = [sys.executable, str(ENTRYPOINT), "bot3.cli.main", *map(self.path, arguments)]
+        return self.execute(name, command, timeout_s=150.0)
+
+    def settings(self, name: str) -> Settings:
+        """Return the settings that a service reads."""
+        given = {key: value for key, value in self.environment(name).items() if key.startswith("BOT3_")}
+        return load_settings(given, env_file=self.folder / "no.env")
 
     def execute(self, name: str, command: list[str], *, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command in a service's environment, as `docker compose exec` would."""

@@ -3,63 +3,33 @@
 from __future__ import annotations
 
 import json
-import time
+import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from bot3.cli.services import free_port
+from bot3.market.weeks import week_start
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
-from bot3.settings import load_settings
 from bot3.usecases.back_up import read_manifest
 from bot3.wiring import open_platform
+from bot3_assets.assets.synced_trades import synced_trades_verdict
 from tests.deploy.composed import SERVICES, Place
-from tests.deploy.production import Production
-from tests.seeded import TINY
+from tests.deploy.load import load
+from tests.deploy.production import Production, production
+from tests.deploy.stack import ENDED, ONCE, SERVED, Stack, a_place, composed, stop
 from tests.servers.bot_api import TOKEN, BotApi
 from tests.servers.influx import InfluxProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.influx]
-
-ONCE = ("seed", "lineage", "clock")
-SERVED = ("code", "webserver", "viewer", "dagster-daemon", "execution", "dashboard", "telegram", "metrics")
-PATIENCE_S = 150.0
-
-
-class Stack:
-    """The services that run, and what Dagster says."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.said: dict[str, str] = {}
-        self.running: dict[str, psutil.Popen] = {}
-
-    def graphql(self, query: str, *, service: str = "3000", **variables: Any) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        address = f"http://127.0.0.1:{self.place.ports[service]}/graphql"
-        request = urllib.request.Request(address, data=body, headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # 127.0.0.1
-            found: dict[str, Any] = json.load(answer)["data"]
-        return found
-
-    def wait(self, what: str, question: Any) -> Any:
-        """Ask until the answer is true."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not (answer := question()):
-            ended = {name: process.returncode for name, process in self.running.items() if process.poll() is not None}
-            assert not ended, (ended, self.logs())
-            assert time.monotonic() < deadline, (what, self.logs())
-            time.sleep(0.5)
-        return answer
-
-    def logs(self) -> dict[str, str]:
-        return {path.stem: path.read_text(errors="replace")[-1_500:] for path in self.place.folder.glob("*.log")}
 
 
 @pytest.fixture(scope="module")
@@ -69,45 +39,9 @@ def api() -> Iterator[BotApi]:
 
 
 @pytest.fixture(scope="module")
-def stack(live_postgres: Production, influx: InfluxProgram, api: BotApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the stack as `docker compose up` leaves it."""
-    folder = tmp_path_factory.mktemp("compose")
-    for name in ("backups", "data", "tmp"):
-        (folder / name).mkdir()
-    address = influx.address()
-    (live_postgres.secrets / "influx_token").chmod(0o600)
-    (live_postgres.secrets / "influx_token").write_text(address.token)
-    ports = {"postgres:5432": live_postgres.port, "influxdb:8086": int(address.url.rpartition(":")[2])}
-    (live_postgres.secrets / "telegram_token").write_text(TOKEN)
-    ports |= {port: free_port() for port in ("3000", "4000", "8501", "9310")}
-    databases = {f"BOT3_{name}_DB_PORT": str(live_postgres.port) for name in ("BOT1", "BOT2", "BOT3", "PLATFORM")}
-    tiny = {f"BOT3_{name.upper()}": str(value) for name, value in TINY.items()}
-    people = {"BOT3_TELEGRAM_CHAT_ID": "77", "BOT3_TELEGRAM_USERS": "7", "BOT3_TELEGRAM_API_URL": api.url}
-    extra = {**databases, **tiny, **people, "BOT3_DAGSTER_PORT": str(ports["3000"]), "BOT3_DASHBOARD_PORT": str(ports["8501"])}
-    made = Stack(Place(folder=folder, secrets=live_postgres.secrets, ports=ports, extra=extra))
-    with ExitStack() as stopping:
-        for name in ONCE:
-            ended = made.place.run(name)
-            assert ended.returncode == 0, (name, ended.stdout[-2_000:], ended.stderr[-2_000:])
-        for name in SERVED:
-            if name == "viewer":
-                continue  # the web server's twin on its port: test_viewer starts it
-            made.running[name] = made.place.start(name)
-            stopping.callback(_stop, made.running[name])
-            if name in {"code", "webserver"}:
-                made.wait(f"{name} is healthy", lambda name=name: made.place.is_healthy(name))
+def stack(influx: InfluxProgram, api: BotApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with composed(tmp_path_factory.mktemp("compose"), influx, api) as made:
         yield made
-
-
-def _stop(process: Any) -> None:
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-    process.terminate()
-    try:
-        process.wait(30)
-    finally:
-        for member in family:
-            if member.is_running():
-                member.kill()
 
 
 @pytest.mark.parametrize("name", [name for name in SERVED if name != "viewer"])
@@ -115,28 +49,12 @@ def test_service_given_compose_started_it_then_its_health_check_says_so(stack: S
     assert stack.wait(f"{name} is healthy", lambda: stack.place.is_healthy(name))
 
 
-_LAUNCH = """
-mutation Launch($selector: AssetGroupSelector!, $key: [String!]!, $bot: String!) {
-  launchPipelineExecution(executionParams: {
-    selector: {repositoryName: "__repository__", repositoryLocationName: "bot3", pipelineName: "__ASSET_JOB",
-               assetSelection: [{path: $key}]}
-    mode: "default", runConfigData: {}, executionMetadata: {tags: [{key: "dagster/partition", value: $bot}]}
-  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
-}
-""".replace("$selector: AssetGroupSelector!, ", "")
-
-
-def run_status(stack: Stack, run_id: str) -> str:
-    found = stack.graphql("query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)
-    return str(found["runOrError"]["status"])
-
-
 def test_stack_given_a_run_from_the_web_then_the_daemon_starts_it_and_it_materialises(stack: Stack) -> None:
-    launched = stack.graphql(_LAUNCH, key=["synced_trades"], bot="BOT3")["launchPipelineExecution"]
+    launched = stack.launch("synced_trades", "BOT3")
     assert launched["__typename"] == "LaunchRunSuccess", launched
     run_id = launched["run"]["runId"]
 
-    status = stack.wait("the run has ended", lambda: (s := run_status(stack, run_id)) in {"SUCCESS", "FAILURE", "CANCELED"} and s)
+    status = stack.wait("the run has ended", lambda: (s := stack.run_status(run_id)) in ENDED and s)
 
     found = stack.graphql(
         '{ assetOrError(assetKey: {path: ["synced_trades"]}) { ... on Asset { assetMaterializations(limit: 100) { runId } } } }'
@@ -145,18 +63,16 @@ def test_stack_given_a_run_from_the_web_then_the_daemon_starts_it_and_it_materia
     assert (status, {"runId": run_id} in found["assetOrError"]["assetMaterializations"]) == ("SUCCESS", True)
 
 
-def test_stack_given_the_waiting_sensor_then_its_ticks_are_kept_on_the_server(stack: Stack, live_postgres: Production) -> None:
+def test_stack_given_the_waiting_sensor_then_its_ticks_are_kept_on_the_server(stack: Stack) -> None:
     query = "SELECT count(*) FROM job_ticks WHERE status <> 'FAILURE'"
 
-    assert stack.wait("the sensor ticked", lambda: live_postgres.execute("dagster", "dagster", query)[0][0])
-    assert live_postgres.execute("dagster", "dagster", "SELECT count(*) FROM job_ticks WHERE status = 'FAILURE'") == [(0,)]
+    assert stack.wait("the sensor ticked", lambda: stack.server.execute("dagster", "dagster", query)[0][0])
+    assert stack.server.execute("dagster", "dagster", "SELECT count(*) FROM job_ticks WHERE status = 'FAILURE'") == [(0,)]
 
 
-def test_stack_given_the_daemon_reads_influx_then_the_parameters_of_the_record_are_in_force(
-    stack: Stack, live_postgres: Production
-) -> None:
+def test_stack_given_the_daemon_reads_influx_then_the_parameters_of_the_record_are_in_force(stack: Stack) -> None:
     def in_force() -> Any:
-        (row,) = live_postgres.execute("bot3_reader", "bot3", "SELECT detail FROM heartbeats WHERE process = 'execution'")
+        (row,) = stack.server.execute("bot3_reader", "bot3", "SELECT detail FROM heartbeats WHERE process = 'execution'")
         return json.loads(str(row[0]))["parameters_version"]
 
     assert stack.place.environment("execution")["BOT3_PARAMETERS_FROM"] == "influx"
@@ -187,8 +103,7 @@ def test_stack_given_a_question_in_the_chat_then_it_is_answered_from_the_servers
 
 def test_stack_given_a_notice_of_dagsters_then_the_service_with_the_token_tells_it(stack: Stack, api: BotApi) -> None:
     # What the sensor run_failed does in the code server, which reaches nothing outside.
-    settings = {key: value for key, value in stack.place.environment("code").items() if key.startswith("BOT3_")}
-    with open_platform(load_settings(settings, env_file=stack.place.folder / "no.env")) as platform:
+    with open_platform(stack.place.settings("code")) as platform:
         assert platform.notifier is None
         message = Message(title="Run failed: meta_learner", lines=("run 1",))
         platform.notices.queue(Notice(key="run_failed|meta_learner", message=message, at=platform.wall_now(), quiet=timedelta(0)))
@@ -196,11 +111,11 @@ def test_stack_given_a_notice_of_dagsters_then_the_service_with_the_token_tells_
     assert stack.wait("it was told", lambda: [text for text in api.texts if "Run failed: meta_learner" in text])
 
 
-def test_stack_given_prometheus_asks_then_the_numbers_are_the_servers(stack: Stack, live_postgres: Production) -> None:
+def test_stack_given_prometheus_asks_then_the_numbers_are_the_servers(stack: Stack) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.place.ports['9310']}/metrics", timeout=30) as answer:
         page = answer.read().decode()
 
-    (row,) = live_postgres.execute("bot3_reader", "bot3", "SELECT count(*) FROM synced_trades WHERE bot = 'BOT3' AND run_mode = 'backtest'")
+    (row,) = stack.server.execute("bot3_reader", "bot3", "SELECT count(*) FROM synced_trades WHERE bot = 'BOT3' AND run_mode = 'backtest'")
     assert f'bot3_closed_trades_total{{bot="BOT3",run_mode="backtest"}} {float(str(row[0]))}' in page
     assert 'bot3_heartbeat_age_seconds{process="execution"}' in page
     assert [line for line in page.splitlines() if line.startswith("bot3_scrape_errors_total") and not line.endswith(" 0.0")] == []
@@ -213,6 +128,98 @@ def test_stack_given_a_backup_while_it_runs_then_every_database_is_in_it(stack: 
     assert ended.returncode == 0, ended.stderr[-2_000:]
     assert set(read_manifest(folder).stores) >= {"platform", "BOT1", "BOT2", "BOT3", "dagster"}
     assert {path.parent.name for path in folder.glob("*/database.dump")} == {"platform", "BOT1", "BOT2", "BOT3", "dagster"}
+
+
+BOTS = ["BOT1", "BOT2", "BOT3"]
+WEEKS = ["2025-01-27", "2025-02-03", "2025-02-10"]  # of the seeded market; its own models begin with the last
+OWNERS = {"BOT1": ("bot1", "bot1"), "BOT2": ("bot2", "bot2"), "BOT3": ("bot3", "bot33")}
+
+
+@pytest.fixture(scope="module")
+def backfills(stack: Stack) -> dict[str, str]:
+    """Return the ids of two backfills that were launched together: the daemon looks for such every half minute."""
+    for week in WEEKS:
+        stack.add_week(week)
+    return {
+        "bots": stack.launch_backfill("synced_trades", "trade_replays", partitions=BOTS),
+        "weeks": stack.launch_backfill("feeder_models", partitions=[f"F03|{week}" for week in WEEKS]),
+    }
+
+
+def test_stack_given_a_backfill_by_bot_from_the_web_then_every_bots_partitions_are_made(stack: Stack, backfills: dict[str, str]) -> None:
+    ended = stack.ended_backfill(backfills["bots"])
+
+    assert (ended["status"], ended["error"]) == ("COMPLETED_SUCCESS", None)
+    assert [stack.made_by(asset, backfills["bots"]) for asset in ("synced_trades", "trade_replays")] == [set(BOTS)] * 2
+
+
+def test_stack_given_a_backfill_of_a_feeder_over_weeks_then_each_week_has_its_model(stack: Stack, backfills: dict[str, str]) -> None:
+    ended = stack.ended_backfill(backfills["weeks"])
+
+    assert (ended["status"], ended["error"]) == ("COMPLETED_SUCCESS", None)
+    assert stack.made_by("feeder_models", backfills["weeks"]) == {f"F03|{week}" for week in WEEKS}
+    with open_platform(stack.place.settings("code"), read_only=True) as platform:
+        models = platform.record.models_frame()
+    assert set(models.loc[models["feeder_id"] == "F03", "trained_until"]) >= {week_start(week) for week in WEEKS}
+
+
+def test_stack_given_a_backup_under_load_then_new_servers_hold_one_state_of_it_and_the_doctor_finds_nothing(
+    stack: Stack, influx: InfluxProgram, tmp_path: Path
+) -> None:
+    with load(stack.place.settings("seed")) as trading:
+        before = trading.ids()
+        taken = stack.place.bot3("backup", "backup", "/backups/loaded")
+    assert taken.returncode == 0, taken.stderr[-2_000:]
+
+    with restored(stack, influx, tmp_path) as (place, server):
+        for bot in BOTS:
+            kept = closed_ids(server, bot)
+            # Two trades a transaction: one state never holds one of them.
+            assert before[bot] <= kept <= trading.ids()[bot]
+            assert len(kept) % 2 == 0
+        assert succeeded(place.bot3("seed", "publish", "run", "--all"))
+        assert json.loads(place.bot3("seed", "publish", "check", "--json").stdout)["is_equal"] is True
+        doctor = json.loads(place.bot3("seed", "doctor", "--json").stdout)
+        assert [finding for finding in doctor["findings"] if not finding["is_good"]] == []
+        # What the bots did while the record was copied already is synced to it, and every count agrees.
+        assert succeeded(place.bot3("seed", "learn", "run"))
+        with open_platform(place.settings("seed")) as platform:
+            assert synced_trades_verdict(platform).passed
+            recorded = platform.record.counts().query("run_mode == 'paper'").set_index("bot")["trades"].to_dict()
+        assert recorded == {bot: count_closed(server, bot) for bot in BOTS}
+        assert server.execute("bot3_reader", "bot33", "SELECT count(*) > 0 FROM trades") == [(True,)]
+        told = "SELECT count(*) > 0 FROM event_logs WHERE asset_key IS NOT NULL"
+        assert server.execute("dagster", "dagster", told) == [(True,)]
+        assert succeeded(place.execute("execution", [*place.command("execution"), "--once"], timeout_s=120))
+
+
+@contextmanager
+def restored(stack: Stack, influx: InfluxProgram, folder: Path) -> Iterator[tuple[Place, Production]]:
+    """Put the backup of the stack back on a new PostgreSQL server, beside buckets that nobody wrote to."""
+    names = {"BOT3_INFLUX_BUCKET": "bot3_learning", **{f"BOT3_{bot}_INFLUX_BUCKET": f"{bot}_trades" for bot in BOTS}}
+    prefix = influx.new_prefix()
+    (folder / "place").mkdir()
+    with production(folder / "server") as server:
+        buckets = {name: prefix + bucket for name, bucket in names.items()}
+        place = a_place(folder / "place", server, influx, ports={name: free_port() for name in ("3000", "4000", "8501")}, **buckets)
+        shutil.copytree(stack.place.folder / "backups" / "loaded", place.folder / "backups" / "loaded")
+        assert succeeded(place.bot3("backup", "restore", "/backups/loaded"))
+        yield place, server
+
+
+def succeeded(ended: subprocess.CompletedProcess[str]) -> bool:
+    assert ended.returncode == 0, (ended.args, ended.stdout[-2_000:], ended.stderr[-2_000:])
+    return True
+
+
+def closed_ids(server: Production, bot: str) -> set[int]:
+    """Return the ids of the load's trades; the daemon's own are below."""
+    return {int(str(number)) for (number,) in server.execute(*OWNERS[bot], "SELECT id FROM trades WHERE id > 1000000")}
+
+
+def count_closed(server: Production, bot: str) -> int:
+    ((count,),) = server.execute(*OWNERS[bot], "SELECT count(*) FROM trades WHERE is_open=false")
+    return int(str(count))
 
 
 def test_stack_given_it_runs_then_nothing_is_written_beside_its_volumes(stack: Stack) -> None:
@@ -231,14 +238,14 @@ def test_viewer_given_a_mutation_then_refuses_it(stack: Stack) -> None:
     )
     with (place.folder / "viewer.log").open("ab") as log:
         process = psutil.Popen(command, env=place.environment("viewer"), cwd=place.folder, stdout=log, stderr=log)
-    viewer = Stack(place)
+    viewer = Stack(place, stack.server)
     try:
         stack.wait("the viewer answers", lambda: _answers(port))
-        answer = viewer.graphql(_LAUNCH, service="3001", key=["synced_trades"], bot="BOT3")
+        answer = viewer.launch("synced_trades", "BOT3", service="3001")
     finally:
-        _stop(process)
+        stop(process)
 
-    assert answer["launchPipelineExecution"]["__typename"] == "UnauthorizedError"
+    assert answer["__typename"] == "UnauthorizedError"
 
 
 def _answers(port: int) -> bool:

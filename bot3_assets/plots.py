@@ -1,0 +1,69 @@
+"""Plots as Markdown, for metadata: Dagster's pages show a picture in place where its text is below a thousand characters."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+_ROW, _LEFT, _WIDTH, _RIGHT = 14, 60, 330, 24
+_MOST_ROWS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """One row of a plot: from `low` to `high`, with a tick at `mark`; ratios."""
+
+    label: str
+    low: float
+    mark: float
+    high: float
+
+    @property
+    def is_real(self) -> bool:
+        """Say whether it can be drawn: what is no number is refused by a check, and must not hide which row it is."""
+        return all(map(math.isfinite, (self.low, self.mark, self.high)))
+
+
+def plot_intervals(rows: Sequence[Interval], *, title: str) -> dg.MetadataValue:
+    """Return a picture of intervals under each other, with a line at zero and both ends of the scale.
+
+    Parameters
+    ----------
+    rows : sequence of Interval
+        Twelve at most are drawn; of more, the first. One with what is no number has its label and no bar.
+    title : str
+        The picture's text for those who do not see it; its length counts.
+    """
+    if not rows:
+        return dg.MetadataValue.md(f"{title}: nothing to show yet")
+    picture = base64.b64encode(_drawn(rows[:_MOST_ROWS]).encode()).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/svg+xml;base64,{picture})")
+
+
+def _drawn(rows: Sequence[Interval]) -> str:
+    low, high = min([0.0, *(row.low for row in rows if row.is_real)]), max([0.0, *(row.high for row in rows if row.is_real)])
+    span = (high - low) or 1.0
+
+    def across(value: float) -> int:
+        return _LEFT + round((value - low) / span * _WIDTH)
+
+    bottom = _ROW * len(rows)
+    bars, ticks, labels = "", f"M{across(0.0)} 0V{bottom}", ""
+    for number, row in enumerate(rows):
+        top = number * _ROW
+        labels += f'<text y="{top + 11}">{row.label}</text>'
+        if not row.is_real:
+            continue
+        bars += f"M{across(row.low)} {top + 7}H{across(row.high)}"
+        ticks += f"M{across(row.mark)} {top + 3}v8"
+    # Every character counts: colours are short, all bars are one path, all ticks another.
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + _RIGHT}" height="{bottom + 16}"'
+        f' style="background:#fff;font:11px Arial">{labels}'
+        f'<path d="{bars}" stroke="#69c" stroke-width="4"/><path d="{ticks}" stroke="#000"/>'
+        f'<text x="{_LEFT}" y="{bottom + 12}">{low:.2%}</text><text x="{_LEFT + _WIDTH - 20}" y="{bottom + 12}">{high:.2%}</text></svg>'
+    )
