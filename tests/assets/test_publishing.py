@@ -68,29 +68,29 @@ def test_sensor_given_no_server_then_skips_at_once(resource: PlatformResource, i
 @on_a_home
 @pytest.mark.influx
 def test_beat_given_a_seeded_home_then_publishes_it_all_and_reports_it_equal(published: Platform, instance: dg.DagsterInstance) -> None:
-    beat = Beat(published, Lineage(instance=instance, source=SENSOR))
+    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
 
-    writes = beat.step()
-    beat.compare()
+    writes = beat.step(lineage)
+    beat.compare(lineage)
 
     assert writes > 0
     event = instance.get_latest_materialization_event(KEY)
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata[REPORTED_BY] == dg.MetadataValue.text(SENSOR)
-    assert beat.step() == 0
+    assert beat.step(lineage) == 0
     assert published.publishing.check(now=published.clock.now()).is_equal
 
 
 @on_a_home
 @pytest.mark.influx
 def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Platform, instance: dg.DagsterInstance) -> None:
-    beat = Beat(published, Lineage(instance=instance, source=SENSOR))
-    beat.step()
+    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat.step(lineage)
     published.recommend()
     published.learn_parameters()
 
-    beat.step()
+    beat.step(lineage)
 
     assert published.publishing.check(now=published.clock.now()).is_equal
 
@@ -102,7 +102,7 @@ def test_learning_given_a_server_that_is_down_then_is_not_delayed_by_it(tmp_path
 
         assert report.revision == opened.record.revision()
         with pytest.raises(StoreBusyError, match="cannot be reached in time"):
-            Beat(opened, Lineage(instance=instance, source=SENSOR)).step()
+            Beat(opened).step(Lineage(instance=instance, source=SENSOR))
         assert opened.record.span() is not None
 
 
