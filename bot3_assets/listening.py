@@ -101,7 +101,7 @@ class Listener:
         self._turn = RLock()
         self._is_untold = False
         self.learned = 0
-        """How often it was learned and told."""
+        """How often something was learned and told."""
 
     def begin(self, cursor: str | None) -> None:
         """Begin a tick with the cursor that Dagster kept.
@@ -126,15 +126,31 @@ class Listener:
             If a store has to be waited for: nothing is lost, look again.
         """
         with self._turn:
+            if self._is_untold and self._is_anything_in_force():
+                # Before it is learned on: what was in force meanwhile has a materialization of its own.
+                self._tell(lineage)
             sources = self._watch.changed()
             if not (sources or self._is_untold or self._watch.is_replay_due()):
                 return
             report = self._learn(sources, lineage=lineage)
             if report.changed or self._is_untold or self._watch.refusal:
-                # Until it is told; an event that fails is told by the next look.
                 self._is_untold = True
-                self._teller.reported = report_step(lineage, self._platform)
-                self.learned, self._watch.refusal, self._is_untold = self.learned + 1, "", False
+                self._tell(lineage)
+                self.learned, self._watch.refusal = self.learned + 1, ""
+
+    def _is_anything_in_force(self) -> bool:
+        from bot3.errors import LearningError  # noqa: PLC0415  # heavy
+
+        try:
+            self._platform.record.parameters(as_of=self._platform.clock.now())
+        except LearningError:
+            return False
+        return True
+
+    def _tell(self, lineage: Lineage) -> None:
+        """Tell what the record holds; an event that fails leaves it untold."""
+        self._teller.reported = report_step(lineage, self._platform)
+        self._is_untold = False
 
     def _learn(self, sources: Sequence[TradeSource], *, lineage: Lineage) -> RelearnReport:
         """Take a step; one that fails loses no close: the next one looks at its sources again."""
