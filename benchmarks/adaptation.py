@@ -22,16 +22,16 @@ import tempfile
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.adaptation_stores import Stores, embedded, served, since
 from benchmarks.adaptation_watches import EventWatch, HeartbeatWatch, parameters_revision
+from benchmarks.closed_trades import closed_trade
 from benchmarks.output import print_result, quantiles, tell
+from benchmarks.running_stores import Stores, embedded, served, since
 from bot3.cli.supervisor import Supervisor
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import RunMode
 from bot3.wiring import Platform, open_platform
 
 _BOT = "BOT1"
@@ -124,7 +124,7 @@ class _Series:
     def run(self, *, gaps_s: np.ndarray, name: str) -> list[Latency]:
         committed: list[tuple[int, float]] = []
         for number, gap in enumerate(gaps_s):
-            trade = _closed_trade(self.platform, number)
+            trade = closed_trade(self.platform, number, bot=_BOT)
             self.platform.bot_store(_BOT).import_trades([trade])
             committed.append((trade.trade_id, time.monotonic()))
             time.sleep(float(gap))
@@ -150,42 +150,6 @@ class _Series:
         frame = self.platform.record.trades(as_of=None, run_modes=[RunMode.PAPER], bots=[_BOT])
         revisions = frame.loc[frame["trade_id"] == trade_id, "revision"]
         return int(revisions.iloc[0]) if len(revisions) else None
-
-
-def _closed_trade(platform: Platform, number: int) -> Trade:
-    pairs = platform.candles.pairs()
-    pair, now = pairs[number % len(pairs)], platform.clock.now()
-    opened = now - timedelta(hours=25)
-    leverage, profit = 3.0, (0.02, -0.03)[number % 2]
-    open_rate = _rate_before(platform, pair, opened)
-    return Trade(
-        bot=_BOT,
-        run_mode=RunMode.PAPER,
-        account=f"paper-{_BOT}",
-        trade_id=platform.bot_store(_BOT).next_trade_id(),
-        pair=pair,
-        is_short=False,
-        leverage=leverage,
-        open_date=opened,
-        open_rate=open_rate,
-        amount=300.0 / open_rate,
-        stake_amount=100.0,
-        fee_open=0.0005,
-        fee_close=0.0005,
-        enter_tag="F01",
-        is_open=False,
-        close_date=now,
-        close_rate=open_rate * (1.0 + profit / leverage),
-        close_profit=profit,
-        close_profit_abs=100.0 * profit,
-        exit_reason="roi" if profit > 0.0 else "stop_loss",
-    )
-
-
-def _rate_before(platform: Platform, pair: str, at: datetime) -> float:
-    # The last close before, however old: a trade may be opened in an outage of the candles.
-    before = platform.candles.candles(pair, platform.settings.timeframe, start=at - timedelta(days=1), end=at)
-    return float(before["close"].iloc[-1])
 
 
 if __name__ == "__main__":

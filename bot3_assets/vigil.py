@@ -13,7 +13,6 @@ from dagster._core.instance.ref import InstanceRef
 from bot3_assets.resources import close_with_platforms
 
 LEASE_S = 20.0
-"""So long after the last tick a vigil ends: the sensor was switched off, or Dagster's daemon is away."""
 BUSY_S = 0.2
 """Pause after a store that was busy."""
 _JOIN_S = 10.0
@@ -31,10 +30,12 @@ class Vigil:
     ----------
     poll_s : float
         Wall seconds between two steps.
+    lease_s : float
+        So long after the last tick it ends: the sensor was switched off, or Dagster's daemon is away.
     """
 
-    def __init__(self, name: str, step: Callable[[], object], *, poll_s: float) -> None:
-        self._name, self._step, self._poll_s = name, step, poll_s
+    def __init__(self, name: str, step: Callable[[], object], *, poll_s: float, lease_s: float = LEASE_S) -> None:
+        self._name, self._step, self._poll_s, self._lease_s = name, step, poll_s, lease_s
         self._lock, self._stop = Lock(), Event()
         self._until = 0.0
         self._thread: Thread | None = None
@@ -45,9 +46,9 @@ class Vigil:
         return self._thread is not None
 
     def keep(self) -> None:
-        """Go on until `LEASE_S` from now."""
+        """Go on for a lease from now."""
         with self._lock:
-            self._until = time.monotonic() + LEASE_S
+            self._until = time.monotonic() + self._lease_s
             if self._thread is None:
                 self._stop.clear()
                 self._thread = Thread(target=self._run, name=self._name, daemon=True)
@@ -55,8 +56,12 @@ class Vigil:
 
     def end(self) -> None:
         """End, after the step that is being taken."""
-        thread = self._thread
         self._stop.set()
+        self.join()
+
+    def join(self) -> None:
+        """Wait until it has ended, by itself or because it was told to."""
+        thread = self._thread
         if thread is not None:
             thread.join(timeout=_JOIN_S)
 
@@ -100,7 +105,7 @@ class Vigils:
         self._kept: dict[int, Vigil] = {}
 
     def keep(self, platform: object, step: Callable[[], object]) -> None:
-        """Go on until `LEASE_S` from now; the step is the first one that was given for a platform."""
+        """Go on for a lease from now; the step is the first one that was given for a platform."""
         with self._lock:
             key = id(platform)
             if key not in self._kept:

@@ -1,4 +1,4 @@
-"""Where the adaptation benchmark runs: the embedded home of `bot3 up`, or the compose file's services on PostgreSQL and InfluxDB."""
+"""Where benchmarks run the services: the embedded home of `bot3 up`, or the compose file's services on PostgreSQL and InfluxDB."""
 
 from __future__ import annotations
 
