@@ -1,18 +1,21 @@
 """The beat that keeps the copy in InfluxDB up to date: a sensor of its own, so that no learning waits for a server."""
 
 import time
+from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from bot3_assets.assets.published_learning import NO_COPY, published_metadata, published_verdict
 from bot3_assets.lineage import Lineage
-from bot3_assets.resources import PlatformResource
+from bot3_assets.listening import Reported, Teller
+from bot3_assets.resources import PlatformResource, close_with_platforms
+from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
+    from bot3.usecases.publish_learning import PublishReport
     from bot3.wiring import Platform
 
-TICK_S = 4.5
 POLL_S = 0.05
 CHECK_EVERY_S = 60.0
 """All trades are compared then: a second's work for fifty thousand of them."""
@@ -28,29 +31,85 @@ publish_record = dg.define_asset_job(
 
 
 class Beat:
-    """One process' publishing: publishes what waits, and compares now and then."""
+    """One process' publishing: publishes what waits, tells Dagster, and compares now and then."""
 
-    def __init__(self, platform: "Platform", lineage: Lineage) -> None:
-        self._platform, self._lineage = platform, lineage
+    def __init__(self, platform: "Platform") -> None:
+        self._platform = platform
+        self._teller = Teller(platform.record.store_id)
+        self._turn = RLock()
+        self._compared_at = -CHECK_EVERY_S
+        self._untold: list[PublishReport] = []
+        self.writes = 0
+        """How many writes to the record were published."""
 
-    def step(self) -> int:
+    def begin(self, lineage: Lineage, *, cursor: str | None) -> None:
+        """Begin a tick with the cursor that Dagster kept.
+
+        Once published, a write leaves the outbox: after a kill between the two, only the cursor says that Dagster was not told.
+        """
+        from bot3.usecases.publish_learning import nothing_published  # noqa: PLC0415  # heavy
+
+        with self._turn:
+            self._teller.take(cursor)
+            # The revision is read first: what is written in between waits, or was published and is told once more.
+            revision = self._platform.record.revision()
+            if revision > self._teller.reported.revision and self._platform.record.span() is None and not self._untold:
+                self._tell(nothing_published(revision), lineage=lineage)
+
+    def end(self) -> Reported:
+        """End a tick; return what Dagster keeps as the cursor."""
+        with self._turn:
+            return self._teller.hand()
+
+    def step(self, lineage: Lineage) -> int:
         """Publish and report what waits; return how many writes it were. Raises StoreError if the server cannot be used."""
-        if self._platform.record.span() is None:
-            return 0
-        report = self._platform.publishing.publish()
-        if report is None or not report.writes:
-            return 0
-        self._lineage.materialized("published_learning", published_metadata(self._platform, report))
-        return report.writes
+        with self._turn:
+            self._tell_untold(lineage)
+            if self._platform.record.span() is None:
+                return 0
+            report = self._platform.publishing.publish()
+            if report is None or not report.writes:
+                return 0
+            self._untold.append(report)
+            self.writes += report.writes
+            self._tell_untold(lineage)
+            return report.writes
 
-    def compare(self) -> None:
-        """Report whether the copy is equal to the record. Raises StoreError if either cannot be asked."""
-        found = self._platform.publishing.check(now=self._platform.clock.now())
-        if not found.waiting:
-            self._lineage.checked("published_learning", "published_equals_record", published_verdict(found))
+    def compare(self, lineage: Lineage) -> None:
+        """Report whether the copy is equal to the record, if that was not looked at for a while. Raises StoreError if either is away."""
+        with self._turn:
+            if time.monotonic() - self._compared_at < CHECK_EVERY_S:
+                return
+            revision = self._platform.record.revision()
+            found = self._platform.publishing.check(now=self._platform.clock.now())
+            # What was written while both were read is a difference that is none.
+            if not found.waiting and self._platform.record.revision() == revision:
+                lineage.checked("published_learning", "published_equals_record", published_verdict(found))
+                self._compared_at = time.monotonic()
+
+    def _tell_untold(self, lineage: Lineage) -> None:
+        while self._untold:
+            self._tell(self._untold[0], lineage=lineage)
+            self._untold.pop(0)
+
+    def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
+        lineage.materialized("published_learning", published_metadata(self._platform, report))
+        reported = self._teller.reported
+        self._teller.reported = Reported(store_id=reported.store_id, revision=max(reported.revision, report.revision or 0))
 
 
-_compared_at: dict[str, float] = {}
+_beats: dict[int, Beat] = {}
+_vigils = Vigils(SENSOR, poll_s=POLL_S)
+_lock = Lock()
+
+
+def _beat_of(platform: "Platform") -> Beat:
+    with _lock:
+        key = id(platform)
+        if key not in _beats:
+            _beats[key] = Beat(platform)
+            close_with_platforms(lambda: _beats.pop(key))
+        return _beats[key]
 
 
 @dg.sensor(
@@ -58,25 +117,30 @@ _compared_at: dict[str, float] = {}
     job=publish_record,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Publishes to InfluxDB what was written to the record, within a tick; a server that is down delays this alone.",
+    description="Publishes to InfluxDB what was written to the record, as it is written; a server that is down delays this alone.",
 )
 def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """Publish what waits, as it comes, for one tick."""
+    """Publish what waits, and go on doing so until the next tick."""
     from bot3.errors import DataError  # noqa: PLC0415  # heavy
 
     opened = platform.platform()
     if not opened.publishing.is_configured:
         opened.publishing.publish()
         return dg.SkipReason(NO_COPY)
-    beat, writes, deadline = Beat(opened, Lineage(instance=context.instance, source=SENSOR)), 0, time.monotonic() + TICK_S
+    beat, kept = _beat_of(opened), warm_instance(context)
+    lineage = Lineage(instance=kept or context.instance, source=SENSOR)
+    beat.begin(lineage, cursor=context.cursor)
     try:
-        while time.monotonic() < deadline:
-            writes += beat.step()
-            if time.monotonic() - _compared_at.get(opened.record.store_id, -CHECK_EVERY_S) >= CHECK_EVERY_S:
-                beat.compare()
-                _compared_at[opened.record.store_id] = time.monotonic()
-            time.sleep(POLL_S)
+        beat.step(lineage)
+        beat.compare(lineage)
     except DataError as error:
         context.log.warning(f"delayed: {error}")
-        return dg.SkipReason(f"published {writes} writes, then: {error}")
-    return dg.SkipReason(f"published {writes} writes in {TICK_S} s")
+        return _end(context, beat, text=f"delayed: {error}")
+    if kept is not None:
+        _vigils.keep(opened, lambda: beat.step(lineage))
+    return _end(context, beat, text=f"published {beat.writes} writes since this process began")
+
+
+def _end(context: dg.SensorEvaluationContext, beat: Beat, *, text: str) -> dg.SkipReason:
+    context.update_cursor(beat.end().cursor())
+    return dg.SkipReason(text)

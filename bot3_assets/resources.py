@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import RLock
@@ -49,6 +50,12 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
                     atexit.register(_closers.close)
                 _open[home] = _closers.enter_context(open_platform(settings))
             return _open[home]
+
+
+def close_with_platforms(close: Callable[[], object]) -> None:
+    """Call something before the platforms that are open now are closed: it rests on them."""
+    with _lock:
+        _closers.callback(close)
 
 
 def close_platforms() -> None:

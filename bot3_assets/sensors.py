@@ -1,29 +1,22 @@
-"""The fast beats: closes to parameters within a tick, and what the market's own calendar asks for."""
+"""The fast beats: closes to parameters as they are committed, and what the market's own calendar asks for."""
 
-import json
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from bot3_assets.lineage import Lineage, report_closes, report_refusal
+from bot3_assets.lineage import Lineage
+from bot3_assets.listening import Listener
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
-from bot3_assets.resources import PlatformResource
+from bot3_assets.resources import PlatformResource, close_with_platforms
 from bot3_assets.schedules import backlog, retraining
+from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
-    from bot3.usecases.relearn import RelearnReport, TradeSource
     from bot3.wiring import Platform
 
-TICK_S = 4.5
-"""A tick waits so long for changes; the daemon begins one every five seconds."""
 POLL_S = 0.02
-DUE_EVERY_S = 1.0
-"""How often it is looked whether a replay's horizon has ended: that is no change in any store."""
 BACKLOG = 2_000
 """So many new trades are a run of their own, with a page and logs."""
 BACKLOG_AGAIN_S = 60.0
@@ -33,68 +26,18 @@ SENSOR = "closes_to_parameters"
 _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
-    """What Dagster was told last: the record it is about, and its revision then (the sensor's cursor)."""
-
-    store_id: str
-    revision: int
-
-    @classmethod
-    def of(cls, cursor: str | None, *, store_id: str) -> "Reported":
-        """Read a cursor; of another record, or of none, nothing was reported."""
-        kept = json.loads(cursor) if cursor else {}
-        return cls(store_id=store_id, revision=int(kept["revision"]) if kept.get("store") == store_id else 0)
-
-    def cursor(self) -> str:
-        """Return the text that `of` reads."""
-        return json.dumps({"store": self.store_id, "revision": self.revision})
-
-
-class Watch:
-    """Notices commits to the bots' databases and replays that have come due; kept warm between ticks."""
-
-    def __init__(self, platform: "Platform") -> None:
-        self._platform = platform
-        self._sources = platform.sources()
-        self._tokens: dict[str, str] = {}
-        self._looked_at = 0.0
-        self.refusal = ""
-        """Why nothing was learned at the last attempt, as Dagster was told; empty where it was."""
-
-    def changed(self) -> "list[TradeSource]":
-        """Return the sources that committed since the last call; all of them at the first."""
-        found = []
-        for source in self._sources:
-            token = source.reader.change_token()
-            if self._tokens.get(source.reader.store_id) != token:
-                # The token is kept before the source is read: a commit in between is seen again, never missed.
-                self._tokens[source.reader.store_id] = token
-                found.append(source)
-        return found
-
-    def forget(self, sources: "Sequence[TradeSource]") -> None:
-        """See sources as changed again: what was read of them did not get through."""
-        for source in sources:
-            self._tokens.pop(source.reader.store_id, None)
-
-    def is_replay_due(self) -> bool:
-        """Say whether a trade's horizon has ended since; asked once a second."""
-        now = time.monotonic()
-        if now - self._looked_at < DUE_EVERY_S:
-            return False
-        self._looked_at = now
-        due_at = self._platform.record.next_due_at()
-        return due_at is not None and due_at <= self._platform.clock.now()
-
-
-_watches: dict[int, Watch] = {}
+_listeners: dict[int, Listener] = {}
+_vigils = Vigils(SENSOR, poll_s=POLL_S)
 _lock = Lock()
 
 
-def _watch_of(platform: "Platform") -> Watch:
+def _listener_of(platform: "Platform") -> Listener:
     with _lock:
-        return _watches.setdefault(id(platform), Watch(platform))
+        key = id(platform)
+        if key not in _listeners:
+            _listeners[key] = Listener(platform)
+            close_with_platforms(lambda: _listeners.pop(key))
+        return _listeners[key]
 
 
 @dg.sensor(
@@ -105,15 +48,26 @@ def _watch_of(platform: "Platform") -> Watch:
     description="Waits for closed trades, learns from them at once, and reports the chain from trades to parameters.",
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Learn from closes as they are committed, for one tick."""
+    """Learn from the closes that were committed since, and go on doing so until the next tick."""
+    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
+
     opened = platform.platform()
-    record = opened.record
-    reported = Reported.of(context.cursor, store_id=record.store_id)
+    listener = _listener_of(opened)
     if (waiting := opened.unsynced_closes()) > BACKLOG:
+        _vigils.end(opened)
         return _backlog_run(context.instance, waiting=waiting, now=opened.wall_now())
-    reported, learned = _listen(context, opened, reported=reported)
+    kept = warm_instance(context)
+    lineage = Lineage(instance=kept or context.instance, source=SENSOR)
+    listener.begin(context.cursor)
+    try:
+        listener.look(lineage)
+    except (StoreBusyError, StoreConflictError) as error:
+        context.log.warning(f"delayed: {error}")
+    if kept is not None:
+        _vigils.keep(opened, lambda: listener.look(lineage))
+    reported = listener.end()
     context.update_cursor(reported.cursor())
-    return dg.SkipReason(f"learned {learned} times in {TICK_S} s, revision {reported.revision}, {waiting} closes were waiting")
+    return dg.SkipReason(f"learned {listener.learned} times since this process began, revision {reported.revision}")
 
 
 def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:
@@ -126,55 +80,6 @@ def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -
     # A key asks once, ever: it names the run before, so that after a run that failed it is another.
     before = "none" if last is None else last.dagster_run.run_id
     return dg.RunRequest(run_key=f"{backlog.name}-after-{before}", tags=all_bots())
-
-
-def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported: Reported) -> tuple[Reported, int]:
-    """Wait for changes, learn from each and report it; return what was reported last, and how often it was learned."""
-    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
-
-    record, watch = opened.record, _watch_of(opened)
-    lineage = Lineage(instance=context.instance, source=SENSOR)
-    # A kill between the record and its event: what was learned then is told now.
-    is_untold = record.revision() > reported.revision
-    learned, deadline = 0, time.monotonic() + TICK_S
-    while time.monotonic() < deadline:
-        sources = watch.changed()
-        if sources or is_untold or watch.is_replay_due():
-            try:
-                report = _learn(opened, watch, sources, lineage=lineage)
-            except (StoreBusyError, StoreConflictError) as error:
-                context.log.warning(f"delayed: {error}")
-                time.sleep(POLL_S * 10)
-                continue
-            if report.changed or is_untold or watch.refusal:
-                reported = report_step(lineage, opened)
-                learned, watch.refusal = learned + 1, ""
-            is_untold = False
-        time.sleep(POLL_S)
-    return reported, learned
-
-
-def report_step(lineage: Lineage, opened: "Platform") -> Reported:
-    """Report the chain as the record holds it; return what was reported for certain."""
-    # The revision is read first: a commit of another process in between may be told twice, never not at all.
-    reported = Reported(store_id=opened.record.store_id, revision=opened.record.revision())
-    report_closes(lineage, opened, bots=opened.source_names)
-    return reported
-
-
-def _learn(opened: "Platform", watch: Watch, sources: "Sequence[TradeSource]", *, lineage: Lineage) -> "RelearnReport":
-    """Take a step; one that fails ends the tick but loses no close: the next one looks at its sources again."""
-    from bot3.errors import Bot3Error, LearningError  # noqa: PLC0415  # heavy
-
-    try:
-        return opened.learn_from_closes(sources)
-    except Bot3Error as error:
-        watch.forget(sources)
-        if isinstance(error, LearningError) and watch.refusal != str(error):
-            # Once for each reason: a tick every few seconds would fill Dagster with the same verdict.
-            report_refusal(lineage, opened)
-            watch.refusal = str(error)
-        raise
 
 
 @dg.sensor(

@@ -58,12 +58,17 @@ def publish_learning(outbox: Outbox, publisher: Publisher, *, run_modes: Sequenc
     """
     span = outbox.span()
     if span is None:
-        return PublishReport(writes=0, points=0, deleted=0, refused=0, expired=0, revision=None)
+        return nothing_published(None)
     done = publisher.publish(outbox.pending(span, run_modes=run_modes))
     outbox.confirm(span)
     return PublishReport(
         writes=span.writes, points=done.points, deleted=done.deleted, refused=done.refused, expired=done.expired, revision=span.until
     )
+
+
+def nothing_published(revision: int | None) -> PublishReport:
+    """Return the report of a step that found nothing to publish, the copy being up to a revision of the record."""
+    return PublishReport(writes=0, points=0, deleted=0, refused=0, expired=0, revision=revision)
 
 
 def publish_everything(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> PublishReport:

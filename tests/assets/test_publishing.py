@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -68,31 +68,100 @@ def test_sensor_given_no_server_then_skips_at_once(resource: PlatformResource, i
 @on_a_home
 @pytest.mark.influx
 def test_beat_given_a_seeded_home_then_publishes_it_all_and_reports_it_equal(published: Platform, instance: dg.DagsterInstance) -> None:
-    beat = Beat(published, Lineage(instance=instance, source=SENSOR))
+    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
 
-    writes = beat.step()
-    beat.compare()
+    writes = beat.step(lineage)
+    beat.compare(lineage)
 
     assert writes > 0
     event = instance.get_latest_materialization_event(KEY)
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata[REPORTED_BY] == dg.MetadataValue.text(SENSOR)
-    assert beat.step() == 0
+    assert beat.step(lineage) == 0
     assert published.publishing.check(now=published.clock.now()).is_equal
 
 
 @on_a_home
 @pytest.mark.influx
 def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Platform, instance: dg.DagsterInstance) -> None:
-    beat = Beat(published, Lineage(instance=instance, source=SENSOR))
-    beat.step()
+    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat.step(lineage)
     published.recommend()
     published.learn_parameters()
 
-    beat.step()
+    beat.step(lineage)
 
     assert published.publishing.check(now=published.clock.now()).is_equal
+
+
+class KilledError(BaseException):
+    """The process ends here: nothing that follows runs."""
+
+
+class DyingLineage(Lineage):
+    """A process that is killed before it can tell."""
+
+    def materialized(self, asset: str, metadata: Mapping[str, dg.MetadataValue], *, partition: str | None = None) -> None:
+        raise KilledError(asset, metadata, partition)
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_a_kill_between_the_copy_and_its_event_then_the_next_process_tells_it(
+    published: Platform, instance: dg.DagsterInstance
+) -> None:
+    lineage, cursor = Lineage(instance=instance, source=SENSOR), kept_after_everything(published, instance)
+    published.recommend()
+    with pytest.raises(KilledError):
+        Beat(published).step(DyingLineage(instance=instance, source=SENSOR))
+    waiting = published.record.span()
+
+    beat = Beat(published)
+    beat.begin(lineage, cursor=cursor)
+
+    assert waiting is None
+    assert shown_revision(instance) == published.record.revision()
+    assert beat.end().revision == published.record.revision()
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_an_event_that_failed_then_its_next_step_tells_it(published: Platform, instance: dg.DagsterInstance) -> None:
+    kept_after_everything(published, instance)
+    published.recommend()
+    beat = Beat(published)
+    with pytest.raises(KilledError):
+        beat.step(DyingLineage(instance=instance, source=SENSOR))
+
+    beat.step(Lineage(instance=instance, source=SENSOR))
+
+    assert shown_revision(instance) == published.record.revision()
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_a_cursor_that_names_everything_then_tells_nothing(published: Platform, instance: dg.DagsterInstance) -> None:
+    cursor = kept_after_everything(published, instance)
+
+    Beat(published).begin(DyingLineage(instance=instance, source=SENSOR), cursor=cursor)
+
+    assert shown_revision(instance) == published.record.revision()
+
+
+def kept_after_everything(published: Platform, instance: dg.DagsterInstance) -> str:
+    """Publish all that waits, and return the cursor that Dagster then keeps."""
+    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat.step(lineage)
+    beat.begin(lineage, cursor=None)
+    return beat.end().cursor()
+
+
+def shown_revision(instance: dg.DagsterInstance) -> object:
+    event = instance.get_latest_materialization_event(KEY)
+    assert event is not None
+    assert event.asset_materialization is not None
+    return event.asset_materialization.metadata["revision"].value
 
 
 @on_a_home
@@ -102,7 +171,7 @@ def test_learning_given_a_server_that_is_down_then_is_not_delayed_by_it(tmp_path
 
         assert report.revision == opened.record.revision()
         with pytest.raises(StoreBusyError, match="cannot be reached in time"):
-            Beat(opened, Lineage(instance=instance, source=SENSOR)).step()
+            Beat(opened).step(Lineage(instance=instance, source=SENSOR))
         assert opened.record.span() is not None
 
 

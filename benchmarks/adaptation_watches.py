@@ -1,0 +1,87 @@
+"""What the adaptation benchmark watches: the revision that the daemon trades by, and the revision that Dagster shows."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import dagster as dg
+
+from bot3.ports.control import ControlStore, Heartbeat
+
+_PARAMETERS = dg.AssetKey("adaptive_params")
+
+
+class RevisionWatch(ABC):
+    """Notes in a thread when each revision was first seen."""
+
+    every_s = 0.01
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, int]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def first_at(self, revision: int) -> float | None:
+        """Return when that revision or a later one was first seen; None if none was."""
+        return next((at for at, seen in self._seen if seen >= revision), None)
+
+    @abstractmethod
+    def newest(self) -> int | None:
+        """Return the newest revision that can be seen now."""
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.every_s):
+            revision = self.newest()
+            if revision is not None and (not self._seen or revision > self._seen[-1][1]):
+                self._seen.append((time.monotonic(), revision))
+
+
+class HeartbeatWatch(RevisionWatch):
+    """Watches the parameters that the execution daemon has in force."""
+
+    def __init__(self, control: ControlStore) -> None:
+        super().__init__()
+        self._control = control
+
+    def newest(self) -> int | None:
+        """Return the revision in the heartbeat."""
+        return parameters_revision(self._control.heartbeats())
+
+
+class EventWatch(RevisionWatch):
+    """Watches Dagster's event log for materializations of the parameters, as its web server would."""
+
+    every_s = 0.05
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__()
+        os.environ.update(environment)
+        self._instance = dg.DagsterInstance.get()
+        # As the web server keeps its connections: a new one for each look would load the machine that is measured.
+        self._instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=5)
+
+    def newest(self) -> int | None:
+        """Return the revision of the newest materialization."""
+        event = self._instance.get_latest_materialization_event(_PARAMETERS)
+        materialization = None if event is None else event.asset_materialization
+        value = None if materialization is None else materialization.metadata["revision"].value
+        return value if isinstance(value, int) else None
+
+
+def parameters_revision(heartbeats: Iterable[Heartbeat]) -> int | None:
+    """Return the revision of the parameters that the execution daemon has in force."""
+    found = next((beat.detail.get("parameters_revision") for beat in heartbeats if beat.process == "execution"), None)
+    return int(found) if found is not None else None

@@ -1,0 +1,175 @@
+"""Kills Dagster's daemon and its code server while trades close, and looks whether any lineage is missing.
+
+    python -m benchmarks.kill_lineage [--stores embedded|postgres] [--kills 40] [--seed 1]
+
+Real services: Dagster's daemon and the code server, on a home as `bot3 up` runs it, or as the compose file does on PostgreSQL and InfluxDB.
+One to three trades close, and within 0.6 s of the last SIGKILL falls on the code server, the daemon or both, so that it hits the sync, the
+replay, the publication and the events; half of the times a trade closes while they are down. They are started again, and the next kill
+waits until nothing is missing. `untold_at_kill` counts the kills that fell between the record's commit and its event.
+
+At the end every closed trade of the bots' stores must be in the record, every publication of parameters must have a materialization, the
+newest materializations of the chain must say what the stores hold, and the sensors' cursors must be the record's revision; on InfluxDB the
+copy must be equal and its newest materialization of that revision. Ends with 1 where anything is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+from benchmarks.closed_trades import closed_trade
+from benchmarks.lineage_audit import LineageAudit
+from benchmarks.output import print_result, quantiles, tell
+from benchmarks.running_stores import Stores, embedded, served
+from bot3.cli.services import Service
+from bot3.wiring import Platform, open_platform
+
+_NAMES = ("code", "dagster-daemon")
+_TARGETS = (("code",), ("dagster-daemon",), _NAMES)
+_WITHIN_S = 0.6
+_SETTLED_S = 120.0
+# Hours apart: a run of the meta-learner would tell by itself what is looked for here.
+_SETTINGS = {"BOT3_META_LEARNER_INTERVAL_S": "3600", "BOT3_RECOMMENDATIONS_LIFE_S": "7200"}
+
+
+@dataclass(slots=True)
+class Victims:
+    """The services, each a process group of its own."""
+
+    services: Mapping[str, Service]
+    logs: Path
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start services."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            service = self.services[name]
+            with (self.logs / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    service.command,
+                    env=dict(service.environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def kill(self, names: Sequence[str]) -> None:
+        """Kill services with all their children."""
+        for name in names:
+            with suppress(ProcessLookupError):
+                os.killpg(self.running[name].pid, signal.SIGKILL)
+        for name in names:
+            self.running.pop(name).wait()
+
+    def ended(self) -> dict[str, int]:
+        """Return the exit codes of those that ended by themselves."""
+        return {name: code for name, process in self.running.items() if (code := process.poll()) is not None}
+
+
+@dataclass(slots=True)
+class Killer:
+    """Closes trades and kills, by a seed."""
+
+    platform: Platform
+    victims: Victims
+    audit: LineageAudit
+    random: np.random.Generator
+    closes: int = 0
+    untold: int = 0
+
+    def kill_once(self) -> float:
+        """Close trades, kill, start again; return the seconds from then until nothing was missing."""
+        self._close(int(self.random.integers(1, 4)))
+        time.sleep(float(self.random.uniform(0.0, _WITHIN_S)))
+        target = _TARGETS[self.random.choice(len(_TARGETS), p=(0.5, 0.2, 0.3))]
+        self.victims.kill(target)
+        self.untold += "code" in target and not self.audit.is_told
+        if self.random.random() < 0.5:
+            self._close(1)
+        self.victims.start(target)
+        return self.settle()
+
+    def settle(self) -> float:
+        """Wait until nothing is missing; return the seconds that it took."""
+        began = time.monotonic()
+        while (findings := self.audit.findings()) and time.monotonic() - began < _SETTLED_S:
+            if ended := self.victims.ended():
+                raise SystemExit(f"ended by themselves: {ended}; see {self.victims.logs}")
+            time.sleep(0.3)
+        for finding in findings:
+            tell(f"missing: {finding}")
+        return time.monotonic() - began
+
+    def _close(self, count: int) -> None:
+        for _ in range(count):
+            bot = self.platform.bot_names[self.closes % len(self.platform.bot_names)]
+            self.platform.bot_store(bot).import_trades([closed_trade(self.platform, self.closes, bot=bot)])
+            self.closes += 1
+            time.sleep(float(self.random.exponential(0.15)))
+
+
+def kill_services(stores: Stores, *, kills: int, seed: int, name: str) -> Mapping[str, object]:
+    """Kill so many times, and return what was found."""
+    os.environ.update(stores.dagster)
+    todo = {service.name: service for service in stores.services(lambda: True)}
+    victims = Victims(todo, stores.settings.home / "logs")
+    with open_platform(stores.settings) as platform, dg.DagsterInstance.get() as instance:
+        # As the web server keeps its connections: this one asks often.
+        instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=5)
+        killer = Killer(platform, victims, LineageAudit(platform=platform, instance=instance), np.random.default_rng(seed))
+        victims.start(_NAMES)
+        try:
+            tell(f"everything told after {killer.settle():.1f} s")
+            recovered = []
+            for number in range(1, kills + 1):
+                recovered.append(killer.kill_once())
+                tell(f"kill {number}: nothing missing after {recovered[-1]:.1f} s")
+            findings = killer.audit.findings()
+        finally:
+            victims.kill(list(victims.running))
+        return {
+            "benchmark": "kill_lineage",
+            "stores": name,
+            "kills": kills,
+            "untold_at_kill": killer.untold,
+            "closes": killer.closes,
+            "events": killer.audit.events(),
+            "missing": len(findings),
+            "findings": findings,
+            "recovered": quantiles(recovered),
+            "load": round(os.getloadavg()[0], 2),
+        }
+
+
+def main() -> None:
+    """Run the benchmark and print its JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stores", choices=("embedded", "postgres"), default="embedded")
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    os.environ.update(_SETTINGS)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with served(folder) if given.stores == "postgres" else embedded(folder / "home") as stores:
+            result = kill_services(stores, kills=given.kills, seed=given.seed, name=given.stores)
+    print_result(result)
+    sys.exit(1 if result["missing"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What a sensor does between its ticks: for as long as they come, through stores that are busy, and not after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Event
+
+import dagster as dg
+import pytest
+from structlog.testing import capture_logs
+
+from bot3.errors import StoreBusyError, StoreError
+from bot3_assets.resources import close_platforms
+from bot3_assets.vigil import Vigil, Vigils, warm_instance
+
+PATIENCE_S = 20.0
+
+
+class Steps:
+    """Counts steps, fails as it is told, and lets a test wait for one."""
+
+    def __init__(self, *failures: Exception | None) -> None:
+        self.failures = list(failures)
+        self.taken = 0
+        self.third = Event()
+
+    def __call__(self) -> None:
+        self.taken += 1
+        if self.taken >= 3:
+            self.third.set()
+        if self.failures and (failure := self.failures.pop(0)) is not None:
+            raise failure
+
+
+Watch = Callable[[Vigil], Vigil]
+
+
+@pytest.fixture
+def watched() -> Iterator[Watch]:
+    """Return what ends a vigil after the test."""
+    begun: list[Vigil] = []
+
+    def watch(vigil: Vigil) -> Vigil:
+        begun.append(vigil)
+        return vigil
+
+    yield watch
+    for vigil in begun:
+        vigil.end()
+
+
+def test_vigil_given_a_tick_then_repeats_its_step_until_it_is_ended(watched: Watch) -> None:
+    steps = Steps()
+    vigil = watched(Vigil("test", steps, poll_s=0.001))
+
+    vigil.keep()
+    is_repeated = steps.third.wait(PATIENCE_S)
+    vigil.end()
+
+    taken = steps.taken
+    assert is_repeated
+    assert not vigil.is_kept
+    assert steps.taken == taken
+
+
+def test_vigil_given_no_further_tick_then_ends_with_its_lease(watched: Watch) -> None:
+    steps = Steps()
+    vigil = watched(Vigil("test", steps, poll_s=0.001, lease_s=0.0))
+
+    vigil.keep()
+    vigil.join()
+
+    assert not vigil.is_kept
+    assert steps.taken == 0
+
+
+def test_vigil_given_a_store_that_is_busy_then_goes_on(watched: Watch) -> None:
+    steps = Steps(StoreBusyError("locked"))
+    vigil = watched(Vigil("test", steps, poll_s=0.001))
+
+    with capture_logs() as logs:
+        vigil.keep()
+        is_repeated = steps.third.wait(PATIENCE_S)
+        vigil.end()
+
+    assert is_repeated
+    assert [entry["event"] for entry in logs] == ["vigil_delayed"]
+
+
+def test_vigil_given_a_step_that_fails_then_ends_and_the_next_tick_begins_it_again(watched: Watch) -> None:
+    steps = Steps(None, StoreError("damaged"))
+    vigil = watched(Vigil("test", steps, poll_s=0.001))
+
+    with capture_logs() as logs:
+        vigil.keep()
+        vigil.join()
+        is_over, taken = not vigil.is_kept, steps.taken
+        vigil.keep()
+        is_repeated = steps.third.wait(PATIENCE_S)
+
+    assert (is_over, taken, is_repeated) == (True, 2, True)
+    assert [entry["event"] for entry in logs] == ["vigil_ended"]
+
+
+def test_vigils_given_the_platforms_are_closed_then_end_before() -> None:
+    steps, vigils, platform = Steps(), Vigils("test", poll_s=0.001), object()
+    vigils.keep(platform, steps)
+    is_repeated = steps.third.wait(PATIENCE_S)
+
+    close_platforms()
+
+    taken = steps.taken
+    assert is_repeated
+    assert steps.taken == taken
+
+
+def test_warm_instance_given_one_in_memory_then_there_is_none(instance: dg.DagsterInstance) -> None:
+    assert warm_instance(dg.build_sensor_context(instance=instance)) is None
