@@ -1,15 +1,19 @@
-"""A fleet's trades into the record: all of them from PostgreSQL at once, and a tick that finds nothing new.
+"""A fleet's trades into the record and into InfluxDB: all of them from PostgreSQL at once, and a tick that finds nothing new.
 
-    python -m benchmarks.sync [--trades 47733] [--rounds 3]
+    TEST_INFLUXD=/path/to/influxd python -m benchmarks.sync [--trades 47733] [--rounds 3]
 
-The bot's database is a PostgreSQL of its own (the test suite's: run it from the repository) with freqtrade's 51 columns and two orders a
-trade; the record is a SQLite file, new each round. `own_s` is the whole sync and the making of InfluxDB's line protocol from the record,
-apart from what the record takes to write (INSERT); nothing is sent. The rival does the same apart from writing: SQLAlchemy's ORM mapped as
-freqtrade's (orders come with their trade) and influxdb-client's Point objects; `ratio_orm_trades_only` is against the ORM without orders.
-Both in one process, round by round, medians. Seconds are of this process' processor, so that neighbours on the machine and the server's own
-work do not count; `wall` tells the same by the clock on the wall.
-`idle_tick_ms` (wall) is what the sensor does while nothing is committed; `idle_sync_ms` (processor) a sync that finds nothing new, as after
-a commit of another database of that server.
+The bot's database is a PostgreSQL of its own with freqtrade's 51 columns and two orders a trade; the record is a SQLite file, new each
+round, and the copy a bucket, new each round, of an InfluxDB 2 of its own (both the test suite's: run it from the repository).
+`own_s` is `sync_trades` and then `publish_learning`, apart from two things: `record_write_s`, the record's own writing (INSERT statements
+of trades, and every COMMIT), and `influx_write_s`, the HTTP requests to InfluxDB from the first byte sent to the answer. All else counts:
+reading the source, comparing, making the rows that are inserted, reading them back from the record, making line protocol, bodies of
+requests. Before it ends, the copy in InfluxDB is compared with the record, trade by trade.
+The rival does less: SQLAlchemy's ORM mapped as freqtrade's (orders come with their trade), influxdb-client's Point objects, and the lines
+that they make; it writes to no record and sends nothing. `ratio_orm_trades_only` is against the ORM without orders.
+Both in one process, round by round, medians. Seconds are of this process' processor, so that neighbours on the machine and the servers' own
+work do not count; `wall` tells the same by the clock on the wall, in which PostgreSQL's work to read is.
+`idle_tick_ms` (wall) is what the sensor does while nothing is committed; `idle_sync_ms` a sync that finds nothing new, as after a commit of
+another database of that server.
 """
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -32,16 +36,22 @@ from sqlalchemy.orm import Session, registry, relationship
 
 from benchmarks.output import print_result, tell
 from bot3.adapters.freqtrade_columns import FreqtradeColumns
-from bot3.adapters.influx_points import TRADE_KINDS, trade_lines
+from bot3.adapters.influx_copy import InfluxCopy
+from bot3.adapters.influx_dead_letters import DeadLetters
+from bot3.adapters.influx_points import TRADE_KINDS
+from bot3.adapters.influx_publisher import InfluxBuckets, InfluxPublisher
+from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.ports.record import TradeRecord
 from bot3.trading.trades import RunMode
+from bot3.usecases.check_published import check_published
+from bot3.usecases.publish_learning import publish_learning
 from bot3.usecases.sync_trades import sync_trades
 
 _T = TypeVar("_T")
 Seconds = NDArray[np.float64]
-MODE = RunMode.LIVE
+BOT, MODE = "GRID7", RunMode.LIVE
 PAIRS = 20
 BATCH = 5_000
 
@@ -58,21 +68,53 @@ class FreqtradeOrder:
     """An order."""
 
 
-class WriteTime:
-    """Adds up the seconds that a database takes to insert."""
+class Watch:
+    """Adds up seconds."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self) -> None:
         self.seconds = np.zeros(2)
         self._began: Seconds | None = None
-        event.listen(engine, "before_cursor_execute", self._begin)
-        event.listen(engine, "after_cursor_execute", self._end)
 
-    def _begin(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        self._began = _now() if statement.startswith("INSERT INTO synced_trades") else None
+    def begin(self, *_: Any) -> None:
+        """Begin to count."""
+        self._began = _now()
 
-    def _end(self, *_: Any) -> None:
+    def end(self, *_: Any) -> None:
+        """Count what passed since the beginning, once."""
         if self._began is not None:
             self.seconds += _now() - self._began
+            self._began = None
+
+
+def watch_record(engine: sa.Engine) -> Watch:
+    """Return what counts the seconds that a record takes to insert trades and to commit."""
+    watch = Watch()
+
+    def begin(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO synced_trades"):
+            watch.begin()
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", watch.end)
+    event.listen(engine, "commit", watch.begin)
+    event.listen(engine, "reset", watch.end)
+    return watch
+
+
+def watch_requests(server: InfluxServer) -> Watch:
+    """Return what counts the seconds that requests to a server take, from sending to the answer."""
+    watch, manager = Watch(), server._client.api_client.rest_client.pool_manager  # noqa: SLF001  # a stopwatch, nothing more
+    request = manager.request
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        watch.begin()
+        try:
+            return request(*arguments, **named)
+        finally:
+            watch.end()
+
+    manager.request = timed
+    return watch
 
 
 def main() -> None:
@@ -81,12 +123,14 @@ def main() -> None:
     parser.add_argument("--trades", type=int, default=47_733)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    # The suite's own server and tables.
-    servers, tables = import_module("tests.servers.postgres"), import_module("tests.servers.freqtrade_db")
-    with servers.PostgresServer() as server, tempfile.TemporaryDirectory() as folder:
+    # The suite's own servers and tables.
+    servers, tables, influx = (import_module(f"tests.servers.{name}") for name in ("postgres", "freqtrade_db", "influx"))
+    if not influx.is_available():
+        raise SystemExit(influx.MISSING)
+    with servers.PostgresServer() as server, influx.InfluxProgram() as program, tempfile.TemporaryDirectory() as folder:
         bot = tables.FreqtradeDb(server.new_database())
         fill(bot, tables, arguments.trades)
-        result = measured(bot, Path(folder), rounds=arguments.rounds)
+        result = measured(bot, program, Path(folder), rounds=arguments.rounds)
     print_result({"trades": arguments.trades, "rounds": arguments.rounds, **result})
 
 
@@ -122,16 +166,20 @@ def _row(a_row: Callable[..., dict[str, Any]], opened: Any, number: int, *, prof
     )
 
 
-def measured(bot: Any, folder: Path, *, rounds: int) -> dict[str, Any]:
+def measured(bot: Any, influx: Any, folder: Path, *, rounds: int) -> dict[str, Any]:
     """Take turns, ours and the rival, and tell the medians."""
     _map(bot)
     ours, orm, bare = [], [], []
     for number in range(rounds):
-        ours.append(sync_once(bot.url, sqlite_url(folder / f"record{number}.sqlite")))
+        with Home(influx, folder / str(number)) as home:
+            ours.append(home.sync_once(bot.url, is_compared=number == rounds - 1))
         orm.append(_seconds(lambda: _points(bot.engine, FreqtradeTrade)))
         bare.append(_seconds(lambda: _points(bot.engine, BareTrade)))
-        own, wrote = ours[-1]["own_s"], ours[-1]["write_s"]
-        tell(f"own {own[0]:.3f} s, written in {wrote[0]:.3f} s; ORM {orm[-1][0]:.2f} s, without orders {bare[-1][0]:.2f} s")
+        last = {name: found[0] for name, found in ours[-1].items()}
+        tell(
+            f"own {last['own_s']:.3f} s, record {last['record_write_s']:.3f} s, InfluxDB {ours[-1]['influx_write_s'][1]:.3f} s (wall); "
+            f"ORM {orm[-1][0]:.2f} s, without orders {bare[-1][0]:.2f} s"
+        )
     medians = {name: np.median([one[name] for one in ours], axis=0) for name in ours[0]}
     rivals = {"orm_and_points_s": np.median(orm, axis=0), "orm_trades_only_and_points_s": np.median(bare, axis=0)}
     own = medians["own_s"]
@@ -146,31 +194,63 @@ def measured(bot: Any, folder: Path, *, rounds: int) -> dict[str, Any]:
     }
 
 
-def sync_once(source_url: str, record_url: str) -> dict[str, Seconds]:
-    """Sync all trades into a new record, make their points, and time ticks that find nothing new."""
-    reader, record = FreqtradeColumns.open(source_url, bot="GRID7", run_mode=MODE), SqlRecord.open(record_url)
-    writes = WriteTime(record._database.engine)  # noqa: SLF001  # a stopwatch on the engine, nothing more
-    synced_s = _seconds(lambda: _require_whole(reader, record))
-    span = record.span()
-    if span is None:
-        raise SystemExit("the record says that nothing waits for InfluxDB: its outbox is broken")
-    lines_s = _seconds(lambda: trade_lines(record.pending(span, run_modes=(MODE,)).trades))
-    write_s = writes.seconds
-    token = reader.change_token()
-    ticks = [_seconds(reader.change_token) for _ in range(50)]
-    syncs = [_seconds(lambda: sync_trades(reader, record, run_mode=MODE)) for _ in range(5)]
-    if reader.change_token() != token:
-        raise SystemExit("the bot's database changed while nothing was committed")
-    reader.close()
-    record.close()
-    return {
-        "own_s": synced_s - write_s + lines_s,
-        "own_record_s": synced_s - write_s,
-        "own_lines_s": lines_s,
-        "write_s": write_s,
-        "idle_tick_ms": 1_000.0 * np.median(ticks, axis=0),
-        "idle_sync_ms": 1_000.0 * np.median(syncs, axis=0),
-    }
+class Home:
+    """A new record and a new bucket."""
+
+    def __init__(self, influx: Any, folder: Path) -> None:
+        self._record = SqlRecord.open(sqlite_url(folder / "record.sqlite"))
+        self._server = InfluxServer(influx.address())
+        forever, prefix = timedelta(0), influx.new_prefix()
+        buckets = InfluxBuckets(learning=f"{prefix}learning", trades={BOT: f"{prefix}trades"}, learning_life=forever, trades_life=forever)
+        letters = DeadLetters(folder / "letters.jsonl")
+        self._publisher = InfluxPublisher(self._server, buckets=buckets, letters=letters, wall_now=_utc_now)
+        self._copy = InfluxCopy(self._server, buckets=buckets, bots=(BOT,), wall_now=_utc_now)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._record.close()
+        self._server.close()
+
+    def sync_once(self, source_url: str, *, is_compared: bool) -> dict[str, Seconds]:
+        """Sync all trades into the record and publish them; time ticks that find nothing new."""
+        reader, record = FreqtradeColumns.open(source_url, bot=BOT, run_mode=MODE), self._record
+        self._publisher.prepare(bots=(BOT,))
+        writes, requests = watch_record(record._database.engine), watch_requests(self._server)  # noqa: SLF001  # stopwatches
+        synced_s = _seconds(lambda: _require_whole(reader, record))
+        sync_write_s = writes.seconds.copy()
+        published_s = _seconds(self._publish)
+        write_s, sent_s = writes.seconds.copy(), requests.seconds.copy()
+        token = reader.change_token()
+        ticks = [_seconds(reader.change_token) for _ in range(50)]
+        syncs = [_seconds(lambda: sync_trades(reader, record, run_mode=MODE)) for _ in range(5)]
+        if reader.change_token() != token:
+            raise SystemExit("the bot's database changed while nothing was committed")
+        reader.close()
+        if is_compared:
+            self._require_copy()
+        return {
+            "own_s": synced_s + published_s - write_s - sent_s,
+            "own_sync_s": synced_s - sync_write_s,
+            "own_publish_s": published_s - (write_s - sync_write_s) - sent_s,
+            "record_write_s": write_s,
+            "influx_write_s": sent_s,
+            "idle_tick_ms": 1_000.0 * np.median(ticks, axis=0),
+            "idle_sync_ms": 1_000.0 * np.median(syncs, axis=0),
+        }
+
+    def _publish(self) -> None:
+        report = publish_learning(self._record, self._publisher, run_modes=(MODE,))
+        if report.refused or not report.points:
+            raise SystemExit(f"InfluxDB took {report.points} points and refused {report.refused}")
+
+    def _require_copy(self) -> None:
+        """Compare the copy with the record."""
+        found = check_published(self._record, self._copy, bots=(BOT,), now=_utc_now(), run_modes=(MODE,)).trades[BOT]
+        tell(f"record {found.record} trades, InfluxDB {found.published}")
+        if not found.is_equal:
+            raise SystemExit(f"the copy in InfluxDB differs from the record: {found.record} trades, {found.published} points")
 
 
 def _require_whole(reader: FreqtradeColumns, record: TradeRecord) -> None:
@@ -197,7 +277,7 @@ _FIELDS = tuple(name for name, kind in TRADE_KINDS.items() if kind == "float")
 
 
 def _point(trade: Any) -> Any:
-    point = Point("trades").tag("bot", "GRID7").tag("run_mode", "live").tag("pair", trade.pair)
+    point = Point("trades").tag("bot", BOT).tag("run_mode", "live").tag("pair", trade.pair)
     point = point.tag("direction", "short" if trade.is_short else "long").tag("feeder_id", trade.enter_tag).tag("leverage_bin", "1.0-2.0")
     point = point.field("trade_id", trade.id).field("account", "foreign").field("is_short", trade.is_short)
     point = (
@@ -206,6 +286,10 @@ def _point(trade: Any) -> Any:
     for name in _FIELDS:
         point = point.field(name, getattr(trade, name))
     return point.time(trade.close_date, WritePrecision.NS)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _now() -> Seconds:

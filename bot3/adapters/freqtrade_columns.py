@@ -1,10 +1,11 @@
-"""All closed trades of a freqtrade database as columns: what is surely sound at once, the few doubtful rows one by one."""
+"""Closed trades of a freqtrade database as columns: what is surely sound at once, the few doubtful rows one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,122 +13,99 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.freqtrade_conditions import IS_OPEN
-from bot3.adapters.freqtrade_rows import trade_or_refusal
-from bot3.adapters.freqtrade_trades import FreqtradeTrades
-from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns, plain_floats
+from bot3.adapters.freqtrade_trades import FreqtradeTrades, perhaps_closed_since
+from bot3.adapters.sql_columns import NO_TIME, Columns, read_columns
+from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns
 from bot3.trading.trades import Trade
 
 _ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
 _LARGEST = 1e300
 _BOUNDS = {"leverage": (1.0, _LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
+_TEXTS, _TIMES = ("pair", "enter_tag", "exit_reason"), ("open_date", "close_date")
+_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
+    "id": sa.BigInteger(),
+    "is_short": sa.Boolean(),
+    **dict.fromkeys(_TEXTS, sa.String()),
+    **dict.fromkeys(_TIMES, sa.DateTime()),
+}
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a day of a clock on some wall
+_DAY = timedelta(days=1)
+_DAY_US = _DAY // timedelta(microseconds=1)
+_FIRST_US, _LAST_US = (round((at - _EPOCH) / _DAY) * _DAY_US for at in (datetime(1900, 1, 1), datetime(9990, 1, 1)))  # noqa: DTZ001
+_FEW = 500
 
 
 class FreqtradeColumns(FreqtradeTrades):
     """A `ColumnReader` on a freqtrade database."""
 
-    def closed_columns(self) -> TradeColumns:
-        """Return what `closed_trades(closed_since=None)` returns, in any order.
-
-        Local times take the way through trades, one by one: an hour that is told twice is a matter of both dates of a row.
-        """
-        if self._origin.zone.key != "UTC":
-            return TradeColumns.of(self.closed_trades(closed_since=None))
+    def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
+        """Return what `closed_trades` returns, in any order."""
+        names = [name for name in self._names if name != "is_open"]
+        rows = sa.table("trades", *(sa.column(name, _TYPES.get(name, sa.Double())) for name in names))
+        query = sa.select(rows).where(~IS_OPEN, perhaps_closed_since(closed_since))
         with self._database.read() as connection:
-            rows = _fetch(connection, sa.select(self._table()).where(~IS_OPEN), is_sqlite=self._database.is_sqlite)
-        read: dict[str, Sequence[Any]] = dict(zip(self._names, zip(*rows, strict=True) if rows else [()] * len(self._names), strict=True))
-        times = {name: _times(read[name]) for name in ("open_date", "close_date")}
-        numbers = {name: _numbers(read[name]) for name in FLOATS if name in read}
-        sound = _sound(numbers, times)
-        doubtful = (trade_or_refusal(dict(zip(self._names, rows[place], strict=True)), self._origin) for place in np.flatnonzero(~sound))
-        rest = TradeColumns.of([trade for trade in doubtful if isinstance(trade, Trade)])
-        return TradeColumns.joined(self._columns(read, numbers, times, np.flatnonzero(sound)), rest)
+            read = read_columns(connection, query)
+            for name in _TIMES:
+                read[name] = _in_utc(read[name], self._origin.zone)
+            sound = _sound(read)
+            doubtful = list(self._one_by_one(connection, read["id"][~sound]))
+        columns = TradeColumns.joined(self._columns({name: column[sound] for name, column in read.items()}), TradeColumns.of(doubtful))
+        return columns.closed_since(closed_since)
 
-    def _columns(
-        self,
-        read: Mapping[str, Sequence[Any]],
-        numbers: Mapping[str, NDArray[np.float64]],
-        times: Mapping[str, NDArray[np.int64]],
-        places: NDArray[np.intp],
-    ) -> TradeColumns:
-        count, at = len(places), places.tolist()
-        known: dict[str, list[Any]] = {name: [None] * count for name in COLUMNS}
-        known |= {"bot": [self._origin.bot] * count, "run_mode": [self._origin.run_mode.value] * count}
-        known |= {"account": [self._origin.account] * count, "is_open": [False] * count}
-        known |= {name: list(plain_floats(_finite(column[places]))) for name, column in numbers.items()}
-        known["funding_fees"] = [value or 0.0 for value in known["funding_fees"]]
-        known |= {f"{name}_us": column[places].tolist() for name, column in times.items()}
-        known["trade_id"] = list(map(int, _picked(read["id"], at)))
-        known["is_short"] = list(map(bool, _picked(read["is_short"], at)))
-        for name in ("pair", "enter_tag", "exit_reason"):
-            if name in read:
-                known[name] = [None if value is None else str(value) for value in _picked(read[name], at)]
-        return TradeColumns(lists=known)
+    def count_closed(self, *, closed_since: datetime | None) -> int:
+        """Count what `closed_trades` would return."""
+        if self._origin.zone.key == "UTC":
+            return super().count_closed(closed_since=closed_since)
+        # Which of two local times is the later one is no matter of SQL.
+        return len(self.closed_columns(closed_since=closed_since))
 
+    def _one_by_one(self, connection: Connection, ids: NDArray[np.int64]) -> Iterator[Trade]:
+        table, wanted = self._table(), ids.tolist()
+        for start in range(0, len(wanted), _FEW):
+            yield from self._trades(connection, sa.select(table).where(table.c.id.in_(wanted[start : start + _FEW])))[0]
 
-def _picked(column: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
-    return column if len(places) == len(column) else [column[place] for place in places]
-
-
-def _fetch(connection: Connection, query: sa.Select[Any], *, is_sqlite: bool) -> list[Any]:
-    driver: Any = connection.connection.driver_connection
-    text = str(query.compile(connection))
-    if is_sqlite:
-        return list(driver.execute(text).fetchall())
-    # Numbers and times come as bytes, not as texts to be parsed.
-    with driver.cursor(binary=True) as cursor:
-        return list(cursor.execute(text).fetchall())
+    def _columns(self, read: Columns) -> TradeColumns:
+        """Return rows that are sound."""
+        count = len(read["id"])
+        said = {"bot": self._origin.bot, "run_mode": self._origin.run_mode.value, "account": self._origin.account}
+        known: Columns = {name: np.full(count, text, dtype="object") for name, text in said.items()}
+        known |= {"trade_id": read["id"], "is_short": read["is_short"], "is_open": np.zeros(count, dtype="bool")}
+        known |= {f"{name}_us": read[name] for name in _TIMES}
+        known |= {name: read[name] if name in read else np.full(count, None, dtype="object") for name in _TEXTS}
+        known |= {name: _finite(read[name]) if name in read else np.full(count, np.nan) for name in FLOATS}
+        # Minus zero is told as zero, as it is one by one.
+        known["funding_fees"] = np.nan_to_num(known["funding_fees"], nan=0.0) + 0.0
+        return TradeColumns(arrays={name: known[name] for name in COLUMNS})
 
 
-def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
-    """Return numbers, NaN for what is none."""
-    try:
-        return np.array(values, dtype="float64")
-    except (TypeError, ValueError):
-        return np.array([_number(value) for value in values], dtype="float64")
-
-
-def _number(value: Any) -> float:
-    try:
-        return float("nan") if value is None else float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-_NO_TIME = np.iinfo(np.int64).min
-
-
-def _times(values: Sequence[Any]) -> NDArray[np.int64]:
-    """Return microseconds since 1970, the smallest number for what is no time; where one is in doubt, all are looked at one by one."""
-    if not all(map(_is_plain, values)):
-        return np.full(len(values), _NO_TIME, dtype="int64")
-    try:
-        return np.array(values, dtype="datetime64[us]").astype("int64")
-    except (TypeError, ValueError):
-        return np.full(len(values), _NO_TIME, dtype="int64")
-
-
-def _is_plain(value: Any) -> bool:
-    """Say whether a time is as freqtrade writes it, without a zone: numpy takes other texts too, "now" among them."""
-    if isinstance(value, datetime):
-        return value.tzinfo is None
-    return (
-        isinstance(value, str)
-        and value[10:11] == " "
-        and (len(value) == 19 or (len(value) == 26 and value[19] == "." and value[20:].isdigit()))
-    )
-
-
-def _finite(numbers: NDArray[np.float64]) -> Any:
+def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _sound(numbers: Mapping[str, NDArray[np.float64]], times: Mapping[str, NDArray[np.int64]]) -> NDArray[np.bool_]:
+def _in_utc(local: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Return local times in UTC; those of a day on which the zone's offset changes are left to be looked at one by one."""
+    if zone.key == "UTC":
+        return local
+    is_known = (local > _FIRST_US) & (local < _LAST_US)
+    days, places = np.unique(np.where(is_known, local, 0) // _DAY_US, return_inverse=True)
+    offsets = np.array([_offset_us(_EPOCH + int(day) * _DAY, zone) for day in days.tolist()], dtype="int64")[places]
+    return np.where(is_known & (offsets != NO_TIME), local - offsets, NO_TIME)
+
+
+def _offset_us(day: datetime, zone: ZoneInfo) -> int:
+    """Return a zone's offset from UTC on a local day, `NO_TIME` where it changes."""
+    ends = (day, day + _DAY)
+    offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for at in ends for fold in (0, 1)}
+    offset = offsets.pop()
+    return NO_TIME if offsets or offset is None else offset // timedelta(microseconds=1)
+
+
+def _sound(read: Columns) -> NDArray[np.bool_]:
     """Say which rows are surely trades; the bounds are those of `freqtrade_conditions`, a little inside what a row may be."""
-    opened, closed = times["open_date"], times["close_date"]
-    sound: NDArray[np.bool_] = (
-        (opened != _NO_TIME) & (closed != _NO_TIME) & (opened <= closed) & (np.abs(numbers["close_profit_abs"]) <= _LARGEST)
-    )
+    opened, closed = read["open_date"], read["close_date"]
+    sound: NDArray[np.bool_] = (opened != NO_TIME) & (closed != NO_TIME) & (opened <= closed)
+    sound &= np.abs(read["close_profit_abs"]) <= _LARGEST
     bounds = dict.fromkeys(_ABOVE_ZERO, (1.0 / _LARGEST, _LARGEST)) | _BOUNDS
     for name, (low, high) in bounds.items():
-        sound &= (numbers[name] >= low) & (numbers[name] <= high)
+        sound &= (read[name] >= low) & (read[name] <= high)
     return sound

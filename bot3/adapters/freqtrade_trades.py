@@ -107,10 +107,7 @@ class FreqtradeTrades:
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
-        query = sa.select(self._table()).where(~IS_OPEN)
-        if closed_since is not None:
-            earliest = (closed_since - _ZONE_SLACK).astimezone(UTC).replace(tzinfo=None)
-            query = query.where(earliest <= CLOSE_DATE)
+        query = sa.select(self._table()).where(~IS_OPEN, perhaps_closed_since(closed_since))
         with self._database.read() as connection:
             closed, _ = self._trades(connection, query)
         return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
@@ -125,10 +122,11 @@ class FreqtradeTrades:
         """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
         if closed_since is not None or self._origin.zone.key != "UTC":
             return len(self.closed_trades(closed_since=closed_since))
-        doubtful = sa.select(self._table()).where(~IS_OPEN, is_doubtful(is_sqlite=self._database.is_sqlite))
+        table, doubtful = self._table(), is_doubtful(is_sqlite=self._database.is_sqlite)
+        counts = sa.select(sa.func.count(), sa.func.count().filter(doubtful)).select_from(table).where(~IS_OPEN)
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(sa.func.count()).select_from(self._table()).where(~IS_OPEN)).scalar_one()
-            _, refused = self._trades(connection, doubtful)
+            rows, looked_at = connection.execute(counts).one()
+            refused = self._trades(connection, sa.select(table).where(~IS_OPEN, doubtful))[1] if looked_at else []
         return int(rows) - len(refused)
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
@@ -175,6 +173,11 @@ class FreqtradeTrades:
         orders = sa.table("orders", *map(sa.column, ORDER_COLUMNS))
         rows = connection.execute(sa.select(orders).where(orders.c.filled > 0)).all()
         return order_shapes(rows, shorts={trade.trade_id: trade.is_short for trade in trades}, zone=self._origin.zone)
+
+
+def perhaps_closed_since(at: datetime | None) -> sa.ColumnElement[bool]:
+    """Return a condition that holds for all closes since a time, in whatever zone they are told, and for some before it."""
+    return sa.true() if at is None else (at - _ZONE_SLACK).astimezone(UTC).replace(tzinfo=None) <= CLOSE_DATE
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -6,11 +6,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from bot3.adapters.influx_lines import PLACES, Kind, column_texts, line, point_ns, tag_texts
+from bot3.adapters.influx_lines import PLACES, Kind, field_parts, joined, line, point_ns, tag_texts
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.publisher import Head, Noun, ParameterPublication, RecommendationPublication, ScorePublication
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
@@ -123,21 +128,25 @@ def recommendation_points(publication: RecommendationPublication) -> Points:
 
 def trade_lines(trades: pd.DataFrame) -> list[str]:
     """Return one point a trade, at its close date and, within the microsecond, at its id; column by column, for there may be many."""
-    series = [tag_texts(name, trades[name]) for name in sorted(TRADE_TAGS)]
-    columns = [column_texts(name, trades[name], kind) for name, kind in TRADE_KINDS.items()]
-    joined = zip(zip(*series, strict=True), zip(*columns, strict=True), trade_times(trades), strict=True)
-    return [f"{TRADES}{''.join(tags)} {''.join(held)[1:]} {at_ns}" for tags, held, at_ns in joined]
+    tags = [tag_texts(name, trades[name]) for name in sorted(TRADE_TAGS)]
+    leads = (" ", *repeat(",", len(TRADE_KINDS) - 1))
+    held = [field_parts(name, trades[name], kind, lead=lead) for lead, (name, kind) in zip(leads, TRADE_KINDS.items(), strict=True)]
+    times = pc.cast(pa.array(trade_times(trades)), pa.large_string())
+    lines: list[str] = joined(TRADES, *tags, *chain.from_iterable(held), " ", times).to_pylist()
+    return lines
 
 
-def trade_times(trades: pd.DataFrame) -> list[int]:
+def trade_times(trades: pd.DataFrame) -> NDArray[np.int64]:
     """Return the time of each trade's point."""
-    times = trades["close_date"].dt.as_unit("us").astype("int64") * PLACES + trades["trade_id"].astype("int64") % PLACES
-    return [int(at_ns) for at_ns in times.tolist()]
+    closed = trades["close_date"].dt.as_unit("us").astype("int64").to_numpy(dtype="int64")
+    ids = trades["trade_id"].to_numpy(dtype="int64")
+    at_ns: NDArray[np.int64] = closed * PLACES + ids % PLACES
+    return at_ns
 
 
 def gone_points(gone: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], int]]:
     """Yield the bot, the tags and the time of each point that must go."""
-    for row, at_ns in zip(gone.to_dict("records"), trade_times(gone), strict=True):
+    for row, at_ns in zip(gone.to_dict("records"), trade_times(gone).tolist(), strict=True):
         yield str(row["bot"]), {name: str(row[name]) for name in TRADE_TAGS}, at_ns
 
 

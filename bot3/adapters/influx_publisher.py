@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import pandas as pd
 import structlog
 
 from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters
-from bot3.adapters.influx_lines import batches, point_ns
+from bot3.adapters.influx_lines import point_ns
 from bot3.adapters.influx_points import (
     TRADES,
     Points,
@@ -114,14 +115,11 @@ class InfluxPublisher:
     def _trades(self, pending: Pending, *, now: datetime) -> tuple[list[_Bundle], int]:
         oldest = self._buckets.kept_since(now, trades=True)
         bundles, expired = [], 0
-        for bot, frame in pending.trades.groupby("bot", sort=True):
-            lines = trade_lines(frame)
-            if oldest is not None:
-                first = point_ns(oldest, 0)
-                lines = [text for text, at_ns in zip(lines, trade_times(frame), strict=True) if at_ns >= first]
-            expired += len(frame) - len(lines)
-            bucket = self._buckets.of_bot(str(bot))
-            bundles += [_Bundle(bucket=bucket, rows=tuple(batch)) for batch in batches(lines, _BUNDLE)]
+        for bot, trades in _by_bot(pending.trades):
+            kept = trades if oldest is None else trades[trade_times(trades) >= point_ns(oldest, 0)]
+            expired += len(trades) - len(kept)
+            parts = (kept.iloc[start : start + _BUNDLE] for start in range(0, len(kept), _BUNDLE))
+            bundles += [_Bundle(bucket=self._buckets.of_bot(bot), rows=tuple(trade_lines(part))) for part in parts]
         return bundles, expired
 
     def _write(self, bundles: Iterable[_Bundle], *, since: int) -> int:
@@ -143,6 +141,12 @@ class InfluxPublisher:
         except RefusedLinesError as error:
             return str(error)
         return ""
+
+
+def _by_bot(trades: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    bots = sorted(map(str, trades["bot"].unique()))
+    for bot in bots:
+        yield bot, trades if len(bots) == 1 else trades[trades["bot"] == bot]
 
 
 def _publications(pending: Pending) -> Iterator[Points]:

@@ -139,12 +139,12 @@ class InfluxServer:
             retries = Retry(
                 total=self._retries, backoff_factor=_BACK_OFF_S, status_forcelist=_BUSY, allowed_methods=None, raise_on_status=False
             )
+            # Not compressed: between machines of one network that costs more than it saves.
             self._opened = InfluxDBClient(
                 url=self._address.url,
                 token=self._address.token,
                 org=self._address.org,
                 timeout=round(self._address.timeout.total_seconds() * 1_000),
-                enable_gzip=True,
                 retries=retries,
             )
         return self._opened

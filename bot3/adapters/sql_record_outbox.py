@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot3.adapters.sql_columns import columns_frame, read_columns
 from bot3.adapters.sql_record_base import SqlRecordBase, in_modes
 from bot3.adapters.sql_record_feeders import score_of_row
 from bot3.adapters.sql_record_parameters import parameters_of_row
@@ -32,7 +34,7 @@ from bot3.ports.publisher import Head, Noun, OutboxSpan, ParameterPublication, P
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.trades import RunMode
 
-_TRADE = tuple(column for column in synced_trades.columns if column.name != "deleted")
+_TRADE = tuple(column for column in synced_trades.columns if column.name not in {"is_open", "known_at_us", "revision", "deleted"})
 _GONE = tuple(column for column in outbox_gone.columns if column.name not in {"id", "revision"})
 
 
@@ -55,12 +57,7 @@ class SqlOutbox(SqlRecordBase):
                 scores=_scores(connection, span),
                 regimes=_regimes(connection, span),
                 recommendations=_recommendations(connection, span),
-                trades=read_frame(
-                    connection,
-                    sa.select(*_TRADE)
-                    .where(_within(synced_trades, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
-                    .order_by(synced_trades.c.close_date_us, synced_trades.c.trade_id),
-                ),
+                trades=_trades(connection, span, run_modes=run_modes),
                 gone=read_frame(
                     connection,
                     sa.select(*_GONE)
@@ -108,9 +105,8 @@ class SqlOutbox(SqlRecordBase):
         """Return the trades that are not deleted: bot, run_mode, trade_id, open_date, close_date, digest."""
         table = synced_trades.c
         columns = (table.bot, table.run_mode, table.trade_id, table.open_date_us, table.close_date_us, table.digest)
-        query = sa.select(*columns).where(~table.deleted, in_modes(table.run_mode, run_modes)).order_by(table.close_date_us, table.trade_id)
         with self._database.read() as connection:
-            return read_frame(connection, query)
+            return columns_frame(read_columns(connection, sa.select(*columns).where(~table.deleted, in_modes(table.run_mode, run_modes))))
 
 
 def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:
@@ -122,6 +118,13 @@ def _fold(connection: Connection, span: OutboxSpan) -> None:
     connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
     entry = {"revision": span.until, "since_revision": span.since if since is None else min(since, span.since)}
     connection.execute(sa.insert(outbox).values(**entry))
+
+
+def _trades(connection: Connection, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+    query = sa.select(*_TRADE).where(_within(synced_trades, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
+    read = read_columns(connection, query)
+    order = np.lexsort((read["trade_id"], read["close_date_us"]))
+    return columns_frame(read if np.array_equal(order, np.arange(len(order))) else {name: column[order] for name, column in read.items()})
 
 
 def _parameters(connection: Connection, span: OutboxSpan) -> tuple[ParameterPublication, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
+from bot3.adapters.sql_columns import read_columns
 from bot3.adapters.sql_record_base import SqlRecordBase, in_groups, in_modes
 from bot3.adapters.sql_rows import bulk_insert, from_us, read_frame, to_us
 from bot3.adapters.sql_tables_platform import record_meta, synced_trades
+from bot3.adapters.trade_digests import row_digests
 from bot3.ports.record import SyncOutcome
-from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns
+from bot3.ports.trade_columns import COLUMNS, TradeColumns
 from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import RunMode, Trade, direction
@@ -26,7 +29,14 @@ _OWN = COLUMNS
 _REST = ("direction", "leverage_bin", "feeder_id", "known_at_us", "revision", "digest", "deleted")
 _FRAME = tuple(synced_trades.c[name] for name in (*_OWN, "direction", "leverage_bin", "feeder_id", "known_at_us", "revision"))
 
-_Key = tuple[str, str, int, int]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changes:
+    """What is new about the trades of one bot and run mode: how many keys they have, how many the record lacks, and which rows to write."""
+
+    keys: int
+    inserted: int
+    fresh: NDArray[np.int64]
 
 
 class SqlTradeRecord(SqlRecordBase):
@@ -44,20 +54,18 @@ class SqlTradeRecord(SqlRecordBase):
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
         """Do what `upsert_trades` does, for trades that are columns already."""
-        lists, digests = columns.lists, row_digests(columns)
-        # Of a key that comes twice the last row counts.
-        places = {key: place for place, key in enumerate(zip(*(lists[name] for name in _KEY), strict=True))}
+        digests = row_digests(columns)
         with self._writing() as writing:
-            known = _known_digests(writing.connection, list(places))
-            fresh = [(key, place) for key, place in places.items() if known.get(key) != digests[place]]
-            rows = _rows(columns, digests, [place for _, place in fresh], revision=writing.revision)
+            found = [_changes(writing.connection, group, columns, digests) for group in _groups(columns)]
+            places = np.concatenate([np.empty(0, dtype="int64"), *(one.fresh for one in found)])
+            rows = _rows(columns, digests, places, revision=writing.revision)
             bulk_insert(writing.connection, synced_trades, rows, columns=(*_OWN, *_REST), replaces=True)
-            writing.changed = bool(rows)
-            inserted = sum(key not in known for key, _ in fresh)
+            writing.changed = len(places) > 0
+            inserted = sum(one.inserted for one in found)
             return SyncOutcome(
                 inserted=inserted,
-                updated=len(fresh) - inserted,
-                unchanged=len(places) - len(fresh),
+                updated=len(places) - inserted,
+                unchanged=sum(one.keys for one in found) - len(places),
                 deleted=0,
                 revision=writing.after,
             )
@@ -81,7 +89,8 @@ class SqlTradeRecord(SqlRecordBase):
             # A trade is known at its close, and that column has an index.
             query = query.where(synced_trades.c.known_at_us >= to_us(closed_since))
         with self._database.read() as connection:
-            return {(row.trade_id, from_us(row.open_date_us)) for row in connection.execute(query)}
+            found = read_columns(connection, query)
+        return set(zip(found["trade_id"].tolist(), map(from_us, found["open_date_us"].tolist()), strict=True))
 
     def trades(
         self,
@@ -132,66 +141,59 @@ def _of(bot: str, run_mode: RunMode) -> tuple[sa.ColumnElement[bool], sa.ColumnE
     return synced_trades.c.bot == bot, synced_trades.c.run_mode == run_mode.value
 
 
-_KEY = ("bot", "run_mode", "trade_id", "open_date_us")
-_NUMBERS = ("open_date_us", "close_date_us", *FLOATS)
-_TEXTS = ("bot", "run_mode", "account", "pair", "enter_tag", "exit_reason")
-_FEW = 4_000
-"""Up to so many trades are looked up by their ids; for more, all of their bot are read."""
-
-
-def row_digests(columns: TradeColumns) -> list[str]:
-    """Return a digest of each row: equal for equal trades, whichever way they came."""
-    lists = columns.lists
-    numbers = np.column_stack([_as_bits(lists[name]) for name in _NUMBERS]) if len(columns) else np.empty((0, len(_NUMBERS)), "int64")
-    size, packed = numbers.shape[1] * 8, np.ascontiguousarray(numbers).tobytes()
-    texts = zip(*(lists[name] for name in _TEXTS), lists["trade_id"], lists["is_short"], strict=True)
-    return [
-        hashlib.blake2s(packed[start : start + size] + repr(text).encode(), digest_size=12).hexdigest()
-        for start, text in zip(range(0, len(packed), size), texts, strict=True)
-    ]
-
-
-def _as_bits(column: Sequence[Any]) -> NDArray[np.int64]:
-    if column and type(column[0]) is int:
-        return np.array(column, dtype="int64")
-    return np.array(column, dtype="float64").view("int64")
-
-
-def _rows(columns: TradeColumns, digests: Sequence[str], places: Sequence[int], *, revision: int) -> list[tuple[Any, ...]]:
-    """Return rows to write, in the order of `_OWN` and `_REST`."""
-    whole = places if len(places) < len(digests) else None
-    own = [_picked(columns.lists[name], whole) for name in _OWN]
-    named = dict(zip(_OWN, own, strict=True))
-    bins = {leverage: leverage_bin(leverage) for leverage in set(named["leverage"])}
-    feeders = {tag: feeder_of_enter_tag(tag) for tag in set(named["enter_tag"])}
-    count = len(places)
+def _rows(columns: TradeColumns, digests: Sequence[str], places: NDArray[np.int64], *, revision: int) -> Iterator[tuple[Any, ...]]:
+    """Return rows to write, in the order of `_OWN` and `_REST`; one after the other, for all at once would be many objects."""
+    own = {name: _values(columns.arrays[name][places]) for name in _OWN}
+    bins = {leverage: leverage_bin(leverage) for leverage in set(own["leverage"])}
+    feeders = {tag: feeder_of_enter_tag(tag) for tag in set(own["enter_tag"])}
+    directions = {is_short: direction(is_short=is_short) for is_short in (False, True)}
     rest = (
-        [direction(is_short=is_short) for is_short in named["is_short"]],
-        [bins[leverage] for leverage in named["leverage"]],
-        [feeders[tag] for tag in named["enter_tag"]],
-        named["close_date_us"],
-        [revision] * count,
-        _picked(digests, whole),
-        [False] * count,
+        map(directions.__getitem__, own["is_short"]),
+        map(bins.__getitem__, own["leverage"]),
+        map(feeders.__getitem__, own["enter_tag"]),
+        own["close_date_us"],
+        repeat(revision, len(places)),
+        map(digests.__getitem__, places.tolist()),
+        repeat(False, len(places)),  # noqa: FBT003  # a value of the column
     )
-    return list(zip(*own, *rest, strict=True))
+    return zip(*own.values(), *rest, strict=True)
 
 
-def _picked(column: Sequence[Any], places: Sequence[int] | None) -> Sequence[Any]:
-    return column if places is None else [column[place] for place in places]
+def _values(column: NDArray[Any]) -> list[Any]:
+    """Return a column as a driver takes it: None for NaN."""
+    values: list[Any] = column.tolist()
+    if column.dtype.kind == "f":
+        for place in np.flatnonzero(np.isnan(column)).tolist():
+            values[place] = None
+    return values
 
 
-def _known_digests(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, str]:
+def _groups(columns: TradeColumns) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each bot and run mode."""
+    bots, run_modes = columns.arrays["bot"], columns.arrays["run_mode"]
+    for bot, run_mode in sorted(set(zip(bots.tolist(), run_modes.tolist(), strict=True))):
+        yield np.flatnonzero((bots == bot) & (run_modes == run_mode))
+
+
+def _changes(connection: Connection, group: NDArray[np.int64], columns: TradeColumns, digests: Sequence[str]) -> _Changes:
+    """Compare the trades of one bot and run mode with the record; of a key that comes twice the last row counts."""
+    arrays = columns.arrays
+    ids, opened = arrays["trade_id"][group], arrays["open_date_us"][group]
+    order = np.lexsort((opened, ids))
+    is_last = np.append((np.diff(ids[order]) != 0) | (np.diff(opened[order]) != 0), True)
+    places = group[np.sort(order[is_last])]
+    known = _known_digests(connection, ids, bot=arrays["bot"][group[0]], run_mode=arrays["run_mode"][group[0]])
+    if not known:
+        return _Changes(keys=len(places), inserted=len(places), fresh=places)
+    keys = list(zip(arrays["trade_id"][places].tolist(), arrays["open_date_us"][places].tolist(), strict=True))
+    is_fresh = [known.get(key) != digests[place] for key, place in zip(keys, places.tolist(), strict=True)]
+    return _Changes(keys=len(places), inserted=sum(key not in known for key in keys), fresh=places[np.array(is_fresh, dtype="bool")])
+
+
+def _known_digests(connection: Connection, ids: NDArray[np.int64], *, bot: str, run_mode: str) -> dict[tuple[int, int], str]:
+    """Return digests by (trade_id, open_date_us); those of all trades whose ids lie between the ones that are asked for."""
     table = synced_trades.c
-    known: dict[_Key, str] = {}
-    for bot, run_mode in sorted({key[:2] for key in keys}):
-        query = sa.select(table.trade_id, table.open_date_us, table.digest).where(table.bot == bot, table.run_mode == run_mode)
-        for wanted in _id_groups(keys, bot=bot, run_mode=run_mode):
-            found = connection.execute(query if wanted is None else query.where(table.trade_id.in_(wanted)))
-            known |= {(bot, run_mode, row[0], row[1]): row[2] for row in found}
-    return known
-
-
-def _id_groups(keys: Sequence[_Key], *, bot: str, run_mode: str) -> list[list[int] | None]:
-    ids = sorted({key[2] for key in keys if key[:2] == (bot, run_mode)})
-    return [None] if len(ids) > _FEW else [ids[start : start + 500] for start in range(0, len(ids), 500)]
+    between = table.trade_id.between(int(ids.min()), int(ids.max()))
+    query = sa.select(table.trade_id, table.open_date_us, table.digest).where(table.bot == bot, table.run_mode == run_mode, between)
+    trade_ids, opened, found = (column.tolist() for column in read_columns(connection, query).values())
+    return dict(zip(zip(trade_ids, opened, strict=True), found, strict=True))

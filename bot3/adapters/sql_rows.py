@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> N
 
 
 def bulk_insert(
-    connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 5_000
+    connection: Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 1_000
 ) -> int:
     """Insert many rows through the driver's own executemany; rows of a key that is there are replaced, or left as they are.
 
@@ -137,13 +138,13 @@ def bulk_insert(
 
     Parameters
     ----------
-    rows : list of tuple
+    rows : iterable of tuple
         Driver values, in the order of `columns`.
     """
     text = _insert_text(connection, table, columns=columns, replaces=replaces)
-    done = 0
-    for start in range(0, len(rows), batch):
-        done += connection.exec_driver_sql(text, rows[start : start + batch]).rowcount
+    done, left = 0, iter(rows)
+    while taken := list(islice(left, batch)):
+        done += connection.exec_driver_sql(text, taken).rowcount
     return done
 
 

@@ -81,7 +81,8 @@ class Pending:
     Parameters
     ----------
     trades : pandas.DataFrame
-        The trade frame of the trades to write, with the record's `digest` of each row.
+        The trades to write, by close_date: `Trade`'s fields but is_open, direction, leverage_bin, feeder_id, and the record's `digest` of
+        each row.
     gone : pandas.DataFrame
         Where trades stood before they were changed or deleted: bot, run_mode, trade_id, close_date, pair, direction, leverage_bin,
         feeder_id.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot3.errors import StoreError
 from bot3.ports.record import SyncOutcome
@@ -25,14 +26,14 @@ _KINDS = {field.name: str(field.type) for field in fields(Trade)}
 FLOATS = tuple(name for name, kind in _KINDS.items() if kind in {"float", "float | None"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TradeColumns:
-    """Closed trades: a list for each of `COLUMNS`, of plain str, int, float, bool and None."""
+    """Closed trades: for each of `COLUMNS` an array of int64, bool, float64 (NaN for what is missing) or object (str, None)."""
 
-    lists: Mapping[str, list[Any]]
+    arrays: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:
-        return len(self.lists["trade_id"])
+        return len(self.arrays["trade_id"])
 
     @classmethod
     def of(cls, trades: Sequence[Trade]) -> TradeColumns:
@@ -46,25 +47,34 @@ class TradeColumns:
         for trade in trades:
             if trade.is_open or trade.close_date is None:
                 raise StoreError(f"{trade.bot} trade {trade.trade_id} is open: the record keeps closed trades")
-        return cls(lists={_stored(name): _column([getattr(trade, name) for trade in trades], name) for name in _KINDS})
+        return cls(arrays={_stored(name): _array([getattr(trade, name) for trade in trades], name) for name in _KINDS})
 
     @classmethod
     def joined(cls, first: TradeColumns, second: TradeColumns) -> TradeColumns:
         """Return the rows of both."""
-        return cls(lists={name: [*first.lists[name], *second.lists[name]] for name in COLUMNS})
+        if not len(second):
+            return first
+        return cls(arrays={name: np.concatenate([first.arrays[name], second.arrays[name]]) for name in COLUMNS})
+
+    def closed_since(self, at: datetime | None) -> TradeColumns:
+        """Return the trades with close_date >= the given time, all for None."""
+        if at is None:
+            return self
+        kept = self.arrays["close_date_us"] >= _microseconds(at)
+        return TradeColumns(arrays={name: column[kept] for name, column in self.arrays.items()})
 
     def keys(self) -> set[tuple[int, datetime]]:
         """Return the keys (trade_id, open_date)."""
-        opened = [_EPOCH + timedelta(microseconds=at) for at in self.lists["open_date_us"]]
-        return set(zip(self.lists["trade_id"], opened, strict=True))
+        opened = [_EPOCH + timedelta(microseconds=at) for at in self.arrays["open_date_us"].tolist()]
+        return set(zip(self.arrays["trade_id"].tolist(), opened, strict=True))
 
 
 @runtime_checkable
 class ColumnReader(Protocol):
-    """A `TradeReader` that can tell all its closed trades at once."""
+    """A `TradeReader` that can tell many closed trades at once."""
 
-    def closed_columns(self) -> TradeColumns:
-        """Return what `closed_trades(closed_since=None)` returns, in any order."""
+    def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
+        """Return what `closed_trades` returns, in any order."""
         ...
 
 
@@ -77,28 +87,19 @@ class ColumnRecord(Protocol):
         ...
 
 
-def plain_floats(values: Sequence[float | None]) -> list[float | None]:
-    """Return Python's floats, None for what is missing or no number."""
-    numbers = np.array(values, dtype="float64")
-    found: list[float | None] = numbers.tolist()
-    gone = np.flatnonzero(np.isnan(numbers)).tolist()
-    for place in gone:
-        found[place] = None
-    return found
-
-
 def _stored(name: str) -> str:
     return f"{name}_us" if name in INSTANTS else name
 
 
-def _column(values: list[Any], name: str) -> list[Any]:
+def _array(values: list[Any], name: str) -> NDArray[Any]:
     if name in INSTANTS:
-        return [_microseconds(at) for at in values]
+        return np.array([_microseconds(at) for at in values], dtype="int64")
     if name in FLOATS:
-        return list(plain_floats(values))
-    kinds: dict[str, Callable[[Any], Any]] = {"int": int, "bool": bool}
-    plain = kinds.get(_KINDS[name], _text)
-    return [plain(value) for value in values]
+        numbers = np.array(values, dtype="float64")
+        # One NaN for all: there are many, and a digest is of bits.
+        return np.where(np.isnan(numbers), np.nan, numbers)
+    kind = {"int": "int64", "bool": "bool"}.get(_KINDS[name], "object")
+    return np.array([_text(value) for value in values], dtype=kind)
 
 
 def _text(value: Any) -> Any:

@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
-    """A foreign reader that holds connections and tells all its closed trades at once."""
+    """A foreign reader that holds connections and tells many closed trades at once."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -100,9 +100,9 @@ class PatientReader:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
         return self._ask(lambda reader: reader.closed_trades(closed_since=closed_since))
 
-    def closed_columns(self) -> TradeColumns:
-        """Return all closed trades as columns, in any order."""
-        return self._ask(lambda reader: reader.closed_columns())
+    def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
+        """Return what `closed_trades` returns, as columns, in any order."""
+        return self._ask(lambda reader: reader.closed_columns(closed_since=closed_since))
 
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""

@@ -80,7 +80,7 @@ def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) ->
     surplus: tuple[Key, ...] = ()
     if counted != recorded:
         ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
-        theirs = _keys(reader.closed_trades(closed_since=None))
+        theirs = _source_keys(reader)
         missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
     return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=recorded, missing=missing, surplus=surplus)
 
@@ -111,19 +111,25 @@ def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode,
     vanished = known - found() if known else set()
     if since is not None and vanished:
         # A close that was corrected to before the window has not vanished.
-        vanished -= _keys(reader.closed_trades(closed_since=None))
+        vanished -= _source_keys(reader)
     if not vanished:
         return outcome
     return _joined(outcome, record.delete_trades(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
 
 
 def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
-    """Bring a window's trades to the record, all of them as columns where both sides know how; return what tells their keys."""
-    if since is None and isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
-        columns = reader.closed_columns()
+    """Bring a window's trades to the record, as columns where both sides know how; return what tells their keys."""
+    if isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
+        columns = reader.closed_columns(closed_since=since)
         return record.upsert_columns(columns), columns.keys
     trades = reader.closed_trades(closed_since=since)
     return record.upsert_trades(trades), lambda: _keys(trades)
+
+
+def _source_keys(reader: TradeReader) -> set[Key]:
+    if isinstance(reader, ColumnReader):
+        return reader.closed_columns(closed_since=None).keys()
+    return _keys(reader.closed_trades(closed_since=None))
 
 
 def _keys(trades: list[Trade]) -> set[Key]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot3.adapters.freqtrade_columns import FreqtradeColumns
 from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record_trades import row_digests
+from bot3.adapters.trade_digests import row_digests
 from bot3.ports.trade_columns import TradeColumns
 from tests.conftest import NewStore
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row
@@ -49,30 +49,30 @@ def reader(bot: FreqtradeDb) -> Iterator[FreqtradeColumns]:
 
 
 def rows_of(columns: TradeColumns) -> list[tuple[Any, ...]]:
-    rows = [tuple(map(repr, row)) for row in zip(*columns.lists.values(), strict=True)]
+    rows = [tuple(map(repr, row)) for row in zip(*(column.tolist() for column in columns.arrays.values()), strict=True)]
     return sorted(zip(rows, row_digests(columns), strict=True), key=repr)
 
 
 def test_columns_given_sound_and_odd_rows_then_are_the_closed_trades(bot: FreqtradeDb, reader: FreqtradeColumns) -> None:
     bot.add(*(a_row(number, **odd) for number, odd in enumerate(ODD, start=1)), an_open_row(90))
 
-    columns = reader.closed_columns()
+    columns = reader.closed_columns(closed_since=None)
 
     expected = TradeColumns.of(reader.closed_trades(closed_since=None))
     assert 5 < len(columns) < len(ODD)
-    assert list(columns.lists) == list(expected.lists)
+    assert list(columns.arrays) == list(expected.arrays)
     assert rows_of(columns) == rows_of(expected)
 
 
 def test_columns_given_no_rows_then_are_empty(reader: FreqtradeColumns) -> None:
-    assert len(reader.closed_columns()) == 0
+    assert len(reader.closed_columns(closed_since=None)) == 0
 
 
 def test_columns_given_local_times_then_are_the_closed_trades(bot: FreqtradeDb) -> None:
     bot.add(a_row(1))
     reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone="Europe/Berlin")
 
-    assert rows_of(reader.closed_columns()) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
     reader.close()
 
 
@@ -84,7 +84,7 @@ def test_columns_given_a_stamp_that_freqtrade_does_not_write_then_judge_as_for_o
         connection.exec_driver_sql("UPDATE trades SET open_date = ? WHERE id = 2", (stamp,))
     reader = FreqtradeColumns.open(bot.url, bot="GRID7")
 
-    assert rows_of(reader.closed_columns()) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
     reader.close()
 
 
@@ -106,5 +106,5 @@ def test_columns_given_any_row_then_judge_as_for_one_trade(tmp_path: Any, change
     bot.add(a_row(1, **changes))
     reader = FreqtradeColumns.open(bot.url, bot="GRID7")
 
-    assert rows_of(reader.closed_columns()) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
     reader.close()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.adapters.influx_lines import column_texts, format_ns, instant_of, line, parse_ns, point_ns
+from bot3.adapters.influx_lines import field_parts, format_ns, instant_of, joined, line, parse_ns, point_ns
 from bot3.errors import StoreError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,22 +59,22 @@ def test_point_ns_given_one_instant_then_is_in_the_order_of_the_numbers(at: date
     assert point_ns(at, first) < point_ns(at + timedelta(microseconds=1), second)
 
 
-def test_column_texts_given_missing_values_then_writes_the_others() -> None:
+def test_field_parts_given_missing_values_then_writes_the_others() -> None:
     numbers, texts = pd.Series([1.5, float("nan")]), pd.Series(["a", None], dtype="str")
 
-    assert column_texts("x", numbers, "float") == [",x=1.5", ""]
-    assert column_texts("t", texts, "text") == [',t="a"', ""]
+    assert joined(*field_parts("x", numbers, "float")).to_pylist() == [",x=1.5", ""]
+    assert joined(*field_parts("t", texts, "text")).to_pylist() == [',t="a"', ""]
 
 
-def test_column_texts_given_times_then_writes_them_as_a_line_does() -> None:
+def test_field_parts_given_times_then_writes_them_as_a_line_does() -> None:
     at = EPOCH + timedelta(days=20_000, microseconds=7)
     column = pd.Series([pd.Timestamp(at), pd.Timestamp(EPOCH)], dtype="datetime64[us, UTC]")
 
-    texts = column_texts("t", column, "time")
+    texts = joined(*field_parts("t", column, "time")).to_pylist()
 
     assert [datetime.fromisoformat(text[4:-1]) for text in texts] == [at, EPOCH]
 
 
-def test_column_texts_given_an_infinite_number_then_refuses() -> None:
+def test_field_parts_given_an_infinite_number_then_refuses() -> None:
     with pytest.raises(StoreError, match="infinite"):
-        column_texts("x", pd.Series([float("inf")]), "float")
+        field_parts("x", pd.Series([float("inf")]), "float")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from bot3.errors import StoreBusyError, StoreError
@@ -52,8 +54,8 @@ class ServerReader(FakeReader, FakeForeignTrades):
         self.server.require()
         return f"{self.number}.{self.server.commits}"
 
-    def closed_columns(self) -> TradeColumns:
-        return TradeColumns.of(self.closed_trades(closed_since=None))
+    def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
+        return TradeColumns.of(self.closed_trades(closed_since=closed_since))
 
     def open_trades(self) -> list[Trade]:
         raise StoreError("the disk cannot be read")
