@@ -36,10 +36,11 @@ from sqlalchemy.orm import Session, registry, relationship
 
 from benchmarks.output import print_result, tell
 from bot3.adapters.freqtrade_columns import FreqtradeColumns
+from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.adapters.influx_copy import InfluxCopy
 from bot3.adapters.influx_dead_letters import DeadLetters
 from bot3.adapters.influx_points import TRADE_KINDS
-from bot3.adapters.influx_publisher import InfluxBuckets, InfluxPublisher
+from bot3.adapters.influx_publisher import InfluxPublisher
 from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
@@ -204,7 +205,7 @@ class Home:
         buckets = InfluxBuckets(learning=f"{prefix}learning", trades={BOT: f"{prefix}trades"}, learning_life=forever, trades_life=forever)
         letters = DeadLetters(folder / "letters.jsonl")
         self._publisher = InfluxPublisher(self._server, buckets=buckets, letters=letters, wall_now=_utc_now)
-        self._copy = InfluxCopy(self._server, buckets=buckets, bots=(BOT,), wall_now=_utc_now)
+        self._copy = InfluxCopy(self._server, buckets=buckets, wall_now=_utc_now)
 
     def __enter__(self) -> Self:
         return self
