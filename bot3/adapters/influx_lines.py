@@ -90,8 +90,9 @@ def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",
     if kind == "float" and np.isinf(values.to_numpy(dtype="float64")).any():
         raise StoreError(f"{name} holds an infinite number, which cannot be published")
     before, after = _AROUND[kind]
-    parts = (f"{lead}{name}={before}", _COLUMN_WRITERS[kind](values), after)
-    return (pc.fill_null(joined(*parts), ""),) if values.hasnans else parts
+    texts = _COLUMN_WRITERS[kind](values)
+    parts = (f"{lead}{name}={before}", texts, after)
+    return (pc.fill_null(joined(*parts), ""),) if texts.null_count else parts
 
 
 def tag_texts(name: str, values: pd.Series[Any]) -> pa.Array:

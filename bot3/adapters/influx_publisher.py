@@ -11,7 +11,7 @@ import structlog
 
 from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters
-from bot3.adapters.influx_lines import point_ns
+from bot3.adapters.influx_lines import batches, point_ns
 from bot3.adapters.influx_points import (
     TRADES,
     Points,
@@ -118,8 +118,8 @@ class InfluxPublisher:
         for bot, trades in _by_bot(pending.trades):
             kept = trades if oldest is None else trades[trade_times(trades) >= point_ns(oldest, 0)]
             expired += len(trades) - len(kept)
-            parts = (kept.iloc[start : start + _BUNDLE] for start in range(0, len(kept), _BUNDLE))
-            bundles += [_Bundle(bucket=self._buckets.of_bot(bot), rows=tuple(trade_lines(part))) for part in parts]
+            bucket = self._buckets.of_bot(bot)
+            bundles += [_Bundle(bucket=bucket, rows=tuple(batch)) for batch in batches(trade_lines(kept), _BUNDLE)]
         return bundles, expired
 
     def _write(self, bundles: Iterable[_Bundle], *, since: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import starmap
 from typing import Any
@@ -20,7 +21,8 @@ from bot3.errors import StoreError
 NO_TIME = np.iinfo(np.int64).min
 """Stands for what is no time."""
 
-_DOUBLES = "bot3_doubles"
+_PACKED = "bot3_packed"
+_KINDS = {"d": "f8", "q": "i8", "?": "?"}
 _SINCE_2000_US = 946_684_800_000_000
 """PostgreSQL counts its microseconds from 2000-01-01."""
 
@@ -40,7 +42,7 @@ def read_columns(connection: Connection, query: sa.Select[Any]) -> Columns:
     Raises
     ------
     StoreError
-        If an Integer column holds what is no whole number.
+        If an Integer column lacks a value, or holds what is no whole number.
     """
     is_sqlite = connection.dialect.name == "sqlite"
     columns = _of_file(connection, query) if is_sqlite else _of_server(connection, query)
@@ -62,8 +64,28 @@ def _series(name: str, column: NDArray[Any]) -> tuple[str, pd.Series[Any]]:
 
 def _of_server(connection: Connection, query: sa.Select[Any]) -> Columns:
     rows = query.subquery()
-    values = connection.execute(sa.select(*(_packed(column) for column in rows.c))).one()
+    with _in_bytes(connection):
+        values = connection.execute(sa.select(*(_packed(column) for column in rows.c))).one()
     return {column.name: _unpacked(column, value) for column, value in zip(rows.c, values, strict=True)}
+
+
+@contextmanager
+def _in_bytes(connection: Connection) -> Iterator[None]:
+    """Let results come as bytes, not as texts of twice the length."""
+    from psycopg import Cursor  # noqa: PLC0415  # homes on SQLite need no server's driver
+    from psycopg.pq import Format  # noqa: PLC0415
+
+    def cursor_of(driver: Any, **options: Any) -> Cursor[Any]:
+        cursor: Cursor[Any] = Cursor(driver, **options)
+        cursor.format = Format.BINARY
+        return cursor
+
+    driver: Any = connection.connection.driver_connection
+    before, driver.cursor_factory = driver.cursor_factory, cursor_of
+    try:
+        yield
+    finally:
+        driver.cursor_factory = before
 
 
 def _packed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -104,17 +126,24 @@ def _unpacked(column: sa.ColumnElement[Any], value: Any) -> NDArray[Any]:
 
 def _of_file(connection: Connection, query: sa.Select[Any]) -> Columns:
     rows = query.subquery()
-    doubles = [column for column in rows.c if isinstance(column.type, sa.Double)]
-    others = [column for column in rows.c if not isinstance(column.type, sa.Double)]
+    numbers = {column.name: column for column in rows.c if _format(column)}
+    others = [column for column in rows.c if column.name not in numbers]
+    formats = {name: _format(column) for name, column in numbers.items()}
     driver: Any = connection.connection.driver_connection
-    driver.create_aggregate(_DOUBLES, len(doubles), partial(_Doubles, len(doubles)))
+    driver.create_aggregate(_PACKED, len(numbers), partial(_Packed, "".join(formats.values())))
     packed, *texts = connection.execute(
-        sa.select(sa.func.bot3_doubles(*doubles), *(sa.func.json_group_array(_told(column)) for column in others))
+        sa.select(sa.Function(_PACKED, *numbers.values()), *(sa.func.json_group_array(_told(column)) for column in others))
     ).one()
-    numbers = np.frombuffer(packed or b"", dtype="f8").reshape(-1, len(doubles)) if doubles else np.empty((0, 0))
-    found: Columns = dict(zip((column.name for column in doubles), np.ascontiguousarray(numbers.T), strict=True))
+    unpacked = np.frombuffer(packed or b"", dtype=np.dtype([(name, _KINDS[kind]) for name, kind in formats.items()]))
+    found = {name: np.ascontiguousarray(unpacked[name]) for name in numbers}
     found |= {column.name: _parsed(column, json.loads(text)) for column, text in zip(others, texts, strict=True)}
     return {column.name: found[column.name] for column in rows.c}
+
+
+def _format(column: sa.ColumnElement[Any]) -> str:
+    """Return how `struct` packs a column; nothing for one that is no number."""
+    formats = ((sa.Double, "d"), (sa.Integer, "q"), (sa.Boolean, "?"))
+    return next((kind for of, kind in formats if isinstance(column.type, of)), "")
 
 
 def _told(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -122,31 +151,24 @@ def _told(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def _parsed(column: sa.ColumnElement[Any], values: Sequence[Any]) -> NDArray[Any]:
-    if isinstance(column.type, sa.String):
-        return np.array(values, dtype="object")
-    if isinstance(column.type, sa.Boolean):
-        return np.array(values, dtype="bool")
-    if isinstance(column.type, sa.DateTime):
-        return _times(values)
-    try:
-        return np.array(values, dtype="int64")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"the column {column.key} holds what is no whole number") from error
+    return np.array(values, dtype="object") if isinstance(column.type, sa.String) else _times(values)
 
 
-class _Doubles:
-    """An aggregate of SQLite: the doubles of all rows, row by row; NaN for what is none."""
+class _Packed:
+    """An aggregate of SQLite: the numbers of all rows, row by row; NaN for a double that is none."""
 
-    def __init__(self, count: int) -> None:
-        self._pack = struct.Struct(f"{count}d").pack
+    def __init__(self, formats: str) -> None:
+        self._formats = formats
+        self._pack = struct.Struct(f"={formats}").pack
         self._rows: list[bytes] = []
 
     def step(self, *values: Any) -> None:
-        """Take a row."""
+        """Take a row. Raises struct.error for an integer that is none."""
         try:
             self._rows.append(self._pack(*values))
         except struct.error:
-            self._rows.append(self._pack(*map(_number, values)))
+            told = (_number(value) if kind == "d" else value for value, kind in zip(values, self._formats, strict=True))
+            self._rows.append(self._pack(*told))
 
     def finalize(self) -> bytes:
         """Return all rows."""

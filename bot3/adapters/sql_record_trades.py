@@ -84,10 +84,14 @@ class SqlTradeRecord(SqlRecordBase):
 
     def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
         """Return the keys (trade_id, open_date) of the trades that are not deleted."""
-        query = sa.select(synced_trades.c.trade_id, synced_trades.c.open_date_us).where(*_of(bot, run_mode), ~synced_trades.c.deleted)
+        table = synced_trades.c
+        wanted = _of(bot, run_mode)
         if closed_since is not None:
-            # A trade is known at its close, and that column has an index.
-            query = query.where(synced_trades.c.known_at_us >= to_us(closed_since))
+            # A trade is known at its close, and that column has an index; SQLite would rather take the one of the key, and walk through all
+            # trades of the bot: it cannot for what is computed.
+            ours = sa.and_(sa.func.coalesce(table.bot, "") == bot, sa.func.coalesce(table.run_mode, "") == run_mode.value)
+            wanted = (table.known_at_us >= to_us(closed_since), ours)
+        query = sa.select(table.trade_id, table.open_date_us).where(*wanted, ~table.deleted)
         with self._database.read() as connection:
             found = read_columns(connection, query)
         return set(zip(found["trade_id"].tolist(), map(from_us, found["open_date_us"].tolist()), strict=True))

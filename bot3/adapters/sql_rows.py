@@ -130,7 +130,7 @@ def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> N
 
 
 def bulk_insert(
-    connection: Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 1_000
+    connection: Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 500
 ) -> int:
     """Insert many rows through the driver's own executemany; rows of a key that is there are replaced, or left as they are.
 

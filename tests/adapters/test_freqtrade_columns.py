@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from bot3.adapters.trade_digests import row_digests
 from bot3.ports.trade_columns import TradeColumns
 from tests.conftest import NewStore
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row
+from tests.servers.postgres import PostgresServer
 
 ODD: list[dict[str, Any]] = [
     {},
@@ -68,10 +70,56 @@ def test_columns_given_no_rows_then_are_empty(reader: FreqtradeColumns) -> None:
     assert len(reader.closed_columns(closed_since=None)) == 0
 
 
-def test_columns_given_local_times_then_are_the_closed_trades(bot: FreqtradeDb) -> None:
-    bot.add(a_row(1))
+# A plain day, the hour that is told twice and the days around it, the hour that is left out, a time before there were zones.
+LOCAL = ["2025-03-03 12:00:04", "2025-10-25 23:59:59.5", "2025-10-26 02:30:00", "2025-10-26 02:40:00", "2025-10-27 00:00:00"]
+LOCAL += ["2025-03-30 01:59:59", "2025-03-30 02:30:00", "2025-03-30 03:10:00", "0001-01-02 00:00:00", "9998-12-30 00:00:00"]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata", "America/New_York"])
+def test_columns_given_local_times_then_are_the_closed_trades(bot: FreqtradeDb, zone: str) -> None:
+    stamps = [datetime.fromisoformat(text) for text in LOCAL]
+    bot.add(
+        *(
+            a_row(10 * n + m, open_date=opened, close_date=closed)
+            for n, opened in enumerate(stamps, 1)
+            for m, closed in enumerate(stamps[:8])
+        )
+    )
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone=zone)
+
+    columns = reader.closed_columns(closed_since=None)
+
+    assert rows_of(columns) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    assert reader.count_closed(closed_since=None) == len(columns)
+    reader.close()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+@pytest.mark.parametrize("minute", [-1, 0, 59, 60, 61])
+def test_columns_given_a_window_then_are_the_trades_closed_in_it(bot: FreqtradeDb, zone: str, minute: int) -> None:
+    bot.add(*(a_row(number, close_date=OPENED + timedelta(minutes=number)) for number in range(1, 61)))
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone=zone)
+    since = OPENED.replace(tzinfo=ZoneInfo(zone)) + timedelta(minutes=minute)
+
+    columns = reader.closed_columns(closed_since=since)
+
+    assert len(columns) == 60 - max(0, minute - 1)
+    assert rows_of(columns) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=since)))
+    reader.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("open_date", "timestamptz"), ("close_profit", "numeric"), ("open_rate", "real"), ("id", "numeric"), ("enter_tag", "text")],
+)
+def test_columns_given_types_of_another_converter_then_are_the_closed_trades(postgres: PostgresServer, name: str, kind: str) -> None:
+    bot = FreqtradeDb(postgres.new_database())
+    bot.add(a_row(1), a_row(2, enter_tag=None, close_profit=0.1))
+    bot.execute(f"ALTER TABLE trades ALTER COLUMN {name} TYPE {kind}")
     reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone="Europe/Berlin")
 
+    assert len(reader.closed_columns(closed_since=None)) == 2
     assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
     reader.close()
 
