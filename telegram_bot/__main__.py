@@ -20,7 +20,7 @@ from bot3.ports.chat import Chat
 from bot3.settings import Settings, load_settings
 from bot3.usecases.bot_state import TELEGRAM
 from bot3.usecases.fleet_status import Alert, alerts, read_fleet
-from bot3.wiring import Platform, is_seeded, open_platform, telegram_chat
+from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat
 from telegram_bot.alerts import AlertWatch
 from telegram_bot.closed import CloseWatch
 from telegram_bot.commands import answer
@@ -70,6 +70,7 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
     copies = CopyWatch(platform.publishing, platform.record, letters=settings.home / "influx" / "dead_letters.jsonl")
+    opened = home_identity(settings)
     quiet = timedelta(minutes=settings.notice_quiet_minutes)
 
     def wrong() -> list[Alert]:
@@ -78,6 +79,8 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
     watch, closed = AlertWatch(platform.notices, look=wrong, quiet=quiet), CloseWatch(home, platform.notices)
 
     def look() -> int:
+        if home_identity(settings) != opened:
+            raise DataError(f"{settings.home} was replaced by another home: start again to read that")
         if settings.telegram_closes:
             closed.step(wall_now=clock.wall_now())
         return watch.step(wall_now=clock.wall_now())
@@ -90,7 +93,7 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
         clock=clock,
         chat_id=settings.telegram_chat_id,
         users=frozenset(settings.telegram_users),
-        answer=lambda name, arguments: answer(name, arguments, home),
+        answer=lambda name, arguments: redacted(answer(name, arguments, home)),
         look=look,
     )
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot3.logs import redacted
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message
 from bot3.usecases.fleet_status import Alert
@@ -52,8 +53,10 @@ class AlertWatch:
 
 
 def _begun(alert: Alert) -> Message:
-    return Message(title="Alert" if alert.is_severe else "Warning", lines=(alert.text, alert.remedy), is_silent=not alert.is_severe)
+    return Message(
+        title="Alert" if alert.is_severe else "Warning", lines=(redacted(alert.text), alert.remedy), is_silent=not alert.is_severe
+    )
 
 
 def _over(was: str) -> Message:
-    return Message(title="Over", lines=(f"No more: {was}",))
+    return Message(title="Over", lines=(redacted(f"No more: {was}"),))

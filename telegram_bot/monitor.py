@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot3.errors import NotifierBusyError, NotifierRefusedError, StoreError
+from bot3.logs import redacted
 from bot3.ports.chat import Chat, ChatMessage
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
@@ -48,7 +49,7 @@ class Monitor:
     """Listens and tells until asked to stop.
 
     Telegram that is away delays answers and alerts, stores that are away are told; neither ends it. Another process with the same token
-    (AlreadyRunningError) and a token that nobody knows (NotifierRefusedError) do: a person must mend them.
+    (AlreadyRunningError), a token that nobody knows (NotifierRefusedError) and a home that was replaced (DataError) do.
     """
 
     def __init__(self, parts: Parts, *, wait_s: float = 4.0) -> None:
@@ -142,7 +143,7 @@ class Monitor:
         self._away_since = self._away_since or wall
         if not self._is_away_told and wall - self._away_since >= STORES_AWAY:
             # Directly: what waits to be told is kept in a store.
-            text = f"The stores cannot be asked since {self._away_since:%H:%M:%S} UTC: {error}"
+            text = redacted(f"The stores cannot be asked since {self._away_since:%H:%M:%S} UTC: {error}")
             self._is_away_told = self._told(Message(title="Alert", lines=(text, "No other alert is told while that lasts.")))
 
     def _find_stores(self) -> None:
