@@ -41,7 +41,7 @@ class Parts:
     clock: Clock
     chat_id: int
     users: Collection[int]
-    answer: Callable[[str, tuple[str, ...]], str]
+    answer: Callable[[str, tuple[str, ...], int], str]
     look: Callable[[], int]
 
 
@@ -104,13 +104,13 @@ class Monitor:
         if asked is None:
             return
         name, arguments = asked
-        if access is Access.REFUSE:
+        if access is Access.REFUSE or message.user_id is None:
             log.warning("user_refused", user=message.user_id)
             self._send(rendered(Page(title="Not for you", blocks=("Only users of BOT3_TELEGRAM_USERS are answered.",))))
             return
         log.info("answered", command=name, user=message.user_id)
         self._answered += 1
-        self._send(self._parts.answer(name, arguments))
+        self._send(self._parts.answer(name, arguments, message.user_id))
 
     def _ignore(self, message: ChatMessage) -> None:
         stranger = (message.chat_id, message.user_id)
