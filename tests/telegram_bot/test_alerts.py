@@ -156,6 +156,7 @@ def test_watch_given_a_severe_alert_comes_again_then_it_waits_two_minutes_at_mos
     assert [title for title, _ in desk.told()] == ["Alert"]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(looks=st.lists(st.booleans(), max_size=30), restarts=st.sets(st.integers(0, 29)))
 def test_watch_given_any_looks_and_restarts_then_begun_and_over_take_turns(

@@ -122,6 +122,7 @@ def test_resume_given_a_silent_daemon_then_is_refused_also_if_it_fell_silent_mea
     assert bench.sent() == [("BOT1", "halt")]
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.sampled_from(["halt BOT1", "resume BOT2", "old", "new", "wrong", "wait"]), st.integers(7, 8)), max_size=20)
