@@ -112,6 +112,7 @@ class Settings(BaseSettings):
         "https://api.telegram.org", pattern=r"^https?://[^\s@]+$", description="The Bot API; a server of your own may stand here."
     )
     telegram_closes: bool = Field(default=False, description="Every closed trade is told too.")
+    telegram_control: bool = Field(default=False, description="Listed users may pause, halt and resume bots there, after a confirmation.")
     notice_quiet_minutes: float = Field(
         10.0, ge=0.0, le=1_440.0, description="What happens again within so long of a message is counted and told once, wall minutes."
     )

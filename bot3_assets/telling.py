@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody is told: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
 _LINE = 300
+_BY_HAND = "__ASSET_JOB"
+"""Dagster's name for all runs of assets that belong to no job."""
 
 
 @dg.run_failure_sensor(
@@ -31,7 +33,7 @@ _LINE = 300
 def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) -> None:
     """Log a failed run, and tell it; what cannot be delivered now waits in the control store."""
     run, why = context.dagster_run, first_line(context.failure_event, context.get_step_failure_events())
-    context.log.error(f"run {run.run_id} of {run.job_name} failed: {why}")
+    context.log.error(f"run {run.run_id} of {name_of(run)} failed: {why}")
     opened = platform.platform()
     if not opened.settings.telegram_chat_id:
         context.log.info(NOBODY)
@@ -73,11 +75,18 @@ def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) 
     of = f"run {run.run_id[:8]}" + (f", partition {partition}" if partition else "")
     lines = (of, why, f"{opened.settings.dagster_address}/runs/{run.run_id}")
     return Notice(
-        key=f"run_failed|{run.job_name}",
-        message=Message(title=f"Run failed: {run.job_name}", lines=lines),
+        key=f"run_failed|{name_of(run)}",
+        message=Message(title=f"Run failed: {name_of(run)}", lines=lines),
         at=now,
         quiet=timedelta(minutes=opened.settings.notice_quiet_minutes),
     )
+
+
+def name_of(run: dg.DagsterRun) -> str:
+    """Return what people call a run: its job, or the assets that were asked for by hand."""
+    if run.job_name != _BY_HAND or not run.asset_selection:
+        return run.job_name
+    return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
 
 
 def first_line(event: DagsterEvent, steps: Sequence[DagsterEvent]) -> str:

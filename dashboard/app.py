@@ -12,7 +12,7 @@ import streamlit as st
 from bot3.errors import SettingsError, StoreBusyError, StoreError
 from bot3.logs import configure_logs
 from bot3.settings import Settings, load_settings
-from bot3.wiring import is_seeded, open_platform
+from bot3.wiring import home_identity, is_seeded, open_platform
 from dashboard.home import Home
 from dashboard.page import banner, missing, show_bar
 from dashboard.views import feeders, learned, now, regime, system, trades
@@ -58,15 +58,6 @@ def _open_home(_settings: Settings, identity: str) -> OpenedHome:
 # Once a process; and one home at a time: another identity closes it and opens the other.
 read_settings = st.cache_resource(_read_settings, show_spinner=False)
 open_home = st.cache_resource(_open_home, max_entries=1, on_release=OpenedHome.close, show_spinner=False)
-
-
-def home_identity(settings: Settings) -> str:
-    """Return what differs once a home was deleted and seeded anew: open files would go on showing the old one as live."""
-    parts = [str(settings.home.resolve()), str(is_seeded(settings))]
-    for name in ("platform.sqlite", "control.sqlite"):
-        path = settings.home / name
-        parts.append(str(path.stat().st_ino) if path.exists() else "none")
-    return "|".join(parts)
 
 
 def main() -> None:

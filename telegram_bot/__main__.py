@@ -1,4 +1,4 @@
-"""`python -m telegram_bot`: answer questions and tell alerts in one chat of Telegram; it only reads.
+"""`python -m telegram_bot`: answer questions and tell alerts in one chat of Telegram.
 
 Exit codes: 0 stopped as asked; 1 a bug; 2 settings, or a token that Telegram does not know; 3 no seeded home or refused data; 6 another
 process listens with this token.
@@ -20,10 +20,11 @@ from bot3.ports.chat import Chat
 from bot3.settings import Settings, load_settings
 from bot3.usecases.bot_state import TELEGRAM
 from bot3.usecases.fleet_status import Alert, alerts, read_fleet
-from bot3.wiring import Platform, is_seeded, open_platform, telegram_chat
+from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat
 from telegram_bot.alerts import AlertWatch
 from telegram_bot.closed import CloseWatch
-from telegram_bot.commands import answer
+from telegram_bot.commands import Desk
+from telegram_bot.control import Control
 from telegram_bot.copies import CopyWatch
 from telegram_bot.home import Home
 from telegram_bot.monitor import Monitor, Parts
@@ -59,7 +60,9 @@ def _run(settings: Settings) -> None:
         platform = closing.enter_context(open_platform(settings, read_only=True, beats=True))
         chat = closing.enter_context(telegram_chat(settings))
         monitor = Monitor(parts_of(platform, chat))
-        log.info("telegram_started", home=str(settings.home), closes_are_told=settings.telegram_closes)
+        log.info(
+            "telegram_started", home=str(settings.home), closes_are_told=settings.telegram_closes, takes_commands=settings.telegram_control
+        )
         monitor.run(should_stop=stopping.is_asked)
     log.info("telegram_stopped")
 
@@ -70,6 +73,9 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
     copies = CopyWatch(platform.publishing, platform.record, letters=settings.home / "influx" / "dead_letters.jsonl")
+    opened = home_identity(settings)
+    control = Control(platform.control, clock=clock, bots=platform.bot_names) if settings.telegram_control else None
+    desk = Desk(home, control=control)
     quiet = timedelta(minutes=settings.notice_quiet_minutes)
 
     def wrong() -> list[Alert]:
@@ -78,6 +84,8 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
     watch, closed = AlertWatch(platform.notices, look=wrong, quiet=quiet), CloseWatch(home, platform.notices)
 
     def look() -> int:
+        if home_identity(settings) != opened:
+            raise DataError(f"{settings.home} was replaced by another home: start again to read that")
         if settings.telegram_closes:
             closed.step(wall_now=clock.wall_now())
         return watch.step(wall_now=clock.wall_now())
@@ -90,7 +98,7 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
         clock=clock,
         chat_id=settings.telegram_chat_id,
         users=frozenset(settings.telegram_users),
-        answer=lambda name, arguments: answer(name, arguments, home),
+        answer=lambda name, arguments, user: desk.answer(name, arguments, user=user),
         look=look,
     )
 

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot3.logs import redacted
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message
 from bot3.usecases.fleet_status import Alert
 
+SEVERE_QUIET = timedelta(minutes=2)
+"""A severe alert that comes again waits no longer than this."""
 LOOKS = 2
 """An alert is told, and told to be over, once so many looks in a row agree: a restart is no news."""
 PREFIX = "alert|"
@@ -25,7 +28,7 @@ class AlertWatch:
     Parameters
     ----------
     quiet : timedelta
-        An alert that comes and goes is told at most so often; the last word is always told.
+        An alert that comes again is told no sooner than so long after the last word on it; that it is over is told at once.
     """
 
     def __init__(self, notices: NoticeStore, *, look: Callable[[], Sequence[Alert]], quiet: timedelta) -> None:
@@ -45,15 +48,22 @@ class AlertWatch:
 
     def _tell(self, key: str, alert: Alert | None, was: str, *, at: datetime) -> None:
         message = _over(was) if alert is None else _begun(alert)
-        notice = Notice(key=f"{PREFIX}{key}", message=message, at=at, quiet=self._quiet)
+        notice = Notice(key=f"{PREFIX}{key}", message=message, at=at, quiet=self._quiet_of(alert))
         self._notices.keep_mark(f"{PREFIX}{key}", None if alert is None else alert.text, at=at, notice=notice)
         log.info("alert_over" if alert is None else "alert_begun", key=key, text=was if alert is None else alert.text)
         del self._differs[key]
 
+    def _quiet_of(self, alert: Alert | None) -> timedelta:
+        if alert is None:
+            return timedelta(0)
+        return min(self._quiet, SEVERE_QUIET) if alert.is_severe else self._quiet
+
 
 def _begun(alert: Alert) -> Message:
-    return Message(title="Alert" if alert.is_severe else "Warning", lines=(alert.text, alert.remedy), is_silent=not alert.is_severe)
+    return Message(
+        title="Alert" if alert.is_severe else "Warning", lines=(redacted(alert.text), alert.remedy), is_silent=not alert.is_severe
+    )
 
 
 def _over(was: str) -> Message:
-    return Message(title="Over", lines=(f"No more: {was}",))
+    return Message(title="Over", lines=(redacted(f"No more: {was}"),))

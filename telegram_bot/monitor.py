@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot3.errors import NotifierBusyError, NotifierRefusedError, StoreError
+from bot3.logs import redacted
 from bot3.ports.chat import Chat, ChatMessage
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
@@ -40,7 +41,7 @@ class Parts:
     clock: Clock
     chat_id: int
     users: Collection[int]
-    answer: Callable[[str, tuple[str, ...]], str]
+    answer: Callable[[str, tuple[str, ...], int], str]
     look: Callable[[], int]
 
 
@@ -48,7 +49,7 @@ class Monitor:
     """Listens and tells until asked to stop.
 
     Telegram that is away delays answers and alerts, stores that are away are told; neither ends it. Another process with the same token
-    (AlreadyRunningError) and a token that nobody knows (NotifierRefusedError) do: a person must mend them.
+    (AlreadyRunningError), a token that nobody knows (NotifierRefusedError) and a home that was replaced (DataError) do.
     """
 
     def __init__(self, parts: Parts, *, wait_s: float = 4.0) -> None:
@@ -103,13 +104,13 @@ class Monitor:
         if asked is None:
             return
         name, arguments = asked
-        if access is Access.REFUSE:
+        if access is Access.REFUSE or message.user_id is None:
             log.warning("user_refused", user=message.user_id)
             self._send(rendered(Page(title="Not for you", blocks=("Only users of BOT3_TELEGRAM_USERS are answered.",))))
             return
         log.info("answered", command=name, user=message.user_id)
         self._answered += 1
-        self._send(self._parts.answer(name, arguments))
+        self._send(self._parts.answer(name, arguments, message.user_id))
 
     def _ignore(self, message: ChatMessage) -> None:
         stranger = (message.chat_id, message.user_id)
@@ -142,7 +143,7 @@ class Monitor:
         self._away_since = self._away_since or wall
         if not self._is_away_told and wall - self._away_since >= STORES_AWAY:
             # Directly: what waits to be told is kept in a store.
-            text = f"The stores cannot be asked since {self._away_since:%H:%M:%S} UTC: {error}"
+            text = redacted(f"The stores cannot be asked since {self._away_since:%H:%M:%S} UTC: {error}")
             self._is_away_told = self._told(Message(title="Alert", lines=(text, "No other alert is told while that lasts.")))
 
     def _find_stores(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from bot3.errors import AlreadyRunningError
+from bot3.errors import AlreadyRunningError, DataError
 from bot3.ports.metrics import Family, Kind, Measured
 
 if TYPE_CHECKING:
@@ -54,9 +54,14 @@ class _Server(ThreadingHTTPServer):
     # A second exporter on the port would take half of the readers.
     allow_reuse_port = False
 
-    def __init__(self, address: tuple[str, int], measured: Measured) -> None:
-        self.measured = measured
+    def __init__(self, address: tuple[str, int], measured: Measured, *, is_current: Callable[[], bool]) -> None:
+        self.measured, self._is_current = measured, is_current
         super().__init__(address, _Handler)
+
+    def service_actions(self) -> None:
+        """Look, several times a second, whether what is measured is still there."""
+        if not self._is_current():
+            raise DataError("the home was replaced by another one: start again to read that")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -100,15 +105,20 @@ class _Handler(BaseHTTPRequestHandler):
 class PrometheusServer:
     """Serves until it is stopped; it listens once it was made.
 
+    Parameters
+    ----------
+    is_current : callable
+        Says whether what is measured is still what it was made for.
+
     Raises
     ------
     AlreadyRunningError
         If somebody listens on the port.
     """
 
-    def __init__(self, measured: Measured, *, host: str, port: int) -> None:
+    def __init__(self, measured: Measured, *, host: str, port: int, is_current: Callable[[], bool]) -> None:
         try:
-            self._server = _Server((host, port), measured)
+            self._server = _Server((host, port), measured, is_current=is_current)
         except OSError as error:
             raise AlreadyRunningError(
                 f"{host}:{port} cannot be listened on ({error.strerror}): set BOT3_METRICS_PORT to another"
@@ -121,7 +131,7 @@ class PrometheusServer:
         return f"http://{host!s}:{port}"
 
     def serve(self) -> None:
-        """Answer until `stop`."""
+        """Answer until `stop`. Raises DataError once what is measured was replaced: its numbers would be an old home's."""
         try:
             self._server.serve_forever(poll_interval=0.2)
         finally:

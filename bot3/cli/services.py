@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bot3.errors import AlreadyRunningError, SettingsError
 from bot3.settings import Settings
+from bot3.usecases.bot_state import TELEGRAM
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _HEALTH_TIMEOUT_S = 3.0
@@ -23,13 +24,20 @@ _DAEMONS_NEEDED = {"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process: its command, its environment, and a question whose answer is true once it works."""
+    """One process: its command, its environment, and a question whose answer is true once it works.
+
+    Parameters
+    ----------
+    is_needed : bool
+        Without it the others end too; one that is not needed is given up alone if it keeps dying.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     is_healthy: Callable[[], bool]
     address: str | None = None
+    is_needed: bool = True
 
 
 def one_thread() -> Mapping[str, str]:
@@ -74,7 +82,14 @@ def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
     return home
 
 
-def services(settings: Settings, *, dagster_home: Path, code_port: int, execution_is_fresh: Callable[[], bool]) -> list[Service]:
+def services(
+    settings: Settings,
+    *,
+    dagster_home: Path,
+    code_port: int,
+    execution_is_fresh: Callable[[], bool],
+    telegram_is_fresh: Callable[[], bool] = lambda: True,
+) -> list[Service]:
     """Return all services in the order in which they are started."""
     python = sys.executable
     base = {**os.environ, **one_thread(), "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
@@ -115,7 +130,16 @@ def services(settings: Settings, *, dagster_home: Path, code_port: int, executio
             environment=dagster,
             is_healthy=lambda: daemons_are_healthy(web),
         ),
+        *_telegram(settings, environment=base, is_fresh=telegram_is_fresh),
     ]
+
+
+def _telegram(settings: Settings, *, environment: Mapping[str, str], is_fresh: Callable[[], bool]) -> list[Service]:
+    if not settings.telegram_token.get_secret_value():
+        return []
+    command = (sys.executable, "-m", "telegram_bot")
+    # Telegram that refuses must not stop trading.
+    return [Service(name=TELEGRAM, command=command, environment=environment, is_healthy=is_fresh, is_needed=False)]
 
 
 _STREAMLIT = ("--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false")

@@ -68,6 +68,9 @@ class Supervisor:
         waiting = {child.service.name: child for child in self._children}
         while waiting and not self._is_stopping:
             for name, child in list(waiting.items()):
+                if not child.service.is_needed and child.process.poll() is not None:
+                    del waiting[name]  # `supervise` starts it again, or gives it up
+                    continue
                 self._require_alive(child)
                 if child.service.is_healthy():
                     tell(name, time.monotonic() - began)
@@ -81,7 +84,7 @@ class Supervisor:
         """Watch until asked to stop, or for so long; a service that dies is started again, three times in five minutes at most."""
         until = time.monotonic() + for_s
         while not self._is_stopping and time.monotonic() < until:
-            for child in self._children:
+            for child in list(self._children):
                 if child.process.poll() is not None and not self._is_stopping:
                     self._restart(child)
             time.sleep(0.5)
@@ -105,10 +108,19 @@ class Supervisor:
         while child.starts and now - child.starts[0] > _RESTART_WINDOW_S:
             child.starts.popleft()
         if len(child.starts) > _RESTARTS_ALLOWED:
+            if not child.service.is_needed:
+                self._give_up(child)
+                return
             self._require_alive(child)
         _print(f"{child.service.name} ended with {child.process.returncode}; starting it again")
         child.starts.append(now)
         child.process = self._spawn(child.service)
+        self._remember()
+
+    def _give_up(self, child: _Child) -> None:
+        name, code = child.service.name, child.process.returncode
+        _print(f"{name} ended with {code} again and is left out; see {self._log(name)}, then start again")
+        self._children.remove(child)
         self._remember()
 
     def _spawn(self, service: Service) -> subprocess.Popen[bytes]:

@@ -20,6 +20,7 @@ from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error
 from bot3.settings import Settings
+from bot3.usecases.bot_state import DAEMON, TELEGRAM
 from bot3.wiring import is_seeded, open_platform
 
 _HEALTHY_WITHIN_S = 180.0
@@ -76,11 +77,17 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
     with open_platform(settings) as platform:
         began = datetime.now(UTC)
 
-        def execution_is_fresh() -> bool:
-            beats = [beat for beat in platform.control.heartbeats() if beat.process == "execution"]
+        def is_fresh(name: str) -> bool:
+            beats = [beat for beat in platform.control.heartbeats() if beat.process == name]
             return any(beat.wall_at >= began and datetime.now(UTC) - beat.wall_at < _FRESH for beat in beats)
 
-        todo = services(settings, dagster_home=dagster_home, code_port=code_port, execution_is_fresh=execution_is_fresh)
+        todo = services(
+            settings,
+            dagster_home=dagster_home,
+            code_port=code_port,
+            execution_is_fresh=lambda: is_fresh(DAEMON),
+            telegram_is_fresh=lambda: is_fresh(TELEGRAM),
+        )
         supervisor = Supervisor(todo, run_directory=settings.home / "run", log_directory=settings.home / "logs")
         platform.start_clock()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from bot3.wiring.platform import Platform
+from bot3.wiring.platform import Platform, home_identity
 
 if TYPE_CHECKING:
     from bot3.adapters.prometheus_server import PrometheusServer
@@ -40,7 +40,8 @@ def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusSer
     """Return the server of the numbers. Raises AlreadyRunningError if somebody listens on the port."""
     from bot3.adapters.prometheus_server import PrometheusServer  # noqa: PLC0415
 
-    return PrometheusServer(measured(platform), host=host, port=port)
+    opened = home_identity(platform.settings)
+    return PrometheusServer(measured(platform), host=host, port=port, is_current=lambda: home_identity(platform.settings) == opened)
 
 
 def _version() -> str:

@@ -42,6 +42,15 @@ def is_seeded(settings: Settings) -> bool:
     return (settings.home / _HOME_FILE).exists()
 
 
+def home_identity(settings: Settings) -> str:
+    """Return what differs once a home was deleted and seeded anew: open files would go on showing the old one as live."""
+    parts = [str(settings.home.resolve()), str(is_seeded(settings))]
+    for name in ("platform.sqlite", "control.sqlite"):
+        path = settings.home / name
+        parts.append(str(path.stat().st_ino) if path.exists() else "none")
+    return "|".join(parts)
+
+
 class Platform(Sources):
     """The ports of one home and the platform's steps; steps that learn take turns, whichever thread asks."""
 

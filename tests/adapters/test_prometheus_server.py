@@ -12,13 +12,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot3.adapters.prometheus_server import PrometheusServer
-from bot3.errors import AlreadyRunningError
+from bot3.errors import AlreadyRunningError, DataError
 from bot3.ports.metrics import Family, Kind
 
 
 class FakeMeasured:
     def __init__(self) -> None:
-        self.asked, self.is_well, self.bug = 0, True, False
+        self.asked, self.is_well, self.bug, self.is_there = 0, True, False, True
 
     def families(self) -> list[Family]:
         self.asked += 1
@@ -35,7 +35,7 @@ class FakeMeasured:
 
 @contextmanager
 def serving(measured: FakeMeasured) -> Iterator[PrometheusServer]:
-    server = PrometheusServer(measured, host="127.0.0.1", port=0)
+    server = PrometheusServer(measured, host="127.0.0.1", port=0, is_current=lambda: measured.is_there)
     thread = Thread(target=server.serve)
     thread.start()
     try:
@@ -72,7 +72,6 @@ def test_metrics_given_two_readers_then_each_asks_anew() -> None:
     assert measured.asked == 2
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_metrics_given_a_bug_then_fails_and_shows_no_empty_page() -> None:
     measured = FakeMeasured()
     measured.bug = True
@@ -96,4 +95,13 @@ def test_server_given_a_port_in_use_then_names_the_setting() -> None:
         port = int(server.address.rpartition(":")[2])
 
         with pytest.raises(AlreadyRunningError, match="BOT3_METRICS_PORT"):
-            PrometheusServer(FakeMeasured(), host="127.0.0.1", port=port)
+            PrometheusServer(FakeMeasured(), host="127.0.0.1", port=port, is_current=lambda: True)
+
+
+def test_serve_given_the_home_was_replaced_then_ends_and_says_so() -> None:
+    measured = FakeMeasured()
+    measured.is_there = False
+    server = PrometheusServer(measured, host="127.0.0.1", port=0, is_current=lambda: measured.is_there)
+
+    with pytest.raises(DataError, match="replaced"):
+        server.serve()

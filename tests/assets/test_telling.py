@@ -15,7 +15,7 @@ from bot3.settings import load_settings
 from bot3.wiring import Platform, open_platform
 from bot3_assets.definitions import location
 from bot3_assets.resources import PlatformResource
-from bot3_assets.telling import NOBODY, deliver, run_failed
+from bot3_assets.telling import NOBODY, deliver, name_of, run_failed
 from tests.servers.bot_api import TOKEN, BotApi
 
 _given: dict[str, Platform] = {}
@@ -170,3 +170,10 @@ def test_location_given_a_notifier_then_a_sensor_tells_what_waits() -> None:
         return {sensor.name for sensor in location(has_copy=False, has_notifier=has_notifier).sensors or ()}
 
     assert sensors(has_notifier=True) - sensors(has_notifier=False) == {"waiting_notices"}
+
+
+def test_name_given_assets_asked_for_by_hand_then_names_them() -> None:
+    by_hand = dg.DagsterRun(job_name="__ASSET_JOB", asset_selection=frozenset({dg.AssetKey("features"), dg.AssetKey("candles")}))
+
+    assert name_of(by_hand) == "candles, features"
+    assert name_of(dg.DagsterRun(job_name="backlog")) == "backlog"

@@ -15,6 +15,8 @@ from bot3.cli.doctor import examine
 from bot3.cli.findings import Finding, Patient
 from bot3.errors import SettingsError
 from bot3.ports.control import Heartbeat
+from bot3.ports.notices import Notice
+from bot3.ports.notifier import Message
 from bot3.settings import load_settings
 from bot3.wiring import Platform, open_platform
 from tests.cli.commands import bot3
@@ -103,6 +105,43 @@ def test_execution_given_the_kill_switch_then_is_bad_whatever_beats(platform: Pl
     finding = doctor_services.execution("execution", patient(platform))
 
     assert (finding.is_good, "HALT" in finding.detail) == (False, True)
+
+
+def telegram_patient(home: Path, **changes: Any) -> Iterator[Patient]:
+    with open_platform(load_settings({}, env_file=home / "no.env", home=home, telegram_chat_id=77, **changes)) as opened:
+        yield patient(opened)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "state", "is_good", "words"),
+    [
+        (1, "listening", True, "listening, 0 notices wait"),
+        (1, "cannot reach Telegram", False, "cannot reach Telegram"),
+        (60, "listening", False, "silent since"),
+        (None, "", False, "never ran"),
+    ],
+)
+def test_telegram_given_its_heartbeat_then_tells_whether_it_listens(
+    tmp_path: Path, age_s: float | None, state: str, is_good: bool, words: str
+) -> None:
+    for one in telegram_patient(tmp_path, telegram_users=(7,)):
+        if age_s is not None:
+            at = one.platform.wall_now() - timedelta(seconds=age_s)
+            one.platform.control.beat(Heartbeat(process="telegram", pid=1, started_at=at, wall_at=at, market_at=at, state=state, detail={}))
+
+        finding = doctor_services.telegram("telegram", one)
+
+        assert (finding.is_good, words in finding.detail) == (is_good, True)
+
+
+def test_telegram_given_nobody_wants_it_then_is_good(platform: Platform, tmp_path: Path) -> None:
+    assert doctor_services.telegram("telegram", patient(platform)).is_good
+    # A chat without users: failed runs are told by Dagster itself.
+    for one in telegram_patient(tmp_path / "other"):
+        assert doctor_services.telegram("telegram", one).is_good
+        message = Message(title="Run failed")
+        one.platform.notices.queue(Notice(key="k", message=message, at=one.platform.wall_now(), quiet=timedelta(0)))
+        assert not doctor_services.telegram("telegram", one).is_good
 
 
 def test_clock_given_it_stands_still_then_is_bad_only_where_services_run(platform: Platform) -> None:

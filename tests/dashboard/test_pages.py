@@ -22,7 +22,8 @@ TIMEOUT_S = 60.0
 
 SCRIPT = """
 from pathlib import Path
-from dashboard.app import home_identity, open_home
+from bot3.wiring import home_identity
+from dashboard.app import open_home
 from dashboard.page import banner
 from dashboard.views import {name}
 from tests.dashboard.homes import settings_of

@@ -14,7 +14,7 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_notices import SqlNotices
 from bot3.ports.notices import NoticeStore
 from bot3.usecases.fleet_status import Alert
-from telegram_bot.alerts import LOOKS, AlertWatch
+from telegram_bot.alerts import LOOKS, SEVERE_QUIET, AlertWatch
 from tests.journals import OPENED
 
 HALTED = Alert(key="halted|BOT1", text="BOT1 is halted: drawdown.", remedy="`bot3 resume BOT1`")
@@ -118,21 +118,45 @@ def test_watch_given_a_warning_then_it_makes_no_sound(notices: NoticeStore) -> N
     assert (taken.message.title, taken.message.is_silent) == ("Warning", True)
 
 
-def test_watch_given_something_comes_and_goes_within_the_quiet_then_the_last_word_is_told(notices: NoticeStore) -> None:
+def test_watch_given_something_comes_and_goes_within_the_quiet_then_the_last_word_alone_is_told_at_its_end(notices: NoticeStore) -> None:
     desk = Desk(notices, quiet_s=600.0)
-    desk.look(HALTED)
-    assert len(desk.told()) == 1
-    for _ in range(3):
-        desk.look()
-        desk.look(HALTED)
+    desk.look(OLD)
     desk.look()
+    desk.told()
+    for _ in range(3):
+        desk.look(OLD)
+        desk.look()
     assert desk.told() == []
 
     desk.later(600.0)
 
-    assert desk.told() == [("Over", f"No more: {HALTED.text}")]
+    assert desk.told() == [("Over", f"No more: {OLD.text}")]
 
 
+def test_watch_given_it_is_over_within_the_quiet_then_that_is_told_at_once(notices: NoticeStore) -> None:
+    desk = Desk(notices, quiet_s=600.0)
+    desk.look(HALTED)
+    assert len(desk.told()) == 1
+
+    desk.look()
+
+    assert [title for title, _ in desk.told()] == ["Over"]
+
+
+def test_watch_given_a_severe_alert_comes_again_then_it_waits_two_minutes_at_most(notices: NoticeStore) -> None:
+    desk = Desk(notices, quiet_s=600.0)
+    for _ in range(2):
+        desk.look(HALTED)
+        desk.look()
+        desk.told()
+    desk.look(HALTED)
+
+    desk.later(SEVERE_QUIET.total_seconds())
+
+    assert [title for title, _ in desk.told()] == ["Alert"]
+
+
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(looks=st.lists(st.booleans(), max_size=30), restarts=st.sets(st.integers(0, 29)))
 def test_watch_given_any_looks_and_restarts_then_begun_and_over_take_turns(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,15 @@ from bot3.errors import StoreError
 from bot3.trading.trades import RunMode
 from bot3.usecases import words
 from bot3.wiring import open_platform
-from telegram_bot.commands import COMMANDS, answer
+from telegram_bot.commands import COMMANDS, Desk
 from telegram_bot.home import Closes, Home
-from tests.dashboard.homes import NOW, make_home, settings_of
+from tests.dashboard.homes import NOW, a_beat, make_home, settings_of
 from tests.servers.bot_api import problem_of
 
 
 def told(home: Home, name: str, *arguments: str) -> str:
     """Return an answer as it is read."""
-    text = answer(name, arguments, home)
+    text = Desk(home).answer(name, arguments, user=7)
     assert problem_of(text) == ""
     return html.unescape(re.sub("<[^>]+>", "", text))
 
@@ -93,8 +94,11 @@ def test_learning_given_bins_then_progress_is_of_the_live_record(home: Home) -> 
     assert "in force, expires in" in text
 
 
-def test_balance_given_a_daemon_that_tells_one_bot_then_the_others_are_unknown(home: Home) -> None:
-    text = told(home, "balance")
+def test_balance_given_a_daemon_that_tells_one_bot_then_the_others_are_unknown(filled: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(filled, tmp_path / "home"))
+    with open_platform(settings_of(copied)) as platform:
+        platform.control.beat(a_beat(platform.clock.wall_now()))
+        text = told(Home(platform), "balance")
 
     assert "equity with open profit 10,012.50 USDT" in text
     assert text.count(f"equity with open profit {words.DASH}") == 2

@@ -79,12 +79,16 @@ class Bench:
         self.monitor = Monitor(
             Parts(
                 chat=self.chat, notifier=self.notifier, notices=self.notices, control=self.control, clock=self.clock, chat_id=CHAT,
-                users={LISTED}, answer=lambda name, arguments: f"{name} {' '.join(arguments)}".strip(), look=self._look,
+                users={LISTED}, answer=self._answer, look=self._look,
             )
         )  # fmt: skip
 
     def say(self, text: str, *, user: int | None = LISTED, chat: int = CHAT) -> None:
         self.chat.waiting.append(ChatMessage(chat_id=chat, user_id=user, text=text, at=self.clock.wall_now()))
+
+    def _answer(self, name: str, arguments: tuple[str, ...], user: int) -> str:
+        assert user == LISTED
+        return f"{name} {' '.join(arguments)}".strip()
 
     def _look(self) -> int:
         self.looked += 1

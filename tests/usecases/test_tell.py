@@ -118,6 +118,7 @@ def test_tell_given_a_process_died_while_it_told_then_another_tells_it_again(sto
     assert tell(store, other, wall_now=wall).told == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(steps=st.lists(st.sampled_from(["one", "two", "busy", "wait", "tell"]), max_size=25))
 def test_tell_given_any_outages_then_every_notice_is_told_or_counted_at_last(
