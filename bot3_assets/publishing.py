@@ -10,6 +10,7 @@ from bot3_assets.lineage import Lineage
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
+    from bot3.usecases.publish_learning import PublishReport
     from bot3.wiring import Platform
 
 TICK_S = 4.5
@@ -36,11 +37,11 @@ class Beat:
         """Publish and report what waits; return how many writes it were. Raises StoreError if the server cannot be used."""
         if self._platform.record.span() is None:
             return 0
-        report = self._platform.publishing.publish()
-        if report is None or not report.writes:
-            return 0
+        report = self._platform.publishing.publish(tell=self._tell)
+        return 0 if report is None else report.writes
+
+    def _tell(self, report: "PublishReport") -> None:
         self._lineage.materialized("published_learning", published_metadata(self._platform, report))
-        return report.writes
 
     def compare(self) -> None:
         """Report whether the copy is equal to the record. Raises StoreError if either cannot be asked."""

@@ -26,6 +26,8 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
     home: str = ""
     """Directory of the home; empty: BOT3_HOME."""
+    tick_s: float = 4.5
+    """A tick of the sensor of closes waits so long for changes, and looks once at least; the daemon begins one every five seconds."""
 
     def platform(self) -> Platform:
         """Return the platform, opened at the first call.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from bot3.usecases.relearn import RelearnReport, TradeSource
     from bot3.wiring import Platform
 
-TICK_S = 4.5
-"""A tick waits so long for changes; the daemon begins one every five seconds."""
 POLL_S = 0.02
 DUE_EVERY_S = 1.0
 """How often it is looked whether a replay's horizon has ended: that is no change in any store."""
@@ -29,6 +27,7 @@ BACKLOG = 2_000
 BACKLOG_AGAIN_S = 60.0
 """So long after a backlog's run ended the next one may begin, wall seconds: one that fails at once must not fill Dagster."""
 SENSOR = "closes_to_parameters"
+_AWAY = "away"  # as bot3.usecases.fleet.AWAY, which is heavy
 # Not NOT_STARTED: a run that was made but never launched would stand in the way for ever.
 _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
@@ -61,6 +60,8 @@ class Watch:
         self._looked_at = 0.0
         self.refusal = ""
         """Why nothing was learned at the last attempt, as Dagster was told; empty where it was."""
+        self.told_unread: frozenset[str] | None = None
+        """Which sources could not be read, as Dagster was told last; None where this process has told it nothing yet."""
 
     def changed(self) -> "list[TradeSource]":
         """Return the sources that committed since the last call; all of them at the first."""
@@ -72,6 +73,10 @@ class Watch:
                 self._tokens[source.reader.store_id] = token
                 found.append(source)
         return found
+
+    def unread(self) -> frozenset[str]:
+        """Return the sources that could not be asked when they were looked at last."""
+        return frozenset(store_id for store_id, token in self._tokens.items() if token == _AWAY)
 
     def forget(self, sources: "Sequence[TradeSource]") -> None:
         """See sources as changed again: what was read of them did not get through."""
@@ -111,9 +116,9 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
     reported = Reported.of(context.cursor, store_id=record.store_id)
     if (waiting := opened.unsynced_closes()) > BACKLOG:
         return _backlog_run(context.instance, waiting=waiting, now=opened.wall_now())
-    reported, learned = _listen(context, opened, reported=reported)
+    reported, learned = _listen(context, opened, reported=reported, tick_s=platform.tick_s)
     context.update_cursor(reported.cursor())
-    return dg.SkipReason(f"learned {learned} times in {TICK_S} s, revision {reported.revision}, {waiting} closes were waiting")
+    return dg.SkipReason(f"learned {learned} times in {platform.tick_s} s, revision {reported.revision}, {waiting} closes were waiting")
 
 
 def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:
@@ -128,7 +133,7 @@ def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -
     return dg.RunRequest(run_key=f"{backlog.name}-after-{before}", tags=all_bots())
 
 
-def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported: Reported) -> tuple[Reported, int]:
+def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported: Reported, tick_s: float) -> tuple[Reported, int]:
     """Wait for changes, learn from each and report it; return what was reported last, and how often it was learned."""
     from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
 
@@ -136,8 +141,9 @@ def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported
     lineage = Lineage(instance=context.instance, source=SENSOR)
     # A kill between the record and its event: what was learned then is told now.
     is_untold = record.revision() > reported.revision
-    learned, deadline = 0, time.monotonic() + TICK_S
-    while time.monotonic() < deadline:
+    learned, deadline, is_first = 0, time.monotonic() + tick_s, True
+    while is_first or time.monotonic() < deadline:
+        is_first = False
         sources = watch.changed()
         if sources or is_untold or watch.is_replay_due():
             try:
@@ -146,9 +152,11 @@ def _listen(context: dg.SensorEvaluationContext, opened: "Platform", *, reported
                 context.log.warning(f"delayed: {error}")
                 time.sleep(POLL_S * 10)
                 continue
-            if report.changed or is_untold or watch.refusal:
+            # A source that is read again makes what was told of it wrong, though nothing in it changed.
+            if report.changed or is_untold or watch.refusal or watch.unread() != watch.told_unread:
+                unread = watch.unread()
                 reported = report_step(lineage, opened)
-                learned, watch.refusal = learned + 1, ""
+                learned, watch.refusal, watch.told_unread = learned + 1, "", unread
             is_untold = False
         time.sleep(POLL_S)
     return reported, learned

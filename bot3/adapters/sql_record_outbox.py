@@ -58,7 +58,7 @@ class SqlOutbox(SqlRecordBase):
                 trades=read_frame(
                     connection,
                     sa.select(*_TRADE)
-                    .where(_within(synced_trades, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
+                    .where(_to_write(connection, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
                     .order_by(synced_trades.c.close_date_us, synced_trades.c.trade_id),
                 ),
                 gone=read_frame(
@@ -115,6 +115,18 @@ class SqlOutbox(SqlRecordBase):
 
 def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.revision > span.since, table.c.revision <= span.until)
+
+
+def _to_write(connection: Connection, span: OutboxSpan) -> sa.ColumnElement[bool]:
+    """Return the condition that a trade changed within a span, or may stand where another went.
+
+    An id that was used again for a close at the same instant has the place of the one that went: deleting that takes the new one with it.
+    """
+    went = sa.select(outbox_gone.c.bot, outbox_gone.c.run_mode, outbox_gone.c.trade_id).where(_within(outbox_gone, span))
+    if connection.execute(went.limit(1)).first() is None:
+        return _within(synced_trades, span)
+    ids = sa.tuple_(synced_trades.c.bot, synced_trades.c.run_mode, synced_trades.c.trade_id)
+    return sa.or_(_within(synced_trades, span), ids.in_(went))
 
 
 def _fold(connection: Connection, span: OutboxSpan) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -108,11 +109,14 @@ def read_fleet(path: Path) -> tuple[FleetBot, ...]:
     return tuple(_bot(path, entry) for entry in entries)
 
 
-def open_fleet(bots: Sequence[FleetBot]) -> list[PatientReader]:
+def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[PatientReader]:
     """Return a reader of each bot's database; none of them is reached before it is asked."""
     from bot3.usecases.fleet import PatientReader  # noqa: PLC0415  # heavy
 
-    return [PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot)) for bot in bots]
+    return [
+        PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot), monotonic=monotonic)
+        for bot in bots
+    ]
 
 
 def _connect(bot: FleetBot) -> ClosableReader:
