@@ -20,6 +20,7 @@ from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error
 from bot3.settings import Settings
+from bot3.usecases.bot_state import daemon_beat
 from bot3.wiring import is_seeded, open_platform
 
 _HEALTHY_WITHIN_S = 180.0
@@ -77,8 +78,8 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
         began = datetime.now(UTC)
 
         def execution_is_fresh() -> bool:
-            beats = [beat for beat in platform.control.heartbeats() if beat.process == "execution"]
-            return any(beat.wall_at >= began and datetime.now(UTC) - beat.wall_at < _FRESH for beat in beats)
+            beat = daemon_beat(platform.control.heartbeats())
+            return beat is not None and beat.wall_at >= began and datetime.now(UTC) - beat.wall_at < _FRESH
 
         todo = services(settings, dagster_home=dagster_home, code_port=code_port, execution_is_fresh=execution_is_fresh)
         supervisor = Supervisor(todo, run_directory=settings.home / "run", log_directory=settings.home / "logs")

@@ -47,6 +47,7 @@ class FleetBot:
     run_mode: RunMode
     source_timezone: str
     directions: tuple[str, ...]
+    password_file: Path | None
 
 
 class _Entry(BaseModel):
@@ -119,6 +120,13 @@ def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = tim
     ]
 
 
+def zone_of(bot: FleetBot) -> str | None:
+    """Return the zone in which a bot's database writes its dates; None for SQLite, where it is UTC. Raises StoreError."""
+    from bot3.adapters.freqtrade_zone import writers_zone  # noqa: PLC0415  # heavy
+
+    return writers_zone(bot.url)
+
+
 def _connect(bot: FleetBot) -> ClosableReader:
     from bot3.adapters.freqtrade_columns import FreqtradeColumns  # noqa: PLC0415  # heavy
 
@@ -170,6 +178,7 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
         run_mode=RunMode(entry.run_mode),
         source_timezone=entry.source_timezone,
         directions=tuple(sorted(set(entry.directions))),
+        password_file=None if entry.password_file is None else path.parent / entry.password_file,
     )
 
 
