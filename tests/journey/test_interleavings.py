@@ -229,7 +229,7 @@ def living_instance() -> Iterator[None]:
 
 
 def test_world_given_any_interleaving_then_record_copy_and_lineage_are_as_the_source() -> None:
-    proved(Interleaving, examples=6)
+    proved(Interleaving, examples=5)
 
 
 @pytest.mark.postgres
@@ -324,7 +324,7 @@ def test_copy_given_an_id_used_again_for_the_same_close_and_published_half_way_t
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("step", [1, 4, 5, 6])
 def test_publishing_given_it_fails_at_any_step_then_what_is_published_is_told(world: World, step: int, is_late: bool) -> None:
     world.add(a_close(1, day=1, minute=0))
     world.tick()
