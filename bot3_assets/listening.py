@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DUE_EVERY_S = 1.0
 """How often it is looked whether a replay's horizon has ended: that is no change in any store."""
+_AWAY = "away"  # as bot3.usecases.fleet.AWAY, which is heavy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,8 @@ class Watch:
         self._looked_at = 0.0
         self.refusal = ""
         """Why nothing was learned at the last attempt, as Dagster was told; empty where it was."""
+        self.told_unread: frozenset[str] | None = None
+        """Which sources could not be read, as Dagster was told last; None where this process has told it nothing yet."""
 
     def changed(self) -> list[TradeSource]:
         """Return the sources that committed since the last call; all of them at the first."""
@@ -76,6 +79,10 @@ class Watch:
                 self._tokens[source.reader.store_id] = token
                 found.append(source)
         return found
+
+    def unread(self) -> frozenset[str]:
+        """Return the sources that could not be asked when they were looked at last."""
+        return frozenset(store_id for store_id, token in self._tokens.items() if token == _AWAY)
 
     def forget(self, sources: Sequence[TradeSource]) -> None:
         """See sources as changed again: what was read of them did not get through."""
@@ -133,10 +140,12 @@ class Listener:
             if not (sources or self._is_untold or self._watch.is_replay_due()):
                 return
             report = self._learn(sources, lineage=lineage)
-            if report.changed or self._is_untold or self._watch.refusal:
+            unread = self._watch.unread()
+            # A source that is read again makes what was told of it wrong, though nothing in it changed.
+            if report.changed or self._is_untold or self._watch.refusal or unread != self._watch.told_unread:
                 self._is_untold = True
                 self._tell(lineage)
-                self.learned, self._watch.refusal = self.learned + 1, ""
+                self.learned, self._watch.refusal, self._watch.told_unread = self.learned + 1, "", unread
 
     def _is_anything_in_force(self) -> bool:
         from bot3.errors import LearningError  # noqa: PLC0415  # heavy

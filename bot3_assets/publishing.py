@@ -38,14 +38,13 @@ class Beat:
         self._teller = Teller(platform.record.store_id)
         self._turn = RLock()
         self._compared_at = -CHECK_EVERY_S
-        self._untold: list[PublishReport] = []
         self.writes = 0
         """How many writes to the record were published."""
 
     def begin(self, lineage: Lineage, *, cursor: str | None) -> None:
         """Begin a tick with the cursor that Dagster kept.
 
-        Once published, a write leaves the outbox: after a kill between the two, only the cursor says that Dagster was not told.
+        What another process published, such as `bot3 publish run`, left the outbox too: only the cursor says that Dagster was not told.
         """
         from bot3.usecases.publish_learning import nothing_published  # noqa: PLC0415  # heavy
 
@@ -53,7 +52,7 @@ class Beat:
             self._teller.take(cursor)
             # The revision is read first: what is written in between waits, or was published and is told once more.
             revision = self._platform.record.revision()
-            if revision > self._teller.reported.revision and self._platform.record.span() is None and not self._untold:
+            if revision > self._teller.reported.revision and self._platform.record.span() is None:
                 self._tell(nothing_published(revision), lineage=lineage)
 
     def end(self) -> Reported:
@@ -64,15 +63,12 @@ class Beat:
     def step(self, lineage: Lineage) -> int:
         """Publish and report what waits; return how many writes it were. Raises StoreError if the server cannot be used."""
         with self._turn:
-            self._tell_untold(lineage)
             if self._platform.record.span() is None:
                 return 0
-            report = self._platform.publishing.publish()
-            if report is None or not report.writes:
+            report = self._platform.publishing.publish(tell=lambda found: self._tell(found, lineage=lineage))
+            if report is None:
                 return 0
-            self._untold.append(report)
             self.writes += report.writes
-            self._tell_untold(lineage)
             return report.writes
 
     def compare(self, lineage: Lineage) -> None:
@@ -86,11 +82,6 @@ class Beat:
             if not found.waiting and self._platform.record.revision() == revision:
                 lineage.checked("published_learning", "published_equals_record", published_verdict(found))
                 self._compared_at = time.monotonic()
-
-    def _tell_untold(self, lineage: Lineage) -> None:
-        while self._untold:
-            self._tell(self._untold[0], lineage=lineage)
-            self._untold.pop(0)
 
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
         lineage.materialized("published_learning", published_metadata(self._platform, report))

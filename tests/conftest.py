@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from bot3.adapters.sql_engine import sqlite_url
 from tests.servers import influx as influx_server
@@ -15,6 +16,9 @@ from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import MISSING, PostgresServer, find_program
 
 NewStore = Callable[[], str]
+
+# `pytest --hypothesis-profile=deep` looks much longer for an order of events that breaks something.
+settings.register_profile("deep", max_examples=2_000, print_blob=True)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from bot3.trading.trades import Trade
 
 _ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
 _LARGEST = 1e300
-_BOUNDS = {"leverage": (1.0, _LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
+_BOUNDS = {"leverage": (1.0, 10.0), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
 _TEXTS, _TIMES = ("pair", "enter_tag", "exit_reason"), ("open_date", "close_date")
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "id": sa.BigInteger(),

@@ -8,7 +8,7 @@ IS_OPEN, CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date"
 
 _LARGEST = 1e300
 _ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
-_BOUNDS = {"leverage": (1.0, _LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
+_BOUNDS = {"leverage": (1.0, 10.0), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
 
 
 def is_doubtful(*, is_sqlite: bool) -> sa.ColumnElement[bool]:

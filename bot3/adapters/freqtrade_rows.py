@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot3.ports.foreign_trades import OrderShape, RefusedTrade
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 from bot3.trading.trades import RunMode, Trade
 
 REQUIRED_COLUMNS = (
@@ -140,6 +141,8 @@ def _entry_problem(numbers: Mapping[str, float]) -> tuple[str, str] | None:
             return f"{name} must be a ratio such as 0.0005", f"{numbers[name]:g}"
     if not (math.isfinite(numbers["leverage"]) and numbers["leverage"] >= 1.0):
         return "leverage must be at least 1", f"{numbers['leverage']:g}"
+    if numbers["leverage"] > LEVERAGE_BIN_EDGES[-1]:
+        return "leverage must be at most 10: nothing is learned beyond", f"{numbers['leverage']:g}"
     return None
 
 

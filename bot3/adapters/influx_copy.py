@@ -12,6 +12,7 @@ from bot3.adapters.influx_learning import InfluxLearning
 from bot3.adapters.influx_lines import point_ns
 from bot3.adapters.influx_points import TRADES
 from bot3.adapters.influx_server import InfluxServer
+from bot3.adapters.influx_types import wrong_types
 
 _COLUMNS = ("run_mode", "trade_id", "open_date", "digest")
 _EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
@@ -32,7 +33,7 @@ class InfluxCopy(InfluxLearning):
         self._buckets, self._wall_now = buckets, wall_now
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Return what is wrong: buckets that are missing, or that keep their points for another time than the settings say."""
+        """Return what is wrong: buckets that are missing, keep their points for another time than the settings say, or hold other types."""
         self._server.ping()
         wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         wanted[self._buckets.learning] = self._buckets.learning_life
@@ -44,7 +45,8 @@ class InfluxCopy(InfluxLearning):
             for name in sorted(set(wanted) & set(there))
             if there[name] != lives[name]
         ]
-        return (*missing, *other)
+        held = {name: self._server.field_types(name) for name in sorted(set(wanted) & set(there))}
+        return (*missing, *other, *(text for name, types in held.items() for text in wrong_types(name, types)))
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
         """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row a point."""

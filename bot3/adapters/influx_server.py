@@ -116,6 +116,24 @@ class InfluxServer:
             found = list(self._client.buckets_api().find_buckets_iter())
         return {bucket.name: sum(rule.every_seconds for rule in bucket.retention_rules or ()) for bucket in found}
 
+    def field_types(self, bucket: str) -> dict[str, dict[str, frozenset[str]]]:
+        """Return the types of a bucket's fields, by measurement and field: several where its shards differ.
+
+        Only InfluxQL tells them without reading points; every bucket is a database of its name there.
+        """
+        with self._translated():
+            answer = self._client.api_client.call_api(
+                "/query",
+                "GET",
+                query_params=[("db", bucket), ("q", "SHOW FIELD KEYS")],
+                response_type="object",
+                _return_http_data_only=True,
+            )
+        (result,) = answer["results"]
+        if "error" in result:
+            raise StoreError(f"{self.shown} does not tell the field types of {bucket}: {result['error']}")
+        return {series["name"]: _types_by_field(series["values"]) for series in result.get("series", ())}
+
     def create_bucket(self, name: str, *, keep_s: int) -> None:
         """Create a bucket that keeps its points so many seconds (0: for ever)."""
         from influxdb_client import BucketRetentionRules  # noqa: PLC0415
@@ -177,6 +195,10 @@ def _translation(shown: str, status: int, said: str) -> StoreError:
 def _message(body: Any) -> str:
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
     return text.strip()[:300]
+
+
+def _types_by_field(rows: Sequence[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(kind for other, kind in rows if other == name) for name, _ in rows}
 
 
 def _predicate_text(value: str) -> str:

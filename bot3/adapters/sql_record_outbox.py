@@ -113,6 +113,18 @@ def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.revision > span.since, table.c.revision <= span.until)
 
 
+def _to_write(connection: Connection, span: OutboxSpan) -> sa.ColumnElement[bool]:
+    """Return the condition that a trade changed within a span, or may stand where another went.
+
+    An id that was used again for a close at the same instant has the place of the one that went: deleting that takes the new one with it.
+    """
+    went = sa.select(outbox_gone.c.bot, outbox_gone.c.run_mode, outbox_gone.c.trade_id).where(_within(outbox_gone, span))
+    if connection.execute(went.limit(1)).first() is None:
+        return _within(synced_trades, span)
+    ids = sa.tuple_(synced_trades.c.bot, synced_trades.c.run_mode, synced_trades.c.trade_id)
+    return sa.or_(_within(synced_trades, span), ids.in_(went))
+
+
 def _fold(connection: Connection, span: OutboxSpan) -> None:
     since = connection.execute(sa.select(sa.func.min(outbox.c.since_revision)).where(outbox.c.revision <= span.until)).scalar_one_or_none()
     connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
@@ -121,7 +133,7 @@ def _fold(connection: Connection, span: OutboxSpan) -> None:
 
 
 def _trades(connection: Connection, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-    query = sa.select(*_TRADE).where(_within(synced_trades, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
+    query = sa.select(*_TRADE).where(_to_write(connection, span), ~synced_trades.c.deleted, in_modes(synced_trades.c.run_mode, run_modes))
     read = read_columns(connection, query)
     order = np.lexsort((read["trade_id"], read["close_date_us"]))
     return columns_frame(read if np.array_equal(order, np.arange(len(order))) else {name: column[order] for name, column in read.items()})

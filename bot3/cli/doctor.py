@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bot3.cli import doctor_services, doctor_stores
+from bot3.cli import doctor_fleet, doctor_services, doctor_stores
 from bot3.cli.findings import Finding, Look, Patient, bad, good, is_supervised
 from bot3.cli.output import JsonFlag, print_json, print_table
 from bot3.cli.session import command_settings
@@ -18,9 +18,11 @@ from bot3.wiring import is_seeded, open_platform
 _UNHEALTHY = 4
 _FIRST = ("settings", "home")
 _LOOKS: dict[str, Look] = {
+    "permissions": doctor_stores.permissions,
     "servers": doctor_stores.servers,
     "record": doctor_stores.record,
     **{f"{name} store": doctor_stores.bot_store for name in BOT_NAMES},
+    "fleet": doctor_fleet.fleet,
     "clock": doctor_services.clock,
     "candles": doctor_stores.candles,
     "models": doctor_stores.models,
@@ -49,7 +51,7 @@ def doctor(
     dagster: Annotated[str | None, typer.Option(help="Address of Dagster's web server [127.0.0.1 at BOT3_DAGSTER_PORT].")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Look at settings, home, databases, clocks, candles, models, learning, InfluxDB and services; exit code 4 if anything is wrong."""
+    """Look at settings, home, databases, fleet, clocks, candles, models, learning, InfluxDB, services; exit code 4 if anything is wrong."""
     settings = command_settings()
     web = dagster or f"http://127.0.0.1:{settings.dagster_port}"
     findings = list(examine(settings, only=only or (), is_served=served, web=web))

@@ -9,7 +9,7 @@ from typing import Any
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.cli.services import ask_dagster, daemons_are_healthy, location_is_loaded, require_free_port
 from bot3.errors import AlreadyRunningError
-from bot3.usecases.bot_state import LISTENING, TELEGRAM, is_silent
+from bot3.usecases.bot_state import LISTENING, TELEGRAM, daemon_beat, is_silent
 
 _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
@@ -60,11 +60,11 @@ def execution(subject: str, patient: Patient) -> Finding:
     halt = platform.settings.home / "HALT"
     if halt.exists():
         return bad(subject, f"{halt} stops every bot", remedy="find out who made it and why, then remove it and `bot3 resume` each bot")
-    beat = next((beat for beat in platform.control.heartbeats() if beat.process == "execution"), None)
+    beat = daemon_beat(platform.control.heartbeats())
     if beat is None:
         return Finding(subject=subject, is_good=not patient.is_served, detail="never ran", remedy="`bot3 up`")
     age = platform.clock.wall_now() - beat.wall_at
-    if patient.is_served and age > _STALE:
+    if patient.is_served and is_silent(beat, wall_now=platform.clock.wall_now()):
         return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), start it again")
     return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import DataError
+from bot3.ports.control import TradingState
 from bot3.settings import Settings
+from bot3.usecases.bot_state import state_in_force
 from bot3.wiring import facts_of_server, server_urls
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _FRESH_CANDLES = timedelta(minutes=15)
 _SERVER_AHEAD = timedelta(seconds=2)
+_SECRET_ENDS = ("_PASSWORD_FILE", "_TOKEN_FILE")
+_SECRET_LINE = re.compile(r"^\s*(export\s+)?BOT3_\w*(PASSWORD|TOKEN)\s*=\s*\S", re.MULTILINE | re.IGNORECASE)
 
 
 def home(settings: Settings) -> Finding:
@@ -28,6 +35,30 @@ def home(settings: Settings) -> Finding:
     if free < _LEAST_FREE_BYTES:
         return bad("home", f"{free / 1e9:.1f} GB free on {probe}", remedy="free at least 1 GB")
     return good("home", f"{settings.home}, {free / 1e9:.0f} GB free")
+
+
+def permissions(subject: str, patient: Patient) -> Finding:
+    """Look whether this user may write every file of the home, and whether secrets are kept from all others."""
+    home = patient.platform.settings.home
+    closed = [path for path in sorted(home.rglob("*.sqlite")) if not os.access(path, os.R_OK | os.W_OK)]
+    if closed:
+        return bad(subject, f"{_listed(closed)} cannot be written", remedy="give this user the files: services of one home share a user")
+    open_to_all = [path for path in _secret_files(patient) if stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH]
+    if open_to_all:
+        return bad(subject, f"{_listed(open_to_all)} can be read by every user", remedy=f"chmod o-r {' '.join(map(str, open_to_all))}")
+    return good(subject, f"stores of {home} are this user's, secrets nobody else's")
+
+
+def _secret_files(patient: Patient) -> list[Path]:
+    """Return the files that hold a secret: a `.env` with one, files that settings name, and the fleet's."""
+    text = Path(".env").read_text(encoding="utf-8") if Path(".env").exists() else ""
+    named = [Path(path) for name, path in os.environ.items() if name.startswith("BOT3_") and name.endswith(_SECRET_ENDS) and path]
+    fleet = [bot.password_file for bot in patient.platform.fleet_bots if bot.password_file is not None]
+    return [*([Path(".env")] if _SECRET_LINE.search(text) else []), *named, *fleet]
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return f"{', '.join(str(path) for path in paths[:3])}{f' and {len(paths) - 3} more' if len(paths) > 3 else ''}"
 
 
 def record(subject: str, patient: Patient) -> Finding:
@@ -48,13 +79,14 @@ def record(subject: str, patient: Patient) -> Finding:
 
 
 def bot_store(subject: str, patient: Patient) -> Finding:
-    """Look at a bot's database and its trading state; the subject is "BOT1 store"."""
+    """Look at a bot's database and its state in force; the subject is "BOT1 store"."""
     platform, name = patient.platform, subject.split(maxsplit=1)[0]
     store = platform.bot_store(name)
-    state, reason = platform.control.trading_state(name)
-    detail = f"{len(store.open_trades())} open, {store.count_closed(closed_since=None)} closed, {state}"
-    if state != "active":
-        return bad(subject, f"{detail}: {reason}", remedy=f"look into it, then `bot3 resume {name}`")
+    found = state_in_force(platform.control, name, wall_now=platform.wall_now())
+    detail = f"{len(store.open_trades())} open, {store.count_closed(closed_since=None)} closed, {found.state}"
+    if found.state is not TradingState.ACTIVE:
+        remedy = f"look into it, then `bot3 resume {name}`" if found.is_latched else "mend its cause: it ends with that (docs/runbook.md)"
+        return bad(subject, f"{detail}: {found.reason}", remedy=remedy)
     return good(subject, detail)
 
 
@@ -116,4 +148,7 @@ def influx(subject: str, patient: Patient) -> Finding:
             subject, f"points that were refused wait in {letters}", remedy="mend their cause, then `bot3 publish replay-dead-letters`"
         )
     span = patient.platform.record.span()
-    return good(subject, f"buckets as the settings say, {0 if span is None else span.writes} writes wait")
+    return good(
+        subject,
+        f"{len(publishing.bots())} bots, buckets and field types as they should be, {0 if span is None else span.writes} writes wait",
+    )

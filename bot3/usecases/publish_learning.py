@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,9 @@ class ReplayReport:
     published: PublishReport
 
 
+Tell = Callable[[PublishReport], None]
+
+
 def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> tuple[str, ...]:
     """Return whose trades a copy holds: our own bots', and those of whoever else the record knows (`TradeRecord.counts`).
 
@@ -46,10 +49,17 @@ def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Seque
     return tuple(dict.fromkeys((*own, *sorted(str(bot) for bot in known["bot"].unique()))))
 
 
-def publish_learning(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> PublishReport:
-    """Publish everything that waits in the outbox, then forget it.
+def publish_learning(
+    outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES, tell: Tell = lambda _: None
+) -> PublishReport:
+    """Publish everything that waits in the outbox, tell it, then forget it.
 
-    A kill in between leaves the outbox as it was: the same is written again, which changes nothing.
+    A kill in between leaves the outbox as it was: the same is written again, which changes nothing, and told again.
+
+    Parameters
+    ----------
+    tell : callable
+        Hears what was published, if anything waited.
 
     Raises
     ------
@@ -60,10 +70,12 @@ def publish_learning(outbox: Outbox, publisher: Publisher, *, run_modes: Sequenc
     if span is None:
         return nothing_published(None)
     done = publisher.publish(outbox.pending(span, run_modes=run_modes))
-    outbox.confirm(span)
-    return PublishReport(
+    report = PublishReport(
         writes=span.writes, points=done.points, deleted=done.deleted, refused=done.refused, expired=done.expired, revision=span.until
     )
+    tell(report)
+    outbox.confirm(span)
+    return report
 
 
 def nothing_published(revision: int | None) -> PublishReport:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,7 @@ class FleetBot:
     run_mode: RunMode
     source_timezone: str
     directions: tuple[str, ...]
+    password_file: Path | None
 
 
 class _Entry(BaseModel):
@@ -108,11 +110,21 @@ def read_fleet(path: Path) -> tuple[FleetBot, ...]:
     return tuple(_bot(path, entry) for entry in entries)
 
 
-def open_fleet(bots: Sequence[FleetBot]) -> list[PatientReader]:
+def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[PatientReader]:
     """Return a reader of each bot's database; none of them is reached before it is asked."""
     from bot3.usecases.fleet import PatientReader  # noqa: PLC0415  # heavy
 
-    return [PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot)) for bot in bots]
+    return [
+        PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot), monotonic=monotonic)
+        for bot in bots
+    ]
+
+
+def zone_of(bot: FleetBot) -> str | None:
+    """Return the zone in which a bot's database writes its dates; None for SQLite, where it is UTC. Raises StoreError."""
+    from bot3.adapters.freqtrade_zone import writers_zone  # noqa: PLC0415  # heavy
+
+    return writers_zone(bot.url)
 
 
 def _connect(bot: FleetBot) -> ClosableReader:
@@ -166,6 +178,7 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
         run_mode=RunMode(entry.run_mode),
         source_timezone=entry.source_timezone,
         directions=tuple(sorted(set(entry.directions))),
+        password_file=None if entry.password_file is None else path.parent / entry.password_file,
     )
 
 

@@ -12,14 +12,13 @@ from bot3.adapters.influx_buckets import InfluxBuckets
 from bot3.errors import SettingsError, StoreBusyError
 
 if TYPE_CHECKING:
-    from bot3.adapters.influx_publisher import InfluxPublisher
     from bot3.adapters.influx_server import InfluxServer
     from bot3.adapters.sql_record import SqlRecord
-    from bot3.ports.publisher import PublishedCopy
+    from bot3.ports.publisher import PublishedCopy, Publisher
     from bot3.ports.record import LearningReader
     from bot3.settings import Settings
     from bot3.usecases.check_published import PublishedCheck
-    from bot3.usecases.publish_learning import PublishReport, ReplayReport
+    from bot3.usecases.publish_learning import PublishReport, ReplayReport, Tell
 
 _FOLDER = "influx"
 _LETTERS = "dead_letters.jsonl"
@@ -87,8 +86,10 @@ class Publishing:
         """Return what is wrong with the copy's server and its buckets, in words. Raises as `check`."""
         return self.copy.health(bots=self.bots())
 
-    def publish(self) -> PublishReport | None:
+    def publish(self, *, tell: Tell = lambda _: None) -> PublishReport | None:
         """Publish what waits; None if there is no copy.
+
+        `tell` hears what was published before the outbox forgets it: maybe twice, never not at all.
 
         Raises
         ------
@@ -101,23 +102,23 @@ class Publishing:
         from bot3.usecases.publish_learning import publish_learning  # noqa: PLC0415
 
         if self._record().span() is None and self._is_prepared:
-            return publish_learning(self._record(), self._publisher)
+            return publish_learning(self._record(), self.publisher, tell=tell)
         with self._turn():
-            return publish_learning(self._record(), self._publisher)
+            return publish_learning(self._record(), self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
         """Publish the whole record again. Raises as `publish`, and SettingsError if there is no copy."""
         from bot3.usecases.publish_learning import publish_everything  # noqa: PLC0415
 
         with self._turn():
-            return publish_everything(self._record(), self._publisher)
+            return publish_everything(self._record(), self.publisher)
 
     def replay_dead_letters(self) -> ReplayReport:
         """Write the dead letters again, and what was written to the record since. Raises as `publish_everything`."""
         from bot3.usecases.publish_learning import replay_dead_letters  # noqa: PLC0415
 
         with self._turn():
-            return replay_dead_letters(self._record(), self._publisher)
+            return replay_dead_letters(self._record(), self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
         """Compare the copy with the record. Raises StoreBusyError if either cannot be asked, SettingsError if there is no copy."""
@@ -135,14 +136,15 @@ class Publishing:
         try:
             with FileLock(folder / "publishing.lock", timeout=_LOCK_WAIT_S, is_singleton=False):
                 if not self._is_prepared:
-                    self._publisher.prepare(bots=self.bots())
+                    self.publisher.prepare(bots=self.bots())
                     self._is_prepared = True
                 yield
         except Timeout as error:
             raise StoreBusyError("another process is publishing: wait, then retry") from error
 
     @cached_property
-    def _publisher(self) -> InfluxPublisher:
+    def publisher(self) -> Publisher:
+        """Return who writes the copy. Raises SettingsError if there is none."""
         from bot3.adapters.influx_dead_letters import DeadLetters  # noqa: PLC0415
         from bot3.adapters.influx_publisher import InfluxPublisher  # noqa: PLC0415
 

@@ -80,6 +80,25 @@ def test_publish_given_one_of_everything_then_the_copy_is_equal(record: SqlRecor
     assert {bot: trades.published for bot, trades in found.trades.items()} == {"BOT1": 2, "BOT2": 2, "BOT3": 2}
 
 
+def test_health_given_a_field_of_another_type_then_names_it_and_what_mends_it(record: SqlRecord, copy: Copy) -> None:
+    copy.server.write(copy.buckets.learning, ["adaptive_params,leverage_bin=2.0-3.5 stop_loss=-1i,ours=1i 1600000000000000000"])
+    everything(record)
+    publish_learning(record, copy.publisher)
+
+    (found,) = copy.reader.health(bots=BOTS)
+
+    assert f"bucket {copy.buckets.learning}, measurement adaptive_params: field stop_loss is float and integer, written as float" in found
+    assert "`bot3 publish run --all`" in found
+    assert "ours" not in found
+
+
+def test_health_given_all_that_is_published_then_finds_nothing(record: SqlRecord, copy: Copy) -> None:
+    everything(record)
+    publish_learning(record, copy.publisher)
+
+    assert copy.reader.health(bots=BOTS) == ()
+
+
 def test_publish_given_the_same_twice_then_the_points_are_the_same(record: SqlRecord, copy: Copy) -> None:
     everything(record)
     publish_learning(record, copy.publisher)

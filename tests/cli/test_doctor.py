@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot3.cli import doctor_services, doctor_stores
-from bot3.cli.doctor import examine
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.cli import doctor_fleet, doctor_services, doctor_stores
+from bot3.cli.doctor import _FIRST, _LOOKS, examine
 from bot3.cli.findings import Finding, Patient
 from bot3.errors import SettingsError
 from bot3.ports.control import Heartbeat
@@ -20,7 +21,10 @@ from bot3.ports.notifier import Message
 from bot3.settings import load_settings
 from bot3.wiring import Platform, open_platform
 from tests.cli.commands import bot3
+from tests.journals import a_closed_trade
 from tests.seeded import copy_of_home, tiny_settings
+from tests.servers.freqtrade_db import FreqtradeDb, a_row
+from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import PostgresServer
 from tests.servers.status_server import StatusServer
 
@@ -171,8 +175,127 @@ def test_influx_given_it_is_down_then_is_bad_and_named(tmp_path: Path) -> None:
     assert found(home, "influx")["influx"].is_good
 
 
+def test_bot_store_given_the_daemon_tells_that_it_is_halted_then_is_bad_whatever_the_latch_says(platform: Platform) -> None:
+    at = platform.wall_now()
+    detail = {"BOT1_state": "halted", "BOT1_reason": "HALT exists"}
+    platform.control.beat(Heartbeat(process="execution", pid=1, started_at=at, wall_at=at, market_at=at, state="running", detail=detail))
+
+    finding = doctor_stores.bot_store("BOT1 store", patient(platform))
+
+    assert (finding.is_good, "halted: HALT exists" in finding.detail) == (False, True)
+    assert "resume" not in finding.remedy
+    assert doctor_stores.bot_store("BOT2 store", patient(platform)).is_good
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "fleet.toml"
+
+
+def a_fleet(file: Path, url: str, **fields: str) -> Iterator[Platform]:
+    """Yield the platform of a home whose fleet is one bot."""
+    lines = [f'{name} = "{value}"' for name, value in {"name": "GRID7", "url": url, "run_mode": "live", **fields}.items()]
+    file.write_text("\n".join(["[[bots]]", *lines]))
+    settings = load_settings({}, env_file=file.parent / "no.env", home=file.parent, fleet_file=file)
+    with open_platform(settings) as opened:
+        yield opened
+
+
+def looked_at(file: Path, url: str, *, is_served: bool = False, **fields: str) -> Finding:
+    (finding,) = (doctor_fleet.fleet("fleet", patient(opened, is_served=is_served)) for opened in a_fleet(file, url, **fields))
+    return finding
+
+
+def test_fleet_given_none_then_is_good(platform: Platform) -> None:
+    assert doctor_fleet.fleet("fleet", patient(platform)).is_good
+
+
+def test_fleet_given_a_database_that_is_away_then_names_bot_and_file(file: Path) -> None:
+    finding = looked_at(file, "gone.sqlite")
+
+    assert (finding.is_good, "GRID7 live cannot be read" in finding.detail, "gone.sqlite" in finding.detail) == (False, True, True)
+
+
+def test_fleet_given_trades_that_are_not_synced_then_counts_them_where_they_should_be(file: Path) -> None:
+    FreqtradeDb(sqlite_url(file.parent / "grid.sqlite")).add(a_row(1), a_row(2), a_row(3, leverage=20.0))
+
+    idle, served = (looked_at(file, "grid.sqlite", is_served=is_served) for is_served in (False, True))
+
+    assert (idle.is_good, "2 closed, dates in UTC, 1 rows refused" in idle.detail) == (True, True)
+    assert (served.is_good, "0 of 2 closed trades are synced" in served.detail) == (False, True)
+
+
+@pytest.mark.postgres
+def test_fleet_given_a_server_in_another_zone_than_declared_then_names_both_and_what_to_write(file: Path, postgres: PostgresServer) -> None:
+    bot = FreqtradeDb(postgres.new_database())
+    bot.add(a_row(1))
+
+    finding = looked_at(file, bot.url)
+
+    assert (finding.is_good, "writes dates in Asia/Tokyo, the fleet file says UTC" in finding.detail) == (False, True)
+    assert 'source_timezone = "Asia/Tokyo"' in finding.remedy
+    assert looked_at(file, bot.url, source_timezone="Asia/Tokyo").is_good
+    assert looked_at(file, bot.url, source_timezone="Asia/Seoul").is_good
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("whose", ["DATABASE {database}", "ROLE bot_of_fleet", "ROLE bot_of_fleet IN DATABASE {database}"])
+def test_fleet_given_a_zone_of_the_bots_own_then_that_counts_and_not_the_servers(file: Path, postgres: PostgresServer, whose: str) -> None:
+    bot = FreqtradeDb(postgres.new_database())
+    bot.execute("DROP ROLE IF EXISTS bot_of_fleet")
+    bot.execute("CREATE ROLE bot_of_fleet")
+    bot.execute("ALTER TABLE trades OWNER TO bot_of_fleet")
+    bot.execute(f"ALTER {whose.format(database=bot.engine.url.database)} SET timezone TO 'Etc/UTC'")
+
+    finding = looked_at(file, bot.url)
+    bot.execute("DROP TABLE trades CASCADE")
+
+    assert finding.is_good, finding
+
+
+@pytest.mark.influx
+def test_influx_given_a_bot_of_the_fleet_without_a_bucket_then_names_it(tmp_path: Path, influx: InfluxProgram) -> None:
+    address, prefix = influx.address(), influx.new_prefix()
+    names = {f"{bot}_influx_bucket": f"{prefix}{bot}" for bot in ("bot1", "bot2", "bot3")} | {"influx_bucket": f"{prefix}learning"}
+    server = {"influx_url": address.url, "influx_org": address.org, "influx_token": address.token}
+    with open_platform(load_settings({}, env_file=tmp_path / "no.env", home=tmp_path, **server, **names)) as opened:
+        opened.publishing.publish()
+        before = doctor_stores.influx("influx", patient(opened))
+        opened.record.upsert_trades([a_closed_trade(1, bot=f"{prefix}GRID7")])
+
+        after = doctor_stores.influx("influx", patient(opened))
+
+    assert before.is_good
+    assert (after.is_good, f"bucket {prefix}GRID7_trades is missing" in after.detail) == (False, True)
+
+
+def test_permissions_given_a_password_file_that_all_may_read_then_is_bad_until_it_is_closed(file: Path) -> None:
+    secret = file.parent / "secret"
+    secret.write_text("canary-7")
+    secret.chmod(0o644)
+
+    (open_to_all,) = (
+        doctor_stores.permissions("permissions", patient(opened))
+        for opened in a_fleet(file, "postgresql://u@h/d", password_file=secret.name)
+    )
+    secret.chmod(0o600)
+    (closed,) = (
+        doctor_stores.permissions("permissions", patient(opened))
+        for opened in a_fleet(file, "postgresql://u@h/d", password_file=secret.name)
+    )
+
+    assert (open_to_all.is_good, open_to_all.remedy, "canary" in open_to_all.detail) == (False, f"chmod o-r {secret}", False)
+    assert closed.is_good
+
+
+def test_doctor_looks_at_everything_that_can_be_wrong_on_a_machine() -> None:
+    subjects = {"settings", "home", "permissions", "servers", "record", "BOT1 store", "fleet", "clock", "candles", "models", "parameters"}
+
+    assert {*_FIRST, *_LOOKS} >= subjects | {"recommendation", "influx", "ports", "execution", "dagster", "ticks"}
+
+
 def test_doctor_given_a_subject_that_is_none_then_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="'wether' is nothing to look at: settings, home, servers"):
+    with pytest.raises(SettingsError, match="'wether' is nothing to look at: settings, home, permissions, servers"):
         found(tmp_path, "wether")
 
 

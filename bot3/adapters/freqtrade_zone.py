@@ -1,0 +1,46 @@
+"""In which zone a bot's PostgreSQL writes its dates: freqtrade's columns keep none."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from bot3.adapters.sql_errors import translated
+from bot3.errors import StoreError
+
+_CONNECT_TIMEOUT_S = 3
+# Freqtrade sends aware times to columns without a zone: the server writes them in the zone of the bot's session. The bot made the tables,
+# so their owner is its role; a zone that was set for a role goes before one of the database, and that before the server's.
+_QUESTION = """
+SELECT coalesce(
+    (SELECT split_part(said, '=', 2)
+       FROM pg_db_role_setting AS held, unnest(held.setconfig) AS said
+      WHERE lower(split_part(said, '=', 1)) = 'timezone'
+        AND held.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+        AND held.setrole IN (0, (SELECT relowner FROM pg_class WHERE oid = to_regclass('trades')))
+      ORDER BY held.setrole = 0, held.setdatabase = 0
+      LIMIT 1),
+    current_setting('TimeZone'))
+"""
+
+
+def writers_zone(address: str) -> str | None:
+    """Return the name of the zone, as the server calls it; None for SQLite, where freqtrade writes UTC.
+
+    A bot whose own process sets `PGTZ` writes in that zone, which no server can tell.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be asked.
+    """
+    if not address.startswith("postgresql"):
+        return None
+    # One driver whatever the address says; `-c` would set a zone of ours, and PGTZ of this process another.
+    url = make_url(address).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+    with translated(url.render_as_string(hide_password=True)), engine.connect() as connection:
+        zone = connection.exec_driver_sql(_QUESTION).scalar_one()
+    if not zone:
+        raise StoreError(f"{url.render_as_string(hide_password=True)} does not tell its time zone: look at `SHOW timezone`")
+    return str(zone)

@@ -1,0 +1,69 @@
+"""The doctor's look at the fleet: databases that are away, dates in another zone than declared, trades that are not synced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bot3.cli.findings import Finding, Patient, bad, good
+from bot3.errors import StoreError
+from bot3.usecases.fleet import PatientReader, trouble_of
+from bot3.usecases.sync_trades import recorded_count
+from bot3.wiring.fleet import FleetBot, zone_of
+
+_MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
+
+
+def fleet(subject: str, patient: Patient) -> Finding:
+    """Look at every bot of the fleet file: can it be read, are its dates what the file says, is all of it in the record."""
+    platform = patient.platform
+    bots = list(zip(platform.fleet_bots, platform.fleet, strict=True))
+    if not bots:
+        return good(subject, "none: BOT3_FLEET_FILE is empty")
+    wrong = [found for bot, reader in bots for found in _wrong(bot, reader, patient)]
+    if wrong:
+        return bad(subject, "; ".join(text for text, _ in wrong), remedy="; ".join(dict.fromkeys(remedy for _, remedy in wrong)))
+    return good(subject, "; ".join(_described(bot, reader) for bot, reader in bots))
+
+
+def _wrong(bot: FleetBot, reader: PatientReader, patient: Patient) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a bot's database, and what mends it."""
+    name = f"{bot.name} {bot.run_mode}"
+    if (trouble := trouble_of(reader)) is not None:
+        yield f"{name} cannot be read: {trouble}", "mend what the text names; its trades are read as soon as it answers"
+        return
+    yield from _wrong_zone(bot, name=name, now=patient.platform.wall_now())
+    counted = reader.count_closed(closed_since=None)
+    recorded = recorded_count(patient.platform.record.counts(), bot=bot.name, run_mode=bot.run_mode)
+    if patient.is_served and counted != recorded:
+        yield f"{name}: {recorded} of {counted} closed trades are synced", "wait, then `bot3 learn run`"
+
+
+def _wrong_zone(bot: FleetBot, *, name: str, now: datetime) -> Iterator[tuple[str, str]]:
+    try:
+        zone = zone_of(bot)
+    except StoreError as error:
+        yield f"{name}: its time zone cannot be asked ({error})", "mend what the text names"
+        return
+    if zone is not None and not _is_same(zone, bot.source_timezone, now=now):
+        yield (
+            f"{name}: its database writes dates in {zone}, the fleet file says {bot.source_timezone}",
+            f'write source_timezone = "{zone}" for {bot.name} in the fleet file, unless its process sets PGTZ; then `bot3 learn run`',
+        )
+
+
+def _is_same(zone: str, other: str, *, now: datetime) -> bool:
+    """Say whether two zones told the same time over the last year, whatever they are called."""
+    try:
+        first, second = ZoneInfo(zone), ZoneInfo(other)
+    except (ZoneInfoNotFoundError, ValueError):
+        return zone == other
+    instants = [now.astimezone(UTC) - ago for ago in _MONTHS]
+    return all(at.astimezone(first).utcoffset() == at.astimezone(second).utcoffset() for at in instants)
+
+
+def _described(bot: FleetBot, reader: PatientReader) -> str:
+    refused = len(reader.refused_trades())
+    left_out = f", {refused} rows refused (`bot3 audit` names them)" if refused else ""
+    return f"{bot.name} {bot.run_mode}: {reader.count_closed(closed_since=None)} closed, dates in {bot.source_timezone}{left_out}"

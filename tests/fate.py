@@ -1,0 +1,87 @@
+"""When things die: one count of durable steps, whoever takes them, and what happens at the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import dagster as dg
+from dagster._core.instance.factory import create_ephemeral_instance
+
+from bot3.adapters.sql_record import SqlRecord
+
+_T = TypeVar("_T")
+
+
+class KilledError(BaseException):
+    """The process died: nothing in it can catch this, and what it held in memory is gone."""
+
+
+class Fate:
+    """Counts durable steps: writes to the record, requests to the copy, events to Dagster.
+
+    Armed, it raises at one of the next, before the step or once it took place.
+    """
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._is_late = False
+        self._error: Callable[[], BaseException] = KilledError
+        self.is_fulfilled = False
+
+    def arm(self, steps: int, *, is_late: bool, error: Callable[[], BaseException]) -> None:
+        self._left, self._is_late, self._error, self.is_fulfilled = steps, is_late, error, False
+
+    def disarm(self) -> None:
+        self._left = 0
+
+    def around(self, step: Callable[[], _T]) -> _T:
+        is_last = self._left == 1
+        self._left = max(0, self._left - 1)
+        if is_last and not self._is_late:
+            self._strike()
+        done = step()
+        if is_last:
+            self._strike()
+        return done
+
+    def _strike(self) -> None:
+        self.is_fulfilled = True
+        raise self._error()
+
+
+class MortalRecord(SqlRecord):
+    """The record, each of whose writes is a step."""
+
+    fate: Fate
+
+
+def _mortal(name: str) -> Callable[..., Any]:
+    write = getattr(SqlRecord, name)
+
+    def step(self: MortalRecord, *args: Any, **named: Any) -> Any:
+        return self.fate.around(lambda: write(self, *args, **named))
+
+    return step
+
+
+for _name in ("upsert_columns", "delete_trades", "save_replays", "publish_parameters", "publish_regimes", "confirm", "requeue"):
+    setattr(MortalRecord, _name, _mortal(_name))
+
+
+class MortalInstance(dg.DagsterInstance):
+    """Dagster's own instance in memory, each of whose events is a step. It outlives the processes that report to it."""
+
+    fate: Fate
+
+    @classmethod
+    def made(cls, fate: Fate) -> MortalInstance:
+        # Dagster makes such an instance by a function, as one class: the parts are those of the function.
+        instance = create_ephemeral_instance()
+        instance.__class__ = cls
+        assert isinstance(instance, cls)
+        instance.fate = fate
+        return instance
+
+    def report_runless_asset_event(self, asset_event: Any) -> None:
+        self.fate.around(lambda: dg.DagsterInstance.report_runless_asset_event(self, asset_event))

@@ -1,0 +1,115 @@
+# ruff: noqa: ARG002  (a copy in memory takes what its port takes)
+"""A published copy in memory: points merge their fields and are known by series and time alone, as in a time series database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from bot3.errors import LearningError
+from bot3.market.regimes import RegimeState
+from bot3.ports.publisher import Head, Noun, ParameterPublication, Pending, Published, Replayed
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.recommendations import FeederScore, Recommendation
+from tests.fate import Fate
+
+_SERIES = ("bot", "run_mode", "pair", "direction", "leverage_bin", "feeder_id", "close_date", "trade_id")
+_Place = tuple[Any, ...]
+
+
+@dataclass
+class MemoryCopy:
+    """A `Publisher` and a `PublishedCopy`; every request is a step of fate."""
+
+    fate: Fate
+    trades: dict[_Place, dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[Noun, datetime, int], Any] = field(default_factory=dict)
+    known: dict[Noun, dict[tuple[datetime, int], Head]] = field(default_factory=lambda: {noun: {} for noun in Noun})
+
+    def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
+        return ()
+
+    def publish(self, pending: Pending) -> Published:
+        for gone in pending.gone.to_dict("records"):
+            place = _place(gone)
+            self.fate.around(lambda place=place: self.trades.pop(place, None))
+        for _, frame in pending.trades.groupby("bot", sort=True):
+            self.fate.around(lambda frame=frame: self._merge(frame))
+        told = list(_publications(pending))
+        self.fate.around(lambda: self.rows.update({(head.noun, head.known_at, head.seq): said for head, said in told}))
+        self.fate.around(lambda: [self.known[head.noun].update({(head.known_at, head.seq): head}) for head, _ in told])
+        return Published(points=len(pending.trades) + len(told), deleted=len(pending.gone), refused=0, expired=0)
+
+    def replay_dead_letters(self) -> Replayed:
+        return Replayed(written=0, still_refused=0, since=None)
+
+    def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
+        return ()
+
+    def heads(self) -> frozenset[Head]:
+        return frozenset(head for heads in self.known.values() for head in heads.values())
+
+    def trade_digests(self, bot: str) -> pd.DataFrame:
+        own = [point for place, point in self.trades.items() if place[0] == bot]
+        return pd.DataFrame(own, columns=["run_mode", "trade_id", "open_date", "digest"])
+
+    def kept_since(self, *, trades: bool) -> datetime | None:
+        return None
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        newest: ParameterPublication = self._newest(Noun.PARAMETERS, as_of)
+        rows: dict[str, Any] = {}
+        for place in sorted(self.known[Noun.PARAMETERS]):
+            said: ParameterPublication = self.rows[Noun.PARAMETERS, *place]
+            if (newest.full_known_at, newest.full_seq) <= place <= (newest.parameters.known_at, newest.seq):
+                rows |= said.parameters.rows
+        return replace(newest.parameters, rows=rows)
+
+    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
+        scores: tuple[FeederScore, ...] = self._newest(Noun.FEEDER_SCORES, as_of).scores
+        return scores
+
+    def regime(self, *, as_of: datetime) -> RegimeState:
+        state: RegimeState = self._newest(Noun.REGIME, as_of)
+        return state
+
+    def recommendation(self, *, as_of: datetime) -> Recommendation:
+        made: Recommendation = self._newest(Noun.RECOMMENDATION, as_of).recommendation
+        return made
+
+    def learning_token(self) -> str:
+        return str(sorted((noun.value, max(heads)) for noun, heads in self.known.items() if heads))
+
+    def _newest(self, noun: Noun, as_of: datetime) -> Any:
+        known = [place for place in self.known[noun] if place[0] <= as_of]
+        if not known:
+            raise LearningError(f"no {noun} were published by then")
+        return self.rows[noun, *max(known)]
+
+    def _merge(self, frame: pd.DataFrame) -> None:
+        for row in frame.to_dict("records"):
+            held = {str(name): value for name, value in row.items() if not pd.isna(value)}
+            self.trades[_place(row)] = self.trades.get(_place(row), {}) | held
+
+
+def _place(row: Mapping[Any, Any]) -> _Place:
+    return tuple(row[name] for name in _SERIES)
+
+
+def _publications(pending: Pending) -> Iterator[tuple[Head, Any]]:
+    for one in pending.parameters:
+        yield _head(Noun.PARAMETERS, one.parameters.known_at, one.seq, one.parameters.version, len(one.parameters.rows)), one
+    for scored in pending.scores:
+        yield _head(Noun.FEEDER_SCORES, scored.known_at, scored.seq, scored.scores[0].version, len(scored.scores)), scored
+    for state in pending.regimes:
+        yield _head(Noun.REGIME, state.known_at, 0, state.version, 1), state
+    for made in pending.recommendations:
+        yield _head(Noun.RECOMMENDATION, made.recommendation.known_at, made.seq, made.recommendation.version, 1), made
+
+
+def _head(noun: Noun, known_at: datetime, seq: int, version: str, rows: int) -> Head:
+    return Head(noun=noun, known_at=known_at, seq=seq, version=version, rows=rows)

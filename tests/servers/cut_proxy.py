@@ -1,0 +1,87 @@
+"""A way to a server that can be cut: at once, or so many messages later, once the server has heard and before its answer is."""
+
+from __future__ import annotations
+
+import select
+import socket
+from contextlib import suppress
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Self
+
+_CHUNK = 1 << 16
+_POLL_S = 0.05
+
+
+class CutProxy:
+    """Listens on a port of its own and passes bytes on; while it is cut, whoever comes is turned away."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = Lock()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._is_cut, self._is_closed, self._left = False, False, 0
+        self._thread = Thread(target=self._accept, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._is_closed = True
+        self.cut()
+        self._thread.join()
+        self._listener.close()
+
+    def cut(self) -> None:
+        """End every connection and take no other until `mend`."""
+        with self._lock:
+            self._is_cut, pairs, self._pairs = True, self._pairs, []
+        for near, far in pairs:
+            for end in (near, far):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def cut_after(self, messages: int) -> None:
+        """Cut once so many messages have reached the server; their answer is never heard."""
+        self._left = messages
+
+    def mend(self) -> None:
+        self._is_cut, self._left = False, 0
+
+    def _accept(self) -> None:
+        while not self._is_closed:
+            if not select.select([self._listener], [], [], _POLL_S)[0]:
+                continue
+            near, _ = self._listener.accept()
+            if self._is_cut:
+                near.close()
+                continue
+            far = socket.create_connection(self._target)
+            with self._lock:
+                self._pairs.append((near, far))
+            Thread(target=self._pass, args=(near, far), daemon=True).start()
+
+    def _pass(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, suppress(OSError):
+            while True:
+                ready, _, _ = select.select([near, far], [], [])
+                for end in ready:
+                    data = end.recv(_CHUNK)
+                    if not data:
+                        return
+                    (far if end is near else near).sendall(data)
+                    if end is near and self._counts_down():
+                        self.cut()
+                        return
+
+    def _counts_down(self) -> bool:
+        with self._lock:
+            is_last = self._left == 1
+            self._left = max(0, self._left - 1)
+            return is_last
