@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.influx]
 
 ONCE = ("seed", "lineage", "clock")
 SERVED = ("code", "webserver", "viewer", "dagster-daemon", "execution", "dashboard")
+WORKERS = ("redis", "worker")  # run by test_compose_workers.py
 PATIENCE_S = 150.0
 
 
@@ -203,4 +204,4 @@ def _answers(port: int) -> bool:
 
 
 def test_served_given_the_file_then_no_service_is_left_out() -> None:
-    assert {*ONCE, *SERVED, "backup", "postgres", "influxdb"} == set(SERVICES)
+    assert {*ONCE, *SERVED, *WORKERS, "backup", "postgres", "influxdb"} == set(SERVICES)
