@@ -23,7 +23,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx" $(PARALLEL) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx and not redis" $(PARALLEL) $(PYTEST_ARGS)
 
 # Debian packages that tests start: a PostgreSQL server, Redis, Chromium and promtool.
 debian:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -184,6 +185,8 @@ def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None
                 "beat_s": round(float(np.median(beat_s[:, 1])), 3),
             },
             "blas_threads": os.environ["OPENBLAS_NUM_THREADS"],
+            # Of the whole process, candles included: two sizes tell what a trade costs (docs/scale.md).
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
             "trades": len(newest),
             "cells": len(learner.table.by_group),
         }

@@ -9,27 +9,29 @@ from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week
 from bot3_assets.resources import PlatformResource
 
 BEAT = "bot3/beat"
+# A beat goes before a backfill that waits in the queue.
+FIRST = {"dagster/priority": "1"}
 
 meta_learner = dg.define_asset_job(
     "meta_learner",
     selection=["candles", "features", "regime_state", "shadow_trades", "feeder_scores", "adaptive_params", "recommendations"],
     description="Regime, shadow trades, feeder scores, all parameters with pooling fitted again, recommendation and published files.",
     executor_def=dg.in_process_executor,
-    tags={BEAT: "meta_learner", "dagster/max_runtime": "600"},
+    tags={BEAT: "meta_learner", "dagster/max_runtime": "600", **FIRST},
 )
 backlog = dg.define_asset_job(
     "backlog",
     selection=["synced_trades", "trade_replays"],
     description="Many closed trades at once, of all bots: synced and replayed in one run; parameters follow from the sensor.",
     executor_def=dg.in_process_executor,
-    tags={BEAT: "backlog", "dagster/max_runtime": "1800"},
+    tags={BEAT: "backlog", "dagster/max_runtime": "1800", **FIRST},
 )
 retraining = dg.define_asset_job(
     "retraining",
     selection=["feeder_models", "feeder_signals"],
     description="One week's models of all ten feeders, and their signals.",
     executor_def=dg.in_process_executor,
-    tags={BEAT: "retraining", "dagster/max_runtime": "3600"},
+    tags={BEAT: "retraining", "dagster/max_runtime": "3600", **FIRST},
 )
 
 

@@ -1,8 +1,9 @@
 """Starts a module in a container: `entrypoint.py MODULE ARGUMENTS`.
 
-Dagster takes the password of its database from the environment alone: DAGSTER_PG_PASSWORD_FILE names the file that holds it. It also writes
-into DAGSTER_HOME, which therefore lies on a temporary file system here: DAGSTER_INSTANCE_FILE is copied there. The platform's own secrets
-need nothing of this, their settings read files (docs/settings.md).
+Dagster takes the password of its database from the environment alone: DAGSTER_PG_PASSWORD_FILE names the file that holds it. So does Celery
+with the address of its broker: DAGSTER_REDIS_PASSWORD_FILE is put into it. Dagster also writes into DAGSTER_HOME, which therefore lies on a
+temporary file system here: DAGSTER_INSTANCE_FILE is copied there. The platform's own secrets need nothing of this: their settings read
+files (docs/settings.md).
 """
 
 from __future__ import annotations
@@ -12,19 +13,30 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
-SECRET = "DAGSTER_PG_PASSWORD"  # noqa: S105  # a name
+PG, REDIS = "DAGSTER_PG_PASSWORD", "DAGSTER_REDIS_PASSWORD"
+BROKER = "DAGSTER_CELERY_BROKER"
 
 
-def with_secret(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which Dagster finds its password."""
-    path = environment.get(f"{SECRET}_FILE")
+def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which Dagster finds its password, and Celery its broker."""
+    found = {name: secret for name in (PG, REDIS) if (secret := _secret(environment, name)) is not None}
+    password = found.pop(REDIS, None)
+    if password is not None:
+        address = f"{environment['DAGSTER_REDIS_HOST']}:{environment.get('DAGSTER_REDIS_PORT', '6379')}"
+        found[BROKER] = f"redis://:{quote(password, safe='')}@{address}/0"
+    return {**environment, **found}
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str | None:
+    path = environment.get(f"{name}_FILE")
     if path is None:
-        return dict(environment)
+        return None
     try:
-        return {**environment, SECRET: Path(path).read_text(encoding="utf-8").strip()}
+        return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        sys.exit(f"{SECRET}_FILE names {path}, which cannot be read: {error.strerror}")
+        sys.exit(f"{name}_FILE names {path}, which cannot be read: {error.strerror}")
 
 
 def make_dagster_home(environment: Mapping[str, str]) -> None:
@@ -45,4 +57,4 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
 
 if __name__ == "__main__":
     make_dagster_home(os.environ)
-    os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], with_secret(os.environ))  # noqa: S606  # nothing but this module runs
+    os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], with_secrets(os.environ))  # noqa: S606  # nothing but this module runs

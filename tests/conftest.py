@@ -1,4 +1,4 @@
-"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server; an InfluxDB. Servers are started once."""
+"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server; an InfluxDB; a Redis. Servers are started once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from hypothesis import settings
 
 from bot3.adapters.sql_engine import sqlite_url
 from tests.servers import influx as influx_server
+from tests.servers import redis as redis_server
 from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import MISSING, PostgresServer, find_program
+from tests.servers.redis import RedisServer
 
 NewStore = Callable[[], str]
 
@@ -36,6 +38,16 @@ def postgres() -> Iterator[PostgresServer]:
             pytest.fail(MISSING)
         pytest.skip(MISSING)
     with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    if not redis_server.is_available():
+        if os.environ.get("CI"):
+            pytest.fail(redis_server.MISSING)
+        pytest.skip(redis_server.MISSING)
+    with RedisServer() as server:
         yield server
 
 

@@ -56,9 +56,10 @@ def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource)
 
 
 @dg.asset_check(asset=synced_trades, blocking=True, description="The record holds exactly the closed trades that the bots' databases hold.")
-def synced_trades_are_reconciled(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse to learn from a record that lost trades or holds some twice."""
-    return synced_trades_verdict(platform.platform())
+def synced_trades_are_reconciled(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
+    """Refuse to learn from a record that lost trades or holds some twice; a run of one bot's partition answers for that bot alone."""
+    bot = context.run.tags.get("dagster/partition")
+    return synced_trades_verdict(platform.platform(), bots=None if bot is None else [bot])
 
 
 def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
@@ -95,8 +96,8 @@ def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metad
     }
 
 
-def synced_trades_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Compare what the sources hold with what the record holds, bot by bot and mode by mode, and name the trades that differ.
+def synced_trades_verdict(platform: "Platform", *, bots: "Sequence[str] | None" = None) -> dg.AssetCheckResult:
+    """Compare what the sources of some bots, or all, hold with what the record holds, mode by mode, and name the trades that differ.
 
     A source that cannot be read is no proof of anything: the check does not pass, but as a warning, which stops nobody else's learning.
     """
@@ -105,7 +106,7 @@ def synced_trades_verdict(platform: "Platform") -> dg.AssetCheckResult:
 
     differences: dict[str, object] = {}
     unread: dict[str, object] = {}
-    for source in platform.sources():
+    for source in platform.sources(bots):
         name = f"{source.reader.bot} {source.run_mode}"
         if (trouble := trouble_of(source.reader)) is not None:
             unread[name] = trouble

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "bot3:local")
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.py"
+_PORTS_OF = {"DAGSTER_PG_PORT": "postgres", "DAGSTER_REDIS_PORT": "redis", "REDIS_PORT": "redis"}
 
 
-def interpolated(value: str) -> str:
-    """Return a value as compose gives it where the environment says nothing: ${NAME:-default} is the default."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", lambda found: found[1], value)
+def interpolated(value: str, variables: Mapping[str, str]) -> str:
+    """Return a value as compose gives it: ${NAME:-default} is the variable, or the default where the environment does not say."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: variables.get(found[1], found[2]), value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,17 @@ class Place:
     ----------
     ports : mapping
         By "name:port" of the compose network, such as "postgres:5432", or by the port that a service listens on, such as "3000".
+    extra : mapping
+        Variables that every service is given besides its own.
+    variables : mapping
+        What the file takes from the environment of `docker compose`, such as DAGSTER_WORKERS.
     """
 
     folder: Path
     secrets: Path
     ports: Mapping[str, int]
     extra: Mapping[str, str]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, text: str) -> str:
         """Return a text with the containers' paths replaced; files that name other services are translated too."""
@@ -52,8 +58,8 @@ class Place:
 
     def command(self, name: str) -> list[str]:
         """Return what a container of the service runs."""
-        words = [self.path(word) for word in SERVICES[name]["command"]]
-        return [sys.executable, str(ENTRYPOINT), *(self._word(word) for word in words)]
+        words = [self._word(self.path(word)) for word in SERVICES[name]["command"]]
+        return [sys.executable, str(ENTRYPOINT), *words] if name in OURS else words
 
     def environment(self, name: str) -> dict[str, str]:
         """Return its environment, as the image and the service give it."""
@@ -75,21 +81,22 @@ class Place:
         given = {key: value for key, value in self.environment(name).items() if key.startswith("BOT3_")}
         return load_settings(given, env_file=self.folder / "no.env")
 
-    def execute(self, name: str, command: list[str], *, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def execute(self, name: str, command: list[str], *, timeout_s: float = 60.0, **own: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a service's environment, as `docker compose exec` would."""
         return subprocess.run(
-            command, env=self.environment(name), cwd=self.folder, capture_output=True, text=True, timeout=timeout_s, check=False
+            command, env={**self.environment(name), **own}, cwd=self.folder, capture_output=True, text=True, timeout=timeout_s, check=False
         )
 
-    def start(self, name: str) -> subprocess.Popen[bytes]:
-        """Start a service that goes on; its output goes to a file of its name."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(self.command(name), env=self.environment(name), cwd=self.folder, stdout=log, stderr=log)
+    def start(self, name: str, *, log: str | None = None, **own: str) -> subprocess.Popen[bytes]:
+        """Start a service that goes on, with variables of its own; its output goes to a file of its name, or of the one given."""
+        environment = {**self.environment(name), **own}
+        with (self.folder / f"{log or name}.log").open("ab") as output:
+            return subprocess.Popen(self.command(name), env=environment, cwd=self.folder, stdout=output, stderr=output)
 
-    def is_healthy(self, name: str) -> bool:
-        """Ask what its health check asks."""
+    def is_healthy(self, name: str, **own: str) -> bool:
+        """Ask what its health check asks, with the variables that it was started with."""
         words = [self.path(word) for word in SERVICES[name]["healthcheck"]["test"][1:]]
-        return self.execute(name, [self._word(word) for word in words]).returncode == 0
+        return self.execute(name, [self._word(word) for word in words], **own).returncode == 0
 
     def _word(self, word: str) -> str:
         if word == "0.0.0.0":
@@ -97,11 +104,11 @@ class Place:
         return re.sub(r"(?<![\d.])\d{4}(?!\d)", lambda found: str(self.ports.get(found[0], found[0])), word)
 
     def _value(self, key: str, value: str) -> str:
-        if key.endswith(("_HOST", "_PG_HOST")):
+        value = interpolated(value, self.variables)
+        if key.endswith("_HOST") or value == "0.0.0.0":
             return "127.0.0.1"
-        if key == "DAGSTER_PG_PORT":
-            return str(self.ports[f"postgres:{value}"])
-        value = interpolated(value)
+        if key in _PORTS_OF:
+            return str(self.ports.get(f"{_PORTS_OF[key]}:{value}", value))
         found = re.fullmatch(r"http://(\w+:\d+)", value)
         return f"http://127.0.0.1:{self.ports[found[1]]}" if found else self.path(value)
 

@@ -53,7 +53,7 @@ def test_service_given_secrets_then_all_are_files_that_it_is_given(name: str) ->
 
 @pytest.mark.parametrize("name", OURS)
 def test_service_given_its_environment_then_every_setting_is_known_and_in_bounds(name: str, tmp_path: Path) -> None:
-    given = {key: interpolated(value) for key, value in SERVICES[name]["environment"].items() if key.startswith("BOT3_")}
+    given = {key: interpolated(value, {}) for key, value in SERVICES[name]["environment"].items() if key.startswith("BOT3_")}
     if "BOT3_TELEGRAM_TOKEN_FILE" in given:
         given["BOT3_TELEGRAM_CHAT_ID"] = "77"  # a token without a chat is refused
     for key in [key for key in given if key.endswith("_FILE")]:
@@ -94,7 +94,7 @@ def test_service_given_not_everybody_wants_it_then_it_has_a_profile(name: str, p
 def test_images_given_others_make_them_then_their_versions_are_pinned() -> None:
     images = {service["image"] for service in SERVICES.values()}
 
-    assert images == {"bot3:local", "postgres:15-bookworm", "influxdb:2.7.12"}
+    assert images == {"bot3:local", "postgres:15-bookworm", "influxdb:2.7.12", "redis:7.2-bookworm"}
 
 
 def test_dockerfile_given_backups_then_its_client_is_of_the_servers_version() -> None:
@@ -117,3 +117,29 @@ def test_dagster_instances_given_two_stores_then_differ_in_nothing_else() -> Non
 
     assert server.pop("storage")["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
     assert server == embedded
+
+
+def test_dagster_instances_given_workers_then_differ_in_who_runs_and_in_how_many_at_once() -> None:
+    alone, workers = (
+        yaml.safe_load((ROOT / "deploy" / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("dagster-postgres", "dagster-workers")
+    )
+
+    limits = workers["run_coordinator"]["config"].pop("tag_concurrency_limits")
+    assert workers["run_coordinator"]["config"].pop("max_concurrent_runs") == {"env": "DAGSTER_WORKERS"}
+    assert limits == [limit for limit in alone.pop("concurrency")["runs"]["tag_concurrency_limits"] if limit["key"] == "bot3/beat"]
+    assert workers.pop("run_launcher")["class"] == "WorkersRunLauncher"
+    assert alone.pop("run_launcher")["class"] == "DefaultRunLauncher"
+    assert workers == alone
+
+
+def test_workers_given_a_message_that_comes_again_then_no_run_can_still_be_under_way() -> None:
+    workers = yaml.safe_load((ROOT / "deploy" / "dagster-workers.yaml").read_text(encoding="utf-8"))
+
+    visible_after_s = workers["run_launcher"]["config"]["config_source"]["broker_transport_options"]["visibility_timeout"]
+    assert visible_after_s > workers["run_monitoring"]["max_runtime_seconds"]
+
+
+def test_workers_given_their_profile_then_no_other_service_needs_redis() -> None:
+    for name, service in SERVICES.items():
+        assert (service.get("profiles") == ["workers"]) == (name in {"redis", "worker"})
+        assert "redis" not in service.get("depends_on", {}) or name == "worker"

@@ -31,6 +31,8 @@ from tests.servers.influx import InfluxProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.influx]
 
+WORKERS = ("redis", "worker")  # run by test_compose_workers.py
+
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[BotApi]:
@@ -257,4 +259,4 @@ def _answers(port: int) -> bool:
 
 
 def test_served_given_the_file_then_no_service_is_left_out() -> None:
-    assert {*ONCE, *SERVED, "backup", "postgres", "influxdb"} == set(SERVICES)
+    assert {*ONCE, *SERVED, *WORKERS, "backup", "postgres", "influxdb"} == set(SERVICES)

@@ -10,10 +10,10 @@ from pathlib import Path
 ENTRYPOINT = Path(__file__).resolve().parents[2] / "deploy" / "entrypoint.py"
 
 
-def start(folder: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, *arguments: str, module: str = "tells", **given: str) -> subprocess.CompletedProcess[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
     (folder / "tells.py").write_text("import os, sys; print(os.environ.get('DAGSTER_PG_PASSWORD'), *sys.argv[1:])")
-    command = [sys.executable, str(ENTRYPOINT), "tells", *arguments]
+    command = [sys.executable, str(ENTRYPOINT), module, *arguments]
     environment = {**own, "PYTHONPATH": str(folder), **given}
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
 
@@ -22,6 +22,16 @@ def test_entrypoint_given_a_secret_file_then_the_module_finds_the_secret_and_its
     (tmp_path / "secret").write_text("geheim\n")
 
     assert start(tmp_path, "--one", DAGSTER_PG_PASSWORD_FILE=str(tmp_path / "secret")).stdout == "geheim --one\n"
+
+
+def test_entrypoint_given_a_password_of_redis_then_the_broker_is_named_with_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("ge/heim\n")
+    (tmp_path / "tells_broker.py").write_text("import os; print(os.environ['DAGSTER_CELERY_BROKER'])")
+
+    given = {"DAGSTER_REDIS_PASSWORD_FILE": str(tmp_path / "secret"), "DAGSTER_REDIS_HOST": "redis", "DAGSTER_REDIS_PORT": "6380"}
+    ended = start(tmp_path, module="tells_broker", **given)
+
+    assert ended.stdout == "redis://:ge%2Fheim@redis:6380/0\n"
 
 
 def test_entrypoint_given_no_secret_file_then_just_starts_the_module(tmp_path: Path) -> None:

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Says by its exit code whether Redis answers to its password.
+set -eu
+REDISCLI_AUTH=$(cat "$REDIS_PASSWORD_FILE")
+export REDISCLI_AUTH
+test "$(redis-cli -p "$REDIS_PORT" ping)" = PONG
