@@ -60,7 +60,7 @@ def test_service_given_its_environment_then_every_setting_is_known_and_in_bounds
 
     settings = load_settings(given, env_file=tmp_path / "no.env")
 
-    assert settings.parameters_from == "influx"
+    assert settings.parameters_from == ("influx" if "influx_token" in SERVICES[name]["secrets"] else "record")
     assert settings.platform_db_password.get_secret_value() == "secret"
 
 
@@ -73,7 +73,14 @@ def test_service_given_its_command_then_its_module_and_files_exist(name: str) ->
 
 
 def test_dashboard_given_it_only_looks_then_holds_no_secret_of_an_owner() -> None:
-    assert set(SERVICES["dashboard"]["secrets"]) == {"reader_db_password", "influx_token"}
+    assert set(SERVICES["dashboard"]["secrets"]) == {"reader_db_password"}
+
+
+def test_influx_token_given_it_may_do_everything_then_is_held_by_writers_and_the_daemon_alone() -> None:
+    holders = {name for name in OURS if "influx_token" in SERVICES[name]["secrets"]}
+
+    # The daemon reads only, but owns the record that the copy is made of: a token that only reads would keep nothing from it.
+    assert holders == {"seed", "lineage", "code", "webserver", "viewer", "dagster-daemon", "execution", "backup"}
 
 
 def test_images_given_others_make_them_then_their_versions_are_pinned() -> None:
