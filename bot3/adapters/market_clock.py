@@ -90,9 +90,10 @@ def start_clock(
     market_at: datetime,
     speed: float,
     ends_at: datetime | None = None,
+    is_running: bool = True,
     wall: Clock | None = None,
 ) -> ClockAnchor:
-    """Start the market clock at a market time; with WALL, `market_at` and `speed` follow the wall.
+    """Set the market clock to a market time, running or standing still there; with WALL, `market_at` and `speed` follow the wall.
 
     Raises
     ------
@@ -104,7 +105,9 @@ def start_clock(
     now = (wall or SystemClock()).wall_now()
     if source is ClockSource.WALL:
         market_at, speed = now, 1.0
-    anchor = ClockAnchor(source=source, wall_at=now, market_at=market_at, speed=speed, is_running=True, ends_at=ends_at)
+    if ends_at is not None:
+        market_at = min(market_at, ends_at)
+    anchor = ClockAnchor(source=source, wall_at=now, market_at=market_at, speed=speed, is_running=is_running, ends_at=ends_at)
     control.set_anchor(anchor)
     return anchor
 

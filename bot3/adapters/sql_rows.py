@@ -14,6 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from bot3.errors import StoreError
 
@@ -166,9 +167,19 @@ def read_frame(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """
     result = connection.execute(query)
     cursor = result.cursor
-    rows = cursor.fetchall() if cursor is not None else []
+    rows = _fetched(connection, cursor) if cursor is not None else []
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.selected_columns)
     return pd.DataFrame(dict(map(_typed, query.selected_columns, columns)))
+
+
+def _fetched(connection: Connection, cursor: Any) -> list[Any]:
+    """Return all rows of a driver's cursor; what it raises beside SQLAlchemy is wrapped as SQLAlchemy would, for `translated` to see."""
+    errors: type[Exception] = connection.dialect.loaded_dbapi.Error
+    try:
+        rows: list[Any] = cursor.fetchall()
+    except errors as error:
+        raise DBAPIError.instance(None, None, error, errors, dialect=connection.dialect) from error
+    return rows
 
 
 def _typed(column: Any, values: Sequence[Any]) -> tuple[str, pd.Series[Any]]:

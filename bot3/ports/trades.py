@@ -110,7 +110,10 @@ class BotStore(TradeReader, Protocol):
         ...
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
-        """Insert finished trades as they are (history stores, imports); ids that exist are left as they are. Return how many were new."""
+        """Insert finished trades as they are (history stores, imports); what is there is left as it is. Return how many were new.
+
+        Raises StoreError if another trade than the one given stands under its id: nothing is written then.
+        """
         ...
 
     def bookmark(self, name: str) -> datetime | None:

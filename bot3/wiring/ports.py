@@ -230,8 +230,14 @@ class Ports:
 
     def set_clock(self, market_at: datetime) -> None:
         """Set the market clock to a time, standing still, at the speed of the settings and with the end of the candles."""
-        start_clock(self.control, source=self.clock_source, market_at=market_at, speed=self.settings.clock_speed, ends_at=self.market_end())
-        pause_clock(self.control)
+        start_clock(
+            self.control,
+            source=self.clock_source,
+            market_at=market_at,
+            speed=self.settings.clock_speed,
+            ends_at=self.market_end(),
+            is_running=False,
+        )
 
     def start_clock(self) -> None:
         """Let the market's time go on from where it stopped, at the speed of the settings."""

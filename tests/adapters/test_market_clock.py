@@ -56,6 +56,19 @@ def test_now_given_wall_time_passes_then_runs_at_its_speed(control: SqlControl, 
     assert (seconds(clock), clock.speed, clock.wall_now()) == (600.0, 60.0, wall.wall_now())
 
 
+@pytest.mark.parametrize("ends_after", [None, timedelta(minutes=5), timedelta(minutes=-5)])
+def test_start_clock_given_it_shall_stand_still_then_is_set_exactly_and_not_past_its_end(
+    control: SqlControl, wall: MovableClock, ends_after: timedelta | None
+) -> None:
+    ends_at = None if ends_after is None else OPENED + ends_after
+    facts = {"source": ClockSource.SIMULATED, "market_at": OPENED, "speed": 3_000.0, "ends_at": ends_at}
+
+    start_clock(control, **facts, is_running=False, wall=wall)
+
+    wall.sleep(10.0)
+    assert MarketClock(control, wall=wall).now() == OPENED + min(ends_after or timedelta(0), timedelta(0))
+
+
 def test_now_given_its_end_then_stands_there(control: SqlControl, wall: MovableClock) -> None:
     clock = start(control, wall, ends_at=OPENED + timedelta(minutes=5))
 

@@ -21,7 +21,7 @@ from tests.servers.influx import InfluxProgram
 
 ONCE = ("seed", "lineage", "clock")
 SERVED = ("code", "webserver", "viewer", "dagster-daemon", "execution", "dashboard", "telegram", "metrics")
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 DONE = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 

@@ -62,7 +62,7 @@ def test_service_given_its_environment_then_every_setting_is_known_and_in_bounds
 
     settings = load_settings(given, env_file=tmp_path / "no.env")
 
-    assert settings.parameters_from == "influx"
+    assert settings.parameters_from == ("influx" if "influx_token" in SERVICES[name]["secrets"] else "record")
     assert settings.platform_db_password.get_secret_value() == "secret"
 
 
@@ -76,7 +76,7 @@ def test_service_given_its_command_then_its_module_and_files_exist(name: str) ->
 
 @pytest.mark.parametrize("name", ["dashboard", "metrics"])
 def test_service_given_it_only_looks_then_holds_no_secret_of_an_owner(name: str) -> None:
-    assert set(SERVICES[name]["secrets"]) == {"reader_db_password", "influx_token"}
+    assert set(SERVICES[name]["secrets"]) == {"reader_db_password"}
 
 
 def test_telegram_given_it_only_reads_the_bots_then_holds_no_bots_secret_and_nobody_else_its_token() -> None:
@@ -89,6 +89,13 @@ def test_telegram_given_it_only_reads_the_bots_then_holds_no_bots_secret_and_nob
 @pytest.mark.parametrize(("name", "profile"), [("telegram", "telegram"), ("metrics", "monitoring"), ("viewer", "viewer")])
 def test_service_given_not_everybody_wants_it_then_it_has_a_profile(name: str, profile: str) -> None:
     assert SERVICES[name]["profiles"] == [profile]
+
+
+def test_influx_token_given_it_may_do_everything_then_is_held_by_writers_and_the_daemon_alone() -> None:
+    holders = {name for name in OURS if "influx_token" in SERVICES[name]["secrets"]}
+
+    # The daemon reads only, but owns the record that the copy is made of: a token that only reads would keep nothing from it.
+    assert holders == {"seed", "lineage", "code", "webserver", "viewer", "dagster-daemon", "worker", "execution", "telegram", "backup"}
 
 
 def test_images_given_others_make_them_then_their_versions_are_pinned() -> None:

@@ -61,6 +61,8 @@ def test_stack_given_a_run_from_the_web_then_the_daemon_starts_it_and_it_materia
     found = stack.graphql(
         '{ assetOrError(assetKey: {path: ["synced_trades"]}) { ... on Asset { assetMaterializations(limit: 100) { runId } } } }'
     )
+    # A run is the code server's child: what it does is in that one's log.
+    assert run_id in (stack.place.folder / "code.log").read_text(errors="replace")
     # The sensor reports the same asset, without a run.
     assert (status, {"runId": run_id} in found["assetOrError"]["assetMaterializations"]) == ("SUCCESS", True)
 

@@ -101,13 +101,13 @@ def test_unit_given_any_then_runs_as_nobody_special_and_writes_only_its_state(na
 
 
 def test_units_given_what_operators_type_then_every_name_is_there() -> None:
-    assert set(SERVICES) >= {f"bot3-{noun}.service" for noun in ("strategy", "controller", "code", "web", "dashboard", "monitor")}
-    assert values("bot3-controller.service", "Alias") == ["bot3-meta-learner.service"]
+    assert set(SERVICES) >= {f"bot3-{noun}.service" for noun in ("strategy", "controller", "meta-learner", "web", "dashboard", "monitor")}
+    assert values("bot3-meta-learner.service", "Alias") == ["bot3-code.service"]
     assert set(read("bot3.target")["Unit"]["Wants"].split()) == set(SERVICES) - OPTIONAL
     assert [name for name in OPTIONAL if values(name, "WantedBy") != ["bot3.target"]] == []
 
 
-@pytest.mark.parametrize("name", ["bot3-web.service", "bot3-dashboard.service", "bot3-code.service", "bot3-metrics.service"])
+@pytest.mark.parametrize("name", ["bot3-web.service", "bot3-dashboard.service", "bot3-meta-learner.service", "bot3-metrics.service"])
 def test_unit_given_it_listens_then_on_this_machine_only(name: str) -> None:
     (command,) = values(name, "ExecStart")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
+
+from tests.servers.loopback import LoopbackServer, QuietHandler
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-class KlineServer:
+class KlineServer(LoopbackServer):
     """Serves one pair's candles up to `now`, the one in progress included, as Binance does.
 
     `faults` maps a path's last part to {number of the request, from 0: fault}: a status, "cut" (half a body) or "html".
@@ -33,21 +33,7 @@ class KlineServer:
         self.headers: list[dict[str, str]] = []
         self._candles, self._funding, self._symbol = candles, funding, symbol
         self._counts: dict[str, int] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__()
 
     def answer(self, endpoint: str, query: dict[str, str]) -> Any:
         if endpoint == "time":
@@ -78,11 +64,11 @@ class KlineServer:
         self._counts[endpoint] = number + 1
         return self.faults.get(endpoint, {}).get(number)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
                 url = urlsplit(self.path)
                 endpoint, query = url.path.rsplit("/", 1)[-1], {key: found[0] for key, found in parse_qs(url.query).items()}
                 server.requests.append((endpoint, query))
@@ -95,14 +81,7 @@ class KlineServer:
                     body = body[: len(body) // 2]
                 if fault == "html":
                     body = b"<html>maintenance</html>"
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                return
+                self.answer_json(status, body)
 
         return Handler
 
