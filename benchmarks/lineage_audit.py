@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorType
 
+from bot3.errors import StoreError
 from bot3.ports.publisher import Noun
 from bot3.trading.trades import RunMode
 from bot3.wiring import Platform
@@ -82,7 +83,11 @@ class LineageAudit:
             yield f"the cursor of {sensor} is {cursors}, the record's revision {revision}"
 
     def _copy(self) -> Iterator[str]:
-        found = self.platform.publishing.check(now=self.platform.clock.now())
+        try:
+            found = self.platform.publishing.check(now=self.platform.clock.now())
+        except StoreError as error:
+            yield f"the copy cannot be read: {error}"
+            return
         if found.waiting or not found.is_equal:
             yield f"InfluxDB differs from the record: {found}"
         newest = self._materializations(_COPY, limit=1)

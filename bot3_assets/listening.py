@@ -133,8 +133,8 @@ class Listener:
             If a store has to be waited for: nothing is lost, look again.
         """
         with self._turn:
-            if self._is_untold and self._is_anything_in_force():
-                # Before it is learned on: what was in force meanwhile has a materialization of its own.
+            if self._is_untold and not self._watch.refusal and self._is_anything_in_force():
+                # Before it is learned on: what was in force meanwhile has a materialization of its own. What is refused was told as that.
                 self._tell(lineage)
             sources = self._watch.changed()
             if not (sources or self._is_untold or self._watch.is_replay_due()):

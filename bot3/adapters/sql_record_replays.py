@@ -58,6 +58,18 @@ class SqlReplayRecord(SqlRecordBase):
         with self._database.read() as connection:
             return maybe_at(connection.execute(query).scalar_one())
 
+    def replay_counts(self, *, bot: str, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        """Count a bot's replays: state, reason, replays; one row for each pair that there is."""
+        table = trade_replays.c
+        query = (
+            sa.select(table.state, table.reason, sa.func.count().label("replays"))
+            .where(table.bot == bot, in_modes(table.run_mode, run_modes))
+            .group_by(table.state, table.reason)
+            .order_by(table.state, table.reason)
+        )
+        with self._database.read() as connection:
+            return read_frame(connection, query)
+
 
 class SqlShadowRecord(SqlRecordBase):
     """A `ShadowRecord`."""

@@ -123,6 +123,10 @@ class ReplayRecord(Protocol):
         """Return the earliest due_at of pending replays."""
         ...
 
+    def replay_counts(self, *, bot: str, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        """Count a bot's replays: state, reason, replays; one row for each pair that there is."""
+        ...
+
 
 class ShadowRecord(Protocol):
     """Shadow trades of every feeder.

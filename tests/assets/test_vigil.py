@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Event
 
 import dagster as dg
 import pytest
+from dagster import SensorEvaluationContext
 from structlog.testing import capture_logs
 
 from bot3.errors import StoreBusyError, StoreError
-from bot3_assets.resources import close_platforms
+from bot3_assets.resources import PlatformResource, close_platforms
+from bot3_assets.sensors import closes_to_parameters
 from bot3_assets.vigil import Vigil, Vigils, warm_instance
+from tests.assets.test_sensors import close_trades, told
 
 PATIENCE_S = 20.0
 
@@ -112,6 +117,32 @@ def test_vigils_given_the_platforms_are_closed_then_end_before() -> None:
     taken = steps.taken
     assert is_repeated
     assert steps.taken == taken
+
+
+@pytest.mark.slow  # a seeded home
+def test_sensor_given_a_tick_then_a_close_after_it_is_learned_and_told_without_another(resource: PlatformResource, tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        context = SensorEvaluationContext(
+            instance_ref=instance.get_ref(),
+            last_tick_completion_time=None,
+            last_run_key=None,
+            cursor=None,
+            log_key=None,
+            repository_name=None,
+            sensor_name="closes_to_parameters",
+            resources={"platform": resource},
+        )
+        with context:
+            closes_to_parameters.evaluate_tick(context)
+        before = len(told(instance, "adaptive_params"))
+
+        close_trades(Path(resource.home))
+
+        deadline = time.monotonic() + PATIENCE_S
+        while len(told(instance, "adaptive_params")) == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(told(instance, "adaptive_params")) == before + 1
+        close_platforms()
 
 
 def test_warm_instance_given_one_in_memory_then_there_is_none(instance: dg.DagsterInstance) -> None:

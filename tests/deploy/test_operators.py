@@ -98,7 +98,7 @@ def machine(tmp_path: Path) -> Path:
     for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.target")):
         shutil.copy(unit, folder)
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    (enabling,) = [line for line in runbook.splitlines() if "enable --now" in line]
+    (enabling,) = [line for line in runbook.splitlines() if "enable --now bot3.target" in line]
     names = enabling.split("enable --now ")[1].split()
     subprocess.run(["systemctl", f"--root={tmp_path}", "enable", *names], check=True, capture_output=True, timeout=30)
     return tmp_path

@@ -168,6 +168,18 @@ def test_due_replays_given_a_time_then_returns_pending_ones(record: PlatformReco
     assert ids(record.due_replays(now=minutes(50))) == [1, 2]
 
 
+def test_replay_counts_given_replays_of_two_states_then_counts_each_of_one_bot(record: PlatformRecord) -> None:
+    record.save_replays(replays([1, 2]))
+    record.save_replays(replays([3], state="left_out").assign(reason="forced"))
+    record.save_replays(replays([4]).assign(bot="BOT2"))
+
+    counts = record.replay_counts(bot="BOT1", run_modes=tuple(RunMode))
+
+    assert list(zip(counts["state"], counts["replays"].tolist(), strict=True)) == [("complete", 2), ("left_out", 1)]
+    assert counts["reason"].tolist()[1] == "forced"
+    assert record.replay_counts(bot="BOT1", run_modes=[RunMode.LIVE]).empty
+
+
 def test_save_replays_given_a_column_is_missing_then_names_it(record: PlatformRecord) -> None:
     with pytest.raises(StoreError, match="lacks the column sigma"):
         record.save_replays(replays([1]).drop(columns="sigma"))
