@@ -67,9 +67,10 @@ def _newton(logits: Floats, label: Floats, weight: Floats) -> tuple[float, float
     for _ in range(_STEPS):
         p = _sigmoid(slope * logits + offset)
         slack, curve = weight * (label - p), weight * p * (1.0 - p)
-        gradient = np.array([slack @ logits - _RIDGE * (slope - 1.0), slack.sum()])
-        mixed = curve @ logits
-        hessian = np.array([[curve @ (logits * logits) + _RIDGE, mixed], [mixed, curve.sum() + 1e-12]])
+        # Sums, not products of vectors: those are cut among the threads that a machine has, and a model's last bit would tell how many.
+        gradient = np.array([(slack * logits).sum() - _RIDGE * (slope - 1.0), slack.sum()])
+        mixed = (curve * logits).sum()
+        hessian = np.array([[(curve * logits * logits).sum() + _RIDGE, mixed], [mixed, curve.sum() + 1e-12]])
         step = np.clip(np.linalg.solve(hessian, gradient), -2.0, 2.0)
         slope, offset = slope + float(step[0]), offset + float(step[1])
         if float(np.abs(step).max()) < 1e-10:

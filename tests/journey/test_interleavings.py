@@ -121,8 +121,10 @@ class Interleaving(RuleBasedStateMachine):
 
     # What goes wrong
 
-    @rule(step=st.integers(1, 24), fate=FATES)
-    def tick_is_struck(self, step: int, fate: dict[str, bool]) -> None:
+    @REACHABLE
+    @rule(trade_id=IDS, shape=SHAPES, step=st.integers(1, 24), fate=FATES)
+    def tick_is_struck(self, trade_id: int, shape: dict[str, Any], step: int, fate: dict[str, bool]) -> None:
+        self.reuse_id(trade_id, shape)
         self.world.struck(self.world.tick, step=step, **fate)
 
     @rule(step=STEPS, fate=FATES)
@@ -334,6 +336,22 @@ def test_publishing_given_it_fails_at_any_step_then_what_is_published_is_told(wo
 
     assert copied(world)
     assert world.told("published_learning")["revision"] == world.platform.record.revision()
+
+
+@pytest.mark.parametrize("is_kill", [False, True])
+@pytest.mark.parametrize("step", [1, 3, 5, 9, 16])
+def test_sensor_given_it_fails_after_any_step_then_what_was_learned_is_told(world: World, step: int, is_kill: bool) -> None:
+    world.add(a_close(1, day=1, minute=0))
+    world.tick()
+    world.add(a_close(2, day=2, minute=0))
+    world.struck(world.tick, step=step, is_late=True, is_kill=is_kill)
+
+    world.tick()
+
+    record = world.platform.record
+    assert world.counted() == (2, 0)
+    assert world.told("adaptive_params")["version"] == record.parameters(as_of=world.platform.clock.now()).version
+    assert {world.told("synced_trades", bot)["revision"] for bot in world.platform.source_names} == {record.revision()}
 
 
 def test_sensor_given_a_trade_beyond_the_bins_of_leverage_then_learns_from_all_others(world: World) -> None:

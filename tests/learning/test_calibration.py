@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,3 +45,24 @@ def test_fit_calibration_given_one_label_only_then_refuses() -> None:
 
 def test_log_loss_given_even_odds_then_is_ln_2() -> None:
     assert log_loss(np.full(4, 0.5), np.array([0.0, 1.0, 1.0, 0.0]), np.ones(4)) == pytest.approx(np.log(2.0))
+
+
+_FIT = """
+import numpy as np
+from bot3.learning.calibration import fit_calibration
+random = np.random.default_rng(3)
+score = random.uniform(0.3, 0.7, 12_000)
+label = (random.random(12_000) < score).astype(float)
+print(repr(fit_calibration(score, label, random.random(12_000))))
+"""
+
+
+def test_fit_calibration_given_other_numbers_of_threads_then_is_the_same_to_the_last_bit() -> None:
+    fits = [
+        subprocess.run(
+            [sys.executable, "-c", _FIT], env={**os.environ, "OPENBLAS_NUM_THREADS": threads}, capture_output=True, text=True, check=True
+        )
+        for threads in ("1", "2")
+    ]
+
+    assert fits[0].stdout == fits[1].stdout != ""
