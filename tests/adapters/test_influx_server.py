@@ -30,6 +30,15 @@ def test_write_given_a_server_that_stays_busy_then_says_so() -> None:
         assert len(fake.bodies) == 3
 
 
+@pytest.mark.parametrize(("host", "is_packed"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])  # reached as itself
+def test_write_given_a_server_on_this_machine_then_is_not_packed_and_elsewhere_is(host: str, is_packed: bool) -> None:
+    with StatusServer() as fake:
+        address = InfluxAddress(url=fake.url.replace("127.0.0.1", host), org="o", token="t", timeout=timedelta(seconds=10))
+        InfluxServer(address).write("b", ["m x=1 1"])
+
+        assert (fake.bodies, fake.packed) == ([b"m x=1 1"], [is_packed])
+
+
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_write_given_a_refusal_then_is_not_asked_again(status: int) -> None:
     with StatusServer([status]) as fake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -87,11 +88,12 @@ def test_beat_given_a_seeded_home_then_publishes_it_all_and_reports_it_equal(pub
 def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Platform, instance: dg.DagsterInstance) -> None:
     beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
     beat.step(lineage)
-    published.recommend()
+    learn_on(published)
     published.learn_parameters()
 
-    beat.step(lineage)
+    writes = beat.step(lineage)
 
+    assert writes > 0
     assert published.publishing.check(now=published.clock.now()).is_equal
 
 
@@ -112,15 +114,16 @@ def test_beat_given_a_kill_between_the_copy_and_its_event_then_the_next_process_
     published: Platform, instance: dg.DagsterInstance
 ) -> None:
     lineage, cursor = Lineage(instance=instance, source=SENSOR), kept_after_everything(published, instance)
-    published.recommend()
+    learn_on(published)
     with pytest.raises(KilledError):
         Beat(published).step(DyingLineage(instance=instance, source=SENSOR))
-    waiting = published.record.span()
+    told = shown_revision(instance)
 
     beat = Beat(published)
     beat.begin(lineage, cursor=cursor)
+    beat.step(lineage)
 
-    assert waiting is None
+    assert told != published.record.revision()
     assert shown_revision(instance) == published.record.revision()
     assert beat.end().revision == published.record.revision()
 
@@ -129,12 +132,24 @@ def test_beat_given_a_kill_between_the_copy_and_its_event_then_the_next_process_
 @pytest.mark.influx
 def test_beat_given_an_event_that_failed_then_its_next_step_tells_it(published: Platform, instance: dg.DagsterInstance) -> None:
     kept_after_everything(published, instance)
-    published.recommend()
+    learn_on(published)
     beat = Beat(published)
     with pytest.raises(KilledError):
         beat.step(DyingLineage(instance=instance, source=SENSOR))
 
     beat.step(Lineage(instance=instance, source=SENSOR))
+
+    assert shown_revision(instance) == published.record.revision()
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_another_process_published_then_the_next_tick_tells_it(published: Platform, instance: dg.DagsterInstance) -> None:
+    cursor = kept_after_everything(published, instance)
+    learn_on(published)
+    published.publishing.publish()
+
+    Beat(published).begin(Lineage(instance=instance, source=SENSOR), cursor=cursor)
 
     assert shown_revision(instance) == published.record.revision()
 
@@ -147,6 +162,12 @@ def test_beat_given_a_cursor_that_names_everything_then_tells_nothing(published:
     Beat(published).begin(DyingLineage(instance=instance, source=SENSOR), cursor=cursor)
 
     assert shown_revision(instance) == published.record.revision()
+
+
+def learn_on(published: Platform) -> None:
+    """Write something new to the record: what is the same is not published again."""
+    published.set_clock(published.clock.now() + timedelta(minutes=5))
+    published.recommend()
 
 
 def kept_after_everything(published: Platform, instance: dg.DagsterInstance) -> str:

@@ -10,10 +10,11 @@ from tests.servers.loopback import LoopbackServer, QuietHandler
 
 
 class StatusServer(LoopbackServer):
-    """Answers with `statuses` in their order, then 204; `bodies` holds what was sent, unpacked."""
+    """Answers with `statuses` in their order, then 204; `bodies` holds what was sent, unpacked, and `packed` whether it was."""
 
     def __init__(self, statuses: Sequence[int] = (), *, body: bytes = b'{"code":"x","message":"said by the server"}') -> None:
         self.bodies: list[bytes] = []
+        self.packed: list[bool] = []
         self._statuses, self._body = list(statuses), body
         super().__init__()
 
@@ -26,7 +27,9 @@ class StatusServer(LoopbackServer):
         class Handler(QuietHandler):
             def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
                 sent = self.rfile.read(int(self.headers["Content-Length"]))
-                server.bodies.append(gzip.decompress(sent) if self.headers.get("Content-Encoding") == "gzip" else sent)
+                is_packed = self.headers.get("Content-Encoding") == "gzip"
+                server.packed.append(is_packed)
+                server.bodies.append(gzip.decompress(sent) if is_packed else sent)
                 status = server.next_status()
                 self.answer_json(status, b"" if status == 204 else body)
 
