@@ -24,9 +24,8 @@ from bot3.wiring.fleet import open_fleet
 from bot3.wiring.home_market import settings_of_home
 from bot3.wiring.publishing import Publishing
 from bot3_assets.definitions import defs
-from bot3_assets.lineage import Lineage
 from bot3_assets.listening import Reported
-from bot3_assets.publishing import SENSOR, Beat
+from bot3_assets.publishing import record_to_copy
 from bot3_assets.resources import PlatformResource
 from bot3_assets.sensors import closes_to_parameters
 from tests.fate import Fate, KilledError, MortalInstance, MortalRecord
@@ -125,7 +124,9 @@ class World:
         self.settings: Settings = load_settings(
             {}, env_file=folder / "no.env", home=folder / "home", fleet_file=file, learn_from=("paper", "live"), **given
         )
-        self.instance, self.cursor = MortalInstance.made(fate), None
+        self.instance = MortalInstance.made(fate)
+        self.cursor: str | None = None
+        self.published_cursor: str | None = None
         self.wall_s, self.market_at = 0.0, NOW
         self.is_source_away = False
         self.seen: set[tuple[int, datetime]] = set()
@@ -195,13 +196,13 @@ class World:
     # What the platform does
 
     def tick(self) -> None:
-        context = dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, definitions=defs, resources={"platform": self.resource}
-        )
-        self.cursor = closes_to_parameters.evaluate_tick(context).cursor
+        self.cursor = closes_to_parameters.evaluate_tick(self.context(self.cursor)).cursor
 
     def publish(self) -> None:
-        Beat(self.platform).step(Lineage(instance=self.instance, source=SENSOR))
+        self.published_cursor = record_to_copy.evaluate_tick(self.context(self.published_cursor)).cursor
+
+    def context(self, cursor: str | None) -> Any:
+        return dg.build_sensor_context(instance=self.instance, cursor=cursor, definitions=defs, resources={"platform": self.resource})
 
     def compare_nightly(self) -> None:
         self.platform.sync(self.name)

@@ -147,7 +147,7 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule()
     def cursor_is_lost(self) -> None:
-        self.world.cursor = None
+        self.world.cursor = self.world.published_cursor = None
 
     @REACHABLE
     @rule()
