@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -42,10 +44,18 @@ def main() -> None:
     parser.add_argument("--seed-days", type=int, default=63)
     parser.add_argument("--poll-s", type=int, default=30, help="how often Dagster looks after runs (run_monitoring); 30 is production's")
     arguments = parser.parse_args()
+    _require_one_thread()
     seed = {"BOT3_SEED_DAYS": str(arguments.seed_days), "BOT3_FEEDER_FIRST_WEEKS": "5"}
     work = Work(weeks=arguments.weeks, feeders=len(FEEDER_IDS), trades=arguments.trades, seed=seed)
     with tempfile.TemporaryDirectory() as folder, production(Path(folder) / "production") as server:
         measure(seed_base(server, Path(folder) / "base", work), poll_s=arguments.poll_s)
+
+
+def _require_one_thread() -> None:
+    """Start again with one thread of linear algebra, as compose's services have: what is compared must not depend on the machine's."""
+    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+        command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:]]
+        raise SystemExit(subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, check=False).returncode)
 
 
 def measure(base: Base, *, poll_s: int) -> None:
