@@ -17,7 +17,7 @@ from bot3_assets.freshness import of_beat
 from bot3_assets.schedules import every
 
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-WITH_COPY = location(has_copy=True)
+WITH_COPY = location(has_copy=True, has_notifier=False)
 CHECKS = {
     "candles": {"candles_are_lawful", "candles_are_fresh"},
     "features": {"features_have_no_gap"},
