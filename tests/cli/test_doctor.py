@@ -166,6 +166,7 @@ def test_home_given_everybody_may_write_it_then_is_bad(tmp_path: Path) -> None:
     assert doctor_stores.home(tiny_settings(tmp_path)).is_good
 
 
+@pytest.mark.slow  # on a seeded home
 def test_influx_given_it_is_down_then_is_bad_and_named(tmp_path: Path) -> None:
     home = copy_of_home(tmp_path)
 
