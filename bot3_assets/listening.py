@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bot3.usecases.relearn import RelearnReport, TradeSource
     from bot3.wiring import Platform
 
+BACKLOG = 2_000
+"""So many new trades are a run of their own."""
 DUE_EVERY_S = 1.0
 """How often it is looked whether a replay's horizon has ended: that is no change in any store."""
 _AWAY = "away"  # as bot3.usecases.fleet.AWAY, which is heavy
@@ -45,10 +47,18 @@ class Teller:
         self.reported = Reported(store_id=store_id, revision=0)
         self._handed: str | None = None
 
-    def take(self, cursor: str | None) -> None:
-        """Go back to what Dagster kept, unless that is what it was handed last: it was killed, or a person set its cursor back."""
+    def take(self, cursor: str | None, *, revision: int) -> None:
+        """Go back to what Dagster kept, unless that is what it was handed last: it was killed, or a person set its cursor back.
+
+        Parameters
+        ----------
+        revision : int
+            Where the record is now. One that is behind what was told was restored: all of it is told anew.
+        """
         if cursor is None or cursor != self._handed:
             self.reported = Reported.of(cursor, store_id=self.reported.store_id)
+        if self.reported.revision > revision:
+            self.reported = Reported(store_id=self.reported.store_id, revision=0)
 
     def hand(self) -> Reported:
         """Return what to keep."""
@@ -71,13 +81,10 @@ class Watch:
 
     def changed(self) -> list[TradeSource]:
         """Return the sources that committed since the last call; all of them at the first."""
-        found = []
-        for source in self._sources:
-            token = source.reader.change_token()
-            if self._tokens.get(source.reader.store_id) != token:
-                # The token is kept before the source is read: a commit in between is seen again, never missed.
-                self._tokens[source.reader.store_id] = token
-                found.append(source)
+        tokens = {source.reader.store_id: source.reader.change_token() for source in self._sources}
+        found = [source for source in self._sources if self._tokens.get(source.reader.store_id) != tokens[source.reader.store_id]]
+        # Kept before the sources are read: a commit in between is seen again, never missed. And kept once all could be asked.
+        self._tokens.update(tokens)
         return found
 
     def unread(self) -> frozenset[str]:
@@ -116,8 +123,9 @@ class Listener:
         What the record holds beyond it is told at the next look: after a kill between the record and its event, or another process' step.
         """
         with self._turn:
-            self._teller.take(cursor)
-            self._is_untold = self._platform.record.revision() > self._teller.reported.revision
+            revision = self._platform.record.revision()
+            self._teller.take(cursor, revision=revision)
+            self._is_untold = self._is_untold or revision > self._teller.reported.revision
 
     def end(self) -> Reported:
         """End a tick; return what Dagster keeps as the cursor."""
@@ -130,7 +138,7 @@ class Listener:
         Raises
         ------
         StoreBusyError, StoreConflictError
-            If a store has to be waited for: nothing is lost, look again.
+            If a store has to be waited for, or a run (more than `BACKLOG` closes wait): nothing is lost, look again.
         """
         with self._turn:
             if self._is_untold and not self._watch.refusal and self._is_anything_in_force():
@@ -139,6 +147,8 @@ class Listener:
             sources = self._watch.changed()
             if not (sources or self._is_untold or self._watch.is_replay_due()):
                 return
+            if sources:
+                self._require_few(sources)
             report = self._learn(sources, lineage=lineage)
             unread = self._watch.unread()
             # A source that is read again makes what was told of it wrong, though nothing in it changed.
@@ -146,6 +156,19 @@ class Listener:
                 self._is_untold = True
                 self._tell(lineage)
                 self.learned, self._watch.refusal, self._watch.told_unread = self.learned + 1, "", unread
+
+    def _require_few(self, sources: Sequence[TradeSource]) -> None:
+        """Leave many closes to the next tick, which asks for a run with a page and logs: a thread would be busy with them unseen."""
+        from bot3.errors import StoreBusyError  # noqa: PLC0415  # heavy
+
+        try:
+            waiting = self._platform.unsynced_closes()
+        except Exception:
+            self._watch.forget(sources)
+            raise
+        if waiting > BACKLOG:
+            self._watch.forget(sources)
+            raise StoreBusyError(f"{waiting} closes are waiting: wait for the run that the next tick asks for")
 
     def _is_anything_in_force(self) -> bool:
         from bot3.errors import LearningError  # noqa: PLC0415  # heavy
@@ -163,11 +186,12 @@ class Listener:
 
     def _learn(self, sources: Sequence[TradeSource], *, lineage: Lineage) -> RelearnReport:
         """Take a step; one that fails loses no close: the next one looks at its sources again."""
-        from bot3.errors import Bot3Error, LearningError  # noqa: PLC0415  # heavy
+        from bot3.errors import LearningError  # noqa: PLC0415  # heavy
 
         try:
             return self._platform.learn_from_closes(sources)
-        except Bot3Error as error:
+        except Exception as error:
+            # Whatever it was, a bug too: the closes are still to be learned from.
             self._watch.forget(sources)
             if isinstance(error, LearningError) and self._watch.refusal != str(error):
                 # Once for each reason: a tick every few seconds would fill Dagster with the same verdict.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from bot3_assets.assets.published_learning import NO_COPY, published_metadata, published_verdict
+from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import Reported, Teller
 from bot3_assets.resources import PlatformResource, close_with_platforms
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 CHECK_EVERY_S = 60.0
 """All trades are compared then: a second's work for fifty thousand of them."""
+TRY_EVERY_S = 10.0
+"""So often at most, where a comparison found the record being written: publishing waits while it is made."""
+OLD_AFTER_S = 600.0
 SENSOR = "record_to_copy"
 
 publish_record = dg.define_asset_job(
@@ -37,7 +40,8 @@ class Beat:
         self._platform = platform
         self._teller = Teller(platform.record.store_id)
         self._turn = RLock()
-        self._compared_at = -CHECK_EVERY_S
+        self._compared_at = self._tried_at = -CHECK_EVERY_S
+        self._warned_at = time.monotonic()
         self.writes = 0
         """How many writes to the record were published."""
 
@@ -49,9 +53,9 @@ class Beat:
         from bot3.usecases.publish_learning import nothing_published  # noqa: PLC0415  # heavy
 
         with self._turn:
-            self._teller.take(cursor)
             # The revision is read first: what is written in between waits, or was published and is told once more.
             revision = self._platform.record.revision()
+            self._teller.take(cursor, revision=revision)
             if revision > self._teller.reported.revision and self._platform.record.span() is None:
                 self._tell(nothing_published(revision), lineage=lineage)
 
@@ -74,14 +78,20 @@ class Beat:
     def compare(self, lineage: Lineage) -> None:
         """Report whether the copy is equal to the record, if that was not looked at for a while. Raises StoreError if either is away."""
         with self._turn:
-            if time.monotonic() - self._compared_at < CHECK_EVERY_S:
+            now = time.monotonic()
+            if now - self._compared_at < CHECK_EVERY_S or now - self._tried_at < TRY_EVERY_S:
                 return
+            self._tried_at = now
             revision = self._platform.record.revision()
             found = self._platform.publishing.check(now=self._platform.clock.now())
             # What was written while both were read is a difference that is none.
             if not found.waiting and self._platform.record.revision() == revision:
                 lineage.checked("published_learning", "published_equals_record", published_verdict(found))
                 self._compared_at = time.monotonic()
+            elif now - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
+                # An old verdict must not look like one of now.
+                lineage.checked("published_learning", "published_equals_record", not_compared(found.waiting, for_s=OLD_AFTER_S))
+                self._warned_at = now
 
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
         lineage.materialized("published_learning", published_metadata(self._platform, report))
@@ -120,8 +130,8 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
         return dg.SkipReason(NO_COPY)
     beat, kept = _beat_of(opened), warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
-    beat.begin(lineage, cursor=context.cursor)
     try:
+        beat.begin(lineage, cursor=context.cursor)
         beat.step(lineage)
         beat.compare(lineage)
     except DataError as error:

@@ -1,4 +1,7 @@
-"""A store that is busy or away for a moment fails no run: the step is tried again, and nothing else is."""
+"""A store that is busy or away for a moment fails no run: the step is tried again, and nothing else is.
+
+`synced_trades` alone goes without: it tells each bot's trouble, and the sensor brings what is left.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.lineage import Lineage
-from bot3_assets.listening import Listener
+from bot3_assets.listening import BACKLOG, Listener
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource, close_with_platforms
 from bot3_assets.schedules import backlog, retraining
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bot3.wiring import Platform
 
 POLL_S = 0.02
-BACKLOG = 2_000
-"""So many new trades are a run of their own, with a page and logs."""
 BACKLOG_AGAIN_S = 60.0
 """So long after a backlog's run ended the next one may begin, wall seconds: one that fails at once must not fill Dagster."""
 SENSOR = "closes_to_parameters"
@@ -53,13 +51,13 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
 
     opened = platform.platform()
     listener = _listener_of(opened)
-    if (waiting := opened.unsynced_closes()) > BACKLOG:
-        _vigils.end(opened)
-        return _backlog_run(context.instance, waiting=waiting, now=opened.wall_now())
     kept = warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
-    listener.begin(context.cursor)
     try:
+        if (waiting := opened.unsynced_closes()) > BACKLOG:
+            _vigils.end(opened)
+            return _backlog_run(context.instance, waiting=waiting, now=opened.wall_now())
+        listener.begin(context.cursor)
         listener.look(lineage)
     except (StoreBusyError, StoreConflictError) as error:
         context.log.warning(f"delayed: {error}")

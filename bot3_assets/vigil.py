@@ -64,6 +64,8 @@ class Vigil:
         thread = self._thread
         if thread is not None:
             thread.join(timeout=_JOIN_S)
+            if thread.is_alive():
+                log.warning("vigil_goes_on", sensor=self._name, waited_s=_JOIN_S)
 
     def _run(self) -> None:
         pause_s, busy = 0.0, ""
@@ -141,8 +143,9 @@ def warm_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance | N
         # What the web server calls for its own; SQLite has nothing to keep.
         instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=20)
         _instances.append((ref, instance))
-        close_with_platforms(_close_instances)
-        return instance
+    # Outside the lock: what closes platforms holds theirs, and asks for ours.
+    close_with_platforms(_close_instances)
+    return instance
 
 
 def _close_instances() -> None:

@@ -20,6 +20,7 @@ from bot3.wiring import facts_of_server, server_urls
 _LEAST_FREE_BYTES = 1_000_000_000
 _FRESH_CANDLES = timedelta(minutes=15)
 _SERVER_AHEAD = timedelta(seconds=2)
+_MOUNTED = Path("/run/secrets")
 _SECRET_ENDS = ("_PASSWORD_FILE", "_TOKEN_FILE")
 _SECRET_LINE = re.compile(r"^\s*(export\s+)?BOT3_\w*(PASSWORD|TOKEN)\s*=\s*\S", re.MULTILINE | re.IGNORECASE)
 
@@ -43,10 +44,22 @@ def permissions(subject: str, patient: Patient) -> Finding:
     closed = [path for path in sorted(home.rglob("*.sqlite")) if not os.access(path, os.R_OK | os.W_OK)]
     if closed:
         return bad(subject, f"{_listed(closed)} cannot be written", remedy="give this user the files: services of one home share a user")
-    open_to_all = [path for path in _secret_files(patient) if stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH]
+    open_to_all = [path for path in _secret_files(patient) if _others_may_read(path)]
     if open_to_all:
         return bad(subject, f"{_listed(open_to_all)} can be read by every user", remedy=f"chmod o-r {' '.join(map(str, open_to_all))}")
     return good(subject, f"stores of {home} are this user's, secrets nobody else's")
+
+
+def _others_may_read(path: Path) -> bool:
+    """Say whether another user of this machine reaches a file and may read it.
+
+    What a container runtime mounts (`/run/secrets`) is not judged: nobody but this service sees that, and the machine's own file lies in a
+    closed directory (`deploy/make-secrets.sh`).
+    """
+    whole = path.resolve()
+    if _MOUNTED in whole.parents:
+        return False
+    return bool(whole.stat().st_mode & stat.S_IROTH) and all(folder.stat().st_mode & stat.S_IXOTH for folder in whole.parents)
 
 
 def _secret_files(patient: Patient) -> list[Path]:

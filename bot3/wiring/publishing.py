@@ -99,10 +99,10 @@ class Publishing:
         if not self.is_configured:
             self._record().fold()
             return None
-        from bot3.usecases.publish_learning import publish_learning  # noqa: PLC0415
+        from bot3.usecases.publish_learning import nothing_published, publish_learning  # noqa: PLC0415
 
         if self._record().span() is None and self._is_prepared:
-            return publish_learning(self._record(), self.publisher, tell=tell)
+            return nothing_published(None)
         with self._turn():
             return publish_learning(self._record(), self.publisher, tell=tell)
 

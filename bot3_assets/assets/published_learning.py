@@ -75,3 +75,9 @@ def published_verdict(found: "PublishedCheck") -> dg.AssetCheckResult:
             },
         },
     )
+
+
+def not_compared(waiting: int, *, for_s: float) -> dg.AssetCheckResult:
+    """Warn that record and copy could not be compared for so long: the record was being written whenever they were looked at."""
+    note = f"not compared for {for_s / 60.0:.0f} minutes: the record was written at every look"
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"note": note, "waiting": waiting})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -270,23 +271,25 @@ def test_influx_given_a_bot_of_the_fleet_without_a_bucket_then_names_it(tmp_path
     assert (after.is_good, f"bucket {prefix}GRID7_trades is missing" in after.detail) == (False, True)
 
 
-def test_permissions_given_a_password_file_that_all_may_read_then_is_bad_until_it_is_closed(file: Path) -> None:
-    secret = file.parent / "secret"
-    secret.write_text("canary-7")
-    secret.chmod(0o644)
+def test_permissions_given_a_password_file_that_all_may_read_then_is_bad_until_it_or_its_directory_is_closed() -> None:
+    def is_good(*, folder: int, secret: int) -> bool:
+        directory.chmod(folder)
+        path.chmod(secret)
+        (finding,) = (
+            doctor_stores.permissions("permissions", patient(opened))
+            for opened in a_fleet(directory / "fleet.toml", "postgresql://u@h/d", password_file=path.name)
+        )
+        assert "canary" not in finding.detail
+        assert finding.is_good or finding.remedy == f"chmod o-r {path}"
+        return finding.is_good
 
-    (open_to_all,) = (
-        doctor_stores.permissions("permissions", patient(opened))
-        for opened in a_fleet(file, "postgresql://u@h/d", password_file=secret.name)
-    )
-    secret.chmod(0o600)
-    (closed,) = (
-        doctor_stores.permissions("permissions", patient(opened))
-        for opened in a_fleet(file, "postgresql://u@h/d", password_file=secret.name)
-    )
+    # A directory of the tests' own is closed to others already.
+    with tempfile.TemporaryDirectory(prefix="bot3-open-") as made:
+        directory, path = Path(made).resolve(), Path(made).resolve() / "secret"
+        path.write_text("canary-7")
 
-    assert (open_to_all.is_good, open_to_all.remedy, "canary" in open_to_all.detail) == (False, f"chmod o-r {secret}", False)
-    assert closed.is_good
+        assert [is_good(folder=0o755, secret=mode) for mode in (0o644, 0o600)] == [False, True]
+        assert is_good(folder=0o700, secret=0o444)
 
 
 def test_doctor_looks_at_everything_that_can_be_wrong_on_a_machine() -> None:
