@@ -130,3 +130,15 @@ def test_journal_given_the_name_that_is_typed_then_is_a_units_own_in_which_runs_
 @pytest.mark.parametrize("typed", [FLUX.replace("|>", r"\|>"), "python3 -m json.tool", "systemctl status", FOLLOW])
 def test_runbook_given_what_operators_type_then_shows_it(typed: str) -> None:
     assert typed in (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+
+
+def test_installing_given_a_name_that_was_an_alias_then_no_unit_is_written_over(tmp_path: Path) -> None:
+    (copying,) = [line for line in (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").splitlines() if line.startswith("cp ")]
+    # As an earlier checkout left it: enabling the controller made a link of that name.
+    (tmp_path / "bot3-meta-learner.service").symlink_to(tmp_path / "bot3-controller.service")
+
+    command = copying.replace("/etc/systemd/system/", f"{tmp_path}/")
+    subprocess.run(["bash", "-ec", command], cwd=ROOT, check=True, timeout=30)
+
+    for unit in UNITS.glob("*.service"):
+        assert (tmp_path / unit.name).read_bytes() == unit.read_bytes()
