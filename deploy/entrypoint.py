@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,4 +58,6 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
 
 if __name__ == "__main__":
     make_dagster_home(os.environ)
+    # Where a shell started this in the background SIGINT is ignored, and Dagster, which takes SIGTERM for it, would never stop.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], with_secrets(os.environ))  # noqa: S606  # nothing but this module runs

@@ -53,3 +53,14 @@ def test_entrypoint_given_an_instance_file_then_dagster_finds_it_in_its_home(tmp
 
     assert ended.returncode == 0
     assert [path.name for path in home.iterdir()] == ["dagster.yaml"]
+
+
+def test_entrypoint_given_a_shell_that_ignores_interrupts_then_the_module_hears_them(tmp_path: Path) -> None:
+    (tmp_path / "tells_signal.py").write_text("import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)")
+    command = f"trap '' INT; {sys.executable} {ENTRYPOINT} tells_signal"
+
+    ended = subprocess.run(
+        ["bash", "-c", command], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert ended.stdout == "True\n"
