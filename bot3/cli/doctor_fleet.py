@@ -44,7 +44,7 @@ def _wrong_zone(bot: FleetBot, *, name: str, now: datetime) -> Iterator[tuple[st
     try:
         zone = zone_of(bot)
     except StoreError as error:
-        yield f"{name}: its time zone cannot be asked ({error})", "mend what the text names"
+        yield f"{name}: its time zone cannot be told ({error})", "mend what the text names"
         return
     if zone is not None and not _is_same(zone, bot.source_timezone, now=now):
         yield (
