@@ -47,8 +47,8 @@ def writers_zone(address: str) -> str | None:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:
         raise StoreError(
-            f"{shown} does not tell the server's time zone: our own session was given {ours} ({source}); unset PGTZ and PGOPTIONS where this "
-            f"runs and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
+            f"{shown} does not tell the server's time zone: our own session was given {ours} ({source}); unset PGTZ and PGOPTIONS where "
+            f"this runs and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
         )
     if not (zone := held or ours):
         raise StoreError(f"{shown} does not tell its time zone: look at `SHOW timezone`")
