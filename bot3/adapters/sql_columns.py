@@ -207,5 +207,5 @@ def _times(values: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _is_stamp(value: Any) -> bool:
-    """Say whether a time is as freqtrade writes it, without a zone: numpy takes other texts too, "now" and "2025-03-03 12:00+05" among them."""
+    """Say whether a time is as freqtrade writes it, without a zone: numpy takes others, "now" and "2025-03-03 12:00+05" among them."""
     return isinstance(value, str) and _STAMP.fullmatch(value) is not None
