@@ -5,7 +5,8 @@
 Real services: Dagster's daemon and the code server, on a home as `bot3 up` runs it, or as the compose file does on PostgreSQL and InfluxDB.
 One to three trades close, and within 0.6 s of the last SIGKILL falls on the code server, the daemon or both, so that it hits the sync, the
 replay, the publication and the events; half of the times a trade closes while they are down. They are started again, and the next kill
-waits until nothing is missing. `untold_at_kill` counts the kills that fell between the record's commit and its event.
+waits until nothing is missing. What still is after 120 s counts as missing, though a later close may heal it. `untold_at_kill` counts the
+kills that fell between the record's commit and its event.
 
 At the end every closed trade of the bots' stores must be in the record, every publication of parameters must have a materialization, the
 newest materializations of the chain must say what the stores hold, and the sensors' cursors must be the record's revision; on InfluxDB the
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,9 +76,51 @@ class Victims:
         for name in names:
             self.running.pop(name).wait()
 
-    def ended(self) -> dict[str, int]:
-        """Return the exit codes of those that ended by themselves."""
-        return {name: code for name, process in self.running.items() if (code := process.poll()) is not None}
+    def require_alive(self) -> None:
+        """Raise SystemExit where some ended by themselves."""
+        if ended := {name: code for name, process in self.running.items() if (code := process.poll()) is not None}:
+            raise SystemExit(f"ended by themselves: {ended}; see {self.logs}")
+
+
+@dataclass(slots=True, kw_only=True)
+class Settling:
+    """Waits until nothing is missing, and remembers what still was when it gave up: it counts, whatever comes later.
+
+    Parameters
+    ----------
+    findings : callable
+        Tells what is missing now, in words.
+    require_alive : callable
+        Raises where waiting has no use.
+    """
+
+    findings: Callable[[], list[str]]
+    require_alive: Callable[[], None]
+    patience_s: float = _SETTLED_S
+    missed: list[str] = field(default_factory=list)
+
+    def wait(self, what: str) -> float | None:
+        """Return the seconds until nothing was missing after something, None where something still was in the end."""
+        began = time.monotonic()
+        while findings := self.findings():
+            if time.monotonic() - began >= self.patience_s:
+                self._miss([f"after {what}: {finding}" for finding in findings])
+                return None
+            self.require_alive()
+            time.sleep(0.3)
+        waited_s = time.monotonic() - began
+        tell(f"{what}: nothing missing after {waited_s:.1f} s")
+        return waited_s
+
+    def verdict(self) -> dict[str, object]:
+        """Return what is missing now, and what was when waiting was given up."""
+        findings = [*self.missed, *self.findings()]
+        return {"missing": len(findings), "findings": findings}
+
+    def _miss(self, findings: Sequence[str]) -> None:
+        self.missed += findings
+        for finding in findings:
+            tell(f"missing {finding}")
 
 
 @dataclass(slots=True)
@@ -91,8 +134,8 @@ class Killer:
     closes: int = 0
     untold: int = 0
 
-    def kill_once(self) -> float:
-        """Close trades, kill, start again; return the seconds from then until nothing was missing."""
+    def kill_once(self) -> None:
+        """Close trades, kill, start again."""
         self._close(int(self.random.integers(1, 4)))
         time.sleep(float(self.random.uniform(0.0, _WITHIN_S)))
         target = _TARGETS[self.random.choice(len(_TARGETS), p=(0.5, 0.2, 0.3))]
@@ -101,18 +144,6 @@ class Killer:
         if self.random.random() < 0.5:
             self._close(1)
         self.victims.start(target)
-        return self.settle()
-
-    def settle(self) -> float:
-        """Wait until nothing is missing; return the seconds that it took."""
-        began = time.monotonic()
-        while (findings := self.audit.findings()) and time.monotonic() - began < _SETTLED_S:
-            if ended := self.victims.ended():
-                raise SystemExit(f"ended by themselves: {ended}; see {self.victims.logs}")
-            time.sleep(0.3)
-        for finding in findings:
-            tell(f"missing: {finding}")
-        return time.monotonic() - began
 
     def _close(self, count: int) -> None:
         for _ in range(count):
@@ -131,14 +162,15 @@ def kill_services(stores: Stores, *, kills: int, seed: int, name: str) -> Mappin
         # As the web server keeps its connections: this one asks often.
         instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=5)
         killer = Killer(platform, victims, LineageAudit(platform=platform, instance=instance), np.random.default_rng(seed))
+        settling = Settling(findings=killer.audit.findings, require_alive=victims.require_alive)
         victims.start(_NAMES)
         try:
-            tell(f"everything told after {killer.settle():.1f} s")
+            settling.wait("the start")
             recovered = []
             for number in range(1, kills + 1):
-                recovered.append(killer.kill_once())
-                tell(f"kill {number}: nothing missing after {recovered[-1]:.1f} s")
-            findings = killer.audit.findings()
+                killer.kill_once()
+                recovered.append(settling.wait(f"kill {number}"))
+            verdict = settling.verdict()
         finally:
             victims.kill(list(victims.running))
         return {
@@ -148,11 +180,14 @@ def kill_services(stores: Stores, *, kills: int, seed: int, name: str) -> Mappin
             "untold_at_kill": killer.untold,
             "closes": killer.closes,
             "events": killer.audit.events(),
-            "missing": len(findings),
-            "findings": findings,
-            "recovered": quantiles(recovered),
+            **verdict,
+            "recovered": _quantiles([seconds for seconds in recovered if seconds is not None]),
             "load": round(os.getloadavg()[0], 2),
         }
+
+
+def _quantiles(recovered: Sequence[float]) -> dict[str, float]:
+    return {"kills": len(recovered), **(quantiles(recovered) if recovered else {})}
 
 
 def main() -> None:

@@ -12,8 +12,10 @@ The rival does less: SQLAlchemy's ORM mapped as freqtrade's (orders come with th
 that they make; it writes to no record and sends nothing. `ratio_orm_trades_only` is against the ORM without orders.
 Both in one process, round by round, medians. Seconds are of this process' processor, so that neighbours on the machine and the servers' own
 work do not count; `wall` tells the same by the clock on the wall, in which PostgreSQL's work to read is.
-`idle_tick_ms` (wall) is what the sensor does while nothing is committed; `idle_sync_ms` a sync that finds nothing new, as after a commit of
-another database of that server.
+`idle_tick_ms` (wall) is a tick of the learning sensor while nothing is committed, on a home whose fleet is that bot: counting what is not
+synced, the record's revision, every source's change token, and when a replay is due next; Dagster's own work is not in it. Of it,
+`idle_look_ms` is what is repeated between ticks. `idle_sync_ms` is a sync that finds nothing new, as after a commit of another database of
+that server.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 from sqlalchemy import event
 from sqlalchemy.orm import Session, registry, relationship
 
+from benchmarks.idle_tick import idle_ms
 from benchmarks.output import print_result, tell
 from bot3.adapters.freqtrade_columns import FreqtradeColumns
 from bot3.adapters.influx_buckets import InfluxBuckets
@@ -184,10 +187,9 @@ def measured(bot: Any, influx: Any, folder: Path, *, rounds: int) -> dict[str, A
     medians = {name: np.median([one[name] for one in ours], axis=0) for name in ours[0]}
     rivals = {"orm_and_points_s": np.median(orm, axis=0), "orm_trades_only_and_points_s": np.median(bare, axis=0)}
     own = medians["own_s"]
-    idle_tick_ms = medians.pop("idle_tick_ms")
     return {
         **{name: round(float(found[0]), 4) for name, found in medians.items()},
-        "idle_tick_ms": round(float(idle_tick_ms[1]), 3),
+        **idle_ms(bot.url, folder / "idle", bot=BOT, run_mode=MODE),
         "ratio_orm": round(float(rivals["orm_and_points_s"][0] / own[0]), 1),
         "ratio_orm_trades_only": round(float(rivals["orm_trades_only_and_points_s"][0] / own[0]), 1),
         "rivals": {name: round(float(found[0]), 3) for name, found in rivals.items()},
@@ -215,7 +217,7 @@ class Home:
         self._server.close()
 
     def sync_once(self, source_url: str, *, is_compared: bool) -> dict[str, Seconds]:
-        """Sync all trades into the record and publish them; time ticks that find nothing new."""
+        """Sync all trades into the record and publish them; time syncs that find nothing new."""
         reader, record = FreqtradeColumns.open(source_url, bot=BOT, run_mode=MODE), self._record
         self._publisher.prepare(bots=(BOT,))
         writes, requests = watch_record(record._database.engine), watch_requests(self._server)  # noqa: SLF001  # stopwatches
@@ -224,7 +226,6 @@ class Home:
         published_s = _seconds(self._publish)
         write_s, sent_s = writes.seconds.copy(), requests.seconds.copy()
         token = reader.change_token()
-        ticks = [_seconds(reader.change_token) for _ in range(50)]
         syncs = [_seconds(lambda: sync_trades(reader, record, run_mode=MODE)) for _ in range(5)]
         if reader.change_token() != token:
             raise SystemExit("the bot's database changed while nothing was committed")
@@ -237,7 +238,6 @@ class Home:
             "own_publish_s": published_s - (write_s - sync_write_s) - sent_s,
             "record_write_s": write_s,
             "influx_write_s": sent_s,
-            "idle_tick_ms": 1_000.0 * np.median(ticks, axis=0),
             "idle_sync_ms": 1_000.0 * np.median(syncs, axis=0),
         }
 

@@ -12,15 +12,12 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from bot3.adapters.freqtrade_conditions import IS_OPEN
+from bot3.adapters.freqtrade_conditions import ABOVE_ZERO, BOUNDS, IS_OPEN, LARGEST
 from bot3.adapters.freqtrade_trades import FreqtradeTrades, perhaps_closed_since
 from bot3.adapters.sql_columns import NO_TIME, Columns, read_columns
 from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns
 from bot3.trading.trades import Trade
 
-_ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
-_LARGEST = 1e300
-_BOUNDS = {"leverage": (1.0, 10.0), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
 _TEXTS, _TIMES = ("pair", "enter_tag", "exit_reason"), ("open_date", "close_date")
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "id": sa.BigInteger(),
@@ -104,8 +101,8 @@ def _sound(read: Columns) -> NDArray[np.bool_]:
     """Say which rows are surely trades; the bounds are those of `freqtrade_conditions`, a little inside what a row may be."""
     opened, closed = read["open_date"], read["close_date"]
     sound: NDArray[np.bool_] = (opened != NO_TIME) & (closed != NO_TIME) & (opened <= closed)
-    sound &= np.abs(read["close_profit_abs"]) <= _LARGEST
-    bounds = dict.fromkeys(_ABOVE_ZERO, (1.0 / _LARGEST, _LARGEST)) | _BOUNDS
+    sound &= np.abs(read["close_profit_abs"]) <= LARGEST
+    bounds = dict.fromkeys(ABOVE_ZERO, (1.0 / LARGEST, LARGEST)) | BOUNDS
     for name, (low, high) in bounds.items():
         sound &= (read[name] >= low) & (read[name] <= high)
     return sound

@@ -6,9 +6,10 @@ import sqlalchemy as sa
 
 IS_OPEN, CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date", sa.DateTime())
 
-_LARGEST = 1e300
-_ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
-_BOUNDS = {"leverage": (1.0, 10.0), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, _LARGEST)}
+LARGEST = 1e300
+ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
+BOUNDS = {"leverage": (1.0, 10.0), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, LARGEST)}
+"""A little inside what a row may be: within them it surely is a trade."""
 
 
 def is_doubtful(*, is_sqlite: bool) -> sa.ColumnElement[bool]:
@@ -17,9 +18,9 @@ def is_doubtful(*, is_sqlite: bool) -> sa.ColumnElement[bool]:
     What is missing is doubtful, and so is what is no number: SQLite keeps text in any column and sorts it above every number, PostgreSQL
     sorts NaN there.
     """
-    sound: list[sa.ColumnElement[bool]] = [sa.column(name).between(1.0 / _LARGEST, _LARGEST) for name in _ABOVE_ZERO]
-    sound += [sa.column(name).between(*bounds) for name, bounds in _BOUNDS.items()]
-    sound.append(sa.column("close_profit_abs").between(-_LARGEST, _LARGEST))
+    sound: list[sa.ColumnElement[bool]] = [sa.column(name).between(1.0 / LARGEST, LARGEST) for name in ABOVE_ZERO]
+    sound += [sa.column(name).between(*bounds) for name, bounds in BOUNDS.items()]
+    sound.append(sa.column("close_profit_abs").between(-LARGEST, LARGEST))
     sound.append(sa.column("open_date") <= sa.column("close_date"))
     if is_sqlite:
         sound += [_is_stamp(name) for name in ("open_date", "close_date")]

@@ -12,16 +12,19 @@ _CONNECT_TIMEOUT_S = 3
 # Freqtrade sends aware times to columns without a zone: the server writes them in the zone of the bot's session. The bot made the tables,
 # so their owner is its role; a zone that was set for a role goes before one of the database, and that before the server's.
 _QUESTION = """
-SELECT coalesce(
-    (SELECT split_part(said, '=', 2)
+SELECT (
+    SELECT split_part(said, '=', 2)
        FROM pg_db_role_setting AS held, unnest(held.setconfig) AS said
       WHERE lower(split_part(said, '=', 1)) = 'timezone'
         AND held.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
         AND held.setrole IN (0, (SELECT relowner FROM pg_class WHERE oid = to_regclass('trades')))
       ORDER BY held.setrole = 0, held.setdatabase = 0
       LIMIT 1),
-    current_setting('TimeZone'))
+    setting, source, current_user
+FROM pg_settings WHERE name = 'TimeZone'
 """
+# Where every session of the server or of the database has its zone from; else ours has one of its own, which hides the server's.
+_OF_ALL_SESSIONS = {"default", "environment variable", "configuration file", "command line", "global", "database"}
 
 
 def writers_zone(address: str) -> str | None:
@@ -32,15 +35,21 @@ def writers_zone(address: str) -> str | None:
     Raises
     ------
     StoreError
-        If the database cannot be asked.
+        If the database cannot be asked, or does not tell: our own session was given a zone, which hides the server's.
     """
     if not address.startswith("postgresql"):
         return None
-    # One driver whatever the address says; `-c` would set a zone of ours, and PGTZ of this process another.
+    # One driver, whatever the address says.
     url = make_url(address).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
-    with translated(url.render_as_string(hide_password=True)), engine.connect() as connection:
-        zone = connection.exec_driver_sql(_QUESTION).scalar_one()
-    if not zone:
-        raise StoreError(f"{url.render_as_string(hide_password=True)} does not tell its time zone: look at `SHOW timezone`")
+    shown = url.render_as_string(hide_password=True)
+    with translated(shown), engine.connect() as connection:
+        held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
+    if held is None and source not in _OF_ALL_SESSIONS:
+        raise StoreError(
+            f"{shown} does not tell the server's time zone: our own session was given {ours} ({source}); unset PGTZ and PGOPTIONS where "
+            f"this runs and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
+        )
+    if not (zone := held or ours):
+        raise StoreError(f"{shown} does not tell its time zone: look at `SHOW timezone`")
     return str(zone)

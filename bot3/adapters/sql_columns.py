@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ NO_TIME = np.iinfo(np.int64).min
 
 _PACKED = "bot3_packed"
 _KINDS = {"d": "f8", "q": "i8", "?": "?"}
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?")
+_REAL = 700
+"""How PostgreSQL's protocol calls its type `real`."""
 _SINCE_2000_US = 946_684_800_000_000
 """PostgreSQL counts its microseconds from 2000-01-01."""
 
@@ -64,9 +68,18 @@ def _series(name: str, column: NDArray[Any]) -> tuple[str, pd.Series[Any]]:
 
 def _of_server(connection: Connection, query: sa.Select[Any]) -> Columns:
     rows = query.subquery()
+    reals = _reals(connection, rows)
     with _in_bytes(connection):
-        values = connection.execute(sa.select(*(_packed(column) for column in rows.c))).one()
+        values = connection.execute(sa.select(*(_packed(column, is_real=column.name in reals) for column in rows.c))).one()
     return {column.name: _unpacked(column, value) for column, value in zip(rows.c, values, strict=True)}
+
+
+def _reals(connection: Connection, rows: sa.Subquery) -> set[str]:
+    """Return the names of the columns that PostgreSQL keeps in 32 bits: the query only says what they are read as."""
+    if not any(isinstance(column.type, sa.Double) for column in rows.c):
+        return set()
+    described: Any = connection.execute(sa.select(rows).limit(0)).cursor
+    return {column.name for column in described.description if column.type_code == _REAL}
 
 
 @contextmanager
@@ -88,7 +101,7 @@ def _in_bytes(connection: Connection) -> Iterator[None]:
         driver.cursor_factory = before
 
 
-def _packed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def _packed(column: sa.ColumnElement[Any], *, is_real: bool) -> sa.ColumnElement[Any]:
     """Return the aggregate that packs a column: binary numbers one after the other, texts as a JSON array."""
     if isinstance(column.type, sa.String):
         return sa.cast(sa.func.json_agg(sa.cast(column, sa.Text)), sa.Text)
@@ -101,7 +114,9 @@ def _packed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     elif isinstance(column.type, sa.Integer):
         sent = sa.func.int8send(sa.cast(column, sa.BigInteger))
     else:
-        sent = sa.func.float8send(sa.func.coalesce(sa.cast(column, sa.Double), sa.literal_column("'NaN'::float8")))
+        # Its digits, as they come row by row: in 64 bits 0.1 of 32 would be 0.10000000149011612.
+        number = sa.cast(column, sa.Text) if is_real else column
+        sent = sa.func.float8send(sa.func.coalesce(sa.cast(number, sa.Double), sa.literal_column("'NaN'::float8")))
     return sa.func.string_agg(sent, _bytes(""))
 
 
@@ -192,9 +207,5 @@ def _times(values: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _is_stamp(value: Any) -> bool:
-    """Say whether a time is as freqtrade writes it, without a zone: numpy takes other texts too, "now" among them."""
-    return (
-        isinstance(value, str)
-        and value[10:11] == " "
-        and (len(value) == 19 or (len(value) == 26 and value[19] == "." and value[20:].isdigit()))
-    )
+    """Say whether a time is as freqtrade writes it, without a zone: numpy takes others, "now" and "2025-03-03 12:00+05" among them."""
+    return isinstance(value, str) and _STAMP.fullmatch(value) is not None

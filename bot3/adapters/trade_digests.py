@@ -13,22 +13,28 @@ from bot3.ports.trade_columns import FLOATS, TradeColumns
 
 _NUMBERS = ("trade_id", "open_date_us", "close_date_us", *FLOATS)
 _TEXTS = ("bot", "run_mode", "account", "pair", "enter_tag", "exit_reason")
-_LANES = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+_START = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+_ODD = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)))
 """Odd factors, so that multiplying by one loses nothing."""
+_27, _29, _32, _33 = map(np.uint64, (27, 29, 32, 33))
 _LENGTH = 24
 
 Words = NDArray[np.uint64]
 
 
 def row_digests(columns: TradeColumns) -> list[str]:
-    """Return a digest of each row, 96 bits in hexadecimal: equal for equal trades, whichever way they came.
+    """Return a digest of each row, in hexadecimal: equal for equal trades, whichever way they came.
 
-    Two rows that differ in one number differ in their digests for sure: each step is one to one, and the first 64 bits are all of a lane.
+    It is all 64 bits of one lane, and the upper 32 of another that mixes in another way. Two rows that differ in one number differ in their
+    digests for sure: each step of a lane is one to one. Between two numbers a lane mixes until a bit of the first is spread over all: no
+    change of the next one, such as another sign, undoes it in both lanes but by chance.
     Nobody gains by making two trades look alike, so the mixing need not resist that.
     """
-    lanes = [np.full(len(columns), factor, dtype="uint64") for factor in _LANES]
+    lanes = [np.full(len(columns), start, dtype="uint64") for start in _START]
+    room = np.empty(len(columns), dtype="uint64")
     for words in _words(columns):
-        lanes = [_mixed(lane, words, factor) for lane, factor in zip(lanes, _LANES, strict=True)]
+        _mix_first(lanes[0], words, room=room)
+        _mix_second(lanes[1], words, room=room)
     # Big-endian, so that the text is the same on every machine.
     text = np.column_stack(lanes).astype(">u8").tobytes().hex()
     return [text[start : start + _LENGTH] for start in range(0, len(text), 32)]
@@ -46,9 +52,27 @@ def _words(columns: TradeColumns) -> Iterator[Words]:
     yield from np.ascontiguousarray(hashed.T)
 
 
-def _mixed(lane: Words, words: Words, factor: int) -> Words:
-    mixed = (lane ^ words) * np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(29))
+def _mix_first(lane: Words, words: Words, *, room: Words) -> None:
+    lane ^= words
+    lane *= _ODD[0]
+    _fold(lane, _32, room=room)
+    lane *= _ODD[1]
+    _fold(lane, _29, room=room)
+
+
+def _mix_second(lane: Words, words: Words, *, room: Words) -> None:
+    """Mix by other steps in another order: what the first lane lets pass, this one does not."""
+    lane += words
+    _fold(lane, _33, room=room)
+    lane *= _ODD[2]
+    _fold(lane, _27, room=room)
+    lane *= _ODD[3]
+
+
+def _fold(lane: Words, shift: np.uint64, *, room: Words) -> None:
+    """Bring the upper bits down, where multiplying spreads them again; in place, since rows are many."""
+    np.right_shift(lane, shift, out=room)
+    lane ^= room
 
 
 class _Texts(dict[tuple[Any, ...], bytes]):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
 from bot3.usecases.fleet import PatientReader, trouble_of
-from bot3.usecases.sync_trades import recorded_count
+from bot3.usecases.reconciled import recorded_count
 from bot3.wiring.fleet import FleetBot, zone_of
 
 _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
@@ -44,7 +44,7 @@ def _wrong_zone(bot: FleetBot, *, name: str, now: datetime) -> Iterator[tuple[st
     try:
         zone = zone_of(bot)
     except StoreError as error:
-        yield f"{name}: its time zone cannot be asked ({error})", "mend what the text names"
+        yield f"{name}: its time zone cannot be told ({error})", "mend what the text names"
         return
     if zone is not None and not _is_same(zone, bot.source_timezone, now=now):
         yield (

@@ -15,8 +15,8 @@ from bot3.ports.metrics import Family, Kind
 from bot3.usecases import measurements
 from bot3.usecases.fleet import trouble_of
 from bot3.usecases.measurements import Subject
+from bot3.usecases.reconciled import recorded_count
 from bot3.usecases.relearn import TradeSource
-from bot3.usecases.sync_trades import recorded_count
 
 log = structlog.get_logger()
 

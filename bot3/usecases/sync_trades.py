@@ -13,6 +13,7 @@ from bot3.ports.record import SyncOutcome, TradeRecord
 from bot3.ports.trade_columns import ColumnReader, ColumnRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
+from bot3.usecases.reconciled import recorded_count
 
 Key = tuple[int, datetime]
 
@@ -83,12 +84,6 @@ def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) ->
         theirs = _source_keys(reader)
         missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
     return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=recorded, missing=missing, surplus=surplus)
-
-
-def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
-    """Return how many trades of a bot and run mode the record counts (`TradeRecord.counts`)."""
-    row = _count_row(counts, bot=bot, run_mode=run_mode)
-    return 0 if row is None else int(row["trades"])
 
 
 def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:

@@ -65,7 +65,7 @@ class Sources(Ports):
 
     def unsynced_closes(self) -> int:
         """Return how many closed trades the sources that can be read hold more than the record."""
-        from bot3.usecases.sync_trades import recorded_count  # noqa: PLC0415
+        from bot3.usecases.reconciled import recorded_count  # noqa: PLC0415
 
         counts = self.record.counts()
         return sum(

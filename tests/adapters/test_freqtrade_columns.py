@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -111,7 +112,14 @@ def test_columns_given_a_window_then_are_the_trades_closed_in_it(bot: FreqtradeD
 @pytest.mark.postgres
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("open_date", "timestamptz"), ("close_profit", "numeric"), ("open_rate", "real"), ("id", "numeric"), ("enter_tag", "text")],
+    [
+        ("open_date", "timestamptz"),
+        ("close_profit", "numeric"),
+        ("open_rate", "real"),
+        ("close_profit", "real"),
+        ("id", "numeric"),
+        ("enter_tag", "text"),
+    ],
 )
 def test_columns_given_types_of_another_converter_then_are_the_closed_trades(postgres: PostgresServer, name: str, kind: str) -> None:
     bot = FreqtradeDb(postgres.new_database())
@@ -120,6 +128,19 @@ def test_columns_given_types_of_another_converter_then_are_the_closed_trades(pos
     reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone="Europe/Berlin")
 
     assert len(reader.closed_columns(closed_since=None)) == 2
+    assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
+    reader.close()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+@pytest.mark.parametrize("stamp", ["2025-03-03 12:00+05", "2025-03-03 12+05:30", "2025-03-03 12:00-05", "2025-03-03 12:00:4Z"])
+def test_columns_given_a_stamp_with_a_zone_then_judge_as_for_one_trade(tmp_path: Path, stamp: str, zone: str) -> None:
+    bot = FreqtradeDb(sqlite_url(tmp_path / "grid7.sqlite"))
+    bot.add(a_row(1, close_date=OPENED + timedelta(days=900)))
+    with bot.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE trades SET open_date = ?", (stamp,))
+    reader = FreqtradeColumns.open(bot.url, bot="GRID7", source_timezone=zone)
+
     assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
     reader.close()
 

@@ -255,6 +255,32 @@ def test_fleet_given_a_zone_of_the_bots_own_then_that_counts_and_not_the_servers
     assert finding.is_good, finding
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("declared", ["Asia/Tokyo", "Europe/Berlin"])
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [("options=-c timezone=Europe/Berlin", "client"), ("user=reader_of_fleet", "user"), ("user=reader_of_fleet", "database user")],
+)
+def test_fleet_given_a_session_with_a_zone_of_its_own_then_does_not_take_it_for_the_bots(
+    file: Path, postgres: PostgresServer, declared: str, given: str, source: str
+) -> None:
+    bot = FreqtradeDb(postgres.new_database())
+    bot.execute("DROP ROLE IF EXISTS reader_of_fleet")
+    bot.execute("CREATE ROLE reader_of_fleet SUPERUSER LOGIN")
+    where = f" IN DATABASE {bot.engine.url.database}" if source == "database user" else ""
+    bot.execute(f"ALTER ROLE reader_of_fleet{where} SET timezone TO 'Europe/Berlin'")
+
+    finding = looked_at(file, f"{bot.url}&{given}", source_timezone=declared)
+    bot.execute(f"ALTER DATABASE {bot.engine.url.database} SET timezone TO 'Asia/Tokyo'")
+    told = looked_at(file, f"{bot.url}&{given}", source_timezone="Asia/Tokyo")
+
+    assert not finding.is_good
+    assert "time zone cannot be told (" in finding.detail
+    assert f"was given Europe/Berlin ({source})" in finding.detail
+    assert "source_timezone" not in finding.remedy
+    assert told.is_good, told
+
+
 @pytest.mark.influx
 def test_influx_given_a_bot_of_the_fleet_without_a_bucket_then_names_it(tmp_path: Path, influx: InfluxProgram) -> None:
     address, prefix = influx.address(), influx.new_prefix()

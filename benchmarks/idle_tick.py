@@ -1,0 +1,67 @@
+"""What the learning sensor does while nothing is committed, on a home with our own bots and one bot of a fleet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bot3.settings import Settings, load_settings
+from bot3.trading.trades import RunMode
+from bot3.wiring import Platform, open_platform
+from bot3_assets.listening import Watch
+
+_TIMES = 50
+
+
+def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str, float]:
+    """Sync a bot into a new home, then time what is done again and again where nothing is new: medians, milliseconds of the wall.
+
+    `idle_look_ms` is what `Listener.look` does, fifty times a second: it asks every source for its change token. `idle_due_ms` is what it
+    asks besides once a second, when the next replay is due. `idle_tick_ms` is a whole tick of the sensor, every five seconds: it counts
+    what is not synced, reads the record's revision, and looks, what is due included. What Dagster does around a tick is not in it.
+
+    Raises
+    ------
+    SystemExit
+        If something was new all the same.
+    """
+    with open_platform(_settings(url, folder, bot=bot, run_mode=run_mode)) as platform:
+        platform.sync(bot)
+        watch = Watch(platform)
+        watch.changed()
+        looks, dues = _times_ms(lambda: _look(watch)), _times_ms(platform.record.next_due_at)
+        return {"idle_tick_ms": _times_ms(lambda: _tick(platform, watch)), "idle_look_ms": looks, "idle_due_ms": dues}
+
+
+def _tick(platform: Platform, watch: Watch) -> None:
+    if waiting := platform.unsynced_closes():
+        raise SystemExit(f"{waiting} closes are not synced: this was no idle tick")
+    platform.record.revision()
+    _look(watch)
+    platform.record.next_due_at()
+
+
+def _look(watch: Watch) -> None:
+    if changed := watch.changed():
+        raise SystemExit(f"{[source.reader.bot for source in changed]} changed while nothing was committed")
+    if unread := watch.unread():
+        raise SystemExit(f"{sorted(unread)} cannot be read")
+
+
+def _settings(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> Settings:
+    folder.mkdir()
+    fleet = folder / "fleet.toml"
+    fleet.write_text(f'[[bots]]\nname = "{bot}"\nurl = "{url}"\nrun_mode = "{run_mode}"\n', encoding="utf-8")
+    return load_settings({}, env_file=folder / "no.env", home=folder / "home", fleet_file=fleet)
+
+
+def _times_ms(work: Callable[[], object]) -> float:
+    took = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return round(1_000.0 * float(np.median(took)), 3)
