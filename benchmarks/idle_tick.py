@@ -20,8 +20,9 @@ def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str,
     """Sync a bot into a new home, then time what is done again and again where nothing is new: medians, milliseconds of the wall.
 
     `idle_look_ms` is what `Listener.look` does, fifty times a second: it asks every source for its change token. `idle_due_ms` is what it
-    asks besides once a second, when the next replay is due. `idle_tick_ms` is a whole tick of the sensor, every five seconds: it counts
-    what is not synced, reads the record's revision, and looks, what is due included. What Dagster does around a tick is not in it.
+    asks besides once a second, when the next replay is due. `idle_tick_ms` is a whole tick of the sensor, every five seconds: it reads
+    the record's revision, and looks, what is due included. What Dagster does around a tick is not in it. `idle_count_ms` is the count of
+    all closes on both sides, which is made once something was committed.
 
     Raises
     ------
@@ -33,15 +34,19 @@ def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str,
         watch = Watch(platform)
         watch.changed()
         looks, dues = _times_ms(lambda: _look(watch)), _times_ms(platform.record.next_due_at)
-        return {"idle_tick_ms": _times_ms(lambda: _tick(platform, watch)), "idle_look_ms": looks, "idle_due_ms": dues}
+        ticks, counts = _times_ms(lambda: _tick(platform, watch)), _times_ms(lambda: _require_synced(platform))
+        return {"idle_tick_ms": ticks, "idle_look_ms": looks, "idle_due_ms": dues, "idle_count_ms": counts}
 
 
 def _tick(platform: Platform, watch: Watch) -> None:
-    if waiting := platform.unsynced_closes():
-        raise SystemExit(f"{waiting} closes are not synced: this was no idle tick")
     platform.record.revision()
     _look(watch)
     platform.record.next_due_at()
+
+
+def _require_synced(platform: Platform) -> None:
+    if waiting := platform.unsynced_closes():
+        raise SystemExit(f"{waiting} closes are not synced: this was no idle tick")
 
 
 def _look(watch: Watch) -> None:

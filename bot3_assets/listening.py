@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from bot3.errors import StoreBusyError
 from bot3_assets.lineage import Lineage, report_closes, report_refusal
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ BACKLOG = 2_000
 DUE_EVERY_S = 1.0
 """How often it is looked whether a replay's horizon has ended: that is no change in any store."""
 _AWAY = "away"  # as bot3.usecases.fleet.AWAY, which is heavy
+
+
+class BacklogError(StoreBusyError):
+    """So many closes wait that learning from them is a run of its own; whoever cannot ask for one waits for it."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} closes are waiting: wait for the run that the next tick asks for")
+        self.waiting = waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +146,10 @@ class Listener:
 
         Raises
         ------
+        BacklogError
+            If more than `BACKLOG` closes wait: ask for a run.
         StoreBusyError, StoreConflictError
-            If a store has to be waited for, or a run (more than `BACKLOG` closes wait): nothing is lost, look again.
+            If a store has to be waited for: nothing is lost, look again.
         """
         with self._turn:
             if self._is_untold and not self._watch.refusal and self._is_anything_in_force():
@@ -158,9 +169,7 @@ class Listener:
                 self.learned, self._watch.refusal, self._watch.told_unread = self.learned + 1, "", unread
 
     def _require_few(self, sources: Sequence[TradeSource]) -> None:
-        """Leave many closes to the next tick, which asks for a run with a page and logs: a thread would be busy with them unseen."""
-        from bot3.errors import StoreBusyError  # noqa: PLC0415  # heavy
-
+        """Leave many closes to a run with a page and logs: a thread would be busy with them unseen."""
         try:
             waiting = self._platform.unsynced_closes()
         except Exception:
@@ -168,7 +177,7 @@ class Listener:
             raise
         if waiting > BACKLOG:
             self._watch.forget(sources)
-            raise StoreBusyError(f"{waiting} closes are waiting: wait for the run that the next tick asks for")
+            raise BacklogError(waiting)
 
     def _is_anything_in_force(self) -> bool:
         from bot3.errors import LearningError  # noqa: PLC0415  # heavy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from bot3_assets.lineage import Lineage
-from bot3_assets.listening import BACKLOG, Listener
+from bot3_assets.listening import BacklogError, Listener
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource, close_with_platforms
 from bot3_assets.schedules import backlog, retraining
@@ -54,11 +54,11 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
     kept = warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
     try:
-        if (waiting := opened.unsynced_closes()) > BACKLOG:
-            _vigils.end(opened)
-            return _backlog_run(context.instance, waiting=waiting, now=opened.wall_now())
         listener.begin(context.cursor)
         listener.look(lineage)
+    except BacklogError as error:
+        _vigils.end(opened)
+        return _backlog_run(context.instance, waiting=error.waiting, now=opened.wall_now())
     except (StoreBusyError, StoreConflictError) as error:
         context.log.warning(f"delayed: {error}")
     if kept is not None:

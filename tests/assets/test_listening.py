@@ -13,7 +13,7 @@ import pytest
 from bot3.errors import LearningError, StoreBusyError
 from bot3.wiring import Platform
 from bot3_assets.lineage import Lineage
-from bot3_assets.listening import BACKLOG, Listener, Reported, Teller, Watch
+from bot3_assets.listening import BACKLOG, BacklogError, Listener, Reported, Teller, Watch
 
 STORE = "record-1"
 
@@ -124,7 +124,7 @@ def test_look_given_learning_fails_in_a_way_nobody_thought_of_then_the_next_one_
 def test_look_given_more_closes_than_a_step_should_take_then_leaves_them_to_a_run() -> None:
     made, listener, lineage = platform(waiting=BACKLOG + 1)
 
-    with pytest.raises(StoreBusyError, match="2001 closes are waiting"):
+    with pytest.raises(BacklogError, match="2001 closes are waiting"):
         listener.look(lineage)
     assert made.learned == []
     made.waiting = BACKLOG

@@ -21,11 +21,11 @@ from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
 from bot3_assets.definitions import defs
 from bot3_assets.lineage import REPORTED_BY, Lineage
-from bot3_assets.listening import Reported, Watch, report_step
+from bot3_assets.listening import BACKLOG, Reported, Watch, report_step
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource, close_platforms
 from bot3_assets.schedules import weekly_retraining
-from bot3_assets.sensors import BACKLOG, closes_to_parameters, new_market_week
+from bot3_assets.sensors import closes_to_parameters, new_market_week
 from tests.seeded import seeded_until, set_market_time, tiny_settings
 
 CHAIN = ("synced_trades", "trade_replays", "adaptive_params")
