@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot3.errors import NotifierBusyError, NotifierRefusedError, StoreError
+from bot3.errors import NotifierBusyError, NotifierError, StoreError
 from bot3.logs import redacted
 from bot3.ports.chat import Chat, ChatMessage
 from bot3.ports.clock import Clock
@@ -122,7 +122,7 @@ class Monitor:
     def _send(self, html: str) -> None:
         try:
             self._parts.chat.answer(html)
-        except (NotifierBusyError, NotifierRefusedError) as error:
+        except NotifierError as error:
             # An answer is worth nothing later: whoever asked asks again.
             log.warning("answer_lost", problem=str(error))
 
@@ -154,7 +154,7 @@ class Monitor:
     def _told(self, message: Message) -> bool:
         try:
             self._parts.notifier.notify(message)
-        except (NotifierBusyError, NotifierRefusedError) as error:
+        except NotifierError as error:
             log.warning("notice_delayed", problem=str(error))
             return False
         return True
@@ -167,9 +167,11 @@ class Monitor:
 
     def _beat(self) -> None:
         clock = self._parts.clock
-        detail = {"answered": self._answered, "alerts": self._alerts, "users": len(self._parts.users)}
+        detail: dict[str, str | int] = {"answered": self._answered, "alerts": self._alerts, "users": len(self._parts.users)}
         is_reached = self._name is not None and not self._pause_s
         try:
+            refusals = self._parts.notices.refusals()
+            detail |= {"waiting": self._parts.notices.waiting(), "refused": refusals.problem, "dropped": refusals.dropped}
             self._parts.control.beat(
                 Heartbeat(
                     process=TELEGRAM,
@@ -178,7 +180,7 @@ class Monitor:
                     wall_at=clock.wall_now(),
                     market_at=clock.now(),
                     state=LISTENING if is_reached else UNREACHED,
-                    detail={**detail, "waiting": self._parts.notices.waiting()},
+                    detail=detail,
                 )
             )
         except StoreError as error:

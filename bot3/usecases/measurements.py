@@ -173,6 +173,9 @@ def feeders(subject: Subject) -> Iterator[Family]:
 def notices(subject: Subject) -> Iterator[Family]:
     """Yield how much waits to be told."""
     yield _plain("bot3_notices_waiting", "Messages to people that were not delivered yet.", float(subject.notices.waiting()))
+    refusals = subject.notices.refusals()
+    yield _plain("bot3_notifier_refused", "1 while nothing is delivered until a person mends token or chat.", float(bool(refusals.problem)))
+    yield _plain("bot3_notices_dropped", "Messages of the last 30 days that were not taken for their text: lost.", float(refusals.dropped))
 
 
 def outbox(subject: Subject) -> Iterator[Family]:

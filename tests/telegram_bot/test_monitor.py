@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_notices import SqlNotices
-from bot3.errors import AlreadyRunningError, NotifierBusyError, NotifierRefusedError, StoreBusyError
+from bot3.errors import AlreadyRunningError, MessageRefusedError, NotifierBusyError, NotifierRefusedError, StoreBusyError
 from bot3.ports.chat import ChatMessage
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
@@ -61,8 +61,11 @@ class FakeChat:
 class FakeNotifier:
     def __init__(self) -> None:
         self.told: list[Message] = []
+        self.fault: Exception | None = None
 
     def notify(self, message: Message) -> None:
+        if self.fault is not None:
+            raise self.fault
         self.told.append(message)
 
 
@@ -174,7 +177,7 @@ def test_step_given_telegram_is_away_then_waits_longer_each_time_and_goes_on(ben
 
 
 def test_step_given_an_answer_that_is_not_taken_then_goes_on(bench: Bench) -> None:
-    bench.chat.answer_fault = NotifierRefusedError("message is too long")
+    bench.chat.answer_fault = MessageRefusedError("message is too long")
     bench.say("/stats")
 
     bench.monitor.step()
@@ -226,6 +229,18 @@ def test_step_given_notices_wait_then_tells_them(bench: Bench) -> None:
     bench.monitor.step()
 
     assert [message.title for message in bench.notifier.told] == ["Run failed"]
+
+
+def test_beat_given_a_chat_that_is_refused_then_says_what_to_mend(bench: Bench) -> None:
+    bench.notices.queue(Notice(key="k", message=Message(title="Run failed"), at=bench.clock.wall_now(), quiet=timedelta(0)))
+    bench.notifier.fault = NotifierRefusedError("bot was kicked")
+
+    bench.monitor.step()
+    bench.monitor.step()
+
+    assert {name: _beat(bench).detail[name] for name in ("waiting", "refused", "dropped")} == {
+        "waiting": 1, "refused": "bot was kicked", "dropped": 0,
+    }  # fmt: skip
 
 
 def test_step_given_time_passes_then_looks_now_and_then(bench: Bench) -> None:

@@ -14,6 +14,8 @@ import pytest
 from bot3.errors import StoreBusyError
 from bot3.ports.control import TradingState
 from bot3.ports.metrics import Family
+from bot3.ports.notices import Notice
+from bot3.ports.notifier import Message
 from bot3.ports.publisher import OutboxSpan
 from bot3.trading.trades import RunMode
 from bot3.usecases.measure import Measure
@@ -189,6 +191,20 @@ def test_measure_given_a_copy_then_tells_what_waits_and_up_to_where_it_is_told(p
 
 def test_measure_given_no_copy_then_tells_nothing_of_one(platform: Platform) -> None:
     assert "bot3_outbox_waiting_writes" not in numbers(Measure(subject_of(platform)))
+
+
+def test_measure_given_a_chat_that_is_refused_then_says_so(platform: Platform) -> None:
+    at, notices = platform.wall_now(), platform.notices
+    before = numbers(Measure(subject_of(platform)))
+    notices.queue(Notice(key="k", message=Message(title="Run failed"), at=at, quiet=timedelta(0)))
+    taken = notices.take(now=at, hold=timedelta(minutes=1))
+    assert taken is not None
+    notices.put_back(taken.notice_id, until=at, problem="chat not found")
+
+    found = numbers(Measure(subject_of(platform)))
+
+    assert (before["bot3_notifier_refused"], found["bot3_notifier_refused"]) == ({(): 0.0}, {(): 1.0})
+    assert found["bot3_notices_dropped"] == {(): 0.0}
 
 
 def test_measure_given_the_flag_file_then_says_so(platform: Platform) -> None:
