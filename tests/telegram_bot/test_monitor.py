@@ -34,12 +34,16 @@ class FakeChat:
         self.waiting: list[ChatMessage] = []
         self.answers: list[str] = []
         self.answer_fault: Exception | None = None
+        self.skip_fault: Exception | None = None
 
     def name(self) -> str:
         self._fail()
         return "bot3_bot"
 
     def skip_waiting(self) -> None:
+        if (fault := self.skip_fault) is not None:
+            self.skip_fault = None
+            raise fault
         self.waiting.clear()
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
@@ -130,6 +134,16 @@ def test_step_given_another_member_of_the_group_then_refuses_and_reads_no_store(
     assert "Not for you" in bench.chat.answers[0]
 
 
+def test_step_given_a_member_who_is_not_listed_asks_again_then_is_refused_once(bench: Bench) -> None:
+    for _ in range(3):
+        bench.say("/stats", user=8)
+    bench.say("/stats", user=9)
+
+    bench.monitor.step()
+
+    assert len(bench.chat.answers) == 2
+
+
 def test_step_given_a_stranger_then_answers_nothing_and_logs_no_content(bench: Bench) -> None:
     for _ in range(3):
         bench.say("/stats my password is hunter2", user=8, chat=8)
@@ -157,6 +171,18 @@ def test_first_step_given_commands_from_before_then_they_are_left_out(tmp_path: 
     bench.say("/stats")
 
     bench.monitor.step()
+    bench.close()
+
+    assert bench.chat.answers == []
+
+
+def test_first_step_given_telegram_goes_away_in_between_then_commands_from_before_are_left_out_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.say("/halt all")
+    bench.chat.skip_fault = NotifierBusyError("away")
+
+    for _ in range(3):
+        bench.monitor.step()
     bench.close()
 
     assert bench.chat.answers == []
