@@ -13,9 +13,9 @@ that they make; it writes to no record and sends nothing. `ratio_orm_trades_only
 Both in one process, round by round, medians. Seconds are of this process' processor, so that neighbours on the machine and the servers' own
 work do not count; `wall` tells the same by the clock on the wall, in which PostgreSQL's work to read is.
 `idle_tick_ms` (wall) is a tick of the learning sensor while nothing is committed, on a home whose fleet is that bot: the record's revision,
-every source's change token, and when a replay is due next; Dagster's own work is not in it. Of it, `idle_look_ms` is what is repeated between
-ticks. `idle_count_ms` is the count of all closes on both sides, made once something was committed. `idle_sync_ms` is a sync that finds nothing new, as after a commit of another database of
-that server.
+every source's change token, and when a replay is due next; Dagster's own work is not in it. Of it, `idle_look_ms` is what is repeated
+between ticks. `idle_count_ms` is the count of all closes on both sides, made once something was committed. `idle_sync_ms` is a sync that
+finds nothing new, as after a commit of another database of that server.
 """
 
 from __future__ import annotations

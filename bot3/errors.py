@@ -15,7 +15,8 @@ Bot3Error                     never raised itself; carries the exit code of a co
 ├── InvalidTradeError         a bug: let it end the process
 ├── NotifierError             a message that was not delivered for certain
 │   ├── NotifierBusyError     not now: keep it, and try again later
-│   └── NotifierRefusedError  never: a person must mend the token, the chat or the text
+│   ├── NotifierRefusedError  not until a person mends the token or the chat: keep it
+│   └── MessageRefusedError   never: the other side takes the rest, this text not
 └── ExchangeError
     ├── ExchangeBusyError     definite: nothing happened, wait and retry
     ├── OrderAmbiguousError   unknown: it may have happened; query, never resend first
@@ -99,9 +100,13 @@ class NotifierBusyError(NotifierError):
 
 
 class NotifierRefusedError(NotifierError):
-    """It is never delivered as it is: a person must mend the token, the chat or the text."""
+    """Nothing is delivered until a person mends the token or the chat: keep the message, and try again seldom."""
 
     exit_code = 2
+
+
+class MessageRefusedError(NotifierError):
+    """Never: the text is not taken as it is; others are."""
 
 
 class ExchangeError(Bot3Error):

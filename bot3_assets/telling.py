@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import dagster as dg
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from dagster._core.events import DagsterEvent
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from bot3.wiring import Platform
 
 NOBODY = "nobody is told: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
+TIMES = 5
+WAIT_S = 2.0
+"""A store that is busy waits by itself before it says so; with that a failed run is tried for half a minute."""
 _LINE = 300
 _BY_HAND = "__ASSET_JOB"
 """Dagster's name for all runs of assets that belong to no job."""
@@ -38,8 +42,28 @@ def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) 
     if not opened.settings.telegram_chat_id:
         context.log.info(NOBODY)
         return
-    opened.notices.queue(notice_of(run, why, opened=opened, now=opened.wall_now()))
+    notice = notice_of(run, why, opened=opened, now=opened.wall_now())
+    try:
+        keep(lambda: opened.notices.queue(notice))
+    except Exception as error:
+        # Dagster goes on to the next run whatever comes out of here: this line and the failed tick are all that is left.
+        context.log.error(f"run {run.run_id} of {name_of(run)} failed, and nobody is told: {error}")  # noqa: TRY400  # the tick holds the rest
+        raise
     context.log.info(deliver(opened))
+
+
+def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Queue a notice, again where the control store is busy: Dagster never asks twice about a run. Raises StoreBusyError at last."""
+    from bot3.errors import StoreBusyError  # noqa: PLC0415
+
+    for _ in range(TIMES - 1):
+        try:
+            queue()
+        except StoreBusyError:
+            sleep(WAIT_S)
+        else:
+            return
+    queue()
 
 
 @dg.sensor(

@@ -21,11 +21,11 @@ from bot3.settings import Settings, load_settings
 from bot3.usecases.bot_state import TELEGRAM
 from bot3.usecases.fleet_status import Alert, alerts, read_fleet
 from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat
-from telegram_bot.alerts import AlertWatch
+from telegram_bot.alerts import PREFIX, AlertWatch
 from telegram_bot.closed import CloseWatch
 from telegram_bot.commands import Desk
 from telegram_bot.control import Control
-from telegram_bot.copies import CopyWatch
+from telegram_bot.copies import DIFFERS, CopyWatch
 from telegram_bot.home import Home
 from telegram_bot.monitor import Monitor, Parts
 
@@ -72,23 +72,25 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
     settings, clock, home = platform.settings, platform.clock, Home(platform)
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
-    copies = CopyWatch(platform.publishing, platform.record, letters=settings.home / "influx" / "dead_letters.jsonl")
+    letters, differed = settings.home / "influx" / "dead_letters.jsonl", platform.notices.marks().get(f"{PREFIX}{DIFFERS}", "")
+    copies = CopyWatch(platform.publishing, platform.record, letters=letters, differed=differed)
     opened = home_identity(settings)
     control = Control(platform.control, clock=clock, bots=platform.bot_names) if settings.telegram_control else None
     desk = Desk(home, control=control)
     quiet = timedelta(minutes=settings.notice_quiet_minutes)
 
     def wrong() -> list[Alert]:
-        return [*alerts(read_fleet(home)), *copies.look(now=clock.now(), wall_now=clock.wall_now())]
+        return [*alerts(read_fleet(home, busy_is_problem=True)), *copies.look(now=clock.now(), wall_now=clock.wall_now())]
 
     watch, closed = AlertWatch(platform.notices, look=wrong, quiet=quiet), CloseWatch(home, platform.notices)
 
     def look() -> int:
         if home_identity(settings) != opened:
             raise DataError(f"{settings.home} was replaced by another home: start again to read that")
+        found = watch.step(wall_now=clock.wall_now())
         if settings.telegram_closes:
             closed.step(wall_now=clock.wall_now())
-        return watch.step(wall_now=clock.wall_now())
+        return found
 
     return Parts(
         chat=chat,

@@ -39,8 +39,9 @@ class AlertWatch:
         """Look once; queue what changed, and return how many alerts are on. Raises StoreError if the stores cannot be asked."""
         wrong = {alert.key: alert for alert in self._look()}
         told = {key.removeprefix(PREFIX): text for key, text in self._notices.marks().items() if key.startswith(PREFIX)}
-        # What agrees with what was told starts anew.
-        changed = wrong.keys() ^ told.keys()
+        hidden = {key for alert in wrong.values() for key in alert.hides}
+        # What agrees with what was told starts anew; what cannot be looked for is not over.
+        changed = (wrong.keys() ^ told.keys()) - (hidden - wrong.keys())
         self._differs = Counter({key: self._differs[key] + 1 for key in changed})
         for key in sorted(key for key, looks in self._differs.items() if looks >= LOOKS):
             self._tell(key, wrong.get(key), told.get(key, ""), at=wall_now)

@@ -7,7 +7,9 @@ from collections.abc import Hashable, Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
+import structlog
 
+from bot3.errors import StoreError
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message
 from bot3.trading.trades import direction
@@ -17,6 +19,8 @@ from telegram_bot.home import Home
 PREFIX = "closed|"
 _MOST = 10
 
+log = structlog.get_logger()
+
 
 class CloseWatch:
     """Tells each close of the bots' own databases once; what closed before it was first asked is history."""
@@ -25,18 +29,25 @@ class CloseWatch:
         self._home, self._notices = home, notices
 
     def step(self, *, wall_now: datetime) -> None:
-        """Queue what closed since. Raises StoreError."""
+        """Queue what closed since; a bot whose database cannot be asked is told later. Raises StoreError if the notices cannot be kept."""
         marks = self._notices.marks()
         for bot in self._home.ports.bot_names:
-            frame, kept = self._home.closes(bot).frame(), marks.get(f"{PREFIX}{bot}")
-            fresh = frame if kept is None else _since(frame, kept)
-            if len(fresh) or kept is None:
-                mark = _mark(frame, now=self._home.now())
-                # A key of its own: closes are listed, not counted.
-                key = f"{PREFIX}{bot}|{mark}"
-                is_history = kept is None
-                notice = None if is_history else Notice(key=key, message=_message(bot, fresh), at=wall_now, quiet=timedelta(0))
-                self._notices.keep_mark(f"{PREFIX}{bot}", mark, at=wall_now, notice=notice)
+            try:
+                frame = self._home.closes(bot).frame()
+            except StoreError as error:
+                log.warning("closes_not_read", bot=bot, problem=str(error))
+            else:
+                self._queue(bot, frame, kept=marks.get(f"{PREFIX}{bot}"), at=wall_now)
+
+    def _queue(self, bot: str, frame: pd.DataFrame, *, kept: str | None, at: datetime) -> None:
+        fresh = frame if kept is None else _since(frame, kept)
+        if len(fresh) or kept is None:
+            mark = _mark(frame, now=self._home.now())
+            # A key of its own: closes are listed, not counted.
+            key = f"{PREFIX}{bot}|{mark}"
+            is_history = kept is None
+            notice = None if is_history else Notice(key=key, message=_message(bot, fresh), at=at, quiet=timedelta(0))
+            self._notices.keep_mark(f"{PREFIX}{bot}", mark, at=at, notice=notice)
 
 
 def _since(frame: pd.DataFrame, mark: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot3.errors import NotifierBusyError, NotifierRefusedError, StoreError
+from bot3.errors import NotifierBusyError, NotifierError, StoreError
 from bot3.logs import redacted
 from bot3.ports.chat import Chat, ChatMessage
 from bot3.ports.clock import Clock
@@ -62,6 +62,7 @@ class Monitor:
         self._is_away_told = False
         self._answered = self._alerts = 0
         self._strangers: set[tuple[int, int | None]] = set()
+        self._refused: set[int | None] = set()
 
     def run(self, *, should_stop: Callable[[], bool]) -> None:
         """Take steps until asked to stop."""
@@ -82,8 +83,10 @@ class Monitor:
         chat = self._parts.chat
         try:
             if self._name is None:
-                self._name = chat.name()
+                name = chat.name()
                 chat.skip_waiting()
+                # Last: until all of that is done, what was written before would be answered.
+                self._name = name
                 log.info("listening", bot=self._name, users=len(self._parts.users))
             found = chat.messages(wait_s=self._wait_s)
         except NotifierBusyError as error:
@@ -105,12 +108,19 @@ class Monitor:
             return
         name, arguments = asked
         if access is Access.REFUSE or message.user_id is None:
-            log.warning("user_refused", user=message.user_id)
-            self._send(rendered(Page(title="Not for you", blocks=("Only users of BOT3_TELEGRAM_USERS are answered.",))))
+            self._refuse(message.user_id)
             return
         log.info("answered", command=name, user=message.user_id)
         self._answered += 1
         self._send(self._parts.answer(name, arguments, message.user_id))
+
+    def _refuse(self, user: int | None) -> None:
+        if user in self._refused or len(self._refused) >= 1_000:
+            return
+        # Once each: a member of the group could let this bot flood it else.
+        self._refused.add(user)
+        log.warning("user_refused", user=user)
+        self._send(rendered(Page(title="Not for you", blocks=("Only users of BOT3_TELEGRAM_USERS are answered.",))))
 
     def _ignore(self, message: ChatMessage) -> None:
         stranger = (message.chat_id, message.user_id)
@@ -122,7 +132,7 @@ class Monitor:
     def _send(self, html: str) -> None:
         try:
             self._parts.chat.answer(html)
-        except (NotifierBusyError, NotifierRefusedError) as error:
+        except NotifierError as error:
             # An answer is worth nothing later: whoever asked asks again.
             log.warning("answer_lost", problem=str(error))
 
@@ -154,7 +164,7 @@ class Monitor:
     def _told(self, message: Message) -> bool:
         try:
             self._parts.notifier.notify(message)
-        except (NotifierBusyError, NotifierRefusedError) as error:
+        except NotifierError as error:
             log.warning("notice_delayed", problem=str(error))
             return False
         return True
@@ -167,9 +177,11 @@ class Monitor:
 
     def _beat(self) -> None:
         clock = self._parts.clock
-        detail = {"answered": self._answered, "alerts": self._alerts, "users": len(self._parts.users)}
+        detail: dict[str, str | int] = {"answered": self._answered, "alerts": self._alerts, "users": len(self._parts.users)}
         is_reached = self._name is not None and not self._pause_s
         try:
+            refusals = self._parts.notices.refusals()
+            detail |= {"waiting": self._parts.notices.waiting(), "refused": refusals.problem, "dropped": refusals.dropped}
             self._parts.control.beat(
                 Heartbeat(
                     process=TELEGRAM,
@@ -178,7 +190,7 @@ class Monitor:
                     wall_at=clock.wall_now(),
                     market_at=clock.now(),
                     state=LISTENING if is_reached else UNREACHED,
-                    detail={**detail, "waiting": self._parts.notices.waiting()},
+                    detail=detail,
                 )
             )
         except StoreError as error:

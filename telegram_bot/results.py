@@ -11,12 +11,13 @@ from bot3.trading import figures
 from bot3.trading.trades import direction
 from bot3.usecases import words
 from bot3.usecases.fleet_status import BotStatus, Fleet, read_fleet
-from telegram_bot.asked import Asked
+from telegram_bot.asked import Asked, NotUnderstoodError
 from telegram_bot.home import Closes, Home
 from telegram_bot.page import Page, Table
 
 _INTERVALS = f"Intervals are 90 %, closes of one UTC day counted as moving together; they need {figures.LEAST_DAYS} days."
 _DAYS = 7
+_MOST_DAYS = 60
 _MOST_PAIRS = 30
 
 
@@ -100,8 +101,10 @@ def _sum(closes: pd.DataFrame) -> str:
 
 
 def daily(home: Home, asked: Asked) -> Page:
-    """Return the profit of each UTC day of the market, by bot, with its number of closes."""
-    now, days = home.now(), min(asked.number or _DAYS, 60)
+    """Return the profit of each UTC day of the market, by bot, with its number of closes. Raises NotUnderstoodError."""
+    now, days = home.now(), asked.number or _DAYS
+    if days > _MOST_DAYS:
+        raise NotUnderstoodError(f"/daily shows at most {_MOST_DAYS} days: {days} are too many for one message")
     found = home.every_closes(asked.mode)
     rows = []
     for start in (_midnight(now) - timedelta(days=number) for number in range(days)):

@@ -14,11 +14,13 @@ from bot3.adapters.sql_engine import Database
 from bot3.adapters.sql_rows import from_us, to_us, upsert
 from bot3.adapters.sql_tables_notices import marks, notices
 from bot3.errors import StoreError
-from bot3.ports.notices import Notice, WaitingNotice
+from bot3.ports.notices import Notice, Refusals, WaitingNotice
 from bot3.ports.notifier import Message
 
 _KEPT_US = 30 * 86_400 * 1_000_000
 """Told notices are kept so long, for whoever asks what was told."""
+_REST = "notifier"
+"""Key of the mark that says until when nothing is given out, and what must be mended; no subject."""
 
 
 class SqlNotices:
@@ -46,6 +48,8 @@ class SqlNotices:
         now_us = to_us(now)
         due = sa.and_(notices.c.closed_at_us.is_(None), notices.c.due_at_us <= now_us, notices.c.held_until_us <= now_us)
         with self._database.write() as connection:
+            if _rest(connection)["until_us"] > now_us:
+                return None
             found = connection.execute(sa.select(notices.c.id).where(due).order_by(notices.c.id).limit(1)).scalar_one_or_none()
             if found is None:
                 return None
@@ -58,15 +62,25 @@ class SqlNotices:
         """Keep that a notice was delivered; those told long ago are forgotten."""
         self._change(notice_id, closed_at_us=to_us(at))
         with self._database.write() as connection:
+            connection.execute(sa.delete(marks).where(marks.c.key == _REST, marks.c.at_us <= to_us(at)))
             connection.execute(sa.delete(notices).where(notices.c.closed_at_us < to_us(at) - _KEPT_US))
 
     def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:
         """Keep that a notice can never be delivered, and why."""
         self._change(notice_id, closed_at_us=to_us(at), refused=reason)
 
-    def put_back(self, notice_id: int, *, until: datetime) -> None:
-        """Give a notice out again, not before a time."""
-        self._change(notice_id, held_until_us=0, due_at_us=to_us(until))
+    def put_back(self, notice_id: int, *, until: datetime, problem: str = "") -> None:
+        """Give a notice out again, and none before a time."""
+        rest = json.dumps({"until_us": to_us(until), "problem": problem})
+        with self._database.write() as connection:
+            upsert(connection, marks, {"key": _REST, "text": rest, "at_us": to_us(until)})
+        self._change(notice_id, held_until_us=0)
+
+    def refusals(self) -> Refusals:
+        """Return what must be mended, and how many notices were refused for good and are still kept."""
+        with self._database.read() as connection:
+            dropped = connection.execute(sa.select(sa.func.count()).where(notices.c.refused.is_not(None))).scalar_one()
+            return Refusals(problem=_rest(connection)["problem"], dropped=int(dropped))
 
     def waiting(self) -> int:
         """Count the notices that were neither told nor refused."""
@@ -76,7 +90,7 @@ class SqlNotices:
     def marks(self) -> Mapping[str, str]:
         """Return what was told last of each subject: text by key."""
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(marks.c.key, marks.c.text).order_by(marks.c.key)).all()
+            rows = connection.execute(sa.select(marks.c.key, marks.c.text).where(marks.c.key != _REST).order_by(marks.c.key)).all()
         return {row.key: row.text for row in rows}
 
     def keep_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
@@ -93,6 +107,12 @@ class SqlNotices:
         with self._database.write() as connection:
             if connection.execute(sa.update(notices).where(notices.c.id == notice_id).values(**values)).rowcount != 1:
                 raise StoreError(f"{self._database.shown} holds no notice {notice_id}")
+
+
+def _rest(connection: Connection) -> dict[str, Any]:
+    kept = connection.execute(sa.select(marks.c.text).where(marks.c.key == _REST)).scalar_one_or_none()
+    found: dict[str, Any] = {"until_us": 0, "problem": ""} if kept is None else json.loads(kept)
+    return found
 
 
 def _queue(connection: Connection, notice: Notice) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from bot3.errors import AlreadyRunningError, NotifierBusyError, NotifierRefusedError
+from bot3.errors import AlreadyRunningError, MessageRefusedError, NotifierBusyError, NotifierError, NotifierRefusedError
 
 if TYPE_CHECKING:
     from telegram import Bot
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The client is imported when it is first opened: it costs half a second, and most homes tell nobody.
 
+_OF_THE_TEXT = ("can't parse", "message is too long", "message text is empty", "must be encoded in utf-8")
+"""What Telegram says of a text; all else that it refuses is about the chat, which a person can mend."""
 _LOGGERS = ("telegram", "httpx", "httpcore")
 _Answer = TypeVar("_Answer")
 
@@ -68,7 +70,9 @@ class TelegramClient:
         NotifierBusyError
             If the server was not reached, did not answer in time, is in trouble or asks for patience.
         NotifierRefusedError
-            If it knows neither token nor chat, or does not take the text.
+            If it does not know the token, or the chat is not open to it.
+        MessageRefusedError
+            If it does not take the text.
         AlreadyRunningError
             If another process listens with this token.
         """
@@ -82,7 +86,7 @@ class TelegramClient:
         # Outside of the clause: causes and contexts of the client's errors hold addresses, and those hold the token.
         raise self._translated(failed)
 
-    def _translated(self, error: TelegramError) -> NotifierBusyError | NotifierRefusedError | AlreadyRunningError:
+    def _translated(self, error: TelegramError) -> NotifierError | AlreadyRunningError:
         from telegram import error as errors  # noqa: PLC0415
 
         said = error.message.replace(self.address.token, "***")
@@ -91,13 +95,21 @@ class TelegramClient:
         if isinstance(error, errors.Conflict):
             remedy = "one process may listen with a token: stop the other one, or give each its own bot"
             return AlreadyRunningError(f"Telegram says {said!r}: {remedy}")
-        if isinstance(error, errors.InvalidToken):
-            return NotifierRefusedError("Telegram does not know this token: take the one of @BotFather as BOT3_TELEGRAM_TOKEN")
-        if isinstance(error, errors.ChatMigrated):
-            return NotifierRefusedError(f"the group became another chat: set BOT3_TELEGRAM_CHAT_ID to {error.new_chat_id}")
-        if isinstance(error, errors.Forbidden | errors.BadRequest):
-            return NotifierRefusedError(f"Telegram refuses it: {said} (BOT3_TELEGRAM_CHAT_ID; was the bot started or added there?)")
+        if isinstance(error, errors.InvalidToken | errors.ChatMigrated | errors.Forbidden | errors.BadRequest):
+            return _refusal(error, said)
         return NotifierBusyError(f"Telegram was not reached, or is in trouble: {said}")
+
+
+def _refusal(error: TelegramError, said: str) -> NotifierError:
+    from telegram import error as errors  # noqa: PLC0415
+
+    if isinstance(error, errors.InvalidToken):
+        return NotifierRefusedError("Telegram does not know this token: take the one of @BotFather as BOT3_TELEGRAM_TOKEN")
+    if isinstance(error, errors.ChatMigrated):
+        return NotifierRefusedError(f"the group became another chat: set BOT3_TELEGRAM_CHAT_ID to {error.new_chat_id}")
+    if isinstance(error, errors.BadRequest) and any(words in said.lower() for words in _OF_THE_TEXT):
+        return MessageRefusedError(f"Telegram does not take the text: {said}")
+    return NotifierRefusedError(f"Telegram refuses it: {said} (BOT3_TELEGRAM_CHAT_ID; was the bot started or added there?)")
 
 
 async def _open(address: TelegramAddress) -> tuple[Bot, Sequence[BaseRequest]]:

@@ -19,7 +19,7 @@ class TelegramNotifier:
         self._address = address
 
     def notify(self, message: Message) -> None:
-        """Deliver a message. Raises NotifierBusyError or NotifierRefusedError."""
+        """Deliver a message. Raises NotifierBusyError, NotifierRefusedError or MessageRefusedError."""
         text = rendered(message)
         with TelegramClient(self._address) as client:
             client.ask(

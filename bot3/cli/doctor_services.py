@@ -75,7 +75,9 @@ def telegram(subject: str, patient: Patient) -> Finding:
     if not settings.telegram_chat_id:
         return good(subject, "not used: BOT3_TELEGRAM_CHAT_ID is not set")
     beat = next((beat for beat in platform.control.heartbeats() if beat.process == TELEGRAM), None)
-    waiting = platform.notices.waiting()
+    waiting, refusals = platform.notices.waiting(), platform.notices.refusals()
+    if refusals.problem:
+        return bad(subject, f"{refusals.problem}; {waiting} notices wait", remedy="mend that; what waits is told within five minutes")
     if is_silent(beat, wall_now=platform.clock.wall_now()):
         is_needed = patient.is_served and (beat is not None or bool(settings.telegram_users) or waiting > 0)
         seen = "never ran" if beat is None else f"silent since {beat.wall_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -83,7 +85,8 @@ def telegram(subject: str, patient: Patient) -> Finding:
         return Finding(subject=subject, is_good=not is_needed, detail=detail, remedy="`python -m telegram_bot` (docs/telegram.md)")
     if beat is not None and beat.state != LISTENING:
         return bad(subject, f"{beat.state}; {waiting} notices wait", remedy="see its log; is BOT3_TELEGRAM_API_URL reached from there?")
-    return good(subject, f"listening, {waiting} notices wait")
+    dropped = f", {refusals.dropped} were not taken for their text in 30 days" if refusals.dropped else ""
+    return good(subject, f"listening, {waiting} notices wait{dropped}")
 
 
 def dagster(subject: str, patient: Patient) -> Finding:

@@ -21,7 +21,7 @@ class Chat(Protocol):
     """One chat, and everybody else who writes to the same bot.
 
     Law: `messages` gives each message once, also over errors: it is given out by the call that returns it, and is gone at the next.
-    Every method raises NotifierBusyError, NotifierRefusedError, or AlreadyRunningError where another process listens.
+    Every method raises NotifierBusyError, NotifierRefusedError, MessageRefusedError, or AlreadyRunningError where another process listens.
     """
 
     def name(self) -> str:

@@ -40,11 +40,20 @@ class WaitingNotice:
     last_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """What a person must know of the telling: `problem` says why nothing is delivered until it is mended, `dropped` counts lost notices."""
+
+    problem: str
+    dropped: int
+
+
 class NoticeStore(Protocol):
     """Keeps notices until they were told.
 
     Law: a notice that was queued is given out until it is told or refused. Two processes are never given the same one at a time; one that
-    was given out and neither told, refused nor put back is given out again once its hold has passed.
+    was given out and neither told, refused nor put back is given out again once its hold has passed. After one was put back nothing is
+    given out before its time, and then in the old order.
     """
 
     def queue(self, notice: Notice) -> None:
@@ -63,8 +72,12 @@ class NoticeStore(Protocol):
         """Keep that a notice can never be delivered, and why."""
         ...
 
-    def put_back(self, notice_id: int, *, until: datetime) -> None:
-        """Give a notice out again, not before a time."""
+    def put_back(self, notice_id: int, *, until: datetime, problem: str = "") -> None:
+        """Give a notice out again, and none before a time; `problem` is what a person must mend, kept until a notice is told."""
+        ...
+
+    def refusals(self) -> Refusals:
+        """Return what must be mended, and how many notices were refused for good and are still kept."""
         ...
 
     def waiting(self) -> int:

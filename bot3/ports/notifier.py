@@ -33,5 +33,5 @@ class Notifier(Protocol):
     """
 
     def notify(self, message: Message) -> None:
-        """Deliver a message. Raises NotifierBusyError or NotifierRefusedError."""
+        """Deliver a message. Raises NotifierBusyError, NotifierRefusedError or MessageRefusedError."""
         ...

@@ -26,12 +26,16 @@ SYNC_GRACE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays while it is wrong."""
+    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays while it is wrong.
+
+    `hides` are keys of alerts that cannot be looked for while this one is on: their absence says nothing.
+    """
 
     key: str
     text: str
     remedy: str
     is_severe: bool = True
+    hides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,19 @@ class Fleet:
         return daemon_beat(self.beats)
 
 
-def read_fleet(home: FleetHome) -> Fleet:
-    """Read the state of the fleet. Raises StoreError if the platform's own stores cannot be read."""
+def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
+    """Read the state of the fleet.
+
+    Parameters
+    ----------
+    busy_is_problem : bool
+        A bot's own store that is busy is that bot's problem, and the others are read; else StoreBusyError is raised, for who asks again.
+
+    Raises
+    ------
+    StoreError
+        If the control store or the record cannot be read.
+    """
     ports = home.fleet_ports
     now = ports.clock.now()
     return Fleet(
@@ -89,36 +104,35 @@ def read_fleet(home: FleetHome) -> Fleet:
         wall_now=ports.clock.wall_now(),
         anchor=ports.control.anchor(),
         beats=ports.control.heartbeats(),
-        bots=tuple(_read_bot(home, name, now=now) for name in ports.bot_names),
+        bots=tuple(_read_bot(home, name, now=now, busy_is_problem=busy_is_problem) for name in ports.bot_names),
         parameters=known(lambda: ports.record.parameters(as_of=now)),
         recommendation=known(lambda: ports.record.recommendation(as_of=now)),
     )
 
 
-def _read_bot(home: FleetHome, name: str, *, now: datetime) -> BotStatus:
+def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: bool) -> BotStatus:
     in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
     try:
         store = home.fleet_ports.bot_store(name)
         # The own database first: what closes in between is in the record alone, and younger than the grace.
-        closes = home.closes(name).frame()
-        recorded = recorded_closes(home.trades.frame()[0], bot=name, run_mode=RunMode.PAPER)
-        gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.fleet_ports.clock.speed)
-        trades = tuple(store.open_trades())
-    except StoreBusyError:
-        raise
+        closes, trades = home.closes(name).frame(), tuple(store.open_trades())
     except StoreError as error:
+        if isinstance(error, StoreBusyError) and not busy_is_problem:
+            raise
         return BotStatus(bot=name, in_force=in_force, problem=str(error))
+    recorded = recorded_closes(home.trades.frame()[0], bot=name, run_mode=RunMode.PAPER)
+    gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.fleet_ports.clock.speed)
     found = BotStatus(bot=name, in_force=in_force, store_id=store.store_id, open_trades=trades, closes=closes, gap=gap)
-    return _with_history(found, home)
+    return _with_history(found, home, busy_is_problem=busy_is_problem)
 
 
-def _with_history(bot: BotStatus, home: FleetHome) -> BotStatus:
+def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> BotStatus:
     """Return a bot with the gap of its history: it grows at a seed alone, so that counts are enough."""
     try:
         closed = home.fleet_ports.history_store(bot.bot).count_closed(closed_since=None)
-    except StoreBusyError:
-        raise
     except StoreError as error:
+        if isinstance(error, StoreBusyError) and not busy_is_problem:
+            raise
         return replace(bot, history_gap=None, history_problem=str(error))
     recorded = recorded_count(home.trades.counts(), bot=bot.bot, run_mode=RunMode.BACKTEST)
     return replace(bot, history_gap=gap_of_counts(closed, recorded))
@@ -191,7 +205,8 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
 def _bot_alerts(bot: BotStatus) -> list[Alert]:
     found = []
     if bot.problem:
-        found.append(Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more."))
+        hidden = (*_gap_keys(bot.bot, "own database"), *_gap_keys(bot.bot, "history"), f"history|{bot.bot}")
+        found.append(Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more.", hides=hidden))
     state = bot.in_force
     if state.state is not TradingState.ACTIVE:
         found.append(
@@ -204,7 +219,8 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
     found += _gap_alerts(bot.bot, "own database", bot.gap, older=f", older than {words.span(SYNC_GRACE)} of wall time")
     if bot.history_gap is None:
         text = f"{bot.bot}: its history cannot be compared with the record: {bot.history_problem}."
-        found.append(Alert(key=f"history|{bot.bot}", text=text, remedy="`bot3 doctor` says more.", is_severe=False))
+        hidden = _gap_keys(bot.bot, "history")
+        found.append(Alert(key=f"history|{bot.bot}", text=text, remedy="`bot3 doctor` says more.", is_severe=False, hides=hidden))
     else:
         found += _gap_alerts(bot.bot, "history", bot.history_gap)
     return found
@@ -219,6 +235,10 @@ def _gap_alerts(bot: str, source: str, gap: Gap, *, older: str = "") -> list[Ale
     return [
         Alert(key=f"{way}|{source}|{bot}", text=f"{bot}: {words.count(count)} {what}.", remedy=remedy) for way, count, what in told if count
     ]
+
+
+def _gap_keys(bot: str, source: str) -> tuple[str, ...]:
+    return tuple(f"{way}|{source}|{bot}" for way in ("missing", "surplus"))
 
 
 def _way_back(bot: BotStatus) -> str:

@@ -8,14 +8,18 @@ from datetime import datetime
 from functools import partial
 from threading import Lock
 
+import pandas as pd
 import structlog
 
 from bot3.errors import Bot3Error, StoreBusyError
 from bot3.ports.metrics import Family, Kind
+from bot3.trading.trades import RunMode
 from bot3.usecases import measurements
 from bot3.usecases.fleet import trouble_of
+from bot3.usecases.fleet_home import FleetHome
+from bot3.usecases.fleet_status import SYNC_GRACE
 from bot3.usecases.measurements import Subject
-from bot3.usecases.reconciled import recorded_count
+from bot3.usecases.reconciled import Gap, gap_of_closes, gap_of_counts, recorded_count
 from bot3.usecases.relearn import TradeSource
 
 log = structlog.get_logger()
@@ -30,6 +34,8 @@ class Measure:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._errors: Counter[str] = Counter()
+        self._home = FleetHome(subject.ports)
+        self._recorded: dict[str, tuple[int, pd.DataFrame]] = {}
         self._behind_since: dict[tuple[str, str], datetime] = {}
         self._turn = Lock()
 
@@ -77,12 +83,32 @@ class Measure:
         if (trouble := trouble_of(source.reader)) is not None:
             raise StoreBusyError(trouble)
         key = (source.reader.bot, source.run_mode.value)
-        missing = source.reader.count_closed(closed_since=None) - recorded
-        told = "Closed trades of a bot's own database less those of the record; above 0: not synced yet."
-        yield Family(name="bot3_unsynced_closes", help=told, labels=("bot", "run_mode"), samples={key: float(missing)})
+        gap = self._gap(source, recorded)
+        told = "Closed trades of a bot's own database that the record lacks; above 0: not synced yet."
+        yield Family(name="bot3_missing_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.missing)})
+        told = "Closed trades of the record that a bot's own database lacks."
+        yield Family(name="bot3_surplus_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.surplus)})
         told = "How long this process has seen the record lack closes of a bot's own database, wall time; 0 where it lacks none."
-        lag = self._lag(key, is_behind=missing > 0)
+        lag = self._lag(key, is_behind=gap.missing > 0)
         yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
+
+    def _gap(self, source: TradeSource, recorded: int) -> Gap:
+        """Compare our own bots trade by trade, closes of the last minute left out; histories and foreign databases by their counts."""
+        bot, ports = source.reader.bot, self._subject.ports
+        if bot not in ports.bot_names or source.run_mode is not RunMode.PAPER:
+            return gap_of_counts(source.reader.count_closed(closed_since=None), recorded)
+        until = ports.clock.now() - SYNC_GRACE * ports.clock.speed
+        # The own database first: what closes in between is in the record alone, and younger than the grace.
+        own = self._home.closes(bot).frame()
+        return gap_of_closes(own, self._recorded_closes(bot), until=until)
+
+    def _recorded_closes(self, bot: str) -> pd.DataFrame:
+        # The revision first: what is committed in between is read twice rather than never.
+        record, revision = self._subject.ports.record, self._subject.ports.record.revision()
+        if bot not in self._recorded or self._recorded[bot][0] != revision:
+            frame = record.trades(as_of=None, run_modes=(RunMode.PAPER,), bots=(bot,))
+            self._recorded[bot] = revision, frame[["trade_id", "open_date", "close_date"]]
+        return self._recorded[bot][1]
 
     def _lag(self, key: tuple[str, str], *, is_behind: bool) -> float:
         if not is_behind:

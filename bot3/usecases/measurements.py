@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot3.errors import LearningError
 from bot3.ports.control import TradingState
-from bot3.ports.metrics import Family, Kind
+from bot3.ports.metrics import Family
 from bot3.ports.notices import NoticeStore
 from bot3.ports.publisher import OutboxSpan
 from bot3.trading.parameters import ParameterSet
@@ -128,7 +128,6 @@ def record(subject: Subject) -> Iterator[Family]:
     yield Family(
         name="bot3_closed_trades",
         help="Closed trades in the record, deleted ones left out.",
-        kind=Kind.COUNTER,
         labels=("bot", "run_mode"),
         samples={(str(bot), str(mode)): float(trades) for bot, mode, trades in rows},
     )
@@ -138,6 +137,7 @@ def learning(subject: Subject) -> Iterator[Family]:
     """Yield how old what is in force is, and how long it stays so."""
     now, speed = subject.ports.clock.now(), subject.ports.clock.speed
     ages: dict[tuple[str, ...], float] = {}
+    left: dict[tuple[str, ...], float] = {}
     lives: dict[tuple[str, ...], float] = {}
     reads: dict[str, Callable[..., ParameterSet | Recommendation]] = {
         "parameters": subject.ports.record.parameters,
@@ -149,10 +149,13 @@ def learning(subject: Subject) -> Iterator[Family]:
         except LearningError:
             continue  # nothing was published yet: absent, and no failure
         ages[noun,] = (subject.wall_now() - held.computed_at).total_seconds()
-        lives[noun,] = (held.expires_at - now).total_seconds() / speed
+        left[noun,] = (held.expires_at - now).total_seconds() / speed
+        lives[noun,] = (held.expires_at - held.known_at).total_seconds() / speed
     yield Family(name="bot3_learning_age_seconds", help="Wall time since it was computed.", labels=("noun",), samples=ages)
     told = "Wall time until it expires at the market clock's speed; below 0: expired, entries stop."
-    yield Family(name="bot3_learning_expiry_seconds", help=told, labels=("noun",), samples=lives)
+    yield Family(name="bot3_learning_expiry_seconds", help=told, labels=("noun",), samples=left)
+    told = "Wall time for which it was published, at the market clock's speed."
+    yield Family(name="bot3_learning_life_seconds", help=told, labels=("noun",), samples=lives)
 
 
 def feeders(subject: Subject) -> Iterator[Family]:
@@ -173,6 +176,9 @@ def feeders(subject: Subject) -> Iterator[Family]:
 def notices(subject: Subject) -> Iterator[Family]:
     """Yield how much waits to be told."""
     yield _plain("bot3_notices_waiting", "Messages to people that were not delivered yet.", float(subject.notices.waiting()))
+    refusals = subject.notices.refusals()
+    yield _plain("bot3_notifier_refused", "1 while nothing is delivered until a person mends token or chat.", float(bool(refusals.problem)))
+    yield _plain("bot3_notices_dropped", "Messages of the last 30 days that were not taken for their text: lost.", float(refusals.dropped))
 
 
 def outbox(subject: Subject) -> Iterator[Family]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot3.errors import NotifierBusyError, NotifierRefusedError
+from bot3.errors import MessageRefusedError, NotifierBusyError, NotifierRefusedError
 from bot3.ports.notices import NoticeStore, WaitingNotice
 from bot3.ports.notifier import Message, Notifier
 from bot3.usecases.words import stamp
@@ -17,6 +17,8 @@ HOLD = timedelta(minutes=2)
 """A process that dies while it tells lets go of the notice after so long."""
 AGAIN = timedelta(seconds=20)
 """A notifier that is busy is asked again after so long, or when it says."""
+MENDED_AGAIN = timedelta(minutes=5)
+"""A token or a chat that is refused is tried again after so long: a person mends it."""
 
 log = structlog.get_logger()
 
@@ -42,12 +44,16 @@ def tell(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], dat
         try:
             notifier.notify(counted(waiting))
         except NotifierBusyError as error:
-            later = max(AGAIN, timedelta(seconds=error.retry_after_s))
+            later, problem = max(AGAIN, timedelta(seconds=error.retry_after_s)), str(error)
             notices.put_back(waiting.notice_id, until=wall_now() + later)
-            problem = str(error)
             log.warning("notice_delayed", key=waiting.key, problem=problem, again_s=later.total_seconds())
             break
         except NotifierRefusedError as error:
+            problem = str(error)
+            notices.put_back(waiting.notice_id, until=wall_now() + MENDED_AGAIN, problem=problem)
+            log.warning("notifier_refused", key=waiting.key, problem=problem, again_s=MENDED_AGAIN.total_seconds())
+            break
+        except MessageRefusedError as error:
             notices.refused(waiting.notice_id, reason=str(error), at=wall_now())
             refused, problem = refused + 1, str(error)
             log.warning("notice_refused", key=waiting.key, problem=problem)

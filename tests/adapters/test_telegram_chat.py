@@ -9,7 +9,7 @@ import pytest
 
 from bot3.adapters.telegram_chat import TelegramChat
 from bot3.adapters.telegram_client import TelegramAddress
-from bot3.errors import AlreadyRunningError, NotifierBusyError, NotifierRefusedError
+from bot3.errors import AlreadyRunningError, MessageRefusedError, NotifierBusyError
 from tests.servers.bot_api import TOKEN, BotApi
 
 
@@ -77,5 +77,5 @@ def test_answer_given_html_then_it_arrives_in_the_chat(api: BotApi, chat: Telegr
 
 
 def test_answer_given_what_telegram_does_not_take_then_is_refused(chat: TelegramChat) -> None:
-    with pytest.raises(NotifierRefusedError, match="too long"):
+    with pytest.raises(MessageRefusedError, match="too long"):
         chat.answer("x" * 4_097)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.adapters.telegram_client import TelegramAddress
+from bot3.adapters.telegram_client import TelegramAddress, TelegramClient
 from bot3.adapters.telegram_notifier import LIMIT, TelegramNotifier, rendered
-from bot3.errors import NotifierBusyError, NotifierError, NotifierRefusedError
+from bot3.errors import MessageRefusedError, NotifierBusyError, NotifierError, NotifierRefusedError
 from bot3.ports.notifier import Message
 from tests.servers.bot_api import TOKEN, BotApi, problem_of
 
@@ -83,6 +83,20 @@ def test_notify_given_nobody_listens_then_is_busy() -> None:
 def test_notify_given_a_wrong_token_or_chat_then_is_refused_with_the_remedy(api: BotApi, changes: Any, remedy: str) -> None:
     with pytest.raises(NotifierRefusedError, match=remedy):
         notifier(api, **changes).notify(HELLO)
+
+
+def test_notify_given_a_group_that_became_another_then_is_refused_with_its_new_id(api: BotApi) -> None:
+    api.faults["sendMessage"] = [("migrate", -1009)]
+
+    with pytest.raises(NotifierRefusedError, match="BOT3_TELEGRAM_CHAT_ID to -1009"):
+        notifier(api).notify(HELLO)
+
+
+def test_ask_given_a_text_that_telegram_does_not_take_then_that_text_alone_is_refused(api: BotApi) -> None:
+    address = TelegramAddress(api_url=api.url, token=TOKEN, chat_id=77)
+
+    with TelegramClient(address) as client, pytest.raises(MessageRefusedError, match="Can't parse entities"):
+        client.ask(lambda bot: bot.send_message(chat_id=77, text="<b>open", parse_mode="HTML"))
 
 
 def test_notify_given_a_bot_that_was_blocked_then_is_refused(api: BotApi) -> None:

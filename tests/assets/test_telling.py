@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from bot3.errors import StoreError
+from bot3.errors import StoreBusyError, StoreError
 from bot3.settings import load_settings
 from bot3.wiring import Platform, open_platform
 from bot3_assets.definitions import location
 from bot3_assets.resources import PlatformResource
-from bot3_assets.telling import NOBODY, deliver, name_of, run_failed
+from bot3_assets.telling import NOBODY, TIMES, WAIT_S, deliver, keep, name_of, run_failed
 from tests.servers.bot_api import TOKEN, BotApi
 
 _given: dict[str, Platform] = {}
@@ -67,14 +68,14 @@ def told_by(api: BotApi, stack: ExitStack, home: Path, **more: str) -> Platform:
     return platform_of(stack, home, TELEGRAM_TOKEN=TOKEN, TELEGRAM_CHAT_ID="77", TELEGRAM_API_URL=api.url, **more)
 
 
-def fail(instance: dg.DagsterInstance, platform: Platform) -> list[str]:
+def fail(instance: dg.DagsterInstance, platform: Platform, said: list[str] | None = None) -> list[str]:
     """Let a run fail, and the sensor look at it; return the sensor's log."""
     result = backlog_like.execute_in_process(instance=instance, raise_on_error=False)
     plain = dg.build_run_status_sensor_context(
         sensor_name="run_failed", dagster_event=result.get_run_failure_event(), dagster_instance=instance, dagster_run=result.dagster_run
     )
     context = plain.for_run_failure()
-    said: list[str] = []
+    said = [] if said is None else said
     with _heard(context, said):
         run_failed(context, platform=GivenPlatform(home=str(platform.settings.home)))
     return said
@@ -140,6 +141,50 @@ def test_run_failed_given_nobody_is_reached_then_the_log_says_so_and_it_is_told_
 
     assert any("1 wait; Telegram was not reached, or is in trouble" in line for line in said)
     assert (api.texts, platform.notices.waiting()) == ([], 1)
+
+
+class Busy:
+    """A queue that is busy so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.kept, self.slept = times, 0, list[float]()
+
+    def __call__(self) -> None:
+        if self.times:
+            self.times -= 1
+            raise StoreBusyError("the control store is locked")
+        self.kept += 1
+
+
+def test_keep_given_a_store_that_is_busy_for_a_while_then_the_notice_is_kept_once() -> None:
+    queue = Busy(TIMES - 1)
+
+    keep(queue, sleep=queue.slept.append)
+
+    assert (queue.kept, queue.slept) == (1, [WAIT_S] * (TIMES - 1))
+
+
+def test_keep_given_a_store_that_stays_busy_then_says_so() -> None:
+    queue = Busy(TIMES)
+
+    with pytest.raises(StoreBusyError):
+        keep(queue, sleep=queue.slept.append)
+
+
+def test_run_failed_given_a_store_that_refuses_then_the_log_names_the_run_that_nobody_is_told_of(
+    api: BotApi, opening: ExitStack, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    platform = told_by(api, opening, tmp_path)
+    with sqlite3.connect(tmp_path / "control.sqlite") as control:
+        platform.notices.waiting()
+        control.execute("DROP TABLE notices")
+    said: list[str] = []
+
+    with pytest.raises(StoreError):
+        fail(instance, platform, said)
+
+    (run,) = instance.get_runs()
+    assert any(line.startswith(f"run {run.run_id} of backlog_like failed, and nobody is told: ") for line in said)
 
 
 def test_run_failed_given_no_chat_then_its_log_alone_says_it(opening: ExitStack, tmp_path: Path, instance: dg.DagsterInstance) -> None:

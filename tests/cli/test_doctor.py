@@ -139,6 +139,19 @@ def test_telegram_given_its_heartbeat_then_tells_whether_it_listens(
         assert (finding.is_good, words in finding.detail) == (is_good, True)
 
 
+def test_telegram_given_a_chat_that_is_refused_then_names_what_to_mend(tmp_path: Path) -> None:
+    for one in telegram_patient(tmp_path):
+        at, notices = one.platform.wall_now(), one.platform.notices
+        notices.queue(Notice(key="k", message=Message(title="Run failed"), at=at, quiet=timedelta(0)))
+        taken = notices.take(now=at, hold=timedelta(minutes=1))
+        assert taken is not None
+        notices.put_back(taken.notice_id, until=at, problem="the group became another chat")
+
+        finding = doctor_services.telegram("telegram", one)
+
+        assert (finding.is_good, finding.detail) == (False, "the group became another chat; 1 notices wait")
+
+
 def test_telegram_given_nobody_wants_it_then_is_good(platform: Platform, tmp_path: Path) -> None:
     assert doctor_services.telegram("telegram", patient(platform)).is_good
     # A chat without users: failed runs are told by Dagster itself.

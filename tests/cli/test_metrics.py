@@ -20,7 +20,7 @@ def test_metrics_given_once_then_prints_the_page(seeded: Path) -> None:
     ended = bot3("metrics", "--once", home=seeded)
 
     assert ended.code == 0
-    assert 'bot3_closed_trades_total{bot="BOT3",run_mode="backtest"}' in ended.out
+    assert 'bot3_closed_trades{bot="BOT3",run_mode="backtest"}' in ended.out
     assert 'bot3_learning_expiry_seconds{noun="parameters"}' in ended.out
     assert [line for line in ended.out.splitlines() if line.startswith("bot3_scrape_errors_total") and not line.endswith(" 0.0")] == []
 

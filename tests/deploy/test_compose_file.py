@@ -86,6 +86,23 @@ def test_telegram_given_it_only_reads_the_bots_then_holds_no_bots_secret_and_nob
     assert [name for name in SERVICES if "telegram_token" in SERVICES[name].get("secrets", [])] == ["telegram"]
 
 
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        *(("telegram", f"BOT3_{name}") for name in ("TELEGRAM_CHAT_ID", "TELEGRAM_USERS", "TELEGRAM_CLOSES", "TELEGRAM_CONTROL")),
+        *((name, "BOT3_NOTICE_QUIET_MINUTES") for name in ("telegram", "code", "dagster-daemon", "worker")),
+        *((name, "BOT3_DAGSTER_URL") for name in ("code", "dagster-daemon", "worker")),
+    ],
+)
+def test_service_given_a_setting_of_its_operator_then_it_is_passed_on_else_the_default_stands(name: str, setting: str) -> None:
+    value = SERVICES[name]["environment"][setting]
+    plain = load_settings({setting: interpolated(value, {})}, env_file=ROOT / "no.env")
+    field = setting.removeprefix("BOT3_").lower()
+
+    assert interpolated(value, {setting: "mine"}) == "mine"
+    assert getattr(plain, field) == getattr(load_settings({}, env_file=ROOT / "no.env"), field)
+
+
 @pytest.mark.parametrize(("name", "profile"), [("telegram", "telegram"), ("metrics", "monitoring"), ("viewer", "viewer")])
 def test_service_given_not_everybody_wants_it_then_it_has_a_profile(name: str, profile: str) -> None:
     assert SERVICES[name]["profiles"] == [profile]

@@ -120,7 +120,7 @@ def test_stack_given_prometheus_asks_then_the_numbers_are_the_servers(stack: Sta
         page = answer.read().decode()
 
     (row,) = stack.server.execute("bot3_reader", "bot3", "SELECT count(*) FROM synced_trades WHERE bot = 'BOT3' AND run_mode = 'backtest'")
-    assert f'bot3_closed_trades_total{{bot="BOT3",run_mode="backtest"}} {float(str(row[0]))}' in page
+    assert f'bot3_closed_trades{{bot="BOT3",run_mode="backtest"}} {float(str(row[0]))}' in page
     assert 'bot3_heartbeat_age_seconds{process="execution"}' in page
     assert [line for line in page.splitlines() if line.startswith("bot3_scrape_errors_total") and not line.endswith(" 0.0")] == []
 

@@ -101,6 +101,11 @@ def test_unit_given_any_then_runs_as_nobody_special_and_writes_only_its_state(na
     assert "ReadWritePaths" not in service
 
 
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_unit_given_it_tells_of_trouble_then_it_is_started_again_for_ever(name: str) -> None:
+    assert (values(name, "StartLimitIntervalSec"), values(name, "Restart"), values(name, "RestartSec")) == (["0"], ["always"], ["10"])
+
+
 def test_units_given_what_operators_type_then_every_name_is_there() -> None:
     assert set(SERVICES) >= {f"bot3-{noun}.service" for noun in ("strategy", "controller", "meta-learner", "web", "dashboard", "monitor")}
     assert values("bot3-meta-learner.service", "Alias") == ["bot3-code.service"]

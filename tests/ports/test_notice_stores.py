@@ -110,12 +110,27 @@ def test_put_back_given_a_time_then_it_is_given_out_from_then_on(store: NoticeSt
     assert store.take(now=minutes(5), hold=HOLD) == taken
 
 
+def test_put_back_given_a_problem_then_it_is_kept_until_a_notice_is_told_and_is_no_mark(store: NoticeStore) -> None:
+    store.queue(a_notice())
+    taken = store.take(now=minutes(0), hold=HOLD)
+    assert taken is not None
+
+    store.put_back(taken.notice_id, until=minutes(5), problem="chat not found")
+    store.queue(a_notice("other", at=1))
+
+    assert (store.refusals().problem, store.marks()) == ("chat not found", {})
+    assert tell_next(store, at=4) is None
+    assert [tell_next(store, at=5), tell_next(store, at=5)] == [("Run failed", 1), ("Run failed", 1)]
+    assert store.refusals().problem == ""
+
+
 def test_refused_given_a_notice_then_it_waits_no_more_and_makes_no_quiet(store: NoticeStore) -> None:
     store.queue(a_notice())
     taken = store.take(now=minutes(0), hold=HOLD)
     assert taken is not None
 
-    store.refused(taken.notice_id, reason="chat not found", at=minutes(0))
+    store.refused(taken.notice_id, reason="message is too long", at=minutes(0))
+    assert (store.refusals().problem, store.refusals().dropped) == ("", 1)
     store.queue(a_notice(at=1))
 
     assert tell_next(store, at=1) == ("Run failed", 1)

@@ -21,6 +21,7 @@ class BotApi:
     """Answers getMe, sendMessage and getUpdates of one token.
 
     `faults` maps a method to the faults of its next requests, in their order: None, a status, ("wait", seconds) for a flood,
+    ("migrate", chat) for a group that became another chat,
     "hang" (no answer for `hang_s`), "close" (the connection is closed), "cut" (half a body), "html" (a proxy's page).
     """
 
@@ -138,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answered(self, fault: Any, *, token: str, method: str, given: dict[str, Any]) -> Answer:
         if token != self.api.token:
             return _refusal(401, "Unauthorized")
+        if isinstance(fault, tuple) and fault[0] == "migrate":
+            status, body = _refusal(400, "Bad Request: group chat was upgraded to a supergroup chat")
+            return status, {**body, "parameters": {"migrate_to_chat_id": fault[1]}}
         if isinstance(fault, tuple):
             status, body = _refusal(429, f"Too Many Requests: retry after {fault[1]}")
             return status, {**body, "parameters": {"retry_after": fault[1]}}

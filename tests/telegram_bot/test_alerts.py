@@ -85,6 +85,18 @@ def test_watch_given_it_is_over_then_says_so_once(notices: NoticeStore) -> None:
     assert desk.told() == [("Over", f"No more: {HALTED.text}")]
 
 
+def test_watch_given_what_cannot_be_looked_for_any_more_then_it_is_not_called_over(notices: NoticeStore) -> None:
+    away = Alert(key="problem|BOT1", text="BOT1: the database is away.", remedy="Doctor.", hides=(HALTED.key,))
+    desk = Desk(notices)
+    desk.look(HALTED)
+    desk.look(away, times=5)
+    assert [title for title, _ in desk.told()] == ["Alert", "Alert"]
+
+    desk.look()
+
+    assert desk.told() == [("Over", f"No more: {HALTED.text}"), ("Over", f"No more: {away.text}")]
+
+
 def test_watch_given_a_restart_then_what_was_told_is_not_told_again(notices: NoticeStore) -> None:
     desk = Desk(notices)
     desk.look(HALTED)

@@ -92,6 +92,22 @@ def test_watch_given_a_restart_then_tells_what_closed_meanwhile_and_nothing_twic
     assert [line.split(",")[0] for line in message.lines] == ["trade 902"]
 
 
+def test_watch_given_a_bot_whose_database_cannot_be_read_then_tells_of_the_others(filled: Path, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(filled, tmp_path / "home"))
+    for path in (home / "bots").glob("BOT2.sqlite*"):
+        path.unlink()
+    with open_platform(settings_of(home)) as writers:
+        close(writers, 901, minutes_ago=5)
+        with open_platform(settings_of(home), read_only=True) as readers:
+            watching = CloseWatch(Home(readers), writers.notices)
+            watching.step(wall_now=writers.wall_now())
+            close(writers, 902, minutes_ago=4)
+
+            (message,) = look(watching, writers)
+
+    assert message.lines[0].startswith("trade 902")
+
+
 def test_watch_given_many_then_lists_ten_and_counts_the_rest(platform: Platform) -> None:
     watching = watch(platform)
     look(watching, platform)

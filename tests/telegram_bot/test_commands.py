@@ -69,6 +69,14 @@ def test_profit_given_a_run_mode_then_it_is_not_pooled(home: Home) -> None:
     assert "n 60" in told(home, "stats", "backtest")
 
 
+def test_daily_given_more_days_than_fit_then_says_so_and_shows_none(home: Home) -> None:
+    said = told(home, "daily", "61")
+
+    assert "at most 60 days" in said
+    assert re.findall(r"^\d\d-\d\d", said, flags=re.MULTILINE) == []
+    assert len(re.findall(r"^\d\d-\d\d", told(home, "daily", "60"), flags=re.MULTILINE)) == 60
+
+
 def test_daily_given_days_then_one_row_each_and_no_close_is_no_zero(home: Home) -> None:
     rows = re.findall(r"^(\d\d-\d\d) +(\S+)", told(home, "daily", "30"), flags=re.MULTILINE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,7 +37,10 @@ class FakeCopy:
 class Desk:
     def __init__(self, folder: Path, copy: FakeCopy) -> None:
         self.copy, self.clock, self.letters = copy, MovableClock(), folder / "dead_letters.jsonl"
-        self.watch = CopyWatch(copy, copy, letters=self.letters)
+        self.restart()
+
+    def restart(self, *, differed: str = "") -> None:
+        self.watch = CopyWatch(self.copy, self.copy, letters=self.letters, differed=differed)
 
     def look(self, *, after: timedelta = EVERY) -> list[tuple[str, str]]:
         self.clock.move(after.total_seconds())
@@ -94,6 +98,33 @@ def test_look_given_a_server_that_is_away_then_it_is_not_called_equal(desk: Desk
     desk.copy.check_of = StoreBusyError("InfluxDB at 127.0.0.1:8086 does not answer")
 
     assert [key for key, _ in desk.look()] == ["copy|away"]
+
+
+DIFFERING = PublishedCheck(missing=(), extra=(), differing=("parameters",), trades={}, waiting=0)
+
+
+@pytest.mark.parametrize("hindrance", ["waits", "behind", "away"])
+def test_look_given_a_difference_and_then_no_comparison_then_it_stands_until_one_says_equal(desk: Desk, hindrance: str) -> None:
+    desk.copy.check_of, desk.copy.span_of = DIFFERING, OutboxSpan(since=4, until=6, writes=2)
+    ((key, told),) = desk.look()
+    desk.letters.touch()
+    desk.copy.span_of = OutboxSpan(since=4 if hindrance == "behind" else 5, until=6, writes=1)
+    desk.copy.check_of = replace(EQUAL, waiting=3) if hindrance == "waits" else StoreBusyError("away")
+
+    found = desk.look()
+    desk.copy.check_of, desk.copy.span_of = EQUAL, None
+    over = desk.look()
+
+    assert key == "copy|differs"
+    assert found[-2:] == [(key, told), ("copy|refused", "InfluxDB refused points: they wait as dead letters.")]
+    assert [key for key, _ in over] == ["copy|refused"]
+
+
+def test_look_given_a_restart_then_a_difference_that_was_told_stands_until_a_comparison(desk: Desk) -> None:
+    desk.restart(differed="InfluxDB is not equal to the record: parameters.")
+    desk.copy.check_of = StoreBusyError("away")
+
+    assert ("copy|differs", "InfluxDB is not equal to the record: parameters.") in desk.look()
 
 
 def test_look_given_refused_points_then_says_so(desk: Desk) -> None:

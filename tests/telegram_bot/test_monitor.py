@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_notices import SqlNotices
-from bot3.errors import AlreadyRunningError, NotifierBusyError, NotifierRefusedError, StoreBusyError
+from bot3.errors import AlreadyRunningError, MessageRefusedError, NotifierBusyError, NotifierRefusedError, StoreBusyError
 from bot3.ports.chat import ChatMessage
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
@@ -34,12 +34,16 @@ class FakeChat:
         self.waiting: list[ChatMessage] = []
         self.answers: list[str] = []
         self.answer_fault: Exception | None = None
+        self.skip_fault: Exception | None = None
 
     def name(self) -> str:
         self._fail()
         return "bot3_bot"
 
     def skip_waiting(self) -> None:
+        if (fault := self.skip_fault) is not None:
+            self.skip_fault = None
+            raise fault
         self.waiting.clear()
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
@@ -61,8 +65,11 @@ class FakeChat:
 class FakeNotifier:
     def __init__(self) -> None:
         self.told: list[Message] = []
+        self.fault: Exception | None = None
 
     def notify(self, message: Message) -> None:
+        if self.fault is not None:
+            raise self.fault
         self.told.append(message)
 
 
@@ -127,6 +134,16 @@ def test_step_given_another_member_of_the_group_then_refuses_and_reads_no_store(
     assert "Not for you" in bench.chat.answers[0]
 
 
+def test_step_given_a_member_who_is_not_listed_asks_again_then_is_refused_once(bench: Bench) -> None:
+    for _ in range(3):
+        bench.say("/stats", user=8)
+    bench.say("/stats", user=9)
+
+    bench.monitor.step()
+
+    assert len(bench.chat.answers) == 2
+
+
 def test_step_given_a_stranger_then_answers_nothing_and_logs_no_content(bench: Bench) -> None:
     for _ in range(3):
         bench.say("/stats my password is hunter2", user=8, chat=8)
@@ -159,6 +176,18 @@ def test_first_step_given_commands_from_before_then_they_are_left_out(tmp_path: 
     assert bench.chat.answers == []
 
 
+def test_first_step_given_telegram_goes_away_in_between_then_commands_from_before_are_left_out_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.say("/halt all")
+    bench.chat.skip_fault = NotifierBusyError("away")
+
+    for _ in range(3):
+        bench.monitor.step()
+    bench.close()
+
+    assert bench.chat.answers == []
+
+
 def test_step_given_telegram_is_away_then_waits_longer_each_time_and_goes_on(bench: Bench) -> None:
     bench.chat.faults = [NotifierBusyError("away")] * 4
     times = []
@@ -174,7 +203,7 @@ def test_step_given_telegram_is_away_then_waits_longer_each_time_and_goes_on(ben
 
 
 def test_step_given_an_answer_that_is_not_taken_then_goes_on(bench: Bench) -> None:
-    bench.chat.answer_fault = NotifierRefusedError("message is too long")
+    bench.chat.answer_fault = MessageRefusedError("message is too long")
     bench.say("/stats")
 
     bench.monitor.step()
@@ -226,6 +255,18 @@ def test_step_given_notices_wait_then_tells_them(bench: Bench) -> None:
     bench.monitor.step()
 
     assert [message.title for message in bench.notifier.told] == ["Run failed"]
+
+
+def test_beat_given_a_chat_that_is_refused_then_says_what_to_mend(bench: Bench) -> None:
+    bench.notices.queue(Notice(key="k", message=Message(title="Run failed"), at=bench.clock.wall_now(), quiet=timedelta(0)))
+    bench.notifier.fault = NotifierRefusedError("bot was kicked")
+
+    bench.monitor.step()
+    bench.monitor.step()
+
+    assert {name: _beat(bench).detail[name] for name in ("waiting", "refused", "dropped")} == {
+        "waiting": 1, "refused": "bot was kicked", "dropped": 0,
+    }  # fmt: skip
 
 
 def test_step_given_time_passes_then_looks_now_and_then(bench: Bench) -> None:

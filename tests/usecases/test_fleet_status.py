@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot3.errors import StoreBusyError
 from bot3.ports.control import ClockSource, TradingState
 from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import STALE, StateInForce
@@ -217,6 +219,44 @@ def test_gap_of_closes_given_any_sides_then_counts_old_ones_by_key(sides: list[t
 
     assert gap.missing == sum(ours and not theirs and is_old for ours, theirs, is_old in sides)
     assert gap.surplus == sum(theirs and not ours and is_old for ours, theirs, is_old in sides)
+
+
+class Busy:
+    """A store that is locked, or a server that is away."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask(*_: object, **__: object) -> Any:
+            raise StoreBusyError("the database is away")
+
+        return ask
+
+
+class Ports:
+    """Ports of a platform, some of them busy."""
+
+    def __init__(self, platform: Platform, **busy: object) -> None:
+        self._platform, self._busy = platform, busy
+
+    def __getattr__(self, name: str) -> Any:
+        return self._busy.get(name, getattr(self._platform, name))
+
+
+@pytest.mark.parametrize(("port", "key"), [("bot_store", "problem|BOT2"), ("history_store", "history|BOT2")])
+def test_read_fleet_given_a_bots_store_is_busy_then_it_is_that_bots_problem_or_raised(platform: Platform, port: str, key: str) -> None:
+    def store(name: str) -> Any:
+        return Busy() if name == "BOT2" else getattr(platform, port)(name)
+
+    home = FleetHome(Ports(platform, **{port: store}))
+
+    assert [alert.key for alert in alerts(read_fleet(home, busy_is_problem=True))] == [key]
+    with pytest.raises(StoreBusyError):
+        read_fleet(home)
+
+
+@pytest.mark.parametrize("port", ["record", "control"])
+def test_read_fleet_given_the_platforms_own_store_is_busy_then_raises(platform: Platform, port: str) -> None:
+    with pytest.raises(StoreBusyError):
+        read_fleet(FleetHome(Ports(platform, **{port: Busy()})), busy_is_problem=True)
 
 
 def test_read_fleet_given_a_bot_without_a_store_then_the_others_are_read(platform: Platform, tmp_path: Path) -> None:

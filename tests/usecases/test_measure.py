@@ -13,7 +13,9 @@ import pytest
 
 from bot3.errors import StoreBusyError
 from bot3.ports.control import TradingState
-from bot3.ports.metrics import Family
+from bot3.ports.metrics import Family, Kind
+from bot3.ports.notices import Notice
+from bot3.ports.notifier import Message
 from bot3.ports.publisher import OutboxSpan
 from bot3.trading.trades import RunMode
 from bot3.usecases.measure import Measure
@@ -84,7 +86,7 @@ def test_measure_given_a_home_then_numbers_are_the_stores(platform: Platform) ->
     assert found["bot3_record_revision"] == {(): platform.record.revision()}
     assert found["bot3_feeders"] == {("trade",): 0.0, ("probe",): 7.0, ("shadow",): 3.0}
     assert found["bot3_equity_usdt"] == {("BOT1",): 10_012.5}
-    assert set(found["bot3_unsynced_closes"].values()) == {0.0}
+    assert set(found["bot3_missing_closes"].values()) == set(found["bot3_surplus_closes"].values()) == {0.0}
     assert set(found["bot3_scrape_errors"].values()) == {0.0}
 
 
@@ -102,6 +104,8 @@ def test_measure_given_learning_then_its_life_is_told_in_wall_time(platform: Pla
     found = numbers(Measure(subject_of(platform)))
 
     assert found["bot3_learning_expiry_seconds"]["parameters",] == pytest.approx((held.expires_at - NOW).total_seconds() / speed, abs=30.0)
+    assert found["bot3_learning_life_seconds"]["parameters",] == (held.expires_at - held.known_at).total_seconds() / speed
+    assert set(found["bot3_learning_life_seconds"]) == {("parameters",), ("recommendation",)}
 
 
 def test_measure_given_a_halted_bot_then_its_state_alone_is_one(platform: Platform) -> None:
@@ -141,7 +145,9 @@ def test_measure_given_the_record_is_away_then_everything_else_is_told(platform:
     measure = Measure(subject_of(platform, ports=Ports(platform, record=Away())))
     found = numbers(measure)
 
-    assert {"bot3_record_revision", "bot3_closed_trades", "bot3_feeders", "bot3_unsynced_closes"} & set(found) == set()
+    assert {"bot3_record_revision", "bot3_closed_trades", "bot3_feeders", "bot3_missing_closes", "bot3_surplus_closes"} & set(
+        found
+    ) == set()
     assert found["bot3_open_positions"]["BOT3",] == 1.0
     assert {what for (what,), errors in found["bot3_scrape_errors"].items() if errors} == {"record", "learning", "feeders", "sources"}
     assert not measure.is_ready()
@@ -159,9 +165,34 @@ def test_measure_given_closes_that_are_not_synced_then_tells_how_many_and_for_ho
     clock.move(40.0)
     found = numbers(measure)
 
-    assert found["bot3_unsynced_closes"]["BOT1", "paper"] == 3.0
+    assert found["bot3_missing_closes"]["BOT1", "paper"] == 3.0
     assert found["bot3_sync_lag_seconds"]["BOT1", "paper"] == 40.0
     assert found["bot3_sync_lag_seconds"]["BOT2", "paper"] == 0.0
+
+
+def test_measure_given_as_many_missing_as_surplus_then_neither_hides_the_other(platform: Platform) -> None:
+    measure, store = Measure(subject_of(platform)), platform.bot_store("BOT1")
+    measure.families()
+    store.import_trades(closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=2, seed=9, first_id=900))
+    platform.record.upsert_trades(closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=2, seed=8, first_id=800))
+
+    found = numbers(measure)
+
+    assert (found["bot3_missing_closes"]["BOT1", "paper"], found["bot3_surplus_closes"]["BOT1", "paper"]) == (2.0, 2.0)
+
+
+def test_measure_given_a_close_of_just_now_then_it_is_on_its_way(platform: Platform) -> None:
+    store = platform.bot_store("BOT1")
+    (fresh,) = closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=1, seed=9, first_id=900)
+    store.import_trades([replace(fresh, close_date=platform.clock.now())])
+
+    assert numbers(Measure(subject_of(platform)))["bot3_missing_closes"]["BOT1", "paper"] == 0.0
+
+
+def test_measure_given_trades_are_deleted_then_their_number_falls_as_a_gauges_may(platform: Platform) -> None:
+    (family,) = (one for one in Measure(subject_of(platform)).families() if one.name == "bot3_closed_trades")
+
+    assert family.kind is Kind.GAUGE
 
 
 def test_measure_given_a_source_is_away_then_the_others_are_told(platform: Platform) -> None:
@@ -173,8 +204,8 @@ def test_measure_given_a_source_is_away_then_the_others_are_told(platform: Platf
 
     found = numbers(Measure(subject_of(platform, sources=sources)))
 
-    assert ("BOT9", "live") not in found["bot3_unsynced_closes"]
-    assert len(found["bot3_unsynced_closes"]) == 6
+    assert ("BOT9", "live") not in found["bot3_missing_closes"]
+    assert len(found["bot3_missing_closes"]) == 6
     assert found["bot3_scrape_errors"]["source BOT9 live",] == 1.0
 
 
@@ -189,6 +220,20 @@ def test_measure_given_a_copy_then_tells_what_waits_and_up_to_where_it_is_told(p
 
 def test_measure_given_no_copy_then_tells_nothing_of_one(platform: Platform) -> None:
     assert "bot3_outbox_waiting_writes" not in numbers(Measure(subject_of(platform)))
+
+
+def test_measure_given_a_chat_that_is_refused_then_says_so(platform: Platform) -> None:
+    at, notices = platform.wall_now(), platform.notices
+    before = numbers(Measure(subject_of(platform)))
+    notices.queue(Notice(key="k", message=Message(title="Run failed"), at=at, quiet=timedelta(0)))
+    taken = notices.take(now=at, hold=timedelta(minutes=1))
+    assert taken is not None
+    notices.put_back(taken.notice_id, until=at, problem="chat not found")
+
+    found = numbers(Measure(subject_of(platform)))
+
+    assert (before["bot3_notifier_refused"], found["bot3_notifier_refused"]) == ({(): 0.0}, {(): 1.0})
+    assert found["bot3_notices_dropped"] == {(): 0.0}
 
 
 def test_measure_given_the_flag_file_then_says_so(platform: Platform) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_notices import SqlNotices
-from bot3.errors import NotifierBusyError, NotifierRefusedError
+from bot3.errors import MessageRefusedError, NotifierBusyError, NotifierRefusedError
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message
-from bot3.usecases.tell import AGAIN, HOLD, tell
+from bot3.usecases.tell import AGAIN, HOLD, MENDED_AGAIN, tell
 from tests.journals import OPENED
 
 
@@ -82,14 +82,46 @@ def test_tell_given_a_flood_then_leaves_the_notifier_alone_for_as_long_as_it_say
     assert tell(store, notifier, wall_now=wall).told == 1
 
 
-def test_tell_given_a_refusal_then_goes_on_with_the_next(store: NoticeStore) -> None:
+def test_tell_given_a_flood_and_several_notices_then_none_is_told_before_its_end_and_their_order_is_kept(store: NoticeStore) -> None:
+    wall, notifier = Wall(), FakeNotifier(NotifierBusyError("patience", retry_after_s=90.0))
+    for key in ("one", "two"):
+        queue(store, key, at=wall())
+    tell(store, notifier, wall_now=wall)
+    wall.pass_by(30.0)
+    queue(store, "three", at=wall())
+
+    assert tell(store, notifier, wall_now=wall).told == 0
+    wall.pass_by(60.0)
+
+    assert tell(store, notifier, wall_now=wall).told == 3
+    assert titles(notifier) == ["one", "two", "three"]
+
+
+def test_tell_given_a_chat_that_is_refused_then_all_wait_until_it_is_mended_and_the_problem_is_kept(store: NoticeStore) -> None:
     wall, notifier = Wall(), FakeNotifier(NotifierRefusedError("chat not found"))
     queue(store, "one", at=wall())
     queue(store, "two", at=wall())
 
     came = tell(store, notifier, wall_now=wall)
+    assert (came.told, came.refused, came.waiting, came.problem) == (0, 0, 2, "chat not found")
+    assert (store.refusals().problem, store.refusals().dropped) == ("chat not found", 0)
+    wall.pass_by(MENDED_AGAIN.total_seconds() - 1.0)
+    assert tell(store, notifier, wall_now=wall).told == 0
+    wall.pass_by(1.0)
 
-    assert (titles(notifier), came.refused, came.waiting, came.problem) == (["two"], 1, 0, "chat not found")
+    assert tell(store, notifier, wall_now=wall).told == 2
+    assert (titles(notifier), store.refusals().problem) == (["one", "two"], "")
+
+
+def test_tell_given_a_text_that_is_refused_then_drops_it_counts_it_and_goes_on(store: NoticeStore) -> None:
+    wall, notifier = Wall(), FakeNotifier(MessageRefusedError("message is too long"))
+    queue(store, "one", at=wall())
+    queue(store, "two", at=wall())
+
+    came = tell(store, notifier, wall_now=wall)
+
+    assert (titles(notifier), came.refused, came.waiting, came.problem) == (["two"], 1, 0, "message is too long")
+    assert (store.refusals().problem, store.refusals().dropped) == ("", 1)
 
 
 def test_tell_given_several_of_a_key_then_says_how_many_since_when(store: NoticeStore) -> None:
