@@ -15,6 +15,7 @@ import pandas as pd
 
 from bot3.market.weeks import walk_forward_weeks, week_start
 from bot3.settings import load_settings
+from bot3.trading.parameters import ParameterSet
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
@@ -130,7 +131,7 @@ def made(place: Place, work: Work) -> dict[str, str]:
             "replays": _digest_of_frame(
                 record.replays(as_of=None, run_modes=modes), by=["bot", "run_mode", "trade_id", "open_date", "version"]
             ),
-            "parameters": _digest([parameters.version, *(asdict(row) for row in parameters.rows.values())]),
+            "parameters": parameters_digest(parameters),
         }
         signals = {
             f"signals {feeder} {week}": hashlib.sha256(
@@ -139,6 +140,12 @@ def made(place: Place, work: Work) -> dict[str, str]:
             for feeder, week in feeder_weeks(platform, work)
         }
     return found | signals
+
+
+def parameters_digest(parameters: ParameterSet) -> str:
+    """Return the sha256 of all that parameters say: their rows and their regimes' factors."""
+    factors = {str(regime): list(pair) for regime, pair in parameters.regime_factors.items()}
+    return _digest([parameters.version, factors, *(asdict(row) for row in parameters.rows.values())])
 
 
 @contextmanager
