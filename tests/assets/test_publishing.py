@@ -16,6 +16,7 @@ from bot3_assets.definitions import location
 from bot3_assets.lineage import REPORTED_BY, Lineage
 from bot3_assets.publishing import SENSOR, Beat, record_to_copy
 from bot3_assets.resources import PlatformResource
+from tests.learned import a_regime
 from tests.seeded import copy_of_home, tiny_settings
 from tests.servers.influx import InfluxProgram
 
@@ -166,8 +167,9 @@ def test_beat_given_a_cursor_that_names_everything_then_tells_nothing(published:
 
 def learn_on(published: Platform) -> None:
     """Write something new to the record: what is the same is not published again."""
-    published.set_clock(published.clock.now() + timedelta(minutes=5))
-    published.recommend()
+    at = published.clock.now() + timedelta(minutes=5)
+    published.set_clock(at)
+    published.record.publish_regimes([a_regime(at)])
 
 
 def kept_after_everything(published: Platform, instance: dg.DagsterInstance) -> str:
