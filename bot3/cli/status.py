@@ -109,7 +109,7 @@ def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
 
 def _fleet_bot(key: tuple[str, str], held: Mapping[Hashable, Any] | None, source: PatientReader | None) -> Mapping[str, Any]:
     if source is None:
-        verdict, trouble = "imported", None
+        verdict, trouble = "not watched", None
     else:
         trouble = trouble_of(source)
         verdict = "read" if trouble is None else "NOT READ"

@@ -36,8 +36,9 @@ def trades(
 ) -> None:
     """Show the newest trades of a bot, open ones first."""
     with seeded_platform() as platform:
-        if history or bot in platform.bot_names:
-            platform.require_bot(bot)
+        if history and bot not in platform.bot_names:
+            raise SettingsError(f"{bot!r} has no backtest history: {', '.join(platform.bot_names)} have one")
+        if bot in platform.bot_names:
             store = platform.history_store(bot) if history else platform.bot_store(bot)
             frame, source = store.trades_frame(limit=limit, offset=0), "history store" if history else "own database"
         else:
@@ -47,9 +48,10 @@ def trades(
         return
     print_table(
         f"{bot}, {source}",
-        ("id", "pair", "side", "x", "feeder", "opened", "open rate", "closed", "close rate", "profit", "USDT", "reason"),
+        ("mode", "id", "pair", "side", "x", "feeder", "opened", "open rate", "closed", "close rate", "profit", "USDT", "reason"),
         [
             (
+                row.run_mode,
                 row.trade_id,
                 row.pair,
                 "short" if row.is_short else "long",

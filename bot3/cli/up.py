@@ -21,7 +21,7 @@ from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error
 from bot3.settings import Settings
 from bot3.usecases.bot_state import DAEMON, TELEGRAM
-from bot3.wiring import is_seeded, open_platform
+from bot3.wiring import fleet_of, is_seeded, open_platform
 
 _HEALTHY_WITHIN_S = 180.0
 _FRESH = timedelta(seconds=10)
@@ -38,6 +38,7 @@ def up(
 ) -> None:
     """Seed the home if it is empty, start every service, print the addresses, stop all at Ctrl-C."""
     settings = command_settings(candles=candles)
+    fleet_of(settings)  # refused here, in a sentence, and not by the first service that reads it
     with _only_supervisor(settings):
         _require_ports(settings)
         _seed_if_empty(settings, candles)

@@ -2,6 +2,7 @@
 
 from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls
+from bot3.wiring.fleet import fleet_of
 from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, home_identity, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
@@ -15,6 +16,7 @@ __all__ = [
     "facts_of_server",
     "fetch_candle_files",
     "file_candles",
+    "fleet_of",
     "home_identity",
     "is_seeded",
     "metrics_page",

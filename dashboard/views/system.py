@@ -101,10 +101,12 @@ def _fleet_row(reader: FleetReader, *, counts: pd.DataFrame) -> dict[str, object
 
 
 def _imported_rows(counts: pd.DataFrame, *, known: set[tuple[object, object]]) -> list[dict[str, object]]:
-    """Return a row for each bot of the record that no store is watched of: an import has nothing to be compared with."""
+    """Return a row for each bot of the record that no store is watched of, such as an import: there is nothing to compare it with."""
     found = [(str(bot), RunMode(mode)) for bot, mode in zip(counts["bot"], counts["run_mode"], strict=True)]
     left = [(bot, mode) for bot, mode in found if (bot, mode.value) not in known]
-    return [_recorded_row(bot, mode, where="imported", counts=counts) | {"verdict": "no source is watched"} for bot, mode in left]
+    return [
+        _recorded_row(bot, mode, where="not in the fleet file", counts=counts) | {"verdict": "no source is watched"} for bot, mode in left
+    ]
 
 
 def _recorded_row(bot: str, mode: RunMode, *, where: str, counts: pd.DataFrame) -> dict[str, object]:

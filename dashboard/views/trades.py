@@ -43,7 +43,7 @@ def render(home: Home) -> None:
         return
     mode, chosen = _show_filters(everything, home)
     found = filtered(everything, mode=mode, chosen=chosen)
-    source = f"from the record {home.ports.record.store_id[:8]}, revision {revision}, synced from the bots' own databases"
+    source = f"from the record {home.ports.record.store_id[:8]}, revision {revision}, synced from the bots' own databases, or imported"
     if found.empty:
         missing(f"No close matches among {MODES[mode]}.", _remedy(everything, mode=mode))
         return

@@ -34,7 +34,7 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
     assert (second["import"]["inserted"], second["import"]["unchanged"]) == (0, 2)
     assert first["is_learned_from"] is False
     (told,) = bot3("status", "--json", home=home).json()["fleet"]
-    assert (told["bot"], told["run_mode"], told["database"], told["closed_trades"]) == ("OLD", "live", "imported", 2)
+    assert (told["bot"], told["run_mode"], told["database"], told["closed_trades"]) == ("OLD", "live", "not watched", 2)
     shown = bot3("trades", "--bot", "OLD", "--json", home=home).json()
     assert shown["source"].startswith("from the record, revision ")
     assert [row["trade_id"] for row in shown["trades"]] == [2, 1]

@@ -96,3 +96,11 @@ def test_up_given_a_stop_then_the_market_stands_still_where_the_daemon_left_it(s
     assert anchor is not None
     assert not anchor.is_running
     assert [beat.state for beat in beats if beat.process == "execution"] == ["stopped"]
+
+
+def test_up_given_a_fleet_file_that_is_refused_then_says_so_before_it_starts_anything(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "fleet.toml").write_text('[[bots]]\nname = "A"\nurl = "a.sqlite"\nrun_mode = "dry_run"\n')
+
+    ended = bot3("up", home=home, BOT3_FLEET_FILE=str(tmp_path / "fleet.toml"))
+
+    assert (ended.code, "run_mode: Input should be 'paper' or 'live'" in ended.said, "healthy" in ended.said) == (2, True, False)

@@ -48,7 +48,7 @@ def test_system_given_a_fleet_then_its_databases_are_compared_and_an_import_says
     assert (stores.loc["GRID-7", "closed in the store"], stores.loc["GRID-7", "in the record"]) == (3, 2)
     assert stores.loc["LATE", "verdict"].startswith("not read: ")
     assert "late.sqlite does not exist" in stores.loc["LATE", "verdict"]
-    assert tuple(stores.loc["OLD", ["where", "verdict", "in the record"]]) == ("imported", "no source is watched", 4)
+    assert tuple(stores.loc["OLD", ["where", "verdict", "in the record"]]) == ("not in the fleet file", "no source is watched", 4)
 
 
 def test_trades_given_a_fleet_then_its_bots_can_be_chosen(fleet_home: Path) -> None:
