@@ -6,17 +6,16 @@ Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home o
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from types import FrameType
 
 import structlog
 
 from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
 from bot3.settings import Settings, load_settings
+from bot3.stopping import Stop
 from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import DAEMON
 from bot3.wiring import Platform, is_seeded, open_platform
@@ -59,7 +58,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(platform: Platform, given: argparse.Namespace, *, signals: SignalSource) -> None:
-    stopping = _Stop()
+    stopping = Stop()
     until = _market_end(platform) if given.until_market_end else None
     daemon = Daemon(bots_of(platform), signals=signals, learning=platform.learning_reader, poll_s=given.poll)
     anchor = platform.control.anchor()
@@ -96,21 +95,6 @@ def _market_end(platform: Platform) -> datetime:
     if not ends:
         raise SettingsError("--until-market-end needs replayed candles: set BOT3_CANDLES and seed a home from them")
     return min(ends)
-
-
-class _Stop:
-    """Remembers that the process was asked to stop."""
-
-    def __init__(self) -> None:
-        self._is_asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def is_asked(self) -> bool:
-        return self._is_asked
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_asked = True
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ process listens with this token.
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
-from types import FrameType
 
 import structlog
 
@@ -18,6 +16,7 @@ from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
 from bot3.ports.chat import Chat
 from bot3.settings import Settings, load_settings
+from bot3.stopping import Stop
 from bot3.usecases.bot_state import TELEGRAM
 from bot3.usecases.fleet_status import Alert, alerts, read_fleet
 from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat
@@ -55,7 +54,7 @@ def _require(settings: Settings) -> None:
 
 
 def _run(settings: Settings) -> None:
-    stopping = _Stop()
+    stopping = Stop()
     with ExitStack() as closing:
         platform = closing.enter_context(open_platform(settings, read_only=True, beats=True))
         chat = closing.enter_context(telegram_chat(settings))
@@ -103,21 +102,6 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
         answer=lambda name, arguments, user: desk.answer(name, arguments, user=user),
         look=look,
     )
-
-
-class _Stop:
-    """Remembers that the process was asked to stop."""
-
-    def __init__(self) -> None:
-        self._is_asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def is_asked(self) -> bool:
-        return self._is_asked
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_asked = True
 
 
 if __name__ == "__main__":
