@@ -158,8 +158,6 @@ class Listener:
             sources = self._watch.changed()
             if not (sources or self._is_untold or self._watch.is_replay_due()):
                 return
-            if sources:
-                self._require_few(sources)
             report = self._learn(sources, lineage=lineage)
             unread = self._watch.unread()
             # A source that is read again makes what was told of it wrong, though nothing in it changed.
@@ -168,15 +166,10 @@ class Listener:
                 self._tell(lineage)
                 self.learned, self._watch.refusal, self._watch.told_unread = self.learned + 1, "", unread
 
-    def _require_few(self, sources: Sequence[TradeSource]) -> None:
+    def _require_few(self) -> None:
         """Leave many closes to a run with a page and logs: a thread would be busy with them unseen."""
-        try:
-            waiting = self._platform.unsynced_closes()
-        except Exception:
-            self._watch.forget(sources)
-            raise
+        waiting = self._platform.unsynced_closes()
         if waiting > BACKLOG:
-            self._watch.forget(sources)
             raise BacklogError(waiting)
 
     def _is_anything_in_force(self) -> bool:
@@ -198,9 +191,11 @@ class Listener:
         from bot3.errors import LearningError  # noqa: PLC0415  # heavy
 
         try:
+            if sources:
+                self._require_few()
             return self._platform.learn_from_closes(sources)
         except Exception as error:
-            # Whatever it was, a bug too: the closes are still to be learned from.
+            # Whatever it was, a run that is due or a bug too: the closes are still to be learned from.
             self._watch.forget(sources)
             if isinstance(error, LearningError) and self._watch.refusal != str(error):
                 # Once for each reason: a tick every few seconds would fill Dagster with the same verdict.

@@ -1,7 +1,7 @@
 """The beat that keeps the copy in InfluxDB up to date: a sensor of its own, so that no learning waits for a server."""
 
 import time
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,7 +9,7 @@ import dagster as dg
 from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import Reported, Teller
-from bot3_assets.resources import PlatformResource, close_with_platforms
+from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
@@ -99,18 +99,8 @@ class Beat:
         self._teller.reported = Reported(store_id=reported.store_id, revision=max(reported.revision, report.revision or 0))
 
 
-_beats: dict[int, Beat] = {}
+_beats = KeptByPlatform(Beat)
 _vigils = Vigils(SENSOR, poll_s=POLL_S)
-_lock = Lock()
-
-
-def _beat_of(platform: "Platform") -> Beat:
-    with _lock:
-        key = id(platform)
-        if key not in _beats:
-            _beats[key] = Beat(platform)
-            close_with_platforms(lambda: _beats.pop(key))
-        return _beats[key]
 
 
 @dg.sensor(
@@ -128,7 +118,7 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
     if not opened.publishing.is_configured:
         opened.publishing.publish()
         return dg.SkipReason(NO_COPY)
-    beat, kept = _beat_of(opened), warm_instance(context)
+    beat, kept = _beats.of(opened), warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
     try:
         beat.begin(lineage, cursor=context.cursor)

@@ -6,13 +6,15 @@ import atexit
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from threading import RLock
-from typing import TYPE_CHECKING
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import dagster as dg
 
 if TYPE_CHECKING:
     from bot3.wiring import Platform
+
+_Kept = TypeVar("_Kept")
 
 _lock = RLock()
 _open: dict[Path, Platform] = {}
@@ -56,6 +58,23 @@ def close_with_platforms(close: Callable[[], object]) -> None:
     """Call something before the platforms that are open now are closed: it rests on them."""
     with _lock:
         _closers.callback(close)
+
+
+class KeptByPlatform(Generic[_Kept]):
+    """What this process keeps of each platform that it has open: made when first asked for, gone with the platforms."""
+
+    def __init__(self, make: Callable[[Platform], _Kept]) -> None:
+        self._make, self._lock = make, Lock()
+        self._kept: dict[int, _Kept] = {}
+
+    def of(self, platform: Platform) -> _Kept:
+        """Return what is kept of a platform."""
+        with self._lock:
+            key = id(platform)
+            if key not in self._kept:
+                self._kept[key] = self._make(platform)
+                close_with_platforms(lambda: self._kept.pop(key))
+            return self._kept[key]
 
 
 def close_platforms() -> None:

@@ -1,7 +1,6 @@
 """The fast beats: closes to parameters as they are committed, and what the market's own calendar asks for."""
 
 from datetime import datetime
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,12 +8,12 @@ import dagster as dg
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import BacklogError, Listener
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
-from bot3_assets.resources import PlatformResource, close_with_platforms
+from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.schedules import backlog, retraining
 from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
-    from bot3.wiring import Platform
+    pass
 
 POLL_S = 0.02
 BACKLOG_AGAIN_S = 60.0
@@ -24,18 +23,8 @@ SENSOR = "closes_to_parameters"
 _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
-_listeners: dict[int, Listener] = {}
+_listeners = KeptByPlatform(Listener)
 _vigils = Vigils(SENSOR, poll_s=POLL_S)
-_lock = Lock()
-
-
-def _listener_of(platform: "Platform") -> Listener:
-    with _lock:
-        key = id(platform)
-        if key not in _listeners:
-            _listeners[key] = Listener(platform)
-            close_with_platforms(lambda: _listeners.pop(key))
-        return _listeners[key]
 
 
 @dg.sensor(
@@ -50,7 +39,7 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
     from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
 
     opened = platform.platform()
-    listener = _listener_of(opened)
+    listener = _listeners.of(opened)
     kept = warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
     try:
