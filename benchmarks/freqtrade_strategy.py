@@ -42,7 +42,6 @@ from bot3.trading.shadow_trades import shadow_trades
 from bot3.trading.signals import FEEDER_IDS, Signal, feeder_of_enter_tag
 from bot3.trading.trades import RunMode
 from bot3.usecases.detect_regimes import detect_regimes
-from bot3.usecases.seed_histories import Histories
 from bot3.usecases.shadow_feeders import read_arrays
 from bot3.usecases.write_published_files import write_published_files
 from bot3.wiring import Platform, open_platform
@@ -143,21 +142,7 @@ def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
             run_mode=RunMode.BACKTEST,
         )
     )
-    Histories(
-        record=parts.record,
-        stores=parts.history_stores,
-        profiles=parts.profiles,
-        learner=parts.learner,
-        candles=parts.candles,
-        arrays=arrays,
-        signals=parts.signals,
-        markets=parts.markets,
-        costs=parts.costs,
-        scores=parts.scores,
-        candle=CANDLE,
-        run_modes=parts.run_modes,
-        wall_now=parts.wall_now,
-    ).make(**span, progress=lambda *_: None)
+    parts.histories(arrays).make(**span, progress=lambda *_: None)
     tell(f"learned from {int(platform.record.counts()['trades'].sum())} trades in {time.perf_counter() - began:.0f} s")
 
 

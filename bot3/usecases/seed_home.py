@@ -109,6 +109,24 @@ class SeedParts:
         """Return the weeks that get signals: from the first models to the end."""
         return walk_forward_weeks(week_start(self.model_weeks[0]), self.end, every=1)
 
+    def histories(self, arrays: Mapping[str, CandleArrays]) -> Histories:
+        """Return what makes the bots' histories on these candles."""
+        return Histories(
+            record=self.record,
+            stores=self.history_stores,
+            profiles=self.profiles,
+            learner=self.learner,
+            candles=self.candles,
+            arrays=arrays,
+            signals=self.signals,
+            markets=self.markets,
+            costs=self.costs,
+            scores=self.scores,
+            candle=timeframe_duration(self.timeframe),
+            run_modes=self.run_modes,
+            wall_now=self.wall_now,
+        )
+
 
 def seed_home(parts: SeedParts, *, progress: Progress) -> None:
     """Fill a home. What an earlier attempt finished is not made again, and the result is the same.
@@ -131,22 +149,7 @@ def seed_home(parts: SeedParts, *, progress: Progress) -> None:
     arrays = _arrays(parts)
     first = week_start(weeks[0])
     _shadow(parts, arrays, since=first, progress=progress)
-    histories = Histories(
-        record=parts.record,
-        stores=parts.history_stores,
-        profiles=parts.profiles,
-        learner=parts.learner,
-        candles=parts.candles,
-        arrays=arrays,
-        signals=parts.signals,
-        markets=parts.markets,
-        costs=parts.costs,
-        scores=parts.scores,
-        candle=timeframe_duration(parts.timeframe),
-        run_modes=parts.run_modes,
-        wall_now=parts.wall_now,
-    )
-    histories.make(start=first, end=parts.end, progress=progress)
+    parts.histories(arrays).make(start=first, end=parts.end, progress=progress)
     _learn(parts, progress=progress)
 
 
