@@ -57,6 +57,7 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     make_dagster_home(os.environ)
     # Where a shell started this in the background SIGINT is ignored, and Dagster, which takes SIGTERM for it, would never stop.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,6 +14,7 @@ import structlog
 
 from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
+from bot3.private_files import create_private_files
 from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
 from bot3.trading.trades import RunMode
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform]
     signals : callable
         Makes the source of signals; the feeders' models by default.
     """
+    create_private_files()
     given = _parsed(arguments)
     try:
         settings = load_settings()
