@@ -34,8 +34,8 @@ def record(tmp_path: Path) -> Iterator[SqlRecord]:
 
 
 @pytest.fixture
-def copy(influx: InfluxProgram, tmp_path: Path) -> Iterator[Copy]:
-    copy = Copy.on(influx, tmp_path)
+def copy(influx: InfluxProgram, tmp_path: Path, record: SqlRecord) -> Iterator[Copy]:
+    copy = Copy.on(influx, tmp_path, record=record)
     copy.publisher.prepare(bots=BOTS)
     yield copy
     copy.close()
