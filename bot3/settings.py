@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot3.errors import SettingsError
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 from bot3.trading.trades import RunMode
 
 PREFIX = "BOT3_"
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     feeder_every_weeks: int = Field(4, ge=1, description="In the seed, a new model of each feeder every so many weeks.")
 
     # Bots and protection
-    leverage_bins: tuple[float, ...] = Field((1.0, 2.0, 3.5, 5.0, 7.5, 10.0), description="Edges of the leverage bins (fixed).")
+    leverage_bins: tuple[float, ...] = Field(LEVERAGE_BIN_EDGES, description="Edges of the leverage bins (fixed).")
     stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
     take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
     target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage aims at.")
@@ -200,8 +201,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        if self.leverage_bins != (1.0, 2.0, 3.5, 5.0, 7.5, 10.0):
-            raise ValueError("leverage_bins are fixed at 1, 2, 3.5, 5, 7.5, 10: stored rows are keyed by them")
+        if self.leverage_bins != LEVERAGE_BIN_EDGES:
+            edges = ", ".join(f"{edge:g}" for edge in LEVERAGE_BIN_EDGES)
+            raise ValueError(f"leverage_bins are fixed at {edges}: stored rows are keyed by them")
         if self.daily_loss_halted > self.daily_loss_reducing:
             raise ValueError("daily_loss_halted must be at or below daily_loss_reducing")
         if self.trading_mode == "live":

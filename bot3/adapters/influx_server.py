@@ -151,7 +151,9 @@ class InfluxServer:
         query = [("org", self._address.org), ("bucket", bucket)]
         with self._translated():
             # The client sends no request for no lines. The server looks at the rights before it looks at them.
-            self._client.api_client.call_api("/api/v2/write", "POST", query_params=query, body=b"", _return_http_data_only=True)
+            self._client.api_client.call_api(
+                "/api/v2/write", "POST", query_params=query, header_params={"Content-Type": "text/plain; charset=utf-8"}, body=""
+            )
 
     def buckets(self) -> dict[str, int]:
         """Return the buckets of the organization that this token sees, with the seconds that each keeps its points (0: for ever)."""

@@ -33,7 +33,7 @@ class Service:
     Parameters
     ----------
     is_needed : bool
-        Without it the others end too; one that is not needed is given up alone if it keeps dying.
+        At start-up, a needed service that ends because of a wrong setting ends all; one that is not needed is started again alone.
     """
 
     name: str

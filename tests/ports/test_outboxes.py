@@ -293,7 +293,7 @@ def _as_before_the_epochs(path: Path) -> None:
     connection.execute("CREATE TRIGGER outbox_of_many AFTER INSERT ON outbox WHEN NEW.revision % 4096 = 0 BEGIN SELECT 1; END")
     connection.execute("ALTER TABLE outbox DROP COLUMN written_at_us")
     connection.execute("ALTER TABLE record_meta DROP COLUMN epoch")
-    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0003'")
+    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0004'")
     connection.commit()
     connection.close()
 
@@ -306,6 +306,7 @@ def _as_before_the_outbox(path: Path) -> None:
     for table in ("outbox", "outbox_gone"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("ALTER TABLE record_meta DROP COLUMN epoch")
+    connection.execute("ALTER TABLE recommendations DROP COLUMN open_bins")
     connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0002'")
     connection.commit()
     connection.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "platform_0008"
-down_revision = "platform_0003"
+revision = "platform_0005"
+down_revision = "platform_0004"
 
 _SQLITE_NOW_US = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
 _SERVER_NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
