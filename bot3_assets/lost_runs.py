@@ -52,10 +52,10 @@ def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     pids = [int(str(event.metadata["pid"].value)) for event in events if "pid" in event.metadata]
     if not pids or record.start_time is None:
         return True
-    return any(_is_of_run(pid, started_at=record.start_time) for pid in pids)
+    return any(is_process_of_run(pid, started_at=record.start_time) for pid in pids)
 
 
-def _is_of_run(pid: int, *, started_at: float) -> bool:
+def is_process_of_run(pid: int, *, started_at: float) -> bool:
     """Say whether a process is there that began before the run did: another one may have its number by now."""
     try:
         process = psutil.Process(pid)

@@ -47,6 +47,7 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
     listener = _listeners.of(opened)
     kept = warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
+    delay = ""
     try:
         listener.begin(context.cursor)
         listener.look(lineage)
@@ -54,12 +55,13 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
         _vigils.end(opened)
         return _backlog_run(context.instance, waiting=error.waiting, now=opened.wall_now())
     except (StoreBusyError, StoreConflictError) as error:
-        context.log.warning(f"delayed: {error}")
+        delay = f"delayed: {error}"
+        context.log.warning(delay)
     if kept is not None:
         _vigils.keep(opened, lambda: listener.look(lineage))
     reported = listener.end()
     context.update_cursor(reported.cursor())
-    return dg.SkipReason(f"learned {listener.learned} times since this process began, revision {reported.revision}")
+    return dg.SkipReason(delay or f"learned {listener.learned} times since this process began, revision {reported.revision}")
 
 
 def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:

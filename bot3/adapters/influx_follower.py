@@ -186,7 +186,7 @@ class _Newest:
 
 def _known_at(learned: object) -> datetime:
     """Return when what was read came into force; of feeder scores, when the last of them did."""
-    parts: Sequence[_Known] = learned if isinstance(learned, tuple) else (learned,)  # type: ignore[assignment]  # what a reader returns
+    parts: Sequence[_Known] = learned if isinstance(learned, tuple) else (learned,)
     return max(part.known_at for part in parts)
 
 

@@ -186,6 +186,8 @@ class InfluxLearning:
         newest = {row["noun"]: _Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in found}
         heads = []
         for noun, head in sorted(newest.items()):
+            if noun not in set(Noun):
+                continue
             own = [head] if head.is_of(origin) else self._newest_own(Noun(noun), origin, stop=_EVER_NS)
             heads += [f"{noun}@{one.at_ns}#{one.says['seq']}" for one in own]
         return " ".join([origin.epoch, *heads])

@@ -20,13 +20,13 @@ _DELAYED = "delayed: "
 """How the skip reason of a sensor begins that found a store unavailable (`bot3_assets`)."""
 _DELAYED_TICKS = 3
 _TICK = "timestamp status skipReason error { message causes { message } }"
-_TICKS = f"""
+TICKS = f"""
 {{ repositoriesOrError {{ ... on RepositoryConnection {{ nodes {{
   sensors {{ name sensorState {{ status ticks(limit: 5) {{ {_TICK} }} }} }}
   schedules {{ name scheduleState {{ status ticks(limit: 5) {{ {_TICK} }} }} }}
 }} }} }} }}
 """
-_RUNS = """
+RUNS = """
 { runsOrError(filter: { statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING] }, limit: 100) {
   ... on Runs { results { runId jobName status creationTime startTime tags { key value } } }
 } }
@@ -123,7 +123,7 @@ def ticks(subject: str, patient: Patient) -> Finding:
     """Look at the newest tick of every sensor and schedule: none failed, and no sensor stands still."""
     if not patient.is_served:
         return good(subject, "not started")
-    data = ask_dagster(patient.web, _TICKS)
+    data = ask_dagster(patient.web, TICKS)
     if data is None:
         return bad(subject, f"{patient.web} does not tell its ticks", remedy="see the log of Dagster's web server (docs/runbook.md)")
     now = patient.platform.clock.wall_now()
@@ -137,7 +137,7 @@ def runs(subject: str, patient: Patient) -> Finding:
     """Look at the runs that are under way: none runs longer than it may, and none waits for one that has died."""
     if not patient.is_served:
         return good(subject, "not started")
-    data = ask_dagster(patient.web, _RUNS)
+    data = ask_dagster(patient.web, RUNS)
     found = data.get("runsOrError") if data else None
     if not isinstance(found, dict) or "results" not in found:
         return bad(subject, f"{patient.web} does not list its runs", remedy="see the log of Dagster's web server (docs/runbook.md)")

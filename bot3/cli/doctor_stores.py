@@ -80,7 +80,8 @@ def _listed(paths: Sequence[Path]) -> str:
 def record(subject: str, patient: Patient) -> Finding:
     """Compare the closed trades in the bots' databases with the record; a close that is on its way there is no fault."""
     platform = patient.platform
-    late, waiting = [], []
+    late: list[str] = []
+    waiting: list[str] = []
     for name in platform.bot_names:
         for store, mode in ((platform.bot_store(name), RunMode.PAPER), (platform.history_store(name), RunMode.BACKTEST)):
             found = patient.unsynced(store, run_mode=mode)

@@ -9,7 +9,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from bot3.usecases.bot_state import TELEGRAM
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _HEALTH_TIMEOUT_S = 3.0
 _CANCEL_TIMEOUT_S = 10.0
-_RUNS_UNDER_WAY = """
+RUNS_UNDER_WAY = """
 { runsOrError(filter: { statuses: [QUEUED, NOT_STARTED, STARTING, STARTED] }) { ... on Runs { results { runId } } } }
 """
 _DAEMONS_NEEDED = {"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"}
@@ -184,14 +184,19 @@ def cancel_runs(web: str) -> int:
 
     Returns 0 too where Dagster does not answer: the next code server ends what it finds lost.
     """
-    data = ask_dagster(web, _RUNS_UNDER_WAY)
+    data = ask_dagster(web, RUNS_UNDER_WAY)
     found = data.get("runsOrError") if data else None
     ids = [run["runId"] for run in found.get("results", ())] if isinstance(found, dict) else []
     if not ids:
         return 0
-    policy = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
-    ask_dagster(web, f"mutation {{ terminateRuns(runIds: {json.dumps(ids)}, {policy}) {{ __typename }} }}", timeout_s=_CANCEL_TIMEOUT_S)
+    ask_dagster(web, termination(ids), timeout_s=_CANCEL_TIMEOUT_S)
     return len(ids)
+
+
+def termination(run_ids: Sequence[str]) -> str:
+    """Return the mutation that cancels runs, whether or not their processes answer."""
+    policy = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
+    return f"mutation {{ terminateRuns(runIds: {json.dumps(run_ids)}, {policy}) {{ __typename }} }}"
 
 
 def location_is_loaded(web: str) -> bool:
