@@ -23,8 +23,9 @@ class LostRuns:
         """End the runs whose process is gone; return how many, 0 after the first call."""
         if self._is_done:
             return 0
+        ended = end_lost_runs(instance)
         self._is_done = True
-        return end_lost_runs(instance)
+        return ended
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> int:
