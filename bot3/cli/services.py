@@ -182,21 +182,24 @@ def ask_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -
 def cancel_runs(web: str) -> int:
     """Cancel every run that is queued or under way; return how many. What stops would leave them behind as if they went on.
 
-    Returns 0 too where Dagster does not answer: the next code server ends what it finds lost.
+    Returns 0 too where Dagster does not answer, or takes no commands: the next code server ends what it finds lost.
     """
     data = ask_dagster(web, RUNS_UNDER_WAY)
     found = data.get("runsOrError") if data else None
     ids = [run["runId"] for run in found.get("results", ())] if isinstance(found, dict) else []
     if not ids:
         return 0
-    ask_dagster(web, termination(ids), timeout_s=_CANCEL_TIMEOUT_S)
-    return len(ids)
+    answer = ask_dagster(web, termination(ids), timeout_s=_CANCEL_TIMEOUT_S)
+    ended = answer.get("terminateRuns") if answer else None
+    results = ended.get("terminateRunResults", ()) if isinstance(ended, dict) else ()
+    return sum(result["__typename"] == "TerminateRunSuccess" for result in results)
 
 
 def termination(run_ids: Sequence[str]) -> str:
     """Return the mutation that cancels runs, whether or not their processes answer."""
     policy = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
-    return f"mutation {{ terminateRuns(runIds: {json.dumps(run_ids)}, {policy}) {{ __typename }} }}"
+    results = "... on TerminateRunsResult { terminateRunResults { __typename } }"
+    return f"mutation {{ terminateRuns(runIds: {json.dumps(run_ids)}, {policy}) {{ {results} }} }}"
 
 
 def location_is_loaded(web: str) -> bool:

@@ -39,13 +39,14 @@ def test_services_given_a_token_then_telegram_is_one_and_not_needed(tmp_path: Pa
     assert set(names().values()) == {True}
 
 
-def test_cancel_runs_given_runs_under_way_then_cancels_each_and_says_how_many() -> None:
-    under_way = {"data": {"runsOrError": {"results": [{"runId": "one"}, {"runId": "two"}]}}}
-    with StatusServer([200, 200], body=json.dumps(under_way).encode()) as dagster:
+def test_cancel_runs_given_runs_under_way_then_cancels_each_and_says_how_many_ended() -> None:
+    ended = [{"__typename": "TerminateRunSuccess"}, {"__typename": "TerminateRunFailure"}]
+    under_way = {"runsOrError": {"results": [{"runId": "one"}, {"runId": "two"}]}, "terminateRuns": {"terminateRunResults": ended}}
+    with StatusServer([200, 200], body=json.dumps({"data": under_way}).encode()) as dagster:
         canceled = cancel_runs(dagster.url)
 
     asked = [json.loads(body)["query"] for body in dagster.bodies]
-    assert (canceled, len(asked)) == (2, 2)
+    assert (canceled, len(asked)) == (1, 2)
     assert "STARTED" in asked[0]
     assert 'terminateRuns(runIds: ["one", "two"], terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY)' in asked[1]
 
