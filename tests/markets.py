@@ -172,6 +172,10 @@ class FrameCandles:
     def has_funding(self, pair: str) -> bool:
         return pair in self._funding
 
+    def learn_funding(self, pair: str, funding: pd.DataFrame) -> None:
+        """Make funding rates known from now on."""
+        self._funding = {**self._funding, pair: funding}
+
     def _of(self, pair: str) -> CandleSeries:
         if pair not in self._series:
             raise CandleError(f"no candles of {pair}: fetch some")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
 from structlog.testing import capture_logs
 
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import ExitReason
-from tests.execution.faults import QUESTIONS, FaultyExchange
+from tests.execution.faults import QUESTIONS, FaultyExchange, LateFills
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
 from tests.journals import an_intent
-from tests.markets import BTC, ETH, LIMITS, a_market, a_profile, candle_frame
+from tests.markets import BTC, CANDLE, ETH, FIRST, LIMITS, FrameCandles, a_market, a_profile, candle_frame, funding_frame
 
 NEXT = ENTRY_AT + 3
 WIDE = replace(LIMITS, daily_loss_reducing=-0.8, daily_loss_halted=-0.9, max_drawdown=-0.9)
@@ -144,3 +146,37 @@ def test_reconcile_given_a_liquidation_then_books_it_and_halts(open_floor: OpenF
     assert floor.state()[0] == "halted"
     assert "was liquidated" in floor.state()[1]
     assert floor.resting() == {}
+
+
+def test_reconcile_given_a_fill_that_is_reported_after_a_later_one_then_books_it(open_floor: OpenFloor) -> None:
+    floor = two_pairs(open_floor, btc_at=NEXT, wrap_exchange=LateFills)
+    exchange = floor.bots["BOT1"].exchange
+    assert isinstance(exchange, LateFills)
+    exchange.clock, exchange.late = floor.clock, frozenset({BTC})
+    floor.run_candles(ENTRY_AT - 1, NEXT)
+    assert {trade.pair for trade in floor.stores["BOT1"].open_trades()} == {ETH}
+
+    exchange.late = frozenset()
+    floor.tick_after(0.5)
+
+    assert {trade.pair for trade in floor.stores["BOT1"].open_trades()} == {BTC, ETH}
+    assert floor.state() == ("active", "")
+
+
+def test_reconcile_given_funding_known_after_the_trade_closed_then_corrects_it_once(open_floor: OpenFloor) -> None:
+    floor = open_floor(profiles=[a_profile(horizon=timedelta(minutes=20))])
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 8)
+    before = floor.closed_trade()
+    candles, funding = floor.bots["BOT1"].shared.candles, funding_frame([FIRST + (ENTRY_AT + 2) * CANDLE], [0.001])
+    assert isinstance(candles, FrameCandles)
+
+    candles.learn_funding(BTC, funding)
+    floor.run_candles(ENTRY_AT + 9, ENTRY_AT + 10)
+    floor.funding = {BTC: funding}
+    floor.reopen()
+    floor.run_candles(ENTRY_AT + 11, ENTRY_AT + 11)
+
+    after = floor.closed_trade()
+    assert after.funding_fees == pytest.approx(-0.001 * before.amount * 100.0, rel=2e-3)
+    assert after.close_profit_abs == pytest.approx((before.close_profit_abs or 0.0) + after.funding_fees)
+    assert float(floor.exchanges["BOT1"].fetch_balance().wallet_abs) == pytest.approx(10_000.0 + (after.close_profit_abs or 0.0))

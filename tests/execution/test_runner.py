@@ -17,16 +17,20 @@ import pandas as pd
 import pytest
 
 from bot3.learning.candle_arrays import candle_arrays
+from bot3.market.regimes import Regime
 from bot3.market.timeframes import candle_open_time
 from bot3.trading.backtest import BacktestResult, backtest
-from bot3.trading.decisions import HoldReason
+from bot3.trading.decisions import NOTHING_LEARNED, HoldReason, Learning
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.leverage_bins import leverage_bin as leverage_bin_of
+from bot3.trading.parameters import ParameterState
 from bot3.trading.profiles import BotProfile
+from bot3.trading.recommendations import FeederTier
 from bot3.trading.risk import Breach
-from bot3.trading.signals import Signal
-from bot3.trading.trades import ExitReason, Trade
-from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at
+from bot3.trading.signals import FEEDER_IDS, Signal
+from bot3.trading.trades import DIRECTIONS, ExitReason, Trade
+from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, ShelfOfLearning, signal_at
+from tests.learned import a_recommendation, a_row, a_set
 from tests.markets import BTC, CANDLE, COSTS, ETH, FIRST, LIMITS, a_market, a_profile, funding_frame, random_candles
 
 LENGTH = 150
@@ -40,6 +44,7 @@ PROFILE = a_profile(
     target_volatility=0.12,
     limits=LIMITS,
 )
+MEAN_SIGMA = 0.021
 SEED_OF = {Breach.DAILY_LOSS: 30, Breach.DRAWDOWN: 22}
 """Worlds in which a position breaks the limit at a close that made no signal known, and recovers."""
 UNLIMITED = replace(LIMITS, daily_loss_reducing=-0.8, daily_loss_halted=-0.9, max_drawdown=-0.9)
@@ -63,7 +68,9 @@ def signal_frame(signals: list[Signal]) -> pd.DataFrame:
     return frame.assign(**times).sort_values(["known_at", "pair"], kind="stable", ignore_index=True)
 
 
-def backtested(frames: dict[str, pd.DataFrame], signals: list[Signal], profile: BotProfile, *, length: int) -> BacktestResult:
+def backtested(
+    frames: dict[str, pd.DataFrame], signals: list[Signal], profile: BotProfile, *, length: int, learning: Learning
+) -> BacktestResult:
     """Return what a backtest makes up to the close that the daemon's last tick is at: the last close but one."""
     horizon = profile.horizon // CANDLE
     made = {pair: candle_arrays(frame, FUNDING, horizon_candles=horizon) for pair, frame in frames.items()}
@@ -76,6 +83,8 @@ def backtested(frames: dict[str, pd.DataFrame], signals: list[Signal], profile: 
         candle=CANDLE,
         start=FIRST + (ENTRY_AT - 1) * CANDLE,
         end=FIRST + (length - 1) * CANDLE,
+        parameters_at=lambda _: learning.parameters,
+        recommendations_at=lambda _: learning.recommendation,
     )
 
 
@@ -90,7 +99,15 @@ class Lives(NamedTuple):
     tested_latch: str | None
 
 
-def both(open_floor: OpenFloor, *, seed: int, profile: BotProfile, restart_every: int = LENGTH, length: int = LENGTH) -> Lives:
+def both(
+    open_floor: OpenFloor,
+    *,
+    seed: int,
+    profile: BotProfile,
+    restart_every: int = LENGTH,
+    length: int = LENGTH,
+    learning: Learning = NOTHING_LEARNED,
+) -> Lives:
     frames = {pair: random_candles(seed * 2 + index, candles=length) for index, pair in enumerate((BTC, ETH))}
     signals = some_signals(seed, length=length)
     floor: Floor = open_floor(
@@ -98,20 +115,58 @@ def both(open_floor: OpenFloor, *, seed: int, profile: BotProfile, restart_every
         funding=dict.fromkeys(frames, FUNDING),
         signals=ScriptedSignals(*signals),
         profiles=[profile],
+        learning=published(learning),
         markets=[a_market(BTC), a_market(ETH)],
     )
     for number in range(ENTRY_AT - 1, length):
         floor.run_candles(number, number)
         if number % restart_every == 0:
             floor.reopen()
-    result = backtested(frames, signals, profile, length=length)
+    result = backtested(frames, signals, profile, length=length, learning=learning)
     return Lives(
-        floor.stores["BOT1"].closed_trades(closed_since=None),
-        Counter(_limit_of(reason) for reason in floor.holds()),
-        next((name for name in ("daily_loss", "drawdown") if name in floor.state()[1]), None),
+        floor.stores[profile.name].closed_trades(closed_since=None),
+        Counter(_limit_of(reason) for reason in floor.holds(profile.name)),
+        next((name for name in ("daily_loss", "drawdown") if name in floor.state(profile.name)[1]), None),
         result.trades,
         Counter(_limit_of(reason.value) for reason in Counter(result.holds).elements()),
         None if result.state.latch is None else result.state.latch.value,
+    )
+
+
+def published(learning: Learning) -> ShelfOfLearning:
+    shelf = ShelfOfLearning()
+    for noun, value in (("parameters", learning.parameters), ("recommendation", learning.recommendation)):
+        if value is not None:
+            shelf.publish(noun, value)
+    return shelf
+
+
+def all_bins_learned() -> Learning:
+    """Return learning in which every leverage bin trades by levels of its own, in units of the volatility at entry."""
+    rows = [
+        a_row(
+            pair=pair,
+            direction=side,
+            leverage_bin=name,
+            state=ParameterState.TRADE,
+            lower_bound=0.002,
+            stop_sigma=-0.5 - 0.02 * number,
+            take_profit_sigma=0.6 + 0.02 * number,
+        )
+        for number, name in enumerate(LEVERAGE_BINS)
+        for pair in (BTC, ETH)
+        for side in DIRECTIONS
+    ]
+    forever = FIRST + timedelta(days=30)
+    return Learning(
+        parameters=a_set("p1", *rows, known_at=FIRST, expires_at=forever, regime_factors=dict.fromkeys(Regime, (1.1, 0.9))),
+        recommendation=replace(
+            a_recommendation(known_at=FIRST),
+            tiers=dict.fromkeys(FEEDER_IDS, FeederTier.TRADE),
+            open_bins=LEVERAGE_BINS,
+            suggested_leverage_range=(1.0, 10.0),
+            expires_at=forever,
+        ),
     )
 
 
@@ -143,7 +198,7 @@ def assert_same(lives: Lives) -> None:
     assert [story(trade) for trade in lives.lived] == [story(trade) for trade in lives.tested]
     for mine, theirs in zip(lives.lived, lives.tested, strict=True):
         # The exchange's rates have 12 digits, its amounts five after the point.
-        assert numbers(mine) == pytest.approx(numbers(theirs), rel=1e-8)
+        assert numbers(mine) == pytest.approx(numbers(theirs), rel=1e-8, abs=1e-9)
         assert mine.amount == pytest.approx(theirs.amount, abs=1.01e-5)
         assert mine.funding_fees / mine.amount == pytest.approx(theirs.funding_fees / theirs.amount, rel=1e-8)
     assert (lives.lived_holds, lives.lived_latch) == (lives.tested_holds, lives.tested_latch)
@@ -160,12 +215,13 @@ def test_daemon_given_the_signals_of_a_backtest_then_makes_its_trades(open_floor
 def test_daemon_given_a_volatility_that_moves_then_trades_as_a_backtest_in_each_leverage_bin(
     open_floor: OpenFloor, leverage_bin: str, leverage: float
 ) -> None:
-    levels = {"stop_loss": -0.015 * leverage, "take_profit": 0.015 * leverage, "target_volatility": 0.021 * leverage}
-    profile = replace(PROFILE, horizon=timedelta(hours=2), limits=UNLIMITED, **levels)
+    target = MEAN_SIGMA * leverage
+    profile = replace(PROFILE, name="BOT3", is_learned=True, horizon=timedelta(hours=2), limits=UNLIMITED, target_volatility=target)
 
-    lives = both(open_floor, seed=3, profile=profile, length=100)
+    lives = both(open_floor, seed=3, profile=profile, length=60, learning=all_bins_learned())
 
-    assert {leverage_bin_of(trade.leverage) for trade in lives.tested} == {leverage_bin}
+    bins = [leverage_bin_of(trade.leverage) for trade in lives.tested]
+    assert bins.count(leverage_bin) >= 2
     assert len({trade.leverage for trade in lives.tested}) >= 3
     assert_same(lives)
 
