@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot3.errors import ExchangeBusyError, StoreBusyError
+from bot3.errors import AlreadyRunningError, ExchangeBusyError, StoreBusyError
 from bot3.market.candle_times import instant_us
 from bot3.trading.loss_watch import closes_to_judge
 from bot3.trading.risk import TradingState
@@ -126,8 +126,8 @@ class BotRunner:
             log.warning("candles_skipped", bot=self.name, count=skipped, until=close.isoformat())
         try:
             self._enter(close, account)
-        except (StoreBusyError, ExchangeBusyError):
-            # Definite and passing: the candle is decided on by a later tick, while it is fresh.
+        except (StoreBusyError, ExchangeBusyError, AlreadyRunningError):
+            # Definite and passing: the candle is decided on by a later tick, while it is fresh; or by who trades the bot now.
             raise
         except Exception:
             self._finish(close)

@@ -118,6 +118,26 @@ def test_reconcile_given_a_resting_order_of_a_stranger_then_tells_once_and_leave
     assert "web-1" in {order.client_order_id for order in entered.exchanges["BOT1"].fetch_open_orders()}
 
 
+def test_reconcile_given_a_stranger_s_order_that_is_gone_then_forgets_it_and_reports_it_if_it_comes_back(entered: Floor) -> None:
+    def insert() -> None:
+        columns = "client_order_id, pair, side, order_type, amount, filled, trigger_rate, average_rate, status, created_us"
+        tamper(
+            entered,
+            f"INSERT INTO orders ({columns}) VALUES ('web-1', ?, 'sell', 'stop_market', '1', '0', '50', NULL, 'open', 0)",  # noqa: S608  # a constant
+            BTC,
+        )
+
+    with capture_logs() as logs:
+        insert()
+        entered.tick_after(0.2)
+        tamper(entered, "DELETE FROM orders WHERE client_order_id = 'web-1'")
+        entered.tick_after(0.2)
+        insert()
+        entered.tick_after(0.2)
+
+    assert [entry["client_order_id"] for entry in logs if entry["event"] == "foreign_order_found"] == ["web-1", "web-1"]
+
+
 def test_reconcile_given_an_exchange_that_cannot_be_asked_then_believes_nothing(open_floor: OpenFloor) -> None:
     floor = two_pairs(open_floor, wrap_exchange=FaultyExchange)
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT)

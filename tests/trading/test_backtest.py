@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
 from bot3.market.regimes import Regime
+from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import BacktestResult, backtest
 from bot3.trading.decisions import HoldReason
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.sizing import choose_leverage
 from bot3.trading.trades import RunMode
 from tests.learned import a_recommendation, a_row, a_set
 from tests.markets import BTC, CANDLE, COSTS, ETH, FIRST, a_learned_profile, a_market, a_profile, arrays, candle_frame, random_candles
@@ -67,6 +70,23 @@ def test_backtest_given_a_signal_then_enters_at_the_next_open_with_slippage_and_
     assert (trade.open_rate, trade.open_date) == (pytest.approx(100.5 * 1.0001), FIRST + CANDLE)
     assert (trade.enter_tag, trade.run_mode, trade.account) == ("F07", RunMode.BACKTEST, "history-BOT1")
     assert trade.close_profit == pytest.approx(0.03, abs=1e-3)
+
+
+def test_backtest_given_a_volatility_that_moves_then_reads_the_one_known_at_the_signals_close() -> None:
+    frame, profile = random_candles(5, candles=400), a_profile(target_volatility=0.4)
+
+    trades = run(random_signals(5, candles=390, pairs=(BTC,)), {BTC: arrays(frame)}, profile).trades
+
+    assert len({trade.leverage for trade in trades}) > 5
+    assert [trade.leverage for trade in trades] == [leverage_at(frame, trade.open_date, profile) for trade in trades]
+
+
+def leverage_at(frame: pd.DataFrame, open_date: datetime, profile: BotProfile) -> float:
+    """Return the leverage by the closes that were known when a trade was opened."""
+    closes = frame["close"].to_numpy(dtype=np.float64)[: (open_date - FIRST) // CANDLE]
+    sigma = float(expected_sigma(closes, horizon_candles=288)[-1])
+    spans = leverage_spans(LEVERAGE_BINS, highest=profile.leverage_cap)
+    return choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, spans=spans)
 
 
 def test_backtest_given_the_next_candle_is_missing_then_holds() -> None:
