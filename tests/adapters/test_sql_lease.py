@@ -85,6 +85,24 @@ def test_lease_given_another_acquired_it_after_it_was_lost_then_says_so(database
     assert holder.is_held()
 
 
+def test_lease_given_the_server_still_has_its_lost_session_then_ends_that_and_acquires_it(
+    database: str, opened: Callable[[str], SqlLease]
+) -> None:
+    lease = opened(database)
+    engine = sa.create_engine(database, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as half_open:
+        named = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'bot3 BOT1 %'"
+        name = half_open.exec_driver_sql(named).scalar_one()
+        end_sessions(database)
+        # As a connection that the client gave up and the server believes to be alive.
+        half_open.execute(sa.text("SELECT set_config('application_name', :name, false), pg_advisory_lock(1651471411, 1)"), {"name": name})
+
+        found = [lease.is_held() for _ in range(3)]
+
+        half_open.invalidate()
+    assert found == [False, False, True]
+
+
 def test_lease_given_a_server_that_is_away_then_cannot_be_opened(postgres: PostgresServer) -> None:
     url = sa.make_url(postgres.new_database()).update_query_dict({"port": "1"}).render_as_string(hide_password=False)
 

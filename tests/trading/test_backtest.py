@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
+from bot3.market.candle_times import instant_us
 from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import BacktestResult, backtest
@@ -23,6 +24,7 @@ from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier, Recommendation
+from bot3.trading.risk import Breach, RiskLimits, judge_risk, mark_equity
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.sizing import choose_leverage
 from bot3.trading.trades import RunMode
@@ -182,6 +184,59 @@ def test_backtest_given_a_drawdown_then_rearms_the_next_day() -> None:
     # The third day is too short to lose so much again.
     assert result.halts == {HoldReason.DRAWDOWN: 2}
     assert len({trade.open_date.date() for trade in result.trades}) == 3
+
+
+def equity_at(result: BacktestResult, made: dict[str, Any], close: datetime) -> float:
+    """Return what the wallet with its open positions was worth at a close, worked out from the trades alone."""
+    equity, index = 10_000.0, (close - FIRST) // CANDLE
+    for trade in result.trades:
+        assert trade.close_date is not None
+        if trade.close_date <= close:
+            equity += trade.close_profit_abs or 0.0
+        elif trade.open_date < close:
+            sign, value = -1.0 if trade.is_short else 1.0, trade.amount * trade.open_rate
+            equity += sign * trade.amount * (float(made[trade.pair].open[index]) - trade.open_rate) - value * trade.fee_open
+    for held in result.state.open_trades:
+        if held.open_us < instant_us(close):
+            sign = -1.0 if held.plan.is_short else 1.0
+            equity += sign * held.amount * (float(made[held.plan.pair].open[index]) - held.open_rate) - held.entry_fee_abs
+    return equity
+
+
+def latches(result: BacktestResult, made: dict[str, Any], limits: RiskLimits, *, closes: int) -> dict[datetime, Breach]:
+    """Return the limit that stops entries at each close, by the rule for one close applied to every one."""
+    found: dict[datetime, Breach] = {}
+    marks, latch, until = None, None, FIRST
+    for number in range(closes):
+        close = FIRST + number * CANDLE
+        if close >= until:
+            marks, latch = None if latch is Breach.DRAWDOWN else marks, None
+        equity = equity_at(result, made, close)
+        marks = mark_equity(marks, equity_abs=equity, now=close)
+        breach = judge_risk(marks, equity_abs=equity, limits=limits).breach
+        if breach is Breach.DRAWDOWN or (breach is not None and latch is None):
+            latch, until = breach, datetime.combine(close.date() + timedelta(days=1), time(), tzinfo=UTC)
+        if latch is not None:
+            found[close] = latch
+    return found
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 1_000), loss=st.floats(-0.02, -0.003), drawdown=st.floats(-0.03, -0.004))
+@example(seed=21, loss=-0.005, drawdown=-0.01)
+def test_backtest_given_limits_then_judges_them_at_every_close_with_or_without_a_signal(seed: int, loss: float, drawdown: float) -> None:
+    made = {pair: arrays(random_candles(seed + index, candles=400), sigma=0.02) for index, pair in enumerate((BTC, ETH))}
+    limits = replace(a_profile().limits, daily_loss_reducing=loss, daily_loss_halted=loss * 2, max_drawdown=drawdown, stop_streak=0)
+    signals = random_signals(seed, candles=380)
+    few = signals[signals.index % 4 == 0].reset_index(drop=True)
+
+    result = run(few, made, a_profile(directions=frozenset({"long", "short"}), limits=limits), end=FIRST + 390 * CANDLE)
+
+    latched = latches(result, made, limits, closes=390)
+    times = [at.to_pydatetime() for at in few["known_at"]]
+    assert {trade.open_date for trade in result.trades}.isdisjoint(latched)
+    for breach, reason in ((Breach.DAILY_LOSS, HoldReason.DAILY_LOSS), (Breach.DRAWDOWN, HoldReason.DRAWDOWN)):
+        assert result.holds.get(reason, 0) == sum(latched.get(at) is breach for at in times)
 
 
 def in_force(value: Any) -> Callable[[datetime], Any]:
