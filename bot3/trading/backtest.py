@@ -93,7 +93,13 @@ def backtest(
     Raises
     ------
     InvalidTradeError
-        If the span is empty, the signals are not sorted, or a pair with candles has no market.
+        If the span is empty or starts before the state ends, the signals are not sorted, or a pair with candles has no market.
+
+    Notes
+    -----
+    Equity is marked and the limits on losses are judged at every candle's close (`loss_watch`), as in the daemon. One thing differs: nobody
+    resumes a bot here, so what a limit stopped goes on with the next UTC day, and exits by giveback and time go on meanwhile, where a
+    halted daemon leaves at stop and target only.
     """
     if not start < end:
         raise InvalidTradeError(f"a backtest must end after it starts: {start.isoformat()} to {end.isoformat()}")

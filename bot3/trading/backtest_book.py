@@ -94,6 +94,10 @@ class BacktestBook:
             latched_until_us=0 if state is None else state.latched_until_us,
             judged_us=instant_us(start) - 1 if state is None else state.judged_us,
         )
+        if state is not None and instant_us(start) <= state.judged_us:
+            raise InvalidTradeError(
+                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {_instant(state.judged_us).isoformat()}"
+            )
         due = closes_to_judge(after_us=self._losses.judged_us, until_us=instant_us(end), candle_us=self._candle_us)
         self._profits = OpenProfits(first_us=due.start, count=len(due), candle_us=self._candle_us)
         self._last_closes = {} if state is None else dict(state.last_closes)

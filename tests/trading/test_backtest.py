@@ -276,6 +276,14 @@ def test_backtest_given_unsorted_signals_then_refuses() -> None:
         run(signals, {BTC: arrays(random_candles(1, candles=20), sigma=0.03)})
 
 
+def test_backtest_given_a_span_that_starts_before_its_state_ends_then_refuses() -> None:
+    signals, made = random_signals(1, candles=20), {BTC: arrays(random_candles(1, candles=30), sigma=0.03)}
+    first = run(signals, made, end=FIRST + 10 * CANDLE)
+
+    with pytest.raises(InvalidTradeError, match="cannot follow a state judged up to"):
+        run(signals, made, start=FIRST + 9 * CANDLE, state=first.state)
+
+
 def test_backtest_given_a_pair_without_a_market_then_names_it() -> None:
     candles = {BTC: arrays(random_candles(1, candles=20), sigma=0.03)}
 
