@@ -184,19 +184,24 @@ def test_reconcile_given_a_fill_that_is_reported_after_a_later_one_then_books_it
 
 
 def test_reconcile_given_funding_known_after_the_trade_closed_then_corrects_it_once(open_floor: OpenFloor) -> None:
-    floor = open_floor(profiles=[a_profile(horizon=timedelta(minutes=20))])
+    late, on_time = FIRST + (ENTRY_AT + 1) * CANDLE, FIRST + (ENTRY_AT + 4) * CANDLE
+    known, all_of_it = funding_frame([on_time], [0.002]), funding_frame([late, on_time], [0.001, 0.002])
+    floor = open_floor(profiles=[a_profile(horizon=timedelta(minutes=20))], funding={BTC: known})
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 8)
     before = floor.closed_trade()
-    candles, funding = floor.bots["BOT1"].shared.candles, funding_frame([FIRST + (ENTRY_AT + 2) * CANDLE], [0.001])
+    candles = floor.bots["BOT1"].shared.candles
     assert isinstance(candles, FrameCandles)
 
-    candles.learn_funding(BTC, funding)
+    candles.learn_funding(BTC, all_of_it)
     floor.run_candles(ENTRY_AT + 9, ENTRY_AT + 10)
-    floor.funding = {BTC: funding}
+    corrected = floor.closed_trade()
+    floor.funding = {BTC: all_of_it}
     floor.reopen()
     floor.run_candles(ENTRY_AT + 11, ENTRY_AT + 11)
 
-    after = floor.closed_trade()
-    assert after.funding_fees == pytest.approx(-0.001 * before.amount * 100.0, rel=2e-3)
-    assert after.close_profit_abs == pytest.approx((before.close_profit_abs or 0.0) + after.funding_fees)
-    assert float(floor.exchanges["BOT1"].fetch_balance().wallet_abs) == pytest.approx(10_000.0 + (after.close_profit_abs or 0.0))
+    assert before.funding_fees == pytest.approx(-0.002 * before.amount * 100.0, rel=2e-3)
+    assert corrected.funding_fees == pytest.approx(1.5 * before.funding_fees, rel=2e-3)
+    assert corrected.close_profit_abs == pytest.approx((before.close_profit_abs or 0.0) + corrected.funding_fees - before.funding_fees)
+    assert floor.closed_trade() == corrected
+    wallet = float(floor.exchanges["BOT1"].fetch_balance().wallet_abs)
+    assert wallet == pytest.approx(10_000.0 + (corrected.close_profit_abs or 0.0))
