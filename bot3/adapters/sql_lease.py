@@ -18,13 +18,15 @@ from bot3.errors import AlreadyRunningError, StoreBusyError
 # Advisory locks are per database, and a bot has a database of its own: one key is enough.
 _KEY = {"namespace": 0x626F7433, "number": 1}
 _ACQUIRE = sa.text("SELECT pg_try_advisory_lock(:namespace, :number)").bindparams(**_KEY)
-_HOLDER = sa.text(
-    "SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
-    " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = :namespace AND l.objid = :number"
+_LOCK = (
+    "l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = :namespace AND l.objid = :number"
     " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_HOLDER = sa.text(
+    f"SELECT a.pid, a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE {_LOCK}"  # noqa: S608  # constants
 ).bindparams(**_KEY)
+_IS_OURS = sa.text(f"SELECT EXISTS (SELECT 1 FROM pg_locks l WHERE {_LOCK} AND l.pid = pg_backend_pid())").bindparams(**_KEY)  # noqa: S608  # constants
 _NAME = sa.text("SELECT set_config('application_name', :name, false)")
-_BACKEND = sa.text("SELECT pg_backend_pid()")
 _END_SESSION = sa.text("SELECT pg_terminate_backend(:pid)")
 
 
@@ -79,8 +81,7 @@ class SqlLease:
         if session is None:
             return False
         with translated(self._database.shown):
-            own = session.execute(_BACKEND).scalar_one()
-            if any(holder.pid == own for holder in session.execute(_HOLDER)):
+            if session.execute(_IS_OURS).scalar_one():
                 return True
         self._forget_session()
         return False
