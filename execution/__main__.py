@@ -1,6 +1,7 @@
 """`python -m execution`: trade on paper with what was learned.
 
-Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home or refused data; 6 another daemon holds the home.
+Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home or refused data; 6 another daemon holds the home or a bot's
+database.
 """
 
 from __future__ import annotations
@@ -96,7 +97,13 @@ def bots_of(platform: Platform) -> list[Bot]:
         halt_file=settings.home / "HALT",
     )
     return [
-        Bot(profile=platform.profile(name), store=platform.bot_store(name), exchange=platform.exchange(name), shared=shared)
+        Bot(
+            profile=platform.profile(name),
+            store=platform.bot_store(name),
+            exchange=platform.exchange(name),
+            lease=platform.bot_lease(name),
+            shared=shared,
+        )
         for name in platform.bot_names
     ]
 

@@ -40,9 +40,15 @@ class BotState:
         self.state, self.reason = TradingState.REDUCING, "not looked at yet"
 
     def refresh(self, now: datetime) -> None:
-        """Look at the latch, the flag file and the day, and keep the strictest as `state` and `reason`."""
+        """Look at the latch, the flag file, the day and the lease, and keep the strictest as `state` and `reason`.
+
+        Raises
+        ------
+        AlreadyRunningError
+            If another process trades this bot now.
+        """
         before = (self.state, self.reason)
-        self.state, self.reason = strictest([self._read_latch(), self._of_day(now), self._of_flag()])
+        self.state, self.reason = strictest([self._read_latch(), self._of_day(now), self._of_flag(), self._of_lease()])
         if (self.state, self.reason) != before:
             log.info("trading_state_changed", bot=self._bot.name, state=self.state.value, reason=self.reason)
 
@@ -110,6 +116,13 @@ class BotState:
         if self._day_latch is None or now >= self._day_latch:
             return TradingState.ACTIVE, ""
         return TradingState.REDUCING, f"daily_loss until {self._day_latch.isoformat()}"
+
+    def _of_lease(self) -> tuple[TradingState, str]:
+        """Positions are protected and left without the lease; who holds it in the meantime would enter the same trades."""
+        lease = self._bot.lease
+        if lease is None or lease.is_held():
+            return TradingState.ACTIVE, ""
+        return TradingState.REDUCING, "the lease on its database was lost: entries wait until the server can be reached"
 
     def _of_flag(self) -> tuple[TradingState, str]:
         flag = self._bot.shared.halt_file

@@ -119,6 +119,11 @@ class SqlBotStore(SqlTradeReader):
         """Return a trade's intents, oldest first."""
         return self._intents(intents.c.trade_id == trade_id)
 
+    def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
+        """Return the entry intents that were decided on a pair at a candle's close, oldest first."""
+        of_close = sa.and_(intents.c.pair == pair, intents.c.candle_close_time_us == to_us(candle_close_time))
+        return self._intents(sa.and_(of_close, intents.c.leg == IntentLeg.ENTRY.value))
+
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
         """Insert what is new, project trades and orders again, and return the trades that changed (open and closed).
 

@@ -86,6 +86,10 @@ class BotStore(TradeReader, Protocol):
         """Return a trade's intents, oldest first."""
         ...
 
+    def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
+        """Return the entry intents that were decided on a pair at a candle's close, oldest first: one an attempt."""
+        ...
+
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
         """Insert what is new, project trades and orders again, and return the trades that changed (open and closed).
 

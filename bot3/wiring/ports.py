@@ -12,11 +12,13 @@ from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, s
 from bot3.adapters.sql_bot_store import SqlBotStore
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql_lease import SqlLease
 from bot3.adapters.sql_notices import SqlNotices
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.system_clock import SystemClock
 from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
+from bot3.ports.lease import Lease
 from bot3.settings import BOT_NAMES, Settings
 from bot3.trading.costs import Costs
 from bot3.trading.profiles import BotProfile
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 SIMULATED_START = datetime(2025, 1, 6, tzinfo=UTC)
 _SIMULATED_LIFE = timedelta(days=3_650)
-_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlNotices, SqlBotStore)
+_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlNotices, SqlBotStore, SqlLease)
 _DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
 
 
@@ -54,6 +56,7 @@ class Ports:
         self._control_is_read_only = read_only and not beats
         self._closers = ExitStack()
         self._stores: dict[tuple[str, str], SqlBotStore] = {}
+        self._leases: dict[str, Lease] = {}
 
     def close(self) -> None:
         """Close every store that was opened."""
@@ -177,6 +180,24 @@ class Ports:
     def bot_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
         """Return a bot's own database."""
         return self._store(name, "bots", run_mode=RunMode.PAPER, account=f"paper-{name}", read_only=read_only)
+
+    def bot_lease(self, name: str) -> Lease | None:
+        """Return the lease of a bot whose database is on a server, acquired; None where it is a file of the home, whose lock covers it.
+
+        Raises
+        ------
+        AlreadyRunningError
+            If another process holds it, of this home or another one.
+        StoreError
+            If the server cannot be reached or refuses.
+        """
+        self.require_bot(name)
+        url = server_url(self.settings, name)
+        if url is None:
+            return None
+        if name not in self._leases:
+            self._leases[name] = self._kept(SqlLease.open(url, bot=name))
+        return self._leases[name]
 
     def history_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
         """Return the store of a bot's backtest history."""
