@@ -119,7 +119,7 @@ def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> Paramete
     Parameters
     ----------
     may_trade : bool
-        Whether a review lets the group trade (`reviews.Permission`); a lower bound above 0 alone is right too seldom.
+        Whether a review lets the group trade (`permissions.Permission`); a lower bound above 0 alone is right too seldom.
     """
     if may_trade and posterior.lower > 0.0:
         return ParameterState.TRADE

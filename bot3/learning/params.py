@@ -26,6 +26,7 @@ from bot3.learning.parameter_rows import (
     parameter_row,
     realised_stats,
 )
+from bot3.learning.permissions import NOBODY, EnteredTrades, Gate, Ledger
 from bot3.learning.pooling import DAY_US, effective_n
 from bot3.learning.publications import publication
 from bot3.learning.regime_factors import NO_FACTORS, regime_factors, regimes_at
@@ -34,7 +35,7 @@ from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.replay_frames import replay_frame
 from bot3.learning.replay_paths import ReplayCandles
-from bot3.learning.reviews import NOBODY, EnteredTrades, Ledger, last_day_over, row_in_force
+from bot3.learning.reviews import BettingGate, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
@@ -57,15 +58,16 @@ class ParameterLearner:
     what was taken in at one `now` is not taken out for an earlier one.
     """
 
-    def __init__(self, settings: LearningSettings) -> None:
+    def __init__(self, settings: LearningSettings, *, evidence: ReplayEvidence | None = None) -> None:
         self.settings = settings
+        self.gate: Gate = BettingGate()
         candle = timeframe_duration(settings.timeframe)
         self._frame = ReplayFrame(
             horizon_candles=int(settings.horizon / candle),
             candle_us=candle // timedelta(microseconds=1),
         )
         self._candles: dict[str, CandleArrays] = {}
-        self._evidence = ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
+        self._evidence = evidence or ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
         self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self.reset()
 
@@ -155,15 +157,14 @@ class ParameterLearner:
         """Return the observations that entered on a day, and what they netted under the levels published before it."""
         rows = self.table.by_entry(self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day)))
         cells = [self.table.group(row) for row in rows.tolist()]
-        net, worst = np.empty(len(rows)), np.empty(len(rows))
-        for cell in sorted(set(cells)):
-            places = np.array([place for place, own in enumerate(cells) if own == cell], dtype=np.int64)
-            row = row_in_force(published, cell)
-            net[places] = self._evidence.outcomes(
-                self.table, rows[places], stop_sigma=-row.stop_sigma, target_sigma=row.take_profit_sigma
-            ).net
-            worst[places] = self._evidence.worst(self.table, rows[places], stop_sigma=-row.stop_sigma)
-        return EnteredTrades(cells=cells, net=net, worst=worst)
+        in_force = {cell: row_in_force(published, cell) for cell in set(cells)}
+        stop_sigma = np.array([-in_force[cell].stop_sigma for cell in cells], dtype=np.float64)
+        target_sigma = np.array([in_force[cell].take_profit_sigma for cell in cells], dtype=np.float64)
+        return EnteredTrades(
+            cells=cells,
+            net=self._evidence.outcomes(self.table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma).net,
+            worst=self._evidence.worst(self.table, rows, stop_sigma=stop_sigma),
+        )
 
     def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
         """Return first and last entry of the observations of groups that have any, by key."""

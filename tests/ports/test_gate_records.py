@@ -19,7 +19,7 @@ from bot3.adapters import sql_migrations, sql_tables_platform
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.sql_rows import to_us
 from bot3.errors import LearningError, StoreConflictError, StoreError
-from bot3.learning.reviews import BETTORS, Ledger
+from bot3.learning.permissions import BETTORS, Ledger
 from bot3.ports.record import PlatformRecord
 from tests.conftest import NewStore
 from tests.journals import OPENED, PAIR, minutes
