@@ -94,9 +94,9 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
     shift = np.zeros_like(world.utility) if shift is None else shift
     published = Publications()
     reviews = list(review_days(PlantedFeed(bank, world, shift=shift), published, days=days))
-    flags = np.stack([_flags(review.raised) for review in reviews])
+    flags = [_flags(review.raised) for review in reviews]
     return GateYear(
-        ever=flags.any(axis=0),
+        ever=np.array(flags).max(axis=0),
         last=flags[-1],
         truth=_truth(bank, world.utility + shift, published.published[-1]),
         opened=any(review.permission.opened for review in reviews),
@@ -162,8 +162,11 @@ def _learned(learner: ParameterLearner, *, now: datetime) -> ParameterSet:
 
 def _forced(published: ParameterSet) -> ParameterSet:
     """Return the same levels, under the same version, with a certain edge, so that the gate bets on every bin."""
-    sure = {"expectancy": FORCED_EDGE, "lower_bound": FORCED_EDGE, "upper_bound": FORCED_EDGE}
-    return replace(published, rows={key: replace(row, **sure) for key, row in published.rows.items()})
+    rows = published.rows.items()
+    return replace(
+        published,
+        rows={key: replace(row, expectancy=FORCED_EDGE, lower_bound=FORCED_EDGE, upper_bound=FORCED_EDGE) for key, row in rows},
+    )
 
 
 def _posterior(row: ExitParameters) -> Posterior:
