@@ -106,11 +106,14 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
     )
 
 
-def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, ...]) -> Iterator[Review]:
+def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, ...], closes_late: bool = False) -> Iterator[Review]:
     """Review every day from the first publication on, and publish on some of them, after their review, as production does.
 
-    Trades are taken in up to the next publication at once. A review reads none that it could not know; only a pair that is seen for the
-    first time may join some days early.
+    Parameters
+    ----------
+    closes_late : bool
+        Whether trades may close after their horizon. If none does, trades are taken in up to the next publication at once: a review reads
+        none that it could not know, and only a pair that is seen for the first time may join some days early.
     """
     learner, judged, forced = feed.learner, JudgedDays(feed.learner), Publications()
     ledger: Ledger | None = None
@@ -119,15 +122,18 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
     for start, end in pairwise((*days, DAYS)):
         for day in range(start, end):
             now = midnight(day) + LOOK
+            if closes_late:
+                feed.take_in(now=now)
             ledger = review_gates(published, judged, learner.gate, ledger, now=now) or ledger
             stressed = review_gates(forced, judged, learner.gate, stressed, now=now) or stressed
             if ledger is None or stressed is None:
                 raise AssertionError("a first review always leaves a ledger")
-            learner.permission = reviewed(learner.gate, ledger, horizon=HORIZON, before=NOBODY)
+            learner.permission = reviewed(learner.gate, ledger, horizon=HORIZON, before=NOBODY, closed=learner.censored_nodes())
             if day == start:
                 published.published.append(_learned(learner, now=now))
                 forced.published.append(_forced(published.published[-1]))
-                feed.take_in(now=midnight(end) + LOOK)
+                if not closes_late:
+                    feed.take_in(now=midnight(end) + LOOK)
             yield Review(
                 day=day,
                 raised=raised(published.published[-1], learner.permission),

@@ -68,10 +68,7 @@ def midnight(day: int) -> datetime:
 
 
 class BankEvidence(ReplayEvidence):
-    """Takes the outcomes of a world's trades from the bank.
-
-    A table's row is the trade's place in the world: trades are taken in by entry, and none is ever dropped.
-    """
+    """Takes the outcomes of a world's trades from the bank."""
 
     def __init__(self, bank: Bank, world: World, *, shift: NDArray[np.float64], costs: ReplayCosts) -> None:
         super().__init__(grid=bank.grid, costs=costs)
@@ -79,8 +76,9 @@ class BankEvidence(ReplayEvidence):
 
     def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
         """Return the sums of trades by any grouping, the shift of each trade's cell included."""
-        cell = self._world.trades.cell[rows]
-        totals, _ = sum_paths(self._bank, paths=self._world.trades.path[rows], bins=BIN_OF[cell], groups=group, n_groups=groups)
+        places = table.fact("trade_id")[rows]
+        cell = self._world.trades.cell[places]
+        totals, _ = sum_paths(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], groups=group, n_groups=groups)
         kinds, counts = np.unique(np.stack((group, cell)), axis=1, return_counts=True)
         np.add.at(totals, kinds[0], counts[:, None, None] * self._shift[kinds[1]])
         sums = np.zeros((groups, 5, *self._bank.grid.shape))
@@ -97,10 +95,11 @@ class BankEvidence(ReplayEvidence):
         target_sigma: float | NDArray[np.float64],
     ) -> Outcomes:
         """Return how trades end, under one stop and target of the grid, or each under its own."""
-        grid, cell = self._bank.grid, self._world.trades.cell[rows]
+        places = table.fact("trade_id")[rows]
+        grid, cell = self._bank.grid, self._world.trades.cell[places]
         stop = _places(grid.stops, np.full(len(rows), stop_sigma))
         target = _places(grid.targets, np.full(len(rows), target_sigma))
-        net = outcomes_at(self._bank, paths=self._world.trades.path[rows], bins=BIN_OF[cell], stop=stop, target=target)
+        net = outcomes_at(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], stop=stop, target=target)
         none = np.zeros(len(rows), dtype=np.int8)
         return Outcomes(
             net=net + self._shift[cell, stop, target], ended_at=none.astype(np.int64), code=none, is_ambiguous=none.astype(np.bool_)
@@ -113,24 +112,48 @@ class PlantedTable(TradeTable):
     def __init__(self, bank: Bank, world: World) -> None:
         super().__init__(ReplayFrame(horizon_candles=HORIZON // _CANDLE, candle_us=_CANDLE // timedelta(microseconds=1)))
         self._sigma = bank.sigma[world.trades.path].astype(np.float64)
+        self._places = np.zeros(0, dtype=np.int64)
+
+    def fact(self, name: str) -> NDArray[Any]:
+        """Return one column; "trade_id" is the place of each trade in the world."""
+        return self._places if name == "trade_id" else super().fact(name)
+
+    def ingest(self, trades: pd.DataFrame) -> set[Group]:
+        """Take in trades that were not taken in before, in any order."""
+        self._places = np.concatenate((self._places, trades["trade_id"].to_numpy(dtype=np.int64)))
+        return super().ingest(trades)
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
         """Note every trade whose horizon is over by a time as replayed; return the groups whose observations changed."""
         rows = np.array(sorted(self.pending), dtype=np.int64)
         rows = rows[self.fact("open_us")[rows] + _DUE // timedelta(microseconds=1) <= now_us]
-        self.fact("sigma")[rows], self.fact("state")[rows] = self._sigma[rows], int(ReplayState.COMPLETE)
+        self.fact("sigma")[rows], self.fact("state")[rows] = self._sigma[self._places[rows]], int(ReplayState.COMPLETE)
         self.pending.difference_update(rows.tolist())
         return {self.group(row) for row in rows.tolist()}
 
 
 class PlantedFeed:
-    """A learner of a world, and the world's trades that it has not taken in yet."""
+    """A learner of a world, and the world's trades that it has not taken in yet.
 
-    def __init__(self, bank: Bank, world: World, *, shift: NDArray[np.float64]) -> None:
-        settings = planted_settings(bank)
+    Parameters
+    ----------
+    frame : DataFrame or None
+        The trades as they were closed; None: as `trade_frame` has them.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        world: World,
+        *,
+        shift: NDArray[np.float64],
+        frame: pd.DataFrame | None = None,
+        settings: LearningSettings | None = None,
+    ) -> None:
+        settings = settings or planted_settings(bank)
         self.learner = ParameterLearner(settings, evidence=BankEvidence(bank, world, shift=shift, costs=settings.costs))
         self.learner.table = PlantedTable(bank, world)
-        self._frame = trade_frame(world)
+        self._frame = (trade_frame(world) if frame is None else frame).sort_values("close_date", kind="stable", ignore_index=True)
         self._closes_us = microseconds(self._frame["close_date"])
         self._taken = 0
 

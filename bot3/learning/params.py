@@ -27,7 +27,7 @@ from bot3.learning.parameter_rows import (
     parameter_row,
     realised_stats,
 )
-from bot3.learning.permissions import NOBODY, EnteredTrades, Gate, Ledger
+from bot3.learning.permissions import NOBODY, EnteredTrades, Gate, Ledger, Node, node_of
 from bot3.learning.pooling import DAY_US, effective_n
 from bot3.learning.publications import publication
 from bot3.learning.regime_factors import NO_FACTORS, regime_factors, regimes_at
@@ -188,6 +188,11 @@ class ParameterLearner:
             worst=self._evidence.worst(self.table, rows, stop_sigma=stop_sigma),
         )
 
+    def censored_nodes(self) -> frozenset[Node]:
+        """Return the pairs and directions of whose closes more than `max_censored_share` is left out or late."""
+        limit = self.settings.max_censored_share
+        return frozenset(node for node, counts in self.table.closes_by_node().items() if counts.exceed(limit))
+
     def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
         """Return first and last entry of the observations of groups that have any, by key."""
         found = {}
@@ -239,7 +244,9 @@ class ParameterLearner:
         """
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
-        touched = sorted(self.touched | {bin_group(name) for _, _, name in self.touched})
+        # What may go on no more is withdrawn at once, also where no close of its own cell did it.
+        withdrawn = {group for group in self.permission.raised if node_of(group) in self.permission.closed}
+        touched = sorted(self.touched | {bin_group(name) for _, _, name in self.touched} | withdrawn)
         return self._publish(touched, now=now, computed_at=computed_at, life=life, revision=revision)
 
     def rows_of(self, groups: Iterable[Group], *, now: datetime, version: str) -> dict[str, ExitParameters]:
@@ -343,13 +350,16 @@ class ParameterLearner:
             raise LearningError("nothing was learned in full yet: call learn_all first")
         learned = self.hyper.parents.get(group) or self._learn(group, self.hyper)
         realised, observed = self._rows(group)
+        node = node_of(group)
         return parameter_row(
             learned,
             stats=realised_stats(self.table.fact("close_profit")[realised]),
             chosen=self._chosen(group, observed, learned.cell),
             grid=self.settings.grid,
             costs=self.settings.costs,
+            closes=self.table.count_closes(realised),
             may_trade=self.permission.allows(group),
+            is_censored=None if node is None else node in self.permission.closed,
             known_at=now,
             version=version,
         )

@@ -73,16 +73,19 @@ class Permission:
         Nodes that a review opened: at it, their groups and no others.
     day : int or None
         Last day that the review folded; None between reviews.
+    closed : frozenset of Node
+        Nodes whose evidence lacks too many closes (`censoring`): none of their groups may trade, at a review or between.
     """
 
     raised: frozenset[Group] = frozenset()
     opened: frozenset[Node] = frozenset()
     day: int | None = None
+    closed: frozenset[Node] = frozenset()
 
     def allows(self, group: Group) -> bool:
         """Return whether a group may trade; rows that belong to no pair and direction never do."""
         node = node_of(group)
-        return node is not None and (group in self.raised if self.day is None else node in self.opened)
+        return node is not None and node not in self.closed and (group in self.raised if self.day is None else node in self.opened)
 
 
 NOBODY = Permission()
@@ -133,8 +136,13 @@ def node_of(group: Group) -> Node | None:
     return None if ANY in group[:2] else group[:2]
 
 
-def reviewed(gate: Gate, ledger: Ledger | None, *, horizon: timedelta, before: Permission) -> Permission:
-    """Return the permission after a review, which alone opens; without one (None), only what traded before may go on."""
+def reviewed(
+    gate: Gate, ledger: Ledger | None, *, horizon: timedelta, before: Permission, closed: frozenset[Node] = frozenset()
+) -> Permission:
+    """Return the permission after a review, which alone opens; without one (None), only what traded before may go on.
+
+    Nodes that are `closed` for want of closes may not trade in either case.
+    """
     if ledger is None:
-        return Permission(raised=before.raised)
-    return Permission(raised=before.raised, opened=gate.opened(ledger, horizon=horizon), day=ledger.day)
+        return Permission(raised=before.raised, closed=closed)
+    return Permission(raised=before.raised, opened=gate.opened(ledger, horizon=horizon), day=ledger.day, closed=closed)

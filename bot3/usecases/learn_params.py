@@ -76,7 +76,9 @@ def learn_params(
         is_full = full or learner.hyper is None or in_force is None or ledger is not None
         if not is_full and not learner.touched:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
-        permission = reviewed(learner.gate, ledger, horizon=learner.settings.horizon, before=learner.permission)
+        permission = reviewed(
+            learner.gate, ledger, horizon=learner.settings.horizon, before=learner.permission, closed=learner.censored_nodes()
+        )
         learner.permission = permission
         learned = _learn(
             record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full, in_force=in_force

@@ -290,6 +290,8 @@ def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
     if published is not None:
         states = Counter(row.state for row in published.rows.values())
         metadata |= {f"rows_{state.value}": states[state] for state in ParameterState}
+        censored = sorted({f"{row.pair} {row.direction}" for row in published.rows.values() if row.is_censored})
+        metadata["censored_pairs_and_directions"] = ", ".join(censored) or "none"
     if learned.ledger is not None and learned.permission is not None:
         reviewed = datetime.fromtimestamp(86_400.0 * learned.ledger.day, UTC).date()
         metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(learned.permission.opened)}

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from benchmarks.planted_bank import Bank, make_bank
 from benchmarks.planted_gates import DAILY, LIFE, LOOK, MONTHLY, QUARTERLY, Review, review_days, run_year
-from benchmarks.planted_learner import PlantedFeed, Publications, cell_group, midnight
+from benchmarks.planted_learner import PlantedFeed, Publications, cell_group, midnight, pair_name, planted_settings, trade_frame
 from benchmarks.planted_nulls import study_nulls
 from benchmarks.planted_skewed import SKEWS, Skew, opens_ever, study_skewed
-from benchmarks.planted_world import DIRECTION_OF, PAIR_OF, World, make_world
+from benchmarks.planted_world import DIRECTION_OF, PAIR_OF, World, make_world, realised
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.learning.groups import Group, group_of_key
 from bot3.learning.permissions import Ledger
 from bot3.trading.parameters import ParameterState
+from bot3.trading.trades import DIRECTIONS
 from bot3.usecases.learn_params import learn_params
 
 DAYS = tuple(range(40, 55))
+HIDDEN_DAYS = (61, 75, 90, 105)
 Daily = list[tuple[frozenset[Group], Ledger]]
 
 
@@ -96,6 +100,33 @@ def test_gates_given_a_world_with_skill_then_raise_bins_that_earn() -> None:
 
 def test_skewed_given_a_world_of_joint_losses_then_opens_nothing() -> None:
     assert not opens_ever(2_000_000, skew=Skew(each_day=5, correlation=1.0))
+
+
+def hidden_losers(world: World, how: str) -> pd.DataFrame:
+    """Return a world's trades, of which those that lost were ended by hand, or closed a month late."""
+    frame = trade_frame(world)
+    has_lost = realised(bank(), world.trades) < 0.0
+    if how == "by hand":
+        frame.loc[has_lost, "exit_reason"] = "force_exit"
+    else:
+        frame.loc[has_lost, "close_date"] += pd.Timedelta(days=30)
+    return frame
+
+
+@pytest.mark.parametrize("how", ["by hand", "late"])
+def test_gates_given_losers_that_the_evidence_never_sees_then_stay_closed_where_they_would_have_opened(how: str) -> None:
+    world = world_of_pairs(1, seed=1_000_001, skilled=False)
+    rules = [replace(planted_settings(bank()), max_censored_share=share) for share in (1.0, 0.10)]
+
+    feeds = [PlantedFeed(bank(), world, shift=-world.utility, frame=hidden_losers(world, how), settings=rule) for rule in rules]
+    unguarded, guarded = ([*islice(review_days(feed, Publications(), days=HIDDEN_DAYS, closes_late=True), 70)] for feed in feeds)
+
+    nodes = {(pair_name(0), side) for side in DIRECTIONS}
+    assert any(nodes & review.permission.opened for review in unguarded)
+    # Losers that come a month late still reach the posterior, which alone then keeps the rows of an open node back; not so those left out.
+    assert any(review.raised for review in unguarded) == (how == "by hand")
+    assert {review.permission.closed for review in guarded} == {frozenset(nodes)}
+    assert not any(review.raised for review in guarded)
 
 
 @pytest.mark.slow

@@ -194,6 +194,21 @@ def late_trade(candles: FakeCandles, number: int, *, opened: datetime) -> Trade:
     return a_trade(number, pair=PAIRS[0], opened=opened, rate=rate, leverage=9.0, is_short=False)
 
 
+def test_learn_given_closes_by_hand_between_reviews_then_withdraws_the_permission_at_once() -> None:
+    studied = deepcopy(rising())
+    traded = {key for key, row in studied.record.parameters(as_of=studied.now).rows.items() if row.state is ParameterState.TRADE}
+    moments = [studied.now.replace(minute=0) - timedelta(hours=3, minutes=5 * k) for k in range(12)]
+    by_hand = [replace(late_trade(studied.candles, 9_000 + k, opened=at), exit_reason="force_exit") for k, at in enumerate(moments)]
+    studied.record.upsert_trades(by_hand)
+
+    between = studied.learn(studied.now + timedelta(minutes=5))
+
+    longs = {key for key in traded if key.startswith(f"{PAIRS[0]}|long")}
+    assert between is not None
+    assert longs
+    assert {between.rows[key].state for key in longs} == {ParameterState.PROBE}
+
+
 def test_learn_given_a_new_bin_of_an_open_node_then_raises_it_at_the_next_review_and_not_before() -> None:
     studied = deepcopy(rising())
     moments = [studied.now.replace(minute=0) - timedelta(days=2, hours=5 * k) for k in range(150)]
