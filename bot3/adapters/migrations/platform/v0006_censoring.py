@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "platform_0006"
-down_revision = "platform_0004"
+down_revision = "platform_0005"
 
 
 def upgrade() -> None:
