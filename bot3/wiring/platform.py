@@ -79,6 +79,7 @@ class Platform(Sources):
                 costs=costs,
                 giveback=GivebackRule(activation_sigma=settings.giveback_activation_sigma, share=settings.giveback_share),
                 min_trades=settings.min_trades_per_bin,
+                max_censored_share=settings.max_censored_share,
                 static_stop_loss=settings.stop_loss,
                 static_take_profit=settings.take_profit,
             )
