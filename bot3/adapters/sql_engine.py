@@ -176,8 +176,9 @@ def _sqlite_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s
 
 def _server_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s: float) -> Engine:
     del kind
-    options = f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)}"
+    from bot3.adapters.sql_server import SESSION_LIMITS, server_engine  # noqa: PLC0415  # homes on SQLite need no server's driver
+
+    session: dict[str, str | int] = {"timezone": "UTC", "lock_timeout": round(busy_timeout_s * 1000), **SESSION_LIMITS}
     if read_only:
-        options += " -c default_transaction_read_only=on"
-    arguments = {"options": options, "connect_timeout": max(2, round(busy_timeout_s)), "application_name": "bot3"}
-    return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=5, max_overflow=20)
+        session["default_transaction_read_only"] = "on"
+    return server_engine(url, session=session, connect_timeout_s=busy_timeout_s, pool_pre_ping=True, pool_size=5, max_overflow=20)

@@ -13,7 +13,7 @@ from bot3.errors import StoreBusyError, StoreError, StoreFullError
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
-_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "53300"}
+_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "25P03", "57014"}
 _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
 
 

@@ -44,6 +44,8 @@ def upgrade(connection: Connection, *, kind: str, shown: str) -> None:
     if connection.dialect.name == "postgresql":
         # Two processes may start at once: the second waits here and finds the work done.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(version_table(kind)))))
+        # A large store may take longer than any statement of every day.
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
     if require_current(connection, kind=kind, shown=shown, read_only=False):
         return
     from alembic import command  # noqa: PLC0415  # loading Alembic costs more than opening a store
