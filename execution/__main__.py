@@ -94,7 +94,13 @@ def bots_of(platform: Platform) -> list[Bot]:
         halt_file=settings.home / "HALT",
     )
     return [
-        Bot(profile=platform.profile(name), store=platform.bot_store(name), exchange=platform.exchange(name), shared=shared)
+        Bot(
+            profile=platform.profile(name),
+            store=platform.bot_store(name),
+            flag=platform.latch_file(name),
+            exchange=platform.exchange(name),
+            shared=shared,
+        )
         for name in platform.bot_names
     ]
 

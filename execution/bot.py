@@ -12,6 +12,7 @@ from bot3.ports.candles import CandleReader, MarketReader
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore
 from bot3.ports.exchange import Exchange
+from bot3.ports.latches import LatchStore
 from bot3.ports.trades import BotStore
 from bot3.trading.costs import Costs
 from bot3.trading.orders import Intent, IntentLeg, IntentState, OrderStatus, Position
@@ -58,10 +59,17 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """One bot's rules and ports."""
+    """One bot's rules and ports.
+
+    Parameters
+    ----------
+    flag : LatchStore
+        Keeps the bot's latch beside its store: losing either loses none.
+    """
 
     profile: BotProfile
     store: BotStore
+    flag: LatchStore
     exchange: Exchange
     shared: Shared
 
