@@ -62,7 +62,10 @@ def _text(name: str, value: object) -> str:
 
 
 def _time(name: str, value: object) -> datetime:
-    at = datetime.fromisoformat(_text(name, value))
+    try:
+        at = datetime.fromisoformat(_text(name, value))
+    except ValueError as error:
+        raise ValueError(f"{name} is {value!r}") from error
     if at.tzinfo is None:
         raise ValueError(f"{name} is {value!r}, without a zone")
     return at
@@ -76,4 +79,8 @@ def _marks(fields: Mapping[str, object]) -> EquityMarks | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{name} is {value!r}")  # as above
     start, peak = (float(str(value)) for value in amounts.values())
-    return EquityMarks(day=date.fromisoformat(_text("day", fields["day"])), day_start_abs=start, peak_abs=peak)
+    try:
+        day = date.fromisoformat(_text("day", fields["day"]))
+    except ValueError as error:
+        raise ValueError(f"day is {fields['day']!r}") from error
+    return EquityMarks(day=day, day_start_abs=start, peak_abs=peak)

@@ -174,7 +174,11 @@ class Database:
             raise StoreBusyError(f"{self.shown} was deleted: the execution daemon makes it anew while it runs, else run `bot3 init`")
         log.warning("store_opened_again", store=self.shown, is_new=not file.is_there)
         file.forget()
-        self.prepare(read_only=not self.is_rebuilt)
+        try:
+            self.prepare(read_only=not self.is_rebuilt)
+        except BaseException:
+            file.distrust()
+            raise
 
 
 class _SetAsideError(StoreBusyError):

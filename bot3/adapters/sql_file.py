@@ -26,6 +26,10 @@ class StoreFile:
         """Note that none is open."""
         self._opened = None
 
+    def distrust(self) -> None:
+        """Note that whatever is there has to be opened anew."""
+        self._opened = (0, 0)
+
     @property
     def is_same(self) -> bool:
         """Say whether the file that was opened is still at its path; true as long as none was opened."""
@@ -53,7 +57,6 @@ class StoreFile:
                     source = self.path.with_name(self.path.name + suffix)
                     if source.exists():
                         source.rename(aside.with_name(aside.name + suffix))
-                self.forget()
                 return aside
         except OSError as error:
             raise StoreError(f"{self.path} is damaged and cannot be moved away ({error.strerror}): move it by hand") from error

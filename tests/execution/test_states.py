@@ -143,8 +143,11 @@ def lose(floor: Floor, what: str) -> None:
 
 
 def damage(floor: Floor) -> None:
-    (floor.home / "control.sqlite-wal").unlink(missing_ok=True)
-    (floor.home / "control.sqlite").write_bytes(b"this is no database at all" * 1_000)
+    """Put another file where the control store is."""
+    (floor.home / "other").write_bytes(b"this is no database at all" * 1_000)
+    (floor.home / "other").replace(floor.home / "control.sqlite")
+    for suffix in ("-wal", "-shm"):  # SQLite would read all that the old file held from them
+        (floor.home / f"control.sqlite{suffix}").unlink(missing_ok=True)
 
 
 def halted(open_floor: OpenFloor) -> Floor:
