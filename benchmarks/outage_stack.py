@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 
@@ -72,7 +72,7 @@ def outage_stack(folder: Path) -> Iterator[Outages]:
         code_port = free_port()
         served = _place(folder, postgres.secrets, code_port, databases=proxies["postgres"].port, influx=proxies["influx"].port)
         direct = _place(folder, postgres.secrets, code_port, databases=postgres.port, influx=int(address.url.rpartition(":")[2]))
-        served = Place(**{**_fields(served), "ports": {**served.ports, "postgres:5432": postgres.port}})
+        served = replace(served, ports={**served.ports, "postgres:5432": postgres.port})  # Dagster's own, past the proxy
         for name in _ONCE:
             tell(f"{name} ...")
             ended = served.run(name, timeout_s=_SEED_S)
@@ -91,10 +91,6 @@ def service_processes(folder: Path) -> dict[str, bool]:
 
     state = json.loads((folder / "supervisor.json").read_text(encoding="utf-8"))
     return {name: psutil.pid_exists(int(pid)) for name, (pid, _) in state["services"].items()}
-
-
-def _fields(place: Place) -> dict[str, object]:
-    return {name: getattr(place, name) for name in ("folder", "secrets", "ports", "extra", "variables")}
 
 
 def _place(folder: Path, secrets: Path, code_port: int, *, databases: int, influx: int) -> Place:

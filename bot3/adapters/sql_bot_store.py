@@ -195,7 +195,11 @@ class SqlBotStore(SqlTradeReader):
         """Return the bot's latch; None if none was ever kept. Raises StoreError for one that is invalid."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(risk_latch)).mappings().one_or_none()
-        return None if row is None else latch_of(row, shown=f"{self._database.shown}, table risk_latch")
+        return (
+            None
+            if row is None
+            else latch_of({str(name): value for name, value in row.items()}, shown=f"{self._database.shown}, table risk_latch")
+        )
 
     def keep_latch(self, latch: RiskLatch) -> None:
         """Write the bot's latch."""

@@ -16,6 +16,8 @@ CANDLE_DONE = "candle_done"
 """The daemon's bookmark in a bot's store: close of the newest candle that was decided on."""
 TELEGRAM = "telegram"
 """Name under which the process that answers and tells beats."""
+ENDED = frozenset({"failed", "stopped"})
+"""What the daemon tells of itself in its last heartbeat."""
 LISTENING = "listening"
 """What it tells of itself while Telegram is reached."""
 STALE = timedelta(seconds=15)
