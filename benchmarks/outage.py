@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -282,6 +283,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="work there, and keep what the services logged")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and services end too
     with tempfile.TemporaryDirectory(prefix="bot3-outage-") as temporary:
         folder = Path(temporary) if given.keep is None else given.keep
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -80,7 +81,10 @@ def outage_stack(folder: Path) -> Iterator[Outages]:
                 raise SystemExit(f"{name} ended with {ended.returncode}:\n{ended.stderr[-2_000:]}")
         supervisor = Supervisor(_services(served), run_directory=folder / "run", log_directory=folder / "logs")
         closing.callback(supervisor.stop)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         supervisor.start()
+        for number, handler in before.items():
+            signal.signal(number, handler)  # a signal ends the benchmark, not the services alone
         Thread(target=supervisor.supervise, name="supervisor", daemon=True).start()
         yield Outages(settings=direct.settings("seed"), servers=servers, run_directory=folder / "run", log_directory=folder / "logs")
 

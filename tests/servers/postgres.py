@@ -88,7 +88,7 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill the server and every process of its own, as a machine that loses its power does."""
         if self._process is not None:
-            family = self.processes()
+            family = self.processes() if self.is_running else []
             for member in family:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
