@@ -182,8 +182,10 @@ def _kept_latch(bot: Bot, *, marks: EquityMarks | None) -> tuple[RiskLatch, set[
     kept = [latch for latch in (journal, flag) if latch is not None]
     state, reason = strictest([(latch.state, latch.reason) for latch in kept] + [control])
     until = [latch.reducing_until for latch in kept if latch.reducing_until is not None]
-    # The journal's marks go first: it is written in the same database as the trades that they are made of.
-    found = RiskLatch(state=state, reason=reason, marks=kept[0].marks if kept else marks, reducing_until=max(until, default=None))
+    # The journal's marks go first: it is written in the same database as the trades that they are made of. Without a flag file the home may
+    # be of an earlier release, whose journal had none; after a person's `resume` both stores say that there are none.
+    counted = [latch.marks for latch in kept if latch.marks is not None] or [marks if flag is None else None]
+    found = RiskLatch(state=state, reason=reason, marks=counted[0], reducing_until=max(until, default=None))
     unsaved = {name for name, latch in ((_JOURNAL, journal), (_FLAG, flag)) if latch != found}
     if control != (state, reason):
         unsaved.add(_CONTROL)

@@ -129,13 +129,17 @@ def test_state_given_the_halt_file_then_opens_nothing_while_it_is_there(open_flo
 LOSSES = ("control", "journal", "flag")
 
 
+def change_journal(floor: Floor, statement: str) -> None:
+    database = sqlite3.connect(floor.home / "BOT1.sqlite")
+    with database:
+        database.execute(statement)
+    database.close()
+
+
 def lose(floor: Floor, what: str) -> None:
     """Let one of the stores that keep the latch be lost; the daemon has ended, or goes on."""
     if what == "journal":
-        database = sqlite3.connect(floor.home / "BOT1.sqlite")
-        with database:
-            database.execute("DELETE FROM risk_latch")
-        database.close()
+        change_journal(floor, "DELETE FROM risk_latch")
         return
     names = ["latches/BOT1.json"] if what == "flag" else [f"control.sqlite{suffix}" for suffix in ("", "-wal", "-shm")]
     for name in names:
@@ -231,12 +235,15 @@ def test_command_given_the_control_file_was_deleted_while_running_then_is_obeyed
     assert floor.state() == ("active", "")
 
 
-def test_state_given_a_home_of_an_earlier_release_then_takes_latch_and_marks_from_the_control_store(open_floor: OpenFloor) -> None:
+@pytest.mark.parametrize("journal", ["DELETE FROM risk_latch", "UPDATE risk_latch SET state = 'active', reason = '', day = NULL"])
+def test_state_given_a_home_of_an_earlier_release_then_takes_latch_and_marks_from_the_control_store(
+    open_floor: OpenFloor, journal: str
+) -> None:
     floor = halted(open_floor)
     floor.tick_after(1.0)
     state, marks = floor.state(), floor.runner().state.marks
     floor.close()
-    lose(floor, "journal")
+    change_journal(floor, journal)
     lose(floor, "flag")
 
     floor.open()
