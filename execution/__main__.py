@@ -100,6 +100,7 @@ def bots_of(platform: Platform) -> list[Bot]:
         Bot(
             profile=platform.profile(name),
             store=platform.bot_store(name),
+            flag=platform.latch_file(name),
             exchange=platform.exchange(name),
             lease=platform.bot_lease(name),
             shared=shared,

@@ -10,6 +10,7 @@ from bot3.errors import AlreadyRunningError, ExchangeBusyError, StoreBusyError
 from bot3.market.candle_times import instant_us
 from bot3.trading.loss_watch import closes_to_judge
 from bot3.trading.risk import TradingState
+from bot3.usecases.bot_state import CANDLE_DONE
 from execution.bot import Account, Bot
 from execution.closes import Closes
 from execution.commands import Commands
@@ -21,9 +22,6 @@ from execution.protect import Protector
 from execution.reconcile import Reconciler
 from execution.states import BotState
 from execution.submit import Submitter
-
-CANDLE_DONE = "candle_done"
-"""Bookmark: close of the newest candle that was decided on."""
 
 log = structlog.get_logger()
 

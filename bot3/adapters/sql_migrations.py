@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEADS = {"bot": "bot_0001", "platform": "platform_0006", "control": "control_0002"}
+HEADS = {"bot": "bot_0002", "platform": "platform_0006", "control": "control_0002"}
 """The newest migration of each kind; written here so that an up-to-date store opens without loading Alembic."""
 
 
@@ -47,6 +47,8 @@ def upgrade(connection: Connection, *, kind: str, shown: str) -> None:
     if connection.dialect.name == "postgresql":
         # Two processes may start at once: the second waits here and finds the work done.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(version_table(kind)))))
+        # A large store may take longer than any statement of every day.
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
     if require_current(connection, kind=kind, shown=shown, read_only=False):
         return
     before = _version(connection, kind=kind)

@@ -107,6 +107,26 @@ class EquityMarks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLatch:
+    """What a bot's losses and a person have latched; it survives restarts and the loss of any one store.
+
+    Parameters
+    ----------
+    state, reason : TradingState, str
+        Only a person's command loosens it.
+    marks : EquityMarks or None
+        What losses are counted from; None before the first look, and after a person's `resume`.
+    reducing_until : datetime or None
+        Market time until which a loss of the day only allows reducing.
+    """
+
+    state: TradingState = TradingState.ACTIVE
+    reason: str = ""
+    marks: EquityMarks | None = None
+    reducing_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RiskVerdict:
     """What the limits allow; `breach` is None while ACTIVE. `loss_ratio` and `limit` are what was compared."""
 

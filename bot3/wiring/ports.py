@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bot3.ports.candles import CandleReader, MarketReader
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
+    from bot3.ports.latches import LatchStore
     from bot3.ports.models import ModelStore
     from bot3.ports.notifier import Notifier
     from bot3.ports.record import LearningReader
@@ -84,7 +85,17 @@ class Ports:
     @cached_property
     def control(self) -> SqlControl:
         """Return the control store; it is written by every process but those that only look and give no sign of life."""
-        return self._kept(SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only))
+        control = SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only)
+        try:
+            if not self._control_is_read_only:
+                self._refill(control)
+        except BaseException:
+            control.close()
+            raise
+        return self._kept(control)
+
+    def _refill(self, control: SqlControl) -> None:
+        """Fill a control store that was lost; a home that is more than its ports knows how."""
 
     def open_stores(self) -> None:
         """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
@@ -199,6 +210,13 @@ class Ports:
             self._leases[name] = self._kept(SqlLease.open(url, bot=name))
         return self._leases[name]
 
+    def latch_file(self, name: str) -> LatchStore:
+        """Return the flag file that keeps a bot's latch beside its store."""
+        self.require_bot(name)
+        from bot3.adapters.file_latch import FileLatch  # noqa: PLC0415
+
+        return FileLatch(self.settings.home / "latches" / f"{name}.json")
+
     def history_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
         """Return the store of a bot's backtest history."""
         return self._store(name, "history", run_mode=RunMode.BACKTEST, account=f"history-{name}", read_only=read_only)
@@ -261,8 +279,12 @@ class Ports:
 
     def set_clock(self, market_at: datetime) -> None:
         """Set the market clock to a time, standing still, at the speed of the settings and with the end of the candles."""
+        self.anchor_clock(self.control, market_at)
+
+    def anchor_clock(self, control: SqlControl, market_at: datetime) -> None:
+        """Set the market clock of a control store, as `set_clock`."""
         start_clock(
-            self.control,
+            control,
             source=self.clock_source,
             market_at=market_at,
             speed=self.settings.clock_speed,

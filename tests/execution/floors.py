@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bot3.adapters.file_latch import FileLatch
 from bot3.adapters.paper_exchange import PaperExchange
 from bot3.adapters.sql_bot_store import SqlBotStore
 from bot3.adapters.sql_control import SqlControl
@@ -151,7 +152,8 @@ class Floor:
                 costs=COSTS,
             )
             store, exchange = self.wrap_store(self.stores[name]), self.wrap_exchange(self.exchanges[name])
-            self.bots[name] = Bot(profile=profile, store=store, exchange=exchange, lease=self.lease, shared=shared)
+            flag = FileLatch(self.home / "latches" / f"{name}.json")
+            self.bots[name] = Bot(profile=profile, store=store, flag=flag, exchange=exchange, lease=self.lease, shared=shared)
         self.daemon = Daemon(list(self.bots.values()), signals=self.signals, learning=self.learning)
         return self.daemon
 
