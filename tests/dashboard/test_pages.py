@@ -153,9 +153,9 @@ def test_now_given_a_filled_home_then_stands_figures_beside_n_interval_and_mark(
     assert list(table.columns) == ["BOT1", "BOT2", "BOT3", "Mark"]
     assert "n 60" in table.loc["Win rate", "BOT1"]
     assert " to " in table.loc["Win rate", "BOT1"]
-    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor", "Mark"]) == ("55 %", "1.5")
+    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor (money)", "Mark"]) == ("55 %", "1.5")
     assert "own database" in table.loc["Store", "BOT3"]
-    assert table.loc["Open positions", "BOT3"] == "1, 300 USDT at entry"
+    assert table.loc["Open positions", "BOT3"] == "1, 300.00 USDT at entry"
 
 
 @pytest.mark.parametrize("name", ["now", "trades"])

@@ -43,7 +43,7 @@ def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:
     text = told(home, "stats")
 
     assert f"BOT1: n {len(closes)} on 26 days, {won} won, {len(closes) - won} not" in text
-    assert f"realised {words.money(sum(trade.close_profit_abs or 0.0 for trade in closes))}" in text
+    assert f"realised {words.money(sum(trade.close_profit_abs or 0.0 for trade in closes), 'USDT')}" in text
     assert f"win rate {words.share(won / len(closes))} (" in text
     assert "mark 55 %" in text
 
@@ -142,7 +142,7 @@ def test_answer_given_no_trade_yet_then_says_so_and_shows_no_zero(tmp_path: Path
 
         assert "BOT1: no close yet" in told(home, "stats")
         assert "no close of this run mode yet" in told(home, "pairs", "live")
-        assert re.search(rf"1\.0-2\.0 +0( +{words.DASH}){{3}}", told(home, "leverage"))
+        assert "no close of this run mode yet" in told(home, "leverage", "live")
 
 
 def test_answer_given_a_store_that_cannot_be_asked_then_says_so_without_its_password(home: Home) -> None:
