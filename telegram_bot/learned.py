@@ -6,7 +6,7 @@ import pandas as pd
 
 from bot3.learning.groups import group_of_key, level_of
 from bot3.trading import figures
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.usecases import words
@@ -49,10 +49,9 @@ def _recommendation(found: Known[Recommendation], home: Home) -> str:
     if found.value is None:
         return f"Recommendation: {words.DASH} {found.problem}."
     advice = found.value
-    low, high = advice.suggested_leverage_range
     return (
         f"Recommendation {words.version(advice.version)}: {words.expiry(advice.expires_at, now=home.now(), anchor=home.anchor())}; "
-        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, leverage {low:g} to {high:g}, "
+        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, {words.leverage(advice)}, "
         f"size x {advice.suggested_position_size_multiplier:.2f}"
     )
 
@@ -120,11 +119,16 @@ def _realised(home: Home, asked: Asked) -> list[str | Table]:
     return [
         Table(
             head=("bin", "n", "won", "ret", "PF", words.currency_name(currency)),
-            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in LEVERAGE_BINS),
+            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own)),
             note=f"Realised by {bots}; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses; both of money, after fees.",
         )
         for currency, own in figures.by_currency(of_mode).items()
     ]
+
+
+def _bins_with(closes: pd.DataFrame) -> tuple[str, ...]:
+    """Return the leverage bins, and the label above them where there are such closes: the rows add up to all closes."""
+    return (*LEVERAGE_BINS, ABOVE_BINS) if (closes["leverage_bin"] == ABOVE_BINS).any() else LEVERAGE_BINS
 
 
 def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
-from bot3.learning.groups import Group, left_out_reason, signal_rank
+from bot3.learning.groups import Group, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
 
@@ -111,16 +111,17 @@ class TradeTable:
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
         """Take in new and changed trades (the record's trade frame); return the groups they touch.
 
-        The order of arrival makes no difference: a later row that stands for a signal displaces the one before.
+        The order of arrival makes no difference: each signal that a row belongs to, or belonged to before it was corrected, elects anew.
         """
         if trades.empty:
             return set()
         touched: set[Group] = set()
-        rows = [self._place(trade, touched) for trade in _records(trades)]
+        signals: set[_Signal] = set()
+        rows = [self._place(trade, touched, signals) for trade in _records(trades)]
         self._write(np.array(rows, dtype=np.int64), trades)
-        for signal in {self._signal(row) for row in rows}:
+        for signal in signals:
             touched |= self._elect(signal)
-        return touched
+        return {group for group in touched if is_learned(group[2])}
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
@@ -177,7 +178,8 @@ class TradeTable:
         """Note that rows were written."""
         self._facts["saved_state"][rows] = self._facts["state"][rows]
 
-    def _place(self, trade: dict[str, Any], touched: set[Group]) -> int:
+    def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
+        """Put a trade into its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
         group = (trade["pair"], trade["direction"], trade["leverage_bin"])
         row = self._rows.get(key)
@@ -187,12 +189,15 @@ class TradeTable:
             self.reasons.append("")
         else:
             touched.add(self.group(row))
-            self.by_group[self.group(row)].discard(row)
+            self.by_group.get(self.group(row), set()).discard(row)
+            signals.add(self._signal(row))
             self._signals[self._signal(row)].remove(row)
             self.trades[row] = trade
             self.reasons[row] = ""
         touched.add(group)
-        self.by_group.setdefault(group, set()).add(row)
+        if is_learned(group[2]):
+            self.by_group.setdefault(group, set()).add(row)
+        signals.add(self._signal(row))
         self._signals.setdefault(self._signal(row), []).append(row)
         return row
 

@@ -65,7 +65,10 @@ class AuditCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCounts:
-    """Where the trades of the database went: closed = used + unused of `closed`; used = fitted + embargoed + judged."""
+    """Where the trades of the database went: closed = used + unused; used = fitted + embargoed + judged.
+
+    `refused` are rows that cannot be trades; each is counted in `closed` or `open` too, by what it says of itself.
+    """
 
     closed: int
     open: int
@@ -107,7 +110,7 @@ class AuditReport:
     refused : tuple of RefusedTrade
         Rows that cannot be trades, each with the values found; they are in `unused` as well.
     realised : RealisedStats
-        Of all closed trades, as the bot closed them: each trade counts alike, whatever its stake.
+        Of all closed trades but the refused rows (their profit cannot be right), as the bot closed them: each trade counts alike.
     money : tuple of MoneyFigures
         The same trades weighted by their money, each stake currency's own.
     static_stop_loss, static_take_profit : float
