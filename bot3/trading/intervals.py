@@ -16,6 +16,8 @@ MIN_EFFECTIVE_DAYS = 2.0
 
 LEVEL = 0.90
 _ANGLES = 20_001
+_NOISE = 1e-9
+"""Relative spread that is rounding alone: days that are all equal say nothing about later trades."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,8 @@ def clustered_ratio(numerators: NDArray[np.float64], denominators: NDArray[np.fl
     t has the effective number of days minus one degrees of freedom, where the effective number is (sum of w)^2 / sum of w^2 with w the
     denominators of a day: thirty days of small orders and two of large ones are little more than two days. In simulated worlds whose
     large stakes lie on few days this held the truth in 88 to 92 % of 1,500 worlds from 8 days on; the delta method with m - 1 degrees
-    of freedom held it in 59 to 83 %. Fewer than `MIN_DAYS` clusters, or fewer than `MIN_EFFECTIVE_DAYS` effective ones, give no interval.
+    of freedom held it in 59 to 83 %. Fewer than `MIN_DAYS` clusters, fewer than `MIN_EFFECTIVE_DAYS` effective ones, or days that are all
+    equal give no interval.
     """
     above, below = np.bincount(clusters, weights=numerators), np.bincount(clusters, weights=denominators)
     ratio = float(above.sum() / below.sum())
@@ -84,7 +87,7 @@ def clustered_ratio(numerators: NDArray[np.float64], denominators: NDArray[np.fl
         return Estimate(value=ratio)
     without = (above.sum() - above) / (below.sum() - below)
     error = math.sqrt((m - 1) / m * float(((without - ratio) ** 2).sum()))
-    if not error > 0.0:
+    if not error > _NOISE * abs(ratio):
         return Estimate(value=ratio)
     reach = student_quantile(0.5 + LEVEL / 2.0, degrees=effective - 1.0) * error
     return Estimate(value=ratio, low=ratio - reach, high=ratio + reach)

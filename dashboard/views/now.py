@@ -110,7 +110,7 @@ def _show_last_closes(fleet: Fleet) -> None:
     money, cells = money_columns(last)
     shown = pd.DataFrame(
         {
-            "closed (market time)": last["close_date"].map(words.stamp),
+            "closed (UTC)": last["close_date"].map(words.stamp),
             "bot": last["bot"],
             "mode": last["mode"],
             "trade": last["trade_id"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,22 @@ def test_app_given_a_filled_home_then_says_what_market_it_is(filled_home: Path, 
     assert "Simulated market: not real money, not a real market." in bar
     assert "all bots active" in bar
     assert "UTC" in bar
+
+
+def test_app_given_a_daemon_that_beats_on_an_old_candle_then_the_bar_names_the_age_of_each_kind_of_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_home(tmp_path, trades_per_bot=3)
+    monkeypatch.setenv("BOT3_HOME", str(tmp_path))
+    beat_in(tmp_path, last_candle=(NOW - timedelta(hours=5)).isoformat())
+
+    bar = str(AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run().markdown[0].value)
+
+    assert "data age" not in bar
+    assert "red-badge[newest candle 5.0 h ago]" in bar
+    assert re.search(r"newest close \d\.\d h ago\]", bar)
+    assert "newest publication" in bar
+    assert re.search(r"blue-badge\[daemon beat \d+ s ago\]", bar)
 
 
 def test_app_given_a_halt_that_only_the_heartbeat_tells_then_bar_and_now_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,12 @@ def test_clustered_ratio_given_one_day_that_has_nearly_all_stakes_then_has_no_in
     assert (found.low, found.high) == (None, None)
 
 
+def test_clustered_ratio_given_days_that_are_all_equal_then_has_no_interval() -> None:
+    found = clustered_ratio(np.full(15, 0.0012), np.full(15, 0.02), np.arange(15))
+
+    assert (found.value, found.low) == (pytest.approx(0.06), None)
+
+
 @given(st.lists(st.tuples(st.floats(0.5, 2_000.0), st.floats(-0.5, 0.5)), min_size=1, max_size=60), st.integers(1, 20))
 def test_clustered_ratio_given_any_trades_then_the_interval_contains_it(trades: list[tuple[float, float]], days: int) -> None:
     stakes = np.array([stake for stake, _ in trades])

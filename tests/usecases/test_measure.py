@@ -91,6 +91,23 @@ def test_measure_given_a_home_then_numbers_are_the_stores(platform: Platform) ->
     assert set(found["bot3_scrape_errors"].values()) == {0.0}
 
 
+def test_measure_given_closes_of_two_currencies_then_money_is_by_currency(platform: Platform) -> None:
+    trades = closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=2, seed=3)
+    coins = replace(trades[0], pair="ETH/BTC", stake_amount=0.02, close_profit=-0.05, close_profit_abs=-0.001)
+    dollars = replace(trades[1], pair="ETH/USDT", stake_amount=50.0, close_profit=0.1, close_profit_abs=5.0)
+    platform.record.upsert_trades([coins, dollars])
+
+    found = numbers(Measure(subject_of(platform)))
+
+    assert {key: value for key, value in found["bot3_realised_profit"].items() if key[0] == "OLD"} == {
+        ("OLD", "live", "BTC"): -0.001, ("OLD", "live", "USDT"): 5.0
+    }  # fmt: skip
+    assert found["bot3_return_on_stake_ratio"]["OLD", "live", "BTC"] == pytest.approx(-0.05)
+    assert found["bot3_profit_factor"]["OLD", "live", "BTC"] == 0.0
+    assert ("OLD", "live", "USDT") not in found["bot3_profit_factor"]
+    assert found["bot3_mean_profit_ratio"]["OLD", "live"] == pytest.approx(0.025)
+
+
 def test_measure_given_any_then_names_and_labels_follow_the_rules(platform: Platform) -> None:
     families: list[Family] = Measure(subject_of(platform, outbox=platform.record.span)).families()
 
