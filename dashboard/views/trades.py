@@ -191,7 +191,7 @@ def _show_selected(everything: pd.DataFrame, home: Home) -> None:
         return
     trade = find_trade(everything, name)
     if trade is None:
-        missing(f"The record holds no closed trade {name}.", "Select a row above.")
+        missing(f"The record holds no closed trade {plain(name)}.", "Select a row above.")
         return
     show_story(trade, home)
 
