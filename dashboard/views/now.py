@@ -52,7 +52,7 @@ show_numbers = st.fragment(_show_numbers, run_every=EVERY_S)
 
 def _show_alerts(found: Sequence[Alert]) -> None:
     if not found:
-        agree = "the record agrees with every bot's closes and history"
+        agree = "the record agrees with the closes and histories of our own bots"
         st.success(f"**All well**: the daemon beats, no bot is stopped, learning is in force, {agree}.", icon=":material/check_circle:")
     for alert in found:
         show = st.error if alert.is_severe else st.warning
