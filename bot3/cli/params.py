@@ -25,16 +25,16 @@ def params(
     """Show stop and target per pair, direction and leverage bin, with n, interval and what they rest on."""
     with seeded_platform() as platform:
         now = platform.clock.now()
-        parameters = platform.record.parameters(as_of=now)
+        parameters, anchor = platform.record.parameters(as_of=now), platform.control.anchor()
         limit = platform.settings.max_censored_share
     rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
     rows.sort(key=lambda row: (row.pair, row.direction, row.leverage_bin))
     if as_json:
         print_json({"version": parameters.version, "known_at": parameters.known_at, "expires_at": parameters.expires_at, "rows": rows})
         return
-    state = "EXPIRED" if now >= parameters.expires_at else "in force"
-    results.print(f"version {parameters.version[:12]}, known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, {state}")
-    results.print(f"expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
+    life = words.expiry(parameters.expires_at, now=now, anchor=anchor)
+    results.print(f"version {parameters.version[:12]}, {life}")
+    results.print(f"known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
     print_table(
         "Ratios of the stake, leverage included; expectancy is net, of the price",
         ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "missing", "state"),

@@ -119,12 +119,14 @@ class Ports:
 
     @cached_property
     def candles(self) -> CandleReader:
-        """Return the candles of the market that this home trades on."""
+        """Return the candles of the market that this home trades on; it lists the pairs that the wallets can be counted in."""
         if not self.settings.candle_directories:
             return self._simulated
+        from bot3.adapters.currency_candles import CurrencyCandles  # noqa: PLC0415
         from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415
 
-        return FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
+        every = FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
+        return CurrencyCandles(every, currency=self.settings.stake_currency)
 
     @cached_property
     def markets(self) -> MarketReader:

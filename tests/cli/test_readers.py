@@ -17,7 +17,7 @@ from tests.seeded import tiny_settings
 pytestmark = pytest.mark.slow  # processes on a seeded home
 
 READERS = {
-    "status": {"home", "trading_mode", "market", "services", "bots", "fleet", "learning"},
+    "status": {"home", "trading_mode", "market", "services", "bots", "fleet", "learning", "newest_data_age_s"},
     "doctor": {"is_healthy", "findings"},
     "params": {"version", "known_at", "expires_at", "rows"},
     "feeders": {"scores"},
@@ -38,7 +38,7 @@ def test_reader_given_json_then_prints_one_object_and_says_nothing(seeded: Path,
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("status", ["simulated market", "standing still", "bot3 up", "BOT3", "in force"]),
+        ("status", ["simulated market", "standing still", "bot3 up", "BOT3", "in force", "newest data (wall time): candle"]),
         ("doctor", ["ok", "every digest right", "trades"]),
         ("params", ["version", "in force", "1.0-2.0", "7.5-10.0", "90 % interval"]),
         ("feeders", ["F01", "F10", "n_eff", "tier"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,22 @@ def test_app_given_a_filled_home_then_says_what_market_it_is(filled_home: Path, 
     assert "UTC" in bar
 
 
+def test_app_given_a_daemon_that_beats_on_an_old_candle_then_the_bar_names_the_age_of_each_kind_of_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_home(tmp_path, trades_per_bot=3)
+    monkeypatch.setenv("BOT3_HOME", str(tmp_path))
+    beat_in(tmp_path, last_candle=(NOW - timedelta(hours=5)).isoformat())
+
+    bar = str(AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run().markdown[0].value)
+
+    assert "data age" not in bar
+    assert "red-badge[newest candle 5.0 h ago]" in bar
+    assert re.search(r"newest close \d\.\d h ago\]", bar)
+    assert "newest publication" in bar
+    assert re.search(r"blue-badge\[daemon beat \d+ s ago\]", bar)
+
+
 def test_app_given_a_halt_that_only_the_heartbeat_tells_then_bar_and_now_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_home(tmp_path, trades_per_bot=3)
     monkeypatch.setenv("BOT3_HOME", str(tmp_path))
@@ -153,9 +171,9 @@ def test_now_given_a_filled_home_then_stands_figures_beside_n_interval_and_mark(
     assert list(table.columns) == ["BOT1", "BOT2", "BOT3", "Mark"]
     assert "n 60" in table.loc["Win rate", "BOT1"]
     assert " to " in table.loc["Win rate", "BOT1"]
-    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor", "Mark"]) == ("55 %", "1.5")
+    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor (money)", "Mark"]) == ("55 %", "1.5")
     assert "own database" in table.loc["Store", "BOT3"]
-    assert table.loc["Open positions", "BOT3"] == "1, 300 USDT at entry"
+    assert table.loc["Open positions", "BOT3"] == "1, 300.00 USDT at entry"
 
 
 @pytest.mark.parametrize("name", ["now", "trades"])
