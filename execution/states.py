@@ -197,8 +197,8 @@ def _kept_latch(bot: Bot, *, marks: EquityMarks | None) -> tuple[RiskLatch, set[
     until = [latch.reducing_until for latch in kept if latch.reducing_until is not None]
     # The journal's marks go first: it is written in the same database as the trades that they are made of. Without a flag file the home may
     # be of an earlier release, whose journal had none; after a person's `resume` both stores say that there are none.
-    counted = [latch.marks for latch in kept if latch.marks is not None] or [marks if flag is None else None]
-    found = RiskLatch(state=state, reason=reason, marks=counted[0], reducing_until=max(until, default=None))
+    counted = next((latch.marks for latch in kept if latch.marks is not None), marks if flag is None else None)
+    found = RiskLatch(state=state, reason=reason, marks=counted, reducing_until=max(until, default=None))
     unsaved = {name for name, latch in ((_JOURNAL, journal), (_FLAG, flag)) if latch != found}
     if control != (state, reason):
         unsaved.add(_CONTROL)
