@@ -13,15 +13,17 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from bot3.adapters.freqtrade_file import RestingFile, read_only_address
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_urls import merged_options, parsed_url, schema_of, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _TABLES = ("trades", "orders")
+_MYSQL = {"mysql", "mariadb"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class FreqtradeDatabase:
         """
         url = _parsed(address)
         is_sqlite = url.get_backend_name() == "sqlite"
-        shown = str(url.database) if is_sqlite else url.render_as_string(hide_password=True)
+        shown = str(url.database) if is_sqlite else shown_url(url)
         with _file_errors(shown):
             resting = RestingFile.of(Path(shown)) if is_sqlite and leaves_no_trace else None
         if is_sqlite:
@@ -81,6 +83,8 @@ class FreqtradeDatabase:
             engine = _server_engine(url, busy_timeout_s)
         try:
             with _snapshot(engine, shown) as connection:
+                if not is_sqlite:
+                    _require_schema(connection, url, shown)
                 columns = _columns(connection, shown)
                 texts = {name: _texts_of(connection, name) if columns[name] else frozenset() for name in _TABLES}
         except BaseException:
@@ -124,15 +128,20 @@ class FreqtradeDatabase:
 def _parsed(address: str) -> URL:
     if "://" not in address:
         return _file(Path(address))
-    try:
-        url = make_url(address)
-    except ArgumentError as error:
-        raise SettingsError("the database is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name") from error
-    if url.get_backend_name() == "postgresql":
-        # One driver whatever the URL says: freqtrade's users write psycopg2, which is not installed here.
-        return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise SettingsError(f"a freqtrade database is read from SQLite or PostgreSQL, not from {url.render_as_string(hide_password=True)}")
+    url = parsed_url(address)
+    # The part before a driver, whether or not SQLAlchemy knows it: freqtrade's users write psycopg2, which is not installed here.
+    backend = url.drivername.partition("+")[0]
+    if backend in {"postgresql", "postgres"}:
+        return server_url(url)
+    if backend in _MYSQL:
+        raise SettingsError(
+            f"{shown_url(url)} is a {backend} database, which is not read here: copy it with "
+            f"`freqtrade convert-db --db-url-from {shown_url(url)} --db-url sqlite:///copy.sqlite` and name copy.sqlite"
+        )
+    if backend != "sqlite" or not url.database or url.database == ":memory:":
+        raise SettingsError(
+            f"a freqtrade database is read from SQLite or PostgreSQL, not from {shown_url(url)}: `freqtrade convert-db` copies it to SQLite"
+        )
     return _file(Path(url.database))
 
 
@@ -172,7 +181,9 @@ def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
 
 def _server_engine(url: URL, busy_timeout_s: float) -> Engine:
     arguments = {
-        "options": f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)} -c default_transaction_read_only=on",
+        "options": merged_options(
+            url, f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)} -c default_transaction_read_only=on"
+        ),
         "connect_timeout": max(2, round(busy_timeout_s)),
         "application_name": "bot3",
     }
@@ -203,12 +214,28 @@ def _is_damaged(cause: BaseException | None) -> bool:
     return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
+def _require_schema(connection: Connection, url: URL, shown: str) -> None:
+    """Refuse a database without the schema that the address names: PostgreSQL would go on to the next one of the path, another bot's."""
+    wanted, found = schema_of(url), connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+    if wanted is not None and wanted != found:
+        raise StoreError(f"{shown}: there is no schema {wanted!r} that this user may use{_schemas_with_trades(connection)}")
+
+
+def _schemas_with_trades(connection: Connection) -> str:
+    names = connection.exec_driver_sql("SELECT schemaname FROM pg_tables WHERE tablename = 'trades' ORDER BY 1").scalars().all()
+    if not names:
+        return ""
+    return f": a table `trades` is in {', '.join(names)}; name the bot's with ?options=-csearch_path%3D{names[0]}"
+
+
 def _columns(connection: Connection, shown: str) -> dict[str, frozenset[str]]:
     tables = sa.inspect(connection).get_table_names()
     if "trades" not in tables:
         # trades_bak0 and its like are left behind by freqtrade's migrations: old copies, never the trades.
         found = ", ".join(sorted(tables)[:8]) or "none"
-        raise StoreError(f"{shown} is no freqtrade database: it has no table `trades` (tables: {found}); name the bot's own database")
+        elsewhere = _schemas_with_trades(connection) if connection.dialect.name == "postgresql" else ""
+        remedy = elsewhere or "; name the bot's own database"
+        raise StoreError(f"{shown} is no freqtrade database: it has no table `trades` (tables: {found}){remedy}")
     return {name: _columns_of(connection, name) if name in tables else frozenset() for name in _TABLES}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import StoreError
 
 _CONNECT_TIMEOUT_S = 3
@@ -37,12 +37,11 @@ def writers_zone(address: str) -> str | None:
     StoreError
         If the database cannot be asked, or does not tell: our own session was given a zone, which hides the server's.
     """
-    if not address.startswith("postgresql"):
+    if not address.startswith("postgres"):
         return None
-    # One driver, whatever the address says.
-    url = make_url(address).set(drivername="postgresql+psycopg")
+    url = server_url(parsed_url(address))
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
-    shown = url.render_as_string(hide_password=True)
+    shown = shown_url(url)
     with translated(shown), engine.connect() as connection:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:

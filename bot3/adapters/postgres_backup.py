@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_tables_bot import store_identity
+from bot3.adapters.sql_urls import merged_options, parsed_url, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 _FILE = "database.dump"
@@ -71,14 +72,14 @@ class PostgresBackup:
 
     @property
     def _address(self) -> URL:
-        return make_url(self.url)
+        return server_url(parsed_url(self.url))
 
     @property
     def _shown(self) -> str:
-        return self._address.render_as_string(hide_password=True)
+        return shown_url(self._address)
 
     def _engine(self) -> sa.Engine:
-        options = f"-c lock_timeout={round(self.lock_timeout_s * 1000)}"
+        options = merged_options(self._address, f"-c lock_timeout={round(self.lock_timeout_s * 1000)}")
         return sa.create_engine(self._address, poolclass=sa.NullPool, connect_args={"options": options, "connect_timeout": 5})
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -12,11 +12,11 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL, Connection, Engine
 
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_migrations import require_current, upgrade
+from bot3.adapters.sql_urls import merged_options, parsed_url, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 StoreKind = Literal["bot", "platform", "control"]
@@ -73,7 +73,7 @@ class Database:
         """
         parsed = _parsed(url)
         is_sqlite = parsed.get_backend_name() == "sqlite"
-        shown = str(parsed.database) if is_sqlite else parsed.render_as_string(hide_password=True)
+        shown = str(parsed.database) if is_sqlite else shown_url(parsed)
         if is_sqlite:
             _require_file(Path(str(parsed.database)), shown=shown, read_only=read_only)
         build = _sqlite_engine if is_sqlite else _server_engine
@@ -126,15 +126,12 @@ class Database:
 
 
 def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise SettingsError("a store's address is not a URL: write sqlite:///path or postgresql+psycopg://user@host/name") from error
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
         # One driver whatever SQLAlchemy's default is: other spellings (psycopg2) name packages that are not installed.
-        return parsed.set(drivername="postgresql+psycopg")
+        return server_url(parsed)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise SettingsError(f"a store is a SQLite file or a PostgreSQL database, not {parsed.render_as_string(hide_password=True)}")
+        raise SettingsError(f"a store is a SQLite file or a PostgreSQL database, not {shown_url(parsed)}")
     return parsed
 
 
@@ -179,5 +176,5 @@ def _server_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s
     options = f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)}"
     if read_only:
         options += " -c default_transaction_read_only=on"
-    arguments = {"options": options, "connect_timeout": max(2, round(busy_timeout_s)), "application_name": "bot3"}
+    arguments = {"options": merged_options(url, options), "connect_timeout": max(2, round(busy_timeout_s)), "application_name": "bot3"}
     return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=5, max_overflow=20)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.adapters.system_clock import SystemClock
 from bot3.ports.servers import ServerFacts
 
@@ -20,10 +20,10 @@ _CONNECT_TIMEOUT_S = 3
 
 def server_facts(url: str) -> ServerFacts:
     """Ask a database. Raises StoreError if it cannot be asked."""
-    address = make_url(url)
+    address = server_url(parsed_url(url))
     engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
     clock = SystemClock()
-    with translated(address.render_as_string(hide_password=True)), engine.connect() as connection:
+    with translated(shown_url(address)), engine.connect() as connection:
         began = clock.wall_now()
         database, role, zone, epoch_s, is_superuser = connection.exec_driver_sql(_QUESTION).one()
         ended = clock.wall_now()

@@ -24,7 +24,7 @@ from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
 from bot3.usecases.audit import AuditSettings, Tell
 from bot3.usecases.audit import audit as audit_trades
-from bot3.wiring import file_candles, open_foreign_trades
+from bot3.wiring import file_candles, open_foreign_trades, shown_address
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +59,7 @@ def audit(
         _require_writable(html, db=db)
     held = file_candles(candles, *(funding or ()), timeframe=timeframe)
     with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
-        report = audit_trades(reader, held, database=_shown(db), settings=wanted, tell=tell)
+        report = audit_trades(reader, held, database=shown_address(db), settings=wanted, tell=tell)
     if html is not None:
         _write(html, audit_page(report))
         messages.print(f"report written to {html}")
@@ -85,12 +85,6 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
         static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
         static_take_profit=settings.take_profit if take_profit is None else take_profit,
     )
-
-
-def _shown(db: str) -> str:
-    """Return an address without its user and password."""
-    scheme, separator, rest = db.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else db
 
 
 def _require_writable(html: Path, *, db: str) -> None:

@@ -7,7 +7,7 @@ from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, home_identity, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
-from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades
+from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades, shown_address
 from bot3.wiring.waiting import when_available
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "open_foreign_trades",
     "open_platform",
     "server_urls",
+    "shown_address",
     "store_backups",
     "telegram_chat",
     "when_available",

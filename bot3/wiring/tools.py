@@ -79,6 +79,13 @@ def file_candles(*directories: Path, timeframe: str) -> CandleReader:
     return FileCandles(*directories, timeframe=timeframe)
 
 
+def shown_address(address: str) -> str:
+    """Return a database's address without its login and secrets (a path as it is). Raises SettingsError for what is no address."""
+    from bot3.adapters.sql_urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
+
+    return shown_url(parsed_url(address).set(username=None, password=None)) if "://" in address else address
+
+
 @contextmanager
 def open_foreign_trades(
     address: str, *, bot: str, run_mode: RunMode = RunMode.LIVE, source_timezone: str = "UTC"

@@ -23,6 +23,7 @@ from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import RunMode, Trade
 from tests.conftest import NewStore
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row, an_order
+from tests.servers.postgres import PostgresServer
 
 Reader = Callable[..., FreqtradeTrades]
 UTC_OPENED = OPENED.replace(tzinfo=UTC)
@@ -152,6 +153,52 @@ def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path:
         (2, "open_date is no time", "'yesterday'"),
         (3, "open_rate must be above 0", "nan"),
     ]
+
+
+@pytest.fixture
+def two_schemas(postgres: PostgresServer) -> str:
+    """Return a database of two bots: one closed trade in `public`, three in `bot1`."""
+    url = postgres.new_database()
+    FreqtradeDb(url).add(a_row(1))
+    other = _in_schema(url, "bot1")
+    other.add(*(a_row(number, close_profit=-0.02) for number in (1, 2, 3)))
+    other.add_orders(an_order(1, trade_id=1, side="buy"), an_order(2, trade_id=1, side="sell"))
+    return url
+
+
+def _in_schema(url: str, schema: str) -> FreqtradeDb:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
+    return FreqtradeDb(f"{url}&options=-csearch_path%3D%22{schema}%22")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("query", ["options=-csearch_path%3Dbot1", "options=-c%20search_path%3Dbot1%2Cpublic", "currentSchema=bot1"])
+def test_read_all_given_a_schema_in_the_address_then_reads_that_bots_trades(two_schemas: str, reader_of: Reader, query: str) -> None:
+    reader = reader_of(f"{two_schemas}&{query}".replace("+psycopg:", "+psycopg2:"))
+
+    found = reader.read_all()
+
+    assert [(trade.trade_id, trade.close_profit) for trade in found.closed] == [(1, -0.02), (2, -0.02), (3, -0.02)]
+    assert found.shapes[1].entries == 1
+    assert reader.count_closed(closed_since=None) == 3
+    assert ids(reader_of(two_schemas).closed_trades(closed_since=None)) == [1]
+
+
+@pytest.mark.postgres
+def test_open_given_a_schema_that_is_not_there_then_names_those_that_hold_trades(two_schemas: str, reader_of: Reader) -> None:
+    with pytest.raises(StoreError, match=r"there is no schema 'bot2'.* a table `trades` is in bot1, public; name the bot's with"):
+        reader_of(f"{two_schemas}&options=-csearch_path%3Dbot2,public")
+
+
+@pytest.mark.postgres
+def test_open_given_trades_in_another_schema_alone_then_names_it(postgres: PostgresServer, reader_of: Reader) -> None:
+    url = postgres.new_database()
+    _in_schema(url, "bot1").add(a_row(1))
+
+    with pytest.raises(StoreError, match=r"it has no table `trades`.* is in bot1; .*options=-csearch_path%3Dbot1"):
+        reader_of(url)
 
 
 def test_read_all_given_leverage_above_10_then_they_are_closed_trades(bot: FreqtradeDb, reader_of: Reader) -> None:
