@@ -14,6 +14,7 @@ from bot3.logs import redacted
 from bot3.usecases import words
 from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
 from bot3.usecases.fleet_status import ALL_ACTIVE, halted
+from bot3.usecases.foreign_text import as_markdown
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
 
@@ -27,11 +28,15 @@ def banner(what: str) -> Iterator[None]:
     try:
         yield
     except StoreBusyError as error:
-        st.warning(f"**{what} cannot be read now**: {redacted(str(error))}. The page tries again by itself; no number is shown meanwhile.")
+        st.warning(f"**{what} cannot be read now**: {_said(error)}. The page tries again by itself; no number is shown meanwhile.")
     except LearningError as error:
-        st.warning(f"**{what}**: {redacted(str(error))}.")
+        st.warning(f"**{what}**: {_said(error)}.")
     except Bot3Error as error:
-        st.error(f"**{what} cannot be read**: {redacted(str(error))}. `bot3 doctor` says what is wrong.")
+        st.error(f"**{what} cannot be read**: {_said(error)}. `bot3 doctor` says what is wrong.")
+
+
+def _said(error: Bot3Error) -> str:
+    return as_markdown(redacted(str(error)))
 
 
 def missing(what: str, remedy: str) -> None:

@@ -57,7 +57,7 @@ def audit(
     wanted = AuditSettings(learning=learning, split=split, judge_from=first_judged, fee=fee)
     if html is not None:
         _require_writable(html, db=db)
-    held = file_candles(candles, *(funding or ()), timeframe=timeframe)
+    held = file_candles(candles, timeframe=timeframe, funding_from=funding or ())
     with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
         report = audit_trades(reader, held, database=shown_address(db), settings=wanted, tell=tell)
     if html is not None:

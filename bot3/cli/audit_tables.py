@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
-
 from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
 from bot3.learning.evaluation import Comparison, Estimate
@@ -23,10 +21,10 @@ _IDS_SHOWN = 10
 
 def print_report(report: AuditReport) -> None:
     """Print a report for people, as wide as a terminal; the page and the JSON tell every group."""
-    results.print(f"[bold]{escape(report.database)}[/bold]: {_span(report)}")
-    results.print(f"\n[bold]{escape(verdict_words(report))}[/bold]\n")
+    results.print(f"{report.database}: {_span(report)}")
+    results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:
-        results.print(f"{escape(left_out)}\n")
+        results.print(f"{left_out}\n")
     print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
@@ -35,7 +33,7 @@ def print_report(report: AuditReport) -> None:
     if report.unused:
         print_table("Trades that could not be used", ("trades", "why", "ids"), [unused_cells(unused) for unused in report.unused])
     for warning in warnings_of(report):
-        results.print(f"[yellow]note:[/yellow] {escape(warning)}")
+        results.print(f"note: {warning}", style="yellow")
 
 
 def figure_rows(report: AuditReport) -> list[tuple[str, str]]:

@@ -55,7 +55,8 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
     elif fit.outside_share > _OUTSIDE_SHARE:
         yield f"{fit.outside_share:.0%} of the entries lie outside their candle: are these candles of the same exchange and market?"
     if report.costs.funding_missing_share > _FUNDING_SHARE:
-        yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
+        share = f"{report.costs.funding_missing_share:.0%}".replace("%", " %")
+        yield f"funding is unknown for {share} of the trades used, over a part of their time at least, and counted as zero there"
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"
 

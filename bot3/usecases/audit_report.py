@@ -53,7 +53,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCosts:
-    """What was charged: fee and slippage a side, more at stops; and the share of trades without known funding (counted as zero)."""
+    """What was charged: fee and slippage a side, more at stops; and the share of used trades without known funding (counted as zero)."""
 
     fee: float
     fee_is_from_trades: bool

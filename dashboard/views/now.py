@@ -13,6 +13,7 @@ from bot3.trading import figures
 from bot3.trading.trades import direction
 from bot3.usecases import words
 from bot3.usecases.fleet_status import Alert, BotStatus, Fleet, alerts, read_fleet
+from bot3.usecases.foreign_text import as_markdown
 from dashboard import charts
 from dashboard.cells import LEVERAGE, MONEY, RATIO
 from dashboard.decisions import show_reasons, show_untraded
@@ -53,7 +54,7 @@ def _show_alerts(found: Sequence[Alert]) -> None:
         st.success(f"**All well**: the daemon beats, no bot is stopped, learning is in force, {agree}.", icon=":material/check_circle:")
     for alert in found:
         show = st.error if alert.is_severe else st.warning
-        show(f"{alert.text} {alert.remedy}", icon=":material/dangerous:" if alert.is_severe else ":material/warning:")
+        show(f"{as_markdown(alert.text)} {alert.remedy}", icon=":material/dangerous:" if alert.is_severe else ":material/warning:")
 
 
 def _show_totals(fleet: Fleet, *, wallet_abs: float) -> None:

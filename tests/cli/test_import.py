@@ -42,6 +42,20 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
     assert "BTC/USDT:USDT" in bot3("trades", "--bot", "OLD", home=home).said
 
 
+def test_trades_given_markup_in_tags_and_pairs_then_prints_them_as_they_are(home: Path, tmp_path: Path) -> None:
+    odd = {"enter_tag": "[/red] [bold]x", "exit_reason": "[/] [link=http://x]", "pair": "[red]X[/red]/USDT:USDT"}
+    FreqtradeDb(sqlite_url(tmp_path / "old.sqlite")).add(a_row(1, **odd), a_row(2, exit_reason="\x1b[2J"))
+    bot3("import", "--bot", "OLD", "--run-mode", "live", "--db", str(tmp_path / "old.sqlite"), home=home)
+
+    ended = bot3("trades", "--bot", "OLD", home=home)
+
+    squeezed = "".join(ended.out.split())
+    assert ended.code == 0
+    assert "[/red][bold]x" in squeezed
+    assert "\\x1b[2J" in squeezed
+    assert "\x1b" not in ended.out
+
+
 def test_import_given_a_bot_that_is_synced_then_refuses(home: Path, tmp_path: Path) -> None:
     FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"))
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from bot3.cli.audit_words import left_out_words
+from bot3.cli.audit_words import left_out_words, warnings_of
 from bot3.errors import CandleError, DataError
 from bot3.learning.evaluation import Verdict
 from bot3.learning.params import LearningSettings
@@ -159,6 +159,45 @@ def test_audit_given_fees_of_the_trades_then_charges_their_median() -> None:
     assert (own.costs.fee, own.costs.fee_is_from_trades) == (0.0004, True)
     assert (asked.costs.fee, asked.costs.fee_is_from_trades) == (0.001, False)
     assert asked.static_whole.mean < own.static_whole.mean
+
+
+class OneBadFile(MarketCandles):
+    """Candles of which one pair's cannot be read."""
+
+    def span(self, pair: str, timeframe: str) -> tuple[Any, Any]:
+        if pair == PAIRS[1]:
+            raise CandleError("BBB_USDT_USDT-5m-futures.feather holds no candle: fetch it again or remove it")
+        return super().span(pair, timeframe)
+
+
+def test_audit_given_one_bad_candle_file_then_audits_the_others_and_lists_its_trades() -> None:
+    whole = market(dips_then_runs)
+    trades = trades_on(whole)
+
+    report = audited(trades, OneBadFile(whole.frames))
+
+    lost = tuple(trade.trade_id for trade in trades if trade.pair == PAIRS[1])
+    assert reasons(report) == {"BBB_USDT_USDT-5m-futures.feather holds no candle: fetch it again or remove it": lost}
+    assert report.counts.used == len(trades) - len(lost)
+    assert report.verdict is Verdict.LEARNED_BETTER
+
+
+def test_audit_given_only_bad_candle_files_then_names_them() -> None:
+    whole = market()
+    trades = [trade for trade in trades_on(whole) if trade.pair == PAIRS[1]]
+
+    with pytest.raises(CandleError, match=r"1 of 1 pairs without candles; BBB_USDT_USDT-5m-futures\.feather holds no candle"):
+        audited(trades, OneBadFile(whole.frames))
+
+
+def test_audit_given_spot_then_says_nothing_of_funding() -> None:
+    whole = market()
+    candles = MarketCandles({pair.partition(":")[0]: frame for pair, frame in whole.frames.items()})
+
+    report = audited(trades_on(candles), candles)
+
+    assert report.costs.funding_missing_share == 0.0
+    assert not any("funding" in warning for warning in warnings_of(report))
 
 
 def test_audit_given_no_funding_then_says_of_how_many_trades() -> None:
