@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from bot3.adapters.freqtrade_file import RestingFile, read_only_address
+from bot3.adapters.freqtrade_file import CopiedFile, RestingFile, is_stranded, read_only_address
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_urls import merged_options, parsed_url, schema_of, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
@@ -40,6 +40,8 @@ class FreqtradeDatabase:
         Those of them that are declared as texts: SQL compares their numbers letter by letter.
     resting : RestingFile or None
         A file that is read as immutable: every `read` makes sure that it still was.
+    copied : CopiedFile or None
+        A copy that is read in place of a file whose log cannot be read where it is; removed by `close`.
     """
 
     engine: Engine
@@ -48,6 +50,7 @@ class FreqtradeDatabase:
     columns: Mapping[str, frozenset[str]]
     texts: Mapping[str, frozenset[str]]
     resting: RestingFile | None = None
+    copied: CopiedFile | None = None
     probe_lock: Lock = field(default_factory=Lock)
     probe: list[Connection] = field(default_factory=list)
     nonce: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -75,10 +78,14 @@ class FreqtradeDatabase:
         url = _parsed(address)
         is_sqlite = url.get_backend_name() == "sqlite"
         shown = str(url.database) if is_sqlite else shown_url(url)
-        with _file_errors(shown):
-            resting = RestingFile.of(Path(shown)) if is_sqlite and leaves_no_trace else None
+        resting = copied = None
         if is_sqlite:
-            engine = _sqlite_engine(read_only_address(Path(shown), is_immutable=resting is not None), busy_timeout_s)
+            path = Path(shown)
+            with _file_errors(shown):
+                resting = RestingFile.of(path) if leaves_no_trace else None
+                copied = _copied(path, leaves_no_trace=leaves_no_trace)
+            address = read_only_address(copied.path if copied else path, is_immutable=resting is not None)
+            engine = _sqlite_engine(address, busy_timeout_s)
         else:
             engine = _server_engine(url, busy_timeout_s)
         try:
@@ -89,8 +96,10 @@ class FreqtradeDatabase:
                 texts = {name: _texts_of(connection, name) if columns[name] else frozenset() for name in _TABLES}
         except BaseException:
             engine.dispose()
+            if copied is not None:
+                copied.directory.cleanup()
             raise
-        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, texts=texts, resting=resting)
+        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, texts=texts, resting=resting, copied=copied)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -123,6 +132,19 @@ class FreqtradeDatabase:
             while self.probe:
                 self.probe.pop().close()
         self.engine.dispose()
+        if self.copied is not None:
+            self.copied.directory.cleanup()
+
+
+def _copied(path: Path, *, leaves_no_trace: bool) -> CopiedFile | None:
+    if not is_stranded(path):
+        return None
+    if not leaves_no_trace:
+        raise StoreError(
+            f"{path} has a log ({path.name}-wal) whose rows SQLite cannot read in a directory that may not be written: make it "
+            f"writable, or start the bot once; `bot3 audit` and `bot3 import` read a copy"
+        )
+    return CopiedFile.of(path)
 
 
 def _parsed(address: str) -> URL:
@@ -147,10 +169,18 @@ def _parsed(address: str) -> URL:
 
 def _file(path: Path) -> URL:
     if not path.exists():
-        raise StoreError(f"{path} does not exist: name freqtrade's database, such as user_data/tradesv3.sqlite")
+        raise StoreError(
+            f"{path} does not exist: name freqtrade's database (its setting db_url; tradesv3.sqlite, a dry run's tradesv3.dryrun.sqlite, "
+            f"in its working directory{_beside(path)})"
+        )
     if not path.is_file():
         raise StoreError(f"{path} is no file: name freqtrade's database in it, such as tradesv3.sqlite")
     return URL.create("sqlite", database=str(path))
+
+
+def _beside(path: Path) -> str:
+    found = sorted(other.name for pattern in ("*.sqlite", "*.sqlite3", "*.db") for other in path.parent.glob(pattern))
+    return f"; beside it: {', '.join(found[:5])}" if found else ""
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -24,6 +25,7 @@ from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
 from bot3.usecases.audit import AuditSettings, Tell
 from bot3.usecases.audit import audit as audit_trades
+from bot3.usecases.audit_report import AuditReport
 from bot3.wiring import file_candles, open_foreign_trades, shown_address
 
 
@@ -58,13 +60,13 @@ def audit(
     if html is not None:
         _require_writable(html, db=db)
     held = file_candles(candles, timeframe=timeframe, funding_from=funding or ())
-    with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
+    with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone, is_any_mode=True) as reader, _progress() as tell:
         report = audit_trades(reader, held, database=shown_address(db), settings=wanted, tell=tell)
     if html is not None:
         _write(html, audit_page(report))
         messages.print(f"report written to {html}")
     if as_json:
-        print_json(report)
+        print_json(_without_bounds(report))
     else:
         print_report(report)
 
@@ -85,6 +87,12 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
         static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
         static_take_profit=settings.take_profit if take_profit is None else take_profit,
     )
+
+
+def _without_bounds(report: AuditReport) -> dict[str, Any]:
+    """Return a report as an object whose rows have no bounds where too few days stand behind them."""
+    rows = [asdict(row) | ({} if report.has_interval(row) else {"lower_bound": None, "upper_bound": None}) for row in report.parameters]
+    return {item.name: getattr(report, item.name) for item in fields(report)} | {"parameters": rows, "is_learned": report.is_learned}
 
 
 def _require_writable(html: Path, *, db: str) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
 from bot3.learning.evaluation import Comparison, Estimate
+from bot3.learning.pooling import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.usecases.audit_report import AuditReport, GroupComparison, UnusedTrades
 
-GROUP_COLUMNS = ("group", "trades", "realised", "static", "learned", "gain", "interval", "verdict")
+GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "gain", "interval", "verdict")
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
-_SHORT_GROUP_COLUMNS = ("group", "trades", "static", "learned", "gain (interval)", "verdict")
-_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "expected (90 %)", "judged", "kept")
+_SHORT_GROUP_COLUMNS = ("group", "trades", "days", "static", "learned", "gain (interval)", "verdict")
+_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "n_eff", "expected (90 %)", "judged", "kept")
 PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept by the judged, of the price"
 _IDS_SHOWN = 10
 
@@ -84,7 +85,7 @@ def group_cells(group: GroupComparison) -> tuple[Any, ...]:
     """Return a row of `GROUP_COLUMNS`."""
     found = group.comparison
     profits = (percent(found.realised_profit), percent(found.static_profit), percent(found.learned_profit), percent(found.gain.mean))
-    return (group.key, found.n, *profits, _ends(found.gain), str(found.verdict))
+    return (group.key, found.n, found.days, *profits, _ends(found.gain), str(found.verdict))
 
 
 def shown_parameters(report: AuditReport) -> list[ExitParameters]:
@@ -104,7 +105,7 @@ def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]
         f"{row.n_eff:.0f}",
         f"{row.own_share:.0%}".replace("%", " %"),
         percent(row.expectancy, 3),
-        f"{percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)}",
+        _bounds(row, report),
         *_kept(row, report),
     )
 
@@ -118,19 +119,26 @@ def unused_cells(unused: UnusedTrades) -> tuple[Any, ...]:
 def _short_group_cells(group: GroupComparison) -> tuple[Any, ...]:
     found = group.comparison
     gain = f"{percent(found.gain.mean)} ({_ends(found.gain)})"
-    return group.key, found.n, percent(found.static_profit), percent(found.learned_profit), gain, str(found.verdict)
+    return group.key, found.n, found.days, percent(found.static_profit), percent(found.learned_profit), gain, str(found.verdict)
 
 
 def _short_parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
-    expected = f"{percent(row.expectancy, 3)} ({percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)})"
+    expected = f"{percent(row.expectancy, 3)} ({_bounds(row, report)})"
     return (
         f"{row.pair}|{row.direction}",
         percent(row.stop_loss),
         percent(row.take_profit_target),
         row.trades_count,
+        f"{row.n_eff:.0f}",
         expected,
         *_kept(row, report),
     )
+
+
+def _bounds(row: ExitParameters, report: AuditReport) -> str:
+    if not report.has_interval(row):
+        return f"no interval from fewer than {MIN_DAYS} days"
+    return f"{percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)}"
 
 
 def _kept(row: ExitParameters, report: AuditReport) -> tuple[int, str]:

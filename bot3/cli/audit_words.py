@@ -19,6 +19,9 @@ def verdict_words(report: AuditReport) -> str:
     overall = report.overall
     if overall is None:
         return "Not enough evidence: no trade is left to judge on after the cut."
+    if not report.is_learned:
+        fitted = f"{report.counts.fitted} trades on {report.counts.fitted_days} days were fitted"
+        return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days teach nothing (see --split)."
     figures = f"{percent(overall.gain.mean)} of the stake a trade, {interval(overall.gain)}, {overall.n} trades on {overall.days} days"
     if overall.verdict is Verdict.LEARNED_BETTER:
         return f"Learned stops and targets earned more than the static ones on trades they never saw: {figures}."
@@ -39,6 +42,8 @@ def left_out_words(report: AuditReport) -> str | None:
 
 def interval(estimate: Estimate, digits: int = 2) -> str:
     """Return the interval, "95 %: -0.10 % to +0.31 %"; without ends in words."""
+    if estimate.mean != estimate.mean:  # unknown
+        return f"fitted on fewer than {MIN_DAYS} days"
     if estimate.lower == -float("inf"):
         return f"no interval from fewer than {MIN_DAYS} days"
     return f"95 %: {percent(estimate.lower, digits)} to {percent(estimate.upper, digits)}"
@@ -57,6 +62,11 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
     if report.costs.funding_missing_share > _FUNDING_SHARE:
         share = f"{report.costs.funding_missing_share:.0%}".replace("%", " %")
         yield f"funding is unknown for {share} of the trades used, over a part of their time at least, and counted as zero there"
+    if counts.fitted_days < MIN_DAYS or counts.judged_days < MIN_DAYS:
+        yield (
+            f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
+            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, more trades help where there are too few days"
+        )
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"
 

@@ -15,7 +15,7 @@ from bot3.learning.parameter_rows import realised_stats
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades
-from bot3.trading.parameters import ParameterSet
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.usecases.audit_judgement import Judgement, judge
 from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
 from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, TradeCounts, UnusedTrades, unused_by_reason
@@ -262,7 +262,17 @@ def _counts(judgement: Judgement, found: ForeignTrades) -> TradeCounts:
         fitted=int(split.fitted.sum()),
         embargoed=int(split.embargoed.sum()),
         judged=int(split.judged.sum()),
+        fitted_days=judgement.fitted_days,
+        judged_days=judgement.judged_days,
     )
+
+
+def _days_of(used: pd.DataFrame, row: ExitParameters) -> int:
+    """Return the UTC days on which the used trades of a row's group were entered."""
+    own = used
+    for name, value in (("pair", row.pair), ("direction", row.direction), ("leverage_bin", row.leverage_bin)):
+        own = own if value == ANY else own[own[name] == value]
+    return int(own["open_date"].dt.floor("D").nunique())
 
 
 def _report(
@@ -302,4 +312,5 @@ def _report(
         by_group=judgement.groups("pair", "direction", "leverage_bin"),
         days=judgement.days(),
         parameters=tuple(parameters.rows.values()),
+        parameter_days={row.key: _days_of(judgement.trades, row) for row in parameters.rows.values()},
     )

@@ -87,12 +87,14 @@ def shown_address(address: str) -> str:
 
 @contextmanager
 def open_foreign_trades(
-    address: str, *, bot: str, run_mode: RunMode = RunMode.LIVE, source_timezone: str = "UTC"
+    address: str, *, bot: str, run_mode: RunMode | None = None, source_timezone: str = "UTC", is_any_mode: bool = False
 ) -> Iterator[ForeignTradeReader]:
-    """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for what it raises."""
+    """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for options and what it raises."""
     from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
-    reader = FreqtradeTrades.open(address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True)
+    reader = FreqtradeTrades.open(
+        address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True, is_any_mode=is_any_mode
+    )
     try:
         yield reader
     finally:
