@@ -11,7 +11,7 @@ from bot3.usecases.audit_report import AuditReport
 
 _OUTSIDE_SHARE = 0.1
 _FUNDING_SHARE = 0.0
-_REASONS_SHOWN = 4
+_REASONS_SHOWN, _REASON_LENGTH = 4, 90
 
 
 def verdict_words(report: AuditReport) -> str:
@@ -35,9 +35,14 @@ def left_out_words(report: AuditReport) -> str | None:
     if not report.unused:
         return None
     left_out = sum(unused.count for unused in report.unused)
-    named = "; ".join(f"{unused.count} {unused.reason}" for unused in report.unused[:_REASONS_SHOWN])
+    named = "; ".join(f"{unused.count} {_shortened(unused.reason)}" for unused in report.unused[:_REASONS_SHOWN])
     more = f"; and {len(report.unused) - _REASONS_SHOWN} more reasons (below)" if len(report.unused) > _REASONS_SHOWN else ""
     return f"{left_out} of {report.counts.closed} closed trades are left out of learning: {named}{more}."
+
+
+def _shortened(reason: str) -> str:
+    """Return the beginning of a reason: the table below tells all of it."""
+    return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
 
 
 def interval(estimate: Estimate, digits: int = 2) -> str:

@@ -82,7 +82,8 @@ def shown_address(address: str) -> str:
     """Return a database's address without its login and secrets (a path as it is). Raises SettingsError for what is no address."""
     from bot3.adapters.sql_urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
 
-    return shown_url(parsed_url(address).set(username=None, password=None)) if "://" in address else address
+    # `URL.set` takes None for "as it is".
+    return shown_url(parsed_url(address)._replace(username=None, password=None)) if "://" in address else address
 
 
 @contextmanager
