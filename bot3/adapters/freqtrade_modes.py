@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +14,8 @@ from bot3.trading.trades import RunMode
 MODE_COLUMNS = frozenset({"ft_trade_id", "order_id"})
 _PREFIX, _BEYOND = "dry_run_", "dry_run`"
 _ORDERS = sa.table("orders")
-_ORDER_ID, _TRADE_ID = sa.column("order_id", sa.String()), sa.column("ft_trade_id")
+_ORDER_ID: sa.ColumnClause[str] = sa.column("order_id", sa.String())
+_TRADE_ID: sa.ColumnClause[Any] = sa.column("ft_trade_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
