@@ -157,7 +157,7 @@ def _parsed(address: str) -> URL:
         return server_url(url)
     if backend in _MYSQL:
         raise SettingsError(
-            f"{shown_url(url)} is a {backend} database, which is not read here: copy it with "
+            f"{shown_url(url)} is a {backend} database, and SQLite or PostgreSQL are read: copy it with "
             f"`freqtrade convert-db --db-url-from {shown_url(url)} --db-url sqlite:///copy.sqlite` and name copy.sqlite"
         )
     if backend != "sqlite" or not url.database or url.database == ":memory:":

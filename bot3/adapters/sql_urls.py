@@ -29,7 +29,7 @@ def parsed_url(address: str) -> URL:
         return make_url(address)
     except (ArgumentError, ValueError) as error:
         raise SettingsError(
-            "the address of the database is not a URL: write postgresql://user@host/name, or the path of a SQLite file"
+            "the address of the database is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name"
         ) from error
 
 

@@ -318,7 +318,7 @@ def test_open_given_an_empty_log_then_the_file_is_whole_and_left_without_a_trace
             "mysql+pymysql://u:canary-7@h/ft",
             r"mysql\+pymysql://u:\*\*\*@h/ft is a mysql\+?.* database.*`freqtrade convert-db --db-url-from",
         ),
-        ("mariadb+pymysql://u@h/ft", "is a mariadb database, which is not read here: copy it with `freqtrade convert-db"),
+        ("mariadb+pymysql://u@h/ft", "is a mariadb database, and SQLite or PostgreSQL are read: copy it with `freqtrade convert-db"),
         ("oracle://u@h/ft", "read from SQLite or PostgreSQL, not from oracle://u@h/ft: `freqtrade convert-db` copies it to SQLite"),
     ],
 )
