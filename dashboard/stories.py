@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from bot3.trading.currencies import stake_currency
 from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
 from bot3.usecases import words
-from bot3.usecases.foreign_text import as_markdown
 from dashboard.home import Home
+from dashboard.markdown import plain
 from dashboard.page import banner, missing, table
 
 _TELLERS: Mapping[str, Callable[[float], str]] = {
@@ -49,15 +50,13 @@ def show_story(trade: pd.Series[Any], home: Home) -> None:
 def sentence(trade: pd.Series[Any]) -> str:
     """Return in one sentence what a trade was and what came of it."""
     lasted = trade["close_date"] - trade["open_date"]
-    reason = as_markdown(str(trade["exit_reason"]))
-    result = "won" if trade["close_profit"] > 0.0 else "lost"
+    currency = stake_currency(str(trade["pair"]))
+    profit, funding = (plain(words.money(trade[name], currency)) for name in ("close_profit_abs", "funding_fees"))
     return (
-        f"**{trade['direction'].capitalize()} {as_markdown(str(trade['pair']))} at {trade['leverage']:.1f}x** "
-        f"on feeder {as_markdown(str(trade['feeder_id']))}, "
+        f"**{trade['direction'].capitalize()} {plain(trade['pair'])} at {trade['leverage']:.1f}x** on feeder {plain(trade['feeder_id'])}, "
         f"opened {words.stamp(trade['open_date'])} at {words.rate(trade['open_rate'])}, closed after {words.span(lasted)} at "
-        f"{words.rate(trade['close_rate'])} by *{reason}*: {result} {words.ratio(trade['close_profit'])} of the stake of "
-        f"{trade['stake_amount']:,.2f} USDT, {words.money(trade['close_profit_abs'])} after fees and "
-        f"{words.money(trade['funding_fees'])} funding."
+        f"{words.rate(trade['close_rate'])} by {plain(trade['exit_reason'])}: result {words.ratio(trade['close_profit'])} of the stake "
+        f"of {plain(words.amount(trade['stake_amount'], currency))}, {profit} after fees and {funding} funding."
     )
 
 
@@ -81,17 +80,16 @@ def _show_parameters(entry: Intent, home: Home) -> None:
     if not isinstance(key, str) or key.count("|") < 2:
         st.caption("Protected by the static set of the settings: no learned row was used.")
         return
-    shown = as_markdown(words.key(key))
     history = home.ports.record.parameters_history(key=key)
     # An increment publishes changed rows only: a set holds rows of earlier versions too.
     exact = history[history["version"] == version]
     used = exact if len(exact) else history[history["known_at"] <= entry.candle_close_time]
     if used.empty:
-        st.caption(f"Protected by row {shown} of the set {words.version(str(version))}, which the record does not hold.")
+        st.caption(f"Protected by row {words.key(key)} of the set {words.version(str(version))}, which the record does not hold.")
         return
     row = used.iloc[-1]
     st.markdown(
-        f"**Parameters used**: {shown} of the set {words.version(str(version))}, row of version "
+        f"**Parameters used**: {words.key(key)} of the set {words.version(str(version))}, row of version "
         f"{words.version(str(row['version']))}: stop {words.ratio(row['stop_loss'])}, "
         f"target {words.ratio(row['take_profit_target'])} of the stake at {row['leverage_ref']:.1f}x; "
         f"expectancy {words.ratio(row['expectancy'], 3)} ({words.interval(row['lower_bound'], row['upper_bound'], 3)}) of the price, "

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot3.adapters.freqtrade_file import CopiedFile, RestingFile, is_stranded, read_only_address
 from bot3.adapters.sql_errors import translated
-from bot3.adapters.sql_urls import merged_options, parsed_url, schema_of, server_url, shown_url
+from bot3.adapters.sql_urls import parsed_url, schema_of, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -210,14 +210,10 @@ def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
 
 
 def _server_engine(url: URL, busy_timeout_s: float) -> Engine:
-    arguments = {
-        "options": merged_options(
-            url, f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)} -c default_transaction_read_only=on"
-        ),
-        "connect_timeout": max(2, round(busy_timeout_s)),
-        "application_name": "bot3",
-    }
-    return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, isolation_level="REPEATABLE READ")
+    from bot3.adapters.sql_server import server_engine  # noqa: PLC0415  # most bots keep SQLite files
+
+    session: dict[str, str | int] = {"timezone": "UTC", "lock_timeout": round(busy_timeout_s * 1000), "default_transaction_read_only": "on"}
+    return server_engine(url, session=session, connect_timeout_s=busy_timeout_s, pool_pre_ping=True, isolation_level="REPEATABLE READ")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_server import server_engine
 from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import StoreError
 
@@ -40,8 +41,8 @@ def writers_zone(address: str) -> str | None:
     if not address.startswith("postgres"):
         return None
     url = server_url(parsed_url(address))
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
     shown = shown_url(url)
+    engine = server_engine(url, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
     with translated(shown), engine.connect() as connection:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_server import server_engine
 from bot3.adapters.sql_tables_bot import store_identity
-from bot3.adapters.sql_urls import merged_options, parsed_url, server_url, shown_url
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 _FILE = "database.dump"
@@ -79,8 +80,8 @@ class PostgresBackup:
         return shown_url(self._address)
 
     def _engine(self) -> sa.Engine:
-        options = merged_options(self._address, f"-c lock_timeout={round(self.lock_timeout_s * 1000)}")
-        return sa.create_engine(self._address, poolclass=sa.NullPool, connect_args={"options": options, "connect_timeout": 5})
+        # No limits of a session: its transaction stays open as long as pg_dump works.
+        return server_engine(self._address, session={"lock_timeout": round(self.lock_timeout_s * 1000)}, poolclass=sa.NullPool)
 
     def _run(self, program: str, *arguments: str) -> None:
         path = shutil.which(program)
