@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a mark, never a gate.")
     min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
+    max_censored_share: float = Field(
+        0.10, ge=0.0, le=1.0, description="A pair and direction of whose closes a larger share is left out or late may not trade."
+    )
     meta_learner_interval_s: int = Field(
         300, ge=60, le=3_600, description="Beat of the meta-learner, wall seconds: whole minutes that divide an hour."
     )

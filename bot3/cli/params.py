@@ -26,6 +26,7 @@ def params(
     with seeded_platform() as platform:
         now = platform.clock.now()
         parameters, anchor = platform.record.parameters(as_of=now), platform.control.anchor()
+        limit = platform.settings.max_censored_share
     rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
     rows.sort(key=lambda row: (row.pair, row.direction, row.leverage_bin))
     if as_json:
@@ -36,13 +37,19 @@ def params(
     results.print(f"known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
     print_table(
         "Ratios of the stake, leverage included; expectancy is net, of the price",
-        ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "state"),
+        ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "missing", "state"),
         [_cells(row) for row in rows],
     )
+    censored = [row for row in parameters.censored() if pair is None or row.pair == pair]
+    if censored:
+        results.print(f"May not trade. {words.why_censored(limit)}")
+        columns = ("pair", "direction", "closes missing from the evidence")
+        print_table("Too many closes are missing", columns, [(row.pair, row.direction, words.missing_closes(row)) for row in censored])
 
 
 def _cells(row: ExitParameters) -> tuple[Any, ...]:
     interval = f"{percent(row.lower_bound)} to {percent(row.upper_bound)}"
+    missing = None if row.left_out_count is None or row.late_count is None else row.left_out_count + row.late_count
     own = f"{row.own_share:.0%}" if row.own_share > 0.0 else f"parent {row.parent}"
     return (
         row.pair,
@@ -56,5 +63,6 @@ def _cells(row: ExitParameters) -> tuple[Any, ...]:
         percent(row.expectancy, 3),
         interval,
         own,
+        missing,
         row.state,
     )

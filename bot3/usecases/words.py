@@ -196,6 +196,25 @@ def key(text: str) -> str:
     return group(parts[0], parts[1], parts[2]) if len(parts) == 3 else f"{text} set"
 
 
+def missing_closes(row: ExitParameters) -> str:
+    """Return how many closes of a group its evidence lacks, "14 of 80 (17.5 %): 10 left out, 4 late"; a dash if it is unknown."""
+    if row.left_out_count is None or row.late_count is None:
+        return DASH
+    lost = row.left_out_count + row.late_count
+    lacking = share(lost / row.trades_count, 1) if row.trades_count else DASH
+    return f"{lost:,} of {row.trades_count:,} ({lacking}): {row.left_out_count:,} left out, {row.late_count:,} late"
+
+
+def why_censored(limit: float) -> str:
+    """Return why pairs and directions may not trade though their evidence may look good, and what opens them."""
+    return (
+        f"More than {share(limit, 1)} of their closes (BOT3_MAX_CENSORED_SHARE) are missing from the evidence: left out (ended by force, "
+        "by hand or by liquidation, in parts, or without candles), or closed after the day of their entry was reviewed. Losers are held "
+        "long and ended by hand more often than winners, so what is left looks too good. They may trade again at a review once the share "
+        "is lower."
+    )
+
+
 def standing(row: ExitParameters, *, minimum: int) -> str:
     """Return what a row rests on: its own trades, or its parent's values and how many trades are missing."""
     if row.trades_count < minimum:

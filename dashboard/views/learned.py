@@ -49,6 +49,7 @@ def render(home: Home) -> None:
         return
     parameters = learned.value
     _show_version(parameters, home, now=now)
+    _show_censored(parameters, home)
     _show_bins(parameters, home)
     _show_cells(parameters, home)
     _show_factors(parameters)
@@ -77,6 +78,22 @@ def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> Non
         f"({words.ratio(settings.stop_loss)} / {words.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
         f"and breaks even at {words.share(static.break_even)}."
     )
+
+
+def _show_censored(parameters: ParameterSet, home: Home) -> None:
+    rows = parameters.censored()
+    if not rows:
+        return
+    st.subheader("May not trade: too many closes are missing")
+    st.warning(words.why_censored(home.settings.max_censored_share))
+    frame = pd.DataFrame(
+        {
+            "pair and direction": [words.group(row.pair, row.direction, row.leverage_bin) for row in rows],
+            "closes missing": [words.missing_closes(row) for row in rows],
+            "n": [row.trades_count for row in rows],
+        }
+    )
+    table(frame, cells={"n": COUNT}, alt="Pairs and directions that may not trade, with their missing closes", key="learned_censored")
 
 
 def _show_bins(parameters: ParameterSet, home: Home) -> None:
@@ -145,6 +162,7 @@ def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, obje
         "stop, target in sigma": f"{row.stop_sigma:.2f}, {row.take_profit_sigma:+.2f}",
         "at leverage": f"{row.leverage_ref:.1f}x",
         "replayed": row.replays_count,
+        "closes missing": words.missing_closes(row),
         "ambiguous": row.ambiguous_share,
         "parent": words.key(row.parent),
         "known at": words.stamp(row.known_at),

@@ -11,6 +11,7 @@ from bot3.ports.control import Heartbeat
 from bot3.trading.signals import FEEDER_IDS
 from bot3.wiring import open_platform
 from tests.cli.commands import bot3
+from tests.dashboard.homes import PAIRS, make_home, publish_censored
 from tests.seeded import tiny_settings
 
 pytestmark = pytest.mark.slow  # processes on a seeded home
@@ -69,6 +70,18 @@ def test_params_given_a_pair_then_shows_its_rows_alone(seeded: Path) -> None:
     told = bot3("params", "--pair", "ALFA/USDT:USDT", "--json", home=seeded).json()
 
     assert {row["pair"] for row in told["rows"]} == {"ALFA/USDT:USDT"}
+
+
+def test_params_given_a_pair_and_direction_whose_closes_are_missing_then_says_that_it_may_not_trade_and_why(tmp_path: Path) -> None:
+    make_home(tmp_path, trades_per_bot=4)
+    publish_censored(tmp_path, PAIRS[0])
+
+    said = bot3("params", home=tmp_path).said
+    rows = bot3("params", "--json", home=tmp_path).json()["rows"]
+
+    assert "More than 10.0 % of their closes (BOT3_MAX_CENSORED_SHARE) are missing" in said
+    assert "14 of 80 (17.5 %): 10 left out, 4 late" in said
+    assert {(row["pair"], row["direction"]) for row in rows if row["is_censored"]} == {(PAIRS[0], "long")}
 
 
 def test_feeders_tells_the_score_of_every_feeder(seeded: Path) -> None:

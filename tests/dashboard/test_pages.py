@@ -15,7 +15,7 @@ from bot3.settings import load_settings
 from bot3.usecases.words import DASH
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
-from tests.dashboard.homes import NOW, a_beat, make_home, reject_an_entry, settings_of
+from tests.dashboard.homes import NOW, PAIRS, a_beat, make_home, publish_censored, reject_an_entry, settings_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 VIEWS = ("now", "trades", "learned", "feeders", "regime", "system")
@@ -247,6 +247,21 @@ def test_learned_given_a_filled_home_then_every_row_has_n_and_interval(filled_ho
         without = rows[rows["n"] == 0]
         assert without["win rate"].isna().all()
         assert without["rests on"].str.startswith("Using its parent's values: 0 of 5 trades").all()
+
+
+def test_learned_given_a_pair_and_direction_whose_closes_are_missing_then_says_that_it_may_not_trade_and_why(tmp_path: Path) -> None:
+    make_home(tmp_path, trades_per_bot=4)
+    before = a_page("learned", tmp_path)
+    publish_censored(tmp_path, PAIRS[0])
+
+    page = a_page("learned", tmp_path)
+
+    assert "May not trade" not in texts(before)
+    assert "May not trade" in texts(page)
+    assert "More than 10.0 % of their closes (BOT3_MAX_CENSORED_SHARE) are missing" in texts(page)
+    shown = page.dataframe[0].value
+    assert shown["pair and direction"].tolist() == [f"{PAIRS[0]}, long, all leverage"]
+    assert shown["closes missing"].tolist() == ["14 of 80 (17.5 %): 10 left out, 4 late"]
 
 
 def test_learned_given_a_pair_then_shows_its_cells(filled_home: Path) -> None:
