@@ -6,9 +6,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -24,7 +25,8 @@ from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
 from bot3.usecases.audit import AuditSettings, Tell
 from bot3.usecases.audit import audit as audit_trades
-from bot3.wiring import file_candles, open_foreign_trades
+from bot3.usecases.audit_report import AuditReport
+from bot3.wiring import file_candles, open_foreign_trades, shown_address
 
 
 def register(app: typer.Typer) -> None:
@@ -57,14 +59,14 @@ def audit(
     wanted = AuditSettings(learning=learning, split=split, judge_from=first_judged, fee=fee)
     if html is not None:
         _require_writable(html, db=db)
-    held = file_candles(candles, *(funding or ()), timeframe=timeframe)
-    with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
-        report = audit_trades(reader, held, database=_shown(db), settings=wanted, tell=tell)
+    held = file_candles(candles, timeframe=timeframe, funding_from=funding or ())
+    with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone, is_any_mode=True) as reader, _progress() as tell:
+        report = audit_trades(reader, held, database=shown_address(db), settings=wanted, tell=tell)
     if html is not None:
         _write(html, audit_page(report))
         messages.print(f"report written to {html}")
     if as_json:
-        print_json(report)
+        print_json(_without_bounds(report))
     else:
         print_report(report)
 
@@ -87,10 +89,10 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
     )
 
 
-def _shown(db: str) -> str:
-    """Return an address without its user and password."""
-    scheme, separator, rest = db.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else db
+def _without_bounds(report: AuditReport) -> dict[str, Any]:
+    """Return a report as an object whose rows have no bounds where too few days stand behind them."""
+    rows = [asdict(row) | ({} if report.has_interval(row) else {"lower_bound": None, "upper_bound": None}) for row in report.parameters]
+    return {item.name: getattr(report, item.name) for item in fields(report)} | {"parameters": rows, "is_learned": report.is_learned}
 
 
 def _require_writable(html: Path, *, db: str) -> None:

@@ -11,7 +11,7 @@ from bot3.usecases.audit_report import AuditReport
 
 _OUTSIDE_SHARE = 0.1
 _FUNDING_SHARE = 0.0
-_REASONS_SHOWN = 4
+_REASONS_SHOWN, _REASON_LENGTH = 4, 90
 
 
 def verdict_words(report: AuditReport) -> str:
@@ -19,6 +19,9 @@ def verdict_words(report: AuditReport) -> str:
     overall = report.overall
     if overall is None:
         return "Not enough evidence: no trade is left to judge on after the cut."
+    if not report.is_learned:
+        fitted = f"{report.counts.fitted} trades on {report.counts.fitted_days} days were fitted"
+        return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days teach nothing (see --split)."
     figures = f"{percent(overall.gain.mean)} of the stake a trade, {interval(overall.gain)}, {overall.n} trades on {overall.days} days"
     if overall.verdict is Verdict.LEARNED_BETTER:
         return f"Learned stops and targets earned more than the static ones on trades they never saw: {figures}."
@@ -32,13 +35,20 @@ def left_out_words(report: AuditReport) -> str | None:
     if not report.unused:
         return None
     left_out = sum(unused.count for unused in report.unused)
-    named = "; ".join(f"{unused.count} {unused.reason}" for unused in report.unused[:_REASONS_SHOWN])
+    named = "; ".join(f"{unused.count} {_shortened(unused.reason)}" for unused in report.unused[:_REASONS_SHOWN])
     more = f"; and {len(report.unused) - _REASONS_SHOWN} more reasons (below)" if len(report.unused) > _REASONS_SHOWN else ""
     return f"{left_out} of {report.counts.closed} closed trades are left out of learning: {named}{more}."
 
 
+def _shortened(reason: str) -> str:
+    """Return the beginning of a reason: the table below tells all of it."""
+    return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
+
+
 def interval(estimate: Estimate, digits: int = 2) -> str:
     """Return the interval, "95 %: -0.10 % to +0.31 %"; without ends in words."""
+    if estimate.mean != estimate.mean:  # unknown
+        return f"fitted on fewer than {MIN_DAYS} days"
     if estimate.lower == -float("inf"):
         return f"no interval from fewer than {MIN_DAYS} days"
     return f"95 %: {percent(estimate.lower, digits)} to {percent(estimate.upper, digits)}"
@@ -55,7 +65,13 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
     elif fit.outside_share > _OUTSIDE_SHARE:
         yield f"{fit.outside_share:.0%} of the entries lie outside their candle: are these candles of the same exchange and market?"
     if report.costs.funding_missing_share > _FUNDING_SHARE:
-        yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
+        share = f"{report.costs.funding_missing_share:.0%}".replace("%", " %")
+        yield f"funding is unknown for {share} of the trades used, over a part of their time at least, and counted as zero there"
+    if counts.fitted_days < MIN_DAYS or counts.judged_days < MIN_DAYS:
+        yield (
+            f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
+            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, more trades help where there are too few days"
+        )
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades
 from bot3.trading.figures import summary
-from bot3.trading.parameters import ParameterSet
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.usecases.audit_judgement import Judgement, judge
 from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
 from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, TradeCounts, UnusedTrades, unused_by_reason
@@ -31,6 +31,8 @@ _NO_MORE_CANDLES = timedelta(days=3)
 _WARM_UP = timedelta(days=20)
 """Candles before the first entry that its volatility is learned from."""
 
+Span = tuple[datetime, datetime]
+"""First open time and last close time of a pair's candles."""
 Tell = Callable[[str, int, int], None]
 """Is told a stage, how much of it is done, and out of how much."""
 
@@ -59,11 +61,12 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Material:
-    """What an audit works on; `missing` names pairs without candles and why, `ends_at` an instant at which nothing is waited for."""
+    """What an audit works on: `spans` of pairs with candles, `missing` pairs and why; after `ends_at` nothing is waited for."""
 
     found: ForeignTrades
     usable: UsableTrades
     candles: AuditCandles
+    spans: Mapping[str, Span]
     missing: Mapping[str, str]
     settings: LearningSettings
     ends_at: datetime
@@ -99,7 +102,7 @@ def audit(reader: ForeignTradeReader, candles: CandleReader, *, database: str, s
     states = learner.unsaved_replays()[0]
     used = _used(trades, states)
     if not len(used):
-        raise _not_covered(candles, trades, missing=material.missing, settings=material.settings)
+        raise _not_covered(trades, spans=material.spans, missing=material.missing, settings=material.settings)
     tell("judging on the rest", 0, 1)
     judgement = judge(
         used, held, settings=material.settings, parameters=fitted, split=_split_of(used, at_us=split.at_us, fitted=trades[split.fitted])
@@ -123,22 +126,24 @@ def _read(reader: ForeignTradeReader, candles: CandleReader, *, database: str, s
     usable = usable_trades(found, database=database)
     tell("reading trades", 1, 1)
     learning = _with_fee(settings, usable.frame)
-    ends_at = _end(candles, usable.frame, learning)
     pairs = sorted(set(usable.frame["pair"]))
-    arrays, missing = {}, {}
-    for done, pair in enumerate(pairs):
-        tell("reading candles", done, len(pairs))
+    spans, missing = _spans(candles, pairs, timeframe=learning.timeframe)
+    ends_at = _end(usable.frame, spans, learning)
+    arrays = {}
+    for done, pair in enumerate(spans):
+        tell("reading candles", done, len(spans))
         try:
             arrays[pair] = read_candles(candles, pair, settings=learning, until=ends_at)
         except CandleError as error:
             missing[pair] = str(error)
-    tell("reading candles", len(pairs), len(pairs))
+    tell("reading candles", len(spans), len(spans))
     if not arrays:
-        raise _not_covered(candles, usable.frame, missing=missing, settings=learning)
+        raise _not_covered(usable.frame, spans=spans, missing=missing, settings=learning)
     return _Material(
         found=found,
         usable=usable,
         candles=AuditCandles.of(arrays, settings=learning),
+        spans=spans,
         missing=missing,
         settings=learning,
         ends_at=ends_at,
@@ -153,10 +158,20 @@ def _with_fee(settings: AuditSettings, trades: pd.DataFrame) -> LearningSettings
     return replace(settings.learning, costs=replace(settings.learning.costs, taker_fee=fee))
 
 
-def _end(candles: CandleReader, trades: pd.DataFrame, settings: LearningSettings) -> datetime:
-    held = set(candles.pairs())
-    spans = [candles.span(pair, settings.timeframe)[1] for pair in sorted(set(trades["pair"])) if pair in held]
-    last: datetime = max([trades["close_date"].max().to_pydatetime(), *spans])
+def _spans(candles: CandleReader, pairs: Sequence[str], *, timeframe: str) -> tuple[dict[str, Span], dict[str, str]]:
+    """Return what the candles of each pair cover, and why others have none: a bad file keeps no other pair from being audited."""
+    spans: dict[str, Span] = {}
+    missing: dict[str, str] = {}
+    for pair in pairs:
+        try:
+            spans[pair] = candles.span(pair, timeframe)
+        except CandleError as error:
+            missing[pair] = str(error)
+    return spans, missing
+
+
+def _end(trades: pd.DataFrame, spans: Mapping[str, Span], settings: LearningSettings) -> datetime:
+    last: datetime = max([trades["close_date"].max().to_pydatetime(), *(end for _, end in spans.values())])
     return last + settings.horizon + _NO_MORE_CANDLES
 
 
@@ -216,15 +231,15 @@ def _reason(pair: str, state: str, reason: str, missing: Mapping[str, str]) -> s
     return reason or f"its replay is {state}"
 
 
-def _not_covered(candles: CandleReader, trades: pd.DataFrame, *, missing: Mapping[str, str], settings: LearningSettings) -> CandleError:
-    pairs, held = sorted(set(trades["pair"])), set(candles.pairs())
+def _not_covered(trades: pd.DataFrame, *, spans: Mapping[str, Span], missing: Mapping[str, str], settings: LearningSettings) -> CandleError:
+    pairs = sorted(set(trades["pair"]))
     first, last = trades["open_date"].min() - _WARM_UP, trades["close_date"].max() + settings.horizon
-    spans = [(pair, *candles.span(pair, settings.timeframe)) for pair in pairs if pair in held]
-    seen = "; ".join(f"{pair} {start:%Y-%m-%d} to {end:%Y-%m-%d}" for pair, start, end in spans[:5]) or "none of these pairs"
+    seen = "; ".join(f"{pair} {start:%Y-%m-%d} to {end:%Y-%m-%d}" for pair, (start, end) in list(spans.items())[:5])
+    why = "".join(f"; {reason}" for reason in list(missing.values())[:3])
     return CandleError(
         f"the {settings.timeframe} candles cover none of the {len(trades)} trades: needed are {', '.join(pairs[:8])} from {first:%Y-%m-%d} "
-        f"to {last:%Y-%m-%d}; found: {seen} ({len(missing)} of {len(pairs)} pairs without candles). Fetch them with `bot3 candles fetch` "
-        f"or `freqtrade download-data --timeframes {settings.timeframe}`"
+        f"to {last:%Y-%m-%d}; found: {seen or 'none of these pairs'} ({len(missing)} of {len(pairs)} pairs without "
+        f"candles{why}). Fetch them with `bot3 candles fetch` or `freqtrade download-data --timeframes {settings.timeframe}`"
     )
 
 
@@ -249,7 +264,17 @@ def _counts(judgement: Judgement, found: ForeignTrades) -> TradeCounts:
         fitted=int(split.fitted.sum()),
         embargoed=int(split.embargoed.sum()),
         judged=int(split.judged.sum()),
+        fitted_days=judgement.fitted_days,
+        judged_days=judgement.judged_days,
     )
+
+
+def _days_of(used: pd.DataFrame, row: ExitParameters) -> int:
+    """Return the UTC days on which the used trades of a row's group were entered."""
+    own = used
+    for name, value in (("pair", row.pair), ("direction", row.direction), ("leverage_bin", row.leverage_bin)):
+        own = own if value == ANY else own[own[name] == value]
+    return int(own["open_date"].dt.floor("D").nunique())
 
 
 def _report(
@@ -290,4 +315,5 @@ def _report(
         by_group=judgement.groups("pair", "direction", "leverage_bin"),
         days=judgement.days(),
         parameters=tuple(parameters.rows.values()),
+        parameter_days={row.key: _days_of(judgement.trades, row) for row in parameters.rows.values()},
     )
