@@ -48,8 +48,7 @@ class SqlGateRecord(SqlRecordBase):
 
 def insert_ledger(writing: Writing, ledger: Ledger, *, seq: int, known_at: datetime) -> None:
     """Keep what a review left, within the transaction of its publication."""
-    row = {"seq": seq, "day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
-    row |= {"replay_version": ledger.replay_version}
-    writing.connection.execute(sa.insert(gate_reviews).values(**row))
+    instants = {"day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
+    writing.connection.execute(sa.insert(gate_reviews).values(seq=seq, replay_version=ledger.replay_version, **instants))
     rows = [(seq, pair, side, *map(float, wealth)) for (pair, side), wealth in ledger.log_wealth.items()]
     bulk_insert(writing.connection, gate_nodes, rows, columns=("seq", "pair", "direction", *_WEALTH), replaces=True)
