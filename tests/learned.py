@@ -18,14 +18,17 @@ from tests.journals import OPENED, PAIR, minutes
 
 
 def a_row(*, pair: str = "*", direction: str = "*", leverage_bin: str = "*", **changes: Any) -> ExitParameters:
+    """Return a row whose moves and ratios of the stake follow its levels in sigma, but for what is given."""
+    given = {"stop_sigma": -1.0, "take_profit_sigma": 1.2, "sigma_ref": 0.01, "leverage_ref": 5.0, **changes}
+    stop_move, target_move = (given[name] * given["sigma_ref"] for name in ("stop_sigma", "take_profit_sigma"))
     row = ExitParameters(
         pair=pair,
         direction=direction,
         leverage_bin=leverage_bin,
-        stop_loss=-0.05,
-        take_profit_target=0.06,
-        stop_move=-0.01,
-        take_profit_move=0.012,
+        stop_loss=stop_move * given["leverage_ref"],
+        take_profit_target=target_move * given["leverage_ref"],
+        stop_move=stop_move,
+        take_profit_move=target_move,
         stop_sigma=-1.0,
         take_profit_sigma=1.2,
         sigma_ref=0.01,

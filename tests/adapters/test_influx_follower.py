@@ -52,6 +52,9 @@ class FaultyReader:
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         return self._up().recommendation(as_of=as_of)
 
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        return self._up().next_known_at(after=after)
+
     def _up(self) -> LearningReader:
         if self.is_down:
             raise StoreBusyError("the server is down")
