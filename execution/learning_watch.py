@@ -38,8 +38,9 @@ class LearningWatch:
 
     @property
     def learning(self) -> Learning:
-        """Return what decisions look at; None where nothing was ever published."""
-        return Learning(parameters=self._parameters, recommendation=self._recommendation)
+        """Return what decisions look at; None where nothing was ever published, or nothing that can be used."""
+        is_unread = self._token is None or bool(self._refused)
+        return Learning(parameters=self._parameters, recommendation=self._recommendation, is_unread=is_unread)
 
     @property
     def regime(self) -> Regime | None:

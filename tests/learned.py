@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -181,3 +184,19 @@ def shadows(numbers: Sequence[int], *, feeder_id: str = "F01", close_profit: flo
             "known_at": closes,
         }
     )
+
+
+_SPOILED = {
+    "parameter_rows": "stop_loss = 0.0",
+    "feeder_scores": "tier = 'all in'",
+    "regime_states": "regime = 'calm'",
+    "recommendations": "leverage_high = 20.0",
+}
+
+
+def spoil_learning(platform_file: Path, *tables: str) -> None:
+    """Let what a home has published break a bound, in some tables or in all."""
+    with closing(sqlite3.connect(platform_file)) as connection, connection:
+        for table in tables or _SPOILED:
+            connection.execute(f"UPDATE {table} SET {_SPOILED[table]}")  # noqa: S608  # texts of this file
+        connection.execute("UPDATE record_meta SET learning_revision = learning_revision + 1")

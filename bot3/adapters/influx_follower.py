@@ -165,6 +165,8 @@ class FollowedLearning:
         found = [value for value in snapshot.found[noun] if isinstance(value, kind) and _known_at(value) <= as_of]
         if not found and noun in snapshot.refused:
             raise snapshot.refused[noun]
+        if not found and snapshot.is_due(as_of):
+            raise StoreBusyError(f"{noun} as of {as_of.isoformat()} were not read yet: wait")
         if not found:
             raise LearningError(f"no {noun} were published by {as_of.isoformat()}: run `bot3 learn run`")
         return found[-1]

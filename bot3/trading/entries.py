@@ -64,7 +64,7 @@ def choose_entry(
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")
-    if learning.parameters is None and learning.recommendation is None:
+    if learning.parameters is None and learning.recommendation is None and not learning.is_unread:
         if run_mode is RunMode.LIVE:
             return Hold(pair=signal.pair, reason=HoldReason.NO_LEARNING_YET)
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="static")

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot3.adapters.influx_follower import FollowedLearning
 from bot3.adapters.influx_learning import InfluxLearning
@@ -112,12 +113,57 @@ def test_followed_given_a_new_publication_then_its_token_differs_after_the_next_
     assert followed.parameters(as_of=minutes(5)).version == "v2"
 
 
-def test_followed_given_learning_from_the_future_then_does_not_show_it(followed: FollowedLearning, record: SqlRecord) -> None:
+def test_followed_given_learning_from_the_future_then_shows_what_is_in_force_until_then(
+    followed: FollowedLearning, record: SqlRecord
+) -> None:
     record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
     followed.look()
-
-    with pytest.raises(LearningError, match="no parameters were published by"):
+    with pytest.raises(StoreBusyError, match="were not read yet"):
         followed.parameters(as_of=minutes(4))
+
+    followed.look()
+
+    assert [followed.parameters(as_of=minutes(at)).version for at in (4, 5)] == ["v1", "v2"]
+    assert followed.next_known_at(after=minutes(4)) == minutes(5)
+
+
+def test_followed_given_a_publication_hidden_by_a_later_one_that_waits_too_then_shows_each_when_it_comes_into_force(
+    followed: FollowedLearning, record: SqlRecord
+) -> None:
+    clock = MovableClock(minutes(1))
+    watch = LearningWatch(followed, clock=clock)
+    followed.look()
+    watch.look()
+    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.publish_parameters(a_set("v3", known_at=minutes(9)), replaces="v2", is_full=True)
+    record.publish_recommendation(a_recommendation("m2", known_at=minutes(7)))
+
+    seen = []
+    for _ in range(10):
+        followed.look()
+        watch.look()
+        followed.look()
+        watch.look()
+        seen.append((watch.versions()["parameters_version"], watch.versions()["recommendation_version"]))
+        clock.move(60.0)
+
+    assert seen == [("v1", "m1")] * 4 + [("v2", "m1")] * 2 + [("v2", "m2")] * 2 + [("v3", "m2")] * 2
+
+
+def test_followed_given_a_publication_that_breaks_a_bound_then_keeps_the_last_good_one_and_says_so_once(
+    followed: FollowedLearning, record: SqlRecord
+) -> None:
+    followed.look()
+    with record._database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE parameter_rows SET stop_loss = 0.0")
+        connection.exec_driver_sql("UPDATE record_meta SET learning_revision = learning_revision + 1")
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert not followed.look()
+
+    assert followed.parameters(as_of=minutes(1)).version == "v1"
+    assert [(entry["event"], entry["noun"]) for entry in logs] == [("learning_refused", "parameters")]
 
 
 def test_followed_given_nothing_read_yet_then_says_so_at_once(followed: FollowedLearning, faulty: FaultyReader) -> None:

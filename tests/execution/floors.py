@@ -53,7 +53,7 @@ class ScriptedSignals:
 
 
 class ShelfOfLearning:
-    """A `LearningReader` of what a test put on it, refusals (LearningError) included; `token` is raised by each publication."""
+    """A `LearningReader` of what a test put on it; `token` is raised by each publication."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[Any]] = {}
@@ -81,19 +81,17 @@ class ShelfOfLearning:
         raise LearningError(f"no scores were published by {as_of.isoformat()}")
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        known = (value.known_at for values in self.published.values() for value in values if not isinstance(value, LearningError))
+        known = (value.known_at for values in self.published.values() for value in values)
         return min((at for at in known if at > after), default=None)
 
     def learning_token(self) -> str:
         return str(self.token)
 
     def _known(self, noun: str, as_of: datetime) -> Any:
-        known = [value for value in self.published.get(noun, []) if isinstance(value, LearningError) or value.known_at <= as_of]
+        known = [value for value in self.published.get(noun, []) if value.known_at <= as_of]
         if not known:
             raise LearningError(f"no {noun} was published by {as_of.isoformat()}")
-        if isinstance(known[-1], LearningError):
-            raise known[-1]
-        return known[-1]
+        return max(reversed(known), key=lambda value: value.known_at)
 
 
 Wrap = Callable[[Any], Any]
