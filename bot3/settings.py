@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bot3.errors import SettingsError
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 from bot3.trading.trades import RunMode
+from bot3.web_guard import is_host_name
 
 PREFIX = "BOT3_"
 BOT_NAMES = ("BOT1", "BOT2", "BOT3")
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
     # Servers
     dagster_url: str = Field("", description="Dagster's web server as people reach it, for links; empty: 127.0.0.1 at its port.")
     dagster_port: int = Field(3000, ge=1, le=65_535, description="Dagster's web server, on 127.0.0.1.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names by which the web servers answer, beside 127.0.0.1 and localhost, without ports."
+    )
     metrics_port: int = Field(9310, ge=1, le=65_535, description="The page for Prometheus (`bot3 metrics`), on 127.0.0.1.")
     dashboard_port: int = Field(8501, ge=1, le=65_535, description="The dashboard, on 127.0.0.1.")
 
@@ -174,6 +178,16 @@ class Settings(BaseSettings):
         """Take values from `load_settings` alone, which has checked every name."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not is_host_name(host):
+                raise ValueError(
+                    f"{host!r} is no host name: give names or addresses without scheme, port, path or wildcard, such as bot.example"
+                )
+        return hosts
 
     @field_validator("meta_learner_interval_s")
     @classmethod
@@ -282,7 +296,7 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(field: str, text: str) -> Any:
-    if field in {"leverage_bins", "learn_from", "telegram_users"}:
+    if field in {"leverage_bins", "learn_from", "telegram_users", "allowed_hosts"}:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if field in {"fleet_file", "markets_file"} and not text:
         return None

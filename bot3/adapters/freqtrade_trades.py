@@ -14,11 +14,20 @@ from sqlalchemy.engine import Connection
 
 from bot3.adapters.freqtrade_conditions import CLOSE_DATE, IS_OPEN, is_doubtful
 from bot3.adapters.freqtrade_database import FreqtradeDatabase
-from bot3.adapters.freqtrade_rows import OPTIONAL_COLUMNS, ORDER_COLUMNS, REQUIRED_COLUMNS, TradeOrigin, order_shapes, trade_or_refusal
+from bot3.adapters.freqtrade_rows import (
+    OPTIONAL_COLUMNS,
+    ORDER_COLUMNS,
+    REQUIRED_COLUMNS,
+    TradeOrigin,
+    is_filled,
+    order_shapes,
+    trade_or_refusal,
+)
 from bot3.errors import DataError, SettingsError
 from bot3.ports.foreign_trades import ForeignTrades, OrderShape, RefusedTrade
 from bot3.trading.trades import RunMode, Trade
 
+_TYPED_COLUMNS = frozenset(REQUIRED_COLUMNS) - {"pair", "exit_reason", "open_date", "close_date"}
 _OLD_COLUMNS = frozenset({"sell_reason", "buy_tag"})
 _ZONE_SLACK = timedelta(hours=27)
 """Local times differ from UTC by so much at most, summer time included."""
@@ -29,14 +38,15 @@ _NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in
 class FreqtradeTrades:
     """A `ForeignTradeReader` on a freqtrade database.
 
-    Columns that came after 2022.4 may be missing; tables `trades_bak*` are ignored. Rows that cannot be trades are told by
-    `refused_trades` and left out of everything else.
+    Columns that came after 2022.4 may be missing, and all may be texts (an import from CSV). Tables `trades_bak*` are ignored. Rows that
+    cannot be trades are returned by `refused_trades` and left out of everything else.
     """
 
     def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin) -> None:
         self._database = database
         self._origin = origin
         self._names = (*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in database.columns["trades"]))
+        self._is_texts = bool(_TYPED_COLUMNS & database.texts["trades"])
 
     @classmethod
     def open(
@@ -107,20 +117,25 @@ class FreqtradeTrades:
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
-        query = sa.select(self._table()).where(~IS_OPEN, perhaps_closed_since(closed_since))
-        with self._database.read() as connection:
-            closed, _ = self._trades(connection, query)
+        if self._is_texts:
+            closed = [trade for trade in self._every()[0] if not trade.is_open]
+        else:
+            query = sa.select(self._table()).where(~IS_OPEN, perhaps_closed_since(closed_since))
+            with self._database.read() as connection:
+                closed, _ = self._trades(connection, query)
         return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
 
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""
+        if self._is_texts:
+            return _by_open(trade for trade in self._every()[0] if trade.is_open)
         with self._database.read() as connection:
             trades, _ = self._trades(connection, sa.select(self._table()).where(IS_OPEN))
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
         """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
-        if closed_since is not None or self._origin.zone.key != "UTC":
+        if closed_since is not None or self._origin.zone.key != "UTC" or self._is_texts:
             return len(self.closed_trades(closed_since=closed_since))
         table, doubtful = self._table(), is_doubtful(is_sqlite=self._database.is_sqlite)
         counts = sa.select(sa.func.count(), sa.func.count().filter(doubtful)).select_from(table).where(~IS_OPEN)
@@ -131,6 +146,8 @@ class FreqtradeTrades:
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
         """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
+        if self._is_texts:
+            return _frame(_by_open(self._every()[0])[::-1][offset : offset + limit])
         query = sa.select(self._table()).order_by(sa.desc("open_date"), sa.desc("id")).limit(limit).offset(offset)
         with self._database.read() as connection:
             trades, _ = self._trades(connection, query)
@@ -152,6 +169,10 @@ class FreqtradeTrades:
             shapes=shapes,
         )
 
+    def _every(self) -> tuple[list[Trade], list[RefusedTrade]]:
+        with self._database.read() as connection:
+            return self._trades(connection, sa.select(self._table()))
+
     def _table(self) -> sa.TableClause:
         # What is selected has no types: a stamp that is no time must not end the reading of all others.
         return sa.table("trades", *map(sa.column, self._names))
@@ -160,7 +181,9 @@ class FreqtradeTrades:
         trades: list[Trade] = []
         refused: list[RefusedTrade] = []
         for values in connection.execute(query).all():
-            read = trade_or_refusal(dict(zip(self._names, values, strict=True)), self._origin)
+            # A table of texts has none where a value is missing.
+            given = (None if value == "" and self._is_texts else value for value in values)
+            read = trade_or_refusal(dict(zip(self._names, given, strict=True)), self._origin)
             if isinstance(read, Trade):
                 trades.append(read)
             else:
@@ -171,7 +194,10 @@ class FreqtradeTrades:
         if not set(ORDER_COLUMNS) <= self._database.columns["orders"]:
             return {}
         orders = sa.table("orders", *map(sa.column, ORDER_COLUMNS))
-        rows = connection.execute(sa.select(orders).where(orders.c.filled > 0)).all()
+        query = sa.select(orders)
+        if not self._database.texts["orders"] & {"filled"}:
+            query = query.where(orders.c.filled > 0)
+        rows = [row for row in connection.execute(query).all() if is_filled(row.filled)]
         return order_shapes(rows, shorts={trade.trade_id: trade.is_short for trade in trades}, zone=self._origin.zone)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from bot3.cli.audit_words import interval, verdict_words, warnings_of
+from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
 from bot3.learning.evaluation import Comparison, Estimate
 from bot3.trading.parameters import ANY, ExitParameters
@@ -25,6 +25,8 @@ def print_report(report: AuditReport) -> None:
     """Print a report for people, as wide as a terminal; the page and the JSON tell every group."""
     results.print(f"[bold]{escape(report.database)}[/bold]: {_span(report)}")
     results.print(f"\n[bold]{escape(verdict_words(report))}[/bold]\n")
+    if (left_out := left_out_words(report)) is not None:
+        results.print(f"{escape(left_out)}\n")
     print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
@@ -45,7 +47,7 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
             f"{counts.closed} ({counts.used} used: {counts.fitted} fitted, {counts.embargoed} embargoed, {counts.judged} judged)",
         ),
         ("judged from", f"{report.split_at:%Y-%m-%d %H:%M} UTC, embargo of {report.horizon_hours:g} h before"),
-        ("realised, all closed trades", f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
+        (_realised_label(report), f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
         (f"static {percent(report.static_stop_loss)} / {percent(report.static_take_profit)}, all used", _estimate(report.static_whole)),
     ]
     if report.overall is not None:
@@ -63,6 +65,11 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
         *rows,
         ("costs a side", f"fee {costs.fee:.3%} ({source}), slippage {costs.slippage:.3%}, stops {costs.stop_slippage:.3%} more"),
     ]
+
+
+def _realised_label(report: AuditReport) -> str:
+    n, closed = report.realised.n, report.counts.closed
+    return "realised, all closed trades" if n == closed else f"realised, {n} of {closed} closed trades (the others are impossible)"
 
 
 def group_tables(report: AuditReport) -> Sequence[tuple[str, Sequence[GroupComparison]]]:

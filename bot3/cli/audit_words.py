@@ -11,6 +11,7 @@ from bot3.usecases.audit_report import AuditReport
 
 _OUTSIDE_SHARE = 0.1
 _FUNDING_SHARE = 0.0
+_REASONS_SHOWN = 4
 
 
 def verdict_words(report: AuditReport) -> str:
@@ -24,6 +25,16 @@ def verdict_words(report: AuditReport) -> str:
     if overall.verdict is Verdict.STATIC_BETTER:
         return f"The static stop and target earned more than the learned ones on trades those never saw: {figures}."
     return f"Not enough evidence that learned stops and targets earn more or less than the static ones: {figures}; {_why(report)}."
+
+
+def left_out_words(report: AuditReport) -> str | None:
+    """Return how many closed trades are left out of learning and why, the most frequent reasons first; None if none is."""
+    if not report.unused:
+        return None
+    left_out = sum(unused.count for unused in report.unused)
+    named = "; ".join(f"{unused.count} {unused.reason}" for unused in report.unused[:_REASONS_SHOWN])
+    more = f"; and {len(report.unused) - _REASONS_SHOWN} more reasons (below)" if len(report.unused) > _REASONS_SHOWN else ""
+    return f"{left_out} of {report.counts.closed} closed trades are left out of learning: {named}{more}."
 
 
 def interval(estimate: Estimate, digits: int = 2) -> str:
@@ -45,8 +56,6 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
         yield f"{fit.outside_share:.0%} of the entries lie outside their candle: are these candles of the same exchange and market?"
     if report.costs.funding_missing_share > _FUNDING_SHARE:
         yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
-    if counts.used < counts.closed:
-        yield f"{counts.closed + counts.refused - counts.used} of {counts.closed + counts.refused} closed trades could not be used (below)"
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
+from bot3.usecases.audit_trades import left_out_of_learning
 from bot3.usecases.fleet import PatientReader, trouble_of
 from bot3.usecases.reconciled import recorded_count
 from bot3.wiring.fleet import FleetBot, zone_of
@@ -64,6 +65,7 @@ def _is_same(zone: str, other: str, *, now: datetime) -> bool:
 
 
 def _described(bot: FleetBot, reader: PatientReader) -> str:
-    refused = len(reader.refused_trades())
-    left_out = f", {refused} rows refused (`bot3 audit` names them)" if refused else ""
-    return f"{bot.name} {bot.run_mode}: {reader.count_closed(closed_since=None)} closed, dates in {bot.source_timezone}{left_out}"
+    found = reader.read_all()
+    left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found))
+    refused = f", {len(found.refused)} rows refused (`bot3 audit` names them)" if found.refused else ""
+    return f"{bot.name} {bot.run_mode}: {len(found.closed)} closed, dates in {bot.source_timezone}{left_out}{refused}"

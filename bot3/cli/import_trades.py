@@ -60,6 +60,8 @@ def _say(done: TradeImport, *, is_learned_from: bool) -> None:
         f"{done.bot} {done.run_mode}: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were; "
         f"left out {done.open} open and {len(done.refused)} refused"
     )
+    for unused in done.left_out:
+        messages.print(f"  {unused.count} are in the record but left out of learning: {unused.reason}")
     for row in done.refused[:20]:
         messages.print(f"  refused {row.trade_id} {row.pair}: {row.reason} {row.detail}".rstrip())
     if len(done.refused) > 20:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ANY
 from bot3.trading.trades import DIRECTIONS, ExitReason
 
@@ -15,10 +15,18 @@ Group = tuple[str, str, str]
 ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
 
+ABOVE_BINS_REASON = "leverage above 10"
+"""Why trades with `ABOVE_BINS` are left out."""
+
 CONTROL_BOTS = ("BOT1", "BOT2")
 _FORCED = frozenset(
     {ExitReason.FORCE_EXIT, ExitReason.EMERGENCY_EXIT, ExitReason.LIQUIDATION, "force_sell", "emergency_sell", "sold_on_exchange"}
 )
+
+
+def is_learned(leverage_bin: str) -> bool:
+    """Say whether trades with this label of the record are grouped at all."""
+    return leverage_bin != ABOVE_BINS
 
 
 def group_key(group: Group) -> str:
@@ -81,9 +89,12 @@ def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
     """Say why a trade is no observation of stop and target; None if it is one.
 
-    A person's, the platform's or the exchange's hand ended those trades, or they were entered or left in parts; they count for risk and in
-    the realised figures. `entries` and `exits` (filled orders of each kind) are looked at where the frame has them.
+    A person's, the platform's or the exchange's hand ended those trades, they were entered or left in parts, or their leverage is above
+    the last bin; they count for risk and in the realised figures. `entries` and `exits` (filled orders of each kind) are looked at where
+    the frame has them.
     """
+    if not is_learned(trade.get("leverage_bin", "")):
+        return ABOVE_BINS_REASON
     if trade["exit_reason"] in _FORCED:
         return f"ended by {trade['exit_reason']}"
     if "entries" not in trade and "exits" not in trade:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
-from bot3.learning.groups import Group, left_out_reason, signal_rank
+from bot3.learning.groups import Group, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
 
@@ -121,7 +121,7 @@ class TradeTable:
         self._write(np.array(rows, dtype=np.int64), trades)
         for signal in signals:
             touched |= self._elect(signal)
-        return touched
+        return {group for group in touched if is_learned(group[2])}
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
@@ -189,13 +189,14 @@ class TradeTable:
             self.reasons.append("")
         else:
             touched.add(self.group(row))
-            self.by_group[self.group(row)].discard(row)
+            self.by_group.get(self.group(row), set()).discard(row)
             signals.add(self._signal(row))
             self._signals[self._signal(row)].remove(row)
             self.trades[row] = trade
             self.reasons[row] = ""
         touched.add(group)
-        self.by_group.setdefault(group, set()).add(row)
+        if is_learned(group[2]):
+            self.by_group.setdefault(group, set()).add(row)
         signals.add(self._signal(row))
         self._signals.setdefault(self._signal(row), []).append(row)
         return row

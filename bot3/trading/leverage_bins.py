@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from itertools import pairwise
 
@@ -9,6 +10,8 @@ from bot3.errors import InvalidTradeError
 
 LEVERAGE_BIN_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
 LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_BIN_EDGES))
+ABOVE_BINS = "10.0+"
+"""Label of trades of other programs above the last bin: they are real trades, and nothing is learned from them."""
 LEVERAGE_STEPS = 100
 """Leverage is chosen in hundredths."""
 
@@ -28,6 +31,17 @@ def leverage_bin(leverage: float) -> str:
         raise InvalidTradeError(f"leverage must be from 1 to 10, was {leverage}")
     index = sum(leverage >= edge for edge in LEVERAGE_BIN_EDGES[1:-1])
     return LEVERAGE_BINS[index]
+
+
+def recorded_bin(leverage: float) -> str:
+    """Return the label that the record keeps for a trade: its bin, or `ABOVE_BINS`.
+
+    Raises
+    ------
+    InvalidTradeError
+        If the leverage is below 1, infinite or not a number.
+    """
+    return ABOVE_BINS if LEVERAGE_BIN_EDGES[-1] < leverage < math.inf else leverage_bin(leverage)
 
 
 def leverage_spans(bins: Collection[str], *, highest: float = LEVERAGE_BIN_EDGES[-1]) -> tuple[LeverageSpan, ...]:

@@ -237,11 +237,12 @@ def _costs(settings: AuditSettings, learning: LearningSettings, *, funding_missi
 
 
 def _counts(judgement: Judgement, found: ForeignTrades) -> TradeCounts:
-    split = judgement.split
+    split, refused = judgement.split, found.refused
+    refused_open = sum(row.is_open for row in refused)
     return TradeCounts(
-        closed=len(found.closed),
-        open=len(found.open),
-        refused=len(found.refused),
+        closed=len(found.closed) + len(refused) - refused_open,
+        open=len(found.open) + refused_open,
+        refused=len(refused),
         used=len(judgement.trades),
         fitted=int(split.fitted.sum()),
         embargoed=int(split.embargoed.sum()),

@@ -64,7 +64,10 @@ class AuditCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCounts:
-    """Where the trades of the database went: closed = used + unused of `closed`; used = fitted + embargoed + judged."""
+    """Where the trades of the database went: closed = used + unused; used = fitted + embargoed + judged.
+
+    `refused` are rows that cannot be trades; each is counted in `closed` or `open` too, by what it says of itself.
+    """
 
     closed: int
     open: int
@@ -106,7 +109,7 @@ class AuditReport:
     refused : tuple of RefusedTrade
         Rows that cannot be trades, each with the values found; they are in `unused` as well.
     realised : RealisedStats
-        Of all closed trades, as the bot closed them.
+        Of all closed trades but the refused rows (their profit cannot be right), as the bot closed them.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
     static_whole : Estimate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +11,14 @@ from typing import Any
 import pandas as pd
 
 from bot3.errors import DataError
+from bot3.learning.groups import ABOVE_BINS_REASON, is_learned
 from bot3.ports.foreign_trades import ForeignTrades, OrderShape
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, leverage_bin
+from bot3.trading.leverage_bins import leverage_bin, recorded_bin
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import Trade, direction
+from bot3.usecases.audit_report import UnusedTrades, unused_by_reason
 
+_REASONS_NAMED = 5
 _INSTANTS = ("open_date", "close_date", "known_at")
 _TRADE_FIELDS = tuple(Trade.__dataclass_fields__)
 
@@ -35,33 +39,39 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
     DataError
         If no trade is left; the text counts what there is.
     """
-    unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused]
+    unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused if not row.is_open]
     usable = []
     for trade in found.closed:
-        reason = _unused_reason(trade, found.shapes.get(trade.trade_id))
+        reason = unlearned_reason(trade, found.shapes.get(trade.trade_id))
         if reason is None:
             usable.append(trade)
         else:
             unused.append((trade.trade_id, reason))
     if not usable:
-        raise DataError(
-            f"{database} holds no closed trade to learn from ({len(found.closed)} closed, {len(found.open)} open, "
-            f"{len(found.refused)} impossible): let the bot close some, or name another database{_first_reasons(unused)}"
-        )
+        raise DataError(_nothing_usable(found, unused, database=database))
     frame = _frame(usable, found.shapes).sort_values(["open_date", "trade_id"], ignore_index=True)
     return UsableTrades(frame=frame, unused=tuple(unused))
 
 
-def _unused_reason(trade: Trade, shape: OrderShape | None) -> str | None:
+def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
+    """Return the closed trades that nothing is learned from, by reason, the most frequent first."""
+    reasons = ((trade.trade_id, unlearned_reason(trade, found.shapes.get(trade.trade_id))) for trade in found.closed)
+    return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
+
+
+def unlearned_reason(trade: Trade, shape: OrderShape | None) -> str | None:
+    """Say why a closed trade of another program is left out of learning; None if it is learned from."""
     if shape is not None and not shape.is_single:
         return "several entries or exits (their rates do not tell the whole trade)"
-    if not LEVERAGE_BIN_EDGES[0] <= trade.leverage <= LEVERAGE_BIN_EDGES[-1]:
-        return f"leverage above {LEVERAGE_BIN_EDGES[-1]:g}"
-    return None
+    return None if is_learned(recorded_bin(trade.leverage)) else ABOVE_BINS_REASON
 
 
-def _first_reasons(unused: list[tuple[int, str]]) -> str:
-    return "".join(f"; trade {trade_id}: {reason}" for trade_id, reason in unused[:3])
+def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, database: str) -> str:
+    counted = f"({len(found.closed)} closed, {len(found.open)} open, {len(found.refused)} impossible)"
+    if not unused:
+        return f"{database} holds no closed trade to learn from {counted}: let the bot close some, or name another database"
+    reasons = "; ".join(f"{n} {reason}" for reason, n in Counter(reason for _, reason in unused).most_common(_REASONS_NAMED))
+    return f"{database} holds no closed trade to learn from {counted}: all are left out of learning: {reasons}"
 
 
 def _frame(trades: Sequence[Trade], shapes: Mapping[int, OrderShape]) -> pd.DataFrame:

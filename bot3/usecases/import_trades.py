@@ -10,6 +10,8 @@ from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
 from bot3.ports.record import TradeRecord
 from bot3.trading.trades import RunMode
+from bot3.usecases.audit_report import UnusedTrades
+from bot3.usecases.audit_trades import left_out_of_learning
 
 Tell = Callable[[str, int, int], None]
 """Hears a stage, how much of it is done, and how much there is."""
@@ -21,7 +23,8 @@ BATCH = 5_000
 class TradeImport:
     """What an import brought: rows of the record by what became of them, and what stayed behind.
 
-    `open` trades have no close to learn from; `refused` rows cannot be trades.
+    `open` trades have no close to learn from; `refused` rows cannot be trades. `left_out` trades are in the record, and nothing is learned
+    from them.
     """
 
     bot: str
@@ -31,6 +34,7 @@ class TradeImport:
     unchanged: int
     open: int
     refused: tuple[RefusedTrade, ...]
+    left_out: tuple[UnusedTrades, ...]
     first_close: datetime | None
     last_close: datetime | None
 
@@ -71,6 +75,7 @@ def import_trades(
         unchanged=unchanged,
         open=len(found.open),
         refused=found.refused,
+        left_out=left_out_of_learning(found),
         first_close=found.closed[0].close_date if found.closed else None,
         last_close=found.closed[-1].close_date if found.closed else None,
     )

@@ -27,6 +27,7 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
         "unchanged": 0,
         "open": 1,
         "refused": None,
+        "left_out": [],
         "first_close": "2025-03-03T13:00:04+00:00",
         "last_close": "2025-03-03T13:00:04+00:00",
     }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bot3.learning.groups import left_out_reason
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.market.volatility import expected_sigma
+from bot3.trading.leverage_bins import ABOVE_BINS
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, learner_with, many_trades, trade_row
 
 
@@ -32,6 +33,19 @@ def test_replays_given_a_trade_in_parts_then_is_left_out_and_told() -> None:
     replays, _ = learner_with(trades).unsaved_replays()
 
     assert replays[["state", "reason"]].to_numpy().tolist() == [["left_out", "in parts: 2 entries"]]
+
+
+def test_replays_given_leverage_above_the_bins_then_is_left_out_and_touches_no_group() -> None:
+    high = {"leverage": 20.0, "leverage_bin": ABOVE_BINS}
+    learner = learner_with(pd.DataFrame([trade_row(1, opened=START + timedelta(days=5))]))
+    cells, before = learner.cells(), set(learner.touched)
+
+    learner.ingest(pd.DataFrame([trade_row(2, opened=START + timedelta(days=6)) | high]))
+    learner.replay_due(now=NOW)
+
+    replays, _ = learner.unsaved_replays()
+    assert replays.loc[replays["trade_id"] == 2, ["state", "reason"]].to_numpy().tolist() == [["left_out", "leverage above 10"]]
+    assert (learner.cells(), learner.touched) == (cells, before)
 
 
 def test_replays_given_a_trade_was_corrected_then_it_is_replayed_again() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
-from bot3.trading.leverage_bins import LEVERAGE_BINS, bins_of_range, leverage_bin, leverage_spans
+from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS, bins_of_range, leverage_bin, leverage_spans, recorded_bin
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,17 @@ def test_leverage_bin_given_any_leverage_then_its_edges_hold_it(leverage: float)
 
     assert low <= leverage <= high
     assert leverage_bin(leverage) in LEVERAGE_BINS
+
+
+@pytest.mark.parametrize(("leverage", "expected"), [(1.0, "1.0-2.0"), (10.0, "7.5-10.0"), (10.01, ABOVE_BINS), (125.0, ABOVE_BINS)])
+def test_recorded_bin_given_any_leverage_of_a_trade_then_labels_it(leverage: float, expected: str) -> None:
+    assert recorded_bin(leverage) == expected
+
+
+@pytest.mark.parametrize("leverage", [0.5, float("inf"), float("nan")])
+def test_recorded_bin_given_what_is_no_leverage_then_refuses(leverage: float) -> None:
+    with pytest.raises(InvalidTradeError):
+        recorded_bin(leverage)
 
 
 @given(bins=st.sets(st.sampled_from(LEVERAGE_BINS)), highest=st.floats(1.0, 150.0))

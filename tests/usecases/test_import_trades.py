@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import RefusedTrade
+from bot3.trading.leverage_bins import ABOVE_BINS
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.import_trades import import_trades, require_importable
 from tests.journals import a_closed_trade, minutes
@@ -47,6 +49,16 @@ def test_import_given_closed_open_and_refused_then_copies_the_closed_and_tells_o
     assert (done.inserted, done.unchanged, done.open, done.refused) == (3, 0, 1, (refused,))
     assert (done.first_close, done.last_close) == (minutes(61), minutes(63))
     assert heard == [("trades", 0, 3), ("trades", 2, 3), ("trades", 3, 3)]
+
+
+def test_import_given_leverage_above_10_then_records_and_counts_what_is_left_out_of_learning(record: SqlRecord) -> None:
+    high = replace(a_closed_trade(9, bot="OLD", close_date=minutes(80)), leverage=20.0)
+
+    done = import_trades(OldBot([*closes(2), high]), record, run_mode=RunMode.PAPER)
+
+    assert (done.inserted, [(unused.reason, unused.trade_ids) for unused in done.left_out]) == (3, [("leverage above 10", (9,))])
+    kept = record.trades(as_of=None, run_modes=[RunMode.PAPER])
+    assert kept.loc[kept["trade_id"] == 9, "leverage_bin"].tolist() == [ABOVE_BINS]
 
 
 def test_import_given_the_same_twice_then_the_record_stays_as_it_is(record: SqlRecord) -> None:
