@@ -55,17 +55,12 @@ def test_watch_given_publications_that_wait_and_a_clock_that_moves_then_what_is_
     is_followed: bool, steps: Sequence[tuple[str, int] | int], speed: float
 ) -> None:
     shelf, clock = ShelfOfLearning(), MovableClock(START, speed=speed)
-    followed = FollowedLearning(shelf, poll_s=1.0, first_wait_s=0.0)
+    followed = FollowedLearning(shelf, now=clock.now, poll_s=1.0, first_wait_s=0.0)
     watch = LearningWatch(followed if is_followed else shelf, clock=clock)
 
     def look() -> None:
-        # A copy that is followed is one look of its thread behind: it reads as of the time that it was asked for.
-        for _ in range(2 if is_followed else 1):
-            followed.look()
-            watch.look()
-        if is_followed:
-            followed.look()
-            watch.look()
+        followed.look()
+        watch.look()
 
     # Both begin on something, as every home does that was seeded.
     for noun in NOUNS:
