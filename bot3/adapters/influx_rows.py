@@ -14,7 +14,9 @@ from bot3.market.regimes import RegimeState
 from bot3.trading.parameters import ExitParameters
 from bot3.trading.recommendations import FeederScore, Recommendation
 
-_PARAMETERS = frozenset(field.name for field in fields(ExitParameters)) - {"win_rate", "avg_profit", "profit_factor"}
+# Figures of no trade, and what older releases did not publish.
+_OPTIONAL = {"win_rate", "avg_profit", "profit_factor", "left_out_count", "late_count", "is_censored"}
+_PARAMETERS = frozenset(field.name for field in fields(ExitParameters)) - _OPTIONAL
 _SCORES = frozenset(field.name for field in fields(FeederScore)) - {"mean_move", "win_rate", "win_rate_window", "mean_move_window"}
 # Points written before `open_bins` existed hold the leverage range alone.
 _RECOMMENDATION = frozenset(RECOMMENDATION_KINDS) - {"open_bins"}

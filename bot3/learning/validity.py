@@ -68,8 +68,10 @@ def _number(low: float, high: float, *, is_optional: bool = False) -> _Rule:
     return wrong
 
 
-def _count(low: int = 0) -> _Rule:
+def _count(low: int = 0, *, is_optional: bool = False) -> _Rule:
     def wrong(value: Any) -> str:
+        if value is None and is_optional:
+            return ""
         is_count = isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**63
         return "" if is_count else f"must be a whole number from {low}"
 
@@ -83,6 +85,10 @@ def _one_of(options: Iterable[str]) -> _Rule:
         return "" if isinstance(value, str) and value in known else f"must be one of {', '.join(sorted(known))}"
 
     return wrong
+
+
+def _flag(value: Any) -> str:
+    return "" if value is None or isinstance(value, bool) else "must be true, false or missing"
 
 
 def _text(value: Any) -> str:
@@ -128,6 +134,9 @@ _PARAMETERS: Mapping[str, _Rule] = {
     "state": _one_of(ParameterState),
     "known_at": _time,
     "version": _text,
+    "left_out_count": _count(is_optional=True),
+    "late_count": _count(is_optional=True),
+    "is_censored": _flag,
 }
 _PUBLICATION: Mapping[str, _Rule] = {
     "version": _text,

@@ -15,11 +15,13 @@ from bot3.learning.parameter_rows import realised_stats
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades
+from bot3.trading.figures import summary
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.audit_judgement import Judgement, judge
 from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
 from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, TradeCounts, UnusedTrades, unused_by_reason
 from bot3.usecases.audit_trades import UsableTrades, usable_trades
+from bot3.usecases.reading import close_frame
 from bot3.usecases.replay_trades import load_candles
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -274,6 +276,7 @@ def _report(
         costs=costs,
         candle_fit=fit,
         realised=realised_stats(np.array([trade.close_profit for trade in closed], dtype=np.float64)),
+        money=summary(close_frame(list(closed))).money,
         static_stop_loss=settings.static_stop_loss,
         static_take_profit=settings.static_take_profit,
         static_whole=judgement.static_whole(),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.adapters.influx_follower import FollowedLearning
@@ -51,6 +51,7 @@ def newest(shelf: ShelfOfLearning, *, now: datetime) -> dict[str, str | None]:
 
 @pytest.mark.parametrize("is_followed", [False, True])
 @given(steps=st.lists(st.one_of(published, moved), max_size=25), speed=st.sampled_from([0.5, 1.0, 60.0, 5_000.0]))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
 def test_watch_given_publications_that_wait_and_a_clock_that_moves_then_what_is_in_force_is_the_newest_known_by_now(
     is_followed: bool, steps: Sequence[tuple[str, int] | int], speed: float
 ) -> None:

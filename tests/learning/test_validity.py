@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidLearningError
@@ -159,6 +159,7 @@ def test_reading_given_fields_that_disagree_then_refuses_them_by_name(changes: C
 
 
 @given(noun=st.sampled_from(sorted(READ)), data=st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
 def test_reading_given_any_content_in_any_fields_then_a_fact_within_bounds_or_a_refusal(noun: str, data: st.DataObject) -> None:
     read, values_of = READ[noun]
     whole = values_of()

@@ -83,7 +83,7 @@ def published(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Publis
         opened.callback(record.close)
         publish_all(record)
         if request.param == "influx":
-            copy = Copy.on(request.getfixturevalue("influx"), tmp_path)
+            copy = Copy.on(request.getfixturevalue("influx"), tmp_path, record=record)
             opened.callback(copy.close)
             copy.publisher.prepare(bots=BOTS)
             publish_learning(record, copy.publisher)
