@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot3.ports.foreign_trades import OrderShape, RefusedTrade
+from bot3.ports.foreign_trades import FilledOrder, RefusedTrade
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 REQUIRED_COLUMNS = (
     "id",
@@ -40,12 +40,19 @@ OPTIONAL_COLUMNS = (
     "stop_loss_pct",
     "liquidation_price",
 )
-ORDER_COLUMNS = ("ft_trade_id", "ft_order_side", "filled", "order_filled_date")
+AMOUNT_COLUMNS = ("amount_requested", "max_stake_amount", "record_version")
+"""Columns that show several orders where the orders themselves are gone."""
+ORDER_COLUMNS = ("id", "ft_trade_id", "ft_order_side", "filled", "order_filled_date", "average", "price")
+OPTIONAL_ORDER_COLUMNS = ("ft_price", "ft_fee_base")
 
 _ABOVE_ZERO = ("open_rate", "amount", "stake_amount")
 _LARGEST_FEE = 0.1
 _LARGEST_LOSS = -2.0
 """Isolated margin and its fees are all that a trade can lose; a row that lost more holds somebody else's order."""
+_GROWTH = 1.05
+"""Rounding to the exchange's steps does not raise an amount by so much."""
+_STAKE_VERSION = 2
+"""From this `record_version` on, `max_stake_amount` leaves the leverage out as `stake_amount` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +66,7 @@ class TradeOrigin:
 
 
 def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | RefusedTrade:
-    """Return the trade of a row with `REQUIRED_COLUMNS` and any of `OPTIONAL_COLUMNS`.
+    """Return the trade of a row with `REQUIRED_COLUMNS`, `ORDER_COUNTS` and any of `OPTIONAL_COLUMNS` and `AMOUNT_COLUMNS`.
 
     Harmless quirks pass: a close rate outside the extremes seen, extremes or stops that are missing, an open trade that carries a close.
     """
@@ -93,38 +100,49 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
         initial_stop_loss_pct=_finite(row.get("initial_stop_loss_pct")),
         stop_loss_pct=_finite(row.get("stop_loss_pct")),
         liquidation_price=_finite(row.get("liquidation_price")),
+        order_pattern=OrderPattern.of_counts(entries=int(row["entries"]), exits=int(row["exits"]), grew=grew(row)),
         **numbers,
         **closes,
     )
 
 
-def order_shapes(rows: Iterable[Sequence[Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, OrderShape]:
-    """Return how each trade was entered and left.
+def grew(row: Mapping[str, Any]) -> bool:
+    """Say whether a trade's own amounts show more than one order: it held more than it requested first, or more stake than at its exit."""
+    numbers = {
+        name: _number(row.get(name)) for name in ("amount", "amount_requested", "stake_amount", "max_stake_amount", "record_version")
+    }
+    more = numbers["amount"] > numbers["amount_requested"] * _GROWTH and numbers["amount_requested"] > 0.0
+    less = numbers["record_version"] >= _STAKE_VERSION and numbers["max_stake_amount"] > numbers["stake_amount"] * _GROWTH
+    return bool(more or less)
+
+
+def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, tuple[FilledOrder, ...]]:
+    """Return the filled orders of each trade.
 
     Parameters
     ----------
-    rows : iterable of sequence
-        Filled orders: `ORDER_COLUMNS`.
+    rows : iterable of mapping
+        Rows of `orders` with `ORDER_COLUMNS` and any of `OPTIONAL_ORDER_COLUMNS`, in the order in which they were placed.
     shorts : mapping
         Trade id to is_short; orders of other trades are left out.
     """
-    entries: dict[int, list[datetime | None]] = {}
-    exits: dict[int, int] = {}
-    for trade_id, side, _, filled_at in rows:
-        if trade_id not in shorts:
-            continue
-        if side == ("sell" if shorts[trade_id] else "buy"):
-            entries.setdefault(trade_id, []).append(_instant(filled_at, zone))
-        else:
-            exits[trade_id] = exits.get(trade_id, 0) + 1
-    return {
-        trade_id: OrderShape(
-            entries=len(entries.get(trade_id, ())),
-            exits=exits.get(trade_id, 0),
-            first_entry_at=min((at for at in entries.get(trade_id, ()) if at is not None), default=None),
-        )
-        for trade_id in sorted({*entries, *exits})
-    }
+    found: dict[int, list[FilledOrder]] = {}
+    for row in rows:
+        trade_id, filled = row["ft_trade_id"], _number(row["filled"])
+        if trade_id in shorts and filled > 0.0:
+            found.setdefault(trade_id, []).append(_filled_order(row, filled=filled, is_short=shorts[trade_id], zone=zone))
+    return {trade_id: tuple(orders) for trade_id, orders in sorted(found.items())}
+
+
+def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone: ZoneInfo) -> FilledOrder:
+    """Return one order; its rate is the first of `average`, `price` and `ft_price` that is above 0, as freqtrade takes it."""
+    rates = (_finite(row.get(name)) for name in ("average", "price", "ft_price"))
+    return FilledOrder(
+        is_entry=row["ft_order_side"] == ("sell" if is_short else "buy"),
+        rate=next((rate for rate in rates if rate is not None and rate > 0.0), None),
+        amount=filled - (_finite(row.get("ft_fee_base")) or 0.0),
+        filled_at=_instant(row["order_filled_date"], zone),
+    )
 
 
 def _time_problem(row: Mapping[str, Any], opened: datetime | None) -> tuple[str, str] | None:
@@ -166,7 +184,7 @@ def _number(value: Any) -> float:
     """Return a number; NaN for what is none, so that a check refuses it."""
     try:
         return math.nan if value is None else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

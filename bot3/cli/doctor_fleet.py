@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
+from bot3.trading.trades import OrderPattern
 from bot3.usecases.fleet import PatientReader, trouble_of
 from bot3.usecases.reconciled import recorded_count
 from bot3.wiring.fleet import FleetBot, zone_of
@@ -66,4 +67,9 @@ def _is_same(zone: str, other: str, *, now: datetime) -> bool:
 def _described(bot: FleetBot, reader: PatientReader) -> str:
     refused = len(reader.refused_trades())
     left_out = f", {refused} rows refused (`bot3 audit` names them)" if refused else ""
-    return f"{bot.name} {bot.run_mode}: {reader.count_closed(closed_since=None)} closed, dates in {bot.source_timezone}{left_out}"
+    patterns = reader.closed_columns(closed_since=None).arrays["order_pattern"]
+    if several := int((patterns == OrderPattern.MULTIPLE.value).sum()):
+        left_out += f", {several} trades with several entries or exits left out of learning"
+    if unknown := int((patterns == OrderPattern.UNKNOWN.value).sum()):
+        left_out += f", {unknown} trades without orders compared with their candles"
+    return f"{bot.name} {bot.run_mode}: {len(patterns)} closed, dates in {bot.source_timezone}{left_out}"

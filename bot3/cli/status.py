@@ -120,6 +120,7 @@ def _fleet_bot(key: tuple[str, str], held: Mapping[Hashable, Any] | None, source
         "database": verdict,
         "trouble": trouble,
         "closed_trades": recorded.get("trades", 0),
+        "several_orders": recorded.get("several_orders", 0),
         "last_close": recorded.get("last_close"),
     }
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
 from bot3.ports.record import TradeRecord
-from bot3.trading.trades import RunMode
+from bot3.trading.trades import OrderPattern, RunMode
 
 Tell = Callable[[str, int, int], None]
 """Hears a stage, how much of it is done, and how much there is."""
@@ -21,7 +21,8 @@ BATCH = 5_000
 class TradeImport:
     """What an import brought: rows of the record by what became of them, and what stayed behind.
 
-    `open` trades have no close to learn from; `refused` rows cannot be trades.
+    `open` trades have no close to learn from; `refused` rows cannot be trades. Of the trades brought, nothing is learned from those of
+    `several_orders`, and those `without_orders` are compared with their candles first.
     """
 
     bot: str
@@ -31,6 +32,8 @@ class TradeImport:
     unchanged: int
     open: int
     refused: tuple[RefusedTrade, ...]
+    several_orders: tuple[int, ...]
+    without_orders: int
     first_close: datetime | None
     last_close: datetime | None
 
@@ -71,6 +74,8 @@ def import_trades(
         unchanged=unchanged,
         open=len(found.open),
         refused=found.refused,
+        several_orders=tuple(sorted(trade.trade_id for trade in found.closed if trade.order_pattern is OrderPattern.MULTIPLE)),
+        without_orders=sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed),
         first_close=found.closed[0].close_date if found.closed else None,
         last_close=found.closed[-1].close_date if found.closed else None,
     )
