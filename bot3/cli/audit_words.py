@@ -11,11 +11,19 @@ from bot3.usecases.audit_report import AuditReport
 
 _OUTSIDE_SHARE = 0.1
 _FUNDING_SHARE = 0.0
+_SEVERAL_SHARE = 0.1
+_SEVERAL_ASSUMED = (
+    "assumed with several orders: an order takes effect at the end of its candle; an entry moves the average rate and target, "
+    "and the stop is placed anew from the average but only tightens; partial exits realise their part at their own rate; profit is over "
+    "the value of all entries before the simulated exit; orders after it do not happen"
+)
 
 
 def verdict_words(report: AuditReport) -> str:
     """Return the conclusion in one sentence."""
     overall = report.overall
+    if not report.counts.used:
+        return "Nothing was learned: no trade has one entry and one exit that its candles cover (reasons below)."
     if overall is None:
         return "Not enough evidence: no trade is left to judge on after the cut."
     figures = f"{percent(overall.gain.mean)} of the stake a trade, {interval(overall.gain)}, {overall.n} trades on {overall.days} days"
@@ -36,17 +44,29 @@ def interval(estimate: Estimate, digits: int = 2) -> str:
 def warnings_of(report: AuditReport) -> Iterator[str]:
     """Yield what the reader must know before believing the figures."""
     fit, counts = report.candle_fit, report.counts
-    if fit.shift_hours:
+    if fit.is_in_another_zone:
+        other = f" or {fit.shift_hours + 1:+d} h" if fit.has_summer_time else ""
         yield (
-            f"{fit.outside_share:.0%} of the entries lie outside their candle, and far fewer would if the dates were shifted by "
-            f"{fit.shift_hours:+d} h: the database likely keeps local time, name its zone with --source-timezone"
+            f"{fit.outside_share:.0%} of the entries lie outside their candle, and nearly all lie inside with dates shifted by "
+            f"{fit.shift_hours:+d} h{other}: the database likely keeps local time, name its zone with --source-timezone"
         )
     elif fit.outside_share > _OUTSIDE_SHARE:
-        yield f"{fit.outside_share:.0%} of the entries lie outside their candle: are these candles of the same exchange and market?"
+        yield (
+            f"{fit.outside_share:.0%} of the entries lie outside their candle: several entries a trade, another time zone, "
+            "or candles of another exchange or market"
+        )
     if report.costs.funding_missing_share > _FUNDING_SHARE:
         yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
     if counts.used < counts.closed:
         yield f"{counts.closed + counts.refused - counts.used} of {counts.closed + counts.refused} closed trades could not be used (below)"
+    several = report.several_orders
+    if several is not None:
+        yield _SEVERAL_ASSUMED
+        if several.trades > _SEVERAL_SHARE * counts.closed and counts.used:
+            yield (
+                f"{several.trades} of {counts.closed} closed trades have several entries or exits and nothing is learned from them: the "
+                "others are those that needed no further order, so their figures are better than those of all trades"
+            )
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"
 

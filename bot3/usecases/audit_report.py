@@ -10,6 +10,7 @@ from bot3.learning.evaluation import Comparison, Estimate, Verdict
 from bot3.learning.parameter_rows import RealisedStats
 from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.parameters import ANY, ExitParameters
+from bot3.trading.trades import RunMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +78,61 @@ class TradeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFit:
-    """Whether the candles are those of the trades: share of entries outside their candle, and the shift of hours that would mend it.
+    """Whether the candles are those of the trades: share of entries outside their candle, and the shift of hours that corrects nearly all.
 
-    `shift_hours` is 0 where the stamps fit best as they are.
+    `shift_hours` is 0 where the dates fit as they are or no shift corrects them; with summer time some entries need one hour more.
     """
 
     outside_share: float
     shift_hours: int
+    has_summer_time: bool = False
+
+    @property
+    def is_in_another_zone(self) -> bool:
+        """Say whether dates of another time zone explain nearly all entries outside their candles."""
+        return self.shift_hours != 0 or self.has_summer_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralOrders:
+    """Trades with several entries or exits, replayed from their orders under the static settings; nothing is learned from them.
+
+    Parameters
+    ----------
+    n, trades : int
+        Trades replayed, and all of them; the shares are of those replayed, all figures None where there is none.
+    unreplayed : tuple of UnusedTrades
+        The others by reason.
+    orders, orders_done : int
+        Orders of the replayed trades but for their last exits, and those before the simulated exits: the others do not happen.
+    realised_profit : float or None
+        Mean of what the bot closed them at, ratio of the stake.
+    static : Estimate or None
+        Mean of what the static settings made of them.
+    stopped_share, reached_share, held_share, liquidated_share : float or None
+        How they ended: at the stop, at the target, at the end of the horizon, by liquidation.
+    outlived_share : float or None
+        Share whose simulated exit comes after the real one: orders that the bot would have added then are unknown.
+    ambiguous_share : float or None
+        Share that ended in a candle with both levels or an order in it: what came first is assumed.
+    judged : Comparison or None
+        Learned against static settings on those entered after the cut; learned from trades with one entry and one exit before it.
+    """
+
+    n: int
+    trades: int
+    unreplayed: tuple[UnusedTrades, ...]
+    orders: int = 0
+    orders_done: int = 0
+    realised_profit: float | None = None
+    static: Estimate | None = None
+    stopped_share: float | None = None
+    reached_share: float | None = None
+    held_share: float | None = None
+    liquidated_share: float | None = None
+    outlived_share: float | None = None
+    ambiguous_share: float | None = None
+    judged: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +158,10 @@ class AuditReport:
         Of all closed trades, as the bot closed them.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
-    static_whole : Estimate
-        What they made of all used trades: nothing was fitted.
-    split_at : datetime
-        First instant that is judged.
+    static_whole : Estimate or None
+        What they made of all used trades: nothing was fitted. None where no trade could be used.
+    split_at : datetime or None
+        First instant that is judged; None where no trade could be used.
     overall : Comparison or None
         On the judged trades; None (and `promise`, and no groups) where there are none.
     by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
@@ -121,9 +170,12 @@ class AuditReport:
         The judged trades by day of entry.
     parameters : tuple of ExitParameters
         Learned from all used trades: what would be in force now.
+    several_orders : SeveralOrders or None
+        Trades with several entries or exits; None where there is none.
     """
 
     database: str
+    run_mode: RunMode
     timeframe: str
     horizon_hours: float
     first_open: datetime
@@ -136,8 +188,8 @@ class AuditReport:
     realised: RealisedStats
     static_stop_loss: float
     static_take_profit: float
-    static_whole: Estimate
-    split_at: datetime
+    static_whole: Estimate | None
+    split_at: datetime | None
     overall: Comparison | None
     promise: Promise | None
     by_pair: tuple[GroupComparison, ...]
@@ -147,6 +199,7 @@ class AuditReport:
     by_group: tuple[GroupComparison, ...]
     days: tuple[DayOutcome, ...]
     parameters: tuple[ExitParameters, ...]
+    several_orders: SeveralOrders | None = None
 
     def judged(self, row: ExitParameters) -> Comparison | None:
         """Return what settings learned before the cut made of a row's group after it, free of optimism; None where none is judged."""

@@ -7,7 +7,7 @@ from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, home_identity, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
-from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_foreign_trades
+from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_backtest, open_foreign_trades
 
 __all__ = [
     "SIMULATED_START",
@@ -21,6 +21,7 @@ __all__ = [
     "is_seeded",
     "metrics_page",
     "metrics_server",
+    "open_backtest",
     "open_foreign_trades",
     "open_platform",
     "server_urls",

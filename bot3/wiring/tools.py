@@ -15,7 +15,7 @@ from bot3.trading.trades import RunMode
 if TYPE_CHECKING:
     from bot3.market.candles import CandleReport
     from bot3.ports.candles import CandleReader
-    from bot3.ports.foreign_trades import ForeignTradeReader
+    from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTradeSource
     from bot3.settings import Settings
 
 
@@ -77,6 +77,14 @@ def file_candles(*directories: Path, timeframe: str) -> CandleReader:
     from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
 
     return FileCandles(*directories, timeframe=timeframe)
+
+
+def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSource, str]:
+    """Read a backtest result of freqtrade; return its trades and the strategy's name. See `FreqtradeBacktest.open` for what it raises."""
+    from bot3.adapters.freqtrade_backtest import FreqtradeBacktest  # noqa: PLC0415  # only audits of backtests need it
+
+    found = FreqtradeBacktest.open(path, strategy=strategy)
+    return found, found.strategy
 
 
 @contextmanager
