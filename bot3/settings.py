@@ -17,7 +17,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot3.errors import SettingsError
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 from bot3.trading.trades import RunMode
+from bot3.web_guard import is_host_name
 
 PREFIX = "BOT3_"
 BOT_NAMES = ("BOT1", "BOT2", "BOT3")
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
     feeder_every_weeks: int = Field(4, ge=1, description="In the seed, a new model of each feeder every so many weeks.")
 
     # Bots and protection
-    leverage_bins: tuple[float, ...] = Field((1.0, 2.0, 3.5, 5.0, 7.5, 10.0), description="Edges of the leverage bins (fixed).")
+    leverage_bins: tuple[float, ...] = Field(LEVERAGE_BIN_EDGES, description="Edges of the leverage bins (fixed).")
     stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
     take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
     target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage aims at.")
@@ -120,6 +122,9 @@ class Settings(BaseSettings):
     # Servers
     dagster_url: str = Field("", description="Dagster's web server as people reach it, for links; empty: 127.0.0.1 at its port.")
     dagster_port: int = Field(3000, ge=1, le=65_535, description="Dagster's web server, on 127.0.0.1.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names by which the web servers answer, beside 127.0.0.1 and localhost, without ports."
+    )
     metrics_port: int = Field(9310, ge=1, le=65_535, description="The page for Prometheus (`bot3 metrics`), on 127.0.0.1.")
     dashboard_port: int = Field(8501, ge=1, le=65_535, description="The dashboard, on 127.0.0.1.")
 
@@ -174,6 +179,16 @@ class Settings(BaseSettings):
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not is_host_name(host):
+                raise ValueError(
+                    f"{host!r} is no host name: give names or addresses without scheme, port, path or wildcard, such as bot.example"
+                )
+        return hosts
+
     @field_validator("meta_learner_interval_s")
     @classmethod
     def _divides_an_hour(cls, seconds: int) -> int:
@@ -200,8 +215,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        if self.leverage_bins != (1.0, 2.0, 3.5, 5.0, 7.5, 10.0):
-            raise ValueError("leverage_bins are fixed at 1, 2, 3.5, 5, 7.5, 10: stored rows are keyed by them")
+        if self.leverage_bins != LEVERAGE_BIN_EDGES:
+            edges = ", ".join(f"{edge:g}" for edge in LEVERAGE_BIN_EDGES)
+            raise ValueError(f"leverage_bins are fixed at {edges}: stored rows are keyed by them")
         if self.daily_loss_halted > self.daily_loss_reducing:
             raise ValueError("daily_loss_halted must be at or below daily_loss_reducing")
         if self.trading_mode == "live":
@@ -280,7 +296,7 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(field: str, text: str) -> Any:
-    if field in {"leverage_bins", "learn_from", "telegram_users"}:
+    if field in {"leverage_bins", "learn_from", "telegram_users", "allowed_hosts"}:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if field in {"fleet_file", "markets_file"} and not text:
         return None

@@ -18,7 +18,7 @@ from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
 from bot3.trading.trades import RunMode
 from bot3.usecases.bot_state import DAEMON
-from bot3.wiring import Platform, is_seeded, open_platform
+from bot3.wiring import Platform, is_seeded, open_platform, when_available
 from execution.bot import Bot, Shared
 from execution.closes import SignalSource
 from execution.daemon import Daemon
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform]
         if not is_seeded(settings):
             raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
         with lease(settings.home), open_platform(settings) as platform:
-            _run(platform, given, signals=signals(platform))
+            _run(platform, given, signals=signals)
     except Bot3Error as error:
         print(f"execution: {redacted(str(error))}", file=sys.stderr)  # noqa: T201  # logs may not be set up yet
         return error.exit_code
@@ -57,16 +57,26 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(platform: Platform, given: argparse.Namespace, *, signals: SignalSource) -> None:
+def _run(platform: Platform, given: argparse.Namespace, *, signals: Callable[[Platform], SignalSource]) -> None:
     stopping = Stop()
+    ready = when_available(lambda: _ready(platform, given, signals=signals), should_stop=stopping.is_asked)
+    if ready is None:
+        return
+    daemon, until = ready
+    daemon.run(should_stop=stopping.is_asked, until=until, is_once=given.once)
+    log.info("daemon_stopped", market_at=platform.clock.now().isoformat())
+
+
+def _ready(platform: Platform, given: argparse.Namespace, *, signals: Callable[[Platform], SignalSource]) -> tuple[Daemon, datetime | None]:
+    """Open everything that the daemon needs before its first tick. Raises StoreError."""
+    platform.open_stores()
     until = _market_end(platform) if given.until_market_end else None
-    daemon = Daemon(bots_of(platform), signals=signals, learning=platform.learning_reader, poll_s=given.poll)
+    daemon = Daemon(bots_of(platform), signals=signals(platform), learning=platform.learning_reader, poll_s=given.poll)
     anchor = platform.control.anchor()
     log.info("daemon_started", home=str(platform.settings.home), market_at=platform.clock.now().isoformat(), speed=platform.clock.speed)
     if anchor is not None and not anchor.is_running:
         log.warning("market_clock_stands_still", remedy="`bot3 clock start`, or start everything with `bot3 up`")
-    daemon.run(should_stop=stopping.is_asked, until=until, is_once=given.once)
-    log.info("daemon_stopped", market_at=platform.clock.now().isoformat())
+    return daemon, until
 
 
 def bots_of(platform: Platform) -> list[Bot]:

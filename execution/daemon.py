@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -20,6 +21,7 @@ from execution.runner import BotRunner
 _ENTRIES_OFF = timedelta(seconds=10)  # wall time without entries after a full disk or learning that cannot be used
 _TELL_AGAIN = timedelta(seconds=30)
 _AFTER_CLOSE_S = 0.002
+_Result = TypeVar("_Result")
 
 log = structlog.get_logger()
 
@@ -57,7 +59,7 @@ class Daemon:
         try:
             while not should_stop():
                 # Asked before the tick: the last candle closes at the very end, and has its tick too.
-                has_ended = until is not None and self._clock.now() >= until
+                has_ended = until is not None and self._has_reached(until)
                 self.tick(should_stop=should_stop)
                 if is_once:
                     break
@@ -115,8 +117,8 @@ class Daemon:
         except Exception as error:  # noqa: BLE001  # the one catch-all: a bug in one bot must not stop the protection of the others
             self._tell("tick_failed", error, bot=runner.name)
 
-    def _guard(self, what: str, step: Callable[[], bool | None]) -> bool | None:
-        """Run a step that no bot depends on."""
+    def _guard(self, what: str, step: Callable[[], _Result]) -> _Result | None:
+        """Run a step that no bot depends on; None if it failed, which is logged."""
         try:
             return step()
         except InvalidTradeError:
@@ -135,8 +137,17 @@ class Daemon:
         self._told[key] = (str(error), wall)
         log.error(event, bot=bot, error=str(error), exc_info=error)
 
+    def _has_reached(self, until: datetime) -> bool:
+        """Say whether the market's time has come; while the clock cannot be read it has not."""
+        return bool(self._guard("clock", lambda: self._clock.now() >= until))
+
     def _wait_s(self) -> float:
         """Return the wall seconds until the next look: the poll, or less if a candle closes before."""
+        left_s = self._guard("clock", self._until_close_s)
+        return self._poll_s if left_s is None else min(self._poll_s, left_s)
+
+    def _until_close_s(self) -> float:
+        """Return the wall seconds until the next candle has closed."""
         now = self._clock.now()
         left = self._shared.newest_close(now) + self._shared.candle - now
-        return min(self._poll_s, left.total_seconds() / self._clock.speed + _AFTER_CLOSE_S)
+        return left.total_seconds() / self._clock.speed + _AFTER_CLOSE_S

@@ -19,7 +19,7 @@ from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
 from bot3.usecases.bot_state import TELEGRAM
 from bot3.usecases.fleet_status import Alert, alerts, read_fleet
-from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat
+from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat, when_available
 from telegram_bot.alerts import PREFIX, AlertWatch
 from telegram_bot.closed import CloseWatch
 from telegram_bot.commands import Desk
@@ -58,7 +58,9 @@ def _run(settings: Settings) -> None:
     with ExitStack() as closing:
         platform = closing.enter_context(open_platform(settings, read_only=True, beats=True))
         chat = closing.enter_context(telegram_chat(settings))
-        monitor = Monitor(parts_of(platform, chat))
+        monitor = when_available(lambda: Monitor(parts_of(platform, chat)), should_stop=stopping.is_asked)
+        if monitor is None:
+            return
         log.info(
             "telegram_started", home=str(settings.home), closes_are_told=settings.telegram_closes, takes_commands=settings.telegram_control
         )

@@ -46,10 +46,9 @@ def _recommendation(found: Known[Recommendation], home: Home) -> str:
     if found.value is None:
         return f"Recommendation: {words.DASH} {found.problem}."
     advice = found.value
-    low, high = advice.suggested_leverage_range
     return (
         f"Recommendation {words.version(advice.version)}: {words.expiry(advice.expires_at, now=home.now())} (market time); "
-        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, leverage {low:g} to {high:g}, "
+        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, {words.leverage(advice)}, "
         f"size x {advice.suggested_position_size_multiplier:.2f}"
     )
 

@@ -38,8 +38,12 @@ class FreqtradeColumns(FreqtradeTrades):
 
     def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
         """Return what `closed_trades` returns, in any order."""
+        if self._is_texts or self._has_text_orders:
+            return TradeColumns.of(self.closed_trades(closed_since=closed_since))
         names = [name for name in self._names if name != "is_open"]
-        rows = sa.table("trades", *(sa.column(name, _TYPES.get(name, sa.Double())) for name in names))
+        # SQLite keeps anything as a truth value: read as a number, what is neither 0 nor 1 shows.
+        types = _TYPES | ({"is_short": sa.Double()} if self._database.is_sqlite else {})
+        rows = sa.table("trades", *(sa.column(name, types.get(name, sa.Double())) for name in names))
         conditions = [~IS_OPEN] if closed_since is None else [~IS_OPEN, perhaps_closed_since(closed_since)]
         query = self._with_counts(rows, *conditions)
         with self._database.read() as connection:
@@ -47,6 +51,7 @@ class FreqtradeColumns(FreqtradeTrades):
             for name in _TIMES:
                 read[name] = _in_utc(read[name], self._origin.zone)
             sound = _sound(read)
+            read["is_short"] = read["is_short"] == 1
             doubtful = list(self._one_by_one(connection, read["id"][~sound]))
         columns = TradeColumns.joined(self._columns({name: column[sound] for name, column in read.items()}), TradeColumns.of(doubtful))
         return columns.closed_since(closed_since)
@@ -116,6 +121,7 @@ def _sound(read: Columns) -> NDArray[np.bool_]:
     opened, closed = read["open_date"], read["close_date"]
     sound: NDArray[np.bool_] = (opened != NO_TIME) & (closed != NO_TIME) & (opened <= closed)
     sound &= np.abs(read["close_profit_abs"]) <= LARGEST
+    sound &= (read["is_short"] == 0) | (read["is_short"] == 1)
     bounds = dict.fromkeys(ABOVE_ZERO, (1.0 / LARGEST, LARGEST)) | BOUNDS
     for name, (low, high) in bounds.items():
         sound &= (read[name] >= low) & (read[name] <= high)

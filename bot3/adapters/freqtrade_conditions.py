@@ -8,7 +8,7 @@ IS_OPEN, CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date"
 
 LARGEST = 1e300
 ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
-BOUNDS = {"leverage": (1.0, 10.0), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, LARGEST)}
+BOUNDS = {"leverage": (1.0, LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, LARGEST)}
 """A little inside what a row may be: within them it surely is a trade."""
 
 
@@ -23,6 +23,7 @@ def is_doubtful(*, is_sqlite: bool) -> sa.ColumnElement[bool]:
     sound.append(sa.column("close_profit_abs").between(-LARGEST, LARGEST))
     sound.append(sa.column("open_date") <= sa.column("close_date"))
     if is_sqlite:
+        sound += [sa.column(name).in_((0, 1)) for name in ("is_open", "is_short")]
         sound += [_is_stamp(name) for name in ("open_date", "close_date")]
     return sa.case((sa.and_(*sound), 0), else_=1) == 1
 

@@ -34,6 +34,8 @@ class FreqtradeDatabase:
         Names it in messages: the file, or the URL without its password.
     columns : mapping
         Columns there are of `trades`, and of `orders` (none where the table is missing).
+    texts : mapping
+        Those of them that are declared as texts: SQL compares their numbers letter by letter.
     resting : RestingFile or None
         A file that is read as immutable: every `read` makes sure that it still was.
     """
@@ -42,6 +44,7 @@ class FreqtradeDatabase:
     shown: str
     is_sqlite: bool
     columns: Mapping[str, frozenset[str]]
+    texts: Mapping[str, frozenset[str]]
     resting: RestingFile | None = None
     probe_lock: Lock = field(default_factory=Lock)
     probe: list[Connection] = field(default_factory=list)
@@ -79,10 +82,11 @@ class FreqtradeDatabase:
         try:
             with _snapshot(engine, shown) as connection:
                 columns = _columns(connection, shown)
+                texts = {name: _texts_of(connection, name) if columns[name] else frozenset() for name in _TABLES}
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, resting=resting)
+        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, texts=texts, resting=resting)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -211,3 +215,7 @@ def _columns(connection: Connection, shown: str) -> dict[str, frozenset[str]]:
 def _columns_of(connection: Connection, name: str) -> frozenset[str]:
     query: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(sa.table(name)).limit(0)
     return frozenset(connection.execute(query).keys())
+
+
+def _texts_of(connection: Connection, name: str) -> frozenset[str]:
+    return frozenset(column["name"] for column in sa.inspect(connection).get_columns(name) if isinstance(column["type"], sa.String))

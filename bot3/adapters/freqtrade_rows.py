@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bot3.errors import DataError
 from bot3.ports.foreign_trades import FilledOrder, RefusedTrade
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 REQUIRED_COLUMNS = (
@@ -46,6 +46,7 @@ ORDER_COLUMNS = ("id", "ft_trade_id", "ft_order_side", "filled", "order_filled_d
 OPTIONAL_ORDER_COLUMNS = ("ft_price", "ft_fee_base")
 
 _ABOVE_ZERO = ("open_rate", "amount", "stake_amount")
+_TRUTHS = {"true": True, "t": True, "1": True, "1.0": True, "false": False, "f": False, "0": False, "0.0": False}
 _LARGEST_FEE = 0.1
 _LARGEST_LOSS = -2.0
 """Isolated margin and its fees are all that a trade can lose; a row that lost more holds somebody else's order."""
@@ -72,23 +73,24 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
     """
     numbers = {name: _number(row[name]) for name in (*_ABOVE_ZERO, "fee_open", "fee_close")}
     numbers["leverage"] = 1.0 if row["leverage"] is None else _number(row["leverage"])
-    is_open = bool(row["is_open"])
+    truths = {name: truth(row[name]) for name in ("is_open", "is_short")}
+    is_open = truths["is_open"] is True
     closes: dict[str, float] = {} if is_open else {name: _number(row[name]) for name in ("close_rate", "close_profit", "close_profit_abs")}
     opened = _instant(row["open_date"], origin.zone)
     closed = None if is_open else _close_instant(row["close_date"], origin.zone, opened=opened)
-    problem = _time_problem(row, opened) or _entry_problem(numbers)
+    problem = _truth_problem(row, truths) or _time_problem(row, opened) or _entry_problem(numbers, is_open=is_open)
     if problem is None and not is_open:
         problem = _close_problem(closes, opened=opened, closed=closed)
     if opened is None or problem is not None:
         reason, detail = problem or ("", "")
-        return RefusedTrade(trade_id=int(row["id"]), pair=str(row["pair"]), reason=reason, detail=detail)
+        return RefusedTrade(trade_id=_row_id(row["id"]), pair=str(row["pair"]), is_open=is_open, reason=reason, detail=detail)
     return Trade(
         bot=origin.bot,
         run_mode=origin.run_mode,
         account=origin.account,
-        trade_id=int(row["id"]),
+        trade_id=_row_id(row["id"]),
         pair=str(row["pair"]),
-        is_short=bool(row["is_short"]),
+        is_short=truths["is_short"] is True,
         open_date=opened,
         enter_tag=_text(row.get("enter_tag")),
         is_open=is_open,
@@ -116,6 +118,11 @@ def grew(row: Mapping[str, Any]) -> bool:
     return bool(more or less)
 
 
+def is_filled(filled: Any) -> bool:
+    """Say whether an order was filled in part at least."""
+    return _number(filled) > 0.0
+
+
 def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, tuple[FilledOrder, ...]]:
     """Return the filled orders of each trade.
 
@@ -128,8 +135,10 @@ def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, boo
     """
     found: dict[int, list[FilledOrder]] = {}
     for row in rows:
-        trade_id, filled = row["ft_trade_id"], _number(row["filled"])
-        if trade_id in shorts and filled > 0.0:
+        # A table of texts keeps "12".
+        trade_id = int(row["ft_trade_id"]) if str(row["ft_trade_id"]).isdecimal() else None
+        filled = _number(row["filled"])
+        if trade_id is not None and trade_id in shorts and filled > 0.0:
             found.setdefault(trade_id, []).append(_filled_order(row, filled=filled, is_short=shorts[trade_id], zone=zone))
     return {trade_id: tuple(orders) for trade_id, orders in sorted(found.items())}
 
@@ -145,22 +154,38 @@ def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone
     )
 
 
+def _row_id(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"a row of `trades` has the id {value!r}, which is not a whole number: name freqtrade's own database") from error
+
+
+def truth(value: Any) -> bool | None:
+    """Return a truth value; None for what is not one: a text such as "0" is true to Python."""
+    return _TRUTHS.get(str(value).strip().lower())
+
+
+def _truth_problem(row: Mapping[str, Any], truths: Mapping[str, bool | None]) -> tuple[str, str] | None:
+    return next(((f"{name} must be true or false", repr(row[name])) for name, truth in truths.items() if truth is None), None)
+
+
 def _time_problem(row: Mapping[str, Any], opened: datetime | None) -> tuple[str, str] | None:
     return ("open_date is no time", repr(row["open_date"])) if opened is None else None
 
 
-def _entry_problem(numbers: Mapping[str, float]) -> tuple[str, str] | None:
+def _entry_problem(numbers: Mapping[str, float], *, is_open: bool) -> tuple[str, str] | None:
     """Return what is impossible about an entry, and the value found."""
     for name in _ABOVE_ZERO:
-        if not (math.isfinite(numbers[name]) and numbers[name] > 0.0):
+        # Since September 2024 freqtrade keeps an amount of 0 until the entry fills.
+        is_unfilled = is_open and name == "amount" and numbers[name] == 0.0
+        if not (math.isfinite(numbers[name]) and numbers[name] > 0.0) and not is_unfilled:
             return f"{name} must be above 0", f"{numbers[name]:g}"
     for name in ("fee_open", "fee_close"):
         if not abs(numbers[name]) < _LARGEST_FEE:
             return f"{name} must be a ratio such as 0.0005", f"{numbers[name]:g}"
     if not (math.isfinite(numbers["leverage"]) and numbers["leverage"] >= 1.0):
         return "leverage must be at least 1", f"{numbers['leverage']:g}"
-    if numbers["leverage"] > LEVERAGE_BIN_EDGES[-1]:
-        return "leverage must be at most 10: nothing is learned beyond", f"{numbers['leverage']:g}"
     return None
 
 

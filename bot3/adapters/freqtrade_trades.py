@@ -22,13 +22,16 @@ from bot3.adapters.freqtrade_rows import (
     REQUIRED_COLUMNS,
     TradeOrigin,
     filled_orders,
+    is_filled,
     trade_or_refusal,
+    truth,
 )
 from bot3.adapters.sql_order_counts import COUNTED_COLUMNS, ORDER_COUNTS, count_columns, order_counts
 from bot3.errors import DataError, SettingsError
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades, RefusedTrade
 from bot3.trading.trades import RunMode, Trade
 
+_TYPED_COLUMNS = frozenset(REQUIRED_COLUMNS) - {"pair", "exit_reason", "open_date", "close_date"}
 _OLD_COLUMNS = frozenset({"sell_reason", "buy_tag"})
 _ZONE_SLACK = timedelta(hours=27)
 """Local times differ from UTC by so much at most, summer time included."""
@@ -39,8 +42,8 @@ _NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in
 class FreqtradeTrades:
     """A `ForeignTradeReader` on a freqtrade database.
 
-    Columns that came after 2022.4 may be missing; tables `trades_bak*` are ignored. Rows that cannot be trades are told by
-    `refused_trades` and left out of everything else.
+    Columns that came after 2022.4 may be missing, and all may be texts (an import from CSV). Tables `trades_bak*` are ignored. Rows that
+    cannot be trades are returned by `refused_trades` and left out of everything else.
     """
 
     def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin) -> None:
@@ -49,6 +52,8 @@ class FreqtradeTrades:
         optional = (name for name in (*OPTIONAL_COLUMNS, *AMOUNT_COLUMNS) if name in database.columns["trades"])
         self._names = (*REQUIRED_COLUMNS, *optional)
         self._has_orders = set(COUNTED_COLUMNS) <= database.columns["orders"]
+        self._is_texts = bool(_TYPED_COLUMNS & database.texts["trades"])
+        self._has_text_orders = self._has_orders and bool({"ft_trade_id", "filled"} & database.texts["orders"])
 
     @classmethod
     def open(
@@ -119,19 +124,24 @@ class FreqtradeTrades:
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
-        with self._database.read() as connection:
-            closed, _ = self._trades(connection, ~IS_OPEN, perhaps_closed_since(closed_since))
+        if self._is_texts:
+            closed = [trade for trade in self._every()[0] if not trade.is_open]
+        else:
+            with self._database.read() as connection:
+                closed, _ = self._trades(connection, ~IS_OPEN, perhaps_closed_since(closed_since))
         return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
 
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""
+        if self._is_texts:
+            return _by_open(trade for trade in self._every()[0] if trade.is_open)
         with self._database.read() as connection:
             trades, _ = self._trades(connection, IS_OPEN)
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
         """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
-        if closed_since is not None or self._origin.zone.key != "UTC":
+        if closed_since is not None or self._origin.zone.key != "UTC" or self._is_texts:
             return len(self.closed_trades(closed_since=closed_since))
         table, doubtful = self._table(), is_doubtful(is_sqlite=self._database.is_sqlite)
         counts = sa.select(sa.func.count(), sa.func.count().filter(doubtful)).select_from(table).where(~IS_OPEN)
@@ -142,6 +152,8 @@ class FreqtradeTrades:
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
         """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
+        if self._is_texts:
+            return _frame(_by_open(self._every()[0])[::-1][offset : offset + limit])
         ids: sa.Select[Any] = sa.select(sa.column("id")).select_from(sa.table("trades"))
         page = ids.order_by(sa.column("open_date").desc(), sa.column("id").desc()).limit(limit).offset(offset)
         with self._database.read() as connection:
@@ -164,6 +176,10 @@ class FreqtradeTrades:
             orders=orders,
         )
 
+    def _every(self) -> tuple[list[Trade], list[RefusedTrade]]:
+        with self._database.read() as connection:
+            return self._trades(connection)
+
     def _table(self) -> sa.TableClause:
         # What is selected has no types: a stamp that is no time must not end the reading of all others.
         return sa.table("trades", *map(sa.column, self._names))
@@ -172,10 +188,13 @@ class FreqtradeTrades:
         """Return the trades of the rows that all conditions hold for, and those rows that cannot be trades."""
         query = self._with_counts(self._table(), *conditions)
         names = (*self._names, *ORDER_COUNTS)
+        counted = self._counted_texts(connection) if self._has_text_orders or self._is_texts else {}
         trades: list[Trade] = []
         refused: list[RefusedTrade] = []
         for values in connection.execute(query).all():
-            read = trade_or_refusal(dict(zip(names, values, strict=True)), self._origin)
+            # A table of texts has none where a value is missing.
+            given = dict(zip(names, (None if value == "" and self._is_texts else value for value in values), strict=True))
+            read = trade_or_refusal(given | counted.get(str(given["id"]), {}), self._origin)
             if isinstance(read, Trade):
                 trades.append(read)
             else:
@@ -185,12 +204,26 @@ class FreqtradeTrades:
     def _with_counts(self, table: sa.TableClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """Return the query of a table's columns and `ORDER_COUNTS`."""
         is_short = sa.column("is_short", sa.Boolean())
-        if not self._has_orders:
+        if not self._has_orders or self._has_text_orders or self._is_texts:
             return sa.select(table, *count_columns(None, is_short=is_short)).where(*conditions)
         ids: sa.Select[Any] = sa.select(sa.column("id")).select_from(sa.table("trades")).where(*conditions)
         counts = order_counts(of_trades=ids if conditions else None)
         joined = table.outerjoin(counts, table.c.id == counts.c.counted_trade_id)
         return sa.select(table, *count_columns(counts, is_short=is_short)).select_from(joined).where(*conditions)
+
+    def _counted_texts(self, connection: Connection) -> dict[str, dict[str, int]]:
+        """Return `ORDER_COUNTS` by trade id, as text, where columns keep texts that SQL would not count."""
+        if not self._has_orders:
+            return {}
+        trades = sa.table("trades", sa.column("id"), sa.column("is_short"))
+        orders = sa.table("orders", *map(sa.column, COUNTED_COLUMNS))
+        shorts = {str(trade_id): bool(truth(value)) for trade_id, value in connection.execute(sa.select(trades))}
+        counts = {trade_id: dict.fromkeys(ORDER_COUNTS, 0) for trade_id in shorts}
+        for of_trade, side, filled in connection.execute(sa.select(orders)):
+            if str(of_trade) in shorts and is_filled(filled):
+                entries, exits = ORDER_COUNTS
+                counts[str(of_trade)][entries if side == ("sell" if shorts[str(of_trade)] else "buy") else exits] += 1
+        return counts
 
     def _orders(self, connection: Connection, trades: Sequence[Trade]) -> dict[int, tuple[FilledOrder, ...]]:
         have = self._database.columns["orders"]

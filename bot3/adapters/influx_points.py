@@ -46,6 +46,7 @@ RECOMMENDATION_KINDS: Mapping[str, Kind] = {
     "tiers": "text",
     "top_feeders": "text",
     "avoid_feeders": "text",
+    "open_bins": "text",
     "suggested_leverage_low": "float",
     "suggested_leverage_high": "float",
     "suggested_position_size_multiplier": "float",
@@ -118,6 +119,7 @@ def recommendation_points(publication: RecommendationPublication) -> Points:
         "tiers": json.dumps({feeder: tier.value for feeder, tier in sorted(made.tiers.items())}),
         "top_feeders": json.dumps(list(made.top_feeders)),
         "avoid_feeders": json.dumps(list(made.avoid_feeders)),
+        "open_bins": json.dumps(list(made.open_bins)),
         "suggested_leverage_low": low,
         "suggested_leverage_high": high,
     }

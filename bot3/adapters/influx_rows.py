@@ -12,6 +12,7 @@ from bot3.adapters.influx_lines import Kind
 from bot3.adapters.influx_points import PROBABILITIES, RECOMMENDATION_KINDS, REGIME_KINDS
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime, RegimeState
+from bot3.trading.leverage_bins import bins_of_range
 from bot3.trading.parameters import ExitParameters, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 
@@ -53,8 +54,11 @@ def state_of(values: Mapping[str, Any], *, known_at: datetime) -> RegimeState:
 
 def recommendation_of(values: Mapping[str, Any], *, known_at: datetime) -> Recommendation:
     """Return a recommendation."""
-    _require_fields(values, RECOMMENDATION_KINDS, what="recommendation")
-    kept = {name: values[name] for name in RECOMMENDATION_KINDS if not name.startswith("suggested_leverage")}
+    # Points written before `open_bins` existed hold the leverage range alone.
+    required = {name: kind for name, kind in RECOMMENDATION_KINDS.items() if name != "open_bins"}
+    _require_fields(values, required, what="recommendation")
+    low, high = values["suggested_leverage_low"], values["suggested_leverage_high"]
+    kept = {name: values[name] for name in required if not name.startswith("suggested_leverage")}
     return Recommendation(
         **kept
         | {
@@ -62,7 +66,8 @@ def recommendation_of(values: Mapping[str, Any], *, known_at: datetime) -> Recom
             "tiers": {feeder: FeederTier(tier) for feeder, tier in json.loads(values["tiers"]).items()},
             "top_feeders": tuple(json.loads(values["top_feeders"])),
             "avoid_feeders": tuple(json.loads(values["avoid_feeders"])),
-            "suggested_leverage_range": (values["suggested_leverage_low"], values["suggested_leverage_high"]),
+            "open_bins": tuple(json.loads(values["open_bins"])) if "open_bins" in values else bins_of_range(low, high),
+            "suggested_leverage_range": (low, high),
             "known_at": known_at,
         }
     )

@@ -6,22 +6,30 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
+import structlog
+
 from bot3.adapters.system_clock import SystemClock
 from bot3.errors import SettingsError, StoreError
 from bot3.ports.clock import Clock
 from bot3.ports.control import ClockAnchor, ClockSource, ControlStore
 
 REFRESH_S = 0.2
+_RETRY_S = 2.0  # a server that does not answer costs seconds a request: time must not wait for it at every look
 _STALE_S = 5.0
+
+log = structlog.get_logger()
 
 
 class MarketClock:
     """A `Clock` that follows the anchor in the control store.
 
+    Time is arithmetic on the last anchor and the wall clock: a control store that is unavailable, or whose anchor cannot be used, leaves
+    the last good anchor in force, and time goes on.
+
     Parameters
     ----------
     control : ControlStore
-        Holds the anchor; it is read again at most every `REFRESH_S` of wall time.
+        Holds the anchor; it is read again at most every `REFRESH_S` of wall time, after a failure at most every 2 s.
     wall : Clock, optional
         Where wall time comes from; the machine's clock by default.
     """
@@ -33,6 +41,7 @@ class MarketClock:
         self._anchor: ClockAnchor | None = None
         self._read_at: datetime | None = None
         self._floor: datetime | None = None
+        self._is_stale = False
 
     @property
     def speed(self) -> float:
@@ -42,7 +51,7 @@ class MarketClock:
         return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
 
     def now(self) -> datetime:
-        """Return the market's time; it never runs backwards. Raises StoreError before the clock was ever started."""
+        """Return the market's time; it never runs backwards. Raises StoreError until an anchor could be read once."""
         with self._lock:
             wall = self._wall.wall_now()
             now = market_time(self._fresh_anchor(wall), wall=wall)
@@ -58,12 +67,28 @@ class MarketClock:
         self._wall.sleep(wall_seconds)
 
     def _fresh_anchor(self, wall: datetime) -> ClockAnchor:
-        if self._anchor is None or self._read_at is None or abs((wall - self._read_at).total_seconds()) >= REFRESH_S:
-            anchor = _require_anchor(self._control)
-            if anchor != self._anchor:
-                self._let_go_of_floor(anchor, wall=wall)
-            self._anchor, self._read_at = anchor, wall
+        refresh_s = _RETRY_S if self._is_stale else REFRESH_S
+        if self._anchor is None or self._read_at is None or abs((wall - self._read_at).total_seconds()) >= refresh_s:
+            self._anchor, self._read_at = self._read_anchor(self._anchor, wall=wall), wall
         return self._anchor
+
+    def _read_anchor(self, last: ClockAnchor | None, *, wall: datetime) -> ClockAnchor:
+        """Return the anchor of the store, or the last one where the store cannot give one."""
+        try:
+            anchor = _require_anchor(self._control)
+        except StoreError as error:
+            if last is None:
+                raise
+            if not self._is_stale:
+                log.warning("clock_anchor_kept", error=str(error), market_at=market_time(last, wall=wall).isoformat())
+            self._is_stale = True
+            return last
+        if self._is_stale:
+            log.info("clock_anchor_read_again")
+            self._is_stale = False
+        if anchor != last:
+            self._let_go_of_floor(anchor, wall=wall)
+        return anchor
 
     def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
         # A process that read the old anchor a moment ago is ahead by that moment: it waits. One that is ahead by more outlived the

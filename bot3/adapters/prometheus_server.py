@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from bot3.errors import AlreadyRunningError, DataError
 from bot3.ports.metrics import Family, Kind, Measured
+from bot3.web_guard import HEADERS_AGAINST_FRAMES, RequestRule
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -54,8 +55,8 @@ class _Server(ThreadingHTTPServer):
     # A second exporter on the port would take half of the readers.
     allow_reuse_port = False
 
-    def __init__(self, address: tuple[str, int], measured: Measured, *, is_current: Callable[[], bool]) -> None:
-        self.measured, self._is_current = measured, is_current
+    def __init__(self, address: tuple[str, int], measured: Measured, *, rule: RequestRule, is_current: Callable[[], bool]) -> None:
+        self.measured, self.rule, self._is_current = measured, rule, is_current
         super().__init__(address, _Handler)
 
     def service_actions(self) -> None:
@@ -70,8 +71,11 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path == "/metrics":
+        path, _, query = self.path.partition("?")
+        refusal = self.server.rule.refusal(method="GET", path=path, query=query, headers=self.headers.items())
+        if refusal is not None:
+            self._reply(403, f"403: {refusal}\n".encode())
+        elif path == "/metrics":
             self._metrics()
         elif path == "/livez":
             self._reply(200, b"alive\n")
@@ -95,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in HEADERS_AGAINST_FRAMES:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -107,6 +113,8 @@ class PrometheusServer:
 
     Parameters
     ----------
+    rule : RequestRule
+        Which requests are answered.
     is_current : callable
         Says whether what is measured is still what it was made for.
 
@@ -116,9 +124,9 @@ class PrometheusServer:
         If somebody listens on the port.
     """
 
-    def __init__(self, measured: Measured, *, host: str, port: int, is_current: Callable[[], bool]) -> None:
+    def __init__(self, measured: Measured, *, host: str, port: int, rule: RequestRule, is_current: Callable[[], bool]) -> None:
         try:
-            self._server = _Server((host, port), measured, is_current=is_current)
+            self._server = _Server((host, port), measured, rule=rule, is_current=is_current)
         except OSError as error:
             raise AlreadyRunningError(
                 f"{host}:{port} cannot be listened on ({error.strerror}): set BOT3_METRICS_PORT to another"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
@@ -49,7 +52,8 @@ class SqlControl:
         """Return the newest heartbeat of every process."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(heartbeats).order_by(heartbeats.c.process)).mappings().all()
-        return tuple(_heartbeat(row) for row in rows)
+        with self._valid("heartbeats"):
+            return tuple(_heartbeat(row) for row in rows)
 
     def set_anchor(self, anchor: ClockAnchor) -> None:
         """Set the market clock."""
@@ -71,14 +75,8 @@ class SqlControl:
             row = connection.execute(sa.select(clock_anchor)).one_or_none()
         if row is None:
             return None
-        return ClockAnchor(
-            source=ClockSource(row.source),
-            wall_at=from_us(row.wall_at_us),
-            market_at=from_us(row.market_at_us),
-            speed=row.speed,
-            is_running=row.is_running,
-            ends_at=maybe_at(row.ends_at_us),
-        )
+        with self._valid("clock_anchor"):
+            return _anchor(row)
 
     def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
         """Latch a bot's state; it survives restarts."""
@@ -90,7 +88,8 @@ class SqlControl:
         query = sa.select(trading_states.c.state, trading_states.c.reason).where(trading_states.c.bot == bot)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return (TradingState.ACTIVE, "") if row is None else (TradingState(row.state), row.reason)
+        with self._valid("trading_states"):
+            return (TradingState.ACTIVE, "") if row is None else (TradingState(row.state), row.reason)
 
     def send_command(self, *, bot: str, command: str, argument: str, issued_by: str, at: datetime) -> int:
         """Queue a command for the daemon; return its id."""
@@ -114,6 +113,28 @@ class SqlControl:
         with self._database.write() as connection:
             if connection.execute(change).rowcount != 1:
                 raise StoreError(f"{self._database.shown} holds no command {command_id}")
+
+    @contextmanager
+    def _valid(self, table: str) -> Iterator[None]:
+        """Raise StoreError for a row whose values cannot be: what a store holds is not trusted."""
+        try:
+            yield
+        except (ValueError, TypeError, OverflowError) as error:
+            shown = self._database.shown
+            raise StoreError(f"{shown}: a row of {table} is invalid ({error}): restore a backup, or correct the row") from error
+
+
+def _anchor(row: sa.Row[Any]) -> ClockAnchor:
+    if not (math.isfinite(row.speed) and row.speed > 0.0):
+        raise ValueError(f"speed must be above 0, was {row.speed}")
+    return ClockAnchor(
+        source=ClockSource(row.source),
+        wall_at=from_us(row.wall_at_us),
+        market_at=from_us(row.market_at_us),
+        speed=row.speed,
+        is_running=bool(row.is_running),
+        ends_at=maybe_at(row.ends_at_us),
+    )
 
 
 def _waits(bot: str) -> sa.ColumnElement[bool]:

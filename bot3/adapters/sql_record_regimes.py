@@ -15,6 +15,7 @@ from bot3.adapters.sql_rows import bulk_insert, from_us, plain, read_frame, to_j
 from bot3.adapters.sql_tables_platform import recommendations, record_meta, regime_states
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime, RegimeState
+from bot3.trading.leverage_bins import bins_of_range
 from bot3.trading.recommendations import FeederTier, Recommendation
 
 _STATES = regime_states.c
@@ -106,6 +107,7 @@ def _recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
         "tiers": to_json({feeder: tier.value for feeder, tier in recommendation.tiers.items()}),
         "top_feeders": to_json([int(number) for number in recommendation.top_feeders]),
         "avoid_feeders": to_json([int(number) for number in recommendation.avoid_feeders]),
+        "open_bins": to_json(list(recommendation.open_bins)),
         "leverage_low": plain(low),
         "leverage_high": plain(high),
         "suggested_position_size_multiplier": plain(recommendation.suggested_position_size_multiplier),
@@ -125,6 +127,7 @@ def recommendation_of_row(row: Any) -> Recommendation:
         tiers={feeder: FeederTier(tier) for feeder, tier in json.loads(row.tiers).items()},
         top_feeders=tuple(json.loads(row.top_feeders)),
         avoid_feeders=tuple(json.loads(row.avoid_feeders)),
+        open_bins=bins_of_range(row.leverage_low, row.leverage_high) if row.open_bins is None else tuple(json.loads(row.open_bins)),
         suggested_leverage_range=(row.leverage_low, row.leverage_high),
         suggested_position_size_multiplier=row.suggested_position_size_multiplier,
         generated_at=from_us(row.generated_at_us),

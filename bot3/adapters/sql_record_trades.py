@@ -21,7 +21,7 @@ from bot3.adapters.sql_tables_platform import record_meta, synced_trades
 from bot3.adapters.trade_digests import row_digests
 from bot3.ports.record import SyncOutcome
 from bot3.ports.trade_columns import COLUMNS, TradeColumns
-from bot3.trading.leverage_bins import leverage_bin
+from bot3.trading.leverage_bins import recorded_bin
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import OrderPattern, RunMode, Trade, direction
 
@@ -155,7 +155,7 @@ def _of(bot: str, run_mode: RunMode) -> tuple[sa.ColumnElement[bool], sa.ColumnE
 def _rows(columns: TradeColumns, digests: Sequence[str], places: NDArray[np.int64], *, revision: int) -> Iterator[tuple[Any, ...]]:
     """Return rows to write, in the order of `_OWN` and `_REST`; one after the other, for all at once would be many objects."""
     own = {name: _values(columns.arrays[name][places]) for name in _OWN}
-    bins = {leverage: leverage_bin(leverage) for leverage in set(own["leverage"])}
+    bins = {leverage: recorded_bin(leverage) for leverage in set(own["leverage"])}
     feeders = {tag: feeder_of_enter_tag(tag) for tag in set(own["enter_tag"])}
     directions = {is_short: direction(is_short=is_short) for is_short in (False, True)}
     rest = (

@@ -202,6 +202,7 @@ recommendations = sa.Table(
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True),
     *_texts("version", "regime", "tiers", "top_feeders", "avoid_feeders"),
+    *_texts("open_bins", nullable=True),
     *_doubles("leverage_low", "leverage_high", "suggested_position_size_multiplier"),
     *_texts("parameters_version", "scores_version"),
     *_instants("generated_at_us", "expires_at_us", "known_at_us", "computed_at_us", "revision"),

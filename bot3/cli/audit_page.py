@@ -23,7 +23,7 @@ from bot3.cli.audit_tables import (
     shown_parameters,
     unused_cells,
 )
-from bot3.cli.audit_words import verdict_words, warnings_of
+from bot3.cli.audit_words import left_out_words, verdict_words, warnings_of
 from bot3.usecases.audit_report import AuditReport, GroupComparison
 
 _STYLE = """
@@ -44,6 +44,7 @@ def audit_page(report: AuditReport) -> str:
     parts = [
         f"<h1>Audit of {escape(report.database)}</h1>",
         f"<p class='verdict'>{escape(verdict_words(report))}</p>",
+        *(f"<p>{escape(text)}</p>" for text in (left_out_words(report),) if text is not None),
         *(f"<p class='note'>{escape(warning)}</p>" for warning in warnings_of(report)),
         _table("Net figures of a trade, ratios of the stake with leverage", ("what", "value"), figure_rows(report)),
         *(_plot(figure, is_first=number == 0) for number, figure in enumerate(figures)),
@@ -66,6 +67,8 @@ def _several(report: AuditReport) -> list[str]:
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    if not body:
+        return ""
     return f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

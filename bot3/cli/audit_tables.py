@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from bot3.cli.audit_words import interval, verdict_words, warnings_of
+from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
 from bot3.learning.evaluation import Comparison, Estimate
 from bot3.trading.parameters import ANY, ExitParameters
@@ -27,11 +27,14 @@ def print_report(report: AuditReport) -> None:
     """Print a report for people, as wide as a terminal; the page and the JSON tell every group."""
     results.print(f"[bold]{escape(report.database)}[/bold]: {_span(report)}")
     results.print(f"\n[bold]{escape(verdict_words(report))}[/bold]\n")
+    if (left_out := left_out_words(report)) is not None:
+        results.print(f"{escape(left_out)}\n")
     print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
     rows = [row for row in shown_parameters(report) if row.leverage_bin == ANY]
-    print_table(PARAMETER_TITLE, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row, report) for row in rows])
+    if rows:
+        print_table(PARAMETER_TITLE, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row, report) for row in rows])
     if report.several_orders is not None:
         print_table(SEVERAL_TITLE, ("what", "value"), several_rows(report.several_orders))
     if report.unused:
@@ -48,7 +51,7 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
             "closed trades",
             f"{counts.closed} ({counts.used} used: {counts.fitted} fitted, {counts.embargoed} embargoed, {counts.judged} judged)",
         ),
-        ("realised, all closed trades", f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
+        (_realised_label(report), f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
     ]
     if report.split_at is not None:
         rows.append(("judged from", f"{report.split_at:%Y-%m-%d %H:%M} UTC, embargo of {report.horizon_hours:g} h before"))
@@ -86,6 +89,8 @@ def several_rows(several: SeveralOrders) -> list[tuple[str, str]]:
             ("simulated exit after the real one", f"{_ratio(several.outlived_share)}: entries the bot would have added then are unknown"),
             ("order of events assumed", f"{_ratio(several.ambiguous_share)} ended in a candle with both levels or an order in it"),
         ]
+    if several.funding_missing_share:
+        rows.append(("funding unknown, counted as zero", _ratio(several.funding_missing_share)))
     if several.judged is not None:
         rows += [
             ("entered after the cut", f"{several.judged.n}: static {percent(several.judged.static_profit)}"),
@@ -110,14 +115,20 @@ def _counted(unused: UnusedTrades) -> str:
     return f"{count} trades: {ids}"
 
 
+def _realised_label(report: AuditReport) -> str:
+    n, closed = report.realised.n, report.counts.closed
+    return "realised, all closed trades" if n == closed else f"realised, {n} of {closed} closed trades (the others are impossible)"
+
+
 def group_tables(report: AuditReport) -> Sequence[tuple[str, Sequence[GroupComparison]]]:
-    """Return the tables of groups with their titles."""
+    """Return the tables of groups with their titles; tables without groups are left out."""
     note = "intervals hold together at 95 %"
-    return (
+    tables = (
         (f"Judged trades by pair ({note})", report.by_pair),
         (f"By direction ({note})", report.by_direction),
         (f"By leverage bin ({note})", report.by_bin),
     )
+    return [(title, groups) for title, groups in tables if groups]
 
 
 def group_cells(group: GroupComparison) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ _SEVERAL_ASSUMED = (
     "and the stop is placed anew from the average but only tightens; partial exits realise their part at their own rate; profit is over "
     "the value of all entries before the simulated exit; orders after it do not happen"
 )
+_REASONS_SHOWN = 4
 
 
 def verdict_words(report: AuditReport) -> str:
@@ -32,6 +33,16 @@ def verdict_words(report: AuditReport) -> str:
     if overall.verdict is Verdict.STATIC_BETTER:
         return f"The static stop and target earned more than the learned ones on trades those never saw: {figures}."
     return f"Not enough evidence that learned stops and targets earn more or less than the static ones: {figures}; {_why(report)}."
+
+
+def left_out_words(report: AuditReport) -> str | None:
+    """Return how many closed trades are left out of learning and why, the most frequent reasons first; None if none is."""
+    if not report.unused:
+        return None
+    left_out = sum(unused.count for unused in report.unused)
+    named = "; ".join(f"{unused.count} {unused.reason}" for unused in report.unused[:_REASONS_SHOWN])
+    more = f"; and {len(report.unused) - _REASONS_SHOWN} more reasons (below)" if len(report.unused) > _REASONS_SHOWN else ""
+    return f"{left_out} of {report.counts.closed} closed trades are left out of learning: {named}{more}."
 
 
 def interval(estimate: Estimate, digits: int = 2) -> str:
@@ -57,8 +68,6 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
         )
     if report.costs.funding_missing_share > _FUNDING_SHARE:
         yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
-    if counts.used < counts.closed:
-        yield f"{counts.closed + counts.refused - counts.used} of {counts.closed + counts.refused} closed trades could not be used (below)"
     several = report.several_orders
     if several is not None:
         yield _SEVERAL_ASSUMED

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from bot3.cli.output import messages
-from bot3.cli.session import seeded_platform
+from bot3.cli.session import WaitFlag, seeded_platform
+from bot3.wiring import when_available
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +17,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="clock")
 
 
-def start() -> None:
+def start(*, wait: WaitFlag = False) -> None:
     """Let the market's time run from where it stands."""
     with seeded_platform(read_only=False) as platform:
-        platform.start_clock()
+        when_available(platform.start_clock) if wait else platform.start_clock()
         messages.print(f"the market's time runs from {platform.clock.now():%Y-%m-%d %H:%M:%S} UTC at {platform.clock.speed:g}x")
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
 from bot3.trading.trades import OrderPattern
+from bot3.usecases.audit_trades import left_out_of_learning
 from bot3.usecases.fleet import PatientReader, trouble_of
 from bot3.usecases.reconciled import recorded_count
 from bot3.wiring.fleet import FleetBot, zone_of
@@ -65,11 +66,9 @@ def _is_same(zone: str, other: str, *, now: datetime) -> bool:
 
 
 def _described(bot: FleetBot, reader: PatientReader) -> str:
-    refused = len(reader.refused_trades())
-    left_out = f", {refused} rows refused (`bot3 audit` names them)" if refused else ""
-    patterns = reader.closed_columns(closed_since=None).arrays["order_pattern"]
-    if several := int((patterns == OrderPattern.MULTIPLE.value).sum()):
-        left_out += f", {several} trades with several entries or exits left out of learning"
-    if unknown := int((patterns == OrderPattern.UNKNOWN.value).sum()):
-        left_out += f", {unknown} trades without orders compared with their candles"
-    return f"{bot.name} {bot.run_mode}: {len(patterns)} closed, dates in {bot.source_timezone}{left_out}"
+    found = reader.read_all()
+    left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found))
+    if without := sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed):
+        left_out += f", {without} without orders, compared with their candles"
+    refused = f", {len(found.refused)} rows refused (`bot3 audit` names them)" if found.refused else ""
+    return f"{bot.name} {bot.run_mode}: {len(found.closed)} closed, dates in {bot.source_timezone}{left_out}{refused}"

@@ -60,13 +60,12 @@ def _say(done: TradeImport, *, is_learned_from: bool) -> None:
         f"{done.bot} {done.run_mode}: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were; "
         f"left out {done.open} open and {len(done.refused)} refused"
     )
+    for unused in done.left_out:
+        messages.print(f"  {unused.count} are in the record but left out of learning: {unused.reason}")
     for row in done.refused[:20]:
         messages.print(f"  refused {row.trade_id} {row.pair}: {row.reason} {row.detail}".rstrip())
     if len(done.refused) > 20:
         messages.print(f"  and {len(done.refused) - 20} more: --json names them all")
-    if done.several_orders:
-        ids = ", ".join(map(str, done.several_orders[:20])) + (", ..." if len(done.several_orders) > 20 else "")
-        messages.print(f"nothing is learned from {len(done.several_orders)} trades with several entries or exits: {ids}")
     if done.without_orders:
         messages.print(
             f"{done.without_orders} trades have no orders in the database: nothing is learned from them if most of their rates lie outside "

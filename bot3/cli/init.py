@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
-from bot3.cli.session import command_settings
-from bot3.wiring import is_seeded, open_platform
+from bot3.cli.session import WaitFlag, command_settings
+from bot3.wiring import is_seeded, open_platform, when_available
 
 
 def register(app: typer.Typer) -> None:
@@ -20,12 +20,19 @@ def register(app: typer.Typer) -> None:
 
 def init(
     candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; none: BOT3_CANDLES.")] = None,
+    *,
+    wait: WaitFlag = False,
 ) -> None:
     """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Goes on where it was stopped."""
     from bot3.usecases.seed_home import seed_home  # noqa: PLC0415  # heavy
 
     settings = command_settings(candles=candles)
+    if wait:
+        with open_platform(settings) as platform:
+            when_available(platform.open_stores)
     if is_seeded(settings):
+        with open_platform(settings) as platform:
+            platform.open_stores()
         report_seed_once(settings)
         messages.print(f"{settings.home} is seeded already")
         return

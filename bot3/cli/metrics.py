@@ -12,7 +12,7 @@ import typer
 
 from bot3.cli.output import messages
 from bot3.cli.session import seeded_platform
-from bot3.wiring import metrics_page, metrics_server
+from bot3.wiring import metrics_page, metrics_server, when_available
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,10 @@ def metrics(
         if once:
             sys.stdout.write(metrics_page(platform))
             return
-        server = metrics_server(platform, host=host, port=platform.settings.metrics_port if port is None else port)
+        chosen = platform.settings.metrics_port if port is None else port
+        server = when_available(lambda: metrics_server(platform, host=host, port=chosen))
+        if server is None:
+            return
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             # From another thread: the one that serves is this one.

@@ -29,7 +29,7 @@ class Service:
     Parameters
     ----------
     is_needed : bool
-        Without it the others end too; one that is not needed is given up alone if it keeps dying.
+        At start-up, a needed service that ends because of a wrong setting ends all; one that is not needed is started again alone.
     """
 
     name: str
@@ -119,7 +119,7 @@ def services(
         ),
         Service(
             name="dagster-web",
-            command=(python, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
+            command=(python, "-m", "bot3_assets.web", "-H", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
             environment=dagster,
             is_healthy=lambda: location_is_loaded(web),
             address=web,
@@ -146,7 +146,7 @@ _STREAMLIT = ("--server.address", "127.0.0.1", "--server.headless", "true", "--b
 
 
 def _page_script() -> str:
-    return str(Path(__file__).resolve().parents[2] / "dashboard" / "app.py")
+    return str(Path(__file__).resolve().parents[2] / "dashboard" / "serve.py")
 
 
 def _listens(port: int) -> bool:

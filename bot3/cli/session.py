@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
+
+import typer
 
 from bot3.errors import DataError
 from bot3.logs import configure_logs
 from bot3.settings import Settings, load_settings
 from bot3.wiring import Platform, is_seeded, open_platform
+
+WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for stores that cannot be reached, instead of ending.")]
 
 
 def command_settings(*, candles: str | None = None) -> Settings:

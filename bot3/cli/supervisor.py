@@ -1,4 +1,4 @@
-"""One supervisor for all services: starts them, waits until they are healthy, restarts what dies, stops all."""
+"""One supervisor for all services: starts them, waits until they are healthy, restarts what ends, stops all."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import psutil
 
 from bot3.cli.services import Service
-from bot3.errors import Bot3Error
+from bot3.errors import AlreadyRunningError, Bot3Error, SettingsError
 
 _STOP_GRACE_S = 20.0  # Dagster's daemon finishes its ticks first, about ten seconds
-_RESTARTS_ALLOWED, _RESTART_WINDOW_S = 3, 300.0
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 1.0, 10.0
+_STEADY_S = 60.0  # a service that ran so long begins with the first delay again
+_A_PERSON_MUST_ACT = (SettingsError.exit_code, AlreadyRunningError.exit_code)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -31,13 +32,33 @@ _PR_SET_PDEATHSIG = 1
 class _Child:
     service: Service
     process: subprocess.Popen[bytes]
-    starts: deque[float] = field(default_factory=deque)
+    started_at: float
+    delay_s: float = 0.0
+    restart_at: float | None = None
+
+    def ended(self, now: float, *, first_delay_s: float) -> bool:
+        """Say whether the process has ended since the last look, and plan its restart if so."""
+        if self.restart_at is not None or self.process.poll() is None:
+            return False
+        is_steady = now - self.started_at >= _STEADY_S
+        self.delay_s = first_delay_s if is_steady or not self.delay_s else min(2.0 * self.delay_s, _LONGEST_DELAY_S)
+        self.restart_at = now + self.delay_s
+        return True
 
 
 class Supervisor:
-    """Owns the processes of one home; `run_directory` keeps their ids, `log_directory` their output."""
+    """Owns the processes of one home; `run_directory` keeps their ids, `log_directory` their output.
 
-    def __init__(self, services: Sequence[Service], *, run_directory: Path, log_directory: Path) -> None:
+    Parameters
+    ----------
+    first_delay_s : float
+        Wall seconds before a service that ended is started again; doubled each time up to 10 while it keeps ending.
+    """
+
+    def __init__(
+        self, services: Sequence[Service], *, run_directory: Path, log_directory: Path, first_delay_s: float = _FIRST_DELAY_S
+    ) -> None:
+        self._first_delay_s = first_delay_s
         self._services = services
         self._logs = log_directory
         self._state = run_directory / "supervisor.json"
@@ -53,46 +74,53 @@ class Supervisor:
         for service in self._services:
             if self._is_stopping:
                 return
-            self._children.append(_Child(service, self._spawn(service), deque([time.monotonic()])))
+            self._children.append(_Child(service, self._spawn(service), time.monotonic()))
             self._remember()
 
-    def wait_healthy(self, *, timeout_s: float, tell: Callable[[str, float], None]) -> None:
+    def wait_healthy(self, *, timeout_s: float, tell: Callable[[str, float], None]) -> list[str]:
         """Wait until every service is healthy; `tell` is called with each name and its seconds.
+
+        A service that ends is started again, as `supervise` does.
+
+        Returns
+        -------
+        list of str
+            The services that were not healthy in time; they stay supervised.
 
         Raises
         ------
         Bot3Error
-            If a service dies or is not healthy in time; the text names it and its log.
+            If a needed service ends because of a setting, or because another process does its work: a person must act. The text names
+            it and the end of its log.
         """
         began = time.monotonic()
         waiting = {child.service.name: child for child in self._children}
-        while waiting and not self._is_stopping:
+        while waiting and not self._is_stopping and time.monotonic() - began <= timeout_s:
             for name, child in list(waiting.items()):
-                if not child.service.is_needed and child.process.poll() is not None:
-                    del waiting[name]  # `supervise` starts it again, or gives it up
+                if child.service.is_needed:
+                    self._require_no_person(child)
+                elif child.process.poll() is not None:
+                    del waiting[name]  # `supervise` starts it again
                     continue
-                self._require_alive(child)
-                if child.service.is_healthy():
+                if child.process.poll() is None and child.service.is_healthy():
                     tell(name, time.monotonic() - began)
                     del waiting[name]
-            if waiting and time.monotonic() - began > timeout_s:
-                logs = ", ".join(str(self._log(name)) for name in waiting)
-                raise Bot3Error(f"not healthy after {timeout_s:.0f} s: {', '.join(waiting)}; see {logs}")
+            self._restart_ended()
             time.sleep(0.2)
+        return list(waiting)
 
     def supervise(self, *, for_s: float = math.inf) -> None:
-        """Watch until asked to stop, or for so long; a service that dies is started again, three times in five minutes at most."""
+        """Watch until asked to stop, or for so long; a service that ends is started again, after 1 s at first and 10 s at most."""
         until = time.monotonic() + for_s
         while not self._is_stopping and time.monotonic() < until:
-            for child in list(self._children):
-                if child.process.poll() is not None and not self._is_stopping:
-                    self._restart(child)
+            self._restart_ended()
             time.sleep(0.5)
 
     def stop(self) -> None:
         """Stop every service, the last started first, and wait; what does not end in time is killed."""
         self._is_stopping = True
-        groups = [(child, _descendants(child.process.pid)) for child in self._children]
+        # A process that has ended is left out: its id may be another's by now.
+        groups = [(child, _descendants(child.process.pid)) for child in self._children if child.process.poll() is None]
         for child, _ in reversed(groups):
             _send(child.process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_GRACE_S
@@ -103,25 +131,31 @@ class Supervisor:
             kill_all([child.process.pid, *descendants])
         self._state.unlink(missing_ok=True)
 
-    def _restart(self, child: _Child) -> None:
-        now = time.monotonic()
-        while child.starts and now - child.starts[0] > _RESTART_WINDOW_S:
-            child.starts.popleft()
-        if len(child.starts) > _RESTARTS_ALLOWED:
-            if not child.service.is_needed:
-                self._give_up(child)
+    def _restart_ended(self) -> None:
+        for child in self._children:
+            now = time.monotonic()
+            if self._is_stopping:
                 return
-            self._require_alive(child)
-        _print(f"{child.service.name} ended with {child.process.returncode}; starting it again")
-        child.starts.append(now)
-        child.process = self._spawn(child.service)
-        self._remember()
+            before_s = child.delay_s
+            if child.ended(now, first_delay_s=self._first_delay_s):
+                name, code = child.service.name, child.process.returncode
+                if child.delay_s != before_s:  # a service that keeps ending is named until its longest delay, not for ever
+                    _print(f"{name} ended with {code}: starting it again in {child.delay_s:g} s; see {self._log(name)}")
+            elif child.restart_at is not None and now >= child.restart_at:
+                self._start_again(child, now=now)
 
-    def _give_up(self, child: _Child) -> None:
-        name, code = child.service.name, child.process.returncode
-        _print(f"{name} ended with {code} again and is left out; see {self._log(name)}, then start again")
-        self._children.remove(child)
-        self._remember()
+    def _start_again(self, child: _Child, *, now: float) -> None:
+        try:
+            child.process = self._spawn(child.service)
+        except OSError as error:  # no memory, or no space for its log
+            _print(f"{child.service.name} cannot be started ({error.strerror}): trying again in {_LONGEST_DELAY_S:.0f} s")
+            child.restart_at = now + _LONGEST_DELAY_S
+            return
+        child.started_at, child.restart_at = now, None
+        try:
+            self._remember()
+        except OSError as error:
+            _print(f"{self._state} cannot be written ({error.strerror}): `bot3 status` shows an earlier state")
 
     def _spawn(self, service: Service) -> subprocess.Popen[bytes]:
         with self._log(service.name).open("ab") as log:
@@ -135,9 +169,9 @@ class Supervisor:
                 preexec_fn=_prepare_child,  # noqa: PLW1509  # no threads run before the children are started
             )
 
-    def _require_alive(self, child: _Child) -> None:
+    def _require_no_person(self, child: _Child) -> None:
         code = child.process.poll()
-        if code is not None and not self._is_stopping:
+        if code in _A_PERSON_MUST_ACT and not self._is_stopping:
             tail = self._log(child.service.name).read_bytes()[-1_500:].decode(errors="replace").strip()
             raise Bot3Error(f"{child.service.name} ended with {code}; the end of {self._log(child.service.name)}:\n{tail}")
 

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +19,11 @@ from bot3.cli.output import messages
 from bot3.cli.services import free_port, one_thread, prepare_dagster_home, require_free_port, services
 from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
-from bot3.errors import AlreadyRunningError, Bot3Error
+from bot3.errors import AlreadyRunningError, Bot3Error, StoreError
+from bot3.logs import redacted
 from bot3.settings import Settings
 from bot3.usecases.bot_state import DAEMON, TELEGRAM
-from bot3.wiring import fleet_of, is_seeded, open_platform
+from bot3.wiring import Platform, fleet_of, is_seeded, open_platform, when_available
 
 _HEALTHY_WITHIN_S = 180.0
 _FRESH = timedelta(seconds=10)
@@ -79,7 +81,10 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
         began = datetime.now(UTC)
 
         def is_fresh(name: str) -> bool:
-            beats = [beat for beat in platform.control.heartbeats() if beat.process == name]
+            try:
+                beats = [beat for beat in platform.control.heartbeats() if beat.process == name]
+            except StoreError:
+                return False  # the service waits for the store too
             return any(beat.wall_at >= began and datetime.now(UTC) - beat.wall_at < _FRESH for beat in beats)
 
         todo = services(
@@ -90,20 +95,39 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
             telegram_is_fresh=lambda: is_fresh(TELEGRAM),
         )
         supervisor = Supervisor(todo, run_directory=settings.home / "run", log_directory=settings.home / "logs")
-        platform.start_clock()
+        when_available(platform.start_clock)
         try:
             supervisor.start()
-            supervisor.wait_healthy(timeout_s=_HEALTHY_WITHIN_S, tell=_tell_healthy)
+            late = supervisor.wait_healthy(timeout_s=_HEALTHY_WITHIN_S, tell=_tell_healthy)
+            _tell_late(settings, late, may_wait=stop_after_s is None)
             _tell_addresses(platform.settings)
             supervisor.supervise(for_s=math.inf if stop_after_s is None else stop_after_s)
         finally:
             messages.print("Stopping ...")
             supervisor.stop()
-            platform.pause_clock()
+            _pause_clock(platform)
 
 
 def _tell_healthy(name: str, seconds: float) -> None:
     messages.print(f"  {name:<15} healthy after {seconds:.1f} s")
+
+
+def _tell_late(settings: Settings, late: Sequence[str], *, may_wait: bool) -> None:
+    """Name services that are not healthy in time. Raises Bot3Error where the run is to end by itself: it would count from never."""
+    if not late:
+        return
+    text = f"not healthy after {_HEALTHY_WITHIN_S:.0f} s: {', '.join(late)}; see {settings.home / 'logs'}"
+    if not may_wait:
+        raise Bot3Error(text)
+    messages.print(f"{text}. They are started again until they are; `bot3 doctor` says what is wrong.")
+
+
+def _pause_clock(platform: Platform) -> None:
+    try:
+        platform.pause_clock()
+    except StoreError as error:
+        # The next start goes on from the newest heartbeat: no market time passes in which nothing runs.
+        messages.print(f"the market clock could not be paused: {redacted(str(error))}")
 
 
 def _tell_addresses(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ANY
 from bot3.trading.trades import DIRECTIONS, ExitReason, OrderPattern
 
@@ -14,6 +14,9 @@ Group = tuple[str, str, str]
 
 ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
+
+ABOVE_BINS_REASON = "leverage above 10"
+"""Why trades with `ABOVE_BINS` are left out."""
 
 CONTROL_BOTS = ("BOT1", "BOT2")
 _FORCED = frozenset(
@@ -25,6 +28,11 @@ OUTSIDE_CANDLES = (
     "several entries, dates in another time zone, or candles of another market"
 )
 SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whole trade)"
+
+
+def is_learned(leverage_bin: str) -> bool:
+    """Say whether trades with this label of the record are grouped at all."""
+    return leverage_bin != ABOVE_BINS
 
 
 def group_key(group: Group) -> str:
@@ -92,8 +100,11 @@ def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
     """Say why a trade is no observation of stop and target; None if it is one.
 
-    A person, the platform or the exchange ended those trades, or several orders made them; they count for risk and in the realised figures.
+    A person, the platform or the exchange ended those trades, several orders made them, or their leverage is above the last bin; they count
+    for risk and in the realised figures.
     """
+    if not is_learned(trade.get("leverage_bin", "")):
+        return ABOVE_BINS_REASON
     if (reason := ended_by_hand(trade)) is not None:
         return reason
     return SEVERAL_ORDERS if trade.get("order_pattern") == OrderPattern.MULTIPLE else None

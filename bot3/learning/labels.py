@@ -1,8 +1,8 @@
 """Triple-barrier labels: whether a trade from a candle's close would have earned more than it cost.
 
 The trade enters at the open of the next candle and leaves at its stop, its target or the horizon's last close, whichever comes first.
-Inside one candle the stop comes first; a level that was gapped over fills at the open. Fees are a taker's on both sides, slippage is paid
-at every fill, and once more at stops.
+A level that lies behind a candle's open fills at that open; inside the candle the stop comes first. Fees are a taker's on both sides,
+slippage is paid at every fill, and once more at stops.
 """
 
 from __future__ import annotations
@@ -108,11 +108,15 @@ def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
         for j in range(i + 1, last + 1):
             opened = side * (prices[0, j] / entry - 1.0)
             up, down = side * (prices[1, j] / entry - 1.0), side * (prices[2, j] / entry - 1.0)
+            # The open comes before everything else in its candle: beyond the target it fills there, however low the candle goes after it.
+            if opened >= target:
+                moved, until = opened, j
+                break
             if min(up, down) <= stop:
                 moved, slip, until = min(stop, opened), slippage + stop_slippage, j
                 break
             if max(up, down) >= target:
-                moved, until = max(target, opened), j
+                moved, until = target, j
                 break
         net = moved - fee - (1.0 + side * moved) * (fee + slip)
         net_move[i], label[i], end[i] = net, 1 if net > 0.0 else 0, until

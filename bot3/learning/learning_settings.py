@@ -18,7 +18,7 @@ from bot3.learning.replay_paths import GivebackRule, ReplayCosts
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
 from bot3.trading.parameters import ANY
 
-_RULE = "first-touch-2"  # part of every version: raise it when the arithmetic changes
+_RULE = "first-touch-3"  # part of every version: raise it when the arithmetic changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

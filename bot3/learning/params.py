@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.errors import LearningError
-from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.errors import CandleError, LearningError
+from bot3.learning.candle_arrays import CandleArrays, candle_arrays, microseconds
 from bot3.learning.decay import choose_half_life, period_weights
 from bot3.learning.evidence import Evidence
 from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups
@@ -100,6 +101,9 @@ class ParameterLearner:
         A close may be written between the reading of the clock and of the record; it must neither be seen early nor be missed.
         """
         waiting = trades if self._later.empty else pd.concat([self._later, trades], ignore_index=True)
+        if len(waiting):
+            # A newer state of a trade replaces one that is still held back.
+            waiting = waiting.drop_duplicates(subset=["bot", "run_mode", "trade_id", "open_date"], keep="last")
         known = (waiting["close_date"] <= pd.Timestamp(now)).to_numpy(dtype=np.bool_) if len(waiting) else np.zeros(0, dtype=np.bool_)
         self._later = waiting[~known]
         return self.ingest(waiting[known])
@@ -127,11 +131,29 @@ class ParameterLearner:
         return sorted({self.table.trades[row]["pair"] for row in waiting})
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
-        """Append a pair's candles and funding that were not known before."""
-        if pair in self._raw:
-            old_candles, old_funding = self._raw[pair]
-            candles = pd.concat([old_candles, candles], ignore_index=True) if len(candles) else old_candles
-            funding = pd.concat([old_funding, funding], ignore_index=True) if len(funding) else old_funding
+        """Append a pair's new candles, and replace its funding.
+
+        Parameters
+        ----------
+        candles : DataFrame
+            Candles that follow those held; may be empty.
+        funding : DataFrame
+            Every payment known by now, oldest first, from the first candle held on: one row an instant.
+
+        Raises
+        ------
+        CandleError
+            If candles or payments are not in order, each instant once, or candles do not follow those held.
+        """
+        _require_increasing(candles["open_time"], f"candles of {pair}")
+        _require_increasing(funding["time"], f"funding of {pair}")
+        held_candles, held_funding = self._raw.get(pair, (None, None))
+        if held_candles is not None and len(held_candles):
+            if len(candles) and candles["open_time"].iloc[0] <= held_candles["open_time"].iloc[-1]:
+                raise CandleError(f"candles of {pair} from {candles['open_time'].iloc[0]} on are held already: read those that follow")
+            if not len(candles) and held_funding is not None and funding.equals(held_funding):
+                return
+            candles = pd.concat([held_candles, candles], ignore_index=True) if len(candles) else held_candles
         self._raw[pair] = (candles, funding)
         if len(candles):
             self._candles[pair] = candle_arrays(candles, funding, horizon_candles=self._frame.horizon_candles)
@@ -390,6 +412,11 @@ class ParameterLearner:
             life=life,
             revision=revision,
         )
+
+
+def _require_increasing(times: pd.Series[Any], what: str) -> None:
+    if len(times) > 1 and not bool((np.diff(microseconds(times)) > 0).all()):
+        raise CandleError(f"{what} must be in order, each instant once: repair their source")
 
 
 def _first_time(funding: pd.DataFrame) -> datetime:

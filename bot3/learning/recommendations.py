@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from bot3.errors import LearningError
 from bot3.learning.groups import bin_group, group_key
 from bot3.market.regimes import RegimeState
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.parameters import ANY, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
@@ -43,13 +43,14 @@ def recommend(
     """
     current = _scores_in(scores, regime)
     tiers = {score.feeder_id: score.tier for score in current}
-    leverage_range = _leverage_range(parameters)
+    open_bins, leverage_range = _leverage(parameters)
     multiplier = _multiplier(current)
     version = _version(
         str(regime.regime),
         regime.known_at.isoformat(),
         current[0].version,
         parameters.version,
+        open_bins,
         leverage_range,
         multiplier,
         (now + life).isoformat(),
@@ -59,6 +60,7 @@ def recommend(
         tiers=tiers,
         top_feeders=_top(current),
         avoid_feeders=tuple(_number(score) for score in current if score.tier is FeederTier.SHADOW),
+        open_bins=open_bins,
         suggested_leverage_range=leverage_range,
         suggested_position_size_multiplier=multiplier,
         generated_at=now,
@@ -95,27 +97,49 @@ def _number(score: FeederScore) -> int:
     return int(score.feeder_id[1:])
 
 
-def _leverage_range(parameters: ParameterSet) -> tuple[float, float]:
-    """Return the span of the bins with no evidence against them; the bin of the highest lower bound where there is none."""
+def _leverage(parameters: ParameterSet) -> tuple[tuple[str, ...], tuple[float, float]]:
+    """Return the open bins, and lowest and highest leverage of the best run of them.
+
+    A bin is open without evidence against it; where none is, the one of the highest lower bound. The best run of adjacent open bins is
+    the one that holds the highest lower bound, the lower one of two that are equal.
+    """
     rows = {name: parameters.rows[key] for name in LEVERAGE_BINS if (key := group_key(bin_group(name))) in parameters.rows}
     if not rows:
         raise LearningError(f"parameters {parameters.version} hold no row by bin: publish them in full")
-    open_bins = [name for name, row in rows.items() if row.state is not ParameterState.SHADOW]
-    if not open_bins:
-        open_bins = [max(rows, key=lambda name: (rows[name].lower_bound, -LEVERAGE_BINS.index(name)))]
-    places = [LEVERAGE_BINS.index(name) for name in open_bins]
-    return LEVERAGE_BIN_EDGES[min(places)], LEVERAGE_BIN_EDGES[max(places) + 1]
+
+    def bound(name: str) -> float:
+        return rows[name].lower_bound
+
+    # `max` returns the first of equals, and bins are in order: the lower one.
+    open_bins = [name for name, row in rows.items() if row.state is not ParameterState.SHADOW] or [max(rows, key=bound)]
+    best = max(_runs(open_bins), key=lambda run: max(map(bound, run)))
+    spans = leverage_spans(best)
+    return tuple(open_bins), (spans[0][0], spans[-1][1])
+
+
+def _runs(bins: Sequence[str]) -> list[list[str]]:
+    """Return bins, lowest first, as runs of adjacent ones."""
+    runs: list[list[str]] = []
+    for name in bins:
+        if runs and LEVERAGE_BINS.index(name) == LEVERAGE_BINS.index(runs[-1][-1]) + 1:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return runs
 
 
 def _multiplier(scores: Sequence[FeederScore]) -> float:
     """Return the factor on size: 1 without evidence; more by the confidence of feeders that trade, less by that against the rest."""
-    trading = [score for score in scores if score.tier is FeederTier.TRADE]
+    trading = [score.confidence for score in scores if score.tier is FeederTier.TRADE]
     if trading:
-        return min(SIZE_BOUNDS[1], 1.0 + max(score.confidence - 0.95 for score in trading) * 10.0)
+        return _within_bounds(1.0 + (max(trading) - 0.95) * 10.0)
     if all(score.n == 0 for score in scores):
         return 1.0
-    best = max(score.confidence for score in scores)
-    return max(SIZE_BOUNDS[0], min(1.0, 2.0 * best))
+    return min(1.0, _within_bounds(2.0 * max(score.confidence for score in scores)))
+
+
+def _within_bounds(multiplier: float) -> float:
+    return min(max(multiplier, SIZE_BOUNDS[0]), SIZE_BOUNDS[1])
 
 
 def _version(*content: object) -> str:

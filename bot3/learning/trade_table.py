@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
 from bot3.learning.entry_fit import INSIDE, MOST, NO_CANDLE, OUTSIDE, entry_fit
-from bot3.learning.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, left_out_reason, signal_rank
+from bot3.learning.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
 
@@ -119,16 +119,17 @@ class TradeTable:
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
         """Take in new and changed trades (the record's trade frame); return the groups they touch.
 
-        The order of arrival makes no difference: a later row that stands for a signal displaces the one before.
+        The order of arrival makes no difference: each signal that a row belongs to, or belonged to before it was corrected, elects anew.
         """
         if trades.empty:
             return set()
         touched: set[Group] = set()
-        rows = [self._place(trade, touched) for trade in _records(trades)]
+        signals: set[_Signal] = set()
+        rows = [self._place(trade, touched, signals) for trade in _records(trades)]
         self._write(np.array(rows, dtype=np.int64), trades)
-        for signal in {self._signal(row) for row in rows}:
+        for signal in signals:
             touched |= self._elect(signal)
-        return touched
+        return {group for group in touched if is_learned(group[2])}
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
@@ -227,7 +228,8 @@ class TradeTable:
         is_outside = reason is None and self._bot(row) in self._outside and row in self._without_orders[self._bot(row)]
         return OUTSIDE_CANDLES if is_outside else reason
 
-    def _place(self, trade: dict[str, Any], touched: set[Group]) -> int:
+    def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
+        """Put a trade into its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
         group = (trade["pair"], trade["direction"], trade["leverage_bin"])
         row = self._rows.get(key)
@@ -237,7 +239,8 @@ class TradeTable:
             self.reasons.append("")
         else:
             touched.add(self.group(row))
-            self.by_group[self.group(row)].discard(row)
+            self.by_group.get(self.group(row), set()).discard(row)
+            signals.add(self._signal(row))
             self._signals[self._signal(row)].remove(row)
             if row in self._without_orders.get(self._bot(row), ()):
                 self._without_orders[self._bot(row)].discard(row)
@@ -249,7 +252,9 @@ class TradeTable:
             self._without_orders.setdefault(self._bot(row), set()).add(row)
             self.unchecked.add(row)
         touched.add(group)
-        self.by_group.setdefault(group, set()).add(row)
+        if is_learned(group[2]):
+            self.by_group.setdefault(group, set()).add(row)
+        signals.add(self._signal(row))
         self._signals.setdefault(self._signal(row), []).append(row)
         return row
 

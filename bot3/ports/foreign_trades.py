@@ -19,6 +19,7 @@ class RefusedTrade:
     pair: str
     reason: str
     detail: str
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

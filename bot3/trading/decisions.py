@@ -40,7 +40,7 @@ class HoldReason(StrEnum):
     MISSING_PARAMETERS = "missing_parameters"
     EXPIRED_PARAMETERS = "expired_parameters"
     FEEDER_SHADOW = "feeder_shadow"
-    LEVERAGE_RANGE = "leverage_range"  # the recommended one lies above the bot's cap
+    LEVERAGE_RANGE = "leverage_range"  # every open bin lies above the bot's cap or the market's
     BIN_SHADOW = "bin_shadow"
     NO_EDGE = "no_edge"  # the lower bound of the expectancy is not above 0
     TARGET_BELOW_COSTS = "target_below_costs"

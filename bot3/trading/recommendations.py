@@ -58,8 +58,10 @@ class Recommendation:
         Every feeder's tier.
     top_feeders, avoid_feeders : tuple of int
         Feeders 1 to 10, best first: those of the trade tier (of the probe tier where none is), and those of the shadow tier.
+    open_bins : tuple of str
+        Leverage bins that may be traded, lowest first, at least one. Leverage is chosen inside them.
     suggested_leverage_range : tuple of float
-        Lowest and highest leverage, within 1 to 10.
+        Lowest and highest leverage of one run of adjacent open bins, both inside them: what readers without `open_bins` keep to.
     suggested_position_size_multiplier : float
         Factor on the volatility target's notional, above 0.
     """
@@ -68,6 +70,7 @@ class Recommendation:
     tiers: Mapping[str, FeederTier]
     top_feeders: tuple[int, ...]
     avoid_feeders: tuple[int, ...]
+    open_bins: tuple[str, ...]
     suggested_leverage_range: tuple[float, float]
     suggested_position_size_multiplier: float
     generated_at: datetime

@@ -15,6 +15,7 @@ from bot3.market.candle_times import instant_us
 from bot3.trading.backtest_signals import RegimeLine, microseconds
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.exits import static_levels
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
 from bot3.trading.profiles import BotProfile
@@ -142,8 +143,8 @@ class _ShadowTrader:
 
     def _path(self, entry: int, *, at_us: int, is_short: bool) -> OpenPath:
         profile, sigma = self._profile, float(self._candles.sigma[entry - 1])
-        high = min(profile.leverage_cap, self._bracket.max_leverage)
-        leverage = choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, low=1.0, high=high)
+        spans = leverage_spans(LEVERAGE_BINS, highest=min(profile.leverage_cap, self._bracket.max_leverage))
+        leverage = choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, spans=spans)
         levels = static_levels(profile=profile, leverage=leverage, is_short=is_short, costs=self._costs)
         maintenance = self._bracket.maintenance_margin_ratio
         stop_move = stop_inside_liquidation(levels.stop_move, leverage=leverage, maintenance_margin_ratio=maintenance, is_short=is_short)

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
 from bot3.errors import InvalidTradeError
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_STEPS, LeverageSpan
 from bot3.trading.markets import Market
 from bot3.trading.profiles import BotProfile
 
-_LEVERAGE_STEPS = 100.0  # leverage is chosen in hundredths
 _NOTIONAL_HEADROOM = 1.005  # the rate may move a little between the decision and the exchange's check
 
 
-def choose_leverage(*, sigma: float, target_volatility: float, low: float, high: float) -> float:
-    """Return the leverage that makes the stake's volatility the target: target over sigma, within low and high, in hundredths.
+def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[LeverageSpan]) -> float:
+    """Return the leverage inside the spans that is nearest to target volatility over sigma, the lower one of two equally near.
+
+    Parameters
+    ----------
+    sigma : float
+        Volatility over the horizon at entry, a ratio of the price, above 0.
+    target_volatility : float
+        Volatility of the stake over the horizon that is aimed at.
+    spans : sequence of (float, float)
+        What may be chosen, at least one (`leverage_spans`).
+
+    Returns
+    -------
+    float
+        A whole number of hundredths.
 
     Raises
     ------
     InvalidTradeError
-        If sigma is not above 0, or the range does not lie within 1 to 10.
+        If sigma is not above 0, or there is no span.
     """
     if not sigma > 0.0:
         raise InvalidTradeError(f"sigma must be above 0, was {sigma}")
-    if not 1.0 <= low <= high <= 10.0:
-        raise InvalidTradeError(f"leverage must be chosen within 1 to 10, the range was {low} to {high}")
-    return min(max(math.floor(target_volatility / sigma * _LEVERAGE_STEPS) / _LEVERAGE_STEPS, low), high)
+    if not spans:
+        raise InvalidTradeError("leverage needs at least one span to be chosen from")
+    wanted = min(max(target_volatility / sigma, LEVERAGE_BIN_EDGES[0]), LEVERAGE_BIN_EDGES[-1])
+    # Both whole hundredths around the target, brought into each span: one of them is the nearest there is.
+    around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
+    candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]
+    return min(candidates, key=lambda leverage: (abs(leverage - wanted), leverage))
 
 
 def volatility_notional(*, equity_abs: float, sigma: float, profile: BotProfile) -> float:

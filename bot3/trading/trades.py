@@ -71,9 +71,9 @@ class Trade:
 
     Ratios are fractions of the stake, leverage included, after fees and funding; rates are quote per base; a loss is negative.
     `initial_stop_loss_pct` and `stop_loss_pct` are freqtrade's: ratios of the stake, below 0. The close fields are None while open.
-    `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received.
-    `order_pattern` tells whether one entry and one exit made it: of other trades `open_rate` is the average of the amount held last, and
-    `close_rate` the last exit's.
+    `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received. `amount` is 0 while the entry of an open
+    trade is not filled. `order_pattern` tells whether one entry and one exit made it: of other trades `open_rate` is the average of the
+    amount held last, and `close_rate` the last exit's.
     """
 
     bot: str
@@ -105,8 +105,10 @@ class Trade:
     order_pattern: OrderPattern = OrderPattern.SINGLE
 
     def __post_init__(self) -> None:
-        if self.open_rate <= 0.0 or self.amount <= 0.0 or self.stake_amount <= 0.0:
-            raise InvalidTradeError(f"{self.bot} trade {self.trade_id}: open_rate, amount and stake_amount must be above 0")
+        if self.open_rate <= 0.0 or self.stake_amount <= 0.0 or self.amount < 0.0 or (self.amount == 0.0 and not self.is_open):
+            raise InvalidTradeError(
+                f"{self.bot} trade {self.trade_id}: open_rate, amount and stake_amount must be above 0 (amount may be 0 before a fill)"
+            )
         if self.leverage < 1.0:
             raise InvalidTradeError(f"{self.bot} trade {self.trade_id}: leverage must be at least 1, was {self.leverage}")
         if not self.is_open and None in (self.close_date, self.close_rate, self.close_profit, self.close_profit_abs):

@@ -284,11 +284,12 @@ def _costs(settings: AuditSettings, learning: LearningSettings, *, funding_missi
 
 
 def _counts(judgement: Judgement | None, found: ForeignTrades) -> TradeCounts:
-    split = None if judgement is None else judgement.split
+    split, refused = None if judgement is None else judgement.split, found.refused
+    refused_open = sum(row.is_open for row in refused)
     return TradeCounts(
-        closed=len(found.closed),
-        open=len(found.open),
-        refused=len(found.refused),
+        closed=len(found.closed) + len(refused) - refused_open,
+        open=len(found.open) + refused_open,
+        refused=len(refused),
         used=0 if judgement is None else len(judgement.trades),
         fitted=0 if split is None else int(split.fitted.sum()),
         embargoed=0 if split is None else int(split.embargoed.sum()),

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
-from bot3.learning.entry_fit import OUTSIDE, entry_fit
+from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
 from bot3.learning.evaluation import Comparison, Outcomes, clustered_estimate, compare
 from bot3.learning.groups import ended_by_hand
 from bot3.learning.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
@@ -100,6 +100,7 @@ def replay_several_orders(
         liquidated_share=float((codes == LIQUIDATED).mean()),
         outlived_share=float(_outlived(traced, static, candles).mean()),
         ambiguous_share=float(np.mean([outcome.is_ambiguous for outcome in static])),
+        funding_missing_share=float(np.mean([":" in pair and not candles.by_pair[pair].has_funding for pair in frame["pair"]])),
         judged=None if fit is None else _judged(traced, static, candles, settings=settings, fit=fit, horizon_days=horizon_days),
     )
 
@@ -159,11 +160,11 @@ def _path(
     before = sorted(orders, key=_us)[:-1]
     opened = np.array([_us(order) for order in before], dtype=np.int64)
     rates = np.array([order.rate for order in before], dtype=np.float64)
-    reason = _candle_problem(own, candles, opened=opened, rates=rates)
-    if reason is not None:
+    if (reason := _candle_problem(own, candles, first_us=int(opened[0]))) is not None:
         return reason
-    # An order after the last candle lies behind every horizon that the candles cover.
-    places = np.where(opened >= own.open_us[-1] + candles.step_us, len(own), np.searchsorted(own.open_us, opened, side="right") - 1)
+    places = _places(own, candles, opened=opened, rates=rates)
+    if places is None:
+        return "the rate of an order lies outside its candle: dates in another time zone, or candles of another market"
     return PositionPath(
         orders=tuple(
             PositionOrder(candle=int(place), is_entry=order.is_entry, rate=float(rate), amount=order.amount)
@@ -200,20 +201,36 @@ def _order_problem(orders: Sequence[FilledOrder]) -> str | None:
     return None
 
 
-def _candle_problem(own: CandleArrays, candles: AuditCandles, *, opened: NDArray[np.int64], rates: NDArray[np.float64]) -> str | None:
-    """Say why candles do not cover a path; None if they do."""
-    first = int(np.searchsorted(own.open_us, opened[0], side="right")) - 1
-    if first < WARM_UP_CANDLES or own.open_us[first] + candles.step_us <= opened[0]:
+def _candle_problem(own: CandleArrays, candles: AuditCandles, *, first_us: int) -> str | None:
+    """Say why candles do not cover the path from an entry on; None if they do."""
+    first = int(np.searchsorted(own.open_us, first_us, side="right")) - 1
+    if first < WARM_UP_CANDLES or own.open_us[first] + candles.step_us <= first_us:
         return "no candles before and at the entry"
     if not (np.isfinite(own.sigma[first - 1]) and own.sigma[first - 1] > 0.0):
         return "no volatility is known at the entry"
-    if own.open_us[-1] < _last_open_us(candles, first_us=int(opened[0])):
+    if own.open_us[-1] < _last_open_us(candles, first_us=first_us):
         return "candles end before the horizon"
-    if _end(own, candles, first_us=int(opened[0])) - first - 1 < COMPLETE_SHARE * candles.horizon_candles:
+    if _end(own, candles, first_us=first_us) - first - 1 < COMPLETE_SHARE * candles.horizon_candles:
         return "too many candles of the horizon are missing"
-    if bool((entry_fit(own, open_us=opened, open_rate=rates, candle_us=candles.step_us) == OUTSIDE).any()):
-        return "the rate of an order lies outside its candle: dates in another time zone, or candles of another market"
     return None
+
+
+def _places(own: CandleArrays, candles: AuditCandles, *, opened: NDArray[np.int64], rates: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Return the candle of each order; None if the rate of one is not in its candle.
+
+    A bot notes a fill when it asks the exchange: a later order whose rate lies in the candle before its stamp only was filled there.
+    """
+    # An order after the last candle lies behind every horizon that the candles cover.
+    places = np.where(opened >= own.open_us[-1] + candles.step_us, len(own), np.searchsorted(own.open_us, opened, side="right") - 1)
+    is_outside, was_inside = (
+        entry_fit(own, open_us=opened - shift, open_rate=rates, candle_us=candles.step_us) == wanted
+        for shift, wanted in ((0, OUTSIDE), (candles.step_us, INSIDE))
+    )
+    is_earlier = is_outside & was_inside & (places > places[0])
+    if bool((is_outside & ~is_earlier).any()):
+        return None
+    moved: NDArray[np.int64] = np.maximum.accumulate(places - is_earlier)
+    return moved
 
 
 def _last_open_us(candles: AuditCandles, *, first_us: int) -> int:

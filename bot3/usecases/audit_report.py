@@ -65,7 +65,10 @@ class AuditCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCounts:
-    """Where the trades of the database went: closed = used + unused of `closed`; used = fitted + embargoed + judged."""
+    """Where the trades of the database went: closed = used + unused; used = fitted + embargoed + judged.
+
+    `refused` are rows that cannot be trades; each is counted in `closed` or `open` too, by what it says of itself.
+    """
 
     closed: int
     open: int
@@ -115,6 +118,8 @@ class SeveralOrders:
         Share whose simulated exit comes after the real one: orders that the bot would have added then are unknown.
     ambiguous_share : float or None
         Share that ended in a candle with both levels or an order in it: what came first is assumed.
+    funding_missing_share : float or None
+        Share on pairs without known funding, which was counted as zero.
     judged : Comparison or None
         Learned against static settings on those entered after the cut; learned from trades with one entry and one exit before it.
     """
@@ -132,6 +137,7 @@ class SeveralOrders:
     liquidated_share: float | None = None
     outlived_share: float | None = None
     ambiguous_share: float | None = None
+    funding_missing_share: float | None = None
     judged: Comparison | None = None
 
 
@@ -155,7 +161,7 @@ class AuditReport:
     refused : tuple of RefusedTrade
         Rows that cannot be trades, each with the values found; they are in `unused` as well.
     realised : RealisedStats
-        Of all closed trades, as the bot closed them.
+        Of all closed trades but the refused rows (their profit cannot be right), as the bot closed them.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
     static_whole : Estimate or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import DataError
+from bot3.learning.groups import ABOVE_BINS_REASON, SEVERAL_ORDERS, is_learned
 from bot3.ports.foreign_trades import ForeignTrades
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, leverage_bin
+from bot3.trading.leverage_bins import leverage_bin, recorded_bin
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import OrderPattern, Trade, direction
+from bot3.usecases.audit_report import UnusedTrades, unused_by_reason
 
+_REASONS_NAMED = 5
 _INSTANTS = ("open_date", "close_date", "known_at")
 _TRADE_FIELDS = tuple(Trade.__dataclass_fields__)
 
@@ -46,19 +50,16 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
     DataError
         If no trade is left; the text counts what there is.
     """
-    unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused]
+    unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused if not row.is_open]
     usable: list[Trade] = []
     for trade in found.closed:
-        reason = _unused_reason(trade)
-        if reason is None:
+        reason = unlearned_reason(trade)
+        if reason is None or reason == SEVERAL_ORDERS:
             usable.append(trade)
         else:
             unused.append((trade.trade_id, reason))
     if not usable:
-        raise DataError(
-            f"{database} holds no closed trade to learn from ({len(found.closed)} closed, {len(found.open)} open, "
-            f"{len(found.refused)} impossible): {_remedy(found)}{_first_reasons(unused)}"
-        )
+        raise DataError(_nothing_usable(found, unused, database=database))
     single = [trade for trade in usable if trade.order_pattern is not OrderPattern.MULTIPLE]
     several = [trade for trade in usable if trade.order_pattern is OrderPattern.MULTIPLE]
     return UsableTrades(frame=_frame(single, found), several=_frame(several, found), unused=tuple(unused))
@@ -72,18 +73,25 @@ def first_entries(usable: UsableTrades, found: ForeignTrades) -> pd.DataFrame:
     return pd.concat([usable.frame, several[several["open_rate"].notna()]], ignore_index=True)
 
 
-def _unused_reason(trade: Trade) -> str | None:
-    if not LEVERAGE_BIN_EDGES[0] <= trade.leverage <= LEVERAGE_BIN_EDGES[-1]:
-        return f"leverage above {LEVERAGE_BIN_EDGES[-1]:g}"
-    return None
+def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
+    """Return the closed trades that nothing is learned from, by reason, the most frequent first."""
+    reasons = ((trade.trade_id, unlearned_reason(trade)) for trade in found.closed)
+    return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
 
 
-def _remedy(found: ForeignTrades) -> str:
-    return "name another database" if found.closed else "let the bot close some, or name another database"
+def unlearned_reason(trade: Trade) -> str | None:
+    """Say why a closed trade of another program is left out of learning; None if it is learned from."""
+    if not is_learned(recorded_bin(trade.leverage)):
+        return ABOVE_BINS_REASON
+    return SEVERAL_ORDERS if trade.order_pattern is OrderPattern.MULTIPLE else None
 
 
-def _first_reasons(unused: list[tuple[int, str]]) -> str:
-    return "".join(f"; trade {trade_id}: {reason}" for trade_id, reason in unused[:3])
+def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, database: str) -> str:
+    counted = f"({len(found.closed)} closed, {len(found.open)} open, {len(found.refused)} impossible)"
+    if not unused:
+        return f"{database} holds no closed trade to learn from {counted}: let the bot close some, or name another database"
+    reasons = "; ".join(f"{n} {reason}" for reason, n in Counter(reason for _, reason in unused).most_common(_REASONS_NAMED))
+    return f"{database} holds no closed trade to learn from {counted}: all are left out of learning: {reasons}"
 
 
 def _frame(trades: Sequence[Trade], found: ForeignTrades) -> pd.DataFrame:

@@ -10,6 +10,8 @@ from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
 from bot3.ports.record import TradeRecord
 from bot3.trading.trades import OrderPattern, RunMode
+from bot3.usecases.audit_report import UnusedTrades
+from bot3.usecases.audit_trades import left_out_of_learning
 
 Tell = Callable[[str, int, int], None]
 """Hears a stage, how much of it is done, and how much there is."""
@@ -21,8 +23,8 @@ BATCH = 5_000
 class TradeImport:
     """What an import brought: rows of the record by what became of them, and what stayed behind.
 
-    `open` trades have no close to learn from; `refused` rows cannot be trades. Of the trades brought, nothing is learned from those of
-    `several_orders`, and those `without_orders` are compared with their candles first.
+    `open` trades have no close to learn from; `refused` rows cannot be trades. `left_out` trades are in the record, and nothing is learned
+    from them; those `without_orders` are compared with their candles before anything is learned from them.
     """
 
     bot: str
@@ -32,7 +34,7 @@ class TradeImport:
     unchanged: int
     open: int
     refused: tuple[RefusedTrade, ...]
-    several_orders: tuple[int, ...]
+    left_out: tuple[UnusedTrades, ...]
     without_orders: int
     first_close: datetime | None
     last_close: datetime | None
@@ -74,7 +76,7 @@ def import_trades(
         unchanged=unchanged,
         open=len(found.open),
         refused=found.refused,
-        several_orders=tuple(sorted(trade.trade_id for trade in found.closed if trade.order_pattern is OrderPattern.MULTIPLE)),
+        left_out=left_out_of_learning(found),
         without_orders=sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed),
         first_close=found.closed[0].close_date if found.closed else None,
         last_close=found.closed[-1].close_date if found.closed else None,

@@ -305,5 +305,6 @@ def _recommendation_figures(made: Recommendation) -> dict[str, Value]:
         "top_feeders": ", ".join(map(str, made.top_feeders)),
         "avoid_feeders": ", ".join(map(str, made.avoid_feeders)),
         "leverage_range": f"{low} to {high}",
+        "open_bins": ", ".join(made.open_bins),
         "size_multiplier": made.suggested_position_size_multiplier,
     }

@@ -70,7 +70,10 @@ def replay_trades(
 
 
 def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *, now: datetime) -> None:
-    """Give the learner the candles of a pair that closed since it last asked.
+    """Give the learner the candles of a pair that closed since the last load, and all funding known by now.
+
+    Funding is read whole each time: a payment may become known after the candles around it, and a window that begins at the last closed
+    candle would hold the newest payments twice.
 
     Raises
     ------
@@ -78,10 +81,11 @@ def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *,
         If the pair is unknown or its candles cannot be read.
     """
     timeframe = learner.settings.timeframe
-    start = learner.candles_until(pair) or candles.span(pair, timeframe)[0]
+    first, _ = candles.span(pair, timeframe)
+    start = learner.candles_until(pair) or first
     if start >= now:
         return
-    learner.add_candles(pair, candles.candles(pair, timeframe, start=start, end=now), candles.funding(pair, start=start, end=now))
+    learner.add_candles(pair, candles.candles(pair, timeframe, start=start, end=now), candles.funding(pair, start=first, end=now))
 
 
 def _take_in(

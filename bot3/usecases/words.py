@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot3.ports.control import ClockSource
 from bot3.trading.parameters import ANY, ExitParameters
+from bot3.trading.recommendations import Recommendation
 
 DASH = "\N{EN DASH}"
 
@@ -37,6 +38,12 @@ def _signed(value: float, digits: int) -> str:
 def share(value: float | None, digits: int = 0) -> str:
     """Return 0.57 as "57 %", for what cannot be below 0."""
     return DASH if value is None or is_unknown(value) else f"{value * 100.0:,.{digits}f} %"
+
+
+def leverage(recommendation: Recommendation) -> str:
+    """Return which leverage may be chosen: the recommended range, and the open bins."""
+    low, high = recommendation.suggested_leverage_range
+    return f"leverage {low:g} to {high:g}, open bins {', '.join(recommendation.open_bins)}"
 
 
 def money(value: float | None) -> str:

@@ -8,6 +8,7 @@ from bot3.wiring.platform import Platform, home_identity, is_seeded, open_platfo
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
 from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_backtest, open_foreign_trades
+from bot3.wiring.waiting import when_available
 
 __all__ = [
     "SIMULATED_START",
@@ -27,4 +28,5 @@ __all__ = [
     "server_urls",
     "store_backups",
     "telegram_chat",
+    "when_available",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from bot3.web_guard import RequestRule
 from bot3.wiring.platform import Platform, home_identity
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusSer
     from bot3.adapters.prometheus_server import PrometheusServer  # noqa: PLC0415
 
     opened = home_identity(platform.settings)
-    return PrometheusServer(measured(platform), host=host, port=port, is_current=lambda: home_identity(platform.settings) == opened)
+    rule = RequestRule(allowed_hosts=platform.settings.allowed_hosts)
+    return PrometheusServer(
+        measured(platform), host=host, port=port, rule=rule, is_current=lambda: home_identity(platform.settings) == opened
+    )
 
 
 def _version() -> str:

@@ -81,6 +81,11 @@ class Ports:
         """Return the control store; it is written by every process but those that only look and give no sign of life."""
         return self._kept(SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only))
 
+    def open_stores(self) -> None:
+        """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
+        opened = (self.control, self.notices, self.record, *(self.bot_store(name) for name in self.bot_names))
+        del opened  # kept by this object
+
     @cached_property
     def notices(self) -> SqlNotices:
         """Return what waits to be told, in the control store."""

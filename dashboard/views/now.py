@@ -181,11 +181,10 @@ def _show_in_force(fleet: Fleet) -> None:
         advice = fleet.recommendation.value
         st.markdown(words.DASH if advice is None else words.expiry(advice.expires_at, now=fleet.now))
         if advice is not None:
-            low, high = advice.suggested_leverage_range
             top = ", ".join(f"F{number:02d}" for number in advice.top_feeders) or "none"
             st.caption(
                 f"version {words.version(advice.version)}: {advice.regime.value.replace('_', ' ')}, top {top}, "
-                f"leverage {low:g} to {high:g}, size x {advice.suggested_position_size_multiplier:.2f}"
+                f"{words.leverage(advice)}, size x {advice.suggested_position_size_multiplier:.2f}"
             )
 
 

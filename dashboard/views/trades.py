@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from bot3.trading import figures
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.usecases import words
 from dashboard import charts
@@ -75,7 +75,7 @@ def _show_filters(everything: pd.DataFrame, home: Home) -> tuple[str, dict[str, 
         "bot": [*home.ports.bot_names, *sorted(set(everything["bot"]) - set(home.ports.bot_names))],
         "pair": sorted(everything["pair"].unique()),
         "direction": DIRECTIONS,
-        "leverage_bin": LEVERAGE_BINS,
+        "leverage_bin": (*LEVERAGE_BINS, ABOVE_BINS),
         "feeder_id": sorted(everything["feeder_id"].unique()),
         "exit_reason": sorted(everything["exit_reason"].dropna().unique()),
     }

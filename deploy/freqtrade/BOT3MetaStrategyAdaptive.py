@@ -23,9 +23,10 @@ import os
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -45,6 +46,8 @@ PLAN = "bot3_plan"  # key of a trade's custom data
 CANDLE = timedelta(minutes=5)
 DAY_CANDLES = 288
 LEVERAGE_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
+LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_EDGES))
+LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
 FEEDER_TAG = re.compile(r"F(0[1-9]|10)(?:\||$)")
 LARGEST_FALL = 0.99  # farthest target of a short
 
@@ -140,7 +143,10 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What the meta-learner recommends; `tiers` is empty where only the lists were published."""
+    """What the meta-learner recommends.
+
+    `tiers` is empty where only the lists were published, and `open_bins` are those of the range where only that was.
+    """
 
     version: str
     known_at: datetime
@@ -149,6 +155,7 @@ class Recommendation:
     tiers: Mapping[int, str]
     top_feeders: tuple[int, ...]
     avoid_feeders: tuple[int, ...]
+    open_bins: tuple[str, ...]
     leverage_range: tuple[float, float]
     size_multiplier: float
 
@@ -158,6 +165,9 @@ class Recommendation:
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
         if not 1.0 <= low <= high <= LEVERAGE_EDGES[-1]:
             raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to 10")
+        open_bins = tuple(str(name) for name in published.get("open_bins") or bins_of_range(low, high))
+        if not open_bins or not set(open_bins) <= set(LEVERAGE_BINS):
+            raise UnreadableLearningError(f"open_bins must be of {', '.join(LEVERAGE_BINS)}, were {open_bins}")
         return cls(
             version=str(published["version"]),
             known_at=instant(published["generated_at"]),
@@ -166,6 +176,7 @@ class Recommendation:
             tiers={int(feeder[1:]): str(tier) for feeder, tier in published.get("tiers", {}).items()},
             top_feeders=tuple(int(feeder) for feeder in published["top_feeders"]),
             avoid_feeders=tuple(int(feeder) for feeder in published["avoid_feeders"]),
+            open_bins=open_bins,
             leverage_range=(low, high),
             size_multiplier=float(published["suggested_position_size_multiplier"]),
         )
@@ -251,8 +262,26 @@ def leverage_bin(leverage: float) -> str:
     """Return the bin of a leverage: lower edge in, upper edge out, 10.0 in the last."""
     if not LEVERAGE_EDGES[0] <= leverage <= LEVERAGE_EDGES[-1]:
         raise EntryRefusedError("leverage_range", leverage)
-    index = sum(leverage >= edge for edge in LEVERAGE_EDGES[1:-1])
-    return f"{LEVERAGE_EDGES[index]}-{LEVERAGE_EDGES[index + 1]}"
+    return LEVERAGE_BINS[sum(leverage >= edge for edge in LEVERAGE_EDGES[1:-1])]
+
+
+def bins_of_range(low: float, high: float) -> tuple[str, ...]:
+    """Return the bins that a range of leverage reaches into; an upper end on an edge does not reach the bin above it."""
+    own, spans = leverage_bin(low), zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True)
+    return tuple(name for name, (edge, top) in spans if name == own or (low < top and edge < high))
+
+
+def leverage_spans(bins: Collection[str], *, highest: float) -> list[tuple[float, float]]:
+    """Return lowest and highest leverage of each bin, in hundredths; a bin wholly above `highest` has none."""
+    highest = min(highest, LEVERAGE_EDGES[-1])
+    count = round(highest * LEVERAGE_STEPS)
+    capped = (count if count / LEVERAGE_STEPS <= highest else count - 1) / LEVERAGE_STEPS
+    spans = []
+    for name, (low, high) in zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True):
+        if name in bins and low <= highest:
+            top = high if name == LEVERAGE_BINS[-1] else (round(high * LEVERAGE_STEPS) - 1) / LEVERAGE_STEPS
+            spans.append((low, min(top, capped)))
+    return spans
 
 
 def expected_sigma(close: pd.Series, *, horizon_hours: float) -> pd.Series:
@@ -352,14 +381,18 @@ def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rul
 
 
 def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rules, max_leverage: float) -> float:
-    """Return target volatility over sigma within the recommended range and the caps, in hundredths."""
+    """Return the leverage inside an open bin and the caps that is nearest to target volatility over sigma, in hundredths."""
     if not 0.0 < sigma < math.inf:
         raise EntryRefusedError("no_volatility", sigma)
-    low, high = recommendation.leverage_range
-    high = min(high, rules.leverage_cap, max_leverage)
-    if high < low:
-        raise EntryRefusedError("leverage_range", f"{low} to {high}")
-    return min(max(math.floor(rules.target_volatility / sigma * 100.0) / 100.0, low), high)
+    highest = min(rules.leverage_cap, max_leverage)
+    spans = leverage_spans(recommendation.open_bins, highest=highest)
+    if not spans:
+        raise EntryRefusedError("leverage_range", f"open bins {', '.join(recommendation.open_bins)} lie above {highest}")
+    wanted = min(max(rules.target_volatility / sigma, LEVERAGE_EDGES[0]), LEVERAGE_EDGES[-1])
+    # Both whole hundredths around the target, brought into each span: one of them is the nearest there is.
+    around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
+    candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]
+    return min(candidates, key=lambda leverage: (abs(leverage - wanted), leverage))
 
 
 def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: datetime, rules: Rules) -> Plan:
@@ -543,7 +576,7 @@ class PublishedInflux:
         newest_ns, _ = self._heads("recommendation", start=0)[-1]
         rows = self._rows("meta_recommendations", start=newest_ns, stop=newest_ns)
         _require_complete(rows, at_ns=newest_ns, count=1)
-        lists = {name: json.loads(rows[0][name]) for name in ("tiers", "top_feeders", "avoid_feeders")}
+        lists = {name: json.loads(rows[0][name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_bins") if rows[0].get(name)}
         edges = [rows[0]["suggested_leverage_low"], rows[0]["suggested_leverage_high"]]
         return Recommendation.of({**rows[0], **lists, "suggested_leverage_range": edges, "generated_at": _instant_of(newest_ns)})
 

@@ -31,6 +31,7 @@ ODD: list[dict[str, Any]] = [
     {"close_profit": -7.0},
     {"leverage": None},
     {"leverage": 0.5},
+    {"leverage": 75.0},
     {"fee_open": 0.2},
     {"funding_fees": None, "min_rate": None, "liquidation_price": None},
     {"enter_tag": None, "exit_reason": None},

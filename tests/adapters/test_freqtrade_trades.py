@@ -112,6 +112,7 @@ def test_closed_trades_given_harmless_quirks_then_passes_them(bot: FreqtradeDb, 
         ({"amount": 0.0}, "amount must be above 0", "0"),
         ({"stake_amount": float("inf")}, "stake_amount must be above 0", "inf"),
         ({"leverage": 0.5}, "leverage must be at least 1", "0.5"),
+        ({"leverage": float("inf")}, "leverage must be at least 1", "inf"),
         ({"fee_open": 5.0}, "fee_open must be a ratio such as 0.0005", "5"),
         ({"close_date": None}, "it is closed but has no close_date", ""),
         ({"close_profit": None}, "it is closed but its close_profit is no number", "nan"),
@@ -151,6 +152,65 @@ def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path:
         (2, "open_date is no time", "'yesterday'"),
         (3, "open_rate must be above 0", "nan"),
     ]
+
+
+def test_read_all_given_leverage_above_10_then_they_are_closed_trades(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1), a_row(2, leverage=20.0), a_row(3, leverage=75.0))
+
+    found = reader_of(bot.url).read_all()
+
+    assert [trade.leverage for trade in found.closed] == [5.0, 20.0, 75.0]
+    assert found.refused == ()
+
+
+def test_read_all_given_an_entry_that_is_not_filled_then_it_is_open(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1), an_open_row(2, amount=0.0), a_row(3, amount=0.0))
+
+    found = reader_of(bot.url).read_all()
+
+    assert [(trade.trade_id, trade.amount) for trade in found.open] == [(2, 0.0)]
+    assert [(row.trade_id, row.is_open, row.reason) for row in found.refused] == [(3, False, "amount must be above 0")]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_read_all_given_columns_that_are_all_texts_then_is_what_typed_ones_hold(
+    kind: str, tmp_path: Path, reader_of: Reader, request: pytest.FixtureRequest
+) -> None:
+    typed = FreqtradeDb(f"sqlite:///{tmp_path / 'typed.sqlite'}")
+    typed.add(*(a_row(number, is_short=number % 2 == 0, leverage=number) for number in range(1, 13)), an_open_row(13, amount=0.0))
+    typed.add_orders(*(an_order(number, trade_id=number, side="buy", filled=2.0 * (number % 3)) for number in range(1, 13)))
+    url = f"sqlite:///{tmp_path / 'texts.sqlite'}" if kind == "sqlite" else request.getfixturevalue("postgres").new_database()
+    _copy_as_texts(typed, url)
+
+    expected, reader = reader_of(typed.url), reader_of(url)
+
+    assert reader.read_all() == expected.read_all()
+    assert reader.closed_trades(closed_since=UTC_OPENED) == expected.closed_trades(closed_since=UTC_OPENED)
+    assert (reader.count_closed(closed_since=None), ids(reader.open_trades())) == (12, [13])
+    assert reader.trades_frame(limit=5, offset=2).equals(expected.trades_frame(limit=5, offset=2))
+
+
+def _copy_as_texts(source: FreqtradeDb, url: str) -> None:
+    """Copy both tables to columns of texts; what is missing is an empty text."""
+    target = sa.create_engine(url, poolclass=sa.NullPool)
+    with source.engine.connect() as read, target.begin() as write:
+        for table in (source.trades, source.orders):
+            copy = sa.Table(table.name, sa.MetaData(), *(sa.Column(column.name, sa.Text) for column in table.columns))
+            copy.create(write)
+            for row in read.exec_driver_sql(f"SELECT * FROM {table.name}").mappings():  # noqa: S608  # our own names
+                write.execute(copy.insert(), {name: "" if value is None else str(value) for name, value in row.items()})
+
+
+@pytest.mark.parametrize(("name", "reason"), [("is_short", "is_short must be true or false"), ("is_open", "is_open must be true or false")])
+def test_read_all_given_a_truth_value_that_is_none_then_refuses_the_row(tmp_path: Path, reader_of: Reader, name: str, reason: str) -> None:
+    bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    bot.add(a_row(1), a_row(2))
+    bot.execute(f"UPDATE trades SET {name} = 'maybe' WHERE id = 2")  # noqa: S608  # our own names
+    reader = reader_of(bot.url)
+
+    assert [(row.trade_id, row.reason) for row in reader.refused_trades()] == [(2, reason)]
+    assert ids(reader.closed_trades(closed_since=None)) == [1]
+    assert reader.count_closed(closed_since=None) == 1
 
 
 _VALUES = st.one_of(st.none(), st.floats(allow_nan=False), st.sampled_from([0.0, -2.0, -1.95, 1e-310, 100.0, "cheap", "7", b"x"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, start_clock
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
-from bot3.errors import SettingsError, StoreError
-from bot3.ports.control import ClockSource, Heartbeat
+from bot3.errors import SettingsError, StoreBusyError, StoreError
+from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from tests.clocks import MovableClock
 from tests.journals import OPENED
 
@@ -167,6 +168,76 @@ def test_now_given_any_moves_and_pauses_then_never_runs_backwards(
 def test_now_given_a_clock_never_started_then_names_the_remedy(control: SqlControl, wall: MovableClock) -> None:
     with pytest.raises(StoreError, match="bot3 init"):
         MarketClock(control, wall=wall).now()
+
+
+class UnavailableControl(SqlControl):
+    """A control store that can be switched off."""
+
+    is_available = True
+
+    def anchor(self) -> ClockAnchor | None:
+        if not self.is_available:
+            raise StoreBusyError("the control store cannot be reached")
+        return super().anchor()
+
+
+@pytest.fixture
+def unavailable(tmp_path: Path) -> Iterator[UnavailableControl]:
+    control = UnavailableControl.open(sqlite_url(tmp_path / "control.sqlite"))
+    yield control
+    control.close()
+
+
+def test_now_given_a_control_store_that_becomes_unavailable_then_time_goes_on(unavailable: UnavailableControl, wall: MovableClock) -> None:
+    clock = start(unavailable, wall)
+    clock.now()
+    unavailable.is_available = False
+
+    wall.move(300.0)
+
+    assert (seconds(clock), clock.speed) == (18_000.0, 60.0)
+
+
+def test_now_given_the_control_store_is_available_again_then_follows_what_was_set_meanwhile(
+    unavailable: UnavailableControl, wall: MovableClock
+) -> None:
+    clock = start(unavailable, wall)
+    clock.now()
+    unavailable.is_available = False
+    wall.move(10.0)
+    clock.now()
+
+    unavailable.is_available = True
+    pause_clock(unavailable, wall=wall)
+    wall.move(5.0)
+
+    assert seconds(clock) == 600.0
+
+
+def test_now_given_a_control_store_that_was_never_available_then_says_so(unavailable: UnavailableControl, wall: MovableClock) -> None:
+    start(unavailable, wall)
+    unavailable.is_available = False
+
+    with pytest.raises(StoreBusyError):
+        MarketClock(unavailable, wall=wall).now()
+
+
+@pytest.mark.parametrize("column", ["source = 'sundial'", "speed = 0", "market_at_us = 9e18"])
+def test_now_given_an_anchor_that_cannot_be_then_keeps_the_last_good_one(
+    control: SqlControl, wall: MovableClock, tmp_path: Path, column: str
+) -> None:
+    clock = start(control, wall)
+    clock.now()
+    database = sqlite3.connect(tmp_path / "control.sqlite")
+    with database:
+        database.execute(f"UPDATE clock_anchor SET {column}")  # noqa: S608
+    database.close()
+
+    wall.move(10.0)
+
+    assert seconds(clock) == 600.0
+    with pytest.raises(StoreError, match="a row of clock_anchor is invalid"):
+        control.anchor()
 
 
 def test_start_clock_given_no_speed_then_refuses(control: SqlControl, wall: MovableClock) -> None:

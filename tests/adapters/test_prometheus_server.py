@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot3.adapters.prometheus_server import PrometheusServer
 from bot3.errors import AlreadyRunningError, DataError
 from bot3.ports.metrics import Family, Kind
+from bot3.web_guard import RequestRule
 
 
 class FakeMeasured:
@@ -35,7 +36,7 @@ class FakeMeasured:
 
 @contextmanager
 def serving(measured: FakeMeasured) -> Iterator[PrometheusServer]:
-    server = PrometheusServer(measured, host="127.0.0.1", port=0, is_current=lambda: measured.is_there)
+    server = PrometheusServer(measured, host="127.0.0.1", port=0, rule=RequestRule(allowed_hosts=()), is_current=lambda: measured.is_there)
     thread = Thread(target=server.serve)
     thread.start()
     try:
@@ -95,13 +96,13 @@ def test_server_given_a_port_in_use_then_names_the_setting() -> None:
         port = int(server.address.rpartition(":")[2])
 
         with pytest.raises(AlreadyRunningError, match="BOT3_METRICS_PORT"):
-            PrometheusServer(FakeMeasured(), host="127.0.0.1", port=port, is_current=lambda: True)
+            PrometheusServer(FakeMeasured(), host="127.0.0.1", port=port, rule=RequestRule(allowed_hosts=()), is_current=lambda: True)
 
 
 def test_serve_given_the_home_was_replaced_then_ends_and_says_so() -> None:
     measured = FakeMeasured()
     measured.is_there = False
-    server = PrometheusServer(measured, host="127.0.0.1", port=0, is_current=lambda: measured.is_there)
+    server = PrometheusServer(measured, host="127.0.0.1", port=0, rule=RequestRule(allowed_hosts=()), is_current=lambda: measured.is_there)
 
     with pytest.raises(DataError, match="replaced"):
         server.serve()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot3.adapters.sql_engine import sqlite_url
+from bot3.learning.groups import SEVERAL_ORDERS
 from tests.cli.commands import bot3
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row, an_order
 
@@ -29,7 +30,7 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
         "unchanged": 0,
         "open": 1,
         "refused": None,
-        "several_orders": [1],
+        "left_out": [{"reason": SEVERAL_ORDERS, "count": 1, "trade_ids": [1]}],
         "without_orders": 1,
         "first_close": "2025-03-03T13:00:04+00:00",
         "last_close": "2025-03-03T13:00:04+00:00",

@@ -4,12 +4,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot3.cli.services import Service, services
-from bot3.cli.supervisor import Supervisor
+from bot3.cli.supervisor import Supervisor, is_same_process
+from bot3.errors import Bot3Error
 from tests.seeded import tiny_settings
 
 
@@ -35,22 +39,67 @@ def a_service(name: str, code: str, *, is_needed: bool) -> Service:
     return Service(name=name, command=(sys.executable, "-c", code), environment=os.environ, is_healthy=lambda: True, is_needed=is_needed)
 
 
-@pytest.mark.slow
-def test_supervisor_given_a_service_that_is_not_needed_keeps_dying_then_the_others_go_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    made = [a_service("trades", "import time; time.sleep(60)", is_needed=True), a_service("tells", "raise SystemExit(2)", is_needed=False)]
-    supervisor = Supervisor(made, run_directory=tmp_path / "run", log_directory=tmp_path / "logs")
+@contextmanager
+def supervised(folder: Path, *made: Service) -> Iterator[Supervisor]:
+    """Yield a supervisor of services, started; signals are this process' own again at the end."""
+    supervisor = Supervisor(made, run_directory=folder / "run", log_directory=folder / "logs", first_delay_s=0.1)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         supervisor.start()
-        supervisor.wait_healthy(timeout_s=30.0, tell=lambda *_: None)
-        supervisor.supervise(for_s=5.0)
-        running = json.loads((tmp_path / "run" / "supervisor.json").read_text())["services"]
+        yield supervisor
     finally:
         supervisor.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    assert set(running) == {"trades"}
-    assert "tells ended with 2 again and is left out" in capfd.readouterr().err
+
+SLEEPS = "import time; time.sleep(60)"
+
+
+def count_starts(path: Path) -> str:
+    """Return the code of a service that notes its start and ends with 3 four times, then stays."""
+    return f"""
+import pathlib, time
+path = pathlib.Path({str(path)!r})
+count = int(path.read_text()) if path.exists() else 0
+path.write_text(str(count + 1))
+if count < 4:
+    raise SystemExit(3)
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_needed", [True, False])
+def test_supervisor_given_a_service_that_ends_four_times_then_starts_it_a_fifth_time(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], is_needed: bool
+) -> None:
+    failing = a_service("fails", count_starts(tmp_path / "starts"), is_needed=is_needed)
+    with supervised(tmp_path, a_service("trades", SLEEPS, is_needed=True), failing) as supervisor:
+        late = supervisor.wait_healthy(timeout_s=0.5, tell=lambda *_: None)
+        supervisor.supervise(for_s=6.0)
+        running = json.loads((tmp_path / "run" / "supervisor.json").read_text())["services"]
+        is_alive = is_same_process(running["fails"])
+
+    said = capfd.readouterr().err
+    assert (tmp_path / "starts").read_text() == "5"
+    assert is_alive
+    assert late in ([], ["fails"])
+    assert [f"again in {seconds} s" in said for seconds in (0.1, 0.2, 0.4, 0.8)] == [True] * 4
+
+
+@pytest.mark.parametrize("code", [2, 6])
+def test_wait_healthy_given_a_needed_service_that_a_setting_ends_then_says_what_it_said(tmp_path: Path, code: int) -> None:
+    refused = a_service("trades", f"print('BOT3_STOP_LOSS is wrong'); raise SystemExit({code})", is_needed=True)
+    never = replace(refused, is_healthy=lambda: False)
+
+    with supervised(tmp_path, never) as supervisor, pytest.raises(Bot3Error, match=rf"trades ended with {code}.*(?s:.)*BOT3_STOP_LOSS"):
+        supervisor.wait_healthy(timeout_s=60.0, tell=lambda *_: None)
+
+
+def test_wait_healthy_given_a_service_that_is_not_healthy_in_time_then_names_it_and_leaves_it_running(tmp_path: Path) -> None:
+    waiting = replace(a_service("trades", SLEEPS, is_needed=True), is_healthy=lambda: False)
+
+    with supervised(tmp_path, waiting) as supervisor:
+        assert supervisor.wait_healthy(timeout_s=0.5, tell=lambda *_: None) == ["trades"]
+        assert is_same_process(json.loads((tmp_path / "run" / "supervisor.json").read_text())["services"]["trades"])

@@ -27,6 +27,7 @@ from tests.deploy.load import load
 from tests.deploy.production import Production, production
 from tests.deploy.stack import ENDED, ONCE, SERVED, Stack, a_place, composed, stop
 from tests.servers.bot_api import TOKEN, BotApi
+from tests.servers.hostile_pages import Sent, foreign_requests
 from tests.servers.influx import InfluxProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.influx]
@@ -123,6 +124,14 @@ def test_stack_given_prometheus_asks_then_the_numbers_are_the_servers(stack: Sta
     assert f'bot3_closed_trades{{bot="BOT3",run_mode="backtest"}} {float(str(row[0]))}' in page
     assert 'bot3_heartbeat_age_seconds{process="execution"}' in page
     assert [line for line in page.splitlines() if line.startswith("bot3_scrape_errors_total") and not line.endswith(" 0.0")] == []
+
+
+@pytest.mark.parametrize(("port", "path"), [("3000", "/server_info"), ("8501", "/"), ("9310", "/metrics")])
+def test_stack_given_a_page_of_another_site_then_no_published_port_answers_it(stack: Stack, port: str, path: str) -> None:
+    own = Sent(path=path).answer(stack.place.ports[port])[0]
+    foreign = {what: sent.answer(stack.place.ports[port])[0] for what, sent in foreign_requests(path).items()}
+
+    assert (own, set(foreign.values())) == (200, {403})
 
 
 def test_stack_given_a_backup_while_it_runs_then_every_database_is_in_it(stack: Stack) -> None:

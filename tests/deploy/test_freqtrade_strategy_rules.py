@@ -152,13 +152,47 @@ def test_expected_sigma_is_the_platforms() -> None:
     np.testing.assert_allclose(sigma, expected_sigma(close, horizon_candles=288), rtol=1e-12)
 
 
-@given(sigma=sigmas, max_leverage=st.floats(1.0, 50.0))
-def test_choose_leverage_is_the_platforms(sigma: float, max_leverage: float) -> None:
-    recommendation = mixin.Recommendation.of(_recommendation_json())
+@given(
+    sigma=sigmas,
+    max_leverage=st.floats(1.0, 125.0),
+    cap=st.floats(1.0, 10.0),
+    bins=st.sets(st.sampled_from(leverage_bins.LEVERAGE_BINS), min_size=1),
+)
+def test_choose_leverage_is_the_platforms(sigma: float, max_leverage: float, cap: float, bins: set[str]) -> None:
+    recommendation = mixin.Recommendation.of({**_recommendation_json(), "open_bins": sorted(bins)})
+    asked = {"recommendation": recommendation, "rules": mixin.Rules(leverage_cap=cap), "max_leverage": max_leverage}
+    spans = leverage_bins.leverage_spans(bins, highest=min(cap, max_leverage))
 
-    leverage = mixin.choose_leverage(sigma, recommendation=recommendation, rules=mixin.Rules(), max_leverage=max_leverage)
+    if spans:
+        ours = choose_leverage(sigma=sigma, target_volatility=0.12, spans=spans)
+        assert mixin.choose_leverage(sigma, **asked) == ours
+    else:
+        with pytest.raises(mixin.EntryRefusedError, match="leverage_range"):
+            mixin.choose_leverage(sigma, **asked)
 
-    assert leverage == choose_leverage(sigma=sigma, target_volatility=0.12, low=1.0, high=min(3.5, max_leverage))
+
+@given(low=leverages, span=st.floats(0.0, 9.0))
+def test_recommendation_given_a_file_without_open_bins_then_opens_those_of_its_range_as_the_platform_does(low: float, span: float) -> None:
+    high = min(low + span, 10.0)
+
+    recommendation = mixin.Recommendation.of({**_recommendation_json(), "suggested_leverage_range": [low, high]})
+
+    assert recommendation.open_bins == leverage_bins.bins_of_range(low, high)
+
+
+@pytest.mark.parametrize("bins", [["2.0-3.0"], ["1.0-2.0", "all"], [3]])
+def test_recommendation_given_bins_that_do_not_exist_then_is_refused(bins: list[Any]) -> None:
+    with pytest.raises(mixin.UnreadableLearningError, match="open_bins"):
+        mixin.Recommendation.of({**_recommendation_json(), "open_bins": bins})
+
+
+def test_draft_plan_given_a_calm_market_and_only_the_lowest_bin_open_then_keeps_below_its_upper_edge(tmp_path: Path) -> None:
+    rows = [a_row(pair=PAIR, direction="long", leverage_bin=name) for name in leverage_bins.LEVERAGE_BINS]
+    source = published(tmp_path, a_row(), *rows, recommendation=_recommended(open_bins=("1.0-2.0",)))
+
+    plan = draft(source, sigma=0.02)
+
+    assert (plan.leverage, plan.parameters_key) == (1.99, f"{PAIR}|long|1.0-2.0")
 
 
 @given(sigma=sigmas, lower_bound=st.floats(0.0001, 0.02), room=st.floats(0.0, 30_000.0))
@@ -261,10 +295,10 @@ def test_draft_plan_given_state_and_tier_then_full_smallest_or_none(
 
 
 def test_draft_plan_given_a_market_below_the_range_then_no_entry(tmp_path: Path) -> None:
-    source = published(tmp_path, recommendation=_recommended(leverage=(2.5, 3.5)))
+    source = published(tmp_path, recommendation=_recommended(open_bins=("2.0-3.5",)))
 
-    assert draft(source, sigma=0.2).leverage == 2.5
-    assert refusal(source, max_leverage=2.0) == "leverage_range"
+    assert draft(source, sigma=0.2).leverage == 2.0
+    assert refusal(source, max_leverage=1.5) == "leverage_range"
 
 
 @pytest.mark.parametrize("sigma", [0.0, float("nan"), float("inf")])
@@ -305,7 +339,7 @@ def test_the_platform_refuses_what_the_mixin_refuses() -> None:
 
 
 def _recommended(**changes: Any) -> Any:
-    named = {"avoid": "avoid_feeders", "leverage": "suggested_leverage_range"}
+    named = {"avoid": "avoid_feeders"}
     return replace(a_recommendation(), **{named.get(name, name): value for name, value in changes.items()})
 
 

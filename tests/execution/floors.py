@@ -108,6 +108,7 @@ class Floor:
     wrap_store: Wrap = lambda port: port
     wrap_exchange: Wrap = lambda port: port
     busy_timeout_s: float = 5.0
+    new_clock: Callable[..., MovableClock] = MovableClock
     clock: MovableClock = field(init=False)
     stores: dict[str, SqlBotStore] = field(init=False, default_factory=dict)
     exchanges: dict[str, PaperExchange] = field(init=False, default_factory=dict)
@@ -116,7 +117,7 @@ class Floor:
     control: SqlControl = field(init=False)
 
     def __post_init__(self) -> None:
-        self.clock = MovableClock(FIRST, speed=self.speed)
+        self.clock = self.new_clock(FIRST, speed=self.speed)
 
     def open(self) -> Daemon:
         candles = FrameCandles(dict(self.frames), dict(self.funding))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot3.errors import InvalidTradeError, StoreFullError
+from bot3.errors import InvalidTradeError, StoreBusyError, StoreFullError
 from bot3.ports.control import Heartbeat
 from bot3.trading.orders import Decision, IntentLeg, OrderType
+from tests.clocks import MovableClock
 from tests.execution.faults import Fault, FaultyExchange
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, locked, signal_at, wobble
 from tests.markets import CANDLE, ETH, FIRST, a_profile
@@ -210,6 +211,45 @@ def test_run_given_a_bug_that_must_end_it_then_says_failed(open_floor: OpenFloor
         floor.daemon.run(should_stop=lambda: False)
 
     assert beat(floor).state == "failed"
+
+
+class UnreadableClock(MovableClock):
+    """A market clock whose store cannot be asked for as long as a test says."""
+
+    is_readable = True
+
+    @property
+    def speed(self) -> float:
+        self._require()
+        return super().speed
+
+    def now(self) -> datetime:
+        self._require()
+        return super().now()
+
+    def _require(self) -> None:
+        if not self.is_readable:
+            raise StoreBusyError("the control store cannot be reached")
+
+
+@pytest.mark.parametrize("until", [None, FIRST + 100 * CANDLE])
+def test_run_given_a_clock_that_cannot_be_read_then_goes_on_until_it_can(open_floor: OpenFloor, until: datetime | None) -> None:
+    floor = open_floor(new_clock=UnreadableClock)
+    clock = floor.clock
+    assert isinstance(clock, UnreadableClock)
+    looks = iter(range(40))
+
+    def should_stop() -> bool:
+        look = next(looks)
+        clock.is_readable = not 4 <= look < 20
+        return look >= 36
+
+    with capture_logs() as logs:
+        floor.daemon.run(should_stop=should_stop, until=until)
+
+    assert "clock_failed" in events(logs)
+    assert beat(floor).state == "stopped"
+    assert len(floor.signals.asked) > 0
 
 
 def test_run_given_the_end_of_a_market_then_decides_on_its_last_candle_and_ends(open_floor: OpenFloor) -> None:

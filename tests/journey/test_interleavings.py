@@ -19,6 +19,8 @@ from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.errors import StoreBusyError
+from bot3.trading.leverage_bins import ABOVE_BINS
+from bot3.trading.trades import RunMode
 from tests.fate import Fate
 from tests.journey.interleaving import World, a_close, digests_of
 from tests.learned import a_regime
@@ -360,9 +362,12 @@ def test_sensor_given_a_trade_beyond_the_bins_of_leverage_then_learns_from_all_o
 
     world.tick()
 
-    assert world.counted() == (1, 0)
-    refused = [(row.trade_id, row.reason) for row in world.platform.fleet[0].refused_trades()]
-    assert refused == [(1, "leverage must be at most 10: nothing is learned beyond")]
+    assert world.counted() == (2, 0)
+    assert world.platform.fleet[0].refused_trades() == ()
+    replays = world.platform.record.replays(as_of=None, run_modes=(RunMode.LIVE,))
+    assert replays.loc[replays["state"] == "left_out", ["trade_id", "leverage_bin", "reason"]].to_numpy().tolist() == [
+        [1, ABOVE_BINS, "leverage above 10"]
+    ]
 
 
 def test_sensor_given_a_database_that_went_away_and_came_back_unchanged_then_tells_both(world: World) -> None:

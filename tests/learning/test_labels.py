@@ -36,9 +36,12 @@ ONE = Barriers(stop_sigma=1.0, target_sigma=2.0, horizon_candles=2)
         ((100.0, 102.5, 99.5, 101.0), False, 0.02, 1),  # target
         ((100.0, 102.5, 98.5, 101.0), False, -0.01, 0),  # both: the stop first
         ((103.0, 104.0, 102.5, 103.0), False, 0.03, 1),  # target gapped over: the open
+        ((103.0, 104.0, 98.0, 103.0), False, 0.03, 1),  # target gapped over, the stop touched after it: the open
         ((97.0, 99.0, 96.0, 98.0), False, -0.03, 0),  # stop gapped over: the open
+        ((97.0, 103.0, 96.0, 98.0), False, -0.03, 0),  # stop gapped over, the target touched after it: the open
         ((100.0, 100.5, 97.5, 98.0), True, 0.02, 1),
         ((100.0, 101.5, 97.5, 98.0), True, -0.01, 0),
+        ((97.0, 101.5, 96.0, 98.0), True, 0.03, 1),
     ],
 )
 def test_label_given_a_candle_then_takes_the_level_it_touches(

@@ -18,7 +18,9 @@ NOW = START + timedelta(days=20)
 
 def candle_frame(*, seed: int, n: int = CANDLES) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.002, n)))
+    # Volatility moves by a factor of three within a day: one that is read a candle too early or too late is another one.
+    deviation = 0.002 * np.exp(0.55 * np.sin(np.arange(n) / 45.0))
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 1.0, n) * deviation))
     opened = np.concatenate(([100.0], close[:-1]))
     times = pd.Series(pd.date_range(START, periods=n, freq="5min")).astype("datetime64[us, UTC]")
     high, low = np.maximum(opened, close) * 1.001, np.minimum(opened, close) * 0.999

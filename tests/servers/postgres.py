@@ -10,10 +10,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
 import sqlalchemy as sa
 
 MISSING = "no PostgreSQL server program: install postgresql (programs in /usr/lib/postgresql/*/bin or on the path)"
@@ -56,33 +58,49 @@ class PostgresServer:
         return self._directory
 
     def __enter__(self) -> Self:
-        data = self._directory / "data"
         as_user = _unprivileged(self._directory)
+        data = self._directory / "data"
         initdb = [self._initdb, "-D", data, "-U", self._superuser, *_AUTHENTICATION, "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(initdb, check=True, capture_output=True, **as_user)
-        server = [
-            self._postgres,
-            "-D",
-            data,
-            "-k",
-            self._directory,
-            *self._listening,
-            "-c",
-            f"fsync={self._fsync}",
-            "-c",
-            "timezone=Asia/Tokyo",
-        ]
-        with (self._directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(server, stdout=log, stderr=log, **as_user)
-        self._wait()
+        self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start the server; again after `stop` or `kill`, it has what was committed."""
+        server = [self._postgres, "-D", self._directory / "data", "-k", self._directory, *self._listening]
+        server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo"]
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(server, stdout=log, stderr=log, **_unprivileged(self._directory))
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop the server at once; every client is disconnected."""
         if self._process is not None:
             # Fast, as PostgreSQL calls it: SIGTERM would wait for every client to leave.
             self._process.send_signal(signal.SIGINT)
             self._process.wait(timeout=30)
-        shutil.rmtree(self._directory, ignore_errors=True)
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill the server and every process of its own, as a machine that loses its power does."""
+        if self._process is not None:
+            family = self.processes()
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            self._process.wait(timeout=30)
+            psutil.wait_procs(family, timeout=30)
+            self._process = None
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the server's process and those that it started."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        return [server, *server.children(recursive=True)]
 
     def url(self, database: str) -> str:
         """Return the URL of a database."""

@@ -16,6 +16,8 @@ from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries, decide_entry
 from bot3.trading.decisions import NOTHING_LEARNED, EntryPlan, Hold, HoldReason, Learning, journal_row
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
+from bot3.trading.markets import LeverageBracket
 from bot3.trading.orders import ENTRY_CONTEXT
 from bot3.trading.parameters import ParameterState
 from bot3.trading.recommendations import FeederTier
@@ -32,7 +34,13 @@ TRADING = dict.fromkeys(FEEDER_IDS, FeederTier.TRADE)
 def learning(*, row: dict[str, Any] | None = None, **recommendation: Any) -> Learning:
     levels = {"stop_sigma": -0.5, "take_profit_sigma": 1.0, "lower_bound": 0.001, "state": ParameterState.TRADE, **(row or {})}
     parameters = a_set("p1", a_row(**levels), expires_at=NOON + timedelta(days=7), regime_factors=dict.fromkeys(Regime, (1.0, 1.0)))
-    given = {"tiers": TRADING, "expires_at": NOON + timedelta(minutes=30), "suggested_leverage_range": (1.0, 10.0), **recommendation}
+    given = {
+        "tiers": TRADING,
+        "expires_at": NOON + timedelta(minutes=30),
+        "open_bins": LEVERAGE_BINS,
+        "suggested_leverage_range": (1.0, 10.0),
+        **recommendation,
+    }
     return Learning(parameters=parameters, recommendation=replace(a_recommendation(), **given))
 
 
@@ -85,7 +93,7 @@ HOLDS: list[tuple[HoldReason, dict[str, Any]]] = [
     (HoldReason.FEEDER_SHADOW, {"profile": BOT3, "learning": learning(tiers={**TRADING, "F01": FeederTier.SHADOW})}),
     (
         HoldReason.LEVERAGE_RANGE,
-        {"profile": a_learned_profile(leverage_cap=3.0), "learning": learning(suggested_leverage_range=(5.0, 10.0))},
+        {"profile": a_learned_profile(leverage_cap=3.0), "learning": learning(open_bins=("5.0-7.5", "7.5-10.0"))},
     ),
     (HoldReason.BIN_SHADOW, {"profile": BOT3, "learning": learning(row={"state": ParameterState.SHADOW})}),
     (HoldReason.NO_EDGE, {"profile": BOT3, "learning": learning(row={"lower_bound": -0.001})}),
@@ -298,3 +306,44 @@ def test_entry_intent_given_a_plan_then_is_the_same_order_every_time() -> None:
     first, again = (planned().entry_intent(account="paper-BOT1", bot="BOT1", trade_id=1) for _ in range(2))
 
     assert first.client_order_id == again.client_order_id
+
+
+@given(
+    sigma=st.floats(0.002, 0.5),
+    cap=st.floats(1.0, 10.0),
+    bracket=st.floats(1.0, 125.0),
+    bins=st.sets(st.sampled_from(LEVERAGE_BINS), min_size=1),
+    is_short=st.booleans(),
+)
+def test_decide_entry_given_any_open_bins_and_caps_then_trades_inside_an_open_bin_nearest_to_the_target_or_says_that_none_is_reachable(
+    sigma: float, cap: float, bracket: float, bins: set[str], is_short: bool
+) -> None:
+    market = a_market(brackets=(LeverageBracket(notional_cap_abs=1e9, max_leverage=bracket, maintenance_margin_ratio=0.01),))
+    open_bins = tuple(name for name in LEVERAGE_BINS if name in bins)
+    allowed = [count / 100 for count in range(100, 1_001) if count / 100 <= min(cap, bracket) and leverage_bin(count / 100) in bins]
+
+    decision = decided(
+        a_signal(is_short=is_short),
+        profile=a_learned_profile(leverage_cap=cap),
+        view=a_view(sigma=sigma, market=market),
+        learning=learning(open_bins=open_bins),
+    )
+
+    if isinstance(decision, Hold):
+        assert (decision.reason, allowed) == (HoldReason.LEVERAGE_RANGE, [])
+        assert decision.detail == {"open_bins": ", ".join(open_bins), "highest": min(cap, bracket)}
+    else:
+        assert decision.leverage in allowed
+        assert abs(decision.leverage - 0.12 / sigma) <= min(abs(other - 0.12 / sigma) for other in allowed)
+
+
+def test_decide_entry_given_only_the_lowest_bin_open_in_a_calm_market_then_its_own_row_protects() -> None:
+    rows = [a_row(state=ParameterState.SHADOW), *(a_row(pair=BTC, direction="long", leverage_bin=name) for name in LEVERAGE_BINS)]
+    rows = [replace(row, state=ParameterState.SHADOW) if row.leverage_bin != "1.0-2.0" else row for row in rows]
+    parameters = a_set("p1", *rows, expires_at=NOON + timedelta(days=7), regime_factors=dict.fromkeys(Regime, (1.0, 1.0)))
+    open_lowest = replace(learning(open_bins=("1.0-2.0",)), parameters=parameters)
+
+    plan = planned(profile=BOT3, learning=open_lowest, view=a_view(sigma=0.02))
+
+    assert plan.leverage == 1.99
+    assert plan.context["parameters_key"] == f"{BTC}|long|1.0-2.0"

@@ -6,34 +6,63 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin, leverage_spans
 from bot3.trading.sizing import choose_leverage, free_notional, half_kelly_notional, smallest_amount, volatility_notional
 from tests.markets import a_market, a_profile
 
 
 def test_choose_leverage_given_the_sigmas_of_real_pairs_and_a_cap_of_ten_then_reaches_every_bin() -> None:
-    sigmas = np.linspace(0.01, 0.12, 200)
+    sigmas, spans = np.linspace(0.01, 0.12, 200), leverage_spans(LEVERAGE_BINS)
 
-    bins = {leverage_bin(choose_leverage(sigma=float(sigma), target_volatility=0.12, low=1.0, high=10.0)) for sigma in sigmas}
+    bins = {leverage_bin(choose_leverage(sigma=float(sigma), target_volatility=0.12, spans=spans)) for sigma in sigmas}
 
     assert bins == set(LEVERAGE_BINS)
 
 
-@given(sigma=st.floats(1e-4, 2.0), low=st.floats(1.0, 5.0), span=st.floats(0.0, 5.0))
-def test_choose_leverage_given_a_range_then_stays_inside(sigma: float, low: float, span: float) -> None:
-    leverage = choose_leverage(sigma=sigma, target_volatility=0.12, low=low, high=low + span)
+@given(sigma=st.floats(1e-9, 5.0), bins=st.sets(st.sampled_from(LEVERAGE_BINS), min_size=1), highest=st.floats(1.0, 130.0))
+@example(sigma=0.04, bins={"1.0-2.0"}, highest=10.0)
+@example(sigma=0.04, bins={"1.0-2.0", "3.5-5.0"}, highest=10.0)
+@example(sigma=0.012, bins=set(LEVERAGE_BINS), highest=5.0)
+def test_choose_leverage_given_any_then_no_allowed_hundredth_is_nearer_to_the_target(sigma: float, bins: set[str], highest: float) -> None:
+    spans = leverage_spans(bins, highest=highest)
+    assume(spans)
 
-    assert low <= leverage <= low + span
-    assert leverage == low or leverage * sigma <= 0.12 + 1e-12
+    leverage = choose_leverage(sigma=sigma, target_volatility=0.12, spans=spans)
+
+    allowed = [count / 100 for count in range(100, 1_001) if count / 100 <= highest and leverage_bin(count / 100) in bins]
+    assert leverage in allowed
+    assert abs(leverage - 0.12 / sigma) <= min(abs(other - 0.12 / sigma) for other in allowed)
 
 
-def test_choose_leverage_given_no_volatility_then_refuses() -> None:
-    with pytest.raises(InvalidTradeError, match="sigma"):
-        choose_leverage(sigma=float("nan"), target_volatility=0.12, low=1.0, high=10.0)
+@pytest.mark.parametrize(
+    ("sigma", "bins", "highest", "expected"),
+    [
+        (0.01, {"1.0-2.0"}, 10.0, 1.99),
+        (0.01, {"2.0-3.5", "3.5-5.0"}, 10.0, 4.99),
+        (0.01, {"7.5-10.0"}, 10.0, 10.0),
+        (0.01, set(LEVERAGE_BINS), 5.0, 5.0),
+        (0.01, set(LEVERAGE_BINS), 4.999, 4.99),
+        (0.04, {"1.0-2.0", "3.5-5.0"}, 10.0, 3.5),
+        (0.05, {"1.0-2.0", "3.5-5.0"}, 10.0, 1.99),
+        (0.12, {"2.0-3.5"}, 10.0, 2.0),
+    ],
+)
+def test_choose_leverage_given_edges_holes_and_caps_then_stays_in_an_open_bin(
+    sigma: float, bins: set[str], highest: float, expected: float
+) -> None:
+    assert choose_leverage(sigma=sigma, target_volatility=0.12, spans=leverage_spans(bins, highest=highest)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sigma", "spans", "text"), [(float("nan"), [(1.0, 2.0)], "sigma"), (0.0, [(1.0, 2.0)], "sigma"), (0.1, [], "span")]
+)
+def test_choose_leverage_given_no_volatility_or_no_span_then_refuses(sigma: float, spans: list[tuple[float, float]], text: str) -> None:
+    with pytest.raises(InvalidTradeError, match=text):
+        choose_leverage(sigma=sigma, target_volatility=0.12, spans=spans)
 
 
 def test_volatility_notional_given_twice_the_sigma_then_is_half() -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
+from bot3.cli.audit_words import left_out_words
 from bot3.errors import CandleError, DataError
 from bot3.learning.evaluation import Verdict
 from bot3.learning.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS
@@ -17,7 +18,7 @@ from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import FilledOrder, ForeignTradeReader, RefusedTrade
 from bot3.trading.trades import OrderPattern, Trade
 from bot3.usecases.audit import AuditSettings, audit
-from bot3.usecases.audit_report import AuditReport
+from bot3.usecases.audit_report import AuditReport, SeveralOrders
 from tests.usecases.foreign import (
     DAYS,
     PAIRS,
@@ -111,11 +112,12 @@ def test_audit_given_trades_then_each_is_counted_once() -> None:
     high = replace(trades[3], trade_id=903, leverage=20.0)
     several = replace(trades[4], trade_id=904, order_pattern=OrderPattern.MULTIPLE)
     refused = RefusedTrade(trade_id=905, pair=PAIRS[0], reason="open_rate must be above 0", detail="0")
+    refused_open = replace(refused, trade_id=907, is_open=True)
 
     report = audited(
         [*trades, lost, forced, twice, high, several, still_open(replace(trades[5], trade_id=906))],
         candles,
-        refused=[refused],
+        refused=[refused, refused_open],
     )
 
     assert reasons(report) == {
@@ -127,12 +129,12 @@ def test_audit_given_trades_then_each_is_counted_once() -> None:
         "impossible: open_rate must be above 0": (905,),
     }
     counts = report.counts
-    assert (counts.closed, counts.open, counts.refused) == (len(trades) + 5, 1, 1)
-    assert counts.used + sum(unused.count for unused in report.unused) == counts.closed + counts.refused
+    assert (counts.closed, counts.open, counts.refused) == (len(trades) + 6, 2, 2)
+    assert counts.used + sum(unused.count for unused in report.unused) == counts.closed
     assert counts.used == counts.fitted + counts.embargoed + counts.judged
     assert report.overall is not None
     assert counts.judged == report.overall.n == sum(outcome.n for outcome in report.days)
-    assert report.realised.n == counts.closed
+    assert report.realised.n == counts.closed - 1
 
 
 def test_audit_given_an_order_that_filled_later_then_the_fill_is_the_entry() -> None:
@@ -284,6 +286,30 @@ def test_audit_given_single_entries_too_then_what_they_taught_is_judged_on_later
     assert (both.overall, both.parameters, both.split_at) == (alone.overall, alone.parameters, alone.split_at)
 
 
+def test_audit_given_a_fill_that_was_noted_in_the_next_candle_then_it_is_replayed_where_the_price_was() -> None:
+    candles = market(random_walk)
+    first = trades_on(candles)[0]
+    frame = candles.frames[first.pair]
+    at = int(frame["open_time"].searchsorted(pd.Timestamp(first.open_date), side="right")) - 1 + 12
+    names = ["open", "high", "low", "close"]
+    # From the next candle on the price is 5 % lower: the fill's rate lies in its own candle alone.
+    changed = frame.assign(**{name: frame[name].where(frame.index <= at, 0.95 * frame[name]) for name in names})
+    market_after = MarketCandles({**candles.frames, first.pair: changed})
+    trade, (entry, second, last) = bought_twice(first, changed)
+    late = replace(second, filled_at=(second.filled_at or START) + timedelta(minutes=5))
+    learning = replace(LearningSettings(), static_stop_loss=-0.9, static_take_profit=0.5)
+
+    def replayed(order: FilledOrder) -> SeveralOrders | None:
+        orders = {trade.trade_id: (entry, order, last)}
+        return audited([trade], market_after, orders=orders, settings=AuditSettings(learning=learning)).several_orders
+
+    in_time, noted_late = replayed(second), replayed(late)
+
+    assert in_time is not None
+    assert in_time.n == 1
+    assert noted_late == in_time
+
+
 def test_audit_given_orders_that_cannot_be_replayed_then_each_is_named_with_its_reason() -> None:
     candles = market(random_walk)
     single = trades_on(candles)
@@ -324,8 +350,30 @@ def test_audit_given_no_closed_trade_then_counts_what_there_is() -> None:
     candles = market()
     opened = still_open(trades_on(candles)[0])
 
-    with pytest.raises(DataError, match=r"holds no closed trade to learn from \(0 closed, 1 open, 0 impossible\)"):
+    with pytest.raises(DataError, match=r"\(0 closed, 1 open, 0 impossible\): let the bot close some"):
         audited([opened], candles)
+
+
+def test_audit_given_only_trades_that_are_left_out_then_names_the_reasons_instead_of_asking_for_closes() -> None:
+    candles = market()
+    trades = [replace(trade, leverage=20.0) for trade in trades_on(candles)[:9]]
+
+    with pytest.raises(DataError, match=r"\(9 closed, 0 open, 0 impossible\): all are left out of learning: 9 leverage above 10$"):
+        audited(trades, candles)
+
+
+def test_audit_given_high_leverage_then_realises_all_closes_and_says_at_the_top_what_is_left_out() -> None:
+    candles = market()
+    trades = trades_on(candles)
+    high = [replace(trade, leverage=75.0, close_profit=-0.9) for trade in trades[::3]]
+    rest = [trade for place, trade in enumerate(trades) if place % 3]
+
+    report = audited([*rest, *high], candles)
+
+    assert (report.counts.closed, report.realised.n) == (len(trades), len(trades))
+    profits = [trade.close_profit or 0.0 for trade in (*rest, *high)]
+    assert report.realised.avg_profit == pytest.approx(sum(profits) / len(profits))
+    assert left_out_words(report) == f"{len(high)} of {len(trades)} closed trades are left out of learning: {len(high)} leverage above 10."
 
 
 def test_audit_given_candles_of_other_pairs_then_names_those_it_needs() -> None:

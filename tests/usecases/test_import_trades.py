@@ -11,7 +11,9 @@ import pytest
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import SettingsError
+from bot3.learning.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import RefusedTrade
+from bot3.trading.leverage_bins import ABOVE_BINS
 from bot3.trading.trades import OrderPattern, RunMode, Trade
 from bot3.usecases.import_trades import import_trades, require_importable
 from tests.journals import a_closed_trade, minutes
@@ -56,9 +58,20 @@ def test_import_given_several_orders_and_none_then_names_the_trades_that_nothing
 
     done = import_trades(OldBot(trades), record, run_mode=RunMode.PAPER)
 
-    assert (done.inserted, done.several_orders, done.without_orders) == (3, (2,), 1)
+    assert (done.inserted, done.without_orders) == (3, 1)
+    assert [(unused.reason, unused.trade_ids) for unused in done.left_out] == [(SEVERAL_ORDERS, (2,))]
     assert record.trades(as_of=None, run_modes=[RunMode.PAPER])["order_pattern"].tolist() == ["single", "multiple", "unknown"]
     assert record.counts()[["several_orders", "outdated"]].to_numpy().tolist() == [[1, 0]]
+
+
+def test_import_given_leverage_above_10_then_records_and_counts_what_is_left_out_of_learning(record: SqlRecord) -> None:
+    high = replace(a_closed_trade(9, bot="OLD", close_date=minutes(80)), leverage=20.0)
+
+    done = import_trades(OldBot([*closes(2), high]), record, run_mode=RunMode.PAPER)
+
+    assert (done.inserted, [(unused.reason, unused.trade_ids) for unused in done.left_out]) == (3, [("leverage above 10", (9,))])
+    kept = record.trades(as_of=None, run_modes=[RunMode.PAPER])
+    assert kept.loc[kept["trade_id"] == 9, "leverage_bin"].tolist() == [ABOVE_BINS]
 
 
 def test_import_given_the_same_twice_then_the_record_stays_as_it_is(record: SqlRecord) -> None:

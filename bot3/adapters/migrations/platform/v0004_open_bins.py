@@ -1,4 +1,4 @@
-"""How many orders made a trade; NULL until the trade is read again from its source."""
+"""The leverage bins that a recommendation opens; rows written before hold their leverage range alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "platform_0003"
 
 
 def upgrade() -> None:
-    op.add_column("synced_trades", sa.Column("order_pattern", sa.String(), nullable=True))
+    op.add_column("recommendations", sa.Column("open_bins", sa.String(), nullable=True))
 
 
 def downgrade() -> None:

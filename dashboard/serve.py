@@ -1,0 +1,26 @@
+"""The dashboard's server: `streamlit run dashboard/serve.py`.
+
+It serves the pages of `app.py` to pages of its own only (`bot3.web_guard`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from bot3.errors import SettingsError
+from bot3.settings import load_settings
+from bot3.web_guard import RequestRule, WebGuard
+
+
+def allowed_hosts() -> tuple[str, ...]:
+    """Return the hosts of the settings; none beside the loopback ones while the settings are refused, which the pages say."""
+    try:
+        return load_settings().allowed_hosts
+    except SettingsError:
+        return ()
+
+
+app = st.App(Path(__file__).with_name("app.py"), middleware=[Middleware(WebGuard, rule=RequestRule(allowed_hosts=allowed_hosts()))])
