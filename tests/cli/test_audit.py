@@ -80,7 +80,9 @@ def test_audit_given_json_then_prints_one_object(home: Path) -> None:
     assert report["overall"]["verdict"] == "learned better"
     assert report["overall"]["gain"]["lower"] > 0.0
     assert report["counts"]["used"] == report["counts"]["fitted"] + report["counts"]["embargoed"] + report["counts"]["judged"]
-    assert report["refused"] == [{"trade_id": 9999, "pair": "BTC/USDT:USDT", "reason": "open_rate must be above 0", "detail": "0"}]
+    assert report["refused"] == [
+        {"trade_id": 9999, "pair": "BTC/USDT:USDT", "reason": "open_rate must be above 0", "detail": "0", "is_open": False}
+    ]
     assert {row["pair"] for row in report["parameters"]} >= {"AAA/USDT:USDT", "BBB/USDT:USDT"}
 
 
