@@ -61,6 +61,7 @@ def test_replays_given_few_rates_outside_their_candles_then_they_are_used() -> N
     assert {state for state, _ in states(learner_with(without_orders(20, outside=9, bot="GRID")), bot="GRID")} == {"complete"}
 
 
+@settings(max_examples=20, deadline=None)
 @given(cuts=st.lists(st.integers(0, 24), max_size=3), outside=st.integers(8, 16), seed=st.integers(0, 5))
 def test_replays_given_trades_without_orders_in_any_portions_then_states_are_those_of_all_at_once(
     cuts: list[int], outside: int, seed: int
