@@ -207,7 +207,7 @@ class Home:
         buckets = InfluxBuckets(learning=f"{prefix}learning", trades={BOT: f"{prefix}trades"}, learning_life=forever, trades_life=forever)
         letters = DeadLetters(folder / "letters.jsonl")
         self._publisher = InfluxPublisher(self._server, buckets=buckets, letters=letters, wall_now=_utc_now)
-        self._copy = InfluxCopy(self._server, buckets=buckets, wall_now=_utc_now)
+        self._copy = InfluxCopy(self._server, buckets=buckets, origin=self._record.origin, wall_now=_utc_now)
 
     def __enter__(self) -> Self:
         return self

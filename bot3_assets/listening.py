@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bot3.errors import StoreBusyError
 from bot3_assets.lineage import Lineage, report_closes, report_refusal
 
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     from bot3.usecases.relearn import RelearnReport, TradeSource
     from bot3.wiring import Platform
 
+log = structlog.get_logger()
+
 BACKLOG = 2_000
 """So many new trades are a run of their own."""
 DUE_EVERY_S = 1.0
 """How often it is looked whether a replay's horizon has ended: that is no change in any store."""
+_SHOWN = 100
 _AWAY = "away"  # as bot3.usecases.fleet.AWAY, which is heavy
 
 
@@ -40,9 +45,18 @@ class Reported:
 
     @classmethod
     def of(cls, cursor: str | None, *, store_id: str) -> Reported:
-        """Read a cursor; of another record, or of none, nothing was reported."""
-        kept = json.loads(cursor) if cursor else {}
-        return cls(store_id=store_id, revision=int(kept["revision"]) if kept.get("store") == store_id else 0)
+        """Read a cursor; of another record, of none, or where a person wrote what is no cursor, nothing was reported."""
+        if not cursor:
+            return cls(store_id=store_id, revision=0)
+        try:
+            kept = json.loads(cursor)
+            return cls(store_id=store_id, revision=max(0, int(kept["revision"])) if kept["store"] == store_id else 0)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            # A tick that fails keeps its cursor: it would fail until a person mends that, and learn nothing meanwhile.
+            log.warning(
+                "cursor_unreadable", cursor=cursor[:_SHOWN], error=repr(error), remedy="all that the record holds is reported again"
+            )
+            return cls(store_id=store_id, revision=0)
 
     def cursor(self) -> str:
         """Return the text that `of` reads."""

@@ -1,10 +1,9 @@
 """The nightly comparison: every closed trade of every bot read again and compared with the record, whatever the windows of the day saw."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from bot3_assets.partitions import all_bots
+from bot3_assets.resources import PlatformResource
 
 compare_trades = dg.define_asset_job(
     "compare_trades",
@@ -22,7 +21,9 @@ compare_trades = dg.define_asset_job(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night at 2:40 UTC, all bots in one run.",
 )
-def nightly_comparison(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def nightly_comparison(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Ask for every bot's partition, once a night."""
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
     night = context.scheduled_execution_time
     return dg.RunRequest(run_key=f"night-{night:%Y-%m-%d}", tags=all_bots())

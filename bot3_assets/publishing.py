@@ -114,6 +114,8 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
     """Publish what waits, and go on doing so until the next tick."""
     from bot3.errors import DataError  # noqa: PLC0415  # heavy
 
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
     opened = platform.platform()
     if not opened.publishing.is_configured:
         opened.publishing.publish()

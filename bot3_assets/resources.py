@@ -53,6 +53,20 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
                 _open[home] = _closers.enter_context(open_platform(settings))
             return _open[home]
 
+    def nothing_to_do(self) -> str | None:
+        """Return why a sensor or schedule has nothing to do: the home was never seeded; None if it was.
+
+        Raises
+        ------
+        SettingsError
+            If a setting is wrong.
+        """
+        from bot3.settings import load_settings  # noqa: PLC0415
+        from bot3.wiring import is_seeded  # noqa: PLC0415
+
+        settings = load_settings(home=Path(self.home)) if self.home else load_settings()
+        return None if is_seeded(settings) else f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME"
+
 
 def close_with_platforms(close: Callable[[], object]) -> None:
     """Call something before the platforms that are open now are closed: it rests on them."""

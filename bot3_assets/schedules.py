@@ -12,12 +12,20 @@ BEAT = "bot3/beat"
 # A beat goes before a backfill that waits in the queue.
 FIRST = {"dagster/priority": "1"}
 
+LONGEST_S = 600
+
+
+def longest_run_s(interval_s: int) -> int:
+    """Return how long a run of a beat may take: less than the interval, so that one whose process died holds up no more than one beat."""
+    return min(LONGEST_S, interval_s * 4 // 5)
+
+
 meta_learner = dg.define_asset_job(
     "meta_learner",
     selection=["candles", "features", "regime_state", "shadow_trades", "feeder_scores", "adaptive_params", "recommendations"],
     description="Regime, shadow trades, feeder scores, all parameters with pooling fitted again, recommendation and published files.",
     executor_def=dg.in_process_executor,
-    tags={BEAT: "meta_learner", "dagster/max_runtime": "600", **FIRST},
+    tags={BEAT: "meta_learner", "dagster/max_runtime": str(longest_run_s(load_settings().meta_learner_interval_s)), **FIRST},
 )
 backlog = dg.define_asset_job(
     "backlog",
@@ -40,13 +48,16 @@ def every(seconds: int) -> str:
     return "0 * * * *" if seconds == 3_600 else f"*/{seconds // 60} * * * *"
 
 
-meta_learner_beat = dg.ScheduleDefinition(
-    name="meta_learner_beat",
+@dg.schedule(
     job=meta_learner,
     cron_schedule=every(load_settings().meta_learner_interval_s),
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every BOT3_META_LEARNER_INTERVAL_S.",
 )
+def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run of the meta-learner."""
+    reason = platform.nothing_to_do()
+    return dg.RunRequest() if reason is None else dg.SkipReason(reason)
 
 
 @dg.schedule(
@@ -56,8 +67,10 @@ meta_learner_beat = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Mondays at 3: the models of the market's current week.",
 )
-def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest:
+def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Ask for the models of the market's current week, all feeders in one run."""
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
     from bot3.market.weeks import week_of  # noqa: PLC0415
 
     week = week_of(platform.platform().clock.now())

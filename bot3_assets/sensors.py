@@ -7,6 +7,7 @@ import dagster as dg
 
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import BacklogError, Listener
+from bot3_assets.lost_runs import LostRuns
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.schedules import backlog, retraining
@@ -24,6 +25,7 @@ _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.Dagst
 
 
 _listeners = KeptByPlatform(Listener)
+_lost_runs = KeptByPlatform(LostRuns)
 _vigils = Vigils(SENSOR, poll_s=POLL_S)
 
 
@@ -38,10 +40,14 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
     """Learn from the closes that were committed since, and go on doing so until the next tick."""
     from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
 
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
     opened = platform.platform()
+    _lost_runs.of(opened).end(context.instance)
     listener = _listeners.of(opened)
     kept = warm_instance(context)
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
+    delay = ""
     try:
         listener.begin(context.cursor)
         listener.look(lineage)
@@ -49,12 +55,13 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
         _vigils.end(opened)
         return _backlog_run(context.instance, waiting=error.waiting, now=opened.wall_now())
     except (StoreBusyError, StoreConflictError) as error:
-        context.log.warning(f"delayed: {error}")
+        delay = f"delayed: {error}"
+        context.log.warning(delay)
     if kept is not None:
         _vigils.keep(opened, lambda: listener.look(lineage))
     reported = listener.end()
     context.update_cursor(reported.cursor())
-    return dg.SkipReason(f"learned {listener.learned} times since this process began, revision {reported.revision}")
+    return dg.SkipReason(delay or f"learned {listener.learned} times since this process began, revision {reported.revision}")
 
 
 def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:
@@ -79,6 +86,8 @@ def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResou
     """Ask for the models of the market's week once it has begun."""
     from bot3.market.weeks import week_of  # noqa: PLC0415
 
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
     opened = platform.platform()
     week = week_of(opened.clock.now())
     if context.cursor == week or week == week_of(opened.seeded_until):

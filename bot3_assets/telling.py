@@ -73,6 +73,8 @@ def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sle
 )
 def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """Deliver the notices whose time has come."""
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
     opened = platform.platform()
     said = deliver(opened) if opened.notices.waiting() else "no notice waits"
     context.log.debug(said)

@@ -75,7 +75,7 @@ def _told(name: str, value: object) -> str:
 
 def _show_parameters(entry: Intent, home: Home) -> None:
     key, version = entry.context.get("parameters_key"), entry.context.get("parameters_version")
-    if not isinstance(key, str) or key.count("|") != 2:
+    if not isinstance(key, str) or key.count("|") < 2:
         st.caption("Protected by the static set of the settings: no learned row was used.")
         return
     history = home.ports.record.parameters_history(key=key)

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from bot3.errors import LearningError
 from bot3.market.regimes import RegimeState
-from bot3.ports.publisher import Head, Noun, ParameterPublication, Pending, Published, Replayed
+from bot3.ports.publisher import Head, Noun, Origin, ParameterPublication, Pending, Published, Replayed
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from tests.fate import Fate
@@ -43,6 +44,14 @@ class MemoryCopy:
         self.fate.around(lambda: self.rows.update({(head.noun, head.known_at, head.seq): said for head, said in told}))
         self.fate.around(lambda: [self.known[head.noun].update({(head.known_at, head.seq): head}) for head, _ in told])
         return Published(points=len(pending.trades) + len(told), deleted=len(pending.gone), refused=0, expired=0)
+
+    def clear(self, *, bots: Sequence[str]) -> None:
+        def cleared() -> None:
+            self.trades.clear()
+            self.rows.clear()
+            self.known = {noun: {} for noun in Noun}
+
+        self.fate.around(cleared)
 
     def replay_dead_letters(self) -> Replayed:
         return Replayed(written=0, still_refused=0, since=None)
@@ -101,15 +110,16 @@ def _place(row: Mapping[Any, Any]) -> _Place:
 
 
 def _publications(pending: Pending) -> Iterator[tuple[Head, Any]]:
+    head = partial(_head, origin=pending.origin)
     for one in pending.parameters:
-        yield _head(Noun.PARAMETERS, one.parameters.known_at, one.seq, one.parameters.version, len(one.parameters.rows)), one
+        yield head(Noun.PARAMETERS, one.parameters.known_at, one.seq, one.parameters.version, len(one.parameters.rows)), one
     for scored in pending.scores:
-        yield _head(Noun.FEEDER_SCORES, scored.known_at, scored.seq, scored.scores[0].version, len(scored.scores)), scored
+        yield head(Noun.FEEDER_SCORES, scored.known_at, scored.seq, scored.scores[0].version, len(scored.scores)), scored
     for state in pending.regimes:
-        yield _head(Noun.REGIME, state.known_at, 0, state.version, 1), state
+        yield head(Noun.REGIME, state.known_at, 0, state.version, 1), state
     for made in pending.recommendations:
-        yield _head(Noun.RECOMMENDATION, made.recommendation.known_at, made.seq, made.recommendation.version, 1), made
+        yield head(Noun.RECOMMENDATION, made.recommendation.known_at, made.seq, made.recommendation.version, 1), made
 
 
-def _head(noun: Noun, known_at: datetime, seq: int, version: str, rows: int) -> Head:
-    return Head(noun=noun, known_at=known_at, seq=seq, version=version, rows=rows)
+def _head(noun: Noun, known_at: datetime, seq: int, version: str, rows: int, *, origin: Origin) -> Head:
+    return Head(origin=origin, noun=noun, known_at=known_at, seq=seq, version=version, rows=rows)

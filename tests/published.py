@@ -14,6 +14,7 @@ from bot3.adapters.influx_publisher import InfluxPublisher
 from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_record import SqlRecord
 from bot3.market.regimes import RegimeState
+from bot3.ports.publisher import Origin
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.usecases.publish_learning import publish_learning
@@ -27,6 +28,17 @@ def wall_now() -> datetime:
     return datetime(2026, 11, 1, tzinfo=UTC)
 
 
+@dataclass
+class Source:
+    """Tells whose publications a copy's reader takes."""
+
+    record: SqlRecord | None
+
+    def __call__(self) -> Origin:
+        assert self.record is not None, "name the record that is published to this copy"
+        return self.record.origin()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Copy:
     """A publisher and a reader on buckets of their own."""
@@ -36,17 +48,28 @@ class Copy:
     publisher: InfluxPublisher
     reader: InfluxCopy
     letters: DeadLetters
+    source: Source
 
     @classmethod
-    def on(cls, program: InfluxProgram, directory: Path, *, life: timedelta = NEVER, timeout_s: float = 20.0, prefix: str = "") -> Copy:
+    def on(
+        cls,
+        program: InfluxProgram,
+        directory: Path,
+        *,
+        record: SqlRecord | None = None,
+        life: timedelta = NEVER,
+        timeout_s: float = 20.0,
+        prefix: str = "",
+    ) -> Copy:
         server = InfluxServer(program.address(timeout_s=timeout_s))
         prefix = prefix or program.new_prefix()
         trades = {"BOT1": f"{prefix}BOT1_trades", "BOT2": f"{prefix}BOT2_trades", "BOT3": f"{prefix}BOT33_trades"}
         buckets = InfluxBuckets(learning=f"{prefix}bot3_learning", trades=trades, learning_life=life, trades_life=life)
         letters = DeadLetters(directory / f"{prefix}letters.jsonl")
         publisher = InfluxPublisher(server, buckets=buckets, letters=letters, wall_now=wall_now)
-        reader = InfluxCopy(server, buckets=buckets, wall_now=wall_now)
-        return cls(server=server, buckets=buckets, publisher=publisher, reader=reader, letters=letters)
+        source = Source(record)
+        reader = InfluxCopy(server, buckets=buckets, origin=source, wall_now=wall_now)
+        return cls(server=server, buckets=buckets, publisher=publisher, reader=reader, letters=letters, source=source)
 
     def close(self) -> None:
         self.server.close()
@@ -98,4 +121,5 @@ def published_record(url: str, copy: Copy) -> PublishedRecord:
     copy.publisher.prepare(bots=BOTS)
     record = PublishedRecord.open(url)
     record.copy = copy
+    copy.source.record = record
     return record

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from bot3.adapters.freqtrade_rows import TradeOrigin, trade_or_refusal
 from bot3.errors import DataError, SettingsError, StoreError
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades, RefusedTrade
+from bot3.trading.names import shown_name
 from bot3.trading.trades import RunMode, Trade
 
 LARGEST_RESULT = 256 * 2**20
@@ -173,7 +174,7 @@ def _trade(row: Mapping[str, Any], number: int, orders: Sequence[FilledOrder], o
     for name in ("is_open", "is_short"):
         if not isinstance(row[name], bool):
             return RefusedTrade(
-                trade_id=number, pair=str(row["pair"]), reason=f"{name} is neither true nor false", detail=repr(row[name])[:40]
+                trade_id=number, pair=shown_name(row["pair"]), reason=f"{name} is neither true nor false", detail=shown_name(row[name])
             )
     entries = sum(order.is_entry for order in orders)
     values = {name: row.get(name) for name in _SAME} | {name: row.get(source) for name, source in _RENAMED.items()}

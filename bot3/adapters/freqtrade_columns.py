@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from bot3.adapters.freqtrade_rows import AMOUNT_COLUMNS, grew
 from bot3.adapters.freqtrade_trades import FreqtradeTrades, perhaps_closed_since
 from bot3.adapters.sql_columns import NO_TIME, Columns, read_columns
 from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns
+from bot3.trading.names import pair_problem, text_problem
 from bot3.trading.trades import OrderPattern, Trade
 
 _TEXTS, _TIMES = ("pair", "enter_tag", "exit_reason"), ("open_date", "close_date")
@@ -125,4 +126,15 @@ def _sound(read: Columns) -> NDArray[np.bool_]:
     bounds = dict.fromkeys(ABOVE_ZERO, (1.0 / LARGEST, LARGEST)) | BOUNDS
     for name, (low, high) in bounds.items():
         sound &= (read[name] >= low) & (read[name] <= high)
+    sound &= _are_sound(read["pair"], pair_problem)
+    for name in ("enter_tag", "exit_reason"):
+        if name in read:
+            sound &= _are_sound(read[name], text_problem)
     return sound
+
+
+def _are_sound(texts: NDArray[Any], problem: Callable[[Any], str | None]) -> NDArray[np.bool_]:
+    """Say which texts have no problem; each text that occurs is looked at once."""
+    found = texts.tolist()
+    wrong = {text for text in set(found) if problem(text) is not None}
+    return np.array([text not in wrong for text in found], dtype="bool") if wrong else np.ones(len(found), dtype="bool")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from bot3.errors import DataError
 from bot3.ports.foreign_trades import FilledOrder, RefusedTrade
+from bot3.trading.names import pair_problem, shown_name, text_problem
 from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 REQUIRED_COLUMNS = (
@@ -78,12 +79,12 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
     closes: dict[str, float] = {} if is_open else {name: _number(row[name]) for name in ("close_rate", "close_profit", "close_profit_abs")}
     opened = _instant(row["open_date"], origin.zone)
     closed = None if is_open else _close_instant(row["close_date"], origin.zone, opened=opened)
-    problem = _truth_problem(row, truths) or _time_problem(row, opened) or _entry_problem(numbers, is_open=is_open)
+    problem = _name_problem(row) or _truth_problem(row, truths) or _time_problem(row, opened) or _entry_problem(numbers, is_open=is_open)
     if problem is None and not is_open:
         problem = _close_problem(closes, opened=opened, closed=closed)
     if opened is None or problem is not None:
         reason, detail = problem or ("", "")
-        return RefusedTrade(trade_id=_row_id(row["id"]), pair=str(row["pair"]), is_open=is_open, reason=reason, detail=detail)
+        return RefusedTrade(trade_id=_row_id(row["id"]), pair=shown_name(row["pair"]), is_open=is_open, reason=reason, detail=detail)
     return Trade(
         bot=origin.bot,
         run_mode=origin.run_mode,
@@ -152,6 +153,17 @@ def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone
         amount=filled - (_finite(row.get("ft_fee_base")) or 0.0),
         filled_at=_instant(row["order_filled_date"], zone),
     )
+
+
+def _name_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what no store can keep of a row's texts, and the value found."""
+    if (problem := pair_problem(row["pair"])) is not None:
+        return problem, shown_name(row["pair"])
+    for name in ("enter_tag", "exit_reason"):
+        text = _text(row.get(name))
+        if (problem := text_problem(text)) is not None:
+            return f"{name}: {problem}", shown_name(text)
+    return None
 
 
 def _row_id(value: Any) -> int:

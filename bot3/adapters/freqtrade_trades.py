@@ -143,7 +143,8 @@ class FreqtradeTrades:
         """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
         if closed_since is not None or self._origin.zone.key != "UTC" or self._is_texts:
             return len(self.closed_trades(closed_since=closed_since))
-        table, doubtful = self._table(), is_doubtful(is_sqlite=self._database.is_sqlite)
+        texts = [name for name in ("enter_tag", "exit_reason") if name in self._names]
+        table, doubtful = self._table(), is_doubtful(is_sqlite=self._database.is_sqlite, texts=texts)
         counts = sa.select(sa.func.count(), sa.func.count().filter(doubtful)).select_from(table).where(~IS_OPEN)
         with self._database.read() as connection:
             rows, looked_at = connection.execute(counts).one()

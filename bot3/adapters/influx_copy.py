@@ -13,6 +13,7 @@ from bot3.adapters.influx_lines import point_ns
 from bot3.adapters.influx_points import TRADES
 from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.influx_types import wrong_types
+from bot3.ports.publisher import Origin
 
 _COLUMNS = ("run_mode", "trade_id", "open_date", "digest")
 _EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
@@ -28,8 +29,10 @@ from(bucket: bucket)
 class InfluxCopy(InfluxLearning):
     """A `PublishedCopy`."""
 
-    def __init__(self, server: InfluxServer, *, buckets: InfluxBuckets, wall_now: Callable[[], datetime]) -> None:
-        super().__init__(server, bucket=buckets.learning)
+    def __init__(
+        self, server: InfluxServer, *, buckets: InfluxBuckets, origin: Callable[[], Origin], wall_now: Callable[[], datetime]
+    ) -> None:
+        super().__init__(server, bucket=buckets.learning, origin=origin)
         self._buckets, self._wall_now = buckets, wall_now
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
@@ -47,6 +50,11 @@ class InfluxCopy(InfluxLearning):
         ]
         held = {name: self._server.field_types(name) for name in sorted(set(wanted) & set(there))}
         return (*missing, *other, *(text for name, types in held.items() for text in wrong_types(name, types)))
+
+    def require_write_access(self, *, bots: Sequence[str]) -> None:
+        """Raise StoreError if this token may not write learning, or the trades of these bots; nothing is written."""
+        for bucket in dict.fromkeys((self._buckets.learning, *map(self._buckets.of_bot, bots))):
+            self._server.require_write_access(bucket)
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
         """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row a point."""

@@ -13,17 +13,33 @@ from bot3.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """Rows, the heads that must not be written before them, and why the server refused.
+class Tombstone:
+    """A point that must be deleted: its measurement, its tags as they are stored, and its time."""
 
+    measurement: str
+    tags: dict[str, str]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Rows, the heads that must not be written before them, points to delete, and why they were refused.
+
+    A letter without any of them is about what no point can hold, such as a number that is infinite; its reason names it.
     `since` is the record's revision after which they were written.
     """
 
     bucket: str
-    rows: tuple[str, ...]
-    heads: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
     since: int
     reason: str
+    gone: tuple[Tombstone, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Return how many points it keeps."""
+        return len(self.rows) + len(self.heads) + len(self.gone)
 
 
 class DeadLetters:
@@ -70,4 +86,5 @@ class DeadLetters:
 
 
 def _letter(said: dict[str, Any]) -> DeadLetter:
-    return DeadLetter(**said | {"rows": tuple(said["rows"]), "heads": tuple(said["heads"])})
+    gone = tuple(Tombstone(**one) for one in said.get("gone", ()))
+    return DeadLetter(**said | {"rows": tuple(said["rows"]), "heads": tuple(said["heads"]), "gone": gone})

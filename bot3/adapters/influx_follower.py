@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
@@ -54,14 +54,16 @@ class FollowedLearning:
 
     Parameters
     ----------
+    now : callable
+        The market's time: where the newest publication is not known yet, the newest that is known is held.
     poll_s : float
         Wall seconds between two looks; after a failure ten times as long.
     first_wait_s : float
         How long the first question waits for the first copy, at most.
     """
 
-    def __init__(self, reader: LearningReader, *, poll_s: float, first_wait_s: float) -> None:
-        self._reader, self._poll_s, self._first_wait_s = reader, poll_s, first_wait_s
+    def __init__(self, reader: LearningReader, *, now: Callable[[], datetime], poll_s: float, first_wait_s: float) -> None:
+        self._reader, self._now, self._poll_s, self._first_wait_s = reader, now, poll_s, first_wait_s
         self._snapshot: _Snapshot | None = None
         self._looked, self._stop = Event(), Event()
         self._failure: DataError | None = None
@@ -145,7 +147,7 @@ class FollowedLearning:
 
     def _read(self, token: str) -> _Snapshot:
         # The token was read first: what is published in between changes it, and is read at the next look.
-        found = _Newest(self._reader)
+        found = _Newest(self._reader, now=self._now())
         last = self._snapshot
         parameters = found.of("parameters", None if last is None else last.parameters)
         scores = found.of("feeder_scores", None if last is None else last.scores)
@@ -164,18 +166,28 @@ class FollowedLearning:
 class _Newest:
     """Reads the newest of each noun, and remembers whether all were there."""
 
-    def __init__(self, reader: LearningReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: LearningReader, *, now: datetime) -> None:
+        self._reader, self._now = reader, now
         self.is_whole = True
 
     def of(self, noun: str, last: _Read | None) -> _Read | None:
         """Return the newest; where nothing was published, or not all of it is there, the last good one."""
         read: Callable[..., _Read] = getattr(self._reader, noun)
         try:
-            return read(as_of=_EVER)
+            newest = read(as_of=_EVER)
+            if _known_at(newest) <= self._now:
+                return newest
+            self.is_whole = False
+            return read(as_of=self._now)
         except LearningError:
             self.is_whole = False
             return last
+
+
+def _known_at(learned: object) -> datetime:
+    """Return when what was read came into force; of feeder scores, when the last of them did."""
+    parts: Sequence[_Known] = learned if isinstance(learned, tuple) else (learned,)
+    return max(part.known_at for part in parts)
 
 
 def _known_by(learned: _Learned | None, as_of: datetime, *, what: str) -> _Learned:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from bot3.adapters.influx_lines import Kind, field_of, instant_of, parse_ns, point_ns
+from bot3.adapters.influx_lines import Kind, field_of, instant_of, parse_ns, point_ns, text_of_tag
 from bot3.adapters.influx_points import (
     BY_PAIR,
     HEADS,
@@ -23,12 +23,14 @@ from bot3.adapters.influx_points import (
     SCORE_TAGS,
     SCORES,
     head_of,
+    origin_mark,
+    origin_of_manifest,
 )
 from bot3.adapters.influx_rows import parameters_of, recommendation_of, score_of, state_of
 from bot3.adapters.influx_server import InfluxServer
 from bot3.errors import InvalidTradeError, LearningError
 from bot3.market.regimes import Regime, RegimeState
-from bot3.ports.publisher import Head, Noun
+from bot3.ports.publisher import Head, Noun, Origin
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
@@ -51,6 +53,17 @@ _NEWEST = f"""
 from(bucket: bucket)
   |> range(start: time(v: start), stop: time(v: stop))
   |> filter(fn: (r) => r._measurement == "{HEADS}" and r.noun == noun)
+  |> last()
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
+# What others published is passed over: slower than `last()` alone, and asked only where the newest head is somebody else's.
+_NEWEST_OWN = f"""
+import "strings"
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}" and r.noun == noun)
+  |> filter(fn: (r) => strings.containsStr(v: r._value, substr: own)
+      or (own_is_first == 1 and not strings.containsStr(v: r._value, substr: "\\"origin\\":")))
   |> last()
   |> keep(columns: ["_time", "_value", "noun"])
 """
@@ -87,6 +100,10 @@ class _Manifest:
         """Return how many rows the publication has."""
         return int(self.says["rows"])
 
+    def is_of(self, origin: Origin) -> bool:
+        """Say whether a record published it in its present epoch."""
+        return origin_of_manifest(self.says, own=origin) == origin
+
 
 def _understood(read: Callable[_Asked, _Read]) -> Callable[_Asked, _Read]:
     """Refuse what somebody else wrote there: it is no bug of this process, and must not end it."""
@@ -109,13 +126,15 @@ class InfluxLearning:
 
     Parameters
     ----------
+    origin : callable
+        Returns whose publications are read: those of another record, or of an epoch before a restore, are passed over.
     remembers : bool
         Keep the rows that were read, and ask for those since alone: for a reader that follows (by one thread) what is published.
         Who compares must not remember.
     """
 
-    def __init__(self, server: InfluxServer, *, bucket: str, remembers: bool = False) -> None:
-        self._server, self._bucket, self._remembers = server, bucket, remembers
+    def __init__(self, server: InfluxServer, *, bucket: str, origin: Callable[[], Origin], remembers: bool = False) -> None:
+        self._server, self._bucket, self._origin, self._remembers = server, bucket, origin, remembers
         self._held: tuple[int, int, list[_Point]] | None = None
 
     def close(self) -> None:
@@ -128,7 +147,7 @@ class InfluxLearning:
         newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
         first_ns = int(newest.says["full_ns"])
         heads = self._heads_between(Noun.PARAMETERS, first_ns, newest.at_ns)
-        if heads[0].at_ns != first_ns:
+        if not heads or heads[0].at_ns != first_ns:
             raise LearningError("the parameters that the newest stand on are not in InfluxDB: run `bot3 publish run --all`")
         full_ns = max((head.at_ns for head in heads if head.says["is_full"]), default=heads[0].at_ns)
         in_force = [head for head in heads if head.at_ns >= full_ns]
@@ -161,15 +180,24 @@ class InfluxLearning:
 
     @_understood
     def learning_token(self) -> str:
-        """Return a token that differs after every publication: the newest head of each noun."""
-        found = self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS)
-        return " ".join(sorted(f"{row['noun']}@{row['_time']}#{json.loads(row['_value'])['seq']}" for row in found))
+        """Return a token that differs after every publication of the record, and in every epoch: the newest head of each noun."""
+        origin = self._origin()
+        found = list(self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS))
+        newest = {row["noun"]: _Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in found}
+        heads = []
+        for noun, head in sorted(newest.items()):
+            if noun not in set(Noun):
+                continue
+            own = [head] if head.is_of(origin) else self._newest_own(Noun(noun), origin, stop=_EVER_NS)
+            heads += [f"{noun}@{one.at_ns}#{one.says['seq']}" for one in own]
+        return " ".join([origin.epoch, *heads])
 
     @_understood
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the bucket."""
+        """Return every complete publication in the bucket, of whatever origin."""
+        own = self._origin()
         found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
-        return frozenset(head_of(row["noun"], instant_of(parse_ns(row["_time"])), row["_value"]) for row in found)
+        return frozenset(head_of(row["noun"], instant_of(parse_ns(row["_time"])), row["_value"], own=own) for row in found)
 
     def _parameter_points(self, first: int, last: int, heads: Sequence[_Manifest]) -> list[_Point]:
         points: list[_Point] = []
@@ -186,16 +214,29 @@ class InfluxLearning:
         return points
 
     def _newest(self, noun: Noun, *, as_of: datetime, what: str) -> _Manifest:
-        heads = self._manifests(_NEWEST, noun, start=0, stop=point_ns(as_of + _TICK, 0))
-        if not heads:
+        origin, stop = self._origin(), point_ns(as_of + _TICK, 0)
+        newest = self._manifests(_NEWEST, noun, start=0, stop=stop)
+        if not newest:
             raise LearningError(f"{what} by {as_of.isoformat()} in {self._server.shown}: run `bot3 learn run`, then `bot3 publish run`")
-        return heads[-1]
+        own = newest if newest[-1].is_of(origin) else self._newest_own(noun, origin, stop=stop)
+        if not own:
+            raise LearningError(
+                f"{what} by {as_of.isoformat()} by this record in {self._server.shown}, only by another one or before a restore: "
+                "run `bot3 publish run --all`"
+            )
+        return own[-1]
+
+    def _newest_own(self, noun: Noun, origin: Origin, *, stop: int) -> list[_Manifest]:
+        own: dict[str, str | int] = {"own": origin_mark(origin), "own_is_first": 0 if origin.epoch else 1}
+        return self._manifests(_NEWEST_OWN, noun, start=0, stop=stop, **own)
 
     def _heads_between(self, noun: Noun, first: int, last: int) -> list[_Manifest]:
-        return sorted(self._manifests(_HEADS, noun, start=first, stop=last + 1), key=lambda head: head.at_ns)
+        origin = self._origin()
+        heads = [head for head in self._manifests(_HEADS, noun, start=first, stop=last + 1) if head.is_of(origin)]
+        return sorted(heads, key=lambda head: head.at_ns)
 
-    def _manifests(self, flux: str, noun: Noun, *, start: int, stop: int) -> list[_Manifest]:
-        rows = self._server.rows(flux, bucket=self._bucket, noun=noun.value, start=start, stop=stop)
+    def _manifests(self, flux: str, noun: Noun, *, start: int, stop: int, **params: str | int) -> list[_Manifest]:
+        rows = self._server.rows(flux, bucket=self._bucket, noun=noun.value, start=start, stop=stop, **params)
         return [_Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in rows]
 
     def _single(self, measurement: str, kinds: Mapping[str, Kind], head: _Manifest) -> dict[str, Any]:
@@ -216,7 +257,7 @@ def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Ma
     points: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         key = (row["_time"], *(row[name] for name in tags))
-        point = points.setdefault(key, {name: row[name] for name in tags})
+        point = points.setdefault(key, {name: text_of_tag(row[name]) for name in tags})
         if row["_field"] in kinds:
             point[row["_field"]] = field_of(row["_value"], kinds[row["_field"]])
     return [(parse_ns(key[0]), point) for key, point in points.items()]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,13 @@ _MICROSECOND = timedelta(microseconds=1)
 PLACES = 1_000
 """Nanoseconds in the microsecond that our instants are whole in: so many points of a series can share an instant."""
 
+_LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+
+class UnwritableError(StoreError):
+    """A value that no point in InfluxDB can hold."""
+
+
 Kind = str
 """How a field is kept: "float", "int", "bool", "text" or "time" (ISO 8601 text, whole microseconds)."""
 
@@ -27,8 +36,20 @@ def point_ns(at: datetime, number: int) -> int:
     """Return a point's time: its instant, and its number in the nanoseconds below the microsecond.
 
     Two points of one series at one instant stay two, in the order of their numbers, and the same point is always at the same time.
+
+    Raises
+    ------
+    UnwritableError
+        If the instant is before 1970 or after 2199.
     """
+    require_time((at - _EPOCH) // _MICROSECOND)
     return (at - _EPOCH) // _MICROSECOND * PLACES + number % PLACES
+
+
+def require_time(at_us: int) -> None:
+    """Raise UnwritableError for microseconds since 1970 that no reader looks for, or that overflow in nanoseconds."""
+    if not 0 <= at_us <= _LAST_US:
+        raise UnwritableError(f"a time {at_us} microseconds after 1970 cannot be published: points lie between 1970 and 2200")
 
 
 def instant_of(at_ns: int) -> datetime:
@@ -49,21 +70,32 @@ def format_ns(at_ns: int) -> str:
     return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:09d}Z"
 
 
-def tag_text(value: str) -> str:
-    """Return a tag's value as line protocol writes it.
+_NOT_IN_TAGS = re.compile(r"[%\\\x00-\x1f\x7f]")
+_EMPTY = "%"
+"""Stands for an empty text: every other percent sign is followed by two digits."""
 
-    Raises
-    ------
-    StoreError
-        If it is empty, or holds what a tag cannot (a line break, a backslash).
+
+def tag_value(text: str) -> str:
+    """Return a text as a tag can hold it: percent signs, backslashes and control characters become %XX.
+
+    A tag with a line break cannot be written, and one with a control character not deleted: such names, of records that older releases
+    wrote, must not keep all others from being published.
     """
-    if not value or "\n" in value or "\\" in value:
-        raise StoreError(f"{value!r} cannot be a tag in InfluxDB: mend it at its source")
-    return value.replace(",", r"\,").replace("=", r"\=").replace(" ", r"\ ")
+    return _NOT_IN_TAGS.sub(lambda found: f"%{ord(found[0]):02X}", text) or _EMPTY
+
+
+def text_of_tag(value: str) -> str:
+    """Return the text that `tag_value` was given."""
+    return "" if value == _EMPTY else unquote(value)
+
+
+def tag_text(text: str) -> str:
+    """Return a text as line protocol writes it in a tag."""
+    return tag_value(text).replace(",", r"\,").replace("=", r"\=").replace(" ", r"\ ")
 
 
 def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Any], *, kinds: Mapping[str, Kind], at_ns: int) -> str:
-    """Return one point; fields that are None are left out. Raises StoreError for a value that its field cannot hold."""
+    """Return one point; fields that are None are left out. Raises UnwritableError for a value that its field cannot hold."""
     series = "".join(f",{name}={tag_text(value)}" for name, value in sorted(tags.items()))
     held = ",".join(f"{name}={_WRITERS[kinds[name]](value)}" for name, value in fields.items() if value is not None)
     return f"{measurement}{series} {held} {at_ns}"
@@ -84,11 +116,11 @@ def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",
 
     Raises
     ------
-    StoreError
+    UnwritableError
         If a number is infinite.
     """
     if kind == "float" and np.isinf(values.to_numpy(dtype="float64")).any():
-        raise StoreError(f"{name} holds an infinite number, which cannot be published")
+        raise UnwritableError(f"{name} holds an infinite number, which cannot be published")
     before, after = _AROUND[kind]
     texts = _COLUMN_WRITERS[kind](values)
     parts = (f"{lead}{name}={before}", texts, after)
@@ -141,7 +173,7 @@ def batches(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def _float_text(value: Any) -> str:
     number = float(value)
     if not math.isfinite(number):
-        raise StoreError(f"{number} is no number that can be published")
+        raise UnwritableError(f"{number} is no number that can be published")
     return repr(number)
 
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bot3.adapters.influx_lines import PLACES, Kind, field_parts, joined, line, point_ns, tag_texts
+from bot3.adapters.influx_lines import PLACES, Kind, field_parts, joined, line, point_ns, require_time, tag_texts, tag_value
 from bot3.market.regimes import Regime, RegimeState
-from bot3.ports.publisher import Head, Noun, ParameterPublication, RecommendationPublication, ScorePublication
+from bot3.ports.publisher import Head, Noun, Origin, ParameterPublication, RecommendationPublication, ScorePublication
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore
 
@@ -75,7 +75,7 @@ class Points:
     head: str
 
 
-def parameter_points(publication: ParameterPublication) -> Points:
+def parameter_points(publication: ParameterPublication, origin: Origin) -> Points:
     """Return the rows by pair, direction and bin, those of the bins alone as their older readers expect them, and the head."""
     parameters = publication.parameters
     at_ns = point_ns(parameters.known_at, publication.seq)
@@ -89,28 +89,28 @@ def parameter_points(publication: ParameterPublication) -> Points:
         for row in parameters.rows.values()
         if (row.pair, row.direction) == (ANY, ANY) and row.leverage_bin != ANY
     ]
-    return Points(at_ns=at_ns, rows=(*rows, *bins), head=_head_line(Noun.PARAMETERS, at_ns, _parameter_manifest(publication)))
+    return Points(at_ns=at_ns, rows=(*rows, *bins), head=_head_line(Noun.PARAMETERS, at_ns, _parameter_manifest(publication), origin))
 
 
-def score_points(publication: ScorePublication) -> Points:
+def score_points(publication: ScorePublication, origin: Origin) -> Points:
     """Return the scores of all feeders and their head."""
     at_ns = point_ns(publication.known_at, publication.seq)
     rows = tuple(
         line(SCORES, _tags(score, SCORE_TAGS), _fields(score, SCORE_KINDS), kinds=SCORE_KINDS, at_ns=at_ns) for score in publication.scores
     )
     manifest = {"seq": publication.seq, "version": publication.scores[0].version, "rows": len(rows)}
-    return Points(at_ns=at_ns, rows=rows, head=_head_line(Noun.FEEDER_SCORES, at_ns, manifest))
+    return Points(at_ns=at_ns, rows=rows, head=_head_line(Noun.FEEDER_SCORES, at_ns, manifest, origin))
 
 
-def regime_points(state: RegimeState) -> Points:
+def regime_points(state: RegimeState, origin: Origin) -> Points:
     """Return a regime state and its head."""
     at_ns = point_ns(state.known_at, 0)
     values = {"regime": state.regime, "since": state.since, "computed_at": state.computed_at, "version": state.version}
     row = line(REGIMES, {}, values | dict(zip(PROBABILITIES, state.probabilities, strict=True)), kinds=REGIME_KINDS, at_ns=at_ns)
-    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.REGIME, at_ns, {"seq": 0, "version": state.version, "rows": 1}))
+    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.REGIME, at_ns, {"seq": 0, "version": state.version, "rows": 1}, origin))
 
 
-def recommendation_points(publication: RecommendationPublication) -> Points:
+def recommendation_points(publication: RecommendationPublication, origin: Origin) -> Points:
     """Return a recommendation and its head."""
     made = publication.recommendation
     at_ns = point_ns(made.known_at, publication.seq)
@@ -125,11 +125,20 @@ def recommendation_points(publication: RecommendationPublication) -> Points:
     }
     row = line(RECOMMENDATIONS, {}, values, kinds=RECOMMENDATION_KINDS, at_ns=at_ns)
     manifest = {"seq": publication.seq, "version": made.version, "rows": 1}
-    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.RECOMMENDATION, at_ns, manifest))
+    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.RECOMMENDATION, at_ns, manifest, origin))
 
 
 def trade_lines(trades: pd.DataFrame) -> list[str]:
-    """Return one point a trade, at its close date and, within the microsecond, at its id; column by column, for there may be many."""
+    """Return one point a trade, at its close date and, within the microsecond, at its id; column by column, for there may be many.
+
+    Raises
+    ------
+    UnwritableError
+        If one of them holds what no point can.
+    """
+    closed = trades["close_date"].dt.as_unit("us").astype("int64")
+    for at_us in (closed.min(), closed.max()) if len(closed) else ():
+        require_time(int(at_us))
     tags = [tag_texts(name, trades[name]) for name in sorted(TRADE_TAGS)]
     leads = (" ", *repeat(",", len(TRADE_KINDS) - 1))
     held = [field_parts(name, trades[name], kind, lead=lead) for lead, (name, kind) in zip(leads, TRADE_KINDS.items(), strict=True)]
@@ -147,15 +156,39 @@ def trade_times(trades: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def gone_points(gone: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], int]]:
-    """Yield the bot, the tags and the time of each point that must go."""
+    """Yield the bot, the tags (as they are stored) and the time of each point that must go."""
     for row, at_ns in zip(gone.to_dict("records"), trade_times(gone).tolist(), strict=True):
-        yield str(row["bot"]), {name: str(row[name]) for name in TRADE_TAGS}, at_ns
+        yield str(row["bot"]), {name: tag_value(str(row[name])) for name in TRADE_TAGS}, at_ns
 
 
-def head_of(noun: str, known_at: datetime, manifest: str) -> Head:
-    """Return the head that a point says."""
+def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Head:
+    """Return the head that a point says; see `origin_of_manifest`."""
     said = json.loads(manifest)
-    return Head(noun=Noun(noun), known_at=known_at, seq=int(said["seq"]), version=said["version"], rows=int(said["rows"]))
+    return Head(
+        origin=origin_of_manifest(said, own=own),
+        noun=Noun(noun),
+        known_at=known_at,
+        seq=int(said["seq"]),
+        version=said["version"],
+        rows=int(said["rows"]),
+    )
+
+
+def origin_of_manifest(said: Mapping[str, Any], *, own: Origin) -> Origin:
+    """Return whose a publication is; one of a release that wrote no origin is the own record's, from before its first epoch."""
+    found = said.get("origin")
+    if found is None:
+        return Origin(store_id=own.store_id, epoch="")
+    return Origin(store_id=str(found["store"]), epoch=str(found["epoch"]))
+
+
+def origin_mark(origin: Origin) -> str:
+    """Return the text that the manifests of an origin, and no others, hold."""
+    return f'"origin":{_compact({"epoch": origin.epoch, "store": origin.store_id})}'
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _parameter_manifest(publication: ParameterPublication) -> dict[str, Any]:
@@ -173,8 +206,8 @@ def _parameter_manifest(publication: ParameterPublication) -> dict[str, Any]:
     }
 
 
-def _head_line(noun: Noun, at_ns: int, manifest: Mapping[str, Any]) -> str:
-    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+def _head_line(noun: Noun, at_ns: int, manifest: Mapping[str, Any], origin: Origin) -> str:
+    text = _compact({**manifest, "origin": {"store": origin.store_id, "epoch": origin.epoch}})
     return line(HEADS, {"noun": noun.value}, {"manifest": text}, kinds=MANIFEST, at_ns=at_ns)
 
 

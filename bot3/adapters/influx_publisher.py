@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import pandas as pd
 import structlog
 
 from bot3.adapters.influx_buckets import InfluxBuckets
-from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters
-from bot3.adapters.influx_lines import batches, point_ns
+from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters, Tombstone
+from bot3.adapters.influx_lines import UnwritableError, point_ns
 from bot3.adapters.influx_points import (
+    BY_BIN,
+    BY_PAIR,
+    HEADS,
+    RECOMMENDATIONS,
+    REGIMES,
+    SCORES,
     TRADES,
     Points,
     gone_points,
@@ -33,15 +40,43 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bundle:
-    """Points that are written, or refused, together."""
+    """Points that are written, or refused, together.
+
+    Parameters
+    ----------
+    publications : tuple of Points
+        Which it is made of; none for trades, where each row is a point of its own, and for what was a dead letter.
+    problem : str
+        Why no point can be made of what it is about.
+    """
 
     bucket: str
-    rows: tuple[str, ...]
+    rows: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    publications: tuple[Points, ...] = ()
+    problem: str = ""
+
+    @classmethod
+    def of(cls, publications: Sequence[Points], *, bucket: str) -> _Bundle:
+        """Return some publications together."""
+        rows = tuple(row for one in publications for row in one.rows)
+        return cls(bucket=bucket, rows=rows, heads=tuple(one.head for one in publications), publications=tuple(publications))
 
     @property
     def size(self) -> int:
-        return len(self.rows) + len(self.heads)
+        """Return how many points it is about."""
+        return len(self.rows) + len(self.heads) + bool(self.problem)
+
+    def parts(self) -> tuple[_Bundle, ...]:
+        """Return halves that can be written each without the other; none if there are none."""
+        parts = self.publications or (() if self.heads else self.rows)
+        if len(parts) < 2:
+            return ()
+        middle = len(parts) // 2
+        if self.publications:
+            halves = self.publications[:middle], self.publications[middle:]
+            return tuple(_Bundle.of(half, bucket=self.bucket) for half in halves)
+        return tuple(replace(self, rows=half) for half in (self.rows[:middle], self.rows[middle:]))
 
 
 class InfluxPublisher:
@@ -67,6 +102,17 @@ class InfluxPublisher:
         self._known |= set(lives)
         return tuple(missing)
 
+    def clear(self, *, bots: Sequence[str]) -> None:
+        """Delete every learned row and head, the trades of some bots, and the dead letters: all of it can be made again of the record."""
+        self.prepare(bots=bots)
+        # Heads first: what has no head is seen by nobody.
+        for measurement in (HEADS, BY_PAIR, BY_BIN, SCORES, REGIMES, RECOMMENDATIONS):
+            self._server.delete_measurement(self._buckets.learning, measurement)
+        for bot in bots:
+            self._server.delete_measurement(self._buckets.of_bot(bot), TRADES)
+        self._letters.replace(())
+        log.info("copy_cleared", bucket=self._buckets.learning, bots=list(bots))
+
     def publish(self, pending: Pending) -> Published:
         """Delete what is gone, write rows, then heads; what is refused for good is kept in the dead letters."""
         self._prepare_for(pending)
@@ -79,17 +125,18 @@ class InfluxPublisher:
     def replay_dead_letters(self) -> Replayed:
         """Write the dead letters again; those that are still refused stay, with what the server says now."""
         letters = self._letters.read()
-        kept, written = [], 0
+        kept: list[DeadLetter] = []
+        replayed: list[int] = []
         for letter in letters:
-            bundle = _Bundle(bucket=letter.bucket, rows=letter.rows, heads=letter.heads)
-            reason = self._refusal(bundle)
-            written += 0 if reason else bundle.size
-            if reason:
-                kept.append(DeadLetter(bucket=letter.bucket, rows=letter.rows, heads=letter.heads, since=letter.since, reason=reason))
+            refused = self._refused_again(letter)
+            kept += refused
+            # One without points is made anew, or not any more, when the record is published since then.
+            if sum(one.size for one in refused) < letter.size or not letter.size:
+                replayed.append(letter.since)
         if letters:
             self._letters.replace(kept)
-        still = sum(len(letter.rows) + len(letter.heads) for letter in kept)
-        replayed = [letter.since for letter in letters]
+        still = sum(letter.size for letter in kept)
+        written = sum(letter.size for letter in letters) - still
         return Replayed(written=written, still_refused=still, since=min(replayed, default=None))
 
     def _prepare_for(self, pending: Pending) -> None:
@@ -100,47 +147,81 @@ class InfluxPublisher:
     def _delete(self, pending: Pending) -> int:
         deleted = 0
         for bot, tags, at_ns in gone_points(pending.gone):
-            self._server.delete(self._buckets.of_bot(bot), measurement=TRADES, tags=tags, at_ns=at_ns)
-            deleted += 1
+            bucket, gone = self._buckets.of_bot(bot), Tombstone(measurement=TRADES, tags=tags, at_ns=at_ns)
+            reason = self._refused_delete(bucket, gone)
+            deleted += not reason
+            if reason:
+                self._keep(DeadLetter(bucket=bucket, gone=(gone,), since=pending.span.since, reason=reason))
         return deleted
 
+    def _refused_delete(self, bucket: str, gone: Tombstone) -> str:
+        """Delete a point; return why it was refused, nothing if it was not."""
+        try:
+            self._server.delete(bucket, measurement=gone.measurement, tags=gone.tags, at_ns=gone.at_ns)
+        except RefusedLinesError as error:
+            return str(error)
+        return ""
+
     def _bundles(self, pending: Pending) -> tuple[list[_Bundle], int]:
-        now = self._wall_now()
+        now, bucket = self._wall_now(), self._buckets.learning
         oldest = self._buckets.kept_since(now, trades=False)
-        points = list(_publications(pending))
+        points, unwritable = _publications(pending, bucket=bucket)
         kept = [one for one in points if oldest is None or one.at_ns >= point_ns(oldest, 0)]
         trades, expired = self._trades(pending, now=now)
-        return [*_bundled(kept, bucket=self._buckets.learning), *trades], expired + len(points) - len(kept)
+        return [*_bundled(kept, bucket=bucket), *unwritable, *trades], expired + len(points) - len(kept)
 
     def _trades(self, pending: Pending, *, now: datetime) -> tuple[list[_Bundle], int]:
         oldest = self._buckets.kept_since(now, trades=True)
-        bundles, expired = [], 0
+        bundles: list[_Bundle] = []
+        expired = 0
         for bot, trades in _by_bot(pending.trades):
             kept = trades if oldest is None else trades[trade_times(trades) >= point_ns(oldest, 0)]
             expired += len(trades) - len(kept)
             bucket = self._buckets.of_bot(bot)
-            bundles += [_Bundle(bucket=bucket, rows=tuple(batch)) for batch in batches(trade_lines(kept), _BUNDLE)]
+            for start in range(0, len(kept), _BUNDLE):
+                bundles += _trade_bundles(kept.iloc[start : start + _BUNDLE], bucket=bucket)
         return bundles, expired
 
     def _write(self, bundles: Iterable[_Bundle], *, since: int) -> int:
         refused = 0
         for bundle in bundles:
-            reason = self._refusal(bundle)
-            if reason:
+            for part, reason in self._refusals(bundle):
                 # Kept at once: a server that goes away during the next bundle must not lose this one.
-                self._letters.append([DeadLetter(bucket=bundle.bucket, rows=bundle.rows, heads=bundle.heads, since=since, reason=reason)])
-                log.error("points_refused", bucket=bundle.bucket, points=bundle.size, reason=reason)
-                refused += bundle.size
+                self._keep(DeadLetter(bucket=part.bucket, rows=part.rows, heads=part.heads, since=since, reason=reason))
+                refused += part.size
         return refused
 
-    def _refusal(self, bundle: _Bundle) -> str:
-        """Write a bundle, its heads last; return why it was refused, nothing if it was not."""
+    def _keep(self, letter: DeadLetter) -> None:
+        self._letters.append([letter])
+        log.error("points_refused", bucket=letter.bucket, points=letter.size, reason=letter.reason)
+
+    def _refusals(self, bundle: _Bundle) -> Iterator[tuple[_Bundle, str]]:
+        """Write a bundle, its heads last; yield the smallest parts of it that were refused, and why."""
+        if bundle.problem:
+            yield bundle, bundle.problem
+            return
         try:
             self._server.write(bundle.bucket, bundle.rows)
             self._server.write(bundle.bucket, bundle.heads)
         except RefusedLinesError as error:
-            return str(error)
-        return ""
+            # One line that cannot be read keeps all others of its request out.
+            parts = bundle.parts() if error.is_whole else ()
+            if not parts:
+                yield bundle, str(error)
+            for part in parts:
+                yield from self._refusals(part)
+
+    def _refused_again(self, letter: DeadLetter) -> list[DeadLetter]:
+        """Write and delete what a letter keeps; return what of it is still refused."""
+        refused = [(gone, reason) for gone in letter.gone if (reason := self._refused_delete(letter.bucket, gone))]
+        written = list(self._refusals(_Bundle(bucket=letter.bucket, rows=letter.rows, heads=letter.heads)))
+        return [
+            *(DeadLetter(bucket=letter.bucket, gone=(gone,), since=letter.since, reason=reason) for gone, reason in refused),
+            *(
+                DeadLetter(bucket=part.bucket, rows=part.rows, heads=part.heads, since=letter.since, reason=reason)
+                for part, reason in written
+            ),
+        ]
 
 
 def _by_bot(trades: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -149,22 +230,45 @@ def _by_bot(trades: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield bot, trades if len(bots) == 1 else trades[trades["bot"] == bot]
 
 
-def _publications(pending: Pending) -> Iterator[Points]:
-    yield from map(parameter_points, pending.parameters)
-    yield from map(score_points, pending.scores)
-    yield from map(regime_points, pending.regimes)
-    yield from map(recommendation_points, pending.recommendations)
+def _publications(pending: Pending, *, bucket: str) -> tuple[list[Points], list[_Bundle]]:
+    """Return the points of all publications, and a bundle without points for each of which none can be made."""
+    points: list[Points] = []
+    unwritable: list[_Bundle] = []
+    makers = (
+        *(("parameters", partial(parameter_points, one, pending.origin)) for one in pending.parameters),
+        *(("feeder scores", partial(score_points, one, pending.origin)) for one in pending.scores),
+        *(("a regime state", partial(regime_points, one, pending.origin)) for one in pending.regimes),
+        *(("a recommendation", partial(recommendation_points, one, pending.origin)) for one in pending.recommendations),
+    )
+    for what, make in makers:
+        try:
+            points.append(make())
+        except UnwritableError as error:
+            unwritable.append(_Bundle(bucket=bucket, problem=f"{what}: {error}"))
+    return points, unwritable
+
+
+def _trade_bundles(trades: pd.DataFrame, *, bucket: str) -> Iterator[_Bundle]:
+    """Yield the points of some trades; a trade of which none can be made is a bundle without points, and keeps no other back."""
+    try:
+        yield _Bundle(bucket=bucket, rows=tuple(trade_lines(trades)))
+    except UnwritableError as error:
+        if len(trades) == 1:
+            trade = trades.iloc[0]
+            yield _Bundle(bucket=bucket, problem=f"trade {trade['trade_id']} of {trade['bot']} {trade['run_mode']}: {error}")
+            return
+        middle = len(trades) // 2
+        yield from _trade_bundles(trades.iloc[:middle], bucket=bucket)
+        yield from _trade_bundles(trades.iloc[middle:], bucket=bucket)
 
 
 def _bundled(points: Sequence[Points], *, bucket: str) -> Iterator[_Bundle]:
     """Yield whole publications together, as many as fit."""
-    rows: list[str] = []
-    heads: list[str] = []
+    together: list[Points] = []
     for one in points:
-        if rows and len(rows) + len(one.rows) > _BUNDLE:
-            yield _Bundle(bucket=bucket, rows=tuple(rows), heads=tuple(heads))
-            rows, heads = [], []
-        rows += one.rows
-        heads.append(one.head)
-    if heads:
-        yield _Bundle(bucket=bucket, rows=tuple(rows), heads=tuple(heads))
+        if together and sum(len(other.rows) for other in together) + len(one.rows) > _BUNDLE:
+            yield _Bundle.of(together, bucket=bucket)
+            together = []
+        together.append(one)
+    if together:
+        yield _Bundle.of(together, bucket=bucket)

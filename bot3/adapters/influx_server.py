@@ -20,15 +20,28 @@ if TYPE_CHECKING:
 # The client is imported when a server is first asked: it costs most of a second, and most homes have none.
 
 _BATCH = 5_000
+_FIRST, _LAST = "1677-09-22T00:00:00Z", "2262-04-11T00:00:00Z"
+"""All times that a server knows."""
 _BUSY = {408, 429, 500, 502, 503, 504}
-_REFUSED = {400, 413, 422}
+_PARTIAL = 422
+_REFUSED = {400, 413, _PARTIAL}
 _WHO = {401, 403}
 _RETRIES = 2
 _BACK_OFF_S = 0.2
 
 
 class RefusedLinesError(StoreError):
-    """The server will not take these lines however often they are sent."""
+    """The server will not take these lines however often they are sent.
+
+    Parameters
+    ----------
+    is_whole : bool
+        None of the lines was written, and any of them may be the cause: a part of them may be accepted.
+    """
+
+    def __init__(self, text: str, *, is_whole: bool) -> None:
+        super().__init__(text)
+        self.is_whole = is_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +123,42 @@ class InfluxServer:
                 api.write(bucket=bucket, record="\n".join(batch).encode())
 
     def delete(self, bucket: str, *, measurement: str, tags: Mapping[str, str], at_ns: int) -> None:
-        """Delete the points of one series at one time; deleting what is not there changes nothing."""
+        """Delete the points of one series at one time; deleting what is not there changes nothing.
+
+        Parameters
+        ----------
+        tags : mapping
+            Values as they are stored (`influx_lines.tag_value`).
+        """
         parts = {"_measurement": measurement, **tags}
         predicate = " AND ".join(f"{name}={_predicate_text(value)}" for name, value in parts.items())
         with self._translated():
             self._client.delete_api().delete(format_ns(at_ns), format_ns(at_ns), predicate, bucket=bucket)
 
-    def buckets(self) -> dict[str, int]:
-        """Return the buckets that this token sees, with the seconds that each keeps its points (0: for ever)."""
+    def delete_measurement(self, bucket: str, measurement: str) -> None:
+        """Delete every point of a measurement."""
         with self._translated():
-            found = list(self._client.buckets_api().find_buckets_iter())
+            self._client.delete_api().delete(_FIRST, _LAST, f"_measurement={_predicate_text(measurement)}", bucket=bucket)
+
+    def require_write_access(self, bucket: str) -> None:
+        """Ask whether this token may write to a bucket, without writing anything.
+
+        Raises
+        ------
+        StoreError
+            If it may not, or the organization has no such bucket.
+        """
+        query = [("org", self._address.org), ("bucket", bucket)]
+        with self._translated():
+            # The client sends no request for no lines. The server looks at the rights before it looks at them.
+            self._client.api_client.call_api(
+                "/api/v2/write", "POST", query_params=query, header_params={"Content-Type": "text/plain; charset=utf-8"}, body=""
+            )
+
+    def buckets(self) -> dict[str, int]:
+        """Return the buckets of the organization that this token sees, with the seconds that each keeps its points (0: for ever)."""
+        with self._translated():
+            found = list(self._client.buckets_api().find_buckets_iter(org=self._address.org))
         return {bucket.name: sum(rule.every_seconds for rule in bucket.retention_rules or ()) for bucket in found}
 
     def field_types(self, bucket: str) -> dict[str, dict[str, frozenset[str]]]:
@@ -191,7 +230,7 @@ class InfluxServer:
 
 def _translation(shown: str, status: int, said: str) -> StoreError:
     if status in _REFUSED:
-        return RefusedLinesError(f"{shown} refused ({status}): {said}")
+        return RefusedLinesError(f"{shown} refused ({status}): {said}", is_whole=status != _PARTIAL)
     if status in _WHO:
         return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
     if status == 404:

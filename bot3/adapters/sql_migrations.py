@@ -11,7 +11,7 @@ from bot3.errors import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEADS = {"bot": "bot_0001", "platform": "platform_0005", "control": "control_0002"}
+HEADS = {"bot": "bot_0001", "platform": "platform_0006", "control": "control_0002"}
 """The newest migration of each kind; written here so that an up-to-date store opens without loading Alembic."""
 
 

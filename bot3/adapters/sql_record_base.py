@@ -15,6 +15,7 @@ from bot3.adapters.sql_engine import Database
 from bot3.adapters.sql_rows import insert_ignore
 from bot3.adapters.sql_tables_platform import record_meta
 from bot3.errors import StoreError
+from bot3.ports.publisher import Origin
 from bot3.trading.trades import RunMode
 
 
@@ -54,6 +55,16 @@ class SqlRecordBase:
         """Return the identity of the record."""
         return self._store_id
 
+    def origin(self) -> Origin:
+        """Return the identity of the record and its epoch."""
+        with self._database.read() as connection:
+            return origin_of(connection)
+
+    def begin_epoch(self) -> None:
+        """Begin a new epoch: what was published before is no longer this record's, for it may be of a future that was lost."""
+        with self._database.write() as connection:
+            connection.execute(sa.update(record_meta).values(epoch=str(uuid.uuid4())))
+
     def revision(self) -> int:
         """Return the record's revision: 0 before anything was written."""
         with self._database.read() as connection:
@@ -82,6 +93,12 @@ class SqlRecordBase:
                 connection.execute(sa.update(record_meta).values(**values))
 
 
+def origin_of(connection: Connection) -> Origin:
+    """Return the identity of a record and its epoch."""
+    store_id, epoch = connection.execute(sa.select(record_meta.c.store_id, record_meta.c.epoch)).one()
+    return Origin(store_id=store_id, epoch=epoch)
+
+
 def in_modes(column: sa.ColumnElement[str], run_modes: Sequence[RunMode]) -> sa.ColumnElement[bool]:
     """Return the condition that a run mode is one of those asked for."""
     return column.in_([RunMode(mode).value for mode in run_modes])
@@ -105,7 +122,7 @@ def _store_id(database: Database, *, read_only: bool) -> str:
     with database.read() as connection:
         found = connection.execute(query).scalar_one_or_none()
     if found is None and not read_only:
-        row = {"id": 1, "store_id": str(uuid.uuid4()), "revision": 0, "learning_revision": 0}
+        row = {"id": 1, "store_id": str(uuid.uuid4()), "revision": 0, "learning_revision": 0, "epoch": str(uuid.uuid4())}
         with database.write() as connection:
             insert_ignore(connection, record_meta, [row])
             found = connection.execute(query).scalar_one()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql_columns import columns_frame, read_columns
-from bot3.adapters.sql_record_base import SqlRecordBase, in_modes
+from bot3.adapters.sql_record_base import SqlRecordBase, in_modes, origin_of
 from bot3.adapters.sql_record_feeders import score_of_row
 from bot3.adapters.sql_record_parameters import parameters_of_row
 from bot3.adapters.sql_record_regimes import recommendation_of_row, state_of_row
@@ -48,11 +49,18 @@ class SqlOutbox(SqlRecordBase):
             since, until, writes = connection.execute(query).one()
         return OutboxSpan(since=since, until=until, writes=writes) if writes else None
 
+    def waiting_since(self) -> datetime | None:
+        """Return when the oldest write that waits was made, by the database's clock; None if none waits."""
+        with self._database.read() as connection:
+            written_at_us = connection.execute(sa.select(sa.func.min(outbox.c.written_at_us))).scalar_one()
+        return None if written_at_us is None else from_us(written_at_us)
+
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
         """Return what a span holds, trades of some run modes only, as one state of the record."""
         with self._database.read() as connection:
             return Pending(
                 span=span,
+                origin=origin_of(connection),
                 parameters=_parameters(connection, span),
                 scores=_scores(connection, span),
                 regimes=_regimes(connection, span),
@@ -95,8 +103,9 @@ class SqlOutbox(SqlRecordBase):
     def heads(self) -> frozenset[Head]:
         """Return every publication of the record."""
         with self._database.read() as connection:
+            origin = origin_of(connection)
             return frozenset(
-                Head(noun=noun, known_at=from_us(row.known_at_us), seq=row.seq, version=row.version, rows=row.rows)
+                Head(origin=origin, noun=noun, known_at=from_us(row.known_at_us), seq=row.seq, version=row.version, rows=row.rows)
                 for noun, query in _head_queries()
                 for row in connection.execute(query)
             )
@@ -126,10 +135,22 @@ def _to_write(connection: Connection, span: OutboxSpan) -> sa.ColumnElement[bool
 
 
 def _fold(connection: Connection, span: OutboxSpan) -> None:
-    since = connection.execute(sa.select(sa.func.min(outbox.c.since_revision)).where(outbox.c.revision <= span.until)).scalar_one_or_none()
+    oldest = sa.select(sa.func.min(outbox.c.since_revision), sa.func.min(outbox.c.written_at_us)).where(outbox.c.revision <= span.until)
+    since, written_at_us = connection.execute(oldest).one()
     connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
-    entry = {"revision": span.until, "since_revision": span.since if since is None else min(since, span.since)}
+    entry = {
+        "revision": span.until,
+        "since_revision": span.since if since is None else min(since, span.since),
+        "written_at_us": _now_us(connection) if written_at_us is None else written_at_us,
+    }
     connection.execute(sa.insert(outbox).values(**entry))
+
+
+def _now_us(connection: Connection) -> sa.ColumnElement[int]:
+    """Return the database's time, as the triggers of the outbox write it."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    now = "(julianday('now') - 2440587.5) * 86400000000.0" if is_sqlite else "extract(epoch FROM clock_timestamp()) * 1000000"
+    return sa.cast(sa.literal_column(now), sa.BigInteger)
 
 
 def _trades(connection: Connection, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from bot3.adapters.sql_record_gates import insert_ledger
 from bot3.adapters.sql_rows import bulk_insert, from_us, maybe_us, plain, read_frame, stored_name, to_us
 from bot3.adapters.sql_tables_platform import parameter_publications, parameter_rows, regime_factors
 from bot3.errors import LearningError, StoreConflictError
+from bot3.learning.groups import group_of_key
 from bot3.learning.reviews import Ledger
 from bot3.market.regimes import Regime
 from bot3.ports.record import Window
@@ -85,7 +86,7 @@ class SqlParameterRecord(SqlRecordBase):
 
         Columns are `ExitParameters`' fields, computed_at, and first_entry and last_entry of the trades used (NaT without any).
         """
-        pair, direction, leverage_bin = key.split("|")
+        pair, direction, leverage_bin = group_of_key(key)
         table = parameter_rows.c
         columns = [column for column in parameter_rows.columns if column.name != "seq"]
         query = (

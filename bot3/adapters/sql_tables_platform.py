@@ -35,6 +35,7 @@ record_meta = sa.Table(
     sa.Column("store_id", sa.String(36), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("learning_revision", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.String(36), nullable=False, server_default=""),
 )
 
 synced_trades = sa.Table(
@@ -228,6 +229,7 @@ outbox = sa.Table(
     metadata,
     sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
     *_instants("since_revision"),
+    sa.Column("written_at_us", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 outbox_gone = sa.Table(

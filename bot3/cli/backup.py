@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from bot3.cli.session import command_settings, seeded_platform
 from bot3.errors import DataError
 from bot3.usecases.back_up import back_up
 from bot3.usecases.back_up import restore as restore_stores
-from bot3.wiring import is_seeded, open_platform, store_backups
+from bot3.wiring import begin_epoch, is_seeded, open_platform, store_backups
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +40,7 @@ def restore(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bac
     settings = command_settings()
     if is_seeded(settings):
         raise DataError(f"{settings.home} is seeded, nothing was restored: set BOT3_HOME to a directory that is empty")
-    report = restore_stores(store_backups(settings, os.environ), folder)
+    report = restore_stores(store_backups(settings, os.environ), folder, begin=partial(begin_epoch, settings))
     with open_platform(settings) as platform:
         platform.set_clock(report.market_at)
     if as_json:

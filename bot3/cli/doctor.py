@@ -34,6 +34,7 @@ _LOOKS: dict[str, Look] = {
     "telegram": doctor_services.telegram,
     "dagster": doctor_services.dagster,
     "ticks": doctor_services.ticks,
+    "runs": doctor_services.runs,
 }
 
 

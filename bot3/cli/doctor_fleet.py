@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
 from bot3.trading.trades import OrderPattern
+from bot3.usecases import words
 from bot3.usecases.audit_trades import left_out_of_learning
 from bot3.usecases.fleet import PatientReader, trouble_of
-from bot3.usecases.reconciled import recorded_count
+from bot3.usecases.fleet_status import SYNC_GRACE
 from bot3.wiring.fleet import FleetBot, zone_of
 
 _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
@@ -36,10 +37,10 @@ def _wrong(bot: FleetBot, reader: PatientReader, patient: Patient) -> Iterator[t
         yield f"{name} cannot be read: {trouble}", "mend what the text names; its trades are read as soon as it answers"
         return
     yield from _wrong_zone(bot, name=name, now=patient.platform.wall_now())
-    counted = reader.count_closed(closed_since=None)
-    recorded = recorded_count(patient.platform.record.counts(), bot=bot.name, run_mode=bot.run_mode)
-    if patient.is_served and counted != recorded:
-        yield f"{name}: {recorded} of {counted} closed trades are synced", "wait, then `bot3 learn run`"
+    found = patient.unsynced(reader, run_mode=bot.run_mode, speed=1.0)
+    if patient.is_served and found is not None and found.is_late:
+        detail = f"{name}: {found.recorded} of {found.closed} closed trades are synced after {words.span(SYNC_GRACE)}"
+        yield detail, "see the ticks of `closes_to_parameters`, then `bot3 learn run`"
 
 
 def _wrong_zone(bot: FleetBot, *, name: str, now: datetime) -> Iterator[tuple[str, str]]:

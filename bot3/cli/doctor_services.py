@@ -9,16 +9,31 @@ from typing import Any
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.cli.services import ask_dagster, daemons_are_healthy, location_is_loaded, require_free_port
 from bot3.errors import AlreadyRunningError
-from bot3.usecases.bot_state import LISTENING, TELEGRAM, daemon_beat, is_silent
+from bot3.usecases import words
+from bot3.usecases.bot_state import ENDED, LISTENING, TELEGRAM, daemon_beat, is_silent
 
 _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
-_TICKS = """
-{ repositoriesOrError { ... on RepositoryConnection { nodes {
-  sensors { name sensorState { status ticks(limit: 1) { timestamp status error { message } } } }
-  schedules { name scheduleState { status ticks(limit: 1) { timestamp status error { message } } } }
-} } } }
+_LATE_RUN = timedelta(minutes=10)
+"""A run that waits so long for another one to end waits for one that has died, or for a queue that is full."""
+_DELAYED = "delayed: "
+"""How the skip reason of a sensor begins that found a store unavailable (`bot3_assets`)."""
+_DELAYED_TICKS = 3
+_TICK = "timestamp status skipReason error { message causes { message } }"
+TICKS = f"""
+{{ repositoriesOrError {{ ... on RepositoryConnection {{ nodes {{
+  sensors {{ name sensorState {{ status ticks(limit: 5) {{ {_TICK} }} }} }}
+  schedules {{ name scheduleState {{ status ticks(limit: 5) {{ {_TICK} }} }} }}
+}} }} }} }}
 """
+RUNS = """
+{ runsOrError(filter: { statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING] }, limit: 100) {
+  ... on Runs { results { runId jobName status creationTime startTime tags { key value } } }
+} }
+"""
+_MAX_RUNTIME = "dagster/max_runtime"
+_MONITOR_EVERY = timedelta(minutes=1)
+"""Dagster ends a run that ran for too long at its monitor's next look."""
 
 
 def parameters(subject: str, patient: Patient) -> Finding:
@@ -64,6 +79,9 @@ def execution(subject: str, patient: Patient) -> Finding:
     if beat is None:
         return Finding(subject=subject, is_good=not patient.is_served, detail="never ran", remedy="`bot3 up`")
     age = platform.clock.wall_now() - beat.wall_at
+    if patient.is_served and beat.state in ENDED:
+        detail = f"{beat.state}, {age.total_seconds():.0f} s ago"
+        return bad(subject, detail, remedy="see the end of its log (docs/runbook.md), start it again")
     if patient.is_served and is_silent(beat, wall_now=platform.clock.wall_now()):
         return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), start it again")
     return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
@@ -105,7 +123,7 @@ def ticks(subject: str, patient: Patient) -> Finding:
     """Look at the newest tick of every sensor and schedule: none failed, and no sensor stands still."""
     if not patient.is_served:
         return good(subject, "not started")
-    data = ask_dagster(patient.web, _TICKS)
+    data = ask_dagster(patient.web, TICKS)
     if data is None:
         return bad(subject, f"{patient.web} does not tell its ticks", remedy="see the log of Dagster's web server (docs/runbook.md)")
     now = patient.platform.clock.wall_now()
@@ -113,6 +131,21 @@ def ticks(subject: str, patient: Patient) -> Finding:
     if wrong:
         return bad(subject, "; ".join(wrong), remedy=f"see {patient.web}/automation")
     return good(subject, f"{len(list(_states(data)))} sensors and schedules, none failed")
+
+
+def runs(subject: str, patient: Patient) -> Finding:
+    """Look at the runs that are under way: none runs longer than it may, and none waits for one that has died."""
+    if not patient.is_served:
+        return good(subject, "not started")
+    data = ask_dagster(patient.web, RUNS)
+    found = data.get("runsOrError") if data else None
+    if not isinstance(found, dict) or "results" not in found:
+        return bad(subject, f"{patient.web} does not list its runs", remedy="see the log of Dagster's web server (docs/runbook.md)")
+    now = patient.platform.clock.wall_now()
+    wrong = [text for run in found["results"] if (text := _run_trouble(run, now=now))]
+    if wrong:
+        return bad(subject, "; ".join(wrong), remedy=f"terminate the run that holds the others up ({patient.web}/runs)")
+    return good(subject, f"{len(found['results'])} under way")
 
 
 def ports(subject: str, patient: Patient) -> Finding:
@@ -142,7 +175,31 @@ def _trouble(name: str, state: Mapping[str, Any], *, now: datetime) -> str | Non
     newest = next(iter(state["ticks"]), None)
     if newest is None:
         return None  # Dagster has just begun; a daemon that does not tick is found by its missing beat
-    if newest["status"] == "FAILURE":
-        return f"{name} failed: {((newest['error'] or {}).get('message') or 'no message').strip().splitlines()[0]}"
+    # A tick that has only begun says nothing: the one before it may have failed, as all have while a call hangs.
+    ended = [tick for tick in state["ticks"] if tick["status"] != "STARTED"]
+    if ended and ended[0]["status"] == "FAILURE":
+        return f"{name} failed: {_first_cause(ended[0]['error'] or {})}"
+    delays = [str(tick.get("skipReason") or "") for tick in ended[:_DELAYED_TICKS]]
+    if len(delays) == _DELAYED_TICKS and all(reason.startswith(_DELAYED) for reason in delays):
+        return f"{name} is {delays[0]}"
     age = now - datetime.fromtimestamp(newest["timestamp"], tz=UTC)
     return f"{name} ticked {age.total_seconds():.0f} s ago" if "is_schedule" not in state and age > _LATE_SENSOR else None
+
+
+def _first_cause(error: Mapping[str, Any]) -> str:
+    """Return the first line of what began an error: Dagster's own message only names the function that it called."""
+    messages = [error.get("message"), *(cause.get("message") for cause in error.get("causes") or ())]
+    text = str(next((message for message in reversed(messages) if message), "no message"))
+    return text.strip().splitlines()[0]
+
+
+def _run_trouble(run: Mapping[str, Any], *, now: datetime) -> str | None:
+    """Return what is wrong with a run that is under way; None if nothing is."""
+    is_running = run["status"] in {"STARTED", "CANCELING"}
+    since = datetime.fromtimestamp((run["startTime"] if is_running else None) or run["creationTime"], tz=UTC)
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    allowed = timedelta(seconds=float(tags[_MAX_RUNTIME])) + _MONITOR_EVERY if is_running and _MAX_RUNTIME in tags else _LATE_RUN
+    if now - since <= allowed or (is_running and _MAX_RUNTIME not in tags):
+        return None
+    does = "runs" if is_running else "waits"
+    return f"run {run['runId'][:8]} of {run['jobName']} {does} for {words.span(now - since)} ({run['status'].lower()})"

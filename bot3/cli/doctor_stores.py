@@ -14,7 +14,10 @@ from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import DataError
 from bot3.ports.control import TradingState
 from bot3.settings import Settings
+from bot3.trading.trades import RunMode
+from bot3.usecases import words
 from bot3.usecases.bot_state import state_in_force
+from bot3.usecases.fleet_status import SYNC_GRACE
 from bot3.wiring import facts_of_server, server_urls
 
 _LEAST_FREE_BYTES = 1_000_000_000
@@ -75,20 +78,22 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def record(subject: str, patient: Patient) -> Finding:
-    """Compare the counts of closed trades in the bots' databases and in the record."""
+    """Compare the closed trades in the bots' databases with the record; a close that is on its way there is no fault."""
     platform = patient.platform
-    counts = platform.record.counts()
-    missing = []
+    late: list[str] = []
+    waiting: list[str] = []
     for name in platform.bot_names:
-        for store, mode in ((platform.bot_store(name), "paper"), (platform.history_store(name), "backtest")):
-            recorded = int(counts.loc[(counts["bot"] == name) & (counts["run_mode"] == mode), "trades"].sum())
-            closed = store.count_closed(closed_since=None)
-            if recorded < closed:
-                missing.append(f"{name} {mode}: {recorded} of {closed}")
-    if missing and patient.is_served:
-        return bad(subject, f"not all closed trades are synced: {'; '.join(missing)}", remedy="wait, then `bot3 learn run`")
+        for store, mode in ((platform.bot_store(name), RunMode.PAPER), (platform.history_store(name), RunMode.BACKTEST)):
+            found = patient.unsynced(store, run_mode=mode)
+            if found is not None:
+                (late if found.is_late else waiting).append(f"{name} {mode}: {found.recorded} of {found.closed}")
+    if late and patient.is_served:
+        detail = f"closed trades are not synced after {words.span(SYNC_GRACE)}: {'; '.join(late)}"
+        return bad(subject, detail, remedy="see the ticks of `closes_to_parameters`, then `bot3 learn run`")
+    counts = platform.record.counts()
     held = f"revision {platform.record.revision()}, {int(counts['trades'].sum())} trades"
-    return good(subject, f"{held}; to be synced: {'; '.join(missing)}" if missing else held)
+    unsynced = [*late, *waiting]
+    return good(subject, f"{held}; to be synced: {'; '.join(unsynced)}" if unsynced else held)
 
 
 def bot_store(subject: str, patient: Patient) -> Finding:
@@ -148,6 +153,17 @@ def models(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{len(digests)} files, every digest right")
 
 
+def _late_writes(patient: Patient) -> str | None:
+    """Return since when writes wait to be published, and why; None if they are only on their way."""
+    since = patient.platform.record.waiting_since()
+    age = timedelta(0) if since is None else patient.platform.wall_now() - since
+    if not patient.is_served or age <= SYNC_GRACE:
+        return None
+    span = patient.platform.record.span()
+    why = patient.platform.publishing.last_error() or "no error was met: does Dagster's daemon run?"
+    return f"{0 if span is None else span.writes} writes wait to be published, the oldest for {words.span(age)}: {why}"
+
+
 def influx(subject: str, patient: Patient) -> Finding:
     """Ask InfluxDB for its buckets, and the record for what waits and what was refused."""
     publishing = patient.platform.publishing
@@ -155,11 +171,18 @@ def influx(subject: str, patient: Patient) -> Finding:
         return good(subject, "not used: BOT3_INFLUX_URL is empty")
     if problems := publishing.health():
         return bad(subject, "; ".join(problems), remedy="the text names it")
+    publishing.require_write_access()
+    if (late := _late_writes(patient)) is not None:
+        return bad(subject, late, remedy="see the ticks of `record_to_copy`; `bot3 publish run` shows the error")
     letters = patient.platform.settings.home / "influx" / "dead_letters.jsonl"
     if letters.exists():
         return bad(
             subject, f"points that were refused wait in {letters}", remedy="mend their cause, then `bot3 publish replay-dead-letters`"
         )
+    gap = publishing.heads_gap()
+    if gap.extra or gap.missing:
+        detail = f"{gap.extra} publications in InfluxDB are of another record or an epoch before a restore, {gap.missing or 0} are missing"
+        return bad(subject, detail, remedy="`bot3 publish run --all` makes the copy anew; one record per organization and bucket")
     span = patient.platform.record.span()
     return good(
         subject,

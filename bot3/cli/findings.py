@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot3.cli.supervisor import is_same_process
+from bot3.ports.trades import TradeReader
+from bot3.trading.trades import RunMode
+from bot3.usecases.fleet_status import SYNC_GRACE
 from bot3.wiring import Platform
 
 
@@ -18,6 +21,15 @@ class Finding:
     is_good: bool
     detail: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsynced:
+    """How many closed trades record and database hold; `is_late` if one that only one of them has is no close on its way."""
+
+    recorded: int
+    closed: int
+    is_late: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +47,28 @@ class Patient:
     platform: Platform
     is_served: bool
     web: str
+
+    def unsynced(self, reader: TradeReader, *, run_mode: RunMode, speed: float | None = None) -> Unsynced | None:
+        """Compare a database with the record; None if both hold as many closed trades.
+
+        Parameters
+        ----------
+        speed : float, optional
+            How fast the database's time passes; the market clock's speed without it.
+        """
+        platform = self.platform
+        grace = SYNC_GRACE * (platform.clock.speed if speed is None else speed)
+        now = platform.clock.now() if speed is None else platform.wall_now()
+        # The record first: what closes in between is young.
+        known = platform.record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        closed = reader.count_closed(closed_since=None)
+        if closed == len(known):
+            return None
+        if closed < len(known):
+            return Unsynced(recorded=len(known), closed=closed, is_late=True)
+        missing = [trade for trade in reader.closed_trades(closed_since=None) if (trade.trade_id, trade.open_date) not in known]
+        is_late = any(trade.close_date is not None and trade.close_date < now - grace for trade in missing)
+        return Unsynced(recorded=len(known), closed=closed, is_late=is_late)
 
 
 Look = Callable[[str, Patient], Finding]

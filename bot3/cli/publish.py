@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    *, everything: Annotated[bool, typer.Option("--all", help="The whole record, not only what waits.")] = False, as_json: JsonFlag = False
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Empty the copy and publish the whole record, not only what waits.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Publish what waits: what is gone, then rows, then heads. Twice changes nothing."""
     with seeded_platform(read_only=False) as platform:
@@ -43,7 +45,7 @@ def replay_dead_letters(*, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json({"replayed": report})
         return
-    messages.print(f"wrote {report.written} points, {report.still_refused} are still refused")
+    messages.print(f"wrote {report.written} points, {report.still_refused + report.published.refused} are still refused")
 
 
 def check(*, as_json: JsonFlag = False) -> None:

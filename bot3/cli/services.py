@@ -9,7 +9,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,10 @@ from bot3.usecases.bot_state import TELEGRAM
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _HEALTH_TIMEOUT_S = 3.0
+_CANCEL_TIMEOUT_S = 10.0
+RUNS_UNDER_WAY = """
+{ runsOrError(filter: { statuses: [QUEUED, NOT_STARTED, STARTING, STARTED] }) { ... on Runs { results { runId } } } }
+"""
 _DAEMONS_NEEDED = {"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"}
 
 
@@ -163,16 +167,39 @@ def _answers(address: str) -> bool:
         return False
 
 
-def ask_dagster(web: str, query: str) -> Mapping[str, object] | None:
+def ask_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> Mapping[str, object] | None:
     """Return the data of a GraphQL query; None if the web server does not answer it."""
     body = json.dumps({"query": query}).encode()
     request = urllib.request.Request(f"{web}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_HEALTH_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
             data = json.load(answer).get("data")
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def cancel_runs(web: str) -> int:
+    """Cancel every run that is queued or under way; return how many. What stops would leave them behind as if they went on.
+
+    Returns 0 too where Dagster does not answer, or takes no commands: the next code server ends what it finds lost.
+    """
+    data = ask_dagster(web, RUNS_UNDER_WAY)
+    found = data.get("runsOrError") if data else None
+    ids = [run["runId"] for run in found.get("results", ())] if isinstance(found, dict) else []
+    if not ids:
+        return 0
+    answer = ask_dagster(web, termination(ids), timeout_s=_CANCEL_TIMEOUT_S)
+    ended = answer.get("terminateRuns") if answer else None
+    results = ended.get("terminateRunResults", ()) if isinstance(ended, dict) else ()
+    return sum(result["__typename"] == "TerminateRunSuccess" for result in results)
+
+
+def termination(run_ids: Sequence[str]) -> str:
+    """Return the mutation that cancels runs, whether or not their processes answer."""
+    policy = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
+    results = "... on TerminateRunsResult { terminateRunResults { __typename } }"
+    return f"mutation {{ terminateRuns(runIds: {json.dumps(run_ids)}, {policy}) {{ {results} }} }}"
 
 
 def location_is_loaded(web: str) -> bool:

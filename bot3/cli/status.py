@@ -12,8 +12,9 @@ from bot3.cli.output import JsonFlag, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.cli.supervisor import is_same_process
 from bot3.errors import LearningError
+from bot3.ports.control import Heartbeat
 from bot3.trading.trades import RunMode
-from bot3.usecases.bot_state import is_silent, state_in_force
+from bot3.usecases.bot_state import ENDED, is_silent, state_in_force
 from bot3.usecases.fleet import PatientReader, trouble_of
 from bot3.wiring import Platform
 
@@ -60,10 +61,10 @@ def _market(platform: Platform) -> Mapping[str, Any]:
 
 def _services(platform: Platform) -> list[Mapping[str, Any]]:
     state_file = platform.settings.home / "run" / "supervisor.json"
-    if not state_file.exists():
-        return []
-    state = json.loads(state_file.read_text(encoding="utf-8"))
     beats, wall_now = {beat.process: beat for beat in platform.control.heartbeats()}, platform.clock.wall_now()
+    if not state_file.exists():
+        return [_service_elsewhere(beat) for beat in beats.values() if not is_silent(beat, wall_now=wall_now)]
+    state = json.loads(state_file.read_text(encoding="utf-8"))
     rows: list[Mapping[str, Any]] = []
     for name, identity in {"supervisor": state["supervisor"], **state["services"]}.items():
         beat = beats.get(name)
@@ -72,13 +73,29 @@ def _services(platform: Platform) -> list[Mapping[str, Any]]:
             {
                 "service": name,
                 "pid": int(identity[0]),
-                "is_running": is_same_process(identity) and not is_stale,
+                "is_running": is_same_process(identity) and not is_stale and not _has_ended(beat),
                 "heartbeat": None if beat is None else beat.wall_at,
                 "state": None if beat is None else beat.state,
                 "address": state["addresses"].get(name),
             }
         )
     return rows
+
+
+def _service_elsewhere(beat: Heartbeat) -> Mapping[str, Any]:
+    """Return a process that `bot3 up` did not start (systemd or a container did), as its heartbeat tells of it."""
+    return {
+        "service": beat.process,
+        "pid": beat.pid,
+        "is_running": not _has_ended(beat),
+        "heartbeat": beat.wall_at,
+        "state": beat.state,
+        "address": None,
+    }
+
+
+def _has_ended(beat: Heartbeat | None) -> bool:
+    return beat is not None and beat.state in ENDED
 
 
 def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
@@ -154,7 +171,7 @@ def _show(found: Mapping[str, Any]) -> None:
         (s["service"], s["pid"], "yes" if s["is_running"] else "NO", s["state"], s["heartbeat"], s["address"]) for s in found["services"]
     ]
     print_table(
-        "Services" if services else "Services: none runs (`bot3 up` starts them)",
+        "Services" if services else "Services: none gives a sign of life (`bot3 up` starts them)",
         ("service", "pid", "runs", "state", "heartbeat", "address"),
         services,
     )

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
-from bot3.cli.services import free_port, one_thread, prepare_dagster_home, require_free_port, services
+from bot3.cli.services import cancel_runs, free_port, one_thread, prepare_dagster_home, require_free_port, services
 from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error, StoreError
@@ -104,6 +104,9 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
             supervisor.supervise(for_s=math.inf if stop_after_s is None else stop_after_s)
         finally:
             messages.print("Stopping ...")
+            canceled = cancel_runs(f"http://127.0.0.1:{settings.dagster_port}")
+            if canceled:
+                messages.print(f"  {canceled} runs canceled")
             supervisor.stop()
             _pause_clock(platform)
 

@@ -41,8 +41,8 @@ def group_key(group: Group) -> str:
 
 
 def group_of_key(key: str) -> Group:
-    """Return the group of "pair|direction|bin"."""
-    pair, side, leverage_bin = key.split("|")
+    """Return the group of "pair|direction|bin"; only a pair may hold a bar of its own."""
+    pair, side, leverage_bin = key.rsplit("|", 2)
     return pair, side, leverage_bin
 
 

@@ -27,9 +27,21 @@ class Noun(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """Names a complete publication: its noun, when it came into force, its number in the record, its version and its rows."""
+class Origin:
+    """The record that something was published from: its identity, and its epoch, which a restore begins anew.
 
+    After a restore a copy holds publications of a future that the record no longer has; their epoch tells them from the record's own.
+    """
+
+    store_id: str
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Names a complete publication: whose it is, its noun, when it came into force, its number in the record, its version and its rows."""
+
+    origin: Origin
     noun: Noun
     known_at: datetime
     seq: int
@@ -80,6 +92,8 @@ class Pending:
 
     Parameters
     ----------
+    origin : Origin
+        Whose it is; every head says so.
     trades : pandas.DataFrame
         The trades to write, by close_date: `Trade`'s fields but is_open, direction, leverage_bin, feeder_id, and the record's `digest` of
         each row.
@@ -89,6 +103,7 @@ class Pending:
     """
 
     span: OutboxSpan
+    origin: Origin
     parameters: tuple[ParameterPublication, ...]
     scores: tuple[ScorePublication, ...]
     regimes: tuple[RegimeState, ...]
@@ -102,6 +117,14 @@ class Outbox(Protocol):
 
     def span(self) -> OutboxSpan | None:
         """Return the writes that wait; None if there are none."""
+        ...
+
+    def origin(self) -> Origin:
+        """Return the identity of the record and its epoch."""
+        ...
+
+    def waiting_since(self) -> datetime | None:
+        """Return when the oldest write that waits was made, by the database's clock; None if none waits."""
         ...
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
@@ -141,7 +164,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What replaying the dead letters did; `since` is the revision after which the record must be published again."""
+    """What replaying the dead letters did; `since` is the revision after which the record must be published again, None if it need not."""
 
     written: int
     still_refused: int
@@ -158,8 +181,15 @@ class Publisher(Protocol):
         """Create what is missing for some bots (buckets with their retention); return what was created."""
         ...
 
+    def clear(self, *, bots: Sequence[str]) -> None:
+        """Delete every learned row and head, the trades of some bots, and the dead letters; publish the whole record afterwards."""
+        ...
+
     def publish(self, pending: Pending) -> Published:
-        """Delete what is gone, write rows, then heads. What the server refuses for good is kept in the dead letters."""
+        """Delete what is gone, write rows, then heads.
+
+        What cannot be written, or is refused for good, is kept in the dead letters, and keeps nothing else back.
+        """
         ...
 
     def replay_dead_letters(self) -> Replayed:
@@ -177,8 +207,12 @@ class PublishedCopy(LearningReader, Protocol):
         """
         ...
 
+    def require_write_access(self, *, bots: Sequence[str]) -> None:
+        """Raise StoreError if this platform may not write learning, or the trades of these bots; nothing is written."""
+        ...
+
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the copy."""
+        """Return every complete publication in the copy, of whatever origin."""
         ...
 
     def trade_digests(self, bot: str) -> pd.DataFrame:

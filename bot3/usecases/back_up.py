@@ -102,8 +102,13 @@ def read_manifest(folder: Path) -> BackupReport:
     )
 
 
-def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path) -> BackupReport:
+def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Callable[[], None]) -> BackupReport:
     """Put every store of a backup back; nothing is touched unless all of it is sound and nothing would be overwritten.
+
+    Parameters
+    ----------
+    begin : callable
+        Called once all stores but those of the last group are back: what must be done before they are used.
 
     Raises
     ------
@@ -119,7 +124,11 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path) -> BackupRepo
         raise DataError(f"{folder} was taken of stores that lie elsewhere ({other}): set the same databases as where it was taken")
     for store in stores:
         store.require_empty()
-    for store in stores:
+    *before, last = groups
+    for store in (store for group in before for store in group):
+        store.restore(folder / store.name)
+    begin()
+    for store in last:
         store.restore(folder / store.name)
     return report
 

@@ -14,6 +14,8 @@ DAEMON = "execution"
 """Name under which the daemon beats."""
 TELEGRAM = "telegram"
 """Name under which the process that answers and tells beats."""
+ENDED = frozenset({"failed", "stopped"})
+"""What the daemon tells of itself in its last heartbeat."""
 LISTENING = "listening"
 """What it tells of itself while Telegram is reached."""
 STALE = timedelta(seconds=15)

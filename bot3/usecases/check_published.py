@@ -68,6 +68,34 @@ class PublishedCheck:
         return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsGap:
+    """Publications that only the record, or only the copy, holds.
+
+    `missing` is None while the record is ahead of the copy: what only waits to be published lacks nothing.
+    """
+
+    missing: int | None
+    extra: int
+
+
+def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
+    """Compare which publications record and copy hold.
+
+    Raises
+    ------
+    StoreBusyError
+        If either cannot be asked.
+    """
+    # The copy first: what is published in between is in the record already.
+    since, told = copy.kept_since(trades=False), copy.heads()
+    waited = record.span() is not None
+    held = record.heads()
+    is_ahead = waited or record.span() is not None
+    missing = _kept(held, since) - told
+    return HeadsGap(missing=None if is_ahead else len(missing), extra=len(_kept(told, since) - held))
+
+
 def check_published(
     record: PublishingRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:

@@ -83,16 +83,27 @@ def nothing_published(revision: int | None) -> PublishReport:
     return PublishReport(writes=0, points=0, deleted=0, refused=0, expired=0, revision=revision)
 
 
-def publish_everything(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> PublishReport:
-    """Publish the whole record again."""
+def publish_everything(
+    outbox: Outbox, publisher: Publisher, *, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
+) -> PublishReport:
+    """Empty the copy and publish the whole record: afterwards it holds what the record holds, and nothing else.
+
+    A kill in between leaves the whole record in the outbox.
+
+    Parameters
+    ----------
+    bots : sequence of str
+        Whose trades the copy holds.
+    """
     outbox.requeue()
+    publisher.clear(bots=bots)
     return publish_learning(outbox, publisher, run_modes=run_modes)
 
 
 def replay_dead_letters(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> ReplayReport:
     """Write the dead letters again, then all that was written to the record since: an old letter must not hide a newer value."""
     replayed = publisher.replay_dead_letters()
-    if replayed.since is not None and replayed.written:
+    if replayed.since is not None:
         outbox.requeue(since=replayed.since)
     return ReplayReport(
         written=replayed.written,

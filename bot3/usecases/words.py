@@ -145,7 +145,7 @@ def group(pair: str, direction: str, leverage_bin: str) -> str:
 
 def key(text: str) -> str:
     """Return "pair|direction|bin" in words; "static" is the safe set of the settings."""
-    parts = text.split("|")
+    parts = text.rsplit("|", 2)
     return group(parts[0], parts[1], parts[2]) if len(parts) == 3 else f"{text} set"
 
 

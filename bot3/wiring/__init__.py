@@ -4,7 +4,7 @@ from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls
 from bot3.wiring.fleet import fleet_of
 from bot3.wiring.measuring import metrics_page, metrics_server
-from bot3.wiring.platform import Platform, home_identity, is_seeded, open_platform
+from bot3.wiring.platform import Platform, begin_epoch, home_identity, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
 from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_backtest, open_foreign_trades
@@ -13,6 +13,7 @@ from bot3.wiring.waiting import when_available
 __all__ = [
     "SIMULATED_START",
     "Platform",
+    "begin_epoch",
     "candle_reports",
     "facts_of_server",
     "fetch_candle_files",

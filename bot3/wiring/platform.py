@@ -42,6 +42,12 @@ def is_seeded(settings: Settings) -> bool:
     return (settings.home / _HOME_FILE).exists()
 
 
+def begin_epoch(settings: Settings) -> None:
+    """Begin a new epoch of the record that was just restored: what was published since its backup is not its own."""
+    with open_platform(settings) as platform:
+        platform.record.begin_epoch()
+
+
 def home_identity(settings: Settings) -> str:
     """Return what differs once a home was deleted and seeded anew: open files would go on showing the old one as live."""
     parts = [str(settings.home.resolve()), str(is_seeded(settings))]

@@ -67,7 +67,9 @@ class Ports:
     @cached_property
     def publishing(self) -> Publishing:
         """Return the record's copy in InfluxDB: its publisher, its readers and their check."""
-        publishing = Publishing(self.settings, record=lambda: self.record, bots=self.bot_names, wall_now=self.wall_now)
+        publishing = Publishing(
+            self.settings, record=lambda: self.record, bots=self.bot_names, now=self._market_now, wall_now=self.wall_now
+        )
         self._closers.callback(publishing.close)
         return publishing
 
@@ -228,6 +230,9 @@ class Ports:
     def clock_source(self) -> ClockSource:
         """Return what the market clock of this home follows."""
         return ClockSource.REPLAYED if self.settings.candle_directories else ClockSource.SIMULATED
+
+    def _market_now(self) -> datetime:
+        return self.clock.now()
 
     def wall_now(self) -> datetime:
         """Return the wall's time; the market clock can tell it only once it was set."""

@@ -6,22 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot3.adapters.influx_buckets import InfluxBuckets
-from bot3.errors import SettingsError, StoreBusyError
+from bot3.errors import Bot3Error, SettingsError, StoreBusyError
 
 if TYPE_CHECKING:
     from bot3.adapters.influx_server import InfluxServer
     from bot3.adapters.sql_record import SqlRecord
-    from bot3.ports.publisher import PublishedCopy, Publisher
+    from bot3.ports.publisher import Origin, PublishedCopy, Publisher
     from bot3.ports.record import LearningReader
     from bot3.settings import Settings
-    from bot3.usecases.check_published import PublishedCheck
+    from bot3.usecases.check_published import HeadsGap, PublishedCheck
     from bot3.usecases.publish_learning import PublishReport, ReplayReport, Tell
 
 _FOLDER = "influx"
 _LETTERS = "dead_letters.jsonl"
+_LAST_ERROR = "last_error.txt"
 _LOCK_WAIT_S = 0.05
 
 
@@ -35,13 +37,47 @@ def buckets_of(settings: Settings) -> InfluxBuckets:
     )
 
 
+@contextmanager
+def noted(path: Path) -> Iterator[None]:
+    """Keep in a file why a step failed, for processes that look; the file goes once a step gets through."""
+    try:
+        yield
+    except Bot3Error as error:
+        path.write_text(str(error), encoding="utf-8")
+        raise
+    path.unlink(missing_ok=True)
+
+
+class LastOrigin:
+    """Tells the record's origin; while the record is unavailable, the last one that it had."""
+
+    def __init__(self, record: Callable[[], SqlRecord]) -> None:
+        self._record = record
+        self._last: Origin | None = None
+
+    def __call__(self) -> Origin:
+        """Return the origin. Raises StoreBusyError if the record could not be read yet."""
+        try:
+            self._last = self._record().origin()
+        except StoreBusyError:
+            if self._last is None:
+                raise
+        return self._last
+
+
 class Publishing:
     """The published copy of one home. Without an address of InfluxDB there is none, and the record alone is read."""
 
     def __init__(
-        self, settings: Settings, *, record: Callable[[], SqlRecord], bots: Sequence[str], wall_now: Callable[[], datetime]
+        self,
+        settings: Settings,
+        *,
+        record: Callable[[], SqlRecord],
+        bots: Sequence[str],
+        now: Callable[[], datetime],
+        wall_now: Callable[[], datetime],
     ) -> None:
-        self._settings, self._record, self._own, self._wall_now = settings, record, tuple(bots), wall_now
+        self._settings, self._record, self._own, self._now, self._wall_now = settings, record, tuple(bots), now, wall_now
         self._closers = ExitStack()
         self._is_prepared = False
 
@@ -63,8 +99,10 @@ class Publishing:
 
         settings = self._settings
         server = self._server(settings.influx_read_timeout_s, retries=0)
-        reader = InfluxLearning(server, bucket=settings.influx_bucket, remembers=True)
-        followed = FollowedLearning(reader, poll_s=settings.influx_poll_s, first_wait_s=settings.influx_read_timeout_s).start()
+        reader = InfluxLearning(server, bucket=settings.influx_bucket, origin=LastOrigin(self._record), remembers=True)
+        followed = FollowedLearning(
+            reader, now=self._now, poll_s=settings.influx_poll_s, first_wait_s=settings.influx_read_timeout_s
+        ).start()
         self._closers.callback(followed.close)
         return followed
 
@@ -74,7 +112,7 @@ class Publishing:
         from bot3.adapters.influx_copy import InfluxCopy  # noqa: PLC0415
 
         server = self._server(self._settings.influx_timeout_s, retries=0)
-        return InfluxCopy(server, buckets=buckets_of(self._settings), wall_now=self._wall_now)
+        return InfluxCopy(server, buckets=buckets_of(self._settings), origin=lambda: self._record().origin(), wall_now=self._wall_now)
 
     def bots(self) -> tuple[str, ...]:
         """Return whose trades the copy holds: our own bots', and those of all others that the record knows."""
@@ -85,6 +123,16 @@ class Publishing:
     def health(self) -> tuple[str, ...]:
         """Return what is wrong with the copy's server and its buckets, in words. Raises as `check`."""
         return self.copy.health(bots=self.bots())
+
+    def require_write_access(self) -> None:
+        """Raise StoreError if the server does not let this platform write to every bucket. Raises as `check`."""
+        self.copy.require_write_access(bots=self.bots())
+
+    def heads_gap(self) -> HeadsGap:
+        """Compare which publications record and copy hold. Raises as `check`."""
+        from bot3.usecases.check_published import gap_of_heads  # noqa: PLC0415
+
+        return gap_of_heads(self._record(), self.copy)
 
     def publish(self, *, tell: Tell = lambda _: None) -> PublishReport | None:
         """Publish what waits; None if there is no copy.
@@ -107,11 +155,11 @@ class Publishing:
             return publish_learning(self._record(), self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
-        """Publish the whole record again. Raises as `publish`, and SettingsError if there is no copy."""
+        """Empty the copy and publish the whole record. Raises as `publish`, and SettingsError if there is no copy."""
         from bot3.usecases.publish_learning import publish_everything  # noqa: PLC0415
 
         with self._turn():
-            return publish_everything(self._record(), self.publisher)
+            return publish_everything(self._record(), self.publisher, bots=self.bots())
 
     def replay_dead_letters(self) -> ReplayReport:
         """Write the dead letters again, and what was written to the record since. Raises as `publish_everything`."""
@@ -134,13 +182,24 @@ class Publishing:
         folder = self._settings.home / _FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / "publishing.lock", timeout=_LOCK_WAIT_S, is_singleton=False):
+            with FileLock(folder / "publishing.lock", timeout=_LOCK_WAIT_S, is_singleton=False), noted(self._last_error):
                 if not self._is_prepared:
                     self.publisher.prepare(bots=self.bots())
                     self._is_prepared = True
                 yield
         except Timeout as error:
             raise StoreBusyError("another process is publishing: wait, then retry") from error
+
+    @property
+    def _last_error(self) -> Path:
+        return self._settings.home / _FOLDER / _LAST_ERROR
+
+    def last_error(self) -> str:
+        """Return why the last attempt to publish failed; nothing if it did not."""
+        try:
+            return self._last_error.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -584,7 +584,13 @@ class PublishedInflux:
         found = self._asked(self._HEADS, noun=noun, start=start, stop=_ns_of(datetime.now(UTC)))
         if not found:
             raise UnreadableLearningError(f"nothing of {noun} is published in {self._bucket}")
-        return [(int(row["at_ns"]), json.loads(row["manifest"])) for row in found]
+        heads = [(int(row["at_ns"]), json.loads(row["manifest"])) for row in found]
+        # Of another record, or of a future that a restore lost: which one is in force cannot be seen here.
+        origins = [says.get("origin") or {} for _, says in heads]
+        epochs, stores = {origin.get("epoch", "") for origin in origins}, {origin["store"] for origin in origins if origin}
+        if len(epochs) > 1 or len(stores) > 1:
+            raise UnreadableLearningError(f"{self._bucket} holds publications of two records or epochs: run `bot3 publish run --all`")
+        return heads
 
     def _rows(self, measurement: str, *, start: int, stop: int) -> list[dict[str, Any]]:
         return self._asked(self._ROWS, measurement=measurement, start=start, stop=stop + 1)

@@ -39,6 +39,10 @@ ODD: list[dict[str, Any]] = [
     {"close_date": OPENED - timedelta(hours=1)},
     {"is_short": True, "leverage": 1.0},
     {"open_date": OPENED.replace(microsecond=123_456)},
+    {"pair": "NA|STY/USDT"},
+    {"pair": "NA\nSTY/USDT"},
+    {"pair": ""},
+    {"pair": "币安人生/USDT:USDT"},
 ]
 
 
@@ -187,7 +191,9 @@ def test_columns_given_a_stamp_that_freqtrade_does_not_write_then_judge_as_for_o
             "close_profit": st.floats(-3.0, 3.0),
             "leverage": st.floats(0.5, 20.0),
             "fee_close": st.floats(-0.2, 0.2),
-            "enter_tag": st.none() | st.sampled_from(["F07", "F07|c=0.7", "", "é"]),
+            "enter_tag": st.none() | st.sampled_from(["F07", "F07|c=0.7", "", "é", "a\nb", "a\0b"]),
+            "pair": st.sampled_from(["BTC/USDT", "X" * 61, "X" * 101, "a|b", "a\\b", "a\0b", " ", "*", "币安人生/USDT", "[red]X/USDT"])
+            | st.text(st.characters(codec="utf-8"), max_size=6),
         }
     )
 )

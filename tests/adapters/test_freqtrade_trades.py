@@ -140,6 +140,46 @@ def test_refused_trades_given_an_impossible_one_then_names_it(
     assert reader.count_closed(closed_since=None) == 1
 
 
+ODD_NAME = "its pair holds a bar, a backslash, a line break, an invisible character, or a space at an end"
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason", "shown"),
+    [
+        ("NA|STY/USDT:USDT", ODD_NAME, "NA|STY/USDT:USDT"),
+        ("NA\\STY/USDT:USDT", ODD_NAME, "NA\\STY/USDT:USDT"),
+        ("NA\nSTY/USDT:USDT", ODD_NAME, "NA\\nSTY/USDT:USDT"),
+        ("NA\x1b[2JSTY/USDT", ODD_NAME, "NA\\x1b[2JSTY/USDT"),
+        ("NA\u202eSTY/USDT", ODD_NAME, "NA\\u202eSTY/USDT"),
+        ("BTC/USDT ", ODD_NAME, "BTC/USDT "),
+        ("", "it has no pair", ""),
+        ("*", "its pair is '*', which stands for all pairs", "*"),
+    ],
+)
+def test_refused_trades_given_a_pair_that_cannot_be_a_name_then_names_it_and_reads_the_others(
+    bot: FreqtradeDb, reader_of: Reader, pair: str, reason: str, shown: str
+) -> None:
+    bot.add(a_row(1), a_row(2, pair=pair), a_row(3, pair="币安人生/USDT:USDT"), a_row(4, pair="[red]X[/red]/USDT:USDT"))
+    reader = reader_of(bot.url)
+
+    assert reader.refused_trades() == (RefusedTrade(trade_id=2, pair=shown, reason=reason, detail=shown),)
+    assert ids(reader.closed_trades(closed_since=None)) == [1, 3, 4]
+    assert reader.count_closed(closed_since=None) == 3
+
+
+def test_refused_trades_given_texts_that_no_server_can_store_then_names_them(tmp_path: Path, reader_of: Reader) -> None:
+    bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    bot.add(a_row(1, enter_tag="two\nlines"), a_row(2, enter_tag="a\0b"), a_row(3, exit_reason="a\0b"), a_row(4, pair="X" * 101))
+    reader = reader_of(bot.url)
+
+    assert [(row.trade_id, row.reason) for row in reader.refused_trades()] == [
+        (2, "enter_tag: it holds a NUL character, which PostgreSQL cannot store"),
+        (3, "exit_reason: it holds a NUL character, which PostgreSQL cannot store"),
+        (4, "its pair is longer than 100 characters"),
+    ]
+    assert reader.count_closed(closed_since=None) == 1
+
+
 def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path: Path, reader_of: Reader) -> None:
     bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
     bot.add(a_row(1), a_row(2), a_row(3))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters
+from bot3.adapters.influx_dead_letters import DeadLetter, DeadLetters, Tombstone
 from bot3.errors import StoreError
 
 
@@ -34,6 +34,16 @@ def test_replace_given_none_then_the_file_is_gone(tmp_path: Path) -> None:
     letters.replace([])
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_read_given_tombstones_and_letters_of_an_older_release_then_returns_both(tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+    path.write_text('{"bucket": "b", "rows": ["m x=1 7"], "heads": [], "since": 3, "reason": "conflict"}\n')
+    gone = DeadLetter(bucket="b", gone=(Tombstone(measurement="trades", tags={"pair": "X"}, at_ns=7),), since=4, reason="refused")
+
+    DeadLetters(path).append([gone])
+
+    assert DeadLetters(path).read() == (DeadLetter(bucket="b", rows=("m x=1 7",), since=3, reason="conflict"), gone)
 
 
 def test_read_given_a_damaged_line_then_names_the_file(tmp_path: Path) -> None:

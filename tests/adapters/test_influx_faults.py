@@ -88,7 +88,7 @@ def full_set(record: SqlRecord, version: str, *, minute: float, replaces: str | 
 def test_parameters_given_an_outage_at_any_request_then_are_the_old_or_the_new_ones_whole(
     copy: Copy, tmp_path: Path, request_number: int, is_late: bool
 ) -> None:
-    record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
+    record = copy.source.record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
     full_set(record, "v1", minute=0, replaces=None)
     publish_learning(record, copy.publisher)
     old = record.parameters(as_of=minutes(9))
@@ -117,7 +117,7 @@ def test_copy_given_any_order_of_changes_outages_and_kills_then_ends_equal_to_th
     influx: InfluxProgram, tmp_path: Path, taken: list[tuple[str, int, int]]
 ) -> None:
     copy = failing(influx, tmp_path)
-    record = SqlRecord.open(sqlite_url(tmp_path / f"{copy.buckets.learning}.sqlite"))
+    record = copy.source.record = SqlRecord.open(sqlite_url(tmp_path / f"{copy.buckets.learning}.sqlite"))
     for number, (step, trade_id, change) in enumerate(taken):
         take(record, copy, step, trade_id=trade_id, change=change, number=number)
 

@@ -18,6 +18,7 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import LearningError, StoreBusyError, StoreError
 from bot3.market.regimes import RegimeState
+from bot3.ports.publisher import Origin
 from bot3.ports.record import LearningReader
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
@@ -28,6 +29,8 @@ from tests.journals import OPENED, minutes
 from tests.learned import a_recommendation, a_regime, a_score, a_set
 from tests.published import BOTS, Copy
 from tests.servers.influx import InfluxProgram
+
+LATER = minutes(900)
 
 
 class FaultyReader:
@@ -76,7 +79,7 @@ def faulty(record: SqlRecord) -> FaultyReader:
 
 @pytest.fixture
 def followed(faulty: FaultyReader) -> FollowedLearning:
-    return FollowedLearning(faulty, poll_s=0.01, first_wait_s=0.0)
+    return FollowedLearning(faulty, now=lambda: LATER, poll_s=0.01, first_wait_s=0.0)
 
 
 @contextmanager
@@ -117,6 +120,19 @@ def test_followed_given_learning_from_the_future_then_does_not_show_it(followed:
         followed.parameters(as_of=minutes(4))
 
 
+def test_followed_given_a_newest_publication_that_is_not_known_yet_then_holds_the_newest_that_is(record: SqlRecord) -> None:
+    clock = MovableClock(minutes(4))
+    followed = FollowedLearning(record, now=clock.now, poll_s=0.01, first_wait_s=0.0)
+    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+
+    assert not followed.look()
+    before = followed.parameters(as_of=minutes(4)).version
+    clock.move(60.0)
+    assert followed.look()
+
+    assert (before, followed.parameters(as_of=minutes(5)).version) == ("v1", "v2")
+
+
 def test_followed_given_nothing_read_yet_then_says_so_at_once(followed: FollowedLearning, faulty: FaultyReader) -> None:
     faulty.is_down = True
     assert not followed.look()
@@ -128,7 +144,7 @@ def test_followed_given_nothing_read_yet_then_says_so_at_once(followed: Followed
 def test_followed_given_a_noun_that_is_missing_then_looks_for_it_without_a_new_token(tmp_path: Path) -> None:
     record = SqlRecord.open(sqlite_url(tmp_path / "young.sqlite"))
     record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
-    followed = FollowedLearning(record, poll_s=0.01, first_wait_s=0.0)
+    followed = FollowedLearning(record, now=lambda: LATER, poll_s=0.01, first_wait_s=0.0)
 
     assert not followed.look()
 
@@ -180,7 +196,12 @@ def test_watch_given_a_server_that_never_answers_then_no_look_waits_for_it() -> 
     with black_hole() as url:
         address = InfluxAddress(url=url, org="o", token="t", timeout=timedelta(seconds=30))
         server = InfluxServer(address, retries=0)
-        followed = FollowedLearning(InfluxLearning(server, bucket="b"), poll_s=0.01, first_wait_s=0.05).start()
+        followed = FollowedLearning(
+            InfluxLearning(server, bucket="b", origin=lambda: Origin(store_id="s", epoch="e")),
+            now=lambda: LATER,
+            poll_s=0.01,
+            first_wait_s=0.05,
+        ).start()
         watch = LearningWatch(followed, clock=MovableClock(OPENED))
         began = time.monotonic()
 
@@ -193,7 +214,7 @@ def test_watch_given_a_server_that_never_answers_then_no_look_waits_for_it() -> 
 
 
 def test_followed_given_that_nobody_follows_any_more_then_says_so(faulty: FaultyReader) -> None:
-    followed = FollowedLearning(faulty, poll_s=0.01, first_wait_s=5.0).start()
+    followed = FollowedLearning(faulty, now=lambda: LATER, poll_s=0.01, first_wait_s=5.0).start()
     token = followed.learning_token()
     followed.close()
 
@@ -207,10 +228,10 @@ def test_watch_given_an_influxdb_that_stops_and_starts_then_goes_on_with_what_it
     with InfluxProgram() as program:
         if not program.is_ours:
             pytest.skip("the server that TEST_INFLUX_URL names is not ours to stop")
-        copy = Copy.on(program, tmp_path)
+        copy = Copy.on(program, tmp_path, record=record)
         copy.publisher.prepare(bots=BOTS)
         publish_learning(record, copy.publisher)
-        followed = FollowedLearning(copy.reader, poll_s=0.01, first_wait_s=0.0)
+        followed = FollowedLearning(copy.reader, now=lambda: LATER, poll_s=0.01, first_wait_s=0.0)
         watch = LearningWatch(followed, clock=MovableClock(minutes(9)))
         followed.look()
         watch.look()

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.adapters.influx_lines import field_parts, format_ns, instant_of, joined, line, parse_ns, point_ns
+from bot3.adapters.influx_lines import (
+    UnwritableError,
+    field_parts,
+    format_ns,
+    instant_of,
+    joined,
+    line,
+    parse_ns,
+    point_ns,
+    tag_value,
+    text_of_tag,
+)
 from bot3.errors import StoreError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,10 +50,26 @@ def test_line_given_no_number_then_refuses(number: float) -> None:
         line("m", {}, {"x": number}, kinds={"x": "float"}, at_ns=7)
 
 
-@pytest.mark.parametrize("value", ["", "a\nb", "a\\"])
-def test_line_given_what_a_tag_cannot_hold_then_refuses(value: str) -> None:
-    with pytest.raises(StoreError, match="cannot be a tag"):
-        line("m", {"tag": value}, {"x": 1.0}, kinds={"x": "float"}, at_ns=7)
+@pytest.mark.parametrize(
+    ("text", "held"), [("", "%"), ("a\nb", "a%0Ab"), ("a\\", "a%5C"), ("100%", "100%25"), ("BTC/USDT:USDT", "BTC/USDT:USDT")]
+)
+def test_line_given_what_a_tag_cannot_hold_then_writes_what_it_can(text: str, held: str) -> None:
+    assert line("m", {"tag": text}, {"x": 1.0}, kinds={"x": "float"}, at_ns=7) == f"m,tag={held} x=1.0 7"
+
+
+@given(text=st.text(st.characters(codec="utf-8")))
+def test_text_of_tag_given_any_text_then_returns_it_and_nothing_breaks_the_line(text: str) -> None:
+    held = tag_value(text)
+
+    assert text_of_tag(held) == text
+    assert held
+    assert not {*held} & {"\\", "\n", "\r", "\0"}
+
+
+@pytest.mark.parametrize("at", [EPOCH - timedelta(microseconds=1), datetime(2300, 1, 1, tzinfo=UTC)])
+def test_point_ns_given_a_time_that_no_reader_looks_for_then_refuses(at: datetime) -> None:
+    with pytest.raises(UnwritableError, match="between 1970 and 2200"):
+        point_ns(at, 0)
 
 
 @given(at=instants, number=numbers)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot3.adapters.influx_follower import FollowedLearning
 from bot3.adapters.influx_learning import InfluxLearning
 from bot3.adapters.influx_points import parameter_points
 from bot3.adapters.influx_server import InfluxServer
@@ -39,8 +43,8 @@ def record(tmp_path: Path) -> Iterator[SqlRecord]:
 
 
 @pytest.fixture
-def copy(influx: InfluxProgram, tmp_path: Path) -> Iterator[Copy]:
-    copy = Copy.on(influx, tmp_path)
+def copy(influx: InfluxProgram, tmp_path: Path, record: SqlRecord) -> Iterator[Copy]:
+    copy = Copy.on(influx, tmp_path, record=record)
     copy.publisher.prepare(bots=BOTS)
     yield copy
     copy.close()
@@ -106,7 +110,7 @@ def test_publish_given_the_same_twice_then_the_points_are_the_same(record: SqlRe
     places = [*buckets, (copy.buckets.of_bot("BOT3"), "trades")]
     before = [points(copy, *place) for place in places]
 
-    publish_everything(record, copy.publisher)
+    publish_everything(record, copy.publisher, bots=BOTS)
 
     assert [points(copy, *place) for place in places] == before
     assert all(before)
@@ -177,7 +181,7 @@ def test_parameters_given_rows_without_their_head_then_are_invisible(record: Sql
     published(record, "v2", minute=5.0, replaces="v1")
     span = record.span()
     assert span is not None
-    second = parameter_points(record.pending(span, run_modes=PAPER).parameters[0])
+    second = parameter_points(record.pending(span, run_modes=PAPER).parameters[0], record.origin())
 
     copy.server.write(copy.buckets.learning, second.rows)
     before = copy.reader.parameters(as_of=minutes(9)).version
@@ -189,14 +193,14 @@ def test_parameters_given_rows_without_their_head_then_are_invisible(record: Sql
 def test_parameters_given_rows_that_were_deleted_by_hand_then_refuses(record: SqlRecord, copy: Copy) -> None:
     published(record)
     publish_learning(record, copy.publisher)
-    at_ns = parameter_points(record.pending(_all_of(record), run_modes=PAPER).parameters[0]).at_ns
+    at_ns = parameter_points(record.pending(_all_of(record), run_modes=PAPER).parameters[0], record.origin()).at_ns
     tags = {"pair": "*", "direction": "*", "leverage_bin": "2.0-3.5"}
     copy.server.delete(copy.buckets.learning, measurement="adaptive_params_by_pair", tags=tags, at_ns=at_ns)
 
     with pytest.raises(LearningError, match=r"incomplete in InfluxDB \(2 of 3 rows\)"):
         copy.reader.parameters(as_of=minutes(9))
     assert compared(record, copy).differing == ("parameters",)
-    publish_everything(record, copy.publisher)
+    publish_everything(record, copy.publisher, bots=BOTS)
     assert compared(record, copy).is_equal
 
 
@@ -206,7 +210,7 @@ def test_parameters_given_a_reader_that_remembers_then_reads_what_one_that_does_
 ) -> None:
     published(record)
     publish_learning(record, copy.publisher)
-    remembering = InfluxLearning(copy.server, bucket=copy.buckets.learning, remembers=True)
+    remembering = InfluxLearning(copy.server, bucket=copy.buckets.learning, origin=record.origin, remembers=True)
     remembering.parameters(as_of=minutes(9))
     row = a_row(leverage_bin="1.0-2.0", stop_loss=-0.2)
     record.publish_parameters(a_set("v2", row, known_at=minutes(second_minute)), replaces="v1", is_full=False)
@@ -221,7 +225,7 @@ def test_parameters_given_a_reader_that_remembers_then_reads_what_one_that_does_
 def test_parameters_given_a_row_that_somebody_else_changed_then_refuses(record: SqlRecord, copy: Copy, change: str) -> None:
     published(record)
     publish_learning(record, copy.publisher)
-    at_ns = parameter_points(record.pending(_all_of(record), run_modes=PAPER).parameters[0]).at_ns
+    at_ns = parameter_points(record.pending(_all_of(record), run_modes=PAPER).parameters[0], record.origin()).at_ns
 
     copy.server.write(copy.buckets.learning, [f"adaptive_params_by_pair,direction=*,leverage_bin=*,pair=* {change} {at_ns}"])
 
@@ -279,9 +283,166 @@ def test_replay_given_a_newer_value_since_then_the_newer_stays(record: SqlRecord
     assert compared(record, copy).is_equal
 
 
+def lost_future(record: SqlRecord, copy: Copy, tmp_path: Path) -> SqlRecord:
+    """Publish a future that a restore loses; return the record as the restore leaves it, in a new epoch."""
+    everything(record)
+    publish_learning(record, copy.publisher)
+    with closing(sqlite3.connect(tmp_path / "platform.sqlite")) as source, closing(sqlite3.connect(tmp_path / "restored.sqlite")) as target:
+        source.backup(target)
+    published(record, "lost", minute=30.0, replaces="v1")
+    record.publish_recommendation(a_recommendation("lost", known_at=minutes(30)))
+    record.upsert_trades([a_closed_trade(9), a_closed_trade(1, close_rate=150.0)])
+    publish_learning(record, copy.publisher)
+    restored = copy.source.record = SqlRecord.open(sqlite_url(tmp_path / "restored.sqlite"))
+    restored.begin_epoch()
+    return restored
+
+
+def test_copy_given_a_restored_record_then_nothing_of_the_lost_future_is_read(record: SqlRecord, copy: Copy, tmp_path: Path) -> None:
+    restored = lost_future(record, copy, tmp_path)
+    followed = FollowedLearning(copy.reader, now=lambda: minutes(60), poll_s=0.01, first_wait_s=0.0)
+
+    followed.look()
+
+    for read in (copy.reader, followed):
+        with pytest.raises(LearningError):
+            read.parameters(as_of=minutes(60))
+        with pytest.raises(LearningError):
+            read.recommendation(as_of=minutes(60))
+    with pytest.raises(LearningError, match="only by another one or before a restore: run `bot3 publish run --all`"):
+        copy.reader.regime(as_of=minutes(60))
+    assert not compared(restored, copy).is_equal
+    restored.close()
+
+
+def test_publish_everything_given_a_restored_record_then_the_copy_is_equal_and_the_newest_known_is_in_force(
+    record: SqlRecord, copy: Copy, tmp_path: Path
+) -> None:
+    restored = lost_future(record, copy, tmp_path)
+    followed = FollowedLearning(copy.reader, now=lambda: minutes(60), poll_s=0.01, first_wait_s=0.0)
+    followed.look()
+
+    publish_everything(restored, copy.publisher, bots=BOTS)
+
+    found = compared(restored, copy)
+    assert (found.is_equal, found.extra, found.trades["BOT1"].published) == (True, (), 2)
+    assert followed.look()
+    assert followed.parameters(as_of=minutes(60)) == restored.parameters(as_of=minutes(60))
+    assert followed.parameters(as_of=minutes(60)).version == "v1"
+    restored.close()
+
+
+def test_reader_given_heads_of_another_record_that_are_newer_then_reads_its_own(record: SqlRecord, copy: Copy, tmp_path: Path) -> None:
+    published(record, "mine", minute=1.0)
+    publish_learning(record, copy.publisher)
+    other = SqlRecord.open(sqlite_url(tmp_path / "other.sqlite"))
+    published(other, "theirs", minute=2.0)
+    token = copy.reader.learning_token()
+
+    publish_learning(other, copy.publisher)
+
+    assert (copy.reader.parameters(as_of=minutes(9)).version, copy.reader.learning_token()) == ("mine", token)
+    published(record, "mine again", minute=1.5, replaces="mine")
+    publish_learning(record, copy.publisher)
+    assert copy.reader.parameters(as_of=minutes(9)).version == "mine again"
+    assert copy.reader.learning_token() != token
+    assert [head.version for head in compared(record, copy).extra] == ["theirs"]
+    other.close()
+
+
+def test_reader_given_heads_of_a_release_that_wrote_no_origin_then_they_are_its_own_until_a_restore(
+    record: SqlRecord, copy: Copy, tmp_path: Path
+) -> None:
+    published(record)
+    with closing(sqlite3.connect(tmp_path / "platform.sqlite")) as connection, connection:
+        connection.execute("UPDATE record_meta SET epoch = ''")  # as the migration leaves a record of before
+    points_of = record.pending(_all_of(record), run_modes=PAPER).parameters[0]
+    made = parameter_points(points_of, record.origin())
+    copy.server.write(copy.buckets.learning, made.rows)
+    copy.server.write(copy.buckets.learning, [re.sub(r'\\"origin\\":\{[^}]*\},', "", made.head)])
+
+    before = copy.reader.parameters(as_of=minutes(9)).version
+    told = compared(record, copy).missing
+    record.begin_epoch()
+
+    assert (before, told) == ("v1", ())
+    with pytest.raises(LearningError, match="before a restore"):
+        copy.reader.parameters(as_of=minutes(9))
+
+
+ODD_PAIRS = [
+    "NA|STY/USDT",
+    "NA\\STY/USDT",
+    "NA\nSTY/USDT",
+    "NA\rSTY/USDT",
+    "NA\tSTY",
+    'NA"STY',
+    "",
+    "100%0A",
+    "币安人生/USDT",
+    "[red]X/USDT",
+]
+
+
+def test_publish_given_pairs_that_older_releases_took_then_all_is_published_and_can_be_deleted(record: SqlRecord, copy: Copy) -> None:
+    published(record)
+    rows = [a_row(pair=pair, direction="long", leverage_bin="1.0-2.0") for pair in ODD_PAIRS]
+    record.publish_parameters(a_set("v2", a_row(), *rows, known_at=minutes(5)), replaces="v1", is_full=True)
+    record.upsert_trades([a_closed_trade(number, pair=pair) for number, pair in enumerate(ODD_PAIRS, start=1)])
+
+    report = publish_learning(record, copy.publisher)
+
+    assert (report.refused, record.span(), copy.letters.read()) == (0, None, ())
+    assert compared(record, copy).is_equal
+    keys = [(number, OPENED) for number in range(1, len(ODD_PAIRS) + 1)]
+    record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=keys)
+    gone = publish_learning(record, copy.publisher)
+    assert (gone.deleted, gone.refused, record.span()) == (len(ODD_PAIRS), 0, None)
+    assert compared(record, copy).is_equal
+    assert points(copy, copy.buckets.of_bot("BOT1"), "trades") == []
+
+
+def test_publish_given_a_trade_that_no_point_can_hold_then_it_alone_is_a_dead_letter(record: SqlRecord, copy: Copy) -> None:
+    far = datetime(2300, 1, 1, tzinfo=UTC)
+    trades = [a_closed_trade(1), a_closed_trade(2, funding_fees=float("inf")), a_closed_trade(3), a_closed_trade(4, close_date=far)]
+    record.upsert_trades(trades)
+    published(record)
+
+    report = publish_learning(record, copy.publisher)
+
+    assert (report.refused, record.span()) == (2, None)
+    reasons = [letter.reason for letter in copy.letters.read()]
+    assert [reason.split(":")[0] for reason in reasons] == ["trade 2 of BOT1 paper", "trade 4 of BOT1 paper"]
+    found = compared(record, copy)
+    assert (found.trades["BOT1"].missing, found.trades["BOT1"].extra, found.missing) == ((2, 4), (), ())
+
+    record.upsert_trades([a_closed_trade(2, funding_fees=0.5)])
+    again = replay_dead_letters(record, copy.publisher)
+
+    assert (again.written, again.still_refused, again.published.refused) == (0, 0, 1)
+    assert compared(record, copy).trades["BOT1"].missing == (4,)
+
+
+def test_publish_given_a_line_that_the_server_cannot_read_then_it_alone_is_a_dead_letter(record: SqlRecord, copy: Copy) -> None:
+    # InfluxDB takes no key of more than 65,535 characters, and answers for the whole request.
+    trades = [a_closed_trade(number, pair="X" * 70_000 if number == 5 else "BTC/USDT:USDT") for number in range(1, 12)]
+    record.upsert_trades(trades)
+    published(record)
+    record.publish_parameters(a_set("v2", a_row(pair="X" * 70_000), known_at=minutes(5)), replaces="v1", is_full=False)
+    record.publish_parameters(a_set("v3", a_row(), known_at=minutes(6)), replaces="v2", is_full=True)
+
+    report = publish_learning(record, copy.publisher)
+
+    assert (report.refused, record.span()) == (3, None)
+    assert [(len(letter.rows), len(letter.heads)) for letter in copy.letters.read()] == [(1, 1), (1, 0)]
+    found = compared(record, copy)
+    assert (found.trades["BOT1"].missing, found.differing) == ((5,), ())
+    assert [head.version for head in found.missing] == ["v2"]
+
+
 def test_publish_given_a_server_that_is_down_then_nothing_is_lost(record: SqlRecord, tmp_path: Path) -> None:
     with InfluxProgram() as program:
-        copy = Copy.on(program, tmp_path)
+        copy = Copy.on(program, tmp_path, record=record)
         everything(record)
         if not program.is_ours:
             pytest.skip("the server that TEST_INFLUX_URL names is not ours to stop")
@@ -310,7 +471,7 @@ def test_publish_given_a_kill_before_it_was_confirmed_then_doing_it_again_change
 def test_prepare_given_a_retention_then_buckets_have_it_and_older_points_are_not_sent(
     record: SqlRecord, influx: InfluxProgram, tmp_path: Path
 ) -> None:
-    copy = Copy.on(influx, tmp_path, life=timedelta(days=30))
+    copy = Copy.on(influx, tmp_path, life=timedelta(days=30), record=record)
     everything(record)
 
     report = publish_learning(record, copy.publisher)
@@ -366,7 +527,7 @@ def test_copy_given_any_order_of_changes_and_kills_then_ends_equal_to_the_record
 ) -> None:
     copy = Copy.on(influx, tmp_path)
     copy.publisher.prepare(bots=BOTS)
-    record = SqlRecord.open(sqlite_url(tmp_path / f"{copy.buckets.learning}.sqlite"))
+    record = copy.source.record = SqlRecord.open(sqlite_url(tmp_path / f"{copy.buckets.learning}.sqlite"))
     for step, trade_id, change in steps:
         if step in {"write", "reuse"}:
             opened = OPENED if step == "write" else minutes(-60)

@@ -12,6 +12,7 @@ from alembic.config import Config
 
 from bot3.adapters import sql_migrations
 from bot3.adapters.influx_points import parameter_points, recommendation_points
+from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.ports.publisher import ParameterPublication, RecommendationPublication
 from bot3.trading.leverage_bins import LEVERAGE_BINS
@@ -64,13 +65,14 @@ def test_record_given_a_store_of_the_release_before_then_is_migrated_and_opens_t
 def test_copy_given_a_point_of_the_release_before_then_daemon_and_mixin_open_the_bins_of_the_range(
     influx: InfluxProgram, tmp_path: Path
 ) -> None:
-    copy = Copy.on(influx, tmp_path)
+    record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
+    copy = Copy.on(influx, tmp_path, record=record)
     copy.publisher.prepare(bots=BOTS)
-    points = recommendation_points(RecommendationPublication(seq=1, recommendation=a_recommendation()))
+    points = recommendation_points(RecommendationPublication(seq=1, recommendation=a_recommendation()), record.origin())
     old = re.sub(r'open_bins="(?:[^"\\]|\\.)*",', "", points.rows[0])
     assert "open_bins" not in old
     parameters = ParameterPublication(seq=1, is_full=True, parameters=a_set("v1"), full_known_at=OPENED, full_seq=1)
-    both = parameter_points(parameters)
+    both = parameter_points(parameters, record.origin())
     copy.server.write(copy.buckets.learning, [old, *both.rows])
     copy.server.write(copy.buckets.learning, [points.head, both.head])
 
@@ -80,4 +82,5 @@ def test_copy_given_a_point_of_the_release_before_then_daemon_and_mixin_open_the
     assert set(read.open_bins) < set(LEVERAGE_BINS)
     source = source_of(copy, influx)
     copy.close()
+    record.close()
     assert source._recommendation.open_bins == read.open_bins

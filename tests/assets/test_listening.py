@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import Any, cast
 
 import dagster as dg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot3.errors import LearningError, StoreBusyError
 from bot3.wiring import Platform
@@ -97,6 +100,30 @@ def failing() -> object:
 def platform(learn: Callable[[], object] = failing, **given: Any) -> tuple[APlatform, Listener, Lineage]:
     made = APlatform([ASource("a"), ASource("b")], learn, **given)
     return made, Listener(cast("Platform", made)), Lineage(instance=dg.DagsterInstance.ephemeral(), source="test")
+
+
+ODD_CURSORS = ["garbage", "5", "null", "[]", '"text"', '{"store": 1}', '{"revision": 7}', '{"store": "record-1"}', "NaN"]
+ODD_REVISIONS = ['"x"', "null", "[1]", "-4", "1e999", "NaN"]
+
+
+@pytest.mark.parametrize("cursor", [*ODD_CURSORS, *(f'{{"store": "record-1", "revision": {text}}}' for text in ODD_REVISIONS)])
+def test_reported_given_what_a_person_wrote_into_the_cursor_then_nothing_was_reported(cursor: str) -> None:
+    assert Reported.of(cursor, store_id=STORE) == Reported(store_id=STORE, revision=0)
+
+
+@given(cursor=st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=4).map(json.dumps))
+def test_reported_given_any_cursor_then_is_read_and_written_again(cursor: str) -> None:
+    reported = Reported.of(cursor, store_id=STORE)
+
+    assert Reported.of(reported.cursor(), store_id=STORE) == reported
+
+
+def test_begin_given_a_cursor_that_is_none_then_all_is_told_anew_and_the_next_one_is_read() -> None:
+    _, listener, _ = platform()
+
+    listener.begin("garbage")
+
+    assert json.loads(listener.end().cursor()) == {"store": STORE, "revision": 0}
 
 
 def test_watch_given_a_source_that_is_busy_then_names_those_before_it_again() -> None:

@@ -14,8 +14,9 @@ from bot3_assets.partitions import all_bots
 from bot3_assets.resources import PlatformResource
 
 
-def test_schedule_given_a_night_then_asks_for_every_bot_once() -> None:
-    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 5, 4, 2, 40, tzinfo=UTC))
+@pytest.mark.slow
+def test_schedule_given_a_night_then_asks_for_every_bot_once(seeded: PlatformResource) -> None:
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 5, 4, 2, 40, tzinfo=UTC), resources={"platform": seeded})
 
     request: Any = nightly_comparison(context)
 

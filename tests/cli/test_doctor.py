@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
+from pydantic import SecretStr
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.cli import doctor_fleet, doctor_services, doctor_stores
-from bot3.cli.doctor import _FIRST, _LOOKS, examine
+from bot3.cli.doctor import _FIRST, _LOOKS, _examine_platform, examine
 from bot3.cli.findings import Finding, Patient
-from bot3.errors import SettingsError
+from bot3.errors import SettingsError, StoreBusyError
 from bot3.ports.control import Heartbeat
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
 from bot3.settings import load_settings
 from bot3.wiring import Platform, open_platform
 from tests.cli.commands import bot3
-from tests.journals import a_closed_trade
+from tests.journals import a_closed_trade, minutes
+from tests.learned import a_regime
 from tests.seeded import copy_of_home, tiny_settings
 from tests.servers.freqtrade_db import FreqtradeDb, a_row
 from tests.servers.influx import InfluxProgram
@@ -50,9 +55,9 @@ def patient(platform: Platform, *, is_served: bool = True, web: str = NOBODY) ->
     return Patient(platform=platform, is_served=is_served, web=web)
 
 
-def beat(platform: Platform, *, age: timedelta) -> None:
+def beat(platform: Platform, *, age: timedelta, state: str = "running") -> None:
     at = platform.wall_now() - age
-    platform.control.beat(Heartbeat(process="execution", pid=1, started_at=at, wall_at=at, market_at=at, state="running", detail={}))
+    platform.control.beat(Heartbeat(process="execution", pid=1, started_at=at, wall_at=at, market_at=at, state=state, detail={}))
 
 
 def ticks_of(*sensors: tuple[str, str, str | None, timedelta | None]) -> bytes:
@@ -80,6 +85,64 @@ def test_ticks_given_a_sensor_in_trouble_then_tells_which_and_why(platform: Plat
     assert (finding.is_good, words in finding.detail, "well" in finding.detail) == (False, True, False)
 
 
+def many_ticks_of(name: str, *ticks: dict[str, Any]) -> bytes:
+    """Return Dagster's answer about one sensor and its ticks, the newest first."""
+    plain = {"timestamp": datetime.now(UTC).timestamp(), "status": "SKIPPED", "skipReason": None, "error": None}
+    sensor = {"name": name, "sensorState": {"status": "RUNNING", "ticks": [plain | tick for tick in ticks]}}
+    return json.dumps({"data": {"repositoriesOrError": {"nodes": [{"sensors": [sensor], "schedules": []}]}}}).encode()
+
+
+FAILED = {"status": "FAILURE", "error": {"message": "Error occurred during the execution of evaluation_fn\n", "causes": []}}
+DELAYED = {"skipReason": "delayed: InfluxDB at localhost refuses this token (403): check BOT3_INFLUX_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    ("ticks", "words"),
+    [
+        ([{"status": "STARTED"}, FAILED], "closes failed: Error occurred"),
+        (
+            [FAILED | {"error": {"message": "evaluation_fn", "causes": [{"message": "ValueError: the cause\n"}]}}],
+            "failed: ValueError: the cause",
+        ),
+        ([DELAYED] * 3, "closes is delayed: InfluxDB at localhost refuses this token (403)"),
+        ([{"status": "STARTED"}, *[DELAYED] * 3], "closes is delayed"),
+        ([DELAYED, {}, DELAYED], None),
+        ([{}, FAILED], None),
+    ],
+)
+def test_ticks_given_one_that_only_began_then_judges_those_that_ended(
+    platform: Platform, ticks: list[dict[str, Any]], words: str | None
+) -> None:
+    with StatusServer([200], body=many_ticks_of("closes", *ticks)) as dagster:
+        finding = doctor_services.ticks("ticks", patient(platform, web=dagster.url))
+
+    assert (finding.is_good, (words or "none failed") in finding.detail) == (words is None, True), finding
+
+
+def a_run(status: str, *, age_s: float, max_runtime: str | None = None) -> dict[str, Any]:
+    at = datetime.now(UTC).timestamp() - age_s
+    tags = [] if max_runtime is None else [{"key": "dagster/max_runtime", "value": max_runtime}]
+    started = at if status == "STARTED" else None
+    return {"runId": "0123456789", "jobName": "meta_learner", "status": status, "creationTime": at, "startTime": started, "tags": tags}
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (a_run("STARTED", age_s=320.0, max_runtime="240"), "run 01234567 of meta_learner runs for 5 min (started)"),
+        (a_run("QUEUED", age_s=700.0, max_runtime="240"), "run 01234567 of meta_learner waits for 12 min (queued)"),
+        (a_run("STARTED", age_s=250.0, max_runtime="240"), None),
+        (a_run("STARTED", age_s=5_000.0), None),
+        (a_run("QUEUED", age_s=60.0), None),
+    ],
+)
+def test_runs_given_one_that_runs_or_waits_for_too_long_then_names_it(platform: Platform, run: dict[str, Any], words: str | None) -> None:
+    with StatusServer([200], body=json.dumps({"data": {"runsOrError": {"results": [run]}}}).encode()) as dagster:
+        finding = doctor_services.runs("runs", patient(platform, web=dagster.url))
+
+    assert (finding.is_good, (words or "1 under way") in finding.detail) == (words is None, True), finding
+
+
 def test_ticks_given_all_is_well_then_says_how_many(platform: Platform) -> None:
     sensors = (("closes", "RUNNING", None, timedelta(seconds=3)), ("weeks", "RUNNING", None, None))
     with StatusServer([200], body=ticks_of(*sensors)) as dagster:
@@ -88,7 +151,7 @@ def test_ticks_given_all_is_well_then_says_how_many(platform: Platform) -> None:
     assert (finding.is_good, finding.detail) == (True, "2 sensors and schedules, none failed")
 
 
-@pytest.mark.parametrize("look", [doctor_services.dagster, doctor_services.ticks])
+@pytest.mark.parametrize("look", [doctor_services.dagster, doctor_services.ticks, doctor_services.runs])
 def test_dagster_given_it_does_not_answer_then_is_bad_only_where_it_should_run(platform: Platform, look: Any) -> None:
     assert not look("x", patient(platform)).is_good
     assert look("x", patient(platform, is_served=False)).is_good
@@ -101,6 +164,39 @@ def test_execution_given_a_heartbeat_then_its_age_counts_where_it_should_beat(
     beat(platform, age=timedelta(seconds=age_s))
 
     assert doctor_services.execution("execution", patient(platform, is_served=is_served)).is_good is is_good
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_execution_given_a_daemon_that_ended_a_moment_ago_then_is_bad_however_young_its_heartbeat(platform: Platform, state: str) -> None:
+    beat(platform, age=timedelta(seconds=1), state=state)
+
+    finding = doctor_services.execution("execution", patient(platform))
+
+    assert (finding.is_good, finding.detail.startswith(f"{state}, ")) == (False, True)
+    assert doctor_services.execution("execution", patient(platform, is_served=False)).is_good
+
+
+@pytest.mark.parametrize(("age", "is_good"), [(timedelta(seconds=20), True), (timedelta(minutes=5), False)])
+def test_record_given_a_close_that_is_not_synced_yet_then_is_bad_only_after_the_grace(
+    platform: Platform, age: timedelta, is_good: bool
+) -> None:
+    now = datetime(2026, 1, 6, tzinfo=UTC)
+    platform.set_clock(now)
+    closed = now - age * platform.clock.speed
+    platform.bot_store("BOT1").import_trades([a_closed_trade(1, close_date=closed, open_date=closed - timedelta(hours=1))])
+
+    finding = doctor_stores.record("record", patient(platform))
+
+    assert (finding.is_good, "BOT1 paper: 0 of 1" in finding.detail) == (is_good, True), finding
+    assert doctor_stores.record("record", patient(platform, is_served=False)).is_good
+
+
+def test_fleet_given_a_close_of_a_moment_ago_then_is_no_fault_yet(file: Path) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    bot = FreqtradeDb(sqlite_url(file.parent / "grid.sqlite"))
+    bot.add(a_row(1, open_date=now - timedelta(hours=1), close_date=now - timedelta(seconds=5)))
+
+    assert looked_at(file, "grid.sqlite", is_served=True).is_good
 
 
 def test_execution_given_the_kill_switch_then_is_bad_whatever_beats(platform: Platform) -> None:
@@ -292,6 +388,91 @@ def test_fleet_given_a_session_with_a_zone_of_its_own_then_does_not_take_it_for_
     assert f"was given Europe/Berlin ({source})" in finding.detail
     assert "source_timezone" not in finding.remedy
     assert told.is_good, told
+
+
+@contextmanager
+def copied(tmp_path: Path, influx: InfluxProgram, **changes: Any) -> Iterator[Platform]:
+    """Yield the platform of a home whose copy is in buckets of its own."""
+    address, prefix = influx.address(), influx.new_prefix()
+    names = {f"{bot}_influx_bucket": f"{prefix}{bot}" for bot in ("bot1", "bot2", "bot3")} | {"influx_bucket": f"{prefix}learning"}
+    server = {"influx_url": address.url, "influx_org": address.org, "influx_token": address.token}
+    with open_platform(load_settings({}, env_file=tmp_path / "no.env", home=tmp_path, **server, **names)) as opened:
+        opened.record.publish_regimes([a_regime()])
+        opened.publishing.publish()
+        assert doctor_stores.influx("influx", patient(opened)).is_good
+        settings = opened.settings.model_copy(update=changes)
+    with open_platform(settings) as opened:
+        yield opened
+
+
+def token_that_only_reads(influx: InfluxProgram) -> SecretStr:
+    """Return a token that may read every bucket and write none."""
+    address = influx.address()
+    headers = {"Authorization": f"Token {address.token}"}
+    found = urllib3.request("GET", f"{address.url}/api/v2/orgs?org={address.org}", headers=headers)
+    org = found.json()["orgs"][0]["id"]
+    wanted = {"orgID": org, "permissions": [{"action": "read", "resource": {"type": "buckets", "orgID": org}}]}
+    return SecretStr(urllib3.request("POST", f"{address.url}/api/v2/authorizations", headers=headers, json=wanted).json()["token"])
+
+
+@pytest.mark.influx
+def test_influx_given_a_token_that_may_not_write_then_says_so_before_anything_waits(tmp_path: Path, influx: InfluxProgram) -> None:
+    with copied(tmp_path, influx, influx_token=token_that_only_reads(influx)) as opened:
+        (finding,) = _examine_platform(opened.settings, wanted={"influx"}, is_served=True, web=NOBODY)
+
+    assert (finding.is_good, "refuses this token (403)" in finding.detail) == (False, True), finding
+
+
+@pytest.mark.influx
+def test_influx_given_another_organization_then_says_so(tmp_path: Path, influx: InfluxProgram) -> None:
+    with copied(tmp_path, influx, influx_org="nobody") as opened:
+        (finding,) = _examine_platform(opened.settings, wanted={"influx"}, is_served=True, web=NOBODY)
+
+    assert (finding.is_good, "check BOT3_INFLUX_ORG" in finding.detail) == (False, True), finding
+
+
+@pytest.mark.influx
+def test_influx_given_writes_that_wait_then_is_bad_after_the_grace_and_says_why(tmp_path: Path, influx: InfluxProgram) -> None:
+    with copied(tmp_path, influx) as opened:
+        opened.record.publish_regimes([a_regime(minutes(5))])
+        young = doctor_stores.influx("influx", patient(opened))
+        with closing(sqlite3.connect(tmp_path / "platform.sqlite")) as connection, connection:
+            connection.execute("UPDATE outbox SET written_at_us = written_at_us - 300000000")
+        without_server = opened.settings.model_copy(update={"influx_url": NOBODY})
+        with open_platform(without_server) as cut_off, pytest.raises(StoreBusyError):
+            cut_off.publishing.publish()
+
+        late = doctor_stores.influx("influx", patient(opened))
+
+        assert young.is_good
+        assert (late.is_good, "1 writes wait to be published, the oldest for 5 min" in late.detail) == (False, True), late
+        assert "127.0.0.1:1 cannot be reached in time" in late.detail
+        assert doctor_stores.influx("influx", patient(opened, is_served=False)).is_good
+        opened.publishing.publish()
+        assert doctor_stores.influx("influx", patient(opened)).is_good
+
+
+@pytest.mark.influx
+def test_influx_given_publications_of_before_a_restore_then_is_bad_until_all_is_published(tmp_path: Path, influx: InfluxProgram) -> None:
+    with copied(tmp_path, influx) as opened:
+        opened.record.begin_epoch()
+        restored = doctor_stores.influx("influx", patient(opened))
+        opened.publishing.publish_everything()
+
+        assert (restored.is_good, "1 publications in InfluxDB are of another record" in restored.detail) == (False, True), restored
+        assert "bot3 publish run --all" in restored.remedy
+        assert doctor_stores.influx("influx", patient(opened)).is_good
+
+
+@pytest.mark.influx
+def test_influx_given_a_dead_letter_then_names_its_file(tmp_path: Path, influx: InfluxProgram) -> None:
+    with copied(tmp_path, influx) as opened:
+        opened.record.upsert_trades([a_closed_trade(1, funding_fees=float("inf"))])
+        opened.publishing.publish()
+
+        finding = doctor_stores.influx("influx", patient(opened))
+
+    assert (finding.is_good, "dead_letters.jsonl" in finding.detail) == (False, True)
 
 
 @pytest.mark.influx

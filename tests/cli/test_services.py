@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import graphql
 import pytest
+from dagster_graphql.schema import create_schema
 
-from bot3.cli.services import Service, services
+from bot3.cli import doctor_services
+from bot3.cli.services import RUNS_UNDER_WAY, Service, cancel_runs, services, termination
 from bot3.cli.supervisor import Supervisor, is_same_process
 from bot3.errors import Bot3Error
 from tests.seeded import tiny_settings
+from tests.servers.status_server import StatusServer
 
 
 def test_services_given_nothing_else_was_asked_for_then_all_learn_on_one_thread(tmp_path: Path) -> None:
@@ -33,6 +37,31 @@ def test_services_given_a_token_then_telegram_is_one_and_not_needed(tmp_path: Pa
 
     assert {name: with_token[name] for name in with_token.keys() - names().keys()} == {"telegram": False}
     assert set(names().values()) == {True}
+
+
+def test_cancel_runs_given_runs_under_way_then_cancels_each_and_says_how_many_ended() -> None:
+    ended = [{"__typename": "TerminateRunSuccess"}, {"__typename": "TerminateRunFailure"}]
+    under_way = {"runsOrError": {"results": [{"runId": "one"}, {"runId": "two"}]}, "terminateRuns": {"terminateRunResults": ended}}
+    with StatusServer([200, 200], body=json.dumps({"data": under_way}).encode()) as dagster:
+        canceled = cancel_runs(dagster.url)
+
+    asked = [json.loads(body)["query"] for body in dagster.bodies]
+    assert (canceled, len(asked)) == (1, 2)
+    assert "STARTED" in asked[0]
+    assert 'terminateRuns(runIds: ["one", "two"], terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY)' in asked[1]
+
+
+def test_cancel_runs_given_none_under_way_or_no_answer_then_asks_for_nothing() -> None:
+    with StatusServer([200], body=b'{"data": {"runsOrError": {"results": []}}}') as dagster:
+        assert (cancel_runs(dagster.url), len(dagster.bodies)) == (0, 1)
+    assert cancel_runs("http://127.0.0.1:1") == 0
+
+
+def test_queries_are_those_of_the_dagster_that_is_installed() -> None:
+    schema = create_schema().graphql_schema
+    queries = (RUNS_UNDER_WAY, termination(["0123"]), doctor_services.TICKS, doctor_services.RUNS)
+
+    assert [error.message for query in queries for error in graphql.validate(schema, graphql.parse(query))] == []
 
 
 def a_service(name: str, code: str, *, is_needed: bool) -> Service:

@@ -12,7 +12,7 @@ import pytest
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.market.regimes import Regime
-from bot3.usecases.publish_learning import publish_learning
+from bot3.usecases.publish_learning import publish_everything, publish_learning
 from bot3.usecases.write_published_files import write_published_files
 from tests.deploy.test_freqtrade_strategy_rules import mixin
 from tests.journals import OPENED, PAIR, minutes
@@ -34,8 +34,8 @@ def record(tmp_path: Path) -> Iterator[SqlRecord]:
 
 
 @pytest.fixture
-def copy(influx: InfluxProgram, tmp_path: Path) -> Iterator[Copy]:
-    copy = Copy.on(influx, tmp_path)
+def copy(influx: InfluxProgram, tmp_path: Path, record: SqlRecord) -> Iterator[Copy]:
+    copy = Copy.on(influx, tmp_path, record=record)
     copy.publisher.prepare(bots=BOTS)
     yield copy
     copy.close()
@@ -69,6 +69,23 @@ def test_influx_given_a_full_and_a_partial_publication_then_it_says_what_the_fil
     assert source.parameters(as_of=LATER) == files.parameters(as_of=LATER)
     assert source.recommendation(as_of=LATER) == files.recommendation(as_of=LATER)
     assert source.parameters(as_of=LATER).find(pair=PAIR, is_short=False, leverage=3.0).stop_sigma == -0.7
+
+
+def test_influx_given_publications_of_before_and_after_a_restore_then_no_entry_until_all_is_published(
+    record: SqlRecord, copy: Copy, influx: InfluxProgram
+) -> None:
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
+    record.publish_recommendation(a_recommendation())
+    publish_learning(record, copy.publisher)
+    record.begin_epoch()
+    record.publish_parameters(a_set("v2", known_at=minutes(1)), replaces="v1", is_full=True)
+    publish_learning(record, copy.publisher)
+
+    with pytest.raises(mixin.EntryRefusedError, match="missing_parameters"):
+        source_of(copy, influx).parameters(as_of=LATER)
+    publish_everything(record, copy.publisher, bots=BOTS)
+
+    assert source_of(copy, influx).parameters(as_of=LATER).version == "v2"
 
 
 def test_influx_given_nothing_published_then_no_entry(copy: Copy, influx: InfluxProgram) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from bot3.adapters.sql_engine import Database, sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import StoreConflictError
-from bot3.ports.publisher import Head, Noun, OutboxSpan, Pending
+from bot3.ports.publisher import Head, Noun, Origin, OutboxSpan, Pending
 from bot3.trading.trades import RunMode
 from tests.conftest import NewStore
 from tests.journals import OPENED, a_closed_trade, minutes
@@ -202,13 +203,61 @@ def test_open_given_a_store_of_before_there_was_an_outbox_then_all_that_it_holds
     upgraded.close()
 
 
+def test_open_given_a_record_of_before_there_were_epochs_then_has_the_first_one_and_what_waits_goes_on_waiting(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "old.sqlite")
+    record = SqlRecord.open(url)
+    record.upsert_trades([a_closed_trade(1)])
+    identity = record.store_id
+    record.close()
+    _as_before_the_epochs(tmp_path / "old.sqlite")
+
+    upgraded = SqlRecord.open(url)
+
+    assert upgraded.origin() == Origin(store_id=identity, epoch="")
+    waits = upgraded.waiting_since()
+    upgraded.publish_regimes([a_regime()])
+    assert upgraded.span() == OutboxSpan(since=0, until=2, writes=2)
+    assert waits is not None
+    assert upgraded.waiting_since() == waits
+    upgraded.begin_epoch()
+    assert upgraded.origin().epoch != ""
+    upgraded.close()
+
+
+def test_origin_given_a_new_epoch_then_it_is_another_and_the_record_the_same(record: SqlRecord) -> None:
+    before = record.origin()
+
+    record.begin_epoch()
+
+    assert (record.origin().store_id, before.store_id) == (record.store_id, record.store_id)
+    assert len({"", before.epoch, record.origin().epoch}) == 3
+
+
+def test_waiting_since_given_writes_then_is_when_the_oldest_was_made(record: SqlRecord) -> None:
+    began, nothing = datetime.now(UTC), record.waiting_since()
+    record.publish_regimes([a_regime()])
+    first = record.waiting_since()
+    record.publish_regimes([a_regime(minutes(5))])
+    later = record.waiting_since()
+    record.requeue()
+
+    assert nothing is None
+    assert first is not None
+    assert abs(first - began) < timedelta(minutes=1)
+    assert (later, record.waiting_since()) == (first, first)
+    span = record.span()
+    assert span is not None
+    record.confirm(span)
+    assert record.waiting_since() is None
+
+
 def test_heads_given_publications_then_names_each_with_its_rows(record: SqlRecord) -> None:
     record.publish_parameters(a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5")), replaces=None, is_full=True)
     record.publish_regimes([a_regime()])
 
     assert record.heads() == {
-        Head(noun=Noun.PARAMETERS, known_at=OPENED, seq=1, version="v1", rows=2),
-        Head(noun=Noun.REGIME, known_at=OPENED, seq=0, version="r1", rows=1),
+        Head(origin=record.origin(), noun=Noun.PARAMETERS, known_at=OPENED, seq=1, version="v1", rows=2),
+        Head(origin=record.origin(), noun=Noun.REGIME, known_at=OPENED, seq=0, version="r1", rows=1),
     }
 
 
@@ -232,6 +281,23 @@ def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it
     record.close()
 
 
+def _as_before_the_epochs(path: Path) -> None:
+    """Take a store back to the schema before the epochs, as an older release left it."""
+    connection = sqlite3.connect(path)
+    entry = "INSERT INTO outbox (revision, since_revision) VALUES (NEW.revision, OLD.revision)"
+    connection.execute("DROP TRIGGER outbox_of_write")
+    connection.execute(
+        f"CREATE TRIGGER outbox_of_write AFTER UPDATE OF revision ON record_meta WHEN NEW.revision <> OLD.revision BEGIN {entry}; END"
+    )
+    connection.execute("DROP TRIGGER outbox_of_many")
+    connection.execute("CREATE TRIGGER outbox_of_many AFTER INSERT ON outbox WHEN NEW.revision % 4096 = 0 BEGIN SELECT 1; END")
+    connection.execute("ALTER TABLE outbox DROP COLUMN written_at_us")
+    connection.execute("ALTER TABLE record_meta DROP COLUMN epoch")
+    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0004'")
+    connection.commit()
+    connection.close()
+
+
 def _as_before_the_outbox(path: Path) -> None:
     """Take a store back to the schema before the outbox, as an older release left it."""
     connection = sqlite3.connect(path)
@@ -239,6 +305,8 @@ def _as_before_the_outbox(path: Path) -> None:
         connection.execute(f"DROP TRIGGER {trigger}")
     for table in ("outbox", "outbox_gone"):
         connection.execute(f"DROP TABLE {table}")
+    connection.execute("ALTER TABLE record_meta DROP COLUMN epoch")
+    connection.execute("ALTER TABLE recommendations DROP COLUMN open_bins")
     connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0002'")
     connection.commit()
     connection.close()

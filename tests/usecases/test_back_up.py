@@ -61,10 +61,13 @@ def taken(folder: Path, *groups: list[Kept]) -> Path:
 def test_back_up_given_stores_then_restore_puts_each_back(tmp_path: Path) -> None:
     folder = taken(tmp_path / "backup", [Kept("record", "trades")], [Kept("BOT1", "fills"), Kept("account", "orders")])
     empty = [Kept("record"), Kept("BOT1"), Kept("account")]
+    seen: list[list[str]] = []
 
-    report = restore([empty], folder)
+    report = restore([empty[:2], empty[2:]], folder, begin=lambda: seen.append([store.text for store in empty]))
 
     assert [store.text for store in empty] == ["trades", "fills", "orders"]
+    # Called before the last group, which marks the home as whole.
+    assert seen == [["trades", "fills", ""]]
     assert (report.taken_at, report.market_at, report.files, report.bytes) == (NOW, MARKET, 3, 17)
     assert report == read_manifest(folder)
 
@@ -107,7 +110,7 @@ def test_restore_given_a_damaged_backup_then_touches_nothing(tmp_path: Path, dam
     }[damage]()
 
     with pytest.raises(DataError):
-        restore([[empty]], folder)
+        restore([[empty]], folder, begin=lambda: None)
 
     assert empty.text == ""
 
@@ -117,7 +120,7 @@ def test_restore_given_one_store_that_is_not_empty_then_touches_none(tmp_path: P
     empty, full = Kept("BOT1"), Kept("BOT2", "mine")
 
     with pytest.raises(StoreError, match="BOT2 holds something"):
-        restore([[empty, full]], folder)
+        restore([[empty, full]], folder, begin=lambda: None)
 
     assert (empty.text, full.text) == ("", "mine")
 
@@ -126,4 +129,4 @@ def test_restore_given_settings_that_name_other_stores_then_says_which(tmp_path:
     folder = taken(tmp_path / "backup", [Kept("BOT1", "fills")])
 
     with pytest.raises(DataError, match="stores that lie elsewhere"):
-        restore([[Kept("BOT1"), Kept("BOT2")]], folder)
+        restore([[Kept("BOT1"), Kept("BOT2")]], folder, begin=lambda: None)

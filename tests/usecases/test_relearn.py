@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import LearningError, StoreConflictError, StoreError
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.record import SyncOutcome
@@ -67,7 +69,7 @@ def shadow_frame(*, now: datetime = NOW) -> pd.DataFrame:
     return frame.assign(regime="sideways")
 
 
-def step(record: FakeRecord, learner: ParameterLearner, reader: FakeReader, **changes: Any) -> RelearnReport:
+def step(record: FakeRecord | SqlRecord, learner: ParameterLearner, reader: FakeReader, **changes: Any) -> RelearnReport:
     source = TradeSource(reader=reader, run_mode=RunMode.PAPER)  # type: ignore[arg-type]
     return relearn_step(record, learner, CANDLES, sources=[source], life=timedelta(days=7), **(WHEN | changes))  # type: ignore[arg-type]
 
@@ -84,6 +86,30 @@ def test_relearn_step_given_a_new_close_then_republishes_its_cell_and_bin_alone(
     assert report.parameters.rows[f"{PAIRS[0]}|long|7.5-10.0"].trades_count == 1
     assert [asset.asset for asset in report.assets] == ["synced_trades", "trade_replays", "adaptive_params"]
     assert report.failed_checks == ()
+
+
+ODD_PAIRS = ("NA|STY/USDT", "NA\\STY/USDT", "NA\nSTY/USDT", "", "*")
+
+
+def test_relearn_step_given_pairs_that_older_releases_took_then_learns_the_others_and_forgets_them(tmp_path: Path) -> None:
+    record, learner = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite")), ParameterLearner(LearningSettings())
+    odd = [a_trade(100 + number, opened=START + timedelta(days=3), pair=pair) for number, pair in enumerate(ODD_PAIRS)]
+    reader = FakeReader("BOT1", [*some_trades(40), *odd])
+
+    with_them = step(record, learner, reader)
+    history = record.parameters_history(key="NA|STY/USDT|long|2.0-3.5")
+    reader.trades = some_trades(40)
+    without = step(record, learner, reader)
+
+    sound = {f"{pair}|long|2.0-3.5" for pair in PAIRS[:2]}
+    assert with_them.parameters is not None
+    assert sound <= set(with_them.parameters.rows)
+    assert history["trades_count"].tolist() == [1]
+    assert without.assets[0].metadata["deleted"] == len(ODD_PAIRS)
+    full = step(record, learner, reader, full=True).parameters
+    assert full is not None
+    assert {row.pair for row in full.rows.values()} == {"*", *PAIRS[:2]}
+    record.close()
 
 
 def test_relearn_step_given_nothing_new_then_publishes_nothing() -> None:

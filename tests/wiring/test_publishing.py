@@ -98,6 +98,7 @@ def test_publishing_given_a_server_that_is_down_then_says_so_and_everything_wait
 @pytest.mark.influx
 def test_publishing_given_a_server_then_the_copy_is_equal_and_the_daemon_reads_it(tmp_path: Path, influx: InfluxProgram) -> None:
     ports = copied(tmp_path, influx, parameters_from="influx", influx_poll_s=0.01)
+    ports.set_clock(minutes(1))
     write_something(ports.record)
 
     report = ports.publishing.publish()

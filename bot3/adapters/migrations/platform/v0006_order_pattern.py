@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "platform_0005"
-down_revision = "platform_0004"
+revision = "platform_0006"
+down_revision = "platform_0005"
 
 
 def upgrade() -> None:

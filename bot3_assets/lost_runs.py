@@ -1,0 +1,65 @@
+"""Runs whose process died with an earlier code server: nothing else ends them before their time is up, and a beat waits for them."""
+
+from __future__ import annotations
+
+import dagster as dg
+import psutil
+import structlog
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+
+log = structlog.get_logger()
+
+_CLOCKS_DIFFER_S = 5.0
+LOST = "the process of this run is gone: the code server was killed or started again while it ran"
+
+
+class LostRuns:
+    """Ends lost runs once in the life of a code server: a run that it starts itself it outlives."""
+
+    def __init__(self, _platform: object = None) -> None:
+        self._is_done = False
+
+    def end(self, instance: dg.DagsterInstance) -> int:
+        """End the runs whose process is gone; return how many, 0 after the first call."""
+        if self._is_done:
+            return 0
+        ended = end_lost_runs(instance)
+        self._is_done = True
+        return ended
+
+
+def end_lost_runs(instance: dg.DagsterInstance) -> int:
+    """End every run of this machine whose process is gone, as failed, or as canceled where that was asked for; return how many.
+
+    Dagster's launcher for one machine cannot ask whether a run's process lives. Runs of workers are left to their launcher, which can.
+    """
+    if not isinstance(instance.run_launcher, DefaultRunLauncher):
+        return 0
+    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+    lost = [record.dagster_run for record in instance.get_run_records(under_way) if not _may_live(instance, record)]
+    for run in lost:
+        log.warning("lost_run_ended", run_id=run.run_id, job=run.job_name)
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, message=LOST)
+        else:
+            instance.report_run_failed(run, message=LOST)
+    return len(lost)
+
+
+def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Say whether the process that a run told of may be there; a run that told of none is left to its time limit."""
+    entries = instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    events = [entry.dagster_event.engine_event_data for entry in entries if entry.dagster_event is not None]
+    pids = [int(str(event.metadata["pid"].value)) for event in events if "pid" in event.metadata]
+    if not pids or record.start_time is None:
+        return True
+    return any(is_process_of_run(pid, started_at=record.start_time) for pid in pids)
+
+
+def is_process_of_run(pid: int, *, started_at: float) -> bool:
+    """Say whether a process is there that began before the run did: another one may have its number by now."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= started_at + _CLOCKS_DIFFER_S
+    except psutil.NoSuchProcess:
+        return False
