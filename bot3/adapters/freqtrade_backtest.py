@@ -71,7 +71,7 @@ class FreqtradeBacktest:
         """
         strategies = _strategies(_parsed(_json(path), shown=path), shown=path)
         name = _chosen(list(strategies), strategy, shown=path)
-        return cls(strategy=name, rows=tuple(_rows(strategies[name], shown=f"{path}: strategy {name}")))
+        return cls(strategy=name, rows=tuple(_rows(strategies[name], shown=f"{path}: strategy {shown_name(name)}")))
 
     def read_all(self) -> ForeignTrades:
         """Return all trades, in run mode backtest."""
@@ -147,7 +147,7 @@ def _strategies(result: Any, *, shown: Path) -> Mapping[str, Any]:
 
 
 def _chosen(names: list[str], wanted: str | None, *, shown: Path) -> str:
-    listed = ", ".join(names[:20])
+    listed = ", ".join(map(shown_name, names[:20]))
     if wanted is None:
         if len(names) > 1:
             raise SettingsError(f"{shown} holds {len(names)} strategies ({listed}): name one with --strategy")

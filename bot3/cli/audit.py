@@ -22,6 +22,7 @@ from bot3.learning.params import LearningSettings
 from bot3.learning.replay_paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
+from bot3.trading.names import shown_name
 from bot3.usecases.audit import AuditSettings, Tell
 from bot3.usecases.audit import audit as audit_trades
 from bot3.wiring import file_candles, open_backtest, open_foreign_trades
@@ -68,7 +69,7 @@ def audit(
     if backtest is not None:
         source, name = open_backtest(backtest, strategy=strategy)
         with _progress() as tell:
-            report = audit_trades(source, held, database=f"{backtest} ({name})", settings=wanted, tell=tell)
+            report = audit_trades(source, held, database=f"{backtest} ({shown_name(name)})", settings=wanted, tell=tell)
     else:
         with open_foreign_trades(address, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
             report = audit_trades(reader, held, database=_shown(address), settings=wanted, tell=tell)

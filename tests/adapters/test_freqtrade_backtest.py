@@ -98,6 +98,13 @@ def test_open_given_several_strategies_then_one_must_be_named(tmp_path: Path) ->
         FreqtradeBacktest.open(path, strategy="Third")
 
 
+def test_open_given_a_strategy_with_an_odd_name_then_shows_it_on_one_line(tmp_path: Path) -> None:
+    path = write_zip(tmp_path, a_result(**{"A\n\ud800": [a_result_trade()], "B": []}))
+
+    with pytest.raises(SettingsError, match=r"\(A\\n\\ud800, B\)"):
+        FreqtradeBacktest.open(path)
+
+
 def test_read_all_given_odd_values_then_refuses_the_trade_and_keeps_the_others(tmp_path: Path) -> None:
     odd: list[dict[str, Any]] = [
         {"open_rate": 0.0},
