@@ -1,10 +1,10 @@
 # One image for every service of docker-compose.yml.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
-COPY requirements-uv.lock requirements.lock ./
+COPY requirements-uv.lock requirements-run.lock ./
 RUN python -m venv /app/.venv \
  && /app/.venv/bin/python -m pip install --no-cache-dir --require-hashes -r requirements-uv.lock \
- && /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --require-hashes --compile-bytecode -r requirements.lock
+ && /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --require-hashes --compile-bytecode -r requirements-run.lock
 COPY . .
 RUN /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python --no-deps --no-build-isolation -e . \
  && /app/.venv/bin/python -m compileall -q bot3 bot3_assets execution dashboard telegram_bot

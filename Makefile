@@ -31,6 +31,7 @@ debian:
 
 lock: $(READY)
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra dev --extra build --extra workers --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra build --extra workers -c requirements.lock --custom-compile-command "make lock" pyproject.toml -o requirements-run.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

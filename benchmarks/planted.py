@@ -1,10 +1,11 @@
 """Choosing stop and target, and letting bins trade, in worlds whose truth is known.
 
-    python -m benchmarks.planted [--worlds 40] [--nulls 1000] [--processes 2] [--paths 60000]
+    python -m benchmarks.planted [--worlds 40] [--nulls 1000] [--processes 2] [--paths 60000] [--only gates]
 
 Worlds and their exact truth are in `planted_world.py`, frozen before any method was tuned; the methods in `planted_methods.py`. Regret is
 the expectancy lost against the best setting of each cell, forced to trade, in bps of the price a trade. Optimism is what a method reports
-of its choice less what is true of it. Null worlds have no skill; gates are reviewed daily for a year.
+of its choice less what is true of it. Null worlds have no skill; the gate is reviewed daily for a year, by the learner, the use case and
+the gate of production (`planted_learner.py`).
 """
 
 from __future__ import annotations
@@ -21,38 +22,54 @@ from benchmarks.planted_bank import BANK_PATHS, Bank, make_bank
 from benchmarks.planted_methods import ours, ours_with_memory
 from benchmarks.planted_nulls import NullStudy, Power, clopper_pearson_upper, rival_gates, study_nulls, study_power
 from benchmarks.planted_scores import Scores, score_methods
-from benchmarks.planted_skewed import study_skewed
+from benchmarks.planted_skewed import SkewStudy, study_skewed
 from benchmarks.planted_world import SIZES, world_digest
 
 HETEROGENEITIES = (0.0, 1.0, 1.8)
+PARTS = CHOICE, GATES = "choice", "gates"
 OURS, NAIVE = "ours", "naive_best_average_min_5"
 DRIFT_WORLDS, POWER_WORLDS, RIVAL_NULLS = 10, 20, 40
 
 
-def run(*, worlds: int, nulls: int, processes: int = 1, paths: int = BANK_PATHS) -> dict[str, object]:
-    """Run the benchmark and return its JSON object."""
+def run(*, worlds: int, nulls: int, processes: int = 1, paths: int = BANK_PATHS, only: str | None = None) -> dict[str, object]:
+    """Run the benchmark, or only one of its `PARTS`, and return its JSON object."""
     started = time.monotonic()
     bank = make_bank(paths=paths)
+    found: dict[str, object] = {"benchmark": "planted", "world_digest": world_digest(bank), "worlds": worlds, "nulls": nulls}
+    if only != GATES:
+        found |= run_choice(bank, worlds=worlds)
+    if only != CHOICE:
+        found |= run_gates(bank, worlds=worlds, nulls=nulls, processes=processes)
+    return found | {"seconds": round(time.monotonic() - started, 1)}
+
+
+def run_choice(bank: Bank, *, worlds: int) -> dict[str, object]:
+    """Return the figures of choosing stop and target."""
     scores = {h: score_methods(bank, seeds=range(worlds), heterogeneity=h) for h in HETEROGENEITIES}
     for heterogeneity, of_methods in scores.items():
         _tell_scores(heterogeneity, of_methods)
-    power = {h: study_power(bank, seeds=range(min(worlds, POWER_WORLDS)), heterogeneity=h) for h in HETEROGENEITIES[1:]}
-    paying, zero = (study_nulls(bank, worlds=nulls, zero_cost=zero, processes=processes) for zero in (False, True))
-    skewed = study_skewed(worlds=nulls, processes=processes)
-    _tell_gates(power, paying, zero)
-    tell(f"worlds of small wins and joint losses in which a node was opened: {skewed}")
     return {
-        "benchmark": "planted",
-        "world_digest": world_digest(bank),
-        "worlds": worlds,
-        "nulls": nulls,
         **choice_figures(scores),
-        **gate_figures(power, paying, zero),
-        **skewed_figures(skewed, worlds=nulls),
         "drift": drift_figures(bank, worlds=min(worlds, DRIFT_WORLDS)),
         "rivals": {name: _plain(name, scores) for name in scores[1.0] if name != OURS},
+    }
+
+
+def run_gates(bank: Bank, *, worlds: int, nulls: int, processes: int) -> dict[str, object]:
+    """Return the figures of letting bins trade."""
+    zero = study_nulls(bank, worlds=nulls, zero_cost=True, processes=processes)
+    tell(f"worlds that earn exactly 0: {zero}")
+    skewed = study_skewed(worlds=nulls, processes=processes)
+    tell(f"worlds of small wins and joint losses in which a node was opened: {skewed}")
+    power = {h: study_power(bank, seeds=range(min(worlds, POWER_WORLDS)), heterogeneity=h) for h in HETEROGENEITIES[1:]}
+    for heterogeneity, of in power.items():
+        tell(f"the gate at heterogeneity {heterogeneity:g}: {of}")
+    paying = study_nulls(bank, worlds=nulls, zero_cost=False, processes=processes)
+    tell(f"worlds without skill: {paying}")
+    return {
+        **gate_figures(power, paying, zero),
+        **skewed_figures(skewed),
         "rival_gates": rival_gates(bank, worlds=min(nulls, RIVAL_NULLS)),
-        "seconds": round(time.monotonic() - started, 1),
     }
 
 
@@ -97,11 +114,12 @@ def gate_figures(power: Mapping[float, Power], paying: NullStudy, zero: NullStud
     }
 
 
-def skewed_figures(opened: Mapping[str, int], *, worlds: int) -> dict[str, object]:
+def skewed_figures(found: Mapping[str, SkewStudy]) -> dict[str, object]:
     """Return the figures of worlds of small wins and joint losses: the bound is that of the worst kind."""
     return {
-        "null_wrong_upper_skewed": round(clopper_pearson_upper(max(opened.values()), worlds), 4),
-        "null_wrong_skewed": dict(opened),
+        "null_wrong_upper_skewed": round(max(clopper_pearson_upper(study.opened, study.worlds) for study in found.values()), 4),
+        "null_wrong_skewed": {kind: study.opened for kind, study in found.items()},
+        "null_worlds_skewed": {kind: study.worlds for kind, study in found.items()},
     }
 
 
@@ -124,12 +142,6 @@ def _tell_scores(heterogeneity: float, of_methods: Mapping[str, Scores]) -> None
         tell(f"{name:28s}{columns[0]} | {columns[1]}")
 
 
-def _tell_gates(power: Mapping[float, Power], paying: NullStudy, zero: NullStudy) -> None:
-    for heterogeneity, of in power.items():
-        tell(f"\ngates at heterogeneity {heterogeneity:g}: {of}")
-    tell(f"worlds without skill: {paying}\nworlds that earn exactly 0: {zero}")
-
-
 def main() -> None:
     """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -137,8 +149,9 @@ def main() -> None:
     parser.add_argument("--nulls", type=int, default=1000, help="worlds without skill, once paying costs and once earning 0")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--paths", type=int, default=BANK_PATHS, help="size of the bank; another one makes other worlds")
-    arguments = parser.parse_args()
-    print_result(run(worlds=arguments.worlds, nulls=arguments.nulls, processes=arguments.processes, paths=arguments.paths))
+    parser.add_argument("--only", choices=PARTS, help="run one part of it")
+    told = parser.parse_args()
+    print_result(run(worlds=told.worlds, nulls=told.nulls, processes=told.processes, paths=told.paths, only=told.only))
 
 
 if __name__ == "__main__":

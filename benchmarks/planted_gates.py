@@ -1,48 +1,55 @@
-"""How often gates let a bin trade that should not, and how often one that should, reviewed daily over a year as in production.
+"""How often the gate lets a bin trade that should not, and how often one that should, reviewed daily over a year.
 
-A year costs as many relearnings as settings change in it. Production relearns daily and more; here settings change monthly, which is as
-predictable as daily (`tests/benchmarks/test_planted_gates.py` compares the two on the same worlds).
+Learner, use case and gate are production's (`planted_learner.py` says what stands in for candles). A year costs as many relearnings as
+settings change in it. Production relearns daily and more; here settings change every few weeks, which is as predictable as daily
+(`tests/benchmarks/test_planted_gates.py` compares schedules on the same worlds), and the gate is still reviewed every day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.planted_bank import FUNDING, SLIPPAGE, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, outcomes_at, sum_paths
-from benchmarks.planted_methods import STATIC_SIGMA, STATIC_STRENGTH, static_surface
-from benchmarks.planted_world import BIN_OF, CELLS, DAYS, DIRECTION_OF, DIRECTIONS, EPOCHS, HORIZON_DAYS, PAIR_OF, World
-from bot3.learning.evidence import Evidence
-from bot3.learning.gates import DayTrades, bet_sizes, closed_gates, fold_day, open_nodes, review, worst_losses
-from bot3.learning.pooling import INTERVAL_Z
-from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import PoolingModel, posterior_surfaces, refreshed
+from benchmarks.planted_bank import Bank
+from benchmarks.planted_learner import HORIZON, JudgedDays, PlantedFeed, Publications, cell_group, midnight
+from benchmarks.planted_world import CELLS, DAYS, World
+from bot3.learning.gates import SCALES, STREAMS, log_evidence
+from bot3.learning.groups import Group, group_key, group_of_key
+from bot3.learning.parameter_rows import state_of
+from bot3.learning.params import ParameterLearner
+from bot3.learning.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.pooling import INTERVAL_Z, Posterior
+from bot3.learning.reviews import row_in_force
+from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
+from bot3.usecases.review_gates import review_gates
 
 FIRST_DAY = 61
 """Two periods must be over before their scatter can be learned."""
-REFIT_DAYS = 150
-FORCED_BET = 0.0020 / 0.025**2
-STOPPED_COSTS = 2.0 * (TAKER + SLIPPAGE) + STOP_SLIPPAGE + FUNDING
-SETTLING_DAYS = 1  # a day's last trades end during the next one
+FORCED_EDGE = 0.0020
+LOOK = timedelta(minutes=10)
+"""A review comes so long after midnight."""
+LIFE = timedelta(days=7)
+QUARTERLY = tuple(range(FIRST_DAY, DAYS, 90))
 MONTHLY = tuple(range(FIRST_DAY, DAYS, 30))
 DAILY = tuple(range(FIRST_DAY, DAYS))
-NODE_OF = PAIR_OF * DIRECTIONS + DIRECTION_OF
 _CELL = np.arange(CELLS)
+GROUPS = [cell_group(cell) for cell in range(CELLS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What came into force on a day, arrays of shape (cells,): setting, bet, and the posterior's lower bound."""
+class Review:
+    """What a daily review left: the groups that may trade, the ledger, and whether forced bets would have opened anything."""
 
     day: int
-    stop: NDArray[np.int64]
-    target: NDArray[np.int64]
-    bet: NDArray[np.float64]
-    lower: NDArray[np.float64]
+    raised: frozenset[Group]
+    permission: Permission
+    ledger: Ledger
+    forced_open: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +62,12 @@ class GateYear:
         Whether a cell was raised on any day, and on the last one.
     truth : array of shape (cells,)
         Exact expectancy of the setting last in force.
-    open_ever : bool array of shape (nodes,)
+    opened : bool
         Whether a node (pair x direction) was open on any day.
     best_evidence : float
         Highest log evidence of any node on any day.
-    forced_open_ever : bool array of shape (nodes,)
-        As `open_ever`, had bets for an edge of 20 bps been laid on every bin whatever was learned: what the bound is worth under stress.
+    forced_opened : bool
+        As `opened`, had bets for an edge of 20 bps been laid on every bin whatever was learned: what the bound is worth under stress.
     lower_bound_ever : bool array of shape (cells,)
         Whether the pooled posterior's lower bound was ever above 0: what a gate without betting would have raised.
     """
@@ -68,105 +75,122 @@ class GateYear:
     ever: NDArray[np.bool_]
     last: NDArray[np.bool_]
     truth: NDArray[np.float64]
-    open_ever: NDArray[np.bool_]
+    opened: bool
     best_evidence: float
-    forced_open_ever: NDArray[np.bool_]
+    forced_opened: bool
     lower_bound_ever: NDArray[np.bool_]
 
 
 def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = None, days: tuple[int, ...] = MONTHLY) -> GateYear:
-    """Review the gates every day of a year.
+    """Review the gate every day of a year.
 
     Parameters
     ----------
     shift : array of shape (cells, stops, targets) or None
         Added to the outcome of every trade under every setting; minus the utility makes a world in which nothing earns or loses.
     days : tuple of int
-        Days on which what was learned until then comes into force.
+        Days on which what was learned until then is published.
     """
     shift = np.zeros_like(world.utility) if shift is None else shift
-    published = [_blind(bank), *learn_on_days(bank, world, shift=shift, days=days)]
-    in_force = np.searchsorted([row.day for row in published], np.arange(DAYS), side="right") - 1
-    days_trades = trades_by_day(bank, world, published, in_force=in_force, shift=shift)
-    gates, forced, best = closed_gates(NODE_OF), closed_gates(NODE_OF), 0.0
-    ever, open_ever, forced_ever = gates.raised, open_nodes(gates), open_nodes(forced)
-    for day in range(DAYS - SETTLING_DAYS):
-        gates = fold_day(gates, day=day, trades=days_trades[day], bets=published[in_force[day]].bet)
-        forced = fold_day(forced, day=day, trades=days_trades[day], bets=np.full(CELLS, FORCED_BET))
-        gates = review(gates, lower_bounds=published[in_force[day + SETTLING_DAYS]].lower)
-        ever, open_ever, forced_ever = ever | gates.raised, open_ever | open_nodes(gates), forced_ever | open_nodes(forced)
-        best = max(best, float(gates.log_evidence.max()))
-    last = published[-1]
+    published = Publications()
+    reviews = list(review_days(PlantedFeed(bank, world, shift=shift), published, days=days))
+    flags = [_flags(review.raised) for review in reviews]
     return GateYear(
-        ever=ever,
-        last=gates.raised,
-        truth=(world.utility + shift)[_CELL, last.stop, last.target],
-        open_ever=open_ever,
-        best_evidence=best,
-        forced_open_ever=forced_ever,
-        lower_bound_ever=np.stack([row.lower for row in published]).max(axis=0) > 0.0,
+        ever=np.array(flags).max(axis=0),
+        last=flags[-1],
+        truth=_truth(bank, world.utility + shift, published.published[-1]),
+        opened=any(review.permission.opened for review in reviews),
+        best_evidence=max(best_evidence(review.ledger) for review in reviews),
+        forced_opened=any(review.forced_open for review in reviews),
+        lower_bound_ever=_flags(group for one in published.published for group in GROUPS if _is_above_0(one, group)),
     )
 
 
-def learn_on_days(bank: Bank, world: World, *, shift: NDArray[np.float64], days: tuple[int, ...]) -> Iterator[Published]:
-    """Learn on each of some days from the trades that were over by then."""
-    trades, prior = world.trades, static_surface(bank.grid)
-    period = np.minimum((trades.entry_days / DAYS * EPOCHS).astype(np.int64), EPOCHS - 1)
-    n: NDArray[np.float64] = np.zeros((CELLS, EPOCHS))
-    totals: NDArray[np.float64] = np.zeros((CELLS, EPOCHS, *bank.grid.shape))
-    start, fitted, model = 0, -DAYS, None
-    for day in days:
-        end = int(np.searchsorted(trades.entry_days, day - HORIZON_DAYS))
-        for at in np.unique(period[start:end]):
-            rows = np.flatnonzero(period[start:end] == at) + start
-            counts, sums = _summed(bank, world, rows)
-            n[:, at] += counts
-            totals[:, at] += sums + counts[:, None, None] * shift
-        seen = int(period[end - 1]) + 1
-        if model is None or day - fitted >= REFIT_DAYS:
-            past = _evidence(n[:, :seen], totals[:, :seen])
-            model, fitted = fit_model(past, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA), day
-        start = end
-        # Periods all weigh the same here, so one sum over them tells all that the posterior needs.
-        yield _publish(_evidence(n.sum(axis=1, keepdims=True), totals.sum(axis=1, keepdims=True)), model, day=day)
+def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, ...], closes_late: bool = False) -> Iterator[Review]:
+    """Review every day from the first publication on, and publish on some of them, after their review, as production does.
+
+    Parameters
+    ----------
+    closes_late : bool
+        Whether trades may close after their horizon. If none does, trades are taken in up to the next publication at once: a review reads
+        none that it could not know, and only a pair that is seen for the first time may join some days early.
+    """
+    learner, judged, forced = feed.learner, JudgedDays(feed.learner), Publications()
+    ledger: Ledger | None = None
+    stressed: Ledger | None = None
+    feed.take_in(now=midnight(days[0]) + LOOK)
+    for start, end in pairwise((*days, DAYS)):
+        for day in range(start, end):
+            now = midnight(day) + LOOK
+            if closes_late:
+                feed.take_in(now=now)
+            ledger = review_gates(published, judged, learner.gate, ledger, now=now) or ledger
+            stressed = review_gates(forced, judged, learner.gate, stressed, now=now) or stressed
+            if ledger is None or stressed is None:
+                raise AssertionError("a first review always leaves a ledger")
+            learner.permission = reviewed(learner.gate, ledger, horizon=HORIZON, before=NOBODY, closed=learner.censored_nodes())
+            if day == start:
+                published.published.append(_learned(learner, now=now))
+                forced.published.append(_forced(published.published[-1]))
+                if not closes_late:
+                    feed.take_in(now=midnight(end) + LOOK)
+            yield Review(
+                day=day,
+                raised=raised(published.published[-1], learner.permission),
+                permission=learner.permission,
+                ledger=ledger,
+                forced_open=bool(learner.gate.opened(stressed, horizon=HORIZON)),
+            )
 
 
-def _evidence(n: NDArray[np.float64], totals: NDArray[np.float64]) -> Evidence:
-    return Evidence(n=n, totals=totals, pair=PAIR_OF, direction=DIRECTION_OF, leverage_bin=BIN_OF)
+def raised(published: ParameterSet, permission: Permission) -> frozenset[Group]:
+    """Return the groups that may trade: by the rows in force and what a review allows, as a row is published."""
+    if not permission.opened:
+        return frozenset()
+    rows = published.rows.items()
+    states = {
+        group_of_key(key): state_of(_posterior(row), n_eff=row.n_eff, may_trade=permission.allows(group_of_key(key))) for key, row in rows
+    }
+    return frozenset(group for group, state in states.items() if state is ParameterState.TRADE)
 
 
-def _summed(bank: Bank, world: World, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return counts and summed outcomes of some trades by cell."""
-    cell = world.trades.cell[rows]
-    sums, _ = sum_paths(bank, paths=world.trades.path[rows], bins=BIN_OF[cell], groups=cell, n_groups=CELLS)
-    return np.bincount(cell, minlength=CELLS).astype(np.float64), sums
+def best_evidence(ledger: Ledger) -> float:
+    """Return the highest log evidence of any node; 0 without nodes."""
+    if not ledger.log_wealth:
+        return 0.0
+    wealth = np.array(list(ledger.log_wealth.values())).reshape(-1, STREAMS, len(SCALES))
+    return float(log_evidence(wealth).max())
 
 
-def _publish(past: Evidence, model: PoolingModel, *, day: int) -> Published:
-    surfaces = posterior_surfaces(past, refreshed(past, model, weights=np.ones(past.n.shape[1])))
-    cells = surfaces.best()
-    mean, deviation = surfaces.told(cells)
-    bet = bet_sizes(mean, deviation, variances=surfaces.trade_variance(cells))
-    return Published(day=day, stop=cells[:, 0], target=cells[:, 1], bet=bet, lower=mean - INTERVAL_Z * deviation)
+def _learned(learner: ParameterLearner, *, now: datetime) -> ParameterSet:
+    return learner.learn_all(now=now, computed_at=now, life=LIFE, revision=0)
 
 
-def _blind(bank: Bank) -> Published:
-    stop, target = bank.grid.nearest(stop=1.0, target=1.0)
-    zeros = np.zeros(CELLS)
-    return Published(day=0, stop=np.full(CELLS, stop), target=np.full(CELLS, target), bet=zeros, lower=zeros)
+def _forced(published: ParameterSet) -> ParameterSet:
+    """Return the same levels, under the same version, with a certain edge, so that the gate bets on every bin."""
+    rows = published.rows.items()
+    return replace(
+        published,
+        rows={key: replace(row, expectancy=FORCED_EDGE, lower_bound=FORCED_EDGE, upper_bound=FORCED_EDGE) for key, row in rows},
+    )
 
 
-def trades_by_day(
-    bank: Bank, world: World, published: list[Published], *, in_force: NDArray[np.int64], shift: NDArray[np.float64]
-) -> list[DayTrades]:
-    """Return each day's entries under the settings then in force."""
-    trades = world.trades
-    which, bins = in_force[trades.day], BIN_OF[trades.cell]
-    stop = np.stack([row.stop for row in published])[which, trades.cell]
-    target = np.stack([row.target for row in published])[which, trades.cell]
-    net = outcomes_at(bank, paths=trades.path, bins=bins, stop=stop, target=target) + shift[trades.cell, stop, target]
-    sigma = bank.sigma[trades.path].astype(np.float64)
-    worst = worst_losses(bank.grid.stops[stop], sigma=sigma, leverage=bin_leverages()[bins], costs=STOPPED_COSTS)
-    edges = np.searchsorted(trades.day, np.arange(DAYS + 1))
-    spans = [slice(start, end) for start, end in pairwise(edges.tolist())]
-    return [DayTrades(bins=trades.cell[span], net=net[span], worst=worst[span]) for span in spans]
+def _posterior(row: ExitParameters) -> Posterior:
+    return Posterior(mean=row.expectancy, deviation=(row.upper_bound - row.lower_bound) / (2.0 * INTERVAL_Z))
+
+
+def _is_above_0(published: ParameterSet, group: Group) -> bool:
+    row = published.rows.get(group_key(group))
+    return row is not None and row.lower_bound > 0.0
+
+
+def _flags(groups: Iterator[Group] | frozenset[Group]) -> NDArray[np.bool_]:
+    found = frozenset(groups)
+    return np.array([group in found for group in GROUPS], dtype=np.bool_)
+
+
+def _truth(bank: Bank, utility: NDArray[np.float64], published: ParameterSet) -> NDArray[np.float64]:
+    rows = [row_in_force(published, group) for group in GROUPS]
+    places = np.array([bank.grid.nearest(stop=-row.stop_sigma, target=row.take_profit_sigma) for row in rows])
+    truth: NDArray[np.float64] = utility[_CELL, places[:, 0], places[:, 1]]
+    return truth

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from benchmarks.planted_bank import Bank
-from benchmarks.planted_gates import GateYear, run_year
+from benchmarks.planted_gates import QUARTERLY, GateYear, run_year
 from benchmarks.planted_methods import MIN_TRADES, Sample, naive_best_average, replay_argmax, take_sample
 from benchmarks.planted_world import CELLS, SIZES, make_world
 from bot3.learning.pooling import INTERVAL_Z
@@ -48,7 +48,7 @@ def clopper_pearson_upper(count: int, n: int, *, level: float = 0.95) -> float:
 
 
 def study_nulls(bank: Bank, *, worlds: int, zero_cost: bool, processes: int = 1) -> NullStudy:
-    """Review the gates daily in worlds without skill.
+    """Review the gate daily in worlds without skill; settings change every quarter.
 
     Parameters
     ----------
@@ -71,10 +71,8 @@ class _Shared:
 def _null_row(task: tuple[int, bool]) -> _Row:
     seed, zero_cost = task
     world = make_world(_Shared.bank, seed=seed, skilled=False)
-    year = run_year(_Shared.bank, world, shift=-world.utility if zero_cost else None)
-    flags = (year.ever, year.open_ever, year.forced_open_ever, year.lower_bound_ever)
-    raised, opened, forced, lower_bound = (bool(flag.any()) for flag in flags)
-    return raised, opened, forced, lower_bound, year.best_evidence
+    year = run_year(_Shared.bank, world, shift=-world.utility if zero_cost else None, days=QUARTERLY)
+    return bool(year.ever.any()), year.opened, year.forced_opened, bool(year.lower_bound_ever.any()), year.best_evidence
 
 
 def _map(function: Callable[[tuple[int, bool]], _Row], tasks: Sequence[tuple[int, bool]], *, bank: Bank, processes: int) -> list[_Row]:
@@ -100,7 +98,7 @@ class Power:
 
 
 def study_power(bank: Bank, *, seeds: Sequence[int], heterogeneity: float) -> Power:
-    """Review the gates daily in worlds with skill."""
+    """Review the gate daily in worlds with skill; settings change every month."""
     years: list[tuple[GateYear, NDArray[np.int64]]] = []
     for seed in seeds:
         world = make_world(bank, seed=seed, heterogeneity=heterogeneity)

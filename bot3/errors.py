@@ -10,6 +10,7 @@ Bot3Error                     never raised itself; carries the exit code of a co
 │   ├── StoreError            a store that cannot be read or written as asked
 │   │   ├── StoreBusyError    locked or unreachable: wait and retry
 │   │   ├── StoreFullError    no space: free some, nothing was written
+│   │   ├── StoreDamagedError the file is not a readable database: restore it, or rebuild what can be rebuilt
 │   │   └── StoreConflictError  somebody else published in between: read again, then retry
 │   └── LearningError         learned values that are missing, incomplete or expired
 ├── InvalidTradeError         a bug: let it end the process
@@ -71,6 +72,10 @@ class StoreBusyError(StoreError):
 
 class StoreFullError(StoreError):
     """A store has no space left: nothing was written."""
+
+
+class StoreDamagedError(StoreError):
+    """A store's file is not a readable database: restore a backup, or rebuild what can be rebuilt."""
 
 
 class StoreConflictError(StoreError):

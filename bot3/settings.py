@@ -60,7 +60,10 @@ class Settings(BaseSettings):
     horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
     giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
     giveback_activation_sigma: float = Field(1.0, gt=0.0, description="Open profit, in sigma, from which giveback protects.")
-    wallet_abs: float = Field(10_000.0, gt=0.0, description="Paper wallet of each bot, USDT.")
+    stake_currency: str = Field(
+        "USDT", pattern=r"^[A-Z0-9]{2,12}$", description="Currency of the paper wallets; our own bots trade the pairs counted in it."
+    )
+    wallet_abs: float = Field(10_000.0, gt=0.0, description="Paper wallet of each bot, in the stake currency.")
     max_open_trades: int = Field(5, ge=1, description="Open positions a bot holds at most.")
 
     # Costs
@@ -87,6 +90,9 @@ class Settings(BaseSettings):
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a mark, never a gate.")
     min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
+    max_censored_share: float = Field(
+        0.10, ge=0.0, le=1.0, description="A pair and direction of whose closes a larger share is left out or late may not trade."
+    )
     meta_learner_interval_s: int = Field(
         300, ge=60, le=3_600, description="Beat of the meta-learner, wall seconds: whole minutes that divide an hour."
     )

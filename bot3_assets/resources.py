@@ -54,18 +54,25 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             return _open[home]
 
     def nothing_to_do(self) -> str | None:
-        """Return why a sensor or schedule has nothing to do: the home was never seeded; None if it was.
+        """Return why a sensor or schedule has nothing to do: no seeded home, or a store that cannot be opened yet; None if it has.
 
         Raises
         ------
-        SettingsError
-            If a setting is wrong.
+        SettingsError, DataError
+            If a setting is wrong, or a store cannot be opened and waiting does not help.
         """
+        from bot3.errors import StoreBusyError, StoreFullError  # noqa: PLC0415
         from bot3.settings import load_settings  # noqa: PLC0415
         from bot3.wiring import is_seeded  # noqa: PLC0415
 
         settings = load_settings(home=Path(self.home)) if self.home else load_settings()
-        return None if is_seeded(settings) else f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME"
+        if not is_seeded(settings):
+            return f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME"
+        try:
+            self.platform().open_stores()
+        except (StoreBusyError, StoreFullError) as error:
+            return f"waiting for a store: {error}"
+        return None
 
 
 def close_with_platforms(close: Callable[[], object]) -> None:

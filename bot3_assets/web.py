@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from bot3.errors import SettingsError
+from bot3.private_files import create_private_files
 from bot3.settings import load_settings
 from bot3.web_guard import RequestRule, WebGuard
 
@@ -24,6 +25,7 @@ _STATEMENT_TIMEOUT_MS, _POOL_RECYCLE_S, _POOL_OVERFLOW = 15_000, 3_600, 20
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until stopped; end with 2 where the settings are refused."""
+    create_private_files()
     asked = _parser().parse_args(arguments)
     try:
         settings = load_settings()

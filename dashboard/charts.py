@@ -29,7 +29,7 @@ _REGIME_COLOURS = {
 _PERCENT = ".2%"
 
 
-def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float) -> go.Figure:
+def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float, currency: str) -> go.Figure:
     """Draw equity after each close, one line a bot (columns close_date, equity_abs)."""
     figure = go.Figure()
     for position, (bot, curve) in enumerate(curves.items()):
@@ -42,7 +42,7 @@ def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float) -> go
         annotation_text="wallet at the start",
         annotation_position="bottom right",
     )
-    figure.update_yaxes(title_text="equity after closes, USDT", tickformat=",.0f")
+    figure.update_yaxes(title_text=f"equity after closes, {currency}", tickformat=",.0f")
     return _laid_out(figure, height=340, x_title="market time, UTC")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import Protocol
 
 import pandas as pd
@@ -13,7 +12,6 @@ from bot3.ports.trades import TradeReader
 from bot3.settings import Settings
 from bot3.trading.costs import Costs
 from bot3.trading.orders import Intent
-from bot3.trading.trades import RunMode
 from bot3.usecases.fleet_home import FleetHome, FleetPorts
 
 
@@ -26,29 +24,6 @@ class TradeJournal(TradeReader, Protocol):
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
         """Return the newest decisions and what became of them."""
-        ...
-
-
-class FleetReader(Protocol):
-    """What the pages ask a database of the fleet."""
-
-    @property
-    def bot(self) -> str:
-        """Return the bot's name."""
-        ...
-
-    @property
-    def run_mode(self) -> RunMode:
-        """Return the mode of all trades in it."""
-        ...
-
-    @property
-    def store_id(self) -> str:
-        """Return the identity of the database."""
-        ...
-
-    def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count closed trades. Raises DataError while the database cannot be read."""
         ...
 
 
@@ -68,11 +43,6 @@ class HomePorts(FleetPorts, Protocol):
     @property
     def costs(self) -> Costs:
         """Return what trading costs."""
-        ...
-
-    @property
-    def fleet(self) -> Sequence[FleetReader]:
-        """Return the databases of the fleet file."""
         ...
 
     def bot_store(self, name: str) -> TradeJournal:

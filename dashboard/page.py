@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from bot3.errors import Bot3Error, LearningError, StoreBusyError
+from bot3.errors import Bot3Error, DataError, LearningError, StoreBusyError
 from bot3.logs import redacted
+from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from bot3.usecases import words
-from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
+from bot3.usecases.bot_state import STALE, daemon_beat, is_silent, state_in_force
+from bot3.usecases.data_ages import read_data_ages
 from bot3.usecases.fleet_status import ALL_ACTIVE, halted
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
+from dashboard.markdown import plain
 
 BAR_EVERY_S = 2.0
 ROW_PX, MOST_ROWS_PX = 35, 560
@@ -27,11 +31,13 @@ def banner(what: str) -> Iterator[None]:
     try:
         yield
     except StoreBusyError as error:
-        st.warning(f"**{what} cannot be read now**: {redacted(str(error))}. The page tries again by itself; no number is shown meanwhile.")
+        st.warning(
+            f"**{what} cannot be read now**: {plain(redacted(str(error)))}. The page tries again by itself; no number is shown meanwhile."
+        )
     except LearningError as error:
-        st.warning(f"**{what}**: {redacted(str(error))}.")
+        st.warning(f"**{what}**: {plain(redacted(str(error)))}.")
     except Bot3Error as error:
-        st.error(f"**{what} cannot be read**: {redacted(str(error))}. `bot3 doctor` says what is wrong.")
+        st.error(f"**{what} cannot be read**: {plain(redacted(str(error)))}. `bot3 doctor` says what is wrong.")
 
 
 def missing(what: str, remedy: str) -> None:
@@ -66,7 +72,7 @@ def table(
 
 
 def _guarded_bar(home: Home) -> None:
-    """Show the global bar: mode, market and wall time, age of the data, what market it is, halt state."""
+    """Show the global bar: mode, market and wall time, age of the newest data, what market it is, halt state."""
     if not home.is_current():
         st.rerun()  # seeded meanwhile, or deleted and seeded anew: all of the page is of another home
     with banner("The control store"):
@@ -83,16 +89,37 @@ def _show_bar(home: Home) -> None:
         missing("This home was never seeded.", f"`bot3 init` (or `make run`) seeds {home.settings.home}.")
         return
     wall_now = clock.wall_now()
-    beat = daemon_beat(control.heartbeats())
+    beats = control.heartbeats()
+    beat = daemon_beat(beats)
     halt = halted({bot: state_in_force(control, bot, wall_now=wall_now) for bot in home.ports.bot_names})
     silent = is_silent(beat, wall_now=wall_now)
-    age = "daemon never seen" if beat is None else f"data age {words.span(wall_now - beat.wall_at)}"
+    daemon = "daemon never seen" if beat is None else f"daemon beat {words.span(wall_now - beat.wall_at)} ago"
     speed = f"{anchor.speed:g}x" if anchor.is_running else "standing still"
+    ended = "" if anchor.ends_at is None or clock.now() < anchor.ends_at else ", ended"
     st.markdown(
         f":orange-badge[{home.settings.trading_mode.upper()}] "
-        f":{'red' if silent else 'blue'}-badge[{'STALE: ' if silent else ''}{age}] "
+        f":{'red' if silent else 'blue'}-badge[{'STALE: ' if silent else ''}{daemon}] "
+        f"{_age_badges(home, anchor=anchor, beats=beats, wall_now=wall_now)} "
         f":{'blue' if halt == ALL_ACTIVE else 'red'}-badge[{halt}] "
-        f":gray-badge[market {words.stamp(clock.now())} UTC, {speed}] "
+        f":gray-badge[market {words.stamp(clock.now())} UTC, {speed}{ended}] "
         f":gray-badge[wall {words.stamp(wall_now)} UTC] "
         f"**{words.sentence(words.market_source(anchor.source))}**"
     )
+
+
+def _age_badges(home: Home, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> str:
+    """Return how old the newest candle, close and publication are, each named, in wall time; red where candles are too old to trade on."""
+    try:
+        ages = read_data_ages(home, anchor=anchor, beats=beats, wall_now=wall_now)
+    except DataError:
+        return ":red-badge[newest candle, close and publication: unknown, the record cannot be read]"
+    limit = timedelta(minutes=home.settings.max_candle_age_minutes) / (1.0 if anchor.source is ClockSource.WALL else anchor.speed)
+    is_old = ages.candle is None or ages.candle > max(limit, STALE)
+    return (
+        f":{'red' if is_old else 'blue'}-badge[newest candle {_age(ages.candle)}] "
+        f":blue-badge[newest close {_age(ages.close)}] :blue-badge[newest publication {_age(ages.publication)}]"
+    )
+
+
+def _age(span: timedelta | None) -> str:
+    return "none yet" if span is None else words.ago(span)

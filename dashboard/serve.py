@@ -11,6 +11,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from bot3.errors import SettingsError
+from bot3.private_files import create_private_files
 from bot3.settings import load_settings
 from bot3.web_guard import RequestRule, WebGuard
 
@@ -23,4 +24,5 @@ def allowed_hosts() -> tuple[str, ...]:
         return ()
 
 
+create_private_files()
 app = st.App(Path(__file__).with_name("app.py"), middleware=[Middleware(WebGuard, rule=RequestRule(allowed_hosts=allowed_hosts()))])

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from bot3.trading.currencies import stake_currency
 from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
 from bot3.usecases import words
 from dashboard.home import Home
+from dashboard.markdown import plain
 from dashboard.page import banner, missing, table
 
 _TELLERS: Mapping[str, Callable[[float], str]] = {
@@ -48,13 +50,13 @@ def show_story(trade: pd.Series[Any], home: Home) -> None:
 def sentence(trade: pd.Series[Any]) -> str:
     """Return in one sentence what a trade was and what came of it."""
     lasted = trade["close_date"] - trade["open_date"]
-    result = "won" if trade["close_profit"] > 0.0 else "lost"
+    currency = stake_currency(str(trade["pair"]))
+    profit, funding = (plain(words.money(trade[name], currency)) for name in ("close_profit_abs", "funding_fees"))
     return (
-        f"**{trade['direction'].capitalize()} {trade['pair']} at {trade['leverage']:.1f}x** on feeder {trade['feeder_id']}, "
+        f"**{trade['direction'].capitalize()} {plain(trade['pair'])} at {trade['leverage']:.1f}x** on feeder {plain(trade['feeder_id'])}, "
         f"opened {words.stamp(trade['open_date'])} at {words.rate(trade['open_rate'])}, closed after {words.span(lasted)} at "
-        f"{words.rate(trade['close_rate'])} by *{trade['exit_reason']}*: {result} {words.ratio(trade['close_profit'])} of the stake of "
-        f"{trade['stake_amount']:,.2f} USDT, {words.money(trade['close_profit_abs'])} after fees and "
-        f"{words.money(trade['funding_fees'])} funding."
+        f"{words.rate(trade['close_rate'])} by {plain(trade['exit_reason'])}: result {words.ratio(trade['close_profit'])} of the stake "
+        f"of {plain(words.amount(trade['stake_amount'], currency))}, {profit} after fees and {funding} funding."
     )
 
 

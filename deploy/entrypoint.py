@@ -1,9 +1,9 @@
-"""Starts a module in a container: `entrypoint.py MODULE ARGUMENTS`.
+"""Starts a module: `entrypoint.py MODULE ARGUMENTS`; every service of a container, and each Dagster process everywhere.
 
 Dagster takes the password of its database from the environment alone: DAGSTER_PG_PASSWORD_FILE names the file that holds it. So does Celery
-with the address of its broker: DAGSTER_REDIS_PASSWORD_FILE is put into it. Dagster also writes into DAGSTER_HOME, which therefore lies on a
-temporary file system here: DAGSTER_INSTANCE_FILE is copied there. The platform's own secrets need nothing of this: their settings read
-files (docs/settings.md).
+with the address of its broker: DAGSTER_REDIS_PASSWORD_FILE is put into it. Dagster also writes into DAGSTER_HOME, which in containers lies
+on a temporary file system: where DAGSTER_INSTANCE_FILE names an instance file, it is copied there. The platform's own secrets need nothing
+of this: their settings read files (docs/settings.md).
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     make_dagster_home(os.environ)
     # Where a shell started this in the background SIGINT is ignored, and Dagster, which takes SIGTERM for it, would never stop.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,6 +1,7 @@
 """`python -m execution`: trade on paper with what was learned.
 
-Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home or refused data; 6 another daemon holds the home.
+Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home or refused data; 6 another daemon holds the home or a bot's
+database.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import structlog
 
 from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
+from bot3.private_files import create_private_files
 from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
 from bot3.trading.trades import RunMode
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform]
     signals : callable
         Makes the source of signals; the feeders' models by default.
     """
+    create_private_files()
     given = _parsed(arguments)
     try:
         settings = load_settings()
@@ -94,7 +97,14 @@ def bots_of(platform: Platform) -> list[Bot]:
         halt_file=settings.home / "HALT",
     )
     return [
-        Bot(profile=platform.profile(name), store=platform.bot_store(name), exchange=platform.exchange(name), shared=shared)
+        Bot(
+            profile=platform.profile(name),
+            store=platform.bot_store(name),
+            flag=platform.latch_file(name),
+            exchange=platform.exchange(name),
+            lease=platform.bot_lease(name),
+            shared=shared,
+        )
         for name in platform.bot_names
     ]
 

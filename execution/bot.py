@@ -12,6 +12,8 @@ from bot3.ports.candles import CandleReader, MarketReader
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore
 from bot3.ports.exchange import Exchange
+from bot3.ports.latches import LatchStore
+from bot3.ports.lease import Lease
 from bot3.ports.trades import BotStore
 from bot3.trading.costs import Costs
 from bot3.trading.orders import Intent, IntentLeg, IntentState, OrderStatus, Position
@@ -58,11 +60,21 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """One bot's rules and ports."""
+    """One bot's rules and ports.
+
+    Parameters
+    ----------
+    flag : LatchStore
+        Keeps the bot's latch beside its store: losing either loses none.
+    lease : Lease or None
+        Without it nothing is entered; None where the lock of the home is enough, because the bot's store is a file of it.
+    """
 
     profile: BotProfile
     store: BotStore
+    flag: LatchStore
     exchange: Exchange
+    lease: Lease | None
     shared: Shared
 
     @property

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from bot3.errors import ExchangeBusyError, InvalidTradeError, LearningError, StoreBusyError, StoreFullError
+from bot3.errors import AlreadyRunningError, ExchangeBusyError, InvalidTradeError, LearningError, StoreBusyError, StoreFullError
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore
 from bot3.ports.record import LearningReader
@@ -107,7 +107,7 @@ class Daemon:
     def _tick_bot(self, runner: BotRunner) -> None:
         try:
             runner.tick()
-        except InvalidTradeError:
+        except (InvalidTradeError, AlreadyRunningError):
             raise
         except (StoreFullError, LearningError) as error:
             runner.entries_off_until = self._clock.wall_now() + _ENTRIES_OFF
@@ -121,7 +121,7 @@ class Daemon:
         """Run a step that no bot depends on; None if it failed, which is logged."""
         try:
             return step()
-        except InvalidTradeError:
+        except (InvalidTradeError, AlreadyRunningError):
             raise
         except Exception as error:  # noqa: BLE001  # as above
             self._tell(f"{what}_failed", error, bot="all")

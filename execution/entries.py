@@ -10,8 +10,8 @@ import structlog
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries
 from bot3.trading.decisions import Book, EntryPlan, Hold, Learning, PairView, journal_row
-from bot3.trading.orders import Intent
-from bot3.trading.risk import TradingState
+from bot3.trading.orders import Balance, Intent
+from bot3.trading.risk import EquityMarks, TradingState
 from bot3.trading.signals import Signal
 from bot3.trading.trades import ExitReason
 from execution.bot import Account, Bot
@@ -30,12 +30,17 @@ class Entries:
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter, closes: Closes) -> None:
         self._bot, self._state, self._submitter, self._closes = bot, state, submitter, closes
 
-    def enter(self, close: datetime, account: Account, *, learning: Learning, regime: Regime | None) -> None:
-        """Decide on the signals of a close, keep the decisions, send what was planned."""
+    def enter(
+        self, close: datetime, account: Account, *, balance: Balance, marks: EquityMarks, learning: Learning, regime: Regime | None
+    ) -> None:
+        """Decide on the signals of a close, keep the decisions, send what was planned.
+
+        Parameters
+        ----------
+        balance, marks : Balance, EquityMarks
+            The wallet at the close, and what losses are counted from after it was judged (`BotState.look`).
+        """
         now = self._bot.shared.clock.now()
-        balance = self._bot.exchange.fetch_balance()
-        equity = float(balance.equity_abs)
-        marks = self._state.look(equity_abs=equity, now=now)
         signals = self._closes.signals(close, now=now)
         if not signals:
             return
@@ -43,7 +48,7 @@ class Entries:
         views = {pair: view for pair, view in found.items() if view is not None}
         closed = self._closed_lately(now)
         book = Book(
-            equity_abs=equity,
+            equity_abs=float(balance.equity_abs),
             free_abs=float(balance.free_abs),
             notionals=_notionals(account, views),
             marks=marks,

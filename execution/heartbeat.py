@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
+from bot3.errors import StoreBusyError, StoreError
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
 from bot3.trading.risk import EquityMarks
@@ -54,7 +55,12 @@ def marks_detail(bot: str, marks: EquityMarks | None) -> Detail:
 
 def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
     """Return what the last heartbeat counted a bot's losses from; None where there is none."""
-    beat = daemon_beat(control.heartbeats())
+    try:
+        beat = daemon_beat(control.heartbeats())
+    except StoreBusyError:
+        raise
+    except StoreError:
+        return None  # an invalid row: the bot's own store has them
     found = [None if beat is None else beat.detail.get(f"{bot}_{name}") for name in ("day", "day_start_abs", "peak_abs")]
     day, start, peak = found
     if not isinstance(day, str) or not isinstance(start, int | float) or not isinstance(peak, int | float):

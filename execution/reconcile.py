@@ -13,17 +13,19 @@ from bot3.market.candle_times import EPOCH
 from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderStatus, Position
 from bot3.trading.risk import TradingState
 from bot3.trading.trades import ExitReason, Trade
+from execution.booked import Booked
 from execution.bot import OWN_PREFIX, Account, Bot
 from execution.states import BotState
 from execution.submit import Submitter, closing_intent, state_of
 
 FILLS_SEEN, FUNDING_SEEN = "fills_seen_until", "funding_seen_until"
-"""Bookmarks: what happened before them is booked."""
+"""Bookmarks: the newest fill and payment that were booked."""
 
 AUTOCLOSE_PREFIX = "autoclose-"
 """With it begins the client order id of a fill by which the exchange liquidated a position."""
 
 _OVERLAP = timedelta(minutes=10)  # market time: executions may be reported a little late
+_FUNDING_OVERLAP = timedelta(days=7)  # market time: funding rates may become known days late; looked for once a candle
 _READ_LAG = timedelta(seconds=1)  # wall time: an exchange may answer from a copy that is behind
 _PATIENCE = timedelta(seconds=2)  # wall time: a fill may be reported after the position it made
 _SAME = 1e-9  # amounts are sums of decimals on one side, floats on the other
@@ -39,11 +41,10 @@ class Reconciler:
 
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter) -> None:
         self._bot, self._state, self._submitter = bot, state, submitter
-        self._fills_since = bot.store.bookmark(FILLS_SEEN) or EPOCH
-        self._funding_since = bot.store.bookmark(FUNDING_SEEN) or EPOCH
-        self._saved = (self._fills_since, self._funding_since)
-        self._booked_fills: set[str] = set()
-        self._booked_payments: set[str] = set()
+        self._fills = Booked(bot.store.bookmark(FILLS_SEEN) or EPOCH, overlap=_OVERLAP)
+        self._funding = Booked(bot.store.bookmark(FUNDING_SEEN) or EPOCH, overlap=_FUNDING_OVERLAP)
+        self._saved = (self._fills.newest, self._funding.newest)
+        self._late_funding_asked: datetime | None = None
         self._mismatched_since: datetime | None = None
         self._told: set[str] = set()
         self._closed: list[Trade] = []
@@ -67,20 +68,21 @@ class Reconciler:
         self._judge(mismatch, is_startup=is_startup)
         unsettled = {intent.client_order_id: intent for intent in self._bot.store.unsettled_intents()}
         self._report_foreign(orders)
+        self._told &= {*orders, *unsettled}
         return Account(positions=positions, trades=trades, orders=orders, unsettled=unsettled, mismatch=mismatch)
 
     def book(self) -> list[Trade]:
         """Book what was executed and paid since the last look; return the trades that changed."""
-        exchange = self._bot.exchange
-        fills = [f for f in exchange.fetch_fills(since=self._fills_since) if f.exchange_trade_id not in self._booked_fills]
-        funding = [p for p in exchange.fetch_funding(since=self._funding_since) if p.payment_id not in self._booked_payments]
-        if not fills and not funding:
-            return []
-        changed = self._book(fills, funding)
-        self._booked_fills |= {fill.exchange_trade_id for fill in fills}
-        self._booked_payments |= {payment.payment_id for payment in funding}
-        self._fills_since = max([self._fills_since, *(fill.filled_at - _OVERLAP for fill in fills)])
-        self._funding_since = max([self._funding_since, *(payment.paid_at - _OVERLAP for payment in funding)])
+        exchange, close = self._bot.exchange, self._bot.shared.newest_close(self._bot.shared.clock.now())
+        is_thorough = self._late_funding_asked is None or close > self._late_funding_asked
+        funding_since = self._funding.since if is_thorough else self._funding.newest - _OVERLAP
+        fills = [fill for fill in exchange.fetch_fills(since=self._fills.since) if fill.exchange_trade_id not in self._fills]
+        funding = [paid for paid in exchange.fetch_funding(since=funding_since) if paid.payment_id not in self._funding]
+        changed = self._book(fills, funding) if fills or funding else []
+        self._fills.add({fill.exchange_trade_id: fill.filled_at for fill in fills})
+        self._funding.add({payment.payment_id: payment.paid_at for payment in funding})
+        if is_thorough:
+            self._late_funding_asked = close
         return changed
 
     def take_closed(self) -> list[Trade]:
@@ -89,8 +91,8 @@ class Reconciler:
         return closed
 
     def save_bookmarks(self) -> None:
-        """Keep how far was booked; what is asked again after a restart changes nothing."""
-        wanted = (self._fills_since, self._funding_since)
+        """Keep up to when was booked; what is read again after a restart changes nothing."""
+        wanted = (self._fills.newest, self._funding.newest)
         for name, at, saved in zip((FILLS_SEEN, FUNDING_SEEN), wanted, self._saved, strict=True):
             if at != saved:
                 self._bot.store.set_bookmark(name, at)
@@ -139,7 +141,8 @@ class Reconciler:
         closed = [trade for trade in changed if not trade.is_open]
         self._closed += closed
         for trade in closed:
-            log.info("trade_closed", **_outcome(trade))
+            # Funding alone closes nothing: it came after its trade had been closed.
+            log.info("trade_closed" if fills else "closed_trade_corrected", **_outcome(trade))
         return changed
 
     def _book_or_latch(self, fills: list[Fill], funding: list[FundingPayment]) -> list[Trade]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
-from bot3.errors import ExchangeBusyError, StoreBusyError
+from bot3.errors import AlreadyRunningError, ExchangeBusyError, StoreBusyError
+from bot3.market.candle_times import instant_us
+from bot3.trading.loss_watch import closes_to_judge
 from bot3.trading.risk import TradingState
+from bot3.usecases.bot_state import CANDLE_DONE
 from execution.bot import Account, Bot
 from execution.closes import Closes
 from execution.commands import Commands
@@ -19,9 +22,6 @@ from execution.protect import Protector
 from execution.reconcile import Reconciler
 from execution.states import BotState
 from execution.submit import Submitter
-
-CANDLE_DONE = "candle_done"
-"""Bookmark: close of the newest candle that was decided on."""
 
 log = structlog.get_logger()
 
@@ -59,13 +59,14 @@ class BotRunner:
         """Do everything that is due now; what is left undone by an error is done by the next tick."""
         account = self._look()
         self._commands.obey(account)
-        close = self._bot.shared.newest_close(self._bot.shared.clock.now())
+        now = self._bot.shared.clock.now()
         if self._submitter.submitted:
             account = self._look()
-        if self._done is None or close > self._done:
-            self._close_candle(close, account)
+        due = self._due_closes(now)
+        if due:
+            self._close_candle(self._bot.shared.newest_close(now), account, skipped=len(due) - 1)
             self._look()
-        self._tell_behind(close)
+        self._tell_behind(self._bot.shared.newest_close(now))
 
     def detail(self) -> Detail:
         """Return what the heartbeat tells of this bot."""
@@ -106,7 +107,12 @@ class BotRunner:
     def _may_leave(self) -> bool:
         return self.state.state is not TradingState.HALTED
 
-    def _close_candle(self, close: datetime, account: Account) -> None:
+    def _due_closes(self, now: datetime) -> range:
+        """Return the closes that were not decided on yet; the limits on losses are judged at these, as in a backtest."""
+        after_us = None if self._done is None else instant_us(self._done)
+        return closes_to_judge(after_us=after_us, until_us=instant_us(now), candle_us=self._bot.shared.candle // timedelta(microseconds=1))
+
+    def _close_candle(self, close: datetime, account: Account, *, skipped: int) -> None:
         candle = self._bot.shared.candle
         since = self._exits_done or close - candle
         if close > since:
@@ -114,12 +120,12 @@ class BotRunner:
             self._exits_done = close
         if self._submitter.submitted:
             account = self._look()
-        if self._done is not None and close - self._done > candle:
-            log.warning("candles_skipped", bot=self.name, count=(close - self._done) // candle - 1, until=close.isoformat())
+        if skipped:
+            log.warning("candles_skipped", bot=self.name, count=skipped, until=close.isoformat())
         try:
             self._enter(close, account)
-        except (StoreBusyError, ExchangeBusyError):
-            # Definite and passing: the candle is decided on by a later tick, while it is fresh.
+        except (StoreBusyError, ExchangeBusyError, AlreadyRunningError):
+            # Definite and passing: the candle is decided on by a later tick, while it is fresh; or by who trades the bot now.
             raise
         except Exception:
             self._finish(close)
@@ -134,11 +140,14 @@ class BotRunner:
         self._is_behind = is_behind
 
     def _enter(self, close: datetime, account: Account) -> None:
+        # The limits are judged at every close, whether or not anything may be entered.
+        balance = self._bot.exchange.fetch_balance()
+        marks = self.state.look(equity_abs=float(balance.equity_abs), now=self._bot.shared.clock.now())
         wall = self._bot.shared.clock.wall_now()
         if self.entries_off_until is not None and wall < self.entries_off_until:
             log.warning("entries_skipped", bot=self.name, until=self.entries_off_until.isoformat())
             return
-        self._entries.enter(close, account, learning=self._learning.learning, regime=self._learning.regime)
+        self._entries.enter(close, account, balance=balance, marks=marks, learning=self._learning.learning, regime=self._learning.regime)
 
     def _finish(self, close: datetime) -> None:
         self._reconciler.save_bookmarks()

@@ -70,7 +70,6 @@ class Submitter:
 
     def __init__(self, bot: Bot, state: BotState) -> None:
         self._bot, self._state = bot, state
-        self._dead_entries: dict[tuple[str, datetime], int] = {}
         self.submitted = 0
 
     def submit(self, intent: Intent) -> IntentState | None:
@@ -98,13 +97,14 @@ class Submitter:
     def bury(self, intent: Intent, *, reason: str) -> None:
         """Journal that an intent's order definitely does not exist."""
         self._bot.store.move_intent(intent.client_order_id, state=IntentState.DEAD, reject_reason=reason)
-        if intent.leg is IntentLeg.ENTRY:
-            self._dead_entries[intent.pair, intent.candle_close_time] = intent.attempt
         log.warning("intent_dropped", **_named(intent), reason=reason)
 
     def entry_attempt(self, pair: str, candle_close_time: datetime) -> int:
-        """Return the number of the next attempt to enter on a candle's close, after those known to be dead."""
-        return self._dead_entries.get((pair, candle_close_time), 0) + 1
+        """Return which attempt to enter on a candle's close is next: the one after the last, if the journal knows that one to be dead."""
+        newest = max(self._bot.store.entries_of_close(pair, candle_close_time), key=lambda intent: intent.attempt, default=None)
+        if newest is None:
+            return 1
+        return newest.attempt + 1 if newest.state is IntentState.DEAD else newest.attempt
 
     def _refused(self, intent: Intent, state: IntentState, error: Exception) -> IntentState:
         if state is IntentState.DEAD:

@@ -15,6 +15,7 @@ import structlog
 from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.logs import configure_logs, redacted
 from bot3.ports.chat import Chat
+from bot3.private_files import create_private_files
 from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
 from bot3.usecases.bot_state import TELEGRAM
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Run the process and return its exit code."""
+    create_private_files()
     try:
         settings = load_settings()
         configure_logs(TELEGRAM, level=settings.log_level, secrets=settings.secrets())

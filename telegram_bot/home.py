@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from bot3.ports.control import ClockAnchor
 from bot3.settings import Settings
 from bot3.trading.costs import Costs
 from bot3.trading.trades import RunMode
@@ -69,9 +70,13 @@ class Home(FleetHome):
         frame, _ = self.trades.frame()
         return Closes(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"the record ({bot})")
 
+    def anchor(self) -> ClockAnchor | None:
+        """Return the market clock's anchor."""
+        return self.ports.control.anchor()
+
     def as_of(self) -> str:
         """Return which market this is, and its time."""
-        anchor = self.ports.control.anchor()
+        anchor = self.anchor()
         return f"As of {words.stamp(self.now())} UTC, market time; {words.market_source(None if anchor is None else anchor.source)}."
 
     def of_record(self, mode: RunMode) -> str:

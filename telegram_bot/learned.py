@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from bot3.learning.groups import group_of_key, level_of
 from bot3.trading import figures
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.usecases import words
@@ -35,9 +37,10 @@ def learning(home: Home, asked: Asked) -> Page:
 def _parameters(found: Known[ParameterSet], home: Home) -> str:
     if found.value is None:
         return f"Parameters: {words.DASH} {found.problem}. The static set protects, on paper only."
-    now, wall, value = home.now(), home.ports.clock.wall_now(), found.value
+    wall, value = home.ports.clock.wall_now(), found.value
+    life = words.expiry(value.expires_at, now=home.now(), anchor=home.anchor())
     return (
-        f"Parameters {words.version(value.version)}: {words.expiry(value.expires_at, now=now)} (market time), {len(value.rows)} rows, "
+        f"Parameters {words.version(value.version)}: {life}, {len(value.rows)} rows, "
         f"computed {words.age(value.computed_at, now=wall)} (wall time), learned up to revision {value.revision:,}"
     )
 
@@ -47,7 +50,7 @@ def _recommendation(found: Known[Recommendation], home: Home) -> str:
         return f"Recommendation: {words.DASH} {found.problem}."
     advice = found.value
     return (
-        f"Recommendation {words.version(advice.version)}: {words.expiry(advice.expires_at, now=home.now())} (market time); "
+        f"Recommendation {words.version(advice.version)}: {words.expiry(advice.expires_at, now=home.now(), anchor=home.anchor())}; "
         f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, {words.leverage(advice)}, "
         f"size x {advice.suggested_position_size_multiplier:.2f}"
     )
@@ -99,7 +102,7 @@ def leverage(home: Home, asked: Asked) -> Page:
     now = home.now()
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
     foot = (home.of_record(asked.mode), home.as_of())
-    blocks: list[str | Table] = [_realised(home, asked)]
+    blocks: list[str | Table] = _realised(home, asked)
     if parameters.value is None:
         blocks.append(f"Learned: {words.DASH} {parameters.problem}.")
     else:
@@ -107,20 +110,40 @@ def leverage(home: Home, asked: Asked) -> Page:
     return Page(title=f"Leverage bins: {asked.mode.value} closes, and what was learned", blocks=tuple(blocks), foot=foot)
 
 
-def _realised(home: Home, asked: Asked) -> Table:
+def _realised(home: Home, asked: Asked) -> list[str | Table]:
     frame, _ = home.trades.frame()
     of_mode = frame[frame["run_mode"] == asked.mode.value]
-    rows = []
-    for name in LEVERAGE_BINS:
-        found = figures.summary(of_mode[of_mode["leverage_bin"] == name])
-        cells = (
-            words.count(found.n),
-            words.share(found.win_rate.value),
-            words.ratio(found.avg_profit.value),
-            words.signed(found.profit_abs),
+    bots = ", ".join(sorted(str(bot) for bot in of_mode["bot"].unique()))
+    if not bots:
+        return ["The record holds no close of this run mode yet."]
+    return [
+        Table(
+            head=("bin", "n", "won", "ret", "PF", words.currency_name(currency)),
+            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own)),
+            note=f"Realised by {bots}; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses; both of money, after fees.",
         )
-        rows.append((name, *cells))
-    return Table(head=("bin", "n", "won", "avg", "USDT"), rows=tuple(rows), note="Realised by all bots; avg is of the stake, after fees.")
+        for currency, own in figures.by_currency(of_mode).items()
+    ]
+
+
+def _bins_with(closes: pd.DataFrame) -> tuple[str, ...]:
+    """Return the leverage bins, and the label above them where there are such closes: the rows add up to all closes."""
+    return (*LEVERAGE_BINS, ABOVE_BINS) if (closes["leverage_bin"] == ABOVE_BINS).any() else LEVERAGE_BINS
+
+
+def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
+    found = figures.summary(closes)
+    money = found.of(currency)
+    if money is None:
+        return name, words.count(found.n), *([words.DASH] * 4)
+    return (
+        name,
+        words.count(found.n),
+        words.share(found.win_rate.value),
+        words.ratio(money.return_on_stake.value),
+        words.number(money.profit_factor),
+        words.signed(money.profit_abs, currency),
+    )
 
 
 def _levels(parameters: ParameterSet, home: Home) -> Table:
@@ -139,4 +162,4 @@ def _levels(parameters: ParameterSet, home: Home) -> Table:
 
 
 def _version(parameters: ParameterSet, home: Home) -> str:
-    return f"Parameters {words.version(parameters.version)}: {words.expiry(parameters.expires_at, now=home.now())} (market time)"
+    return f"Parameters {words.version(parameters.version)}: {words.expiry(parameters.expires_at, now=home.now(), anchor=home.anchor())}"

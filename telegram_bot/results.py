@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from bot3.trading import figures
-from bot3.trading.trades import direction
+from bot3.trading.intervals import MIN_DAYS
+from bot3.trading.trades import Trade, direction
 from bot3.usecases import words
-from bot3.usecases.fleet_status import BotStatus, Fleet, read_fleet
+from bot3.usecases.fleet_status import BotStatus, Fleet, WatchedStatus, read_fleet
 from telegram_bot.asked import Asked, NotUnderstoodError
 from telegram_bot.home import Closes, Home
 from telegram_bot.page import Page, Table
 
-_INTERVALS = f"Intervals are 90 %, closes of one UTC day counted as moving together; they need {figures.LEAST_DAYS} days."
+_INTERVALS = f"Intervals are 90 %, closes of one UTC day counted as moving together; they need {MIN_DAYS} days."
 _DAYS = 7
 _MOST_DAYS = 60
 _MOST_PAIRS = 30
@@ -27,7 +28,7 @@ def stats(home: Home, asked: Asked) -> Page:
     blocks: list[str | Table] = [_performance(closes, home) for closes in found]
     every = pd.concat([closes.frame for closes in found], ignore_index=True)
     if len(every):
-        blocks += [_exits(every), _durations(every)]
+        blocks += [*_exits(every, _bots(found)), _durations(every)]
     return Page(title=f"Performance: {asked.mode.value} closes", blocks=tuple(blocks), foot=(_INTERVALS, _from(found), home.as_of()))
 
 
@@ -36,28 +37,41 @@ def _performance(closes: Closes, home: Home) -> str:
     if not found.n:
         return f"{closes.bot}: no close yet"
     won = int((closes.frame["close_profit"] > 0.0).sum())
-    win, average = found.win_rate, found.avg_profit
+    win, mean = found.win_rate, found.mean_profit
     wins = f"{words.share(win.value)} ({words.share_interval(win.low, win.high)}; mark {words.share(home.settings.win_rate_mark)})"
-    mark = words.ratio(figures.AVG_PROFIT_MARK)
-    means = f"{words.ratio(average.value)} of the stake ({words.interval(average.low, average.high)}; mark {mark})"
+    means = f"{words.ratio(mean.value)} of the stake, unweighted ({words.interval(mean.low, mean.high)})"
     return "\n".join(
         (
             f"{closes.bot}: n {found.n:,} on {found.days} days, {won:,} won, {found.n - won:,} not",
-            f"  realised {words.money(found.profit_abs)}",
+            *(line for money in found.money for line in _money_lines(money)),
             f"  win rate {wins}",
-            f"  average {means}",
-            f"  profit factor {words.number(found.profit_factor)} (mark {figures.PROFIT_FACTOR_MARK})",
+            f"  mean profit a trade {means}",
         )
     )
 
 
-def _exits(every: pd.DataFrame) -> Table:
-    grouped = every.assign(reason=every["exit_reason"].fillna("unknown")).groupby("reason")
-    rows = [
-        (str(reason), words.count(len(frame)), words.share(float((frame["close_profit"] > 0.0).mean())), _sum(frame))
-        for reason, frame in sorted(grouped, key=lambda item: -len(item[1]))
+def _money_lines(found: figures.MoneyFigures) -> tuple[str, ...]:
+    earned, mark = found.return_on_stake, words.ratio(figures.AVG_PROFIT_MARK)
+    return (
+        f"  realised {words.money(found.profit_abs, found.currency)} on stakes of {words.amount(found.stake_abs, found.currency)}",
+        f"  return on stake {words.ratio(earned.value)} ({words.interval(earned.low, earned.high)}; mark {mark})",
+        f"  profit factor {words.number(found.profit_factor)} of money (mark {figures.PROFIT_FACTOR_MARK})",
+    )
+
+
+def _exits(every: pd.DataFrame, bots: str) -> list[Table]:
+    return [
+        Table(head=("exit reason", "n", "won", words.currency_name(currency)), rows=_exit_rows(own, currency), note=bots)
+        for currency, own in figures.by_currency(every).items()
     ]
-    return Table(head=("exit reason", "n", "won", "USDT"), rows=tuple(rows), note="all bots")
+
+
+def _exit_rows(closes: pd.DataFrame, currency: str) -> tuple[tuple[str, ...], ...]:
+    grouped = closes.assign(reason=closes["exit_reason"].fillna("unknown")).groupby("reason")
+    return tuple(
+        (str(reason), words.count(len(own)), words.share(float((own["close_profit"] > 0.0).mean())), _sum(own, currency))
+        for reason, own in sorted(grouped, key=lambda item: -len(item[1]))
+    )
 
 
 def _durations(every: pd.DataFrame) -> str:
@@ -78,9 +92,11 @@ def profit(home: Home, asked: Asked) -> Page:
     spans = (("today", _midnight(now)), (f"{days} d", now - timedelta(days=days)), ("all", None))
     blocks: list[str | Table] = []
     for closes in found:
-        kinds = _by_direction(closes.frame)
-        rows = [(kind, *(_earned(frame, since) for _, since in spans), words.count(len(frame))) for kind, frame in kinds]
-        blocks.append(Table(head=(f"{closes.bot} USDT", *(name for name, _ in spans), "n"), rows=tuple(rows)))
+        for currency, own in (figures.by_currency(closes.frame) or {home.settings.stake_currency: closes.frame}).items():
+            kinds = _by_direction(own)
+            rows = [(kind, *(_earned(frame, since, currency) for _, since in spans), words.count(len(frame))) for kind, frame in kinds]
+            head = f"{closes.bot} {words.currency_name(currency)}"
+            blocks.append(Table(head=(head, *(name for name, _ in spans), "n"), rows=tuple(rows)))
     blocks.append("Realised, after fees and funding; open positions are not in it. Days are the market's.")
     return Page(title=f"Profit: {asked.mode.value} closes", blocks=tuple(blocks), foot=(_from(found), home.as_of()))
 
@@ -92,12 +108,17 @@ def _by_direction(closes: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [*(present if len(present) > 1 else []), ("in all", closes)]
 
 
-def _earned(closes: pd.DataFrame, since: datetime | None) -> str:
-    return _sum(closes if since is None else closes[closes["close_date"] >= since])
+def _earned(closes: pd.DataFrame, since: datetime | None, currency: str) -> str:
+    return _sum(closes if since is None else closes[closes["close_date"] >= since], currency)
 
 
-def _sum(closes: pd.DataFrame) -> str:
-    return words.signed(float(closes["close_profit_abs"].sum())) if len(closes) else words.DASH
+def _sum(closes: pd.DataFrame, currency: str) -> str:
+    """Return what trades of one currency earned."""
+    return words.signed(float(closes["close_profit_abs"].sum()), currency) if len(closes) else words.DASH
+
+
+def _bots(found: Sequence[Closes]) -> str:
+    return ", ".join(closes.bot for closes in found if len(closes.frame))
 
 
 def daily(home: Home, asked: Asked) -> Page:
@@ -106,17 +127,21 @@ def daily(home: Home, asked: Asked) -> Page:
     if days > _MOST_DAYS:
         raise NotUnderstoodError(f"/daily shows at most {_MOST_DAYS} days: {days} are too many for one message")
     found = home.every_closes(asked.mode)
+    every = pd.concat([closes.frame for closes in found], ignore_index=True)
+    currencies = list(figures.by_currency(every)) or [home.settings.stake_currency]
+    starts = [_midnight(now) - timedelta(days=number) for number in range(days)]
+    tables = tuple(_daily(found, currency, starts) for currency in currencies)
+    return Page(title=f"Daily: {asked.mode.value} closes", blocks=tables, foot=(_from(found), home.as_of()))
+
+
+def _daily(found: Sequence[Closes], currency: str, starts: Sequence[datetime]) -> Table:
+    own = [(closes.bot, figures.by_currency(closes.frame).get(currency, closes.frame.head(0))) for closes in found]
     rows = []
-    for start in (_midnight(now) - timedelta(days=number) for number in range(days)):
-        of_day = [_between(closes.frame, start) for closes in found]
-        rows.append((f"{start:%m-%d}", *(_sum(frame) for frame in of_day), words.count(sum(len(frame) for frame in of_day))))
-    head = ("UTC day", *(closes.bot for closes in found), "n")
-    note = f"USDT realised on the day; {words.DASH} is a day without a close. The first row is today so far."
-    return Page(
-        title=f"Daily: {asked.mode.value} closes",
-        blocks=(Table(head=head, rows=tuple(rows), note=note),),
-        foot=(_from(found), home.as_of()),
-    )
+    for start in starts:
+        of_day = [_between(frame, start) for _, frame in own]
+        rows.append((f"{start:%m-%d}", *(_sum(frame, currency) for frame in of_day), words.count(sum(len(frame) for frame in of_day))))
+    note = f"{words.currency_name(currency)} realised on the day; {words.DASH} is a day without a close. The first row is today so far."
+    return Table(head=("UTC day", *(bot for bot, _ in own), "n"), rows=tuple(rows), note=note)
 
 
 def _between(closes: pd.DataFrame, start: datetime) -> pd.DataFrame:
@@ -131,56 +156,75 @@ def pairs(home: Home, asked: Asked) -> Page:
     title = f"Pairs: {asked.mode.value} closes of all bots"
     if of_mode.empty:
         return Page(title=title, blocks=("The record holds no close of this run mode yet.",), foot=foot)
-    summed = sorted(of_mode.groupby("pair"), key=lambda item: -float(item[1]["close_profit_abs"].sum()))
+    tables = tuple(_pairs(own, currency) for currency, own in figures.by_currency(of_mode).items())
+    return Page(title=title, blocks=tables, foot=foot)
+
+
+def _pairs(closes: pd.DataFrame, currency: str) -> Table:
+    summed = sorted(closes.groupby("pair"), key=lambda item: -float(item[1]["close_profit_abs"].sum()))
     shown = summed if len(summed) <= _MOST_PAIRS else [*summed[: _MOST_PAIRS // 2], *summed[-_MOST_PAIRS // 2 :]]
-    rows = [_pair_row(str(pair), closes) for pair, closes in shown]
-    note = "best first; avg is of the stake" + (f"; {len(summed) - len(shown)} pairs between them are left out" if shown != summed else "")
-    return Page(title=title, blocks=(Table(head=("pair", "n", "won", "avg", "USDT"), rows=tuple(rows), note=note),), foot=foot)
+    rows = [_pair_row(str(pair), own, currency) for pair, own in shown]
+    left_out = f"; {len(summed) - len(shown)} pairs between them are left out" if shown != summed else ""
+    bots = ", ".join(sorted(str(bot) for bot in closes["bot"].unique()))
+    note = f"{bots}; best first; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses{left_out}"
+    return Table(head=("pair", "n", "won", "ret", "PF", words.currency_name(currency)), rows=tuple(rows), note=note)
 
 
-def _pair_row(pair: str, closes: pd.DataFrame) -> tuple[str, ...]:
-    profits = closes["close_profit"]
-    won, average = float((profits > 0.0).mean()), float(profits.mean())
-    return pair.partition(":")[0], words.count(len(closes)), words.share(won), words.ratio(average), _sum(closes)
+def _pair_row(pair: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
+    won, money = float((closes["close_profit"] > 0.0).mean()), figures.summary(closes).of(currency)
+    earned, factor = (
+        (words.DASH, words.DASH) if money is None else (words.ratio(money.return_on_stake.value), words.number(money.profit_factor))
+    )
+    return pair.partition(":")[0], words.count(len(closes)), words.share(won), earned, factor, _sum(closes, currency)
 
 
 def balance(home: Home, asked: Asked) -> Page:
     """Return what each bot owns and holds, on paper."""
     del asked
-    fleet, wallet = read_fleet(home), home.settings.wallet_abs
-    blocks = tuple(_balance(bot, fleet, wallet_abs=wallet) for bot in fleet.bots)
-    note = f"Each began with {wallet:,.0f} USDT. Equity with open profit is what the daemon told last; {words.DASH}: it is silent."
+    fleet, settings = read_fleet(home), home.settings
+    blocks = [_balance(bot, fleet, home) for bot in fleet.bots] + [_watched(bot) for bot in fleet.watched]
+    wallet = words.amount(settings.wallet_abs, settings.stake_currency)
+    note = f"Each of our bots began with {wallet}. Equity with open profit is the daemon's newest heartbeat; {words.DASH}: it is silent."
     sources = ", ".join(f"{bot.bot} {bot.store_id[:8]}" for bot in fleet.bots if bot.store_id)
-    return Page(title="Balance: paper wallets", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
+    return Page(title="Balance: wallets and positions", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
 
 
-def _balance(bot: BotStatus, fleet: Fleet, *, wallet_abs: float) -> str:
+def _balance(bot: BotStatus, fleet: Fleet, home: Home) -> str:
     if bot.closes is None:
-        return f"{bot.bot}: cannot be told. {bot.problem}"
+        return f"{bot.bot}: cannot be read. {bot.problem}"
+    currency = home.settings.stake_currency
     equity = fleet.told(f"{bot.bot}_equity_abs")
-    curve = figures.equity_curve(bot.closes, wallet_abs=wallet_abs)
-    realised = float(bot.closes["close_profit_abs"].sum()) if len(bot.closes) else None
+    curve = figures.equity_curve(figures.by_currency(bot.closes).get(currency, bot.closes.head(0)), wallet_abs=home.settings.wallet_abs)
     lines = [
-        f"{bot.bot}: {bot.in_force.state.value if bot.in_force.is_told or bot.in_force.is_latched else 'state not told'}",
-        f"  equity with open profit {f'{equity:,.2f} USDT' if isinstance(equity, int | float) else words.DASH}",
-        f"  realised {words.money(realised)} (n {len(bot.closes):,})",
+        f"{bot.bot}: {bot.in_force.state.value if bot.in_force.is_told or bot.in_force.is_latched else 'state unknown'}",
+        f"  equity with open profit {words.amount(equity, currency) if isinstance(equity, int | float) else words.DASH}",
+        f"  realised {words.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,})",
     ]
     if len(curve):
         now, worst = curve["drawdown"].iloc[-1], curve["drawdown"].min()
         mark = words.ratio(figures.DRAWDOWN_MARK, 0)
         lines.append(f"  drawdown of closes {words.ratio(now)}, worst {words.ratio(worst)} (mark {mark})")
-    return "\n".join([*lines, *_positions(bot)])
+    return "\n".join([*lines, *_positions(bot.open_trades)])
 
 
-def _positions(bot: BotStatus) -> list[str]:
-    held = sum(trade.stake_amount * trade.leverage for trade in bot.open_trades)
-    if not bot.open_trades:
+def _watched(bot: WatchedStatus) -> str:
+    lines = [
+        f"{bot.name}: of the fleet file, only read",
+        f"  realised {words.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,}, from the record)",
+    ]
+    if bot.open_trades is None:
+        return "\n".join([*lines, f"  open positions unavailable: {bot.problem}"])
+    return "\n".join([*lines, *_positions(bot.open_trades)])
+
+
+def _positions(trades: Sequence[Trade]) -> list[str]:
+    if not trades:
         return ["  no open position"]
     each = [
         f"  {trade.pair.partition(':')[0]} {direction(is_short=trade.is_short)} {trade.leverage:.1f}x from {words.rate(trade.open_rate)}"
-        for trade in bot.open_trades
+        for trade in trades
     ]
-    return [f"  {len(each)} open, {held:,.0f} USDT at entry", *each]
+    return [f"  {len(each)} open, {words.amounts(figures.notional_sums(trades))} at entry", *each]
 
 
 def _midnight(now: datetime) -> datetime:

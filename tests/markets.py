@@ -114,11 +114,15 @@ def candle_frame(rows: list[tuple[float, float, float, float]], *, first: dateti
     return pd.DataFrame({"open_time": opens, **columns, "volume": np.ones(len(prices))})
 
 
-def random_candles(seed: int, *, candles: int, step: float = 0.004, first: datetime = FIRST) -> pd.DataFrame:
-    """Return a random walk with gaps between candles and wicks beyond their bodies."""
+def random_candles(seed: int, *, candles: int, step: float = 0.004, first: datetime = FIRST, swing: float = 1.0) -> pd.DataFrame:
+    """Return a random walk with gaps between candles and wicks beyond their bodies.
+
+    Its step swings between `step / swing` and `step * swing` every 12 candles: the volatility of one candle is not that of the next.
+    """
     rng = np.random.default_rng(seed)
-    moves, jumps = rng.normal(0.0, step, candles), rng.normal(0.0, step / 2, candles) * (rng.random(candles) < 0.3)
-    wicks = np.abs(rng.normal(0.0, step, (2, candles)))
+    steps = step * swing ** np.sin(np.arange(candles) * 2.0 * np.pi / 12.0)
+    moves, jumps = rng.normal(0.0, steps), rng.normal(0.0, steps / 2) * (rng.random(candles) < 0.3)
+    wicks = np.abs(rng.normal(0.0, steps, (2, candles)))
     rows, last = [], 100.0
     for index in range(candles):
         opened = last * np.exp(jumps[index])
@@ -135,9 +139,9 @@ def funding_frame(times: list[datetime], rates: list[float]) -> pd.DataFrame:
 
 
 def arrays(candles: pd.DataFrame, funding: pd.DataFrame | None = None, *, sigma: float | None = None) -> CandleArrays:
-    """Return candle arrays; with a sigma given it is that at every candle."""
+    """Return candle arrays; with a sigma given it swings around that, so that it differs from candle to candle."""
     made = candle_arrays(candles, no_funding() if funding is None else funding, horizon_candles=288)
-    return made if sigma is None else replace(made, sigma=np.full(len(made), sigma))
+    return made if sigma is None else replace(made, sigma=sigma * 1.2 ** np.sin(np.arange(len(made))))
 
 
 class FrameCandles:
@@ -167,6 +171,10 @@ class FrameCandles:
 
     def has_funding(self, pair: str) -> bool:
         return pair in self._funding
+
+    def learn_funding(self, pair: str, funding: pd.DataFrame) -> None:
+        """Make funding rates known from now on."""
+        self._funding = {**self._funding, pair: funding}
 
     def _of(self, pair: str) -> CandleSeries:
         if pair not in self._series:

@@ -171,12 +171,10 @@ def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
 
 
 def _server_engine(url: URL, busy_timeout_s: float) -> Engine:
-    arguments = {
-        "options": f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)} -c default_transaction_read_only=on",
-        "connect_timeout": max(2, round(busy_timeout_s)),
-        "application_name": "bot3",
-    }
-    return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, isolation_level="REPEATABLE READ")
+    from bot3.adapters.sql_server import server_engine  # noqa: PLC0415  # most bots keep SQLite files
+
+    session: dict[str, str | int] = {"timezone": "UTC", "lock_timeout": round(busy_timeout_s * 1000), "default_transaction_read_only": "on"}
+    return server_engine(url, session=session, connect_timeout_s=busy_timeout_s, pool_pre_ping=True, isolation_level="REPEATABLE READ")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_server import server_engine
 from bot3.errors import StoreError
 
 _CONNECT_TIMEOUT_S = 3
@@ -41,7 +42,7 @@ def writers_zone(address: str) -> str | None:
         return None
     # One driver, whatever the address says.
     url = make_url(address).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+    engine = server_engine(url, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
     shown = url.render_as_string(hide_password=True)
     with translated(shown), engine.connect() as connection:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()

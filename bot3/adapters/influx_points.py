@@ -29,7 +29,7 @@ MANIFEST: Mapping[str, Kind] = {"manifest": "text"}
 
 
 def _kinds(of: type[Any], *, tags: Sequence[str]) -> dict[str, Kind]:
-    kinds = {"float": "float", "float | None": "float", "int": "int", "datetime": "time"}
+    kinds = {"float": "float", "float | None": "float", "int": "int", "int | None": "int", "bool | None": "bool", "datetime": "time"}
     return {field.name: kinds.get(str(field.type), "text") for field in fields(of) if field.name not in tags}
 
 

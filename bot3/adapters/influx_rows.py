@@ -16,6 +16,9 @@ from bot3.trading.leverage_bins import bins_of_range
 from bot3.trading.parameters import ExitParameters, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 
+_OF_PARAMETERS = ("win_rate", "avg_profit", "profit_factor", "left_out_count", "late_count", "is_censored")
+"""What a row may lack: figures of no trade, and what older releases did not publish."""
+
 
 def _given(of: type[Any], values: Mapping[str, Any], *, optional: Iterable[str]) -> dict[str, Any]:
     """Return the arguments of a row; a field that is not there, and must be, is an error, never a default."""
@@ -28,7 +31,7 @@ def _given(of: type[Any], values: Mapping[str, Any], *, optional: Iterable[str])
 
 def parameters_of(values: Mapping[str, Any]) -> ExitParameters:
     """Return a learned row."""
-    given = _given(ExitParameters, values, optional=("win_rate", "avg_profit", "profit_factor"))
+    given = _given(ExitParameters, values, optional=_OF_PARAMETERS)
     return ExitParameters(**given | {"state": ParameterState(given["state"])})
 
 

@@ -75,7 +75,7 @@ class MarketClock:
     def _read_anchor(self, last: ClockAnchor | None, *, wall: datetime) -> ClockAnchor:
         """Return the anchor of the store, or the last one where the store cannot give one."""
         try:
-            anchor = _require_anchor(self._control)
+            anchor = _require_anchor(self._control) if last is None else self._control.anchor() or self._restored(last, wall=wall)
         except StoreError as error:
             if last is None:
                 raise
@@ -89,6 +89,12 @@ class MarketClock:
         if anchor != last:
             self._let_go_of_floor(anchor, wall=wall)
         return anchor
+
+    def _restored(self, last: ClockAnchor, *, wall: datetime) -> ClockAnchor:
+        """Write the last anchor to a store that was lost and made anew: this process still knows the time."""
+        self._control.set_anchor(last)
+        log.warning("clock_anchor_restored", market_at=market_time(last, wall=wall).isoformat())
+        return last
 
     def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
         # A process that read the old anchor a moment ago is ahead by that moment: it waits. One that is ahead by more outlived the

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot3.adapters.paper_exchange_checks import require_amount, require_margin, require_reducing, require_resting
 from bot3.adapters.paper_exchange_fills import PaperFills
+from bot3.adapters.paper_exchange_funding import PaperFunding
 from bot3.adapters.paper_exchange_state import Held, PaperState
 from bot3.errors import CandleError, ExchangeBusyError, OrderRejectedError
 from bot3.market.candle_times import instant_us
@@ -55,6 +56,7 @@ class PaperExchange:
         self._fills = PaperFills(
             self._state, exchange=self.name, account=account, candles=candles, costs=costs, timeframe=timeframe, market=self._market
         )
+        self._funding = PaperFunding(self._state, exchange=self.name, account=account, candles=candles, timeframe=timeframe)
         self._advanced_to: datetime | None = None
 
     @property
@@ -156,11 +158,15 @@ class PaperExchange:
         now = self._clock.now()
         opened_at = candle_open_time(now, self._timeframe)
         if self._advanced_to is None or opened_at > self._advanced_to:
-            held = self._state.positions()
-            if held:
+            held, due = self._state.positions(), self._funding.due(opened_at=opened_at)
+            if held or due:
                 with self._state.writing():
                     for position in held:
                         self._fills.catch_up(position, opened_at=opened_at)
+                    # After the candles: what they closed is known, and on what each payment is due.
+                    for funding in due:
+                        self._funding.pay(funding, opened_at=opened_at)
+                self._funding.settled(due)
             self._advanced_to = opened_at
         return now
 
@@ -182,7 +188,6 @@ class PaperExchange:
             leverage=intent.leverage,
             opened_us=opened_us,
             matched_us=opened_us,
-            funded_us=opened_us,
         )
         amount = before.amount + fill.amount
         self._state.put_position(replace(before, amount=amount, open_rate=(before.value_abs + fill.amount * fill.rate) / amount))

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-import pandas as pd
 
 from bot3.adapters.paper_exchange_state import Held, PaperState
 from bot3.errors import CandleError, ExchangeBusyError
@@ -20,7 +19,7 @@ from bot3.ports.candles import CandleReader
 from bot3.trading.costs import Costs
 from bot3.trading.markets import Market
 from bot3.trading.matching import HELD, LIQUIDATED, STOPPED, margin_rates, match_candle
-from bot3.trading.orders import Fill, FundingPayment, OrderSide, OrderStatus, OrderType
+from bot3.trading.orders import Fill, OrderSide, OrderStatus, OrderType
 from bot3.trading.units import side
 
 _MONEY = Decimal("1e-12")
@@ -94,7 +93,7 @@ class PaperFills:
         )
 
     def catch_up(self, held: Held, *, opened_at: datetime) -> None:
-        """Match a position against the candles closed by the open of the one in progress, funding in between.
+        """Match a position against the candles closed by the open of the one in progress.
 
         Raises
         ------
@@ -103,20 +102,15 @@ class PaperFills:
         """
         try:
             frame = self._candles.candles(held.pair, self._timeframe, start=_instant(held.matched_us), end=opened_at)
-            funding = self._candles.funding(held.pair, start=_instant(held.funded_us + 1), end=opened_at + timedelta(microseconds=1))
         except CandleError as error:
             raise ExchangeBusyError(f"{held.pair}: the market cannot be read: {error}") from error
         opens_us = frame["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
         rows = frame[["open", "high", "low"]].to_numpy(dtype=np.float64).tolist()
         for open_us, (opened, high, low) in zip(opens_us, rows, strict=True):
-            held = self._pay(held, funding, until_us=open_us, rate=opened)
             held = self._match(held, (opened, high, low), closed_us=open_us + self._candle_us)
             if held.amount == 0:
                 return
             held = replace(held, matched_us=open_us + self._candle_us)
-        until_us = (opened_at - EPOCH) // timedelta(microseconds=1)
-        if _due(funding, after_us=held.funded_us, until_us=until_us):
-            held = self._pay(held, funding, until_us=until_us, rate=self._rate(held.pair, opened_at))
         self._state.put_position(held)
 
     def _match(self, held: Held, candle: tuple[float, float, float], *, closed_us: int) -> Held:
@@ -162,34 +156,6 @@ class PaperFills:
         )
         self._state.add_order(order, created_us=(at - EPOCH) // timedelta(microseconds=1))
         return self.reduce(held, client_order_id=client_order_id, rate=rate, amount=held.amount, at=at, fee=0.0)
-
-    def _pay(self, held: Held, funding: pd.DataFrame, *, until_us: int, rate: float) -> Held:
-        """Pay the funding that became due up to a candle's open, on the value there; dated at that open."""
-        for event_us, funding_rate in _due(funding, after_us=held.funded_us, until_us=until_us):
-            amount = -side(is_short=held.is_short) * funding_rate * float(held.amount) * rate
-            payment = FundingPayment(
-                exchange=self._exchange,
-                account=self._account,
-                payment_id=f"{held.pair}-{event_us}",
-                pair=held.pair,
-                amount_abs=Decimal(str(amount)).quantize(_MONEY),
-                paid_at=_instant(until_us),
-            )
-            self._state.add_payment(payment)
-            self._state.credit(payment.amount_abs)
-        return replace(held, funded_us=max(until_us, held.funded_us))
-
-    def _rate(self, pair: str, at: datetime) -> float:
-        try:
-            return self._candles.rate_at(pair, self._timeframe, at)
-        except CandleError as error:
-            raise ExchangeBusyError(f"{pair} has no rate at {at.isoformat()}: {error}") from error
-
-
-def _due(funding: pd.DataFrame, *, after_us: int, until_us: int) -> list[tuple[int, float]]:
-    times = funding["time"].to_numpy(dtype="datetime64[us]").astype(np.int64)
-    low, high = np.searchsorted(times, [after_us, until_us], side="right")
-    return list(zip(times[low:high].tolist(), funding["funding_rate"].to_numpy(dtype=np.float64)[low:high].tolist(), strict=True))
 
 
 def _trigger(order: OrderStatus | None) -> float:

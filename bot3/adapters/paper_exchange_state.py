@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS fills (
 CREATE INDEX IF NOT EXISTS fills_time ON fills (filled_us);
 CREATE TABLE IF NOT EXISTS positions (
     pair TEXT PRIMARY KEY, is_short INTEGER NOT NULL, amount TEXT NOT NULL, open_rate TEXT NOT NULL, leverage REAL NOT NULL,
-    opened_us INTEGER NOT NULL, matched_us INTEGER NOT NULL, funded_us INTEGER NOT NULL) STRICT;
+    opened_us INTEGER NOT NULL, matched_us INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS funding (
     payment_id TEXT PRIMARY KEY, pair TEXT NOT NULL, amount_abs TEXT NOT NULL, paid_us INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS funding_time ON funding (paid_us);
@@ -40,8 +40,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 class Held:
     """A position of the paper account.
 
-    `opened_us` is the open of the candle it was entered in, `matched_us` the open of the first candle not yet matched against it,
-    `funded_us` the instant up to which its funding was paid.
+    `opened_us` is the open of the candle it was entered in, `matched_us` the open of the first candle not yet matched against it.
     """
 
     pair: str
@@ -51,7 +50,6 @@ class Held:
     leverage: float
     opened_us: int
     matched_us: int
-    funded_us: int
 
     @property
     def value_abs(self) -> Decimal:
@@ -75,6 +73,9 @@ class PaperState:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
+            if any(column["name"] == "funded_us" for column in self._db.execute("PRAGMA table_info(positions)")):
+                # Of an earlier release: which payments were made is in the table of funding.
+                self._db.execute("ALTER TABLE positions DROP COLUMN funded_us")
             self._db.execute("INSERT OR IGNORE INTO account VALUES (1, ?, ?)", (account, str(Decimal(str(wallet_abs)))))
         owner = self._one("SELECT name FROM account")["name"]
         if owner != account:
@@ -166,6 +167,22 @@ class PaperState:
             self._fill(row) for row in self._all("SELECT * FROM fills WHERE filled_us >= ? ORDER BY filled_us, seq", (instant_us(since),))
         ]
 
+    def pairs_filled(self, *, since_us: int) -> list[str]:
+        """Return the pairs that are held, or had an execution at or after an instant."""
+        rows = self._all("SELECT pair FROM positions UNION SELECT pair FROM fills WHERE filled_us >= ? ORDER BY pair", (since_us,))
+        return [row["pair"] for row in rows]
+
+    def moves(self, pair: str, *, until_us: int) -> list[tuple[int, Decimal]]:
+        """Return when a pair's executions up to an instant were and the amount of each, below 0 if sold, oldest first."""
+        rows = self._all(
+            "SELECT filled_us, side, amount FROM fills WHERE pair = ? AND filled_us <= ? ORDER BY filled_us, seq", (pair, until_us)
+        )
+        return [(row["filled_us"], Decimal(row["amount"]) * (1 if row["side"] == OrderSide.BUY.value else -1)) for row in rows]
+
+    def has_payment(self, payment_id: str) -> bool:
+        """Say whether a funding payment was made."""
+        return bool(self._all("SELECT 1 FROM funding WHERE payment_id = ?", (payment_id,)))
+
     def add_payment(self, payment: FundingPayment) -> None:
         """Keep a funding payment."""
         values = (payment.payment_id, payment.pair, str(payment.amount_abs), instant_us(payment.paid_at))
@@ -193,8 +210,8 @@ class PaperState:
             self._run("DELETE FROM positions WHERE pair = ?", (held.pair,))
             return
         values = (held.pair, int(held.is_short), str(held.amount), str(held.open_rate), held.leverage)
-        instants = (held.opened_us, held.matched_us, held.funded_us)
-        self._run("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, *instants))
+        instants = (held.opened_us, held.matched_us)
+        self._run("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, *instants))
 
     def _fill(self, row: sqlite3.Row) -> Fill:
         return Fill(
@@ -270,7 +287,6 @@ def _held(row: sqlite3.Row) -> Held:
         leverage=row["leverage"],
         opened_us=row["opened_us"],
         matched_us=row["matched_us"],
-        funded_us=row["funded_us"],
     )
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_server import server_engine
 from bot3.adapters.sql_tables_bot import store_identity
 from bot3.errors import SettingsError, StoreError
 
@@ -78,8 +79,8 @@ class PostgresBackup:
         return self._address.render_as_string(hide_password=True)
 
     def _engine(self) -> sa.Engine:
-        options = f"-c lock_timeout={round(self.lock_timeout_s * 1000)}"
-        return sa.create_engine(self._address, poolclass=sa.NullPool, connect_args={"options": options, "connect_timeout": 5})
+        # No limits of a session: its transaction stays open as long as pg_dump works.
+        return server_engine(self._address, session={"lock_timeout": round(self.lock_timeout_s * 1000)}, poolclass=sa.NullPool)
 
     def _run(self, program: str, *arguments: str) -> None:
         path = shutil.which(program)

@@ -12,6 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot3.adapters.latch_fields import fields_of, latch_of
 from bot3.adapters.sql_bot_reader import SqlTradeReader
 from bot3.adapters.sql_decisions import read_decisions
 from bot3.adapters.sql_engine import Database
@@ -26,6 +27,7 @@ from bot3.adapters.sql_tables_bot import (
     funding_payments,
     intents,
     rate_extremes,
+    risk_latch,
     store_identity,
     trades,
 )
@@ -33,6 +35,7 @@ from bot3.adapters.sql_trade_rows import trade_row
 from bot3.errors import StoreError
 from bot3.trading.ledger import require_exit_reason
 from bot3.trading.orders import Decision, Fill, FundingPayment, Intent, IntentLeg, IntentState
+from bot3.trading.risk import RiskLatch
 from bot3.trading.trades import RunMode, Trade
 
 _UNSETTLED = (IntentState.PLANNED.value, IntentState.SENT.value, IntentState.ACKED.value)
@@ -119,6 +122,11 @@ class SqlBotStore(SqlTradeReader):
         """Return a trade's intents, oldest first."""
         return self._intents(intents.c.trade_id == trade_id)
 
+    def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
+        """Return the entry intents that were decided on a pair at a candle's close, oldest first."""
+        of_close = sa.and_(intents.c.pair == pair, intents.c.candle_close_time_us == to_us(candle_close_time))
+        return self._intents(sa.and_(of_close, intents.c.leg == IntentLeg.ENTRY.value))
+
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
         """Insert what is new, project trades and orders again, and return the trades that changed (open and closed).
 
@@ -187,6 +195,21 @@ class SqlBotStore(SqlTradeReader):
         with self._database.read() as connection:
             at_us = connection.execute(sa.select(bookmarks.c.at_us).where(bookmarks.c.name == name)).scalar_one_or_none()
         return None if at_us is None else from_us(at_us)
+
+    def latch(self) -> RiskLatch | None:
+        """Return the bot's latch; None if none was ever kept. Raises StoreError for one that is invalid."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(risk_latch)).mappings().one_or_none()
+        return (
+            None
+            if row is None
+            else latch_of({str(name): value for name, value in row.items()}, shown=f"{self._database.shown}, table risk_latch")
+        )
+
+    def keep_latch(self, latch: RiskLatch) -> None:
+        """Write the bot's latch."""
+        with self._write() as connection:
+            upsert(connection, risk_latch, {"id": 1, "account": self.account, **fields_of(latch)})
 
     def set_bookmark(self, name: str, at: datetime) -> None:
         """Keep a named market time."""

@@ -11,19 +11,23 @@ from threading import Lock
 from typing import Any, Literal, Self
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_file import StoreFile
 from bot3.adapters.sql_migrations import require_current, upgrade
-from bot3.errors import SettingsError, StoreError
+from bot3.errors import SettingsError, StoreBusyError, StoreDamagedError, StoreError
 
 StoreKind = Literal["bot", "platform", "control"]
 
 # A bot's journal must survive a power cut: an order that was sent and forgotten is money. The others can be made again.
 _SYNCHRONOUS: dict[StoreKind, str] = {"bot": "FULL", "platform": "NORMAL", "control": "NORMAL"}
 _IMMEDIATE = "bot3_immediate"
+
+log = structlog.get_logger()
 
 
 def sqlite_url(path: Path) -> str:
@@ -50,12 +54,19 @@ class Database:
     ----------
     shown : str
         Names it in messages: the file, or the URL without its password.
+    file : StoreFile or None
+        The file of a SQLite store.
+    is_rebuilt : bool
+        A file that is deleted or damaged is made anew, empty: for the control store, which is filled again from the other stores. Any
+        other store that is deleted while it is open is refused from then on: what is written to it would be lost.
     """
 
     engine: Engine
     kind: StoreKind
     shown: str
     is_sqlite: bool
+    file: StoreFile | None
+    is_rebuilt: bool
     probe_lock: Lock
     probe: list[Connection]
     nonce: str
@@ -79,8 +90,20 @@ class Database:
         build = _sqlite_engine if is_sqlite else _server_engine
         engine = build(parsed, kind=kind, read_only=read_only, busy_timeout_s=busy_timeout_s)
         nonce = secrets.token_hex(4)
-        database = cls(engine=engine, kind=kind, shown=shown, is_sqlite=is_sqlite, probe_lock=Lock(), probe=[], nonce=nonce)
+        database = cls(
+            engine=engine,
+            kind=kind,
+            shown=shown,
+            is_sqlite=is_sqlite,
+            file=StoreFile(Path(str(parsed.database))) if is_sqlite else None,
+            is_rebuilt=kind == "control" and not read_only,
+            probe_lock=Lock(),
+            probe=[],
+            nonce=nonce,
+        )
         try:
+            database.prepare(read_only=read_only)
+        except _SetAsideError:
             database.prepare(read_only=read_only)
         except BaseException:
             engine.dispose()
@@ -89,16 +112,20 @@ class Database:
 
     def prepare(self, *, read_only: bool) -> None:
         """Bring the schema up to date, or require that it is."""
+        if self.file is not None:
+            self.file.remember()
         with self.read() as connection:
             current = require_current(connection, kind=self.kind, shown=self.shown, read_only=read_only)
         if not current:
             with self.write() as connection:
                 upgrade(connection, kind=self.kind, shown=self.shown)
+        if self.file is not None:
+            self.file.remember()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection inside one transaction: all of it is durable at the end, or nothing."""
-        with translated(self.shown), self.engine.connect() as plain:
+        with self._same_file(), translated(self.shown), self.engine.connect() as plain:
             connection = plain.execution_options(**{_IMMEDIATE: True})
             with connection.begin():
                 yield connection
@@ -106,12 +133,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection that sees one state of the database."""
-        with translated(self.shown), self.engine.connect() as connection, connection.begin():
+        with self._same_file(), translated(self.shown), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def data_version(self) -> str:
         """Return a token that differs after every commit of any other connection to a SQLite file, this process' own included."""
-        with self.probe_lock, translated(self.shown):
+        with self._same_file(), self.probe_lock, translated(self.shown):
             if not self.probe:
                 self.probe.append(self.engine.connect())
             with self.probe[0].begin():
@@ -123,6 +150,39 @@ class Database:
             while self.probe:
                 self.probe.pop().close()
         self.engine.dispose()
+
+    @contextmanager
+    def _same_file(self) -> Iterator[None]:
+        """Require that the file is the one that was opened, or open the one that is there now; set a damaged one aside."""
+        if self.file is not None and not self.file.is_same:
+            self._reopen(self.file)
+        try:
+            yield
+        except StoreDamagedError as error:
+            if not self.is_rebuilt or self.file is None:
+                raise
+            self.engine.dispose()
+            aside = self.file.set_aside()
+            log.error("store_set_aside", store=self.shown, aside=str(aside), error=str(error))  # noqa: TRY400
+            raise _SetAsideError(f"{self.shown} was damaged: it was moved to {aside} and is made anew, retry") from error
+
+    def _reopen(self, file: StoreFile) -> None:
+        self.engine.dispose()
+        if self.kind != "control":
+            raise StoreError(f"{self.shown} was deleted or replaced while it was open: restore it, then start this process again")
+        if not self.is_rebuilt and not file.is_there:
+            raise StoreBusyError(f"{self.shown} was deleted: the execution daemon makes it anew while it runs, else run `bot3 init`")
+        log.warning("store_opened_again", store=self.shown, is_new=not file.is_there)
+        file.forget()
+        try:
+            self.prepare(read_only=not self.is_rebuilt)
+        except BaseException:
+            file.distrust()
+            raise
+
+
+class _SetAsideError(StoreBusyError):
+    """A damaged file was moved away: the next attempt makes another."""
 
 
 def _parsed(url: str) -> URL:
@@ -176,8 +236,9 @@ def _sqlite_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s
 
 def _server_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s: float) -> Engine:
     del kind
-    options = f"-c timezone=UTC -c lock_timeout={round(busy_timeout_s * 1000)}"
+    from bot3.adapters.sql_server import SESSION_LIMITS, server_engine  # noqa: PLC0415  # homes on SQLite need no server's driver
+
+    session: dict[str, str | int] = {"timezone": "UTC", "lock_timeout": round(busy_timeout_s * 1000), **SESSION_LIMITS}
     if read_only:
-        options += " -c default_transaction_read_only=on"
-    arguments = {"options": options, "connect_timeout": max(2, round(busy_timeout_s)), "application_name": "bot3"}
-    return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=5, max_overflow=20)
+        session["default_transaction_read_only"] = "on"
+    return server_engine(url, session=session, connect_timeout_s=busy_timeout_s, pool_pre_ping=True, pool_size=5, max_overflow=20)

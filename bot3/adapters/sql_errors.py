@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bot3.errors import StoreBusyError, StoreError, StoreFullError
+from bot3.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
-_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "53300"}
+_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "25P03", "57014"}
 _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
 
 
@@ -55,7 +55,9 @@ def _of_sqlite(shown: str, error: sqlite3.Error) -> StoreError:
     if code == sqlite3.SQLITE_FULL:
         return StoreFullError(f"{shown}: no space is left: free some and retry, nothing was written")
     if code in _DAMAGED:
-        return StoreError(f"{shown} is not a readable database (damaged or another file): restore a backup, or move it away to start anew")
+        return StoreDamagedError(
+            f"{shown} is not a readable database (damaged or another file): restore a backup, or move it away to start anew"
+        )
     if "no such table" in str(error) or "no such column" in str(error):
         return StoreError(f"{shown} lacks a table or column ({error}): it is no store of this release; run `bot3 init`")
     return StoreError(f"{shown} {_SQLITE_REMEDIES.get(code, f'refused ({error}): run `bot3 doctor`')}")

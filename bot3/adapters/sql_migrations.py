@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection
 
 from bot3.errors import StoreError
 
+log = structlog.get_logger()
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEADS = {"bot": "bot_0001", "platform": "platform_0006", "control": "control_0002"}
+HEADS = {"bot": "bot_0002", "platform": "platform_0007", "control": "control_0002"}
 """The newest migration of each kind; written here so that an up-to-date store opens without loading Alembic."""
 
 
@@ -44,8 +47,11 @@ def upgrade(connection: Connection, *, kind: str, shown: str) -> None:
     if connection.dialect.name == "postgresql":
         # Two processes may start at once: the second waits here and finds the work done.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(version_table(kind)))))
+        # A large store may take longer than any statement of every day.
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
     if require_current(connection, kind=kind, shown=shown, read_only=False):
         return
+    before = _version(connection, kind=kind)
     from alembic import command  # noqa: PLC0415  # loading Alembic costs more than opening a store
     from alembic.config import Config  # noqa: PLC0415
 
@@ -55,6 +61,8 @@ def upgrade(connection: Connection, *, kind: str, shown: str) -> None:
     config.set_main_option("path_separator", "newline")
     config.attributes.update(connection=connection, version_table=version_table(kind))
     command.upgrade(config, "head")
+    if before is not None:
+        log.info("store_migrated", store=shown, kind=kind, before=before, after=HEADS[kind])
 
 
 def _version(connection: Connection, *, kind: str) -> str | None:

@@ -10,7 +10,7 @@ from bot3.adapters.sql_record_base import SqlRecordBase, Writing
 from bot3.adapters.sql_rows import bulk_insert, to_us
 from bot3.adapters.sql_tables_platform import gate_nodes, gate_reviews
 from bot3.errors import LearningError
-from bot3.learning.reviews import BETTORS, Ledger
+from bot3.learning.permissions import BETTORS, Ledger
 
 _WEALTH = tuple(f"log_wealth_{bettor}" for bettor in range(BETTORS))
 _REVIEWS = gate_reviews.c

@@ -17,7 +17,7 @@ from bot3.adapters.sql_rows import bulk_insert, from_us, maybe_us, plain, read_f
 from bot3.adapters.sql_tables_platform import parameter_publications, parameter_rows, regime_factors
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.groups import group_of_key
-from bot3.learning.reviews import Ledger
+from bot3.learning.permissions import Ledger
 from bot3.market.regimes import Regime
 from bot3.ports.record import Window
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState

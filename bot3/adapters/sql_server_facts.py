@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_server import server_engine
 from bot3.adapters.system_clock import SystemClock
 from bot3.ports.servers import ServerFacts
 
@@ -21,7 +22,7 @@ _CONNECT_TIMEOUT_S = 3
 def server_facts(url: str) -> ServerFacts:
     """Ask a database. Raises StoreError if it cannot be asked."""
     address = make_url(url)
-    engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+    engine = server_engine(address, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
     clock = SystemClock()
     with translated(address.render_as_string(hide_password=True)), engine.connect() as connection:
         began = clock.wall_now()

@@ -219,6 +219,19 @@ decisions = sa.Table(
     sa.UniqueConstraint("bot", "pair", "candle_close_time_us", "feeder_id", name="one_decision"),
 )
 
+risk_latch = sa.Table(
+    "risk_latch",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.String(100), nullable=False),
+    sa.Column("state", sa.String(25), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("day", sa.String(10)),
+    sa.Column("day_start_abs", sa.Double),
+    sa.Column("peak_abs", sa.Double),
+    sa.Column("reducing_until", sa.String(32)),
+)
+
 bookmarks = sa.Table(
     "bookmarks",
     metadata,

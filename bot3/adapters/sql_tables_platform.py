@@ -129,6 +129,9 @@ parameter_rows = sa.Table(
     *_texts("version"),
     sa.Column("first_entry_us", sa.BigInteger),
     sa.Column("last_entry_us", sa.BigInteger),
+    sa.Column("left_out_count", sa.BigInteger),
+    sa.Column("late_count", sa.BigInteger),
+    sa.Column("is_censored", sa.Boolean),
     sa.Index("parameter_rows_of_group", "pair", "direction", "leverage_bin", "seq"),
 )
 

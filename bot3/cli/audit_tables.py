@@ -10,8 +10,11 @@ from rich.markup import escape
 from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
 from bot3.learning.evaluation import Comparison, Estimate
+from bot3.trading.figures import MoneyFigures
+from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.trades import RunMode
+from bot3.usecases import words
 from bot3.usecases.audit_report import AuditReport, GroupComparison, SeveralOrders, UnusedTrades
 
 GROUP_COLUMNS = ("group", "trades", "realised", "static", "learned", "gain", "interval", "verdict")
@@ -51,7 +54,8 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
             "closed trades",
             f"{counts.closed} ({counts.used} used: {counts.fitted} fitted, {counts.embargoed} embargoed, {counts.judged} judged)",
         ),
-        (_realised_label(report), f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
+        (f"{_realised_label(report)}, mean of the trades", f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
+        *(_money_row(found, _realised_label(report)) for found in report.money),
     ]
     if report.split_at is not None:
         rows.append(("judged from", f"{report.split_at:%Y-%m-%d %H:%M} UTC, embargo of {report.horizon_hours:g} h before"))
@@ -113,6 +117,19 @@ def _endings(several: SeveralOrders) -> str:
 def _counted(unused: UnusedTrades) -> str:
     count, _, ids = unused_cells(unused)
     return f"{count} trades: {ids}"
+
+
+def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
+    """Return what one stake currency's trades earned in money."""
+    earned = found.return_on_stake
+    interval_words = f"90 %: {words.interval(earned.low, earned.high)}" if earned.low is not None else f"no interval: {_no_interval(found)}"
+    figures = f"{words.money(found.profit_abs, found.currency)}, {percent(earned.value)} of all stakes ({interval_words})"
+    rests = f"profit factor {words.number(found.profit_factor)}, {found.n} trades on {found.days} days"
+    return f"{label}, {words.currency_name(found.currency)}", f"{figures}, {rests}"
+
+
+def _no_interval(found: MoneyFigures) -> str:
+    return f"fewer than {MIN_DAYS} days" if found.days < MIN_DAYS else "the stakes lie on too few days"
 
 
 def _realised_label(report: AuditReport) -> str:

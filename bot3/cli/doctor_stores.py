@@ -50,6 +50,9 @@ def permissions(subject: str, patient: Patient) -> Finding:
     open_to_all = [path for path in _secret_files(patient) if _others_may_read(path)]
     if open_to_all:
         return bad(subject, f"{_listed(open_to_all)} can be read by every user", remedy=f"chmod o-r {' '.join(map(str, open_to_all))}")
+    shared = [path for path in sorted(home.rglob("*.sqlite")) if _others_may_read(path) or _group_may_read(path)]
+    if shared:
+        return bad(subject, f"{_listed(shared)} can be read by other users", remedy=f"chmod -R go-rwx {home} (`bot3 init` does so too)")
     return good(subject, f"stores of {home} are this user's, secrets nobody else's")
 
 
@@ -63,6 +66,12 @@ def _others_may_read(path: Path) -> bool:
     if _MOUNTED in whole.parents:
         return False
     return bool(whole.stat().st_mode & stat.S_IROTH) and all(folder.stat().st_mode & stat.S_IXOTH for folder in whole.parents)
+
+
+def _group_may_read(path: Path) -> bool:
+    """Say whether the group of a file reaches and may read it."""
+    whole = path.resolve()
+    return bool(whole.stat().st_mode & stat.S_IRGRP) and all(folder.stat().st_mode & stat.S_IXGRP for folder in whole.parents)
 
 
 def _secret_files(patient: Patient) -> list[Path]:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
 from bot3.cli.session import WaitFlag, command_settings
+from bot3.private_files import close_to_others
 from bot3.wiring import is_seeded, open_platform, when_available
 
 
@@ -27,6 +28,8 @@ def init(
     from bot3.usecases.seed_home import seed_home  # noqa: PLC0415  # heavy
 
     settings = command_settings(candles=candles)
+    # Homes of an earlier release were made with the umask of whoever started it.
+    close_to_others(settings.home)
     if wait:
         with open_platform(settings) as platform:
             when_available(platform.open_stores)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from bot3.cli.services import prepare_dagster_home
+from bot3.cli.services import ENTRYPOINT, prepare_dagster_home
 from bot3.errors import Bot3Error
 from bot3.settings import Settings
 
@@ -27,7 +27,7 @@ def report_seed_once(settings: Settings) -> None:
     if (dagster_home / _TOLD).exists():
         return
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home), "BOT3_HOME": str(settings.home.resolve())}
-    command = [sys.executable, "-m", "bot3_assets.report_seed"]
+    command = [sys.executable, ENTRYPOINT, "bot3_assets.report_seed"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise Bot3Error(

@@ -32,6 +32,7 @@ from bot3.cli import (
 )
 from bot3.errors import Bot3Error, DataError
 from bot3.logs import redacted
+from bot3.private_files import create_private_files
 
 app = typer.Typer(
     name="bot3",
@@ -65,6 +66,7 @@ for group in (
 
 def main() -> None:
     """Run the command and end with its exit code."""
+    create_private_files()
     try:
         # Typer's own endings (usage, --help, Exit, Ctrl-C) carry their code in SystemExit.
         app()

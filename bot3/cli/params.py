@@ -9,6 +9,7 @@ import typer
 from bot3.cli.output import JsonFlag, percent, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.trading.parameters import ExitParameters
+from bot3.usecases import words
 
 
 def register(app: typer.Typer) -> None:
@@ -24,24 +25,31 @@ def params(
     """Show stop and target per pair, direction and leverage bin, with n, interval and what they rest on."""
     with seeded_platform() as platform:
         now = platform.clock.now()
-        parameters = platform.record.parameters(as_of=now)
+        parameters, anchor = platform.record.parameters(as_of=now), platform.control.anchor()
+        limit = platform.settings.max_censored_share
     rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
     rows.sort(key=lambda row: (row.pair, row.direction, row.leverage_bin))
     if as_json:
         print_json({"version": parameters.version, "known_at": parameters.known_at, "expires_at": parameters.expires_at, "rows": rows})
         return
-    state = "EXPIRED" if now >= parameters.expires_at else "in force"
-    results.print(f"version {parameters.version[:12]}, known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, {state}")
-    results.print(f"expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
+    life = words.expiry(parameters.expires_at, now=now, anchor=anchor)
+    results.print(f"version {parameters.version[:12]}, {life}")
+    results.print(f"known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
     print_table(
         "Ratios of the stake, leverage included; expectancy is net, of the price",
-        ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "state"),
+        ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "missing", "state"),
         [_cells(row) for row in rows],
     )
+    censored = [row for row in parameters.censored() if pair is None or row.pair == pair]
+    if censored:
+        results.print(f"May not trade. {words.why_censored(limit)}")
+        columns = ("pair", "direction", "closes missing from the evidence")
+        print_table("Too many closes are missing", columns, [(row.pair, row.direction, words.missing_closes(row)) for row in censored])
 
 
 def _cells(row: ExitParameters) -> tuple[Any, ...]:
     interval = f"{percent(row.lower_bound)} to {percent(row.upper_bound)}"
+    missing = None if row.left_out_count is None or row.late_count is None else row.left_out_count + row.late_count
     own = f"{row.own_share:.0%}" if row.own_share > 0.0 else f"parent {row.parent}"
     return (
         row.pair,
@@ -55,5 +63,6 @@ def _cells(row: ExitParameters) -> tuple[Any, ...]:
         percent(row.expectancy, 3),
         interval,
         own,
+        missing,
         row.state,
     )

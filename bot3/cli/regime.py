@@ -20,13 +20,13 @@ def regime(*, as_json: JsonFlag = False) -> None:
     with seeded_platform() as platform:
         now = platform.clock.now()
         state = platform.record.regime(as_of=now)
-        recommendation = platform.record.recommendation(as_of=now)
+        recommendation, anchor = platform.record.recommendation(as_of=now), platform.control.anchor()
     if as_json:
         print_json({"regime": state, "recommendation": recommendation, "is_expired": now >= recommendation.expires_at})
         return
     odds = ", ".join(f"{name.value} {share:.0%}" for name, share in zip(Regime, state.probabilities, strict=True))
     results.print(f"{state.regime.value} since {state.since:%Y-%m-%d %H:%M} UTC, known at {state.known_at:%Y-%m-%d %H:%M} ({odds})")
-    expired = " EXPIRED" if now >= recommendation.expires_at else ""
     results.print(f"top feeders {list(recommendation.top_feeders)}, avoid {list(recommendation.avoid_feeders)}")
     results.print(f"{words.leverage(recommendation)}, size x {recommendation.suggested_position_size_multiplier:.2f}")
-    results.print(f"expires at {recommendation.expires_at:%Y-%m-%d %H:%M} (market time){expired}")
+    results.print(words.expiry(recommendation.expires_at, now=now, anchor=anchor))
+    results.print(f"expires at {recommendation.expires_at:%Y-%m-%d %H:%M} (market time)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,15 @@ from bot3.settings import Settings
 from bot3.usecases.bot_state import TELEGRAM
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+ENTRYPOINT = str(_DEPLOY / "entrypoint.py")
+"""Starts a Dagster process: with the secrets that Dagster takes from the environment alone."""
+RELEASED_INSTANCE_FILES = frozenset(
+    {
+        "6fe68b119b94c015cf896c7b388276d26d0d1204315f01c2d7a41bb104b42c27",
+        "9a85e6c972d97cb939f654253b443b4d547b327088b683491b0a1482741f1edd",
+    }
+)
+"""Digests of `deploy/dagster.yaml` as releases had it, the newest too: a file that is one of them was not edited."""
 _HEALTH_TIMEOUT_S = 3.0
 _CANCEL_TIMEOUT_S = 10.0
 RUNS_UNDER_WAY = """
@@ -73,17 +83,26 @@ def require_free_port(port: int, *, setting: str) -> None:
 
 
 def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
-    """Write DAGSTER_HOME (instance and workspace files) and return it."""
+    """Write DAGSTER_HOME (instance and workspace files) and return it.
+
+    An instance file that is not one of a release's is the operator's own, and kept.
+    """
     home = (settings.home / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
     template = _DEPLOY / "dagster.yaml"
     if not template.exists():
         raise SettingsError(f"{template} is missing: run from a checkout, or restore the file")
-    shutil.copyfile(template, home / "dagster.yaml")
+    instance = home / "dagster.yaml"
+    if not instance.exists() or _digest(instance) in RELEASED_INSTANCE_FILES:
+        shutil.copyfile(template, instance)
     workspace = {"load_from": [{"grpc_server": {"host": "127.0.0.1", "port": code_port, "location_name": "bot3"}}]}
     # JSON is YAML.
     (home / "workspace.yaml").write_text(json.dumps(workspace), encoding="utf-8")
     return home
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def services(
@@ -100,7 +119,7 @@ def services(
     dagster = {**base, "DAGSTER_HOME": str(dagster_home), "DAGSTER_DISABLE_TELEMETRY": "1"}
     workspace = str(dagster_home / "workspace.yaml")
     web, page = f"http://127.0.0.1:{settings.dagster_port}", f"http://127.0.0.1:{settings.dashboard_port}"
-    code = (python, "-m", "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(code_port), "-m", "bot3_assets.definitions")
+    code = (python, ENTRYPOINT, "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(code_port), "-m", "bot3_assets.definitions")
     return [
         Service(
             name="execution",
@@ -123,14 +142,14 @@ def services(
         ),
         Service(
             name="dagster-web",
-            command=(python, "-m", "bot3_assets.web", "-H", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
+            command=(python, ENTRYPOINT, "bot3_assets.web", "-H", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
             environment=dagster,
             is_healthy=lambda: location_is_loaded(web),
             address=web,
         ),
         Service(
             name="dagster-daemon",
-            command=(python, "-m", "dagster._daemon", "run", "-w", workspace),
+            command=(python, ENTRYPOINT, "dagster._daemon", "run", "-w", workspace),
             environment=dagster,
             is_healthy=lambda: daemons_are_healthy(web),
         ),

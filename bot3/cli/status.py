@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import typer
@@ -11,11 +12,16 @@ import typer
 from bot3.cli.output import JsonFlag, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.cli.supervisor import is_same_process
-from bot3.errors import LearningError
+from bot3.errors import DataError, LearningError
 from bot3.ports.control import Heartbeat
-from bot3.trading.trades import RunMode
+from bot3.trading.figures import MoneyFigures, notional_sums, summary
+from bot3.trading.trades import OrderPattern, RunMode, Trade
+from bot3.usecases import words
 from bot3.usecases.bot_state import ENDED, is_silent, state_in_force
-from bot3.usecases.fleet import PatientReader, trouble_of
+from bot3.usecases.data_ages import read_data_ages
+from bot3.usecases.fleet import PatientReader
+from bot3.usecases.fleet_home import FleetHome
+from bot3.usecases.reading import close_frame
 from bot3.wiring import Platform
 
 _UNHEALTHY = 4
@@ -37,6 +43,7 @@ def status(*, as_json: JsonFlag = False) -> None:
             "bots": [_bot(platform, name) for name in platform.bot_names],
             "fleet": _fleet(platform),
             "learning": _learning(platform),
+            "newest_data_age_s": _ages(platform),
         }
     if as_json:
         print_json(found)
@@ -57,6 +64,17 @@ def _market(platform: Platform) -> Mapping[str, Any]:
         "is_running": anchor.is_running,
         "ends_at": anchor.ends_at,
     }
+
+
+def _ages(platform: Platform) -> Mapping[str, float | None]:
+    """Return the wall-time age of the newest candle, close and publication, in seconds; None where there is none yet."""
+    anchor = platform.control.anchor()
+    if anchor is None:
+        return {"candle": None, "close": None, "publication": None}
+    beats, wall_now = platform.control.heartbeats(), platform.clock.wall_now()
+    ages = read_data_ages(FleetHome(platform), anchor=anchor, beats=beats, wall_now=wall_now)
+    each = {"candle": ages.candle, "close": ages.close, "publication": ages.publication}
+    return {what: None if age is None else age.total_seconds() for what, age in each.items()}
 
 
 def _services(platform: Platform) -> list[Mapping[str, Any]]:
@@ -101,7 +119,7 @@ def _has_ended(beat: Heartbeat | None) -> bool:
 def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
     store = platform.bot_store(name)
     found = state_in_force(platform.control, name, wall_now=platform.clock.wall_now())
-    closed = store.closed_trades(closed_since=None)
+    closes, opened = close_frame(store.closed_trades(closed_since=None)), store.open_trades()
     return {
         "bot": name,
         "store": store.store_id,
@@ -109,41 +127,52 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
         "reason": found.reason,
         "is_latched": found.is_latched,
         "is_told_by_daemon": found.is_told,
-        "open_trades": len(store.open_trades()),
-        "closed_trades": len(closed),
-        "profit_abs": sum(trade.close_profit_abs or 0.0 for trade in closed),
-        "last_close": max((trade.close_date for trade in closed if trade.close_date), default=None),
+        "open_trades": len(opened),
+        "open_notional_abs": notional_sums(opened),
+        "closed_trades": len(closes),
+        "money": summary(closes).money,
+        "last_close": closes["close_date"].max().to_pydatetime() if len(closes) else None,
     }
 
 
 def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
     """Return what the record holds of bots that are not ours, and of the fleet's databases whether each is read."""
     counts, watched = platform.record.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
-    held = {(str(row["bot"]), str(row["run_mode"])): row for row in counts.to_dict("records")}
+    held = {(str(row["bot"]), str(row["run_mode"])) for row in counts.to_dict("records")}
     foreign = [key for key in held if key[0] not in platform.bot_names or key[1] == RunMode.LIVE.value]
-    return [_fleet_bot(key, held.get(key), watched.get(key)) for key in sorted({*foreign, *watched})]
+    return [_fleet_bot(platform, bot, RunMode(mode), watched.get((bot, mode))) for bot, mode in sorted({*foreign, *watched})]
 
 
-def _fleet_bot(key: tuple[str, str], held: Mapping[Hashable, Any] | None, source: PatientReader | None) -> Mapping[str, Any]:
-    if source is None:
-        verdict, trouble = "not watched", None
-    else:
-        trouble = trouble_of(source)
-        verdict = "read" if trouble is None else "NOT READ"
-    recorded = {} if held is None else held
+def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: PatientReader | None) -> Mapping[str, Any]:
+    closes = platform.record.trades(as_of=None, run_modes=(mode,), bots=(bot,))
+    opened, trouble = _open_trades(source)
+    verdict = "not watched" if source is None else "read" if trouble is None else "NOT READ"
     return {
-        "bot": key[0],
-        "run_mode": key[1],
+        "bot": bot,
+        "run_mode": mode,
         "database": verdict,
         "trouble": trouble,
-        "closed_trades": recorded.get("trades", 0),
-        "several_orders": recorded.get("several_orders", 0),
-        "last_close": recorded.get("last_close"),
+        "open_trades": None if opened is None else len(opened),
+        "open_notional_abs": None if opened is None else notional_sums(opened),
+        "closed_trades": len(closes),
+        "several_orders": int((closes["order_pattern"] == OrderPattern.MULTIPLE).sum()),
+        "money": summary(closes).money,
+        "last_close": closes["close_date"].max().to_pydatetime() if len(closes) else None,
     }
 
 
+def _open_trades(source: PatientReader | None) -> tuple[list[Trade] | None, str | None]:
+    """Return the open trades of a fleet database, or None and why they are unknown; neither where no database is watched."""
+    if source is None:
+        return None, None
+    try:
+        return source.open_trades(), None
+    except DataError as error:
+        return None, str(error)
+
+
 def _learning(platform: Platform) -> Mapping[str, Any]:
-    now = platform.clock.now()
+    now, anchor = platform.clock.now(), platform.control.anchor()
     found: dict[str, Any] = {"revision": platform.record.revision()}
     for noun, read in (("parameters", platform.record.parameters), ("recommendation", platform.record.recommendation)):
         try:
@@ -156,6 +185,7 @@ def _learning(platform: Platform) -> Mapping[str, Any]:
                 "known_at": value.known_at,
                 "expires_at": value.expires_at,
                 "is_expired": now >= value.expires_at,
+                "life": words.expiry(value.expires_at, now=now, anchor=anchor),
             }
     return found
 
@@ -167,6 +197,9 @@ def _show(found: Mapping[str, Any]) -> None:
         results.print(
             f"{found['home']}: {found['trading_mode']} on the {market['source']} market, {market['now']:%Y-%m-%d %H:%M:%S} UTC, {running}"
         )
+    ages = found["newest_data_age_s"]
+    told = ", ".join(f"{what} {'none yet' if age is None else words.ago(timedelta(seconds=age))}" for what, age in ages.items())
+    results.print(f"newest data (wall time): {told}")
     services = [
         (s["service"], s["pid"], "yes" if s["is_running"] else "NO", s["state"], s["heartbeat"], s["address"]) for s in found["services"]
     ]
@@ -177,23 +210,39 @@ def _show(found: Mapping[str, Any]) -> None:
     )
     print_table(
         "Bots (from each bot's own database)",
-        ("bot", "state", "open", "closed", "profit USDT", "last close", "reason"),
+        ("bot", "state", "open", "closed", "realised", "return on stake", "profit factor", "last close", "reason"),
         [
-            (b["bot"], b["state"], b["open_trades"], b["closed_trades"], f"{b['profit_abs']:+.2f}", b["last_close"], _reason(b))
+            (b["bot"], b["state"], b["open_trades"], b["closed_trades"], *_money_cells(b["money"]), b["last_close"], _reason(b))
             for b in found["bots"]
         ],
     )
     if found["fleet"]:
         print_table(
-            "Bots that are not ours (from the record)",
-            ("bot", "mode", "database", "closed", "last close", "trouble"),
-            [(b["bot"], b["run_mode"], b["database"], b["closed_trades"], b["last_close"], b["trouble"]) for b in found["fleet"]],
+            "Bots that are not ours (closes from the record, open trades from their databases)",
+            ("bot", "mode", "database", "open", "closed", "realised", "return on stake", "profit factor", "last close", "trouble"),
+            [_fleet_cells(bot) for bot in found["fleet"]],
         )
     learning = found["learning"]
     print_table(
         f"Published learning (record, revision {learning['revision']})",
-        ("what", "version", "known at", "expires at", ""),
+        ("what", "version", "known at (market)", "expires at (market)", "life, wall time first"),
         [_learning_row(noun, learning[noun]) for noun in ("parameters", "recommendation")],
+    )
+
+
+def _fleet_cells(bot: Mapping[str, Any]) -> tuple[Any, ...]:
+    counts = (bot["open_trades"], bot["closed_trades"])
+    return (bot["bot"], bot["run_mode"], bot["database"], *counts, *_money_cells(bot["money"]), bot["last_close"], bot["trouble"])
+
+
+def _money_cells(money: Sequence[MoneyFigures]) -> tuple[str | None, str | None, str | None]:
+    """Return profit, return on stake and profit factor, one line a currency; None where nothing was closed."""
+    if not money:
+        return None, None, None
+    return (
+        "\n".join(words.money(found.profit_abs, found.currency) for found in money),
+        "\n".join(words.ratio(found.return_on_stake.value) for found in money),
+        "\n".join(words.number(found.profit_factor) for found in money),
     )
 
 
@@ -206,4 +255,4 @@ def _reason(bot: Mapping[str, Any]) -> str:
 def _learning_row(noun: str, value: Mapping[str, Any]) -> tuple[Any, ...]:
     if "missing" in value:
         return (noun, None, None, None, value["missing"])
-    return (noun, value["version"][:12], value["known_at"], value["expires_at"], "EXPIRED" if value["is_expired"] else "in force")
+    return (noun, value["version"][:12], value["known_at"], value["expires_at"], value["life"])

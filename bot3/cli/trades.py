@@ -9,7 +9,9 @@ import typer
 from bot3.cli.output import JsonFlag, percent, print_json, print_table
 from bot3.cli.session import seeded_platform
 from bot3.errors import SettingsError
+from bot3.trading.currencies import stake_currency
 from bot3.trading.trades import RunMode
+from bot3.usecases import words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +50,7 @@ def trades(
         return
     print_table(
         f"{bot}, {source}",
-        ("mode", "id", "pair", "side", "x", "feeder", "opened", "open rate", "closed", "close rate", "profit", "USDT", "reason"),
+        ("mode", "id", "pair", "side", "x", "feeder", "opened", "open rate", "closed", "close rate", "profit", "realised", "reason"),
         [
             (
                 row.run_mode,
@@ -62,10 +64,12 @@ def trades(
                 None if row.is_open else row.close_date,
                 None if row.is_open else row.close_rate,
                 "open" if row.is_open else percent(profit),
-                None if row.is_open else f"{row.close_profit_abs:+.2f}",
+                None if row.is_open else words.money(earned, stake_currency(str(row.pair))),
                 None if row.is_open else row.exit_reason,
             )
-            for row, profit in zip(frame.itertuples(index=False), frame["close_profit"].tolist(), strict=True)
+            for row, profit, earned in zip(
+                frame.itertuples(index=False), frame["close_profit"].tolist(), frame["close_profit_abs"].tolist(), strict=True
+            )
         ],
     )
 

@@ -21,6 +21,7 @@ from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error, StoreError
 from bot3.logs import redacted
+from bot3.private_files import close_to_others
 from bot3.settings import Settings
 from bot3.usecases.bot_state import DAEMON, TELEGRAM
 from bot3.wiring import Platform, fleet_of, is_seeded, open_platform, when_available
@@ -43,6 +44,7 @@ def up(
     fleet_of(settings)  # refused here, in a sentence, and not by the first service that reads it
     with _only_supervisor(settings):
         _require_ports(settings)
+        close_to_others(settings.home)
         _seed_if_empty(settings, candles)
         _serve(settings, stop_after_s)
 

@@ -9,11 +9,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.pooling import DAY_US, MIN_DAYS
+from bot3.learning.pooling import DAY_US
+from bot3.trading.intervals import MIN_DAYS, student_quantile
 
 LEVEL = 0.95
 """Of every interval; of all groups of a table together, where there are several."""
-_ANGLES = 20_001
 MIN_TRADES = 30
 """Below so many trades nothing is said, whatever the interval."""
 
@@ -156,7 +156,7 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
     counted = 1 + 2 * horizon_days
     left = max(clusters / counted, 2.0)
     deviation = math.sqrt(max(long_run, spread) * left / (left - 1.0)) / n
-    reach = _student(0.5 + level / 2.0, degrees=left - 1.0) * deviation
+    reach = student_quantile(0.5 + level / 2.0, degrees=left - 1.0) * deviation
     return Estimate(mean=mean, lower=mean - reach, upper=mean + reach)
 
 
@@ -191,12 +191,3 @@ def verdict_of(gain: Estimate, *, n: int) -> Verdict:
 def level_of_each(groups: int, *, level: float = LEVEL) -> float:
     """Return the level of each of several intervals that makes all of them hold at once (Bonferroni)."""
     return 1.0 - (1.0 - level) / max(groups, 1)
-
-
-def _student(probability: float, *, degrees: float) -> float:
-    """Return a quantile of Student's t, by integrating over the angle whose tangent it is, for degrees of freedom from 1 on."""
-    angle = np.linspace(0.0, math.pi / 2.0, _ANGLES)
-    density = np.cos(angle) ** (degrees - 1.0)
-    area = np.concatenate(([0.0], np.cumsum(density[1:] + density[:-1])))
-    found = float(np.interp(2.0 * probability - 1.0, area / area[-1], angle))
-    return math.sqrt(degrees) * math.tan(found)

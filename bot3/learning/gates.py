@@ -24,7 +24,7 @@ moves cut there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,73 +46,41 @@ RUIN = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gates:
-    """State of all nodes and bins.
-
-    Parameters
-    ----------
-    log_wealth : array of shape (nodes, STREAMS, scales)
-        Logarithm of what one unit of each bettor has become; 0 at the start.
-    raised : bool array of shape (bins,)
-        Whether a bin may trade.
-    node : int array of shape (bins,)
-        The node of each bin.
-
-    Notes
-    -----
-    A node's state is six plain numbers, for a row in a store. It can also be told anew from the trades of the days and the bets then in
-    force, by folding the days in order.
-    """
-
-    log_wealth: NDArray[np.float64]
-    raised: NDArray[np.bool_]
-    node: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        if self.log_wealth.shape[1:] != (STREAMS, len(SCALES)) or len(self.raised) != len(self.node):
-            raise LearningError(f"gates need {STREAMS} streams of {len(SCALES)} bettors a node, and a node for each bin")
-
-    @property
-    def log_evidence(self) -> NDArray[np.float64]:
-        """Return the logarithm of the mean wealth of each node's bettors."""
-        flat = self.log_wealth.reshape(len(self.log_wealth), -1)
-        top = flat.max(axis=1)
-        evidence: NDArray[np.float64] = top + np.log(np.exp(flat - top[:, None]).mean(axis=1))
-        return evidence
-
-
-def closed_gates(node: NDArray[np.int64]) -> Gates:
-    """Return the state of bins nobody has looked at, given the node of each (0 to the largest)."""
-    shape = (int(node.max()) + 1, STREAMS, len(SCALES))
-    return Gates(log_wealth=np.zeros(shape), raised=np.zeros(len(node), dtype=np.bool_), node=node)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DayTrades:
     """Trades that entered on one day, in the order of their entries; arrays of shape (trades,).
 
     Parameters
     ----------
-    bins : int array
-        The bin of each.
+    node : int array
+        The node of each, 0 up to the number of nodes.
     net : array
         Net move under the setting published before the day.
     worst : array
         What each loses at most, above 0, as known at its entry (`worst_losses`).
+    bet : array
+        `bet_sizes` of its setting as of the beginning of the day.
+
+    Raises
+    ------
+    LearningError
+        If a number is not finite, a worst loss is not above 0, or a bet is below 0: only then could a loss look like evidence.
     """
 
-    bins: NDArray[np.int64]
+    node: NDArray[np.int64]
     net: NDArray[np.float64]
     worst: NDArray[np.float64]
+    bet: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        if not len(self.bins) == len(self.net) == len(self.worst):
+        if not len(self.node) == len(self.net) == len(self.worst) == len(self.bet):
             raise LearningError("trades of a day need columns of one length")
         if not bool((np.isfinite(self.net) & np.isfinite(self.worst) & (self.worst > 0.0)).all()):
             raise LearningError("net moves must be finite, and worst losses above 0")
+        if not bool(((self.bet >= 0.0) & np.isfinite(self.bet)).all()):
+            raise LearningError("bets must be numbers of at least 0")
 
     def __len__(self) -> int:
-        return len(self.bins)
+        return len(self.node)
 
 
 def worst_losses(
@@ -138,39 +106,31 @@ def bet_sizes(means: NDArray[np.float64], deviations: NDArray[np.float64], *, va
 
     Parameters
     ----------
-    means, deviations : arrays of shape (bins,)
-        Posterior of the published settings, as known before the day (`Surfaces.told`).
-    variances : array of shape (bins,)
-        Of one trade's net move at those settings (`Surfaces.trade_variance`).
+    means, deviations : arrays of shape (settings,)
+        Posterior of the published settings, as known before the day.
+    variances : array of shape (settings,)
+        Of one trade's net move at those settings.
     """
     bets: NDArray[np.float64] = np.maximum(means, 0.0) / (variances + deviations**2)
     return bets
 
 
-def fold_day(gates: Gates, *, day: int, trades: DayTrades, bets: NDArray[np.float64]) -> Gates:
-    """Return the state after a day whose trades are all over. Fold each day once, in order.
+def fold_day(log_wealth: NDArray[np.float64], *, day: int, trades: DayTrades) -> NDArray[np.float64]:
+    """Return the wealth after a day whose trades are all over. Fold each day once, in order.
 
     Parameters
     ----------
+    log_wealth : array of shape (nodes, STREAMS, scales)
+        Logarithm of what one unit of each bettor has become; 0 at the start.
     day : int
         Days since 1970 of the entries.
-    bets : array of shape (bins,)
-        `bet_sizes` as of the beginning of the day.
-
-    Raises
-    ------
-    LearningError
-        If a bet is below 0, or not a number: only then could a loss look like evidence.
     """
-    if not bool(((bets >= 0.0) & np.isfinite(bets)).all()):
-        raise LearningError("bets must be numbers of at least 0")
-    node = gates.node[trades.bins]
-    shares = granted(bets[trades.bins][:, None] * np.array(SCALES) * trades.worst[:, None], node=node)
-    gains = np.zeros((len(gates.log_wealth), len(SCALES)))
-    np.add.at(gains, node, shares * (trades.net / trades.worst)[:, None])
-    log_wealth = gates.log_wealth.copy()
-    log_wealth[:, day % STREAMS] += np.log(np.maximum(1.0 + gains, RUIN))
-    return replace(gates, log_wealth=log_wealth)
+    shares = granted(trades.bet[:, None] * np.array(SCALES) * trades.worst[:, None], node=trades.node)
+    gains = np.zeros((len(log_wealth), len(SCALES)))
+    np.add.at(gains, trades.node, shares * (trades.net / trades.worst)[:, None])
+    after = log_wealth.copy()
+    after[:, day % STREAMS] += np.log(np.maximum(1.0 + gains, RUIN))
+    return after
 
 
 def granted(shares: NDArray[np.float64], *, node: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -207,11 +167,20 @@ def joiners(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
     return start
 
 
-def open_nodes(gates: Gates, *, nominal: float = NOMINAL) -> NDArray[np.bool_]:
+def log_evidence(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the mean wealth of each node's bettors; `log_wealth` has the shape (nodes, STREAMS, scales)."""
+    flat = log_wealth.reshape(len(log_wealth), -1)
+    top = flat.max(axis=1)
+    evidence: NDArray[np.float64] = top + np.log(np.exp(flat - top[:, None]).mean(axis=1))
+    return evidence
+
+
+def open_nodes(log_wealth: NDArray[np.float64], *, nominal: float = NOMINAL) -> NDArray[np.bool_]:
     """Return which nodes the evidence opens.
 
     Parameters
     ----------
+    log_wealth : array of shape (nodes, STREAMS, scales)
     nominal : float
         Probability of ever opening any node, if none earns anything.
 
@@ -221,7 +190,7 @@ def open_nodes(gates: Gates, *, nominal: float = NOMINAL) -> NDArray[np.bool_]:
     implies that the mean over all nodes crosses 1 / nominal, which an e-process does with probability nominal at most, at any time ever;
     each stream has its part. Where some nodes do earn, the expected share of wrong ones among the open is at most nominal at each review.
     """
-    evidence = gates.log_evidence
+    evidence = log_evidence(log_wealth)
     opened = np.zeros(len(evidence), dtype=np.bool_)
     if evidence.max() < np.log(STREAMS / nominal):  # what each would need if all had it
         return opened
@@ -230,19 +199,3 @@ def open_nodes(gates: Gates, *, nominal: float = NOMINAL) -> NDArray[np.bool_]:
     enough = np.flatnonzero(evidence[order] >= needed)
     opened[order[: int(enough[-1]) + 1 if len(enough) else 0]] = True
     return opened
-
-
-def review(gates: Gates, *, lower_bounds: NDArray[np.float64], nominal: float = NOMINAL) -> Gates:
-    """Raise the bins of open nodes whose lower bound is above 0, and lower all others; once a day.
-
-    Parameters
-    ----------
-    lower_bounds : array of shape (bins,)
-        Of the posterior of each bin's published setting.
-    """
-    return replace(gates, raised=open_nodes(gates, nominal=nominal)[gates.node] & (lower_bounds > 0.0))
-
-
-def lowered(gates: Gates, *, lower_bounds: NDArray[np.float64]) -> Gates:
-    """Take away the permission of every bin whose lower bound is not above 0: at once, after every close. Raises none."""
-    return replace(gates, raised=gates.raised & (lower_bounds > 0.0))

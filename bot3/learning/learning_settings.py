@@ -35,6 +35,8 @@ class LearningSettings:
         Effective observations at which the data of all trades weigh as much as the static set.
     giveback : GivebackRule or None
         What the bots that trade by this learning give back at most; None where they have no such rule.
+    max_censored_share : float
+        Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
         Volatility over the horizon that is assumed before any trade was seen, a ratio of the price.
     """
@@ -49,6 +51,7 @@ class LearningSettings:
     static_take_profit: float = 0.03
     static_strength: float = 200.0
     static_sigma: float = 0.03
+    max_censored_share: float = 0.10
 
     @property
     def digest(self) -> str:

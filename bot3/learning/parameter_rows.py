@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from bot3.learning.censoring import CloseCounts
 from bot3.learning.grids import ExitGrid
 from bot3.learning.groups import STATIC, Group, group_key
 from bot3.learning.pooling import Posterior
@@ -119,7 +120,7 @@ def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> Paramete
     Parameters
     ----------
     may_trade : bool
-        Whether a review lets the group trade (`reviews.Permission`); a lower bound above 0 alone is right too seldom.
+        Whether a review lets the group trade (`permissions.Permission`); a lower bound above 0 alone is right too seldom.
     """
     if may_trade and posterior.lower > 0.0:
         return ParameterState.TRADE
@@ -135,7 +136,9 @@ def parameter_row(
     chosen: ChosenStats,
     grid: ExitGrid,
     costs: ReplayCosts,
+    closes: CloseCounts,
     may_trade: bool,
+    is_censored: bool | None,
     known_at: datetime,
     version: str,
 ) -> ExitParameters:
@@ -171,6 +174,9 @@ def parameter_row(
         parent=STATIC if learned.parent is None else group_key(learned.parent.group),
         ambiguous_share=chosen.ambiguous_share,
         state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n), may_trade=may_trade),
+        left_out_count=closes.left_out,
+        late_count=closes.late,
+        is_censored=is_censored,
         known_at=known_at,
         version=version,
     )

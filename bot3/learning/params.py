@@ -27,6 +27,7 @@ from bot3.learning.parameter_rows import (
     parameter_row,
     realised_stats,
 )
+from bot3.learning.permissions import NOBODY, EnteredTrades, Gate, Ledger, Node, node_of
 from bot3.learning.pooling import DAY_US, effective_n
 from bot3.learning.publications import publication
 from bot3.learning.regime_factors import NO_FACTORS, regime_factors, regimes_at
@@ -35,7 +36,7 @@ from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.replay_frames import replay_frame
 from bot3.learning.replay_paths import ReplayCandles
-from bot3.learning.reviews import NOBODY, EnteredTrades, Ledger, last_day_over, row_in_force
+from bot3.learning.reviews import BettingGate, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import posterior_surfaces
 from bot3.learning.trade_table import ReplayFrame, TradeTable
@@ -58,15 +59,16 @@ class ParameterLearner:
     what was taken in at one `now` is not taken out for an earlier one.
     """
 
-    def __init__(self, settings: LearningSettings) -> None:
+    def __init__(self, settings: LearningSettings, *, evidence: ReplayEvidence | None = None) -> None:
         self.settings = settings
+        self.gate: Gate = BettingGate()
         candle = timeframe_duration(settings.timeframe)
         self._frame = ReplayFrame(
             horizon_candles=int(settings.horizon / candle),
             candle_us=candle // timedelta(microseconds=1),
         )
         self._candles: dict[str, CandleArrays] = {}
-        self._evidence = ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
+        self._evidence = evidence or ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
         self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self.reset()
 
@@ -178,15 +180,19 @@ class ParameterLearner:
         """Return the observations that entered on a day, and what they netted under the levels published before it."""
         rows = self.table.by_entry(self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day)))
         cells = [self.table.group(row) for row in rows.tolist()]
-        net, worst = np.empty(len(rows)), np.empty(len(rows))
-        for cell in sorted(set(cells)):
-            places = np.array([place for place, own in enumerate(cells) if own == cell], dtype=np.int64)
-            row = row_in_force(published, cell)
-            net[places] = self._evidence.outcomes(
-                self.table, rows[places], stop_sigma=-row.stop_sigma, target_sigma=row.take_profit_sigma
-            ).net
-            worst[places] = self._evidence.worst(self.table, rows[places], stop_sigma=-row.stop_sigma)
-        return EnteredTrades(cells=cells, net=net, worst=worst)
+        in_force = {cell: row_in_force(published, cell) for cell in set(cells)}
+        stop_sigma = np.array([-in_force[cell].stop_sigma for cell in cells], dtype=np.float64)
+        target_sigma = np.array([in_force[cell].take_profit_sigma for cell in cells], dtype=np.float64)
+        return EnteredTrades(
+            cells=cells,
+            net=self._evidence.outcomes(self.table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma).net,
+            worst=self._evidence.worst(self.table, rows, stop_sigma=stop_sigma),
+        )
+
+    def censored_nodes(self) -> frozenset[Node]:
+        """Return the pairs and directions of whose closes more than `max_censored_share` is left out or late."""
+        limit = self.settings.max_censored_share
+        return frozenset(node for node, counts in self.table.closes_by_node().items() if counts.exceed(limit))
 
     def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
         """Return first and last entry of the observations of groups that have any, by key."""
@@ -239,7 +245,9 @@ class ParameterLearner:
         """
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
-        touched = sorted(self.touched | {bin_group(name) for _, _, name in self.touched})
+        # What may go on no more is withdrawn at once, also where no close of its own cell did it.
+        withdrawn = {group for group in self.permission.raised if node_of(group) in self.permission.closed}
+        touched = sorted(self.touched | {bin_group(name) for _, _, name in self.touched} | withdrawn)
         return self._publish(touched, now=now, computed_at=computed_at, life=life, revision=revision)
 
     def rows_of(self, groups: Iterable[Group], *, now: datetime, version: str) -> dict[str, ExitParameters]:
@@ -343,13 +351,16 @@ class ParameterLearner:
             raise LearningError("nothing was learned in full yet: call learn_all first")
         learned = self.hyper.parents.get(group) or self._learn(group, self.hyper)
         realised, observed = self._rows(group)
+        node = node_of(group)
         return parameter_row(
             learned,
             stats=realised_stats(self.table.fact("close_profit")[realised]),
             chosen=self._chosen(group, observed, learned.cell),
             grid=self.settings.grid,
             costs=self.settings.costs,
+            closes=self.table.count_closes(realised),
             may_trade=self.permission.allows(group),
+            is_censored=None if node is None else node in self.permission.closed,
             known_at=now,
             version=version,
         )

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.learning.grids import GridSums
+from bot3.trading.intervals import MIN_DAYS
 
 DAY_US = 86_400_000_000
-MIN_DAYS = 8
 INTERVAL_Z = 1.6448536269514722  # 90 %, both sides
 
 

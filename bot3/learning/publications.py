@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from bot3.learning.learning_settings import digest_of
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ExitParameters, ParameterSet
+
+_FIELDS = tuple(field.name for field in fields(ExitParameters))
 
 
 def publication(
@@ -44,4 +46,5 @@ def publication(
 
 
 def _plain(row: ExitParameters) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
+    values = ((name, getattr(row, name)) for name in _FIELDS)
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}

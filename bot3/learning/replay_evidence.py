@@ -61,7 +61,10 @@ class CellSums:
 
 
 class ReplayEvidence:
-    """Replays the trades of a table over the candles it is given, cell by cell, and keeps the sums until a cell is forgotten."""
+    """Replays the trades of a table over the candles it is given, cell by cell, and keeps the sums until a cell is forgotten.
+
+    Only `outcomes` and `pair_sums` read candles: a planted world, whose outcomes are known, replaces these two and nothing else.
+    """
 
     def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, giveback: GivebackRule | None = None) -> None:
         self._grid, self._costs, self._giveback = grid, costs, giveback
@@ -104,16 +107,24 @@ class ReplayEvidence:
             leverage_bin=np.array([LEVERAGE_BINS.index(name) for _, _, name in cells], dtype=np.int64),
         )
 
-    def outcomes(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: float, target_sigma: float) -> Outcomes:
-        """Return how replayed trades end under one stop and target: the second pass, for what was chosen."""
+    def outcomes(
+        self,
+        table: TradeTable,
+        rows: NDArray[np.int64],
+        *,
+        stop_sigma: float | NDArray[np.float64],
+        target_sigma: float | NDArray[np.float64],
+    ) -> Outcomes:
+        """Return how replayed trades end under one stop and target, or each under its own: the second pass, for what was chosen."""
         n = len(rows)
+        stops, targets = np.full(n, stop_sigma), np.full(n, target_sigma)
         out = Outcomes(net=np.empty(n), ended_at=np.empty(n, np.int64), code=np.empty(n, np.int8), is_ambiguous=np.empty(n, np.bool_))
         for pair, places in table.by_pair(rows):
             left = outcomes(
                 self.candles[pair],
                 _paths(table, rows[places]),
-                stop_sigma=np.full(len(places), stop_sigma),
-                target_sigma=np.full(len(places), target_sigma),
+                stop_sigma=stops[places],
+                target_sigma=targets[places],
                 costs=self._costs,
                 giveback=self._giveback,
             )
@@ -121,11 +132,11 @@ class ReplayEvidence:
             out.code[places], out.is_ambiguous[places] = left.code, left.is_ambiguous
         return out
 
-    def worst(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: float) -> NDArray[np.float64]:
+    def worst(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the most that trades were expected to lose by a stop, as known at their entries."""
         sigma, leverage = (table.fact(name)[rows] for name in ("sigma", "leverage"))
         costs = self._costs.round_trip + self._costs.stop_slippage
-        return worst_losses(np.full(len(rows), stop_sigma), sigma=sigma, leverage=leverage, costs=costs)
+        return worst_losses(stop_sigma, sigma=sigma, leverage=leverage, costs=costs)
 
     def outcomes_by_cell(self, table: TradeTable, cells: Sequence[Group], *, stop_sigma: float, target_sigma: float) -> list[Outcomes]:
         """Return the same for cells, each remembered until it is forgotten: a bin of thousands of trades changes by one cell at a time."""
@@ -143,9 +154,21 @@ class ReplayEvidence:
         n, weight = np.zeros(groups, np.int64), np.zeros(groups)
         sums = np.zeros((groups, 5, *self._grid.shape))
         for pair, places in table.by_pair(rows):
-            own = self._sum(table, pair, rows[places], group=group[places], groups=groups)
+            own = self.pair_sums(table, pair, rows[places], group=group[places], groups=groups)
             n, weight, sums = n + own.n, weight + own.weight, sums + own.sums
         return GroupSums(n=n, weight=weight, sums=sums)
+
+    def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
+        """Return the sums of replayed trades of one pair by any grouping, under every stop and target."""
+        return sum_groups(
+            self.candles[pair],
+            _paths(table, rows),
+            group=group,
+            groups=groups,
+            grid=self._grid,
+            costs=self._costs,
+            giveback=self._giveback,
+        )
 
     def _replay(self, table: TradeTable, cells: Sequence[Group]) -> None:
         by_pair: dict[str, list[Group]] = {}
@@ -162,24 +185,13 @@ class ReplayEvidence:
         cell_of = np.repeat(np.arange(len(cells)), [len(own) for own in rows])
         if len(joined):
             groups = len(cells) * count
-            found = self._sum(table, pair, joined, group=cell_of * count + period - first, groups=groups)
+            found = self.pair_sums(table, pair, joined, group=cell_of * count + period - first, groups=groups)
             n, totals = found.n.reshape(len(cells), count), found.sums[:, TOTAL].reshape(len(cells), count, *self._grid.shape)
         else:
             n, totals = np.zeros((len(cells), 1), np.int64), np.zeros((len(cells), 1, *self._grid.shape))
         for place, cell in enumerate(cells):
             seen = np.flatnonzero(n[place])
             self._cells[cell] = CellSums(periods=first + seen, n=n[place, seen].astype(np.float64), totals=totals[place, seen])
-
-    def _sum(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        return sum_groups(
-            self.candles[pair],
-            _paths(table, rows),
-            group=group,
-            groups=groups,
-            grid=self._grid,
-            costs=self._costs,
-            giveback=self._giveback,
-        )
 
 
 def _paths(table: TradeTable, rows: NDArray[np.int64]) -> TradePaths:

@@ -1,155 +1,96 @@
-"""The daily review in production: what each pair and direction has shown, in plain numbers, and which rows it lets trade.
+"""The gate in force: daily bets, fed from published parameters, decide which pairs and directions are open.
 
-`gates` has the rule. Here its days are fed from published parameters: the bets of a day, and the settings its trades are judged under, are
-those that were in force when the day began. What became known later, corrected closes included, never changes a day that was folded.
+`gates` has the rule. The bets of a day, and the settings its trades are judged under, are those that were in force when the day began. What
+became known later, corrected closes included, never changes a day that was folded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
-from bot3.learning.gates import SCALES, STREAMS, DayTrades, Gates, bet_sizes, fold_day, joiners, open_nodes
+from bot3.learning.gates import SCALES, STREAMS, DayTrades, bet_sizes, fold_day, joiners, open_nodes
 from bot3.learning.groups import Group, group_key, parent_of
+from bot3.learning.permissions import BETTORS, EnteredTrades, Ledger, Node
 from bot3.learning.pooling import DAY_US, INTERVAL_Z
-from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
+from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.trades import DIRECTIONS
 
-BETTORS = STREAMS * len(SCALES)
 LONGEST_HORIZON = timedelta(days=STREAMS - 1)
-"""A day must be over before its stream's next one begins; of trades that are held longer, nobody may trade by this evidence."""
+"""A day must be over before its stream's next one begins: by trades that are held longer, no node is opened."""
 _CLOSED = (0.0,) * BETTORS
-Node = tuple[str, str]
-"""(pair, direction)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
-    """What the bettors of every node own.
+class BettingGate:
+    """Opens a pair and direction once bets against "nothing here earns" have grown enough (`permissions.Gate`)."""
 
-    Parameters
-    ----------
-    day : int
-        Days since 1970 of the last day that was folded or skipped: neither it nor a day before it is folded again.
-    log_wealth : mapping
-        Node to `BETTORS` logarithms of wealth, the bettors of even days first.
-    """
+    def start(self, *, day: int) -> Ledger:
+        """Return the ledger of a first review: nothing had been published, so nothing is folded."""
+        return Ledger(day=day, log_wealth={})
 
-    day: int
-    log_wealth: Mapping[Node, tuple[float, ...]]
+    def join(self, ledger: Ledger, cells: Iterable[Group]) -> Ledger:
+        """Return the ledger with both directions of every pair in it; a new node starts with the mean of the others, 1 at most."""
+        nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
+        if not nodes:
+            return ledger
+        held = list(ledger.log_wealth.values())
+        start = tuple(joiners(_shaped(held)).ravel().tolist()) if held else _CLOSED
+        return replace(ledger, log_wealth={**dict.fromkeys(nodes, start), **ledger.log_wealth})
 
-    def __post_init__(self) -> None:
-        wrong = [node for node, wealth in self.log_wealth.items() if len(wealth) != BETTORS]
-        if wrong:
-            raise LearningError(f"a node has {BETTORS} bettors, not so {wrong}")
+    def skip(self, ledger: Ledger, *, day: int) -> Ledger:
+        """Return the ledger after a day on which nothing had been published: there are no bets."""
+        return replace(ledger, day=day)
 
+    def fold(self, ledger: Ledger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> Ledger:
+        """Return the ledger after a day.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnteredTrades:
-    """Trades that entered on one day, by entry: cell, net move under the levels then in force, and `worst_losses` of each."""
+        Parameters
+        ----------
+        trades : EnteredTrades
+            Trades that entered on the day, under the levels in force at its beginning; nodes that have not joined are left out.
+        published : ParameterSet
+            What was in force at the beginning of the day.
 
-    cells: Sequence[Group]
-    net: NDArray[np.float64]
-    worst: NDArray[np.float64]
+        Raises
+        ------
+        LearningError
+            If the day is not the next one: each is folded once, in order.
+        """
+        if day != ledger.day + 1:
+            raise LearningError(f"day {day} cannot be folded after day {ledger.day}")
+        trades = trades.of_nodes(ledger.log_wealth)
+        if not trades.cells:
+            return replace(ledger, day=day)
+        nodes = sorted(ledger.log_wealth)
+        places = {node: place for place, node in enumerate(nodes)}
+        bets = bets_on(trades.cells, published)
+        entered = DayTrades(
+            node=np.array([places[cell[:2]] for cell in trades.cells], dtype=np.int64),
+            net=trades.net,
+            worst=trades.worst,
+            bet=np.array([bets[cell] for cell in trades.cells], dtype=np.float64),
+        )
+        wealth = fold_day(_shaped([ledger.log_wealth[node] for node in nodes]), day=day, trades=entered)
+        own = wealth.reshape(len(nodes), BETTORS).tolist()
+        return Ledger(day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
 
-    def of_nodes(self, nodes: Container[Node]) -> EnteredTrades:
-        """Return the trades of some nodes."""
-        kept = [place for place, cell in enumerate(self.cells) if cell[:2] in nodes]
-        return EnteredTrades(cells=[self.cells[place] for place in kept], net=self.net[kept], worst=self.worst[kept])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
-    """Which groups may trade if their lower bound is above 0.
-
-    Parameters
-    ----------
-    raised : frozenset of Group
-        Those that do by what is in force: all that may go on between reviews.
-    opened : frozenset of Node
-        Nodes that a review opened: at it, their groups and no others.
-    day : int or None
-        Last day that the review folded; None where there is none.
-    """
-
-    raised: frozenset[Group] = frozenset()
-    opened: frozenset[Node] = frozenset()
-    day: int | None = None
-
-    def allows(self, group: Group) -> bool:
-        """Say whether a group may trade; rows that belong to no pair and direction never do."""
-        node = node_of(group)
-        return node is not None and (group in self.raised if self.day is None else node in self.opened)
-
-
-NOBODY = Permission()
-
-
-def node_of(group: Group) -> Node | None:
-    """Return the pair and direction whose evidence opens a group; None for directions, bins and the root."""
-    return None if ANY in group[:2] else group[:2]
+    def opened(self, ledger: Ledger, *, horizon: timedelta) -> frozenset[Node]:
+        """Return the nodes that the evidence opens; none where trades may be held longer than `LONGEST_HORIZON`."""
+        nodes = sorted(ledger.log_wealth)
+        if not nodes or horizon > LONGEST_HORIZON:
+            return frozenset()
+        flags = open_nodes(_shaped([ledger.log_wealth[node] for node in nodes])).tolist()
+        return frozenset(node for node, is_open in zip(nodes, flags, strict=True) if is_open)
 
 
 def last_day_over(now_us: int, *, due_after_us: int) -> int:
     """Return the newest day all of whose entries have seen their whole horizon, in days since 1970."""
     return (now_us - due_after_us) // DAY_US - 1
-
-
-def joined(ledger: Ledger, cells: Iterable[Group]) -> Ledger:
-    """Return the ledger with both directions of every pair in it: who joins counts from now on, and begins with what others have left."""
-    nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
-    if not nodes:
-        return ledger
-    held = list(ledger.log_wealth.values())
-    start = tuple(joiners(_shaped(held)).ravel().tolist()) if held else _CLOSED
-    return replace(ledger, log_wealth={**dict.fromkeys(nodes, start), **ledger.log_wealth})
-
-
-def skipped(ledger: Ledger, *, day: int) -> Ledger:
-    """Return the ledger after a day on which nothing had been published: no bet was laid."""
-    return replace(ledger, day=day)
-
-
-def folded(ledger: Ledger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> Ledger:
-    """Return the ledger after a day.
-
-    Parameters
-    ----------
-    trades : EnteredTrades
-        Those that entered on the day, under the levels that were in force at its beginning; nodes that have not joined lay no bet.
-    published : ParameterSet
-        What was in force at the beginning of the day.
-
-    Raises
-    ------
-    LearningError
-        If the day is not the next one: each is folded once, in order.
-    """
-    if day != ledger.day + 1:
-        raise LearningError(f"day {day} cannot be folded after day {ledger.day}")
-    trades = trades.of_nodes(ledger.log_wealth)
-    if not trades.cells:
-        return replace(ledger, day=day)
-    cells, nodes = sorted(set(trades.cells)), sorted(ledger.log_wealth)
-    places, bins = ({name: place for place, name in enumerate(names)} for names in (nodes, cells))
-    gates = _gates(ledger, nodes, [places[cell[:2]] for cell in cells])
-    bets = _bets([row_in_force(published, cell) for cell in cells])
-    entered = DayTrades(bins=np.array([bins[cell] for cell in trades.cells], dtype=np.int64), net=trades.net, worst=trades.worst)
-    wealth = fold_day(gates, day=day, trades=entered, bets=bets).log_wealth.reshape(len(nodes), BETTORS).tolist()
-    return Ledger(day=day, log_wealth={node: tuple(own) for node, own in zip(nodes, wealth, strict=True)})
-
-
-def opened_by(ledger: Ledger) -> frozenset[Node]:
-    """Return the nodes whose evidence lets their groups trade."""
-    nodes = sorted(ledger.log_wealth)
-    if not nodes:
-        return frozenset()
-    return frozenset(node for node, is_open in zip(nodes, open_nodes(_gates(ledger, nodes, [])).tolist(), strict=True) if is_open)
 
 
 def row_in_force(published: ParameterSet, cell: Group) -> ExitParameters:
@@ -163,17 +104,16 @@ def row_in_force(published: ParameterSet, cell: Group) -> ExitParameters:
     raise LearningError(f"version {published.version} holds no row for {group_key(cell)}")
 
 
-def _bets(rows: list[ExitParameters]) -> NDArray[np.float64]:
+def bets_on(cells: Iterable[Group], published: ParameterSet) -> dict[Group, float]:
+    """Return the bet on each unit of net move of cells, by the row in force of each."""
+    found = sorted(set(cells))
+    rows = [row_in_force(published, cell) for cell in found]
     means = np.array([row.expectancy for row in rows], dtype=np.float64)
     deviations = np.array([(row.upper_bound - row.lower_bound) / (2.0 * INTERVAL_Z) for row in rows], dtype=np.float64)
     # A walk that is stopped at -s or +t, or at the horizon, in units of sigma, has a variance of min(s t, 1) at most.
     spreads = [min(-row.stop_sigma * row.take_profit_sigma, 1.0) * row.sigma_ref**2 for row in rows]
-    return bet_sizes(means, deviations, variances=np.array(spreads, dtype=np.float64))
-
-
-def _gates(ledger: Ledger, nodes: list[Node], node: list[int]) -> Gates:
-    wealth = _shaped([ledger.log_wealth[one] for one in nodes])
-    return Gates(log_wealth=wealth, raised=np.zeros(len(node), dtype=np.bool_), node=np.array(node, dtype=np.int64))
+    bets = bet_sizes(means, deviations, variances=np.array(spreads, dtype=np.float64))
+    return dict(zip(found, bets.tolist(), strict=True))
 
 
 def _shaped(wealth: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:

@@ -61,12 +61,6 @@ class Surfaces:
         loads = self._loads(cell) ** 2 * self.model.variances.own
         return float(loads @ self.pooled.own_weight[:, group] / max(float(loads.sum()), 1e-300))
 
-    def trade_variance(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the variance of one trade's net move at settings, as periods scatter: what trades of a group share is in it."""
-        loads = self.model.basis.components[:, cells[:, 0] * self.mean.shape[2] + cells[:, 1]]
-        variance: NDArray[np.float64] = (loads**2).sum(axis=0)
-        return variance
-
     def best(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Return stop and target of the highest posterior mean of each group, of shape (groups, 2).
 

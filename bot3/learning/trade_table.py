@@ -12,10 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
+from bot3.learning.censoring import CloseCounts, is_late
 from bot3.learning.entry_fit import INSIDE, MOST, NO_CANDLE, OUTSIDE, entry_fit
 from bot3.learning.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
+from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
 """Share of the horizon's candles that must be there; the rest are outages."""
@@ -41,6 +43,7 @@ _FACTS: dict[str, Any] = {
     "saved_state": np.int8,
     "pair_code": np.int64,
     "entry_fit": np.int8,
+    "is_left_out": np.bool_,
 }
 
 
@@ -151,6 +154,31 @@ class TradeTable:
         observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]
         return observed
 
+    def count_closes(self, rows: NDArray[np.int64]) -> CloseCounts:
+        """Return how many of some trades the evidence lacks; a trade that another one stands for (one signal) is not missing."""
+        left_out, late = self._missing(rows)
+        return CloseCounts(closed=len(rows), left_out=int(left_out.sum()), late=int(late.sum()))
+
+    def closes_by_node(self) -> dict[tuple[str, str], CloseCounts]:
+        """Return the same of all trades by pair and direction."""
+        code = self.fact("pair_code") * len(DIRECTIONS) + self.fact("is_short")
+        left_out, late = self._missing(np.arange(len(self)))
+        counts = [np.bincount(code[flags], minlength=len(self._pairs) * len(DIRECTIONS)) for flags in (slice(None), left_out, late)]
+        rows = zip(*(count.tolist() for count in counts), strict=True)
+        nodes = [(pair, side) for pair in self._pairs for side in DIRECTIONS]
+        return {
+            node: CloseCounts(closed=closed, left_out=out, late=after)
+            for node, (closed, out, after) in zip(nodes, rows, strict=True)
+            if closed
+        }
+
+    def _missing(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which trades are left out, and which of the others closed late."""
+        facts = self._facts
+        left_out: NDArray[np.bool_] = facts["is_left_out"][rows] | (facts["state"][rows] == int(ReplayState.NO_CANDLES))
+        late = is_late(facts["open_us"][rows], facts["close_us"][rows], due_after_us=self._frame.due_after_us)
+        return left_out, late & ~left_out
+
     def by_pair(self, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
         """Return each pair among some rows, with the places of its rows."""
         codes = self._facts["pair_code"][rows]
@@ -213,6 +241,7 @@ class TradeTable:
         if (outside > MOST * seen) == (bot in self._outside):
             return set()
         self._outside ^= {bot}
+        self._facts["is_left_out"][own] = [self._left_out(row) is not None for row in own]
         touched: set[Group] = set()
         for signal in {self._signal(row) for row in own}:
             touched |= self._elect(signal)
@@ -268,6 +297,7 @@ class TradeTable:
         facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
         facts["entry_fit"][rows] = NO_CANDLE
         facts["saved_state"][rows], facts["state"][rows] = _UNSAVED, ReplayState.PENDING
+        facts["is_left_out"][rows] = [self._left_out(row) is not None for row in rows.tolist()]
         self.pending.update(rows.tolist())
 
     def _code(self, pair: str) -> int:

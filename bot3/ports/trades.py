@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from bot3.ports.latches import LatchStore
 from bot3.trading.orders import Decision, Fill, FundingPayment, Intent, IntentState
 from bot3.trading.trades import Trade
 
@@ -50,7 +51,7 @@ class TradeReader(Protocol):
         ...
 
 
-class BotStore(TradeReader, Protocol):
+class BotStore(TradeReader, LatchStore, Protocol):
     """The daemon's side of a bot's database: journal first, then the exchange, then the projection.
 
     Law: every method is one transaction, durable when it returns. The same intent (key and attempt) planned twice is one row and returns
@@ -84,6 +85,10 @@ class BotStore(TradeReader, Protocol):
 
     def intents_of_trade(self, trade_id: int) -> list[Intent]:
         """Return a trade's intents, oldest first."""
+        ...
+
+    def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
+        """Return the entry intents that were decided on a pair at a candle's close, oldest first: one an attempt."""
         ...
 
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:

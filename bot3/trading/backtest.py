@@ -40,7 +40,7 @@ class BacktestResult:
     signals : int
         Signals of the span; each is a trade or a hold.
     halts : mapping
-        Days on which a limit stopped entries, by the limit's hold reason.
+        How often a limit stopped entries for the rest of a UTC day, by the limit's hold reason.
     state : BacktestState
         To go on from: open positions, wallet, marks.
     """
@@ -93,14 +93,20 @@ def backtest(
     Raises
     ------
     InvalidTradeError
-        If the span is empty, the signals are not sorted, or a pair with candles has no market.
+        If the span is empty or starts before the state ends, the signals are not sorted, or a pair with candles has no market.
+
+    Notes
+    -----
+    Equity is marked and the limits on losses are judged at every candle's close (`loss_watch`), as in the daemon. One thing differs: nobody
+    resumes a bot here, so what a limit stopped goes on with the next UTC day, and exits by giveback and time go on meanwhile, where a
+    halted daemon leaves at stop and target only.
     """
     if not start < end:
         raise InvalidTradeError(f"a backtest must end after it starts: {start.isoformat()} to {end.isoformat()}")
     missing = sorted(set(candles) - set(markets))
     if missing:
         raise InvalidTradeError(f"pairs without a market: {', '.join(missing)}")
-    book = BacktestBook(profile=profile, candles=candles, markets=markets, costs=costs, candle=candle, state=state)
+    book = BacktestBook(profile=profile, candles=candles, markets=markets, costs=costs, candle=candle, start=start, end=end, state=state)
     run = _Run(
         book=book,
         profile=profile,
@@ -137,20 +143,15 @@ class _Run:
         self.holds: Counter[HoldReason] = Counter()
 
     def close(self, table: SignalTable, *, at_us: int, first: int, last: int) -> None:
-        """Settle what ended by a candle's close, then decide on the signals that it made known (rows first to last)."""
-        self.book.settle(at_us)
+        """Bring the book to a candle's close, then decide on the signals that it made known (rows first to last)."""
+        self.book.advance(at_us)
         latch = self.book.latched(at_us)
         if latch is not None:
             self.holds[latch] += last - first
             return
         rows = self._flat_rows(table, first=first, last=last)
-        if not rows:
-            return
-        latch = self.book.look(at_us)
-        if latch is not None:
-            self.holds[latch] += len(rows)
-            return
-        self._decide(table, rows=rows, at_us=at_us)
+        if rows:
+            self._decide(table, rows=rows, at_us=at_us)
 
     def _flat_rows(self, table: SignalTable, *, first: int, last: int) -> list[int]:
         """Return the rows whose pair is flat while a slot is free; the others are counted as the rules would name them."""
@@ -169,7 +170,7 @@ class _Run:
         verdicts = decide_entries(
             signals,
             profile=self.profile,
-            book=self.book.at(at_us, now=now),
+            book=self.book.at(at_us),
             views=views,
             learning=self._learning(now),
             regime=self.regimes.at(at_us),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,14 +15,15 @@ from bot3.market.candle_times import EPOCH, instant_us
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.decisions import Book, EntryPlan, HoldReason, PairView
 from bot3.trading.exits import ExitRule
+from bot3.trading.loss_watch import LossWatch, closes_to_judge
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
+from bot3.trading.open_profit import OpenProfits
 from bot3.trading.profiles import BotProfile
-from bot3.trading.risk import Breach, EquityMarks, judge_risk, mark_equity
+from bot3.trading.risk import Breach, EquityMarks, mark_equity
 from bot3.trading.trades import ExitReason, RunMode, Trade
 from bot3.trading.units import side
 
-_DAY_US = 86_400_000_000
 _LATCHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReason.DRAWDOWN}
 
 
@@ -53,15 +53,17 @@ class OpenTrade:
 class BacktestState:
     """What goes on from one span to the next.
 
-    `latched_until_us` is when a broken limit lets entries in again (the next UTC day), `latch` which one it was.
+    `latched_until_us` is when a broken limit lets entries in again (the next UTC day), `latch` which one it was. `judged_us` is the newest
+    close at which the equity was marked and the limits judged.
     """
 
     wallet_abs: float
     next_trade_id: int
     open_trades: tuple[OpenTrade, ...]
     marks: EquityMarks | None
-    latch: HoldReason | None
+    latch: Breach | None
     latched_until_us: int
+    judged_us: int
     last_closes: Mapping[str, datetime]
     stops: tuple[datetime, ...]
 
@@ -77,19 +79,30 @@ class BacktestBook:
         markets: Mapping[str, Market],
         costs: Costs,
         candle: timedelta,
+        start: datetime,
+        end: datetime,
         state: BacktestState | None,
     ) -> None:
         self._profile, self._candles, self._markets, self._costs = profile, candles, markets, costs
         self._candle_us = candle // timedelta(microseconds=1)
         self._wallet_abs = profile.wallet_abs if state is None else state.wallet_abs
         self._next_trade_id = 1 if state is None else state.next_trade_id
-        self._marks = None if state is None else state.marks
-        self._latch = None if state is None else state.latch
-        self._latched_until_us = 0 if state is None else state.latched_until_us
+        self._losses = LossWatch(
+            profile.limits,
+            marks=None if state is None else state.marks,
+            latch=None if state is None else state.latch,
+            latched_until_us=0 if state is None else state.latched_until_us,
+            judged_us=instant_us(start) - 1 if state is None else state.judged_us,
+        )
+        if state is not None and instant_us(start) <= state.judged_us:
+            raise InvalidTradeError(
+                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {_instant(state.judged_us).isoformat()}"
+            )
+        due = closes_to_judge(after_us=self._losses.judged_us, until_us=instant_us(end), candle_us=self._candle_us)
+        self._profits = OpenProfits(first_us=due.start, count=len(due), candle_us=self._candle_us)
         self._last_closes = {} if state is None else dict(state.last_closes)
         self._stops = [] if state is None else list(state.stops)
         self.held: dict[str, OpenTrade] = {}
-        self.halts: Counter[HoldReason] = Counter()
         self._exits: list[tuple[int, int, OpenTrade, MatchedExit]] = []
         self._closed: list[Trade] = []
         for trade in () if state is None else state.open_trades:
@@ -112,40 +125,36 @@ class BacktestBook:
             candle_close_time=_instant(int(candles.open_us[index - 1]) + self._candle_us),
         )
 
-    def at(self, at_us: int, *, now: datetime) -> Book:
+    def at(self, at_us: int) -> Book:
         """Return the book as the rules look at it."""
-        equity = self._equity(at_us)
-        marks = self._marks or mark_equity(None, equity_abs=equity, now=now)
+        profit, funding = self._profits.at(at_us)
+        equity = self._wallet_abs + profit
         return Book(
             equity_abs=equity,
-            free_abs=self._wallet_abs - sum(trade.stake_abs for trade in self.held.values()),
+            free_abs=self._wallet_abs + funding - sum(trade.stake_abs for trade in self.held.values()),
             notionals={pair: trade.amount * trade.open_rate for pair, trade in self.held.items()},
-            marks=marks,
+            marks=self._losses.marks or mark_equity(None, equity_abs=equity, now=_instant(at_us)),
             last_closes=self._last_closes,
             stops=tuple(self._stops),
         )
 
-    def look(self, at_us: int) -> HoldReason | None:
-        """Mark the equity; latch entries until the next UTC day if a limit on losses is broken, and return which."""
-        equity, now = self._equity(at_us), _instant(at_us)
-        if equity <= 0.0:
-            # Nothing is left to lose a share of: no entry could be paid.
-            self._arm(HoldReason.DRAWDOWN, at_us)
-            return HoldReason.DRAWDOWN
-        if self._latch is HoldReason.DRAWDOWN:
-            # Its day is over: the peak counts anew, else the same loss would latch it again for ever.
-            self._marks = None
-        self._latch = None
-        self._marks = mark_equity(self._marks, equity_abs=equity, now=now)
-        breach = judge_risk(self._marks, equity_abs=equity, limits=self._profile.limits).breach
-        if breach is None:
-            return None
-        self._arm(_LATCHES[breach], at_us)
-        return _LATCHES[breach]
+    def advance(self, at_us: int) -> None:
+        """Close what ended by an instant, mark the equity and judge the limits on losses at every close on the way, in order."""
+        while self._exits and self._exits[0][0] <= at_us:
+            # At the close that ends a trade the limits are judged without it.
+            self._judge(self._exits[0][0] - 1)
+            self._settle(self._exits[0][0])
+        self._judge(at_us)
 
     def latched(self, at_us: int) -> HoldReason | None:
         """Return which limit keeps entries out at an instant."""
-        return self._latch if at_us < self._latched_until_us else None
+        latch = self._losses.latch
+        return None if latch is None or at_us >= self._losses.latched_until_us else _LATCHES[latch]
+
+    @property
+    def halts(self) -> Mapping[HoldReason, int]:
+        """Return how often each limit stopped entries, those that did."""
+        return {_LATCHES[breach]: count for breach, count in self._losses.halts.items() if count}
 
     def enter(self, plan: EntryPlan, *, at_us: int, rate: float) -> None:
         """Fill a plan at the open of the candle that begins at an instant."""
@@ -163,15 +172,10 @@ class BacktestBook:
         self._wallet_abs -= trade.entry_fee_abs
         self._hold(trade)
 
-    def settle(self, until_us: int) -> None:
-        """Close what ended by an instant, in order."""
-        while self._exits and self._exits[0][0] <= until_us:
-            _, _, trade, matched = heapq.heappop(self._exits)
-            self._close(trade, matched)
-
     def finish(self, end_us: int) -> tuple[Trade, ...]:
-        """Settle up to the end and return the trades that closed."""
-        self.settle(end_us)
+        """Advance to the end and return the trades that closed by it. The close at the end itself is judged by the next span."""
+        self.advance(end_us - 1)
+        self._settle(end_us)
         return tuple(self._closed)
 
     def state(self) -> BacktestState:
@@ -180,16 +184,21 @@ class BacktestBook:
             wallet_abs=self._wallet_abs,
             next_trade_id=self._next_trade_id,
             open_trades=tuple(sorted(self.held.values(), key=lambda trade: trade.trade_id)),
-            marks=self._marks,
-            latch=self._latch,
-            latched_until_us=self._latched_until_us,
+            marks=self._losses.marks,
+            latch=self._losses.latch,
+            latched_until_us=self._losses.latched_until_us,
+            judged_us=self._losses.judged_us,
             last_closes=dict(self._last_closes),
             stops=tuple(self._stops),
         )
 
-    def _arm(self, reason: HoldReason, at_us: int) -> None:
-        self._latch, self._latched_until_us = reason, (at_us // _DAY_US + 1) * _DAY_US
-        self.halts[reason] += 1
+    def _settle(self, until_us: int) -> None:
+        while self._exits and self._exits[0][0] <= until_us:
+            _, _, trade, matched = heapq.heappop(self._exits)
+            self._close(trade, matched)
+
+    def _judge(self, until_us: int) -> None:
+        self._losses.judge(self._profits, wallet_abs=self._wallet_abs, until_us=until_us)
 
     def _hold(self, trade: OpenTrade) -> None:
         candles = self._candles.get(trade.plan.pair)
@@ -202,6 +211,14 @@ class BacktestBook:
         matched = match_trade(candles, _path(trade, entry=entry), costs=self._costs, candle_us=self._candle_us)
         if matched is not None:
             heapq.heappush(self._exits, (matched.close_us, trade.trade_id, trade, matched))
+        self._profits.add(
+            candles,
+            entry=entry,
+            until_us=None if matched is None else matched.close_us,
+            is_short=trade.plan.is_short,
+            amount=trade.amount,
+            open_rate=trade.open_rate,
+        )
 
     def _close(self, trade: OpenTrade, matched: MatchedExit) -> None:
         closed = _closed_trade(trade, matched, bot=self._profile.name, fee_open=self._costs.taker_fee)
@@ -213,16 +230,6 @@ class BacktestBook:
         self._last_closes[closed.pair] = closed.close_date
         if matched.reason in {ExitReason.STOP_LOSS, ExitReason.LIQUIDATION}:
             self._stops = [*self._stops, closed.close_date][-max(self._profile.limits.stop_streak, 1) :]
-
-    def _equity(self, at_us: int) -> float:
-        """Return the wallet with the open profit at the newest closes known at an instant."""
-        equity = self._wallet_abs
-        for pair, trade in self.held.items():
-            candles = self._candles[pair]
-            index = int(np.searchsorted(candles.open_us, at_us, side="left")) - 1
-            mark = float(candles.close[index]) if int(candles.open_us[index]) >= trade.open_us else trade.open_rate
-            equity += side(is_short=trade.plan.is_short) * trade.amount * (mark - trade.open_rate)
-        return equity
 
 
 def _path(trade: OpenTrade, *, entry: int) -> OpenPath:

@@ -2,46 +2,71 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.trading.costs import Costs
+from bot3.trading.currencies import stake_currency
+from bot3.trading.intervals import UNKNOWN, Estimate, clustered_mean, clustered_ratio
+from bot3.trading.trades import Trade
 
 WIN_RATE_MARK = 0.55
 AVG_PROFIT_MARK = 0.003
 PROFIT_FACTOR_MARK = 1.5
 DRAWDOWN_MARK = -0.10
-LEAST_DAYS = 5
-"""An interval needs closes on so many days: trades of one day move together."""
-
-_LEVEL = 0.90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A mean and its 90 % interval; None where it cannot be told."""
+class MoneyFigures:
+    """Closed trades of one stake currency, weighted by their money.
 
-    value: float | None
-    low: float | None = None
-    high: float | None = None
+    Parameters
+    ----------
+    profit_abs, stake_abs : float
+        Sums of profit and of stake, in the currency.
+    return_on_stake : Estimate
+        Sum of profit over sum of stake: what a unit of money at stake earned, leverage included.
+    profit_factor : float or None
+        Sum of gains over sum of losses, in the currency, as freqtrade's; None without a loss.
+    """
+
+    currency: str
+    n: int
+    days: int
+    profit_abs: float
+    stake_abs: float
+    return_on_stake: Estimate
+    profit_factor: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Closed trades in figures. Ratios are of the stake, `profit_abs` is stake currency, `days` are UTC days with a close."""
+    """Closed trades in figures; `days` are UTC days with a close.
+
+    Parameters
+    ----------
+    win_rate : Estimate
+        Share of trades that earned more than nothing.
+    mean_profit : Estimate
+        Plain mean of the trades' ratios of the stake: a trade of 3 USDT counts as much as one of 1,000.
+    money : tuple of MoneyFigures
+        Each stake currency's own figures, by name; money of two currencies is never added.
+    """
 
     n: int
     days: int
-    profit_abs: float | None
     win_rate: Estimate
-    avg_profit: Estimate
-    profit_factor: float | None
+    mean_profit: Estimate
+    money: tuple[MoneyFigures, ...]
+
+    def of(self, currency: str) -> MoneyFigures | None:
+        """Return the figures of one currency; None without a close in it."""
+        return next((found for found in self.money if found.currency == currency), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,64 +89,69 @@ class LevelFigures:
 
 
 def summary(closes: pd.DataFrame) -> Summary:
-    """Return the figures of closed trades (columns close_date, close_profit, close_profit_abs)."""
+    """Return the figures of closed trades (columns pair, close_date, close_profit, close_profit_abs, stake_amount)."""
     profit = closes["close_profit"].to_numpy(dtype=np.float64)
     if not len(profit):
-        unknown = Estimate(value=None)
-        return Summary(n=0, days=0, profit_abs=None, win_rate=unknown, avg_profit=unknown, profit_factor=None)
-    days = closes["close_date"].dt.floor("D").to_numpy(dtype="datetime64[us]")
-    codes, found = pd.factorize(days)
-    lost, won = -float(profit[profit < 0.0].sum()), float(profit[profit > 0.0].sum())
+        return Summary(n=0, days=0, win_rate=UNKNOWN, mean_profit=UNKNOWN, money=())
+    days, found = _days(closes)
     return Summary(
         n=len(profit),
-        days=len(found),
-        profit_abs=float(closes["close_profit_abs"].sum()),
-        win_rate=clustered_mean((profit > 0.0).astype(np.float64), codes, within=(0.0, 1.0)),
-        avg_profit=clustered_mean(profit, codes),
+        days=found,
+        win_rate=clustered_mean((profit > 0.0).astype(np.float64), days, within=(0.0, 1.0)),
+        mean_profit=clustered_mean(profit, days),
+        money=tuple(_money(currency, own) for currency, own in by_currency(closes).items()),
+    )
+
+
+def by_currency(closes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return trades (column pair) by stake currency, currencies in the order of their names; none where there is no trade."""
+    codes, pairs = pd.factorize(closes["pair"])
+    currencies = np.array([stake_currency(str(pair)) for pair in pairs], dtype=object)
+    names = sorted(set(currencies.tolist()))
+    if len(names) == 1:
+        return {str(names[0]): closes}
+    of_row = currencies[codes]
+    return {str(name): closes[of_row == name] for name in names}
+
+
+def profit_sums(closes: pd.DataFrame) -> dict[str, float]:
+    """Return the sum of close_profit_abs by stake currency; nothing where there is no trade."""
+    return {currency: float(own["close_profit_abs"].sum()) for currency, own in by_currency(closes).items()}
+
+
+def notional_sums(trades: Sequence[Trade]) -> dict[str, float]:
+    """Return the position value at entry by stake currency, currencies in the order of their names."""
+    sums: dict[str, float] = {}
+    for trade in trades:
+        currency = stake_currency(trade.pair)
+        sums[currency] = sums.get(currency, 0.0) + trade.stake_amount * trade.leverage
+    return dict(sorted(sums.items()))
+
+
+def _money(currency: str, closes: pd.DataFrame) -> MoneyFigures:
+    days, found = _days(closes)
+    profit, stake = (closes[name].to_numpy(dtype=np.float64) for name in ("close_profit_abs", "stake_amount"))
+    won, lost = float(profit[profit > 0.0].sum()), -float(profit[profit < 0.0].sum())
+    return MoneyFigures(
+        currency=currency,
+        n=len(profit),
+        days=found,
+        profit_abs=float(profit.sum()),
+        stake_abs=float(stake.sum()),
+        return_on_stake=clustered_ratio(profit, stake, days),
         profit_factor=won / lost if lost > 0.0 else None,
     )
 
 
-def clustered_mean(values: NDArray[np.float64], clusters: NDArray[np.intp], *, within: tuple[float, float] | None = None) -> Estimate:
-    """Return a mean and its 90 % interval where values of one cluster move together.
-
-    Parameters
-    ----------
-    values : array of shape (n,)
-        At least one.
-    clusters : array of shape (n,)
-        Cluster of each value, 0 to m - 1 (here: the UTC day of the close).
-    within : tuple of float, optional
-        Ends that the interval may not pass.
-
-    Notes
-    -----
-    Cluster-robust variance of a mean with the factor m / (m - 1), and Student's t with m - 1 degrees of freedom. Fewer than `LEAST_DAYS`
-    clusters, or values that are all equal, give no interval: their spread tells nothing of what may come.
-    """
-    mean = float(values.mean())
-    sums = np.bincount(clusters, weights=values - mean)
-    m = len(sums)
-    if m < LEAST_DAYS or not np.ptp(values) > 0.0:
-        return Estimate(value=mean)
-    error = math.sqrt(float((sums**2).sum()) * m / (m - 1)) / len(values)
-    reach = _student(m - 1) * error
-    low, high = mean - reach, mean + reach
-    return Estimate(value=mean, low=low if within is None else max(low, within[0]), high=high if within is None else min(high, within[1]))
-
-
-def _student(freedom: int) -> float:
-    # Cornish-Fisher expansion of the t quantile: within 1 % from 4 degrees of freedom on.
-    z = NormalDist().inv_cdf(0.5 + _LEVEL / 2.0)
-    first = (z**3 + z) / 4.0
-    second = (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0
-    return z + first / freedom + second / freedom**2
+def _days(closes: pd.DataFrame) -> tuple[NDArray[np.intp], int]:
+    codes, found = pd.factorize(closes["close_date"].dt.floor("D").to_numpy(dtype="datetime64[us]"))
+    return codes, len(found)
 
 
 def equity_curve(closes: pd.DataFrame, *, wallet_abs: float) -> pd.DataFrame:
     """Return equity after each close: columns close_date, equity_abs, drawdown (ratio of the peak, at most 0).
 
-    Open positions and their profit are not in it. The peak is at least the wallet at the start.
+    The closes are all of the wallet's currency. Open positions and their profit are not in it. The peak is at least the wallet's start.
     """
     ordered = closes.sort_values("close_date", kind="stable")
     equity = wallet_abs + ordered["close_profit_abs"].to_numpy(dtype=np.float64).cumsum()

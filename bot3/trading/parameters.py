@@ -63,6 +63,12 @@ class ExitParameters:
         Key of the row that it was pooled to, "pair|direction|bin"; "static" for the root.
     ambiguous_share : float
         Share of replayed trades whose chosen stop and target lay in one candle.
+    left_out_count, late_count : int or None
+        Of `trades_count`, those that the evidence lacks: left out of learning (ended by force or by hand, in parts, without candles), and
+        closed after the day of their entry could be reviewed. None in rows of releases that did not count them.
+    is_censored : bool or None
+        Whether the pair and direction may not trade because too many of its closes are left out or late. None in rows above pair and
+        direction, and of releases that did not know.
     """
 
     pair: str
@@ -92,6 +98,9 @@ class ExitParameters:
     state: ParameterState
     known_at: datetime
     version: str
+    left_out_count: int | None = None
+    late_count: int | None = None
+    is_censored: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.stop_loss < 0.0 or not self.stop_move < 0.0 or not self.stop_sigma < 0.0:
@@ -150,6 +159,11 @@ class ParameterSet:
             if row is not None:
                 return row
         raise LearningError(f"version {self.version} holds no global row: publish the parameters again with `bot3 learn run`")
+
+    def censored(self) -> list[ExitParameters]:
+        """Return the rows of the pairs and directions that may not trade because too many of their closes are left out or late."""
+        rows = (row for row in self.rows.values() if row.is_censored and row.leverage_bin == ANY)
+        return sorted(rows, key=lambda row: row.key)
 
     def require_fresh(self, *, now: datetime) -> None:
         """Raise LearningError if expired at a market time."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from bot3.errors import InvalidTradeError
 
@@ -26,6 +27,18 @@ class Breach(StrEnum):
 
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
+
+
+NO_BREACH, DAILY_LOSS_REDUCING, DAILY_LOSS_HALTED, DRAWDOWN = range(4)
+"""What `breached` returns."""
+
+_BREACHES = {
+    NO_BREACH: (TradingState.ACTIVE, None),
+    DAILY_LOSS_REDUCING: (TradingState.REDUCING, Breach.DAILY_LOSS),
+    DAILY_LOSS_HALTED: (TradingState.HALTED, Breach.DAILY_LOSS),
+    DRAWDOWN: (TradingState.HALTED, Breach.DRAWDOWN),
+}
+_FIRST_DAY = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,11 @@ class RiskLimits:
         if not self.price_collar > 0.0 or not self.max_candle_age > timedelta(0):
             raise InvalidTradeError(f"price_collar and max_candle_age must be above 0, were {self}")
 
+    @property
+    def of_losses(self) -> tuple[float, float, float]:
+        """Return the limits on losses, as `breached` takes them: of the day (reducing, halted) and of the drawdown."""
+        return self.daily_loss_reducing, self.daily_loss_halted, self.max_drawdown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityMarks:
@@ -76,6 +94,36 @@ class EquityMarks:
     day: date
     day_start_abs: float
     peak_abs: float
+
+    @classmethod
+    def of_row(cls, day: int, day_start_abs: float, peak_abs: float) -> Self:
+        """Return the marks of days since 1970 and two equities."""
+        return cls(day=_FIRST_DAY + timedelta(days=day), day_start_abs=day_start_abs, peak_abs=peak_abs)
+
+    @property
+    def row(self) -> tuple[int, float, float]:
+        """Return days since 1970, and the two equities."""
+        return (self.day - _FIRST_DAY).days, self.day_start_abs, self.peak_abs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLatch:
+    """What a bot's losses and a person have latched; it survives restarts and the loss of any one store.
+
+    Parameters
+    ----------
+    state, reason : TradingState, str
+        Only a person's command loosens it.
+    marks : EquityMarks or None
+        What losses are counted from; None before the first look, and after a person's `resume`.
+    reducing_until : datetime or None
+        Market time until which a loss of the day only allows reducing.
+    """
+
+    state: TradingState = TradingState.ACTIVE
+    reason: str = ""
+    marks: EquityMarks | None = None
+    reducing_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,24 +148,52 @@ def strictest(found: Sequence[tuple[TradingState, str]]) -> tuple[TradingState, 
 
 def mark_equity(marks: EquityMarks | None, *, equity_abs: float, now: datetime) -> EquityMarks:
     """Return the marks after a look at the equity; None starts them."""
-    day = now.date()
-    if marks is None:
-        return EquityMarks(day=day, day_start_abs=equity_abs, peak_abs=equity_abs)
-    start = marks.day_start_abs if marks.day == day else equity_abs
-    return EquityMarks(day=day, day_start_abs=start, peak_abs=max(marks.peak_abs, equity_abs))
+    before = (0, 0.0, 0.0) if marks is None else marks.row
+    return EquityMarks.of_row(*next_marks(*before, equity_abs, (now.date() - _FIRST_DAY).days))
 
 
 def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> RiskVerdict:
-    """Say what the limits on losses allow; the stricter one wins."""
-    drawdown = _loss(equity_abs, since=marks.peak_abs)
-    if drawdown <= limits.max_drawdown:
-        return RiskVerdict(state=TradingState.HALTED, breach=Breach.DRAWDOWN, loss_ratio=drawdown, limit=limits.max_drawdown)
-    day = _loss(equity_abs, since=marks.day_start_abs)
-    if day <= limits.daily_loss_halted:
-        return RiskVerdict(state=TradingState.HALTED, breach=Breach.DAILY_LOSS, loss_ratio=day, limit=limits.daily_loss_halted)
-    if day <= limits.daily_loss_reducing:
-        return RiskVerdict(state=TradingState.REDUCING, breach=Breach.DAILY_LOSS, loss_ratio=day, limit=limits.daily_loss_reducing)
-    return RiskVerdict(state=TradingState.ACTIVE, breach=None, loss_ratio=day, limit=limits.daily_loss_reducing)
+    """Return what the limits on losses allow; the stricter one wins.
+
+    Raises
+    ------
+    InvalidTradeError
+        If there is equity and the marks hold none to count losses from.
+    """
+    if equity_abs > 0.0 and not min(marks.day_start_abs, marks.peak_abs) > 0.0:
+        raise InvalidTradeError(f"losses cannot be counted from an equity of {min(marks.day_start_abs, marks.peak_abs)}")
+    found, loss_ratio = breached(marks.day_start_abs, marks.peak_abs, equity_abs, limits.of_losses)
+    state, breach = _BREACHES[found]
+    limit = limits.of_losses[{NO_BREACH: 0, DAILY_LOSS_REDUCING: 0, DAILY_LOSS_HALTED: 1, DRAWDOWN: 2}[found]]
+    return RiskVerdict(state=state, breach=breach, loss_ratio=loss_ratio, limit=limit)
+
+
+def next_marks(marked_day: int, day_start: float, peak: float, equity: float, day: int) -> tuple[int, float, float]:
+    """Return (day, equity at its first look, peak) after a look at the equity; a peak of 0 means that there are no marks yet.
+
+    An equity that is not above 0 changes nothing: no share of it could be lost.
+    """
+    if not equity > 0.0:
+        return marked_day, day_start, peak
+    if not peak > 0.0:
+        return day, equity, equity
+    return day, day_start if marked_day == day and day_start > 0.0 else equity, max(peak, equity)
+
+
+def breached(day_start: float, peak: float, equity: float, limits: tuple[float, float, float]) -> tuple[int, float]:
+    """Return which limit on losses (`RiskLimits.of_losses`) an equity breaks, the strictest one, and the loss, a ratio below 0.
+
+    An equity that is not above 0 breaks the limit on the drawdown: no entry could be paid.
+    """
+    if not equity > 0.0:
+        return DRAWDOWN, -1.0
+    daily_loss_reducing, daily_loss_halted, max_drawdown = limits
+    drawdown, daily_loss = equity / peak - 1.0, equity / day_start - 1.0
+    if drawdown <= max_drawdown:
+        return DRAWDOWN, drawdown
+    if daily_loss <= daily_loss_halted:
+        return DAILY_LOSS_HALTED, daily_loss
+    return (DAILY_LOSS_REDUCING, daily_loss) if daily_loss <= daily_loss_reducing else (NO_BREACH, daily_loss)
 
 
 def stop_streak_until(stops: Sequence[datetime], *, now: datetime, limits: RiskLimits) -> datetime | None:
@@ -129,9 +205,3 @@ def stop_streak_until(stops: Sequence[datetime], *, now: datetime, limits: RiskL
         return None
     until = newest + limits.stop_streak_pause
     return until if now < until else None
-
-
-def _loss(equity_abs: float, *, since: float) -> float:
-    if not since > 0.0:
-        raise InvalidTradeError(f"losses cannot be counted from an equity of {since}")
-    return equity_abs / since - 1.0

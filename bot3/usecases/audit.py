@@ -16,6 +16,7 @@ from bot3.learning.parameter_rows import realised_stats
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTrades, ForeignTradeSource
+from bot3.trading.figures import summary
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.trades import OrderPattern
 from bot3.usecases.audit_judgement import Judgement, horizon_days_of, judge
@@ -23,6 +24,7 @@ from bot3.usecases.audit_orders import Fit, replay_several_orders
 from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
 from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, GroupComparison, SeveralOrders, TradeCounts, unused_by_reason
 from bot3.usecases.audit_trades import UsableTrades, first_entries, usable_trades
+from bot3.usecases.reading import close_frame
 from bot3.usecases.replay_trades import load_candles
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -313,6 +315,7 @@ def _report(learned: _Learned, several: SeveralOrders | None, material: _Materia
         costs=costs,
         candle_fit=material.fit,
         realised=realised_stats(np.array([trade.close_profit for trade in closed], dtype=np.float64)),
+        money=summary(close_frame(list(closed))).money,
         static_stop_loss=settings.static_stop_loss,
         static_take_profit=settings.static_take_profit,
         static_whole=None if judgement is None else judgement.static_whole(),

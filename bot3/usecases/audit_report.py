@@ -9,6 +9,7 @@ from datetime import date, datetime
 from bot3.learning.evaluation import Comparison, Estimate, Verdict
 from bot3.learning.parameter_rows import RealisedStats
 from bot3.ports.foreign_trades import RefusedTrade
+from bot3.trading.figures import MoneyFigures
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.trades import RunMode
 
@@ -161,7 +162,9 @@ class AuditReport:
     refused : tuple of RefusedTrade
         Rows that cannot be trades, each with the values found; they are in `unused` as well.
     realised : RealisedStats
-        Of all closed trades but the refused rows (their profit cannot be right), as the bot closed them.
+        Of all closed trades but the refused rows (their profit cannot be right), as the bot closed them: each trade counts alike.
+    money : tuple of MoneyFigures
+        The same trades weighted by their money, each stake currency's own.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
     static_whole : Estimate or None
@@ -192,6 +195,7 @@ class AuditReport:
     costs: AuditCosts
     candle_fit: CandleFit
     realised: RealisedStats
+    money: tuple[MoneyFigures, ...]
     static_stop_loss: float
     static_take_profit: float
     static_whole: Estimate | None

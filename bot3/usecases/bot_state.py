@@ -12,6 +12,8 @@ from bot3.trading.risk import strictest
 
 DAEMON = "execution"
 """Name under which the daemon beats."""
+CANDLE_DONE = "candle_done"
+"""The daemon's bookmark in a bot's store: close of the newest candle that was decided on."""
 TELEGRAM = "telegram"
 """Name under which the process that answers and tells beats."""
 ENDED = frozenset({"failed", "stopped"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from threading import Lock
 from typing import Protocol
@@ -10,7 +12,8 @@ from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore
 from bot3.ports.record import PlatformRecord
 from bot3.ports.trades import TradeReader
-from bot3.usecases.reading import BotCloses, RecordedTrades
+from bot3.usecases.reading import BotCloses, RecordedTrades, known
+from bot3.usecases.watched_trades import WatchedReader, WatchedTrades
 
 
 class FleetPorts(Protocol):
@@ -36,6 +39,11 @@ class FleetPorts(Protocol):
         """Return the platform's record."""
         ...
 
+    @property
+    def fleet(self) -> Sequence[WatchedReader]:
+        """Return the databases of the fleet file."""
+        ...
+
     def bot_store(self, name: str) -> TradeReader:
         """Return a bot's own store. Raises StoreError if there is none yet."""
         ...
@@ -51,6 +59,7 @@ class FleetHome:
     def __init__(self, ports: FleetPorts) -> None:
         self.fleet_ports = ports
         self._closes: dict[str, BotCloses] = {}
+        self._watched: dict[tuple[str, str], WatchedTrades] = {}
         self._lock = Lock()
 
     @cached_property
@@ -64,3 +73,17 @@ class FleetHome:
             if bot not in self._closes:
                 self._closes[bot] = BotCloses(self.fleet_ports.bot_store(bot))
             return self._closes[bot]
+
+    def watched(self, reader: WatchedReader) -> WatchedTrades:
+        """Return the open trades and the count of closes of a fleet database."""
+        with self._lock:
+            return self._watched.setdefault((reader.bot, reader.run_mode.value), WatchedTrades(reader))
+
+    def newest_publication(self) -> datetime | None:
+        """Return when, in wall time, the newest parameters or recommendation in force were computed; None before the first."""
+        record, now = self.fleet_ports.record, self.fleet_ports.clock.now()
+        parameters, recommendation = (
+            known(lambda: record.parameters(as_of=now)).value,
+            known(lambda: record.recommendation(as_of=now)).value,
+        )
+        return max((found.computed_at for found in (parameters, recommendation) if found is not None), default=None)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from bot3.errors import LearningError, StoreBusyError, StoreError
+from bot3.errors import DataError, LearningError, StoreBusyError, StoreError
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat, TradingState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import Recommendation
@@ -18,6 +18,7 @@ from bot3.usecases.bot_state import StateInForce, daemon_beat, is_silent, state_
 from bot3.usecases.fleet_home import FleetHome
 from bot3.usecases.reading import Known, known
 from bot3.usecases.reconciled import NO_GAP, Gap, gap_of_closes, gap_of_counts, recorded_closes, recorded_count
+from bot3.usecases.watched_trades import WatchedReader
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
@@ -58,14 +59,43 @@ class BotStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedStatus:
+    """One bot of the fleet file, whose database is only read.
+
+    Parameters
+    ----------
+    closes : DataFrame
+        Its closed trades in the record.
+    open_trades : tuple of Trade or None
+        From its database; None while that cannot be read (`problem`).
+    unsynced : int or None
+        How many closed trades its database holds more than the record; None while it cannot be read.
+    """
+
+    bot: str
+    run_mode: RunMode
+    store_id: str
+    closes: pd.DataFrame
+    open_trades: tuple[Trade, ...] | None = None
+    unsynced: int | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the bot and its run mode, "GRID-7 (live)": another database may hold the same bot's other mode."""
+        return f"{self.bot} ({self.run_mode.value})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """How the fleet is, read at one time."""
+    """How the fleet is, read at one time: our own bots, and those of the fleet file."""
 
     now: datetime
     wall_now: datetime
     anchor: ClockAnchor | None
     beats: tuple[Heartbeat, ...]
     bots: tuple[BotStatus, ...]
+    watched: tuple[WatchedStatus, ...]
     parameters: Known[ParameterSet]
     recommendation: Known[Recommendation]
 
@@ -105,6 +135,7 @@ def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
         anchor=ports.control.anchor(),
         beats=ports.control.heartbeats(),
         bots=tuple(_read_bot(home, name, now=now, busy_is_problem=busy_is_problem) for name in ports.bot_names),
+        watched=tuple(_read_watched(home, reader) for reader in ports.fleet),
         parameters=known(lambda: ports.record.parameters(as_of=now)),
         recommendation=known(lambda: ports.record.recommendation(as_of=now)),
     )
@@ -124,6 +155,16 @@ def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: boo
     gap = gap_of_closes(closes, recorded, until=now - SYNC_GRACE * home.fleet_ports.clock.speed)
     found = BotStatus(bot=name, in_force=in_force, store_id=store.store_id, open_trades=trades, closes=closes, gap=gap)
     return _with_history(found, home, busy_is_problem=busy_is_problem)
+
+
+def _read_watched(home: FleetHome, reader: WatchedReader) -> WatchedStatus:
+    recorded = recorded_closes(home.trades.frame()[0], bot=reader.bot, run_mode=reader.run_mode)
+    found = WatchedStatus(bot=reader.bot, run_mode=reader.run_mode, store_id=reader.store_id, closes=recorded)
+    try:
+        held = home.watched(reader).read(wall_now=home.fleet_ports.clock.wall_now())
+    except DataError as error:
+        return replace(found, problem=str(error))
+    return replace(found, open_trades=held.open_trades, unsynced=max(held.closed - len(recorded), 0))
 
 
 def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> BotStatus:
@@ -151,7 +192,17 @@ def alerts(fleet: Fleet) -> list[Alert]:
                     remedy="Restart it with `bot3 up`.",
                 )
             )
+    found += [_away(bot) for bot in fleet.watched if bot.problem]
     return sorted(found, key=lambda alert: not alert.is_severe)
+
+
+def _away(bot: WatchedStatus) -> Alert:
+    return Alert(
+        key=f"away|{bot.bot}|{bot.run_mode.value}",
+        text=f"{bot.name}: its database cannot be read: {bot.problem.rstrip('.')}.",
+        remedy="Its open trades and newer closes are unknown until it can; `bot3 doctor` says more.",
+        is_severe=False,
+    )
 
 
 def _clock_alerts(fleet: Fleet) -> list[Alert]:

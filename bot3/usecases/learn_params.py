@@ -11,7 +11,7 @@ import pandas as pd
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.groups import Group, group_of_key
 from bot3.learning.params import ParameterLearner
-from bot3.learning.reviews import LONGEST_HORIZON, NOBODY, Ledger, Permission, opened_by
+from bot3.learning.permissions import NOBODY, Ledger, Permission, reviewed
 from bot3.ports.record import LearningStore
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.usecases.review_gates import review_gates
@@ -30,13 +30,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnOutcome:
-    """What was published: None where nothing was touched. `ledger` is what a daily review left: None where no day was over."""
+    """What was published: None where nothing was touched.
+
+    `ledger` is what a daily review left, and `permission` what it decided: None where no day was over.
+    """
 
     published: ParameterSet | None
     is_full: bool
     revision: int
     checks: tuple[Check, ...]
     ledger: Ledger | None = None
+    permission: Permission | None = None
 
 
 def learn_params(
@@ -68,11 +72,14 @@ def learn_params(
     """
     for attempt in range(PUBLISH_ATTEMPTS):
         in_force = _version_in_force(record, learner, now=now, is_first=attempt == 0)
-        ledger = review_gates(record, learner, now=now)
+        ledger = review_gates(record, learner, learner.gate, learner.ledger, now=now)
         is_full = full or learner.hyper is None or in_force is None or ledger is not None
         if not is_full and not learner.touched:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
-        learner.permission = _permission(learner, ledger)
+        permission = reviewed(
+            learner.gate, ledger, horizon=learner.settings.horizon, before=learner.permission, closed=learner.censored_nodes()
+        )
+        learner.permission = permission
         learned = _learn(
             record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full, in_force=in_force
         )
@@ -86,16 +93,15 @@ def learn_params(
                 raise
             continue
         _note_published(record, learner, learned, is_full=is_full, ledger=ledger)
-        return LearnOutcome(published=learned, is_full=is_full, revision=revision, checks=checks, ledger=ledger)
+        return LearnOutcome(
+            published=learned,
+            is_full=is_full,
+            revision=revision,
+            checks=checks,
+            ledger=ledger,
+            permission=None if ledger is None else permission,
+        )
     raise StoreConflictError("parameters could not be published: run it again")
-
-
-def _permission(learner: ParameterLearner, ledger: Ledger | None) -> Permission:
-    """Return who may trade: raised at a review alone; at any other time nobody who did not before."""
-    if ledger is None:
-        return Permission(raised=learner.permission.raised)
-    opened = opened_by(ledger) if learner.settings.horizon <= LONGEST_HORIZON else frozenset()
-    return Permission(raised=learner.permission.raised, opened=opened, day=ledger.day)
 
 
 def _note_published(

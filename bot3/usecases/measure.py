@@ -60,7 +60,13 @@ class Measure:
     def _questions(self) -> dict[str, Question]:
         subject = self._subject
         of_all: dict[str, Question] = {what: partial(getattr(measurements, what), subject) for what in _OF_ALL}
-        return of_all | {f"positions {bot}": partial(measurements.positions, subject, bot) for bot in subject.ports.bot_names}
+        of_all["realised"] = partial(measurements.realised, self._home)
+        own: dict[str, Question] = {f"positions {bot}": partial(measurements.positions, subject, bot) for bot in subject.ports.bot_names}
+        watched: dict[str, Question] = {
+            f"positions {reader.bot} {reader.run_mode.value}": partial(measurements.watched_positions, subject, self._home, reader)
+            for reader in subject.ports.fleet
+        }
+        return of_all | own | watched
 
     def _asked(self, what: str, question: Question) -> list[Family]:
         # From 0 on: an alert on its increase would miss the first error else.

@@ -14,11 +14,14 @@ from bot3.ports.control import TradingState
 from bot3.ports.metrics import Family
 from bot3.ports.notices import NoticeStore
 from bot3.ports.publisher import OutboxSpan
+from bot3.trading.figures import MoneyFigures, notional_sums, summary
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederTier, Recommendation
+from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
-from bot3.usecases.fleet_home import FleetPorts
+from bot3.usecases.fleet_home import FleetHome, FleetPorts
 from bot3.usecases.relearn import TradeSource
+from bot3.usecases.watched_trades import WatchedReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class Subject:
 
     Parameters
     ----------
+    stake_currency : str
+        Currency of our bots' paper wallets.
     build : mapping
         Names and values that say which build runs, and how.
     sources : callable
@@ -38,6 +43,7 @@ class Subject:
     ports: FleetPorts
     notices: NoticeStore
     directory: Path
+    stake_currency: str
     build: Mapping[str, str]
     sources: Callable[[], Sequence[TradeSource]]
     outbox: Callable[[], OutboxSpan | None] | None
@@ -103,21 +109,58 @@ def daemon(subject: Subject) -> Iterator[Family]:
     if isinstance(candle, str):
         told = "Market time since the close of the candle that the daemon decided on last, of its slowest bot."
         yield _plain("bot3_candle_age_seconds", told, (subject.ports.clock.now() - datetime.fromisoformat(candle)).total_seconds())
-    equity = {(bot,): beat.detail.get(f"{bot}_equity_abs") for bot in subject.ports.bot_names}
+    equity = {(bot, subject.stake_currency): beat.detail.get(f"{bot}_equity_abs") for bot in subject.ports.bot_names}
     yield Family(
-        name="bot3_equity_usdt",
-        help="Equity of a bot's paper wallet with open profit, as the daemon told it last, USDT.",
-        labels=("bot",),
+        name="bot3_equity",
+        help="Equity of a bot's paper wallet with open profit, from the daemon's newest heartbeat, in the currency of the label.",
+        labels=("bot", "currency"),
         samples={bot: float(value) for bot, value in equity.items() if isinstance(value, int | float)},
     )
 
 
 def positions(subject: Subject, bot: str) -> Iterator[Family]:
     """Yield a bot's open positions, from its own database."""
-    trades = subject.ports.bot_store(bot).open_trades()
-    yield _of_bot("bot3_open_positions", "Open positions, from the bot's own database.", bot, float(len(trades)))
-    held = sum(trade.stake_amount * trade.leverage for trade in trades)
-    yield _of_bot("bot3_open_notional_usdt", "Position value of a bot's open trades at entry, USDT.", bot, held)
+    yield from _positions(bot, RunMode.PAPER, subject.ports.bot_store(bot).open_trades())
+
+
+def watched_positions(subject: Subject, home: FleetHome, reader: WatchedReader) -> Iterator[Family]:
+    """Yield the open positions of a bot of the fleet file, from its database. Raises DataError while that cannot be read."""
+    yield from _positions(reader.bot, reader.run_mode, home.watched(reader).read(wall_now=subject.wall_now()).open_trades)
+
+
+def _positions(bot: str, mode: RunMode, trades: Sequence[Trade]) -> Iterator[Family]:
+    yield Family(
+        name="bot3_open_positions",
+        help="Open positions, from the bot's own database.",
+        labels=("bot", "run_mode"),
+        samples={(bot, mode.value): float(len(trades))},
+    )
+    yield Family(
+        name="bot3_open_notional",
+        help="Position value of a bot's open trades at entry, in the currency of the label.",
+        labels=("bot", "run_mode", "currency"),
+        samples={(bot, mode.value, currency): held for currency, held in notional_sums(trades).items()},
+    )
+
+
+def realised(home: FleetHome) -> Iterator[Family]:
+    """Yield what closed trades earned: money by currency, and the plain mean of the trades' ratios."""
+    frame, _ = home.trades.frame()
+    found = {(str(bot), str(mode)): summary(closes) for (bot, mode), closes in frame.groupby(["bot", "run_mode"])} if len(frame) else {}
+    money = {(*key, one.currency): one for key, of in found.items() for one in of.money}
+    labels = ("bot", "run_mode", "currency")
+    told: tuple[tuple[str, str, Callable[[MoneyFigures], float | None]], ...] = (
+        ("bot3_realised_profit", "Sum of close_profit_abs, in the currency of the label.", lambda one: one.profit_abs),
+        ("bot3_closed_stake", "Sum of the stakes of closed trades, in the currency of the label.", lambda one: one.stake_abs),
+        ("bot3_return_on_stake_ratio", "Sum of profit over sum of stake.", lambda one: one.return_on_stake.value),
+        ("bot3_profit_factor", "Sum of gains over sum of losses, in money; absent without a loss.", lambda one: one.profit_factor),
+    )
+    for name, text, value in told:
+        samples: dict[tuple[str, ...], float] = {key: number for key, one in money.items() if (number := value(one)) is not None}
+        yield Family(name=name, help=f"{text} Closed trades in the record.", labels=labels, samples=samples)
+    means: dict[tuple[str, ...], float] = {key: of.mean_profit.value for key, of in found.items() if of.mean_profit.value is not None}
+    text = "Mean of the trades' ratios of the stake, each trade counted alike. Closed trades in the record."
+    yield Family(name="bot3_mean_profit_ratio", help=text, labels=("bot", "run_mode"), samples=means)
 
 
 def record(subject: Subject) -> Iterator[Family]:
@@ -203,7 +246,3 @@ def home(subject: Subject) -> Iterator[Family]:
 
 def _plain(name: str, told: str, value: float) -> Family:
     return Family(name=name, help=told, samples={(): value})
-
-
-def _of_bot(name: str, told: str, bot: str, value: float) -> Family:
-    return Family(name=name, help=told, labels=("bot",), samples={(bot,): value})

@@ -18,7 +18,7 @@ from bot3.trading.trades import RunMode, Trade
 ALL_MODES = tuple(RunMode)
 CLOSE_COLUMNS = (
     "trade_id", "pair", "is_short", "leverage", "open_date", "close_date", "enter_tag", "exit_reason",
-    "close_profit", "close_profit_abs",
+    "stake_amount", "close_profit", "close_profit_abs",
 )  # fmt: skip
 
 _KEY = ["bot", "run_mode", "trade_id", "open_date"]
@@ -121,5 +121,5 @@ def close_frame(trades: list[Trade]) -> pd.DataFrame:
     """Return closed trades as a frame with `CLOSE_COLUMNS`, in their order."""
     frame = pd.DataFrame([[getattr(trade, name) for name in CLOSE_COLUMNS] for trade in trades], columns=list(CLOSE_COLUMNS))
     dates = {name: frame[name].astype("datetime64[us, UTC]") for name in ("open_date", "close_date")}
-    numbers = {name: frame[name].astype("float64") for name in ("leverage", "close_profit", "close_profit_abs")}
+    numbers = {name: frame[name].astype("float64") for name in ("leverage", "stake_amount", "close_profit", "close_profit_abs")}
     return frame.assign(**dates, **numbers)

@@ -13,7 +13,6 @@ from typing import TypeVar
 from bot3.errors import LearningError
 from bot3.learning.params import ParameterLearner
 from bot3.learning.regime_filter import RegimeSettings
-from bot3.learning.reviews import opened_by
 from bot3.learning.scores import ScoreSettings
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord, SyncOutcome
@@ -291,9 +290,11 @@ def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
     if published is not None:
         states = Counter(row.state for row in published.rows.values())
         metadata |= {f"rows_{state.value}": states[state] for state in ParameterState}
-    if learned.ledger is not None:
+        censored = sorted({f"{row.pair} {row.direction}" for row in published.rows.values() if row.is_censored})
+        metadata["censored_pairs_and_directions"] = ", ".join(censored) or "none"
+    if learned.ledger is not None and learned.permission is not None:
         reviewed = datetime.fromtimestamp(86_400.0 * learned.ledger.day, UTC).date()
-        metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(opened_by(learned.ledger))}
+        metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(learned.permission.opened)}
     return AssetReport(asset="adaptive_params", metadata=metadata, duration_s=duration_s, checks=learned.checks)
 
 

@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from bot3.errors import LearningError
-from bot3.learning.params import ParameterLearner
-from bot3.learning.reviews import Ledger, folded, joined, skipped
-from bot3.ports.record import LearningReader
+from bot3.learning.permissions import Gate, GatedLearner, Ledger
+from bot3.trading.parameters import ParameterSet
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def review_gates(record: LearningReader, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
-    """Return what a review of all days that are over leaves; None where none is over since the last one.
+class PublishedParameters(Protocol):
+    """What a review reads of the record."""
 
-    Nothing is written: the ledger goes into the record with the publication that rests on it, so a day is folded once, whatever is killed.
-    The very first review folds nothing, for nothing had been published.
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        """Return the parameters in force. Raises LearningError if nothing was published by then."""
+        ...
+
+
+def review_gates(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger | None, *, now: datetime) -> Ledger | None:
+    """Return the ledger after all days that are over; None where none is over since the last review.
+
+    Parameters
+    ----------
+    ledger : Ledger or None
+        What the last review left; None before the first one, which folds nothing, for nothing had been published.
+
+    Notes
+    -----
+    Nothing is written: the ledger goes into the record with the publication that rests on it, so a day is folded once even if the process
+    is killed.
     """
     last = learner.last_day_over(now=now)
-    if learner.ledger is not None and last <= learner.ledger.day:
+    if ledger is not None and last <= ledger.day:
         return None
-    ledger = learner.ledger or Ledger(day=last, log_wealth={})
+    ledger = ledger or gate.start(day=last)
     for day in range(ledger.day + 1, last + 1):
-        ledger = _folded(record, learner, ledger, day=day)
-    return joined(ledger, learner.cells())
+        ledger = _folded(record, learner, gate, ledger, day=day)
+    return gate.join(ledger, learner.cells())
 
 
-def _folded(record: LearningReader, learner: ParameterLearner, ledger: Ledger, *, day: int) -> Ledger:
+def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger, *, day: int) -> Ledger:
     try:
         published = record.parameters(as_of=_EPOCH + timedelta(days=day))
     except LearningError:
-        return skipped(ledger, day=day)
-    return folded(ledger, day=day, trades=learner.entered_on(day, published=published), published=published)
+        return gate.skip(ledger, day=day)
+    return gate.fold(ledger, day=day, trades=learner.entered_on(day, published=published), published=published)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from bot3.ports.control import ClockSource
+from bot3.ports.control import ClockAnchor, ClockSource
+from bot3.trading.currencies import UNKNOWN_CURRENCY, currency_digits
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.recommendations import Recommendation
 
@@ -46,14 +48,36 @@ def leverage(recommendation: Recommendation) -> str:
     return f"leverage {low:g} to {high:g}, open bins {', '.join(recommendation.open_bins)}"
 
 
-def money(value: float | None) -> str:
-    """Return 12.5 as "+12.50 USDT"."""
-    return DASH if value is None or is_unknown(value) else f"{_signed(value, 2)} USDT"
+def money(value: float | None, currency: str) -> str:
+    """Return a profit with its sign, its currency and the currency's digits: "+12.50 USDT", "-0.00012000 BTC"."""
+    return DASH if value is None or is_unknown(value) else f"{signed(value, currency)} {currency_name(currency)}"
 
 
-def signed(value: float | None) -> str:
-    """Return 12.5 as "+12.50", where the unit stands beside it."""
-    return DASH if value is None or is_unknown(value) else _signed(value, 2)
+def moneys(sums: Mapping[str, float]) -> str:
+    """Return the profit of each currency, "+12.50 USDT, -0.00012000 BTC"; a dash where there is none."""
+    return ", ".join(money(value, currency) for currency, value in sums.items()) or DASH
+
+
+def amount(value: float | None, currency: str) -> str:
+    """Return an amount without a sign, "10,012.50 USDT"."""
+    if value is None or is_unknown(value):
+        return DASH
+    return f"{value:,.{currency_digits(currency)}f} {currency_name(currency)}"
+
+
+def amounts(sums: Mapping[str, float]) -> str:
+    """Return the amount of each currency, "300.00 USDT, 0.02000000 BTC"; a dash where there is none."""
+    return ", ".join(amount(value, currency) for currency, value in sums.items()) or DASH
+
+
+def signed(value: float | None, currency: str) -> str:
+    """Return 12.5 as "+12.50", with the currency's digits, where the currency stands beside it."""
+    return DASH if value is None or is_unknown(value) else _signed(value, currency_digits(currency))
+
+
+def currency_name(currency: str) -> str:
+    """Return the currency, or in words that the pair does not say it."""
+    return "(currency unknown)" if currency == UNKNOWN_CURRENCY else currency
 
 
 def count(value: float | None) -> str:
@@ -109,13 +133,36 @@ def age(then: datetime | None, *, now: datetime) -> str:
     """Return how old something is, "42 s ago"; what lies ahead is said so."""
     if then is None or is_unknown(then):
         return DASH
-    passed = now - then
+    return ago(now - then)
+
+
+def ago(passed: timedelta) -> str:
+    """Return "42 s ago"; a time that lies ahead is "in 42 s"."""
     return f"{span(passed)} ago" if passed >= timedelta(0) else f"in {span(-passed)}"
 
 
-def expiry(expires_at: datetime, *, now: datetime) -> str:
-    """Return "in force, expires in 3.1 h" or "EXPIRED 5 min ago"."""
-    return f"EXPIRED {age(expires_at, now=now)}" if now >= expires_at else f"in force, expires {age(expires_at, now=now)}"
+def expiry(expires_at: datetime, *, now: datetime, anchor: ClockAnchor | None) -> str:
+    """Return how long something stays in force, wall time first, or how long ago it expired.
+
+    Parameters
+    ----------
+    expires_at, now : datetime
+        Market time.
+    anchor : ClockAnchor or None
+        The market clock: where its time is not the wall's, the market's is named beside the wall's.
+
+    Returns
+    -------
+    str
+        "in force, expires in 3.1 h", "in force, expires in 7.0 d (market time: in 420.0 d)" or "EXPIRED 5 min ago".
+    """
+    state = "EXPIRED" if now >= expires_at else "in force, expires"
+    if anchor is None or anchor.source is ClockSource.WALL or (anchor.speed == 1.0 and anchor.is_running):
+        return f"{state} {age(expires_at, now=now)}"
+    market = f"market time: {age(expires_at, now=now)}"
+    if not anchor.is_running:
+        return f"{state}: the market clock stands still ({market})"
+    return f"{state} {age(now + (expires_at - now) / anchor.speed, now=now)} ({market})"
 
 
 def version(text: str | None) -> str:
@@ -147,6 +194,25 @@ def key(text: str) -> str:
     """Return "pair|direction|bin" in words; "static" is the safe set of the settings."""
     parts = text.rsplit("|", 2)
     return group(parts[0], parts[1], parts[2]) if len(parts) == 3 else f"{text} set"
+
+
+def missing_closes(row: ExitParameters) -> str:
+    """Return how many closes of a group its evidence lacks, "14 of 80 (17.5 %): 10 left out, 4 late"; a dash if it is unknown."""
+    if row.left_out_count is None or row.late_count is None:
+        return DASH
+    lost = row.left_out_count + row.late_count
+    lacking = share(lost / row.trades_count, 1) if row.trades_count else DASH
+    return f"{lost:,} of {row.trades_count:,} ({lacking}): {row.left_out_count:,} left out, {row.late_count:,} late"
+
+
+def why_censored(limit: float) -> str:
+    """Return why pairs and directions may not trade though their evidence may look good, and what opens them."""
+    return (
+        f"More than {share(limit, 1)} of their closes (BOT3_MAX_CENSORED_SHARE) are missing from the evidence: left out (ended by force, "
+        "by hand or by liquidation, in parts, or without candles), or closed after the day of their entry was reviewed. Losers are held "
+        "long and ended by hand more often than winners, so what is left looks too good. They may trade again at a review once the share "
+        "is lower."
+    )
 
 
 def standing(row: ExitParameters, *, minimum: int) -> str:

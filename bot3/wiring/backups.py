@@ -32,7 +32,7 @@ def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequenc
     environment : mapping
         Where DAGSTER_PG_* tell Dagster's database; without them its storage is in the home.
     """
-    files = ("history", "models", "signals", "influx", "market.json", "HALT", *_published(settings))
+    files = ("history", "models", "signals", "influx", "market.json", "HALT", "latches", *_published(settings))
     groups: list[list[StoreBackup]] = [[_dagster(settings, environment)], [_platform(settings)]]
     groups += [[_bot(settings, name), _account(settings, name)] for name in BOT_NAMES]
     groups += [[_files(settings, "files", *files)], [_home(settings, "mark", "home.json")]]

@@ -22,6 +22,7 @@ def measured(platform: Platform) -> Measured:
         Subject(
             ports=platform,
             notices=platform.notices,
+            stake_currency=platform.settings.stake_currency,
             directory=platform.settings.home,
             build={"version": _version(), "trading_mode": platform.settings.trading_mode},
             sources=platform.sources,

@@ -19,6 +19,7 @@ from bot3.wiring.sources import Sources
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bot3.adapters.sql_control import SqlControl
     from bot3.learning.feeder_training import TrainingSettings
     from bot3.learning.params import ParameterLearner
     from bot3.learning.scores import ScoreSettings
@@ -64,6 +65,17 @@ class Platform(Sources):
         super().__init__(settings, read_only=read_only, beats=beats)
         self._turn = RLock()
 
+    def _refill(self, control: SqlControl) -> None:
+        """Fill a control store that was lost and made anew, from the bots' stores and flag files."""
+        if not is_seeded(self.settings) or control.anchor() is not None:
+            return
+        from bot3.wiring.restored_control import last_lived, restore_latches  # noqa: PLC0415
+
+        stores = {name: self.bot_store(name) for name in self.bot_names}
+        restore_latches(control, [(name, (store, self.latch_file(name))) for name, store in stores.items()], at=self.wall_now())
+        # Last: a restore that was cut off is begun again.
+        self.anchor_clock(control, last_lived(stores.values(), at_least=self.seeded_until))
+
     @cached_property
     def learner(self) -> ParameterLearner:
         """Return the learner, warm from its first step on."""
@@ -79,6 +91,7 @@ class Platform(Sources):
                 costs=costs,
                 giveback=GivebackRule(activation_sigma=settings.giveback_activation_sigma, share=settings.giveback_share),
                 min_trades=settings.min_trades_per_bin,
+                max_censored_share=settings.max_censored_share,
                 static_stop_loss=settings.stop_loss,
                 static_take_profit=settings.take_profit,
             )

@@ -12,11 +12,13 @@ from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, s
 from bot3.adapters.sql_bot_store import SqlBotStore
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql_lease import SqlLease
 from bot3.adapters.sql_notices import SqlNotices
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.system_clock import SystemClock
 from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
+from bot3.ports.lease import Lease
 from bot3.settings import BOT_NAMES, Settings
 from bot3.trading.costs import Costs
 from bot3.trading.profiles import BotProfile
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from bot3.ports.candles import CandleReader, MarketReader
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
+    from bot3.ports.latches import LatchStore
     from bot3.ports.models import ModelStore
     from bot3.ports.notifier import Notifier
     from bot3.ports.record import LearningReader
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 SIMULATED_START = datetime(2025, 1, 6, tzinfo=UTC)
 _SIMULATED_LIFE = timedelta(days=3_650)
-_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlNotices, SqlBotStore)
+_Store = TypeVar("_Store", SqlRecord, SqlControl, SqlNotices, SqlBotStore, SqlLease)
 _DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
 
 
@@ -54,6 +57,7 @@ class Ports:
         self._control_is_read_only = read_only and not beats
         self._closers = ExitStack()
         self._stores: dict[tuple[str, str], SqlBotStore] = {}
+        self._leases: dict[str, Lease] = {}
 
     def close(self) -> None:
         """Close every store that was opened."""
@@ -81,7 +85,17 @@ class Ports:
     @cached_property
     def control(self) -> SqlControl:
         """Return the control store; it is written by every process but those that only look and give no sign of life."""
-        return self._kept(SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only))
+        control = SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only)
+        try:
+            if not self._control_is_read_only:
+                self._refill(control)
+        except BaseException:
+            control.close()
+            raise
+        return self._kept(control)
+
+    def _refill(self, control: SqlControl) -> None:
+        """Fill a control store that was lost; a home that is more than its ports knows how."""
 
     def open_stores(self) -> None:
         """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
@@ -105,12 +119,14 @@ class Ports:
 
     @cached_property
     def candles(self) -> CandleReader:
-        """Return the candles of the market that this home trades on."""
+        """Return the candles of the market that this home trades on; it lists the pairs that the wallets can be counted in."""
         if not self.settings.candle_directories:
             return self._simulated
+        from bot3.adapters.currency_candles import CurrencyCandles  # noqa: PLC0415
         from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415
 
-        return FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
+        every = FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
+        return CurrencyCandles(every, currency=self.settings.stake_currency)
 
     @cached_property
     def markets(self) -> MarketReader:
@@ -178,6 +194,31 @@ class Ports:
         """Return a bot's own database."""
         return self._store(name, "bots", run_mode=RunMode.PAPER, account=f"paper-{name}", read_only=read_only)
 
+    def bot_lease(self, name: str) -> Lease | None:
+        """Return the lease of a bot whose database is on a server, acquired; None where it is a file of the home, whose lock covers it.
+
+        Raises
+        ------
+        AlreadyRunningError
+            If another process holds it, of this home or another one.
+        StoreError
+            If the server cannot be reached or refuses.
+        """
+        self.require_bot(name)
+        url = server_url(self.settings, name)
+        if url is None:
+            return None
+        if name not in self._leases:
+            self._leases[name] = self._kept(SqlLease.open(url, bot=name))
+        return self._leases[name]
+
+    def latch_file(self, name: str) -> LatchStore:
+        """Return the flag file that keeps a bot's latch beside its store."""
+        self.require_bot(name)
+        from bot3.adapters.file_latch import FileLatch  # noqa: PLC0415
+
+        return FileLatch(self.settings.home / "latches" / f"{name}.json")
+
     def history_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
         """Return the store of a bot's backtest history."""
         return self._store(name, "history", run_mode=RunMode.BACKTEST, account=f"history-{name}", read_only=read_only)
@@ -240,8 +281,12 @@ class Ports:
 
     def set_clock(self, market_at: datetime) -> None:
         """Set the market clock to a time, standing still, at the speed of the settings and with the end of the candles."""
+        self.anchor_clock(self.control, market_at)
+
+    def anchor_clock(self, control: SqlControl, market_at: datetime) -> None:
+        """Set the market clock of a control store, as `set_clock`."""
         start_clock(
-            self.control,
+            control,
             source=self.clock_source,
             market_at=market_at,
             speed=self.settings.clock_speed,

@@ -27,8 +27,8 @@ _CELLS = {
     "reward to risk": HUNDREDTH,
     "break-even wins": SHARE,
     "win rate": SHARE,
-    "average profit": RATIO,
-    "profit factor": HUNDREDTH,
+    "mean profit, unweighted": RATIO,
+    "profit factor of ratios": HUNDREDTH,
     "costs at the stop": RATIO,
     "expectancy (price)": FINE_RATIO,
     "P(expectancy > 0)": SHARE,
@@ -49,6 +49,7 @@ def render(home: Home) -> None:
         return
     parameters = learned.value
     _show_version(parameters, home, now=now)
+    _show_censored(parameters, home)
     _show_bins(parameters, home)
     _show_cells(parameters, home)
     _show_factors(parameters)
@@ -56,14 +57,15 @@ def render(home: Home) -> None:
 
 
 def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> None:
+    life = words.expiry(parameters.expires_at, now=now, anchor=home.ports.control.anchor())
     if now >= parameters.expires_at:
-        st.error(f"**These values are not in force: {words.expiry(parameters.expires_at, now=now)}** (market time). Entries stop.")
+        st.error(f"**These values are not in force: {life}.** Entries stop.")
     revision = home.ports.record.revision()
     st.markdown(
         f"Version **{words.version(parameters.version)}** from the record {home.ports.record.store_id[:8]}: "
-        f"{words.expiry(parameters.expires_at, now=now)}; known at {words.stamp(parameters.known_at)} "
-        f"({words.age(parameters.known_at, now=now)}, market time), computed at {words.stamp(parameters.computed_at)} UTC (wall time, "
-        f"{words.age(parameters.computed_at, now=home.ports.clock.wall_now())}). "
+        f"{life}; computed {words.age(parameters.computed_at, now=home.ports.clock.wall_now())} at "
+        f"{words.stamp(parameters.computed_at)} UTC (wall time), known at {words.stamp(parameters.known_at)} "
+        f"({words.age(parameters.known_at, now=now)}, market time). "
         f"Learned from the record up to revision {parameters.revision:,}; it is at {revision:,} now."
     )
     settings = home.settings
@@ -71,10 +73,27 @@ def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> Non
     st.caption(
         f"Learned from {' and '.join(settings.learn_from)} trades together (BOT3_LEARN_FROM). Stop: a distance of the price, as a ratio of "
         "the stake, before costs. Target: profit of the stake after fees. Reward to risk and the break-even win rate are after costs, "
-        "counting exits at stop and target only. Expectancy: net, ratio of the price, with its 90 % posterior interval. The static set "
+        "counting exits at stop and target only. Expectancy: net, ratio of the price, with its 90 % posterior interval. Mean profit and "
+        "profit factor of ratios count each trade alike, whatever its stake; figures of money are on the page Trades. The static set "
         f"({words.ratio(settings.stop_loss)} / {words.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
         f"and breaks even at {words.share(static.break_even)}."
     )
+
+
+def _show_censored(parameters: ParameterSet, home: Home) -> None:
+    rows = parameters.censored()
+    if not rows:
+        return
+    st.subheader("May not trade: too many closes are missing")
+    st.warning(words.why_censored(home.settings.max_censored_share))
+    frame = pd.DataFrame(
+        {
+            "pair and direction": [words.group(row.pair, row.direction, row.leverage_bin) for row in rows],
+            "closes missing": [words.missing_closes(row) for row in rows],
+            "n": [row.trades_count for row in rows],
+        }
+    )
+    table(frame, cells={"n": COUNT}, alt="Pairs and directions that may not trade, with their missing closes", key="learned_censored")
 
 
 def _show_bins(parameters: ParameterSet, home: Home) -> None:
@@ -137,12 +156,13 @@ def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, obje
         "reward to risk": levels.reward_to_risk,
         "break-even wins": levels.break_even,
         "win rate": row.win_rate,
-        "average profit": row.avg_profit,
-        "profit factor": row.profit_factor,
+        "mean profit, unweighted": row.avg_profit,
+        "profit factor of ratios": row.profit_factor,
         "costs at the stop": levels.costs,
         "stop, target in sigma": f"{row.stop_sigma:.2f}, {row.take_profit_sigma:+.2f}",
         "at leverage": f"{row.leverage_ref:.1f}x",
         "replayed": row.replays_count,
+        "closes missing": words.missing_closes(row),
         "ambiguous": row.ambiguous_share,
         "parent": words.key(row.parent),
         "known at": words.stamp(row.known_at),

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from bot3.errors import DataError, StoreBusyError, StoreError
 from bot3.logs import redacted
 from bot3.market.regimes import RegimeState
+from bot3.ports.control import ClockAnchor
 from bot3.settings import Settings
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
@@ -20,8 +21,9 @@ from bot3.usecases import words
 from bot3.usecases.bot_state import is_silent
 from bot3.usecases.reading import known
 from bot3.usecases.reconciled import recorded_count
+from bot3.usecases.watched_trades import WatchedReader
 from dashboard.cells import COUNT
-from dashboard.home import FleetReader, Home, TradeJournal
+from dashboard.home import Home, TradeJournal
 from dashboard.page import banner, missing, table
 
 Published = ParameterSet | Recommendation | FeederScore | RegimeState
@@ -91,7 +93,7 @@ def _store_row(bot: str, mode: RunMode, opened: Callable[[str], TradeJournal], *
     return row | {"store": store.store_id[:8], **_compared(closed, counts, bot=bot, mode=mode)}
 
 
-def _fleet_row(reader: FleetReader, *, counts: pd.DataFrame) -> dict[str, object]:
+def _fleet_row(reader: WatchedReader, *, counts: pd.DataFrame) -> dict[str, object]:
     row = _recorded_row(reader.bot, reader.run_mode, where="fleet file", counts=counts) | {"store": reader.store_id[:8]}
     try:
         closed = reader.count_closed(closed_since=None)
@@ -147,21 +149,22 @@ def _show_published(home: Home) -> None:
         "feeder scores": lambda: record.feeder_scores(as_of=now),
         "regime": lambda: (record.regime(as_of=now),),
     }
-    rows = [{"what": what, **_published_cells(read, now=now)} for what, read in reads.items()]
+    anchor = home.ports.control.anchor()
+    rows = [{"what": what, **_published_cells(read, now=now, anchor=anchor)} for what, read in reads.items()]
     table(pd.DataFrame(rows), alt="Publications in force with versions and ages", key="system_published")
 
 
-def _published_cells(read: Callable[[], Sequence[Published]], *, now: datetime) -> dict[str, str]:
+def _published_cells(read: Callable[[], Sequence[Published]], *, now: datetime, anchor: ClockAnchor | None) -> dict[str, str]:
     found = known(read)
     if found.value is None:
-        return {"version": words.DASH, "known at": words.DASH, "age (market)": words.DASH, "life": found.problem}
+        return {"version": words.DASH, "known at": words.DASH, "age (market)": words.DASH, "life (wall time first)": found.problem}
     newest = max(found.value, key=lambda one: one.known_at)
-    life = words.expiry(newest.expires_at, now=now) if isinstance(newest, ParameterSet | Recommendation) else words.DASH
+    life = words.expiry(newest.expires_at, now=now, anchor=anchor) if isinstance(newest, ParameterSet | Recommendation) else words.DASH
     return {
         "version": words.version(newest.version),
         "known at": words.stamp(newest.known_at),
         "age (market)": words.age(newest.known_at, now=now),
-        "life": life,
+        "life (wall time first)": life,
     }
 
 

@@ -9,13 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from bot3.trading import figures
+from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.usecases import words
 from dashboard import charts
-from dashboard.cells import LEVERAGE, MONEY, RATE, RATIO
+from dashboard.cells import LEVERAGE, RATE, RATIO, money_columns
 from dashboard.decisions import show_untraded
 from dashboard.home import Home
+from dashboard.markdown import plain
 from dashboard.page import banner, missing, table
 from dashboard.stories import show_story
 
@@ -30,7 +32,6 @@ _CELLS = {
     "open rate": RATE,
     "close rate": RATE,
     "profit of the stake": RATIO,
-    "profit": MONEY,
 }
 
 
@@ -90,27 +91,56 @@ def _show_filters(everything: pd.DataFrame, home: Home) -> tuple[str, dict[str, 
 
 def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark: float) -> None:
     of = figures.summary(found)
-    n = words.evidence(of.n)
+    n, mean = words.evidence(of.n), of.mean_profit
     cells = (
         ("Closes", words.count(of.n), f"{MODES[mode]}, on {of.days} UTC days"),
-        ("Realised, USDT", words.signed(of.profit_abs), n),
         (
             "Win rate",
             words.share(of.win_rate.value),
             f"{n}, 90 %: {words.share_interval(of.win_rate.low, of.win_rate.high)}, mark {words.share(win_rate_mark)}",
         ),
         (
-            "Average profit",
-            words.ratio(of.avg_profit.value),
-            f"of the stake, {n}, 90 %: {words.interval(of.avg_profit.low, of.avg_profit.high)}, mark +0.30 %",
+            "Mean profit a trade",
+            words.ratio(mean.value),
+            f"of the stake, unweighted: every trade counts alike, whatever its stake; {n}, 90 %: {words.interval(mean.low, mean.high)}",
         ),
-        ("Profit factor", words.number(of.profit_factor), f"{n}, mark {figures.PROFIT_FACTOR_MARK}"),
     )
+    _show_metrics(cells)
+    for money in of.money:
+        _show_money(money)
+    each = found[["bot", "run_mode"]].drop_duplicates().sort_values(["run_mode", "bot"])
+    bots = ", ".join(f"{bot} ({run_mode})" for bot, run_mode in zip(each["bot"], each["run_mode"], strict=True))
+    st.caption(
+        f"All of these figures cover {plain(bots)}, {source}. A dash is what is not known; intervals need closes on {MIN_DAYS} days, "
+        "for money also on enough days that count in stake."
+    )
+    st.plotly_chart(charts.profit_chart(found["close_profit"]), alt="Distribution of the closes' profit", key="trades_profit")
+
+
+def _show_metrics(cells: Sequence[tuple[str, str, str]]) -> None:
     for column, (label, value, note) in zip(st.columns(len(cells)), cells, strict=True):
         column.metric(label, value, border=True)
         column.caption(note)
-    st.caption(f"{source[0].upper()}{source[1:]}. A dash is what cannot be told yet; intervals need closes on {figures.LEAST_DAYS} days.")
-    st.plotly_chart(charts.profit_chart(found["close_profit"]), alt="Distribution of the closes' profit", key="trades_profit")
+
+
+def _show_money(money: figures.MoneyFigures) -> None:
+    currency, n, earned = plain(words.currency_name(money.currency)), words.evidence(money.n), money.return_on_stake
+    stake, mark = plain(words.amount(money.stake_abs, money.currency)), words.ratio(figures.AVG_PROFIT_MARK)
+    _show_metrics(
+        (
+            (f"Realised, {currency}", words.signed(money.profit_abs, money.currency), n),
+            (
+                f"Return on stake, {currency}",
+                words.ratio(earned.value),
+                f"sum of profit / sum of stake, {stake}, {n}, 90 %: {words.interval(earned.low, earned.high)}, mark {mark}",
+            ),
+            (
+                f"Profit factor, {currency}",
+                words.number(money.profit_factor),
+                f"sum of gains / sum of losses, {n}, mark {figures.PROFIT_FACTOR_MARK}",
+            ),
+        )
+    )
 
 
 def _show_rows(found: pd.DataFrame, *, revision: int) -> None:
@@ -133,7 +163,9 @@ def _show_rows(found: pd.DataFrame, *, revision: int) -> None:
         else:
             st.query_params.pop("trade", None)
 
-    table(_shown(rows), cells=_CELLS, alt="Closed trades, newest first", key=f"trades_{revision}_{names[0]}_{len(found)}", select=select)
+    money, cells = money_columns(rows)
+    key = f"trades_{revision}_{names[0]}_{len(found)}"
+    table(_shown(rows, money), cells=_CELLS | cells, alt="Closed trades, newest first", key=key, select=select)
     st.caption(f"Rows {(page - 1) * PAGE_ROWS + 1:,} to {(page - 1) * PAGE_ROWS + len(rows):,} of {len(found):,}, newest close first.")
 
 
@@ -159,12 +191,12 @@ def _show_selected(everything: pd.DataFrame, home: Home) -> None:
         return
     trade = find_trade(everything, name)
     if trade is None:
-        missing(f"The record holds no closed trade {name}.", "Select a row above.")
+        missing(f"The record holds no closed trade {plain(name)}.", "Select a row above.")
         return
     show_story(trade, home)
 
 
-def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+def _shown(rows: pd.DataFrame, money: Mapping[str, pd.Series[float]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "closed (market time)": rows["close_date"].map(words.stamp),
@@ -178,7 +210,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
             "open rate": rows["open_rate"],
             "close rate": rows["close_rate"],
             "profit of the stake": rows["close_profit"],
-            "profit": rows["close_profit_abs"],
+            **money,
             "why out": rows["exit_reason"],
         }
     )

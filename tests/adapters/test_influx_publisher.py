@@ -51,7 +51,9 @@ def copy(influx: InfluxProgram, tmp_path: Path, record: SqlRecord) -> Iterator[C
 
 
 def published(record: SqlRecord, version: str = "v1", *, minute: float = 0.0, replaces: str | None = None) -> None:
-    rows = [a_row(leverage_bin=name) for name in ("*", "1.0-2.0", "2.0-3.5")]
+    # One row as older releases wrote it, without the closes that its evidence lacks.
+    counts = {"left_out_count": 2, "late_count": 1, "is_censored": True}
+    rows = [a_row(), *(a_row(leverage_bin=name, **counts) for name in ("1.0-2.0", "2.0-3.5"))]
     record.publish_parameters(a_set(version, *rows, known_at=minutes(minute)), replaces=replaces, is_full=True)
 
 

@@ -202,6 +202,70 @@ def test_both_trades_given_many_markets_then_every_way_to_end_is_among_them() ->
     assert {"stop_loss", "roi", "giveback", "time_exit"} <= reasons
 
 
+def held_over_funding(folder: Path, *, due_at: datetime) -> tuple[PaperExchange, MovableClock, FrameCandles]:
+    """Return an account that holds 1 BTC from the first candle on, over a funding time whose rate is not known yet."""
+    clock, candles = MovableClock(FIRST + LATENCY), FrameCandles({BTC: candle_frame([QUIET] * 60)}, {})
+    exchange = paper(folder / "paper.sqlite", candles, clock)
+    exchange.create_order(an_intent(amount=Decimal(1)))
+    clock.move((due_at + 2 * CANDLE - FIRST).total_seconds())
+    assert exchange.fetch_funding(since=FIRST) == []
+    return exchange, clock, candles
+
+
+DUE = FIRST + 3 * CANDLE
+
+
+def test_funding_given_its_rate_becomes_known_late_then_is_paid_once_on_what_was_held(tmp_path: Path) -> None:
+    exchange, clock, candles = held_over_funding(tmp_path, due_at=DUE)
+    before = exchange.fetch_balance().wallet_abs
+
+    candles.learn_funding(BTC, funding_frame([DUE, DUE], [0.001, 0.001]))
+    for _ in range(3):
+        clock.move(CANDLE.total_seconds())
+        payments = exchange.fetch_funding(since=FIRST)
+
+    assert [(payment.amount_abs, payment.paid_at) for payment in payments] == [(Decimal("-0.1"), DUE)]
+    assert exchange.fetch_balance().wallet_abs == before - Decimal("0.1")
+    exchange.close()
+    again = paper(tmp_path / "paper.sqlite", candles, clock)
+    assert again.fetch_funding(since=FIRST) == payments
+    again.close()
+
+
+@pytest.mark.parametrize(("closed_after", "paid"), [(2 * CANDLE, []), (4 * CANDLE, [Decimal("-0.1")])])
+def test_funding_given_it_is_known_after_the_position_closed_then_is_paid_if_it_was_due_before(
+    tmp_path: Path, closed_after: timedelta, paid: list[Decimal]
+) -> None:
+    clock, candles = MovableClock(FIRST + LATENCY), FrameCandles({BTC: candle_frame([QUIET] * 60)}, {})
+    exchange = paper(tmp_path / "paper.sqlite", candles, clock)
+    exchange.create_order(an_intent(amount=Decimal(1)))
+    clock.move(closed_after.total_seconds())
+    exchange.create_order(an_intent(IntentLeg.EXIT, amount=Decimal(1)))
+
+    candles.learn_funding(BTC, funding_frame([DUE], [0.001]))
+    clock.move(4 * CANDLE.total_seconds())
+
+    assert [payment.amount_abs for payment in exchange.fetch_funding(since=FIRST)] == paid
+    exchange.close()
+
+
+def test_paper_exchange_given_a_file_of_an_earlier_release_then_keeps_its_position_and_pays_nothing_twice(tmp_path: Path) -> None:
+    exchange, clock, candles = held_over_funding(tmp_path, due_at=DUE)
+    candles.learn_funding(BTC, funding_frame([DUE], [0.001]))
+    clock.move(CANDLE.total_seconds())
+    paid, held = exchange.fetch_funding(since=FIRST), exchange.fetch_positions()
+    exchange.close()
+    with sqlite3.connect(tmp_path / "paper.sqlite") as file:
+        file.execute("ALTER TABLE positions ADD COLUMN funded_us INTEGER NOT NULL DEFAULT 0")
+    file.close()
+
+    again = paper(tmp_path / "paper.sqlite", candles, clock)
+    clock.move(CANDLE.total_seconds())
+
+    assert (again.fetch_funding(since=FIRST), again.fetch_positions()) == (paid, held)
+    again.close()
+
+
 def an_open_account(folder: Path, *rows: tuple[float, float, float, float]) -> tuple[PaperExchange, MovableClock, FrameCandles]:
     clock = MovableClock(FIRST + LATENCY)
     candles = FrameCandles({BTC: candle_frame([*rows, *[QUIET] * 20])})

@@ -8,9 +8,8 @@ import pytest
 
 from benchmarks.planted import HETEROGENEITIES, choice_figures, run
 from benchmarks.planted_bank import Bank, make_bank
-from benchmarks.planted_gates import DAILY, MONTHLY, run_year
 from benchmarks.planted_methods import METHODS, Choice, default, one_global_setting, take_sample
-from benchmarks.planted_nulls import clopper_pearson_upper, rival_gates, study_nulls
+from benchmarks.planted_nulls import clopper_pearson_upper, rival_gates
 from benchmarks.planted_scores import Scores, score_choice, score_methods
 from benchmarks.planted_world import CELLS, SIZES, make_world
 
@@ -82,31 +81,6 @@ def test_ours_given_any_world_then_nine_intervals_in_ten_or_a_little_fewer_hold_
     covered = np.mean([of["ours"].covered.mean() for of in scores().values()])
 
     assert 0.8 < covered < 1.0
-
-
-def test_gates_given_worlds_that_earn_nothing_then_raise_no_bin() -> None:
-    study = study_nulls(bank(), worlds=6, zero_cost=True)
-
-    assert study.raised == 0
-    assert study.lower_bound > 0  # a lower bound alone, looked at every month, would have
-
-
-@pytest.mark.slow
-def test_gates_given_the_same_worlds_relearned_daily_and_monthly_then_see_the_same_evidence() -> None:
-    worlds = [make_world(bank(), seed=seed, heterogeneity=1.8) for seed in range(3)]
-
-    monthly, daily = ([run_year(bank(), world, days=days) for world in worlds] for days in (MONTHLY, DAILY))
-
-    ratio = sum(year.best_evidence for year in daily) / sum(year.best_evidence for year in monthly)
-    assert 0.7 < ratio < 1.4
-
-
-def test_gates_given_worlds_with_skill_then_raise_bins_that_earn() -> None:
-    years = [run_year(bank(), make_world(bank(), seed=seed, heterogeneity=1.8)) for seed in range(3)]
-    raised, truth = np.concatenate([year.last for year in years]), np.concatenate([year.truth for year in years])
-
-    assert raised.sum() >= 3
-    assert (truth[raised] <= 0.0).mean() < 0.1
 
 
 def test_rival_gates_given_worlds_without_skill_then_promote_in_all_of_them() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot3.trading.risk import RiskLatch, TradingState
 from bot3.wiring import open_platform
 from tests.cli.commands import bot3, environment
 from tests.seeded import seeded_home, tiny_settings
@@ -42,6 +43,22 @@ def test_init_given_a_kill_then_the_next_one_goes_on_and_comes_to_the_same_learn
     assert version_of(nowhere) == version_of(seeded_home())
     again = bot3("init", home=nowhere)
     assert (again.code, "is seeded already" in again.said) == (0, True)
+
+
+def test_init_given_the_control_store_was_deleted_then_makes_it_anew_with_its_latches(home: Path) -> None:
+    with open_platform(tiny_settings(home)) as platform:
+        platform.latch_file("BOT3").keep_latch(RiskLatch(state=TradingState.HALTED, reason="halted by command"))
+    for file in home.glob("control.sqlite*"):
+        file.unlink()
+    looked = bot3("status", home=home)
+
+    ended = bot3("init", home=home)
+
+    assert (looked.code, "run `bot3 init`" in looked.said) == (3, True)
+    assert ended.code == 0
+    with open_platform(tiny_settings(home), read_only=True) as platform:
+        assert platform.control.trading_state("BOT3") == (TradingState.HALTED, "halted by command")
+        assert platform.control.anchor() is not None
 
 
 def test_init_given_its_lineage_was_not_reported_then_reports_it_the_next_time(home: Path) -> None:

@@ -11,12 +11,13 @@ from bot3.ports.control import Heartbeat
 from bot3.trading.signals import FEEDER_IDS
 from bot3.wiring import open_platform
 from tests.cli.commands import bot3
+from tests.dashboard.homes import PAIRS, make_home, publish_censored
 from tests.seeded import tiny_settings
 
 pytestmark = pytest.mark.slow  # processes on a seeded home
 
 READERS = {
-    "status": {"home", "trading_mode", "market", "services", "bots", "fleet", "learning"},
+    "status": {"home", "trading_mode", "market", "services", "bots", "fleet", "learning", "newest_data_age_s"},
     "doctor": {"is_healthy", "findings"},
     "params": {"version", "known_at", "expires_at", "rows"},
     "feeders": {"scores"},
@@ -37,7 +38,7 @@ def test_reader_given_json_then_prints_one_object_and_says_nothing(seeded: Path,
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("status", ["simulated market", "standing still", "bot3 up", "BOT3", "in force"]),
+        ("status", ["simulated market", "standing still", "bot3 up", "BOT3", "in force", "newest data (wall time): candle"]),
         ("doctor", ["ok", "every digest right", "trades"]),
         ("params", ["version", "in force", "1.0-2.0", "7.5-10.0", "90 % interval"]),
         ("feeders", ["F01", "F10", "n_eff", "tier"]),
@@ -69,6 +70,18 @@ def test_params_given_a_pair_then_shows_its_rows_alone(seeded: Path) -> None:
     told = bot3("params", "--pair", "ALFA/USDT:USDT", "--json", home=seeded).json()
 
     assert {row["pair"] for row in told["rows"]} == {"ALFA/USDT:USDT"}
+
+
+def test_params_given_a_pair_and_direction_whose_closes_are_missing_then_says_that_it_may_not_trade_and_why(tmp_path: Path) -> None:
+    make_home(tmp_path, trades_per_bot=4)
+    publish_censored(tmp_path, PAIRS[0])
+
+    said = bot3("params", home=tmp_path).said
+    rows = bot3("params", "--json", home=tmp_path).json()["rows"]
+
+    assert "More than 10.0 % of their closes (BOT3_MAX_CENSORED_SHARE) are missing" in said
+    assert "14 of 80 (17.5 %): 10 left out, 4 late" in said
+    assert {(row["pair"], row["direction"]) for row in rows if row["is_censored"]} == {(PAIRS[0], "long")}
 
 
 def test_feeders_tells_the_score_of_every_feeder(seeded: Path) -> None:

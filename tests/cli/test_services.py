@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 from dagster_graphql.schema import create_schema
 
 from bot3.cli import doctor_services
-from bot3.cli.services import RUNS_UNDER_WAY, Service, cancel_runs, services, termination
+from bot3.cli.services import RELEASED_INSTANCE_FILES, RUNS_UNDER_WAY, Service, cancel_runs, prepare_dagster_home, services, termination
 from bot3.cli.supervisor import Supervisor, is_same_process
 from bot3.errors import Bot3Error
 from tests.seeded import tiny_settings
@@ -132,3 +133,19 @@ def test_wait_healthy_given_a_service_that_is_not_healthy_in_time_then_names_it_
     with supervised(tmp_path, waiting) as supervisor:
         assert supervisor.wait_healthy(timeout_s=0.5, tell=lambda *_: None) == ["trades"]
         assert is_same_process(json.loads((tmp_path / "run" / "supervisor.json").read_text())["services"]["trades"])
+
+
+def test_instance_file_given_the_operators_own_then_is_kept_and_one_of_a_release_replaced(tmp_path: Path) -> None:
+    settings = tiny_settings(tmp_path)
+    instance = prepare_dagster_home(settings, code_port=1) / "dagster.yaml"
+    released = instance.read_bytes()
+
+    instance.write_bytes(released + b"\n# ours\n")
+    prepare_dagster_home(settings, code_port=1)
+    edited = instance.read_bytes()
+    instance.unlink()
+    prepare_dagster_home(settings, code_port=1)
+
+    assert edited == released + b"\n# ours\n"
+    assert instance.read_bytes() == released
+    assert hashlib.sha256(released).hexdigest() in RELEASED_INSTANCE_FILES

@@ -200,6 +200,19 @@ def _fill_learning(platform: Platform) -> None:
         record.register_model(replace(model, feeder_id=feeder, log_loss_oof=0.690 + 0.001 * number))
 
 
+def publish_censored(home: Path, pair: str) -> None:
+    """Publish parameters under which longs of a pair may not trade, 14 of whose 80 closes are missing from the evidence."""
+    with open_platform(settings_of(home)) as platform:
+        last = platform.record.parameters(as_of=NOW)
+        counts = {"trades_count": 80, "left_out_count": 10, "late_count": 4, "is_censored": True}
+        rows = {
+            key: replace(row, version="v3", **counts) if (row.pair, row.direction) == (pair, "long") else replace(row, version="v3")  # type: ignore[arg-type]
+            for key, row in last.rows.items()
+        }
+        newer = replace(last, version="v3", rows=rows, known_at=NOW - timedelta(minutes=1))
+        platform.record.publish_parameters(newer, replaces=last.version, is_full=True)
+
+
 def _scores(known_at: datetime) -> list[FeederScore]:
     found = []
     for regime in ("*", "sideways", "volatile"):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.trading.costs import Costs
-from bot3.trading.figures import clustered_mean, equity_curve, level_figures, summary, thinned
+from bot3.trading.figures import equity_curve, level_figures, summary, thinned
 from bot3.usecases.reading import close_frame
 from dashboard.cells import RATIO, scaled
 from tests.journals import OPENED, a_closed_trade
@@ -32,59 +32,38 @@ def closes(values: list[float], *, days: int = 10) -> pd.DataFrame:
 def test_summary_given_no_closes_then_knows_nothing() -> None:
     found = summary(closes([]))
 
-    assert (found.n, found.profit_abs, found.win_rate.value, found.avg_profit.value, found.profit_factor) == (0, None, None, None, None)
+    assert (found.n, found.win_rate.value, found.mean_profit.value, found.money) == (0, None, None, ())
 
 
 def test_summary_given_closes_then_counts_them() -> None:
     found = summary(closes([0.02, -0.01, 0.03, -0.01, 0.01, 0.0]))
 
     assert (found.n, found.days) == (6, 6)
-    assert found.profit_abs == pytest.approx(4.0)
+    assert found.money[0].profit_abs == pytest.approx(4.0)
     assert found.win_rate.value == pytest.approx(0.5)
-    assert found.profit_factor == pytest.approx(3.0)
+    assert found.money[0].profit_factor == pytest.approx(3.0)
 
 
 def test_summary_given_no_loss_then_has_no_profit_factor() -> None:
-    assert summary(closes([0.02, 0.01])).profit_factor is None
+    assert summary(closes([0.02, 0.01])).money[0].profit_factor is None
 
 
 def test_summary_given_few_days_then_gives_no_interval() -> None:
-    found = summary(closes([0.02, -0.01] * 20, days=4))
+    found = summary(closes([0.02, -0.01] * 20, days=7))
 
-    assert found.avg_profit.value is not None
-    assert (found.avg_profit.low, found.win_rate.high) == (None, None)
+    assert found.mean_profit.value is not None
+    assert (found.mean_profit.low, found.win_rate.high) == (None, None)
 
 
 @given(profits)
 def test_summary_given_any_closes_then_the_interval_holds_the_mean(values: list[float]) -> None:
     found = summary(closes(values))
 
-    for estimate in (found.win_rate, found.avg_profit):
+    for estimate in (found.win_rate, found.mean_profit):
         if estimate.low is not None:
             assert estimate.low <= estimate.value <= estimate.high
     if found.win_rate.low is not None:
         assert 0.0 <= found.win_rate.low <= found.win_rate.high <= 1.0
-
-
-def test_clustered_mean_given_days_of_one_kind_then_is_wider_than_independence() -> None:
-    values, days = np.tile([1.0, -1.0], 50), np.arange(100)
-    alike = np.repeat(np.arange(10), 10)
-
-    alone = clustered_mean(values, days)
-    together = clustered_mean(np.repeat(np.tile([1.0, -1.0], 5), 10), alike)
-
-    assert together.high > 2.0 * alone.high
-
-
-def test_clustered_mean_given_normal_days_then_holds_the_truth_nine_times_of_ten() -> None:
-    rng = np.random.default_rng(5)
-    held = 0
-    for _ in range(600):
-        shifts = rng.normal(0.0, 1.0, 8).repeat(6)
-        found = clustered_mean(shifts + rng.normal(0.0, 1.0, 48), np.arange(8).repeat(6))
-        held += found.low <= 0.0 <= found.high
-
-    assert 0.86 < held / 600 < 0.94
 
 
 @given(profits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from bot3.settings import load_settings
 from bot3.usecases.words import DASH
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
-from tests.dashboard.homes import NOW, a_beat, make_home, reject_an_entry, settings_of
+from tests.dashboard.homes import NOW, PAIRS, a_beat, make_home, publish_censored, reject_an_entry, settings_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 VIEWS = ("now", "trades", "learned", "feeders", "regime", "system")
@@ -112,6 +114,22 @@ def test_app_given_a_filled_home_then_says_what_market_it_is(filled_home: Path, 
     assert "UTC" in bar
 
 
+def test_app_given_a_daemon_that_beats_on_an_old_candle_then_the_bar_names_the_age_of_each_kind_of_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_home(tmp_path, trades_per_bot=3)
+    monkeypatch.setenv("BOT3_HOME", str(tmp_path))
+    beat_in(tmp_path, last_candle=(NOW - timedelta(hours=5)).isoformat())
+
+    bar = str(AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run().markdown[0].value)
+
+    assert "data age" not in bar
+    assert "red-badge[newest candle 5.0 h ago]" in bar
+    assert re.search(r"newest close \d\.\d h ago\]", bar)
+    assert "newest publication" in bar
+    assert re.search(r"blue-badge\[daemon beat \d+ s ago\]", bar)
+
+
 def test_app_given_a_halt_that_only_the_heartbeat_tells_then_bar_and_now_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_home(tmp_path, trades_per_bot=3)
     monkeypatch.setenv("BOT3_HOME", str(tmp_path))
@@ -153,9 +171,9 @@ def test_now_given_a_filled_home_then_stands_figures_beside_n_interval_and_mark(
     assert list(table.columns) == ["BOT1", "BOT2", "BOT3", "Mark"]
     assert "n 60" in table.loc["Win rate", "BOT1"]
     assert " to " in table.loc["Win rate", "BOT1"]
-    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor", "Mark"]) == ("55 %", "1.5")
+    assert (table.loc["Win rate", "Mark"], table.loc["Profit factor (money)", "Mark"]) == ("55 %", "1.5")
     assert "own database" in table.loc["Store", "BOT3"]
-    assert table.loc["Open positions", "BOT3"] == "1, 300 USDT at entry"
+    assert table.loc["Open positions", "BOT3"] == "1, 300.00 USDT at entry"
 
 
 @pytest.mark.parametrize("name", ["now", "trades"])
@@ -229,6 +247,21 @@ def test_learned_given_a_filled_home_then_every_row_has_n_and_interval(filled_ho
         without = rows[rows["n"] == 0]
         assert without["win rate"].isna().all()
         assert without["rests on"].str.startswith("Using its parent's values: 0 of 5 trades").all()
+
+
+def test_learned_given_a_pair_and_direction_whose_closes_are_missing_then_says_that_it_may_not_trade_and_why(tmp_path: Path) -> None:
+    make_home(tmp_path, trades_per_bot=4)
+    before = a_page("learned", tmp_path)
+    publish_censored(tmp_path, PAIRS[0])
+
+    page = a_page("learned", tmp_path)
+
+    assert "May not trade" not in texts(before)
+    assert "May not trade" in texts(page)
+    assert "More than 10.0 % of their closes (BOT3_MAX_CENSORED_SHARE) are missing" in texts(page)
+    shown = page.dataframe[0].value
+    assert shown["pair and direction"].tolist() == [f"{PAIRS[0]}, long, all leverage"]
+    assert shown["closes missing"].tolist() == ["14 of 80 (17.5 %): 10 left out, 4 late"]
 
 
 def test_learned_given_a_pair_then_shows_its_cells(filled_home: Path) -> None:

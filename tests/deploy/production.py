@@ -46,12 +46,12 @@ class Production:
 
 
 @contextmanager
-def production(folder: Path, *, is_durable: bool = False) -> Iterator[Production]:
+def production(folder: Path, *, is_durable: bool = False, data: Path | None = None) -> Iterator[Production]:
     """Yield a server that was set up."""
     secrets = folder / "secrets"
     subprocess.run(["bash", ROOT / "deploy" / "make-secrets.sh", secrets], check=True, timeout=30)
     port = free_port()
-    with PostgresServer(superuser="postgres", port=port, is_durable=is_durable) as server:
+    with PostgresServer(superuser="postgres", port=port, is_durable=is_durable, folder=data) as server:
         made = Production(server, port, secrets)
         made.set_up()
         yield made

@@ -165,8 +165,9 @@ def test_entry_given_old_candles_then_it_is_refused(learned: Path) -> None:
     assert strategy.bot3_refusals == {"stale_candles": 1}
 
 
-def test_entry_given_a_candle_that_is_still_open_then_its_sigma_is_not_used(learned: Path) -> None:
-    frame = pd.concat([candles(100.0, 100.0), candles(100.0, until=NOW + CANDLE, sigma=0.2)], ignore_index=True)
+def test_entry_given_a_sigma_that_moves_then_that_of_the_newest_closed_candle_is_used(learned: Path) -> None:
+    older, still_open = candles(100.0, until=NOW - CANDLE, sigma=0.1), candles(100.0, until=NOW + CANDLE, sigma=0.2)
+    frame = pd.concat([older, candles(100.0), still_open], ignore_index=True)
 
     assert a_strategy(learned, frame=frame).leverage(pair=PAIR, current_time=NOW, max_leverage=20.0, entry_tag="F03", side="long") == 3.0
 

@@ -85,7 +85,8 @@ def test_unit_given_its_commands_then_their_modules_and_files_exist(name: str) -
     for command in values(name, "ExecSt(?:art|op)"):
         words = command.split()
 
-        assert words[:2] == ["/opt/bot3/.venv/bin/python", "-m"]
+        assert words[0] == "/opt/bot3/.venv/bin/python"
+        assert words[1] in {"-m", "/opt/bot3/deploy/entrypoint.py"}
         assert importlib.util.find_spec(words[2]) is not None
         assert [
             word for word in words[3:] if word.startswith("/opt/bot3/") and not (ROOT / Path(word).relative_to("/opt/bot3")).exists()

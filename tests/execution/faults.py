@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from bot3.errors import ExchangeBusyError, OrderAmbiguousError, OrderRejectedError
 from bot3.ports.exchange import Exchange
-from bot3.trading.orders import Intent, IntentLeg, OrderStatus
+from bot3.trading.orders import Fill, Intent, IntentLeg, OrderStatus
+from tests.clocks import MovableClock
 
 BUSY = ExchangeBusyError("busy: nothing happened")
 REFUSED = OrderRejectedError("refused for good")
@@ -58,6 +60,27 @@ class FaultyExchange:
             raise ExchangeBusyError("cannot be reached: nothing happened")
 
         return refuse
+
+
+@dataclass
+class LateFills:
+    """An `Exchange` that does not report the fills of some pairs yet; a moment passes with each order, so that no two fills are at once."""
+
+    real: Exchange
+    late: frozenset[str] = frozenset()
+    clock: MovableClock | None = None
+
+    def create_order(self, intent: Intent) -> OrderStatus:
+        status = self.real.create_order(intent)
+        if self.clock is not None:
+            self.clock.move(0.05)
+        return status
+
+    def fetch_fills(self, *, since: datetime) -> list[Fill]:
+        return [fill for fill in self.real.fetch_fills(since=since) if fill.pair not in self.late]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 class KilledError(BaseException):

@@ -12,12 +12,14 @@ from typing import Any
 
 import pandas as pd
 
+from bot3.adapters.file_latch import FileLatch
 from bot3.adapters.paper_exchange import PaperExchange
 from bot3.adapters.sql_bot_store import SqlBotStore
 from bot3.adapters.sql_control import SqlControl
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.errors import LearningError
 from bot3.market.regimes import RegimeState
+from bot3.ports.lease import Lease
 from bot3.ports.record import LearningReader
 from bot3.trading.markets import Market
 from bot3.trading.orders import Intent, IntentLeg, OrderStatus, OrderType
@@ -108,6 +110,7 @@ class Floor:
     wrap_store: Wrap = lambda port: port
     wrap_exchange: Wrap = lambda port: port
     busy_timeout_s: float = 5.0
+    lease: Lease | None = None
     new_clock: Callable[..., MovableClock] = MovableClock
     clock: MovableClock = field(init=False)
     stores: dict[str, SqlBotStore] = field(init=False, default_factory=dict)
@@ -149,7 +152,8 @@ class Floor:
                 costs=COSTS,
             )
             store, exchange = self.wrap_store(self.stores[name]), self.wrap_exchange(self.exchanges[name])
-            self.bots[name] = Bot(profile=profile, store=store, exchange=exchange, shared=shared)
+            flag = FileLatch(self.home / "latches" / f"{name}.json")
+            self.bots[name] = Bot(profile=profile, store=store, flag=flag, exchange=exchange, lease=self.lease, shared=shared)
         self.daemon = Daemon(list(self.bots.values()), signals=self.signals, learning=self.learning)
         return self.daemon
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from bot3.trading.orders import IntentLeg, IntentState, OrderType
-from tests.execution.faults import Guillotine, KilledError
+from tests.execution.faults import BUSY, Fault, FaultyExchange, Guillotine, KilledError
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at
 from tests.markets import a_profile
 
@@ -102,3 +102,19 @@ def test_daemon_given_a_kill_after_a_step_then_the_next_one_keeps_every_promise(
     expected = 0 if was_journalled and not was_sent else 1
     assert floor.stores["BOT1"].count_closed(closed_since=None) == expected
     assert_decisions_tell_the_trades(floor)
+
+
+def test_daemon_given_a_kill_once_an_entry_was_known_to_be_dead_then_the_next_one_enters(open_floor: OpenFloor) -> None:
+    guillotine, busy = Guillotine(), Fault(BUSY, legs=frozenset({IntentLeg.ENTRY}))
+    floor = open_floor(wrap_store=guillotine.over, wrap_exchange=lambda real: FaultyExchange(real, [busy]))
+    floor.daemon.tick()
+    guillotine.steps.clear()
+    # The decision, the plan, that it was sent, that it is dead.
+    guillotine.at, guillotine.is_after = 4, True
+    with pytest.raises(KilledError):
+        floor.run_candles(ENTRY_AT, ENTRY_AT)
+    assert guillotine.steps == ["record_decisions", "plan_intent", "move_intent", "move_intent"]
+
+    revived(floor)
+
+    assert [(one.attempt, one.state) for one in floor.intents(IntentLeg.ENTRY)] == [(1, IntentState.DEAD), (2, IntentState.DONE)]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
 
+from bot3.adapters.file_latch import FileLatch
+from bot3.adapters.sql_control import SqlControl
+from bot3.adapters.sql_engine import sqlite_url
+from bot3.trading.risk import TradingState
 from bot3.usecases.bot_state import state_in_force
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
 from tests.markets import LIMITS, a_profile
@@ -119,6 +124,150 @@ def test_state_given_the_halt_file_then_opens_nothing_while_it_is_there(open_flo
     (floor.home / "HALT").unlink()
     floor.run_candles(ENTRY_AT + 1, ENTRY_AT + 1)
     assert floor.open_trade().is_open
+
+
+LOSSES = ("control", "journal", "flag")
+
+
+def change_journal(floor: Floor, statement: str) -> None:
+    database = sqlite3.connect(floor.home / "BOT1.sqlite")
+    with database:
+        database.execute(statement)
+    database.close()
+
+
+def lose(floor: Floor, what: str) -> None:
+    """Let one of the stores that keep the latch be lost; the daemon has ended, or goes on."""
+    if what == "journal":
+        change_journal(floor, "DELETE FROM risk_latch")
+        return
+    names = ["latches/BOT1.json"] if what == "flag" else [f"control.sqlite{suffix}" for suffix in ("", "-wal", "-shm")]
+    for name in names:
+        (floor.home / name).unlink(missing_ok=True)
+
+
+def damage(floor: Floor) -> None:
+    """Put another file where the control store is."""
+    (floor.home / "other").write_bytes(b"this is no database at all" * 1_000)
+    (floor.home / "other").replace(floor.home / "control.sqlite")
+    for suffix in ("-wal", "-shm"):  # SQLite would read all that the old file held from them
+        (floor.home / f"control.sqlite{suffix}").unlink(missing_ok=True)
+
+
+def halted(open_floor: OpenFloor) -> Floor:
+    floor = lost(open_floor, max_drawdown=-0.04)
+    assert floor.state()[0] == "halted"
+    return floor
+
+
+def kept_everywhere(floor: Floor) -> set[tuple[str, str]]:
+    """Return the states that the three stores keep, with their reasons."""
+    journal, flag = floor.stores["BOT1"].latch(), FileLatch(floor.home / "latches" / "BOT1.json").latch()
+    state, reason = floor.control.trading_state("BOT1")
+    found = {(latch.state.value, latch.reason) for latch in (journal, flag) if latch is not None}
+    assert journal == flag
+    return found | {(state.value, reason)}
+
+
+@pytest.mark.parametrize("what", LOSSES)
+def test_state_given_one_store_is_lost_while_stopped_then_stays_halted_with_its_marks(open_floor: OpenFloor, what: str) -> None:
+    floor = halted(open_floor)
+    state, marks = floor.state(), floor.runner().state.marks
+    floor.close()
+    lose(floor, what)
+
+    floor.open()
+    floor.run_candles(AFTER + 1, AFTER + 1)
+
+    assert floor.state() == state
+    assert floor.runner().state.marks == marks
+    assert kept_everywhere(floor) == {state}
+
+
+@pytest.mark.parametrize("what", LOSSES)
+def test_state_given_one_store_is_lost_while_running_then_stays_halted_after_a_restart(open_floor: OpenFloor, what: str) -> None:
+    floor = halted(open_floor)
+    state, marks = floor.state(), floor.runner().state.marks
+    lose(floor, what)
+
+    floor.run_candles(AFTER + 1, AFTER + 1)
+    assert floor.state() == state
+    floor.reopen()
+    floor.run_candles(AFTER + 2, AFTER + 2)
+
+    assert (floor.state(), floor.runner().state.marks) == (state, marks)
+    assert kept_everywhere(floor) == {state}
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_state_given_a_control_file_that_is_damaged_then_is_set_aside_and_made_anew(open_floor: OpenFloor, is_running: bool) -> None:
+    floor = halted(open_floor)
+    state = floor.state()
+    if not is_running:
+        floor.close()
+    damage(floor)
+    if not is_running:
+        floor.open()
+
+    floor.run_candles(AFTER + 1, AFTER + 1)
+    floor.tick_after(1.0)
+
+    assert floor.state() == state
+    assert floor.control.trading_state("BOT1") == (TradingState.HALTED, state[1])
+    assert beat_states(floor) == ["running"]
+    assert (floor.home / "control.sqlite.damaged-1").exists()
+
+
+def test_command_given_the_control_file_was_deleted_while_running_then_is_obeyed_again(open_floor: OpenFloor) -> None:
+    floor = halted(open_floor)
+    lose(floor, "control")
+    floor.tick_after(1.0)
+
+    sender = SqlControl.open(sqlite_url(floor.home / "control.sqlite"))
+    sender.send_command(bot="BOT1", command="resume", argument="", issued_by="test", at=floor.clock.wall_now())
+    sender.close()
+    floor.tick_after(1.0)
+
+    assert floor.state() == ("active", "")
+    assert kept_everywhere(floor) == {("active", "")}
+    floor.reopen()
+    floor.run_candles(NEXT_DAY + 1, NEXT_DAY + 1)
+    assert floor.state() == ("active", "")
+
+
+@pytest.mark.parametrize("journal", ["DELETE FROM risk_latch", "UPDATE risk_latch SET state = 'active', reason = '', day = NULL"])
+def test_state_given_a_home_of_an_earlier_release_then_takes_latch_and_marks_from_the_control_store(
+    open_floor: OpenFloor, journal: str
+) -> None:
+    floor = halted(open_floor)
+    floor.tick_after(1.0)
+    state, marks = floor.state(), floor.runner().state.marks
+    floor.close()
+    change_journal(floor, journal)
+    lose(floor, "flag")
+
+    floor.open()
+    floor.run_candles(AFTER + 1, AFTER + 1)
+
+    assert (floor.state(), floor.runner().state.marks) == (state, marks)
+    assert kept_everywhere(floor) == {state}
+
+
+def test_state_given_a_flag_file_that_is_invalid_then_goes_on_with_the_journal(open_floor: OpenFloor) -> None:
+    floor = halted(open_floor)
+    state = floor.state()
+    floor.close()
+    (floor.home / "latches" / "BOT1.json").write_text("{")
+
+    floor.open()
+    floor.run_candles(AFTER + 1, AFTER + 1)
+
+    assert floor.state() == state
+    assert kept_everywhere(floor) == {state}
+
+
+def beat_states(floor: Floor) -> list[str]:
+    return [beat.state for beat in floor.control.heartbeats()]
 
 
 def test_state_given_a_control_store_that_cannot_be_read_then_opens_nothing_and_still_protects(open_floor: OpenFloor) -> None:

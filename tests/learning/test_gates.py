@@ -14,15 +14,12 @@ from bot3.learning.gates import (
     SCALES,
     STREAMS,
     DayTrades,
-    Gates,
     bet_sizes,
-    closed_gates,
     fold_day,
     granted,
     joiners,
-    lowered,
+    log_evidence,
     open_nodes,
-    review,
     worst_losses,
 )
 
@@ -30,7 +27,7 @@ NODE = np.repeat(np.arange(6), 4)
 BINS, DAYS = len(NODE), 250
 SD = 0.025
 WORST = 4.0 * SD
-BOUNDS = np.full(BINS, 0.001)
+START = np.zeros((6, STREAMS, len(SCALES)))
 BET = 0.003 / SD**2  # for an edge of 30 bps
 
 
@@ -42,22 +39,24 @@ def day_moves(*, rng: np.random.Generator, worlds: int = 1) -> np.ndarray:
     return np.clip(SD * (shared + own) / np.sqrt(2.0), -WORST, WORST)
 
 
-def a_day(net: np.ndarray, *, worst: float = WORST) -> DayTrades:
-    return DayTrades(bins=np.arange(len(net)) % BINS, net=net, worst=np.full(len(net), worst))
+def a_day(net: np.ndarray, *, worst: float = WORST, bet: float = BET) -> DayTrades:
+    n = len(net)
+    return DayTrades(node=NODE[np.arange(n) % BINS], net=net, worst=np.full(n, worst), bet=np.full(n, bet))
 
 
-def year_of(moves: np.ndarray, *, bets: np.ndarray, worst: float = WORST) -> tuple[Gates, bool]:
-    gates, ever = closed_gates(NODE), False
+def year_of(moves: np.ndarray, *, bet: float, worst: float = WORST) -> tuple[np.ndarray, bool]:
+    """Return which nodes are open at the end of a year, and whether any was on any day."""
+    wealth, ever = START, False
     for day, net in enumerate(moves):
-        gates = review(fold_day(gates, day=day, trades=a_day(net, worst=worst), bets=bets), lower_bounds=BOUNDS)
-        ever |= bool(gates.raised.any())
-    return gates, ever
+        wealth = fold_day(wealth, day=day, trades=a_day(net, worst=worst, bet=bet))
+        ever |= bool(open_nodes(wealth).any())
+    return open_nodes(wealth), ever
 
 
-def test_review_given_200_years_without_edge_looked_at_daily_then_any_bin_is_raised_in_few() -> None:
+def test_review_given_200_years_without_edge_looked_at_daily_then_any_node_is_opened_in_few() -> None:
     moves = day_moves(rng=np.random.default_rng(1), worlds=200)
 
-    wrong = sum(year_of(world, bets=np.full(BINS, 3.0 * BET))[1] for world in moves)
+    wrong = sum(year_of(world, bet=3.0 * BET)[1] for world in moves)
 
     assert wrong / 200 <= NOMINAL
 
@@ -84,10 +83,10 @@ def skewed_moves(*, rng: np.random.Generator, worlds: int, together: bool) -> np
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_review_given_small_wins_and_joint_losses_then_any_bin_is_raised_in_few_worlds(together: bool) -> None:
+def test_review_given_small_wins_and_joint_losses_then_any_node_is_opened_in_few_worlds(together: bool) -> None:
     moves = skewed_moves(rng=np.random.default_rng(4), worlds=60, together=together)
 
-    wrong = sum(year_of(world, bets=np.full(BINS, BET), worst=SKEWED_STOP)[1] for world in moves)
+    wrong = sum(year_of(world, bet=BET, worst=SKEWED_STOP)[1] for world in moves)
 
     assert wrong <= 5  # of 60 with a chance of NOMINAL: more by chance in 4 of 100 seeds at most
 
@@ -102,46 +101,30 @@ def test_review_given_the_same_worlds_and_losses_cut_at_what_can_be_paid_then_wo
     assert (wealth > np.log(6 * STREAMS * len(SCALES) / NOMINAL)).any(axis=(1, 2)).mean() > 0.5
 
 
-def test_review_given_an_edge_then_raises_its_bins() -> None:
+def test_review_given_an_edge_then_opens_its_node_alone() -> None:
     moves = day_moves(rng=np.random.default_rng(2))[0]
     moves[:, NODE == 2] += 0.012
 
-    gates, _ = year_of(moves, bets=np.full(BINS, BET))
+    opened, _ = year_of(moves, bet=BET)
 
-    assert gates.raised[NODE == 2].all()
-    assert not gates.raised[NODE != 2].any()
-
-
-def test_review_given_an_open_node_then_raises_only_bins_whose_lower_bound_is_above_0() -> None:
-    wealth = np.zeros((6, STREAMS, len(SCALES)))
-    wealth[1] = 20.0
-    bounds = np.where(np.arange(BINS) % 2 == 0, 0.001, -0.001)
-
-    gates = review(Gates(log_wealth=wealth, raised=np.zeros(BINS, dtype=np.bool_), node=NODE), lower_bounds=bounds)
-
-    assert gates.raised.tolist() == ((NODE == 1) & (bounds > 0.0)).tolist()
-
-
-def test_lowered_given_a_bound_that_fell_then_takes_permission_at_once_and_raises_none() -> None:
-    wealth = np.full((6, STREAMS, len(SCALES)), 20.0)
-    gates = Gates(log_wealth=wealth, raised=np.arange(BINS) < 4, node=NODE)
-
-    after = lowered(gates, lower_bounds=np.where(np.arange(BINS) == 0, -0.001, 0.001))
-
-    assert after.raised.tolist() == [False, True, True, True, *[False] * (BINS - 4)]
+    assert opened.tolist() == [False, False, True, False, False, False]
 
 
 def test_open_nodes_given_several_with_evidence_then_each_needs_less() -> None:
-    wealth = np.zeros((6, STREAMS, len(SCALES)))
     level = np.log(6 * STREAMS / NOMINAL) - np.log(3) + 1e-9
-    wealth[:2] = level
-    two = Gates(log_wealth=wealth, raised=np.zeros(BINS, dtype=np.bool_), node=NODE)
-    wealth = wealth.copy()
-    wealth[2] = level
-    three = Gates(log_wealth=wealth, raised=np.zeros(BINS, dtype=np.bool_), node=NODE)
+    two, three = START.copy(), START.copy()
+    two[:2], three[:3] = level, level
 
     assert open_nodes(two).sum() == 0
     assert open_nodes(three).sum() == 3
+
+
+def test_log_evidence_given_bettors_then_is_the_mean_of_what_they_own() -> None:
+    wealth = START.copy()
+    wealth[0] = np.log([[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]])
+    wealth[1] = 1_000.0  # no overflow
+
+    assert log_evidence(wealth)[:3].tolist() == pytest.approx([np.log(4.0), 1_000.0, 0.0])
 
 
 @settings(max_examples=50)
@@ -149,7 +132,7 @@ def test_open_nodes_given_several_with_evidence_then_each_needs_less() -> None:
 def test_fold_day_touches_the_stream_of_its_day_alone_and_ruins_none_that_loses_its_worst(seed: int, day: int, size: float) -> None:
     net = np.maximum(np.random.default_rng(seed).normal(-0.05, 0.1, 3 * BINS), -WORST)
 
-    after = fold_day(closed_gates(NODE), day=day, trades=a_day(net), bets=np.full(BINS, size)).log_wealth
+    after = fold_day(START, day=day, trades=a_day(net, bet=size))
 
     assert (after[:, 1 - day % STREAMS] == 0.0).all()
     assert after.min() >= np.log(1.0 - LARGEST_LOSS) - 1e-9
@@ -161,18 +144,19 @@ def test_fold_day_given_trades_worth_nothing_then_wealth_is_a_fair_game_however_
     rng = np.random.default_rng(seed)
     cases = rng.standard_normal((40, n)) * rng.standard_exponential((40, 1)) + rng.standard_normal((40, 1))
     cases -= cases.mean(axis=0)
-    trades = [DayTrades(bins=np.arange(n) % BINS, net=net, worst=-cases.min(axis=0) + 1e-9) for net in cases]
+    node, worst = NODE[np.arange(n) % BINS], -cases.min(axis=0) + 1e-9
+    trades = [DayTrades(node=node, net=net, worst=worst, bet=np.full(n, size)) for net in cases]
 
-    wealth = [np.exp(fold_day(closed_gates(NODE), day=0, trades=day, bets=np.full(BINS, size)).log_wealth) for day in trades]
+    wealth = [np.exp(fold_day(START, day=0, trades=day)) for day in trades]
 
     assert np.mean(wealth, axis=0) == pytest.approx(np.ones_like(wealth[0]))
 
 
 def test_fold_day_given_a_gap_beyond_all_that_was_allowed_for_then_ends_the_bettor() -> None:
-    after = fold_day(closed_gates(NODE), day=0, trades=a_day(np.full(1, -2.0 * WORST)), bets=np.full(BINS, 1e4))
+    after = fold_day(START, day=0, trades=a_day(np.full(1, -2.0 * WORST), bet=1e4))
 
-    assert after.log_wealth[0, 0].tolist() == pytest.approx([np.log(RUIN)] * len(SCALES))
-    assert (after.log_wealth[1:] == 0.0).all()
+    assert after[0, 0].tolist() == pytest.approx([np.log(RUIN)] * len(SCALES))
+    assert (after[1:] == 0.0).all()
 
 
 @settings(max_examples=50)
@@ -206,9 +190,9 @@ def test_worst_losses_given_much_leverage_then_the_margin_caps_them() -> None:
 
 
 @pytest.mark.parametrize("bet", [-1.0, np.nan, np.inf])
-def test_fold_day_given_a_bet_that_cannot_be_then_refuses(bet: float) -> None:
+def test_day_trades_given_a_bet_that_cannot_be_then_refuses(bet: float) -> None:
     with pytest.raises(LearningError):
-        fold_day(closed_gates(NODE), day=0, trades=a_day(np.full(BINS, 0.01)), bets=np.full(BINS, bet))
+        a_day(np.full(BINS, 0.01), bet=bet)
 
 
 @pytest.mark.parametrize(("net", "worst"), [(np.nan, 0.1), (0.01, 0.0), (0.01, np.inf)])

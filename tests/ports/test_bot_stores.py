@@ -85,6 +85,15 @@ def test_move_intent_given_some_fields_then_keeps_the_others(store: BotStore) ->
     assert (moved.state, moved.sent_at, moved.exchange_order_id, moved.reject_reason) == (IntentState.ACKED, minutes(1), "77", None)
 
 
+def test_entries_of_close_given_attempts_and_other_intents_then_returns_the_attempts_of_the_pair_and_close(store: BotStore) -> None:
+    first, second = an_intent(), an_intent(attempt=2, trade_id=2)
+    others = [an_intent(pair="ETH/USDT:USDT"), an_intent(candle_close_time=minutes(5)), an_intent(IntentLeg.STOP, trigger_rate=Decimal(99))]
+    for intent in (first, second, *others):
+        store.plan_intent(intent)
+
+    assert store.entries_of_close(first.pair, first.candle_close_time) == [first, second]
+
+
 def test_move_intent_given_an_unknown_one_then_says_so(store: BotStore) -> None:
     with pytest.raises(StoreError, match="holds no intent nobody"):
         store.move_intent("nobody", state=IntentState.SENT)

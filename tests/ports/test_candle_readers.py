@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.adapters.candle_files import write_candles, write_funding
+from bot3.adapters.currency_candles import CurrencyCandles
 from bot3.adapters.file_candles import FileCandles
 from bot3.adapters.simulated_market import SimulatedMarket
 from bot3.errors import CandleError
@@ -26,7 +27,7 @@ def simulated() -> SimulatedMarket:
     return SimulatedMarket(11, starts_at=START, ends_at=END, pairs=2)
 
 
-@pytest.fixture(scope="module", params=["simulated", "file"])
+@pytest.fixture(scope="module", params=["simulated", "file", "currency"])
 def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CandleReader:
     market = simulated()
     if request.param == "simulated":
@@ -35,7 +36,8 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for pair in market.pairs():
         write_candles(directory, pair=pair, timeframe="5m", candles=market.candles(pair, "5m", start=START, end=END))
         write_funding(directory, pair=pair, funding=market.funding(pair, start=START, end=END))
-    return FileCandles(directory, now=END)
+    files = FileCandles(directory, now=END)
+    return CurrencyCandles(files, currency="USDT") if request.param == "currency" else files
 
 
 def test_pairs_are_sorted_ccxt_symbols(reader: CandleReader) -> None:

@@ -53,7 +53,7 @@ def record(new_record: NewRecord) -> PlatformRecord:
 
 
 def test_parameters_given_a_publication_then_returns_it_whole(record: PlatformRecord) -> None:
-    published = a_set("v1", a_row(), a_row(**CELL, win_rate=None))
+    published = a_set("v1", a_row(), a_row(**CELL, win_rate=None, left_out_count=3, late_count=1, is_censored=True))
 
     assert record.publish_parameters(published, replaces=None, is_full=True) == 1
 

@@ -1,11 +1,11 @@
-"""A way to a server that can be cut: at once, or so many messages later, once the server has heard and before its answer is."""
+"""A way to a server that can be cut or stalled: at once, or so many messages later, once the server has heard and before its answer is."""
 
 from __future__ import annotations
 
 import select
 import socket
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +14,11 @@ _POLL_S = 0.05
 
 
 class CutProxy:
-    """Listens on a port of its own and passes bytes on; while it is cut, whoever comes is turned away."""
+    """Listens on a port of its own and passes bytes on; while it is cut, whoever comes is turned away.
+
+    While it is stalled its connections stay open, take bytes and pass none on: half-open, as after a failover or behind a firewall that
+    forgot them.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
@@ -22,11 +26,19 @@ class CutProxy:
         self._lock = Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._is_cut, self._is_closed, self._left = False, False, 0
+        self._stalled: set[int] = set()
+        self._are_new_stalled = False
+        self._flows = Event()
+        self._flows.set()
         self._thread = Thread(target=self._accept, daemon=True)
 
     @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -35,6 +47,7 @@ class CutProxy:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._is_closed = True
         self.cut()
+        self._flows.set()
         self._thread.join()
         self._listener.close()
 
@@ -51,8 +64,19 @@ class CutProxy:
         """Cut once so many messages have reached the server; their answer is never heard."""
         self._left = messages
 
+    def stall(self, *, new_too: bool = False) -> None:
+        """Let the connections that are open pass nothing on until `mend`; new ones work, or stall as well."""
+        with self._lock:
+            self._stalled |= {id(near) for near, _ in self._pairs}
+            self._are_new_stalled = new_too
+            self._flows.clear()
+
     def mend(self) -> None:
         self._is_cut, self._left = False, 0
+        with self._lock:
+            self._stalled.clear()
+            self._are_new_stalled = False
+            self._flows.set()
 
     def _accept(self) -> None:
         while not self._is_closed:
@@ -62,15 +86,24 @@ class CutProxy:
             if self._is_cut:
                 near.close()
                 continue
-            far = socket.create_connection(self._target)
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:
+                near.close()  # the server itself is down
+                continue
             with self._lock:
                 self._pairs.append((near, far))
+                if self._are_new_stalled:
+                    self._stalled.add(id(near))
             Thread(target=self._pass, args=(near, far), daemon=True).start()
 
     def _pass(self, near: socket.socket, far: socket.socket) -> None:
         with near, far, suppress(OSError):
             while True:
                 ready, _, _ = select.select([near, far], [], [])
+                if self._is_stalled(near):
+                    self._flows.wait()
+                    continue
                 for end in ready:
                     data = end.recv(_CHUNK)
                     if not data:
@@ -79,6 +112,10 @@ class CutProxy:
                     if end is near and self._counts_down():
                         self.cut()
                         return
+
+    def _is_stalled(self, near: socket.socket) -> bool:
+        with self._lock:
+            return id(near) in self._stalled
 
     def _counts_down(self) -> bool:
         with self._lock:

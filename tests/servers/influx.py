@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -37,7 +38,8 @@ def is_available() -> bool:
 class InfluxProgram:
     """Gives an address on entry; a program that it started is stopped on exit, and its files are removed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, folder: Path | None = None) -> None:
+        self._folder = folder
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -77,7 +79,7 @@ class InfluxProgram:
         program = find_program()
         if program is None:
             raise FileNotFoundError(MISSING)
-        self._directory = self._directory or Path(tempfile.mkdtemp(prefix="bot3-influx-"))
+        self._directory = self._directory or Path(tempfile.mkdtemp(prefix="bot3-influx-", dir=self._folder))
         self._port = self._port or _free_port()
         paths = {"bolt-path": "influxd.bolt", "engine-path": "engine", "sqlite-path": "influxd.sqlite"}
         command = [str(program), *(f"--{name}={self._directory / file}" for name, file in paths.items())]
@@ -91,6 +93,27 @@ class InfluxProgram:
             self._process.terminate()
             self._process.wait(timeout=30)
             self._process = None
+
+    def kill(self) -> None:
+        """Kill the program, as a machine that loses its power does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether the program is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def suspend(self) -> None:
+        """Let the program not go on until `resume`: connections stay open, and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 60

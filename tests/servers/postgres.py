@@ -38,13 +38,13 @@ class PostgresServer:
     With a port it listens on 127.0.0.1 too, where every role needs its password; on the socket none does.
     """
 
-    def __init__(self, *, superuser: str = "bot3", port: int | None = None, is_durable: bool = False) -> None:
+    def __init__(self, *, superuser: str = "bot3", port: int | None = None, is_durable: bool = False, folder: Path | None = None) -> None:
         initdb, postgres = find_program("initdb"), find_program("postgres")
         if initdb is None or postgres is None:
             raise FileNotFoundError(MISSING)
         self._initdb, self._postgres = initdb, postgres
         # Outside pytest's directories: those are closed to the user that the server must run as.
-        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
         self._superuser = superuser
@@ -88,13 +88,29 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill the server and every process of its own, as a machine that loses its power does."""
         if self._process is not None:
-            family = self.processes()
+            family = self.processes() if self.is_running else []
             for member in family:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
             self._process.wait(timeout=30)
             psutil.wait_procs(family, timeout=30)
             self._process = None
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether the server's process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def suspend(self) -> None:
+        """Let no process of the server go on until `resume`: connections stay open, and nothing answers."""
+        for member in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                member.suspend()
+
+    def resume(self) -> None:
+        for member in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                member.resume()
 
     def processes(self) -> list[psutil.Process]:
         """Return the server's process and those that it started."""

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
+from bot3.market.candle_times import instant_us
 from bot3.market.regimes import Regime
+from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import BacktestResult, backtest
 from bot3.trading.decisions import HoldReason
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier, Recommendation
+from bot3.trading.risk import Breach, RiskLimits, judge_risk, mark_equity
 from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.sizing import choose_leverage
 from bot3.trading.trades import RunMode
 from tests.learned import a_recommendation, a_row, a_set
 from tests.markets import BTC, CANDLE, COSTS, ETH, FIRST, a_learned_profile, a_market, a_profile, arrays, candle_frame, random_candles
@@ -67,6 +72,23 @@ def test_backtest_given_a_signal_then_enters_at_the_next_open_with_slippage_and_
     assert (trade.open_rate, trade.open_date) == (pytest.approx(100.5 * 1.0001), FIRST + CANDLE)
     assert (trade.enter_tag, trade.run_mode, trade.account) == ("F07", RunMode.BACKTEST, "history-BOT1")
     assert trade.close_profit == pytest.approx(0.03, abs=1e-3)
+
+
+def test_backtest_given_a_volatility_that_moves_then_reads_the_one_known_at_the_signals_close() -> None:
+    frame, profile = random_candles(5, candles=400), a_profile(target_volatility=0.4)
+
+    trades = run(random_signals(5, candles=390, pairs=(BTC,)), {BTC: arrays(frame)}, profile).trades
+
+    assert len({trade.leverage for trade in trades}) > 5
+    assert [trade.leverage for trade in trades] == [leverage_at(frame, trade.open_date, profile) for trade in trades]
+
+
+def leverage_at(frame: pd.DataFrame, open_date: datetime, profile: BotProfile) -> float:
+    """Return the leverage by the closes that were known when a trade was opened."""
+    closes = frame["close"].to_numpy(dtype=np.float64)[: (open_date - FIRST) // CANDLE]
+    sigma = float(expected_sigma(closes, horizon_candles=288)[-1])
+    spans = leverage_spans(LEVERAGE_BINS, highest=profile.leverage_cap)
+    return choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, spans=spans)
 
 
 def test_backtest_given_the_next_candle_is_missing_then_holds() -> None:
@@ -164,6 +186,59 @@ def test_backtest_given_a_drawdown_then_rearms_the_next_day() -> None:
     assert len({trade.open_date.date() for trade in result.trades}) == 3
 
 
+def equity_at(result: BacktestResult, made: dict[str, Any], close: datetime) -> float:
+    """Return what the wallet with its open positions was worth at a close, worked out from the trades alone."""
+    equity, index = 10_000.0, (close - FIRST) // CANDLE
+    for trade in result.trades:
+        assert trade.close_date is not None
+        if trade.close_date <= close:
+            equity += trade.close_profit_abs or 0.0
+        elif trade.open_date < close:
+            sign, value = -1.0 if trade.is_short else 1.0, trade.amount * trade.open_rate
+            equity += sign * trade.amount * (float(made[trade.pair].open[index]) - trade.open_rate) - value * trade.fee_open
+    for held in result.state.open_trades:
+        if held.open_us < instant_us(close):
+            sign = -1.0 if held.plan.is_short else 1.0
+            equity += sign * held.amount * (float(made[held.plan.pair].open[index]) - held.open_rate) - held.entry_fee_abs
+    return equity
+
+
+def latches(result: BacktestResult, made: dict[str, Any], limits: RiskLimits, *, closes: int) -> dict[datetime, Breach]:
+    """Return the limit that stops entries at each close, by the rule for one close applied to every one."""
+    found: dict[datetime, Breach] = {}
+    marks, latch, until = None, None, FIRST
+    for number in range(closes):
+        close = FIRST + number * CANDLE
+        if close >= until:
+            marks, latch = None if latch is Breach.DRAWDOWN else marks, None
+        equity = equity_at(result, made, close)
+        marks = mark_equity(marks, equity_abs=equity, now=close)
+        breach = judge_risk(marks, equity_abs=equity, limits=limits).breach
+        if breach is Breach.DRAWDOWN or (breach is not None and latch is None):
+            latch, until = breach, datetime.combine(close.date() + timedelta(days=1), time(), tzinfo=UTC)
+        if latch is not None:
+            found[close] = latch
+    return found
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 1_000), loss=st.floats(-0.02, -0.003), drawdown=st.floats(-0.03, -0.004))
+@example(seed=21, loss=-0.005, drawdown=-0.01)
+def test_backtest_given_limits_then_judges_them_at_every_close_with_or_without_a_signal(seed: int, loss: float, drawdown: float) -> None:
+    made = {pair: arrays(random_candles(seed + index, candles=400), sigma=0.02) for index, pair in enumerate((BTC, ETH))}
+    limits = replace(a_profile().limits, daily_loss_reducing=loss, daily_loss_halted=loss * 2, max_drawdown=drawdown, stop_streak=0)
+    signals = random_signals(seed, candles=380)
+    few = signals[signals.index % 4 == 0].reset_index(drop=True)
+
+    result = run(few, made, a_profile(directions=frozenset({"long", "short"}), limits=limits), end=FIRST + 390 * CANDLE)
+
+    latched = latches(result, made, limits, closes=390)
+    times = [at.to_pydatetime() for at in few["known_at"]]
+    assert {trade.open_date for trade in result.trades}.isdisjoint(latched)
+    for breach, reason in ((Breach.DAILY_LOSS, HoldReason.DAILY_LOSS), (Breach.DRAWDOWN, HoldReason.DRAWDOWN)):
+        assert result.holds.get(reason, 0) == sum(latched.get(at) is breach for at in times)
+
+
 def in_force(value: Any) -> Callable[[datetime], Any]:
     return lambda _now: value
 
@@ -199,6 +274,14 @@ def test_backtest_given_unsorted_signals_then_refuses() -> None:
 
     with pytest.raises(InvalidTradeError, match="sorted"):
         run(signals, {BTC: arrays(random_candles(1, candles=20), sigma=0.03)})
+
+
+def test_backtest_given_a_span_that_starts_before_its_state_ends_then_refuses() -> None:
+    signals, made = random_signals(1, candles=20), {BTC: arrays(random_candles(1, candles=30), sigma=0.03)}
+    first = run(signals, made, end=FIRST + 10 * CANDLE)
+
+    with pytest.raises(InvalidTradeError, match="cannot follow a state judged up to"):
+        run(signals, made, start=FIRST + 9 * CANDLE, state=first.state)
 
 
 def test_backtest_given_a_pair_without_a_market_then_names_it() -> None:

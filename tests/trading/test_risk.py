@@ -55,4 +55,16 @@ def test_stop_streak_until_given_stops_far_apart_then_does_not_pause() -> None:
 
 def test_judge_risk_given_no_equity_to_count_from_then_refuses() -> None:
     with pytest.raises(InvalidTradeError, match="counted from"):
-        judge_risk(EquityMarks(day=NOON.date(), day_start_abs=0.0, peak_abs=0.0), equity_abs=0.0, limits=LIMITS)
+        judge_risk(EquityMarks(day=NOON.date(), day_start_abs=0.0, peak_abs=0.0), equity_abs=100.0, limits=LIMITS)
+
+
+def test_judge_risk_given_an_equity_of_nothing_then_is_a_drawdown_and_leaves_the_marks() -> None:
+    assert mark_equity(MARKS, equity_abs=-5.0, now=NOON + timedelta(days=1)) == MARKS
+    assert judge_risk(MARKS, equity_abs=-5.0, limits=LIMITS).breach is Breach.DRAWDOWN
+
+
+def test_mark_equity_given_a_first_look_at_nothing_then_starts_with_the_first_equity_above_it() -> None:
+    nothing = mark_equity(None, equity_abs=0.0, now=NOON)
+
+    assert judge_risk(nothing, equity_abs=0.0, limits=LIMITS).state is TradingState.HALTED
+    assert mark_equity(nothing, equity_abs=50.0, now=NOON) == EquityMarks(day=NOON.date(), day_start_abs=50.0, peak_abs=50.0)

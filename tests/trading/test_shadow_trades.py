@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
+from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import backtest
+from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.shadow_trades import SHADOW_COLUMNS, shadow_trades
+from bot3.trading.sizing import choose_leverage
 from bot3.trading.trades import RunMode
 from tests.markets import BTC, CANDLE, COSTS, ETH, FIRST, a_learned_profile, a_market, a_profile, arrays, random_candles
 
@@ -81,6 +84,29 @@ def test_shadow_trades_given_one_pair_then_earn_what_a_bot_without_limits_earns(
     assert [trade.open_date for trade in trades] == list(shadows["open_date"])
     # A bot's stop and target stand on ticks, a shadow's do not.
     assert [trade.close_profit for trade in trades] == pytest.approx(list(shadows["close_profit"]), abs=1e-6)
+
+
+def test_shadow_trades_given_a_volatility_that_moves_then_reads_the_one_known_at_the_signals_close() -> None:
+    frame, profile, end = random_candles(4, candles=400), a_profile(target_volatility=0.4), FIRST + 390 * CANDLE
+
+    trades = shadow_trades(
+        signals_of(4, pairs=(BTC,)),
+        {BTC: arrays(frame)},
+        profile,
+        markets={BTC: a_market()},
+        costs=COSTS,
+        candle=CANDLE,
+        end=end,
+        run_mode=RunMode.BACKTEST,
+    )
+
+    closes = frame["close"].to_numpy(dtype=np.float64)
+    known = [expected_sigma(closes[: (at.to_pydatetime() - FIRST) // CANDLE], horizon_candles=288)[-1] for at in trades["open_date"]]
+    spans = leverage_spans(LEVERAGE_BINS, highest=profile.leverage_cap)
+    assert trades["leverage"].nunique() > 5
+    assert trades["sigma"].tolist() == pytest.approx(known)
+    assert trades["leverage"].tolist() == [choose_leverage(sigma=one, target_volatility=0.4, spans=spans) for one in known]
+    assert trades["close_move"].tolist() == pytest.approx((trades["close_profit"] / trades["leverage"]).tolist())
 
 
 def test_shadow_trades_given_no_signals_then_returns_an_empty_frame_of_the_same_columns() -> None:

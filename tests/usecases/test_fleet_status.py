@@ -37,6 +37,7 @@ def a_fleet(**changes: object) -> Fleet:
         anchor=None,
         beats=(a_beat(NOW),),
         bots=(WELL,),
+        watched=(),
         parameters=Known(value=a_set("v1", known_at=NOW)),
         recommendation=Known(value=a_recommendation("m1", known_at=NOW)),
     )

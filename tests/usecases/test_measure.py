@@ -47,6 +47,7 @@ def subject_of(platform: Platform, **changes: Any) -> Subject:
         ports=platform,
         notices=platform.notices,
         directory=platform.settings.home,
+        stake_currency="USDT",
         build={"version": "1", "trading_mode": "paper"},
         sources=platform.sources,
         outbox=None,
@@ -82,12 +83,29 @@ def test_measure_given_a_home_then_numbers_are_the_stores(platform: Platform) ->
     found = numbers(Measure(subject_of(platform)))
 
     assert found["bot3_closed_trades"]["BOT3", "paper"] == platform.bot_store("BOT3").count_closed(closed_since=None)
-    assert found["bot3_open_positions"] == {("BOT1",): 0.0, ("BOT2",): 0.0, ("BOT3",): 1.0}
+    assert found["bot3_open_positions"] == {("BOT1", "paper"): 0.0, ("BOT2", "paper"): 0.0, ("BOT3", "paper"): 1.0}
     assert found["bot3_record_revision"] == {(): platform.record.revision()}
     assert found["bot3_feeders"] == {("trade",): 0.0, ("probe",): 7.0, ("shadow",): 3.0}
-    assert found["bot3_equity_usdt"] == {("BOT1",): 10_012.5}
+    assert found["bot3_equity"] == {("BOT1", "USDT"): 10_012.5}
     assert set(found["bot3_missing_closes"].values()) == set(found["bot3_surplus_closes"].values()) == {0.0}
     assert set(found["bot3_scrape_errors"].values()) == {0.0}
+
+
+def test_measure_given_closes_of_two_currencies_then_money_is_by_currency(platform: Platform) -> None:
+    trades = closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=2, seed=3)
+    coins = replace(trades[0], pair="ETH/BTC", stake_amount=0.02, close_profit=-0.05, close_profit_abs=-0.001)
+    dollars = replace(trades[1], pair="ETH/USDT", stake_amount=50.0, close_profit=0.1, close_profit_abs=5.0)
+    platform.record.upsert_trades([coins, dollars])
+
+    found = numbers(Measure(subject_of(platform)))
+
+    assert {key: value for key, value in found["bot3_realised_profit"].items() if key[0] == "OLD"} == {
+        ("OLD", "live", "BTC"): -0.001, ("OLD", "live", "USDT"): 5.0
+    }  # fmt: skip
+    assert found["bot3_return_on_stake_ratio"]["OLD", "live", "BTC"] == pytest.approx(-0.05)
+    assert found["bot3_profit_factor"]["OLD", "live", "BTC"] == 0.0
+    assert ("OLD", "live", "USDT") not in found["bot3_profit_factor"]
+    assert found["bot3_mean_profit_ratio"]["OLD", "live"] == pytest.approx(0.025)
 
 
 def test_measure_given_any_then_names_and_labels_follow_the_rules(platform: Platform) -> None:
@@ -124,7 +142,7 @@ def test_measure_given_a_silent_daemon_then_what_it_told_is_absent(platform: Pla
 
     assert found["bot3_heartbeat_age_seconds"]["execution",] == pytest.approx(300.0, abs=30.0)
     assert "bot3_candle_age_seconds" not in found
-    assert "bot3_equity_usdt" not in found
+    assert "bot3_equity" not in found
     assert set(found["bot3_trading_state_told"].values()) == {0.0}
 
 
@@ -136,7 +154,7 @@ def test_measure_given_a_bots_store_is_away_then_its_numbers_are_absent_and_coun
     measure.families()
     found = numbers(measure)
 
-    assert set(found["bot3_open_positions"]) == {("BOT1",), ("BOT3",)}
+    assert set(found["bot3_open_positions"]) == {("BOT1", "paper"), ("BOT3", "paper")}
     assert found["bot3_scrape_errors"]["positions BOT2",] == 2.0
     assert found["bot3_scrape_errors"]["record",] == 0.0
 
@@ -148,8 +166,14 @@ def test_measure_given_the_record_is_away_then_everything_else_is_told(platform:
     assert {"bot3_record_revision", "bot3_closed_trades", "bot3_feeders", "bot3_missing_closes", "bot3_surplus_closes"} & set(
         found
     ) == set()
-    assert found["bot3_open_positions"]["BOT3",] == 1.0
-    assert {what for (what,), errors in found["bot3_scrape_errors"].items() if errors} == {"record", "learning", "feeders", "sources"}
+    assert found["bot3_open_positions"]["BOT3", "paper"] == 1.0
+    assert {what for (what,), errors in found["bot3_scrape_errors"].items() if errors} == {
+        "record",
+        "realised",
+        "learning",
+        "feeders",
+        "sources",
+    }
     assert not measure.is_ready()
     assert Measure(subject_of(platform)).is_ready()
 

@@ -21,8 +21,9 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.permissions import Ledger, Node, Permission
 from bot3.learning.replay_paths import ReplayCosts
-from bot3.learning.reviews import Ledger, Permission, joined, opened_by
+from bot3.learning.reviews import LONGEST_HORIZON, BettingGate
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.relearn import relearn_step
@@ -35,6 +36,11 @@ FREE = ReplayCosts(taker_fee=0.0, maker_fee=0.0, slippage=0.0, stop_slippage=0.0
 NO_FUNDING = pd.DataFrame({"time": pd.Series([], dtype="datetime64[us, UTC]"), "funding_rate": pd.Series([], dtype="float64")})
 FIRST_TRADES = timedelta(days=3)
 LEVERAGES = (1.5, 3.0, 6.0)
+GATE = BettingGate()
+
+
+def opened_by(ledger: Ledger) -> frozenset[Node]:
+    return GATE.opened(ledger, horizon=LONGEST_HORIZON)
 
 
 def walk(*, seed: int, days: int, drift: float) -> pd.DataFrame:
@@ -188,6 +194,21 @@ def late_trade(candles: FakeCandles, number: int, *, opened: datetime) -> Trade:
     return a_trade(number, pair=PAIRS[0], opened=opened, rate=rate, leverage=9.0, is_short=False)
 
 
+def test_learn_given_closes_by_hand_between_reviews_then_withdraws_the_permission_at_once() -> None:
+    studied = deepcopy(rising())
+    traded = {key for key, row in studied.record.parameters(as_of=studied.now).rows.items() if row.state is ParameterState.TRADE}
+    moments = [studied.now.replace(minute=0) - timedelta(hours=3, minutes=5 * k) for k in range(12)]
+    by_hand = [replace(late_trade(studied.candles, 9_000 + k, opened=at), exit_reason="force_exit") for k, at in enumerate(moments)]
+    studied.record.upsert_trades(by_hand)
+
+    between = studied.learn(studied.now + timedelta(minutes=5))
+
+    longs = {key for key in traded if key.startswith(f"{PAIRS[0]}|long")}
+    assert between is not None
+    assert longs
+    assert {between.rows[key].state for key in longs} == {ParameterState.PROBE}
+
+
 def test_learn_given_a_new_bin_of_an_open_node_then_raises_it_at_the_next_review_and_not_before() -> None:
     studied = deepcopy(rising())
     moments = [studied.now.replace(minute=0) - timedelta(days=2, hours=5 * k) for k in range(150)]
@@ -224,7 +245,7 @@ def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0()
 def test_review_given_levels_published_within_the_day_then_judges_it_by_those_before_it() -> None:
     studied = Studied(days=12, drift=0.03)
     day = START + timedelta(days=8)
-    studied.learner.ledger = joined(Ledger(day=(day - EPOCH).days - 1, log_wealth={}), studied.learner.cells())
+    studied.learner.ledger = GATE.join(Ledger(day=(day - EPOCH).days - 1, log_wealth={}), studied.learner.cells())
     before = [one for one in studied.record.published if one[0].known_at <= day]
 
     known = [review_of(studied, [*before, hopeful(before[-1][0], known_at=at)]) for at in (day, day + timedelta(microseconds=1))]
@@ -262,7 +283,7 @@ def test_learn_given_rows_that_trade_by_an_older_rule_then_a_review_takes_it_awa
 def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> Ledger | None:
     record = FakeRecord()
     record.published = published
-    return review_gates(record, studied.learner, now=START + timedelta(days=10, minutes=10))  # type: ignore[arg-type]
+    return review_gates(record, studied.learner, GATE, studied.learner.ledger, now=START + timedelta(days=10, minutes=10))
 
 
 def hopeful(parameters: ParameterSet, *, known_at: datetime) -> tuple[ParameterSet, str | None, bool]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.ports.control import ClockSource
+from bot3.ports.control import ClockAnchor, ClockSource
 from bot3.usecases import words
 from tests.learned import a_row
 
@@ -22,7 +24,9 @@ def test_words_given_the_unknown_then_is_a_dash_never_zero(unknown: float) -> No
     told = [
         words.ratio(unknown),
         words.share(unknown),
-        words.money(unknown),
+        words.money(unknown, "USDT"),
+        words.amount(unknown, "USDT"),
+        words.signed(unknown, "USDT"),
         words.count(unknown),
         words.number(unknown),
         words.rate(unknown),
@@ -36,7 +40,15 @@ def test_words_given_the_unknown_then_is_a_dash_never_zero(unknown: float) -> No
 def test_ratio_given_fractions_then_tells_percent_with_a_sign() -> None:
     assert (words.ratio(0.0123), words.ratio(-0.0345, 1), words.ratio(12.0)) == ("+1.23 %", "-3.5 %", "+1,200.00 %")
     assert words.interval(-0.001, 0.003) == "-0.10 % to +0.30 %"
-    assert words.money(-1234.5) == "-1,234.50 USDT"
+
+
+def test_money_given_a_currency_then_shows_its_own_digits() -> None:
+    assert words.money(-1234.5, "USDT") == "-1,234.50 USDT"
+    assert words.money(0.00012, "BTC") == "+0.00012000 BTC"
+    assert words.amount(10_012.5, "USDC") == "10,012.50 USDC"
+    assert words.moneys({"BTC": -0.001, "USDT": 2.0}) == "-0.00100000 BTC, +2.00 USDT"
+    assert words.money(1.0, "?") == "+1.000000 (currency unknown)"
+    assert words.moneys({}) == words.DASH
 
 
 @given(st.floats(min_value=-5e-6, max_value=5e-6))
@@ -66,8 +78,31 @@ def test_age_given_seconds_then_tells_a_fitting_unit(passed: float, told: str) -
 
 
 def test_expiry_given_its_very_instant_then_is_expired() -> None:
-    assert words.expiry(NOON, now=NOON) == "EXPIRED 0 s ago"
-    assert words.expiry(NOON, now=NOON - timedelta(hours=5)) == "in force, expires in 5.0 h"
+    assert words.expiry(NOON, now=NOON, anchor=an_anchor()) == "EXPIRED 0 s ago"
+    assert words.expiry(NOON, now=NOON - timedelta(hours=5), anchor=an_anchor()) == "in force, expires in 5.0 h"
+
+
+def an_anchor(**changes: Any) -> ClockAnchor:
+    live = ClockAnchor(source=ClockSource.WALL, wall_at=NOON, market_at=NOON, speed=1.0, is_running=True)
+    return replace(live, **changes)
+
+
+def test_expiry_given_a_market_at_sixty_times_the_walls_speed_then_names_the_walls_time_first() -> None:
+    fast = an_anchor(source=ClockSource.REPLAYED, speed=60.0)
+
+    life = words.expiry(NOON + timedelta(days=420), now=NOON, anchor=fast)
+    over = words.expiry(NOON, now=NOON + timedelta(hours=10), anchor=fast)
+
+    assert life == "in force, expires in 7.0 d (market time: in 420.0 d)"
+    assert over == "EXPIRED 10 min ago (market time: 10.0 h ago)"
+
+
+def test_expiry_given_a_clock_that_stands_still_then_promises_no_wall_time() -> None:
+    still = an_anchor(source=ClockSource.SIMULATED, speed=60.0, is_running=False)
+
+    assert words.expiry(NOON, now=NOON - timedelta(hours=5), anchor=still) == (
+        "in force, expires: the market clock stands still (market time: in 5.0 h)"
+    )
 
 
 def test_stamp_given_another_time_zone_then_tells_utc() -> None:

@@ -1,0 +1,237 @@
+# ruff: noqa: ARG002  (what takes the place of candles takes what they do)
+"""The platform's own learner on a planted world: its trades end as the bank says, everything else is production's.
+
+The trades of a world are closed trades of one bot, taken in by entry. What stands in for candles is `BankEvidence`; pooling, choice,
+published rows, days and bets are `ParameterLearner`'s and the gate's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.planted_bank import MAINTENANCE, MAKER, SLIPPAGE, STEPS, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, outcomes_at, sum_paths
+from benchmarks.planted_world import BIN_OF, DIRECTION_OF, PAIR_OF, World
+from bot3.errors import LearningError
+from bot3.learning.candle_arrays import CandleArrays, microseconds
+from bot3.learning.groups import Group
+from bot3.learning.learning_settings import LearningSettings
+from bot3.learning.params import ParameterLearner
+from bot3.learning.permissions import EnteredTrades, GatedLearner
+from bot3.learning.replay import GroupSums, Outcomes
+from bot3.learning.replay_evidence import ReplayEvidence
+from bot3.learning.replay_kernel import TOTAL
+from bot3.learning.replay_paths import ReplayCandles, ReplayCosts
+from bot3.learning.trade_table import ReplayFrame, ReplayState, TradeTable
+from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.parameters import ParameterSet
+from bot3.trading.trades import DIRECTIONS, RunMode
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+"""The first day of every world."""
+HORIZON = timedelta(minutes=STEPS)
+COSTS = ReplayCosts(
+    taker_fee=TAKER,
+    maker_fee=MAKER,
+    slippage=SLIPPAGE,
+    stop_slippage=STOP_SLIPPAGE,
+    maintenance_margin_ratio=MAINTENANCE,
+    target_rests=True,
+)
+_CANDLE = timedelta(minutes=5)
+_DUE = HORIZON + _CANDLE
+_DAY_US = 86_400_000_000
+
+
+def planted_settings(bank: Bank) -> LearningSettings:
+    """Return the learner's defaults with the horizon, costs and grid of a bank."""
+    return LearningSettings(horizon=HORIZON, costs=COSTS, grid=bank.grid)
+
+
+def pair_name(pair: int) -> str:
+    """Return the name of a world's pair."""
+    return f"P{pair:02d}/USDT:USDT"
+
+
+def cell_group(cell: int) -> Group:
+    """Return the learner's name of a world's cell."""
+    return pair_name(int(PAIR_OF[cell])), DIRECTIONS[int(DIRECTION_OF[cell])], LEVERAGE_BINS[int(BIN_OF[cell])]
+
+
+def midnight(day: int) -> datetime:
+    """Return the beginning of a day of a world."""
+    return START + timedelta(days=day)
+
+
+class BankEvidence(ReplayEvidence):
+    """Takes the outcomes of a world's trades from the bank."""
+
+    def __init__(self, bank: Bank, world: World, *, shift: NDArray[np.float64], costs: ReplayCosts) -> None:
+        super().__init__(grid=bank.grid, costs=costs)
+        self._bank, self._world, self._shift = bank, world, shift
+
+    def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
+        """Return the sums of trades by any grouping, the shift of each trade's cell included."""
+        places = table.fact("trade_id")[rows]
+        cell = self._world.trades.cell[places]
+        totals, _ = sum_paths(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], groups=group, n_groups=groups)
+        kinds, counts = np.unique(np.stack((group, cell)), axis=1, return_counts=True)
+        np.add.at(totals, kinds[0], counts[:, None, None] * self._shift[kinds[1]])
+        sums = np.zeros((groups, 5, *self._bank.grid.shape))
+        sums[:, TOTAL] = totals
+        n = np.bincount(group, minlength=groups)
+        return GroupSums(n=n, weight=n.astype(np.float64), sums=sums)
+
+    def outcomes(
+        self,
+        table: TradeTable,
+        rows: NDArray[np.int64],
+        *,
+        stop_sigma: float | NDArray[np.float64],
+        target_sigma: float | NDArray[np.float64],
+    ) -> Outcomes:
+        """Return how trades end, under one stop and target of the grid, or each under its own."""
+        places = table.fact("trade_id")[rows]
+        grid, cell = self._bank.grid, self._world.trades.cell[places]
+        stop = _places(grid.stops, np.full(len(rows), stop_sigma))
+        target = _places(grid.targets, np.full(len(rows), target_sigma))
+        net = outcomes_at(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], stop=stop, target=target)
+        none = np.zeros(len(rows), dtype=np.int8)
+        return Outcomes(
+            net=net + self._shift[cell, stop, target], ended_at=none.astype(np.int64), code=none, is_ambiguous=none.astype(np.bool_)
+        )
+
+
+class PlantedTable(TradeTable):
+    """Trades whose outcome is known as soon as their horizon is over: there are no candles to wait for."""
+
+    def __init__(self, bank: Bank, world: World) -> None:
+        super().__init__(ReplayFrame(horizon_candles=HORIZON // _CANDLE, candle_us=_CANDLE // timedelta(microseconds=1)))
+        self._sigma = bank.sigma[world.trades.path].astype(np.float64)
+        self._places = np.zeros(0, dtype=np.int64)
+
+    def fact(self, name: str) -> NDArray[Any]:
+        """Return one column; "trade_id" is the place of each trade in the world."""
+        return self._places if name == "trade_id" else super().fact(name)
+
+    def ingest(self, trades: pd.DataFrame) -> set[Group]:
+        """Take in trades that were not taken in before, in any order."""
+        self._places = np.concatenate((self._places, trades["trade_id"].to_numpy(dtype=np.int64)))
+        return super().ingest(trades)
+
+    def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
+        """Note every trade whose horizon is over by a time as replayed; return the groups whose observations changed."""
+        rows = np.array(sorted(self.pending), dtype=np.int64)
+        rows = rows[self.fact("open_us")[rows] + _DUE // timedelta(microseconds=1) <= now_us]
+        self.fact("sigma")[rows], self.fact("state")[rows] = self._sigma[self._places[rows]], int(ReplayState.COMPLETE)
+        self.pending.difference_update(rows.tolist())
+        return {self.group(row) for row in rows.tolist()}
+
+
+class PlantedFeed:
+    """A learner of a world, and the world's trades that it has not taken in yet.
+
+    Parameters
+    ----------
+    frame : DataFrame or None
+        The trades as they were closed; None: as `trade_frame` has them.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        world: World,
+        *,
+        shift: NDArray[np.float64],
+        frame: pd.DataFrame | None = None,
+        settings: LearningSettings | None = None,
+    ) -> None:
+        settings = settings or planted_settings(bank)
+        self.learner = ParameterLearner(settings, evidence=BankEvidence(bank, world, shift=shift, costs=settings.costs))
+        self.learner.table = PlantedTable(bank, world)
+        self._frame = (trade_frame(world) if frame is None else frame).sort_values("close_date", kind="stable", ignore_index=True)
+        self._closes_us = microseconds(self._frame["close_date"])
+        self._taken = 0
+
+    def take_in(self, *, now: datetime) -> None:
+        """Take in the trades that closed by a time, and replay those whose horizon is over."""
+        end = int(np.searchsorted(self._closes_us, int(now.timestamp()) * 1_000_000, side="right"))
+        self.learner.ingest(self._frame.iloc[self._taken : end])
+        self.learner.replay_due(now=now)
+        self._taken = end
+
+
+class JudgedDays:
+    """A learner as the gate sees it, which judges each day once for all that was published with the same levels."""
+
+    def __init__(self, learner: GatedLearner) -> None:
+        self._learner = learner
+        self._last: tuple[int, str, EnteredTrades] | None = None
+
+    def last_day_over(self, *, now: datetime) -> int:
+        """Return the learner's."""
+        return self._learner.last_day_over(now=now)
+
+    def cells(self) -> list[Group]:
+        """Return the learner's."""
+        return self._learner.cells()
+
+    def entered_on(self, day: int, *, published: ParameterSet) -> EnteredTrades:
+        """Return the learner's, or what it said of this day and version a moment ago."""
+        if self._last is None or self._last[:2] != (day, published.version):
+            self._last = day, published.version, self._learner.entered_on(day, published=published)
+        return self._last[2]
+
+
+class Publications:
+    """What was published, in memory: what a review reads of the record."""
+
+    def __init__(self) -> None:
+        self.published: list[ParameterSet] = []
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        """Return the newest publication known by then; each is a full one. Raises LearningError if there is none."""
+        known = [one for one in self.published if one.known_at <= as_of]
+        if not known:
+            raise LearningError(f"nothing was published by {as_of.isoformat()}")
+        return known[-1]
+
+
+def trade_frame(world: World) -> pd.DataFrame:
+    """Return a world's trades as the record's trade frame has them, by entry; each is held for the whole horizon."""
+    trades = world.trades
+    opened = pd.Series(pd.to_datetime(_entries_us(world), unit="us", utc=True)).astype("datetime64[us, UTC]")
+    columns: dict[str, Any] = {
+        "bot": "BOT3",
+        "run_mode": RunMode.PAPER.value,
+        "trade_id": np.arange(len(trades)),
+        "open_date": opened,
+        "close_date": opened + HORIZON,
+        "pair": np.array([pair_name(pair) for pair in range(int(PAIR_OF.max()) + 1)])[PAIR_OF[trades.cell]],
+        "is_short": DIRECTION_OF[trades.cell] == DIRECTIONS.index("short"),
+        "direction": np.array(DIRECTIONS)[DIRECTION_OF[trades.cell]],
+        "leverage": bin_leverages()[BIN_OF[trades.cell]],
+        "leverage_bin": np.array(LEVERAGE_BINS)[BIN_OF[trades.cell]],
+        "open_rate": 100.0,
+        "close_profit": 0.0,  # nothing that is learned or published of stops, targets and evidence reads it
+        "exit_reason": "roi",
+    }
+    return pd.DataFrame(columns)
+
+
+def _entries_us(world: World) -> NDArray[np.int64]:
+    start = int(START.timestamp()) * 1_000_000
+    entries: NDArray[np.int64] = start + (world.trades.entry_days * _DAY_US).astype(np.int64)
+    return entries
+
+
+def _places(levels: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the places of levels of the grid; LearningError for a level that is not on it."""
+    places = np.minimum(np.searchsorted(levels, sigma * (1.0 - 1e-9)), len(levels) - 1)
+    if bool((np.abs(levels[places] - sigma) > 1e-9 * sigma).any()):
+        raise LearningError("a published level is not on the grid of the bank")
+    return places

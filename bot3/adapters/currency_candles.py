@@ -1,0 +1,71 @@
+"""Candles of which our own bots trade the pairs of one stake currency."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+
+import pandas as pd
+import structlog
+
+from bot3.errors import SettingsError
+from bot3.ports.candles import CandleReader
+from bot3.trading.currencies import stake_currency
+
+log = structlog.get_logger()
+
+
+class CurrencyCandles:
+    """A `CandleReader` that lists the pairs of one stake currency and still reads every pair that the other reader holds.
+
+    A paper wallet counts one currency: profits of ETH/USDC:USDC and of BTC/USDT:USDT cannot be added in it. Candles of other pairs stay
+    readable, since trades of fleet bots are replayed on them.
+
+    Parameters
+    ----------
+    candles : CandleReader
+        Holds all pairs.
+    currency : str
+        Stake currency of the wallets.
+    """
+
+    def __init__(self, candles: CandleReader, *, currency: str) -> None:
+        self._candles, self._currency = candles, currency
+
+    def pairs(self) -> tuple[str, ...]:
+        """Return the pairs of the currency, sorted. Raises SettingsError if there are pairs, and none of the currency."""
+        return self._pairs
+
+    def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
+        """Return the first open time and the last close time there is."""
+        return self._candles.span(pair, timeframe)
+
+    def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+        """Return the candle frame of candles that open at or after start and are closed by end."""
+        return self._candles.candles(pair, timeframe, start=start, end=end)
+
+    def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
+        """Return the rate that a market order meets."""
+        return self._candles.rate_at(pair, timeframe, at)
+
+    def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+        """Return the funding frame with start <= time < end."""
+        return self._candles.funding(pair, start=start, end=end)
+
+    def has_funding(self, pair: str) -> bool:
+        """Say whether any funding of the pair is known."""
+        return self._candles.has_funding(pair)
+
+    @cached_property
+    def _pairs(self) -> tuple[str, ...]:
+        every = self._candles.pairs()
+        own = tuple(pair for pair in every if stake_currency(pair) == self._currency)
+        others = sorted({stake_currency(pair) for pair in every} - {self._currency})
+        if every and not own:
+            raise SettingsError(
+                f"the candles hold no pair counted in {self._currency}, only in {', '.join(others)}: set BOT3_STAKE_CURRENCY to one of "
+                "these, or BOT3_CANDLES to other candles"
+            )
+        if others:
+            log.warning("pairs_not_traded", stake_currency=self._currency, other_currencies=others, pairs=len(every) - len(own))
+        return own

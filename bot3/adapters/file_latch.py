@@ -1,0 +1,62 @@
+"""A bot's latch as a flag file: it is read and written with every database down."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from bot3.adapters.latch_fields import fields_of, latch_of
+from bot3.errors import StoreError, StoreFullError
+from bot3.trading.risk import RiskLatch
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+class FileLatch:
+    """A `LatchStore` in a JSON file, replaced as a whole and on the disk when it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def latch(self) -> RiskLatch | None:
+        """Return the latch; None where there is no file. Raises StoreError for a file that cannot be read or is invalid."""
+        try:
+            fields = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self._path} cannot be read ({type(error).__name__}): the bot's own store is used") from error
+        if not isinstance(fields, dict):
+            raise StoreError(f"{self._path} holds no latch: the bot's own store is used")
+        return latch_of(fields, shown=str(self._path))
+
+    def keep_latch(self, latch: RiskLatch) -> None:
+        """Write the latch. Raises StoreError if the file cannot be written, StoreFullError if the disk is full."""
+        text = json.dumps(fields_of(latch), indent=2).encode()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(self._path, text)
+        except OSError as error:
+            kind = StoreFullError if error.errno in _NO_SPACE else StoreError
+            raise kind(f"{self._path} cannot be written ({error.strerror}): free space, or give this user the directory") from error
+
+
+def _replace(path: Path, text: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    # The new name too must survive a power cut.
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

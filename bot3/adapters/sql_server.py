@@ -1,0 +1,153 @@
+"""PostgreSQL connections that notice a server which no longer answers: half-open after a failover, a firewall or a stalled proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any, Self, TypeVar
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.abc import PQGen
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine
+
+SILENCE_S = 8.0
+"""So long a statement may bring no byte before the server is asked, over another connection, whether it works on it."""
+_ASK_S = 3.0
+_CONNECT_S = 5.0
+_POLL_S = 0.1
+
+# The kernel's own limits, for a network that drops packets; a proxy that acknowledges them needs the limit above.
+TCP_LIMITS: Mapping[str, int] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+# The same on the server's side, so that a session whose client vanished gives up its locks; nothing of ours runs as long as the last two.
+SESSION_LIMITS: Mapping[str, int] = {
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "statement_timeout": 600_000,
+    "idle_in_transaction_session_timeout": 300_000,
+}
+
+# A session is working if it is active and does not wait for its client: the answer of one that does has nobody to read it.
+_IS_WORKING = """
+SELECT count(*) FROM pg_stat_activity WHERE pid = %(pid)s AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'
+"""
+
+_Answer = TypeVar("_Answer")
+_lost_at: dict[tuple[str, int], float] = {}
+"""When a connection to a server (host, port) was last found half-open: older ones are not trusted either, in no thread."""
+
+
+class WatchedConnection(psycopg.Connection[Any]):
+    """A connection whose statements end when the server stopped answering.
+
+    A statement that the server works on, however long, is left alone. One that brings no byte for `silence_s`, while the server does not
+    work on it or cannot be reached, ends with OperationalError, and the connection is closed. Where the server can be reached its
+    session is ended too, so that its locks are free and its transaction is certainly over before it is tried again.
+    """
+
+    _given: Mapping[str, Any]
+    _server: tuple[str, int]
+    _made_at: float
+    _silence_s: float = SILENCE_S
+
+    @classmethod
+    def connect(cls, conninfo: str = "", *, silence_s: float = SILENCE_S, **given: Any) -> Self:  # type: ignore[override]
+        """Connect, within 5 s unless `connect_timeout` says otherwise."""
+        made_at = monotonic()
+        connection = super().connect(conninfo, **{"connect_timeout": _CONNECT_S, **given})
+        connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # our own class
+        connection._server = (connection.info.host, connection.info.port)  # noqa: SLF001
+        connection._made_at, connection._silence_s = made_at, silence_s  # noqa: SLF001
+        return connection
+
+    def wait(self, gen: PQGen[_Answer], interval: float = _POLL_S, timeout: float | None = None) -> _Answer:
+        """Consume a generator that operates on the connection, as psycopg does, and notice silence."""
+        return super().wait(self._noticing(gen), interval, timeout)
+
+    def _noticing(self, gen: PQGen[_Answer]) -> PQGen[_Answer]:
+        self._require_trusted()
+        heard_at = monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if ready:
+                    heard_at = monotonic()
+                elif monotonic() - heard_at > self._silence_s:
+                    self._require_working()
+                    heard_at = monotonic()
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            answer: _Answer = end.value
+            return answer
+
+    def _require_trusted(self) -> None:
+        made_at = getattr(self, "_made_at", None)
+        if made_at is not None and made_at < _lost_at.get(self._server, 0.0):
+            self._give_up("another connection of its age was half-open")
+
+    def _require_working(self) -> None:
+        """Ask the server about this session over another connection, and end the session unless it works."""
+        pid = self.pgconn.backend_pid
+        try:
+            with _AskingConnection.connect(**{**self._given, "connect_timeout": _ASK_S, "autocommit": True}) as asking:
+                row = asking.execute(_IS_WORKING, {"pid": pid}).fetchone()
+                if row is not None and row[0]:
+                    return
+                asking.execute("SELECT pg_terminate_backend(%(pid)s)", {"pid": pid})
+        except psycopg.Error:
+            pass  # unreachable: then this connection is lost as well
+        _lost_at[self._server] = monotonic()
+        self._give_up(f"no answer for {self._silence_s:g} s")
+
+    def _give_up(self, why: str) -> None:
+        self.pgconn.finish()
+        raise psycopg.OperationalError(f"the connection was closed: {why}")
+
+
+class _AskingConnection(psycopg.Connection[Any]):
+    """A connection for one question, which is not waited for longer than it took to connect."""
+
+    def wait(self, gen: PQGen[_Answer], interval: float = _POLL_S, timeout: float | None = None) -> _Answer:
+        return super().wait(gen, interval, _ASK_S if timeout is None else timeout)
+
+
+def server_engine(
+    url: URL, *, session: Mapping[str, str | int], connect_timeout_s: float = _CONNECT_S, silence_s: float = SILENCE_S, **given: Any
+) -> Engine:
+    """Return an engine whose connections notice a server that no longer answers.
+
+    Parameters
+    ----------
+    session : mapping
+        Settings of every session, by the server's names; they go before those that the URL gives.
+    silence_s : float
+        Wall seconds without a byte before the server is asked whether it works on a statement.
+    given
+        For `sqlalchemy.create_engine`.
+    """
+    options = [*_options_of(url), *(f"-c {name}={value}" for name, value in session.items())]
+    arguments = {**TCP_LIMITS, "connect_timeout": max(2, round(connect_timeout_s)), "application_name": "bot3"}
+    if options:
+        arguments["options"] = " ".join(options)
+    engine = sa.create_engine(url, connect_args=arguments, **given)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> WatchedConnection:
+        return WatchedConnection.connect(silence_s=silence_s, **parameters)
+
+    return engine
+
+
+def _options_of(url: URL) -> tuple[str, ...]:
+    given = url.query.get("options", ())
+    return (given,) if isinstance(given, str) else tuple(given)

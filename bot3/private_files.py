@@ -1,0 +1,43 @@
+"""Files that only this user may read and write: a home holds trades, balances and what can be told from them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+_OTHERS = 0o077
+
+
+def create_private_files() -> None:
+    """Let this process and its children create files as 0600 and directories as 0700, whatever the umask was."""
+    os.umask(_OTHERS)
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Say whether a group or every user may read, write or enter a file or a directory."""
+    return bool(path.lstat().st_mode & _OTHERS) and not path.is_symlink()
+
+
+def close_to_others(directory: Path) -> int:
+    """Take the rights of group and others from a directory and everything in it; return how many paths had some.
+
+    Symbolic links are not followed. A path of another user is left as it is.
+    """
+    closed = 0
+    for folder, folders, files in os.walk(directory, followlinks=False):
+        for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):
+            closed += _close(path)
+    return closed
+
+
+def _close(path: Path) -> bool:
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or not found.st_mode & _OTHERS or found.st_uid != os.getuid():
+            return False
+        path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+    except FileNotFoundError:
+        # Another process removed it in the meantime.
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""Fills a control store that was lost and made anew: from the bots' journals and flag files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot3.errors import StoreBusyError, StoreError
+from bot3.trading.risk import RiskLatch, TradingState, strictest
+from bot3.usecases.bot_state import CANDLE_DONE
+
+if TYPE_CHECKING:
+    from bot3.ports.control import ControlStore
+    from bot3.ports.latches import LatchStore
+    from bot3.ports.trades import BotStore
+
+log = structlog.get_logger()
+
+
+def restore_latches(control: ControlStore, bots: Iterable[tuple[str, Iterable[LatchStore]]], *, at: datetime) -> None:
+    """Write each bot's latch, the strictest of those kept. Raises StoreBusyError if a store is unavailable."""
+    for name, stores in bots:
+        kept = [latch for latch in map(_latch, stores) if latch is not None]
+        state, reason = strictest([(latch.state, latch.reason) for latch in kept] or [(TradingState.ACTIVE, "")])
+        control.set_trading_state(name, state, reason=reason, at=at)
+        log.warning("control_restored", bot=name, state=state.value, reason=reason)
+
+
+def last_lived(stores: Iterable[BotStore], *, at_least: datetime) -> datetime:
+    """Return the newest market time that any bot has decided on: the market clock goes on from there."""
+    return max([at_least, *(done for store in stores if (done := store.bookmark(CANDLE_DONE)) is not None)])
+
+
+def _latch(store: LatchStore) -> RiskLatch | None:
+    try:
+        return store.latch()
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        log.error("latch_not_read", error=str(error))  # noqa: TRY400  # the other store has it
+        return None
