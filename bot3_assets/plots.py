@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import dagster as dg
 
@@ -55,7 +56,7 @@ def _drawn(rows: Sequence[Interval]) -> str:
     bars, ticks, labels = "", f"M{across(0.0)} 0V{bottom}", ""
     for number, row in enumerate(rows):
         top = number * _ROW
-        labels += f'<text y="{top + 11}">{row.label}</text>'
+        labels += f'<text y="{top + 11}">{escape(row.label)}</text>'
         if not row.is_real:
             continue
         bars += f"M{across(row.low)} {top + 7}H{across(row.high)}"

@@ -10,6 +10,7 @@ from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.usecases import words
+from bot3.usecases.data_ages import newest_close_age
 from bot3.usecases.reading import Known, known
 from telegram_bot.asked import Asked
 from telegram_bot.home import Home
@@ -73,8 +74,10 @@ def _regime(home: Home) -> str:
 def _counts(home: Home) -> str:
     counts = home.trades.counts()
     told = [f"{mode} {int(frame['trades'].sum()):,}" for mode, frame in counts.groupby("run_mode")]
-    last = counts["last_close"].max() if len(counts) else None
-    return f"Closes in the record: {', '.join(told) or 'none'}; newest {words.age(last, now=home.now())} (market time)"
+    anchor, wall_now = home.anchor(), home.ports.clock.wall_now()
+    age = None if anchor is None else newest_close_age(counts, own=home.ports.bot_names, anchor=anchor, wall_now=wall_now)
+    newest = "no paper or live close yet" if age is None else f"newest paper or live close {words.ago(age)} (wall time)"
+    return f"Closes in the record: {', '.join(told) or 'none'}; {newest}"
 
 
 def _progress(parameters: ParameterSet, home: Home) -> Table:

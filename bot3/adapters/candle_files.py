@@ -1,55 +1,25 @@
-"""One candle file: how it is named, read and written (freqtrade's layouts, and tables with named columns)."""
+"""One candle file: how it is read and written (freqtrade's layouts, and tables with named columns)."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import os
-import re
 import tempfile
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import feather, ipc
 
+from bot3.adapters.candle_names import candle_path
 from bot3.errors import CandleError
 from bot3.market.candles import CANDLE_COLUMNS, checked_candles
 
-CANDLES, FUNDING, OTHER = "candles", "funding_rate", "other"
-_SUFFIXES = (".feather", ".parquet", ".json", ".json.gz", ".csv", ".csv.gz")
-_NAME = re.compile(r"(?P<pair>[A-Za-z0-9]+(?:_[A-Za-z0-9]+){1,2})-(?P<timeframe>[1-9]\d*[mhd])(?:-(?P<kind>\w+))?")
+_EXCHANGE = b"bot3.exchange"
+"""Key of a file's metadata: the exchange that its rows were fetched from. Freqtrade ignores it."""
 _JSON_COLUMNS = ("date", "open", "high", "low", "close", "volume")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandleFile:
-    """A file and what its name says is in it; `kind` is candles, funding_rate or other (mark, index)."""
-
-    path: Path
-    pair: str
-    timeframe: str
-    kind: str
-
-
-def candle_file(path: Path) -> CandleFile | None:
-    """Return what a file's name says, "BTC_USDT_USDT-5m-futures.feather"; None if it is not named so."""
-    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
-    match = _NAME.fullmatch(path.name.removesuffix(suffix)) if suffix else None
-    if match is None:
-        return None
-    parts = match["pair"].split("_")
-    pair = f"{parts[0]}/{parts[1]}" + (f":{parts[2]}" if len(parts) == 3 else "")
-    kind = {None: CANDLES, "futures": CANDLES, "spot": CANDLES, "funding_rate": FUNDING}.get(match["kind"], OTHER)
-    return CandleFile(path=path, pair=pair, timeframe=match["timeframe"], kind=kind)
-
-
-def candle_path(directory: Path, *, pair: str, timeframe: str, is_funding: bool = False) -> Path:
-    """Return where freqtrade keeps a pair's candles (or funding) below a data directory."""
-    name = re.sub(r"[/:]", "_", pair)
-    if ":" not in pair:
-        return directory / f"{name}-{timeframe}.feather"
-    return directory / "futures" / f"{name}-{timeframe}-{FUNDING if is_funding else 'futures'}.feather"
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -71,8 +41,23 @@ def read_frame(path: Path) -> pd.DataFrame:
     return _named(frame, path=path)
 
 
-def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.DataFrame) -> Path:
+def exchange_of(path: Path) -> str | None:
+    """Return the exchange that a file says its rows are from; None for a file that does not say, as freqtrade's do not."""
+    try:
+        with ipc.open_file(path) as file:
+            said = (file.schema.metadata or {}).get(_EXCHANGE)
+    except pa.ArrowInvalid:
+        return None  # Feather's first version has no metadata
+    return None if said is None else said.decode("utf-8", errors="replace")
+
+
+def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.DataFrame, exchange: str | None = None) -> Path:
     """Write a candle frame in freqtrade's Feather layout; the file is the old or the new one, never a part.
+
+    Parameters
+    ----------
+    exchange : str, optional
+        Where the candles are from; the file keeps it, so that another exchange's are never added.
 
     Returns
     -------
@@ -87,15 +72,15 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
     columns = candles.loc[:, list(CANDLE_COLUMNS)].rename(columns={"open_time": "date"})
     if len(candles):
         checked_candles(candles, pair=pair, timeframe=timeframe, now=_end(candles))
-    return _write(candle_path(directory, pair=pair, timeframe=timeframe), columns)
+    return _write(candle_path(directory, pair=pair, timeframe=timeframe), columns, exchange=exchange)
 
 
-def write_funding(directory: Path, *, pair: str, funding: pd.DataFrame) -> Path:
+def write_funding(directory: Path, *, pair: str, funding: pd.DataFrame, exchange: str | None = None) -> Path:
     """Write a funding frame as freqtrade does: the rate in `open`, the other columns zero; under the name of 8h."""
     columns = pd.DataFrame({"date": funding["time"], "open": funding["funding_rate"]})
     for name in ("high", "low", "close", "volume"):
         columns[name] = 0.0
-    return _write(candle_path(directory, pair=pair, timeframe="8h", is_funding=True), columns)
+    return _write(candle_path(directory, pair=pair, timeframe="8h", is_funding=True), columns, exchange=exchange)
 
 
 def _end(candles: pd.DataFrame) -> datetime:
@@ -104,14 +89,17 @@ def _end(candles: pd.DataFrame) -> datetime:
     return ended
 
 
-def _write(path: Path, frame: pd.DataFrame) -> Path:
+def _write(path: Path, frame: pd.DataFrame, *, exchange: str | None) -> Path:
+    table = pa.Table.from_pandas(frame.reset_index(drop=True), preserve_index=False)
+    if exchange is not None:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _EXCHANGE: exchange.encode()})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         try:
             # Feather's default names a compression of its own; freqtrade reads lz4.
-            frame.reset_index(drop=True).to_feather(temporary, compression="lz4")
+            feather.write_feather(table, temporary, compression="lz4")
             Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import ccxt
 import pandas as pd
 
-from bot3.adapters.candle_files import candle_path, read_frame, write_candles, write_funding
+from bot3.adapters.candle_files import exchange_of, read_frame, write_candles, write_funding
+from bot3.adapters.candle_names import candle_path
 from bot3.errors import CandleError, ExchangeBusyError
 from bot3.market.candle_series import no_candles, no_funding
 from bot3.market.candle_times import EPOCH
@@ -26,6 +27,7 @@ from bot3.market.timeframes import timeframe_duration
 PAGE = 1_000
 PAGES_A_SAVE = 20
 _MILLISECOND = timedelta(milliseconds=1)
+_PRICES = ("open", "high", "low", "close")
 
 
 class Progress(Protocol):
@@ -104,12 +106,15 @@ class CcxtCandles:
         before = len(held)
         duration = timeframe_duration(timeframe)
         fetch = self._candle_page(pair, timeframe, what=what)
-        for start, end in _missing_spans(held["open_time"], since=since, until=until, step=duration):
+        spans = _missing_spans(held["open_time"], since=since, until=until, step=duration)
+        if spans:
+            self._require_own(path, held, fetch, columns=_PRICES)
+        for start, end in spans:
             for pages, reached in _pages(fetch, start=start, end=end, step=duration, what=what):
                 fresh = pd.DataFrame(pages, columns=list(CANDLE_COLUMNS))
                 if len(fresh):
                     held, _ = checked_candles(pd.concat([held, _in_time(fresh)]), pair=pair, timeframe=timeframe, now=until)
-                    write_candles(self._directory, pair=pair, timeframe=timeframe, candles=held)
+                    write_candles(self._directory, pair=pair, timeframe=timeframe, candles=held, exchange=self._exchange.id)
                 if progress is not None:
                     progress(pair=pair, reached=min(reached, end), until=end)
         return Download(path=path, added=len(held) - before, rows=len(held))
@@ -131,15 +136,39 @@ class CcxtCandles:
         held = _held_funding(path, pair=pair)
         before = len(held)
         fetch = self._funding_page(pair, what=what)
-        for start, end in _missing_spans(held["time"], since=since, until=now, step=timedelta(seconds=1)):
+        spans = _missing_spans(held["time"], since=since, until=now, step=timedelta(seconds=1))
+        if spans:
+            self._require_own(path, held, fetch, columns=("funding_rate",))
+        for start, end in spans:
             for pages, reached in _pages(fetch, start=start, end=end, step=timedelta(hours=1), what=what):
                 fresh = pd.DataFrame(pages, columns=["time", "funding_rate"])
                 if len(fresh):
                     held = checked_funding(pd.concat([held, _in_time(fresh)]), pair=pair)
-                    write_funding(self._directory, pair=pair, funding=held)
+                    write_funding(self._directory, pair=pair, funding=held, exchange=self._exchange.id)
                 if progress is not None:
                     progress(pair=pair, reached=min(reached, end), until=end)
         return Download(path=path, added=len(held) - before, rows=len(held))
+
+    def _require_own(self, path: Path, held: pd.DataFrame, fetch: Callable[[int], list[list[float]]], *, columns: tuple[str, ...]) -> None:
+        """Refuse to add to rows of another exchange.
+
+        A file that does not say whose its rows are, or says another name (one exchange has several in ccxt), is compared: its last row must
+        be what this exchange answers for that time.
+        """
+        if not len(held) or exchange_of(path) == self._exchange.id:
+            return
+        last = held.iloc[-1]
+        at = last.iloc[0].to_pydatetime()
+        answered = [
+            row for row in fetch((at - EPOCH) // _MILLISECOND) if abs(EPOCH + int(row[0]) * _MILLISECOND - at) < timedelta(seconds=1)
+        ]
+        ours = [float(last[name]) for name in columns]
+        theirs = answered[0][1 : 1 + len(columns)] if answered else None
+        if theirs is None or any(abs(mine - other) > 1e-9 * abs(mine) for mine, other in zip(ours, theirs, strict=True)):
+            raise CandleError(
+                f"{path} holds rows of {exchange_of(path) or 'an unknown exchange'}: the last one ({at.isoformat()}) is not what "
+                f"{self._exchange.id} has; candles of two exchanges never go into one file, choose another --directory"
+            )
 
     def _exchange_time(self, what: str) -> datetime:
         """Return the exchange's time: by a clock that is ahead, the candle in progress would look closed."""

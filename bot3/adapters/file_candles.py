@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import RLock
 
 import pandas as pd
 
-from bot3.adapters.candle_files import CANDLES, FUNDING, CandleFile, candle_file, read_frame
+from bot3.adapters.candle_files import read_frame
+from bot3.adapters.candle_names import CANDLES, FUNDING, CandleFile, IgnoredFile, candle_file, name_of_pair
+from bot3.adapters.system_clock import SystemClock
 from bot3.errors import CandleError
 from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.market.candles import CandleReport, checked_candles, checked_funding
+
+_NAMED = 8
 
 _Stamps = tuple[tuple[int, int], ...]
 
@@ -38,11 +42,13 @@ class FileCandles:
     ----------
     directories : Path
         Roots; files may lie in them or in their folder `futures`.
+    funding_from : sequence of Path
+        More roots, of which the funding is read and nothing else.
     timeframe : str
         `pairs` names the pairs that have it.
     now : datetime, optional
-        Candles that close after it are dropped as unclosed. Without it each file's own time of writing is taken: what was written
-        then cannot have closed later.
+        Candles that close after it are dropped as unclosed; the wall clock without it. A file's time of writing tells nothing: copies,
+        archives and images have any.
 
     Raises
     ------
@@ -50,24 +56,30 @@ class FileCandles:
         If a directory cannot be read, or none of them holds candles of the timeframe.
     """
 
-    def __init__(self, *directories: Path, timeframe: str = "5m", now: datetime | None = None) -> None:
+    def __init__(self, *directories: Path, timeframe: str = "5m", now: datetime | None = None, funding_from: Sequence[Path] = ()) -> None:
         self._timeframe = timeframe
         self._now = now
-        self._files: dict[tuple[str, str, str], list[Path]] = defaultdict(list)
-        for found in (file for directory in directories for file in _files_of(directory)):
-            self._files[found.kind, found.pair, found.timeframe].append(found.path)
+        named = [found for directory in directories for found in files_of(directory)]
+        named += [
+            found for directory in funding_from for found in files_of(directory) if isinstance(found, CandleFile) and found.kind == FUNDING
+        ]
+        self.ignored = tuple(found for found in named if isinstance(found, IgnoredFile))
+        self._files: dict[str, list[CandleFile]] = defaultdict(list)
+        for found in named:
+            if isinstance(found, CandleFile):
+                self._files[found.name].append(found)
         self._loaded: dict[tuple[str, str], _Loaded] = {}
         self._funding: dict[str, tuple[_Stamps, pd.DataFrame]] = {}
         self._lock = RLock()
         if not self.pairs():
             raise CandleError(
                 f"no {timeframe} candles in {', '.join(map(str, directories)) or 'no directory'}: files are named like "
-                f"BTC_USDT_USDT-{timeframe}-futures.feather or BTC_USDT-{timeframe}.csv"
+                f"BTC_USDT_USDT-{timeframe}-futures.feather or BTC_USDT-{timeframe}.csv{self._ignored_words()}"
             )
 
     def pairs(self) -> tuple[str, ...]:
         """Return the pairs that have candles of the timeframe, sorted."""
-        return tuple(sorted(pair for kind, pair, timeframe in self._files if kind == CANDLES and timeframe == self._timeframe))
+        return tuple(sorted({file.pair for file in self._candle_files() if file.timeframe == self._timeframe}))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         """Return the first open time and the last close time there is."""
@@ -94,9 +106,9 @@ class FileCandles:
         return tuple(self._load(pair, self._timeframe).report for pair in self.pairs())
 
     def _load(self, pair: str, timeframe: str) -> _Loaded:
-        paths = self._files.get((CANDLES, pair, timeframe))
+        paths = [file.path for file in self._files_of(pair, kind=CANDLES) if file.timeframe == timeframe]
         if not paths:
-            raise CandleError(f"there are no {timeframe} candles of {pair}: there are {self._have(pair)}")
+            raise CandleError(f"there are no {timeframe} candles of {pair}: there are {self._have(pair)}{self._ignored_words(pair)}")
         stamps = _stamps(paths)
         with self._lock:
             loaded = self._loaded.get((pair, timeframe))
@@ -106,15 +118,15 @@ class FileCandles:
             return loaded
 
     def _read(self, paths: list[Path], *, pair: str, timeframe: str, stamps: _Stamps) -> _Loaded:
-        now = self._now or datetime.fromtimestamp(max(written for written, _ in stamps) / 1e9, tz=UTC)
-        gated = [_gated(path, pair=pair, timeframe=timeframe, now=now) for path in paths]
+        now = self._now or SystemClock().wall_now()
+        gated = [candles_of(path, pair=pair, timeframe=timeframe, now=now) for path in paths]
         candles, report = gated[0]
         if len(gated) > 1:
             candles, report = checked_candles(pd.concat([frame for frame, _ in gated]), pair=pair, timeframe=timeframe, now=now)
         return _Loaded(stamps=stamps, series=CandleSeries(candles, pair=pair, timeframe=timeframe), report=report)
 
     def _all_funding(self, pair: str) -> pd.DataFrame:
-        paths = [path for key, found in self._files.items() if key[:2] == (FUNDING, pair) for path in found]
+        paths = [file.path for file in self._files_of(pair, kind=FUNDING)]
         stamps = _stamps(paths)
         with self._lock:
             known = self._funding.get(pair)
@@ -123,19 +135,45 @@ class FileCandles:
                 self._funding[pair] = known
             return known[1]
 
+    def _candle_files(self) -> Iterable[CandleFile]:
+        return (file for found in self._files.values() for file in found if file.kind == CANDLES)
+
+    def _files_of(self, pair: str, *, kind: str) -> list[CandleFile]:
+        return [file for file in self._files.get(name_of_pair(pair), ()) if file.kind == kind and file.holds(pair)]
+
     def _have(self, pair: str) -> str:
-        timeframes = sorted(timeframe for kind, name, timeframe in self._files if kind == CANDLES and name == pair)
-        return f"{', '.join(timeframes)} of it" if timeframes else ", ".join(self.pairs())
+        if timeframes := sorted({file.timeframe for file in self._files_of(pair, kind=CANDLES)}):
+            return f"{', '.join(timeframes)} of it"
+        spot = pair.partition(":")[0]
+        if others := sorted({file.pair for file in self._candle_files() if file.pair.partition(":")[0] == spot}):
+            market = "futures are" if ":" not in pair else "other contracts and spot are"
+            return f"candles of {', '.join(others)}, which is not {pair}: {market} another market, name the directory of this one"
+        return ", ".join(self.pairs()[:_NAMED]) + (f" and {len(self.pairs()) - _NAMED} more" if len(self.pairs()) > _NAMED else "")
+
+    def _ignored_words(self, pair: str | None = None) -> str:
+        """Return which files were ignored and why: of a pair those whose names begin like it."""
+        base = None if pair is None else name_of_pair(pair.partition("/")[0])
+        found = [file for file in self.ignored if base is None or file.path.name.startswith(base)]
+        named = "; ".join(f"{file.path.name} is ignored: {file.reason}" for file in found[:_NAMED])
+        return f"; {named}{f'; and {len(found) - _NAMED} more' if len(found) > _NAMED else ''}" if found else ""
 
 
-def _files_of(directory: Path) -> Iterable[CandleFile]:
+def files_of(directory: Path) -> list[CandleFile | IgnoredFile]:
+    """Return every file of a data directory and of its folder `futures`, by what its name says; hidden ones are left out.
+
+    Raises
+    ------
+    CandleError
+        If the directory cannot be read.
+    """
     if not directory.is_dir():
         raise CandleError(f"{directory} is no directory: name a freqtrade data directory, such as user_data/data/binance")
     try:
-        paths = sorted([*directory.iterdir(), *((directory / "futures").iterdir() if (directory / "futures").is_dir() else ())])
+        folders = [folder for folder in (directory, directory / "futures") if folder.is_dir()]
+        paths = sorted(path for folder in folders for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
         raise CandleError(f"{directory} cannot be read ({error.strerror}): give this user the right to read it") from error
-    return [found for path in paths if (found := candle_file(path)) is not None]
+    return [candle_file(path) for path in paths]
 
 
 def _stamps(paths: list[Path]) -> _Stamps:
@@ -146,26 +184,32 @@ def _stamps(paths: list[Path]) -> _Stamps:
         raise CandleError(f"{error.filename} cannot be read ({error.strerror}): fetch it again") from error
 
 
-def _gated(path: Path, *, pair: str, timeframe: str, now: datetime) -> tuple[pd.DataFrame, CandleReport]:
+def candles_of(path: Path, *, pair: str, timeframe: str, now: datetime) -> tuple[pd.DataFrame, CandleReport]:
+    """Return the candle frame of a file, and what the gate did. Raises CandleError with the path."""
     frame = read_frame(path)
+    if not len(frame):
+        raise CandleError(f"{path} holds no candle: fetch it again or remove it")
     try:
         candles, report = checked_candles(frame, pair=pair, timeframe=timeframe, now=now)
     except CandleError as error:
         raise CandleError(f"{path}: {error}") from error
     if len(frame) and not len(candles):
-        raise CandleError(f"{path}: all {len(frame)} candles close after {now.isoformat()}: is the file's time right?")
+        raise CandleError(f"{path}: all {len(frame)} candles close after {now.isoformat()}: check this machine's clock and the open times")
     return candles, report
 
 
+def funding_of(path: Path, *, pair: str) -> pd.DataFrame:
+    """Return the funding frame of a file. Raises CandleError with the path."""
+    frame = read_frame(path)
+    # Freqtrade keeps the rate where a candle has its open.
+    named = frame if "funding_rate" in frame.columns else frame.rename(columns={"open": "funding_rate"})
+    try:
+        return checked_funding(named, pair=pair)
+    except CandleError as error:
+        raise CandleError(f"{path}: {error}") from error
+
+
 def _read_funding(paths: list[Path], *, pair: str) -> pd.DataFrame:
-    frames = []
-    for path in paths:
-        frame = read_frame(path)
-        # Freqtrade keeps the rate where a candle has its open.
-        named = frame if "funding_rate" in frame.columns else frame.rename(columns={"open": "funding_rate"})
-        try:
-            frames.append(checked_funding(named, pair=pair))
-        except CandleError as error:
-            raise CandleError(f"{path}: {error}") from error
+    frames = [funding_of(path, pair=pair) for path in paths]
     joined = pd.concat(frames) if frames else no_funding()
     return joined.drop_duplicates("time", keep="last").sort_values("time", ignore_index=True)

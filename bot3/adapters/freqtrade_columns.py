@@ -39,7 +39,7 @@ class FreqtradeColumns(FreqtradeTrades):
 
     def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
         """Return what `closed_trades` returns, in any order."""
-        if self._is_texts or self._has_text_orders:
+        if not self._is_plain or self._has_text_orders:
             return TradeColumns.of(self.closed_trades(closed_since=closed_since))
         names = [name for name in self._names if name != "is_open"]
         # SQLite keeps anything as a truth value: read as a number, what is neither 0 nor 1 shows.

@@ -13,15 +13,17 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from bot3.adapters.freqtrade_file import RestingFile, read_only_address
+from bot3.adapters.freqtrade_file import CopiedFile, RestingFile, is_stranded, read_only_address
 from bot3.adapters.sql_errors import translated
+from bot3.adapters.sql_urls import parsed_url, schema_of, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _TABLES = ("trades", "orders")
+_MYSQL = {"mysql", "mariadb"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class FreqtradeDatabase:
         Those of them that are declared as texts: SQL compares their numbers letter by letter.
     resting : RestingFile or None
         A file that is read as immutable: every `read` makes sure that it still was.
+    copied : CopiedFile or None
+        A copy that is read in place of a file whose log cannot be read where it is; removed by `close`.
     """
 
     engine: Engine
@@ -46,6 +50,7 @@ class FreqtradeDatabase:
     columns: Mapping[str, frozenset[str]]
     texts: Mapping[str, frozenset[str]]
     resting: RestingFile | None = None
+    copied: CopiedFile | None = None
     probe_lock: Lock = field(default_factory=Lock)
     probe: list[Connection] = field(default_factory=list)
     nonce: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -72,21 +77,29 @@ class FreqtradeDatabase:
         """
         url = _parsed(address)
         is_sqlite = url.get_backend_name() == "sqlite"
-        shown = str(url.database) if is_sqlite else url.render_as_string(hide_password=True)
-        with _file_errors(shown):
-            resting = RestingFile.of(Path(shown)) if is_sqlite and leaves_no_trace else None
+        shown = str(url.database) if is_sqlite else shown_url(url)
+        resting = copied = None
         if is_sqlite:
-            engine = _sqlite_engine(read_only_address(Path(shown), is_immutable=resting is not None), busy_timeout_s)
+            path = Path(shown)
+            with _file_errors(shown):
+                resting = RestingFile.of(path) if leaves_no_trace else None
+                copied = _copied(path, leaves_no_trace=leaves_no_trace)
+            address = read_only_address(copied.path if copied else path, is_immutable=resting is not None)
+            engine = _sqlite_engine(address, busy_timeout_s)
         else:
             engine = _server_engine(url, busy_timeout_s)
         try:
             with _snapshot(engine, shown) as connection:
+                if not is_sqlite:
+                    _require_schema(connection, url, shown)
                 columns = _columns(connection, shown)
                 texts = {name: _texts_of(connection, name) if columns[name] else frozenset() for name in _TABLES}
         except BaseException:
             engine.dispose()
+            if copied is not None:
+                copied.directory.cleanup()
             raise
-        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, texts=texts, resting=resting)
+        return cls(engine=engine, shown=shown, is_sqlite=is_sqlite, columns=columns, texts=texts, resting=resting, copied=copied)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -119,29 +132,55 @@ class FreqtradeDatabase:
             while self.probe:
                 self.probe.pop().close()
         self.engine.dispose()
+        if self.copied is not None:
+            self.copied.directory.cleanup()
+
+
+def _copied(path: Path, *, leaves_no_trace: bool) -> CopiedFile | None:
+    if not is_stranded(path):
+        return None
+    if not leaves_no_trace:
+        raise StoreError(
+            f"{path} has a log ({path.name}-wal) whose rows SQLite cannot read in a directory that may not be written: make it "
+            f"writable, or start the bot once; `bot3 audit` and `bot3 import` read a copy"
+        )
+    return CopiedFile.of(path)
 
 
 def _parsed(address: str) -> URL:
     if "://" not in address:
         return _file(Path(address))
-    try:
-        url = make_url(address)
-    except ArgumentError as error:
-        raise SettingsError("the database is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name") from error
-    if url.get_backend_name() == "postgresql":
-        # One driver whatever the URL says: freqtrade's users write psycopg2, which is not installed here.
-        return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise SettingsError(f"a freqtrade database is read from SQLite or PostgreSQL, not from {url.render_as_string(hide_password=True)}")
+    url = parsed_url(address)
+    # The part before a driver, whether or not SQLAlchemy knows it: freqtrade's users write psycopg2, which is not installed here.
+    backend = url.drivername.partition("+")[0]
+    if backend in {"postgresql", "postgres"}:
+        return server_url(url)
+    if backend in _MYSQL:
+        raise SettingsError(
+            f"{shown_url(url)} is a {backend} database, and SQLite or PostgreSQL are read: copy it with "
+            f"`freqtrade convert-db --db-url-from {shown_url(url)} --db-url sqlite:///copy.sqlite` and name copy.sqlite"
+        )
+    if backend != "sqlite" or not url.database or url.database == ":memory:":
+        raise SettingsError(
+            f"a freqtrade database is read from SQLite or PostgreSQL, not from {shown_url(url)}: `freqtrade convert-db` copies it to SQLite"
+        )
     return _file(Path(url.database))
 
 
 def _file(path: Path) -> URL:
     if not path.exists():
-        raise StoreError(f"{path} does not exist: name freqtrade's database, such as user_data/tradesv3.sqlite")
+        raise StoreError(
+            f"{path} does not exist: name freqtrade's database (its setting db_url; tradesv3.sqlite, a dry run's tradesv3.dryrun.sqlite, "
+            f"in its working directory{_beside(path)})"
+        )
     if not path.is_file():
         raise StoreError(f"{path} is no file: name freqtrade's database in it, such as tradesv3.sqlite")
     return URL.create("sqlite", database=str(path))
+
+
+def _beside(path: Path) -> str:
+    found = sorted(other.name for pattern in ("*.sqlite", "*.sqlite3", "*.db") for other in path.parent.glob(pattern))
+    return f"; beside it: {', '.join(found[:5])}" if found else ""
 
 
 @contextmanager
@@ -201,12 +240,28 @@ def _is_damaged(cause: BaseException | None) -> bool:
     return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
+def _require_schema(connection: Connection, url: URL, shown: str) -> None:
+    """Refuse a database without the schema that the address names: PostgreSQL would go on to the next one of the path, another bot's."""
+    wanted, found = schema_of(url), connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+    if wanted is not None and wanted != found:
+        raise StoreError(f"{shown}: there is no schema {wanted!r} that this user may use{_schemas_with_trades(connection)}")
+
+
+def _schemas_with_trades(connection: Connection) -> str:
+    names = connection.exec_driver_sql("SELECT schemaname FROM pg_tables WHERE tablename = 'trades' ORDER BY 1").scalars().all()
+    if not names:
+        return ""
+    return f": a table `trades` is in {', '.join(names)}; name the bot's with ?options=-csearch_path%3D{names[0]}"
+
+
 def _columns(connection: Connection, shown: str) -> dict[str, frozenset[str]]:
     tables = sa.inspect(connection).get_table_names()
     if "trades" not in tables:
         # trades_bak0 and its like are left behind by freqtrade's migrations: old copies, never the trades.
         found = ", ".join(sorted(tables)[:8]) or "none"
-        raise StoreError(f"{shown} is no freqtrade database: it has no table `trades` (tables: {found}); name the bot's own database")
+        elsewhere = _schemas_with_trades(connection) if connection.dialect.name == "postgresql" else ""
+        remedy = elsewhere or "; name the bot's own database"
+        raise StoreError(f"{shown} is no freqtrade database: it has no table `trades` (tables: {found}){remedy}")
     return {name: _columns_of(connection, name) if name in tables else frozenset() for name in _TABLES}
 
 

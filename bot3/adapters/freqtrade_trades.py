@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from bot3.adapters.freqtrade_conditions import CLOSE_DATE, IS_OPEN, is_doubtful
 from bot3.adapters.freqtrade_database import FreqtradeDatabase
+from bot3.adapters.freqtrade_modes import MODE_COLUMNS, OrderKinds, order_kinds, settled_mode, trades_of_dry_run
 from bot3.adapters.freqtrade_rows import (
     AMOUNT_COLUMNS,
     OPTIONAL_COLUMNS,
@@ -27,7 +28,7 @@ from bot3.adapters.freqtrade_rows import (
     truth,
 )
 from bot3.adapters.sql_order_counts import COUNTED_COLUMNS, ORDER_COUNTS, count_columns, order_counts
-from bot3.errors import DataError, SettingsError
+from bot3.errors import Bot3Error, DataError, SettingsError
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades, RefusedTrade
 from bot3.trading.trades import RunMode, Trade
 
@@ -46,14 +47,17 @@ class FreqtradeTrades:
     cannot be trades are returned by `refused_trades` and left out of everything else.
     """
 
-    def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin) -> None:
+    def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin, *, is_mixed: bool = False) -> None:
         self._database = database
         self._origin = origin
+        self._is_mixed = is_mixed
         optional = (name for name in (*OPTIONAL_COLUMNS, *AMOUNT_COLUMNS) if name in database.columns["trades"])
         self._names = (*REQUIRED_COLUMNS, *optional)
         self._has_orders = set(COUNTED_COLUMNS) <= database.columns["orders"]
         self._is_texts = bool(_TYPED_COLUMNS & database.texts["trades"])
         self._has_text_orders = self._has_orders and bool({"ft_trade_id", "filled"} & database.texts["orders"])
+        # SQL alone tells which rows are wanted: no texts in place of numbers, no trades of a dry run between them.
+        self._is_plain = not self._is_texts and not is_mixed
 
     @classmethod
     def open(
@@ -61,11 +65,12 @@ class FreqtradeTrades:
         address: str,
         *,
         bot: str,
-        run_mode: RunMode = RunMode.LIVE,
+        run_mode: RunMode | None = RunMode.LIVE,
         account: str | None = None,
         source_timezone: str = "UTC",
         busy_timeout_s: float = 5.0,
         leaves_no_trace: bool = False,
+        is_any_mode: bool = False,
     ) -> Self:
         """Open a bot's database for reading.
 
@@ -73,6 +78,10 @@ class FreqtradeTrades:
         ----------
         address : str
             Path of a SQLite file, or a URL.
+        run_mode : RunMode or None
+            Where its trades were made; None to go by the ids of its orders. A dry run's are refused as live.
+        is_any_mode : bool
+            Take all trades for those of `run_mode`, whatever their orders say.
         account : str, optional
             Exchange account that the trades belong to; "foreign-" and the bot's name without it.
         source_timezone : str
@@ -83,7 +92,7 @@ class FreqtradeTrades:
         Raises
         ------
         SettingsError
-            If the address or the zone is none.
+            If the address or the zone is none, or nothing says in which mode the trades were made.
         DataError
             If it is no freqtrade database of 2022.4 or later; the text names the columns that are missing.
         StoreError
@@ -93,11 +102,13 @@ class FreqtradeTrades:
         database = FreqtradeDatabase.open(address, busy_timeout_s=busy_timeout_s, leaves_no_trace=leaves_no_trace)
         try:
             _require_columns(database)
-        except DataError:
+            kinds = _order_kinds(database)
+            mode = (run_mode or RunMode.LIVE) if is_any_mode else settled_mode(kinds, asked=run_mode, shown=database.shown)
+        except Bot3Error:
             database.close()
             raise
-        origin = TradeOrigin(bot=bot, run_mode=run_mode, account=account or f"foreign-{bot}", zone=zone)
-        return cls(database, origin)
+        origin = TradeOrigin(bot=bot, run_mode=mode, account=account or f"foreign-{bot}", zone=zone)
+        return cls(database, origin, is_mixed=not is_any_mode and kinds.contradicts(mode))
 
     def close(self) -> None:
         """Close every connection."""
@@ -124,7 +135,7 @@ class FreqtradeTrades:
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
-        if self._is_texts:
+        if not self._is_plain:
             closed = [trade for trade in self._every()[0] if not trade.is_open]
         else:
             with self._database.read() as connection:
@@ -133,7 +144,7 @@ class FreqtradeTrades:
 
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""
-        if self._is_texts:
+        if not self._is_plain:
             return _by_open(trade for trade in self._every()[0] if trade.is_open)
         with self._database.read() as connection:
             trades, _ = self._trades(connection, IS_OPEN)
@@ -141,7 +152,7 @@ class FreqtradeTrades:
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
         """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
-        if closed_since is not None or self._origin.zone.key != "UTC" or self._is_texts:
+        if closed_since is not None or self._origin.zone.key != "UTC" or not self._is_plain:
             return len(self.closed_trades(closed_since=closed_since))
         texts = [name for name in ("enter_tag", "exit_reason") if name in self._names]
         table, doubtful = self._table(), is_doubtful(is_sqlite=self._database.is_sqlite, texts=texts)
@@ -153,7 +164,7 @@ class FreqtradeTrades:
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
         """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
-        if self._is_texts:
+        if not self._is_plain:
             return _frame(_by_open(self._every()[0])[::-1][offset : offset + limit])
         ids: sa.Select[Any] = sa.select(sa.column("id")).select_from(sa.table("trades"))
         page = ids.order_by(sa.column("open_date").desc(), sa.column("id").desc()).limit(limit).offset(offset)
@@ -192,11 +203,14 @@ class FreqtradeTrades:
         counted = self._counted_texts(connection) if self._has_text_orders or self._is_texts else {}
         trades: list[Trade] = []
         refused: list[RefusedTrade] = []
+        paper = trades_of_dry_run(connection) if self._is_mixed else set()
         for values in connection.execute(query).all():
             # A table of texts has none where a value is missing.
             given = dict(zip(names, (None if value == "" and self._is_texts else value for value in values), strict=True))
             read = trade_or_refusal(given | counted.get(str(given["id"]), {}), self._origin)
-            if isinstance(read, Trade):
+            if isinstance(read, Trade) and str(read.trade_id) in paper:
+                refused.append(_of_dry_run(read))
+            elif isinstance(read, Trade):
                 trades.append(read)
             else:
                 refused.append(read)
@@ -259,6 +273,18 @@ def _require_columns(database: FreqtradeDatabase) -> None:
             "start a current freqtrade once on a copy of it, which brings the copy up to date, and name the copy"
         )
     raise DataError(f"{database.shown} is no freqtrade database: its table `trades` lacks {missing}; name the bot's own database")
+
+
+def _order_kinds(database: FreqtradeDatabase) -> OrderKinds:
+    if not database.columns["orders"] >= MODE_COLUMNS:
+        return OrderKinds(paper=False, live=False)
+    with database.read() as connection:
+        return order_kinds(connection)
+
+
+def _of_dry_run(trade: Trade) -> RefusedTrade:
+    reason = "its orders are of freqtrade's dry run, and the source is live"
+    return RefusedTrade(trade_id=trade.trade_id, pair=trade.pair, is_open=trade.is_open, reason=reason, detail="")
 
 
 def _closed_at(trade: Trade) -> datetime:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_server import server_engine
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import StoreError
 
 _CONNECT_TIMEOUT_S = 3
@@ -38,12 +38,11 @@ def writers_zone(address: str) -> str | None:
     StoreError
         If the database cannot be asked, or does not tell: our own session was given a zone, which hides the server's.
     """
-    if not address.startswith("postgresql"):
+    if not address.startswith("postgres"):
         return None
-    # One driver, whatever the address says.
-    url = make_url(address).set(drivername="postgresql+psycopg")
+    url = server_url(parsed_url(address))
+    shown = shown_url(url)
     engine = server_engine(url, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
-    shown = url.render_as_string(hide_password=True)
     with translated(shown), engine.connect() as connection:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:

@@ -187,6 +187,8 @@ class _Newest:
 def _known_at(learned: object) -> datetime:
     """Return when what was read came into force; of feeder scores, when the last of them did."""
     parts: Sequence[_Known] = learned if isinstance(learned, tuple) else (learned,)
+    if not parts:
+        raise LearningError("a publication of feeder scores holds none: run `bot3 publish run --all`")
     return max(part.known_at for part in parts)
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_server import server_engine
 from bot3.adapters.sql_tables_bot import store_identity
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import SettingsError, StoreError
 
 _FILE = "database.dump"
@@ -72,11 +73,11 @@ class PostgresBackup:
 
     @property
     def _address(self) -> URL:
-        return make_url(self.url)
+        return server_url(parsed_url(self.url))
 
     @property
     def _shown(self) -> str:
-        return self._address.render_as_string(hide_password=True)
+        return shown_url(self._address)
 
     def _engine(self) -> sa.Engine:
         # No limits of a session: its transaction stays open as long as pg_dump works.

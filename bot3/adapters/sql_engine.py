@@ -13,12 +13,12 @@ from typing import Any, Literal, Self
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL, Connection, Engine
 
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_file import StoreFile
 from bot3.adapters.sql_migrations import require_current, upgrade
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import SettingsError, StoreBusyError, StoreDamagedError, StoreError
 
 StoreKind = Literal["bot", "platform", "control"]
@@ -84,7 +84,7 @@ class Database:
         """
         parsed = _parsed(url)
         is_sqlite = parsed.get_backend_name() == "sqlite"
-        shown = str(parsed.database) if is_sqlite else parsed.render_as_string(hide_password=True)
+        shown = str(parsed.database) if is_sqlite else shown_url(parsed)
         if is_sqlite:
             _require_file(Path(str(parsed.database)), shown=shown, read_only=read_only)
         build = _sqlite_engine if is_sqlite else _server_engine
@@ -186,15 +186,12 @@ class _SetAsideError(StoreBusyError):
 
 
 def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise SettingsError("a store's address is not a URL: write sqlite:///path or postgresql+psycopg://user@host/name") from error
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
         # One driver whatever SQLAlchemy's default is: other spellings (psycopg2) name packages that are not installed.
-        return parsed.set(drivername="postgresql+psycopg")
+        return server_url(parsed)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise SettingsError(f"a store is a SQLite file or a PostgreSQL database, not {parsed.render_as_string(hide_password=True)}")
+        raise SettingsError(f"a store is a SQLite file or a PostgreSQL database, not {shown_url(parsed)}")
     return parsed
 
 

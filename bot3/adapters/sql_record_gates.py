@@ -27,7 +27,7 @@ class SqlGateRecord(SqlRecordBase):
         LearningError
             If there was none by then.
         """
-        newest = sa.select(_REVIEWS.seq, _REVIEWS.day).where(_REVIEWS.known_at_us <= to_us(as_of))
+        newest = sa.select(_REVIEWS.seq, _REVIEWS.day, _REVIEWS.replay_version).where(_REVIEWS.known_at_us <= to_us(as_of))
         newest = newest.order_by(_REVIEWS.known_at_us.desc(), _REVIEWS.seq.desc()).limit(1)
         with self._database.read() as connection:
             review = connection.execute(newest).one_or_none()
@@ -35,12 +35,20 @@ class SqlGateRecord(SqlRecordBase):
                 raise LearningError(f"no day was reviewed by {as_of.isoformat()}: run `bot3 learn run`")
             rows = connection.execute(sa.select(gate_nodes).where(gate_nodes.c.seq == review.seq)).all()
         log_wealth = {(row.pair, row.direction): tuple(float(getattr(row, name)) for name in _WEALTH) for row in rows}
-        return Ledger(day=int(review.day), log_wealth=log_wealth)
+        return Ledger(day=int(review.day), log_wealth=log_wealth, replay_version=review.replay_version)
+
+    def first_reviewed_day(self) -> int:
+        """Return the day of the first review, in days since 1970. Raises LearningError if there was none."""
+        with self._database.read() as connection:
+            day = connection.execute(sa.select(sa.func.min(_REVIEWS.day))).scalar_one()
+        if day is None:
+            raise LearningError("no day was reviewed yet: run `bot3 learn run`")
+        return int(day)
 
 
 def insert_ledger(writing: Writing, ledger: Ledger, *, seq: int, known_at: datetime) -> None:
     """Keep what a review left, within the transaction of its publication."""
-    row = {"seq": seq, "day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
-    writing.connection.execute(sa.insert(gate_reviews).values(**row))
+    instants = {"day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
+    writing.connection.execute(sa.insert(gate_reviews).values(seq=seq, replay_version=ledger.replay_version, **instants))
     rows = [(seq, pair, side, *map(float, wealth)) for (pair, side), wealth in ledger.log_wealth.items()]
     bulk_insert(writing.connection, gate_nodes, rows, columns=("seq", "pair", "direction", *_WEALTH), replaces=True)

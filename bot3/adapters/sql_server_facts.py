@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql_errors import translated
 from bot3.adapters.sql_server import server_engine
+from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.adapters.system_clock import SystemClock
 from bot3.ports.servers import ServerFacts
 
@@ -21,10 +21,10 @@ _CONNECT_TIMEOUT_S = 3
 
 def server_facts(url: str) -> ServerFacts:
     """Ask a database. Raises StoreError if it cannot be asked."""
-    address = make_url(url)
+    address = server_url(parsed_url(url))
     engine = server_engine(address, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
     clock = SystemClock()
-    with translated(address.render_as_string(hide_password=True)), engine.connect() as connection:
+    with translated(shown_url(address)), engine.connect() as connection:
         began = clock.wall_now()
         database, role, zone, epoch_s, is_superuser = connection.exec_driver_sql(_QUESTION).one()
         ended = clock.wall_now()

@@ -148,6 +148,7 @@ gate_reviews = sa.Table(
     metadata,
     sa.Column("seq", sa.Integer, sa.ForeignKey("parameter_publications.seq"), primary_key=True, autoincrement=False),
     *_instants("day", "known_at_us", "revision"),
+    sa.Column("replay_version", sa.String, nullable=True),
     sa.Index("gate_reviews_known_at", "known_at_us", "seq"),
 )
 """`day`: days since 1970 of the last day folded."""

@@ -6,9 +6,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -25,7 +26,8 @@ from bot3.settings import Settings
 from bot3.trading.names import shown_name
 from bot3.usecases.audit import AuditSettings, Tell
 from bot3.usecases.audit import audit as audit_trades
-from bot3.wiring import file_candles, open_backtest, open_foreign_trades
+from bot3.usecases.audit_report import AuditReport
+from bot3.wiring import file_candles, open_backtest, open_foreign_trades, shown_address
 
 
 def register(app: typer.Typer) -> None:
@@ -65,19 +67,22 @@ def audit(
     address = _address(db, backtest=backtest, strategy=strategy, source_timezone=source_timezone)
     if html is not None:
         _require_writable(html, db=address)
-    held = file_candles(candles, *(funding or ()), timeframe=timeframe)
+    held = file_candles(candles, timeframe=timeframe, funding_from=funding or ())
     if backtest is not None:
         source, name = open_backtest(backtest, strategy=strategy)
         with _progress() as tell:
             report = audit_trades(source, held, database=f"{backtest} ({shown_name(name)})", settings=wanted, tell=tell)
     else:
-        with open_foreign_trades(address, bot="freqtrade", source_timezone=source_timezone) as reader, _progress() as tell:
-            report = audit_trades(reader, held, database=_shown(address), settings=wanted, tell=tell)
+        with (
+            open_foreign_trades(address, bot="freqtrade", source_timezone=source_timezone, is_any_mode=True) as reader,
+            _progress() as tell,
+        ):
+            report = audit_trades(reader, held, database=shown_address(address), settings=wanted, tell=tell)
     if html is not None:
         _write(html, audit_page(report))
         messages.print(f"report written to {html}")
     if as_json:
-        print_json(report)
+        print_json(_without_bounds(report))
     else:
         print_report(report)
 
@@ -111,10 +116,10 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
     )
 
 
-def _shown(db: str) -> str:
-    """Return an address without its user and password."""
-    scheme, separator, rest = db.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else db
+def _without_bounds(report: AuditReport) -> dict[str, Any]:
+    """Return a report as an object whose rows have no bounds where too few days stand behind them."""
+    rows = [asdict(row) | ({} if report.has_interval(row) else {"lower_bound": None, "upper_bound": None}) for row in report.parameters]
+    return {item.name: getattr(report, item.name) for item in fields(report)} | {"parameters": rows, "is_learned": report.is_learned}
 
 
 def _require_writable(html: Path, *, db: str) -> None:

@@ -84,8 +84,10 @@ def _days_figure(report: AuditReport) -> go.Figure | None:
     figure = go.Figure(layout={"title": "Judged trades, sum of net profits (stakes)", "template": "plotly_white", "height": 420})
     days = [outcome.day for outcome in report.days]
     for name, colour in _COLOURS.items():
+        if name == "learned" and not report.is_learned:
+            continue
         sums = list(accumulate(getattr(outcome, f"{name}_profit") for outcome in report.days))
-        figure.add_trace(go.Scatter(x=days, y=sums, name=name, mode="lines", line={"color": colour}))
+        figure.add_trace(go.Scatter(x=days, y=sums, name=name, mode="lines+markers", line={"color": colour}))
     return figure
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
-
 from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
 from bot3.learning.evaluation import Comparison, Estimate
@@ -17,10 +15,10 @@ from bot3.trading.trades import RunMode
 from bot3.usecases import words
 from bot3.usecases.audit_report import AuditReport, GroupComparison, SeveralOrders, UnusedTrades
 
-GROUP_COLUMNS = ("group", "trades", "realised", "static", "learned", "gain", "interval", "verdict")
+GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "gain", "interval", "verdict")
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
-_SHORT_GROUP_COLUMNS = ("group", "trades", "static", "learned", "gain (interval)", "verdict")
-_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "expected (90 %)", "judged", "kept")
+_SHORT_GROUP_COLUMNS = ("group", "trades", "days", "static", "learned", "gain (interval)", "verdict")
+_SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "n_eff", "expected (90 %)", "judged", "kept")
 PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept by the judged, of the price"
 SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: a trade, of the stake with leverage"
 _IDS_SHOWN = 10
@@ -28,10 +26,10 @@ _IDS_SHOWN = 10
 
 def print_report(report: AuditReport) -> None:
     """Print a report for people, as wide as a terminal; the page and the JSON tell every group."""
-    results.print(f"[bold]{escape(report.database)}[/bold]: {_span(report)}")
-    results.print(f"\n[bold]{escape(verdict_words(report))}[/bold]\n")
+    results.print(f"{report.database}: {_span(report)}")
+    results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:
-        results.print(f"{escape(left_out)}\n")
+        results.print(f"{left_out}\n")
     print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
@@ -43,7 +41,7 @@ def print_report(report: AuditReport) -> None:
     if report.unused:
         print_table("Trades that could not be used", ("trades", "why", "ids"), [unused_cells(unused) for unused in report.unused])
     for warning in warnings_of(report):
-        results.print(f"[yellow]note:[/yellow] {escape(warning)}")
+        results.print(f"note: {warning}", style="yellow")
 
 
 def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
@@ -152,7 +150,7 @@ def group_cells(group: GroupComparison) -> tuple[Any, ...]:
     """Return a row of `GROUP_COLUMNS`."""
     found = group.comparison
     profits = (percent(found.realised_profit), percent(found.static_profit), percent(found.learned_profit), percent(found.gain.mean))
-    return (group.key, found.n, *profits, _ends(found.gain), str(found.verdict))
+    return (group.key, found.n, found.days, *profits, _ends(found.gain), str(found.verdict))
 
 
 def shown_parameters(report: AuditReport) -> list[ExitParameters]:
@@ -172,7 +170,7 @@ def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]
         f"{row.n_eff:.0f}",
         f"{row.own_share:.0%}".replace("%", " %"),
         percent(row.expectancy, 3),
-        f"{percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)}",
+        _bounds(row, report),
         *_kept(row, report),
     )
 
@@ -186,19 +184,26 @@ def unused_cells(unused: UnusedTrades) -> tuple[Any, ...]:
 def _short_group_cells(group: GroupComparison) -> tuple[Any, ...]:
     found = group.comparison
     gain = f"{percent(found.gain.mean)} ({_ends(found.gain)})"
-    return group.key, found.n, percent(found.static_profit), percent(found.learned_profit), gain, str(found.verdict)
+    return group.key, found.n, found.days, percent(found.static_profit), percent(found.learned_profit), gain, str(found.verdict)
 
 
 def _short_parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
-    expected = f"{percent(row.expectancy, 3)} ({percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)})"
+    expected = f"{percent(row.expectancy, 3)} ({_bounds(row, report)})"
     return (
         f"{row.pair}|{row.direction}",
         percent(row.stop_loss),
         percent(row.take_profit_target),
         row.trades_count,
+        f"{row.n_eff:.0f}",
         expected,
         *_kept(row, report),
     )
+
+
+def _bounds(row: ExitParameters, report: AuditReport) -> str:
+    if not report.has_interval(row):
+        return f"no interval from fewer than {MIN_DAYS} days"
+    return f"{percent(row.lower_bound, 3)} to {percent(row.upper_bound, 3)}"
 
 
 def _kept(row: ExitParameters, report: AuditReport) -> tuple[int, str]:

@@ -17,7 +17,7 @@ _SEVERAL_ASSUMED = (
     "and the stop is placed anew from the average but only tightens; partial exits realise their part at their own rate; profit is over "
     "the value of all entries before the simulated exit; orders after it do not happen"
 )
-_REASONS_SHOWN = 4
+_REASONS_SHOWN, _REASON_LENGTH = 4, 90
 
 
 def verdict_words(report: AuditReport) -> str:
@@ -27,6 +27,9 @@ def verdict_words(report: AuditReport) -> str:
         return "Nothing was learned: no trade has one entry and one exit that its candles cover (reasons below)."
     if overall is None:
         return "Not enough evidence: no trade is left to judge on after the cut."
+    if not report.is_learned:
+        fitted = f"{report.counts.fitted} trades on {report.counts.fitted_days} days were fitted"
+        return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days teach nothing (see --split)."
     figures = f"{percent(overall.gain.mean)} of the stake a trade, {interval(overall.gain)}, {overall.n} trades on {overall.days} days"
     if overall.verdict is Verdict.LEARNED_BETTER:
         return f"Learned stops and targets earned more than the static ones on trades they never saw: {figures}."
@@ -40,13 +43,20 @@ def left_out_words(report: AuditReport) -> str | None:
     if not report.unused:
         return None
     left_out = sum(unused.count for unused in report.unused)
-    named = "; ".join(f"{unused.count} {unused.reason}" for unused in report.unused[:_REASONS_SHOWN])
+    named = "; ".join(f"{unused.count} {_shortened(unused.reason)}" for unused in report.unused[:_REASONS_SHOWN])
     more = f"; and {len(report.unused) - _REASONS_SHOWN} more reasons (below)" if len(report.unused) > _REASONS_SHOWN else ""
     return f"{left_out} of {report.counts.closed} closed trades are left out of learning: {named}{more}."
 
 
+def _shortened(reason: str) -> str:
+    """Return the beginning of a reason: the table below tells all of it."""
+    return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
+
+
 def interval(estimate: Estimate, digits: int = 2) -> str:
     """Return the interval, "95 %: -0.10 % to +0.31 %"; without ends in words."""
+    if estimate.mean != estimate.mean:  # unknown
+        return f"fitted on fewer than {MIN_DAYS} days"
     if estimate.lower == -float("inf"):
         return f"no interval from fewer than {MIN_DAYS} days"
     return f"95 %: {percent(estimate.lower, digits)} to {percent(estimate.upper, digits)}"
@@ -67,7 +77,13 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
             "or candles of another exchange or market"
         )
     if report.costs.funding_missing_share > _FUNDING_SHARE:
-        yield f"funding is unknown for {report.costs.funding_missing_share:.0%} of the trades and was counted as zero"
+        share = f"{report.costs.funding_missing_share:.0%}".replace("%", " %")
+        yield f"funding is unknown for {share} of the trades used, over a part of their time at least, and counted as zero there"
+    if counts.fitted_days < MIN_DAYS or counts.judged_days < MIN_DAYS:
+        yield (
+            f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
+            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, more trades help where there are too few days"
+        )
     several = report.several_orders
     if several is not None:
         yield _SEVERAL_ASSUMED

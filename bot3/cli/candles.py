@@ -11,8 +11,9 @@ import typer
 from bot3.cli.output import JsonFlag, messages, print_json, print_table
 from bot3.cli.session import command_settings, seeded_platform
 from bot3.errors import CandleError, SettingsError
+from bot3.ports.candles import CandleFileFinding
 from bot3.usecases.candle_needs import CandleNeed, candle_needs, fetch_needs
-from bot3.wiring import candle_reports, fetch_candle_files
+from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 
 def register(app: typer.Typer) -> None:
@@ -84,13 +85,33 @@ def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str,
 
 
 def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], *, as_json: JsonFlag = False) -> None:
-    """Read every candle file of a directory and report gaps, duplicates, spikes and what was repaired."""
-    reports = candle_reports(command_settings(), directory)
+    """Read every file of a directory, of any timeframe and kind; report gaps, duplicates, spikes, what is unusable (code 3) and ignored."""
+    findings, ignored = inspect_candle_files(directory)
+    is_usable = all(found.problem is None for found in findings)
     if as_json:
-        print_json({"directory": directory, "reports": list(reports)})
-        return
-    print_table(
-        str(directory),
-        ("pair", "timeframe", "rows in", "rows out", "duplicates", "gaps", "missing", "spikes", "flat"),
-        [(r.pair, r.timeframe, r.rows_in, r.rows_out, r.duplicates, len(r.gaps), r.missing_candles, r.spikes, r.flat) for r in reports],
+        print_json({"directory": directory, "is_usable": is_usable, "files": list(findings), "ignored": list(ignored)})
+    else:
+        print_table(str(directory), _CHECK_COLUMNS, map(_check_cells, findings))
+        for found in findings:
+            if found.problem is not None:
+                messages.print(f"unusable: {found.problem}")
+        for file in ignored:
+            messages.print(f"ignored: {file.path}: {file.reason}")
+    if not findings:
+        raise CandleError(f"{directory} holds no candle file: files are named like BTC_USDT_USDT-5m-futures.feather or BTC_USDT-5m.csv")
+    if not is_usable:
+        raise typer.Exit(CandleError.exit_code)
+
+
+_CHECK_COLUMNS = ("file", "pair", "kind", "rows", "used", "duplicates", "gaps", "missing", "spikes", "flat", "")
+
+
+def _check_cells(found: CandleFileFinding) -> tuple[object, ...]:
+    report = found.report
+    counts = (
+        (None,) * 6
+        if report is None
+        else (report.rows_out, report.duplicates, report.gaps_count, report.missing_candles, report.spikes, report.flat)
     )
+    state = "ok" if found.problem is None else "UNUSABLE"
+    return Path(found.path).name, found.pair, found.kind, found.rows, *counts, state

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot3.cli.findings import Finding, Patient, bad, good
-from bot3.errors import DataError
+from bot3.errors import CandleError, DataError
 from bot3.ports.control import TradingState
 from bot3.settings import Settings
 from bot3.trading.trades import RunMode
@@ -144,7 +144,12 @@ def candles(subject: str, patient: Patient) -> Finding:
     now = platform.clock.now()
     behind = []
     for pair in platform.candles.pairs():
-        _, last_close = platform.candles.span(pair, platform.settings.timeframe)
+        try:
+            _, last_close = platform.candles.span(pair, platform.settings.timeframe)
+        except CandleError as error:
+            # One bad file must not hide what is wrong with the others.
+            behind.append(str(error))
+            continue
         if now - last_close > _FRESH_CANDLES:
             behind.append(f"{pair} ends {last_close:%Y-%m-%d %H:%M}")
     if behind:

@@ -10,6 +10,7 @@ from bot3.cli.supervisor import is_same_process
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode
 from bot3.usecases.fleet_status import SYNC_GRACE
+from bot3.usecases.reconciled import recorded_count
 from bot3.wiring import Platform
 
 
@@ -60,15 +61,16 @@ class Patient:
         grace = SYNC_GRACE * (platform.clock.speed if speed is None else speed)
         now = platform.clock.now() if speed is None else platform.wall_now()
         # The record first: what closes in between is young.
-        known = platform.record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        recorded = recorded_count(platform.record.counts(), bot=reader.bot, run_mode=run_mode)
         closed = reader.count_closed(closed_since=None)
-        if closed == len(known):
+        if closed == recorded:
             return None
-        if closed < len(known):
-            return Unsynced(recorded=len(known), closed=closed, is_late=True)
+        if closed < recorded:
+            return Unsynced(recorded=recorded, closed=closed, is_late=True)
+        known = platform.record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
         missing = [trade for trade in reader.closed_trades(closed_since=None) if (trade.trade_id, trade.open_date) not in known]
         is_late = any(trade.close_date is not None and trade.close_date < now - grace for trade in missing)
-        return Unsynced(recorded=len(known), closed=closed, is_late=is_late)
+        return Unsynced(recorded=recorded, closed=closed, is_late=is_late)
 
 
 Look = Callable[[str, Patient], Finding]

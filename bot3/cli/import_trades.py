@@ -35,18 +35,21 @@ def import_trades(
     *,
     bot: Annotated[str, typer.Option(help="Name that the trades get in the record.")],
     db: Annotated[str, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")],
-    run_mode: Annotated[ForeignMode, typer.Option(help="Where they were made: paper is freqtrade's dry run.")] = ForeignMode.LIVE,
+    run_mode: Annotated[
+        ForeignMode | None, typer.Option(help="Where they were made: paper is freqtrade's dry run [what its order ids say].")
+    ] = None,
     source_timezone: Annotated[str, typer.Option(help="Zone of the database's dates; UTC but for a PostgreSQL in local time.")] = "UTC",
     as_json: JsonFlag = False,
 ) -> None:
     """Copy a foreign bot's closed trades into the record; twice changes nothing. A bot that goes on trading belongs in the fleet file."""
     require_name(bot)
-    mode = RunMode(run_mode)
+    asked = None if run_mode is None else RunMode(run_mode)
     with seeded_platform(read_only=False) as platform:
         require_bucket(platform.settings, bot)
         synced = {(source.reader.bot, source.run_mode) for source in platform.sources()}
-        require_importable(bot, run_mode=mode, synced=synced)
-        with open_foreign_trades(db, bot=bot, run_mode=mode, source_timezone=source_timezone) as reader, _progress() as tell:
+        with open_foreign_trades(db, bot=bot, run_mode=asked, source_timezone=source_timezone) as reader, _progress() as tell:
+            mode = reader.run_mode
+            require_importable(bot, run_mode=mode, synced=synced)
             done = copy_trades(reader, platform.record, run_mode=mode, tell=tell)
         is_learned_from = mode in platform.settings.run_modes
     if as_json:

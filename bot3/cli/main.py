@@ -33,6 +33,7 @@ from bot3.cli import (
 from bot3.errors import Bot3Error, DataError
 from bot3.logs import redacted
 from bot3.private_files import create_private_files
+from bot3.usecases.foreign_text import visible
 
 app = typer.Typer(
     name="bot3",
@@ -81,7 +82,7 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    print(f"bot3: {redacted(text)}", file=sys.stderr)  # noqa: T201  # the one place where errors meet the user
+    print(f"bot3: {visible(redacted(text), keep=chr(10))}", file=sys.stderr)  # noqa: T201  # the one place where errors meet the user
 
 
 if __name__ == "__main__":

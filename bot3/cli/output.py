@@ -15,13 +15,25 @@ import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from bot3.usecases.foreign_text import visible
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
-messages = Console(stderr=True, highlight=False)
+
+class PlainConsole(Console):
+    """Prints texts as they are: nothing in them is markup, an emoji's name or a command to the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text to print, its control characters written out."""
+        return super().render_str(visible(text, keep="\n"), **(options | {"markup": False, "emoji": False}))
+
+
+messages = PlainConsole(stderr=True, highlight=False, markup=False, emoji=False)
 _WIDE = 200  # columns of a table in a file or a pipe, where nobody's screen ends at 80
 
-results = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+results = PlainConsole(file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def print_json(value: Any) -> None:
@@ -35,7 +47,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(cell) for cell in row))
+        table.add_row(*(visible(_shown(cell)) for cell in row))
     results.print(table)
 
 

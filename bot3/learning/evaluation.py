@@ -145,7 +145,7 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
     mean = float(values.mean())
     days = open_us // DAY_US - int(open_us.min()) // DAY_US
     clusters = len(np.unique(days))
-    if clusters < MIN_DAYS:
+    if clusters < MIN_DAYS or not math.isfinite(mean):
         return Estimate(mean=mean, lower=-math.inf, upper=math.inf)
     sums = np.bincount(days, weights=values - mean)
     spread = float(sums @ sums)
@@ -183,7 +183,7 @@ def compare(outcomes: Outcomes, *, horizon_days: int = 1, level: float = LEVEL) 
 
 def verdict_of(gain: Estimate, *, n: int) -> Verdict:
     """Return what a gain allows to say."""
-    if n < MIN_TRADES or gain.lower <= 0.0 <= gain.upper:
+    if n < MIN_TRADES or not math.isfinite(gain.mean) or gain.lower <= 0.0 <= gain.upper:
         return Verdict.NOT_ENOUGH_EVIDENCE
     return Verdict.LEARNED_BETTER if gain.lower > 0.0 else Verdict.STATIC_BETTER
 

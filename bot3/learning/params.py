@@ -15,6 +15,7 @@ from bot3.errors import CandleError, LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays, microseconds
 from bot3.learning.decay import choose_half_life, period_weights
 from bot3.learning.evidence import Evidence
+from bot3.learning.funding import has_funding, is_funding_known
 from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups
 from bot3.learning.hyperparameters import Hyperparameters, Prior
 from bot3.learning.learning_settings import LearningSettings
@@ -205,15 +206,17 @@ class ParameterLearner:
         return found
 
     def funding_missing_share(self) -> float:
-        """Return the share of trades that were entered before the first known funding of their pair (counted as zero)."""
-        if not len(self.table):
+        """Return the share of the replayed trades whose funding is not known over their whole horizon (unknown rates count as zero)."""
+        rows = self.table.observations(np.arange(len(self.table)))
+        if not len(rows):
             return 0.0
-        opened, without = self.table.fact("open_us"), 0
-        for pair, rows in self.table.by_pair(np.arange(len(self.table))):
-            funding = self._raw[pair][1] if pair in self._raw else pd.DataFrame()
-            first = _us(_first_time(funding)) if len(funding) else None
-            without += len(rows) if first is None else int((opened[rows] < first).sum())
-        return without / len(self.table)
+        opened, without = self.table.fact("open_us")[rows], 0
+        for pair, places in self.table.by_pair(rows):
+            if has_funding(pair):
+                times = microseconds(self._raw[pair][1]["time"]) if pair in self._raw else np.zeros(0, dtype=np.int64)
+                ends = opened[places] + self._frame.horizon_candles * self._frame.candle_us
+                without += int((~is_funding_known(times, opened[places], ends)).sum())
+        return without / len(rows)
 
     def learn_all(
         self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int, regimes: pd.DataFrame | None = None
@@ -428,11 +431,6 @@ class ParameterLearner:
 def _require_increasing(times: pd.Series[Any], what: str) -> None:
     if len(times) > 1 and not bool((np.diff(microseconds(times)) > 0).all()):
         raise CandleError(f"{what} must be in order, each instant once: repair their source")
-
-
-def _first_time(funding: pd.DataFrame) -> datetime:
-    first: datetime = funding["time"].iloc[0].to_pydatetime()
-    return first
 
 
 def _us(at: datetime) -> int:

@@ -36,10 +36,13 @@ class Ledger:
         Days since 1970 of the last day that was folded or skipped: neither it nor a day before it is folded again.
     log_wealth : mapping
         Node to `BETTORS` logarithms of wealth, the bettors of even days first.
+    replay_version : str or None
+        Version of the replays whose outcomes were folded; None in what an earlier release left.
     """
 
     day: int
     log_wealth: Mapping[Node, tuple[float, ...]]
+    replay_version: str | None = None
 
     def __post_init__(self) -> None:
         wrong = [node for node, wealth in self.log_wealth.items() if len(wealth) != BETTORS]

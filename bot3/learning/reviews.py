@@ -77,7 +77,7 @@ class BettingGate:
         )
         wealth = fold_day(_shaped([ledger.log_wealth[node] for node in nodes]), day=day, trades=entered)
         own = wealth.reshape(len(nodes), BETTORS).tolist()
-        return Ledger(day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
+        return replace(ledger, day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
 
     def opened(self, ledger: Ledger, *, horizon: timedelta) -> frozenset[Node]:
         """Return the nodes that the evidence opens; none where trades may be held longer than `LONGEST_HORIZON`."""

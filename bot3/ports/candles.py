@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import pandas as pd
 
+from bot3.market.candles import CandleReport
 from bot3.trading.markets import Market
 
 
@@ -46,6 +48,30 @@ class CandleReader(Protocol):
     def has_funding(self, pair: str) -> bool:
         """Say whether any funding of the pair is known."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleFileFinding:
+    """What is in a candle file, by its name and by the gate.
+
+    `kind` is candles, funding_rate or other (mark, index). `problem` says why it cannot be used; `report` is None then, and for funding.
+    """
+
+    path: str
+    pair: str
+    timeframe: str
+    kind: str
+    rows: int
+    report: CandleReport | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoredCandleFile:
+    """A file of a candle directory that is not read, and why."""
+
+    path: str
+    reason: str
 
 
 class MarketReader(Protocol):

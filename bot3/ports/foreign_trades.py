@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot3.ports.trades import TradeReader
-from bot3.trading.trades import Trade
+from bot3.trading.trades import RunMode, Trade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,11 @@ class ForeignTradeSource(Protocol):
 
 class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
     """A `TradeReader` on a database of another program, which is never written. What it refuses is not in its trades nor in its counts."""
+
+    @property
+    def run_mode(self) -> RunMode:
+        """Return the mode of all its trades."""
+        ...
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
         """Return the rows that cannot be trades, by id."""

@@ -211,6 +211,10 @@ class LearningStore(LearningReader, Protocol):
         """Return what the newest review left. Raises LearningError if there was none by then."""
         ...
 
+    def first_reviewed_day(self) -> int:
+        """Return the day of the first review, in days since 1970. Raises LearningError if there was none."""
+        ...
+
     def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
         """Publish all scores of one version; return the revision."""
         ...

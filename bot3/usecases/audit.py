@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,8 @@ from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTrades, ForeignTradeSource
 from bot3.trading.figures import summary
-from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.intervals import MIN_DAYS
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.trades import OrderPattern
 from bot3.usecases.audit_judgement import Judgement, horizon_days_of, judge
 from bot3.usecases.audit_orders import Fit, replay_several_orders
@@ -34,6 +35,8 @@ _NO_MORE_CANDLES = timedelta(days=3)
 _WARM_UP = timedelta(days=20)
 """Candles before the first entry that its volatility is learned from."""
 
+Span = tuple[datetime, datetime]
+"""First open time and last close time of a pair's candles."""
 Tell = Callable[[str, int, int], None]
 """Is told a stage, how much of it is done, and out of how much."""
 
@@ -62,12 +65,13 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Material:
-    """What an audit works on; `missing` names pairs without candles and why, `ends_at` an instant at which nothing is waited for."""
+    """What an audit works on: `spans` of pairs with candles, `missing` pairs and why; after `ends_at` nothing is waited for."""
 
     found: ForeignTrades
     usable: UsableTrades
     candles: AuditCandles
     fit: CandleFit
+    spans: Mapping[str, Span]
     missing: Mapping[str, str]
     settings: LearningSettings
     ends_at: datetime
@@ -93,7 +97,7 @@ def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
     material = _read(reader, candles, database=database, settings=settings, tell=tell)
     learned = _learned(material, candles, settings=settings, tell=tell) if len(material.usable.frame) else _NOTHING_LEARNED
     if learned.judgement is None and not len(material.usable.several) and not learned.is_covered:
-        raise _not_covered(candles, material.usable.frame, missing=material.missing, settings=material.settings)
+        raise _not_covered(material.usable.frame, spans=material.spans, missing=material.missing, settings=material.settings)
     several = replay_several_orders(
         material.usable.several,
         material.found,
@@ -153,7 +157,7 @@ def _learned(material: _Material, candles: CandleReader, *, settings: AuditSetti
     return _Learned(
         judgement=judgement,
         split_at=at,
-        fit=Fit(parameters=fitted, at_us=split.at_us),
+        fit=Fit(parameters=fitted, at_us=split.at_us) if judgement.fitted_days >= MIN_DAYS else None,
         parameters=tuple(whole.rows.values()),
         unused=unused,
         funding_missing_share=learner.funding_missing_share(),
@@ -167,24 +171,25 @@ def _read(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
     usable = usable_trades(found, database=database)
     tell("reading trades", 1, 1)
     learning = _with_fee(settings, usable.all)
-    ends_at = _end(candles, usable.all, learning)
     pairs = sorted(set(usable.all["pair"]))
-    arrays, missing = {}, {}
-    for done, pair in enumerate(pairs):
-        tell("reading candles", done, len(pairs))
+    spans, missing = _spans(candles, pairs, timeframe=learning.timeframe)
+    ends_at = _end(usable.all, spans, learning)
+    arrays = {}
+    for done, pair in enumerate(spans):
+        tell("reading candles", done, len(spans))
         try:
             arrays[pair] = read_candles(candles, pair, settings=learning, until=ends_at)
         except CandleError as error:
             missing[pair] = str(error)
-    tell("reading candles", len(pairs), len(pairs))
+    tell("reading candles", len(spans), len(spans))
     if not arrays:
-        raise _not_covered(candles, usable.all, missing=missing, settings=learning)
+        raise _not_covered(usable.all, spans=spans, missing=missing, settings=learning)
     held = AuditCandles.of(arrays, settings=learning)
     fit = candle_fit(held, first_entries(usable, found))
     if fit.is_in_another_zone:
         # In another time zone their rates are those of single entries: what is wrong is named in the report.
         usable = replace(usable, frame=_as_single(usable.frame))
-    return _Material(found=found, usable=usable, candles=held, fit=fit, missing=missing, settings=learning, ends_at=ends_at)
+    return _Material(found=found, usable=usable, candles=held, fit=fit, spans=spans, missing=missing, settings=learning, ends_at=ends_at)
 
 
 def _as_single(trades: pd.DataFrame) -> pd.DataFrame:
@@ -200,10 +205,20 @@ def _with_fee(settings: AuditSettings, trades: pd.DataFrame) -> LearningSettings
     return replace(settings.learning, costs=replace(settings.learning.costs, taker_fee=fee))
 
 
-def _end(candles: CandleReader, trades: pd.DataFrame, settings: LearningSettings) -> datetime:
-    held = set(candles.pairs())
-    spans = [candles.span(pair, settings.timeframe)[1] for pair in sorted(set(trades["pair"])) if pair in held]
-    last: datetime = max([trades["close_date"].max().to_pydatetime(), *spans])
+def _spans(candles: CandleReader, pairs: Sequence[str], *, timeframe: str) -> tuple[dict[str, Span], dict[str, str]]:
+    """Return what the candles of each pair cover, and why others have none: a bad file keeps no other pair from being audited."""
+    spans: dict[str, Span] = {}
+    missing: dict[str, str] = {}
+    for pair in pairs:
+        try:
+            spans[pair] = candles.span(pair, timeframe)
+        except CandleError as error:
+            missing[pair] = str(error)
+    return spans, missing
+
+
+def _end(trades: pd.DataFrame, spans: Mapping[str, Span], settings: LearningSettings) -> datetime:
+    last: datetime = max([trades["close_date"].max().to_pydatetime(), *(end for _, end in spans.values())])
     return last + settings.horizon + _NO_MORE_CANDLES
 
 
@@ -263,15 +278,15 @@ def _reason(pair: str, state: str, reason: str, missing: Mapping[str, str]) -> s
     return reason or f"its replay is {state}"
 
 
-def _not_covered(candles: CandleReader, trades: pd.DataFrame, *, missing: Mapping[str, str], settings: LearningSettings) -> CandleError:
-    pairs, held = sorted(set(trades["pair"])), set(candles.pairs())
+def _not_covered(trades: pd.DataFrame, *, spans: Mapping[str, Span], missing: Mapping[str, str], settings: LearningSettings) -> CandleError:
+    pairs = sorted(set(trades["pair"]))
     first, last = trades["open_date"].min() - _WARM_UP, trades["close_date"].max() + settings.horizon
-    spans = [(pair, *candles.span(pair, settings.timeframe)) for pair in pairs if pair in held]
-    seen = "; ".join(f"{pair} {start:%Y-%m-%d} to {end:%Y-%m-%d}" for pair, start, end in spans[:5]) or "none of these pairs"
+    seen = "; ".join(f"{pair} {start:%Y-%m-%d} to {end:%Y-%m-%d}" for pair, (start, end) in list(spans.items())[:5])
+    why = "".join(f"; {reason}" for reason in list(missing.values())[:3])
     return CandleError(
         f"the {settings.timeframe} candles cover none of the {len(trades)} trades: needed are {', '.join(pairs[:8])} from {first:%Y-%m-%d} "
-        f"to {last:%Y-%m-%d}; found: {seen} ({len(missing)} of {len(pairs)} pairs without candles). Fetch them with `bot3 candles fetch` "
-        f"or `freqtrade download-data --timeframes {settings.timeframe}`"
+        f"to {last:%Y-%m-%d}; found: {seen or 'none of these pairs'} ({len(missing)} of {len(pairs)} pairs without "
+        f"candles{why}). Fetch them with `bot3 candles fetch` or `freqtrade download-data --timeframes {settings.timeframe}`"
     )
 
 
@@ -296,7 +311,17 @@ def _counts(judgement: Judgement | None, found: ForeignTrades) -> TradeCounts:
         fitted=0 if split is None else int(split.fitted.sum()),
         embargoed=0 if split is None else int(split.embargoed.sum()),
         judged=0 if split is None else int(split.judged.sum()),
+        fitted_days=0 if judgement is None else judgement.fitted_days,
+        judged_days=0 if judgement is None else judgement.judged_days,
     )
+
+
+def _days_of(used: pd.DataFrame, row: ExitParameters) -> int:
+    """Return the UTC days on which the used trades of a row's group were entered."""
+    own = used
+    for name, value in (("pair", row.pair), ("direction", row.direction), ("leverage_bin", row.leverage_bin)):
+        own = own if value == ANY else own[own[name] == value]
+    return int(own["open_date"].dt.floor("D").nunique())
 
 
 def _report(learned: _Learned, several: SeveralOrders | None, material: _Material, *, database: str, costs: AuditCosts) -> AuditReport:
@@ -329,6 +354,7 @@ def _report(learned: _Learned, several: SeveralOrders | None, material: _Materia
         by_group=_groups(judgement, "pair", "direction", "leverage_bin"),
         days=() if judgement is None else judgement.days(),
         parameters=learned.parameters,
+        parameter_days={} if judgement is None else {row.key: _days_of(judgement.trades, row) for row in learned.parameters},
         several_orders=several,
     )
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from bot3.learning.evaluation import Comparison, Estimate, Outcomes, TimeSplit, clustered_estimate, compare, level_of_each
 from bot3.learning.params import LearningSettings
+from bot3.learning.pooling import DAY_US
+from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.audit_replay import AuditCandles, learned_levels_of, microseconds, replay_levels, static_levels_of
 from bot3.usecases.audit_report import DayOutcome, GroupComparison, Promise
@@ -33,6 +35,16 @@ class Judgement:
     horizon_days: int
 
     @property
+    def fitted_days(self) -> int:
+        """Return the UTC days on which fitted trades were entered."""
+        return _days(self.outcomes.open_us[self.split.fitted])
+
+    @property
+    def judged_days(self) -> int:
+        """Return the UTC days on which judged trades were entered."""
+        return _days(self.outcomes.open_us[self.split.judged])
+
+    @property
     def rows(self) -> NDArray[np.int64]:
         """Return the rows that are judged."""
         return np.flatnonzero(self.split.judged)
@@ -46,9 +58,9 @@ class Judgement:
         return compare(self.outcomes.take(self.rows), horizon_days=self.horizon_days) if len(self.rows) else None
 
     def promise(self) -> Promise | None:
-        """Return what was promised and what was kept; None where no trade is judged or none was fitted."""
+        """Return what was promised and what was kept; None where no trade is judged or too few were fitted."""
         rows, fitted = self.rows, np.flatnonzero(self.split.fitted)
-        if not len(rows) or not len(fitted):
+        if not len(rows) or self.fitted_days < MIN_DAYS:
             return None
         outcomes = self.outcomes
         kept = self._mean(outcomes.learned_move[rows], outcomes.open_us[rows])
@@ -99,6 +111,10 @@ class Judgement:
         return clustered_estimate(values, open_us, horizon_days=self.horizon_days)
 
 
+def _days(open_us: NDArray[np.int64]) -> int:
+    return len(np.unique(open_us // DAY_US))
+
+
 def _day(day: date, sums: Mapping[Any, Any]) -> DayOutcome:
     return DayOutcome(
         day=day,
@@ -118,9 +134,17 @@ def judge(
     ----------
     used : DataFrame
         The trade frame with `sigma`, of trades whose whole horizon the candles cover.
+
+    Notes
+    -----
+    Learned outcomes are NaN where the fitted trades lie on fewer than `MIN_DAYS` days.
     """
     levels, expected = learned_levels_of(used, parameters=parameters, costs=settings.costs)
     static = static_levels_of(used, settings=settings)
+    learned_move = replay_levels(candles, used, levels, costs=settings.costs)
+    if _days(microseconds(used["open_date"])[split.fitted]) < MIN_DAYS:
+        # What so few days taught is no rule to judge.
+        learned_move, expected = np.full(len(used), np.nan), np.full(len(used), np.nan)
     return Judgement(
         trades=used,
         split=split,
@@ -129,7 +153,7 @@ def judge(
             leverage=used["leverage"].to_numpy(dtype=np.float64),
             close_profit=used["close_profit"].to_numpy(dtype=np.float64),
             static_move=replay_levels(candles, used, static, costs=settings.costs),
-            learned_move=replay_levels(candles, used, levels, costs=settings.costs),
+            learned_move=learned_move,
         ),
         expected_move=expected,
         horizon_days=horizon_days_of(settings),

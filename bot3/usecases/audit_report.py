@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,6 +10,7 @@ from bot3.learning.evaluation import Comparison, Estimate, Verdict
 from bot3.learning.parameter_rows import RealisedStats
 from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.figures import MoneyFigures
+from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.trades import RunMode
 
@@ -55,7 +56,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCosts:
-    """What was charged: fee and slippage a side, more at stops; and the share of trades without known funding (counted as zero)."""
+    """What was charged: fee and slippage a side, more at stops; and the share of used trades without known funding (counted as zero)."""
 
     fee: float
     fee_is_from_trades: bool
@@ -68,7 +69,8 @@ class AuditCosts:
 class TradeCounts:
     """Where the trades of the database went: closed = used + unused; used = fitted + embargoed + judged.
 
-    `refused` are rows that cannot be trades; each is counted in `closed` or `open` too, by what it says of itself.
+    `*_days` are UTC days with an entry. `refused` are rows that cannot be trades; each is counted in `closed` or `open` too, by what it
+    says of itself.
     """
 
     closed: int
@@ -78,6 +80,8 @@ class TradeCounts:
     fitted: int
     embargoed: int
     judged: int
+    fitted_days: int
+    judged_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +181,14 @@ class AuditReport:
         The same in groups; the intervals of one table hold together.
     days : tuple of DayOutcome
         The judged trades by day of entry.
+    overall, by_*, days
+        Their learned figures are unknown (NaN) where too little was fitted (`is_learned`).
     parameters : tuple of ExitParameters
         Learned from all used trades: what would be in force now.
     several_orders : SeveralOrders or None
         Trades with several entries or exits; None where there is none.
+    parameter_days : mapping
+        `ExitParameters.key` to the days on which trades of the row were entered; below `MIN_DAYS` its bounds say nothing.
     """
 
     database: str
@@ -209,7 +217,17 @@ class AuditReport:
     by_group: tuple[GroupComparison, ...]
     days: tuple[DayOutcome, ...]
     parameters: tuple[ExitParameters, ...]
+    parameter_days: Mapping[str, int]
     several_orders: SeveralOrders | None = None
+
+    @property
+    def is_learned(self) -> bool:
+        """Say whether enough was fitted for what it learned to be judged: trades on `MIN_DAYS` days."""
+        return self.counts.fitted_days >= MIN_DAYS
+
+    def has_interval(self, row: ExitParameters) -> bool:
+        """Say whether a row's bounds may be shown: its trades lie on `MIN_DAYS` days."""
+        return self.parameter_days.get(row.key, 0) >= MIN_DAYS
 
     def judged(self, row: ExitParameters) -> Comparison | None:
         """Return what settings learned before the cut made of a row's group after it, free of optimism; None where none is judged."""

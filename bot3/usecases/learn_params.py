@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
+import structlog
 
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.groups import Group, group_of_key
@@ -17,6 +18,8 @@ from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.usecases.review_gates import review_gates
 
 PUBLISH_ATTEMPTS = 3
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ def learn_params(
     """
     for attempt in range(PUBLISH_ATTEMPTS):
         in_force = _version_in_force(record, learner, now=now, is_first=attempt == 0)
-        ledger = review_gates(record, learner, learner.gate, learner.ledger, now=now)
+        ledger = _reviewed_ledger(record, learner, now=now)
         is_full = full or learner.hyper is None or in_force is None or ledger is not None
         if not is_full and not learner.touched:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
@@ -154,15 +157,26 @@ def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: 
         learner.permission, learner.ledger = NOBODY, None
         return None
     # Read after the version: a review published in between makes the version an old one, and compare-and-swap refuses.
-    learner.permission, learner.ledger = Permission(raised=_trading(in_force)), _ledger(record, now=now)
+    learner.permission, learner.ledger = Permission(raised=_trading(in_force)), _ledger(record, learner, now=now)
     return in_force.version
 
 
-def _ledger(record: LearningStore, *, now: datetime) -> Ledger | None:
+def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
+    """Return what the newest review left; where it folded outcomes of other replays, the start of a review that folds every day again."""
     try:
-        return record.ledger(as_of=now)
+        ledger = record.ledger(as_of=now)
     except LearningError:
         return None
+    if ledger.replay_version == learner.replay_version:
+        return ledger
+    started = learner.gate.join(learner.gate.start(day=record.first_reviewed_day()), learner.cells())
+    log.info("gate_folds_again", before=ledger.replay_version, after=learner.replay_version, first_day=started.day, last_day=ledger.day)
+    return started
+
+
+def _reviewed_ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
+    ledger = review_gates(record, learner, learner.gate, learner.ledger, now=now)
+    return None if ledger is None else replace(ledger, replay_version=learner.replay_version)
 
 
 def _learn(

@@ -7,19 +7,26 @@ from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, begin_epoch, home_identity, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
-from bot3.wiring.tools import candle_reports, fetch_candle_files, file_candles, open_backtest, open_foreign_trades
+from bot3.wiring.tools import (
+    fetch_candle_files,
+    file_candles,
+    inspect_candle_files,
+    open_backtest,
+    open_foreign_trades,
+    shown_address,
+)
 from bot3.wiring.waiting import when_available
 
 __all__ = [
     "SIMULATED_START",
     "Platform",
     "begin_epoch",
-    "candle_reports",
     "facts_of_server",
     "fetch_candle_files",
     "file_candles",
     "fleet_of",
     "home_identity",
+    "inspect_candle_files",
     "is_seeded",
     "metrics_page",
     "metrics_server",
@@ -27,6 +34,7 @@ __all__ = [
     "open_foreign_trades",
     "open_platform",
     "server_urls",
+    "shown_address",
     "store_backups",
     "telegram_chat",
     "when_available",

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from bot3.errors import SettingsError
 from bot3.settings import BOT_NAMES, Settings
@@ -57,6 +56,7 @@ class _Entry(BaseModel):
     url: str = Field(min_length=1)
     run_mode: Literal["paper", "live"]
     password_file: Path | None = None
+    db_schema: str | None = Field(None, alias="schema", min_length=1, max_length=63)
     source_timezone: str = "UTC"
     directions: tuple[Literal["long", "short"], ...] = Field(DIRECTIONS, min_length=1)  # type: ignore[arg-type]  # the same two words
 
@@ -184,26 +184,29 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
 
 def _address(where: str, entry: _Entry, *, folder: Path) -> tuple[str, str]:
     """Return where a database is, and the same without a password; files are sought beside the fleet file."""
-    if "://" not in entry.url:
-        file = str(folder / entry.url)
-        return file, file
+    from bot3.adapters.sql_urls import has_secret, parsed_url, server_url, shown_url  # noqa: PLC0415  # heavy
+
     try:
-        url = make_url(entry.url)
-    except ArgumentError as error:
+        url = parsed_url(entry.url) if "://" in entry.url else URL.create("sqlite", database=entry.url)
+    except SettingsError as error:
         raise SettingsError(f"{where}: url is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name") from error
-    if url.get_backend_name() == "sqlite" and url.database:
+    backend = url.drivername.partition("+")[0]
+    if backend == "sqlite" and url.database:
+        if entry.db_schema is not None:
+            raise SettingsError(f"{where}: schema goes with a PostgreSQL url: a SQLite file has none, remove the line")
         file = str(folder / url.database)
         return file, file
-    if url.get_backend_name() != "postgresql":
-        raise SettingsError(f"{where}: a database is SQLite or PostgreSQL, not {url.get_backend_name()}")
-    if url.password is not None:
+    if backend not in {"postgresql", "postgres"}:
+        raise SettingsError(f"{where}: a database is SQLite or PostgreSQL, not {backend}: `freqtrade convert-db` copies it to one of them")
+    if has_secret(url):
         raise SettingsError(f"{where}: a password stands in url: write it to a file and name that as password_file")
+    try:
+        # An address without a schema is left as it is: it identifies the source.
+        url = url if entry.db_schema is None else server_url(url, schema=entry.db_schema)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
     with_password = url if entry.password_file is None else url.set(password=_password(where, folder / entry.password_file))
-    return with_password.render_as_string(hide_password=False), _shown(url)
-
-
-def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+    return with_password.render_as_string(hide_password=False), shown_url(url)
 
 
 def _password(where: str, file: Path) -> str:

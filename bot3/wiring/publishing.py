@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot3.adapters.influx_buckets import InfluxBuckets
-from bot3.errors import Bot3Error, SettingsError, StoreBusyError
+from bot3.errors import Bot3Error, SettingsError, StoreBusyError, StoreError
 
 if TYPE_CHECKING:
     from bot3.adapters.influx_server import InfluxServer
@@ -43,9 +43,18 @@ def noted(path: Path) -> Iterator[None]:
     try:
         yield
     except Bot3Error as error:
-        path.write_text(str(error), encoding="utf-8")
+        _write_note(path, str(error))
         raise
-    path.unlink(missing_ok=True)
+    # A disk that is full or read-only must not hide what became of the step.
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _write_note(path: Path, text: str) -> None:
+    with suppress(OSError):
+        # A server that is down is asked several times a second: only another error is written.
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
 
 
 class LastOrigin:
@@ -200,6 +209,8 @@ class Publishing:
             return self._last_error.read_text(encoding="utf-8")
         except FileNotFoundError:
             return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{self._last_error} cannot be read ({type(error).__name__}): remove it") from error
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -13,17 +13,16 @@ from bot3.errors import CandleError
 from bot3.trading.trades import RunMode
 
 if TYPE_CHECKING:
-    from bot3.market.candles import CandleReport
-    from bot3.ports.candles import CandleReader
+    from bot3.ports.candles import CandleFileFinding, CandleReader, IgnoredCandleFile
     from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTradeSource
     from bot3.settings import Settings
 
 
-def candle_reports(settings: Settings, directory: Path) -> Sequence[CandleReport]:
-    """Read every candle file of a directory and return what the gate found."""
-    from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
+def inspect_candle_files(directory: Path) -> tuple[tuple[CandleFileFinding, ...], tuple[IgnoredCandleFile, ...]]:
+    """Return what the gate finds in every file of a directory, of any timeframe and kind, and which files are ignored."""
+    from bot3.adapters.candle_inspection import inspect_files  # noqa: PLC0415  # heavy
 
-    return FileCandles(directory, timeframe=settings.timeframe).reports()
+    return inspect_files(directory, now=SystemClock().wall_now())
 
 
 def fetch_candle_files(
@@ -72,11 +71,19 @@ def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | Non
         return None
 
 
-def file_candles(*directories: Path, timeframe: str) -> CandleReader:
-    """Return the candles and funding of data directories. Raises CandleError if there are no candles of the timeframe."""
+def file_candles(directory: Path, *, timeframe: str, funding_from: Sequence[Path] = ()) -> CandleReader:
+    """Return the candles and funding of a data directory, and the funding of more. Raises CandleError without candles of the timeframe."""
     from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
 
-    return FileCandles(*directories, timeframe=timeframe)
+    return FileCandles(directory, timeframe=timeframe, funding_from=funding_from)
+
+
+def shown_address(address: str) -> str:
+    """Return a database's address without its login and secrets (a path as it is). Raises SettingsError for what is no address."""
+    from bot3.adapters.sql_urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
+
+    # `URL.set` takes None for "as it is".
+    return shown_url(parsed_url(address)._replace(username=None, password=None)) if "://" in address else address
 
 
 def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSource, str]:
@@ -89,12 +96,14 @@ def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSour
 
 @contextmanager
 def open_foreign_trades(
-    address: str, *, bot: str, run_mode: RunMode = RunMode.LIVE, source_timezone: str = "UTC"
+    address: str, *, bot: str, run_mode: RunMode | None = None, source_timezone: str = "UTC", is_any_mode: bool = False
 ) -> Iterator[ForeignTradeReader]:
-    """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for what it raises."""
+    """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for options and what it raises."""
     from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
-    reader = FreqtradeTrades.open(address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True)
+    reader = FreqtradeTrades.open(
+        address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True, is_any_mode=is_any_mode
+    )
     try:
         yield reader
     finally:

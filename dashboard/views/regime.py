@@ -18,6 +18,7 @@ from bot3.usecases.reading import known
 from dashboard import charts
 from dashboard.cells import HUNDREDTH
 from dashboard.home import Home
+from dashboard.markdown import plain
 from dashboard.page import missing, table
 
 WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90}
@@ -61,7 +62,7 @@ def _show_ribbon(home: Home, *, now: datetime) -> None:
     drawn = states.iloc[np.linspace(0, len(states) - 1, min(len(states), charts.LINE_POINTS)).astype(int)].drop_duplicates("known_at")
     index, problem = _index(home, start=max(start, states["known_at"].iloc[0].to_pydatetime()), now=now)
     if problem:
-        st.warning(f"The market index cannot be drawn: {problem}")
+        st.warning(f"The market index cannot be drawn: {plain(problem)}")
     st.plotly_chart(
         charts.regime_chart(drawn, index), alt="Market index above the probabilities of the four regimes over time", key="regime_ribbon"
     )

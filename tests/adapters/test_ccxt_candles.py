@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bot3.adapters.candle_files import exchange_of, write_candles, write_funding
 from bot3.adapters.ccxt_candles import CcxtCandles
 from bot3.adapters.file_candles import FileCandles
 from bot3.adapters.file_markets import FileMarkets
@@ -138,6 +139,45 @@ def test_download_given_funding_then_it_is_read_back_at_whole_seconds(server: Kl
     expected = market.funding(PAIR, start=START, end=NOW)
     assert (first.added, again.added) == (len(expected), 0)
     pd.testing.assert_frame_equal(reader.funding(PAIR, start=START, end=NOW), expected)
+
+
+def test_download_given_a_file_that_does_not_say_whose_it_is_then_goes_on_where_its_last_row_is_the_exchanges(
+    server: KlineServer, market: SimulatedMarket, tmp_path: Path
+) -> None:
+    write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=market.candles(PAIR, "5m", start=START, end=START + timedelta(days=2)))
+    write_funding(tmp_path, pair=PAIR, funding=market.funding(PAIR, start=START, end=START + timedelta(days=2)))
+
+    source = a_source(server, tmp_path)
+    found = source.download_candles(PAIR, "5m", since=START, now=NOW)
+    rates = source.download_funding(PAIR, since=START, now=NOW)
+
+    pd.testing.assert_frame_equal(read(tmp_path), market.candles(PAIR, "5m", start=START, end=NOW))
+    assert [exchange_of(path) for path in (found.path, rates.path)] == ["binanceusdm"] * 2
+
+
+@pytest.mark.parametrize("owner", [None, "bybit"])
+def test_download_given_candles_of_another_exchange_then_adds_nothing_to_them(
+    server: KlineServer, market: SimulatedMarket, tmp_path: Path, owner: str | None
+) -> None:
+    held = market.candles(PAIR, "5m", start=START, end=START + timedelta(days=2))
+    prices = {name: held[name] * 1.0004 for name in ("open", "high", "low", "close")}
+    path = write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=held.assign(**prices), exchange=owner)
+    before = path.read_bytes()
+
+    with pytest.raises(CandleError, match="candles of two exchanges never go into one file, choose another --directory"):
+        a_source(server, tmp_path).download_candles(PAIR, "5m", since=START, now=NOW)
+
+    assert path.read_bytes() == before
+
+
+def test_download_given_funding_of_another_exchange_then_adds_nothing_to_it(
+    server: KlineServer, market: SimulatedMarket, tmp_path: Path
+) -> None:
+    held = market.funding(PAIR, start=START, end=START + timedelta(days=2))
+    write_funding(tmp_path, pair=PAIR, funding=held.assign(funding_rate=held["funding_rate"] + 1e-4))
+
+    with pytest.raises(CandleError, match="holds rows of an unknown exchange"):
+        a_source(server, tmp_path).download_funding(PAIR, since=START, now=NOW)
 
 
 def test_download_given_progress_then_it_hears_the_end(server: KlineServer, tmp_path: Path) -> None:

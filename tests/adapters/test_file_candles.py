@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot3.adapters.candle_files import candle_file, candle_path, write_candles, write_funding
+from bot3.adapters.candle_files import write_candles, write_funding
+from bot3.adapters.candle_inspection import inspect_files
+from bot3.adapters.candle_names import CandleFile, IgnoredFile, candle_file, candle_path
 from bot3.adapters.file_candles import FileCandles
 from bot3.adapters.simulated_market import SimulatedMarket
 from bot3.errors import CandleError
@@ -91,28 +95,161 @@ def test_files_given_any_layout_then_the_same_candles(tmp_path: Path, candles: p
         ("BTC_USDT_USDT-1h-mark.feather", "BTC/USDT:USDT", "other"),
         ("BTC_USDT_USDT-8h-funding_rate.feather", "BTC/USDT:USDT", "funding_rate"),
         ("BTC_USD_BTC-15m-futures.json.gz", "BTC/USD:BTC", "candles"),
+        ("BTC_USDT-5m-spot.csv", "BTC/USDT", "candles"),
+        ("BTC_USDT_USDT-5m.csv", "BTC/USDT:USDT", "candles"),
+        ("\u5e01\u5b89\u4eba\u751f_USDT_USDT-5m-futures.feather", "\u5e01\u5b89\u4eba\u751f/USDT:USDT", "candles"),
+        ("XYZ-TSLA_USDC_USDC-5m-futures.feather", "XYZ-TSLA/USDC:USDC", "candles"),
+        ("BTC_USDT_USDT-260327-5m-futures.feather", "BTC/USDT:USDT-260327", "candles"),
+        ("BTC_USDT_USDT-260327-5m.feather", "BTC/USDT:USDT-260327", "candles"),
+        ("_PAAL_USDT_USDT-5m-futures.feather", "_PAAL/USDT:USDT", "candles"),
+        ("_PAAL_USDT-5m.feather", "_PAAL/USDT", "candles"),
     ],
 )
 def test_name_of_a_file_says_what_is_in_it(name: str, pair: str, kind: str) -> None:
     found = candle_file(Path(name))
 
-    assert found is not None
+    assert isinstance(found, CandleFile)
     assert (found.pair, found.kind) == (pair, kind)
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "BTC_USDT_USDT-5m-futures.feather.tmp", ".ALFA.feather", "BTCUSDT-5m.feather", "A_B_C_D-5m.csv"]
+    ("name", "reason"),
+    [
+        ("README.md", "its name does not end in .feather"),
+        ("BTC_USDT_USDT-5m-futures.feather.tmp", "its name does not end in .feather"),
+        ("BTC_USDT_USDT-5m-futures.h5", "freqtrade convert-data --format-from hdf5 --format-to feather"),
+        ("BTC_USDT-trades.feather", "it is not named PAIR-TIMEFRAME"),
+        ("BTC_USDT_USDT-5m-open_interest.feather", "it is not named PAIR-TIMEFRAME"),
+        ("BTCUSDT-5m.feather", "the pair in its name lacks a part"),
+        ("_USDT-5m.feather", "the pair in its name lacks a part"),
+        ("BTC_USDT-5m-futures.feather", "a future is named BASE_QUOTE_SETTLE-5m-futures"),
+        ("BTC_USDT_USDT-1w-futures.feather", "its timeframe 1w is not read"),
+        ("BTC_USDT_USDT-1Mo-futures.feather", "its timeframe 1Mo is not read"),
+        ("BTC_USDT_USDT-0m-futures.feather", "its timeframe 0m is not read"),
+    ],
 )
-def test_name_that_says_nothing_is_left_alone(name: str) -> None:
-    assert candle_file(Path(name)) is None
+def test_name_that_says_nothing_is_ignored_with_its_reason(name: str, reason: str) -> None:
+    found = candle_file(Path(name))
+
+    assert isinstance(found, IgnoredFile)
+    assert reason in found.reason
 
 
-@pytest.mark.parametrize("pair", ["BTC/USDT:USDT", "BTC/USDT", "1000PEPE/USDC:USDC"])
-def test_path_of_a_pair_leads_back_to_it(pair: str) -> None:
-    found = candle_file(candle_path(Path("data"), pair=pair, timeframe="5m"))
+_PLAIN = st.text(st.characters(categories=["L", "Nd"], include_characters="-"), min_size=1, max_size=8).filter(lambda text: text.strip("-"))
+_ODD = st.text(st.characters(categories=["L", "Nd", "S", "Po", "Zs"], exclude_characters="/:"), min_size=1, max_size=8)
+_TIMEFRAMES = st.sampled_from(["1m", "5m", "15m", "1h", "4h", "1d"])
+_CURRENCIES = st.sampled_from(["USDT", "USDC", "BTC", "EUR"])
 
-    assert found is not None
-    assert found.pair == pair
+
+def _pairs(base: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    spot = st.builds("{}/{}".format, base, _CURRENCIES)
+    future = st.builds("{0}/{1}:{1}".format, base, _CURRENCIES)
+    return spot | future | st.builds("{0}/{1}:{1}-260327".format, base, _CURRENCIES)
+
+
+@given(pair=_pairs(_PLAIN), timeframe=_TIMEFRAMES, is_funding=st.booleans())
+def test_path_of_a_plain_pair_leads_back_to_it(pair: str, timeframe: str, is_funding: bool) -> None:
+    found = candle_file(candle_path(Path("data"), pair=pair, timeframe=timeframe, is_funding=is_funding))
+
+    assert isinstance(found, CandleFile)
+    assert (found.pair, found.timeframe) == (pair, timeframe)
+    assert found.kind == ("funding_rate" if is_funding and ":" in pair else "candles")
+
+
+@given(pair=_pairs(_ODD), other=_pairs(_ODD), timeframe=_TIMEFRAMES)
+def test_path_of_any_pair_is_read_as_that_pairs_and_never_as_one_of_another_market(pair: str, other: str, timeframe: str) -> None:
+    found = candle_file(candle_path(Path("data"), pair=pair, timeframe=timeframe))
+
+    assert isinstance(found, CandleFile)
+    assert found.holds(pair)
+    assert (
+        (":" in pair) == (":" in other) or found.name != candle_path(Path(), pair=other, timeframe=timeframe).name or not found.holds(other)
+    )
+
+
+@pytest.mark.parametrize("pair", ["$PAAL/USDT:USDT", "A.B/USDT", "\u5e01\u5b89\u4eba\u751f/USDT:USDT", "BTC/USDT:USDT-260327", "X Y/USDT"])
+def test_reader_given_what_the_writer_wrote_then_reads_it_under_the_pairs_own_name(
+    tmp_path: Path, candles: pd.DataFrame, pair: str
+) -> None:
+    write_candles(tmp_path, pair=pair, timeframe="5m", candles=candles)
+
+    pd.testing.assert_frame_equal(read(tmp_path, pair), candles)
+
+
+def test_reader_given_spot_and_a_future_then_they_are_two_pairs(tmp_path: Path, candles: pd.DataFrame) -> None:
+    write_candles(tmp_path, pair="ALFA/USDT", timeframe="5m", candles=candles.iloc[:100])
+    candles.iloc[50:].rename(columns={"open_time": "date"}).reset_index(drop=True).to_feather(tmp_path / "ALFA_USDT-5m-futures.feather")
+    write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
+
+    reader = FileCandles(tmp_path, now=NOW)
+
+    assert reader.pairs() == ("ALFA/USDT", PAIR)
+    assert [len(reader.candles(pair, "5m", start=START, end=NOW)) for pair in reader.pairs()] == [100, len(candles)]
+    assert [file.path.name for file in reader.ignored] == ["ALFA_USDT-5m-futures.feather"]
+
+
+@pytest.mark.parametrize(("held", "sought"), [(PAIR, "ALFA/USDT"), ("ALFA/USDT", PAIR), ("ALFA/USDT:USDT-260327", PAIR)])
+def test_reader_given_another_market_of_the_pair_then_says_what_it_holds(
+    tmp_path: Path, candles: pd.DataFrame, held: str, sought: str
+) -> None:
+    write_candles(tmp_path, pair=held, timeframe="5m", candles=candles)
+
+    with pytest.raises(CandleError, match=rf"no 5m candles of {sought}: there are candles of {held}, which is not {sought}"):
+        read(tmp_path, sought)
+
+
+def test_reader_given_an_ignored_file_of_the_pair_then_names_it(tmp_path: Path, candles: pd.DataFrame) -> None:
+    write_candles(tmp_path, pair="BRAVO/USDT:USDT", timeframe="5m", candles=candles)
+    (tmp_path / "futures" / "ALFA_USDT_USDT-5m-futures.h5").write_bytes(b"x")
+
+    with pytest.raises(
+        CandleError, match=r"ALFA_USDT_USDT-5m-futures\.h5 is ignored: HDF5 is not read: convert it with `freqtrade convert-data"
+    ):
+        read(tmp_path)
+
+
+def test_reader_given_a_directory_for_funding_then_takes_no_candles_from_it(tmp_path: Path, candles: pd.DataFrame) -> None:
+    write_candles(tmp_path / "a", pair=PAIR, timeframe="5m", candles=candles.iloc[:100])
+    write_candles(tmp_path / "b", pair=PAIR, timeframe="5m", candles=candles)
+    times = pd.to_datetime([START, START + timedelta(hours=8)], utc=True)
+    write_funding(tmp_path / "b", pair=PAIR, funding=pd.DataFrame({"time": times, "funding_rate": [0.0001, -0.0002]}))
+
+    reader = FileCandles(tmp_path / "a", funding_from=[tmp_path / "b"], now=NOW)
+
+    assert (len(reader.candles(PAIR, "5m", start=START, end=NOW)), reader.has_funding(PAIR)) == (100, True)
+
+
+def test_inspection_given_files_of_every_kind_then_each_is_judged_and_none_hides_another(tmp_path: Path, candles: pd.DataFrame) -> None:
+    write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
+    hourly = candles.iloc[::12].reset_index(drop=True)
+    write_candles(tmp_path, pair=PAIR, timeframe="1h", candles=hourly.assign(open_time=hourly["open_time"].dt.floor("h")))
+    folder = tmp_path / "futures"
+    plain = candles.rename(columns={"open_time": "date"})
+    plain.iloc[:0].to_feather(folder / "EMPTY_USDT_USDT-5m-futures.feather")
+    plain.assign(low=0.0).to_feather(folder / "ZERO_USDT_USDT-5m-futures.feather")
+    plain.assign(volume=np.nan).to_feather(folder / "NAN_USDT_USDT-5m-futures.feather")
+    plain.assign(volume=np.nan).to_feather(folder / "ALFA_USDT_USDT-5m-mark.feather")
+    (folder / "CUT_USDT_USDT-1h-mark.feather").write_bytes((folder / "ALFA_USDT_USDT-5m-futures.feather").read_bytes()[:900])
+    plain.assign(open=5.0).to_feather(folder / "ALFA_USDT_USDT-8h-funding_rate.feather")
+    (tmp_path / "notes.txt").write_text("x")
+
+    findings, ignored = inspect_files(tmp_path, now=NOW)
+
+    state = {Path(found.path).name: found.problem for found in findings}
+    assert [name for name, problem in state.items() if problem is None] == [
+        "ALFA_USDT_USDT-1h-futures.feather",
+        "ALFA_USDT_USDT-5m-futures.feather",
+        "ALFA_USDT_USDT-5m-mark.feather",
+    ]
+    for name, words in (
+        ("EMPTY_USDT_USDT-5m-futures", "holds no candle"),
+        ("ZERO_USDT_USDT-5m-futures", "prices must be above 0"),
+        ("NAN_USDT_USDT-5m-futures", "no number as volume"),
+        ("CUT_USDT_USDT-1h-mark", "cannot be read"),
+        ("ALFA_USDT_USDT-8h-funding_rate", "has the rate 5.0"),
+    ):
+        assert words in (state[f"{name}.feather"] or "")
+    assert [Path(file.path).name for file in ignored] == ["notes.txt"]
 
 
 def test_writer_leaves_freqtrade_s_columns_and_no_other_file(tmp_path: Path, candles: pd.DataFrame) -> None:
@@ -141,14 +278,25 @@ def test_reader_given_a_file_that_was_replaced_then_reads_it_again(tmp_path: Pat
     assert (before, len(reader.candles(PAIR, "5m", start=START, end=NOW))) == (100, len(candles))
 
 
-def test_reader_given_no_time_then_what_closes_after_the_file_was_written_is_dropped(tmp_path: Path, candles: pd.DataFrame) -> None:
+@pytest.mark.parametrize("written", [0.0, START.timestamp(), NOW.timestamp()])
+def test_reader_given_any_time_of_writing_then_drops_no_candle(tmp_path: Path, candles: pd.DataFrame, written: float) -> None:
     path = write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
-    written = (candles["open_time"].iloc[-1] + pd.Timedelta(minutes=3)).timestamp()
     os.utime(path, (written, written))
 
     report = FileCandles(tmp_path).reports()[0]
 
-    assert (report.rows_out, report.unclosed) == (len(candles) - 1, 1)
+    assert (report.rows_out, report.unclosed) == (len(candles), 0)
+
+
+def test_reader_given_no_time_then_what_has_not_closed_by_the_clock_is_dropped(tmp_path: Path, candles: pd.DataFrame) -> None:
+    to_come = candles["open_time"] + pd.Timedelta(days=36_500)
+    write_candles(
+        tmp_path, pair=PAIR, timeframe="5m", candles=candles.assign(open_time=candles["open_time"].where(candles.index < 100, to_come))
+    )
+
+    report = FileCandles(tmp_path).reports()[0]
+
+    assert (report.rows_out, report.unclosed) == (100, len(candles) - 100)
 
 
 def test_reader_given_two_directories_then_joins_their_candles(tmp_path: Path, candles: pd.DataFrame) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import fields
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot3.adapters.freqtrade_columns import FreqtradeColumns
 from bot3.adapters.freqtrade_rows import REQUIRED_COLUMNS
 from bot3.adapters.freqtrade_trades import FreqtradeTrades
 from bot3.errors import DataError, SettingsError, StoreBusyError, StoreError
@@ -23,6 +26,7 @@ from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import OrderPattern, RunMode, Trade
 from tests.conftest import NewStore
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row, an_order
+from tests.servers.postgres import PostgresServer
 
 Reader = Callable[..., FreqtradeTrades]
 UTC_OPENED = OPENED.replace(tzinfo=UTC)
@@ -192,6 +196,199 @@ def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path:
         (2, "open_date is no time", "'yesterday'"),
         (3, "open_rate must be above 0", "nan"),
     ]
+
+
+@pytest.fixture
+def two_schemas(postgres: PostgresServer) -> str:
+    """Return a database of two bots: one closed trade in `public`, three in `bot1`."""
+    url = postgres.new_database()
+    FreqtradeDb(url).add(a_row(1))
+    other = _in_schema(url, "bot1")
+    other.add(*(a_row(number, close_profit=-0.02) for number in (1, 2, 3)))
+    other.add_orders(an_order(1, trade_id=1, side="buy"), an_order(2, trade_id=1, side="sell"))
+    return url
+
+
+def _in_schema(url: str, schema: str) -> FreqtradeDb:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
+    return FreqtradeDb(f"{url}&options=-csearch_path%3D%22{schema}%22")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("query", ["options=-csearch_path%3Dbot1", "options=-c%20search_path%3Dbot1%2Cpublic", "currentSchema=bot1"])
+def test_read_all_given_a_schema_in_the_address_then_reads_that_bots_trades(two_schemas: str, reader_of: Reader, query: str) -> None:
+    reader = reader_of(f"{two_schemas}&{query}".replace("+psycopg:", "+psycopg2:"))
+
+    found = reader.read_all()
+
+    assert [(trade.trade_id, trade.close_profit) for trade in found.closed] == [(1, -0.02), (2, -0.02), (3, -0.02)]
+    assert [order.is_entry for order in found.orders[1]] == [True, False]
+    assert reader.count_closed(closed_since=None) == 3
+    assert ids(reader_of(two_schemas).closed_trades(closed_since=None)) == [1]
+
+
+@pytest.mark.postgres
+def test_open_given_a_schema_that_is_not_there_then_names_those_that_hold_trades(two_schemas: str, reader_of: Reader) -> None:
+    with pytest.raises(StoreError, match=r"there is no schema 'bot2'.* a table `trades` is in bot1, public; name the bot's with"):
+        reader_of(f"{two_schemas}&options=-csearch_path%3Dbot2,public")
+
+
+@pytest.mark.postgres
+def test_open_given_trades_in_another_schema_alone_then_names_it(postgres: PostgresServer, reader_of: Reader) -> None:
+    url = postgres.new_database()
+    _in_schema(url, "bot1").add(a_row(1))
+
+    with pytest.raises(StoreError, match=r"it has no table `trades`.* is in bot1; .*options=-csearch_path%3Dbot1"):
+        reader_of(url)
+
+
+def _left_with_a_log(path: Path) -> int:
+    """Leave a database as a killed bot does: its newest rows are in the log alone. Return how many closed trades it has."""
+    alive = path.with_name("alive.sqlite")
+    bot = FreqtradeDb(f"sqlite:///{alive}")
+    bot.add(a_row(1))
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(alive, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        # While somebody has it open the last writer does not bring the log into the file.
+        writer.execute("SELECT count(*) FROM trades").fetchone()
+        bot.add(a_row(2), a_row(3))
+        for suffix in ("", "-wal"):
+            path.with_name(path.name + suffix).write_bytes(alive.with_name(alive.name + suffix).read_bytes())
+    return 3
+
+
+def _counted_where_nothing_may_be_written(path: Path, *, leaves_no_trace: bool) -> str:
+    """Return what a process without the right to write beside a database counts in it, or its error."""
+    receive, send = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            with closing(FreqtradeTrades.open(str(path), bot="BOT1", leaves_no_trace=leaves_no_trace)) as reader:
+                found = str(len(reader.read_all().closed))
+        except StoreError as error:
+            found = str(error)
+        os.write(send, found.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(send)
+    with os.fdopen(receive) as answer:
+        return answer.read()
+
+
+def test_read_all_given_a_log_on_a_read_only_mount_then_reads_its_rows_too_and_leaves_no_trace() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        path = Path(root, "mounted", "a.sqlite")
+        count = _left_with_a_log(Path(root, "a.sqlite"))
+        path.parent.mkdir()
+        for suffix in ("", "-wal"):
+            Path(root, f"a.sqlite{suffix}").rename(path.with_name(f"a.sqlite{suffix}"))
+            path.with_name(f"a.sqlite{suffix}").chmod(0o444)
+        path.parent.chmod(0o555)
+        Path(root).chmod(0o755)
+
+        once = _counted_where_nothing_may_be_written(path, leaves_no_trace=True)
+        watched = _counted_where_nothing_may_be_written(path, leaves_no_trace=False)
+        files = {found.name for found in path.parent.iterdir()}
+        path.parent.chmod(0o755)
+
+    assert once == str(count)
+    assert "whose rows SQLite cannot read in a directory that may not be written: make it writable" in watched
+    assert files == {"a.sqlite", "a.sqlite-wal"}
+
+
+def test_open_given_an_empty_log_then_the_file_is_whole_and_left_without_a_trace(tmp_path: Path, reader_of: Reader) -> None:
+    bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    bot.add(a_row(1), a_row(2))
+    bot.execute("PRAGMA journal_mode = WAL")
+    (tmp_path / "a.sqlite-wal").write_bytes(b"")
+
+    assert reader_of(str(tmp_path / "a.sqlite"), leaves_no_trace=True).count_closed(closed_since=None) == 2
+    assert {found.name for found in tmp_path.iterdir()} == {"a.sqlite", "a.sqlite-wal"}
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (
+            "mysql+pymysql://u:canary-7@h/ft",
+            r"mysql\+pymysql://u:\*\*\*@h/ft is a mysql\+?.* database.*`freqtrade convert-db --db-url-from",
+        ),
+        ("mariadb+pymysql://u@h/ft", "is a mariadb database, and SQLite or PostgreSQL are read: copy it with `freqtrade convert-db"),
+        ("oracle://u@h/ft", "read from SQLite or PostgreSQL, not from oracle://u@h/ft: `freqtrade convert-db` copies it to SQLite"),
+    ],
+)
+def test_open_given_another_server_then_names_freqtrades_remedy(reader_of: Reader, address: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as raised:
+        reader_of(address)
+
+    assert "canary-7" not in str(raised.value)
+
+
+def test_open_given_a_missing_file_then_names_the_databases_beside_it(tmp_path: Path, reader_of: Reader) -> None:
+    for name in ("tradesv3.dryrun.sqlite", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+
+    with pytest.raises(StoreError, match=r"tradesv3\.sqlite does not exist.*beside it: tradesv3\.dryrun\.sqlite\)"):
+        reader_of(str(tmp_path / "tradesv3.sqlite"))
+
+
+def _orders(*trades: int, prefix: str) -> list[dict[str, Any]]:
+    orders = [an_order(2 * trade + place, trade_id=trade, side=side) for trade in trades for place, side in enumerate(("buy", "sell"))]
+    return [order | {"order_id": f"{prefix}{order['id']}"} for order in orders]
+
+
+@pytest.mark.parametrize(("prefix", "mode"), [("dry_run_buy_BTC_", RunMode.PAPER), ("88123", RunMode.LIVE)])
+def test_open_given_no_mode_then_the_orders_say_it(bot: FreqtradeDb, reader_of: Reader, prefix: str, mode: RunMode) -> None:
+    bot.add(a_row(1), a_row(2))
+    bot.add_orders(*_orders(1, 2, prefix=prefix))
+
+    reader = reader_of(bot.url, run_mode=None)
+
+    assert [trade.run_mode for trade in reader.closed_trades(closed_since=None)] == [mode] * 2
+
+
+def test_open_given_a_dry_run_as_live_then_refuses(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1))
+    bot.add_orders(*_orders(1, prefix="dry_run_sell_"))
+
+    with pytest.raises(DataError, match=r"no live trades: all its orders are of freqtrade's dry run .* its run mode is paper"):
+        reader_of(bot.url, run_mode=RunMode.LIVE)
+
+
+def test_open_given_orders_of_a_test_network_as_paper_then_takes_them(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1))
+    bot.add_orders(*_orders(1, prefix="77"))
+
+    assert reader_of(bot.url, run_mode=RunMode.PAPER).count_closed(closed_since=None) == 1
+
+
+def test_open_given_no_orders_and_no_mode_then_asks_for_it(bot: FreqtradeDb, reader_of: Reader) -> None:
+    bot.add(a_row(1))
+
+    with pytest.raises(SettingsError, match=r"it holds no orders.*name --run-mode paper or"):
+        reader_of(bot.url, run_mode=None)
+
+
+def test_read_all_given_trades_of_both_modes_as_live_then_refuses_those_of_the_dry_run(bot: FreqtradeDb) -> None:
+    bot.add(a_row(1), a_row(2), a_row(3), an_open_row(4))
+    bot.add_orders(*_orders(1, 4, prefix="dry_run_buy_"), *_orders(2, prefix="5"))
+    reader = FreqtradeColumns.open(bot.url, bot="BOT1", run_mode=RunMode.LIVE)
+
+    with closing(reader):
+        found = reader.read_all()
+
+        assert ids(list(found.closed)) == [2, 3]
+        assert [(row.trade_id, row.is_open, row.reason) for row in found.refused] == [
+            (1, False, "its orders are of freqtrade's dry run, and the source is live"),
+            (4, True, "its orders are of freqtrade's dry run, and the source is live"),
+        ]
+        assert (reader.count_closed(closed_since=None), reader.open_trades()) == (2, [])
+        assert sorted(reader.closed_columns(closed_since=None).arrays["trade_id"].tolist()) == [2, 3]
 
 
 def test_read_all_given_leverage_above_10_then_they_are_closed_trades(bot: FreqtradeDb, reader_of: Reader) -> None:

@@ -91,7 +91,7 @@ def test_lease_given_the_server_still_has_its_lost_session_then_ends_that_and_ac
     lease = opened(database)
     engine = sa.create_engine(database, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as half_open:
-        named = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'bot3 BOT1 %'"
+        named = "SELECT application_name FROM pg_stat_activity WHERE starts_with(application_name, 'bot3 BOT1 ')"
         name = half_open.exec_driver_sql(named).scalar_one()
         end_sessions(database)
         # As a connection that the client gave up and the server believes to be alive.

@@ -226,9 +226,28 @@ def test_audit_given_no_database_of_a_bot_then_names_it_and_ends_with_3(
 
 
 def test_audit_given_a_server_that_is_not_there_then_ends_with_3_and_tells_no_password(home: Path, tmp_path: Path) -> None:
-    error = error_of(audit("--db", f"postgresql://bot:geheim@/bot?host={tmp_path}", "--candles", home / "data"))
+    for address in (f"postgresql://bot:geheim@/bot?host={tmp_path}", f"postgresql:///bot?host={tmp_path}&user=bot&password=geheim"):
+        error = error_of(audit("--db", address, "--candles", home / "data"))
 
-    assert (error.exit_code, "cannot be reached" in str(error), "geheim" in str(error)) == (3, True, False)
+        assert (error.exit_code, "cannot be reached" in str(error), "geheim" in str(error)) == (3, True, False)
+
+
+@pytest.mark.postgres
+def test_audit_given_a_password_in_the_query_and_a_schema_then_hides_the_one_and_reads_the_other(
+    home: Path, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    url = postgres.new_database()
+    FreqtradeDb(url).execute("CREATE SCHEMA bot1")
+    trades = [row_of(trade) for trade in trades_on(market(dips_then_runs))]
+    FreqtradeDb(f"{url}&options=-csearch_path%3Dbot1").add(*trades)
+    page = tmp_path / "report.html"
+
+    ended = audit("--db", f"{url}&password=geheim&options=-csearch_path%3Dbot1", "--candles", home / "data", "--html", page)
+    as_json = audit("--db", f"{url}&password=geheim&currentSchema=bot1", "--candles", home / "data", "--json")
+
+    assert json.loads(as_json.stdout)["counts"]["closed"] == len(trades)
+    assert "geheim" not in ended.stdout + ended.stderr + as_json.stdout + page.read_text()
+    assert "password=***" in page.read_text()
 
 
 def test_audit_given_candles_of_other_pairs_then_names_what_is_needed(home: Path, tmp_path: Path) -> None:

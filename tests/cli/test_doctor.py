@@ -328,7 +328,7 @@ def test_fleet_given_a_database_that_is_away_then_names_bot_and_file(file: Path)
 
 
 def test_fleet_given_trades_that_are_not_synced_then_counts_them_where_they_should_be(file: Path) -> None:
-    FreqtradeDb(sqlite_url(file.parent / "grid.sqlite")).add(a_row(1), a_row(2), a_row(3, leverage=20.0))
+    FreqtradeDb(sqlite_url(file.parent / "grid.sqlite")).add(a_row(1), a_row(2), a_row(3, open_rate=0.0))
 
     idle, served = (looked_at(file, "grid.sqlite", is_served=is_served) for is_served in (False, True))
 

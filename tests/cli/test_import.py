@@ -18,7 +18,7 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
     old = FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"))
     old.add(a_row(1), a_row(2), a_row(3, open_rate=0.0), an_open_row(4))
     old.add_orders(*(an_order(number, trade_id=1, side=side) for number, side in enumerate(("buy", "buy", "sell"))))
-    command = ("import", "--bot", "OLD", "--db", str(tmp_path / "old.sqlite"), "--json")
+    command = ("import", "--bot", "OLD", "--run-mode", "live", "--db", str(tmp_path / "old.sqlite"), "--json")
 
     first, second = (bot3(*command, home=home).json() for _ in range(2))
 
@@ -46,6 +46,20 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
     assert "BTC/USDT:USDT" in bot3("trades", "--bot", "OLD", home=home).said
 
 
+def test_trades_given_markup_in_tags_and_pairs_then_prints_them_as_they_are(home: Path, tmp_path: Path) -> None:
+    odd = {"enter_tag": "[/red] [bold]x", "exit_reason": "[/] [link=http://x]", "pair": "[red]X[/red]/USDT:USDT"}
+    FreqtradeDb(sqlite_url(tmp_path / "old.sqlite")).add(a_row(1, **odd), a_row(2, exit_reason="\x1b[2J"))
+    bot3("import", "--bot", "OLD", "--run-mode", "live", "--db", str(tmp_path / "old.sqlite"), home=home)
+
+    ended = bot3("trades", "--bot", "OLD", home=home)
+
+    squeezed = "".join(ended.out.split())
+    assert ended.code == 0
+    assert "[/red][bold]x" in squeezed
+    assert "\\x1b[2J" in squeezed
+    assert "\x1b" not in ended.out
+
+
 def test_import_given_a_bot_that_is_synced_then_refuses(home: Path, tmp_path: Path) -> None:
     FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"))
 
@@ -53,6 +67,18 @@ def test_import_given_a_bot_that_is_synced_then_refuses(home: Path, tmp_path: Pa
 
     assert ended.code == 2
     assert "paper trades of BOT1 are synced from its own database" in ended.said
+
+
+def test_import_given_a_dry_run_then_its_trades_are_paper(home: Path, tmp_path: Path) -> None:
+    old = FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"))
+    old.add(a_row(1))
+    old.add_orders(an_order(1, trade_id=1, side="buy") | {"order_id": "dry_run_buy_BTC/USDT:USDT_1741003204.0"})
+
+    told = bot3("import", "--bot", "OLD", "--db", str(tmp_path / "old.sqlite"), "--json", home=home).json()
+    as_live = bot3("import", "--bot", "OLD", "--run-mode", "live", "--db", str(tmp_path / "old.sqlite"), home=home)
+
+    assert (told["import"]["run_mode"], told["import"]["inserted"]) == ("paper", 1)
+    assert (as_live.code, "its run mode is paper" in as_live.said) == (3, True)
 
 
 def test_import_given_no_database_then_names_it(home: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,6 +42,17 @@ def test_ledger_given_a_publication_with_one_then_returns_it_whole(record: Platf
     record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
 
     assert record.ledger(as_of=OPENED) == a_ledger()
+
+
+def test_ledger_given_the_version_of_its_replays_then_returns_it_and_the_first_day(record: PlatformRecord) -> None:
+    with pytest.raises(LearningError, match="no day was reviewed"):
+        record.first_reviewed_day()
+    first, second = replace(a_ledger(20_000), replay_version="r1"), replace(a_ledger(20_003), replay_version="r2")
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=first)
+    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True, ledger=second)
+
+    assert (record.ledger(as_of=OPENED), record.ledger(as_of=minutes(5))) == (first, second)
+    assert record.first_reviewed_day() == 20_000
 
 
 def test_ledger_given_no_node_yet_then_remembers_the_day(record: PlatformRecord) -> None:

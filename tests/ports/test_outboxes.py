@@ -281,6 +281,14 @@ def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it
     record.close()
 
 
+def _drop_columns(connection: sqlite3.Connection, **columns: list[str]) -> None:
+    """Drop the columns that later migrations add to tables of before, and some more."""
+    later = {"record_meta": ["epoch"], "parameter_rows": ["left_out_count", "late_count", "is_censored"]}
+    for table, names in {**later, **columns}.items():
+        for name in names:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+
+
 def _as_before_the_epochs(path: Path) -> None:
     """Take a store back to the schema before the epochs, as an older release left it."""
     connection = sqlite3.connect(path)
@@ -291,8 +299,7 @@ def _as_before_the_epochs(path: Path) -> None:
     )
     connection.execute("DROP TRIGGER outbox_of_many")
     connection.execute("CREATE TRIGGER outbox_of_many AFTER INSERT ON outbox WHEN NEW.revision % 4096 = 0 BEGIN SELECT 1; END")
-    connection.execute("ALTER TABLE outbox DROP COLUMN written_at_us")
-    connection.execute("ALTER TABLE record_meta DROP COLUMN epoch")
+    _drop_columns(connection, outbox=["written_at_us"])
     connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0004'")
     connection.commit()
     connection.close()
@@ -305,8 +312,7 @@ def _as_before_the_outbox(path: Path) -> None:
         connection.execute(f"DROP TRIGGER {trigger}")
     for table in ("outbox", "outbox_gone"):
         connection.execute(f"DROP TABLE {table}")
-    connection.execute("ALTER TABLE record_meta DROP COLUMN epoch")
-    connection.execute("ALTER TABLE recommendations DROP COLUMN open_bins")
+    _drop_columns(connection, recommendations=["open_bins"])
     connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0002'")
     connection.commit()
     connection.close()

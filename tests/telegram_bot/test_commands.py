@@ -104,6 +104,7 @@ def test_learning_given_bins_then_progress_is_of_the_live_record(home: Home) -> 
     assert f"revision {home.ports.record.revision()}" in text
     assert "backtest 180, paper 181" in text
     assert "in force, expires in" in text
+    assert re.search(r"newest paper or live close \d+(\.\d)? (min|h) ago \(wall time\)", text)
 
 
 def test_balance_given_a_daemon_that_tells_one_bot_then_the_others_are_unknown(filled: Path, tmp_path: Path) -> None:

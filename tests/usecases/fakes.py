@@ -168,6 +168,11 @@ class FakeRecord:
             raise LearningError("no day was reviewed by then")
         return known[-1]
 
+    def first_reviewed_day(self) -> int:
+        if not self.ledgers:
+            raise LearningError("no day was reviewed yet")
+        return min(ledger.day for _, ledger in self.ledgers)
+
     def learning_token(self) -> str:
         return f"{len(self.published)}-{len(self.scores)}-{len(self.recommendations)}"
 

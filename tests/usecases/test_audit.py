@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -9,7 +10,9 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from bot3.cli.audit_words import left_out_words
+from bot3.cli.audit_page import audit_page
+from bot3.cli.audit_tables import PARAMETER_COLUMNS, parameter_cells, shown_parameters
+from bot3.cli.audit_words import left_out_words, verdict_words, warnings_of
 from bot3.errors import CandleError, DataError
 from bot3.learning.evaluation import Verdict
 from bot3.learning.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS
@@ -25,6 +28,7 @@ from tests.usecases.foreign import (
     START,
     FakeForeignTrades,
     MarketCandles,
+    a_trade,
     bought_twice,
     dips_then_runs,
     market,
@@ -160,6 +164,45 @@ def test_audit_given_fees_of_the_trades_then_charges_their_median() -> None:
     assert (own.costs.fee, own.costs.fee_is_from_trades) == (0.0004, True)
     assert (asked.costs.fee, asked.costs.fee_is_from_trades) == (0.001, False)
     assert asked.static_whole.mean < own.static_whole.mean
+
+
+class OneBadFile(MarketCandles):
+    """Candles of which one pair's cannot be read."""
+
+    def span(self, pair: str, timeframe: str) -> tuple[Any, Any]:
+        if pair == PAIRS[1]:
+            raise CandleError("BBB_USDT_USDT-5m-futures.feather holds no candle: fetch it again or remove it")
+        return super().span(pair, timeframe)
+
+
+def test_audit_given_one_bad_candle_file_then_audits_the_others_and_lists_its_trades() -> None:
+    whole = market(dips_then_runs)
+    trades = trades_on(whole)
+
+    report = audited(trades, OneBadFile(whole.frames))
+
+    lost = tuple(trade.trade_id for trade in trades if trade.pair == PAIRS[1])
+    assert reasons(report) == {"BBB_USDT_USDT-5m-futures.feather holds no candle: fetch it again or remove it": lost}
+    assert report.counts.used == len(trades) - len(lost)
+    assert report.verdict is Verdict.LEARNED_BETTER
+
+
+def test_audit_given_only_bad_candle_files_then_names_them() -> None:
+    whole = market()
+    trades = [trade for trade in trades_on(whole) if trade.pair == PAIRS[1]]
+
+    with pytest.raises(CandleError, match=r"1 of 1 pairs without candles; BBB_USDT_USDT-5m-futures\.feather holds no candle"):
+        audited(trades, OneBadFile(whole.frames))
+
+
+def test_audit_given_spot_then_says_nothing_of_funding() -> None:
+    whole = market()
+    candles = MarketCandles({pair.partition(":")[0]: frame for pair, frame in whole.frames.items()})
+
+    report = audited(trades_on(candles), candles)
+
+    assert report.costs.funding_missing_share == 0.0
+    assert not any("funding" in warning for warning in warnings_of(report))
 
 
 def test_audit_given_no_funding_then_says_of_how_many_trades() -> None:
@@ -344,6 +387,44 @@ def test_audit_given_few_trades_then_there_is_not_enough_evidence_whatever_they_
     assert report.overall is not None
     assert report.overall.n < 30
     assert report.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def one_day(*, days: int = 1) -> tuple[list[Trade], MarketCandles]:
+    """Return ninety trades that were entered on a few days."""
+    candles = market()
+    trades = []
+    for number in range(90):
+        pair = PAIRS[number % 2]
+        at = 288 * (20 + number % days) + 3 * number
+        trades.append(replace(a_trade(number + 1, candles.frames[pair], at, pair=pair, leverage=5.0), is_short=number >= 45))
+    return trades, candles
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_audit_given_fewer_than_8_days_then_shows_no_interval_and_nothing_learned_from_them(days: int) -> None:
+    trades, candles = one_day(days=days)
+
+    report = audited(trades, candles)
+
+    assert report.overall is not None
+    assert not report.is_learned
+    assert report.promise is None
+    assert all(math.isnan(group.comparison.learned_profit) for group in (*report.by_pair, *report.by_direction, *report.by_bin))
+    assert all(math.isinf(group.comparison.gain.upper) for group in report.by_group)
+    shown = [parameter_cells(row, report) for row in shown_parameters(report)]
+    assert {cells[PARAMETER_COLUMNS.index("interval")] for cells in shown} == {"no interval from fewer than 8 days"}
+    assert all(float(cells[PARAMETER_COLUMNS.index("n_eff")]) <= 7 for cells in shown)
+    assert any("--split and --judge-from move the cut" in warning for warning in warnings_of(report))
+    assert "fewer than 8 days teach nothing (see --split)" in verdict_words(report)
+
+
+def test_page_given_one_day_then_its_chart_has_a_marker_for_it() -> None:
+    trades, candles = one_day()
+
+    page = audit_page(audited(trades, candles))
+
+    assert '"mode":"lines+markers"' in page
+    assert '"name":"learned"' not in page
 
 
 def test_audit_given_no_closed_trade_then_counts_what_there_is() -> None:

@@ -21,7 +21,7 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner
-from bot3.learning.permissions import Ledger, Node, Permission
+from bot3.learning.permissions import BETTORS, Ledger, Node, Permission
 from bot3.learning.replay_paths import ReplayCosts
 from bot3.learning.reviews import LONGEST_HORIZON, BettingGate
 from bot3.trading.parameters import ParameterSet, ParameterState
@@ -278,6 +278,32 @@ def test_learn_given_rows_that_trade_by_an_older_rule_then_a_review_takes_it_awa
     assert set(learned.rows) == set(rows)
     assert {row.state for row in learned.rows.values()} == {ParameterState.PROBE}
     assert len(record.ledgers) == 1
+
+
+@pytest.mark.parametrize("version", [None, "of wrong replays"])
+def test_learn_given_a_ledger_of_other_replays_then_folds_every_day_again(version: str | None) -> None:
+    studied = deepcopy(rising())
+    record, right = studied.record, studied.record.ledgers[-1][1]
+    record.ledgers = [
+        (known_at, replace(ledger, replay_version=version, log_wealth=dict.fromkeys(ledger.log_wealth, (5.0,) * BETTORS)))
+        for known_at, ledger in record.ledgers
+    ]
+
+    learn(record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+
+    again = record.ledgers[-1][1]
+    assert (again.day, again.replay_version) == (right.day, right.replay_version)
+    assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
+
+
+def test_learn_given_a_ledger_of_its_own_replays_then_folds_no_day_again() -> None:
+    studied = deepcopy(rising())
+    before = list(studied.record.ledgers)
+
+    learn(studied.record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+
+    assert studied.record.ledgers == before
+    assert before[-1][1].replay_version == LearningSettings(costs=FREE).digest
 
 
 def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> Ledger | None:

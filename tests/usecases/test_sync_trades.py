@@ -205,7 +205,7 @@ def test_sync_given_trades_of_a_release_that_did_not_read_orders_then_reads_all_
         with engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE synced_trades DROP COLUMN order_pattern")
             connection.exec_driver_sql("UPDATE synced_trades SET digest = 'of that release'")
-            connection.exec_driver_sql("UPDATE alembic_version_platform SET version_num = 'platform_0006'")
+            connection.exec_driver_sql("UPDATE alembic_version_platform SET version_num = 'platform_0007'")
         record.close()
         record = SqlRecord.open(record_url)
 

@@ -6,13 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.errors import SettingsError, StoreBusyError
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
 from bot3.wiring import open_platform
-from bot3.wiring.fleet import read_fleet, require_name
+from bot3.wiring.fleet import read_fleet, require_name, zone_of
 from tests.seeded import tiny_settings
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row
 from tests.servers.postgres import PostgresServer
@@ -59,6 +60,12 @@ def test_read_fleet_given_a_password_file_then_the_password_is_never_shown(file:
         (GRID.replace("GRID7", "BOT1").replace("live", "paper"), "paper trades of BOT1 are this platform's own"),
         (GRID.replace("grid7.sqlite", "mysql://u@h/d"), "SQLite or PostgreSQL, not mysql"),
         (GRID.replace("grid7.sqlite", "postgresql://u:canary-7@h/d"), "a password stands in url"),
+        (GRID.replace("grid7.sqlite", "postgresql:///d?host=h&user=u&password=canary-7"), "a password stands in url"),
+        (GRID + 'schema = "bot1"\n', "GRID7: schema goes with a PostgreSQL url"),
+        (
+            GRID.replace("grid7.sqlite", "postgresql://u@h/d?currentSchema=a") + 'schema = "b"\n',
+            "GRID7: postgresql://u@h/d?currentSchema=a names",
+        ),
         (GRID.replace("grid7.sqlite", "postgresql://u@h/d") + 'password_file = "gone"\n', "gone cannot be read"),
     ],
 )
@@ -71,6 +78,28 @@ def test_read_fleet_given_what_is_wrong_then_names_it_and_no_secret(file: Path, 
     assert said in str(raised.value)
     assert str(file) in str(raised.value)
     assert "canary-7" not in str(raised.value)
+
+
+@pytest.mark.postgres
+def test_platform_given_two_bots_in_schemas_of_one_database_then_each_has_its_own_trades_and_zone(
+    tmp_path: Path, file: Path, postgres: PostgresServer
+) -> None:
+    url = postgres.new_database()
+    FreqtradeDb(url).add(a_row(1))
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA bot1")
+    FreqtradeDb(f"{url}&options=-csearch_path%3Dbot1").add(a_row(1), a_row(2), a_row(3))
+    entry = f'[[bots]]\nname = "GRID7"\nurl = "{url}"\nrun_mode = "live"\nsource_timezone = "Asia/Tokyo"\n'
+    file.write_text(entry.replace("GRID7", "MAIN") + entry + 'schema = "bot1"\n')
+
+    with open_platform(tiny_settings(tmp_path / "home", fleet_file=file)) as platform:
+        synced = {name: platform.sync(name)[0].outcome.inserted for name in ("MAIN", "GRID7")}
+        zones = [zone_of(bot) for bot in platform.fleet_bots]
+        identities = {reader.store_id for reader in platform.fleet}
+
+    assert synced == {"MAIN": 1, "GRID7": 3}
+    assert (zones, len(identities)) == (["Asia/Tokyo"] * 2, 2)
 
 
 @pytest.mark.parametrize(("name", "owner"), [("BOT33", "BOT3"), ("alpha", "learning"), ("beta", "BOT1")])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "platform_0007"
-down_revision = "platform_0006"
+revision = "platform_0008"
+down_revision = "platform_0007"
 
 
 def upgrade() -> None:

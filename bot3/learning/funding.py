@@ -1,0 +1,44 @@
+"""Over which spans of time a pair's funding is known."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HOUR_US = 3_600_000_000
+LONGEST_STEP_US = 8 * _HOUR_US
+"""Exchanges settle every 8 hours at the longest."""
+_HOLE_US = 12 * _HOUR_US
+"""Two known rates that lie further apart have unknown ones between them."""
+
+
+def has_funding(pair: str) -> bool:
+    """Say whether positions of a pair pay funding: those with a settle currency do, spot has none."""
+    return ":" in pair
+
+
+def is_funding_known(times_us: NDArray[np.int64], start_us: NDArray[np.int64], end_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say for each span whether every rate in it is known.
+
+    Parameters
+    ----------
+    times_us : int array of shape (k,)
+        When the known rates were settled, microseconds since 1970, in any order.
+    start_us, end_us : int arrays of shape (n,)
+        The spans, both ends included.
+
+    Returns
+    -------
+    bool array of shape (n,)
+        False where a span begins before the first known rate, ends when the next one after the last is due, or meets a hole of 12 hours.
+    """
+    times = np.unique(times_us)
+    if not len(times):
+        return np.zeros(len(start_us), dtype=np.bool_)
+    steps = np.diff(times)
+    due = times[-1] + (min(int(np.median(steps)), LONGEST_STEP_US) if len(steps) else LONGEST_STEP_US)
+    holes = np.flatnonzero(steps > _HOLE_US)
+    ended_before = np.searchsorted(times[holes + 1], start_us, side="right")
+    began_before = np.searchsorted(times[holes], end_us, side="left")
+    known: NDArray[np.bool_] = (times[0] <= start_us) & (end_us < due) & (began_before <= ended_before)
+    return known

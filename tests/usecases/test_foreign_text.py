@@ -1,0 +1,62 @@
+"""Texts of other programs are shown as they are."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bot3.usecases.foreign_text import as_markdown, visible
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+ODD = [
+    "[/red] [bold]x",
+    "[/] [link=http://x]",
+    "[red]X[/red]/USDT:USDT",
+    "<script>alert(1)</script>",
+    "**bold** _it_ `code` ~~no~~ $x$ :red[x] :material/bug: ![i](http://x/y.png) | a | b |",
+    "# title",
+    "- item",
+    "1. item",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b[31mHACK", "\\x1b[2J\\x1b[31mHACK"),
+        ("a\x00b\nnew\tline", "a\\x00b\\nnew\\tline"),
+        ("\u4e70\u5165\U0001f680\u202eevil", "\u4e70\u5165\U0001f680\\u202eevil"),
+        ("\ud800", "\\ud800"),
+        ("BTC/USDT:USDT", "BTC/USDT:USDT"),
+    ],
+)
+def test_visible_given_control_characters_then_writes_them_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_visible_given_characters_to_keep_then_keeps_them() -> None:
+    assert visible("a\n\x1bb", keep="\n") == "a\n\\x1bb"
+
+
+@given(st.text())
+def test_visible_given_any_text_then_commands_no_terminal(text: str) -> None:
+    shown = visible(text)
+
+    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 or 0x202A <= ord(char) <= 0x202E for char in shown)
+    assert visible(shown) == shown
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_as_markdown_given_markup_then_it_is_shown_as_text(text: str) -> None:
+    (paragraph,) = [token for token in MARKDOWN.parse(as_markdown(text)) if token.type == "inline"]
+
+    assert {child.type for child in paragraph.children or ()} <= {"text", "text_special"}
+    assert "".join(child.content for child in paragraph.children or ()).replace("\u2060", "") == text
+
+
+def test_as_markdown_given_a_cell_of_a_table_then_it_stays_one_cell() -> None:
+    html = MARKDOWN.render(f"| a | b |\n|---|---|\n| {as_markdown('x | y')} | z |\n")
+
+    assert "<td>x | y</td>" in html
