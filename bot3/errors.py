@@ -13,6 +13,7 @@ Bot3Error                     never raised itself; carries the exit code of a co
 │   │   ├── StoreDamagedError the file is not a readable database: restore it, or rebuild what can be rebuilt
 │   │   └── StoreConflictError  somebody else published in between: read again, then retry
 │   └── LearningError         learned values that are missing, incomplete or expired
+│       └── InvalidLearningError  published values that break a bound: publish again, in full
 ├── InvalidTradeError         a bug: let it end the process
 ├── NotifierError             a message that was not delivered for certain
 │   ├── NotifierBusyError     not now: keep it, and try again later
@@ -84,6 +85,14 @@ class StoreConflictError(StoreError):
 
 class LearningError(DataError):
     """Learned values are missing, incomplete or expired."""
+
+
+class InvalidLearningError(LearningError):
+    """Published values break a bound, and are refused; `version` names the publication where it is known."""
+
+    def __init__(self, text: str, *, version: str | None = None) -> None:
+        super().__init__(text)
+        self.version = version
 
 
 class InvalidTradeError(Bot3Error):

@@ -1,14 +1,14 @@
-"""Keeps the learning in force: read again when something was published, the last good one kept until it expires."""
+"""Keeps the learning in force: read again when something was published or comes into force, the last good one kept until it expires."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
 
-from bot3.errors import LearningError
+from bot3.errors import InvalidLearningError, LearningError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.clock import Clock
 from bot3.ports.record import LearningReader
@@ -16,7 +16,6 @@ from bot3.trading.decisions import Learning
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import Recommendation
 
-_SECOND_LOOK = timedelta(seconds=1)
 _Learned = TypeVar("_Learned", ParameterSet, Recommendation, RegimeState)
 
 log = structlog.get_logger()
@@ -25,21 +24,23 @@ log = structlog.get_logger()
 class LearningWatch:
     """The parameters, recommendation and regime in force as of the market's time.
 
-    Expiry is not judged here: the rules compare with the time of each decision. What cannot be read leaves the last good one.
+    Expiry is not judged here: the rules compare with the time of each decision. What cannot be read or is invalid leaves the last good one.
     """
 
     def __init__(self, reader: LearningReader, *, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
         self._token: str | None = None
-        self._look_again_at: datetime | None = None
+        self._next_at: datetime | None = None
+        self._refused: dict[str, str] = {}
         self._parameters: ParameterSet | None = None
         self._recommendation: Recommendation | None = None
         self._regime: RegimeState | None = None
 
     @property
     def learning(self) -> Learning:
-        """Return what decisions look at; None where nothing was ever published."""
-        return Learning(parameters=self._parameters, recommendation=self._recommendation)
+        """Return what decisions look at; None where nothing was ever published, or nothing that can be used."""
+        is_unread = self._token is None or bool(self._refused)
+        return Learning(parameters=self._parameters, recommendation=self._recommendation, is_unread=is_unread)
 
     @property
     def regime(self) -> Regime | None:
@@ -47,17 +48,18 @@ class LearningWatch:
         return None if self._regime is None else self._regime.regime
 
     def look(self) -> bool:
-        """Read again if something was published since; return whether what is in force changed.
+        """Read again if something was published or came into force since; return whether what is in force changed.
 
-        A publication may lie a moment ahead of this process' market time, so it is looked for a second time.
+        A publication may lie ahead of this process' market time: it is read when its `known_at` is reached, and so is each that waits.
         """
-        token, wall = self._reader.learning_token(), self._clock.wall_now()
-        is_new = token != self._token
-        if not is_new and (self._look_again_at is None or wall < self._look_again_at):
+        token, now = self._reader.learning_token(), self._clock.now()
+        if token == self._token and (self._next_at is None or now < self._next_at):
             return False
         before = self.versions()
-        self._read_all(self._clock.now())
-        self._token, self._look_again_at = token, wall + _SECOND_LOOK if is_new else None
+        self._read_all(now)
+        # Asked after the token was read: what is published in between changes the token.
+        self._next_at = self._reader.next_known_at(after=now)
+        self._token = token
         if self.versions() == before:
             return False
         log.info("learning_reloaded", **self.versions())
@@ -73,17 +75,24 @@ class LearningWatch:
             "recommendation_version": None if recommendation is None else recommendation.version,
             "recommendation_expires_at": None if recommendation is None else recommendation.expires_at.isoformat(),
             "regime": None if self._regime is None else self._regime.regime.value,
+            "learning_refused": "; ".join(self._refused.values()) or None,
         }
 
     def _read_all(self, now: datetime) -> None:
-        self._parameters = _read(self._reader.parameters, self._parameters, now=now)
-        self._recommendation = _read(self._reader.recommendation, self._recommendation, now=now)
-        self._regime = _read(self._reader.regime, self._regime, now=now)
+        self._parameters = self._read("parameters", self._reader.parameters, self._parameters, now=now)
+        self._recommendation = self._read("recommendation", self._reader.recommendation, self._recommendation, now=now)
+        self._regime = self._read("regime", self._reader.regime, self._regime, now=now)
 
-
-def _read(read: Callable[..., _Learned], last: _Learned | None, *, now: datetime) -> _Learned | None:
-    try:
-        return read(as_of=now)
-    except LearningError:
-        # Nothing was published by now: what was in force stays, and expires by itself.
-        return last
+    def _read(self, noun: str, read: Callable[..., _Learned], last: _Learned | None, *, now: datetime) -> _Learned | None:
+        before = self._refused.pop(noun, None)
+        try:
+            return read(as_of=now)
+        except InvalidLearningError as error:
+            self._refused[noun] = str(error)
+            if before != str(error):
+                keeps = None if last is None else last.version
+                log.error("learning_refused", noun=noun, error=str(error), keeps=keeps)  # noqa: TRY400  # the text says all
+            return last
+        except LearningError:
+            # Nothing was published by now: what was in force stays, and expires by itself.
+            return last

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,14 +21,17 @@ from tests.journals import OPENED, PAIR, minutes
 
 
 def a_row(*, pair: str = "*", direction: str = "*", leverage_bin: str = "*", **changes: Any) -> ExitParameters:
+    """Return a row whose moves and ratios of the stake follow its levels in sigma, but for what is given."""
+    given = {"stop_sigma": -1.0, "take_profit_sigma": 1.2, "sigma_ref": 0.01, "leverage_ref": 5.0, **changes}
+    stop_move, target_move = (given[name] * given["sigma_ref"] for name in ("stop_sigma", "take_profit_sigma"))
     row = ExitParameters(
         pair=pair,
         direction=direction,
         leverage_bin=leverage_bin,
-        stop_loss=-0.05,
-        take_profit_target=0.06,
-        stop_move=-0.01,
-        take_profit_move=0.012,
+        stop_loss=stop_move * given["leverage_ref"],
+        take_profit_target=target_move * given["leverage_ref"],
+        stop_move=stop_move,
+        take_profit_move=target_move,
         stop_sigma=-1.0,
         take_profit_sigma=1.2,
         sigma_ref=0.01,
@@ -178,3 +184,19 @@ def shadows(numbers: Sequence[int], *, feeder_id: str = "F01", close_profit: flo
             "known_at": closes,
         }
     )
+
+
+_SPOILED = {
+    "parameter_rows": "stop_loss = 0.0",
+    "feeder_scores": "tier = 'all in'",
+    "regime_states": "regime = 'calm'",
+    "recommendations": "leverage_high = 20.0",
+}
+
+
+def spoil_learning(platform_file: Path, *tables: str) -> None:
+    """Let what a home has published break a bound, in some tables or in all."""
+    with closing(sqlite3.connect(platform_file)) as connection, connection:
+        for table in tables or _SPOILED:
+            connection.execute(f"UPDATE {table} SET {_SPOILED[table]}")  # noqa: S608  # texts of this file
+        connection.execute("UPDATE record_meta SET learning_revision = learning_revision + 1")

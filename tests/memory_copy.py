@@ -90,6 +90,9 @@ class MemoryCopy:
         made: Recommendation = self._newest(Noun.RECOMMENDATION, as_of).recommendation
         return made
 
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        return min((at for heads in self.known.values() for at, _ in heads if at > after), default=None)
+
     def learning_token(self) -> str:
         return str(sorted((noun.value, max(heads)) for noun, heads in self.known.items() if heads))
 

@@ -104,6 +104,9 @@ class PublishedRecord(SqlRecord):
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         return self.copy.reader.recommendation(as_of=as_of)
 
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        return self.copy.reader.next_known_at(after=after)
+
     def learning_token(self) -> str:
         return self.copy.reader.learning_token()
 

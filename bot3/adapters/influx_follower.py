@@ -2,60 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event, Thread
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 import structlog
 
-from bot3.errors import DataError, LearningError, StoreBusyError, StoreError
+from bot3.errors import DataError, InvalidLearningError, LearningError, StoreBusyError, StoreError
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import LearningReader
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
-_EVER = datetime(2199, 1, 1, tzinfo=UTC)
 _JOIN_S = 5.0
 
 log = structlog.get_logger()
 
 
-class _Known(Protocol):
-    @property
-    def known_at(self) -> datetime: ...
+_Learned = ParameterSet | tuple[FeederScore, ...] | RegimeState | Recommendation
+_Value = TypeVar("_Value", bound=_Learned)
 
-
-_Learned = TypeVar("_Learned", bound=_Known)
-_Read = TypeVar("_Read")
+_NOUNS = ("parameters", "feeder_scores", "regime", "recommendation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Snapshot:
-    """The newest of everything when its token was read; None where nothing was ever published.
+    """What was in force at a market time, when the token was read; of a noun nothing where nothing was known by then.
 
-    `is_whole` is false while something is not there, or not all of it: that may change without a new publication.
+    `is_whole` is false while something is missing, invalid, or not all of it is there: that may change without a new publication.
+    `next_at` is when the first publication that waits comes into force; `number` counts the snapshots that differ.
     """
 
     token: str
     is_whole: bool
-    parameters: ParameterSet | None
-    scores: tuple[FeederScore, ...] | None
-    regime: RegimeState | None
-    recommendation: Recommendation | None
+    found: Mapping[str, _Learned]
+    refused: Mapping[str, InvalidLearningError]
+    next_at: datetime | None
+    number: int
 
 
 class FollowedLearning:
     """A `LearningReader` on another, followed in a thread: its methods answer at once, from the last good copy.
 
-    A server that is down or slow is asked again and again by the thread alone; what was read before stays until it expires by its
-    own word. A publication that is newer than `as_of` is refused, not shown: the caller keeps what it has and looks again.
+    A server that is down or slow is read again and again by the thread alone; what was read before stays until it expires. What is
+    invalid is logged once and leaves the last good copy. What is known later than `as_of` is not shown: the caller keeps what it has.
 
     Parameters
     ----------
     now : callable
-        The market's time: where the newest publication is not known yet, the newest that is known is held.
+        The market's time: what is in force then is held, and what waits is read when its time is reached.
     poll_s : float
         Wall seconds between two looks; after a failure ten times as long.
     first_wait_s : float
@@ -83,23 +80,26 @@ class FollowedLearning:
             self._thread.join(timeout=_JOIN_S)
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the newest parameters. Raises LearningError if they were not known by then."""
-        return _known_by(self._held().parameters, as_of, what="parameters")
+        """Return the parameters in force. Raises LearningError if none were known by then."""
+        return self._in_force("parameters", ParameterSet, as_of=as_of)
 
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        """Return the newest scores. Raises LearningError if they were not known by then."""
-        scores = self._held().scores
-        if scores is None or max(score.known_at for score in scores) > as_of:
-            raise LearningError(f"no feeder scores were published by {as_of.isoformat()}: run `bot3 learn run`")
-        return scores
+        """Return the scores in force. Raises LearningError if none were known by then."""
+        return self._in_force("feeder_scores", tuple, as_of=as_of)
 
     def regime(self, *, as_of: datetime) -> RegimeState:
-        """Return the newest regime state. Raises LearningError if it was not known by then."""
-        return _known_by(self._held().regime, as_of, what="regime")
+        """Return the regime state in force. Raises LearningError if none was known by then."""
+        return self._in_force("regime", RegimeState, as_of=as_of)
 
     def recommendation(self, *, as_of: datetime) -> Recommendation:
-        """Return the newest recommendation. Raises LearningError if it was not known by then."""
-        return _known_by(self._held().recommendation, as_of, what="recommendation")
+        """Return the recommendation in force. Raises LearningError if none was known by then."""
+        return self._in_force("recommendation", Recommendation, as_of=as_of)
+
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        """Return when the first publication that was read or seen comes into force later than a time; None if there is none."""
+        snapshot = self._held()
+        waiting = [] if snapshot.next_at is None else [snapshot.next_at]
+        return min((at for at in (*map(_known_at, snapshot.found.values()), *waiting) if at > after), default=None)
 
     def learning_token(self) -> str:
         """Return the token of the copy that is held.
@@ -113,15 +113,18 @@ class FollowedLearning:
         """
         if self._is_started and not self._thread.is_alive():
             raise StoreError("nobody follows the published learning any more: restart this process, and send its log")
-        return self._held().token
+        snapshot = self._held()
+        return f"{snapshot.token} #{snapshot.number}"
 
     def look(self) -> bool:
         """Read what is new, as the thread does by itself; return whether everything was there."""
         last = self._snapshot
         try:
             token = self._reader.learning_token()
-            if last is None or not last.is_whole or token != last.token:
-                self._snapshot = last = self._read(token)
+            now = self._now()
+            is_due = last is not None and last.next_at is not None and now >= last.next_at
+            if last is None or not last.is_whole or token != last.token or is_due:
+                self._snapshot = last = self._read(token, last, now=now)
         except DataError as error:
             if str(error) != str(self._failure):
                 log.warning("learning_not_read", error=str(error), keeps=None if last is None else last.token)
@@ -145,54 +148,44 @@ class FollowedLearning:
             self._looked.set()
             self._stop.wait(self._poll_s if is_well else self._poll_s * 10.0)
 
-    def _read(self, token: str) -> _Snapshot:
+    def _in_force(self, noun: str, kind: type[_Value], *, as_of: datetime) -> _Value:
+        snapshot = self._held()
+        found = snapshot.found.get(noun)
+        if isinstance(found, kind) and _known_at(found) <= as_of:
+            return found
+        if noun in snapshot.refused:
+            raise snapshot.refused[noun]
+        raise LearningError(f"no {noun} were published by {as_of.isoformat()}: run `bot3 learn run`")
+
+    def _read(self, token: str, last: _Snapshot | None, *, now: datetime) -> _Snapshot:
         # The token was read first: what is published in between changes it, and is read at the next look.
-        found = _Newest(self._reader, now=self._now())
-        last = self._snapshot
-        parameters = found.of("parameters", None if last is None else last.parameters)
-        scores = found.of("feeder_scores", None if last is None else last.scores)
-        regime = found.of("regime", None if last is None else last.regime)
-        recommendation = found.of("recommendation", None if last is None else last.recommendation)
+        found: dict[str, _Learned] = {} if last is None else dict(last.found)
+        refused: dict[str, InvalidLearningError] = {}
+        is_whole = True
+        for noun in _NOUNS:
+            read: Callable[..., _Learned] = getattr(self._reader, noun)
+            try:
+                newest = read(as_of=now)
+                # A publication of no scores at all replaces none.
+                if newest:
+                    found[noun] = newest
+                is_whole &= bool(newest)
+            except InvalidLearningError as error:
+                refused[noun], is_whole = error, False
+                if last is None or str(last.refused.get(noun)) != str(error):
+                    log.error("learning_refused", noun=noun, error=str(error))  # noqa: TRY400  # the text says all
+            except LearningError:
+                is_whole = False
         return _Snapshot(
-            token=token if found.is_whole else f"{token} and more to come",
-            is_whole=found.is_whole,
-            parameters=parameters,
-            scores=scores,
-            regime=regime,
-            recommendation=recommendation,
+            token=token,
+            is_whole=is_whole,
+            found=found,
+            refused=refused,
+            next_at=self._reader.next_known_at(after=now),
+            number=0 if last is None else last.number + (found != last.found),
         )
 
 
-class _Newest:
-    """Reads the newest of each noun, and remembers whether all were there."""
-
-    def __init__(self, reader: LearningReader, *, now: datetime) -> None:
-        self._reader, self._now = reader, now
-        self.is_whole = True
-
-    def of(self, noun: str, last: _Read | None) -> _Read | None:
-        """Return the newest; where nothing was published, or not all of it is there, the last good one."""
-        read: Callable[..., _Read] = getattr(self._reader, noun)
-        try:
-            newest = read(as_of=_EVER)
-            if _known_at(newest) <= self._now:
-                return newest
-            self.is_whole = False
-            return read(as_of=self._now)
-        except LearningError:
-            self.is_whole = False
-            return last
-
-
-def _known_at(learned: object) -> datetime:
+def _known_at(learned: _Learned) -> datetime:
     """Return when what was read came into force; of feeder scores, when the last of them did."""
-    parts: Sequence[_Known] = learned if isinstance(learned, tuple) else (learned,)
-    if not parts:
-        raise LearningError("a publication of feeder scores holds none: run `bot3 publish run --all`")
-    return max(part.known_at for part in parts)
-
-
-def _known_by(learned: _Learned | None, as_of: datetime, *, what: str) -> _Learned:
-    if learned is None or learned.known_at > as_of:
-        raise LearningError(f"no {what} were published by {as_of.isoformat()}: run `bot3 learn run`")
-    return learned
+    return max(score.known_at for score in learned) if isinstance(learned, tuple) else learned.known_at

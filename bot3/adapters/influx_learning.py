@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from bot3.adapters.influx_lines import Kind, field_of, instant_of, parse_ns, point_ns, text_of_tag
 from bot3.adapters.influx_points import (
@@ -26,19 +25,17 @@ from bot3.adapters.influx_points import (
     origin_mark,
     origin_of_manifest,
 )
-from bot3.adapters.influx_rows import parameters_of, recommendation_of, score_of, state_of
+from bot3.adapters.influx_rows import parameter_values, recommendation_of, score_of, state_of
 from bot3.adapters.influx_server import InfluxServer
-from bot3.errors import InvalidTradeError, LearningError
-from bot3.market.regimes import Regime, RegimeState
+from bot3.errors import LearningError
+from bot3.learning.validity import parameter_set, refusing
+from bot3.market.regimes import RegimeState
 from bot3.ports.publisher import Head, Noun, Origin
-from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
 _Point = tuple[int, dict[str, Any]]
 """A point's time, and its tags and fields."""
-
-_Asked = ParamSpec("_Asked")
-_Read = TypeVar("_Read")
 
 _EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
 _TICK = timedelta(microseconds=1)
@@ -80,6 +77,16 @@ from(bucket: bucket)
   |> filter(fn: (r) => r._measurement == "{HEADS}")
   |> keep(columns: ["_time", "_value", "noun"])
 """
+_NEXT = f"""
+import "strings"
+from(bucket: bucket)
+  |> range(start: time(v: start), stop: time(v: stop))
+  |> filter(fn: (r) => r._measurement == "{HEADS}")
+  |> filter(fn: (r) => strings.containsStr(v: r._value, substr: own)
+      or (own_is_first == 1 and not strings.containsStr(v: r._value, substr: "\\"origin\\":")))
+  |> first()
+  |> keep(columns: ["_time", "_value", "noun"])
+"""
 _ROWS = """
 from(bucket: bucket)
   |> range(start: time(v: start), stop: time(v: stop))
@@ -105,19 +112,6 @@ class _Manifest:
         return origin_of_manifest(self.says, own=origin) == origin
 
 
-def _understood(read: Callable[_Asked, _Read]) -> Callable[_Asked, _Read]:
-    """Refuse what somebody else wrote there: it is no bug of this process, and must not end it."""
-
-    @wraps(read)
-    def refusing(*asked: _Asked.args, **named: _Asked.kwargs) -> _Read:
-        try:
-            return read(*asked, **named)
-        except (KeyError, ValueError, TypeError, InvalidTradeError) as error:
-            raise LearningError(f"InfluxDB holds what is no {read.__name__} ({error!r}): run `bot3 publish run --all`") from error
-
-    return refusing
-
-
 class InfluxLearning:
     """A `LearningReader` on a bucket.
 
@@ -141,7 +135,7 @@ class InfluxLearning:
         """Close the connection."""
         self._server.close()
 
-    @_understood
+    @refusing
     def parameters(self, *, as_of: datetime) -> ParameterSet:
         """Return the parameters in force: of each group the newest row published since the last full publication."""
         newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
@@ -153,11 +147,9 @@ class InfluxLearning:
         in_force = [head for head in heads if head.at_ns >= full_ns]
         points = self._parameter_points(full_ns, newest.at_ns, in_force)
         complete = {head.at_ns for head in in_force}
-        # Oldest first: a later row of a group takes the place of an earlier one.
-        rows = [parameters_of(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete]
-        return _set_of(newest, rows)
+        return _set_of(newest, [parameter_values(values) for at_ns, values in sorted(points, key=_time) if at_ns in complete])
 
-    @_understood
+    @refusing
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
         """Return the scores of the newest publication, by regime and rank."""
         newest = self._newest(Noun.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
@@ -166,19 +158,26 @@ class InfluxLearning:
         scores = [score_of(values) for _, values in points]
         return tuple(sorted(scores, key=lambda score: (score.regime, score.rank, score.feeder_id)))
 
-    @_understood
+    @refusing
     def regime(self, *, as_of: datetime) -> RegimeState:
         """Return the regime state in force."""
         newest = self._newest(Noun.REGIME, as_of=as_of, what="no regime was known")
         return state_of(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
 
-    @_understood
+    @refusing
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         """Return the newest recommendation."""
         newest = self._newest(Noun.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
         return recommendation_of(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
 
-    @_understood
+    @refusing
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        """Return when the first publication comes into force that is known later than a time; None if there is none."""
+        start = point_ns(after + _TICK, 0)
+        found = self._server.rows(_NEXT, bucket=self._bucket, start=start, stop=_EVER_NS, **_own(self._origin()))
+        return min((instant_of(parse_ns(row["_time"])) for row in found), default=None)
+
+    @refusing
     def learning_token(self) -> str:
         """Return a token that differs after every publication of the record, and in every epoch: the newest head of each noun."""
         origin = self._origin()
@@ -192,7 +191,7 @@ class InfluxLearning:
             heads += [f"{noun}@{one.at_ns}#{one.says['seq']}" for one in own]
         return " ".join([origin.epoch, *heads])
 
-    @_understood
+    @refusing
     def heads(self) -> frozenset[Head]:
         """Return every complete publication in the bucket, of whatever origin."""
         own = self._origin()
@@ -227,8 +226,7 @@ class InfluxLearning:
         return own[-1]
 
     def _newest_own(self, noun: Noun, origin: Origin, *, stop: int) -> list[_Manifest]:
-        own: dict[str, str | int] = {"own": origin_mark(origin), "own_is_first": 0 if origin.epoch else 1}
-        return self._manifests(_NEWEST_OWN, noun, start=0, stop=stop, **own)
+        return self._manifests(_NEWEST_OWN, noun, start=0, stop=stop, **_own(origin))
 
     def _heads_between(self, noun: Noun, first: int, last: int) -> list[_Manifest]:
         origin = self._origin()
@@ -250,6 +248,11 @@ class InfluxLearning:
             return []
         rows = self._server.rows(_ROWS, bucket=self._bucket, measurement=measurement, start=start, stop=stop + 1)
         return _assembled(rows, tags, kinds)
+
+
+def _own(origin: Origin) -> dict[str, str | int]:
+    """Return the parameters of a query that pick the heads of an origin."""
+    return {"own": origin_mark(origin), "own_is_first": 0 if origin.epoch else 1}
 
 
 def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Mapping[str, Kind]) -> list[_Point]:
@@ -283,14 +286,16 @@ def _time(point: _Point) -> int:
     return point[0]
 
 
-def _set_of(head: _Manifest, rows: Sequence[ExitParameters]) -> ParameterSet:
+def _set_of(head: _Manifest, rows: Iterable[Mapping[str, Any]]) -> ParameterSet:
     says = head.says
-    return ParameterSet(
-        rows={row.key: row for row in rows},
-        regime_factors={Regime(name): (float(stop), float(target)) for name, (stop, target) in says["regime_factors"].items()},
-        version=says["version"],
-        revision=int(says["learned_revision"]),
-        known_at=instant_of(head.at_ns),
-        computed_at=datetime.fromisoformat(says["computed_at"]),
-        expires_at=datetime.fromisoformat(says["expires_at"]),
+    return parameter_set(
+        rows=rows,
+        factors=[(name, stop, target) for name, (stop, target) in says["regime_factors"].items()],
+        publication={
+            "version": says["version"],
+            "revision": says["learned_revision"],
+            "known_at": instant_of(head.at_ns),
+            "computed_at": datetime.fromisoformat(says["computed_at"]),
+            "expires_at": datetime.fromisoformat(says["expires_at"]),
+        },
     )

@@ -11,11 +11,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from bot3.adapters.sql_record_base import SqlRecordBase
-from bot3.adapters.sql_rows import bulk_insert, from_us, insert_ignore, plain, read_frame, stored_name, to_us
+from bot3.adapters.sql_rows import bulk_insert, from_us, insert_ignore, plain, read_frame, stored_name, stored_values, to_us
 from bot3.adapters.sql_tables_platform import feeder_publications, feeder_scores, model_registry
 from bot3.errors import LearningError, StoreError
+from bot3.learning.validity import feeder_score
 from bot3.ports.record import ModelEntry
-from bot3.trading.recommendations import FeederScore, FeederTier
+from bot3.trading.recommendations import FeederScore
 
 _SCORE_FIELDS = tuple(field.name for field in fields(FeederScore))
 _ENTRY_INSTANTS = frozenset({"known_at", "trained_from", "trained_until", "computed_at"})
@@ -45,7 +46,7 @@ class SqlFeederRecord(SqlRecordBase):
             return writing.after
 
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        """Return the scores of the newest publication, by regime and rank. Raises LearningError if there was none by then."""
+        """Return the scores of the newest publication, by regime and rank. Raises LearningError if none was by then, or one is invalid."""
         newest = sa.select(_PUBLISHED.seq).where(_PUBLISHED.known_at_us <= to_us(as_of)).order_by(*_NEWEST_FIRST).limit(1)
         table = _SCORES.c
         query = sa.select(_SCORES).where(table.seq == newest.scalar_subquery()).order_by(table.regime, table.rank, table.feeder_id)
@@ -94,6 +95,5 @@ _SCORES = feeder_scores
 
 
 def score_of_row(row: Any) -> FeederScore:
-    """Return a stored score."""
-    values = {name: getattr(row, name) for name in _SCORE_FIELDS if name not in {"known_at", "tier"}}
-    return FeederScore(known_at=from_us(row.known_at_us), tier=FeederTier(row.tier), **values)
+    """Return a stored score. Raises InvalidLearningError if it breaks a bound."""
+    return feeder_score(stored_values(row))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql_columns import columns_frame, read_columns
 from bot3.adapters.sql_record_base import SqlRecordBase, in_modes, origin_of
 from bot3.adapters.sql_record_feeders import score_of_row
-from bot3.adapters.sql_record_parameters import parameters_of_row
+from bot3.adapters.sql_record_parameters import parameters_of
 from bot3.adapters.sql_record_regimes import recommendation_of_row, state_of_row
 from bot3.adapters.sql_rows import from_us, read_frame
 from bot3.adapters.sql_tables_platform import (
@@ -30,13 +32,17 @@ from bot3.adapters.sql_tables_platform import (
     regime_states,
     synced_trades,
 )
-from bot3.market.regimes import Regime, RegimeState
+from bot3.errors import InvalidLearningError
+from bot3.market.regimes import RegimeState
 from bot3.ports.publisher import Head, Noun, OutboxSpan, ParameterPublication, Pending, RecommendationPublication, ScorePublication
-from bot3.trading.parameters import ParameterSet
 from bot3.trading.trades import RunMode
 
 _TRADE = tuple(column for column in synced_trades.columns if column.name not in {"is_open", "known_at_us", "revision", "deleted"})
 _GONE = tuple(column for column in outbox_gone.columns if column.name not in {"id", "revision"})
+
+_Read = TypeVar("_Read")
+
+log = structlog.get_logger()
 
 
 class SqlOutbox(SqlRecordBase):
@@ -160,31 +166,32 @@ def _trades(connection: Connection, span: OutboxSpan, *, run_modes: Sequence[Run
     return columns_frame(read if np.array_equal(order, np.arange(len(order))) else {name: column[order] for name, column in read.items()})
 
 
+def _readable(noun: Noun, publications: Iterable[Any], read: Callable[[Any], _Read]) -> tuple[_Read, ...]:
+    """Return publications as they are read; one that breaks a bound is left out, so that it keeps nothing else from being published."""
+    found = []
+    for publication in publications:
+        try:
+            found.append(read(publication))
+        except InvalidLearningError as error:
+            what = {"noun": noun.value, "version": publication.version}
+            log.error("publication_refused", **what, error=str(error))  # noqa: TRY400  # the text says all
+    return tuple(found)
+
+
 def _parameters(connection: Connection, span: OutboxSpan) -> tuple[ParameterPublication, ...]:
     table = parameter_publications.c
     query = sa.select(parameter_publications).where(_within(parameter_publications, span)).order_by(table.known_at_us, table.seq)
-    return tuple(_publication(connection, row) for row in connection.execute(query).all())
+    return _readable(Noun.PARAMETERS, connection.execute(query).all(), partial(_publication, connection))
 
 
 def _publication(connection: Connection, publication: Any) -> ParameterPublication:
-    rows = [
-        parameters_of_row(row)
-        for row in connection.execute(
-            sa.select(parameter_rows)
-            .where(parameter_rows.c.seq == publication.seq)
-            .order_by(parameter_rows.c.pair, parameter_rows.c.direction, parameter_rows.c.leverage_bin)
-        )
-    ]
-    factors = connection.execute(sa.select(regime_factors).where(regime_factors.c.seq == publication.seq).order_by(regime_factors.c.regime))
-    parameters = ParameterSet(
-        rows={row.key: row for row in rows},
-        regime_factors={Regime(row.regime): (row.stop_factor, row.take_profit_factor) for row in factors},
-        version=publication.version,
-        revision=publication.learned_revision,
-        known_at=from_us(publication.known_at_us),
-        computed_at=from_us(publication.computed_at_us),
-        expires_at=from_us(publication.expires_at_us),
+    rows = connection.execute(
+        sa.select(parameter_rows)
+        .where(parameter_rows.c.seq == publication.seq)
+        .order_by(parameter_rows.c.pair, parameter_rows.c.direction, parameter_rows.c.leverage_bin)
     )
+    factors = connection.execute(sa.select(regime_factors).where(regime_factors.c.seq == publication.seq).order_by(regime_factors.c.regime))
+    parameters = parameters_of(publication, rows=rows.all(), factors=factors.all())
     full_at_us, full_seq = _full_before(connection, publication)
     return ParameterPublication(
         seq=publication.seq, is_full=publication.is_full, parameters=parameters, full_known_at=from_us(full_at_us), full_seq=full_seq
@@ -205,29 +212,32 @@ def _full_before(connection: Connection, publication: Any) -> tuple[int, int]:
 def _scores(connection: Connection, span: OutboxSpan) -> tuple[ScorePublication, ...]:
     table = feeder_publications.c
     query = sa.select(feeder_publications).where(_within(feeder_publications, span)).order_by(table.known_at_us, table.seq)
-    found = []
-    for publication in connection.execute(query).all():
-        rows = connection.execute(
-            sa.select(feeder_scores)
-            .where(feeder_scores.c.seq == publication.seq)
-            .order_by(feeder_scores.c.regime, feeder_scores.c.rank, feeder_scores.c.feeder_id)
-        )
-        scores = tuple(score_of_row(row) for row in rows)
-        found.append(ScorePublication(seq=publication.seq, known_at=from_us(publication.known_at_us), scores=scores))
-    return tuple(found)
+    return _readable(Noun.FEEDER_SCORES, connection.execute(query).all(), partial(_scored, connection))
+
+
+def _scored(connection: Connection, publication: Any) -> ScorePublication:
+    rows = connection.execute(
+        sa.select(feeder_scores)
+        .where(feeder_scores.c.seq == publication.seq)
+        .order_by(feeder_scores.c.regime, feeder_scores.c.rank, feeder_scores.c.feeder_id)
+    )
+    scores = tuple(map(score_of_row, rows))
+    return ScorePublication(seq=publication.seq, known_at=from_us(publication.known_at_us), scores=scores)
 
 
 def _regimes(connection: Connection, span: OutboxSpan) -> tuple[RegimeState, ...]:
     query = sa.select(regime_states).where(_within(regime_states, span)).order_by(regime_states.c.known_at_us)
-    return tuple(state_of_row(row) for row in connection.execute(query).mappings())
+    return _readable(Noun.REGIME, connection.execute(query).all(), state_of_row)
 
 
 def _recommendations(connection: Connection, span: OutboxSpan) -> tuple[RecommendationPublication, ...]:
     table = recommendations.c
     query = sa.select(recommendations).where(_within(recommendations, span)).order_by(table.known_at_us, table.seq)
-    return tuple(
-        RecommendationPublication(seq=row.seq, recommendation=recommendation_of_row(row)) for row in connection.execute(query).all()
-    )
+
+    def made(row: Any) -> RecommendationPublication:
+        return RecommendationPublication(seq=row.seq, recommendation=recommendation_of_row(row))
+
+    return _readable(Noun.RECOMMENDATION, connection.execute(query).all(), made)
 
 
 def _head_queries() -> tuple[tuple[Noun, sa.Select[Any]], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,14 @@ from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql_record_base import SqlRecordBase, Writing
 from bot3.adapters.sql_record_gates import insert_ledger
-from bot3.adapters.sql_rows import bulk_insert, from_us, maybe_us, plain, read_frame, stored_name, to_us
+from bot3.adapters.sql_rows import bulk_insert, maybe_us, plain, read_frame, stored_name, stored_values, to_us
 from bot3.adapters.sql_tables_platform import parameter_publications, parameter_rows, regime_factors
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.groups import group_of_key
 from bot3.learning.permissions import Ledger
-from bot3.market.regimes import Regime
+from bot3.learning.validity import parameter_set
 from bot3.ports.record import Window
-from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
+from bot3.trading.parameters import ExitParameters, ParameterSet
 
 _FIELDS = tuple(field.name for field in fields(ExitParameters))
 _PUBLISHED = parameter_publications.c
@@ -63,6 +63,8 @@ class SqlParameterRecord(SqlRecordBase):
         ------
         LearningError
             If nothing was published by then.
+        InvalidLearningError
+            If a row in force breaks a bound (`learning.validity`).
         """
         known = _PUBLISHED.known_at_us <= to_us(as_of)
         with self._database.read() as connection:
@@ -71,15 +73,7 @@ class SqlParameterRecord(SqlRecordBase):
                 raise LearningError(f"no parameters were published by {as_of.isoformat()}: run `bot3 learn run`")
             rows = _rows(connection, known)
             factors = connection.execute(sa.select(regime_factors).where(regime_factors.c.seq == newest.seq)).all()
-        return ParameterSet(
-            rows=rows,
-            regime_factors={Regime(row.regime): (row.stop_factor, row.take_profit_factor) for row in factors},
-            version=newest.version,
-            revision=newest.learned_revision,
-            known_at=from_us(newest.known_at_us),
-            computed_at=from_us(newest.computed_at_us),
-            expires_at=from_us(newest.expires_at_us),
-        )
+        return parameters_of(newest, rows=rows, factors=factors)
 
     def parameters_history(self, *, key: str) -> pd.DataFrame:
         """Return all published rows of one "pair|direction|bin", oldest first.
@@ -131,23 +125,26 @@ def _insert_rows(connection: Connection, seq: int, parameters: ParameterSet, *, 
     bulk_insert(connection, regime_factors, factors, columns=("seq", "regime", "stop_factor", "take_profit_factor"), replaces=True)
 
 
-def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> Mapping[str, ExitParameters]:
+def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> list[Any]:
+    """Return the rows in force, oldest first."""
     full = connection.execute(
         sa.select(_PUBLISHED.known_at_us, _PUBLISHED.seq).where(known, _PUBLISHED.is_full).order_by(*_NEWEST_FIRST).limit(1)
     ).one_or_none()
     since = sa.true() if full is None else sa.tuple_(_PUBLISHED.known_at_us, _PUBLISHED.seq) >= sa.tuple_(full.known_at_us, full.seq)
-    # Oldest first: a later row of a group takes the place of an earlier one.
     query = (
         sa.select(parameter_rows)
         .join_from(parameter_rows, parameter_publications)
         .where(known, since)
         .order_by(_PUBLISHED.known_at_us, _PUBLISHED.seq)
     )
-    rows = (parameters_of_row(row) for row in connection.execute(query))
-    return {row.key: row for row in rows}
+    return list(connection.execute(query))
 
 
-def parameters_of_row(row: Any) -> ExitParameters:
-    """Return a stored row."""
-    values = {name: getattr(row, name) for name in _FIELDS if name not in {"known_at", "state"}}
-    return ExitParameters(known_at=from_us(row.known_at_us), state=ParameterState(row.state), **values)
+def parameters_of(publication: Any, *, rows: Iterable[Any], factors: Iterable[Any]) -> ParameterSet:
+    """Return a stored publication; a later row of a group takes the place of an earlier one. Raises InvalidLearningError."""
+    values = stored_values(publication)
+    return parameter_set(
+        rows=map(stored_values, rows),
+        factors=[(row.regime, row.stop_factor, row.take_profit_factor) for row in factors],
+        publication=values | {"revision": values["learned_revision"]},
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,16 +10,17 @@ import pandas as pd
 import sqlalchemy as sa
 
 from bot3.adapters.sql_record_base import SqlRecordBase
-from bot3.adapters.sql_rows import bulk_insert, from_us, plain, read_frame, to_json, to_us
-from bot3.adapters.sql_tables_platform import recommendations, record_meta, regime_states
+from bot3.adapters.sql_rows import bulk_insert, maybe_at, plain, read_frame, stored_values, to_json, to_us
+from bot3.adapters.sql_tables_platform import feeder_publications, parameter_publications, recommendations, record_meta, regime_states
 from bot3.errors import LearningError
+from bot3.learning.validity import recommendation, regime_state
 from bot3.market.regimes import Regime, RegimeState
-from bot3.trading.leverage_bins import bins_of_range
-from bot3.trading.recommendations import FeederTier, Recommendation
+from bot3.trading.recommendations import Recommendation
 
 _STATES = regime_states.c
 _PROBABILITIES = tuple(f"p_{regime.value}" for regime in Regime)
 _COLUMNS = ("known_at_us", "regime", "since_us", *_PROBABILITIES, "computed_at_us", "version", "revision")
+_PUBLICATIONS = (parameter_publications, feeder_publications, regime_states, recommendations)
 _NEWEST_FIRST = (recommendations.c.known_at_us.desc(), recommendations.c.seq.desc())
 
 
@@ -39,7 +39,7 @@ class SqlRegimeRecord(SqlRecordBase):
         """Return the regime state in force. Raises LearningError if none was known by then."""
         query = sa.select(regime_states).where(_STATES.known_at_us <= to_us(as_of)).order_by(_STATES.known_at_us.desc()).limit(1)
         with self._database.read() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+            row = connection.execute(query).one_or_none()
         if row is None:
             raise LearningError(f"no regime was known by {as_of.isoformat()}: run `bot3 learn run`")
         return state_of_row(row)
@@ -75,6 +75,14 @@ class SqlRecommendationRecord(SqlRecordBase):
             raise LearningError(f"nothing was recommended by {as_of.isoformat()}: run `bot3 learn run`")
         return recommendation_of_row(row)
 
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        """Return when the first publication comes into force that is known later than a time; None if there is none."""
+        times = [
+            sa.select(sa.func.min(table.c.known_at_us).label("at_us")).where(table.c.known_at_us > to_us(after)) for table in _PUBLICATIONS
+        ]
+        with self._database.read() as connection:
+            return maybe_at(connection.execute(sa.select(sa.func.min(sa.union_all(*times).subquery().c.at_us))).scalar_one())
+
     def learning_token(self) -> str:
         """Return a token that differs after every publication (one row by key; for polling)."""
         with self._database.read() as connection:
@@ -82,16 +90,8 @@ class SqlRecommendationRecord(SqlRecordBase):
 
 
 def state_of_row(row: Any) -> RegimeState:
-    """Return a stored state; `row` is a mapping."""
-    bull, bear, sideways, volatile = (row[name] for name in _PROBABILITIES)
-    return RegimeState(
-        regime=Regime(row["regime"]),
-        probabilities=(bull, bear, sideways, volatile),
-        since=from_us(row["since_us"]),
-        known_at=from_us(row["known_at_us"]),
-        computed_at=from_us(row["computed_at_us"]),
-        version=row["version"],
-    )
+    """Return a stored state. Raises InvalidLearningError if it breaks a bound."""
+    return regime_state(stored_values(row))
 
 
 def _state_row(state: RegimeState, *, revision: int) -> tuple[Any, ...]:
@@ -121,20 +121,6 @@ def _recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
 
 
 def recommendation_of_row(row: Any) -> Recommendation:
-    """Return a stored recommendation."""
-    return Recommendation(
-        regime=Regime(row.regime),
-        tiers={feeder: FeederTier(tier) for feeder, tier in json.loads(row.tiers).items()},
-        top_feeders=tuple(json.loads(row.top_feeders)),
-        avoid_feeders=tuple(json.loads(row.avoid_feeders)),
-        open_bins=bins_of_range(row.leverage_low, row.leverage_high) if row.open_bins is None else tuple(json.loads(row.open_bins)),
-        suggested_leverage_range=(row.leverage_low, row.leverage_high),
-        suggested_position_size_multiplier=row.suggested_position_size_multiplier,
-        generated_at=from_us(row.generated_at_us),
-        expires_at=from_us(row.expires_at_us),
-        version=row.version,
-        parameters_version=row.parameters_version,
-        scores_version=row.scores_version,
-        known_at=from_us(row.known_at_us),
-        computed_at=from_us(row.computed_at_us),
-    )
+    """Return a stored recommendation. Raises InvalidLearningError if it breaks a bound."""
+    values = stored_values(row)
+    return recommendation(values | {"suggested_leverage_low": values["leverage_low"], "suggested_leverage_high": values["leverage_high"]})

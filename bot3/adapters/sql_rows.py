@@ -40,6 +40,19 @@ def from_us(at_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at_us)
 
 
+def stored_values(row: Any) -> dict[str, Any]:
+    """Return a row by field: `x_us` is the time x, or what the store holds instead where that is no instant."""
+    mapping: Mapping[str, Any] = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
+    return {name.removesuffix("_us"): _stored_at(value) if name.endswith("_us") else value for name, value in mapping.items()}
+
+
+def _stored_at(at_us: Any) -> Any:
+    try:
+        return from_us(at_us)
+    except (TypeError, OverflowError):
+        return at_us
+
+
 def maybe_at(at_us: int | None) -> datetime | None:
     """Return the aware UTC time, or None."""
     return None if at_us is None else from_us(at_us)

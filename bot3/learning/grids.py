@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
+from bot3.learning.validity import STOP_SIGMAS, TARGET_SIGMAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class ExitGrid:
 
 def default_grid() -> ExitGrid:
     """Return 32 stops from 0.1 to 4 sigma and 32 targets from 0.1 to 6 sigma, log-spaced."""
-    return ExitGrid(stops=np.geomspace(0.1, 4.0, 32), targets=np.geomspace(0.1, 6.0, 32))
+    return ExitGrid(stops=np.geomspace(*STOP_SIGMAS, 32), targets=np.geomspace(*TARGET_SIGMAS, 32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 
 from bot3.errors import LearningError
 from bot3.learning.groups import bin_group, group_key
+from bot3.learning.validity import SIZE_BOUNDS
 from bot3.market.regimes import RegimeState
 from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.parameters import ANY, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
-
-SIZE_BOUNDS = (0.25, 1.5)
 
 
 def recommend(

@@ -12,9 +12,9 @@ from bot3.learning.grids import ExitGrid
 from bot3.learning.parameter_rows import best_cell
 from bot3.learning.pooling import own_weight, pooling_strength
 from bot3.learning.replay import GroupSums
+from bot3.learning.validity import FACTOR_BOUNDS
 from bot3.market.regimes import Regime
 
-FACTOR_BOUNDS = (0.5, 2.0)
 NO_FACTORS: dict[Regime, tuple[float, float]] = dict.fromkeys(Regime, (1.0, 1.0))
 
 

@@ -160,7 +160,8 @@ Window = tuple[datetime, datetime]
 class LearningReader(Protocol):
     """Published learning as of a market time; complete publications only.
 
-    Every method raises LearningError if nothing was ever published by then, never an empty value.
+    Every method that reads a noun raises LearningError if nothing was ever published by then, never an empty value, and
+    InvalidLearningError if what was published breaks a bound (`learning.validity`): nothing that a store holds is trusted.
     """
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
@@ -177,6 +178,13 @@ class LearningReader(Protocol):
 
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         """Return the newest recommendation."""
+        ...
+
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        """Return when the first publication of any noun comes into force that is known later than a market time.
+
+        None if there is none: whoever follows a token looks again at that time, for the token does not change then.
+        """
         ...
 
     def learning_token(self) -> str:

@@ -12,7 +12,7 @@ from bot3.trading.entries import choose_entry, plan_entry
 from bot3.trading.exits import decide_exit
 from bot3.trading.holds import hold_of_bot, hold_of_direction, hold_of_market
 from bot3.trading.profiles import BotProfile
-from bot3.trading.recommendations import FeederTier
+from bot3.trading.recommendations import FeederTier, Recommendation
 from bot3.trading.risk import TradingState
 from bot3.trading.signals import Signal
 from bot3.trading.trades import RunMode
@@ -95,12 +95,12 @@ def decide_entries(
     list of (Signal, EntryPlan or Hold)
         Every signal once, in the order decided; the order does not depend on the order given.
     """
-    tiers = learning.recommendation.tiers if profile.is_learned and learning.recommendation is not None else {}
+    advice = learning.recommendation if profile.is_learned else None
     verdicts: list[tuple[Signal, EntryPlan | Hold]] = []
     opened: dict[str, Signal] = {}
-    for signal in sorted(signals, key=lambda signal: _rank(signal, tiers=tiers)):
+    for signal in sorted(signals, key=lambda signal: _rank(signal, advice=advice)):
         if signal.pair in opened:
-            verdicts.append((signal, _outranked(signal, by=opened[signal.pair], profile=profile, tiers=tiers)))
+            verdicts.append((signal, _outranked(signal, by=opened[signal.pair], profile=profile, advice=advice)))
             continue
         verdict = decide_entry(
             signal,
@@ -121,16 +121,16 @@ def decide_entries(
     return verdicts
 
 
-def _rank(signal: Signal, *, tiers: Mapping[str, FeederTier]) -> tuple[int, float, str, str, bool]:
-    tier = _TIER_RANK[tiers[signal.feeder_id]] if tiers else 0
+def _rank(signal: Signal, *, advice: Recommendation | None) -> tuple[int, float, str, str, bool]:
+    tier = 0 if advice is None else _TIER_RANK[advice.tier(signal.feeder_id)]
     return tier, -signal.confidence, signal.pair, signal.feeder_id, signal.is_short
 
 
-def _outranked(signal: Signal, *, by: Signal, profile: BotProfile, tiers: Mapping[str, FeederTier]) -> Hold:
+def _outranked(signal: Signal, *, by: Signal, profile: BotProfile, advice: Recommendation | None) -> Hold:
     hold = hold_of_direction(signal, profile=profile)
     if hold is not None:
         return hold
-    if tiers and tiers[signal.feeder_id] is FeederTier.SHADOW:
+    if advice is not None and advice.tier(signal.feeder_id) is FeederTier.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.FEEDER_SHADOW, detail={"feeder_id": signal.feeder_id})
     detail: dict[str, str | float] = {"by": by.feeder_id, "their_confidence": by.confidence, "confidence": signal.confidence}
     return Hold(pair=signal.pair, reason=HoldReason.OUTRANKED, detail=detail)

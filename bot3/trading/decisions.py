@@ -153,10 +153,14 @@ class Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
-    """What is in force at a decision; both None before anything was ever learned."""
+    """What is in force at a decision; both None before anything was ever learned, or while what was published cannot be used.
+
+    `is_unread` is true in the second case: something that was refused or could not be read is not the same as nothing.
+    """
 
     parameters: ParameterSet | None
     recommendation: Recommendation | None
+    is_unread: bool = False
 
 
 NOTHING_LEARNED = Learning(parameters=None, recommendation=None)

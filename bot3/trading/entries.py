@@ -64,7 +64,7 @@ def choose_entry(
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")
-    if learning.parameters is None and learning.recommendation is None:
+    if learning.parameters is None and learning.recommendation is None and not learning.is_unread:
         if run_mode is RunMode.LIVE:
             return Hold(pair=signal.pair, reason=HoldReason.NO_LEARNING_YET)
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="static")
@@ -184,7 +184,7 @@ def _learned_choice(
     row = parameters.find(pair=signal.pair, is_short=signal.is_short, leverage=leverage)
     if row.state is ParameterState.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
-    tier = recommendation.tiers[signal.feeder_id]
+    tier = recommendation.tier(signal.feeder_id)
     is_smallest = tier is not FeederTier.TRADE or row.state is not ParameterState.TRADE
     if not is_smallest and not row.lower_bound > 0.0:
         return Hold(pair=signal.pair, reason=HoldReason.NO_EDGE, detail={"key": row.key, "lower_bound": row.lower_bound})
@@ -214,7 +214,7 @@ def _learning_in_force(signal: Signal, *, learning: Learning, now: datetime) -> 
     if now >= parameters.expires_at:
         detail = {"expired_at": parameters.expires_at.isoformat(), "version": parameters.version}
         return Hold(pair=signal.pair, reason=HoldReason.EXPIRED_PARAMETERS, detail=detail)
-    if recommendation.tiers[signal.feeder_id] is FeederTier.SHADOW:
+    if recommendation.tier(signal.feeder_id) is FeederTier.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.FEEDER_SHADOW, detail={"feeder_id": signal.feeder_id})
     return parameters, recommendation
 

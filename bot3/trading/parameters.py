@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot3.errors import InvalidTradeError, LearningError
+from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.trades import direction
@@ -26,7 +26,7 @@ class ParameterState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitParameters:
-    """Learned protection of one group of trades (a row of `adaptive_params_by_pair`).
+    """Learned protection of one group of trades (a row of `adaptive_params_by_pair`); `learning.validity` holds the bounds.
 
     Parameters
     ----------
@@ -101,12 +101,6 @@ class ExitParameters:
     left_out_count: int | None = None
     late_count: int | None = None
     is_censored: bool | None = None
-
-    def __post_init__(self) -> None:
-        if not self.stop_loss < 0.0 or not self.stop_move < 0.0 or not self.stop_sigma < 0.0:
-            raise InvalidTradeError(f"{self.key}: a stop must be below 0, was {self.stop_loss} ({self.stop_move} of the price)")
-        if not self.take_profit_target > 0.0 or not self.take_profit_move > 0.0 or not self.take_profit_sigma > 0.0:
-            raise InvalidTradeError(f"{self.key}: a target must be above 0 after fees, was {self.take_profit_target}")
 
     @property
     def key(self) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot3.errors import InvalidTradeError, LearningError
+from bot3.errors import LearningError
 from bot3.market.regimes import Regime
-from bot3.trading.signals import FEEDER_IDS
 
 
 class FeederTier(StrEnum):
@@ -50,12 +49,12 @@ class FeederScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What BOT3 may trade until it expires.
+    """What BOT3 may trade until it expires; `learning.validity` holds the bounds.
 
     Parameters
     ----------
     tiers : mapping
-        Every feeder's tier.
+        Feeders' tiers; one that is not named is a probe (`tier`).
     top_feeders, avoid_feeders : tuple of int
         Feeders 1 to 10, best first: those of the trade tier (of the probe tier where none is), and those of the shadow tier.
     open_bins : tuple of str
@@ -81,14 +80,9 @@ class Recommendation:
     known_at: datetime
     computed_at: datetime
 
-    def __post_init__(self) -> None:
-        if set(self.tiers) != set(FEEDER_IDS):
-            raise InvalidTradeError(f"a recommendation must give a tier to each of {FEEDER_IDS}, gave {sorted(self.tiers)}")
-        low, high = self.suggested_leverage_range
-        if not 1.0 <= low <= high <= 10.0:
-            raise InvalidTradeError(f"leverage range must lie within 1 to 10, was {self.suggested_leverage_range}")
-        if not self.suggested_position_size_multiplier > 0.0:
-            raise InvalidTradeError(f"size multiplier must be above 0, was {self.suggested_position_size_multiplier}")
+    def tier(self, feeder_id: str) -> FeederTier:
+        """Return a feeder's tier: `probe` for one that is not named."""
+        return self.tiers.get(feeder_id, FeederTier.PROBE)
 
     def require_fresh(self, *, now: datetime) -> None:
         """Raise LearningError if expired at a market time."""

@@ -140,9 +140,9 @@ def _differs(record: LearningReader, copy: LearningReader, noun: str, now: datet
 def _read(read: Callable[..., object], *, now: datetime) -> object:
     try:
         return read(as_of=now)
-    except LearningError:
-        # Nothing in force is equal to nothing in force alone.
-        return LearningError
+    except LearningError as error:
+        # Nothing in force is equal to nothing in force alone, and what is refused to what is refused.
+        return type(error)
 
 
 def _since(trades: pd.DataFrame, since: datetime | None) -> pd.DataFrame:

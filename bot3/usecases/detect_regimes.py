@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bot3.errors import LearningError
 from bot3.learning.regime_filter import RegimeSettings, hourly_index, regime_states
+from bot3.learning.validity import require_readable
 from bot3.market.regimes import RegimeState
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import LearningStore
@@ -45,6 +46,8 @@ def detect_regimes(
     if not states:
         raise LearningError("there are too few candles to tell a regime: three days are needed")
     fresh = tuple(state for state in states if newest is None or state.known_at > newest)
+    for state in fresh:
+        require_readable(state)
     if fresh:
         record.publish_regimes(fresh)
     return fresh

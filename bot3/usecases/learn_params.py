@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
 import structlog
 
-from bot3.errors import LearningError, StoreConflictError
+from bot3.errors import InvalidLearningError, LearningError, StoreConflictError
 from bot3.learning.groups import Group, group_of_key
 from bot3.learning.params import ParameterLearner
 from bot3.learning.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.validity import problems_of
 from bot3.ports.record import LearningStore
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.usecases.review_gates import review_gates
 
 PUBLISH_ATTEMPTS = 3
+_STOPS = frozenset({"stop_loss", "stop_move", "stop_sigma"})
+_TARGETS = frozenset({"take_profit_target", "take_profit_move", "take_profit_sigma"})
+_INTERVALS = frozenset({"expectancy", "lower_bound", "upper_bound", "own_share"})
+_SHOWN = 5
 
 log = structlog.get_logger()
 
@@ -122,22 +127,18 @@ def _trading(parameters: ParameterSet) -> frozenset[Group]:
 
 
 def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
-    """Return what must hold of every row before it may be published."""
-    rows = parameters.rows.values()
-    numbers = [
-        value
-        for row in rows
-        for value in (row.stop_loss, row.take_profit_target, row.stop_sigma, row.take_profit_sigma, row.expectancy, row.lower_bound)
-    ]
-    wide = [row.key for row in rows if not row.lower_bound <= row.expectancy <= row.upper_bound or not 0.0 <= row.own_share <= 1.0]
-    stops = [row.key for row in rows if row.stop_loss >= -1e-4 or row.stop_move <= -1.0 / row.leverage_ref]
-    targets = [row.key for row in rows if row.take_profit_target <= 1e-5]
-    lost = sum(not math.isfinite(value) for value in numbers)
+    """Return what must hold of every row before it may be published: the bounds that every reader applies."""
+    wrong = [(row.key, field, problem) for row in parameters.rows.values() for field, problem in problems_of(row).items()]
+
+    def check(name: str, is_part: Callable[[str], bool]) -> Check:
+        found = [f"{key}: {field} {problem}" for key, field, problem in wrong if is_part(field)]
+        return Check(name=name, passed=not found, detail="; ".join(found[:_SHOWN]) or "none")
+
     return (
-        Check(name="parameters_are_finite", passed=lost == 0, detail=f"{lost} of {len(numbers)} numbers are not finite"),
-        Check(name="no_stop_is_zero_or_beyond_liquidation", passed=not stops, detail=", ".join(stops) or "none"),
-        Check(name="no_target_is_under_its_fees", passed=not targets, detail=", ".join(targets) or "none"),
-        Check(name="intervals_hold_their_means", passed=not wide, detail=", ".join(wide) or "all"),
+        check("parameters_are_finite", lambda field: field not in _STOPS | _TARGETS | _INTERVALS),
+        check("no_stop_is_zero_or_beyond_liquidation", _STOPS.__contains__),
+        check("no_target_is_under_its_fees", _TARGETS.__contains__),
+        check("intervals_hold_their_means", _INTERVALS.__contains__),
     )
 
 
@@ -153,6 +154,10 @@ def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: 
         return learner.published_version
     try:
         in_force = record.parameters(as_of=now)
+    except InvalidLearningError as error:
+        # What is in force is refused by every reader: nobody may trade by it, and all rows are published anew in its place.
+        learner.permission, learner.ledger, learner.hyper = NOBODY, _ledger(record, learner, now=now), None
+        return error.version
     except LearningError:
         learner.permission, learner.ledger = NOBODY, None
         return None

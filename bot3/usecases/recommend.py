@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bot3.learning.recommendations import recommend as recommendation_from
+from bot3.learning.validity import require_readable
 from bot3.ports.record import LearningStore
 from bot3.trading.recommendations import Recommendation
 
@@ -27,5 +28,6 @@ def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, li
         computed_at=computed_at,
         life=life,
     )
+    require_readable(made)
     record.publish_recommendation(made)
     return made

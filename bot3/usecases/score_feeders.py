@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bot3.errors import LearningError
 from bot3.learning.scores import ScoreSettings, feeder_scores
+from bot3.learning.validity import require_readable
 from bot3.ports.record import LearningStore, ShadowRecord
 from bot3.trading.recommendations import FeederScore
 from bot3.trading.trades import RunMode
@@ -23,6 +24,8 @@ def score_feeders(
     """Publish and return the scores as of a market time; a tier is raised once a market day at most, whatever is restarted."""
     shadow_trades = record.shadow_trades(as_of=now, run_modes=run_modes)
     scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record, now=now))
+    for score in scores:
+        require_readable(score)
     record.publish_feeder_scores(scores)
     return scores
 

@@ -1,6 +1,5 @@
 """Learned stops and targets."""
 
-import math
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,6 @@ from bot3_assets.retries import tried_again
 if TYPE_CHECKING:
     from bot3.trading.parameters import ExitParameters, ParameterSet
     from bot3.wiring import Platform
-
-_NUMBERS = (
-    "stop_loss",
-    "take_profit_target",
-    "stop_move",
-    "take_profit_move",
-    "stop_sigma",
-    "take_profit_sigma",
-    "expectancy",
-    "confidence",
-)
 
 
 @dg.asset(
@@ -79,24 +67,16 @@ def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.AssetCheckResult:
     """Name every row that breaks a bound; an expired set fails too."""
-    broken = {row.key: breach for row in parameters.rows.values() if (breach := _breach(row))}
+    from bot3.learning.validity import problems_of  # noqa: PLC0415
+
+    problems = {row.key: problems_of(row) for row in parameters.rows.values()}
+    broken = {key: "; ".join(f"{field} {problem}" for field, problem in found.items()) for key, found in problems.items() if found}
     if "*|*|*" not in parameters.rows:
         broken["*|*|*"] = "is missing"
     expired = now >= parameters.expires_at
     return dg.AssetCheckResult(
         passed=not broken and not expired, metadata={"broken": broken, "expired": expired, "version": parameters.version}
     )
-
-
-def _breach(row: "ExitParameters") -> str:
-    unreal = [name for name in _NUMBERS if not math.isfinite(getattr(row, name))]
-    if unreal:
-        return f"{', '.join(unreal)}: no number"
-    if not (-1.0 < row.stop_loss < 0.0 and -1.0 < row.stop_move < 0.0 and row.stop_sigma < 0.0):
-        return f"stop {row.stop_loss} ({row.stop_move} of the price) is not between -1 and 0"
-    if not (row.take_profit_target > 0.0 and row.take_profit_move > 0.0 and row.take_profit_sigma > 0.0):
-        return f"target {row.take_profit_target} is not above 0"
-    return "" if 0.0 <= row.confidence <= 1.0 else f"confidence {row.confidence} is no probability"
 
 
 def _group(row: "ExitParameters") -> str:

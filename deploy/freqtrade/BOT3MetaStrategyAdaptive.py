@@ -48,6 +48,10 @@ DAY_CANDLES = 288
 LEVERAGE_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
 LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_EDGES))
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
+# What was published is untrusted: the same bounds as the platform's readers have.
+STOP_SIGMAS, TARGET_SIGMAS = (-8.0, -0.05), (0.05, 12.0)
+FACTORS, SIZES, MOVES = (0.5, 2.0), (0.25, 1.5), (-10.0, 10.0)
+STATES = ("trade", "probe", "shadow")
 FEEDER_TAG = re.compile(r"F(0[1-9]|10)(?:\||$)")
 LARGEST_FALL = 0.99  # farthest target of a short
 
@@ -101,8 +105,11 @@ class Row:
             state=str(published["state"]),
             known_at=instant(published["known_at"]),
         )
-        if not (-math.inf < row.stop_sigma < 0.0 < row.take_profit_sigma < math.inf):
-            raise UnreadableLearningError(f"{row.key}: stop_sigma {row.stop_sigma}, take_profit_sigma {row.take_profit_sigma}")
+        _require_within(STOP_SIGMAS, row.stop_sigma, what=f"{row.key}: stop_sigma")
+        _require_within(TARGET_SIGMAS, row.take_profit_sigma, what=f"{row.key}: take_profit_sigma")
+        _require_within(MOVES, row.lower_bound, what=f"{row.key}: lower_bound")
+        if row.state not in STATES:
+            raise UnreadableLearningError(f"{row.key}: state must be one of {', '.join(STATES)}, was {row.state[:20]!r}")
         return row
 
 
@@ -127,6 +134,9 @@ class Parameters:
             rows={row.key: row for row in rows},
             regime_factors={regime: (float(stop), float(target)) for regime, (stop, target) in published["regime_factors"].items()},
         )
+        for regime, factors in parameters.regime_factors.items():
+            for factor in factors:
+                _require_within(FACTORS, factor, what=f"regime_factors of {regime}")
         later = [row.key for row in rows if row.known_at > parameters.known_at]
         if later:
             raise UnreadableLearningError(f"version {parameters.version} holds rows that were known later than itself: {later[:3]}")
@@ -165,6 +175,11 @@ class Recommendation:
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
         if not 1.0 <= low <= high <= LEVERAGE_EDGES[-1]:
             raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to 10")
+        multiplier = float(published["suggested_position_size_multiplier"])
+        _require_within(SIZES, multiplier, what="suggested_position_size_multiplier")
+        tiers = {int(feeder[1:]): str(tier) for feeder, tier in published.get("tiers", {}).items() if FEEDER_TAG.fullmatch(feeder)}
+        if not set(tiers.values()) <= set(STATES):
+            raise UnreadableLearningError(f"tiers must be of {', '.join(STATES)}, were {tiers}")
         open_bins = tuple(str(name) for name in published.get("open_bins") or bins_of_range(low, high))
         if not open_bins or not set(open_bins) <= set(LEVERAGE_BINS):
             raise UnreadableLearningError(f"open_bins must be of {', '.join(LEVERAGE_BINS)}, were {open_bins}")
@@ -173,12 +188,12 @@ class Recommendation:
             known_at=instant(published["generated_at"]),
             expires_at=instant(published["expires_at"]),
             regime=str(published["regime"]),
-            tiers={int(feeder[1:]): str(tier) for feeder, tier in published.get("tiers", {}).items()},
+            tiers=tiers,
             top_feeders=tuple(int(feeder) for feeder in published["top_feeders"]),
             avoid_feeders=tuple(int(feeder) for feeder in published["avoid_feeders"]),
             open_bins=open_bins,
             leverage_range=(low, high),
-            size_multiplier=float(published["suggested_position_size_multiplier"]),
+            size_multiplier=multiplier,
         )
 
     def tier(self, feeder: int) -> str:
@@ -240,6 +255,12 @@ class Plan:
         best = self.side * (best_rate / open_rate - 1.0)
         is_activated = self.is_activated(best_rate, open_rate=open_rate)
         return is_activated and self.side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best
+
+
+def _require_within(bounds: tuple[float, float], value: float, *, what: str) -> None:
+    # NaN compares false with both bounds.
+    if not bounds[0] <= value <= bounds[1]:
+        raise UnreadableLearningError(f"{what} must be from {bounds[0]} to {bounds[1]}, was {value}")
 
 
 def instant(text: str) -> datetime:

@@ -151,7 +151,7 @@ def learn(record: SqlRecord, *, is_full: bool, bins: Sequence[str], number: int)
     newest = max((head for head in span if head.noun == "parameters"), key=lambda head: (head.known_at, head.seq), default=None)
     # Some publications share an instant, as they do while the market's time stands still.
     known_at = minutes(number // 3)
-    rows = [a_row(leverage_bin=name, stop_loss=-0.01 * (number + 1)) for name in bins]
+    rows = [a_row(leverage_bin=name, stop_sigma=-0.2 * (number % 20 + 1)) for name in bins]
     published = a_set(f"v{number}", *rows, known_at=known_at)
     record.publish_parameters(published, replaces=None if newest is None else newest.version, is_full=is_full or newest is None)
     record.publish_regimes([a_regime(known_at)])

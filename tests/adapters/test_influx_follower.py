@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot3.adapters.influx_follower import FollowedLearning
 from bot3.adapters.influx_learning import InfluxLearning
@@ -54,6 +55,9 @@ class FaultyReader:
 
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         return self._up().recommendation(as_of=as_of)
+
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        return self._up().next_known_at(after=after)
 
     def _up(self) -> LearningReader:
         if self.is_down:
@@ -112,7 +116,7 @@ def test_followed_given_a_new_publication_then_its_token_differs_after_the_next_
     assert followed.parameters(as_of=minutes(5)).version == "v2"
 
 
-def test_followed_given_learning_from_the_future_then_does_not_show_it(followed: FollowedLearning, record: SqlRecord) -> None:
+def test_followed_given_learning_from_after_the_time_asked_for_then_does_not_show_it(followed: FollowedLearning, record: SqlRecord) -> None:
     record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
     followed.look()
 
@@ -120,12 +124,50 @@ def test_followed_given_learning_from_the_future_then_does_not_show_it(followed:
         followed.parameters(as_of=minutes(4))
 
 
+def test_followed_given_a_publication_hidden_by_a_later_one_that_waits_too_then_shows_each_when_it_comes_into_force(
+    record: SqlRecord,
+) -> None:
+    clock = MovableClock(minutes(1))
+    followed = FollowedLearning(record, now=clock.now, poll_s=0.01, first_wait_s=0.0)
+    watch = LearningWatch(followed, clock=clock)
+    followed.look()
+    watch.look()
+    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.publish_parameters(a_set("v3", known_at=minutes(9)), replaces="v2", is_full=True)
+    record.publish_recommendation(a_recommendation("m2", known_at=minutes(7)))
+
+    seen = []
+    for _ in range(10):
+        followed.look()
+        watch.look()
+        seen.append((watch.versions()["parameters_version"], watch.versions()["recommendation_version"]))
+        clock.move(60.0)
+
+    assert seen == [("v1", "m1")] * 4 + [("v2", "m1")] * 2 + [("v2", "m2")] * 2 + [("v3", "m2")] * 2
+
+
+def test_followed_given_a_publication_that_breaks_a_bound_then_keeps_the_last_good_one_and_says_so_once(
+    followed: FollowedLearning, record: SqlRecord
+) -> None:
+    followed.look()
+    with record._database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE parameter_rows SET stop_loss = 0.0")
+        connection.exec_driver_sql("UPDATE record_meta SET learning_revision = learning_revision + 1")
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert not followed.look()
+
+    assert followed.parameters(as_of=minutes(1)).version == "v1"
+    assert [(entry["event"], entry["noun"]) for entry in logs] == [("learning_refused", "parameters")]
+
+
 def test_followed_given_a_newest_publication_that_is_not_known_yet_then_holds_the_newest_that_is(record: SqlRecord) -> None:
     clock = MovableClock(minutes(4))
     followed = FollowedLearning(record, now=clock.now, poll_s=0.01, first_wait_s=0.0)
     record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
 
-    assert not followed.look()
+    assert followed.look()
     before = followed.parameters(as_of=minutes(4)).version
     clock.move(60.0)
     assert followed.look()

@@ -20,7 +20,7 @@ from bot3.adapters.influx_points import parameter_points
 from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
-from bot3.errors import LearningError, StoreBusyError, StoreError
+from bot3.errors import InvalidLearningError, LearningError, StoreBusyError, StoreError
 from bot3.ports.publisher import OutboxSpan
 from bot3.trading.trades import RunMode
 from bot3.usecases.check_published import PublishedCheck, check_published
@@ -214,7 +214,7 @@ def test_parameters_given_a_reader_that_remembers_then_reads_what_one_that_does_
     publish_learning(record, copy.publisher)
     remembering = InfluxLearning(copy.server, bucket=copy.buckets.learning, origin=record.origin, remembers=True)
     remembering.parameters(as_of=minutes(9))
-    row = a_row(leverage_bin="1.0-2.0", stop_loss=-0.2)
+    row = a_row(leverage_bin="1.0-2.0", stop_sigma=-4.0)
     record.publish_parameters(a_set("v2", row, known_at=minutes(second_minute)), replaces="v1", is_full=False)
     publish_learning(record, copy.publisher)
 
@@ -223,15 +223,22 @@ def test_parameters_given_a_reader_that_remembers_then_reads_what_one_that_does_
             assert remembering.parameters(as_of=at) == record.parameters(as_of=at)
 
 
-@pytest.mark.parametrize("change", ["stop_loss=0.5", 'state="maybe"', 'known_at="yesterday"'])
-def test_parameters_given_a_row_that_somebody_else_changed_then_refuses(record: SqlRecord, copy: Copy, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("stop_loss=0.5", "stop_loss must be a number from -1 to -0.0001, was 0.5"),
+        ('state="maybe"', "state must be one of probe, shadow, trade, was maybe"),
+        ('known_at="yesterday"', "cannot be read"),
+    ],
+)
+def test_parameters_given_a_row_that_somebody_else_changed_then_refuses(record: SqlRecord, copy: Copy, change: str, said: str) -> None:
     published(record)
     publish_learning(record, copy.publisher)
     at_ns = parameter_points(record.pending(_all_of(record), run_modes=PAPER).parameters[0], record.origin()).at_ns
 
     copy.server.write(copy.buckets.learning, [f"adaptive_params_by_pair,direction=*,leverage_bin=*,pair=* {change} {at_ns}"])
 
-    with pytest.raises(LearningError, match="InfluxDB holds what is no parameters"):
+    with pytest.raises(InvalidLearningError, match=said):
         copy.reader.parameters(as_of=minutes(9))
     assert compared(record, copy).differing == ("parameters",)
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from bot3.wiring import open_platform
 from tests.cli.commands import bot3
+from tests.learned import spoil_learning
 from tests.seeded import tiny_settings
 
 pytestmark = pytest.mark.slow  # processes on a seeded home
@@ -38,6 +39,25 @@ def test_doctor_given_no_seeded_home_then_is_unhealthy_and_names_what_seeds_one(
     assert ended.code == 4
     assert not findings["seed"]["is_good"]
     assert "bot3 init" in findings["seed"]["remedy"]
+
+
+def test_command_given_publications_that_break_a_bound_then_names_the_field_and_the_remedy(home: Path) -> None:
+    spoil_learning(home / "platform.sqlite")
+
+    for command, field in (("params", "stop_loss"), ("feeders", "tier"), ("regime", "regime")):
+        ended = bot3(command, home=home)
+        assert (ended.code, ended.out) == (3, "")
+        assert field in ended.said
+        assert "publish again with `bot3 learn run`" in ended.said
+    assert bot3("status", home=home).code == 0
+
+
+def test_learn_given_parameters_in_force_that_break_a_bound_then_publishes_sound_ones_in_their_place(home: Path) -> None:
+    spoil_learning(home / "platform.sqlite", "parameter_rows", "feeder_scores", "recommendations")
+
+    assert bot3("learn", "run", home=home).code == 0
+
+    assert [bot3(command, home=home).code for command in ("params", "feeders", "regime")] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("command", ["status", "doctor", "init", "up", "learn run"])

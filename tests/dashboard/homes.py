@@ -172,8 +172,9 @@ def _row(group: tuple[str, str, str], *, number: int, stop_loss: float, known_at
         pair=pair,
         direction=side,
         leverage_bin=leverage_bin,
-        stop_loss=stop_loss - 0.002 * (number % 7),
-        take_profit_target=0.03 + 0.004 * (number % 5),
+        # At a mean sigma of 0.01 and leverage of 5.
+        stop_sigma=(stop_loss - 0.002 * (number % 7)) / 0.05,
+        take_profit_sigma=(0.03 + 0.004 * (number % 5)) / 0.05,
         trades_count=0 if not has_trades else number * 3,
         replays_count=0 if not has_trades else number * 2,
         win_rate=0.52 if has_trades else None,

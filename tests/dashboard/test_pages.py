@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bot3.usecases.words import DASH
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
 from tests.dashboard.homes import NOW, PAIRS, a_beat, make_home, publish_censored, reject_an_entry, settings_of
+from tests.learned import spoil_learning
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 VIEWS = ("now", "trades", "learned", "feeders", "regime", "system")
@@ -61,6 +63,22 @@ def test_page_given_a_filled_home_then_shows_no_error(name: str, filled_home: Pa
 
     assert page.title[0].value.lower() == name
     assert [error.value for error in page.error if "silent" not in error.value] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("now", "stop_loss"), ("learned", "stop_loss"), ("feeders", "tier"), ("regime", "regime must be one of")]
+)
+def test_page_given_publications_that_break_a_bound_then_shows_the_refusal_with_the_field(
+    name: str, field: str, filled_home: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(filled_home, home)
+    spoil_learning(home / "platform.sqlite")
+
+    shown = texts(a_page(name, home))
+
+    assert "is refused, what was read before stays in force" in shown
+    assert field in shown
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
+from bot3.learning import validity
 from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
 from bot3.trading import leverage_bins, units
 from bot3.trading.exits import learned_levels
 from bot3.trading.matching import gives_back
+from bot3.trading.parameters import ParameterState
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.signals import FEEDER_IDS, UNKNOWN_FEEDER, feeder_of_enter_tag
 from bot3.trading.sizing import choose_leverage, half_kelly_notional
@@ -307,7 +309,7 @@ def test_draft_plan_given_no_volatility_then_no_entry(tmp_path: Path, sigma: flo
 
 
 def test_draft_plan_given_a_target_under_its_fees_then_no_entry(tmp_path: Path) -> None:
-    assert refusal(published(tmp_path, a_row(take_profit_sigma=0.02))) == "target_below_costs"
+    assert refusal(published(tmp_path, a_row(take_profit_sigma=0.1)), sigma=0.005) == "target_below_costs"
 
 
 @given(liquidation_move=st.floats(-0.9, -0.001), stop_move=st.floats(-0.5, -0.001), is_short=sides)
@@ -355,3 +357,55 @@ def _recommendation_json() -> dict[str, Any]:
         "expires_at": made.expires_at.isoformat(),
         "version": "m1",
     }
+
+
+def test_bounds_of_the_mixin_are_the_platforms() -> None:
+    nearest, farthest = validity.FACTOR_BOUNDS
+
+    assert (mixin.FACTORS, mixin.SIZES) == (validity.FACTOR_BOUNDS, validity.SIZE_BOUNDS)
+    assert (-validity.STOP_SIGMAS[1] * farthest, -validity.STOP_SIGMAS[0] * nearest) == mixin.STOP_SIGMAS
+    assert (validity.TARGET_SIGMAS[0] * nearest, validity.TARGET_SIGMAS[1] * farthest) == mixin.TARGET_SIGMAS
+    assert set(mixin.STATES) == {state.value for state in ParameterState} == {tier.value for tier in FeederTier}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("stop_sigma", value) for value in (0.0, -500.0, float("nan"), float("-inf"))),
+        *(("take_profit_sigma", value) for value in (1_000.0, 0.0, float("nan"), float("inf"))),
+        *(("lower_bound", value) for value in (float("nan"), float("inf"), 1e9)),
+        ("state", "maybe"),
+    ],
+)
+def test_row_given_a_value_that_the_platform_refuses_then_is_refused_too(field: str, value: object) -> None:
+    row = {name: getattr(a_row(), name) for name in ("pair", "direction", "leverage_bin", "stop_sigma", "take_profit_sigma", "lower_bound")}
+    good = row | {"state": "probe", "known_at": OPENED.isoformat()}
+    assert mixin.Row.of(good).stop_sigma == -1.0
+
+    with pytest.raises(mixin.UnreadableLearningError, match=field):
+        mixin.Row.of(good | {field: value})
+
+
+@pytest.mark.parametrize("factors", [[0.0, 1.0], [1.0, -1.0], [float("nan"), 1.0], [1.0, float("inf")], [4.0, 1.0]])
+def test_parameters_given_a_factor_that_the_platform_refuses_then_are_refused_too(factors: list[float]) -> None:
+    times = {"generated_at": OPENED.isoformat(), "expires_at": LATER.isoformat()}
+
+    with pytest.raises(mixin.UnreadableLearningError, match="regime_factors of volatile"):
+        mixin.Parameters.of({"version": "v1", "rows": [], "regime_factors": {"volatile": factors}, **times})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("suggested_position_size_multiplier", value) for value in (0.0, 1e9, float("nan"))),
+        ("tiers", {"F01": "all in"}),
+        ("suggested_leverage_range", [1.0, 20.0]),
+    ],
+)
+def test_recommendation_given_a_value_that_the_platform_refuses_then_is_refused_too(field: str, value: object) -> None:
+    with pytest.raises(mixin.UnreadableLearningError, match=field):
+        mixin.Recommendation.of({**_recommendation_json(), field: value})
+
+
+def test_recommendation_given_tiers_of_unknown_feeders_then_they_are_left_out() -> None:
+    assert mixin.Recommendation.of({**_recommendation_json(), "tiers": {"F01": "trade", "F11": "trade", "rsi": 7}}).tiers == {1: "trade"}

@@ -58,12 +58,12 @@ class ShelfOfLearning:
     """A `LearningReader` of what a test put on it; `token` is raised by each publication."""
 
     def __init__(self) -> None:
-        self.published: dict[str, Any] = {}
+        self.published: dict[str, list[Any]] = {}
         self.reads = 0
         self.token = 0
 
     def publish(self, noun: str, value: object) -> None:
-        self.published[noun] = value
+        self.published.setdefault(noun, []).append(value)
         self.token += 1
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
@@ -82,14 +82,18 @@ class ShelfOfLearning:
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
         raise LearningError(f"no scores were published by {as_of.isoformat()}")
 
+    def next_known_at(self, *, after: datetime) -> datetime | None:
+        known = (value.known_at for values in self.published.values() for value in values)
+        return min((at for at in known if at > after), default=None)
+
     def learning_token(self) -> str:
         return str(self.token)
 
     def _known(self, noun: str, as_of: datetime) -> Any:
-        value = self.published.get(noun)
-        if value is None or value.known_at > as_of:
+        known = [value for value in self.published.get(noun, []) if value.known_at <= as_of]
+        if not known:
             raise LearningError(f"no {noun} was published by {as_of.isoformat()}")
-        return value
+        return max(reversed(known), key=lambda value: value.known_at)
 
 
 Wrap = Callable[[Any], Any]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import LearningError
@@ -108,6 +108,7 @@ def test_recommend_given_evidence_against_every_bin_then_opens_the_one_of_the_hi
 
 
 @given(shadow=st.sets(st.sampled_from(LEVERAGE_BINS)), bounds=st.dictionaries(st.sampled_from(LEVERAGE_BINS), st.floats(-0.01, 0.0)))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
 def test_recommend_given_any_bins_then_every_hundredth_of_the_range_lies_in_an_open_bin(
     shadow: set[str], bounds: Mapping[str, float]
 ) -> None:
@@ -156,6 +157,7 @@ def test_recommend_given_no_shadow_trade_at_all_then_the_multiplier_is_one_whate
     tiers=st.lists(st.sampled_from(list(FeederTier)), min_size=10, max_size=10),
     confidences=st.lists(st.floats(0.0, 1.0), min_size=10, max_size=10),
 )
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
 def test_recommend_given_any_scores_then_the_multiplier_stays_within_its_bounds(tiers: list[FeederTier], confidences: list[float]) -> None:
     changes = {feeder: {"tier": tier, "confidence": sure} for feeder, tier, sure in zip(FEEDER_IDS, tiers, confidences, strict=True)}
 

@@ -62,7 +62,7 @@ def test_parameters_given_a_publication_then_returns_it_whole(record: PlatformRe
 
 def test_parameters_given_an_increment_then_takes_the_newest_of_each_group(record: PlatformRecord) -> None:
     record.publish_parameters(a_set("v1", a_row(), a_row(**CELL)), replaces=None, is_full=True)
-    increment = a_set("v2", a_row(**CELL, stop_loss=-0.2), known_at=minutes(5), regime_factors={Regime.SIDEWAYS: (1.0, 1.0)})
+    increment = a_set("v2", a_row(**CELL, stop_sigma=-4.0), known_at=minutes(5), regime_factors={Regime.SIDEWAYS: (1.0, 1.0)})
     record.publish_parameters(increment, replaces="v1", is_full=False)
 
     now, before = record.parameters(as_of=minutes(5)), record.parameters(as_of=minutes(4))
@@ -141,11 +141,11 @@ def test_publish_parameters_given_a_later_expiry_then_renews(record: PlatformRec
 
 def test_parameters_history_given_two_publications_then_is_oldest_first(record: PlatformRecord) -> None:
     record.publish_parameters(a_set("v1", a_row(), a_row(**CELL)), replaces=None, is_full=True)
-    record.publish_parameters(a_set("v2", a_row(**CELL, stop_loss=-0.2), known_at=minutes(5)), replaces="v1", is_full=False)
+    record.publish_parameters(a_set("v2", a_row(**CELL, stop_sigma=-4.0), known_at=minutes(5)), replaces="v1", is_full=False)
 
     frame = record.parameters_history(key=f"{PAIR}|long|5.0-7.5")
 
-    assert frame["stop_loss"].tolist() == [-0.05, -0.2]
+    assert frame["stop_sigma"].tolist() == [-1.0, -4.0]
     assert set(frame.columns) >= {"version", "known_at", "computed_at", "state", "trades_count"}
 
 

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from bot3.adapters.sql_engine import Database, sqlite_url
 from bot3.adapters.sql_record import SqlRecord
@@ -61,6 +62,34 @@ def test_pending_given_one_of_each_publication_then_holds_them_as_published(reco
     assert [one.scores for one in pending.scores] == [(a_score(),)]
     assert pending.regimes == (a_regime(),)
     assert [one.recommendation for one in pending.recommendations] == [a_recommendation()]
+
+
+@pytest.mark.parametrize(
+    ("noun", "change"),
+    [
+        (Noun.PARAMETERS, "UPDATE parameter_rows SET stop_loss = 0.0"),
+        (Noun.FEEDER_SCORES, "UPDATE feeder_scores SET tier = 'all in'"),
+        (Noun.REGIME, "UPDATE regime_states SET regime = 'calm'"),
+        (Noun.RECOMMENDATION, "UPDATE recommendations SET leverage_high = 20.0"),
+    ],
+)
+def test_pending_given_a_publication_that_breaks_a_bound_then_leaves_it_out_and_holds_all_others(
+    record: SqlRecord, url: str, noun: Noun, change: str
+) -> None:
+    record.publish_parameters(a_set("v1", a_row()), replaces=None, is_full=True)
+    record.publish_feeder_scores([a_score()])
+    record.publish_regimes([a_regime()])
+    record.publish_recommendation(a_recommendation())
+    record.upsert_trades([a_closed_trade(1)])
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        connection.execute(sa.text(change))
+
+    with capture_logs() as logs:
+        pending = waiting(record)
+
+    counts = (len(pending.parameters), len(pending.scores), len(pending.regimes), len(pending.recommendations), len(pending.trades))
+    assert counts == tuple(0 if place is noun else 1 for place in (*Noun, None))
+    assert [(entry["event"], entry["noun"]) for entry in logs] == [("publication_refused", noun.value)]
 
 
 def test_pending_given_an_increment_then_names_the_full_publication_it_stands_on(record: SqlRecord) -> None:

@@ -19,6 +19,7 @@ from bot3.wiring import open_platform
 from telegram_bot.commands import COMMANDS, Desk
 from telegram_bot.home import Closes, Home
 from tests.dashboard.homes import NOW, a_beat, make_home, settings_of
+from tests.learned import spoil_learning
 from tests.servers.bot_api import problem_of
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row
 
@@ -38,6 +39,18 @@ def test_answer_given_a_filled_home_then_says_from_where_and_when(home: Home, na
     assert "simulated market: not real money" in text
     assert home.ports.record.store_id[:8] in text or "own database" in text
     assert "cannot be told" not in text
+
+
+@pytest.mark.parametrize("name", ["learning", "leverage"])
+def test_answer_given_publications_that_break_a_bound_then_tells_the_refusal(name: str, filled: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(filled, home)
+    spoil_learning(home / "platform.sqlite")
+    with open_platform(settings_of(home), read_only=True) as platform:
+        text = told(Home(platform), name)
+
+    assert "stop_loss must be a number from -1 to -0.0001, was 0.0" in text
+    assert "is refused" in text
 
 
 def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:

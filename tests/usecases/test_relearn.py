@@ -13,15 +13,17 @@ import pytest
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
-from bot3.errors import LearningError, StoreConflictError, StoreError
+from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.record import SyncOutcome
+from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learn_params import check_parameters
 from bot3.usecases.relearn import RelearnReport, TradeSource, full_relearn_step, relearn_step
 from bot3.usecases.sync_trades import sync_trades
 from bot3.usecases.write_published_files import write_published_files
+from tests.learned import a_recommendation
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, funding_frame
 from tests.usecases.fakes import FakeCandles, FakeReader, FakeRecord
 
@@ -227,6 +229,30 @@ def test_relearn_step_given_a_close_between_reading_and_counting_then_takes_it_i
     assert report.assets[0].metadata["inserted"] == 11
     assert report.parameters is not None
     assert report.parameters.rows["*|*|*"].trades_count == 11
+
+
+class RefusedRecord(FakeRecord):
+    """A record whose only publication breaks a bound, as its readers say."""
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        if len(self.published) == 1:
+            raise InvalidLearningError("row *|*|* of the parameters: stop_loss was 0.0", version=self.published[0][0].version)
+        return super().parameters(as_of=as_of)
+
+
+def test_relearn_step_given_parameters_in_force_that_are_refused_then_publishes_all_rows_in_their_place() -> None:
+    record, reader, learner = RefusedRecord(), FakeReader("BOT1", some_trades(10)), ParameterLearner(LearningSettings())
+    step(record, learner, reader)
+    record.recommendations.append(a_recommendation())  # another process published: what is in force is read again
+    reader.trades.append(a_trade(77, opened=START + timedelta(days=9)))
+
+    report = step(record, learner, reader, now=NOW + timedelta(minutes=5))
+
+    assert report.failed_checks == ()
+    (first, _, _), (second, replaces, is_full) = record.published
+    assert (replaces, is_full) == (first.version, True)
+    assert set(second.rows) >= set(first.rows)
+    assert not any(row.state is ParameterState.TRADE for row in second.rows.values())
 
 
 def test_check_parameters_given_a_stop_beyond_liquidation_then_fails() -> None:

@@ -1,0 +1,404 @@
+"""The bounds of published learning: what a store or a copy holds is untrusted, and is checked here before any rule sees it."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from bot3.errors import InvalidLearningError
+from bot3.market.regimes import Regime, RegimeState
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS, bins_of_range, leverage_bin
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet, ParameterState
+from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
+from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import DIRECTIONS
+
+STOP_SIGMAS = (0.1, 4.0)
+TARGET_SIGMAS = (0.1, 6.0)
+"""Nearest and farthest level of the replay grid, in units of the volatility at entry."""
+FACTOR_BOUNDS = (0.5, 2.0)
+"""A regime's factor on stop and on target."""
+SIZE_BOUNDS = (0.25, 1.5)
+"""The recommended factor on size."""
+
+Values = Mapping[str, Any]
+"""A stored row by field, as its driver gives it; instants are aware times."""
+_Rule = Callable[[Any], str]
+"""Returns what a value must be, nothing if it is that."""
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+_FINITE = sys.float_info.max
+_SMALL = 1e-12
+_LARGEST_FEE = 0.01
+_SAME = 1e-6  # relative difference of two forms of one level that rounding explains
+_SHOWN = 60
+_REMEDY = "it is refused, what was read before stays in force; publish again with `bot3 learn run`"
+
+
+def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Raise InvalidLearningError where a reader of untrusted rows trips over what it finds: it is no bug of this process."""
+
+    @wraps(read)
+    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        try:
+            return read(*args, **kwargs)
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise InvalidLearningError(f"published learning cannot be read ({_shown(error)}): {_REMEDY}") from error
+
+    return guarded
+
+
+def _number(low: float, high: float, *, is_optional: bool = False) -> _Rule:
+    wanted = f"must be a number from {low:g} to {high:g}" if high < _FINITE else f"must be a finite number from {low:g}"
+
+    def wrong(value: Any) -> str:
+        if value is None and is_optional:
+            return ""
+        # NaN compares false with both bounds.
+        is_inside = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        return "" if is_inside else wanted
+
+    return wrong
+
+
+def _count(low: int = 0, *, is_optional: bool = False) -> _Rule:
+    def wrong(value: Any) -> str:
+        if value is None and is_optional:
+            return ""
+        is_count = isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**63
+        return "" if is_count else f"must be a whole number from {low}"
+
+    return wrong
+
+
+def _one_of(options: Iterable[str]) -> _Rule:
+    known = frozenset(map(str, options))
+
+    def wrong(value: Any) -> str:
+        return "" if isinstance(value, str) and value in known else f"must be one of {', '.join(sorted(known))}"
+
+    return wrong
+
+
+def _flag(value: Any) -> str:
+    return "" if value is None or isinstance(value, bool) else "must be true, false or missing"
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) and value else "must be a text"
+
+
+def _name(value: Any) -> str:
+    # Records of older releases hold pairs without a name; one such row must not refuse all others.
+    return "" if isinstance(value, str) else "must be a text"
+
+
+def _time(value: Any) -> str:
+    return "" if isinstance(value, datetime) and value.tzinfo is not None else "must be a time with its zone"
+
+
+_FINITE_NUMBER = _number(-_FINITE, _FINITE)
+_SHARE = _number(0.0, 1.0)
+_MOVE = _number(-10.0, 10.0)
+_LEVERAGE = _number(LEVERAGE_BIN_EDGES[0], LEVERAGE_BIN_EDGES[-1])
+_FACTOR = _number(*FACTOR_BOUNDS)
+
+_PARAMETERS: Mapping[str, _Rule] = {
+    "pair": _name,
+    "direction": _one_of((*DIRECTIONS, ANY)),
+    "leverage_bin": _one_of((*LEVERAGE_BINS, ANY)),
+    "stop_loss": _number(-1.0, -1e-4),
+    "take_profit_target": _number(1e-5, _FINITE),
+    "stop_move": _number(-1.0, -_SMALL),
+    "take_profit_move": _number(_SMALL, _FINITE),
+    # A regime's factor more than the grid: a row beyond it was not learned.
+    "stop_sigma": _number(-STOP_SIGMAS[1] * FACTOR_BOUNDS[1], -STOP_SIGMAS[0] * FACTOR_BOUNDS[0]),
+    "take_profit_sigma": _number(TARGET_SIGMAS[0] * FACTOR_BOUNDS[0], TARGET_SIGMAS[1] * FACTOR_BOUNDS[1]),
+    "sigma_ref": _number(_SMALL, _FINITE),
+    "leverage_ref": _LEVERAGE,
+    "trades_count": _count(),
+    "replays_count": _count(),
+    "n_eff": _number(0.0, _FINITE),
+    "win_rate": _number(0.0, 1.0, is_optional=True),
+    "avg_profit": _number(-_FINITE, _FINITE, is_optional=True),
+    "profit_factor": _number(0.0, _FINITE, is_optional=True),
+    "expectancy": _MOVE,
+    "lower_bound": _MOVE,
+    "upper_bound": _MOVE,
+    "confidence": _SHARE,
+    "own_share": _SHARE,
+    "parent": _text,
+    "ambiguous_share": _SHARE,
+    "state": _one_of(ParameterState),
+    "known_at": _time,
+    "version": _text,
+    "left_out_count": _count(is_optional=True),
+    "late_count": _count(is_optional=True),
+    "is_censored": _flag,
+}
+_PUBLICATION: Mapping[str, _Rule] = {
+    "version": _text,
+    "revision": _count(),
+    "known_at": _time,
+    "computed_at": _time,
+    "expires_at": _time,
+}
+_SCORE: Mapping[str, _Rule] = {
+    "feeder_id": _one_of(FEEDER_IDS),
+    "regime": _one_of((*Regime, ANY)),
+    "n": _count(),
+    "n_eff": _number(0.0, _FINITE),
+    "mean_move": _number(-_FINITE, _FINITE, is_optional=True),
+    "expectancy": _MOVE,
+    "lower_bound": _MOVE,
+    "upper_bound": _MOVE,
+    "confidence": _SHARE,
+    "own_share": _SHARE,
+    "win_rate": _number(0.0, 1.0, is_optional=True),
+    "n_window": _count(),
+    "win_rate_window": _number(0.0, 1.0, is_optional=True),
+    "mean_move_window": _number(-_FINITE, _FINITE, is_optional=True),
+    "tier": _one_of(FeederTier),
+    "rank": _count(1),
+    "known_at": _time,
+    "version": _text,
+}
+_STATE: Mapping[str, _Rule] = {
+    "regime": _one_of(Regime),
+    **{f"p_{regime.value}": _SHARE for regime in Regime},
+    "since": _time,
+    "known_at": _time,
+    "computed_at": _time,
+    "version": _text,
+}
+_RECOMMENDATION: Mapping[str, _Rule] = {
+    "regime": _one_of(Regime),
+    "suggested_leverage_low": _LEVERAGE,
+    "suggested_leverage_high": _LEVERAGE,
+    "suggested_position_size_multiplier": _number(*SIZE_BOUNDS),
+    "generated_at": _time,
+    "expires_at": _time,
+    "version": _text,
+    "parameters_version": _text,
+    "scores_version": _text,
+    "known_at": _time,
+    "computed_at": _time,
+}
+
+
+def problems_of(row: ExitParameters) -> dict[str, str]:
+    """Return what is wrong with a row of parameters, by field; nothing if readers will take it."""
+    return _parameter_problems({field.name: getattr(row, field.name) for field in fields(row)})
+
+
+def require_readable(fact: FeederScore | RegimeState | Recommendation) -> None:
+    """Raise InvalidLearningError before something is published that every reader would refuse."""
+    values = {field.name: getattr(fact, field.name) for field in fields(fact)}
+    if isinstance(fact, FeederScore):
+        feeder_score(values)
+    elif isinstance(fact, RegimeState):
+        regime_state(values | {f"p_{regime.value}": share for regime, share in zip(Regime, fact.probabilities, strict=True)})
+    else:
+        low, high = fact.suggested_leverage_range
+        lists = {name: json.dumps(values[name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_bins")}
+        recommendation(values | lists | {"suggested_leverage_low": low, "suggested_leverage_high": high})
+
+
+@refusing
+def parameter_row(values: Values) -> ExitParameters:
+    """Return a stored row of parameters.
+
+    Raises
+    ------
+    InvalidLearningError
+        If it breaks a bound; the text names row and field.
+    """
+    key = "|".join(str(values.get(name)) for name in ("pair", "direction", "leverage_bin"))
+    _require(values, _parameter_problems(values), what=f"row {_shown(key)} of the parameters")
+    given: dict[str, Any] = {field.name: values.get(field.name) for field in fields(ExitParameters)}
+    return ExitParameters(**given | {"state": ParameterState(values["state"])})
+
+
+def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, Any]], publication: Values) -> ParameterSet:
+    """Return a publication of parameters.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        `ExitParameters` by field, oldest first: a later row of a group takes the place of an earlier one.
+    factors : iterable of (regime, factor on the stop, factor on the target)
+    publication : mapping
+        version, revision, known_at, computed_at and expires_at.
+
+    Raises
+    ------
+    InvalidLearningError
+        If a row, a factor or the publication breaks a bound; it carries the publication's version.
+    """
+    version = publication["version"]
+    try:
+        _require(publication, _wrong_fields(publication, _PUBLICATION), what="the publication of parameters")
+        found = {row.key: row for row in map(parameter_row, rows)}
+        late = {row.key: "must not be known later than the publication" for row in found.values() if row.known_at > publication["known_at"]}
+        _require({key: found[key].known_at for key in late}, late, what="known_at of rows")
+        return ParameterSet(rows=found, regime_factors=_factors(factors), **{name: publication[name] for name in _PUBLICATION})
+    except InvalidLearningError as error:
+        raise InvalidLearningError(f"parameters {_shown(version)}: {error}", version=str(version)) from error
+
+
+@refusing
+def feeder_score(values: Values) -> FeederScore:
+    """Return a stored score of a feeder. Raises InvalidLearningError, with row and field named, if it breaks a bound."""
+    what = f"feeder scores {_shown(values.get('version'))}, row {_shown(values.get('feeder_id'))} in {_shown(values.get('regime'))}"
+    _require(values, _wrong_fields(values, _SCORE) or _wrong_interval(values), what=what)
+    given: dict[str, Any] = {field.name: values.get(field.name) for field in fields(FeederScore)}
+    return FeederScore(**given | {"tier": FeederTier(values["tier"])})
+
+
+@refusing
+def regime_state(values: Values) -> RegimeState:
+    """Return a stored regime state; its probabilities are `p_bull_trending` and so on. Raises InvalidLearningError."""
+    what = f"regime state {_shown(values.get('version'))}"
+    _require(values, _wrong_fields(values, _STATE), what=what)
+    bull, bear, sideways, volatile = (values[f"p_{regime.value}"] for regime in Regime)
+    if not math.isclose(bull + bear + sideways + volatile, 1.0, abs_tol=_SAME):
+        _require(values, {"p_bull_trending": "must make 1 together with the other probabilities"}, what=what)
+    if values["since"] > values["known_at"]:
+        _require(values, {"since": "must not be later than known_at"}, what=what)
+    return RegimeState(
+        regime=Regime(values["regime"]),
+        probabilities=(bull, bear, sideways, volatile),
+        **{name: values[name] for name in ("since", "known_at", "computed_at", "version")},
+    )
+
+
+@refusing
+def recommendation(values: Values) -> Recommendation:
+    """Return a stored recommendation.
+
+    A feeder that it does not name, and one that this release does not know, has the tier `probe`. Without `open_bins` (older releases)
+    they are those that the leverage range reaches into.
+
+    Parameters
+    ----------
+    values : mapping
+        `Recommendation` by field, with suggested_leverage_low and suggested_leverage_high; tiers, top_feeders, avoid_feeders and
+        open_bins as JSON texts.
+
+    Raises
+    ------
+    InvalidLearningError
+        If it breaks a bound; the text names the field.
+    """
+    what = f"recommendation {_shown(values.get('version'))}"
+    _require(values, _wrong_fields(values, _RECOMMENDATION), what=what)
+    low, high = values["suggested_leverage_low"], values["suggested_leverage_high"]
+    lists = {name: _parsed(values, name, what=what) for name in ("tiers", "top_feeders", "avoid_feeders")}
+    if low > high:
+        _require(values, {"suggested_leverage_low": f"must not be above suggested_leverage_high ({high})"}, what=what)
+    is_old = values.get("open_bins") is None
+    lists["open_bins"] = list(bins_of_range(low, high)) if is_old else _parsed(values, "open_bins", what=what)
+    problems = _wrong_lists(lists)
+    if not problems and not is_old and not {leverage_bin(low), leverage_bin(high)} <= set(lists["open_bins"]):
+        problems = {"open_bins": f"must hold both ends of the leverage range {low:g} to {high:g}"}
+    _require(lists, problems, what=what)
+    return Recommendation(
+        regime=Regime(values["regime"]),
+        tiers=_tiers(lists["tiers"]),
+        top_feeders=tuple(lists["top_feeders"]),
+        avoid_feeders=tuple(lists["avoid_feeders"]),
+        open_bins=tuple(lists["open_bins"]),
+        suggested_leverage_range=(low, high),
+        **{name: values[name] for name in _RECOMMENDATION if name != "regime" and not name.startswith("suggested_leverage")},
+    )
+
+
+def _parameter_problems(values: Values) -> dict[str, str]:
+    return _wrong_fields(values, _PARAMETERS) or _disagreements(values)
+
+
+def _wrong_fields(values: Values, rules: Mapping[str, _Rule]) -> dict[str, str]:
+    return {name: problem for name, rule in rules.items() if (problem := rule(values.get(name)))}
+
+
+def _wrong_interval(values: Values) -> dict[str, str]:
+    if values["lower_bound"] <= values["expectancy"] <= values["upper_bound"]:
+        return {}
+    return {"expectancy": f"must lie from lower_bound {values['lower_bound']} to upper_bound {values['upper_bound']}"}
+
+
+def _disagreements(values: Values) -> dict[str, str]:
+    """Return which forms of one level do not agree: sigma, move of the price, ratio of the stake."""
+    sigma, leverage, target_move = values["sigma_ref"], values["leverage_ref"], values["take_profit_move"]
+    pairs = (
+        ("stop_move", values["stop_sigma"] * sigma, "stop_sigma x sigma_ref"),
+        ("stop_loss", values["stop_move"] * leverage, "stop_move x leverage_ref"),
+        ("take_profit_move", values["take_profit_sigma"] * sigma, "take_profit_sigma x sigma_ref"),
+    )
+    problems = {
+        name: f"must be {said}, {expected:g}" for name, expected, said in pairs if not math.isclose(values[name], expected, rel_tol=_SAME)
+    }
+    # A profit after fees: at most the move, at least what the largest fee that can be set leaves of it.
+    most, least = target_move * leverage, (target_move - _LARGEST_FEE * (2.0 + target_move)) * leverage
+    if not least * (1.0 - _SAME) - _SMALL <= values["take_profit_target"] <= most * (1.0 + _SAME):
+        problems["take_profit_target"] = f"must be take_profit_move x leverage_ref, {most:g}, less fees"
+    return problems | _wrong_interval(values)
+
+
+def _factors(rows: Iterable[tuple[Any, Any, Any]]) -> dict[Regime, tuple[float, float]]:
+    found: dict[Regime, tuple[float, float]] = {}
+    for name, stop, target in rows:
+        values = {"regime": name, "factor on the stop": stop, "factor on the target": target}
+        rules = {"regime": _one_of(Regime), "factor on the stop": _FACTOR, "factor on the target": _FACTOR}
+        _require(values, _wrong_fields(values, rules), what=f"regime factors of {_shown(name)}")
+        found[Regime(name)] = (stop, target)
+    return found
+
+
+def _wrong_lists(lists: Values) -> dict[str, str]:
+    problems = {}
+    if not isinstance(lists["tiers"], dict) or not set(map(str, _known(lists["tiers"]).values())) <= set(FeederTier):
+        problems["tiers"] = f"must give feeders one of {', '.join(FeederTier)}"
+    for name in ("top_feeders", "avoid_feeders"):
+        if not isinstance(lists[name], list) or any(_count(1)(number) or number > len(FEEDER_IDS) for number in lists[name]):
+            problems[name] = f"must be a list of feeders from 1 to {len(FEEDER_IDS)}"
+    bins = lists["open_bins"]
+    if not isinstance(bins, list) or not bins or bins != [name for name in LEVERAGE_BINS if name in bins]:
+        problems["open_bins"] = f"must be bins of {', '.join(LEVERAGE_BINS)}, lowest first, each once"
+    return problems
+
+
+def _known(tiers: Mapping[str, Any]) -> dict[str, Any]:
+    return {feeder: tiers[feeder] for feeder in FEEDER_IDS if feeder in tiers}
+
+
+def _tiers(tiers: Mapping[str, Any]) -> dict[str, FeederTier]:
+    return dict.fromkeys(tiers, FeederTier.PROBE) | {feeder: FeederTier(tier) for feeder, tier in _known(tiers).items()}
+
+
+def _parsed(values: Values, name: str, *, what: str) -> Any:
+    try:
+        return json.loads(values[name])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        _require(values, {name: "must be JSON"}, what=what)
+        raise
+
+
+def _require(values: Values, problems: Mapping[str, str], *, what: str) -> None:
+    if problems:
+        told = "; ".join(f"{name} {problem}, was {_shown(values.get(name))}" for name, problem in problems.items())
+        raise InvalidLearningError(f"{what}: {told}: {_REMEDY}")
+
+
+def _shown(value: object) -> str:
+    """Return foreign content as text of a bounded length, without line breaks."""
+    text = value if isinstance(value, str) else repr(value)
+    shown = text if text.isprintable() else repr(text)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
