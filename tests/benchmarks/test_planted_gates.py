@@ -59,7 +59,7 @@ def through_the_record(world: World, path: Path) -> Daily:
         learn_params(record, feed.learner, now=now, computed_at=now, life=LIFE, trades_revision=0, full=True)
         rows = record.parameters(as_of=now).rows.items()
         trading = frozenset(group_of_key(key) for key, row in rows if row.state is ParameterState.TRADE)
-        found.append((trading, record.ledger(as_of=now)))
+        found.append((trading, replace(record.ledger(as_of=now), replay_version=None)))
     record.close()
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import StoreConflictError
 from bot3.ports.publisher import Head, Noun, Origin, OutboxSpan, Pending
 from bot3.trading.trades import RunMode
+from tests.adapters.test_older_recommendations import upgrade_to
 from tests.conftest import NewStore
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_recommendation, a_regime, a_row, a_score, a_set
@@ -221,7 +223,7 @@ def test_open_given_a_store_of_before_there_was_an_outbox_then_all_that_it_holds
     record.publish_regimes([a_regime()])
     record.upsert_trades([a_closed_trade(1)])
     record.close()
-    _as_before_the_outbox(tmp_path / "old.sqlite")
+    _taken_back(tmp_path / "old.sqlite", "platform_0002")
 
     upgraded = SqlRecord.open(url)
 
@@ -238,7 +240,7 @@ def test_open_given_a_record_of_before_there_were_epochs_then_has_the_first_one_
     record.upsert_trades([a_closed_trade(1)])
     identity = record.store_id
     record.close()
-    _as_before_the_epochs(tmp_path / "old.sqlite")
+    _taken_back(tmp_path / "old.sqlite", "platform_0004")
 
     upgraded = SqlRecord.open(url)
 
@@ -310,38 +312,21 @@ def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it
     record.close()
 
 
-def _drop_columns(connection: sqlite3.Connection, **columns: list[str]) -> None:
-    """Drop the columns that later migrations add to tables of before, and some more."""
-    later = {"record_meta": ["epoch"], "parameter_rows": ["left_out_count", "late_count", "is_censored"]}
-    for table, names in {**later, **columns}.items():
-        for name in names:
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
-
-
-def _as_before_the_epochs(path: Path) -> None:
-    """Take a store back to the schema before the epochs, as an older release left it."""
-    connection = sqlite3.connect(path)
-    entry = "INSERT INTO outbox (revision, since_revision) VALUES (NEW.revision, OLD.revision)"
-    connection.execute("DROP TRIGGER outbox_of_write")
-    connection.execute(
-        f"CREATE TRIGGER outbox_of_write AFTER UPDATE OF revision ON record_meta WHEN NEW.revision <> OLD.revision BEGIN {entry}; END"
-    )
-    connection.execute("DROP TRIGGER outbox_of_many")
-    connection.execute("CREATE TRIGGER outbox_of_many AFTER INSERT ON outbox WHEN NEW.revision % 4096 = 0 BEGIN SELECT 1; END")
-    _drop_columns(connection, outbox=["written_at_us"])
-    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0004'")
-    connection.commit()
-    connection.close()
-
-
-def _as_before_the_outbox(path: Path) -> None:
-    """Take a store back to the schema before the outbox, as an older release left it."""
-    connection = sqlite3.connect(path)
-    for trigger in ("outbox_of_write", "outbox_of_gone_trade", "outbox_of_many"):
-        connection.execute(f"DROP TRIGGER {trigger}")
-    for table in ("outbox", "outbox_gone"):
-        connection.execute(f"DROP TABLE {table}")
-    _drop_columns(connection, recommendations=["open_bins"])
-    connection.execute("UPDATE alembic_version_platform SET version_num = 'platform_0002'")
-    connection.commit()
-    connection.close()
+def _taken_back(path: Path, revision: str) -> None:
+    """Take a store back to an older schema, with what that can hold, as an older release left it."""
+    older = path.with_name("older.sqlite")
+    engine = sa.create_engine(sqlite_url(older), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        upgrade_to(connection, revision)
+    with closing(sqlite3.connect(older)) as connection, connection:
+        connection.execute("ATTACH ? AS newer", [str(path)])
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'alembic%'")
+        ]
+        for table in tables:
+            both = [{row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({table})")} for schema in ("main", "newer")]
+            names = ", ".join(sorted(both[0] & both[1]))
+            connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newer.{table}")  # noqa: S608  # our own tables
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+    older.replace(path)
