@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.freqtrade_conditions import ABOVE_ZERO, BOUNDS, IS_OPEN, LARGEST
+from bot3.adapters.freqtrade_rows import AMOUNT_COLUMNS, grew
 from bot3.adapters.freqtrade_trades import FreqtradeTrades, perhaps_closed_since
 from bot3.adapters.sql_columns import NO_TIME, Columns, read_columns
 from bot3.ports.trade_columns import COLUMNS, FLOATS, TradeColumns
 from bot3.trading.names import pair_problem, text_problem
-from bot3.trading.trades import Trade
+from bot3.trading.trades import OrderPattern, Trade
 
 _TEXTS, _TIMES = ("pair", "enter_tag", "exit_reason"), ("open_date", "close_date")
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -38,13 +39,14 @@ class FreqtradeColumns(FreqtradeTrades):
 
     def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
         """Return what `closed_trades` returns, in any order."""
-        if not self._is_plain:
+        if not self._is_plain or self._has_text_orders:
             return TradeColumns.of(self.closed_trades(closed_since=closed_since))
         names = [name for name in self._names if name != "is_open"]
         # SQLite keeps anything as a truth value: read as a number, what is neither 0 nor 1 shows.
         types = _TYPES | ({"is_short": sa.Double()} if self._database.is_sqlite else {})
         rows = sa.table("trades", *(sa.column(name, types.get(name, sa.Double())) for name in names))
-        query = sa.select(rows).where(~IS_OPEN, perhaps_closed_since(closed_since))
+        conditions = [~IS_OPEN] if closed_since is None else [~IS_OPEN, perhaps_closed_since(closed_since)]
+        query = self._with_counts(rows, *conditions)
         with self._database.read() as connection:
             read = read_columns(connection, query)
             for name in _TIMES:
@@ -63,9 +65,9 @@ class FreqtradeColumns(FreqtradeTrades):
         return len(self.closed_columns(closed_since=closed_since))
 
     def _one_by_one(self, connection: Connection, ids: NDArray[np.int64]) -> Iterator[Trade]:
-        table, wanted = self._table(), ids.tolist()
+        wanted = ids.tolist()
         for start in range(0, len(wanted), _FEW):
-            yield from self._trades(connection, sa.select(table).where(table.c.id.in_(wanted[start : start + _FEW])))[0]
+            yield from self._trades(connection, sa.column("id").in_(wanted[start : start + _FEW]))[0]
 
     def _columns(self, read: Columns) -> TradeColumns:
         """Return rows that are sound."""
@@ -78,7 +80,19 @@ class FreqtradeColumns(FreqtradeTrades):
         known |= {name: _finite(read[name]) if name in read else np.full(count, np.nan) for name in FLOATS}
         # Minus zero is told as zero, as it is one by one.
         known["funding_fees"] = np.nan_to_num(known["funding_fees"], nan=0.0) + 0.0
+        known["order_pattern"] = _order_patterns(read)
         return TradeColumns(arrays={name: known[name] for name in COLUMNS})
+
+
+def _order_patterns(read: Columns) -> NDArray[np.object_]:
+    """Return the order pattern of each row; the amounts are looked at only where there are no orders."""
+    entries, exits = read["entries"], read["exits"]
+    patterns = np.full(len(entries), OrderPattern.SINGLE.value, dtype="object")
+    names = ("amount", "stake_amount", *(name for name in AMOUNT_COLUMNS if name in read))
+    for row in np.flatnonzero((entries + exits == 0) | (entries > 1) | (exits > 1)).tolist():
+        has_grown = not entries[row] + exits[row] and grew({name: read[name][row] for name in names})
+        patterns[row] = OrderPattern.of_counts(entries=int(entries[row]), exits=int(exits[row]), grew=has_grown).value
+    return patterns
 
 
 def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot3.errors import DataError
-from bot3.ports.foreign_trades import OrderShape, RefusedTrade
+from bot3.ports.foreign_trades import FilledOrder, RefusedTrade
 from bot3.trading.names import pair_problem, shown_name, text_problem
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 REQUIRED_COLUMNS = (
     "id",
@@ -41,13 +41,20 @@ OPTIONAL_COLUMNS = (
     "stop_loss_pct",
     "liquidation_price",
 )
-ORDER_COLUMNS = ("ft_trade_id", "ft_order_side", "filled", "order_filled_date")
+AMOUNT_COLUMNS = ("amount_requested", "max_stake_amount", "record_version")
+"""Columns that show several orders where the orders themselves are gone."""
+ORDER_COLUMNS = ("id", "ft_trade_id", "ft_order_side", "filled", "order_filled_date", "average", "price")
+OPTIONAL_ORDER_COLUMNS = ("ft_price", "ft_fee_base")
 
 _ABOVE_ZERO = ("open_rate", "amount", "stake_amount")
 _TRUTHS = {"true": True, "t": True, "1": True, "1.0": True, "false": False, "f": False, "0": False, "0.0": False}
 _LARGEST_FEE = 0.1
 _LARGEST_LOSS = -2.0
 """Isolated margin and its fees are all that a trade can lose; a row that lost more holds somebody else's order."""
+_GROWTH = 1.05
+"""Rounding to the exchange's steps does not raise an amount by so much."""
+_STAKE_VERSION = 2
+"""From this `record_version` on, `max_stake_amount` leaves the leverage out as `stake_amount` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +68,13 @@ class TradeOrigin:
 
 
 def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | RefusedTrade:
-    """Return the trade of a row with `REQUIRED_COLUMNS` and any of `OPTIONAL_COLUMNS`.
+    """Return the trade of a row with `REQUIRED_COLUMNS`, `ORDER_COUNTS` and any of `OPTIONAL_COLUMNS` and `AMOUNT_COLUMNS`.
 
     Harmless quirks pass: a close rate outside the extremes seen, extremes or stops that are missing, an open trade that carries a close.
     """
     numbers = {name: _number(row[name]) for name in (*_ABOVE_ZERO, "fee_open", "fee_close")}
     numbers["leverage"] = 1.0 if row["leverage"] is None else _number(row["leverage"])
-    truths = {name: _truth(row[name]) for name in ("is_open", "is_short")}
+    truths = {name: truth(row[name]) for name in ("is_open", "is_short")}
     is_open = truths["is_open"] is True
     closes: dict[str, float] = {} if is_open else {name: _number(row[name]) for name in ("close_rate", "close_profit", "close_profit_abs")}
     opened = _instant(row["open_date"], origin.zone)
@@ -96,9 +103,20 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
         initial_stop_loss_pct=_finite(row.get("initial_stop_loss_pct")),
         stop_loss_pct=_finite(row.get("stop_loss_pct")),
         liquidation_price=_finite(row.get("liquidation_price")),
+        order_pattern=OrderPattern.of_counts(entries=int(row["entries"]), exits=int(row["exits"]), grew=grew(row)),
         **numbers,
         **closes,
     )
+
+
+def grew(row: Mapping[str, Any]) -> bool:
+    """Say whether a trade's own amounts show more than one order: it held more than it requested first, or more stake than at its exit."""
+    numbers = {
+        name: _number(row.get(name)) for name in ("amount", "amount_requested", "stake_amount", "max_stake_amount", "record_version")
+    }
+    more = numbers["amount"] > numbers["amount_requested"] * _GROWTH and numbers["amount_requested"] > 0.0
+    less = numbers["record_version"] >= _STAKE_VERSION and numbers["max_stake_amount"] > numbers["stake_amount"] * _GROWTH
+    return bool(more or less)
 
 
 def is_filled(filled: Any) -> bool:
@@ -106,35 +124,35 @@ def is_filled(filled: Any) -> bool:
     return _number(filled) > 0.0
 
 
-def order_shapes(rows: Iterable[Sequence[Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, OrderShape]:
-    """Return how each trade was entered and left.
+def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, tuple[FilledOrder, ...]]:
+    """Return the filled orders of each trade.
 
     Parameters
     ----------
-    rows : iterable of sequence
-        Filled orders: `ORDER_COLUMNS`.
+    rows : iterable of mapping
+        Rows of `orders` with `ORDER_COLUMNS` and any of `OPTIONAL_ORDER_COLUMNS`, in the order in which they were placed.
     shorts : mapping
         Trade id to is_short; orders of other trades are left out.
     """
-    entries: dict[int, list[datetime | None]] = {}
-    exits: dict[int, int] = {}
-    for of_trade, side, _, filled_at in rows:
+    found: dict[int, list[FilledOrder]] = {}
+    for row in rows:
         # A table of texts keeps "12".
-        trade_id = int(of_trade) if str(of_trade).isdecimal() else None
-        if trade_id is None or trade_id not in shorts:
-            continue
-        if side == ("sell" if shorts[trade_id] else "buy"):
-            entries.setdefault(trade_id, []).append(_instant(filled_at, zone))
-        else:
-            exits[trade_id] = exits.get(trade_id, 0) + 1
-    return {
-        trade_id: OrderShape(
-            entries=len(entries.get(trade_id, ())),
-            exits=exits.get(trade_id, 0),
-            first_entry_at=min((at for at in entries.get(trade_id, ()) if at is not None), default=None),
-        )
-        for trade_id in sorted({*entries, *exits})
-    }
+        trade_id = int(row["ft_trade_id"]) if str(row["ft_trade_id"]).isdecimal() else None
+        filled = _number(row["filled"])
+        if trade_id is not None and trade_id in shorts and filled > 0.0:
+            found.setdefault(trade_id, []).append(_filled_order(row, filled=filled, is_short=shorts[trade_id], zone=zone))
+    return {trade_id: tuple(orders) for trade_id, orders in sorted(found.items())}
+
+
+def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone: ZoneInfo) -> FilledOrder:
+    """Return one order; its rate is the first of `average`, `price` and `ft_price` that is above 0, as freqtrade takes it."""
+    rates = (_finite(row.get(name)) for name in ("average", "price", "ft_price"))
+    return FilledOrder(
+        is_entry=row["ft_order_side"] == ("sell" if is_short else "buy"),
+        rate=next((rate for rate in rates if rate is not None and rate > 0.0), None),
+        amount=filled - (_finite(row.get("ft_fee_base")) or 0.0),
+        filled_at=_instant(row["order_filled_date"], zone),
+    )
 
 
 def _name_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -155,7 +173,7 @@ def _row_id(value: Any) -> int:
         raise DataError(f"a row of `trades` has the id {value!r}, which is not a whole number: name freqtrade's own database") from error
 
 
-def _truth(value: Any) -> bool | None:
+def truth(value: Any) -> bool | None:
     """Return a truth value; None for what is not one: a text such as "0" is true to Python."""
     return _TRUTHS.get(str(value).strip().lower())
 
@@ -203,7 +221,7 @@ def _number(value: Any) -> float:
     """Return a number; NaN for what is none, so that a check refuses it."""
     try:
         return math.nan if value is None else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

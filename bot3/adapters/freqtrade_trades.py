@@ -16,16 +16,20 @@ from bot3.adapters.freqtrade_conditions import CLOSE_DATE, IS_OPEN, is_doubtful
 from bot3.adapters.freqtrade_database import FreqtradeDatabase
 from bot3.adapters.freqtrade_modes import MODE_COLUMNS, OrderKinds, order_kinds, settled_mode, trades_of_dry_run
 from bot3.adapters.freqtrade_rows import (
+    AMOUNT_COLUMNS,
     OPTIONAL_COLUMNS,
+    OPTIONAL_ORDER_COLUMNS,
     ORDER_COLUMNS,
     REQUIRED_COLUMNS,
     TradeOrigin,
+    filled_orders,
     is_filled,
-    order_shapes,
     trade_or_refusal,
+    truth,
 )
+from bot3.adapters.sql_order_counts import COUNTED_COLUMNS, ORDER_COUNTS, count_columns, order_counts
 from bot3.errors import Bot3Error, DataError, SettingsError
-from bot3.ports.foreign_trades import ForeignTrades, OrderShape, RefusedTrade
+from bot3.ports.foreign_trades import FilledOrder, ForeignTrades, RefusedTrade
 from bot3.trading.trades import RunMode, Trade
 
 _TYPED_COLUMNS = frozenset(REQUIRED_COLUMNS) - {"pair", "exit_reason", "open_date", "close_date"}
@@ -47,8 +51,11 @@ class FreqtradeTrades:
         self._database = database
         self._origin = origin
         self._is_mixed = is_mixed
-        self._names = (*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in database.columns["trades"]))
+        optional = (name for name in (*OPTIONAL_COLUMNS, *AMOUNT_COLUMNS) if name in database.columns["trades"])
+        self._names = (*REQUIRED_COLUMNS, *optional)
+        self._has_orders = set(COUNTED_COLUMNS) <= database.columns["orders"]
         self._is_texts = bool(_TYPED_COLUMNS & database.texts["trades"])
+        self._has_text_orders = self._has_orders and bool({"ft_trade_id", "filled"} & database.texts["orders"])
         # SQL alone tells which rows are wanted: no texts in place of numbers, no trades of a dry run between them.
         self._is_plain = not self._is_texts and not is_mixed
 
@@ -131,9 +138,8 @@ class FreqtradeTrades:
         if not self._is_plain:
             closed = [trade for trade in self._every()[0] if not trade.is_open]
         else:
-            query = sa.select(self._table()).where(~IS_OPEN, perhaps_closed_since(closed_since))
             with self._database.read() as connection:
-                closed, _ = self._trades(connection, query)
+                closed, _ = self._trades(connection, ~IS_OPEN, perhaps_closed_since(closed_since))
         return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
 
     def open_trades(self) -> list[Trade]:
@@ -141,7 +147,7 @@ class FreqtradeTrades:
         if not self._is_plain:
             return _by_open(trade for trade in self._every()[0] if trade.is_open)
         with self._database.read() as connection:
-            trades, _ = self._trades(connection, sa.select(self._table()).where(IS_OPEN))
+            trades, _ = self._trades(connection, IS_OPEN)
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
@@ -153,17 +159,18 @@ class FreqtradeTrades:
         counts = sa.select(sa.func.count(), sa.func.count().filter(doubtful)).select_from(table).where(~IS_OPEN)
         with self._database.read() as connection:
             rows, looked_at = connection.execute(counts).one()
-            refused = self._trades(connection, sa.select(table).where(~IS_OPEN, doubtful))[1] if looked_at else []
+            refused = self._trades(connection, ~IS_OPEN, doubtful)[1] if looked_at else []
         return int(rows) - len(refused)
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
         """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
         if not self._is_plain:
             return _frame(_by_open(self._every()[0])[::-1][offset : offset + limit])
-        query = sa.select(self._table()).order_by(sa.desc("open_date"), sa.desc("id")).limit(limit).offset(offset)
+        ids: sa.Select[Any] = sa.select(sa.column("id")).select_from(sa.table("trades"))
+        page = ids.order_by(sa.column("open_date").desc(), sa.column("id").desc()).limit(limit).offset(offset)
         with self._database.read() as connection:
-            trades, _ = self._trades(connection, query)
-        return _frame(trades)
+            trades, _ = self._trades(connection, sa.column("id").in_(page))
+        return _frame(sorted(trades, key=lambda trade: (trade.open_date, trade.trade_id), reverse=True))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
         """Return the rows that cannot be trades, by id."""
@@ -172,31 +179,35 @@ class FreqtradeTrades:
     def read_all(self) -> ForeignTrades:
         """Return all trades as of one instant, and how each was entered and left."""
         with self._database.read() as connection:
-            trades, refused = self._trades(connection, sa.select(self._table()))
-            shapes = self._shapes(connection, trades)
+            trades, refused = self._trades(connection)
+            orders = self._orders(connection, trades)
         return ForeignTrades(
             closed=tuple(_by_close(trade for trade in trades if not trade.is_open)),
             open=tuple(_by_open(trade for trade in trades if trade.is_open)),
             refused=tuple(sorted(refused, key=lambda row: row.trade_id)),
-            shapes=shapes,
+            orders=orders,
         )
 
     def _every(self) -> tuple[list[Trade], list[RefusedTrade]]:
         with self._database.read() as connection:
-            return self._trades(connection, sa.select(self._table()))
+            return self._trades(connection)
 
     def _table(self) -> sa.TableClause:
         # What is selected has no types: a stamp that is no time must not end the reading of all others.
         return sa.table("trades", *map(sa.column, self._names))
 
-    def _trades(self, connection: Connection, query: sa.Select[Any]) -> tuple[list[Trade], list[RefusedTrade]]:
+    def _trades(self, connection: Connection, *conditions: sa.ColumnElement[bool]) -> tuple[list[Trade], list[RefusedTrade]]:
+        """Return the trades of the rows that all conditions hold for, and those rows that cannot be trades."""
+        query = self._with_counts(self._table(), *conditions)
+        names = (*self._names, *ORDER_COUNTS)
+        counted = self._counted_texts(connection) if self._has_text_orders or self._is_texts else {}
         trades: list[Trade] = []
         refused: list[RefusedTrade] = []
         paper = trades_of_dry_run(connection) if self._is_mixed else set()
         for values in connection.execute(query).all():
             # A table of texts has none where a value is missing.
-            given = (None if value == "" and self._is_texts else value for value in values)
-            read = trade_or_refusal(dict(zip(self._names, given, strict=True)), self._origin)
+            given = dict(zip(names, (None if value == "" and self._is_texts else value for value in values), strict=True))
+            read = trade_or_refusal(given | counted.get(str(given["id"]), {}), self._origin)
             if isinstance(read, Trade) and str(read.trade_id) in paper:
                 refused.append(_of_dry_run(read))
             elif isinstance(read, Trade):
@@ -205,15 +216,38 @@ class FreqtradeTrades:
                 refused.append(read)
         return trades, refused
 
-    def _shapes(self, connection: Connection, trades: Sequence[Trade]) -> dict[int, OrderShape]:
-        if not set(ORDER_COLUMNS) <= self._database.columns["orders"]:
+    def _with_counts(self, table: sa.TableClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        """Return the query of a table's columns and `ORDER_COUNTS`."""
+        is_short = sa.column("is_short", sa.Boolean())
+        if not self._has_orders or self._has_text_orders or self._is_texts:
+            return sa.select(table, *count_columns(None, is_short=is_short)).where(*conditions)
+        ids: sa.Select[Any] = sa.select(sa.column("id")).select_from(sa.table("trades")).where(*conditions)
+        counts = order_counts(of_trades=ids if conditions else None)
+        joined = table.outerjoin(counts, table.c.id == counts.c.counted_trade_id)
+        return sa.select(table, *count_columns(counts, is_short=is_short)).select_from(joined).where(*conditions)
+
+    def _counted_texts(self, connection: Connection) -> dict[str, dict[str, int]]:
+        """Return `ORDER_COUNTS` by trade id, as text, where columns keep texts that SQL would not count."""
+        if not self._has_orders:
             return {}
-        orders = sa.table("orders", *map(sa.column, ORDER_COLUMNS))
-        query = sa.select(orders)
-        if not self._database.texts["orders"] & {"filled"}:
-            query = query.where(orders.c.filled > 0)
-        rows = [row for row in connection.execute(query).all() if is_filled(row.filled)]
-        return order_shapes(rows, shorts={trade.trade_id: trade.is_short for trade in trades}, zone=self._origin.zone)
+        trades = sa.table("trades", sa.column("id"), sa.column("is_short"))
+        orders = sa.table("orders", *map(sa.column, COUNTED_COLUMNS))
+        shorts = {str(trade_id): bool(truth(value)) for trade_id, value in connection.execute(sa.select(trades))}
+        counts = {trade_id: dict.fromkeys(ORDER_COUNTS, 0) for trade_id in shorts}
+        for of_trade, side, filled in connection.execute(sa.select(orders)):
+            if str(of_trade) in shorts and is_filled(filled):
+                entries, exits = ORDER_COUNTS
+                counts[str(of_trade)][entries if side == ("sell" if shorts[str(of_trade)] else "buy") else exits] += 1
+        return counts
+
+    def _orders(self, connection: Connection, trades: Sequence[Trade]) -> dict[int, tuple[FilledOrder, ...]]:
+        have = self._database.columns["orders"]
+        if not set(ORDER_COLUMNS) <= have:
+            return {}
+        names = (*ORDER_COLUMNS, *(name for name in OPTIONAL_ORDER_COLUMNS if name in have))
+        orders = sa.table("orders", *map(sa.column, names))
+        rows = [dict(zip(names, values, strict=True)) for values in connection.execute(sa.select(orders).order_by(orders.c.id))]
+        return filled_orders(rows, shorts={trade.trade_id: trade.is_short for trade in trades}, zone=self._origin.zone)
 
 
 def perhaps_closed_since(at: datetime | None) -> sa.ColumnElement[bool]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from bot3.adapters.sql_engine import Database
+from bot3.adapters.sql_order_counts import count_columns, order_counts
 from bot3.adapters.sql_projection import StoreIdentity
 from bot3.adapters.sql_rows import read_frame, to_naive
 from bot3.adapters.sql_tables_bot import store_identity, trades
 from bot3.adapters.sql_trade_rows import TRADE_COLUMNS, trade_of_row
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 
 class SqlTradeReader:
@@ -59,11 +62,11 @@ class SqlTradeReader:
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
         """Return closed trades with close_date >= the given time (all for None), by close_date."""
-        return self._trades(sa.select(*TRADE_COLUMNS).where(_closed(closed_since)).order_by(trades.c.close_date, trades.c.id))
+        return self._trades(_closed(closed_since), by=trades.c.close_date)
 
     def open_trades(self) -> list[Trade]:
         """Return the trades that are open, by open_date."""
-        return self._trades(sa.select(*TRADE_COLUMNS).where(trades.c.is_open).order_by(trades.c.open_date, trades.c.id))
+        return self._trades(trades.c.is_open, by=trades.c.open_date)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
         """Count what `closed_trades` would return."""
@@ -72,19 +75,35 @@ class SqlTradeReader:
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
         """Return a page of all trades, newest open first; columns are `Trade`'s fields."""
-        query = sa.select(*TRADE_COLUMNS).order_by(trades.c.open_date.desc(), trades.c.id.desc()).limit(limit).offset(offset)
+        page = sa.select(trades.c.id).order_by(trades.c.open_date.desc(), trades.c.id.desc()).limit(limit).offset(offset)
+        query = _with_counts(trades.c.id.in_(page)).order_by(trades.c.open_date.desc(), trades.c.id.desc())
         with self._database.read() as connection:
             frame = read_frame(connection, query)
-        own = {"bot": self.bot, "run_mode": self.run_mode.value, "account": self.account}
+        patterns = [_pattern(entries, exits).value for entries, exits in zip(frame["entries"], frame["exits"], strict=True)]
+        own = {"bot": self.bot, "run_mode": self.run_mode.value, "account": self.account, "order_pattern": patterns}
         named = frame.rename(columns={"id": "trade_id"}).assign(**own)
         for name in ("close_rate", "close_profit", "close_profit_abs", "exit_reason"):
             named[name] = named[name].mask(named["is_open"])
         return named[list(Trade.__dataclass_fields__)]
 
-    def _trades(self, query: sa.Select[tuple[object, ...]]) -> list[Trade]:
+    def _trades(self, condition: sa.ColumnElement[bool], *, by: sa.ColumnElement[datetime]) -> list[Trade]:
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [trade_of_row(row, bot=self.bot, run_mode=self.run_mode, account=self.account) for row in rows]
+            rows = connection.execute(_with_counts(condition).order_by(by, trades.c.id)).all()
+        to_trade = partial(trade_of_row, bot=self.bot, run_mode=self.run_mode, account=self.account)
+        return [to_trade(row, order_pattern=_pattern(row.entries, row.exits)) for row in rows]
+
+
+def _with_counts(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query of trades with their counts of filled orders."""
+    counts = order_counts(of_trades=sa.select(trades.c.id).where(condition))
+    joined = trades.outerjoin(counts, trades.c.id == counts.c.counted_trade_id)
+    return sa.select(*TRADE_COLUMNS, *count_columns(counts, is_short=trades.c.is_short)).select_from(joined).where(condition)
+
+
+def _pattern(entries: int, exits: int) -> OrderPattern:
+    """Return the pattern of a trade of ours: a history has no orders, and each of its trades one entry and one exit."""
+    found = OrderPattern.of_counts(entries=int(entries), exits=int(exits))
+    return OrderPattern.SINGLE if found is OrderPattern.UNKNOWN else found
 
 
 def _closed(since: datetime | None) -> sa.ColumnElement[bool]:

@@ -23,7 +23,7 @@ from bot3.ports.record import SyncOutcome
 from bot3.ports.trade_columns import COLUMNS, TradeColumns
 from bot3.trading.leverage_bins import recorded_bin
 from bot3.trading.signals import feeder_of_enter_tag
-from bot3.trading.trades import RunMode, Trade, direction
+from bot3.trading.trades import OrderPattern, RunMode, Trade, direction
 
 _OWN = COLUMNS
 _REST = ("direction", "leverage_bin", "feeder_id", "known_at_us", "revision", "digest", "deleted")
@@ -118,7 +118,7 @@ class SqlTradeRecord(SqlRecordBase):
             return read_frame(connection, query.order_by(table.close_date_us, table.bot, table.trade_id, table.open_date_us))
 
     def counts(self) -> pd.DataFrame:
-        """Return closed trades by bot, run_mode: columns bot, run_mode, trades, first_close, last_close, deleted."""
+        """Return closed trades by bot and run_mode, with the columns that the port names."""
         table = synced_trades.c
         kept = sa.case((table.deleted, None), else_=table.close_date_us)
         query = (
@@ -129,6 +129,8 @@ class SqlTradeRecord(SqlRecordBase):
                 sa.func.min(kept).label("first_close_us"),
                 sa.func.max(kept).label("last_close_us"),
                 (sa.func.count() - sa.func.count(kept)).label("deleted"),
+                _kept(table.order_pattern == OrderPattern.MULTIPLE.value).label("several_orders"),
+                _kept(table.order_pattern.is_(None)).label("outdated"),
             )
             .group_by(table.bot, table.run_mode)
             .order_by(table.bot, table.run_mode)
@@ -139,6 +141,11 @@ class SqlTradeRecord(SqlRecordBase):
             if self._counted is None or self._counted[0] != revision:
                 self._counted = revision, read_frame(connection, query)
             return self._counted[1].copy()
+
+
+def _kept(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    """Count the trades that are not deleted and that a condition holds for."""
+    return sa.func.count(sa.case((sa.and_(~synced_trades.c.deleted, condition), 1)))
 
 
 def _of(bot: str, run_mode: RunMode) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from bot3.adapters.sql_rows import from_naive, to_naive
 from bot3.adapters.sql_tables_bot import trades
 from bot3.trading.ledger import LedgerOrder, LedgerTrade, close_profit_so_far
 from bot3.trading.orders import IntentLeg
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 _SAME = (
     "pair",
@@ -135,7 +135,7 @@ def order_row(order: LedgerOrder, *, order_pk: int) -> dict[str, Any]:
     }
 
 
-def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str) -> Trade:
+def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str, order_pattern: OrderPattern = OrderPattern.SINGLE) -> Trade:
     """Return the trade of a row that has `TRADE_COLUMNS`."""
     values = {name: getattr(row, name) for name in _SAME}
     if row.is_open:
@@ -148,6 +148,7 @@ def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str) -> Trad
         trade_id=row.id,
         open_date=_aware(row.open_date),
         close_date=from_naive(row.close_date),
+        order_pattern=order_pattern,
         **values,
     )
 

@@ -23,10 +23,11 @@ from bot3.learning.params import LearningSettings
 from bot3.learning.replay_paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
+from bot3.trading.names import shown_name
 from bot3.usecases.audit import AuditSettings, Tell
 from bot3.usecases.audit import audit as audit_trades
 from bot3.usecases.audit_report import AuditReport
-from bot3.wiring import file_candles, open_foreign_trades, shown_address
+from bot3.wiring import file_candles, open_backtest, open_foreign_trades, shown_address
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +37,14 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     *,
-    db: Annotated[str, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")],
     candles: Annotated[Path, typer.Option(help="Candle directory in freqtrade's layout, such as user_data/data/binance.")],
+    db: Annotated[
+        str | None, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")
+    ] = None,
+    backtest: Annotated[
+        Path | None, typer.Option(help="In place of --db: a backtest result of freqtrade, backtest-result-*.zip or .json. It is only read.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Strategy of a backtest result that holds several.")] = None,
     funding: Annotated[list[Path] | None, typer.Option(help="More directories to take funding rates from; may be given again.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that needs no network.")] = None,
     timeframe: Annotated[str, typer.Option(help="Candles to replay on.")] = "5m",
@@ -57,11 +64,20 @@ def audit(
     learning = _learning_settings(command_settings(), timeframe=timeframe, stop_loss=stop_loss, take_profit=take_profit)
     first_judged = None if judge_from is None else judge_from.replace(tzinfo=UTC)
     wanted = AuditSettings(learning=learning, split=split, judge_from=first_judged, fee=fee)
+    address = _address(db, backtest=backtest, strategy=strategy, source_timezone=source_timezone)
     if html is not None:
-        _require_writable(html, db=db)
+        _require_writable(html, db=address)
     held = file_candles(candles, timeframe=timeframe, funding_from=funding or ())
-    with open_foreign_trades(db, bot="freqtrade", source_timezone=source_timezone, is_any_mode=True) as reader, _progress() as tell:
-        report = audit_trades(reader, held, database=shown_address(db), settings=wanted, tell=tell)
+    if backtest is not None:
+        source, name = open_backtest(backtest, strategy=strategy)
+        with _progress() as tell:
+            report = audit_trades(source, held, database=f"{backtest} ({shown_name(name)})", settings=wanted, tell=tell)
+    else:
+        with (
+            open_foreign_trades(address, bot="freqtrade", source_timezone=source_timezone, is_any_mode=True) as reader,
+            _progress() as tell,
+        ):
+            report = audit_trades(reader, held, database=shown_address(address), settings=wanted, tell=tell)
     if html is not None:
         _write(html, audit_page(report))
         messages.print(f"report written to {html}")
@@ -69,6 +85,17 @@ def audit(
         print_json(_without_bounds(report))
     else:
         print_report(report)
+
+
+def _address(db: str | None, *, backtest: Path | None, strategy: str | None, source_timezone: str) -> str:
+    """Return what is read: the database's address, or the path of a backtest result."""
+    if (db is None) == (backtest is None):
+        raise SettingsError("name what to audit: either --db (a bot's database) or --backtest (a backtest result)")
+    if backtest is None and strategy is not None:
+        raise SettingsError("--strategy chooses among the strategies of a backtest result: name it with --backtest")
+    if backtest is not None and source_timezone != "UTC":
+        raise SettingsError("--source-timezone is for databases: the dates of a backtest result are in UTC")
+    return str(backtest) if db is None else db
 
 
 def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:

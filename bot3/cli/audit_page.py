@@ -14,10 +14,12 @@ from bot3.cli.audit_tables import (
     GROUP_COLUMNS,
     PARAMETER_COLUMNS,
     PARAMETER_TITLE,
+    SEVERAL_TITLE,
     figure_rows,
     group_cells,
     group_tables,
     parameter_cells,
+    several_rows,
     shown_parameters,
     unused_cells,
 )
@@ -49,15 +51,24 @@ def audit_page(report: AuditReport) -> str:
         *(_table(title, GROUP_COLUMNS, map(group_cells, groups)) for title, groups in group_tables(report)),
         _table("By pair, direction and leverage bin", GROUP_COLUMNS, map(group_cells, report.by_group)),
         _table(PARAMETER_TITLE, PARAMETER_COLUMNS, [parameter_cells(row, report) for row in shown_parameters(report)]),
+        *_several(report),
         _table("Trades that could not be used", ("trades", "why", "ids"), map(unused_cells, report.unused)),
     ]
     head = f"<meta charset='utf-8'><title>Audit of {escape(report.database)}</title><style>{_STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
 
+def _several(report: AuditReport) -> list[str]:
+    if report.several_orders is None:
+        return []
+    return [_table(SEVERAL_TITLE, ("what", "value"), several_rows(report.several_orders))]
+
+
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    if not body:
+        return ""
     return f"<h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

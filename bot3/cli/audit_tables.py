@@ -11,14 +11,16 @@ from bot3.learning.evaluation import Comparison, Estimate
 from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
+from bot3.trading.trades import RunMode
 from bot3.usecases import words
-from bot3.usecases.audit_report import AuditReport, GroupComparison, UnusedTrades
+from bot3.usecases.audit_report import AuditReport, GroupComparison, SeveralOrders, UnusedTrades
 
 GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "gain", "interval", "verdict")
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
 _SHORT_GROUP_COLUMNS = ("group", "trades", "days", "static", "learned", "gain (interval)", "verdict")
 _SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "n_eff", "expected (90 %)", "judged", "kept")
 PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept by the judged, of the price"
+SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: a trade, of the stake with leverage"
 _IDS_SHOWN = 10
 
 
@@ -32,7 +34,10 @@ def print_report(report: AuditReport) -> None:
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
     rows = [row for row in shown_parameters(report) if row.leverage_bin == ANY]
-    print_table(PARAMETER_TITLE, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row, report) for row in rows])
+    if rows:
+        print_table(PARAMETER_TITLE, _SHORT_PARAMETER_COLUMNS, [_short_parameter_cells(row, report) for row in rows])
+    if report.several_orders is not None:
+        print_table(SEVERAL_TITLE, ("what", "value"), several_rows(report.several_orders))
     if report.unused:
         print_table("Trades that could not be used", ("trades", "why", "ids"), [unused_cells(unused) for unused in report.unused])
     for warning in warnings_of(report):
@@ -47,11 +52,14 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
             "closed trades",
             f"{counts.closed} ({counts.used} used: {counts.fitted} fitted, {counts.embargoed} embargoed, {counts.judged} judged)",
         ),
-        ("judged from", f"{report.split_at:%Y-%m-%d %H:%M} UTC, embargo of {report.horizon_hours:g} h before"),
         (f"{_realised_label(report)}, mean of the trades", f"{percent(realised.avg_profit)}, win rate {_ratio(realised.win_rate)}"),
         *(_money_row(found, _realised_label(report)) for found in report.money),
-        (f"static {percent(report.static_stop_loss)} / {percent(report.static_take_profit)}, all used", _estimate(report.static_whole)),
     ]
+    if report.split_at is not None:
+        rows.append(("judged from", f"{report.split_at:%Y-%m-%d %H:%M} UTC, embargo of {report.horizon_hours:g} h before"))
+    if report.static_whole is not None:
+        levels = f"static {percent(report.static_stop_loss)} / {percent(report.static_take_profit)}"
+        rows.append((f"{levels}, all used", _estimate(report.static_whole)))
     if report.overall is not None:
         rows += _judged_rows(report.overall)
     if report.promise is not None:
@@ -67,6 +75,46 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
         *rows,
         ("costs a side", f"fee {costs.fee:.3%} ({source}), slippage {costs.slippage:.3%}, stops {costs.stop_slippage:.3%} more"),
     ]
+
+
+def several_rows(several: SeveralOrders) -> list[tuple[str, str]]:
+    """Return the figures of trades with several entries or exits in words."""
+    rows = [
+        ("trades", f"{several.trades} ({several.n} replayed, the others below)" if several.unreplayed else f"{several.n}, all replayed")
+    ]
+    if several.static is not None:
+        rows += [
+            ("realised", percent(several.realised_profit)),
+            ("static", _estimate(several.static)),
+            ("ended", _endings(several)),
+            ("orders before the simulated exit", f"{several.orders_done} of {several.orders}; the others do not happen"),
+            ("simulated exit after the real one", f"{_ratio(several.outlived_share)}: entries the bot would have added then are unknown"),
+            ("order of events assumed", f"{_ratio(several.ambiguous_share)} ended in a candle with both levels or an order in it"),
+        ]
+    if several.funding_missing_share:
+        rows.append(("funding unknown, counted as zero", _ratio(several.funding_missing_share)))
+    if several.judged is not None:
+        rows += [
+            ("entered after the cut", f"{several.judged.n}: static {percent(several.judged.static_profit)}"),
+            ("learned from single entries, on those", percent(several.judged.learned_profit)),
+            ("gain (learned - static), on those", f"{_estimate(several.judged.gain)}: {several.judged.verdict}"),
+        ]
+    return [*rows, *((f"not replayed: {unused.reason}", _counted(unused)) for unused in several.unreplayed)]
+
+
+def _endings(several: SeveralOrders) -> str:
+    shares = {
+        "stop": several.stopped_share,
+        "target": several.reached_share,
+        "end of the horizon": several.held_share,
+        "liquidation": several.liquidated_share,
+    }
+    return ", ".join(f"{name} {_ratio(share)}" for name, share in shares.items())
+
+
+def _counted(unused: UnusedTrades) -> str:
+    count, _, ids = unused_cells(unused)
+    return f"{count} trades: {ids}"
 
 
 def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
@@ -88,13 +136,14 @@ def _realised_label(report: AuditReport) -> str:
 
 
 def group_tables(report: AuditReport) -> Sequence[tuple[str, Sequence[GroupComparison]]]:
-    """Return the tables of groups with their titles."""
+    """Return the tables of groups with their titles; tables without groups are left out."""
     note = "intervals hold together at 95 %"
-    return (
+    tables = (
         (f"Judged trades by pair ({note})", report.by_pair),
         (f"By direction ({note})", report.by_direction),
         (f"By leverage bin ({note})", report.by_bin),
     )
+    return [(title, groups) for title, groups in tables if groups]
 
 
 def group_cells(group: GroupComparison) -> tuple[Any, ...]:
@@ -186,4 +235,5 @@ def _ratio(value: float | None) -> str:
 
 def _span(report: AuditReport) -> str:
     days = f"{report.first_open:%Y-%m-%d} to {report.last_close:%Y-%m-%d}"
-    return f"{report.counts.closed} closed trades from {days}, {report.timeframe} candles"
+    mode = " of a backtest" if report.run_mode is RunMode.BACKTEST else ""
+    return f"{report.counts.closed} closed trades{mode} from {days}, {report.timeframe} candles"

@@ -11,12 +11,20 @@ from bot3.usecases.audit_report import AuditReport
 
 _OUTSIDE_SHARE = 0.1
 _FUNDING_SHARE = 0.0
+_SEVERAL_SHARE = 0.1
+_SEVERAL_ASSUMED = (
+    "assumed with several orders: an order takes effect at the end of its candle; an entry moves the average rate and target, "
+    "and the stop is placed anew from the average but only tightens; partial exits realise their part at their own rate; profit is over "
+    "the value of all entries before the simulated exit; orders after it do not happen"
+)
 _REASONS_SHOWN, _REASON_LENGTH = 4, 90
 
 
 def verdict_words(report: AuditReport) -> str:
     """Return the conclusion in one sentence."""
     overall = report.overall
+    if not report.counts.used:
+        return "Nothing was learned: no trade has one entry and one exit that its candles cover (reasons below)."
     if overall is None:
         return "Not enough evidence: no trade is left to judge on after the cut."
     if not report.is_learned:
@@ -57,13 +65,17 @@ def interval(estimate: Estimate, digits: int = 2) -> str:
 def warnings_of(report: AuditReport) -> Iterator[str]:
     """Yield what the reader must know before believing the figures."""
     fit, counts = report.candle_fit, report.counts
-    if fit.shift_hours:
+    if fit.is_in_another_zone:
+        other = f" or {fit.shift_hours + 1:+d} h" if fit.has_summer_time else ""
         yield (
-            f"{fit.outside_share:.0%} of the entries lie outside their candle, and far fewer would if the dates were shifted by "
-            f"{fit.shift_hours:+d} h: the database likely keeps local time, name its zone with --source-timezone"
+            f"{fit.outside_share:.0%} of the entries lie outside their candle, and nearly all lie inside with dates shifted by "
+            f"{fit.shift_hours:+d} h{other}: the database likely keeps local time, name its zone with --source-timezone"
         )
     elif fit.outside_share > _OUTSIDE_SHARE:
-        yield f"{fit.outside_share:.0%} of the entries lie outside their candle: are these candles of the same exchange and market?"
+        yield (
+            f"{fit.outside_share:.0%} of the entries lie outside their candle: several entries a trade, another time zone, "
+            "or candles of another exchange or market"
+        )
     if report.costs.funding_missing_share > _FUNDING_SHARE:
         share = f"{report.costs.funding_missing_share:.0%}".replace("%", " %")
         yield f"funding is unknown for {share} of the trades used, over a part of their time at least, and counted as zero there"
@@ -72,6 +84,14 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
             f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
             f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, more trades help where there are too few days"
         )
+    several = report.several_orders
+    if several is not None:
+        yield _SEVERAL_ASSUMED
+        if several.trades > _SEVERAL_SHARE * counts.closed and counts.used:
+            yield (
+                f"{several.trades} of {counts.closed} closed trades have several entries or exits and nothing is learned from them: the "
+                "others are those that needed no further order, so their figures are better than those of all trades"
+            )
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"
 

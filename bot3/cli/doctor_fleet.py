@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
+from bot3.trading.trades import OrderPattern
 from bot3.usecases import words
 from bot3.usecases.audit_trades import left_out_of_learning
 from bot3.usecases.fleet import PatientReader, trouble_of
@@ -68,5 +69,7 @@ def _is_same(zone: str, other: str, *, now: datetime) -> bool:
 def _described(bot: FleetBot, reader: PatientReader) -> str:
     found = reader.read_all()
     left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found))
+    unknown = sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed)
+    compared = f", {unknown} without orders are compared with their candles" if unknown else ""
     refused = f", {len(found.refused)} rows refused (`bot3 audit` names them)" if found.refused else ""
-    return f"{bot.name} {bot.run_mode}: {len(found.closed)} closed, dates in {bot.source_timezone}{left_out}{refused}"
+    return f"{bot.name} {bot.run_mode}: {len(found.closed)} closed, dates in {bot.source_timezone}{left_out}{refused}{compared}"

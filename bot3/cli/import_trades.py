@@ -69,6 +69,11 @@ def _say(done: TradeImport, *, is_learned_from: bool) -> None:
         messages.print(f"  refused {row.trade_id} {row.pair}: {row.reason} {row.detail}".rstrip())
     if len(done.refused) > 20:
         messages.print(f"  and {len(done.refused) - 20} more: --json names them all")
+    if done.without_orders:
+        messages.print(
+            f"{done.without_orders} trades have no orders in the database: nothing is learned from them if most of their rates lie outside "
+            "the candles of their entries (several entries, another time zone, or another market)"
+        )
     if not is_learned_from:
         messages.print(f"nothing is learned from {done.run_mode} trades yet: add {done.run_mode} to BOT3_LEARN_FROM")
 

@@ -15,7 +15,7 @@ from bot3.cli.supervisor import is_same_process
 from bot3.errors import DataError, LearningError
 from bot3.ports.control import Heartbeat
 from bot3.trading.figures import MoneyFigures, notional_sums, summary
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 from bot3.usecases import words
 from bot3.usecases.bot_state import ENDED, is_silent, state_in_force
 from bot3.usecases.data_ages import read_data_ages
@@ -155,6 +155,7 @@ def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: PatientReade
         "open_trades": None if opened is None else len(opened),
         "open_notional_abs": None if opened is None else notional_sums(opened),
         "closed_trades": len(closes),
+        "several_orders": int((closes["order_pattern"] == OrderPattern.MULTIPLE).sum()),
         "money": summary(closes).money,
         "last_close": closes["close_date"].max().to_pydatetime() if len(closes) else None,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ANY
-from bot3.trading.trades import DIRECTIONS, ExitReason
+from bot3.trading.trades import DIRECTIONS, ExitReason, OrderPattern
 
 Group = tuple[str, str, str]
 """(pair, direction, leverage bin); "*" for all."""
@@ -22,6 +22,12 @@ CONTROL_BOTS = ("BOT1", "BOT2")
 _FORCED = frozenset(
     {ExitReason.FORCE_EXIT, ExitReason.EMERGENCY_EXIT, ExitReason.LIQUIDATION, "force_sell", "emergency_sell", "sold_on_exchange"}
 )
+
+OUTSIDE_CANDLES = (
+    "without orders, and most of the bot's trades without orders have rates outside the candle of their entry: "
+    "several entries, dates in another time zone, or candles of another market"
+)
+SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whole trade)"
 
 
 def is_learned(leverage_bin: str) -> bool:
@@ -86,21 +92,27 @@ def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
     return found
 
 
+def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
+    """Say whose hand ended a trade that was not left by its own exits; None if it was."""
+    return f"ended by {trade['exit_reason']}" if trade["exit_reason"] in _FORCED else None
+
+
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
     """Say why a trade is no observation of stop and target; None if it is one.
 
-    A person's, the platform's or the exchange's hand ended those trades, they were entered or left in parts, or their leverage is above
-    the last bin; they count for risk and in the realised figures. `entries` and `exits` (filled orders of each kind) are looked at where
-    the frame has them.
+    A person, the platform or the exchange ended those trades, several orders made them, or their leverage is above the last bin; they count
+    for risk and in the realised figures.
     """
     if not is_learned(trade.get("leverage_bin", "")):
         return ABOVE_BINS_REASON
-    if trade["exit_reason"] in _FORCED:
-        return f"ended by {trade['exit_reason']}"
-    if "entries" not in trade and "exits" not in trade:
-        return None
-    parts = [f"{int(trade[name])} {name}" for name in ("entries", "exits") if trade.get(name, 1) > 1]
-    return f"in parts: {', '.join(parts)}" if parts else None
+    if (reason := ended_by_hand(trade)) is not None:
+        return reason
+    return SEVERAL_ORDERS if trade.get("order_pattern") == OrderPattern.MULTIPLE else None
+
+
+def has_unknown_orders(trade: Mapping[str, Any]) -> bool:
+    """Say whether a trade's source holds no orders of it, so that only its candles can show whether one entry made it."""
+    return "order_pattern" in trade and trade["order_pattern"] not in {OrderPattern.SINGLE, OrderPattern.MULTIPLE}
 
 
 def signal_rank(trade: Mapping[str, Any], *, control_bots: Sequence[str] = CONTROL_BOTS) -> tuple[Any, ...]:

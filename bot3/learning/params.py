@@ -130,7 +130,8 @@ class ParameterLearner:
         """Return the pairs that need newer candles: a trade has no volatility yet, or its replay is due."""
         opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
         limit = _us(now) - self._frame.due_after_us
-        return sorted({self.table.trades[row]["pair"] for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit})
+        waiting = {row for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self.table.unchecked
+        return sorted({self.table.trades[row]["pair"] for row in waiting})
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
         """Append a pair's new candles, and replace its funding.

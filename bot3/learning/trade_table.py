@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
 from bot3.learning.censoring import CloseCounts, is_late
-from bot3.learning.groups import Group, is_learned, left_out_reason, signal_rank
+from bot3.learning.entry_fit import INSIDE, MOST, NO_CANDLE, OUTSIDE, entry_fit
+from bot3.learning.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
 from bot3.trading.trades import DIRECTIONS
@@ -41,6 +42,7 @@ _FACTS: dict[str, Any] = {
     "state": np.int8,
     "saved_state": np.int8,
     "pair_code": np.int64,
+    "entry_fit": np.int8,
     "is_left_out": np.bool_,
 }
 
@@ -61,9 +63,10 @@ STATE_NAMES = {
     ReplayState.LEFT_OUT: "left_out",
 }
 _UNSAVED = -1
-_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "entries", "exits")
+_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern")
 _MINUTE_US = 60_000_000
 _Signal = tuple[str, str, int]
+_Bot = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,11 @@ class TradeTable:
         self.reasons: list[str] = []
         self.by_group: dict[Group, set[int]] = {}
         self.pending: set[int] = set()
+        self.unchecked: set[int] = set()
+        """Rows without known orders whose entry was not compared with its candle yet."""
+        self._without_orders: dict[_Bot, set[int]] = {}
+        self._outside: set[_Bot] = set()
+        self._changed: set[_Bot] = set()
 
     def __len__(self) -> int:
         return len(self.trades)
@@ -178,11 +186,8 @@ class TradeTable:
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
         """Replay what is due by a time, pair by pair; return the groups whose observations changed."""
-        touched: set[Group] = set()
-        by_pair: dict[str, list[int]] = {}
-        for row in sorted(self.pending):
-            by_pair.setdefault(self.trades[row]["pair"], []).append(row)
-        for pair, rows in by_pair.items():
+        touched = self._check_entries(candles, now_us=now_us)
+        for pair, rows in self._rows_by_pair(self.pending).items():
             if pair in candles and len(candles[pair]):
                 touched |= self._replay_pair(candles[pair], walked[pair], np.array(rows, dtype=np.int64), now_us=now_us)
             else:
@@ -206,6 +211,52 @@ class TradeTable:
         """Note that rows were written."""
         self._facts["saved_state"][rows] = self._facts["state"][rows]
 
+    def _rows_by_pair(self, rows: Iterable[int]) -> dict[str, list[int]]:
+        by_pair: dict[str, list[int]] = {}
+        for row in sorted(rows):
+            by_pair.setdefault(self.trades[row]["pair"], []).append(row)
+        return by_pair
+
+    def _check_entries(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
+        """Compare entries without orders with their candles, and leave out the bots most of whose entries lie outside."""
+        for pair, own in self._rows_by_pair(self.unchecked).items():
+            rows = np.array(own, dtype=np.int64)
+            opened, rates = self._facts["open_us"][rows], self._facts["open_rate"][rows]
+            if pair in candles:
+                fit = entry_fit(candles[pair], open_us=opened, open_rate=rates, candle_us=self._frame.candle_us)
+                self._facts["entry_fit"][rows] = fit
+            is_final = (self._facts["entry_fit"][rows] != NO_CANDLE) | (opened + self._frame.due_after_us + GRACE_US <= now_us)
+            self.unchecked.difference_update(rows[is_final].tolist())
+            self._changed |= {self._bot(row) for row in own}
+        touched: set[Group] = set()
+        for bot in sorted(self._changed):
+            touched |= self._judge_entries(bot)
+        self._changed.clear()
+        return touched
+
+    def _judge_entries(self, bot: _Bot) -> set[Group]:
+        own = sorted(self._without_orders.get(bot, ()))
+        fit = self._facts["entry_fit"][own]
+        outside, seen = int((fit == OUTSIDE).sum()), int((fit >= INSIDE).sum())
+        if (outside > MOST * seen) == (bot in self._outside):
+            return set()
+        self._outside ^= {bot}
+        self._facts["is_left_out"][own] = [self._left_out(row) is not None for row in own]
+        touched: set[Group] = set()
+        for signal in {self._signal(row) for row in own}:
+            touched |= self._elect(signal)
+        return touched
+
+    def _bot(self, row: int) -> _Bot:
+        trade = self.trades[row]
+        return trade["bot"], trade["run_mode"]
+
+    def _left_out(self, row: int) -> str | None:
+        """Say why a row is no observation; None if it is one."""
+        reason = left_out_reason(self.trades[row])
+        is_outside = reason is None and self._bot(row) in self._outside and row in self._without_orders[self._bot(row)]
+        return OUTSIDE_CANDLES if is_outside else reason
+
     def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
         """Put a trade into its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
@@ -220,8 +271,15 @@ class TradeTable:
             self.by_group.get(self.group(row), set()).discard(row)
             signals.add(self._signal(row))
             self._signals[self._signal(row)].remove(row)
+            if row in self._without_orders.get(self._bot(row), ()):
+                self._without_orders[self._bot(row)].discard(row)
+                self.unchecked.discard(row)
+                self._changed.add(self._bot(row))
             self.trades[row] = trade
             self.reasons[row] = ""
+        if has_unknown_orders(trade):
+            self._without_orders.setdefault(self._bot(row), set()).add(row)
+            self.unchecked.add(row)
         touched.add(group)
         if is_learned(group[2]):
             self.by_group.setdefault(group, set()).add(row)
@@ -237,8 +295,9 @@ class TradeTable:
         facts["pair_code"][rows] = [self._code(pair) for pair in trades["pair"].tolist()]
         facts["open_us"][rows], facts["close_us"][rows] = microseconds(trades["open_date"]), microseconds(trades["close_date"])
         facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
+        facts["entry_fit"][rows] = NO_CANDLE
         facts["saved_state"][rows], facts["state"][rows] = _UNSAVED, ReplayState.PENDING
-        facts["is_left_out"][rows] = [left_out_reason(self.trades[row]) is not None for row in rows.tolist()]
+        facts["is_left_out"][rows] = [self._left_out(row) is not None for row in rows.tolist()]
         self.pending.update(rows.tolist())
 
     def _code(self, pair: str) -> int:
@@ -259,9 +318,9 @@ class TradeTable:
     def _elect(self, signal: _Signal) -> set[Group]:
         """Let one trade stand for a signal; return the groups whose observations changed."""
         rows = self._signals.get(signal, [])
-        if len(rows) == 1 and rows[0] in self.pending and left_out_reason(self.trades[rows[0]]) is None:
+        if len(rows) == 1 and rows[0] in self.pending and self._left_out(rows[0]) is None:
             return set()
-        forced = {row: left_out_reason(self.trades[row]) for row in rows}
+        forced = {row: self._left_out(row) for row in rows}
         candidates = [row for row in rows if forced[row] is None]
         chosen = min(candidates, key=lambda row: signal_rank(self.trades[row])) if candidates else None
         touched: set[Group] = set()
@@ -286,7 +345,7 @@ class TradeTable:
         self.reasons[row] = reason
         if state is ReplayState.LEFT_OUT:
             # Whether it was known before depends on the order of arrival; what is learned must not.
-            self._facts["sigma"][row] = np.nan
+            self._facts["sigma"][row], self._facts["candles"][row] = np.nan, 0
         if state is ReplayState.PENDING:
             self.pending.add(row)
         else:

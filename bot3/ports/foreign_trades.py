@@ -23,33 +23,55 @@ class RefusedTrade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderShape:
-    """How a trade was entered and left: orders that were filled, and when its first entry was (None where unknown)."""
+class FilledOrder:
+    """A filled order of a trade.
 
-    entries: int
-    exits: int
-    first_entry_at: datetime | None
+    Parameters
+    ----------
+    is_entry : bool
+        Whether it added to the position; else it reduced it.
+    rate : float or None
+        Average rate of its fills, quote per base; None where the source holds no number above 0.
+    amount : float
+        Base filled, after fees taken in base.
+    filled_at : datetime or None
+        Instant of the last fill; None where unknown.
+    """
 
-    @property
-    def is_single(self) -> bool:
-        """Say whether it was entered once and left at most once: only then do open and close rate tell the whole trade."""
-        return self.entries <= 1 and self.exits <= 1
+    is_entry: bool
+    rate: float | None
+    amount: float
+    filled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignTrades:
     """All trades of a database at one instant.
 
-    `closed` are by close_date, `open` by open_date. `shapes` is by trade id; a trade without orders has none.
+    `closed` are by close_date, `open` by open_date. `orders` are the filled orders by trade id, in the order in which they were placed; a
+    trade without any is missing.
     """
 
     closed: tuple[Trade, ...]
     open: tuple[Trade, ...]
     refused: tuple[RefusedTrade, ...]
-    shapes: Mapping[int, OrderShape]
+    orders: Mapping[int, tuple[FilledOrder, ...]]
+
+    def first_entry_at(self, trade_id: int) -> datetime | None:
+        """Return when a trade's first entry was filled; None where unknown."""
+        filled = (order.filled_at for order in self.orders.get(trade_id, ()) if order.is_entry)
+        return min((at for at in filled if at is not None), default=None)
 
 
-class ForeignTradeReader(TradeReader, Protocol):
+class ForeignTradeSource(Protocol):
+    """Whatever holds trades of another program: a database, or the file of a backtest."""
+
+    def read_all(self) -> ForeignTrades:
+        """Return all trades as of one instant."""
+        ...
+
+
+class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
     """A `TradeReader` on a database of another program, which is never written. What it refuses is not in its trades nor in its counts."""
 
     @property
@@ -59,8 +81,4 @@ class ForeignTradeReader(TradeReader, Protocol):
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
         """Return the rows that cannot be trades, by id."""
-        ...
-
-    def read_all(self) -> ForeignTrades:
-        """Return all trades as of one instant."""
         ...

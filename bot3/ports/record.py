@@ -89,7 +89,11 @@ class TradeRecord(Protocol):
         ...
 
     def counts(self) -> pd.DataFrame:
-        """Return closed trades by bot, run_mode: columns bot, run_mode, trades, first_close, last_close, deleted."""
+        """Return closed trades by bot and run_mode.
+
+        Columns: bot, run_mode, trades, first_close, last_close, deleted, several_orders (none is learned from), outdated (written by
+        an earlier release, without what is read of a trade now: the next sync reads all of the source).
+        """
         ...
 
 

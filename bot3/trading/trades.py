@@ -32,6 +32,31 @@ class ExitReason(StrEnum):
     TIME_EXIT = "time_exit"
 
 
+class OrderPattern(StrEnum):
+    """How many filled orders made a trade: open and close rate describe the whole trade only for a single entry and a single exit."""
+
+    SINGLE = "single"
+    MULTIPLE = "multiple"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of_counts(cls, *, entries: int, exits: int, grew: bool = False) -> OrderPattern:
+        """Classify a trade by its filled orders.
+
+        Parameters
+        ----------
+        entries, exits : int
+            Filled orders of each kind that the source holds. Without any the pattern is unknown, unless the trade's own amounts show it.
+        grew : bool
+            The trade's amounts show more than one order: it held more than its first entry requested, or more stake than at its exit.
+        """
+        if entries > 1 or exits > 1:
+            return cls.MULTIPLE
+        if entries or exits:
+            return cls.SINGLE
+        return cls.MULTIPLE if grew else cls.UNKNOWN
+
+
 DIRECTIONS = ("long", "short")
 
 
@@ -47,7 +72,8 @@ class Trade:
     Ratios are fractions of the stake, leverage included, after fees and funding; rates are quote per base; a loss is negative.
     `initial_stop_loss_pct` and `stop_loss_pct` are freqtrade's: ratios of the stake, below 0. The close fields are None while open.
     `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received. `amount` is 0 while the entry of an open
-    trade is not filled.
+    trade is not filled. `order_pattern` tells whether one entry and one exit made it: of other trades `open_rate` is the average of the
+    amount held last, and `close_rate` the last exit's.
     """
 
     bot: str
@@ -76,6 +102,7 @@ class Trade:
     initial_stop_loss_pct: float | None = None
     stop_loss_pct: float | None = None
     liquidation_price: float | None = None
+    order_pattern: OrderPattern = OrderPattern.SINGLE
 
     def __post_init__(self) -> None:
         if self.open_rate <= 0.0 or self.stake_amount <= 0.0 or self.amount < 0.0 or (self.amount == 0.0 and not self.is_open):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,16 +11,20 @@ import pandas as pd
 
 from bot3.errors import CandleError
 from bot3.learning.evaluation import TimeSplit, split_at, split_by_time
+from bot3.learning.groups import SEVERAL_ORDERS
 from bot3.learning.parameter_rows import realised_stats
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.candles import CandleReader
-from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTrades
+from bot3.ports.foreign_trades import ForeignTrades, ForeignTradeSource
 from bot3.trading.figures import summary
+from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
-from bot3.usecases.audit_judgement import Judgement, judge
+from bot3.trading.trades import OrderPattern
+from bot3.usecases.audit_judgement import Judgement, horizon_days_of, judge
+from bot3.usecases.audit_orders import Fit, replay_several_orders
 from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
-from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, TradeCounts, UnusedTrades, unused_by_reason
-from bot3.usecases.audit_trades import UsableTrades, usable_trades
+from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, GroupComparison, SeveralOrders, TradeCounts, unused_by_reason
+from bot3.usecases.audit_trades import UsableTrades, first_entries, usable_trades
 from bot3.usecases.reading import close_frame
 from bot3.usecases.replay_trades import load_candles
 
@@ -66,13 +70,14 @@ class _Material:
     found: ForeignTrades
     usable: UsableTrades
     candles: AuditCandles
+    fit: CandleFit
     spans: Mapping[str, Span]
     missing: Mapping[str, str]
     settings: LearningSettings
     ends_at: datetime
 
 
-def audit(reader: ForeignTradeReader, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
+def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
     """Read a bot's trades, learn from the first part of them, and judge what was learned on the rest.
 
     Parameters
@@ -85,15 +90,55 @@ def audit(reader: ForeignTradeReader, candles: CandleReader, *, database: str, s
     Raises
     ------
     DataError
-        If there is no closed trade to learn from.
+        If there is no closed trade that can be replayed.
     CandleError
         If the candles cover none of the trades.
     """
     material = _read(reader, candles, database=database, settings=settings, tell=tell)
+    learned = _learned(material, candles, settings=settings, tell=tell) if len(material.usable.frame) else _NOTHING_LEARNED
+    if learned.judgement is None and not len(material.usable.several) and not learned.is_covered:
+        raise _not_covered(material.usable.frame, spans=material.spans, missing=material.missing, settings=material.settings)
+    several = replay_several_orders(
+        material.usable.several,
+        material.found,
+        material.candles,
+        missing=material.missing,
+        settings=material.settings,
+        fit=learned.fit,
+        horizon_days=horizon_days_of(material.settings),
+    )
+    return _report(
+        learned,
+        several,
+        material,
+        database=database,
+        costs=_costs(settings, material.settings, funding_missing_share=learned.funding_missing_share),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Learned:
+    """What was learned from trades with one entry and one exit, and how it did on the later of them.
+
+    `judgement` is None where no trade could be used; `is_covered` says whether the candles covered any of them.
+    """
+
+    judgement: Judgement | None = None
+    split_at: datetime | None = None
+    fit: Fit | None = None
+    parameters: tuple[ExitParameters, ...] = ()
+    unused: tuple[tuple[int, str], ...] = ()
+    funding_missing_share: float = 0.0
+    is_covered: bool = False
+
+
+_NOTHING_LEARNED = _Learned()
+
+
+def _learned(material: _Material, candles: CandleReader, *, settings: AuditSettings, tell: Tell) -> _Learned:
     trades, held = material.usable.frame, material.candles
     split = _split(trades, held, settings=settings)
     at = _EPOCH + timedelta(microseconds=split.at_us)
-
     learner = ParameterLearner(material.settings)
     parts = ((trades[split.fitted], at, "learning from the first part"), (trades[~split.fitted], material.ends_at, "learning from all"))
     fitted, whole = (
@@ -101,34 +146,34 @@ def audit(reader: ForeignTradeReader, candles: CandleReader, *, database: str, s
     )
     states = learner.unsaved_replays()[0]
     used = _used(trades, states)
+    unused = tuple(_unused(states, material.missing))
     if not len(used):
-        raise _not_covered(trades, spans=material.spans, missing=material.missing, settings=material.settings)
+        return _Learned(unused=unused, is_covered=bool((states["state"] == "left_out").any()))
     tell("judging on the rest", 0, 1)
     judgement = judge(
         used, held, settings=material.settings, parameters=fitted, split=_split_of(used, at_us=split.at_us, fitted=trades[split.fitted])
     )
     tell("judging on the rest", 1, 1)
-    return _report(
-        judgement,
-        material,
-        database=database,
-        unused=_unused(material.usable, states, material.missing),
-        costs=_costs(settings, material.settings, funding_missing_share=learner.funding_missing_share()),
-        fit=candle_fit(held, trades),
-        parameters=whole,
+    return _Learned(
+        judgement=judgement,
         split_at=at,
+        fit=Fit(parameters=fitted, at_us=split.at_us) if judgement.fitted_days >= MIN_DAYS else None,
+        parameters=tuple(whole.rows.values()),
+        unused=unused,
+        funding_missing_share=learner.funding_missing_share(),
+        is_covered=True,
     )
 
 
-def _read(reader: ForeignTradeReader, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> _Material:
+def _read(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> _Material:
     tell("reading trades", 0, 1)
     found = reader.read_all()
     usable = usable_trades(found, database=database)
     tell("reading trades", 1, 1)
-    learning = _with_fee(settings, usable.frame)
-    pairs = sorted(set(usable.frame["pair"]))
+    learning = _with_fee(settings, usable.all)
+    pairs = sorted(set(usable.all["pair"]))
     spans, missing = _spans(candles, pairs, timeframe=learning.timeframe)
-    ends_at = _end(usable.frame, spans, learning)
+    ends_at = _end(usable.all, spans, learning)
     arrays = {}
     for done, pair in enumerate(spans):
         tell("reading candles", done, len(spans))
@@ -138,16 +183,18 @@ def _read(reader: ForeignTradeReader, candles: CandleReader, *, database: str, s
             missing[pair] = str(error)
     tell("reading candles", len(spans), len(spans))
     if not arrays:
-        raise _not_covered(usable.frame, spans=spans, missing=missing, settings=learning)
-    return _Material(
-        found=found,
-        usable=usable,
-        candles=AuditCandles.of(arrays, settings=learning),
-        spans=spans,
-        missing=missing,
-        settings=learning,
-        ends_at=ends_at,
-    )
+        raise _not_covered(usable.all, spans=spans, missing=missing, settings=learning)
+    held = AuditCandles.of(arrays, settings=learning)
+    fit = candle_fit(held, first_entries(usable, found))
+    if fit.is_in_another_zone:
+        # In another time zone their rates are those of single entries: what is wrong is named in the report.
+        usable = replace(usable, frame=_as_single(usable.frame))
+    return _Material(found=found, usable=usable, candles=held, fit=fit, spans=spans, missing=missing, settings=learning, ends_at=ends_at)
+
+
+def _as_single(trades: pd.DataFrame) -> pd.DataFrame:
+    is_unknown = trades["order_pattern"] == OrderPattern.UNKNOWN
+    return trades.assign(order_pattern=trades["order_pattern"].mask(is_unknown, OrderPattern.SINGLE))
 
 
 def _with_fee(settings: AuditSettings, trades: pd.DataFrame) -> LearningSettings:
@@ -216,11 +263,11 @@ def _split_of(used: pd.DataFrame, *, at_us: int, fitted: pd.DataFrame) -> TimeSp
     return TimeSplit(at_us=at_us, fitted=is_fitted, judged=microseconds(used["open_date"]) >= at_us)
 
 
-def _unused(usable: UsableTrades, states: pd.DataFrame, missing: Mapping[str, str]) -> tuple[UnusedTrades, ...]:
+def _unused(states: pd.DataFrame, missing: Mapping[str, str]) -> Iterator[tuple[int, str]]:
     rest = states[states["state"] != "complete"]
     columns = (rest[name].tolist() for name in ("trade_id", "pair", "state", "reason"))
-    replays = [(trade_id, _reason(pair, state, reason, missing)) for trade_id, pair, state, reason in zip(*columns, strict=True)]
-    return unused_by_reason([*usable.unused, *replays])
+    for trade_id, pair, state, reason in zip(*columns, strict=True):
+        yield trade_id, _reason(pair, state, reason, missing)
 
 
 def _reason(pair: str, state: str, reason: str, missing: Mapping[str, str]) -> str:
@@ -253,19 +300,19 @@ def _costs(settings: AuditSettings, learning: LearningSettings, *, funding_missi
     )
 
 
-def _counts(judgement: Judgement, found: ForeignTrades) -> TradeCounts:
-    split, refused = judgement.split, found.refused
+def _counts(judgement: Judgement | None, found: ForeignTrades) -> TradeCounts:
+    split, refused = None if judgement is None else judgement.split, found.refused
     refused_open = sum(row.is_open for row in refused)
     return TradeCounts(
         closed=len(found.closed) + len(refused) - refused_open,
         open=len(found.open) + refused_open,
         refused=len(refused),
-        used=len(judgement.trades),
-        fitted=int(split.fitted.sum()),
-        embargoed=int(split.embargoed.sum()),
-        judged=int(split.judged.sum()),
-        fitted_days=judgement.fitted_days,
-        judged_days=judgement.judged_days,
+        used=0 if judgement is None else len(judgement.trades),
+        fitted=0 if split is None else int(split.fitted.sum()),
+        embargoed=0 if split is None else int(split.embargoed.sum()),
+        judged=0 if split is None else int(split.judged.sum()),
+        fitted_days=0 if judgement is None else judgement.fitted_days,
+        judged_days=0 if judgement is None else judgement.judged_days,
     )
 
 
@@ -277,43 +324,40 @@ def _days_of(used: pd.DataFrame, row: ExitParameters) -> int:
     return int(own["open_date"].dt.floor("D").nunique())
 
 
-def _report(
-    judgement: Judgement,
-    material: _Material,
-    *,
-    database: str,
-    unused: tuple[UnusedTrades, ...],
-    costs: AuditCosts,
-    fit: CandleFit,
-    parameters: ParameterSet,
-    split_at: datetime,
-) -> AuditReport:
-    closed, settings = material.found.closed, material.settings
+def _report(learned: _Learned, several: SeveralOrders | None, material: _Material, *, database: str, costs: AuditCosts) -> AuditReport:
+    closed, settings, judgement = material.found.closed, material.settings, learned.judgement
+    not_learned = [(int(trade_id), SEVERAL_ORDERS) for trade_id in material.usable.several["trade_id"]]
     return AuditReport(
         database=database,
+        run_mode=closed[0].run_mode,
         timeframe=settings.timeframe,
         horizon_hours=settings.horizon / timedelta(hours=1),
         first_open=min(trade.open_date for trade in closed),
         last_close=max(trade.close_date for trade in closed if trade.close_date is not None),
         counts=_counts(judgement, material.found),
-        unused=unused,
+        unused=unused_by_reason([*material.usable.unused, *not_learned, *learned.unused]),
         refused=material.found.refused,
         costs=costs,
-        candle_fit=fit,
+        candle_fit=material.fit,
         realised=realised_stats(np.array([trade.close_profit for trade in closed], dtype=np.float64)),
         money=summary(close_frame(list(closed))).money,
         static_stop_loss=settings.static_stop_loss,
         static_take_profit=settings.static_take_profit,
-        static_whole=judgement.static_whole(),
-        split_at=split_at,
-        overall=judgement.overall(),
-        promise=judgement.promise(),
-        by_pair=judgement.groups("pair"),
-        by_direction=judgement.groups("direction"),
-        by_bin=judgement.groups("leverage_bin"),
-        by_pair_direction=judgement.groups("pair", "direction"),
-        by_group=judgement.groups("pair", "direction", "leverage_bin"),
-        days=judgement.days(),
-        parameters=tuple(parameters.rows.values()),
-        parameter_days={row.key: _days_of(judgement.trades, row) for row in parameters.rows.values()},
+        static_whole=None if judgement is None else judgement.static_whole(),
+        split_at=learned.split_at,
+        overall=None if judgement is None else judgement.overall(),
+        promise=None if judgement is None else judgement.promise(),
+        by_pair=_groups(judgement, "pair"),
+        by_direction=_groups(judgement, "direction"),
+        by_bin=_groups(judgement, "leverage_bin"),
+        by_pair_direction=_groups(judgement, "pair", "direction"),
+        by_group=_groups(judgement, "pair", "direction", "leverage_bin"),
+        days=() if judgement is None else judgement.days(),
+        parameters=learned.parameters,
+        parameter_days={} if judgement is None else {row.key: _days_of(judgement.trades, row) for row in learned.parameters},
+        several_orders=several,
     )
+
+
+def _groups(judgement: Judgement | None, *columns: str) -> tuple[GroupComparison, ...]:
+    return () if judgement is None else judgement.groups(*columns)

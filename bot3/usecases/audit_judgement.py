@@ -156,5 +156,10 @@ def judge(
             learned_move=learned_move,
         ),
         expected_move=expected,
-        horizon_days=max(1, -(-settings.horizon // timedelta(days=1))),
+        horizon_days=horizon_days_of(settings),
     )
+
+
+def horizon_days_of(settings: LearningSettings) -> int:
+    """Return the days over which trades overlap: the horizon, rounded up."""
+    return max(1, -(-settings.horizon // timedelta(days=1)))

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
 from bot3.learning.params import LearningSettings
 from bot3.learning.replay import outcomes
 from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
@@ -21,11 +22,11 @@ from bot3.trading.parameters import ParameterSet
 from bot3.trading.units import move_of_profit, move_of_stake, stop_inside_liquidation
 from bot3.usecases.audit_report import CandleFit
 
-_TOLERANCE = 0.002
-"""A fill may lie so far outside its candle, ratio of the price: exchanges and feeds differ by as much."""
 _SHIFTS = range(-14, 15)
-_CLEAR_SHARE = 0.2
-"""A shift of hours is only told where it brings so many more entries into their candles."""
+_FEW_OUTSIDE = 0.05
+"""Up to this share of the entries may lie outside their candles: the dates fit."""
+_MIN_ENTRIES = 20
+"""Fewer entries fit one of many shifts by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,28 +106,44 @@ def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *
 
 
 def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
-    """Say how many entries lie outside their candle, and whether another time zone would bring them into it."""
-    outside = _outside_share(candles, trades, hours=0)
-    if outside < _CLEAR_SHARE:
+    """Return the share of entries outside their candle, and the time zone that would bring nearly all of them into it.
+
+    A zone is one shift of hours, or two that differ by an hour: summer and winter time.
+    """
+    fits = {hours: _fit_of_entries(candles, trades, hours=hours) for hours in _SHIFTS}
+    outside = _outside_share(fits[0])
+    entries = int((fits[0] >= INSIDE).sum())
+    if outside <= _FEW_OUTSIDE or entries < _MIN_ENTRIES:
         return CandleFit(outside_share=outside, shift_hours=0)
-    by_shift = {hours: _outside_share(candles, trades, hours=hours) for hours in _SHIFTS}
-    best = min(_SHIFTS, key=lambda hours: (by_shift[hours], abs(hours)))
-    return CandleFit(outside_share=outside, shift_hours=best if outside - by_shift[best] >= _CLEAR_SHARE else 0)
+    # A shift must not gain by moving entries to where there are no candles.
+    full = [hours for hours in _SHIFTS if (fits[hours] >= INSIDE).sum() >= (1.0 - _FEW_OUTSIDE) * entries]
+    best = min(full, key=lambda hours: (_outside_share(fits[hours]), abs(hours)))
+    if _outside_share(fits[best]) <= _FEW_OUTSIDE:
+        return CandleFit(outside_share=outside, shift_hours=best)
+    both = {hours: _outside_share(np.minimum(fits[hours], fits[hours + 1])) for hours in full if hours + 1 in full}
+    first = min(both, key=lambda hours: (both[hours], abs(hours)), default=0)
+    if not both or both[first] > _FEW_OUTSIDE:
+        return CandleFit(outside_share=outside, shift_hours=0)
+    return CandleFit(outside_share=outside, shift_hours=first, has_summer_time=True)
 
 
-def _outside_share(candles: AuditCandles, trades: pd.DataFrame, *, hours: int) -> float:
-    outside, seen = 0, 0
+def _outside_share(fit: NDArray[np.int8]) -> float:
+    seen = int((fit >= INSIDE).sum())
+    return int((fit == OUTSIDE).sum()) / seen if seen else 0.0
+
+
+def _fit_of_entries(candles: AuditCandles, trades: pd.DataFrame, *, hours: int) -> NDArray[np.int8]:
+    """Return `entry_fit` of each trade whose pair has candles, its entry shifted by some hours."""
+    shift = hours * int(timedelta(hours=1) / timedelta(microseconds=1))
+    found = [np.zeros(0, dtype=np.int8)]
     for pair, rows in _rows_by_pair(trades).items():
-        if pair not in candles.by_pair:
-            continue
-        held, own = candles.by_pair[pair], trades.iloc[rows]
-        opened = microseconds(own["open_date"]) + hours * int(timedelta(hours=1) / timedelta(microseconds=1))
-        at = np.searchsorted(held.open_us, opened, side="right") - 1
-        inside = (at >= 0) & (held.open_us[np.maximum(at, 0)] + candles.step_us > opened)
-        rate, at = own["open_rate"].to_numpy(dtype=np.float64)[inside], at[inside]
-        outside += int(((rate < held.low[at] * (1.0 - _TOLERANCE)) | (rate > held.high[at] * (1.0 + _TOLERANCE))).sum())
-        seen += len(at)
-    return outside / seen if seen else 0.0
+        if pair in candles.by_pair:
+            own = trades.iloc[rows]
+            rates = own["open_rate"].to_numpy(dtype=np.float64)
+            found.append(
+                entry_fit(candles.by_pair[pair], open_us=microseconds(own["open_date"]) + shift, open_rate=rates, candle_us=candles.step_us)
+            )
+    return np.concatenate(found)
 
 
 def _rows_by_pair(trades: pd.DataFrame) -> dict[str, NDArray[np.int64]]:

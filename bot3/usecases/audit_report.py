@@ -12,6 +12,7 @@ from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
+from bot3.trading.trades import RunMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +86,64 @@ class TradeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFit:
-    """Whether the candles are those of the trades: share of entries outside their candle, and the shift of hours that would mend it.
+    """Whether the candles are those of the trades: share of entries outside their candle, and the shift of hours that corrects nearly all.
 
-    `shift_hours` is 0 where the stamps fit best as they are.
+    `shift_hours` is 0 where the dates fit as they are or no shift corrects them; with summer time some entries need one hour more.
     """
 
     outside_share: float
     shift_hours: int
+    has_summer_time: bool = False
+
+    @property
+    def is_in_another_zone(self) -> bool:
+        """Say whether dates of another time zone explain nearly all entries outside their candles."""
+        return self.shift_hours != 0 or self.has_summer_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralOrders:
+    """Trades with several entries or exits, replayed from their orders under the static settings; nothing is learned from them.
+
+    Parameters
+    ----------
+    n, trades : int
+        Trades replayed, and all of them; the shares are of those replayed, all figures None where there is none.
+    unreplayed : tuple of UnusedTrades
+        The others by reason.
+    orders, orders_done : int
+        Orders of the replayed trades but for their last exits, and those before the simulated exits: the others do not happen.
+    realised_profit : float or None
+        Mean of what the bot closed them at, ratio of the stake.
+    static : Estimate or None
+        Mean of what the static settings made of them.
+    stopped_share, reached_share, held_share, liquidated_share : float or None
+        How they ended: at the stop, at the target, at the end of the horizon, by liquidation.
+    outlived_share : float or None
+        Share whose simulated exit comes after the real one: orders that the bot would have added then are unknown.
+    ambiguous_share : float or None
+        Share that ended in a candle with both levels or an order in it: what came first is assumed.
+    funding_missing_share : float or None
+        Share on pairs without known funding, which was counted as zero.
+    judged : Comparison or None
+        Learned against static settings on those entered after the cut; learned from trades with one entry and one exit before it.
+    """
+
+    n: int
+    trades: int
+    unreplayed: tuple[UnusedTrades, ...]
+    orders: int = 0
+    orders_done: int = 0
+    realised_profit: float | None = None
+    static: Estimate | None = None
+    stopped_share: float | None = None
+    reached_share: float | None = None
+    held_share: float | None = None
+    liquidated_share: float | None = None
+    outlived_share: float | None = None
+    ambiguous_share: float | None = None
+    funding_missing_share: float | None = None
+    judged: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +171,10 @@ class AuditReport:
         The same trades weighted by their money, each stake currency's own.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
-    static_whole : Estimate
-        What they made of all used trades: nothing was fitted.
-    split_at : datetime
-        First instant that is judged.
+    static_whole : Estimate or None
+        What they made of all used trades: nothing was fitted. None where no trade could be used.
+    split_at : datetime or None
+        First instant that is judged; None where no trade could be used.
     overall : Comparison or None
         On the judged trades; None (and `promise`, and no groups) where there are none.
     by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
@@ -133,11 +185,14 @@ class AuditReport:
         Their learned figures are unknown (NaN) where too little was fitted (`is_learned`).
     parameters : tuple of ExitParameters
         Learned from all used trades: what would be in force now.
+    several_orders : SeveralOrders or None
+        Trades with several entries or exits; None where there is none.
     parameter_days : mapping
         `ExitParameters.key` to the days on which trades of the row were entered; below `MIN_DAYS` its bounds say nothing.
     """
 
     database: str
+    run_mode: RunMode
     timeframe: str
     horizon_hours: float
     first_open: datetime
@@ -151,8 +206,8 @@ class AuditReport:
     money: tuple[MoneyFigures, ...]
     static_stop_loss: float
     static_take_profit: float
-    static_whole: Estimate
-    split_at: datetime
+    static_whole: Estimate | None
+    split_at: datetime | None
     overall: Comparison | None
     promise: Promise | None
     by_pair: tuple[GroupComparison, ...]
@@ -163,6 +218,7 @@ class AuditReport:
     days: tuple[DayOutcome, ...]
     parameters: tuple[ExitParameters, ...]
     parameter_days: Mapping[str, int]
+    several_orders: SeveralOrders | None = None
 
     @property
     def is_learned(self) -> bool:

@@ -1,21 +1,22 @@
-"""Which trades of a foreign database can be learned from, and in which form the learner takes them."""
+"""Which closed trades of a foreign database can be replayed, and in which form the learner takes them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bot3.errors import DataError
-from bot3.learning.groups import ABOVE_BINS_REASON, is_learned
-from bot3.ports.foreign_trades import ForeignTrades, OrderShape
+from bot3.learning.groups import ABOVE_BINS_REASON, SEVERAL_ORDERS, is_learned
+from bot3.ports.foreign_trades import ForeignTrades
 from bot3.trading.leverage_bins import leverage_bin, recorded_bin
 from bot3.trading.signals import feeder_of_enter_tag
-from bot3.trading.trades import Trade, direction
+from bot3.trading.trades import OrderPattern, Trade, direction
 from bot3.usecases.audit_report import UnusedTrades, unused_by_reason
 
 _REASONS_NAMED = 5
@@ -25,14 +26,24 @@ _TRADE_FIELDS = tuple(Trade.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableTrades:
-    """Trades that open and close rate tell whole, as the record's trade frame by entry; and the others with their reasons."""
+    """Closed trades as the record's trade frame, by entry.
+
+    `frame` are those that one entry and one exit may have made, `several` those that several orders made; `unused` are the others with
+    their reasons.
+    """
 
     frame: pd.DataFrame
+    several: pd.DataFrame
     unused: tuple[tuple[int, str], ...]
+
+    @property
+    def all(self) -> pd.DataFrame:
+        """Return both frames as one."""
+        return pd.concat([self.frame, self.several], ignore_index=True)
 
 
 def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
-    """Return what can be replayed. The entry is the first fill where orders tell it, else the trade's open_date.
+    """Return what can be replayed. The entry is the first fill where orders show it, else the trade's open_date.
 
     Raises
     ------
@@ -40,30 +51,39 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
         If no trade is left; the text counts what there is.
     """
     unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused if not row.is_open]
-    usable = []
+    usable: list[Trade] = []
     for trade in found.closed:
-        reason = unlearned_reason(trade, found.shapes.get(trade.trade_id))
-        if reason is None:
+        reason = unlearned_reason(trade)
+        if reason is None or reason == SEVERAL_ORDERS:
             usable.append(trade)
         else:
             unused.append((trade.trade_id, reason))
     if not usable:
         raise DataError(_nothing_usable(found, unused, database=database))
-    frame = _frame(usable, found.shapes).sort_values(["open_date", "trade_id"], ignore_index=True)
-    return UsableTrades(frame=frame, unused=tuple(unused))
+    single = [trade for trade in usable if trade.order_pattern is not OrderPattern.MULTIPLE]
+    several = [trade for trade in usable if trade.order_pattern is OrderPattern.MULTIPLE]
+    return UsableTrades(frame=_frame(single, found), several=_frame(several, found), unused=tuple(unused))
+
+
+def first_entries(usable: UsableTrades, found: ForeignTrades) -> pd.DataFrame:
+    """Return all trades with the rate of their first entry: of several orders the first one's, those without it left out."""
+    firsts = [next((order for order in found.orders.get(trade_id, ()) if order.is_entry), None) for trade_id in usable.several["trade_id"]]
+    rates = [np.nan if first is None or first.rate is None else first.rate for first in firsts]
+    several = usable.several.assign(open_rate=np.array(rates, dtype=np.float64))
+    return pd.concat([usable.frame, several[several["open_rate"].notna()]], ignore_index=True)
 
 
 def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
     """Return the closed trades that nothing is learned from, by reason, the most frequent first."""
-    reasons = ((trade.trade_id, unlearned_reason(trade, found.shapes.get(trade.trade_id))) for trade in found.closed)
+    reasons = ((trade.trade_id, unlearned_reason(trade)) for trade in found.closed)
     return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
 
 
-def unlearned_reason(trade: Trade, shape: OrderShape | None) -> str | None:
+def unlearned_reason(trade: Trade) -> str | None:
     """Say why a closed trade of another program is left out of learning; None if it is learned from."""
-    if shape is not None and not shape.is_single:
-        return "several entries or exits (their rates do not tell the whole trade)"
-    return None if is_learned(recorded_bin(trade.leverage)) else ABOVE_BINS_REASON
+    if not is_learned(recorded_bin(trade.leverage)):
+        return ABOVE_BINS_REASON
+    return SEVERAL_ORDERS if trade.order_pattern is OrderPattern.MULTIPLE else None
 
 
 def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, database: str) -> str:
@@ -74,10 +94,10 @@ def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, data
     return f"{database} holds no closed trade to learn from {counted}: all are left out of learning: {reasons}"
 
 
-def _frame(trades: Sequence[Trade], shapes: Mapping[int, OrderShape]) -> pd.DataFrame:
+def _frame(trades: Sequence[Trade], found: ForeignTrades) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {name: [getattr(trade, name) for trade in trades] for name in _TRADE_FIELDS}
     columns |= {
-        "open_date": [_entered_at(trade, shapes.get(trade.trade_id)) for trade in trades],
+        "open_date": [_entered_at(trade, found.first_entry_at(trade.trade_id)) for trade in trades],
         "direction": [direction(is_short=trade.is_short) for trade in trades],
         "leverage_bin": [leverage_bin(trade.leverage) for trade in trades],
         "feeder_id": [feeder_of_enter_tag(trade.enter_tag) for trade in trades],
@@ -86,11 +106,10 @@ def _frame(trades: Sequence[Trade], shapes: Mapping[int, OrderShape]) -> pd.Data
     }
     frame = pd.DataFrame(columns)
     instants = {name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") for name in _INSTANTS}
-    return frame.assign(**instants)
+    return frame.assign(**instants).sort_values(["open_date", "trade_id"], ignore_index=True)
 
 
-def _entered_at(trade: Trade, shape: OrderShape | None) -> datetime:
-    filled_at = None if shape is None else shape.first_entry_at
+def _entered_at(trade: Trade, filled_at: datetime | None) -> datetime:
     if filled_at is None or trade.close_date is None or not trade.open_date <= filled_at <= trade.close_date:
         return trade.open_date
     return filled_at

@@ -9,7 +9,7 @@ from datetime import datetime
 from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
 from bot3.ports.record import TradeRecord
-from bot3.trading.trades import RunMode
+from bot3.trading.trades import OrderPattern, RunMode
 from bot3.usecases.audit_report import UnusedTrades
 from bot3.usecases.audit_trades import left_out_of_learning
 
@@ -24,7 +24,7 @@ class TradeImport:
     """What an import brought: rows of the record by what became of them, and what stayed behind.
 
     `open` trades have no close to learn from; `refused` rows cannot be trades. `left_out` trades are in the record, and nothing is learned
-    from them.
+    from them; those `without_orders` are compared with their candles before anything is learned from them.
     """
 
     bot: str
@@ -35,6 +35,7 @@ class TradeImport:
     open: int
     refused: tuple[RefusedTrade, ...]
     left_out: tuple[UnusedTrades, ...]
+    without_orders: int
     first_close: datetime | None
     last_close: datetime | None
 
@@ -76,6 +77,7 @@ def import_trades(
         open=len(found.open),
         refused=found.refused,
         left_out=left_out_of_learning(found),
+        without_orders=sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed),
         first_close=found.closed[0].close_date if found.closed else None,
         last_close=found.closed[-1].close_date if found.closed else None,
     )

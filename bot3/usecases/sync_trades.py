@@ -88,7 +88,7 @@ def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) ->
 
 def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
     row = _count_row(record.counts(), bot=bot, run_mode=run_mode)
-    if row is None or pd.isna(row["last_close"]):
+    if row is None or pd.isna(row["last_close"]) or row["outdated"]:
         return None
     last: datetime = pd.Timestamp(row["last_close"]).to_pydatetime()
     return last - overlap

@@ -7,7 +7,14 @@ from bot3.wiring.measuring import metrics_page, metrics_server
 from bot3.wiring.platform import Platform, begin_epoch, home_identity, is_seeded, open_platform
 from bot3.wiring.ports import SIMULATED_START
 from bot3.wiring.telling import telegram_chat
-from bot3.wiring.tools import fetch_candle_files, file_candles, inspect_candle_files, open_foreign_trades, shown_address
+from bot3.wiring.tools import (
+    fetch_candle_files,
+    file_candles,
+    inspect_candle_files,
+    open_backtest,
+    open_foreign_trades,
+    shown_address,
+)
 from bot3.wiring.waiting import when_available
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "is_seeded",
     "metrics_page",
     "metrics_server",
+    "open_backtest",
     "open_foreign_trades",
     "open_platform",
     "server_urls",

@@ -14,7 +14,7 @@ from bot3.trading.trades import RunMode
 
 if TYPE_CHECKING:
     from bot3.ports.candles import CandleFileFinding, CandleReader, IgnoredCandleFile
-    from bot3.ports.foreign_trades import ForeignTradeReader
+    from bot3.ports.foreign_trades import ForeignTradeReader, ForeignTradeSource
     from bot3.settings import Settings
 
 
@@ -84,6 +84,14 @@ def shown_address(address: str) -> str:
 
     # `URL.set` takes None for "as it is".
     return shown_url(parsed_url(address)._replace(username=None, password=None)) if "://" in address else address
+
+
+def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSource, str]:
+    """Read a backtest result of freqtrade; return its trades and the strategy's name. See `FreqtradeBacktest.open` for what it raises."""
+    from bot3.adapters.freqtrade_backtest import FreqtradeBacktest  # noqa: PLC0415  # only audits of backtests need it
+
+    found = FreqtradeBacktest.open(path, strategy=strategy)
+    return found, found.strategy
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metad
     return {
         "dagster/row_count": dg.MetadataValue.int(int(own["trades"].sum())),
         "deleted": dg.MetadataValue.int(int(own["deleted"].sum())),
+        "several_orders_not_learned_from": dg.MetadataValue.int(int(own["several_orders"].sum())),
         "last_close": dg.MetadataValue.text(last.isoformat() if last is not None else "none yet"),
         "revision": dg.MetadataValue.int(platform.record.revision()),
         **by_mode,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.trade_digests import row_digests
 from bot3.ports.trade_columns import TradeColumns
 from tests.conftest import NewStore
-from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row
+from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row, an_order
 from tests.servers.postgres import PostgresServer
 
 ODD: list[dict[str, Any]] = [
@@ -70,6 +72,26 @@ def test_columns_given_sound_and_odd_rows_then_are_the_closed_trades(bot: Freqtr
     assert 5 < len(columns) < len(ODD)
     assert list(columns.arrays) == list(expected.arrays)
     assert rows_of(columns) == rows_of(expected)
+
+
+SIDES = st.sampled_from(
+    [(), ("buy",), ("buy", "sell"), ("buy", "stoploss"), ("buy", "buy", "sell"), ("sell", "buy", "buy"), ("sell", "sell")]
+)
+NO_AMOUNTS = {"amount_requested": None, "max_stake_amount": None}
+AMOUNTS = st.sampled_from([{}, {"amount_requested": 1.0}, {"max_stake_amount": 90.0}, {"max_stake_amount": 90.0, "record_version": 1}])
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30, deadline=None)
+@given(trades=st.lists(st.tuples(SIDES, AMOUNTS, st.booleans()), min_size=1, max_size=6))
+def test_columns_given_any_orders_then_patterns_are_those_one_by_one(trades: list[tuple[tuple[str, ...], dict[str, Any], bool]]) -> None:
+    with TemporaryDirectory() as directory:
+        bot = FreqtradeDb(sqlite_url(Path(directory) / "t.sqlite"))
+        bot.add(*(a_row(number, is_short=is_short, **(NO_AMOUNTS | amounts)) for number, (_, amounts, is_short) in enumerate(trades, 1)))
+        orders = [(number, side) for number, (sides, _, _) in enumerate(trades, 1) for side in sides]
+        if orders:
+            bot.add_orders(*(an_order(place, trade_id=number, side=side) for place, (number, side) in enumerate(orders)))
+        with closing(FreqtradeColumns.open(bot.url, bot="GRID7")) as reader:
+            assert rows_of(reader.closed_columns(closed_since=None)) == rows_of(TradeColumns.of(reader.closed_trades(closed_since=None)))
 
 
 def test_columns_given_no_rows_then_are_empty(reader: FreqtradeColumns) -> None:

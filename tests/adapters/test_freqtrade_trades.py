@@ -21,9 +21,9 @@ from bot3.adapters.freqtrade_columns import FreqtradeColumns
 from bot3.adapters.freqtrade_rows import REQUIRED_COLUMNS
 from bot3.adapters.freqtrade_trades import FreqtradeTrades
 from bot3.errors import DataError, SettingsError, StoreBusyError, StoreError
-from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
+from bot3.ports.foreign_trades import FilledOrder, ForeignTradeReader, RefusedTrade
 from bot3.trading.signals import feeder_of_enter_tag
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 from tests.conftest import NewStore
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_open_row, an_order
 from tests.servers.postgres import PostgresServer
@@ -224,7 +224,7 @@ def test_read_all_given_a_schema_in_the_address_then_reads_that_bots_trades(two_
     found = reader.read_all()
 
     assert [(trade.trade_id, trade.close_profit) for trade in found.closed] == [(1, -0.02), (2, -0.02), (3, -0.02)]
-    assert found.shapes[1].entries == 1
+    assert [order.is_entry for order in found.orders[1]] == [True, False]
     assert reader.count_closed(closed_since=None) == 3
     assert ids(reader_of(two_schemas).closed_trades(closed_since=None)) == [1]
 
@@ -494,7 +494,7 @@ def test_read_all_loses_no_row_and_count_closed_counts_what_is_read(
     assert counted == len(read.closed)
 
 
-def test_read_all_given_orders_then_tells_how_each_trade_was_entered_and_left(bot: FreqtradeDb, reader_of: Reader) -> None:
+def test_read_all_given_orders_then_returns_the_filled_ones_and_the_pattern_of_each_trade(bot: FreqtradeDb, reader_of: Reader) -> None:
     bot.add(a_row(1), a_row(2), a_row(3, is_short=True), a_row(4))
     bot.add_orders(
         an_order(1, trade_id=1, side="buy", after=timedelta(minutes=3)),
@@ -508,15 +508,44 @@ def test_read_all_given_orders_then_tells_how_each_trade_was_entered_and_left(bo
         an_order(9, trade_id=3, side="stoploss"),
     )
 
-    shapes = reader_of(bot.url).read_all().shapes
+    reader = reader_of(bot.url)
+    found = reader.read_all()
 
-    assert {number: (shape.entries, shape.exits, shape.is_single) for number, shape in shapes.items()} == {
-        1: (1, 1, True),
-        2: (2, 1, False),
-        3: (1, 2, False),
+    assert {number: [order.is_entry for order in orders] for number, orders in found.orders.items()} == {
+        1: [True, False],
+        2: [True, True, False],
+        3: [True, False, False],
     }
-    assert shapes[1].first_entry_at == UTC_OPENED + timedelta(minutes=3)
-    assert shapes[2].first_entry_at == UTC_OPENED + timedelta(minutes=5)
+    assert found.first_entry_at(1) == UTC_OPENED + timedelta(minutes=3)
+    assert found.first_entry_at(2) == UTC_OPENED + timedelta(minutes=5)
+    assert found.orders[1][0] == FilledOrder(is_entry=True, rate=100.0, amount=2.0, filled_at=UTC_OPENED + timedelta(minutes=3))
+    patterns = {trade.trade_id: trade.order_pattern for trade in found.closed}
+    assert patterns == {1: OrderPattern.SINGLE, 2: OrderPattern.MULTIPLE, 3: OrderPattern.MULTIPLE, 4: OrderPattern.UNKNOWN}
+    assert {trade.trade_id: trade.order_pattern for trade in reader.closed_trades(closed_since=UTC_OPENED)} == patterns
+
+
+GROWN = {"amount": 4.0, "amount_requested": 2.0}
+LEFT_IN_PARTS = {"stake_amount": 20.0, "max_stake_amount": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "pattern"),
+    [
+        ({"amount_requested": 2.01}, OrderPattern.UNKNOWN),
+        (GROWN, OrderPattern.MULTIPLE),
+        (LEFT_IN_PARTS, OrderPattern.MULTIPLE),
+        # Before record_version 2 the stake that was entered is kept with its leverage.
+        ({**LEFT_IN_PARTS, "record_version": 1}, OrderPattern.UNKNOWN),
+        ({"amount_requested": None, "max_stake_amount": None}, OrderPattern.UNKNOWN),
+    ],
+)
+def test_closed_trades_given_no_orders_then_amounts_show_the_pattern(
+    new_store: NewStore, reader_of: Reader, changes: dict[str, Any], pattern: OrderPattern
+) -> None:
+    bot = FreqtradeDb(new_store())
+    bot.add(a_row(1, **changes))
+
+    assert [trade.order_pattern for trade in reader_of(bot.url).closed_trades(closed_since=None)] == [pattern]
 
 
 def test_trades_frame_given_trades_then_is_a_page_newest_first(bot: FreqtradeDb, reader_of: Reader) -> None:

@@ -18,10 +18,12 @@ from typer.testing import CliRunner, Result
 from bot3.adapters.candle_files import write_candles
 from bot3.cli.main import app
 from bot3.errors import Bot3Error, CandleError, DataError, SettingsError, StoreError
+from bot3.ports.foreign_trades import FilledOrder
 from bot3.trading.trades import Trade
 from tests.servers.freqtrade_db import FreqtradeDb, a_row
+from tests.servers.freqtrade_result import a_result, a_result_order, a_result_trade, write_zip
 from tests.servers.postgres import PostgresServer
-from tests.usecases.foreign import dips_then_runs, market, random_walk, trades_on
+from tests.usecases.foreign import START, bought_twice, dips_then_runs, market, random_walk, trades_on
 
 FILES = {"tradesv3.sqlite", "data"}
 
@@ -82,6 +84,57 @@ def test_audit_given_json_then_prints_one_object(home: Path) -> None:
         {"trade_id": 9999, "pair": "BTC/USDT:USDT", "reason": "open_rate must be above 0", "detail": "0", "is_open": False}
     ]
     assert {row["pair"] for row in report["parameters"]} >= {"AAA/USDT:USDT", "BBB/USDT:USDT"}
+
+
+def test_audit_given_a_backtest_result_then_reports_its_trades_and_those_of_several_orders(home: Path, tmp_path: Path) -> None:
+    candles = market(dips_then_runs)
+    single = trades_on(candles)
+    several = [bought_twice(trade, candles.frames[trade.pair]) for trade in single[::4]]
+    result = write_zip(tmp_path, a_result(Dip=[*map(result_trade, single), *(result_trade(trade, orders) for trade, orders in several)]))
+    page = tmp_path / "report.html"
+
+    ended = audit("--backtest", result, "--candles", home / "data", "--json", "--html", page)
+
+    report = json.loads(ended.stdout)
+    assert (report["run_mode"], report["database"]) == ("backtest", f"{result} (Dip)")
+    assert report["counts"]["closed"] == len(single) + len(several)
+    assert (report["several_orders"]["n"], report["several_orders"]["unreplayed"]) == (len(several), [])
+    assert report["several_orders"]["judged"]["gain"]["mean"] > 0.0
+    text = page.read_text(encoding="utf-8")
+    assert "replayed from their orders" in text
+    assert "the stop is placed anew from the average but only tightens" in text
+    said = " ".join(run("--backtest", result, "--strategy", "Dip", "--candles", home / "data").stdout.split())
+    assert f"{len(single) + len(several)} closed trades of a backtest" in said
+    assert "several entries or exits" in said
+
+
+def result_trade(trade: Trade, orders: tuple[FilledOrder, ...] = ()) -> dict[str, Any]:
+    names = ("pair", "is_short", "leverage", "open_rate", "close_rate", "fee_open", "fee_close", "amount", "stake_amount", "exit_reason")
+    exported = [
+        a_result_order(is_entry=order.is_entry, at=order.filled_at or START, rate=order.rate or 0.0, amount=order.amount)
+        for order in orders
+    ]
+    return a_result_trade(
+        opened=trade.open_date,
+        closed=trade.close_date,
+        **{name: getattr(trade, name) for name in names},
+        profit_ratio=trade.close_profit,
+        profit_abs=trade.close_profit_abs,
+        orders=exported,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--db", "a.sqlite", "--backtest", "b.zip"),
+        ("--db", "a.sqlite", "--strategy", "S"),
+        ("--backtest", "b.zip", "--source-timezone", "Europe/Berlin"),
+    ],
+)
+def test_audit_given_options_that_exclude_each_other_then_refuses_before_it_reads(home: Path, words: tuple[str, ...]) -> None:
+    assert error_of(audit(*words, "--candles", home / "data")).exit_code == 2
 
 
 def test_audit_given_html_then_writes_one_page_that_needs_no_network(home: Path, tmp_path: Path) -> None:

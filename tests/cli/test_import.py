@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot3.adapters.sql_engine import sqlite_url
+from bot3.learning.groups import SEVERAL_ORDERS
 from tests.cli.commands import bot3
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row, an_order
 
@@ -14,7 +15,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path) -> None:
-    FreqtradeDb(sqlite_url(tmp_path / "old.sqlite")).add(a_row(1), a_row(2), a_row(3, open_rate=0.0), an_open_row(4))
+    old = FreqtradeDb(sqlite_url(tmp_path / "old.sqlite"))
+    old.add(a_row(1), a_row(2), a_row(3, open_rate=0.0), an_open_row(4))
+    old.add_orders(*(an_order(number, trade_id=1, side=side) for number, side in enumerate(("buy", "buy", "sell"))))
     command = ("import", "--bot", "OLD", "--run-mode", "live", "--db", str(tmp_path / "old.sqlite"), "--json")
 
     first, second = (bot3(*command, home=home).json() for _ in range(2))
@@ -27,7 +30,8 @@ def test_import_given_a_database_then_copies_it_once(home: Path, tmp_path: Path)
         "unchanged": 0,
         "open": 1,
         "refused": None,
-        "left_out": [],
+        "left_out": [{"reason": SEVERAL_ORDERS, "count": 1, "trade_ids": [1]}],
+        "without_orders": 1,
         "first_close": "2025-03-03T13:00:04+00:00",
         "last_close": "2025-03-03T13:00:04+00:00",
     }

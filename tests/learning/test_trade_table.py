@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.learning.groups import left_out_reason
+from bot3.learning.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS, left_out_reason
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.market.volatility import expected_sigma
 from bot3.trading.leverage_bins import ABOVE_BINS
@@ -19,20 +20,63 @@ from tests.learning.worlds import NOW, PAIRS, START, candle_frame, learner_with,
 
 @pytest.mark.parametrize("reason", ["force_exit", "emergency_exit", "liquidation", "sold_on_exchange"])
 def test_left_out_reason_given_a_hand_ended_it_then_names_it(reason: str) -> None:
-    assert left_out_reason({"exit_reason": reason}) == f"ended by {reason}"
+    assert left_out_reason({"exit_reason": reason, "order_pattern": "single"}) == f"ended by {reason}"
 
 
-def test_left_out_reason_given_several_fills_then_says_how_many() -> None:
-    assert left_out_reason({"exit_reason": "roi", "entries": 3, "exits": 2}) == "in parts: 3 entries, 2 exits"
-    assert left_out_reason({"exit_reason": "roi", "entries": 1, "exits": 1}) is None
+def test_left_out_reason_given_several_orders_then_names_them() -> None:
+    assert left_out_reason({"exit_reason": "roi", "order_pattern": "multiple"}) == SEVERAL_ORDERS
+    assert [left_out_reason({"exit_reason": "roi", "order_pattern": pattern}) for pattern in ("single", "unknown")] == [None, None]
 
 
-def test_replays_given_a_trade_in_parts_then_is_left_out_and_told() -> None:
-    trades = pd.DataFrame([trade_row(1, opened=START + timedelta(days=5))]).assign(entries=2, exits=1)
+def test_replays_given_a_trade_of_several_orders_then_is_left_out_and_named() -> None:
+    trades = pd.DataFrame([trade_row(1, opened=START + timedelta(days=5))]).assign(order_pattern="multiple")
 
     replays, _ = learner_with(trades).unsaved_replays()
 
-    assert replays[["state", "reason"]].to_numpy().tolist() == [["left_out", "in parts: 2 entries"]]
+    assert replays[["state", "reason"]].to_numpy().tolist() == [["left_out", SEVERAL_ORDERS]]
+
+
+def without_orders(n: int, *, outside: int, bot: str) -> pd.DataFrame:
+    """Return trades of one bot without orders, the first ones at a rate that their candles do not hold."""
+    trades = many_trades(n).assign(order_pattern="unknown", bot=bot)
+    return trades.assign(open_rate=trades["open_rate"].where(trades.index >= outside, 0.97 * trades["open_rate"]))
+
+
+def states(learner: ParameterLearner, *, bot: str) -> set[tuple[str, str]]:
+    replays, _ = learner.unsaved_replays()
+    own = replays[replays["bot"] == bot]
+    return set(own[["state", "reason"]].itertuples(index=False, name=None))
+
+
+def test_replays_given_most_rates_outside_their_candles_then_all_of_the_bot_without_orders_are_left_out() -> None:
+    others = many_trades(20, seed=1).assign(bot="BOT1")
+
+    learner = learner_with(pd.concat([without_orders(20, outside=11, bot="GRID"), others], ignore_index=True))
+
+    assert states(learner, bot="GRID") == {("left_out", OUTSIDE_CANDLES)}
+    assert ("complete", "") in states(learner, bot="BOT1")
+
+
+def test_replays_given_few_rates_outside_their_candles_then_they_are_used() -> None:
+    assert {state for state, _ in states(learner_with(without_orders(20, outside=9, bot="GRID")), bot="GRID")} == {"complete"}
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(0, 24), max_size=3), outside=st.integers(8, 16), seed=st.integers(0, 5))
+def test_replays_given_trades_without_orders_in_any_portions_then_states_are_those_of_all_at_once(
+    cuts: list[int], outside: int, seed: int
+) -> None:
+    trades = without_orders(24, outside=outside, bot="GRID").sample(frac=1.0, random_state=seed)
+    whole = learner_with(trades)
+    ends = [0, *sorted(cuts), len(trades)]
+
+    learner = learner_with(trades.iloc[:0])
+    for start, end in pairwise(ends):
+        learner.ingest(trades.iloc[start:end])
+        learner.replay_due(now=NOW)
+
+    expected, found = (each.unsaved_replays()[0].sort_values("trade_id", ignore_index=True) for each in (whole, learner))
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_replays_given_leverage_above_the_bins_then_is_left_out_and_touches_no_group() -> None:

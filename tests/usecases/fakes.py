@@ -132,12 +132,14 @@ class FakeRecord:
         return frame
 
     def counts(self) -> pd.DataFrame:
-        columns = ["bot", "run_mode", "trades", "first_close", "last_close", "deleted"]
+        columns = ["bot", "run_mode", "trades", "first_close", "last_close", "deleted", "several_orders", "outdated"]
         groups: dict[tuple[str, RunMode], list[datetime]] = {}
         for trade, _ in self._trades.values():
             assert trade.close_date is not None
             groups.setdefault((trade.bot, trade.run_mode), []).append(trade.close_date)
-        rows = [(bot, mode, len(closes), min(closes), max(closes), self._deleted.get(bot, 0)) for (bot, mode), closes in groups.items()]
+        rows = [
+            (bot, mode, len(closes), min(closes), max(closes), self._deleted.get(bot, 0), 0, 0) for (bot, mode), closes in groups.items()
+        ]
         return pd.DataFrame(rows, columns=columns)
 
     def save_replays(self, replays: pd.DataFrame) -> int:

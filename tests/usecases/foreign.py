@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bot3.ports.foreign_trades import ForeignTrades, OrderShape, RefusedTrade
+from bot3.ports.foreign_trades import FilledOrder, ForeignTrades, RefusedTrade
 from bot3.trading.costs import close_profit
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 from tests.usecases.fakes import FakeCandles
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -29,18 +29,18 @@ class FakeForeignTrades:
         trades: Sequence[Trade],
         *,
         refused: Sequence[RefusedTrade] = (),
-        shapes: Mapping[int, OrderShape] | None = None,
+        orders: Mapping[int, tuple[FilledOrder, ...]] | None = None,
     ) -> None:
         self._trades = trades
         self._refused = refused
-        self._shapes = shapes or {}
+        self._orders = orders or {}
 
     def read_all(self) -> ForeignTrades:
         return ForeignTrades(
             closed=tuple(trade for trade in self._trades if not trade.is_open),
             open=tuple(trade for trade in self._trades if trade.is_open),
             refused=tuple(self._refused),
-            shapes=self._shapes,
+            orders=self._orders,
         )
 
 
@@ -115,6 +115,24 @@ def a_trade(trade_id: int, frame: pd.DataFrame, at: int, *, pair: str, leverage:
         close_profit_abs=20.0 * profit,
         exit_reason="exit_signal",
     )
+
+
+def bought_twice(trade: Trade, frame: pd.DataFrame, *, after: int = 12) -> tuple[Trade, tuple[FilledOrder, ...]]:
+    """Return a trade that bought as much again some candles after its entry, as freqtrade keeps it, and its orders."""
+    at = int(frame["open_time"].searchsorted(pd.Timestamp(trade.open_date), side="right")) - 1 + after
+    second, opened = float(frame["open"].iloc[at]), frame["open_time"].iloc[at].to_pydatetime() + timedelta(seconds=2)
+    average = (trade.open_rate + second) / 2.0
+    assert trade.close_rate is not None
+    profit = close_profit(
+        open_rate=average, close_rate=trade.close_rate, is_short=False, leverage=trade.leverage, fee_open=0.0004, fee_close=0.0004
+    )
+    changes = {"open_rate": average, "amount": 2.0, "stake_amount": 40.0, "close_profit": profit, "close_profit_abs": 40.0 * profit}
+    orders = (
+        FilledOrder(is_entry=True, rate=trade.open_rate, amount=1.0, filled_at=trade.open_date),
+        FilledOrder(is_entry=True, rate=second, amount=1.0, filled_at=opened),
+        FilledOrder(is_entry=False, rate=trade.close_rate, amount=2.0, filled_at=trade.close_date),
+    )
+    return replace(trade, **changes, order_pattern=OrderPattern.MULTIPLE), orders
 
 
 def still_open(trade: Trade) -> Trade:

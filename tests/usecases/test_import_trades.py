@@ -11,9 +11,10 @@ import pytest
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.errors import SettingsError
+from bot3.learning.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.leverage_bins import ABOVE_BINS
-from bot3.trading.trades import RunMode, Trade
+from bot3.trading.trades import OrderPattern, RunMode, Trade
 from bot3.usecases.import_trades import import_trades, require_importable
 from tests.journals import a_closed_trade, minutes
 from tests.usecases.foreign import FakeForeignTrades, still_open
@@ -49,6 +50,18 @@ def test_import_given_closed_open_and_refused_then_copies_the_closed_and_tells_o
     assert (done.inserted, done.unchanged, done.open, done.refused) == (3, 0, 1, (refused,))
     assert (done.first_close, done.last_close) == (minutes(61), minutes(63))
     assert heard == [("trades", 0, 3), ("trades", 2, 3), ("trades", 3, 3)]
+
+
+def test_import_given_several_orders_and_none_then_names_the_trades_that_nothing_is_learned_from(record: SqlRecord) -> None:
+    patterns = (OrderPattern.SINGLE, OrderPattern.MULTIPLE, OrderPattern.UNKNOWN)
+    trades = [replace(trade, order_pattern=pattern) for trade, pattern in zip(closes(3), patterns, strict=True)]
+
+    done = import_trades(OldBot(trades), record, run_mode=RunMode.PAPER)
+
+    assert (done.inserted, done.without_orders) == (3, 1)
+    assert [(unused.reason, unused.trade_ids) for unused in done.left_out] == [(SEVERAL_ORDERS, (2,))]
+    assert record.trades(as_of=None, run_modes=[RunMode.PAPER])["order_pattern"].tolist() == ["single", "multiple", "unknown"]
+    assert record.counts()[["several_orders", "outdated"]].to_numpy().tolist() == [[1, 0]]
 
 
 def test_import_given_leverage_above_10_then_records_and_counts_what_is_left_out_of_learning(record: SqlRecord) -> None:

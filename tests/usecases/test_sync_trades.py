@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.fleet import PatientReader
 from bot3.usecases.sync_trades import TradeSync, reconcile, sync_trades
 from tests.conftest import NewStore
-from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row
+from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_order
 
 IDS = st.integers(min_value=1, max_value=5)
 DAYS = st.integers(min_value=0, max_value=30)
@@ -191,4 +191,27 @@ def test_reconcile_given_ids_on_one_side_only_then_names_them(new_store: NewStor
     assert (compared.source_count, compared.record_count, compared.is_reconciled) == (4, 3, False)
     assert [trade_id for trade_id, _ in compared.missing] == [7, 8]
     assert [trade_id for trade_id, _ in compared.surplus] == [1]
+    record.close()
+
+
+def test_sync_given_trades_of_a_release_that_did_not_read_orders_then_reads_all_again(new_store: NewStore) -> None:
+    bot, record_url = FreqtradeDb(new_store()), new_store()
+    bot.add(a_row(1), a_row(2, close_date=OPENED + timedelta(days=60)))
+    bot.add_orders(*(an_order(number, trade_id=1, side=side) for number, side in enumerate(("buy", "buy", "sell"))))
+    record = SqlRecord.open(record_url)
+    with closing(FreqtradeColumns.open(bot.url, bot="GRID7")) as reader:
+        sync_trades(reader, record, run_mode=RunMode.LIVE)
+        engine = sa.create_engine(record_url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE synced_trades DROP COLUMN order_pattern")
+            connection.exec_driver_sql("UPDATE synced_trades SET digest = 'of that release'")
+            connection.exec_driver_sql("UPDATE alembic_version_platform SET version_num = 'platform_0007'")
+        record.close()
+        record = SqlRecord.open(record_url)
+
+        first, second = (sync_trades(reader, record, run_mode=RunMode.LIVE) for _ in range(2))
+
+    assert (first.is_full, second.is_full) == (True, False)
+    frame = record.trades(as_of=None, run_modes=[RunMode.LIVE])
+    assert frame["order_pattern"].tolist() == ["multiple", "unknown"]
     record.close()
