@@ -24,9 +24,9 @@ from bot3.trading.intervals import MIN_DAYS, Estimate
 from bot3.trading.trades import RunMode, Trade, direction
 from bot3.usecases import words
 from bot3.usecases.fleet_status import BotStatus, Fleet, WatchedStatus
+from bot3.usecases.foreign_text import plain
 from dashboard.cells import LEVERAGE, RATE
 from dashboard.home import Home
-from dashboard.markdown import plain
 from dashboard.page import table
 
 _ROWS = (

@@ -17,9 +17,9 @@ from bot3.usecases import words
 from bot3.usecases.bot_state import STALE, daemon_beat, is_silent, state_in_force
 from bot3.usecases.data_ages import read_data_ages
 from bot3.usecases.fleet_status import ALL_ACTIVE, halted
+from bot3.usecases.foreign_text import plain
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
-from dashboard.markdown import plain
 
 BAR_EVERY_S = 2.0
 ROW_PX, MOST_ROWS_PX = 35, 560

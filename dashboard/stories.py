@@ -12,8 +12,8 @@ from bot3.trading.currencies import stake_currency
 from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
 from bot3.usecases import words
+from bot3.usecases.foreign_text import plain
 from dashboard.home import Home
-from dashboard.markdown import plain
 from dashboard.page import banner, missing, table
 
 _TELLERS: Mapping[str, Callable[[float], str]] = {

@@ -13,8 +13,8 @@ from bot3.trading.figures import by_currency, notional_sums
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases import words
 from bot3.usecases.fleet_status import BotStatus, Fleet, WatchedStatus
+from bot3.usecases.foreign_text import plain
 from dashboard.home import Home
-from dashboard.markdown import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

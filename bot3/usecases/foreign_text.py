@@ -8,9 +8,10 @@ import unicodedata
 _HIDDEN_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _BIDI = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 """Marks that reorder the text around them."""
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_EMOJI = re.compile(r":(?=[\w+-]+:)")
-_WORD_JOINER = "\N{WORD JOINER}"
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=])|(?<!\w)([-.])|(?<=www)(\.)")
+_NUMBERED = re.compile(r"^(\d+)(?=\.)")
+# Streamlit replaces :smile:, :material/home: and :red[x] after it has resolved escapes: a word joiner, which has no width, breaks the name.
+_NAMED = re.compile(r":(?=[a-z+\-])")
 
 
 def visible(text: str, *, keep: str = "") -> str:
@@ -21,11 +22,11 @@ def visible(text: str, *, keep: str = "") -> str:
     return "".join(_written_out(char) if char not in keep and _is_control(char) else char for char in text)
 
 
-def as_markdown(text: str) -> str:
-    """Return a text that Markdown (of Streamlit and Dagster) shows as it is, in one line and in a table's cell."""
-    # An escaped colon still makes an emoji of :x:, a joiner between them does not.
-    joined = _EMOJI.sub(f":{_WORD_JOINER}", visible(text))
-    return _PUNCTUATION.sub(r"\\\1", joined)
+def plain(text: object) -> str:
+    """Return a text as Markdown (of Streamlit and Dagster) that reads as the text itself, on one line and in a table's cell."""
+    shown = visible(" ".join(str(text).split()))
+    escaped = _SPECIAL.sub(lambda found: f"\\{found.group()}", shown)
+    return _NAMED.sub(":\N{WORD JOINER}", _NUMBERED.sub(r"\1\\", escaped))
 
 
 def _is_control(char: str) -> bool:

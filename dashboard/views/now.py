@@ -12,12 +12,12 @@ from bot3.trading.figures import by_currency, equity_curve
 from bot3.trading.trades import RunMode, direction
 from bot3.usecases import words
 from bot3.usecases.fleet_status import Alert, Fleet, alerts, read_fleet
+from bot3.usecases.foreign_text import plain
 from dashboard import charts
 from dashboard.bots import show_bots, show_positions
 from dashboard.cells import LEVERAGE, RATIO, money_columns
 from dashboard.decisions import show_reasons, show_untraded
 from dashboard.home import Home
-from dashboard.markdown import plain
 from dashboard.page import banner, missing, table
 from dashboard.totals import show_totals
 

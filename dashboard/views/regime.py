@@ -14,11 +14,11 @@ from bot3.errors import CandleError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockSource
 from bot3.usecases import words
+from bot3.usecases.foreign_text import plain
 from bot3.usecases.reading import known
 from dashboard import charts
 from dashboard.cells import HUNDREDTH
 from dashboard.home import Home
-from dashboard.markdown import plain
 from dashboard.page import missing, table
 
 WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90}

@@ -13,11 +13,11 @@ from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.usecases import words
+from bot3.usecases.foreign_text import plain
 from dashboard import charts
 from dashboard.cells import LEVERAGE, RATE, RATIO, money_columns
 from dashboard.decisions import show_untraded
 from dashboard.home import Home
-from dashboard.markdown import plain
 from dashboard.page import banner, missing, table
 from dashboard.stories import show_story
 

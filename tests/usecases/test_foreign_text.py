@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot3.usecases.foreign_text import as_markdown, visible
+from bot3.usecases.foreign_text import plain, visible
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 ODD = [
@@ -49,14 +51,28 @@ def test_visible_given_any_text_then_commands_no_terminal(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_as_markdown_given_markup_then_it_is_shown_as_text(text: str) -> None:
-    (paragraph,) = [token for token in MARKDOWN.parse(as_markdown(text)) if token.type == "inline"]
+def test_plain_given_markup_then_it_is_shown_as_text(text: str) -> None:
+    (paragraph,) = [token for token in MARKDOWN.parse(plain(text)) if token.type == "inline"]
 
     assert {child.type for child in paragraph.children or ()} <= {"text", "text_special"}
     assert "".join(child.content for child in paragraph.children or ()).replace("\u2060", "") == text
 
 
-def test_as_markdown_given_a_cell_of_a_table_then_it_stays_one_cell() -> None:
-    html = MARKDOWN.render(f"| a | b |\n|---|---|\n| {as_markdown('x | y')} | z |\n")
+def test_plain_given_a_cell_of_a_table_then_it_stays_one_cell() -> None:
+    html = MARKDOWN.render(f"| a | b |\n|---|---|\n| {plain('x | y')} | z |\n")
 
     assert "<td>x | y</td>" in html
+
+
+OPENERS = "`*_[]<$~{}"
+
+
+@given(st.text(max_size=60))
+def test_plain_given_any_text_then_opens_no_markup_and_stays_on_one_line(text: str) -> None:
+    found = plain(text)
+
+    assert not re.search(rf"(?<!\\)(\\\\)*[{re.escape(OPENERS)}]", found)
+    assert not re.search(r":[a-z+\-]", found)
+    assert len(found.splitlines()) <= 1
+    shown = re.sub(r"\\(.)", r"\1", found).replace("\N{WORD JOINER}", "")
+    assert shown == visible(" ".join(text.split())).replace("\N{WORD JOINER}", "")
