@@ -36,7 +36,7 @@ LOOK = timedelta(minutes=10)
 LIFE = timedelta(days=7)
 QUARTERLY = tuple(range(FIRST_DAY, DAYS, 90))
 MONTHLY = tuple(range(FIRST_DAY, DAYS, 30))
-DAILY = tuple(range(FIRST_DAY, DAYS))
+WEEKLY = tuple(range(FIRST_DAY, DAYS, 7))
 _CELL = np.arange(CELLS)
 GROUPS = [cell_group(cell) for cell in range(CELLS)]
 

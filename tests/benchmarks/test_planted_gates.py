@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.planted_bank import Bank, make_bank
-from benchmarks.planted_gates import DAILY, LIFE, LOOK, MONTHLY, QUARTERLY, Review, review_days, run_year
+from benchmarks.planted_gates import LIFE, LOOK, MONTHLY, QUARTERLY, WEEKLY, Review, review_days, run_year
 from benchmarks.planted_learner import PlantedFeed, Publications, cell_group, midnight, pair_name, planted_settings, trade_frame
 from benchmarks.planted_nulls import study_nulls
 from benchmarks.planted_skewed import SKEWS, Skew, opens_ever, study_skewed
@@ -131,9 +131,9 @@ def test_gates_given_losers_that_the_evidence_never_sees_then_stay_closed_where_
 
 @pytest.mark.slow
 def test_study_nulls_given_worlds_that_earn_nothing_then_counts_none() -> None:
-    study = study_nulls(bank(), worlds=6, zero_cost=True)
+    study = study_nulls(bank(), worlds=2, zero_cost=True)
 
-    assert (study.worlds, study.raised, study.opened, study.forced) == (6, 0, 0, 0)
+    assert (study.worlds, study.raised, study.opened, study.forced) == (2, 0, 0, 0)
     assert study.lower_bound > 0
 
 
@@ -147,19 +147,21 @@ def test_skewed_given_a_few_worlds_then_every_kind_is_studied_and_the_worst_in_a
 
 
 @pytest.mark.slow
-def test_skewed_given_200_worlds_of_the_hardest_kind_then_few_open() -> None:
+def test_skewed_given_40_worlds_of_the_hardest_kind_then_few_open() -> None:
     hardest = Skew(each_day=5, correlation=1.0)
 
-    assert sum(opens_ever(2_000_000 + number, skew=hardest) for number in range(200)) <= 13  # 6.5 %
+    assert (
+        sum(opens_ever(2_000_000 + number, skew=hardest) for number in range(40)) <= 3
+    )  # at the nominal 4 %, more in 8 of 100 sets of seeds
 
 
 @pytest.mark.slow
 def test_gates_given_one_world_relearned_on_other_schedules_then_see_the_same_evidence() -> None:
     world = world_of_pairs(2, seed=0, heterogeneity=1.8)
 
-    daily, monthly, quarterly = (run_year(bank(), world, days=days).best_evidence for days in (DAILY, MONTHLY, QUARTERLY))
+    weekly, monthly, quarterly = (run_year(bank(), world, days=days).best_evidence for days in (WEEKLY, MONTHLY, QUARTERLY))
 
-    assert 0.6 < daily / monthly < 1.6
+    assert 0.6 < weekly / monthly < 1.6
     assert 0.6 < quarterly / monthly < 1.6
 
 
