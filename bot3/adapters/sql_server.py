@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, LiteralString, Self, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL, Engine
 
 SILENCE_S = 8.0
 """So long a statement may bring no byte before the server is asked, over another connection, whether it works on it."""
-_ASK_S = 3.0
+_ASK_S = 2.0
+_DOUBT_S = 1.0
 _CONNECT_S = 5.0
 _POLL_S = 0.1
 
@@ -75,16 +76,18 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     def _noticing(self, gen: PQGen[_Answer]) -> PQGen[_Answer]:
         self._require_trusted()
-        heard_at = monotonic()
+        heard_at, doubts = monotonic(), 0
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if ready:
-                    heard_at = monotonic()
-                elif monotonic() - heard_at > self._silence_s:
-                    self._require_working()
-                    heard_at = monotonic()
+                    heard_at, doubts = monotonic(), 0
+                elif monotonic() - heard_at > self._silence_s + doubts * _DOUBT_S:
+                    # Asked twice: the answer may be on its way, and then a session that does not work has just finished.
+                    heard_at, doubts = (monotonic(), 0) if self._is_working() else (heard_at, doubts + 1)
+                    if doubts > 1:
+                        self._lose()
                 wanted = gen.send(ready)
         except StopIteration as end:
             answer: _Answer = end.value
@@ -95,19 +98,24 @@ class WatchedConnection(psycopg.Connection[Any]):
         if made_at is not None and made_at < _lost_at.get(self._server, 0.0):
             self._give_up("another connection of its age was half-open")
 
-    def _require_working(self) -> None:
-        """Ask the server about this session over another connection, and end the session unless it works."""
-        pid = self.pgconn.backend_pid
-        try:
-            with _AskingConnection.connect(**{**self._given, "connect_timeout": _ASK_S, "autocommit": True}) as asking:
-                row = asking.execute(_IS_WORKING, {"pid": pid}).fetchone()
-                if row is not None and row[0]:
-                    return
-                asking.execute("SELECT pg_terminate_backend(%(pid)s)", {"pid": pid})
-        except psycopg.Error:
-            pass  # unreachable: then this connection is lost as well
+    def _is_working(self) -> bool:
+        """Ask the server over another connection whether it works on this session's statement; an unreachable one does not."""
+        return bool(self._asked(_IS_WORKING))
+
+    def _lose(self) -> None:
+        """End the session on the server, if that can be reached, and this connection."""
+        self._asked("SELECT pg_terminate_backend(%(pid)s)")
         _lost_at[self._server] = monotonic()
         self._give_up(f"no answer for {self._silence_s:g} s")
+
+    def _asked(self, question: LiteralString) -> object:
+        """Return the answer to a question about this session; None if the server cannot be asked."""
+        try:
+            with _AskingConnection.connect(**{**self._given, "connect_timeout": _ASK_S, "autocommit": True}) as asking:
+                row = asking.execute(question, {"pid": self.pgconn.backend_pid}).fetchone()
+        except psycopg.Error:
+            return None
+        return None if row is None else row[0]
 
     def _give_up(self, why: str) -> None:
         self.pgconn.finish()

@@ -95,8 +95,8 @@ def test_connections_given_one_was_found_half_open_then_none_of_its_age_is_waite
 
 
 def test_statement_given_the_server_works_on_it_for_long_then_is_left_alone(server: PostgresServer, proxy: CutProxy) -> None:
-    with an_engine(beyond(proxy, server), silence_s=0.2) as engine:
-        assert ask(engine, "SELECT 7 FROM pg_sleep(2)") == 7
+    with an_engine(beyond(proxy, server), silence_s=0.5) as engine:
+        assert ask(engine, "SELECT 7 FROM pg_sleep(3)") == 7
 
 
 def test_statement_given_no_server_answers_at_all_then_ends(server: PostgresServer, proxy: CutProxy) -> None:
