@@ -19,8 +19,11 @@ from tests.servers.redis import RedisServer
 
 NewStore = Callable[[], str]
 
+# A loaded machine may take long for one example: time is measured by benchmarks, not by tests.
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
 # `pytest --hypothesis-profile=deep` looks much longer for an order of events that breaks something.
-settings.register_profile("deep", max_examples=2_000, print_blob=True)
+settings.register_profile("deep", max_examples=2_000, print_blob=True, deadline=None)
 
 
 @pytest.fixture(autouse=True)

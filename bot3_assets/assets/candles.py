@@ -51,10 +51,10 @@ def candles_version(platform: "Platform") -> dg.DataVersion:
 
 def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return what came through the gate in the last week of the market."""
-    from bot3.usecases.foreign_text import as_markdown  # noqa: PLC0415
+    from bot3.usecases.foreign_text import plain  # noqa: PLC0415
 
     reports = gate_reports(platform)
-    rows = "\n".join(f"| {as_markdown(r.pair)} | {r.rows_out} | {r.missing_candles} | {r.spikes} | {r.flat} |" for r in reports)
+    rows = "\n".join(f"| {plain(r.pair)} | {r.rows_out} | {r.missing_candles} | {r.spikes} | {r.flat} |" for r in reports)
     return {
         "dagster/row_count": dg.MetadataValue.int(sum(r.rows_out for r in reports)),
         "pairs": dg.MetadataValue.int(len(reports)),

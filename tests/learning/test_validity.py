@@ -100,7 +100,6 @@ def set_of(*rows: dict[str, Any], factors: list[tuple[Any, Any, Any]] | None = N
         ("row", "state", "maybe"),
         ("row", "direction", "up"),
         ("row", "leverage_bin", "1.0-3.0"),
-        ("row", "pair", ""),
         ("row", "known_at", 17),
         ("row", "trades_count", -1),
         ("row", "trades_count", 2.5),
