@@ -115,4 +115,4 @@ def _pair_of_name(name: str, *, market: str) -> str | None:
 def _has_settle(parts: list[str]) -> bool:
     """Say whether the last part is a settle currency: contracts settle in their quote or in their base."""
     settle = parts[-1].partition("-")[0]
-    return len(parts) >= 3 and bool(parts[0]) and (settle in {parts[-2], parts[-3]} or len(parts) == 3)
+    return len(parts) >= 3 and bool(parts[0]) and bool(parts[-2]) and (settle in {parts[-2], parts[-3]} or len(parts) == 3)
