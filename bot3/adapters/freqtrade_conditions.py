@@ -52,6 +52,8 @@ def _have_plain_pair(*, is_sqlite: bool) -> tuple[sa.ColumnElement[bool], ...]:
 def _is_stamp(name: str) -> sa.ColumnElement[bool]:
     """Return the condition that a text is a time as freqtrade writes it: the calendar's day, seconds, and six digits of a fraction."""
     stamp: sa.ColumnClause[str] = sa.column(name, sa.String())
-    seconds = sa.func.strftime("%Y-%m-%d %H:%M:%S", sa.func.substr(stamp, 1, 19)) == sa.func.substr(stamp, 1, 19)
+    # The modifier makes SQLite compute the day: without it a 30 February stays one.
+    computed = sa.func.strftime("%Y-%m-%d %H:%M:%S", sa.func.substr(stamp, 1, 19), "+0 days")
+    seconds = computed == sa.func.substr(stamp, 1, 19)
     digits = sa.func.substr(stamp, 20).op("GLOB")("." + "[0-9]" * 6)
     return sa.and_(sa.func.typeof(stamp) == "text", seconds, sa.or_(sa.func.length(stamp) == 19, digits))

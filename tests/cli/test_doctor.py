@@ -129,15 +129,19 @@ def a_run(status: str, *, age_s: float, max_runtime: str | None = None) -> dict[
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (a_run("STARTED", age_s=320.0, max_runtime="240"), "run 01234567 of meta_learner runs for 5 min (started)"),
-        (a_run("QUEUED", age_s=700.0, max_runtime="240"), "run 01234567 of meta_learner waits for 12 min (queued)"),
-        (a_run("STARTED", age_s=250.0, max_runtime="240"), None),
-        (a_run("STARTED", age_s=5_000.0), None),
-        (a_run("QUEUED", age_s=60.0), None),
+        (("STARTED", 320.0, "240"), "run 01234567 of meta_learner runs for 5 min (started)"),
+        (("QUEUED", 700.0, "240"), "run 01234567 of meta_learner waits for 12 min (queued)"),
+        (("STARTED", 250.0, "240"), None),
+        (("STARTED", 5_000.0, None), None),
+        (("QUEUED", 60.0, None), None),
     ],
 )
-def test_runs_given_one_that_runs_or_waits_for_too_long_then_names_it(platform: Platform, run: dict[str, Any], words: str | None) -> None:
-    with StatusServer([200], body=json.dumps({"data": {"runsOrError": {"results": [run]}}}).encode()) as dagster:
+def test_runs_given_one_that_runs_or_waits_for_too_long_then_names_it(
+    platform: Platform, run: tuple[str, float, str | None], words: str | None
+) -> None:
+    status, age_s, max_runtime = run
+    found = a_run(status, age_s=age_s, max_runtime=max_runtime)
+    with StatusServer([200], body=json.dumps({"data": {"runsOrError": {"results": [found]}}}).encode()) as dagster:
         finding = doctor_services.runs("runs", patient(platform, web=dagster.url))
 
     assert (finding.is_good, (words or "1 under way") in finding.detail) == (words is None, True), finding

@@ -78,7 +78,7 @@ def test_page_given_publications_that_break_a_bound_then_shows_the_refusal_with_
     shown = texts(a_page(name, home))
 
     assert "is refused, what was read before stays in force" in shown
-    assert field in shown
+    assert field in shown.replace("\\", "")
 
 
 @pytest.mark.parametrize("name", VIEWS)

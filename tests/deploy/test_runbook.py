@@ -37,6 +37,8 @@ SEEDED: dict[str, tuple[int, str]] = {
     "bot3 skipped": (0, ""),
     "bot3 halt BOT": (0, "queued"),
     "bot3 resume BOT": (5, "--yes"),
+    "bot3 learn run": (0, ""),
+    "bot3 clock start": (0, ""),
     "bot3 publish check": (2, "BOT3_INFLUX_URL"),
     "touch HOME/HALT": (0, ""),
     "python3 -m json.tool .bot3/meta_learner_recommendations.json": (0, "top_feeders"),

@@ -15,6 +15,7 @@ from bot3.learning.learning_settings import LearningSettings
 from bot3.learning.params import ParameterLearner
 from bot3.learning.permissions import Permission
 from bot3.learning.pooling import DAY_US
+from bot3.trading.trades import OrderPattern
 from tests.learning.worlds import NOW, PAIRS, START, learner_with, trade_row
 
 DUE_US = DAY_US + 300_000_000
@@ -27,9 +28,8 @@ def close(trade_id: int, kind: str, *, candle: int = 0, pair: str = PAIRS[0], is
     """Return a closed trade of a kind; two with the same pair, direction and candle are one signal."""
     opened = OPENED + timedelta(minutes=5 * candle)
     reason = kind if kind in {"force_exit", "liquidation"} else "force_exit" if kind == "late and forced" else "roi"
-    row = trade_row(trade_id, opened=opened, pair=pair, is_short=is_short, exit_reason=reason) | {"entries": 1, "exits": 1}
-    if kind == "in parts":
-        row["entries"] = 2
+    pattern = OrderPattern.MULTIPLE if kind == "in parts" else OrderPattern.SINGLE
+    row = trade_row(trade_id, opened=opened, pair=pair, is_short=is_short, exit_reason=reason) | {"order_pattern": pattern}
     if kind.startswith("late"):
         row["close_date"] = pd.Timestamp(opened + timedelta(days=3))
     return row
