@@ -28,20 +28,24 @@ class SqlFeederRecord(SqlRecordBase):
     """Publishes feeder scores, and says which were in force."""
 
     def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
-        """Publish all scores of one version; return the revision. The publication in force already changes nothing."""
+        """Publish all scores of one version; return the revision. One in force already, with whole rows, changes nothing."""
         versions = {score.version for score in scores}
         if len(versions) != 1:
             raise StoreError(f"a publication holds the scores of one version, this one of {sorted(versions) or 'none'}")
         row = {"version": versions.pop(), "known_at_us": max(to_us(score.known_at) for score in scores)}
         with self._writing() as writing:
             newest = writing.connection.execute(sa.select(feeder_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
+            columns = tuple(stored_name(name, {"known_at"}) for name in _SCORE_FIELDS)
+            values = [tuple(plain(getattr(score, name)) for name in _SCORE_FIELDS) for score in scores]
             if newest is not None and (newest.version, newest.known_at_us) == (row["version"], row["known_at_us"]):
-                return writing.after
+                # Rows that were changed since are refused by every reader: they are published again.
+                held = writing.connection.execute(sa.select(*(_SCORES.c[name] for name in columns)).where(_SCORES.c.seq == newest.seq))
+                if {tuple(found) for found in held} == set(values):
+                    return writing.after
             insert = sa.insert(feeder_publications).values(**row, revision=writing.revision).returning(_PUBLISHED.seq)
             seq = writing.connection.execute(insert).scalar_one()
-            columns = ("seq", *(stored_name(name, {"known_at"}) for name in _SCORE_FIELDS))
-            rows = [(seq, *(plain(getattr(score, name)) for name in _SCORE_FIELDS)) for score in scores]
-            bulk_insert(writing.connection, feeder_scores, rows, columns=columns, replaces=True)
+            rows = [(seq, *found) for found in values]
+            bulk_insert(writing.connection, feeder_scores, rows, columns=("seq", *columns), replaces=True)
             writing.changed = writing.is_publication = True
             return writing.after
 
