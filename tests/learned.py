@@ -94,8 +94,9 @@ def a_score(feeder_id: str = "F01", *, regime: str = "*", rank: int = 1, version
 
 
 def a_regime(at: datetime = OPENED, *, regime: Regime = Regime.SIDEWAYS) -> RegimeState:
+    since = min(OPENED, at)
     return RegimeState(
-        regime=regime, probabilities=(0.1, 0.2, 0.4, 0.3), since=OPENED, known_at=at, computed_at=at + timedelta(seconds=2), version="r1"
+        regime=regime, probabilities=(0.1, 0.2, 0.4, 0.3), since=since, known_at=at, computed_at=at + timedelta(seconds=2), version="r1"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -284,10 +284,13 @@ def a_close(
     """Return a row of the bot: trades of one day close at one instant, whenever they were opened."""
     closed = FIRST + timedelta(days=day, hours=2)
     pairs = the_market().pairs()
+    opened = closed - timedelta(minutes=60 + minute)
     return a_row(
         trade_id,
         pair=pairs[pair],
-        open_date=closed - timedelta(minutes=60 + minute),
+        open_date=opened,
+        # Inside its candle: where most entries without orders are not, a bot's trades are left out.
+        open_rate=the_market().rate_at(pairs[pair], "5m", opened.replace(tzinfo=UTC)),
         close_date=closed,
         leverage=leverage,
         close_profit=day / 100.0,
@@ -296,6 +299,7 @@ def a_close(
 
 
 def an_own_trade(trade_id: int, at: datetime) -> Trade:
+    rate = the_market().rate_at(the_market().pairs()[1], "5m", at - timedelta(hours=1))
     return Trade(
         bot="BOT1",
         run_mode=RunMode.PAPER,
@@ -305,7 +309,7 @@ def an_own_trade(trade_id: int, at: datetime) -> Trade:
         is_short=False,
         leverage=3.0,
         open_date=at - timedelta(hours=1),
-        open_rate=100.0,
+        open_rate=rate,
         amount=3.0,
         stake_amount=100.0,
         fee_open=0.0005,
@@ -313,7 +317,7 @@ def an_own_trade(trade_id: int, at: datetime) -> Trade:
         enter_tag="F01",
         is_open=False,
         close_date=at,
-        close_rate=101.0,
+        close_rate=rate * 1.01,
         close_profit=0.027,
         close_profit_abs=2.7,
         exit_reason="roi",
