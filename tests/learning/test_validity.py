@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -260,7 +260,7 @@ def test_refusal_given_foreign_text_without_end_then_stays_short_and_on_one_line
 @pytest.mark.parametrize(
     "fact",
     [
-        a_regime(minutes(-1)),
+        pytest.param(replace(a_regime(), since=minutes(1)), id="regime"),
         pytest.param(a_score("F11"), id="score"),
     ],
 )
