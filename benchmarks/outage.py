@@ -6,7 +6,8 @@ Real services (code server, Dagster's daemon, execution daemon) as the compose f
 PostgreSQL and an InfluxDB behind proxies. A fault stops, kills, stalls (SIGSTOP) or fills the disk of one server or of both, or leaves its
 connections half-open while new ones work; for 1 s to `--longest-s` (up to 300), mostly short. Trades close all the time. After a fault it
 is measured how long it takes until all closed trades of the bots are in the record, once each, the copy in InfluxDB is equal to the record,
-and the execution daemon ticks: from the fault's end, for half-open connections from its beginning (they stay half-open meanwhile).
+and the execution daemon ticks: from the fault's end, for half-open connections from its beginning (they stay half-open meanwhile). A full
+disk of InfluxDB ends with its restart, which it needs (docs/runbook.md).
 
 `lost` and `doubled` count closed trades that are missing, or there twice, in the record or the copy at the end; `manual` counts faults
 after which a person would have had to act: not equal within 120 s, or a service not running. Ends with 1 unless all three are 0.

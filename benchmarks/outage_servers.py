@@ -75,11 +75,16 @@ class Server:
             {"stop": self.program.stop, "kill": self.program.kill, "stall": self.program.suspend}[kind]()
 
     def end(self, kind: str) -> None:
-        """End a fault; a program that ended by itself meanwhile is started again, as its service manager does."""
+        """End a fault; a program that ended by itself meanwhile is started again, as its service manager does.
+
+        Who frees a full disk of InfluxDB restarts it (docs/runbook.md): it does not open a shard again that failed to open once.
+        """
         if kind == "half_open":
             self.proxy.mend()
         elif kind == "disk_full":
             self._filler.unlink(missing_ok=True)
+            if self.name == "influx":
+                self.program.stop()
         elif kind == "stall":
             self.program.resume()
         if not self.program.is_running:

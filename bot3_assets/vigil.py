@@ -77,11 +77,11 @@ class Vigil:
 
     def _taken(self) -> str:
         """Take the step; return what it has to wait for, nothing if it got through."""
-        from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
+        from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError  # noqa: PLC0415  # heavy
 
         try:
             self._step()
-        except (StoreBusyError, StoreConflictError) as error:
+        except (StoreBusyError, StoreConflictError, StoreFullError) as error:
             return str(error)
         except Exception as error:  # a thread has nobody to tell: the next tick meets the same, and shows it
             log.exception("vigil_ended", sensor=self._name, error=str(error))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bot3.adapters.influx_lines import batches, format_ns
-from bot3.errors import StoreBusyError, StoreError
+from bot3.errors import StoreBusyError, StoreError, StoreFullError
 
 if TYPE_CHECKING:
     from influxdb_client import InfluxDBClient
@@ -26,6 +26,7 @@ _BUSY = {408, 429, 500, 502, 503, 504}
 _PARTIAL = 422
 _REFUSED = {400, 413, _PARTIAL}
 _WHO = {401, 403}
+_FULL = "no space left on device"
 _RETRIES = 2
 _BACK_OFF_S = 0.2
 
@@ -235,7 +236,10 @@ def _translation(shown: str, status: int, said: str) -> StoreError:
         return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
     if status == 404:
         return StoreError(f"{shown} lacks a bucket or organization ({said}): run `bot3 publish run`, or check BOT3_INFLUX_ORG")
-    return StoreBusyError(f"{shown} is busy ({status}): wait and retry")
+    if _FULL in said:
+        # It does not open a shard again that it could not open once, however much space there is by then.
+        return StoreFullError(f"{shown}: its disk was full ({status}): free some, then restart InfluxDB if it goes on saying so: {said}")
+    return StoreBusyError(f"{shown} is busy ({status}): wait and retry{f': {said}' if said else ''}")
 
 
 def _message(body: Any) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot3.adapters.influx_server import InfluxAddress, InfluxServer, RefusedLinesError
-from bot3.errors import StoreBusyError, StoreError
+from bot3.errors import StoreBusyError, StoreError, StoreFullError
 from tests.servers.status_server import StatusServer
 
 
@@ -28,6 +28,12 @@ def test_write_given_a_server_that_stays_busy_then_says_so() -> None:
             server_on(fake).write("b", ["m x=1 1"])
 
         assert len(fake.bodies) == 3
+
+
+def test_write_given_a_server_whose_disk_is_full_then_says_to_free_some_and_to_restart_it() -> None:
+    body = b'{"code":"internal error","message":"opening shard previously failed with: write /x: no space left on device"}'
+    with StatusServer([500] * 9, body=body) as fake, pytest.raises(StoreFullError, match=r"disk was full.*restart InfluxDB.*opening shard"):
+        server_on(fake).write("b", ["m x=1 1"])
 
 
 @pytest.mark.parametrize(("host", "is_packed"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])  # reached as itself
