@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together: what they share is made once.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run down test check lock debian clean
+.PHONY: run down test lint check lock debian clean
 
 run: $(READY)
 	@$(BIN)/bot3 up
@@ -18,11 +18,13 @@ down: $(READY)
 test: $(READY) debian
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
-check: $(READY)
+lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+check: lint
 	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx and not redis" $(PARALLEL) $(PYTEST_ARGS)
 
 # Debian packages that tests start: a PostgreSQL server, Redis, Chromium and promtool.
