@@ -560,7 +560,8 @@ class PublishedInflux:
     def refresh(self) -> None:
         """Ask for what was published since."""
         now = datetime.now(UTC)
-        if self._asked_at is not None and now - self._asked_at < self._PAUSE:
+        # A wall clock that was set back must not lengthen the pause.
+        if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._PAUSE:
             return
         self._asked_at = now
         try:
