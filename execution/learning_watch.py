@@ -85,7 +85,7 @@ class LearningWatch:
 
     def _read(self, noun: str, read: Callable[..., _Learned], last: _Learned | None, *, now: datetime) -> _Learned | None:
         try:
-            found = read(as_of=now)
+            found: _Learned | None = read(as_of=now)
         except InvalidLearningError as error:
             if self._refused.get(noun) != str(error):
                 keeps = None if last is None else last.version
