@@ -166,7 +166,6 @@ class Recommendation:
     top_feeders: tuple[int, ...]
     avoid_feeders: tuple[int, ...]
     open_bins: tuple[str, ...]
-    leverage_range: tuple[float, float]
     size_multiplier: float
 
     @classmethod
@@ -192,7 +191,6 @@ class Recommendation:
             top_feeders=tuple(int(feeder) for feeder in published["top_feeders"]),
             avoid_feeders=tuple(int(feeder) for feeder in published["avoid_feeders"]),
             open_bins=open_bins,
-            leverage_range=(low, high),
             size_multiplier=multiplier,
         )
 
