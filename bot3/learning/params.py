@@ -127,11 +127,11 @@ class ParameterLearner:
         return _EPOCH + timedelta(microseconds=int(held.open_us[-1]) + self._frame.candle_us)
 
     def pairs_waiting(self, *, now: datetime) -> list[str]:
-        """Return the pairs that need newer candles: a trade has no volatility yet, or its replay is due."""
+        """Return the pairs that need candles: a trade has no volatility yet, its replay is due, or none could be read some time ago."""
         opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
         limit = _us(now) - self._frame.due_after_us
         waiting = {row for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self.table.unchecked
-        return sorted({self.table.trades[row]["pair"] for row in waiting})
+        return sorted({self.table.trades[row]["pair"] for row in waiting} | self.table.pairs_to_retry(now_us=_us(now)))
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
         """Append a pair's new candles, and replace its funding.
