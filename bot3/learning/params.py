@@ -25,6 +25,7 @@ from bot3.learning.parameter_rows import (
     LearnedGroup,
     allowed_cells,
     best_cell,
+    is_publishable,
     parameter_row,
     realised_stats,
 )
@@ -408,11 +409,14 @@ class ParameterLearner:
         if not len(rows):
             middle = self.settings.static_scale(group) if group[2] != ANY else above
             return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
-        return GroupScale(
+        own = GroupScale(
             sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
             leverage_ref=float(leverage.mean()),
             leverage_max=float(leverage.max()),
         )
+        # One pair that hardly moves must not keep all others from being published; levels are rescaled at entry.
+        is_own = is_publishable(self.settings.grid, scale=own, costs=self.settings.costs)
+        return own if is_own else replace(own, sigma_ref=above.sigma_ref)
 
     def _publish(self, groups: Iterable[Group], *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         if self.hyper is None:
