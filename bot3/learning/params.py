@@ -214,7 +214,7 @@ class ParameterLearner:
         opened, without = self.table.fact("open_us")[rows], 0
         for pair, places in self.table.by_pair(rows):
             if has_funding(pair):
-                times = microseconds(self._raw[pair][1]["time"]) if pair in self._raw else np.zeros(0, dtype=np.int64)
+                times = self._candles[pair].funding_us if pair in self._candles else np.zeros(0, dtype=np.int64)
                 ends = opened[places] + self._frame.horizon_candles * self._frame.candle_us
                 without += int((~is_funding_known(times, opened[places], ends)).sum())
         return without / len(rows)
