@@ -1,18 +1,23 @@
 """The beat that keeps the copy in InfluxDB up to date: a sensor of its own, so that no learning waits for a server."""
 
+import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import structlog
 
-from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict
+from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict, republished_text
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import Reported, Teller
 from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
+    from bot3.usecases.check_published import PublishedCheck
     from bot3.usecases.publish_learning import PublishReport
     from bot3.wiring import Platform
 
@@ -21,8 +26,12 @@ CHECK_EVERY_S = 60.0
 """All trades are compared then: a second's work for fifty thousand of them."""
 TRY_EVERY_S = 10.0
 """So often at most, where a comparison found the record being written: publishing waits while it is made."""
+TRY_AFTER_OUTAGE_S = 1.0
+"""The same after an outage: a server that restarted may have lost writes that it acknowledged."""
 OLD_AFTER_S = 600.0
 SENSOR = "record_to_copy"
+
+log = structlog.get_logger()
 
 publish_record = dg.define_asset_job(
     "publish_record",
@@ -34,14 +43,25 @@ publish_record = dg.define_asset_job(
 
 
 class Beat:
-    """One process' publishing: publishes what waits, tells Dagster, and compares now and then."""
+    """One process' publishing: publishes what waits, tells Dagster, compares now and then, and publishes again what the copy lost.
 
-    def __init__(self, platform: "Platform") -> None:
-        self._platform = platform
+    Parameters
+    ----------
+    monotonic : callable
+        Returns seconds that never go back.
+    """
+
+    def __init__(self, platform: "Platform", *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        from bot3.usecases.republish_lost import LostWrites  # noqa: PLC0415  # heavy
+
+        self._platform, self._monotonic = platform, monotonic
         self._teller = Teller(platform.record.store_id)
         self._turn = RLock()
-        self._compared_at = self._tried_at = -CHECK_EVERY_S
-        self._warned_at = time.monotonic()
+        self._compared_at = self._tried_at = -math.inf
+        self._warned_at = monotonic()
+        self._lost = LostWrites(monotonic=monotonic)
+        self._is_suspect = False
+        self._republished = ""
         self.writes = 0
         """How many writes to the record were published."""
 
@@ -66,7 +86,7 @@ class Beat:
 
     def step(self, lineage: Lineage) -> int:
         """Publish and report what waits; return how many writes it were. Raises StoreError if the server cannot be used."""
-        with self._turn:
+        with self._turn, self._noticed():
             if self._platform.record.span() is None:
                 return 0
             report = self._platform.publishing.publish(tell=lambda found: self._tell(found, lineage=lineage))
@@ -76,22 +96,58 @@ class Beat:
             return report.writes
 
     def compare(self, lineage: Lineage) -> None:
-        """Report whether the copy is equal to the record, if that was not looked at for a while. Raises StoreError if either is away."""
-        with self._turn:
-            now = time.monotonic()
-            if now - self._compared_at < CHECK_EVERY_S or now - self._tried_at < TRY_EVERY_S:
+        """Report whether the copy is equal to the record, if that was not looked at for a while or the server was unavailable since.
+
+        What the copy lost waits again afterwards: the next step publishes the whole record. Raises StoreError if either is away.
+        """
+        with self._turn, self._noticed():
+            if not self._is_due():
                 return
-            self._tried_at = now
+            self._tried_at = self._monotonic()
             revision = self._platform.record.revision()
             found = self._platform.publishing.check(now=self._platform.clock.now())
             # What was written while both were read is a difference that is none.
             if not found.waiting and self._platform.record.revision() == revision:
-                lineage.checked("published_learning", "published_equals_record", published_verdict(found))
-                self._compared_at = time.monotonic()
-            elif now - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
+                self._judge(found, lineage=lineage)
+            elif self._tried_at - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
                 # An old verdict must not look like one of now.
                 lineage.checked("published_learning", "published_equals_record", not_compared(found.waiting, for_s=OLD_AFTER_S))
-                self._warned_at = now
+                self._warned_at = self._tried_at
+
+    def work(self, lineage: Lineage) -> None:
+        """Publish what waits, then compare if that is due. Raises as `step` and `compare`."""
+        self.step(lineage)
+        self.compare(lineage)
+
+    def _is_due(self) -> bool:
+        now = self._monotonic()
+        if self._is_suspect:
+            return now - self._tried_at >= TRY_AFTER_OUTAGE_S
+        return now - self._compared_at >= CHECK_EVERY_S and now - self._tried_at >= TRY_EVERY_S
+
+    def _judge(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
+        """Report a comparison; let the record wait again if the copy lost something of it, and look at the result soon."""
+        is_again = self._lost.are_due(found)
+        if is_again:
+            self._platform.record.requeue()
+            self._republished = republished_text(found, at=self._platform.wall_now())
+            log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
+        lineage.checked(
+            "published_learning", "published_equals_record", published_verdict(found, republished=self._republished, is_again=is_again)
+        )
+        self._compared_at, self._is_suspect = self._monotonic(), is_again
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Suspect a server that was unavailable: it may have restarted, and lost writes."""
+        from bot3.errors import StoreError  # noqa: PLC0415  # heavy
+
+        try:
+            yield
+        except StoreError:
+            self._is_suspect = True
+            self._lost.notice_outage()
+            raise
 
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
         lineage.materialized("published_learning", published_metadata(self._platform, report))
@@ -124,13 +180,12 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
     try:
         beat.begin(lineage, cursor=context.cursor)
-        beat.step(lineage)
-        beat.compare(lineage)
+        beat.work(lineage)
     except DataError as error:
         context.log.warning(f"delayed: {error}")
         return _end(context, beat, text=f"delayed: {error}")
     if kept is not None:
-        _vigils.keep(opened, lambda: beat.step(lineage))
+        _vigils.keep(opened, lambda: beat.work(lineage))
     return _end(context, beat, text=f"published {beat.writes} writes since this process began")
 
 

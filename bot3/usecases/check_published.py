@@ -67,6 +67,13 @@ class PublishedCheck:
         """Say whether nothing differs."""
         return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
 
+    @property
+    def lost(self) -> frozenset[str]:
+        """Return in words what the copy lacks or holds otherwise; nothing of what it has too much."""
+        trades = (f"trade {trade_id} of {bot}" for bot, check in self.trades.items() for trade_id in (*check.missing, *check.changed))
+        heads = (f"{head.noun} {head.version} of {head.known_at}" for head in self.missing)
+        return frozenset((*heads, *(f"{noun} in force" for noun in self.differing), *trades))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadsGap:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from bot3.adapters.influx_points import HEADS, TRADES
+from bot3.adapters.influx_server import InfluxServer
 from bot3.errors import StoreBusyError
 from bot3.wiring import Platform, open_platform
 from bot3_assets.assets.published_learning import NO_COPY, published_learning
@@ -95,6 +98,25 @@ def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Plat
     writes = beat.step(lineage)
 
     assert writes > 0
+    assert published.publishing.check(now=published.clock.now()).is_equal
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_a_server_that_lost_heads_and_trades_then_publishes_them_again(
+    published: Platform, instance: dg.DagsterInstance, influx: InfluxProgram
+) -> None:
+    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat.step(lineage)
+    with closing(InfluxServer(influx.address())) as server:
+        server.delete_measurement(published.settings.influx_bucket, HEADS)
+        server.delete_measurement(published.settings.bot1_influx_bucket, TRADES)
+    was_equal = published.publishing.check(now=published.clock.now()).is_equal
+
+    beat.compare(lineage)
+    beat.step(lineage)
+
+    assert not was_equal
     assert published.publishing.check(now=published.clock.now()).is_equal
 
 
