@@ -194,7 +194,12 @@ def influx(subject: str, patient: Patient) -> Finding:
             subject, f"points that were refused wait in {letters}", remedy="mend their cause, then `bot3 publish replay-dead-letters`"
         )
     gap = publishing.heads_gap()
-    if gap.extra or gap.missing:
+    if gap.missing and not gap.extra:
+        lost = f"{gap.missing} publications of the record are missing in InfluxDB: it lost them, or somebody deleted them"
+        return bad(
+            subject, lost, remedy="wait a minute: `record_to_copy` publishes them again; else `bot3 publish check`, then `run --all`"
+        )
+    if gap.extra:
         detail = f"{gap.extra} publications in InfluxDB are of another record or an epoch before a restore, {gap.missing or 0} are missing"
         return bad(subject, detail, remedy="`bot3 publish run --all` makes the copy anew; one record per organization and bucket")
     span = patient.platform.record.span()
