@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,16 +48,25 @@ class DeadLetters:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._held: set[str] = set()
+        self._held_as: tuple[int, int, int] | None = None
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters; they are on the disk when this returns."""
-        if not letters:
+        """Keep letters that are not kept yet; they are on the disk when this returns.
+
+        A record that is published again is refused again: its letters must not pile up.
+        """
+        held = self._contents()
+        fresh = {content: letter for letter in letters if (content := _content(asdict(letter))) not in held}
+        if not fresh:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(letter)) + "\n" for letter in letters)
+            file.writelines(json.dumps(asdict(letter)) + "\n" for letter in fresh.values())
             file.flush()
             os.fsync(file.fileno())
+        held.update(fresh)
+        self._held_as = self._signature()
 
     def read(self) -> tuple[DeadLetter, ...]:
         """Return all letters, oldest first.
@@ -74,6 +84,23 @@ class DeadLetters:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self._path} holds what is no dead letter ({error}): mend the line, or move the file away") from error
 
+    def _contents(self) -> set[str]:
+        """Return what the letters are about, read again once another process changed them; a damaged file keeps no letter out."""
+        if self._held_as != self._signature():
+            self._held = set()
+            with suppress(OSError, ValueError, AttributeError):
+                self._held = {_content(json.loads(text)) for text in self._path.read_text(encoding="utf-8").splitlines()}
+            self._held_as = self._signature()
+        return self._held
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Return what differs once the file was replaced or has grown; None if there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def replace(self, letters: Sequence[DeadLetter]) -> None:
         """Keep these letters alone."""
         fresh = self._path.with_suffix(".new")
@@ -83,6 +110,12 @@ class DeadLetters:
             fresh.replace(self._path)
         else:
             self._path.unlink(missing_ok=True)
+
+
+def _content(said: dict[str, Any]) -> str:
+    """Return what a letter is about, whenever it was refused; its reason counts where it has no points."""
+    points = {name: said.get(name) or () for name in ("rows", "heads", "gone")}
+    return json.dumps([said.get("bucket"), points, None if any(points.values()) else said.get("reason")], sort_keys=True)
 
 
 def _letter(said: dict[str, Any]) -> DeadLetter:
