@@ -29,6 +29,7 @@ _WHO = {401, 403}
 _FULL = "no space left on device"
 _RETRIES = 2
 _BACK_OFF_S = 0.2
+_SHOWN = 300
 
 
 class RefusedLinesError(StoreError):
@@ -222,29 +223,29 @@ class InfluxServer:
         try:
             yield
         except ApiException as error:
-            raise _translation(self.shown, error.status, _message(error.body)) from error
+            raise _translation(self.shown, error.status, _text(error.body)) from error
         except (HTTPError, OSError) as error:
             raise StoreBusyError(
                 f"{self.shown} cannot be reached in time ({type(error).__name__}): start it or wait, then retry"
             ) from error
 
 
-def _translation(shown: str, status: int, said: str) -> StoreError:
+def _translation(shown: str, status: int, text: str) -> StoreError:
+    said = text[:_SHOWN]
     if status in _REFUSED:
         return RefusedLinesError(f"{shown} refused ({status}): {said}", is_whole=status != _PARTIAL)
     if status in _WHO:
         return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
     if status == 404:
         return StoreError(f"{shown} lacks a bucket or organization ({said}): run `bot3 publish run`, or check BOT3_INFLUX_ORG")
-    if _FULL in said:
+    if _FULL in text:
         # It does not open a shard again that it could not open once, however much space there is by then.
         return StoreFullError(f"{shown}: its disk was full ({status}): free some, then restart InfluxDB if it goes on saying so: {said}")
     return StoreBusyError(f"{shown} is busy ({status}): wait and retry{f': {said}' if said else ''}")
 
 
-def _message(body: Any) -> str:
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
-    return text.strip()[:300]
+def _text(body: Any) -> str:
+    return (body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")).strip()
 
 
 def _types_by_field(rows: Sequence[tuple[str, str]]) -> dict[str, frozenset[str]]:
