@@ -181,7 +181,20 @@ class Publishing:
         """Compare the copy with the record. Raises StoreBusyError if either cannot be asked, SettingsError if there is no copy."""
         from bot3.usecases.check_published import check_published  # noqa: PLC0415
 
-        return check_published(self._record(), self.copy, bots=self._own, now=now)
+        try:
+            return check_published(self._record(), self.copy, bots=self._own, now=now)
+        finally:
+            # By the next comparison, a minute later, an idle connection may be half-open: that would cost a whole timeout.
+            self.copy.close()
+
+    def drop_connections(self) -> None:
+        """Close the connections to the copy's server; the next request opens others.
+
+        After a failure, of the record's server too, they may be half-open, and each would cost a whole timeout.
+        """
+        if self.is_configured:
+            self.publisher.close()
+            self.copy.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
