@@ -147,6 +147,7 @@ class Beat:
         except StoreError:
             self._is_suspect = True
             self._lost.notice_outage()
+            self._platform.publishing.drop_connections()
             raise
 
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:

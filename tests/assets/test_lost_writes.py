@@ -86,6 +86,14 @@ def test_beat_given_a_server_that_restarted_without_trades_then_publishes_them_a
     assert [passed for passed, _ in beating.verdicts] == [True, False, True]
 
 
+def test_beat_given_a_failed_step_then_drops_connections_that_may_be_half_open(beating: Beating) -> None:
+    before = beating.memory.closes
+
+    beating.restart_server()
+
+    assert beating.memory.closes > before
+
+
 def test_beat_given_lost_publications_and_no_outage_then_publishes_them_after_its_next_comparison(beating: Beating) -> None:
     beating.memory.known[Noun.PARAMETERS].clear()
 
