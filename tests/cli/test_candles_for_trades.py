@@ -50,7 +50,8 @@ def a_trade(trade_id: int, *, day: int, pair: str = PAIR) -> dict[str, object]:
 
 
 def imported(home: Path, tmp_path: Path) -> None:
-    assert bot3("import", "--bot", "OLD", "--db", str(tmp_path / "old.sqlite"), home=home).code == 0
+    database = str(tmp_path / "old.sqlite")
+    assert bot3("import", "--bot", "OLD", "--db", database, "--run-mode", "paper", home=home).code == 0
 
 
 def fetch(home: Path, server: KlineServer, directory: Path) -> Ended:

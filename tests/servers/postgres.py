@@ -44,7 +44,9 @@ class PostgresServer:
             raise FileNotFoundError(MISSING)
         self._initdb, self._postgres = initdb, postgres
         # Outside pytest's directories: those are closed to the user that the server must run as.
-        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
+        # A socket's path has 107 bytes at most: it is not where a test wants the data.
+        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
+        self._cluster = self._directory if folder is None else Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
         self._superuser = superuser
@@ -54,12 +56,13 @@ class PostgresServer:
 
     @property
     def directory(self) -> Path:
-        """Return where the socket is."""
+        """Return where the socket is, and the server's log."""
         return self._directory
 
     def __enter__(self) -> Self:
-        as_user = _unprivileged(self._directory)
-        data = self._directory / "data"
+        _unprivileged(self._directory)
+        as_user = _unprivileged(self._cluster)
+        data = self._cluster / "data"
         initdb = [self._initdb, "-D", data, "-U", self._superuser, *_AUTHENTICATION, "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(initdb, check=True, capture_output=True, **as_user)
         self.start()
@@ -67,11 +70,12 @@ class PostgresServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        for directory in {self._directory, self._cluster}:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def start(self) -> None:
         """Start the server; again after `stop` or `kill`, it has what was committed."""
-        server = [self._postgres, "-D", self._directory / "data", "-k", self._directory, *self._listening]
+        server = [self._postgres, "-D", self._cluster / "data", "-k", self._directory, *self._listening]
         server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo"]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(server, stdout=log, stderr=log, **_unprivileged(self._directory))

@@ -31,6 +31,8 @@ class RedisServer:
         self.password = password or secrets.token_hex(16)
         self.port = port or free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="bot3-redis-"))
+        # Once: written again while the starting server reads it, it would be empty.
+        (self.directory / "password").write_text(self.password)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -73,7 +75,6 @@ class RedisServer:
         )
 
     def _environment(self) -> dict[str, str]:
-        (self.directory / "password").write_text(self.password)
         given = {
             "BIND": "127.0.0.1",
             "PORT": str(self.port),
