@@ -28,6 +28,8 @@ TRY_EVERY_S = 10.0
 """So often at most, where a comparison found the record being written: publishing waits while it is made."""
 TRY_AFTER_OUTAGE_S = 1.0
 """The same after an outage: a server that restarted may have lost writes that it acknowledged."""
+SEARCH_FOR_S, SEARCH_EVERY_S = 60.0, 3.0
+"""So long and so often losses are looked for after a failure: a full disk fails first, and the restart that loses writes comes later."""
 OLD_AFTER_S = 600.0
 SENSOR = "record_to_copy"
 
@@ -60,6 +62,7 @@ class Beat:
         self._compared_at = self._tried_at = -math.inf
         self._warned_at = monotonic()
         self._lost = LostWrites(monotonic=monotonic)
+        self._failed_at = self._searched_at = -math.inf
         self._is_suspect = False
         self._republished = ""
         self.writes = 0
@@ -111,13 +114,38 @@ class Beat:
                 self._judge(found, lineage=lineage)
             elif self._tried_at - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
                 # An old verdict must not look like one of now.
-                lineage.checked("published_learning", "published_equals_record", not_compared(found.waiting, for_s=OLD_AFTER_S))
+                self._tell_verdict(not_compared(found.waiting, for_s=OLD_AFTER_S), lineage=lineage)
                 self._warned_at = self._tried_at
 
     def work(self, lineage: Lineage) -> None:
-        """Publish what waits, then compare if that is due. Raises as `step` and `compare`."""
-        self.step(lineage)
-        self.compare(lineage)
+        """Publish what waits; look for losses after an outage, and compare if that is due. Raises as `step` and `compare`."""
+        with self._turn:
+            if self._is_search_due():
+                self._search(lineage)
+            self.step(lineage)
+            self.compare(lineage)
+
+    def _search(self, lineage: Lineage) -> None:
+        """Look for losses at once: a comparison would wait until nothing is written to the record."""
+        with self._noticed():
+            before = self._platform.publishing.recorded()
+            self.step(lineage)
+            found = self._platform.publishing.find_losses(before)
+            self._searched_at = self._monotonic()
+            if self._lost.are_due(found, is_whole=False):
+                self._publish_again(found, lineage=lineage)
+
+    def _publish_again(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
+        """Let the whole record wait again, and say in the check what was lost."""
+        self._platform.record.requeue()
+        self._republished = republished_text(found, at=self._platform.wall_now())
+        log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
+        self._tell_verdict(published_verdict(found, republished=self._republished, is_again=True), lineage=lineage)
+        self._is_suspect = True
+
+    def _is_search_due(self) -> bool:
+        now = self._monotonic()
+        return now - self._failed_at < SEARCH_FOR_S and now - self._searched_at >= SEARCH_EVERY_S
 
     def _is_due(self) -> bool:
         now = self._monotonic()
@@ -127,28 +155,25 @@ class Beat:
 
     def _judge(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
         """Report a comparison; let the record wait again if the copy lost something of it, and look at the result soon."""
-        is_again = self._lost.are_due(found)
-        if is_again:
-            self._platform.record.requeue()
-            self._republished = republished_text(found, at=self._platform.wall_now())
-            log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
-        lineage.checked(
-            "published_learning", "published_equals_record", published_verdict(found, republished=self._republished, is_again=is_again)
-        )
-        self._compared_at, self._is_suspect = self._monotonic(), is_again
+        self._compared_at, self._is_suspect = self._monotonic(), False
+        if self._lost.are_due(found):
+            self._publish_again(found, lineage=lineage)
+        else:
+            self._tell_verdict(published_verdict(found, republished=self._republished), lineage=lineage)
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Suspect a server that was unavailable: it may have restarted, and lost writes."""
-        from bot3.errors import StoreError  # noqa: PLC0415  # heavy
-
+        """Suspect the server after a failure, of whatever: it may have restarted, and lost writes."""
         try:
             yield
-        except StoreError:
-            self._is_suspect = True
+        except Exception:
+            self._failed_at, self._searched_at, self._is_suspect = self._monotonic(), -math.inf, True
             self._lost.notice_outage()
             self._platform.publishing.drop_connections()
             raise
+
+    def _tell_verdict(self, verdict: dg.AssetCheckResult, *, lineage: Lineage) -> None:
+        lineage.checked("published_learning", "published_equals_record", verdict)
 
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
         lineage.materialized("published_learning", published_metadata(self._platform, report))

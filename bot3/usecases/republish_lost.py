@@ -16,8 +16,8 @@ EVERY_S = 600.0
 class LostWrites:
     """Limits how often the whole record is published again: once an outage, otherwise once in `EVERY_S`, and never twice in vain.
 
-    A server can lose writes that it acknowledged: when it starts, InfluxDB truncates its write-ahead log at the first damaged entry, and a
-    full disk leaves such an entry. What is still missing after the record was published again cannot be published (a dead letter, for
+    A server can lose writes that it acknowledged: when it starts, InfluxDB reads its write-ahead log only up to the first damaged entry,
+    and a full disk leaves such an entry. What is still missing after the record was published again cannot be published (a dead letter, for
     example).
 
     Parameters
@@ -36,21 +36,24 @@ class LostWrites:
         """Remember that the server was unavailable: it may have restarted."""
         self._is_after_outage = True
 
-    def are_due(self, found: PublishedCheck) -> bool:
+    def are_due(self, found: PublishedCheck, *, is_whole: bool = True) -> bool:
         """Return whether the whole record must be published again, and count that as done.
 
         Parameters
         ----------
         found : PublishedCheck
-            A comparison during which nothing waited and nothing was written.
+            A comparison during which nothing waited and nothing was written, or what `find_losses` found.
+        is_whole : bool
+            False for what `find_losses` found: what it does not name may still be lost.
 
         Notes
         -----
         Publications of another record or epoch are left to `bot3 publish run --all`: a restored home must not write over another's copy.
         """
         lost = frozenset() if found.extra else found.lost
-        is_result = self._is_unverified and not self._is_after_outage
-        self._unpublishable = lost if is_result else self._unpublishable & lost
+        is_result = is_whole and self._is_unverified and not self._is_after_outage
+        if is_whole:
+            self._unpublishable = lost if is_result else self._unpublishable & lost
         self._is_unverified = self._is_unverified and not is_result
         is_allowed = self._is_after_outage or self._monotonic() - self._at >= EVERY_S
         if not (is_allowed and lost - self._unpublishable):

@@ -14,7 +14,7 @@ from bot3.errors import StoreBusyError
 from bot3.ports.publisher import Noun
 from bot3.usecases.republish_lost import EVERY_S
 from bot3_assets.lineage import Lineage
-from bot3_assets.publishing import CHECK_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, Beat
+from bot3_assets.publishing import CHECK_EVERY_S, SEARCH_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, Beat
 from tests.fate import Fate
 from tests.journey.interleaving import World, a_close, an_outage
 from tests.learned import a_regime
@@ -86,6 +86,17 @@ def test_beat_given_a_server_that_restarted_without_trades_then_publishes_them_a
     assert [passed for passed, _ in beating.verdicts] == [True, False, True]
 
 
+def test_beat_given_a_restart_that_it_did_not_notice_soon_after_an_outage_then_publishes_again(beating: Beating) -> None:
+    beating.restart_server()
+    beating.work(TRY_AFTER_OUTAGE_S)
+    was_equal = beating.is_equal
+    beating.memory.trades.clear()
+
+    beating.work(SEARCH_EVERY_S)
+
+    assert (was_equal, beating.is_equal) == (True, True)
+
+
 def test_beat_given_a_failed_step_then_drops_connections_that_may_be_half_open(beating: Beating) -> None:
     before = beating.memory.closes
 
@@ -147,3 +158,27 @@ def test_beat_given_a_restored_record_then_leaves_the_copy_to_a_person(beating: 
 
     assert beating.verdicts[-1][0] is False
     assert beating.platform.record.span() is None
+
+
+def test_losses_given_writes_since_the_record_was_read_then_are_only_what_was_published_before(beating: Beating) -> None:
+    publishing = beating.platform.publishing
+    before = publishing.recorded()
+    lost = next(iter(beating.memory.trades))
+    del beating.memory.trades[lost]
+    beating.world.add(a_close(3, day=3, minute=0))
+    beating.world.tick()
+    beating.write()
+
+    found = publishing.find_losses(before)
+
+    assert found.lost == {f"trade {lost[-1]} of {lost[0]}"}
+    assert found.waiting > 0
+
+
+def test_losses_given_a_trade_that_was_deleted_since_the_record_was_read_then_are_none(beating: Beating) -> None:
+    before = beating.platform.publishing.recorded()
+    beating.world.delete(1)
+    beating.world.compare_nightly()
+    beating.beat.step(beating.lineage)
+
+    assert beating.platform.publishing.find_losses(before).lost == frozenset()

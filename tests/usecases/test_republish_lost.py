@@ -108,3 +108,12 @@ def test_lost_given_a_loss_that_was_brought_by_a_person_then_is_due_when_lost_ag
     watched.now_s = EVERY_S
 
     assert watched.finds(without_trades(1)) == [True]
+
+
+def test_lost_given_a_search_after_an_outage_then_what_it_does_not_name_stays_unpublishable(watched: Watched) -> None:
+    watched.finds(without_trades(1), without_trades(1))
+    watched.lost.notice_outage()
+
+    searched = watched.lost.are_due(EQUAL, is_whole=False)
+
+    assert (searched, watched.finds(without_trades(1))) == (False, [False])
