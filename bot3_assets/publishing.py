@@ -28,6 +28,8 @@ TRY_EVERY_S = 10.0
 """So often at most, where a comparison found the record being written: publishing waits while it is made."""
 TRY_AFTER_OUTAGE_S = 1.0
 """The same after an outage: a server that restarted may have lost writes that it acknowledged."""
+LOOK_EVERY_S = 1.0
+"""So often at most the server is asked whether it is the one that it was."""
 SEARCH_FOR_S, SEARCH_EVERY_S = 60.0, 3.0
 """So long and so often losses are looked for after a failure: a full disk fails first, and the restart that loses writes comes later."""
 OLD_AFTER_S = 600.0
@@ -62,7 +64,8 @@ class Beat:
         self._compared_at = self._tried_at = -math.inf
         self._warned_at = monotonic()
         self._lost = LostWrites(monotonic=monotonic)
-        self._failed_at = self._searched_at = -math.inf
+        self._failed_at = self._searched_at = self._looked_at = -math.inf
+        self._connections: int | None = None
         self._is_suspect = False
         self._republished = ""
         self.writes = 0
@@ -120,10 +123,21 @@ class Beat:
     def work(self, lineage: Lineage) -> None:
         """Publish what waits; look for losses after an outage, and compare if that is due. Raises as `step` and `compare`."""
         with self._turn:
+            self._look()
             if self._is_search_due():
                 self._search(lineage)
             self.step(lineage)
             self.compare(lineage)
+
+    def _look(self) -> None:
+        """Suspect a server whose connection had to be opened again: it may have restarted between two steps."""
+        with self._noticed():
+            if self._monotonic() - self._looked_at < LOOK_EVERY_S:
+                return
+            before, self._connections = self._connections, self._platform.publishing.connections()
+            self._looked_at = self._monotonic()
+            if before is not None and before != self._connections:
+                self._suspect()
 
     def _search(self, lineage: Lineage) -> None:
         """Look for losses at once: a comparison would wait until nothing is written to the record."""
@@ -167,10 +181,13 @@ class Beat:
         try:
             yield
         except Exception:
-            self._failed_at, self._searched_at, self._is_suspect = self._monotonic(), -math.inf, True
-            self._lost.notice_outage()
+            self._suspect()
             self._platform.publishing.drop_connections()
             raise
+
+    def _suspect(self) -> None:
+        self._failed_at, self._searched_at, self._is_suspect = self._monotonic(), -math.inf, True
+        self._lost.notice_outage()
 
     def _tell_verdict(self, verdict: dg.AssetCheckResult, *, lineage: Lineage) -> None:
         lineage.checked("published_learning", "published_equals_record", verdict)

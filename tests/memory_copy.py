@@ -31,6 +31,7 @@ class MemoryCopy:
     rows: dict[tuple[Noun, datetime, int], Any] = field(default_factory=dict)
     known: dict[Noun, dict[tuple[datetime, int], Head]] = field(default_factory=lambda: {noun: {} for noun in Noun})
     closes: int = 0
+    restarts: int = 0
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
         return ()
@@ -66,6 +67,9 @@ class MemoryCopy:
     def trade_digests(self, bot: str) -> pd.DataFrame:
         own = [point for place, point in self.trades.items() if place[0] == bot]
         return pd.DataFrame(own, columns=["run_mode", "trade_id", "open_date", "digest"])
+
+    def connections(self) -> int:
+        return self.restarts
 
     def close(self) -> None:
         self.closes += 1

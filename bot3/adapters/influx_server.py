@@ -79,6 +79,7 @@ class InfluxServer:
     def __init__(self, address: InfluxAddress, *, retries: int = _RETRIES) -> None:
         self._address, self._retries = address, retries
         self._opened: InfluxDBClient | None = None
+        self._connections = 0
 
     @property
     def shown(self) -> str:
@@ -195,6 +196,28 @@ class InfluxServer:
         with self._translated():
             return str(self._client.version())
 
+    def connections(self) -> int:
+        """Ask whether the server is there; return how many connections were opened so far: a server that restarts needs another.
+
+        Raises
+        ------
+        StoreBusyError
+            If it cannot be reached in time.
+        """
+        self.ping()
+        return self._connections
+
+    def _count(self, client: InfluxDBClient) -> None:
+        """Count the connections of a client: its pool opens one that was lost again without a word."""
+        pool = client.api_client.rest_client.pool_manager.connection_from_url(self._address.url)
+        plain: Any = pool.ConnectionCls
+
+        def connect(connection: Any) -> None:
+            self._connections += 1
+            plain.connect(connection)
+
+        pool.ConnectionCls = type("CountedConnection", (plain,), {"connect": connect})
+
     @property
     def _client(self) -> InfluxDBClient:
         if self._opened is None:
@@ -213,6 +236,7 @@ class InfluxServer:
                 # Within a machine packing costs more than it saves.
                 enable_gzip=not self._address.is_local,
             )
+            self._count(self._opened)
         return self._opened
 
     @contextmanager

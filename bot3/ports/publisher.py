@@ -189,6 +189,10 @@ class Publisher(Protocol):
         """Close the connection; the next request opens another."""
         ...
 
+    def connections(self) -> int:
+        """Ask the server whether it is there; return how many connections were opened so far: after its restart it is another number."""
+        ...
+
     def publish(self, pending: Pending) -> Published:
         """Delete what is gone, write rows, then heads.
 

@@ -187,6 +187,10 @@ class Publishing:
             # By the next comparison, a minute later, an idle connection may be half-open: that would cost a whole timeout.
             self.copy.close()
 
+    def connections(self) -> int:
+        """Return a number that differs once the copy's server has restarted, or a connection was lost. Raises as `check`."""
+        return self.publisher.connections()
+
     def recorded(self) -> Recorded:
         """Return what the copy must hold once everything that waits now was published. Raises as `check`."""
         from bot3.usecases.check_published import recorded  # noqa: PLC0415

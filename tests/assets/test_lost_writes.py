@@ -14,7 +14,7 @@ from bot3.errors import StoreBusyError
 from bot3.ports.publisher import Noun
 from bot3.usecases.republish_lost import EVERY_S
 from bot3_assets.lineage import Lineage
-from bot3_assets.publishing import CHECK_EVERY_S, SEARCH_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, Beat
+from bot3_assets.publishing import CHECK_EVERY_S, LOOK_EVERY_S, SEARCH_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, Beat
 from tests.fate import Fate
 from tests.journey.interleaving import World, a_close, an_outage
 from tests.learned import a_regime
@@ -95,6 +95,17 @@ def test_beat_given_a_restart_that_it_did_not_notice_soon_after_an_outage_then_p
     beating.work(SEARCH_EVERY_S)
 
     assert (was_equal, beating.is_equal) == (True, True)
+
+
+def test_beat_given_restarts_between_two_steps_then_publishes_again_after_each(beating: Beating) -> None:
+    found = []
+    for _ in range(2):
+        beating.memory.restarts += 1
+        beating.memory.trades.clear()
+        beating.work(LOOK_EVERY_S)
+        found.append(beating.is_equal)
+
+    assert found == [True, True]
 
 
 def test_beat_given_a_failed_step_then_drops_connections_that_may_be_half_open(beating: Beating) -> None:
