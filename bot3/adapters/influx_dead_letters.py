@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,18 +53,24 @@ class DeadLetters:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._held: set[str] = set()
+        self._held_as: tuple[int, int, int] | None = None
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters; they are on the disk when this returns.
+        """Keep letters that are not kept yet; they are on the disk when this returns.
+
+        A record that is published again is refused again: its letters must not pile up.
 
         Raises
         ------
         StoreError
             If they cannot be written; StoreFullError if the disk is full.
         """
-        if not letters:
+        held = self._contents()
+        fresh = {content: letter for letter in letters if (content := _content(asdict(letter))) not in held}
+        if not fresh:
             return
-        text = "".join(json.dumps(asdict(letter)) + "\n" for letter in letters).encode()
+        text = "".join(json.dumps(asdict(letter)) + "\n" for letter in fresh.values()).encode()
         with _writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab+") as file:
@@ -72,6 +78,8 @@ class DeadLetters:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+        held.update(fresh)
+        self._held_as = self._signature()
 
     def read(self) -> tuple[DeadLetter, ...]:
         """Return all letters, oldest first.
@@ -84,10 +92,30 @@ class DeadLetters:
         if not self._path.exists():
             return ()
         try:
-            text = self._path.read_text(encoding="utf-8")
-            return tuple(_letter(json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines())
+            return tuple(_letter(json.loads(line)) for line in self._lines())
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self._path} holds what is no dead letter ({error}): mend the line, or move the file away") from error
+
+    def _contents(self) -> set[str]:
+        """Return what the letters are about, read again once another process changed them; a damaged file keeps no letter out."""
+        if self._held_as != self._signature():
+            self._held = set()
+            with suppress(OSError, ValueError, AttributeError):
+                self._held = {_content(json.loads(line)) for line in self._lines()}
+            self._held_as = self._signature()
+        return self._held
+
+    def _lines(self) -> list[str]:
+        text = self._path.read_text(encoding="utf-8")
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Return what differs once the file was replaced or has grown; None if there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def replace(self, letters: Sequence[DeadLetter]) -> None:
         """Keep these letters alone. Raises StoreError if the file cannot be written."""
@@ -119,6 +147,12 @@ def _cut_off_part(file: BinaryIO) -> None:
     if file.read(1) != b"\n":
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _content(said: dict[str, Any]) -> str:
+    """Return what a letter is about, whenever it was refused; its reason counts where it has no points."""
+    points = {name: said.get(name) or () for name in ("rows", "heads", "gone")}
+    return json.dumps([said.get("bucket"), points, None if any(points.values()) else said.get("reason")], sort_keys=True)
 
 
 def _letter(said: dict[str, Any]) -> DeadLetter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,24 @@ def test_read_given_appended_letters_then_returns_them_oldest_first(tmp_path: Pa
     DeadLetters(tmp_path / "new" / "letters.jsonl").append([a_letter(2)])
 
     assert DeadLetters(tmp_path / "new" / "letters.jsonl").read() == (a_letter(1), a_letter(2))
+
+
+def test_append_given_points_that_are_kept_already_then_keeps_them_once(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "letters.jsonl")
+    letters.append([a_letter(1)])
+
+    letters.append([replace(a_letter(1), since=0, reason="conflict again"), a_letter(2)])
+
+    assert letters.read() == (a_letter(1), a_letter(2))
+
+
+def test_append_given_a_damaged_file_then_keeps_the_letter(tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+    path.write_text('{"bucket": "b"}\n')
+
+    DeadLetters(path).append([a_letter(1)])
+
+    assert '"conflict"' in path.read_text()
 
 
 def test_replace_given_none_then_the_file_is_gone(tmp_path: Path) -> None:
