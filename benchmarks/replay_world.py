@@ -83,5 +83,5 @@ def _pair(random: np.random.Generator, n: int) -> CandleArrays:
         **single,
         sigma=expected_sigma(single["close"], horizon_candles=HORIZON),
         funding_sum=np.cumsum(rates),
-        has_funding=True,
+        funding_us=np.zeros(0, dtype=np.int64),
     )

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from bot3.errors import SettingsError
+
 _OTHERS = 0o077
 
 
@@ -14,16 +16,18 @@ def create_private_files() -> None:
     os.umask(_OTHERS)
 
 
-def is_open_to_others(path: Path) -> bool:
-    """Say whether a group or every user may read, write or enter a file or a directory."""
-    return bool(path.lstat().st_mode & _OTHERS) and not path.is_symlink()
-
-
 def close_to_others(directory: Path) -> int:
     """Take the rights of group and others from a directory and everything in it; return how many paths had some.
 
     Symbolic links are not followed. A path of another user is left as it is.
+
+    Raises
+    ------
+    SettingsError
+        If it is a user's home directory or one above it: other programs' files lie there.
     """
+    if Path.home().resolve().is_relative_to(directory.resolve()):
+        raise SettingsError(f"BOT3_HOME {directory} holds more than this platform's files: name a directory of its own, such as .bot3")
     closed = 0
     for folder, folders, files in os.walk(directory, followlinks=False):
         for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):

@@ -1,18 +1,23 @@
 """The beat that keeps the copy in InfluxDB up to date: a sensor of its own, so that no learning waits for a server."""
 
+import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import structlog
 
-from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict
+from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict, republished_text
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import Reported, Teller
 from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
+    from bot3.usecases.check_published import PublishedCheck
     from bot3.usecases.publish_learning import PublishReport
     from bot3.wiring import Platform
 
@@ -21,8 +26,16 @@ CHECK_EVERY_S = 60.0
 """All trades are compared then: a second's work for fifty thousand of them."""
 TRY_EVERY_S = 10.0
 """So often at most, where a comparison found the record being written: publishing waits while it is made."""
+TRY_AFTER_OUTAGE_S = 1.0
+"""The same after an outage: a server that restarted may have lost writes that it acknowledged."""
+LOOK_EVERY_S = 1.0
+"""So often at most the server is asked whether it is the one that it was."""
+SEARCH_FOR_S, SEARCH_EVERY_S = 60.0, 3.0
+"""So long and so often losses are looked for after a failure: a full disk fails first, and the restart that loses writes comes later."""
 OLD_AFTER_S = 600.0
 SENSOR = "record_to_copy"
+
+log = structlog.get_logger()
 
 publish_record = dg.define_asset_job(
     "publish_record",
@@ -34,14 +47,27 @@ publish_record = dg.define_asset_job(
 
 
 class Beat:
-    """One process' publishing: publishes what waits, tells Dagster, and compares now and then."""
+    """One process' publishing: publishes what waits, tells Dagster, compares now and then, and publishes again what the copy lost.
 
-    def __init__(self, platform: "Platform") -> None:
-        self._platform = platform
+    Parameters
+    ----------
+    monotonic : callable
+        Returns seconds that never go back.
+    """
+
+    def __init__(self, platform: "Platform", *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        from bot3.usecases.republish_lost import LostWrites  # noqa: PLC0415  # heavy
+
+        self._platform, self._monotonic = platform, monotonic
         self._teller = Teller(platform.record.store_id)
         self._turn = RLock()
-        self._compared_at = self._tried_at = -CHECK_EVERY_S
-        self._warned_at = time.monotonic()
+        self._compared_at = self._tried_at = -math.inf
+        self._warned_at = monotonic()
+        self._lost = LostWrites(monotonic=monotonic)
+        self._failed_at = self._searched_at = self._looked_at = -math.inf
+        self._connections: int | None = None
+        self._is_suspect = False
+        self._republished = ""
         self.writes = 0
         """How many writes to the record were published."""
 
@@ -66,7 +92,7 @@ class Beat:
 
     def step(self, lineage: Lineage) -> int:
         """Publish and report what waits; return how many writes it were. Raises StoreError if the server cannot be used."""
-        with self._turn:
+        with self._turn, self._noticed():
             if self._platform.record.span() is None:
                 return 0
             report = self._platform.publishing.publish(tell=lambda found: self._tell(found, lineage=lineage))
@@ -76,22 +102,95 @@ class Beat:
             return report.writes
 
     def compare(self, lineage: Lineage) -> None:
-        """Report whether the copy is equal to the record, if that was not looked at for a while. Raises StoreError if either is away."""
-        with self._turn:
-            now = time.monotonic()
-            if now - self._compared_at < CHECK_EVERY_S or now - self._tried_at < TRY_EVERY_S:
+        """Report whether the copy is equal to the record, if that was not looked at for a while or the server was unavailable since.
+
+        What the copy lost waits again afterwards: the next step publishes the whole record. Raises StoreError if either is away.
+        """
+        with self._turn, self._noticed():
+            if not self._is_due():
                 return
-            self._tried_at = now
+            self._tried_at = self._monotonic()
             revision = self._platform.record.revision()
             found = self._platform.publishing.check(now=self._platform.clock.now())
             # What was written while both were read is a difference that is none.
             if not found.waiting and self._platform.record.revision() == revision:
-                lineage.checked("published_learning", "published_equals_record", published_verdict(found))
-                self._compared_at = time.monotonic()
-            elif now - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
+                self._judge(found, lineage=lineage)
+            elif self._tried_at - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
                 # An old verdict must not look like one of now.
-                lineage.checked("published_learning", "published_equals_record", not_compared(found.waiting, for_s=OLD_AFTER_S))
-                self._warned_at = now
+                self._tell_verdict(not_compared(found.waiting, for_s=OLD_AFTER_S), lineage=lineage)
+                self._warned_at = self._tried_at
+
+    def work(self, lineage: Lineage) -> None:
+        """Publish what waits; look for losses after an outage, and compare if that is due. Raises as `step` and `compare`."""
+        with self._turn:
+            self._look()
+            if self._is_search_due():
+                self._search(lineage)
+            self.step(lineage)
+            self.compare(lineage)
+
+    def _look(self) -> None:
+        """Suspect a server whose connection had to be opened again: it may have restarted between two steps."""
+        with self._noticed():
+            if self._monotonic() - self._looked_at < LOOK_EVERY_S:
+                return
+            before, self._connections = self._connections, self._platform.publishing.connections()
+            self._looked_at = self._monotonic()
+            if before is not None and before != self._connections:
+                self._suspect()
+
+    def _search(self, lineage: Lineage) -> None:
+        """Look for losses at once: a comparison would wait until nothing is written to the record."""
+        with self._noticed():
+            before = self._platform.publishing.recorded()
+            self.step(lineage)
+            found = self._platform.publishing.find_losses(before)
+            self._searched_at = self._monotonic()
+            if self._lost.are_due(found, is_whole=False):
+                self._publish_again(found, lineage=lineage)
+
+    def _publish_again(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
+        """Let the whole record wait again, and say in the check what was lost."""
+        self._platform.record.requeue()
+        self._republished = republished_text(found, at=self._platform.wall_now())
+        log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
+        self._tell_verdict(published_verdict(found, republished=self._republished, is_again=True), lineage=lineage)
+        self._is_suspect = True
+
+    def _is_search_due(self) -> bool:
+        now = self._monotonic()
+        return now - self._failed_at < SEARCH_FOR_S and now - self._searched_at >= SEARCH_EVERY_S
+
+    def _is_due(self) -> bool:
+        now = self._monotonic()
+        if self._is_suspect:
+            return now - self._tried_at >= TRY_AFTER_OUTAGE_S
+        return now - self._compared_at >= CHECK_EVERY_S and now - self._tried_at >= TRY_EVERY_S
+
+    def _judge(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
+        """Report a comparison; let the record wait again if the copy lost something of it, and look at the result soon."""
+        self._compared_at, self._is_suspect = self._monotonic(), False
+        if self._lost.are_due(found):
+            self._publish_again(found, lineage=lineage)
+        else:
+            self._tell_verdict(published_verdict(found, republished=self._republished), lineage=lineage)
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Suspect the server after a failure, of whatever: it may have restarted, and lost writes."""
+        try:
+            yield
+        except Exception:
+            self._suspect()
+            self._platform.publishing.drop_connections()
+            raise
+
+    def _suspect(self) -> None:
+        self._failed_at, self._searched_at, self._is_suspect = self._monotonic(), -math.inf, True
+        self._lost.notice_outage()
+
+    def _tell_verdict(self, verdict: dg.AssetCheckResult, *, lineage: Lineage) -> None:
+        lineage.checked("published_learning", "published_equals_record", verdict)
 
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
         lineage.materialized("published_learning", published_metadata(self._platform, report))
@@ -124,13 +223,12 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
     lineage = Lineage(instance=kept or context.instance, source=SENSOR)
     try:
         beat.begin(lineage, cursor=context.cursor)
-        beat.step(lineage)
-        beat.compare(lineage)
+        beat.work(lineage)
     except DataError as error:
         context.log.warning(f"delayed: {error}")
         return _end(context, beat, text=f"delayed: {error}")
     if kept is not None:
-        _vigils.keep(opened, lambda: beat.step(lineage))
+        _vigils.keep(opened, lambda: beat.work(lineage))
     return _end(context, beat, text=f"published {beat.writes} writes since this process began")
 
 

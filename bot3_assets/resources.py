@@ -71,7 +71,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         try:
             self.platform().open_stores()
         except (StoreBusyError, StoreFullError) as error:
-            return f"waiting for a store: {error}"
+            return f"delayed: {error}"  # as `bot3.cli.doctor_services` looks for
         return None
 
 

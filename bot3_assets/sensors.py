@@ -38,7 +38,7 @@ _vigils = Vigils(SENSOR, poll_s=POLL_S)
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Learn from the closes that were committed since, and go on doing so until the next tick."""
-    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415  # heavy
+    from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError  # noqa: PLC0415  # heavy
 
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
@@ -54,7 +54,7 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
     except BacklogError as error:
         _vigils.end(opened)
         return _backlog_run(context.instance, waiting=error.waiting, now=opened.wall_now())
-    except (StoreBusyError, StoreConflictError) as error:
+    except (StoreBusyError, StoreConflictError, StoreFullError) as error:
         delay = f"delayed: {error}"
         context.log.warning(delay)
     if kept is not None:

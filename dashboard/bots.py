@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -97,8 +97,8 @@ def _watched_cells(bot: WatchedStatus, fleet: Fleet) -> tuple[str, ...]:
         "its database cannot be read" if bot.problem else "only read",
         f"{words.DASH} unavailable" if bot.open_trades is None else _positions(bot.open_trades),
         words.DASH,
-        words.moneys(profit_sums(today)),
-        words.moneys(profit_sums(bot.closes)),
+        words.moneys(_shown(profit_sums(today))),
+        words.moneys(_shown(profit_sums(bot.closes))),
         words.DASH,
         *_figures(summary(bot.closes)),
         words.age(bot.closes["close_date"].iloc[-1].to_pydatetime(), now=fleet.wall_now) if len(bot.closes) else words.DASH,
@@ -108,7 +108,7 @@ def _watched_cells(bot: WatchedStatus, fleet: Fleet) -> tuple[str, ...]:
 def _figures(found: Summary) -> tuple[str, str, str, str]:
     n, win, mean = words.evidence(found.n), found.win_rate, found.mean_profit
     several = len(found.money) > 1
-    named = [(f"{words.currency_name(money.currency)}: " if several else "", money) for money in found.money]
+    named = [(f"{words.currency_name(plain(money.currency))}: " if several else "", money) for money in found.money]
     returns = [f"{name}{_with_interval(money.return_on_stake)}, {words.evidence(money.n)}" for name, money in named]
     factors = [f"{name}{words.number(money.profit_factor)}, {words.evidence(money.n)}" for name, money in named]
     return (
@@ -124,13 +124,18 @@ def _with_interval(found: Estimate) -> str:
 
 
 def _positions(trades: Sequence[Trade]) -> str:
-    return f"{len(trades)}" + (f", {words.amounts(notional_sums(trades))} at entry" if trades else "")
+    return f"{len(trades)}" + (f", {words.amounts(_shown(notional_sums(trades)))} at entry" if trades else "")
+
+
+def _shown(sums: Mapping[str, float]) -> dict[str, float]:
+    """Return sums by currency for a cell: the currency is a part of a pair's name, which another program may have chosen."""
+    return {plain(currency): value for currency, value in sums.items()}
 
 
 def _profit(closes: pd.DataFrame, *, currency: str, wallet_abs: float) -> str:
     sums = profit_sums(closes)
     of_wallet = f" ({words.ratio(sums[currency] / wallet_abs)})" if currency in sums else ""
-    return f"{words.moneys(sums)}{of_wallet if len(sums) == 1 else ''}"
+    return f"{words.moneys(_shown(sums))}{of_wallet if len(sums) == 1 else ''}"
 
 
 def _state(bot: BotStatus) -> str:

@@ -18,6 +18,7 @@ from bot3.usecases.bot_state import STALE, daemon_beat, is_silent, state_in_forc
 from bot3.usecases.data_ages import read_data_ages
 from bot3.usecases.fleet_status import ALL_ACTIVE, halted
 from bot3.usecases.foreign_text import plain
+from bot3.usecases.reading import Known
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
 
@@ -43,6 +44,15 @@ def banner(what: str) -> Iterator[None]:
 def missing(what: str, remedy: str) -> None:
     """Say what is not there yet, and what brings it."""
     st.info(f"**{what}** {remedy}", icon=":material/inbox:")
+
+
+def not_known(found: Known[Any], what: str, remedy: str = "") -> None:
+    """Say why nothing that was learned can be shown: nothing was published yet (`what`), or what was published is refused."""
+    problem = plain(found.problem)
+    if found.is_refused:
+        st.error(f"**What was published is refused**: {problem}.")
+    else:
+        missing(what, f"{problem}. {remedy}".rstrip())
 
 
 def table(

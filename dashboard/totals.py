@@ -94,7 +94,8 @@ def _show_currency(covered: Covered, currency: str, *, today: pd.DataFrame, clos
 
 
 def _earned(closes: pd.DataFrame, currency: str) -> str:
-    return words.money(float(closes["close_profit_abs"].sum()), currency) if len(closes) else words.DASH
+    # The currency is a part of a pair's name, which another program may have chosen.
+    return words.money(float(closes["close_profit_abs"].sum()), plain(currency)) if len(closes) else words.DASH
 
 
 def _whose_day(covered: Covered) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -65,4 +66,8 @@ def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
     day, start, peak = found
     if not isinstance(day, str) or not isinstance(start, int | float) or not isinstance(peak, int | float):
         return None
-    return EquityMarks(day=date.fromisoformat(day), day_start_abs=float(start), peak_abs=float(peak))
+    try:
+        marks = EquityMarks(day=date.fromisoformat(day), day_start_abs=float(start), peak_abs=float(peak))
+    except (ValueError, OverflowError):
+        return None  # as above
+    return marks if math.isfinite(marks.day_start_abs) and math.isfinite(marks.peak_abs) else None

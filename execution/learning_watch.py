@@ -84,15 +84,17 @@ class LearningWatch:
         self._regime = self._read("regime", self._reader.regime, self._regime, now=now)
 
     def _read(self, noun: str, read: Callable[..., _Learned], last: _Learned | None, *, now: datetime) -> _Learned | None:
-        before = self._refused.pop(noun, None)
         try:
-            return read(as_of=now)
+            found: _Learned | None = read(as_of=now)
         except InvalidLearningError as error:
-            self._refused[noun] = str(error)
-            if before != str(error):
+            if self._refused.get(noun) != str(error):
                 keeps = None if last is None else last.version
                 log.error("learning_refused", noun=noun, error=str(error), keeps=keeps)  # noqa: TRY400  # the text says all
+            self._refused[noun] = str(error)
             return last
         except LearningError:
             # Nothing was published by now: what was in force stays, and expires by itself.
-            return last
+            found = last
+        # Only now: while the store cannot be read, what was refused stays refused.
+        self._refused.pop(noun, None)
+        return found

@@ -37,7 +37,8 @@ def learning(home: Home, asked: Asked) -> Page:
 
 def _parameters(found: Known[ParameterSet], home: Home) -> str:
     if found.value is None:
-        return f"Parameters: {words.DASH} {found.problem}. The static set protects, on paper only."
+        meanwhile = "" if found.is_refused else " The static set protects, on paper only."
+        return f"Parameters: {words.DASH} {found.problem}.{meanwhile}"
     wall, value = home.ports.clock.wall_now(), found.value
     life = words.expiry(value.expires_at, now=home.now(), anchor=home.anchor())
     return (

@@ -176,6 +176,14 @@ class FrameCandles:
         """Make funding rates known from now on."""
         self._funding = {**self._funding, pair: funding}
 
+    def lose(self, pair: str) -> CandleSeries:
+        """Make a pair's candles unreadable from now on; return them for `find`."""
+        return self._series.pop(pair)
+
+    def find(self, pair: str, series: CandleSeries) -> None:
+        """Make a pair's candles readable again."""
+        self._series[pair] = series
+
     def _of(self, pair: str) -> CandleSeries:
         if pair not in self._series:
             raise CandleError(f"no candles of {pair}: fetch some")

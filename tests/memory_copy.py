@@ -30,6 +30,8 @@ class MemoryCopy:
     trades: dict[_Place, dict[str, Any]] = field(default_factory=dict)
     rows: dict[tuple[Noun, datetime, int], Any] = field(default_factory=dict)
     known: dict[Noun, dict[tuple[datetime, int], Head]] = field(default_factory=lambda: {noun: {} for noun in Noun})
+    closes: int = 0
+    restarts: int = 0
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
         return ()
@@ -65,6 +67,12 @@ class MemoryCopy:
     def trade_digests(self, bot: str) -> pd.DataFrame:
         own = [point for place, point in self.trades.items() if place[0] == bot]
         return pd.DataFrame(own, columns=["run_mode", "trade_id", "open_date", "digest"])
+
+    def connections(self) -> int:
+        return self.restarts
+
+    def close(self) -> None:
+        self.closes += 1
 
     def kept_since(self, *, trades: bool) -> datetime | None:
         return None

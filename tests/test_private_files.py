@@ -8,12 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bot3.private_files import close_to_others, is_open_to_others
+import pytest
+
+from bot3.errors import SettingsError
+from bot3.private_files import close_to_others
 from tests.cli.commands import bot3
 from tests.deploy.test_systemd import UNITS
 from tests.seeded import copy_of_home
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def is_open_to_others(path: Path) -> bool:
+    return bool(path.lstat().st_mode & 0o077) and not path.is_symlink()
 
 
 def modes(directory: Path) -> dict[str, str]:
@@ -42,6 +49,16 @@ def test_close_to_others_given_open_files_then_closes_them_and_keeps_the_owners_
 
 def test_close_to_others_given_no_directory_then_does_nothing(tmp_path: Path) -> None:
     assert close_to_others(tmp_path / "missing") == 0
+
+
+@pytest.mark.parametrize("directory", [Path.home(), Path("/")])
+def test_close_to_others_given_more_than_a_home_of_ours_then_refuses_and_changes_nothing(directory: Path) -> None:
+    before = directory.stat().st_mode
+
+    with pytest.raises(SettingsError, match="name a directory of its own"):
+        close_to_others(directory)
+
+    assert directory.stat().st_mode == before
 
 
 def test_command_given_an_open_umask_then_what_it_makes_is_private_and_an_older_home_is_closed(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class FileLatch:
             fields = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{self._path} cannot be read ({type(error).__name__}): the bot's own store is used") from error
         if not isinstance(fields, dict):
             raise StoreError(f"{self._path} holds no latch: the bot's own store is used")

@@ -169,7 +169,7 @@ def _name_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
 def _row_id(value: Any) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"a row of `trades` has the id {value!r}, which is not a whole number: name freqtrade's own database") from error
 
 
@@ -243,7 +243,7 @@ def _close_instant(value: Any, zone: ZoneInfo, *, opened: datetime | None) -> da
 
 
 def _instant(value: Any, zone: ZoneInfo, *, fold: int = 0) -> datetime | None:
-    """Return the aware UTC time of a stamp: SQLite's text or PostgreSQL's datetime, without a zone as a rule."""
+    """Return the aware UTC time of a stamp (SQLite's text or PostgreSQL's datetime, without a zone as a rule); None for what is none."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -251,8 +251,8 @@ def _instant(value: Any, zone: ZoneInfo, *, fold: int = 0) -> datetime | None:
             return None
     if not isinstance(value, datetime):
         return None
-    if value.tzinfo is not None:
-        return value.astimezone(UTC)
-    if zone.key == "UTC":
-        return value.replace(tzinfo=UTC)
-    return value.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=zone, fold=fold)
+    try:
+        return aware.astimezone(UTC)
+    except OverflowError:
+        return None  # the first or the last day of the calendar, which is outside it in UTC

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from bot3.errors import StoreError
+from bot3.errors import StoreError, StoreFullError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +45,41 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """A file of letters, one JSON object a line."""
+    """A file of letters, one JSON object a line.
+
+    A last line without its end was cut off by a kill or a full disk. What it was about still waits to be published, for that is forgotten
+    after its letter alone: the line is left out.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._held: set[str] = set()
+        self._held_as: tuple[int, int, int] | None = None
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters; they are on the disk when this returns."""
-        if not letters:
+        """Keep letters that are not kept yet; they are on the disk when this returns.
+
+        A record that is published again is refused again: its letters must not pile up.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written; StoreFullError if the disk is full.
+        """
+        held = self._contents()
+        fresh = {content: letter for letter in letters if (content := _content(asdict(letter))) not in held}
+        if not fresh:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(letter)) + "\n" for letter in letters)
-            file.flush()
-            os.fsync(file.fileno())
+        text = "".join(json.dumps(asdict(letter)) + "\n" for letter in fresh.values()).encode()
+        with _writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab+") as file:
+                _cut_off_part(file)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        held.update(fresh)
+        self._held_as = self._signature()
 
     def read(self) -> tuple[DeadLetter, ...]:
         """Return all letters, oldest first.
@@ -69,20 +92,67 @@ class DeadLetters:
         if not self._path.exists():
             return ()
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-            return tuple(_letter(json.loads(text)) for text in lines)
+            return tuple(_letter(json.loads(line)) for line in self._lines())
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self._path} holds what is no dead letter ({error}): mend the line, or move the file away") from error
 
+    def _contents(self) -> set[str]:
+        """Return what the letters are about, read again once another process changed them; a damaged file keeps no letter out."""
+        if self._held_as != self._signature():
+            self._held = set()
+            with suppress(OSError, ValueError, AttributeError):
+                self._held = {_content(json.loads(line)) for line in self._lines()}
+            self._held_as = self._signature()
+        return self._held
+
+    def _lines(self) -> list[str]:
+        text = self._path.read_text(encoding="utf-8")
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Return what differs once the file was replaced or has grown; None if there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def replace(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep these letters alone."""
+        """Keep these letters alone. Raises StoreError if the file cannot be written."""
         fresh = self._path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        if letters:
-            DeadLetters(fresh).append(letters)
-            fresh.replace(self._path)
-        else:
-            self._path.unlink(missing_ok=True)
+        with _writing(fresh):
+            fresh.unlink(missing_ok=True)
+            if letters:
+                DeadLetters(fresh).append(letters)
+                fresh.replace(self._path)
+            else:
+                self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
+        raise kind(f"{path} cannot be written ({error.strerror}): free space, or give this user the directory") from error
+
+
+def _cut_off_part(file: BinaryIO) -> None:
+    """Remove a last line that lacks its end."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return
+    file.seek(-1, os.SEEK_END)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _content(said: dict[str, Any]) -> str:
+    """Return what a letter is about, whenever it was refused; its reason counts where it has no points."""
+    points = {name: said.get(name) or () for name in ("rows", "heads", "gone")}
+    return json.dumps([said.get("bucket"), points, None if any(points.values()) else said.get("reason")], sort_keys=True)
 
 
 def _letter(said: dict[str, Any]) -> DeadLetter:

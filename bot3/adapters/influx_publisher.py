@@ -90,6 +90,10 @@ class InfluxPublisher:
         """Close the connection."""
         self._server.close()
 
+    def connections(self) -> int:
+        """Return how many connections to the server were opened so far; it is asked, so that a lost one was opened again."""
+        return self._server.connections()
+
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
         """Create the buckets that are missing, with their retention; return their names."""
         lives = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}

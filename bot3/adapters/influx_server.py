@@ -29,6 +29,7 @@ _WHO = {401, 403}
 _FULL = "no space left on device"
 _RETRIES = 2
 _BACK_OFF_S = 0.2
+_SHOWN = 300
 
 
 class RefusedLinesError(StoreError):
@@ -78,6 +79,7 @@ class InfluxServer:
     def __init__(self, address: InfluxAddress, *, retries: int = _RETRIES) -> None:
         self._address, self._retries = address, retries
         self._opened: InfluxDBClient | None = None
+        self._connections = 0
 
     @property
     def shown(self) -> str:
@@ -194,6 +196,28 @@ class InfluxServer:
         with self._translated():
             return str(self._client.version())
 
+    def connections(self) -> int:
+        """Ask whether the server is there; return how many connections were opened so far: a server that restarts needs another.
+
+        Raises
+        ------
+        StoreBusyError
+            If it cannot be reached in time.
+        """
+        self.ping()
+        return self._connections
+
+    def _count(self, client: InfluxDBClient) -> None:
+        """Count the connections of a client: its pool opens one that was lost again without a word."""
+        pool = client.api_client.rest_client.pool_manager.connection_from_url(self._address.url)
+        plain: Any = pool.ConnectionCls
+
+        def connect(connection: Any) -> None:
+            self._connections += 1
+            plain.connect(connection)
+
+        pool.ConnectionCls = type("CountedConnection", (plain,), {"connect": connect})
+
     @property
     def _client(self) -> InfluxDBClient:
         if self._opened is None:
@@ -212,6 +236,7 @@ class InfluxServer:
                 # Within a machine packing costs more than it saves.
                 enable_gzip=not self._address.is_local,
             )
+            self._count(self._opened)
         return self._opened
 
     @contextmanager
@@ -222,29 +247,29 @@ class InfluxServer:
         try:
             yield
         except ApiException as error:
-            raise _translation(self.shown, error.status, _message(error.body)) from error
+            raise _translation(self.shown, error.status, _text(error.body)) from error
         except (HTTPError, OSError) as error:
             raise StoreBusyError(
                 f"{self.shown} cannot be reached in time ({type(error).__name__}): start it or wait, then retry"
             ) from error
 
 
-def _translation(shown: str, status: int, said: str) -> StoreError:
+def _translation(shown: str, status: int, text: str) -> StoreError:
+    said = text[:_SHOWN]
     if status in _REFUSED:
         return RefusedLinesError(f"{shown} refused ({status}): {said}", is_whole=status != _PARTIAL)
     if status in _WHO:
         return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
     if status == 404:
         return StoreError(f"{shown} lacks a bucket or organization ({said}): run `bot3 publish run`, or check BOT3_INFLUX_ORG")
-    if _FULL in said:
+    if _FULL in text:
         # It does not open a shard again that it could not open once, however much space there is by then.
         return StoreFullError(f"{shown}: its disk was full ({status}): free some, then restart InfluxDB if it goes on saying so: {said}")
     return StoreBusyError(f"{shown} is busy ({status}): wait and retry{f': {said}' if said else ''}")
 
 
-def _message(body: Any) -> str:
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
-    return text.strip()[:300]
+def _text(body: Any) -> str:
+    return (body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")).strip()
 
 
 def _types_by_field(rows: Sequence[tuple[str, str]]) -> dict[str, frozenset[str]]:

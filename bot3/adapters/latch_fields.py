@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
@@ -12,6 +12,7 @@ from bot3.trading.risk import EquityMarks, RiskLatch, TradingState
 FIELDS = ("state", "reason", "day", "day_start_abs", "peak_abs", "reducing_until")
 
 Field = str | float | None
+_FINITE = sys.float_info.max
 
 
 def fields_of(latch: RiskLatch) -> dict[str, Field]:
@@ -50,9 +51,9 @@ def latch_of(fields: Mapping[str, object], *, shown: str) -> RiskLatch:
 
 
 def _state(value: object) -> TradingState:
-    if value not in set(TradingState):
+    if not isinstance(value, str) or value not in set(TradingState):
         raise ValueError(f"state is {value!r}")
-    return TradingState(str(value))
+    return TradingState(value)
 
 
 def _text(name: str, value: object) -> str:
@@ -76,8 +77,8 @@ def _marks(fields: Mapping[str, object]) -> EquityMarks | None:
         return None
     amounts = {name: fields[name] for name in ("day_start_abs", "peak_abs")}
     for name, value in amounts.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{name} is {value!r}")  # as above
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FINITE:
+            raise ValueError(f"{name} is {value!r:.60}")  # as above
     start, peak = (float(str(value)) for value in amounts.values())
     try:
         day = date.fromisoformat(_text("day", fields["day"]))

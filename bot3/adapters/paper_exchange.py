@@ -164,9 +164,8 @@ class PaperExchange:
                     for position in held:
                         self._fills.catch_up(position, opened_at=opened_at)
                     # After the candles: what they closed is known, and on what each payment is due.
-                    for funding in due:
-                        self._funding.pay(funding, opened_at=opened_at)
-                self._funding.settled(due)
+                    settled = [funding for funding in due if self._funding.pay(funding, opened_at=opened_at)]
+                self._funding.settled(settled)
             self._advanced_to = opened_at
         return now
 

@@ -69,14 +69,31 @@ class PaperFunding:
             found += [DueFunding(pair=pair, due_us=at, rate=rate) for at, rate in zip(times, rates, strict=True)]
         return [due for due in found if (due.pair, due.due_us) not in self._settled]
 
-    def pay(self, due: DueFunding, *, opened_at: datetime) -> None:
-        """Pay one funding rate on what was held: at the first open at or after it was due, on the value there, dated at that open."""
+    def pay(self, due: DueFunding, *, opened_at: datetime) -> bool:
+        """Pay one funding rate on what was held: at the first open at or after it was due, on the value there, dated at that open.
+
+        Returns
+        -------
+        bool
+            False if it stays due: the candles of a pair that is not held cannot be read, which must not stop the others.
+
+        Raises
+        ------
+        ExchangeBusyError
+            If the candles of a pair that is held cannot be read.
+        """
         if self._state.has_payment(due.payment_id):
-            return
-        paid_us, mark_rate = self._first_open(due, opened_at=opened_at)
+            return True
+        try:
+            paid_us, mark_rate = self._first_open(due, opened_at=opened_at)
+        except CandleError as error:
+            if self._state.position(due.pair) is None:
+                return False
+            raise ExchangeBusyError(f"{due.pair} has no rate at {opened_at.isoformat()}: {error}") from error
         amount = self._held(due, until_us=paid_us)
         if amount:
             self._credit(due, Decimal(str(-due.rate * float(amount) * mark_rate)).quantize(_MONEY), paid_us=paid_us)
+        return True
 
     def settled(self, paid: Sequence[DueFunding]) -> None:
         """Look at these no more; called once their payments are durable."""
@@ -105,12 +122,9 @@ class PaperFunding:
         return held
 
     def _first_open(self, due: DueFunding, *, opened_at: datetime) -> tuple[int, float]:
-        """Return the first open at or after it was due, and the rate there; the candle in progress has an open too."""
+        """Return the first open at or after it was due, and the rate there; the candle in progress has an open too. Raises CandleError."""
         first_us = -(-due.due_us // self._candle_us) * self._candle_us
-        try:
-            frame = self._candles.candles(due.pair, self._timeframe, start=EPOCH + timedelta(microseconds=first_us), end=opened_at)
-            if frame.empty:
-                return instant_us(opened_at), self._candles.rate_at(due.pair, self._timeframe, opened_at)
-        except CandleError as error:
-            raise ExchangeBusyError(f"{due.pair} has no rate at {opened_at.isoformat()}: {error}") from error
+        frame = self._candles.candles(due.pair, self._timeframe, start=EPOCH + timedelta(microseconds=first_us), end=opened_at)
+        if frame.empty:
+            return instant_us(opened_at), self._candles.rate_at(due.pair, self._timeframe, opened_at)
         return instant_us(frame["open_time"].iloc[0].to_pydatetime()), float(frame["open"].iloc[0])

@@ -148,6 +148,9 @@ def _take(connection: Connection, *, bot: str, at_us: int) -> list[tuple[int, st
 
 
 def _heartbeat(row: Any) -> Heartbeat:
+    detail = json.loads(row["detail"])
+    if not isinstance(detail, dict):
+        raise ValueError(f"the detail of {row['process']!r} is no object")  # noqa: TRY004  # the caller translates one kind
     return Heartbeat(
         process=row["process"],
         pid=row["pid"],
@@ -155,5 +158,5 @@ def _heartbeat(row: Any) -> Heartbeat:
         wall_at=from_us(row["wall_at_us"]),
         market_at=from_us(row["market_at_us"]),
         state=row["state"],
-        detail=json.loads(row["detail"]),
+        detail=detail,
     )

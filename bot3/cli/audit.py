@@ -124,7 +124,9 @@ def _without_bounds(report: AuditReport) -> dict[str, Any]:
 
 def _require_writable(html: Path, *, db: str) -> None:
     """Refuse before the work what could not be written after it, and what must not be."""
-    if html.resolve() == Path(db.removeprefix("sqlite:///")).resolve():
+    # The address may carry options: sqlite:///tradesv3.sqlite?timeout=5
+    database = db.removeprefix("sqlite:///").partition("?")[0] if "://" in db else db
+    if html.resolve() == Path(database).resolve():
         raise SettingsError(f"--html {html} is the database itself: name another file")
     if html.is_dir() or not os.access(html.parent, os.W_OK):
         raise SettingsError(f"--html {html} cannot be written: name a file in a directory that exists and is writable")

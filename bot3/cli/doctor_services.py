@@ -16,8 +16,8 @@ _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
 _LATE_RUN = timedelta(minutes=10)
 """A run that waits so long for another one to end waits for one that has died, or for a queue that is full."""
-_DELAYED = "delayed: "
-"""How the skip reason of a sensor begins that found a store unavailable (`bot3_assets`)."""
+DELAYED = "delayed: "
+"""How the skip reason of a sensor or schedule begins that found a store unavailable (`bot3_assets`)."""
 _DELAYED_TICKS = 3
 _TICK = "timestamp status skipReason error { message causes { message } }"
 TICKS = f"""
@@ -180,7 +180,7 @@ def _trouble(name: str, state: Mapping[str, Any], *, now: datetime) -> str | Non
     if ended and ended[0]["status"] == "FAILURE":
         return f"{name} failed: {_first_cause(ended[0]['error'] or {})}"
     delays = [str(tick.get("skipReason") or "") for tick in ended[:_DELAYED_TICKS]]
-    if len(delays) == _DELAYED_TICKS and all(reason.startswith(_DELAYED) for reason in delays):
+    if len(delays) == _DELAYED_TICKS and all(reason.startswith(DELAYED) for reason in delays):
         return f"{name} is {delays[0]}"
     age = now - datetime.fromtimestamp(newest["timestamp"], tz=UTC)
     return f"{name} ticked {age.total_seconds():.0f} s ago" if "is_schedule" not in state and age > _LATE_SENSOR else None

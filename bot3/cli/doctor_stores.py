@@ -9,6 +9,7 @@ import stat
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import CandleError, DataError
@@ -19,6 +20,9 @@ from bot3.usecases import words
 from bot3.usecases.bot_state import state_in_force
 from bot3.usecases.fleet_status import SYNC_GRACE
 from bot3.wiring import facts_of_server, server_urls
+
+if TYPE_CHECKING:
+    from bot3.usecases.check_published import HeadsGap
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _FRESH_CANDLES = timedelta(minutes=15)
@@ -178,6 +182,19 @@ def _late_writes(patient: Patient) -> str | None:
     return f"{0 if span is None else span.writes} writes wait to be published, the oldest for {words.span(age)}: {why}"
 
 
+def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
+    """Return what is wrong with the publications in the copy; None if nothing is."""
+    if gap.extra:
+        detail = f"{gap.extra} publications in InfluxDB are of another record or an epoch before a restore, {gap.missing or 0} are missing"
+        return bad(subject, detail, remedy="`bot3 publish run --all` makes the copy anew; one record per organization and bucket")
+    if gap.missing:
+        detail = f"{gap.missing} publications of the record are missing in InfluxDB: it lost them, or somebody deleted them"
+        return bad(
+            subject, detail, remedy="wait a minute: `record_to_copy` publishes them again; else `bot3 publish check`, then `run --all`"
+        )
+    return None
+
+
 def influx(subject: str, patient: Patient) -> Finding:
     """Ask InfluxDB for its buckets, and the record for what waits and what was refused."""
     publishing = patient.platform.publishing
@@ -193,10 +210,8 @@ def influx(subject: str, patient: Patient) -> Finding:
         return bad(
             subject, f"points that were refused wait in {letters}", remedy="mend their cause, then `bot3 publish replay-dead-letters`"
         )
-    gap = publishing.heads_gap()
-    if gap.extra or gap.missing:
-        detail = f"{gap.extra} publications in InfluxDB are of another record or an epoch before a restore, {gap.missing or 0} are missing"
-        return bad(subject, detail, remedy="`bot3 publish run --all` makes the copy anew; one record per organization and bucket")
+    if (unequal := _unequal(subject, publishing.heads_gap())) is not None:
+        return unequal
     span = patient.platform.record.span()
     return good(
         subject,

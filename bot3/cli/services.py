@@ -94,7 +94,9 @@ def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
         raise SettingsError(f"{template} is missing: run from a checkout, or restore the file")
     instance = home / "dagster.yaml"
     if not instance.exists() or _digest(instance) in RELEASED_INSTANCE_FILES:
-        shutil.copyfile(template, instance)
+        fresh = instance.with_suffix(".new")
+        shutil.copyfile(template, fresh)
+        fresh.replace(instance)
     workspace = {"load_from": [{"grpc_server": {"host": "127.0.0.1", "port": code_port, "location_name": "bot3"}}]}
     # JSON is YAML.
     (home / "workspace.yaml").write_text(json.dumps(workspace), encoding="utf-8")

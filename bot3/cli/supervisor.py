@@ -23,7 +23,7 @@ from bot3.errors import AlreadyRunningError, Bot3Error, SettingsError
 
 _STOP_GRACE_S = 20.0  # Dagster's daemon finishes its ticks first, about ten seconds
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 1.0, 10.0
-_STEADY_S = 60.0  # a service that ran so long begins with the first delay again
+_STEADY_S = 60.0
 _A_PERSON_MUST_ACT = (SettingsError.exit_code, AlreadyRunningError.exit_code)
 _PR_SET_PDEATHSIG = 1
 
@@ -36,11 +36,11 @@ class _Child:
     delay_s: float = 0.0
     restart_at: float | None = None
 
-    def ended(self, now: float, *, first_delay_s: float) -> bool:
+    def ended(self, now: float, *, first_delay_s: float, steady_s: float) -> bool:
         """Say whether the process has ended since the last look, and plan its restart if so."""
         if self.restart_at is not None or self.process.poll() is None:
             return False
-        is_steady = now - self.started_at >= _STEADY_S
+        is_steady = now - self.started_at >= steady_s
         self.delay_s = first_delay_s if is_steady or not self.delay_s else min(2.0 * self.delay_s, _LONGEST_DELAY_S)
         self.restart_at = now + self.delay_s
         return True
@@ -53,12 +53,20 @@ class Supervisor:
     ----------
     first_delay_s : float
         Wall seconds before a service that ended is started again; doubled each time up to 10 while it keeps ending.
+    steady_s : float
+        A service that ran for so many wall seconds begins with the first delay again.
     """
 
     def __init__(
-        self, services: Sequence[Service], *, run_directory: Path, log_directory: Path, first_delay_s: float = _FIRST_DELAY_S
+        self,
+        services: Sequence[Service],
+        *,
+        run_directory: Path,
+        log_directory: Path,
+        first_delay_s: float = _FIRST_DELAY_S,
+        steady_s: float = _STEADY_S,
     ) -> None:
-        self._first_delay_s = first_delay_s
+        self._first_delay_s, self._steady_s = first_delay_s, steady_s
         self._services = services
         self._logs = log_directory
         self._state = run_directory / "supervisor.json"
@@ -137,9 +145,10 @@ class Supervisor:
             if self._is_stopping:
                 return
             before_s = child.delay_s
-            if child.ended(now, first_delay_s=self._first_delay_s):
+            if child.ended(now, first_delay_s=self._first_delay_s, steady_s=self._steady_s):
                 name, code = child.service.name, child.process.returncode
-                if child.delay_s != before_s:  # a service that keeps ending is named until its longest delay, not for ever
+                # A service that keeps ending is named until its longest delay, not for ever.
+                if child.delay_s != before_s or child.delay_s < _LONGEST_DELAY_S:
                     _print(f"{name} ended with {code}: starting it again in {child.delay_s:g} s; see {self._log(name)}")
             elif child.restart_at is not None and now >= child.restart_at:
                 self._start_again(child, now=now)

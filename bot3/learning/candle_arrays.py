@@ -19,7 +19,7 @@ class CandleArrays:
     """Candles of one pair, oldest first.
 
     `open_us` are microseconds since 1970. `sigma[i]` is the volatility over the horizon as expected at the close of candle i.
-    `funding_sum[i]` is the sum of funding rates up to and including the open of candle i; `has_funding` says whether any is known.
+    `funding_sum[i]` is the sum of funding rates up to and including the open of candle i; `funding_us` are the times of the known rates.
     """
 
     open_us: NDArray[np.int64]
@@ -29,7 +29,7 @@ class CandleArrays:
     close: NDArray[np.float64]
     sigma: NDArray[np.float64]
     funding_sum: NDArray[np.float64]
-    has_funding: bool
+    funding_us: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.open_us)
@@ -39,13 +39,14 @@ def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candl
     """Return the arrays of a candle frame and its funding frame (empty where none is known: counted as zero)."""
     open_us = microseconds(candles["open_time"])
     sums = np.concatenate(([0.0], np.cumsum(funding["funding_rate"].to_numpy(dtype=np.float64))))
-    paid = np.searchsorted(microseconds(funding["time"]), open_us, side="right")
+    funding_us = microseconds(funding["time"])
+    paid = np.searchsorted(funding_us, open_us, side="right")
     return CandleArrays(
         open_us=open_us,
         **{name: candles[name].to_numpy(dtype=np.float64, copy=True) for name in ("open", "high", "low", "close")},
         sigma=expected_sigma(candles["close"].to_numpy(dtype=np.float64), horizon_candles=horizon_candles),
         funding_sum=sums[paid],
-        has_funding=len(funding) > 0,
+        funding_us=funding_us,
     )
 
 

@@ -13,8 +13,9 @@ _HOLE_US = 12 * _HOUR_US
 
 
 def has_funding(pair: str) -> bool:
-    """Say whether positions of a pair pay funding: those with a settle currency do, spot has none."""
-    return ":" in pair
+    """Say whether positions of a pair pay funding: perpetual contracts do ("BTC/USDT:USDT"), spot and dated contracts do not."""
+    settle = pair.partition(":")[2]
+    return bool(settle) and "-" not in settle
 
 
 def is_funding_known(times_us: NDArray[np.int64], start_us: NDArray[np.int64], end_us: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from bot3.learning.groups import STATIC, Group, group_key
 from bot3.learning.pooling import Posterior
 from bot3.learning.replay_beliefs import Belief
 from bot3.learning.replay_paths import ReplayCosts
+from bot3.learning.validity import NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT
 from bot3.trading.parameters import ANY, ExitParameters, ParameterState
 from bot3.trading.trades import DIRECTIONS
 from bot3.trading.units import stop_inside_liquidation
@@ -58,7 +59,10 @@ class ChosenStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupScale:
-    """Mean volatility at entry, mean and highest leverage of a group: what turns sigma into moves and ratios of the stake."""
+    """Mean volatility at entry, mean and highest leverage of a group: what turns sigma into moves and ratios of the stake.
+
+    `sigma_ref` is that of the group above where the own one is so small that no level could be published (`is_publishable`).
+    """
 
     sigma_ref: float
     leverage_ref: float
@@ -89,10 +93,10 @@ class LearnedGroup:
 
 
 def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
-    """Return which cells may be published: no stop that the daemon would bring nearer, no target under its own costs.
+    """Return which cells may be published: no stop that the daemon would bring nearer or that is none, no target under its own costs.
 
-    The smallest stop and the largest target always may: a group must have some protection. Rows of both directions take a short's room,
-    which is the smaller one.
+    One stop and the largest target always may: a group must have some protection. Rows of both directions take a short's room, which is
+    the smaller one.
     """
     _, side, leverage_bin = group
     farthest = stop_inside_liquidation(
@@ -101,11 +105,22 @@ def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: Rep
         maintenance_margin_ratio=costs.maintenance_margin_ratio,
         is_short=side != DIRECTIONS[0],
     )
-    stops = -grid.stops * scale.sigma_ref >= farthest
+    stops = (-grid.stops * scale.sigma_ref >= farthest) & (-grid.stops * scale.sigma_ref * scale.leverage_ref <= NEAREST_STOP_LOSS)
     targets = grid.targets * scale.sigma_ref >= MIN_TARGET_COSTS * costs.round_trip
-    stops[0], targets[-1] = True, True
+    stops[0], targets[-1] = stops[0] or not stops.any(), True
     allowed: NDArray[np.bool_] = stops[:, None] & targets[None, :]
     return allowed
+
+
+def is_publishable(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts) -> bool:
+    """Return whether any level of a group may be published: prices that hardly move earn less than their fees at every target."""
+    farthest_stop = -float(grid.stops[-1]) * scale.sigma_ref * scale.leverage_ref
+    largest_target = _profit_after_fees(float(grid.targets[-1]) * scale.sigma_ref, scale=scale, costs=costs)
+    return farthest_stop <= NEAREST_STOP_LOSS and largest_target >= NEAREST_TAKE_PROFIT
+
+
+def _profit_after_fees(target_move: float, *, scale: GroupScale, costs: ReplayCosts) -> float:
+    return (target_move - costs.taker_fee * (2.0 + target_move)) * scale.leverage_ref
 
 
 def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
@@ -153,7 +168,7 @@ def parameter_row(
         direction=side,
         leverage_bin=leverage_bin,
         stop_loss=stop_move * scale.leverage_ref,
-        take_profit_target=(target_move - costs.taker_fee * (2.0 + target_move)) * scale.leverage_ref,
+        take_profit_target=_profit_after_fees(target_move, scale=scale, costs=costs),
         stop_move=stop_move,
         take_profit_move=target_move,
         stop_sigma=stop_sigma,

@@ -25,6 +25,7 @@ from bot3.learning.parameter_rows import (
     LearnedGroup,
     allowed_cells,
     best_cell,
+    is_publishable,
     parameter_row,
     realised_stats,
 )
@@ -127,11 +128,11 @@ class ParameterLearner:
         return _EPOCH + timedelta(microseconds=int(held.open_us[-1]) + self._frame.candle_us)
 
     def pairs_waiting(self, *, now: datetime) -> list[str]:
-        """Return the pairs that need newer candles: a trade has no volatility yet, or its replay is due."""
+        """Return the pairs that need candles: a trade has no volatility yet, its replay is due, or none could be read some time ago."""
         opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
         limit = _us(now) - self._frame.due_after_us
         waiting = {row for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self.table.unchecked
-        return sorted({self.table.trades[row]["pair"] for row in waiting})
+        return sorted({self.table.trades[row]["pair"] for row in waiting} | self.table.pairs_to_retry(now_us=_us(now)))
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
         """Append a pair's new candles, and replace its funding.
@@ -213,7 +214,7 @@ class ParameterLearner:
         opened, without = self.table.fact("open_us")[rows], 0
         for pair, places in self.table.by_pair(rows):
             if has_funding(pair):
-                times = microseconds(self._raw[pair][1]["time"]) if pair in self._raw else np.zeros(0, dtype=np.int64)
+                times = self._candles[pair].funding_us if pair in self._candles else np.zeros(0, dtype=np.int64)
                 ends = opened[places] + self._frame.horizon_candles * self._frame.candle_us
                 without += int((~is_funding_known(times, opened[places], ends)).sum())
         return without / len(rows)
@@ -408,11 +409,14 @@ class ParameterLearner:
         if not len(rows):
             middle = self.settings.static_scale(group) if group[2] != ANY else above
             return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
-        return GroupScale(
+        own = GroupScale(
             sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
             leverage_ref=float(leverage.mean()),
             leverage_max=float(leverage.max()),
         )
+        # One pair that hardly moves must not keep all others from being published; levels are rescaled at entry.
+        is_own = is_publishable(self.settings.grid, scale=own, costs=self.settings.costs)
+        return own if is_own else replace(own, sigma_ref=above.sigma_ref)
 
     def _publish(self, groups: Iterable[Group], *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         if self.hyper is None:

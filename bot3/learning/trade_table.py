@@ -23,6 +23,8 @@ COMPLETE_SHARE = 0.9
 """Share of the horizon's candles that must be there; the rest are outages."""
 GRACE_US = 86_400_000_000
 """Candles may come so late before a replay that is due is given up as `no_candles`."""
+RETRY_US = 3_600_000_000
+"""Market time between two attempts to read the candles of a pair that has none."""
 
 _FACTS: dict[str, Any] = {
     "close_profit": np.float64,
@@ -101,6 +103,8 @@ class TradeTable:
         self._without_orders: dict[_Bot, set[int]] = {}
         self._outside: set[_Bot] = set()
         self._changed: set[_Bot] = set()
+        self._without_candles: dict[str, int] = {}
+        """Pairs whose trades were given up without any candle, and the market time of the last attempt."""
 
     def __len__(self) -> int:
         return len(self.trades)
@@ -185,14 +189,23 @@ class TradeTable:
         return [(self._pairs[int(code)], np.flatnonzero(codes == code)) for code in np.unique(codes)]
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
-        """Replay what is due by a time, pair by pair; return the groups whose observations changed."""
+        """Replay what is due by a time, pair by pair; return the groups whose observations or missing closes changed."""
         touched = self._check_entries(candles, now_us=now_us)
+        for pair in self.pairs_to_retry(now_us=now_us):
+            self._without_candles[pair] = now_us
+        for pair in sorted(candles.keys() & self._without_candles.keys()):
+            touched |= self._reopen(pair)
         for pair, rows in self._rows_by_pair(self.pending).items():
             if pair in candles and len(candles[pair]):
                 touched |= self._replay_pair(candles[pair], walked[pair], np.array(rows, dtype=np.int64), now_us=now_us)
             else:
-                self._give_up(rows, reason=f"no candles of {pair}")
+                touched |= self._give_up(rows, reason=f"no candles of {pair}")
+                self._without_candles[pair] = now_us
         return touched
+
+    def pairs_to_retry(self, *, now_us: int) -> set[str]:
+        """Return the pairs without any candle whose last attempt is `RETRY_US` ago: a file that could not be read may be readable now."""
+        return {pair for pair, tried_us in self._without_candles.items() if now_us - tried_us >= RETRY_US}
 
     def mark_saved(self, replays: pd.DataFrame, *, version: str) -> None:
         """Note which replays the record already holds in the state they have here, so that they are not written again."""
@@ -351,9 +364,22 @@ class TradeTable:
         else:
             self.pending.discard(row)
 
-    def _give_up(self, rows: Iterable[int], *, reason: str) -> None:
+    def _reopen(self, pair: str) -> set[Group]:
+        """Let the trades of a pair that has candles now wait for their replays again."""
+        del self._without_candles[pair]
+        given_up = (self.fact("pair_code") == self._codes[pair]) & (self.fact("state") == int(ReplayState.NO_CANDLES))
+        rows = np.flatnonzero(given_up).tolist()
+        for row in rows:
+            self._enter_state(row, ReplayState.PENDING)
+        return {self.group(row) for row in rows}
+
+    def _give_up(self, rows: Iterable[int], *, reason: str) -> set[Group]:
+        """Note that rows have no replay; return their groups, whose evidence lacks one close more."""
+        touched: set[Group] = set()
         for row in rows:
             self._enter_state(row, ReplayState.NO_CANDLES, reason=reason)
+            touched.add(self.group(row))
+        return touched
 
     def _replay_pair(self, candles: CandleArrays, walked: ReplayCandles, rows: NDArray[np.int64], *, now_us: int) -> set[Group]:
         step = self._frame.candle_us
@@ -369,14 +395,19 @@ class TradeTable:
         covered = candles.open_us[-1] >= last_open
         due = opened + self._frame.due_after_us <= now_us
         self._facts["sigma"][rows[started]] = sigma[started]
-        self._give_up(rows[~started & ~early], reason="no candles before and at the entry")
         late = due & (early | ~covered) & (opened + self._frame.due_after_us + GRACE_US <= now_us)
-        self._give_up(rows[late], reason="candles end before the horizon")
         ready = started & due & covered
         count = end - entry - (not self.has_entry_candle)
         whole = count >= COMPLETE_SHARE * self._frame.horizon_candles
-        self._give_up(rows[ready & ~whole], reason="too many candles of the horizon are missing")
-        return self._store(walked, rows[ready & whole], entry[ready & whole], end[ready & whole])
+        lacking = (
+            (~started & ~early, "no candles before and at the entry"),
+            (late, "candles end before the horizon"),
+            (ready & ~whole, "too many candles of the horizon are missing"),
+        )
+        touched = self._store(walked, rows[ready & whole], entry[ready & whole], end[ready & whole])
+        for flags, reason in lacking:
+            touched |= self._give_up(rows[flags].tolist(), reason=reason)
+        return touched
 
     def _store(self, walked: ReplayCandles, rows: NDArray[np.int64], entry: NDArray[np.int64], end: NDArray[np.int64]) -> set[Group]:
         if not len(rows):

@@ -26,6 +26,8 @@ FACTOR_BOUNDS = (0.5, 2.0)
 """A regime's factor on stop and on target."""
 SIZE_BOUNDS = (0.25, 1.5)
 """The recommended factor on size."""
+NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT = -1e-4, 1e-5
+"""Ratios of the stake: nearer ones are no protection, and no profit."""
 
 Values = Mapping[str, Any]
 """A stored row by field, as its driver gives it; instants are aware times."""
@@ -114,8 +116,8 @@ _PARAMETERS: Mapping[str, _Rule] = {
     "pair": _name,
     "direction": _one_of((*DIRECTIONS, ANY)),
     "leverage_bin": _one_of((*LEVERAGE_BINS, ANY)),
-    "stop_loss": _number(-1.0, -1e-4),
-    "take_profit_target": _number(1e-5, _FINITE),
+    "stop_loss": _number(-1.0, NEAREST_STOP_LOSS),
+    "take_profit_target": _number(NEAREST_TAKE_PROFIT, _FINITE),
     "stop_move": _number(-1.0, -_SMALL),
     "take_profit_move": _number(_SMALL, _FINITE),
     # A regime's factor more than the grid: a row beyond it was not learned.

@@ -185,6 +185,14 @@ class Publisher(Protocol):
         """Delete every learned row and head, the trades of some bots, and the dead letters; publish the whole record afterwards."""
         ...
 
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        ...
+
+    def connections(self) -> int:
+        """Ask the server whether it is there; return how many connections were opened so far: after its restart it is another number."""
+        ...
+
     def publish(self, pending: Pending) -> Published:
         """Delete what is gone, write rows, then heads.
 
@@ -217,6 +225,10 @@ class PublishedCopy(LearningReader, Protocol):
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
         """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row a point."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; whoever asks next opens another."""
         ...
 
     def kept_since(self, *, trades: bool) -> datetime | None:

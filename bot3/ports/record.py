@@ -216,7 +216,7 @@ class LearningStore(LearningReader, Protocol):
         ...
 
     def ledger(self, *, as_of: datetime) -> Ledger:
-        """Return what the newest review left. Raises LearningError if there was none by then."""
+        """Return what the newest review left. Raises LearningError if there was none by then, InvalidLearningError if it breaks a bound."""
         ...
 
     def first_reviewed_day(self) -> int:

@@ -88,7 +88,8 @@ _DAY, _DAY_START, _PEAK, _LATCH, _UNTIL, _HALTS = range(6)
 _DAY_US = 86_400_000_000
 
 
-@numba.njit(cache=True)
+# Not cached: Numba looks at the age of this file only, so a cached kernel would keep the old rules when `risk.py` changes.
+@numba.njit
 def _judge_closes(  # noqa: PLR0917  # numba knows no keywords
     profit: Any, wallet_abs: float, first_us: int, count: int, grid: Any, state: Any, limits: Any
 ) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
 from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
 from bot3.learning.evaluation import Comparison, Outcomes, clustered_estimate, compare
+from bot3.learning.funding import has_funding, is_funding_known
 from bot3.learning.groups import ended_by_hand
 from bot3.learning.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
 from bot3.learning.params import LearningSettings
@@ -100,7 +101,7 @@ def replay_several_orders(
         liquidated_share=float((codes == LIQUIDATED).mean()),
         outlived_share=float(_outlived(traced, static, candles).mean()),
         ambiguous_share=float(np.mean([outcome.is_ambiguous for outcome in static])),
-        funding_missing_share=float(np.mean([":" in pair and not candles.by_pair[pair].has_funding for pair in frame["pair"]])),
+        funding_missing_share=_funding_missing_share(frame, candles),
         judged=None if fit is None else _judged(traced, static, candles, settings=settings, fit=fit, horizon_days=horizon_days),
     )
 
@@ -255,6 +256,17 @@ def _outlived(traced: _Traced, outcomes: Sequence[PositionOutcome], candles: Aud
     pairs, ended = traced.frame["pair"].tolist(), traced.frame["ended_us"].tolist()
     opens = [candles.by_pair[pair].open_us[outcome.ended_at] for pair, outcome in zip(pairs, outcomes, strict=True)]
     return np.array([opened > real for opened, real in zip(opens, ended, strict=True)], dtype=np.bool_)
+
+
+def _funding_missing_share(trades: pd.DataFrame, candles: AuditCandles) -> float:
+    """Return the share of trades whose funding is not known over their whole horizon; spot has none."""
+    without = 0
+    for pair, own in trades.groupby("pair"):
+        if has_funding(str(pair)):
+            opened = microseconds(own["open_date"])
+            ends = opened + candles.horizon_candles * candles.step_us
+            without += int((~is_funding_known(candles.by_pair[str(pair)].funding_us, opened, ends)).sum())
+    return without / len(trades)
 
 
 def _net(outcomes: Sequence[PositionOutcome]) -> NDArray[np.float64]:

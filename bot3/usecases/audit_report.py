@@ -124,7 +124,7 @@ class SeveralOrders:
     ambiguous_share : float or None
         Share that ended in a candle with both levels or an order in it: what came first is assumed.
     funding_missing_share : float or None
-        Share on pairs without known funding, which was counted as zero.
+        Share whose funding is not known over the whole horizon; unknown rates were counted as zero.
     judged : Comparison or None
         Learned against static settings on those entered after the cut; learned from trades with one entry and one exit before it.
     """

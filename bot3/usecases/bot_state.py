@@ -47,6 +47,26 @@ def daemon_beat(beats: Sequence[Heartbeat]) -> Heartbeat | None:
     return next((beat for beat in beats if beat.process == DAEMON), None)
 
 
+def last_candle(beat: Heartbeat | None) -> datetime | None:
+    """Return the close of the candle that the daemon decided on last, as its heartbeat tells it; None where it tells none.
+
+    Raises
+    ------
+    StoreError
+        If what it tells is not an instant with a zone.
+    """
+    told = None if beat is None else beat.detail.get("last_candle")
+    if told is None:
+        return None
+    try:
+        at = datetime.fromisoformat(str(told))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise StoreError(f"the daemon's heartbeat tells the last candle {told!r}: look at its version")
+    return at
+
+
 def is_silent(beat: Heartbeat | None, *, wall_now: datetime) -> bool:
     """Say whether a process never beat, or not lately: what it told is no news then."""
     return beat is None or wall_now - beat.wall_at > STALE

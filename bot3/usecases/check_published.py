@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -67,6 +67,13 @@ class PublishedCheck:
         """Say whether nothing differs."""
         return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
 
+    @property
+    def lost(self) -> frozenset[str]:
+        """Return in words what the copy lacks or holds otherwise; nothing of what it has too much."""
+        trades = (f"trade {trade_id} of {bot}" for bot, check in self.trades.items() for trade_id in (*check.missing, *check.changed))
+        heads = (f"{head.noun} {head.version} of {head.known_at}" for head in self.missing)
+        return frozenset((*heads, *(f"{noun} in force" for noun in self.differing), *trades))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadsGap:
@@ -121,6 +128,48 @@ def check_published(
         extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
         differing=tuple(noun for noun in ("parameters", "feeder_scores", "regime", "recommendation") if _differs(record, copy, noun, now)),
         trades={name: _compared(_since(trades[trades["bot"] == name], since), copy.trade_digests(name)) for name in names},
+        waiting=0 if span is None else span.writes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Publications and trades of the record at one time."""
+
+    heads: frozenset[Head]
+    trades: pd.DataFrame
+
+
+def recorded(record: PublishingRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
+    """Return what a copy must hold once everything that waits now was published."""
+    return Recorded(heads=record.heads(), trades=record.trade_digests(run_modes=run_modes))
+
+
+def find_losses(
+    record: PublishingRecord, copy: PublishedCopy, *, before: Recorded, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
+) -> PublishedCheck:
+    """Compare heads and trades while the record is being written; what is in force is not compared.
+
+    Parameters
+    ----------
+    before : Recorded
+        Read before everything that waited was published: what of it the record still holds and the copy does not was lost.
+
+    Raises
+    ------
+    StoreBusyError
+        If either cannot be asked.
+    """
+    told = copy.heads()
+    names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
+    published = {name: copy.trade_digests(name) for name in names}
+    span, held, since = record.span(), record.heads(), copy.kept_since(trades=True)
+    trades = _since(before.trades.merge(record.trade_digests(run_modes=run_modes)), since)
+    return PublishedCheck(
+        missing=tuple(sorted(_kept(before.heads & held, copy.kept_since(trades=False)) - told, key=_place)),
+        extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
+        differing=(),
+        trades={name: replace(_compared(trades[trades["bot"] == name], published[name]), extra=()) for name in names},
         waiting=0 if span is None else span.writes,
     )
 

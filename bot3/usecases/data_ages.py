@@ -10,7 +10,7 @@ import pandas as pd
 
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from bot3.trading.trades import RunMode
-from bot3.usecases.bot_state import daemon_beat
+from bot3.usecases.bot_state import daemon_beat, last_candle
 from bot3.usecases.fleet_home import FleetHome
 
 
@@ -39,7 +39,7 @@ def read_data_ages(home: FleetHome, *, anchor: ClockAnchor, beats: Sequence[Hear
     Raises
     ------
     StoreError
-        If the record cannot be read.
+        If the record cannot be read, or the daemon's heartbeat tells a candle that is no instant.
     """
     published = home.newest_publication()
     return DataAges(
@@ -80,5 +80,5 @@ def newest_close_age(counts: pd.DataFrame, *, own: Sequence[str], anchor: ClockA
 
 
 def _candle_age(beat: Heartbeat | None, *, anchor: ClockAnchor, wall_now: datetime) -> timedelta | None:
-    candle = None if beat is None else beat.detail.get("last_candle")
-    return wall_age(datetime.fromisoformat(candle), anchor=anchor, wall_now=wall_now) if isinstance(candle, str) else None
+    candle = last_candle(beat)
+    return None if candle is None else wall_age(candle, anchor=anchor, wall_now=wall_now)

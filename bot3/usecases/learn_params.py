@@ -167,16 +167,29 @@ def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: 
 
 
 def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
-    """Return what the newest review left; where it folded outcomes of other replays, the start of a review that folds every day again."""
+    """Return what the newest review left.
+
+    Where it folded outcomes of other replays, or its rows break a bound, return the start of a review that folds every day again.
+    """
     try:
         ledger = record.ledger(as_of=now)
+    except InvalidLearningError as error:
+        log.error("gate_folds_again", error=str(error))  # noqa: TRY400  # the text says all
+        return _first_ledger(record, learner)
     except LearningError:
         return None
     if ledger.replay_version == learner.replay_version:
         return ledger
-    started = learner.gate.join(learner.gate.start(day=record.first_reviewed_day()), learner.cells())
-    log.info("gate_folds_again", before=ledger.replay_version, after=learner.replay_version, first_day=started.day, last_day=ledger.day)
-    return started
+    log.info("gate_folds_again", before=ledger.replay_version, after=learner.replay_version, last_day=ledger.day)
+    return _first_ledger(record, learner)
+
+
+def _first_ledger(record: LearningStore, learner: ParameterLearner) -> Ledger | None:
+    try:
+        first_day = record.first_reviewed_day()
+    except LearningError:
+        return None
+    return learner.gate.join(learner.gate.start(day=first_day), learner.cells())
 
 
 def _reviewed_ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:

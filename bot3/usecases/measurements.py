@@ -18,7 +18,7 @@ from bot3.trading.figures import MoneyFigures, notional_sums, summary
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederTier, Recommendation
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
+from bot3.usecases.bot_state import daemon_beat, is_silent, last_candle, state_in_force
 from bot3.usecases.fleet_home import FleetHome, FleetPorts
 from bot3.usecases.relearn import TradeSource
 from bot3.usecases.watched_trades import WatchedReader
@@ -105,10 +105,10 @@ def daemon(subject: Subject) -> Iterator[Family]:
     beat = daemon_beat(subject.ports.control.heartbeats())
     if beat is None or is_silent(beat, wall_now=subject.wall_now()):
         return
-    candle = beat.detail.get("last_candle")
-    if isinstance(candle, str):
+    candle = last_candle(beat)
+    if candle is not None:
         told = "Market time since the close of the candle that the daemon decided on last, of its slowest bot."
-        yield _plain("bot3_candle_age_seconds", told, (subject.ports.clock.now() - datetime.fromisoformat(candle)).total_seconds())
+        yield _plain("bot3_candle_age_seconds", told, (subject.ports.clock.now() - candle).total_seconds())
     equity = {(bot, subject.stake_currency): beat.detail.get(f"{bot}_equity_abs") for bot in subject.ports.bot_names}
     yield Family(
         name="bot3_equity",

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
-from bot3.errors import LearningError
+from bot3.errors import InvalidLearningError, LearningError
 from bot3.ports.record import TradeRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
@@ -28,10 +28,11 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known(Generic[_Value]):
-    """A value, or why there is none."""
+    """A value, or why there is none; `is_refused` where one was published that breaks a bound."""
 
     value: _Value | None
     problem: str = ""
+    is_refused: bool = False
 
 
 def known(read: Callable[[], _Value]) -> Known[_Value]:
@@ -39,7 +40,7 @@ def known(read: Callable[[], _Value]) -> Known[_Value]:
     try:
         return Known(value=read())
     except LearningError as error:
-        return Known(value=None, problem=str(error))
+        return Known(value=None, problem=str(error), is_refused=isinstance(error, InvalidLearningError))
 
 
 class RecordedTrades:

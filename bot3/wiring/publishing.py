@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bot3.ports.publisher import Origin, PublishedCopy, Publisher
     from bot3.ports.record import LearningReader
     from bot3.settings import Settings
-    from bot3.usecases.check_published import HeadsGap, PublishedCheck
+    from bot3.usecases.check_published import HeadsGap, PublishedCheck, Recorded
     from bot3.usecases.publish_learning import PublishReport, ReplayReport, Tell
 
 _FOLDER = "influx"
@@ -181,7 +181,36 @@ class Publishing:
         """Compare the copy with the record. Raises StoreBusyError if either cannot be asked, SettingsError if there is no copy."""
         from bot3.usecases.check_published import check_published  # noqa: PLC0415
 
-        return check_published(self._record(), self.copy, bots=self._own, now=now)
+        try:
+            return check_published(self._record(), self.copy, bots=self._own, now=now)
+        finally:
+            # By the next comparison, a minute later, an idle connection may be half-open: that would cost a whole timeout.
+            self.copy.close()
+
+    def connections(self) -> int:
+        """Return a number that differs once the copy's server has restarted, or a connection was lost. Raises as `check`."""
+        return self.publisher.connections()
+
+    def recorded(self) -> Recorded:
+        """Return what the copy must hold once everything that waits now was published. Raises as `check`."""
+        from bot3.usecases.check_published import recorded  # noqa: PLC0415
+
+        return recorded(self._record())
+
+    def find_losses(self, before: Recorded) -> PublishedCheck:
+        """Compare the copy with what the record held before everything was published that waited. Raises as `check`."""
+        from bot3.usecases.check_published import find_losses  # noqa: PLC0415
+
+        return find_losses(self._record(), self.copy, before=before, bots=self._own)
+
+    def drop_connections(self) -> None:
+        """Close the connections to the copy's server; the next request opens others.
+
+        After a failure, of the record's server too, they may be half-open, and each would cost a whole timeout.
+        """
+        if self.is_configured:
+            self.publisher.close()
+            self.copy.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The record's copy in InfluxDB."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bot3.wiring import Platform
 
 NO_COPY = "there is no copy: BOT3_INFLUX_URL is empty, and the record itself is read"
+REMEDY = "`bot3 publish check` lists it all; `bot3 publish replay-dead-letters` if points were refused, else `bot3 publish run --all`"
 _SHOWN = 20
 
 
@@ -59,8 +61,19 @@ def published_metadata(platform: "Platform", report: "PublishReport | None") -> 
     }
 
 
-def published_verdict(found: "PublishedCheck") -> dg.AssetCheckResult:
-    """Pass if nothing differs."""
+def published_verdict(found: "PublishedCheck", *, republished: str = "", is_again: bool = False) -> dg.AssetCheckResult:
+    """Pass if nothing differs.
+
+    Parameters
+    ----------
+    republished : str
+        What the copy had lost when the record was published again last; empty if it never was.
+    is_again : bool
+        The record is published again because of this very difference: nobody has to do anything.
+    """
+    notes = {"published_again": republished} if republished else {}
+    if not found.is_equal and not is_again:
+        notes["remedy"] = REMEDY
     return dg.AssetCheckResult(
         passed=found.is_equal,
         metadata={
@@ -73,8 +86,19 @@ def published_verdict(found: "PublishedCheck") -> dg.AssetCheckResult:
                 | {word: list(getattr(trades, word)[:_SHOWN]) for word in ("missing", "extra", "changed")}
                 for bot, trades in found.trades.items()
             },
+            **notes,
         },
     )
+
+
+def republished_text(found: "PublishedCheck", *, at: datetime) -> str:
+    """Return in words what the copy had lost, and that the record was queued to be published again."""
+    trades = sum(len(check.missing) + len(check.changed) for check in found.trades.values())
+    what = [f"{len(found.missing)} publications", f"{trades} trades"]
+    if found.differing:
+        what.append(f"what is in force of {' and '.join(found.differing)}")
+    lost = ", ".join(what)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC: InfluxDB had lost or changed {lost}; the whole record was queued to be published again"
 
 
 def not_compared(waiting: int, *, for_s: float) -> dg.AssetCheckResult:

@@ -13,7 +13,7 @@ from bot3.usecases.reading import known
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
 from dashboard.home import Home
-from dashboard.page import missing, table
+from dashboard.page import missing, not_known, table
 
 ALL_REGIMES = "*"
 MODELS = 40
@@ -44,7 +44,7 @@ def _show_scores(home: Home) -> None:
     now = home.ports.clock.now()
     scores = known(lambda: home.ports.record.feeder_scores(as_of=now))
     if scores.value is None:
-        missing("No feeder is scored yet.", f"{scores.problem}. Every feeder is shadow-traded all the time; scores follow its closes.")
+        not_known(scores, "No feeder is scored yet.", "Every feeder is shadow-traded all the time; scores follow its closes.")
         return
     regimes = sorted({score.regime for score in scores.value})
     regime = str(st.segmented_control("regime", regimes, default=_default(regimes), format_func=_regime_name, required=True, key="regime"))

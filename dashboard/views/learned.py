@@ -17,7 +17,7 @@ from bot3.usecases.reading import known
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, FINE_SHARE, HUNDREDTH, RATIO, SHARE, TENTH
 from dashboard.home import Home
-from dashboard.page import missing, table
+from dashboard.page import missing, not_known, table
 
 ALL_PAIRS = "all pairs"
 _ORDER = ("root", "direction", "bin", "pair", "cell")
@@ -45,7 +45,7 @@ def render(home: Home) -> None:
     now = home.ports.clock.now()
     learned = known(lambda: home.ports.record.parameters(as_of=now))
     if learned.value is None:
-        missing("Nothing was learned yet.", f"{learned.problem}. Until then bots are protected by the static set, on paper only.")
+        not_known(learned, "Nothing was learned yet.", "Until then bots are protected by the static set, on paper only.")
         return
     parameters = learned.value
     _show_version(parameters, home, now=now)

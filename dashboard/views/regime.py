@@ -19,7 +19,7 @@ from bot3.usecases.reading import known
 from dashboard import charts
 from dashboard.cells import HUNDREDTH
 from dashboard.home import Home
-from dashboard.page import missing, table
+from dashboard.page import missing, not_known, table
 
 WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90}
 
@@ -30,7 +30,7 @@ def render(home: Home) -> None:
     now = home.ports.clock.now()
     state = known(lambda: home.ports.record.regime(as_of=now))
     if state.value is None:
-        missing("No regime is known yet.", f"{state.problem}. Three days of candles are needed.")
+        not_known(state, "No regime is known yet.", "Three days of candles are needed.")
         return
     _show_state(state.value, home, now=now)
     _show_ribbon(home, now=now)
@@ -105,7 +105,7 @@ def _show_factors(home: Home, *, now: datetime) -> None:
     st.subheader("What it changes")
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
     if parameters.value is None:
-        missing("No regime factors were learned.", f"{parameters.problem}.")
+        not_known(parameters, "No regime factors were learned.")
         return
     factors = parameters.value.regime_factors
     shown = pd.DataFrame(

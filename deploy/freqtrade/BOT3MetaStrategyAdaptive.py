@@ -166,7 +166,6 @@ class Recommendation:
     top_feeders: tuple[int, ...]
     avoid_feeders: tuple[int, ...]
     open_bins: tuple[str, ...]
-    leverage_range: tuple[float, float]
     size_multiplier: float
 
     @classmethod
@@ -192,7 +191,6 @@ class Recommendation:
             top_feeders=tuple(int(feeder) for feeder in published["top_feeders"]),
             avoid_feeders=tuple(int(feeder) for feeder in published["avoid_feeders"]),
             open_bins=open_bins,
-            leverage_range=(low, high),
             size_multiplier=multiplier,
         )
 
@@ -560,7 +558,8 @@ class PublishedInflux:
     def refresh(self) -> None:
         """Ask for what was published since."""
         now = datetime.now(UTC)
-        if self._asked_at is not None and now - self._asked_at < self._PAUSE:
+        # A wall clock that was set back must not lengthen the pause.
+        if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._PAUSE:
             return
         self._asked_at = now
         try:

@@ -144,6 +144,18 @@ def test_refused_trades_given_an_impossible_one_then_names_it(
     assert reader.count_closed(closed_since=None) == 1
 
 
+@pytest.mark.parametrize("opened", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59)])  # noqa: DTZ001  # freqtrade's have no zone
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_closed_trades_given_a_date_that_no_calendar_has_in_utc_then_the_others_are_read(
+    bot: FreqtradeDb, reader_of: Reader, opened: datetime, zone: str
+) -> None:
+    bot.add(a_row(1), a_row(2, open_date=opened, close_date=opened))
+    reader = reader_of(bot.url, source_timezone=zone)
+
+    assert 1 in ids(reader.closed_trades(closed_since=None))
+    assert reader.count_closed(closed_since=None) == len(reader.closed_trades(closed_since=None))
+
+
 ODD_NAME = "its pair holds a bar, a backslash, a line break, an invisible character, or a space at an end"
 
 

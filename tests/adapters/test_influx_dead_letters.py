@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,24 @@ def test_read_given_appended_letters_then_returns_them_oldest_first(tmp_path: Pa
     DeadLetters(tmp_path / "new" / "letters.jsonl").append([a_letter(2)])
 
     assert DeadLetters(tmp_path / "new" / "letters.jsonl").read() == (a_letter(1), a_letter(2))
+
+
+def test_append_given_points_that_are_kept_already_then_keeps_them_once(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "letters.jsonl")
+    letters.append([a_letter(1)])
+
+    letters.append([replace(a_letter(1), since=0, reason="conflict again"), a_letter(2)])
+
+    assert letters.read() == (a_letter(1), a_letter(2))
+
+
+def test_append_given_a_damaged_file_then_keeps_the_letter(tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+    path.write_text('{"bucket": "b"}\n')
+
+    DeadLetters(path).append([a_letter(1)])
+
+    assert '"conflict"' in path.read_text()
 
 
 def test_replace_given_none_then_the_file_is_gone(tmp_path: Path) -> None:
@@ -51,3 +70,31 @@ def test_read_given_a_damaged_line_then_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"letters\.jsonl holds what is no dead letter"):
         DeadLetters(tmp_path / "letters.jsonl").read()
+
+
+def test_append_given_a_directory_that_cannot_be_made_then_says_so(tmp_path: Path) -> None:
+    (tmp_path / "influx").write_text("a file")
+
+    with pytest.raises(StoreError, match=r"letters\.jsonl cannot be written"):
+        DeadLetters(tmp_path / "influx" / "letters.jsonl").append([a_letter(1)])
+
+
+def test_replace_given_a_directory_in_its_way_then_says_so(tmp_path: Path) -> None:
+    (tmp_path / "letters.new" / "x").mkdir(parents=True)
+
+    with pytest.raises(StoreError, match=r"letters\.new cannot be written"):
+        DeadLetters(tmp_path / "letters.jsonl").replace([a_letter(1)])
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_read_given_a_last_line_that_was_cut_off_then_leaves_it_out_and_appends_after_the_others(tmp_path: Path, kept: int) -> None:
+    letters = DeadLetters(tmp_path / "letters.jsonl")
+    letters.append([a_letter(number) for number in range(kept + 1)])
+    whole = (tmp_path / "letters.jsonl").read_bytes()
+    (tmp_path / "letters.jsonl").write_bytes(whole[:-9])
+
+    before = letters.read()
+    letters.append([a_letter(7)])
+
+    assert before == tuple(map(a_letter, range(kept)))
+    assert letters.read() == (*before, a_letter(7))

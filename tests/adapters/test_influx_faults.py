@@ -22,6 +22,7 @@ from bot3.usecases.publish_learning import publish_learning
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_regime, a_row, a_set
 from tests.published import BOTS, Copy, wall_now
+from tests.servers.cut_proxy import CutProxy
 from tests.servers.influx import InfluxProgram
 
 pytestmark = pytest.mark.influx
@@ -104,6 +105,19 @@ def test_parameters_given_an_outage_at_any_request_then_are_the_old_or_the_new_o
     publish_learning(record, copy.publisher)
     assert check_published(record, copy.reader, bots=BOTS, now=minutes(90)).is_equal
     record.close()
+
+
+def test_connections_given_one_that_was_lost_then_are_one_more_and_otherwise_as_many(influx: InfluxProgram) -> None:
+    with CutProxy(int(influx.url.rpartition(":")[2])) as proxy:
+        server = InfluxServer(replace(influx.address(), url=proxy.url))
+        first, second = server.connections(), server.connections()
+        proxy.cut()
+        proxy.mend()
+
+        third = server.connections()
+        server.close()
+
+        assert (second - first, third - first, server.connections() - first) == (0, 1, 2)
 
 
 steps = st.tuples(

@@ -30,8 +30,9 @@ def test_write_given_a_server_that_stays_busy_then_says_so() -> None:
         assert len(fake.bodies) == 3
 
 
-def test_write_given_a_server_whose_disk_is_full_then_says_to_free_some_and_to_restart_it() -> None:
-    body = b'{"code":"internal error","message":"opening shard previously failed with: write /x: no space left on device"}'
+@pytest.mark.parametrize("path", ["/x", f"/{'long/' * 80}x"])
+def test_write_given_a_server_whose_disk_is_full_then_says_to_free_some_and_to_restart_it(path: str) -> None:
+    body = f'{{"code":"internal error","message":"opening shard previously failed with: write {path}: no space left on device"}}'.encode()
     with StatusServer([500] * 9, body=body) as fake, pytest.raises(StoreFullError, match=r"disk was full.*restart InfluxDB.*opening shard"):
         server_on(fake).write("b", ["m x=1 1"])
 

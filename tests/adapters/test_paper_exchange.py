@@ -249,6 +249,25 @@ def test_funding_given_it_is_known_after_the_position_closed_then_is_paid_if_it_
     exchange.close()
 
 
+def test_funding_given_a_pair_that_is_not_held_lost_its_candles_then_the_others_are_traded(tmp_path: Path) -> None:
+    clock, candles = MovableClock(FIRST + LATENCY), FrameCandles({BTC: candle_frame([QUIET] * 60)}, {})
+    exchange = paper(tmp_path / "paper.sqlite", candles, clock)
+    exchange.create_order(an_intent(amount=Decimal(1)))
+    clock.move((4 * CANDLE).total_seconds())
+    exchange.create_order(an_intent(IntentLeg.EXIT, amount=Decimal(1)))
+    candles.learn_funding(BTC, funding_frame([DUE], [0.001]))
+    lost = candles.lose(BTC)
+
+    clock.move(CANDLE.total_seconds())
+    without = exchange.fetch_funding(since=FIRST)
+    candles.find(BTC, lost)
+    clock.move(CANDLE.total_seconds())
+
+    assert without == []
+    assert [payment.amount_abs for payment in exchange.fetch_funding(since=FIRST)] == [Decimal("-0.1")]
+    exchange.close()
+
+
 def test_paper_exchange_given_a_file_of_an_earlier_release_then_keeps_its_position_and_pays_nothing_twice(tmp_path: Path) -> None:
     exchange, clock, candles = held_over_funding(tmp_path, due_at=DUE)
     candles.learn_funding(BTC, funding_frame([DUE], [0.001]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,10 +28,17 @@ KEY = dg.AssetKey("published_learning")
 
 @pytest.fixture
 def published(tmp_path: Path, influx: InfluxProgram) -> Iterator[Platform]:
+    with copied_home(tmp_path, influx) as opened:
+        yield opened
+
+
+@contextmanager
+def copied_home(folder: Path, influx: InfluxProgram) -> Iterator[Platform]:
+    """Open a seeded home whose copy is in buckets of its own."""
     address, prefix = influx.address(), influx.new_prefix()
     names = {f"{bot}_influx_bucket": f"{prefix}{bot}" for bot in ("bot1", "bot2", "bot3")} | {"influx_bucket": f"{prefix}learning"}
     given = {"influx_url": address.url, "influx_org": address.org, "influx_token": address.token}
-    with open_platform(tiny_settings(copy_of_home(tmp_path), **given, **names)) as opened:
+    with open_platform(tiny_settings(copy_of_home(folder), **given, **names)) as opened:
         yield opened
 
 
@@ -96,6 +104,34 @@ def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Plat
 
     assert writes > 0
     assert published.publishing.check(now=published.clock.now()).is_equal
+
+
+@on_a_home
+@pytest.mark.influx
+def test_beat_given_a_server_that_loses_its_log_at_a_restart_then_publishes_again_what_it_had_acknowledged(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    with InfluxProgram(folder=tmp_path) as program:
+        if not program.is_ours:
+            pytest.skip("the server that TEST_INFLUX_URL names is not ours to stop")
+        with copied_home(tmp_path / "home", program) as published:
+            beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+            beat.work(lineage)
+            program.stop()
+            for log in tmp_path.glob("bot3-influx-*/engine/wal/**/*.wal"):
+                log.write_bytes(b"")
+            learn_on(published)
+            with pytest.raises(StoreBusyError):
+                beat.work(lineage)
+            program.start()
+            was_equal = published.publishing.check(now=published.clock.now()).is_equal
+
+            beat.step(lineage)
+            beat.compare(lineage)
+            beat.step(lineage)
+
+            assert not was_equal
+            assert published.publishing.check(now=published.clock.now()).is_equal
 
 
 class KilledError(BaseException):

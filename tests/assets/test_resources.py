@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot3.cli.doctor_services import DELAYED
 from bot3.cli.services import free_port
 from bot3_assets.resources import PlatformResource, close_platforms
 
@@ -19,10 +20,12 @@ def resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlatformResourc
     return PlatformResource(home=str(tmp_path))
 
 
-def test_nothing_to_do_given_a_server_that_does_not_run_then_waits_for_it(resource: PlatformResource) -> None:
+def test_nothing_to_do_given_a_server_that_does_not_run_then_waits_for_it_in_words_that_the_doctor_knows(
+    resource: PlatformResource,
+) -> None:
     try:
         reasons = [resource.nothing_to_do(), resource.nothing_to_do()]
     finally:
         close_platforms()
 
-    assert [str(reason).startswith("waiting for a store: ") and "cannot be reached" in str(reason) for reason in reasons] == [True, True]
+    assert [str(reason).startswith(DELAYED) and "cannot be reached" in str(reason) for reason in reasons] == [True, True]

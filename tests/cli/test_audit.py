@@ -163,11 +163,12 @@ def test_audit_given_a_name_with_markup_then_the_page_shows_it_as_text(home: Pat
     assert "<b>bot" not in text
 
 
-def test_audit_given_the_database_as_page_then_refuses_before_it_reads(home: Path) -> None:
+@pytest.mark.parametrize("address", ["{}", "sqlite:///{}", "sqlite:///{}?timeout=5"])
+def test_audit_given_the_database_as_page_then_refuses_before_it_reads(home: Path, address: str) -> None:
     database = home / "tradesv3.sqlite"
     before = database.read_bytes()
 
-    error = error_of(audit("--db", database, "--candles", home / "data", "--html", database))
+    error = error_of(audit("--db", address.format(database), "--candles", home / "data", "--html", database))
 
     assert isinstance(error, SettingsError)
     assert "is the database itself" in str(error)

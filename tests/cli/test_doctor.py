@@ -15,6 +15,8 @@ import pytest
 import urllib3
 from pydantic import SecretStr
 
+from bot3.adapters.influx_points import HEADS
+from bot3.adapters.influx_server import InfluxServer
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.cli import doctor_fleet, doctor_services, doctor_stores
 from bot3.cli.doctor import _FIRST, _LOOKS, _examine_platform, examine
@@ -466,6 +468,20 @@ def test_influx_given_publications_of_before_a_restore_then_is_bad_until_all_is_
         assert (restored.is_good, "1 publications in InfluxDB are of another record" in restored.detail) == (False, True), restored
         assert "bot3 publish run --all" in restored.remedy
         assert doctor_stores.influx("influx", patient(opened)).is_good
+
+
+@pytest.mark.influx
+def test_influx_given_a_server_that_lost_publications_then_says_that_they_are_published_again(
+    tmp_path: Path, influx: InfluxProgram
+) -> None:
+    with copied(tmp_path, influx) as opened:
+        with closing(InfluxServer(influx.address())) as server:
+            server.delete_measurement(opened.settings.influx_bucket, HEADS)
+
+        finding = doctor_stores.influx("influx", patient(opened))
+
+    assert (finding.is_good, "1 publications of the record are missing in InfluxDB" in finding.detail) == (False, True), finding
+    assert "`record_to_copy` publishes them again" in finding.remedy
 
 
 @pytest.mark.influx

@@ -70,9 +70,9 @@ def a_service(name: str, code: str, *, is_needed: bool) -> Service:
 
 
 @contextmanager
-def supervised(folder: Path, *made: Service) -> Iterator[Supervisor]:
+def supervised(folder: Path, *made: Service, steady_s: float = 60.0) -> Iterator[Supervisor]:
     """Yield a supervisor of services, started; signals are this process' own again at the end."""
-    supervisor = Supervisor(made, run_directory=folder / "run", log_directory=folder / "logs", first_delay_s=0.1)
+    supervisor = Supervisor(made, run_directory=folder / "run", log_directory=folder / "logs", first_delay_s=0.1, steady_s=steady_s)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         supervisor.start()
@@ -118,6 +118,15 @@ def test_supervisor_given_a_service_that_ends_four_times_then_starts_it_a_fifth_
     assert [f"again in {seconds} s" in said for seconds in (0.1, 0.2, 0.4, 0.8)] == [True] * 4
 
 
+def test_supervisor_given_a_service_that_runs_for_long_before_each_end_then_names_every_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with supervised(tmp_path, a_service("trades", "raise SystemExit(3)", is_needed=True), steady_s=0.0) as supervisor:
+        supervisor.supervise(for_s=4.0)
+
+    assert capfd.readouterr().err.count("trades ended with 3: starting it again in 0.1 s") > 1
+
+
 @pytest.mark.parametrize("code", [2, 6])
 def test_wait_healthy_given_a_needed_service_that_a_setting_ends_then_says_what_it_said(tmp_path: Path, code: int) -> None:
     refused = a_service("trades", f"print('BOT3_STOP_LOSS is wrong'); raise SystemExit({code})", is_needed=True)
@@ -146,6 +155,10 @@ def test_instance_file_given_the_operators_own_then_is_kept_and_one_of_a_release
     instance.unlink()
     prepare_dagster_home(settings, code_port=1)
 
+    before = instance.stat().st_ino
+    prepare_dagster_home(settings, code_port=1)
+
     assert edited == released + b"\n# ours\n"
+    assert instance.stat().st_ino != before  # a kill in the middle of a copy would leave a part of it, which is nobody's file
     assert instance.read_bytes() == released
     assert hashlib.sha256(released).hexdigest() in RELEASED_INSTANCE_FILES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row
 
 ODD = ":red[X]/USDT:USDT"
 MARKUP = "[/red] **bold** $x$ <b> :smile:"
+IMAGE = "![x](//BOT.example/x.png)"
 FLEET = """
 [[bots]]
 name = "GRID-7"
@@ -113,3 +115,16 @@ def test_trades_given_two_currencies_then_each_has_its_own_sum_and_the_bots_are_
     rows = page.dataframe[0].value.set_index(["bot", "trade"])
     assert rows.loc[("GRID-7", 2), "profit, BTC"] == pytest.approx(-0.0004)
     assert pd.isna(rows.loc[("GRID-7", 2), "profit, USDT"])
+
+
+def test_now_given_a_pair_whose_currency_is_markup_then_totals_and_bots_show_it_as_text(fleet_home: Path) -> None:
+    (close,) = closes("GRID-7", run_mode=RunMode.LIVE, account="foreign", count=1, seed=4)
+    with open_platform(settings_of(fleet_home)) as platform:
+        platform.record.upsert_trades([replace(close, pair=f"ETH/{IMAGE}", trade_id=9)])
+
+    page = a_page("now", fleet_home)
+
+    cells = page.table[0].value[r"GRID-7 \(live\)"]
+    shown = [*(str(metric.value) for metric in page.metric), *map(str, cells)]
+    assert [text for text in shown if IMAGE in text] == []
+    assert any("BOT.example/x.png" in text for text in shown)

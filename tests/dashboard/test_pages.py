@@ -79,6 +79,7 @@ def test_page_given_publications_that_break_a_bound_then_shows_the_refusal_with_
 
     assert "is refused, what was read before stays in force" in shown
     assert field in shown.replace("\\", "")
+    assert [claim for claim in ("learned yet", "scored yet", "known yet", "static set, on paper") if claim in shown] == []
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -409,3 +409,12 @@ def test_recommendation_given_a_value_that_the_platform_refuses_then_is_refused_
 
 def test_recommendation_given_tiers_of_unknown_feeders_then_they_are_left_out() -> None:
     assert mixin.Recommendation.of({**_recommendation_json(), "tiers": {"F01": "trade", "F11": "trade", "rsi": 7}}).tiers == {1: "trade"}
+
+
+def test_influx_given_a_wall_clock_that_was_set_back_then_asks_again_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    source = mixin.PublishedInflux({"BOT3_INFLUX_URL": "http://127.0.0.1:9", "BOT3_INFLUX_TOKEN": "none"})
+    source._asked_at = datetime.now(UTC) + timedelta(days=1)  # noted before the clock was set back
+
+    source.refresh()
+
+    assert "could not be read" in caplog.text

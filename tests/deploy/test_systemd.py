@@ -110,9 +110,10 @@ def test_unit_given_it_keeps_ending_then_it_is_started_again_for_ever(name: str)
     assert 5 <= int(pause_s) <= 10
 
 
-def test_home_unit_given_stores_that_start_later_then_waits_for_them() -> None:
+def test_home_unit_given_stores_that_start_later_then_waits_for_them_without_a_limit() -> None:
     # A unit that all others require must not fail: they would never be started.
     assert [command for command in values("bot3-home.service", "ExecStart") if not command.endswith(" --wait")] == []
+    assert values("bot3-home.service", "TimeoutStartSec") == ["infinity"]
 
 
 def test_units_given_what_operators_type_then_every_name_is_there() -> None:

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.adapters.influx_follower import FollowedLearning
+from bot3.errors import InvalidLearningError, StoreBusyError
+from bot3.trading.decisions import Learning
 from execution.learning_watch import LearningWatch
 from tests.clocks import MovableClock
 from tests.execution.floors import ShelfOfLearning
@@ -118,3 +120,27 @@ def test_learning_given_nothing_read_yet_then_is_unread_and_after_a_look_at_an_e
 
     assert not watch.learning.is_unread
     assert watch.learning.parameters is None
+
+
+class UnreliableShelf(ShelfOfLearning):
+    """A shelf whose reads of parameters raise `problem` while there is one."""
+
+    problem: Exception | None = None
+
+    def _known(self, noun: str, as_of: datetime) -> Any:
+        if noun == "parameters" and self.problem is not None:
+            raise self.problem
+        return super()._known(noun, as_of)
+
+
+def test_watch_given_refused_parameters_and_then_a_store_that_cannot_be_read_then_it_is_not_as_if_nothing_was_learned() -> None:
+    shelf = UnreliableShelf()
+    watch = LearningWatch(shelf, clock=MovableClock(START))
+    shelf.problem = InvalidLearningError("stop_loss is 0.0")
+    watch.look()
+
+    shelf.problem, shelf.token = StoreBusyError("cannot be reached"), shelf.token + 1
+    with pytest.raises(StoreBusyError):
+        watch.look()
+
+    assert watch.learning == Learning(parameters=None, recommendation=None, is_unread=True)

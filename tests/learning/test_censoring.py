@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,3 +147,15 @@ def test_learn_touched_given_a_node_that_was_closed_then_withdraws_all_its_group
     learned = learner.learn_touched(now=NOW, computed_at=NOW, life=timedelta(days=7), revision=2)
 
     assert learned.rows[f"{PAIRS[0]}|long|*"].is_censored
+
+
+def test_learn_touched_given_a_trade_that_was_given_up_then_counts_it_as_learning_everything_does() -> None:
+    soon, later = OPENED + timedelta(hours=3), OPENED + timedelta(days=3)
+    learner = learner_with(pd.DataFrame([close(1, "roi")]), now=soon)
+    when: dict[str, Any] = {"computed_at": soon, "life": timedelta(days=7), "revision": 1}
+    learner.learn_all(now=soon, **when)
+    learner.touched.clear()
+
+    learner.replay_due(now=later)
+
+    assert learner.learn_touched(now=later, **when).rows[f"{PAIRS[0]}|long|2.0-3.5"].left_out_count == 1

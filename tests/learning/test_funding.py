@@ -48,6 +48,9 @@ def test_funding_that_is_known_for_a_span_is_known_for_each_span_inside(start: i
     assert not known(start, start + length, times) or known(inner, start + length, times)
 
 
-@pytest.mark.parametrize(("pair", "expected"), [("BTC/USDT:USDT", True), ("BTC/USD:BTC", True), ("BTC/USDT", False)])
-def test_has_funding_given_a_pair_then_only_contracts_have(pair: str, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [("BTC/USDT:USDT", True), ("BTC/USD:BTC", True), ("BTC/USDT", False), ("BTC/USDT:USDT-270326", False)],
+)
+def test_has_funding_given_a_pair_then_only_contracts_without_an_expiry_have(pair: str, expected: bool) -> None:
     assert has_funding(pair) is expected

@@ -140,7 +140,7 @@ def flat(lows: list[float], highs: list[float]) -> CandleArrays:
         close=hundred,
         sigma=np.full(n, 0.01),
         funding_sum=np.zeros(n),
-        has_funding=True,
+        funding_us=np.zeros(0, dtype=np.int64),
     )
 
 

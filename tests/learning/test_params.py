@@ -14,6 +14,7 @@ from bot3.errors import LearningError
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.learning.replay_paths import GivebackRule
+from bot3.learning.validity import problems_of
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.units import stop_inside_liquidation
@@ -269,3 +270,23 @@ def test_replay_version_given_another_giveback_then_is_another() -> None:
     rules = (None, GivebackRule(activation_sigma=1.0, share=0.5), GivebackRule(activation_sigma=1.0, share=0.4))
 
     assert len({LearningSettings(giveback=rule).digest for rule in rules}) == 3
+
+
+@pytest.mark.parametrize("step", [1e-6, 1e-5, 2e-5, 4e-5, 1e-4])
+def test_learn_all_given_a_pair_that_hardly_moves_then_publishes_no_row_that_readers_refuse(step: float) -> None:
+    frame = candle_frame(seed=0)
+    close = 1.0 + np.random.default_rng(1).integers(0, 2, len(frame)) * step
+    opened = np.concatenate(([1.0], close[:-1]))
+    flat = frame.assign(open=opened, close=close, high=np.maximum(opened, close), low=np.minimum(opened, close))
+    entries = [START + timedelta(days=5, hours=3 * number, seconds=4) for number in range(8)]
+    rows = [trade_row(number, opened=at, pair="USDC/USDT:USDT", open_rate=1.0, leverage=1.0) for number, at in enumerate(entries)]
+    learner = learner_with(pd.DataFrame([trade_row(100 + number, opened=at) for number, at in enumerate(entries)]))
+    learner.add_candles("USDC/USDT:USDT", flat, funding_frame())
+    learner.ingest(pd.DataFrame(rows))
+    learner.replay_due(now=NOW)
+
+    learned = learner.learn_all(**WHEN)
+
+    assert {key: problems_of(row) for key, row in learned.rows.items() if problems_of(row)} == {}
+    assert f"{PAIRS[0]}|long|2.0-3.5" in learned.rows
+    assert learned.find(pair="USDC/USDT:USDT", is_short=False, leverage=1.0).take_profit_sigma > 0.0

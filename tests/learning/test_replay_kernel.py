@@ -38,7 +38,7 @@ def candles_of(seed: int, *, n: int, step: float, gap: float) -> CandleArrays:
         **{name: values.astype(np.float32).astype(np.float64) for name, values in columns.items()},
         sigma=np.full(n, 0.02),
         funding_sum=np.cumsum(np.where(rng.random(n) < 0.1, rng.normal(0.0, 0.001, n), 0.0)),
-        has_funding=True,
+        funding_us=np.zeros(0, dtype=np.int64),
     )
 
 

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.adapters import sql_migrations, sql_tables_platform
+from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.sql_rows import to_us
-from bot3.errors import LearningError, StoreConflictError, StoreError
+from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
 from bot3.learning.permissions import BETTORS, Ledger
 from bot3.ports.record import PlatformRecord
 from tests.conftest import NewStore
@@ -66,6 +67,34 @@ def test_ledger_given_a_later_publication_without_a_review_then_stays(record: Pl
     record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
 
     assert record.ledger(as_of=minutes(5)) == a_ledger()
+
+
+BROKEN = [
+    ("gate_nodes", "log_wealth_2", float("inf")),
+    ("gate_nodes", "log_wealth_0", "NaN"),
+    ("gate_nodes", "direction", "up"),
+    ("gate_reviews", "day", 10**9),
+    ("gate_reviews", "day", -1),
+]
+
+
+@pytest.mark.parametrize(("table", "field", "value"), BROKEN)
+def test_ledger_given_a_row_that_breaks_a_bound_then_refuses_it_and_names_the_field(
+    tmp_path: Path, table: str, field: str, value: object
+) -> None:
+    record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    with record._database.write() as connection:
+        # The names are those of the list above; of two nodes one is changed.
+        where = "WHERE direction = 'long'" if table == "gate_nodes" else ""
+        connection.execute(sa.text(f"UPDATE {table} SET {field} = :value {where}"), {"value": value})  # noqa: S608
+
+    with pytest.raises(InvalidLearningError, match=field):
+        record.ledger(as_of=OPENED)
+    if field == "day":
+        with pytest.raises(LearningError, match="no day was reviewed"):
+            record.first_reviewed_day()
+    record.close()
 
 
 def test_ledger_given_no_review_by_then_then_says_so(record: PlatformRecord) -> None:

@@ -69,6 +69,7 @@ def test_latch_given_any_two_were_kept_then_is_the_second(store: LatchStore, fir
 
 
 BROKEN = [("state", "asleep"), ("day", "yesterday"), ("peak_abs", None), ("day_start_abs", float("inf")), ("reducing_until", "soon")]
+BROKEN_IN_FILES = [*BROKEN, ("state", []), ("state", {}), ("peak_abs", 10**400), ("day", {}), ("reason", None)]
 
 
 @pytest.mark.parametrize(("field", "value"), BROKEN)
@@ -83,7 +84,7 @@ def test_latch_given_a_row_with_an_invalid_field_then_names_it(tmp_path: Path, f
             store.latch()
 
 
-@pytest.mark.parametrize(("field", "value"), BROKEN)
+@pytest.mark.parametrize(("field", "value"), BROKEN_IN_FILES)
 def test_latch_given_a_file_with_an_invalid_field_then_names_it(tmp_path: Path, field: str, value: object) -> None:
     path = tmp_path / "BOT1.json"
     FileLatch(path).keep_latch(HALTED)
@@ -93,7 +94,7 @@ def test_latch_given_a_file_with_an_invalid_field_then_names_it(tmp_path: Path, 
         FileLatch(path).latch()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "halted"}', "\x00\x01"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "halted"}', "\x00\x01", "[" * 100_000])
 def test_latch_given_a_file_that_is_none_then_says_so(tmp_path: Path, text: str) -> None:
     (tmp_path / "BOT1.json").write_text(text)
 

@@ -51,6 +51,7 @@ def test_answer_given_publications_that_break_a_bound_then_tells_the_refusal(nam
 
     assert "stop_loss must be a number from -1 to -0.0001, was 0.0" in text
     assert "is refused" in text
+    assert "The static set protects" not in text
 
 
 def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:

@@ -45,10 +45,10 @@ class FakeForeignTrades:
 
 
 class MarketCandles(FakeCandles):
-    """Candles without funding that know their pairs."""
+    """Candles that know their pairs, without funding unless some is given."""
 
-    def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
-        super().__init__(frames, _NO_FUNDING)
+    def __init__(self, frames: Mapping[str, pd.DataFrame], funding: pd.DataFrame = _NO_FUNDING) -> None:
+        super().__init__(frames, funding)
 
     def pairs(self) -> tuple[str, ...]:
         return tuple(sorted(self.frames))

@@ -312,6 +312,18 @@ def test_audit_given_a_wide_stop_then_the_second_entry_counts_and_outlived_trade
     assert (several.reached_share, several.outlived_share, several.orders_done) == (1.0, 1.0, several.orders)
 
 
+@pytest.mark.parametrize(("rates", "expected"), [(0, 1.0), (1, 1.0), (3 * (DAYS + 1), 0.0)])
+def test_audit_given_funding_of_a_part_of_the_time_then_says_of_how_many_trades_of_several_orders(rates: int, expected: float) -> None:
+    times = pd.Series(pd.date_range(START, periods=rates, freq="8h")).astype("datetime64[us, UTC]")
+    candles = MarketCandles(market().frames, pd.DataFrame({"time": times, "funding_rate": 0.0001}))
+    trades, orders = all_bought_twice(trades_on(candles), candles)
+
+    several = audited(trades, candles, orders=orders).several_orders
+
+    assert several is not None
+    assert several.funding_missing_share == expected
+
+
 def test_audit_given_single_entries_too_then_what_they_taught_is_judged_on_later_trades_of_several_orders() -> None:
     candles = market(dips_then_runs)
     single = trades_on(candles)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,8 @@ from bot3.adapters.sql_engine import sqlite_url
 from bot3.errors import StoreError
 from bot3.ports.control import Heartbeat, TradingState
 from bot3.trading.risk import is_stricter, strictest
-from bot3.usecases.bot_state import DAEMON, STALE, state_in_force
+from bot3.usecases.bot_state import DAEMON, STALE, daemon_beat, last_candle, state_in_force
+from execution.heartbeat import marks_before
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ACTIVE, REDUCING, HALTED = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
@@ -29,7 +31,7 @@ def control(tmp_path: Path) -> Iterator[SqlControl]:
     control.close()
 
 
-def beat(control: SqlControl, *, at: datetime = NOON, **detail: str) -> None:
+def beat(control: SqlControl, *, at: datetime = NOON, **detail: object) -> None:
     control.beat(Heartbeat(process=DAEMON, pid=1, started_at=at, wall_at=at, market_at=at, state="running", detail=detail))
 
 
@@ -74,6 +76,35 @@ def test_state_in_force_given_a_state_that_there_is_not_then_refuses(control: Sq
 
     with pytest.raises(StoreError, match="resting"):
         state_in_force(control, "BOT1", wall_now=NOON)
+
+
+@pytest.mark.parametrize("told", ["soon", "2026-01-05T12:00:00", "7"])
+def test_last_candle_given_a_heartbeat_that_tells_no_instant_then_refuses(control: SqlControl, told: str) -> None:
+    beat(control, last_candle=told)
+
+    with pytest.raises(StoreError, match="tells the last candle"):
+        last_candle(daemon_beat(control.heartbeats()))
+
+
+@pytest.mark.parametrize("detail", ["[]", "null", "7", "{"])
+def test_heartbeats_given_a_row_whose_detail_is_no_object_then_refuses(control: SqlControl, detail: str) -> None:
+    beat(control)
+    with control._database.write() as connection:
+        connection.execute(sa.text("UPDATE heartbeats SET detail = :detail"), {"detail": detail})
+
+    with pytest.raises(StoreError, match="a row of heartbeats is invalid"):
+        control.heartbeats()
+
+
+@pytest.mark.parametrize(("name", "value"), [("day", "soon"), ("peak_abs", 10**400), ("day_start_abs", float("inf"))])
+def test_marks_before_given_a_heartbeat_with_invalid_marks_then_there_are_none(control: SqlControl, name: str, value: object) -> None:
+    marks: dict[str, object] = {"BOT1_day": "2026-01-05", "BOT1_day_start_abs": 90.0, "BOT1_peak_abs": 100.0}
+    beat(control, **marks)
+    assert marks_before(control, "BOT1") is not None
+
+    beat(control, **marks | {f"BOT1_{name}": value})
+
+    assert marks_before(control, "BOT1") is None
 
 
 @given(found)

@@ -107,3 +107,29 @@ def test_replay_trades_given_replays_of_an_older_version_then_writes_them_anew()
 
     (row,) = record.replay_rows.values()
     assert (row["funding_move"], row["version"]) == (right["funding_move"], learner.replay_version)
+
+
+class UnreadableCandles(FakeCandles):
+    """Candles whose files cannot be read until they are repaired."""
+
+    is_repaired = False
+
+    def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
+        if not self.is_repaired:
+            raise CandleError("the file cannot be read")
+        return super().span(pair, timeframe)
+
+
+def test_replay_trades_given_candles_that_become_readable_then_replays_what_was_given_up() -> None:
+    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    candles = UnreadableCandles(CANDLES.frames, funding_rates())
+    read = ENTERED + timedelta(hours=26)
+
+    found = []
+    for now, is_repaired in ((read, False), (read + timedelta(minutes=59), True), (read + timedelta(minutes=60), True)):
+        candles.is_repaired = is_repaired
+        replay_trades(record, learner, candles, run_modes=[RunMode.PAPER], now=now)
+        found += [row["state"] for row in record.replay_rows.values()]
+
+    assert found == ["no_candles", "no_candles", "complete"]

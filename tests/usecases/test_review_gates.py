@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
+from bot3.errors import InvalidLearningError
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.learning.permissions import BETTORS, Ledger, Node, Permission
@@ -293,6 +294,26 @@ def test_learn_given_a_ledger_of_other_replays_then_folds_every_day_again(versio
 
     again = record.ledgers[-1][1]
     assert (again.day, again.replay_version) == (right.day, right.replay_version)
+    assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
+
+
+class RecordOfRefusedLedgers(FakeRecord):
+    """A record whose rows of reviews were changed, so that they are refused."""
+
+    def ledger(self, *, as_of: datetime) -> Ledger:
+        raise InvalidLearningError(f"the evidence in force at {as_of.isoformat()} is no number")
+
+
+def test_learn_given_a_ledger_that_is_refused_then_folds_every_day_again() -> None:
+    studied, record = deepcopy(rising()), RecordOfRefusedLedgers()
+    vars(record).update(vars(studied.record))
+    right = record.ledgers[-1][1]
+
+    learn(record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+
+    again = record.ledgers[-1][1]
+    assert again is not right
+    assert again.day == right.day
     assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
 
 

@@ -22,6 +22,7 @@ from bot3.wiring import Platform, open_platform
 from bot3.wiring.ports import Ports
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_recommendation, a_regime, a_score, a_set
+from tests.servers.cut_proxy import CutProxy
 from tests.servers.freqtrade_db import OPENED as OPENED_THERE
 from tests.servers.freqtrade_db import FreqtradeDb, a_row
 from tests.servers.influx import InfluxProgram
@@ -110,6 +111,21 @@ def test_publishing_given_a_server_then_the_copy_is_equal_and_the_daemon_reads_i
     assert ports.learning_reader is not ports.record
     assert ports.learning_reader.parameters(as_of=OPENED) == ports.record.parameters(as_of=OPENED)
     ports.close()
+
+
+@pytest.mark.influx
+def test_check_given_connections_that_are_half_open_since_the_last_one_then_does_not_wait_for_them(
+    tmp_path: Path, influx: InfluxProgram
+) -> None:
+    with CutProxy(int(influx.url.rpartition(":")[2])) as proxy:
+        ports = copied(tmp_path, influx, influx_url=proxy.url, influx_timeout_s=2.0)
+        ports.publishing.publish()
+        ports.publishing.check(now=minutes(1))
+        proxy.stall()
+
+        assert ports.publishing.check(now=minutes(1)).is_equal
+
+        ports.close()
 
 
 @pytest.mark.influx
