@@ -40,7 +40,7 @@ class InfluxCopy(InfluxLearning):
         self._server.ping()
         wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         wanted[self._buckets.learning] = self._buckets.learning_life
-        there = self._server.buckets()
+        there = self._server.buckets(wanted)
         missing = [f"bucket {name} is missing: run `bot3 publish run`" for name in sorted(set(wanted) - set(there))]
         lives = {name: round(life.total_seconds()) for name, life in wanted.items()}
         other = [

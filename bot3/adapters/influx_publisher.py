@@ -98,7 +98,7 @@ class InfluxPublisher:
         """Create the buckets that are missing, with their retention; return their names."""
         lives = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         lives[self._buckets.learning] = self._buckets.learning_life
-        there = self._server.buckets()
+        there = self._server.buckets(lives)
         missing = sorted(set(lives) - set(there))
         for name in missing:
             self._server.create_bucket(name, keep_s=round(lives[name].total_seconds()))

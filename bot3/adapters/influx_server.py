@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The client is imported when a server is first asked: it costs most of a second, and most homes have none.
 
+_NOT_FOUND = 404
 _BATCH = 5_000
 _FIRST, _LAST = "1677-09-22T00:00:00Z", "2262-04-11T00:00:00Z"
 """All times that a server knows."""
@@ -158,11 +159,26 @@ class InfluxServer:
                 "/api/v2/write", "POST", query_params=query, header_params={"Content-Type": "text/plain; charset=utf-8"}, body=""
             )
 
-    def buckets(self) -> dict[str, int]:
-        """Return the buckets of the organization that this token sees, with the seconds that each keeps its points (0: for ever)."""
+    def buckets(self, names: Iterable[str]) -> dict[str, int]:
+        """Return which of these buckets this token sees, with the seconds that each keeps its points (0: for ever).
+
+        Each is asked for by its name: a page of the server's list is short where it leaves out what a token may not see, and the client
+        takes a short page for the last one.
+        """
         with self._translated():
-            found = list(self._client.buckets_api().find_buckets_iter(org=self._address.org))
+            found = [bucket for name in names for bucket in self._buckets_called(name)]
         return {bucket.name: sum(rule.every_seconds for rule in bucket.retention_rules or ()) for bucket in found}
+
+    def _buckets_called(self, name: str) -> list[Any]:
+        from influxdb_client.rest import ApiException  # noqa: PLC0415
+
+        try:
+            return list(self._client.buckets_api().find_buckets(name=name, org=self._address.org).buckets)
+        except ApiException as error:
+            # An organization that there is not is a 404 too.
+            if error.status == _NOT_FOUND and str(error.message).startswith("bucket "):
+                return []
+            raise
 
     def field_types(self, bucket: str) -> dict[str, dict[str, frozenset[str]]]:
         """Return the types of a bucket's fields, by measurement and field: several where its shards differ.
@@ -260,7 +276,7 @@ def _translation(shown: str, status: int, text: str) -> StoreError:
         return RefusedLinesError(f"{shown} refused ({status}): {said}", is_whole=status != _PARTIAL)
     if status in _WHO:
         return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
-    if status == 404:
+    if status == _NOT_FOUND:
         return StoreError(f"{shown} lacks a bucket or organization ({said}): run `bot3 publish run`, or check BOT3_INFLUX_ORG")
     if _FULL in text:
         # It does not open a shard again that it could not open once, however much space there is by then.

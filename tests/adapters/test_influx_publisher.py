@@ -487,7 +487,7 @@ def test_prepare_given_a_retention_then_buckets_have_it_and_older_points_are_not
 
     # All of it is older than 30 days by the wall's clock of the test.
     assert (report.points, report.refused, report.expired) == (0, 0, 11)
-    assert copy.server.buckets()[copy.buckets.learning] == 30 * 86_400
+    assert copy.server.buckets([copy.buckets.learning])[copy.buckets.learning] == 30 * 86_400
     assert compared(record, copy).trades["BOT1"].is_equal
     copy.close()
 

@@ -423,6 +423,10 @@ def token_that_only_reads(influx: InfluxProgram) -> SecretStr:
 
 @pytest.mark.influx
 def test_influx_given_a_token_that_may_not_write_then_says_so_before_anything_waits(tmp_path: Path, influx: InfluxProgram) -> None:
+    # Other programs' buckets: more than one page of the server's list, of which this token sees a part.
+    others, crowd = InfluxServer(influx.address()), influx.new_prefix()
+    for number in range(25):
+        others.create_bucket(f"{crowd}{number}", keep_s=0)
     with copied(tmp_path, influx, influx_token=token_that_only_reads(influx)) as opened:
         (finding,) = _examine_platform(opened.settings, wanted={"influx"}, is_served=True, web=NOBODY)
 

@@ -196,7 +196,7 @@ def test_publishing_given_bots_of_the_fleet_and_imported_ones_then_each_has_a_bu
 
     assert [any(f"bucket {name}_trades is missing" in text for text in missing) for name in names] == [True, True]
     assert fleet.publishing.health() == ()
-    kept = InfluxServer(influx.address()).buckets()
+    kept = InfluxServer(influx.address()).buckets(f"{name}_trades" for name in names)
     assert [kept[f"{name}_trades"] for name in names] == [LIFE_DAYS * 86_400] * 2
     found = fleet.publishing.check(now=minutes(1))
     assert found.is_equal
