@@ -46,8 +46,8 @@ class CutProxy:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._is_closed = True
+        self.mend()  # a connection that stayed stalled would be looked at for ever
         self.cut()
-        self._flows.set()
         self._thread.join()
         self._listener.close()
 
