@@ -24,15 +24,24 @@ def close_to_others(directory: Path) -> int:
     Raises
     ------
     SettingsError
-        If it is a user's home directory or one above it: other programs' files lie there.
+        If it is the root, or a directory above this user's own, such as /home: other programs' files lie there.
     """
-    if Path.home().resolve().is_relative_to(directory.resolve()):
+    if _is_above_home(directory.resolve()):
         raise SettingsError(f"BOT3_HOME {directory} holds more than this platform's files: name a directory of its own, such as .bot3")
     closed = 0
     for folder, folders, files in os.walk(directory, followlinks=False):
         for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):
             closed += _close(path)
     return closed
+
+
+def _is_above_home(directory: Path) -> bool:
+    # The user's own directory is allowed: that of a service user is the platform's home (`deploy/systemd`).
+    try:
+        above = {Path(directory.anchor), *Path.home().resolve().parents}
+    except RuntimeError:
+        above = {Path(directory.anchor)}  # a user id without an account, as in a container, has no home directory
+    return directory in above
 
 
 def _close(path: Path) -> bool:

@@ -51,7 +51,7 @@ def test_close_to_others_given_no_directory_then_does_nothing(tmp_path: Path) ->
     assert close_to_others(tmp_path / "missing") == 0
 
 
-@pytest.mark.parametrize("directory", [Path.home(), Path("/")])
+@pytest.mark.parametrize("directory", [Path.home().parent, Path("/")])
 def test_close_to_others_given_more_than_a_home_of_ours_then_refuses_and_changes_nothing(directory: Path) -> None:
     before = directory.stat().st_mode
 
@@ -59,6 +59,15 @@ def test_close_to_others_given_more_than_a_home_of_ours_then_refuses_and_changes
         close_to_others(directory)
 
     assert directory.stat().st_mode == before
+
+
+def test_close_to_others_given_the_home_of_a_service_user_then_closes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "control.sqlite").write_text("x")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    close_to_others(tmp_path)
+
+    assert modes(tmp_path) == {}
 
 
 def test_command_given_an_open_umask_then_what_it_makes_is_private_and_an_older_home_is_closed(tmp_path: Path) -> None:
