@@ -28,6 +28,7 @@ Bot3Error                     never raised itself; carries the exit code of a co
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -73,6 +74,11 @@ class StoreBusyError(StoreError):
 
 class StoreFullError(StoreError):
     """A store has no space left: nothing was written."""
+
+
+def file_error_kind(error: OSError) -> type[StoreError]:
+    """Return what a file that cannot be written raises: StoreFullError where the disk or this user's quota is full, else StoreError."""
+    return StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
 
 
 class StoreDamagedError(StoreError):

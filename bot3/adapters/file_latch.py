@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import tempfile
 from pathlib import Path
 
 from bot3.adapters.latch_fields import fields_of, latch_of
-from bot3.errors import StoreError, StoreFullError
+from bot3.errors import StoreError, file_error_kind
 from bot3.trading.risk import RiskLatch
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FileLatch:
@@ -40,7 +37,7 @@ class FileLatch:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             _replace(self._path, text)
         except OSError as error:
-            kind = StoreFullError if error.errno in _NO_SPACE else StoreError
+            kind = file_error_kind(error)
             raise kind(f"{self._path} cannot be written ({error.strerror}): free space, or give this user the directory") from error
 
 

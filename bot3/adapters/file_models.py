@@ -8,10 +8,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from bot3.errors import ModelError, StoreError, StoreFullError
+from bot3.errors import ModelError, file_error_kind
 
 _REMEDY = "restore the file, or train it anew: materialize its week of feeder_models in Dagster"
-_NO_SPACE = 28
 
 
 class FileModels:
@@ -82,5 +81,5 @@ def _write(path: Path, text: bytes) -> None:
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
-        kind = StoreFullError if error.errno == _NO_SPACE else StoreError
+        kind = file_error_kind(error)
         raise kind(f"model file {path} cannot be written ({error.strerror}): free space or mend the directory's rights") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bot3.errors import SettingsError, StoreError, StoreFullError
+from bot3.errors import SettingsError, StoreError, file_error_kind
 from bot3.market.weeks import week_of, week_start
 from bot3.trading.signals import FEEDER_IDS
 
@@ -23,7 +23,6 @@ SIGNAL_DTYPES = {
     "known_at": "datetime64[us, UTC]",
     "model_digest": "str",
 }
-_NO_SPACE = 28
 
 
 class FileSignals:
@@ -109,7 +108,7 @@ def _write(path: Path, frame: pd.DataFrame) -> None:
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
-        kind = StoreFullError if error.errno == _NO_SPACE else StoreError
+        kind = file_error_kind(error)
         raise kind(f"{path} cannot be written ({error.strerror or error}): free space or mend the directory's rights") from error
 
 

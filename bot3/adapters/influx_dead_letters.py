@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bot3.errors import StoreError, StoreFullError
+from bot3.errors import StoreError, file_error_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +65,8 @@ class DeadLetters:
         StoreError
             If they cannot be written; StoreFullError if the disk is full.
         """
+        if not letters:
+            return
         held = self._contents()
         fresh = {content: letter for letter in letters if (content := _content(asdict(letter))) not in held}
         if not fresh:
@@ -134,7 +135,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
+        kind = file_error_kind(error)
         raise kind(f"{path} cannot be written ({error.strerror}): free space, or give this user the directory") from error
 
 

@@ -18,6 +18,11 @@ def has_funding(pair: str) -> bool:
     return bool(settle) and "-" not in settle
 
 
+def funding_missing(pair: str, times_us: NDArray[np.int64], start_us: NDArray[np.int64], end_us: NDArray[np.int64]) -> int:
+    """Return for how many spans of a pair its funding is not known, as `is_funding_known` tells it; 0 where a pair has no funding."""
+    return int((~is_funding_known(times_us, start_us, end_us)).sum()) if has_funding(pair) else 0
+
+
 def is_funding_known(times_us: NDArray[np.int64], start_us: NDArray[np.int64], end_us: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Say for each span whether every rate in it is known.
 

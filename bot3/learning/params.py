@@ -15,7 +15,7 @@ from bot3.errors import CandleError, LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays, microseconds
 from bot3.learning.decay import choose_half_life, period_weights
 from bot3.learning.evidence import Evidence
-from bot3.learning.funding import has_funding, is_funding_known
+from bot3.learning.funding import funding_missing
 from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups
 from bot3.learning.hyperparameters import Hyperparameters, Prior
 from bot3.learning.learning_settings import LearningSettings
@@ -213,10 +213,9 @@ class ParameterLearner:
             return 0.0
         opened, without = self.table.fact("open_us")[rows], 0
         for pair, places in self.table.by_pair(rows):
-            if has_funding(pair):
-                times = self._candles[pair].funding_us if pair in self._candles else np.zeros(0, dtype=np.int64)
-                ends = opened[places] + self._frame.horizon_candles * self._frame.candle_us
-                without += int((~is_funding_known(times, opened[places], ends)).sum())
+            times = self._candles[pair].funding_us if pair in self._candles else np.zeros(0, dtype=np.int64)
+            ends = opened[places] + self._frame.horizon_candles * self._frame.candle_us
+            without += funding_missing(pair, times, opened[places], ends)
         return without / len(rows)
 
     def learn_all(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
 from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
 from bot3.learning.evaluation import Comparison, Outcomes, clustered_estimate, compare
-from bot3.learning.funding import has_funding, is_funding_known
+from bot3.learning.funding import funding_missing
 from bot3.learning.groups import ended_by_hand
 from bot3.learning.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
 from bot3.learning.params import LearningSettings
@@ -262,10 +262,9 @@ def _funding_missing_share(trades: pd.DataFrame, candles: AuditCandles) -> float
     """Return the share of trades whose funding is not known over their whole horizon; spot has none."""
     without = 0
     for pair, own in trades.groupby("pair"):
-        if has_funding(str(pair)):
-            opened = microseconds(own["open_date"])
-            ends = opened + candles.horizon_candles * candles.step_us
-            without += int((~is_funding_known(candles.by_pair[str(pair)].funding_us, opened, ends)).sum())
+        opened = microseconds(own["open_date"])
+        ends = opened + candles.horizon_candles * candles.step_us
+        without += funding_missing(str(pair), candles.by_pair[str(pair)].funding_us, opened, ends)
     return without / len(trades)
 
 

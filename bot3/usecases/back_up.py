@@ -12,12 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot3.errors import DataError, StoreError, StoreFullError
+from bot3.errors import DataError, file_error_kind
 from bot3.ports.backup import StoreBackup
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-_NO_SPACE = 28
 _CHUNK = 1 << 20
 
 
@@ -72,7 +71,7 @@ def back_up(
         report = _write_manifest(partial, [store.name for group in groups for store in group], taken_at=now(), market_at=market_now())
         partial.replace(folder)
     except OSError as error:
-        kind = StoreFullError if error.errno == _NO_SPACE else StoreError
+        kind = file_error_kind(error)
         raise kind(f"{partial} cannot be written ({error.strerror}): free space, or name another directory") from error
     return report
 
