@@ -39,8 +39,9 @@ def test_plan_given_a_disk_that_cannot_be_filled_then_leaves_that_out() -> None:
 @pytest.mark.influx
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_services_given_servers_that_fail_then_nothing_is_lost_doubled_or_left_to_a_person(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)  # PostgreSQL's own user must pass through them
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o055)  # PostgreSQL's own user must pass through it
     with outage_stack(tmp_path) as outages:
         found = run(outages, count=5, longest_s=2.0, seed=5)
 
