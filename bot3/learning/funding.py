@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from bot3.learning.candle_arrays import microseconds
 
 _HOUR_US = 3_600_000_000
 LONGEST_STEP_US = 8 * _HOUR_US
@@ -48,3 +51,13 @@ def is_funding_known(times_us: NDArray[np.int64], start_us: NDArray[np.int64], e
     began_before = np.searchsorted(times[holes], end_us, side="left")
     known: NDArray[np.bool_] = (times[0] <= start_us) & (end_us < due) & (began_before <= ended_before)
     return known
+
+
+def changed_payments(before: pd.DataFrame, after: pd.DataFrame) -> NDArray[np.int64]:
+    """Return when payments were settled that only one of two funding frames has, or that have another rate in each; sorted."""
+    frames = [(microseconds(frame["time"]), frame["funding_rate"].to_numpy(dtype=np.float64)) for frame in (before, after)]
+    n = min(len(before), len(after))
+    differ = np.flatnonzero(np.logical_or(*(held[:n] != known[:n] for held, known in zip(*frames, strict=True))))
+    same = int(differ[0]) if len(differ) else n
+    held, known = (set(zip(times[same:].tolist(), rates[same:].tolist(), strict=True)) for times, rates in frames)
+    return np.array(sorted({time for time, _ in held ^ known}), dtype=np.int64)

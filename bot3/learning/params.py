@@ -15,7 +15,7 @@ from bot3.errors import CandleError, LearningError
 from bot3.learning.candle_arrays import CandleArrays, candle_arrays, microseconds
 from bot3.learning.decay import choose_half_life, period_weights
 from bot3.learning.evidence import Evidence
-from bot3.learning.funding import funding_missing
+from bot3.learning.funding import changed_payments, funding_missing, has_funding, is_funding_known
 from bot3.learning.groups import ROOT, Group, bin_group, group_key, group_of_key, level_of, members_by_group, parent_groups
 from bot3.learning.hyperparameters import Hyperparameters, Prior
 from bot3.learning.learning_settings import LearningSettings
@@ -41,7 +41,7 @@ from bot3.learning.replay_paths import ReplayCandles
 from bot3.learning.reviews import BettingGate, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import posterior_surfaces
-from bot3.learning.trade_table import ReplayFrame, TradeTable
+from bot3.learning.trade_table import GRACE_US, RETRY_US, ReplayFrame, TradeTable
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.leverage_bins import LEVERAGE_BINS
@@ -72,6 +72,7 @@ class ParameterLearner:
         self._candles: dict[str, CandleArrays] = {}
         self._evidence = evidence or ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
         self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        self._funding_looked_us = 0
         self.reset()
 
     def reset(self) -> None:
@@ -128,14 +129,18 @@ class ParameterLearner:
         return _EPOCH + timedelta(microseconds=int(held.open_us[-1]) + self._frame.candle_us)
 
     def pairs_waiting(self, *, now: datetime) -> list[str]:
-        """Return the pairs that need candles: a trade has no volatility yet, its replay is due, or none could be read some time ago."""
+        """Return the pairs to read.
+
+        A trade has no volatility yet, its replay is due, no candle could be read some time ago, or a replay of the last day lacks funding.
+        """
         opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
         limit = _us(now) - self._frame.due_after_us
         waiting = {row for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self.table.unchecked
-        return sorted({self.table.trades[row]["pair"] for row in waiting} | self.table.pairs_to_retry(now_us=_us(now)))
+        pairs = {self.table.trades[row]["pair"] for row in waiting}
+        return sorted(pairs | self.table.pairs_to_retry(now_us=_us(now)) | self._pairs_without_funding(now_us=_us(now)))
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
-        """Append a pair's new candles, and replace its funding.
+        """Append a pair's new candles, and replace its funding; trades that were replayed with other payments are due again.
 
         Parameters
         ----------
@@ -158,13 +163,38 @@ class ParameterLearner:
             if not len(candles) and held_funding is not None and funding.equals(held_funding):
                 return
             candles = pd.concat([held_candles, candles], ignore_index=True) if len(candles) else held_candles
+        if held_funding is not None:
+            self._replay_again(pair, changed_payments(held_funding, funding))
         self._raw[pair] = (candles, funding)
         if len(candles):
             self._candles[pair] = candle_arrays(candles, funding, horizon_candles=self._frame.horizon_candles)
             self._evidence.candles[pair] = ReplayCandles.of(self._candles[pair])
 
+    def _is_funding_look_due(self, now_us: int) -> bool:
+        return now_us - self._funding_looked_us >= RETRY_US
+
+    def _pairs_without_funding(self, *, now_us: int) -> set[str]:
+        """Return the pairs of which a replay that came due within the last day lacks payments; none where that was looked at just now."""
+        if not self._is_funding_look_due(now_us):
+            return set()
+        found = set()
+        for pair, candles in self._candles.items():
+            _, start_us, end_us = self.table.horizons(pair)
+            recent = end_us > now_us - GRACE_US
+            if has_funding(pair) and not is_funding_known(candles.funding_us, start_us[recent], end_us[recent]).all():
+                found.add(pair)
+        return found
+
+    def _replay_again(self, pair: str, payments: NDArray[np.int64]) -> None:
+        if len(payments):
+            rows, start_us, end_us = self.table.horizons(pair)
+            paid = np.searchsorted(payments, start_us, side="left") < np.searchsorted(payments, end_us, side="right")
+            self.table.replay_again(rows[paid])
+
     def replay_due(self, *, now: datetime) -> set[Group]:
         """Replay every trade whose horizon is over by a time; return the groups whose observations changed."""
+        if self._is_funding_look_due(_us(now)):
+            self._funding_looked_us = _us(now)
         return self._note(self.table.replay_due(self._candles, self._evidence.candles, now_us=_us(now)))
 
     def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:

@@ -43,6 +43,7 @@ _FACTS: dict[str, Any] = {
     "funding_move": np.float64,
     "state": np.int8,
     "saved_state": np.int8,
+    "saved_funding": np.float64,
     "pair_code": np.int64,
     "entry_fit": np.int8,
     "is_left_out": np.bool_,
@@ -65,6 +66,8 @@ STATE_NAMES = {
     ReplayState.LEFT_OUT: "left_out",
 }
 _UNSAVED = -1
+_SAME_FUNDING = 1e-9
+"""Sums of the same payments that began at other candles differ by less."""
 _REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern")
 _MINUTE_US = 60_000_000
 _Signal = tuple[str, str, int]
@@ -211,18 +214,35 @@ class TradeTable:
         """Note which replays the record already holds in the state they have here, so that they are not written again."""
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
-        for bot, mode, trade_id, open_us, state in zip(*_key_columns(current), current["state"].tolist(), strict=True):
+        measured = (current[name].tolist() for name in ("state", "funding_move"))
+        for bot, mode, trade_id, open_us, state, funding in zip(*_key_columns(current), *measured, strict=True):
             row = self._rows.get((bot, mode, trade_id, open_us))
             if row is not None:
-                self._facts["saved_state"][row] = codes[state]
+                self._facts["saved_state"][row], self._facts["saved_funding"][row] = codes[state], funding
 
     def unsaved_rows(self) -> NDArray[np.int64]:
-        """Return the rows whose state the record does not hold yet."""
-        return np.flatnonzero(self.fact("state") != self.fact("saved_state"))
+        """Return the rows whose state the record does not hold yet, or whose replay it holds with other funding."""
+        state = self.fact("state")
+        is_same = np.abs(self.fact("funding_move") - self.fact("saved_funding")) <= _SAME_FUNDING
+        return np.flatnonzero((state != self.fact("saved_state")) | ((state == int(ReplayState.COMPLETE)) & ~is_same))
 
     def confirm_saved(self, rows: NDArray[np.int64]) -> None:
         """Note that rows were written."""
         self._facts["saved_state"][rows] = self._facts["state"][rows]
+        self._facts["saved_funding"][rows] = self._facts["funding_move"][rows]
+
+    def horizons(self, pair: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the replayed rows of a pair, with the first and the last microsecond in which each pays funding."""
+        if pair not in self._codes:
+            return (np.zeros(0, dtype=np.int64),) * 3
+        rows = self.observations(np.flatnonzero(self.fact("pair_code") == self._codes[pair]))
+        opened = self._facts["open_us"][rows]
+        return rows, opened, opened + self._frame.horizon_candles * self._frame.candle_us
+
+    def replay_again(self, rows: NDArray[np.int64]) -> None:
+        """Let replayed rows wait for another replay: what was known of their horizons has changed."""
+        for row in rows.tolist():
+            self._enter_state(row, ReplayState.PENDING)
 
     def _rows_by_pair(self, rows: Iterable[int]) -> dict[str, list[int]]:
         by_pair: dict[str, list[int]] = {}

@@ -148,7 +148,7 @@ class FakeRecord:
         return self._raise_revision()
 
     def replays(self, *, as_of: datetime | None, run_modes: Sequence[RunMode], **_: object) -> pd.DataFrame:
-        return pd.DataFrame(list(self.replay_rows.values()), columns=[*_KEY, "state", "version"])
+        return pd.DataFrame(list(self.replay_rows.values()), columns=[*_KEY, "state", "funding_move", "version"])
 
     def shadow_trades(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
         return self.shadow

@@ -109,6 +109,54 @@ def test_replay_trades_given_replays_of_an_older_version_then_writes_them_anew()
     assert (row["funding_move"], row["version"]) == (right["funding_move"], learner.replay_version)
 
 
+def known_until(payments: int) -> FakeCandles:
+    """Return the candles with only the first payments known."""
+    return FakeCandles(CANDLES.frames, funding_rates(late=timedelta(milliseconds=7)).iloc[:payments].reset_index(drop=True))
+
+
+@settings(max_examples=30, deadline=None)
+@given(known=st.lists(st.integers(0, RATES), min_size=1, max_size=4))
+def test_replay_given_payments_that_become_known_in_any_order_then_record_and_learner_hold_what_is_known_last(known: list[int]) -> None:
+    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    now = ENTERED + timedelta(hours=26)
+    for payments in [*known, RATES]:
+        replay_trades(record, learner, known_until(payments), run_modes=[RunMode.PAPER], now=now)
+        now += timedelta(hours=2)
+    replay_trades(record, learner, CANDLES, run_modes=[RunMode.PAPER], now=now)
+
+    (row,) = record.replay_rows.values()
+    right = replays_after([ENTERED + timedelta(hours=26)], CANDLES).iloc[0]["funding_move"]
+    assert (row["funding_move"], learner.table.fact("funding_move")[0]) == (pytest.approx(right), pytest.approx(right))
+
+
+def test_replay_trades_given_a_payment_known_hours_after_the_replay_then_looks_again_and_corrects_it() -> None:
+    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    due = ENTERED + timedelta(hours=26)
+    replay_trades(record, learner, known_until(10), run_modes=[RunMode.PAPER], now=due)
+    (before,) = record.replay_rows.values()
+
+    outcome = replay_trades(record, learner, CANDLES, run_modes=[RunMode.PAPER], now=due + timedelta(hours=2))
+
+    (after,) = record.replay_rows.values()
+    assert outcome.written == {"complete": 1}
+    assert outcome.touched == {learner.table.group(0)}
+    assert after["funding_move"] != before["funding_move"]
+    assert after["funding_move"] == pytest.approx(replays_after([due], CANDLES).iloc[0]["funding_move"])
+
+
+def test_replay_trades_given_a_record_with_other_funding_then_a_cold_start_corrects_it_once() -> None:
+    record, when = FakeRecord(), {"run_modes": [RunMode.PAPER], "now": ENTERED + timedelta(hours=26)}
+    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    replay_trades(record, ParameterLearner(LearningSettings()), known_until(10), **when)  # type: ignore[arg-type]
+
+    first = replay_trades(record, ParameterLearner(LearningSettings()), CANDLES, **when)  # type: ignore[arg-type]
+    second = replay_trades(record, ParameterLearner(LearningSettings()), CANDLES, **when)  # type: ignore[arg-type]
+
+    assert (first.written, second.written) == ({"complete": 1}, {})
+
+
 class UnreadableCandles(FakeCandles):
     """Candles whose files cannot be read until they are repaired."""
 
