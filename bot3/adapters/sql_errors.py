@@ -13,7 +13,9 @@ from bot3.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFull
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
-_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "25P03", "57014"}
+_BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "53300", "25P03", "57014"}
+_CONNECTION_LOST = "08"
+"""The class of states that tell of a connection that failed or was never made."""
 _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
 
 
@@ -73,6 +75,7 @@ def _of_server(shown: str, error: DBAPIError) -> StoreError:
         return StoreError(f"{shown} refuses this user or database ({state or 'connection'}): check its name, user and password settings")
     if state in {"42P01", "42703"}:
         return StoreError(f"{shown} lacks a table or column ({state}): it is no store of this release; run `bot3 init`")
-    if state is None and isinstance(error, (OperationalError, InterfaceError)):
+    is_lost = state is not None and state.startswith(_CONNECTION_LOST)
+    if is_lost or (state is None and isinstance(error, (OperationalError, InterfaceError))):
         return StoreBusyError(f"{shown} cannot be reached: start the server or wait, then retry")
     return StoreError(f"{shown}: the database refused ({state}, {type(error.orig).__name__}): run `bot3 doctor`")

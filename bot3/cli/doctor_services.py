@@ -70,7 +70,7 @@ def clock(subject: str, patient: Patient) -> Finding:
 
 
 def execution(subject: str, patient: Patient) -> Finding:
-    """Look at the daemon's heartbeat, and whether the kill switch's file is there."""
+    """Look at the daemon's heartbeat, whether it refuses what is published, and whether the kill switch's file is there."""
     platform = patient.platform
     halt = platform.settings.home / "HALT"
     if halt.exists():
@@ -84,6 +84,9 @@ def execution(subject: str, patient: Patient) -> Finding:
         return bad(subject, detail, remedy="see the end of its log (docs/runbook.md), start it again")
     if patient.is_served and is_silent(beat, wall_now=platform.clock.wall_now()):
         return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), start it again")
+    if patient.is_served and (refused := beat.detail.get("learning_refused")):
+        detail = f"{beat.state}, trades by what was published before: {refused}"
+        return bad(subject, detail, remedy="`bot3 learn` publishes anew; does it say the same, see `bot3 publish check`")
     return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
 
 

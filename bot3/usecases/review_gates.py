@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from bot3.errors import LearningError
+import structlog
+
+from bot3.errors import InvalidLearningError, LearningError
 from bot3.learning.permissions import Gate, GatedLearner, Ledger
 from bot3.trading.parameters import ParameterSet
 
+log = structlog.get_logger()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,6 +48,10 @@ def review_gates(record: PublishedParameters, learner: GatedLearner, gate: Gate,
 def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger, *, day: int) -> Ledger:
     try:
         published = record.parameters(as_of=_EPOCH + timedelta(days=day))
+    except InvalidLearningError as error:
+        # Nobody could trade by it, so that the day tells nothing of what is published.
+        log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))
+        return gate.skip(ledger, day=day)
     except LearningError:
         return gate.skip(ledger, day=day)
     return gate.fold(ledger, day=day, trades=learner.entered_on(day, published=published), published=published)

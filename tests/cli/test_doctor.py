@@ -57,9 +57,10 @@ def patient(platform: Platform, *, is_served: bool = True, web: str = NOBODY) ->
     return Patient(platform=platform, is_served=is_served, web=web)
 
 
-def beat(platform: Platform, *, age: timedelta, state: str = "running") -> None:
+def beat(platform: Platform, *, age: timedelta, state: str = "running", detail: dict[str, Any] | None = None) -> None:
     at = platform.wall_now() - age
-    platform.control.beat(Heartbeat(process="execution", pid=1, started_at=at, wall_at=at, market_at=at, state=state, detail={}))
+    beat = Heartbeat(process="execution", pid=1, started_at=at, wall_at=at, market_at=at, state=state, detail=detail or {})
+    platform.control.beat(beat)
 
 
 def ticks_of(*sensors: tuple[str, str, str | None, timedelta | None]) -> bytes:
@@ -179,6 +180,16 @@ def test_execution_given_a_daemon_that_ended_a_moment_ago_then_is_bad_however_yo
     finding = doctor_services.execution("execution", patient(platform))
 
     assert (finding.is_good, finding.detail.startswith(f"{state}, ")) == (False, True)
+    assert doctor_services.execution("execution", patient(platform, is_served=False)).is_good
+
+
+def test_execution_given_the_daemon_refuses_what_is_published_then_is_bad_and_says_what(platform: Platform) -> None:
+    refused = "parameters of revision 7: leverage_bin 9-12 is unknown"
+    beat(platform, age=timedelta(seconds=1), detail={"learning_refused": refused})
+
+    finding = doctor_services.execution("execution", patient(platform))
+
+    assert (finding.is_good, refused in finding.detail) == (False, True)
     assert doctor_services.execution("execution", patient(platform, is_served=False)).is_good
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from bot3.adapters.sql_engine import sqlite_url
 from bot3.adapters.sql_record import SqlRecord
@@ -315,6 +316,25 @@ def test_learn_given_a_ledger_that_is_refused_then_folds_every_day_again() -> No
     assert again is not right
     assert again.day == right.day
     assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
+
+
+class RecordOfRefusedParameters(FakeRecord):
+    """A record whose published rows were changed, so that they are refused."""
+
+    def parameters(self, *, as_of: datetime) -> ParameterSet:
+        raise InvalidLearningError("stop_sigma is positive")
+
+
+def test_review_given_a_day_whose_publication_is_refused_then_skips_it_and_logs_why() -> None:
+    studied = rising()
+    ledger = next(ledger for _, ledger in studied.record.ledgers if ledger.log_wealth)
+
+    with capture_logs() as logs:
+        review_gates(RecordOfRefusedParameters(), studied.learner, GATE, ledger, now=studied.now)
+
+    skipped = [entry for entry in logs if entry["event"] == "day_skipped_by_gate"]
+    assert len(skipped) == studied.record.ledgers[-1][1].day - ledger.day
+    assert all("stop_sigma is positive" in entry["why"] for entry in skipped)
 
 
 def test_learn_given_a_ledger_of_its_own_replays_then_folds_no_day_again() -> None:
