@@ -322,7 +322,7 @@ class RecordOfRefusedParameters(FakeRecord):
     """A record whose published rows were changed, so that they are refused."""
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        raise InvalidLearningError("stop_sigma is positive")
+        raise InvalidLearningError(f"stop_sigma is positive in the row of {as_of.isoformat()}")
 
 
 def test_review_given_a_day_whose_publication_is_refused_then_skips_it_and_logs_why() -> None:
