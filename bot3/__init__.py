@@ -1,1 +1,1 @@
-"""What a fleet of trading bots learns, and what is learned from it."""
+"""What a fleet of trading bots learns from its trades, and the rules that learn it."""

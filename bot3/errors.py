@@ -1,28 +1,28 @@
-"""Errors, cut by what the catcher can do.
+"""Errors of the platform, grouped by how the caller can react.
 
 ```
-Bot3Error                     never raised itself; carries the exit code of a command that ends on it
+Bot3Error                     never raised itself; carries the exit code of a command that fails with it
 ├── SettingsError             stop: a person must change a setting
-├── AlreadyRunningError       stop: another process holds the lease or the port
-├── DataError                 refuse this input and keep the last good one
-│   ├── CandleError           candles that cannot be read or break the law of candle frames
+├── AlreadyRunningError       stop: another process owns the lease or the port
+├── DataError                 reject this input and use the last valid one
+│   ├── CandleError           candles that cannot be read or violate the definition of candle frames
 │   ├── ModelError            a model file that is missing, changed or corrupt
-│   ├── StoreError            a store that cannot be read or written as asked
+│   ├── StoreError            a store that cannot be read or written as requested
 │   │   ├── StoreBusyError    locked or unreachable: wait and retry
 │   │   ├── StoreFullError    no space: free some, nothing was written
 │   │   ├── StoreDamagedError the file is not a readable database: restore it, or rebuild what can be rebuilt
-│   │   └── StoreConflictError  somebody else published in between: read again, then retry
+│   │   └── StoreConflictError  another process published in between: read again, then retry
 │   └── LearningError         learned values that are missing, incomplete or expired
-│       └── InvalidLearningError  published values that break a bound: publish again, in full
+│       └── InvalidLearningError  published values that are out of bounds: publish again, in full
 ├── InvalidTradeError         a bug: let it end the process
-├── NotifierError             a message that was not delivered for certain
-│   ├── NotifierBusyError     not now: keep it, and try again later
-│   ├── NotifierRefusedError  not until a person mends the token or the chat: keep it
-│   └── MessageRefusedError   never: the other side takes the rest, this text not
+├── NotifierError             a message whose delivery is not confirmed
+│   ├── NotifierBusyError     temporary: store the message and retry later
+│   ├── NotifierRefusedError  permanent until a person corrects the token or the chat: store the message
+│   └── MessageRefusedError   permanent for this message: the server accepts others, but never this text
 └── ExchangeError
     ├── ExchangeBusyError     definite: nothing happened, wait and retry
     ├── OrderAmbiguousError   unknown: it may have happened; query, never resend first
-    └── OrderRejectedError    definite: never retry, tell a person
+    └── OrderRejectedError    definite: never retry, notify a person
 ```
 """
 
@@ -45,19 +45,19 @@ class SettingsError(Bot3Error):
 
 
 class AlreadyRunningError(Bot3Error):
-    """Another process holds the lease or the port."""
+    """Another process owns the lease or the port."""
 
     exit_code = 6
 
 
 class DataError(Bot3Error):
-    """The input is refused; the last good one stays in force."""
+    """The input is invalid; the last valid one stays in use."""
 
     exit_code = 3
 
 
 class CandleError(DataError):
-    """Candles cannot be read, or break the law of candle frames beyond repair."""
+    """Candles cannot be read, or violate the definition of candle frames beyond repair."""
 
 
 class ModelError(DataError):
@@ -65,7 +65,7 @@ class ModelError(DataError):
 
 
 class StoreError(DataError):
-    """A store cannot be read or written as asked."""
+    """A store cannot be read or written as requested."""
 
 
 class StoreBusyError(StoreError):
@@ -77,7 +77,7 @@ class StoreFullError(StoreError):
 
 
 def file_error_kind(error: OSError) -> type[StoreError]:
-    """Return what a file that cannot be written raises: StoreFullError where the disk or this user's quota is full, else StoreError."""
+    """Return the error class of a file that cannot be written: StoreFullError if the disk or the user's quota is full, else StoreError."""
     return StoreFullError if error.errno in {errno.ENOSPC, errno.EDQUOT} else StoreError
 
 
@@ -86,7 +86,7 @@ class StoreDamagedError(StoreError):
 
 
 class StoreConflictError(StoreError):
-    """Somebody else published in between: read again, then retry."""
+    """Another process published in between: read again, then retry."""
 
 
 class LearningError(DataError):
@@ -94,7 +94,7 @@ class LearningError(DataError):
 
 
 class InvalidLearningError(LearningError):
-    """Published values break a bound, and are refused; `version` names the publication where it is known."""
+    """Published values are out of bounds and rejected; `version` names the publication if it is known."""
 
     def __init__(self, text: str, *, version: str | None = None) -> None:
         super().__init__(text)
@@ -102,17 +102,17 @@ class InvalidLearningError(LearningError):
 
 
 class InvalidTradeError(Bot3Error):
-    """A trade, order or parameter that cannot be: a bug that must end the process."""
+    """A trade, order or parameter is impossible: a bug that must end the process."""
 
 
 class NotifierError(Bot3Error):
-    """A message was not delivered for certain."""
+    """The delivery of a message is not confirmed."""
 
     exit_code = 3
 
 
 class NotifierBusyError(NotifierError):
-    """Not now: keep the message and try again, not before `retry_after_s` wall seconds; it may have arrived nevertheless."""
+    """Temporary failure: store the message and retry, not before `retry_after_s` wall seconds; it may have been delivered nevertheless."""
 
     def __init__(self, text: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
@@ -120,17 +120,17 @@ class NotifierBusyError(NotifierError):
 
 
 class NotifierRefusedError(NotifierError):
-    """Nothing is delivered until a person mends the token or the chat: keep the message, and try again seldom."""
+    """No message is delivered until a person corrects the token or the chat: store the message, and retry rarely."""
 
     exit_code = 2
 
 
 class MessageRefusedError(NotifierError):
-    """Never: the text is not taken as it is; others are."""
+    """Permanent failure of one message: the server rejects its text as it is, and accepts others."""
 
 
 class ExchangeError(Bot3Error):
-    """Base of what an exchange can answer but success."""
+    """Base of every failure that an exchange can report."""
 
     exit_code = 4
 
@@ -140,8 +140,8 @@ class ExchangeBusyError(ExchangeError):
 
 
 class OrderAmbiguousError(ExchangeError):
-    """Unknown whether it happened: query by client order id, never resend first."""
+    """Unknown result: query by client order id, never resend first."""
 
 
 class OrderRejectedError(ExchangeError):
-    """Definite refusal: never retry, tell a person."""
+    """Definite rejection: never retry, notify a person."""

@@ -1,4 +1,4 @@
-"""Logs: structlog to standard error, every value redacted on its way out."""
+"""Logging: structlog to standard error, with every value redacted before it is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _secrets: set[str] = set()
 
 
 def configure_logs(process: str, *, level: str, secrets: Iterable[str] = ()) -> None:
-    """Set up logging of a process once, in its main; `secrets` are values that must not appear in any line."""
+    """Configure logging of a process once, in its main; `secrets` are values that must not appear in any line."""
     _secrets.update(secret for secret in secrets if secret)
     is_terminal = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
@@ -39,7 +39,7 @@ def configure_logs(process: str, *, level: str, secrets: Iterable[str] = ()) -> 
 
 
 def redacted(text: str) -> str:
-    """Return a text without logins in addresses, signed parameters and known secret values."""
+    """Return a text without passwords in URLs, signed parameters and known secret values."""
     text = _URL_LOGIN.sub(rf"\1{_HIDDEN}@", _SECRET_TEXT.sub(rf"\1{_HIDDEN}", text))
     for secret in _secrets:
         text = text.replace(secret, _HIDDEN)

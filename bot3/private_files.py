@@ -1,4 +1,4 @@
-"""Files that only this user may read and write: a home holds trades, balances and what can be told from them."""
+"""Files that only this user may read and write: a home contains trades, balances and what can be derived from them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _OTHERS = 0o077
 
 
 def create_private_files() -> None:
-    """Let this process and its children create files as 0600 and directories as 0700, whatever the umask was."""
+    """Make this process and its children create files as 0600 and directories as 0700, whatever the umask was."""
     os.umask(_OTHERS)
 
 
 def close_to_others(directory: Path) -> int:
-    """Take the rights of group and others from a directory and everything in it; return how many paths had some.
+    """Remove the rights of group and others from a directory and everything in it; return how many paths had some.
 
-    Symbolic links are not followed. A path of another user is left as it is.
+    Symbolic links are not followed. A path that belongs to another user is not changed.
 
     Raises
     ------
     SettingsError
-        If it is the root, or a directory above this user's own, such as /home: other programs' files lie there.
+        If it is the root, or a directory above this user's own, such as /home: it contains other programs' files.
     """
     if _is_above_home(directory.resolve()):
-        raise SettingsError(f"BOT3_HOME {directory} holds more than this platform's files: name a directory of its own, such as .bot3")
+        raise SettingsError(f"BOT3_HOME {directory} contains more than this platform's files: set a directory of its own, such as .bot3")
     closed = 0
     for folder, folders, files in os.walk(directory, followlinks=False):
         for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):

@@ -1,7 +1,7 @@
-"""Settings: read once from the environment and `.env`, checked, frozen.
+"""Settings: loaded once from the environment and `.env`, validated, frozen.
 
-Every name carries the prefix `BOT3_`; a name that starts so and is unknown is an error. A secret can be given as `X`, or as `X_FILE`, the
-path of a file that holds it.
+Every name has the prefix `BOT3_`; an unknown name with this prefix is an error. A secret can be set as `X`, or as `X_FILE`, the path of a
+file that contains it.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ BOT_NAMES = ("BOT1", "BOT2", "BOT3")
 
 
 class Settings(BaseSettings):
-    """All settings of the platform; see docs/settings.md for the same list in words."""
+    """All settings of the platform; docs/settings.md describes each."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # Where and what
     home: Path = Field(Path(".bot3"), description="Directory of the embedded stores, models, signals, logs and published files.")
-    trading_mode: Literal["paper", "live"] = Field("paper", description="Paper trades on the simulated account; live is refused for now.")
+    trading_mode: Literal["paper", "live"] = Field("paper", description="Paper trades on the simulated account; live is not available yet.")
     candles: str = Field(
         "",
         description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
     )
     markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
-    fleet_file: Path | None = Field(None, description="Further bots whose databases are only read (TOML, docs/fleet.md); none: our own.")
-    timeframe: Literal["5m"] = Field("5m", description="Candles that everything is computed on.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged.")
+    fleet_file: Path | None = Field(None, description="Further bots, whose databases are only read (TOML, docs/fleet.md); none: our own.")
+    timeframe: Literal["5m"] = Field("5m", description="Timeframe of the candles that everything is computed on.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest severity that is logged.")
 
     # Market clock and seed
     market_seed: int = Field(7, ge=0, description="Seed of the simulated market.")
-    clock_speed: float = Field(60.0, gt=0.0, le=5_000.0, description="Market seconds a wall second, simulated or replayed.")
+    clock_speed: float = Field(60.0, gt=0.0, le=5_000.0, description="Market seconds per wall second, simulated or replayed.")
     seed_days: int = Field(84, ge=42, description="Days of history that the demo home is seeded with.")
-    replay_days: float = Field(7.0, gt=0.0, description="Last days of real candles that are kept for the daemon to replay.")
+    replay_days: float = Field(7.0, gt=0.0, description="Last days of real candles that are reserved for the daemon to replay.")
     feeder_train_days: int = Field(150, ge=14, description="Longest training window of a feeder.")
     feeder_first_weeks: int = Field(6, ge=2, description="Weeks of candles before the first feeder model.")
-    feeder_every_weeks: int = Field(4, ge=1, description="In the seed, a new model of each feeder every so many weeks.")
+    feeder_every_weeks: int = Field(4, ge=1, description="In the seed, interval between two models of each feeder, weeks.")
 
     # Bots and protection
     leverage_bins: tuple[float, ...] = Field(LEVERAGE_BIN_EDGES, description="Edges of the leverage bins (fixed).")
     stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
     take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
-    target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage aims at.")
+    target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage targets.")
     leverage_cap: float = Field(10.0, ge=1.0, le=10.0, description="Highest leverage on paper and in history.")
     horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
     giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         "USDT", pattern=r"^[A-Z0-9]{2,12}$", description="Currency of the paper wallets; our own bots trade the pairs counted in it."
     )
     wallet_abs: float = Field(10_000.0, gt=0.0, description="Paper wallet of each bot, in the stake currency.")
-    max_open_trades: int = Field(5, ge=1, description="Open positions a bot holds at most.")
+    max_open_trades: int = Field(5, ge=1, description="Maximum of a bot's open positions.")
 
     # Costs
     taker_fee: float = Field(0.0005, ge=0.0, le=0.01, description="Taker fee, ratio of a side's value.")
@@ -73,28 +73,28 @@ class Settings(BaseSettings):
     stop_slippage: float = Field(0.0003, ge=0.0, le=0.01, description="Slippage on stops, on top.")
 
     # Limits
-    max_stake_ratio: float = Field(0.10, gt=0.0, le=1.0, description="Stake of one order at most, ratio of equity.")
-    max_pair_notional_ratio: float = Field(1.0, gt=0.0, description="Notional of one pair at most, ratio of equity.")
-    max_gross_notional_ratio: float = Field(3.0, gt=0.0, description="Notional of all pairs at most, ratio of equity.")
+    max_stake_ratio: float = Field(0.10, gt=0.0, le=1.0, description="Maximum stake of one order, ratio of equity.")
+    max_pair_notional_ratio: float = Field(1.0, gt=0.0, description="Maximum notional of one pair, ratio of equity.")
+    max_gross_notional_ratio: float = Field(3.0, gt=0.0, description="Maximum notional of all pairs, ratio of equity.")
     daily_loss_reducing: float = Field(-0.03, lt=0.0, description="Loss of a day, ratio of equity, from which only reducing is allowed.")
     daily_loss_halted: float = Field(-0.05, lt=0.0, description="Loss of a day, ratio of equity, from which nothing is traded.")
     max_drawdown: float = Field(-0.15, lt=0.0, description="Drawdown from the peak, ratio of equity, from which nothing is traded.")
-    stop_streak: int = Field(4, ge=0, description="So many stops within the window pause a bot's entries; 0: never.")
+    stop_streak: int = Field(4, ge=0, description="Number of stops within the window that pauses a bot's entries; 0: never.")
     stop_streak_window_minutes: float = Field(120.0, gt=0.0, description="Window of the streak of stops, market minutes.")
     stop_streak_pause_minutes: float = Field(30.0, ge=0.0, description="Pause of entries after a streak of stops, market minutes.")
-    cool_off_minutes: float = Field(10.0, ge=0.0, description="A pair is left alone so long after a trade on it closed, market minutes.")
-    max_candle_age_minutes: float = Field(15.0, gt=0.0, description="Older candles and signals open nothing, market minutes.")
-    price_collar: float = Field(0.01, gt=0.0, le=0.2, description="Entries are refused farther from the mark, ratio of the price.")
-    protect_deadline_s: float = Field(10.0, gt=0.0, description="A position without a working stop is flattened after so long.")
+    cool_off_minutes: float = Field(10.0, ge=0.0, description="Pause of entries on a pair after a trade on it closed, market minutes.")
+    max_candle_age_minutes: float = Field(15.0, gt=0.0, description="Maximum age of candles and signals for an entry, market minutes.")
+    price_collar: float = Field(0.01, gt=0.0, le=0.2, description="Maximum distance of an entry from the mark, ratio of the price.")
+    protect_deadline_s: float = Field(10.0, gt=0.0, description="Time after which a position without a working stop is closed.")
 
     # Learning
-    win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a mark, never a gate.")
+    win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a reference line, never a condition.")
     min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
     max_censored_share: float = Field(
-        0.10, ge=0.0, le=1.0, description="A pair and direction of whose closes a larger share is left out or late may not trade."
+        0.10, ge=0.0, le=1.0, description="Maximum share of closes left out or late; a pair and direction above it may not trade."
     )
     meta_learner_interval_s: int = Field(
-        300, ge=60, le=3_600, description="Beat of the meta-learner, wall seconds: whole minutes that divide an hour."
+        300, ge=60, le=3_600, description="Interval of the meta-learner, wall seconds: whole minutes that divide an hour."
     )
     lookback_days: int = Field(30, ge=1, description="Display window of feeder scores.")
     min_trades_per_feeder: int = Field(10, ge=1, description="Shadow trades before a feeder is ranked in the display window.")
@@ -102,8 +102,8 @@ class Settings(BaseSettings):
         Path("meta_learner_recommendations.json"), description="Output file of the meta-learner, relative to the home."
     )
     parameters_file: Path = Field(Path("adaptive_params.json"), description="Published parameters for other readers, relative to the home.")
-    recommendations_life_s: int = Field(1_800, ge=60, description="Life of recommendations, wall seconds; longer than the beat.")
-    parameters_life_s: int = Field(604_800, ge=3_600, description="Life of parameters, wall seconds; longer than the beat.")
+    recommendations_life_s: int = Field(1_800, ge=60, description="Lifetime of recommendations, wall seconds; longer than the interval.")
+    parameters_life_s: int = Field(604_800, ge=3_600, description="Lifetime of parameters, wall seconds; longer than the interval.")
     learn_from: tuple[Literal["backtest", "paper", "live"], ...] = Field(
         ("backtest", "paper"), description="Run modes whose trades are learned from together."
     )
@@ -112,29 +112,29 @@ class Settings(BaseSettings):
     )
     sync_overlap_days: float = Field(7.0, gt=0.0, description="Window of closes that every sync reads again.")
 
-    # Telling people: with a token, failed runs are told; `python -m telegram_bot` tells alerts and answers
+    # Notifications: with a token, failed runs are reported; `python -m telegram_bot` sends alerts and answers people
     telegram_token: SecretStr = SecretStr("")
-    telegram_chat_id: int = Field(0, description="The one chat that is told and answered (below 0: a group); 0: none.")
-    telegram_users: tuple[int, ...] = Field((), description="Ids of the users who are answered there; nobody else is, in a group too.")
+    telegram_chat_id: int = Field(0, description="The one chat that is notified and answered (below 0: a group); 0: none.")
+    telegram_users: tuple[int, ...] = Field((), description="Ids of the users who are answered there; no other user is, in a group too.")
     telegram_api_url: str = Field(
-        "https://api.telegram.org", pattern=r"^https?://[^\s@]+$", description="The Bot API; a server of your own may stand here."
+        "https://api.telegram.org", pattern=r"^https?://[^\s@]+$", description="URL of the Bot API, or of your own server for it."
     )
-    telegram_closes: bool = Field(default=False, description="Every closed trade is told too.")
+    telegram_closes: bool = Field(default=False, description="Whether every closed trade is reported too.")
     telegram_control: bool = Field(default=False, description="Listed users may pause, halt and resume bots there, after a confirmation.")
     notice_quiet_minutes: float = Field(
-        10.0, ge=0.0, le=1_440.0, description="What happens again within so long of a message is counted and told once, wall minutes."
+        10.0, ge=0.0, le=1_440.0, description="Events this soon after a message are counted and reported once, wall minutes."
     )
 
     # Servers
-    dagster_url: str = Field("", description="Dagster's web server as people reach it, for links; empty: 127.0.0.1 at its port.")
+    dagster_url: str = Field("", description="URL of Dagster's web server for links; empty: 127.0.0.1 at its port.")
     dagster_port: int = Field(3000, ge=1, le=65_535, description="Dagster's web server, on 127.0.0.1.")
     allowed_hosts: tuple[str, ...] = Field(
-        (), description="Host names by which the web servers answer, beside 127.0.0.1 and localhost, without ports."
+        (), description="Host names that the web servers accept besides 127.0.0.1 and localhost, without ports."
     )
-    metrics_port: int = Field(9310, ge=1, le=65_535, description="The page for Prometheus (`bot3 metrics`), on 127.0.0.1.")
+    metrics_port: int = Field(9310, ge=1, le=65_535, description="The metrics page for Prometheus (`bot3 metrics`), on 127.0.0.1.")
     dashboard_port: int = Field(8501, ge=1, le=65_535, description="The dashboard, on 127.0.0.1.")
 
-    # Databases of production: with a host a bot's store is PostgreSQL, else a SQLite file in the home
+    # Databases of production: a bot with a host has its store on PostgreSQL, else in a SQLite file of the home
     bot1_db_host: str = ""
     bot1_db_name: str = "bot1"
     bot1_db_user: str = "bot1"
@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     platform_db_password: SecretStr = SecretStr("")
     platform_db_port: int = Field(5432, ge=1, le=65_535)
 
-    # InfluxDB: with an address, learning and closed trades are published to it
+    # InfluxDB: if a URL is set, learning and closed trades are published to it
     influx_url: str = ""
     influx_org: str = "freqtrade"
     influx_token: SecretStr = SecretStr("")
@@ -164,13 +164,13 @@ class Settings(BaseSettings):
     bot1_influx_bucket: str = "BOT1_trades"
     bot2_influx_bucket: str = "BOT2_trades"
     bot3_influx_bucket: str = "BOT33_trades"
-    influx_timeout_s: float = Field(10.0, gt=0.0, le=120.0, description="One write or check of the publisher waits so long.")
-    influx_read_timeout_s: float = Field(2.0, gt=0.0, le=60.0, description="A reader of learning waits so long, then keeps what it has.")
+    influx_timeout_s: float = Field(10.0, gt=0.0, le=120.0, description="Timeout of one write or check of the publisher.")
+    influx_read_timeout_s: float = Field(2.0, gt=0.0, le=60.0, description="Timeout of a reader of learning; then it uses its last values.")
     influx_poll_s: float = Field(
-        0.2, gt=0.0, le=60.0, description="A reader of learning looks so often whether something new was published."
+        0.2, gt=0.0, le=60.0, description="Interval at which a reader of learning checks whether something new was published."
     )
-    influx_learning_days: int = Field(0, ge=0, description="Retention of the learning bucket, wall days; 0: for ever.")
-    influx_trades_days: int = Field(0, ge=0, description="Retention of the trades' buckets, wall days; 0: for ever.")
+    influx_learning_days: int = Field(0, ge=0, description="Retention of the learning bucket, wall days; 0: unlimited.")
+    influx_trades_days: int = Field(0, ge=0, description="Retention of the trades' buckets, wall days; 0: unlimited.")
 
     @classmethod
     def settings_customise_sources(
@@ -181,7 +181,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from `load_settings` alone, which has checked every name."""
+        """Return the constructor's arguments as the only source: `load_settings` has validated every name."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -191,14 +191,14 @@ class Settings(BaseSettings):
         for host in hosts:
             if not is_host_name(host):
                 raise ValueError(
-                    f"{host!r} is no host name: give names or addresses without scheme, port, path or wildcard, such as bot.example"
+                    f"{host!r} is not a host name: set names or addresses without scheme, port, path or wildcard, such as bot.example"
                 )
         return hosts
 
     @field_validator("meta_learner_interval_s")
     @classmethod
     def _divides_an_hour(cls, seconds: int) -> int:
-        # Cron begins anew every hour: 40 minutes would beat at :00 and :40, then again at :00.
+        # Cron starts again every hour: 40 minutes would run at :00 and :40, then again at :00.
         if seconds % 60 or 3_600 % seconds:
             raise ValueError(f"must be whole minutes that divide an hour (60, 120, 180, 240, 300, 360, 600, ... 3600), was {seconds}")
         return seconds
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _somebody_is_told(self) -> Self:
         if self.telegram_token.get_secret_value() and not self.telegram_chat_id:
-            raise ValueError("BOT3_TELEGRAM_TOKEN is set, but BOT3_TELEGRAM_CHAT_ID is not: set the chat that is told")
+            raise ValueError("BOT3_TELEGRAM_TOKEN is set, but BOT3_TELEGRAM_CHAT_ID is not: set the chat that is notified")
         return self
 
     @model_validator(mode="after")
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         if self.trading_mode == "live":
             raise ValueError("trading_mode live is not available yet: this release trades on paper only")
         if self.parameters_from == "influx" and not self.influx_url:
-            raise ValueError("parameters_from is influx, but influx_url is empty: set the address of the server")
+            raise ValueError("parameters_from is influx, but influx_url is empty: set the URL of the server")
         return self
 
     @model_validator(mode="after")
@@ -238,10 +238,10 @@ class Settings(BaseSettings):
         for setting, bucket in names.items():
             if not bucket or bucket.startswith("_") or '"' in bucket:
                 raise ValueError(
-                    f"{PREFIX}{setting.upper()} is {bucket!r}: a bucket's name is not empty, begins with no _ and holds no quotes"
+                    f"{PREFIX}{setting.upper()} is {bucket!r}: a bucket's name is not empty, does not begin with _ and contains no quotes"
                 )
             if other := next((name for name in names if name < setting and names[name] == bucket), None):
-                raise ValueError(f"{PREFIX}{other.upper()} and {PREFIX}{setting.upper()} are both {bucket!r}: name a bucket for each")
+                raise ValueError(f"{PREFIX}{other.upper()} and {PREFIX}{setting.upper()} are both {bucket!r}: set a bucket for each")
         return self
 
     @property
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
 
     @property
     def dagster_address(self) -> str:
-        """Return where people find Dagster's pages."""
+        """Return the URL of Dagster's pages."""
         return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
 
     @property
@@ -265,13 +265,13 @@ class Settings(BaseSettings):
         return tuple(RunMode(name) for name in self.learn_from)
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the values that must never be shown."""
+        """Return the secret values, which must never be shown."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr) and v.get_secret_value())
 
 
 def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Path = Path(".env"), **overrides: Any) -> Settings:
-    """Read settings from the environment over `.env` over defaults.
+    """Load settings: the environment overrides `.env`, which overrides the defaults.
 
     Raises
     ------
@@ -297,7 +297,7 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
         elif field.endswith("_file") and _is_secret(field.removesuffix("_file")):
             values[field.removesuffix("_file")] = _secret_of_file(name, text, also=name.removesuffix("_FILE") in named)
         else:
-            raise SettingsError(f"{name} is not a setting{_nearest(field)}; remove it or mend the name (docs/settings.md lists all)")
+            raise SettingsError(f"{name} is not a setting{_nearest(field)}; remove it or correct the name (docs/settings.md lists all)")
     return values
 
 
@@ -317,7 +317,7 @@ def _is_secret(field: str) -> bool:
 
 def _secret_of_file(name: str, path: str, *, also: bool) -> str:
     if also:
-        raise SettingsError(f"{name} and {name.removesuffix('_FILE')} are both set: keep one")
+        raise SettingsError(f"{name} and {name.removesuffix('_FILE')} are both set: remove one")
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How a process is asked to end: by SIGTERM or by Ctrl-C."""
+"""Requests to end a process: SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Stop:
-    """Remembers that this process was asked to stop."""
+    """Records that this process was requested to stop."""
 
     def __init__(self) -> None:
         self._is_asked = False
@@ -15,7 +15,7 @@ class Stop:
             signal.signal(number, self._ask)
 
     def is_asked(self) -> bool:
-        """Say whether it was."""
+        """Return whether a stop was requested."""
         return self._is_asked
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
-"""Which requests a web server of the platform answers: those that a page of its own, or no page at all, has sent.
+"""Validates requests to the platform's web servers: only those sent by one of their own pages, or by no page at all, are accepted.
 
-The servers have no login. Another web site must not use them through a browser that has its page open: `Host` (a site may let its own name
-point to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are checked here, alike for Dagster's pages, the dashboard and the metrics.
+The servers have no login. Another web site must not use them through a browser that has its page open: `Host` (a site can resolve its own
+name to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are validated here, in the same way for Dagster's pages, the dashboard and the metrics.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS_AGAINST_FRAMES = (("X-Frame-Options", "DENY"), ("Content-Security-Policy", "frame-ancestors 'none'"))
-"""Added to every response: no other page may show ours in a frame and lead clicks to it."""
+"""Added to every response: no other page may show ours in a frame and redirect clicks to it."""
 
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?))(?::\d{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_OWN_SITE = frozenset({"same-origin", "none"})  # none: typed, or a bookmark
+_OWN_SITE = frozenset({"same-origin", "none"})  # none: a typed URL, or a bookmark
 _POLICY_VIOLATION = 1008
 
 Scope = MutableMapping[str, Any]
@@ -26,21 +26,21 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def is_host_name(text: str) -> bool:
-    """Say whether a text is a host's name or address, without a port."""
+    """Return whether a text is a host's name or address, without a port."""
     found = _HOST.fullmatch(text.lower()) or _HOST.fullmatch(f"[{text.lower()}]")
     return found is not None and text.lower() in {found["six"], found["name"]}
 
 
 class RequestRule:
-    """Decides whether a request is answered.
+    """Decides whether a request is accepted.
 
     Parameters
     ----------
     allowed_hosts : iterable of str
-        Host names, without a port, that are answered beside the loopback ones.
+        Host names, without a port, that are accepted besides the loopback ones.
     commands : iterable of str
-        Paths that take commands: a link on another page does not open them, and commands in the address of a request are refused, for a
-        page that is not ours can send a browser to any address.
+        Paths that accept commands: a link on another page does not open them, and commands in the URL of a request are rejected, because a
+        page of another site can send a browser to any URL.
     """
 
     def __init__(self, *, allowed_hosts: Iterable[str], commands: Iterable[str] = ()) -> None:
@@ -48,7 +48,7 @@ class RequestRule:
         self._commands = tuple(commands)
 
     def refusal(self, *, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> str | None:
-        """Return why a request is refused; None if it is answered.
+        """Return why a request is rejected; None if it is accepted.
 
         Parameters
         ----------
@@ -63,9 +63,9 @@ class RequestRule:
     def _host_refusal(self, hosts: list[str]) -> str | None:
         found = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
         if found is None:
-            return "the request names no host, or no valid one"
+            return "the request has no Host header, or no valid one"
         if (found["six"] or found["name"]) not in self._hosts:
-            return "the request names a host that this server does not answer to: add it to BOT3_ALLOWED_HOSTS if it is yours"
+            return "the request's Host is not one of this server: add it to BOT3_ALLOWED_HOSTS if it is yours"
         return None
 
     def _origin_refusal(self, held: dict[str, list[str]]) -> str | None:
@@ -74,27 +74,27 @@ class RequestRule:
             scheme, _, place = origin.lower().partition("://")
             port = _DEFAULT_PORTS.get(scheme)
             if port is None or place.removesuffix(port) != host.lower().removesuffix(port):
-                return "the request comes from a page of another origin"
+                return "the request was sent by a page of another origin"
         return None
 
     def _site_refusal(self, held: dict[str, list[str]], method: str, path: str, query: str) -> str | None:
         is_command = any(path.rstrip("/") == command or path.startswith(f"{command}/") for command in self._commands)
         if is_command and query and method != "POST":
-            return "commands are taken from the body of a request, not from its address"
+            return "commands are read from the body of a request, not from its URL"
         if set(held.get("sec-fetch-site", [])) <= _OWN_SITE:
             return None
         # A link on another page may open one of ours in a tab of its own.
         opens = method in {"GET", "HEAD"} and held.get("sec-fetch-mode") == ["navigate"] and held.get("sec-fetch-dest") == ["document"]
-        return None if opens and not is_command else "the request comes from a page of another site"
+        return None if opens and not is_command else "the request was sent by a page of another site"
 
 
 class WebGuard:
-    """An ASGI application before another one: it refuses what a `RequestRule` refuses, and forbids frames.
+    """ASGI middleware that rejects what a `RequestRule` rejects, and forbids frames.
 
     Parameters
     ----------
     app : ASGI application
-        What is guarded.
+        The application behind the guard.
     rule : RequestRule
     """
 
@@ -102,7 +102,7 @@ class WebGuard:
         self._app, self._rule = app, rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
+        """Serve one connection."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
@@ -118,7 +118,7 @@ class WebGuard:
             await _refuse(send, reason)
         else:
             await receive()
-            # Before it was accepted: the server answers 403.
+            # The connection is closed before it was accepted: the server responds with 403.
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": reason})
 
 

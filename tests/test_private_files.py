@@ -55,7 +55,7 @@ def test_close_to_others_given_no_directory_then_does_nothing(tmp_path: Path) ->
 def test_close_to_others_given_more_than_a_home_of_ours_then_refuses_and_changes_nothing(directory: Path) -> None:
     before = directory.stat().st_mode
 
-    with pytest.raises(SettingsError, match="name a directory of its own"):
+    with pytest.raises(SettingsError, match="set a directory of its own"):
         close_to_others(directory)
 
     assert directory.stat().st_mode == before
