@@ -1,1 +1,1 @@
-"""What the platform needs of the world: Protocols, one noun a file."""
+"""Interfaces that the platform requires of its environment: Protocols, one subject per file."""

@@ -1,4 +1,4 @@
-"""Copies of stores that can be put back."""
+"""Copies of stores that can be restored."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Protocol
 
 
 class StoreMoment(Protocol):
-    """One state of a store, held while its writers wait, and after they went on."""
+    """A snapshot of a store: taken while its writers wait, and valid after they continued."""
 
     def go_on(self) -> None:
-        """Let the writers go on; twice changes nothing."""
+        """Release the writers; a second call changes nothing."""
         ...
 
     def copy(self, target: Path) -> None:
-        """Write the state that is held into an empty directory. Raises StoreError if it cannot be read or written."""
+        """Write the snapshot into an empty directory. Raises StoreError if it cannot be read or written."""
         ...
 
 
 class StoreBackup(Protocol):
-    """One store, or files that belong together.
+    """A store, or files that belong together.
 
-    A copy is one state of the store, whoever writes meanwhile; what is put back is that state, or nothing.
+    A copy is one state of the store, whatever other processes write meanwhile; a restore restores that state, or nothing.
     """
 
     @property
     def name(self) -> str:
-        """Return what names the store in a backup."""
+        """Return the name of the store in a backup."""
         ...
 
     def hold(self) -> AbstractContextManager[StoreMoment]:
-        """Keep writers waiting and hold the state of this instant. Raises StoreBusyError if they do not let go.
+        """Block writers and take a snapshot of the current state. Raises StoreBusyError if they do not release their locks.
 
         Other stores can be copied as of the same instant before `StoreMoment.go_on`; the store itself after it, however long that takes.
         """
@@ -46,5 +46,5 @@ class StoreBackup(Protocol):
         ...
 
     def restore(self, source: Path) -> None:
-        """Put back what `copy` wrote. Raises StoreError if it cannot."""
+        """Restore what `copy` wrote. Raises StoreError if it cannot be restored."""
         ...

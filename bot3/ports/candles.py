@@ -15,16 +15,16 @@ from bot3.trading.markets import Market
 class CandleReader(Protocol):
     """Candles of many pairs.
 
-    The caller says up to when: a reader may hold candles that lie in the market's future (replayed or simulated), so `end` is
-    mandatory and is the market's time in every use. The same question gives the same answer (closed candles never change).
+    The caller states the end of what is read: a reader may have candles of the market's future (replayed or simulated), so `end` is
+    required and is the market's time in every use. The same request returns the same candles (closed candles never change).
     """
 
     def pairs(self) -> tuple[str, ...]:
-        """Return the pairs that it holds, sorted (ccxt symbols, "BTC/USDT:USDT")."""
+        """Return the pairs with candles, sorted (ccxt symbols, "BTC/USDT:USDT")."""
         ...
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the first open time and the last close time there is. Raises CandleError if there is none."""
+        """Return the first open time and the last close time of the candles. Raises CandleError if there are none."""
         ...
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
@@ -35,26 +35,26 @@ class CandleReader(Protocol):
         ...
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        """Return the rate that a market order meets: the open of the candle in progress at a time, else the last close.
+        """Return the rate of a market order: the open of the candle in progress at a time, else the last close.
 
         Raises CandleError if the last known candle closed longer than two candles before `at`.
         """
         ...
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the funding frame with start <= time < end; empty where none is known."""
+        """Return the funding frame with start <= time < end; empty if no funding is known."""
         ...
 
     def has_funding(self, pair: str) -> bool:
-        """Say whether any funding of the pair is known."""
+        """Return whether any funding of the pair is known."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFileFinding:
-    """What is in a candle file, by its name and by the gate.
+    """The contents of a candle file, by its name and its validation.
 
-    `kind` is candles, funding_rate or other (mark, index). `problem` says why it cannot be used; `report` is None then, and for funding.
+    `kind` is candles, funding_rate or other (mark, index). `problem` is why it cannot be used; `report` is None then, and for funding.
     """
 
     path: str
@@ -68,15 +68,15 @@ class CandleFileFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredCandleFile:
-    """A file of a candle directory that is not read, and why."""
+    """A file of a candle directory that is not read, and the reason."""
 
     path: str
     reason: str
 
 
 class MarketReader(Protocol):
-    """Filters of pairs."""
+    """Exchange filters of pairs."""
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters. Raises CandleError for a pair it does not know."""
+        """Return the pair's filters. Raises CandleError for an unknown pair."""
         ...

@@ -1,4 +1,4 @@
-"""People write, and are answered."""
+"""A chat in which people send messages and receive replies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """What somebody wrote, where and when (wall time); `user_id` is None where nobody is named as its writer."""
+    """A message of a person, its chat and its wall time; `user_id` is None if the message names no sender."""
 
     chat_id: int
     user_id: int | None
@@ -18,24 +18,24 @@ class ChatMessage:
 
 
 class Chat(Protocol):
-    """One chat, and everybody else who writes to the same bot.
+    """One chat, and the messages of everybody else who writes to the same bot.
 
-    Law: `messages` gives each message once, also over errors: it is given out by the call that returns it, and is gone at the next.
-    Every method raises NotifierBusyError, NotifierRefusedError, MessageRefusedError, or AlreadyRunningError where another process listens.
+    Contract: `messages` returns each message once, also across errors: the call that returns it delivers it, and the next call discards
+    it. Every method raises NotifierBusyError, NotifierRefusedError, MessageRefusedError, or AlreadyRunningError if another process listens.
     """
 
     def name(self) -> str:
-        """Return the bot's name, by which it is spoken to in groups."""
+        """Return the bot's name, by which people address it in groups."""
         ...
 
     def skip_waiting(self) -> None:
-        """Leave out what was written before: commands that nobody answered are old news."""
+        """Skip the messages sent before this call: commands that were not answered are out of date."""
         ...
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
-        """Return what was written since the last call, from all chats; wait so long for the first."""
+        """Return the messages sent since the last call, from all chats; wait at most `wait_s` seconds for the first."""
         ...
 
     def answer(self, html: str) -> None:
-        """Write to the one chat, in Telegram's HTML, at most 4096 characters."""
+        """Send a text to the one chat, in Telegram's HTML, at most 4096 characters."""
         ...

@@ -1,4 +1,4 @@
-"""Time: the market's and the wall's."""
+"""Clocks: market time and wall time."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The one market clock. `now` never runs backwards while it runs; all times are aware UTC."""
+    """The one market clock. `now` never decreases while it runs; all times are aware UTC."""
 
     @property
     def speed(self) -> float:
-        """Market seconds a wall second; 1.0 when live."""
+        """Return the market seconds per wall second; 1.0 when live."""
         ...
 
     def now(self) -> datetime:
-        """Return the market's time: wall time when live; of the market on simulated and replayed candles."""
+        """Return the market's time: wall time when live, the candles' time when simulated or replayed."""
         ...
 
     def wall_now(self) -> datetime:
-        """Return the wall's time, for `computed_at`, signatures and logs."""
+        """Return the wall time, for `computed_at`, signatures and logs."""
         ...
 
     def sleep(self, wall_seconds: float) -> None:
-        """Wait; a test's clock moves instead."""
+        """Wait; a test's clock advances instead."""
         ...

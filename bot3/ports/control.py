@@ -1,4 +1,4 @@
-"""Heartbeats, commands and the market clock's anchor: what processes tell each other."""
+"""Heartbeats, commands and the market clock's anchor: the state that processes share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ClockAnchor", "ClockSource", "ControlStore", "Heartbeat", "TradingSt
 
 
 class ClockSource(StrEnum):
-    """What the market clock follows."""
+    """Source of the market clock."""
 
     WALL = "wall"
     SIMULATED = "simulated"
@@ -23,7 +23,7 @@ class ClockSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockAnchor:
-    """The market clock: now = market_at + (wall - wall_at) x speed, not past ends_at; stands still while is_running is false."""
+    """The market clock: now = market_at + (wall - wall_at) x speed, at most ends_at; it does not advance while is_running is false."""
 
     source: ClockSource
     wall_at: datetime
@@ -35,7 +35,7 @@ class ClockAnchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """A process' sign of life; `detail` is JSON (versions in force, counts, states), without secrets."""
+    """A process' heartbeat; `detail` is JSON (versions in force, counts, states), without secrets."""
 
     process: str
     pid: int
@@ -47,7 +47,7 @@ class Heartbeat:
 
 
 class ControlStore(Protocol):
-    """Small, shared, quick: last write wins per key."""
+    """Small shared state with fast access: the last write per key wins."""
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the process' heartbeat."""
@@ -62,11 +62,11 @@ class ControlStore(Protocol):
         ...
 
     def anchor(self) -> ClockAnchor | None:
-        """Return the market clock's anchor; None before a home was seeded."""
+        """Return the market clock's anchor; None before a home is seeded."""
         ...
 
     def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
-        """Latch a bot's state; it survives restarts."""
+        """Latch a bot's state; it persists over restarts."""
         ...
 
     def trading_state(self, bot: str) -> tuple[TradingState, str]:
@@ -78,9 +78,9 @@ class ControlStore(Protocol):
         ...
 
     def take_commands(self, bot: str, *, at: datetime) -> list[tuple[int, str, str]]:
-        """Take the queued commands (id, command, argument), each once."""
+        """Take the pending commands (id, command, argument), each once."""
         ...
 
     def finish_command(self, command_id: int, *, result: str, at: datetime) -> None:
-        """Keep what came of a command."""
+        """Store the result of a command."""
         ...

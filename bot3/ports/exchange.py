@@ -10,9 +10,10 @@ from bot3.trading.orders import Balance, Fill, FundingPayment, Intent, OrderStat
 
 
 class Exchange(Protocol):
-    """Law: the same `client_order_id` twice makes one order. Every method may raise ExchangeBusyError (nothing happened).
+    """An exchange account. Contract: two requests with the same `client_order_id` create one order.
 
-    A stop or target closes what is held of its pair at most (reduce only). The account holds one position a pair.
+    Every method may raise ExchangeBusyError (nothing happened). A stop or target closes at most the position of its pair (reduce only).
+    The account has one position per pair.
     """
 
     @property
@@ -22,7 +23,7 @@ class Exchange(Protocol):
 
     @property
     def account(self) -> str:
-        """Return the account that every journal row carries."""
+        """Return the account that every journal row contains."""
         ...
 
     def create_order(self, intent: Intent) -> OrderStatus:
@@ -30,7 +31,7 @@ class Exchange(Protocol):
         ...
 
     def cancel_order(self, *, pair: str, client_order_id: str) -> OrderStatus:
-        """Cancel; an order that is closed already is returned as it is. Raises OrderRejectedError if unknown."""
+        """Cancel an order; one that is already closed is returned unchanged. Raises OrderRejectedError if unknown."""
         ...
 
     def fetch_order(self, *, pair: str, client_order_id: str) -> OrderStatus | None:
@@ -42,7 +43,7 @@ class Exchange(Protocol):
         ...
 
     def fetch_positions(self) -> list[Position]:
-        """Return what is held."""
+        """Return the open positions."""
         ...
 
     def fetch_fills(self, *, since: datetime) -> list[Fill]:
@@ -54,9 +55,9 @@ class Exchange(Protocol):
         ...
 
     def fetch_balance(self) -> Balance:
-        """Return the wallet."""
+        """Return the balance of the wallet."""
         ...
 
     def fetch_rate(self, pair: str) -> Decimal:
-        """Return the rate that a market order would meet now."""
+        """Return the rate of a market order at this time."""
         ...

@@ -1,4 +1,4 @@
-"""Trades of a bot that is not ours: read as they are, with what could not be used and why."""
+"""Trades of a bot of another program: read unchanged, with the rows that could not be used and the reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot3.trading.trades import RunMode, Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedTrade:
-    """A row that cannot be a trade: what is impossible about it, the same words for the same fault, and the values found."""
+    """A row that cannot be a trade: the reason it is invalid, in the same words for the same fault, and the values found."""
 
     trade_id: int
     pair: str
@@ -31,11 +31,11 @@ class FilledOrder:
     is_entry : bool
         Whether it added to the position; else it reduced it.
     rate : float or None
-        Average rate of its fills, quote per base; None where the source holds no number above 0.
+        Average rate of its fills, quote per base; None if the source contains no number above 0.
     amount : float
-        Base filled, after fees taken in base.
+        Base filled, after fees charged in base.
     filled_at : datetime or None
-        Instant of the last fill; None where unknown.
+        Instant of the last fill; None if unknown.
     """
 
     is_entry: bool
@@ -48,8 +48,8 @@ class FilledOrder:
 class ForeignTrades:
     """All trades of a database at one instant.
 
-    `closed` are by close_date, `open` by open_date. `orders` are the filled orders by trade id, in the order in which they were placed; a
-    trade without any is missing.
+    `closed` are sorted by close_date, `open` by open_date. `orders` are the filled orders by trade id, in the order in which they were
+    placed; a trade without filled orders has no entry.
     """
 
     closed: tuple[Trade, ...]
@@ -58,13 +58,13 @@ class ForeignTrades:
     orders: Mapping[int, tuple[FilledOrder, ...]]
 
     def first_entry_at(self, trade_id: int) -> datetime | None:
-        """Return when a trade's first entry was filled; None where unknown."""
+        """Return when a trade's first entry was filled; None if unknown."""
         filled = (order.filled_at for order in self.orders.get(trade_id, ()) if order.is_entry)
         return min((at for at in filled if at is not None), default=None)
 
 
 class ForeignTradeSource(Protocol):
-    """Whatever holds trades of another program: a database, or the file of a backtest."""
+    """A source of trades of another program: a database, or the file of a backtest."""
 
     def read_all(self) -> ForeignTrades:
         """Return all trades as of one instant."""
@@ -72,7 +72,7 @@ class ForeignTradeSource(Protocol):
 
 
 class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
-    """A `TradeReader` on a database of another program, which is never written. What it refuses is not in its trades nor in its counts."""
+    """A `TradeReader` of another program's database, which is never written. Rejected rows are neither in its trades nor in its counts."""
 
     @property
     def run_mode(self) -> RunMode:
@@ -80,5 +80,5 @@ class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
         ...
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
-        """Return the rows that cannot be trades, by id."""
+        """Return the rows that cannot be trades, sorted by id."""
         ...

@@ -6,15 +6,15 @@ from typing import Protocol
 
 
 class Lease(Protocol):
-    """Law: one process at most holds a bot's lease at any time; it ends with the process, however that ends."""
+    """Contract: at most one process owns a bot's lease at any time; the lease ends with the process, however that ends."""
 
     def is_held(self) -> bool:
-        """Return whether the lease is held now, as the server says; one that was lost is acquired again if it is free.
+        """Return whether this process owns the lease now, as the server reports; acquire a lost one again if it is free.
 
         Raises
         ------
         AlreadyRunningError
-            If another process holds it; the text names that process.
+            If another process owns it; the text names that process.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Kind(StrEnum):
-    """What may become of a number: a gauge goes up and down, a counter only up but for a restart."""
+    """Type of a metric: a gauge increases and decreases; a counter only increases, except after a restart."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -16,14 +16,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """One metric with its samples; a sample that could not be asked is not among them.
+    """One metric with its samples; a sample whose query failed is left out.
 
     Parameters
     ----------
     name : str
         With the prefix `bot3_`, in base units; a counter's without `_total`.
     labels : tuple of str
-        Names of the labels, each of few values: bots, processes, run modes; never trades.
+        Names of the labels, each with few values: bots, processes, run modes; never trades.
     samples : mapping
         Values of the labels, in their order, to the number.
     """
@@ -36,12 +36,12 @@ class Family:
 
 
 class Measured(Protocol):
-    """What is asked each time somebody reads the numbers."""
+    """The source of the metrics, queried at each request."""
 
     def families(self) -> list[Family]:
-        """Ask everything anew. Never raises for what cannot be asked: that is left out and counted."""
+        """Query all metrics again. Never raises if a query fails: its metric is left out, and the failure is counted."""
         ...
 
     def is_ready(self) -> bool:
-        """Say whether the stores answer."""
+        """Return whether the stores respond."""
         ...

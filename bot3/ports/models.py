@@ -1,4 +1,4 @@
-"""Model files, named by what is in them."""
+"""Model files, named by the digest of their contents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Protocol
 
 
 class ModelStore(Protocol):
-    """Keeps model texts by sha256. The same text twice is one file. Nothing that runs code is ever loaded."""
+    """Stores model texts by sha256. Storing the same text twice makes one file. Nothing that runs code is ever loaded."""
 
     def put(self, text: bytes) -> str:
-        """Keep a text and return its sha256 (hex); atomic."""
+        """Store a text atomically and return its sha256 (hex)."""
         ...
 
     def read(self, digest: str) -> bytes:
-        """Return the text. Raises ModelError if it is missing or its digest differs (changed or corrupt)."""
+        """Return the text of a digest. Raises ModelError if it is missing or its digest differs (changed or corrupt)."""
         ...

@@ -1,4 +1,4 @@
-"""Notices that wait to be told, and what was told last: kept over restarts and outages."""
+"""Pending notices, and the last reported state of each subject: both persist over restarts and outages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bot3.ports.notifier import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something to tell, and what it is counted with.
+    """An event to report, and the events it is counted with.
 
     Parameters
     ----------
     key : str
-        Notices of one key are one subject: within `quiet` of the last that was told they are counted, and told once.
+        Notices of one key have one subject: within `quiet` of the last delivery they are counted, and delivered as one.
     at : datetime
-        Wall time at which it happened.
+        Wall time of the event.
     """
 
     key: str
@@ -30,7 +30,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingNotice:
-    """A notice whose turn has come; `message` is the newest of `count` that happened from `first_at` to `last_at`."""
+    """A notice that is due; `message` is the newest of `count` events between `first_at` and `last_at`."""
 
     notice_id: int
     key: str
@@ -42,52 +42,55 @@ class WaitingNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
-    """What a person must know of the telling: `problem` says why nothing is delivered until it is mended, `dropped` counts lost notices."""
+    """State of deliveries for a person: `problem` is why none succeeds until it is corrected, `dropped` counts lost notices."""
 
     problem: str
     dropped: int
 
 
 class NoticeStore(Protocol):
-    """Keeps notices until they were told.
+    """Stores notices until they are delivered.
 
-    Law: a notice that was queued is given out until it is told or refused. Two processes are never given the same one at a time; one that
-    was given out and neither told, refused nor put back is given out again once its hold has passed. After one was put back nothing is
-    given out before its time, and then in the old order.
+    Contract: a queued notice is returned by `take` until it is delivered or rejected. Two processes never get the same one at a time; one
+    that was taken and then neither delivered, rejected nor put back is returned again once its `hold` has passed. After one was put back,
+    `take` returns nothing before its time, and then continues in the old order.
     """
 
     def queue(self, notice: Notice) -> None:
-        """Keep a notice: with those of its key that wait, else by itself, told once the quiet after the last told one has passed."""
+        """Store a notice: merge it into the pending one of its key, else add it.
+
+        An added one is due once the quiet period after the last delivered notice of its key has passed.
+        """
         ...
 
     def take(self, *, now: datetime, hold: timedelta) -> WaitingNotice | None:
-        """Give out the oldest notice whose time has come; None if there is none."""
+        """Return the oldest notice that is due, and reserve it for `hold`; None if there is none."""
         ...
 
     def told(self, notice_id: int, *, at: datetime) -> None:
-        """Keep that a notice was delivered."""
+        """Record that a notice was delivered."""
         ...
 
     def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:
-        """Keep that a notice can never be delivered, and why."""
+        """Record that a notice can never be delivered, and why."""
         ...
 
     def put_back(self, notice_id: int, *, until: datetime, problem: str = "") -> None:
-        """Give a notice out again, and none before a time; `problem` is what a person must mend, kept until a notice is told."""
+        """Return a notice to the queue and block all until a time; store the problem that a person must correct until one is delivered."""
         ...
 
     def refusals(self) -> Refusals:
-        """Return what must be mended, and how many notices were refused for good and are still kept."""
+        """Return the problem to correct, and how many rejected notices are still stored."""
         ...
 
     def waiting(self) -> int:
-        """Count the notices that were neither told nor refused."""
+        """Count the notices that were neither delivered nor rejected."""
         ...
 
     def marks(self) -> Mapping[str, str]:
-        """Return what was told last of each subject: text by key."""
+        """Return the last reported state of each subject: text by key."""
         ...
 
     def keep_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
-        """Keep what is told of a subject (None: no more), and queue the notice of it, both or neither."""
+        """Store the reported state of a subject (None: remove it), and queue its notice, both or neither."""
         ...

@@ -1,4 +1,4 @@
-"""Telling people: a message leaves the platform."""
+"""Notifications: messages that leave the platform."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a person is told, as plain text; whoever delivers it escapes it and keeps to its own limits.
+    """A message for a person, as plain text; the notifier that delivers it escapes it and applies its own limits.
 
     Parameters
     ----------
     title : str
         What happened, in one line.
     lines : tuple of str
-        What it rests on and the remedy; the last ones are the first to be cut.
+        The reasons and the remedy; the last ones are the first to be cut.
     is_silent : bool
-        Delivered without a sound.
+        Whether it is delivered without a sound.
     """
 
     title: str
@@ -28,8 +28,8 @@ class Message:
 class Notifier(Protocol):
     """Delivers messages.
 
-    Law: `notify` returns once the other side has said that it holds the message. NotifierBusyError leaves open whether it arrived: who
-    keeps it and tries again may tell it twice, never not at all. No error's text, cause or context holds a secret.
+    Contract: `notify` returns once the server has confirmed the message. After NotifierBusyError it is unknown whether it was delivered: a
+    caller that stores it and retries may deliver it twice, but never loses it. No error's text, cause or context contains a secret.
     """
 
     def notify(self, message: Message) -> None:

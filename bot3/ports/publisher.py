@@ -1,4 +1,4 @@
-"""Publishing: what the record has not yet told its readers elsewhere, and where it is told."""
+"""Publishing: the outbox of the record, and the copy that its readers use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.trading.trades import RunMode
 
 
 class Noun(StrEnum):
-    """What a publication is of."""
+    """Kind of a publication."""
 
     PARAMETERS = "parameters"
     FEEDER_SCORES = "feeder_scores"
@@ -28,9 +28,9 @@ class Noun(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The record that something was published from: its identity, and its epoch, which a restore begins anew.
+    """The record that something was published from: its identity, and its epoch, which changes at a restore.
 
-    After a restore a copy holds publications of a future that the record no longer has; their epoch tells them from the record's own.
+    After a restore a copy contains publications of a future that the record no longer has; their epoch distinguishes them from its own.
     """
 
     store_id: str
@@ -39,7 +39,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Names a complete publication: whose it is, its noun, when it came into force, its number in the record, its version and its rows."""
+    """Identifies a complete publication: origin, kind, time it took effect, number in the record, version and number of rows."""
 
     origin: Origin
     noun: Noun
@@ -51,7 +51,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxSpan:
-    """Writes to the record that were not published yet: those after revision `since`, up to `until`."""
+    """Writes to the record that are not published yet: those after revision `since`, up to `until`."""
 
     since: int
     until: int
@@ -60,7 +60,7 @@ class OutboxSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterPublication:
-    """The rows of one publication alone, and when the full publication that it stands on came into force."""
+    """Only the rows of one publication, and when the full publication that it is based on took effect."""
 
     seq: int
     is_full: bool
@@ -71,7 +71,7 @@ class ParameterPublication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorePublication:
-    """All feeder scores of one publication, and the time that it came into force."""
+    """All feeder scores of one publication, and the time it took effect."""
 
     seq: int
     known_at: datetime
@@ -88,17 +88,17 @@ class RecommendationPublication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """What a span of the outbox holds.
+    """The contents of a span of the outbox.
 
     Parameters
     ----------
     origin : Origin
-        Whose it is; every head says so.
+        The record it is from; every head contains it.
     trades : pandas.DataFrame
         The trades to write, by close_date: `Trade`'s fields but is_open, direction, leverage_bin, feeder_id, and the record's `digest` of
         each row.
     gone : pandas.DataFrame
-        Where trades stood before they were changed or deleted: bot, run_mode, trade_id, close_date, pair, direction, leverage_bin,
+        The points of trades before they were changed or deleted: bot, run_mode, trade_id, close_date, pair, direction, leverage_bin,
         feeder_id.
     """
 
@@ -113,10 +113,10 @@ class Pending:
 
 
 class Outbox(Protocol):
-    """What was written to the record and not yet published; an entry is made in the very transaction of its write."""
+    """Writes to the record that are not published yet; each entry is made in the transaction of its write."""
 
     def span(self) -> OutboxSpan | None:
-        """Return the writes that wait; None if there are none."""
+        """Return the pending writes; None if there are none."""
         ...
 
     def origin(self) -> Origin:
@@ -124,27 +124,27 @@ class Outbox(Protocol):
         ...
 
     def waiting_since(self) -> datetime | None:
-        """Return when the oldest write that waits was made, by the database's clock; None if none waits."""
+        """Return when the oldest pending write was made, by the database's clock; None if none is pending."""
         ...
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
-        """Return what a span holds, trades of some run modes only, as one state of the record."""
+        """Return the contents of a span, with the trades of some run modes only, as one state of the record."""
         ...
 
     def confirm(self, span: OutboxSpan) -> None:
-        """Forget a span that was published; entries made since then stay."""
+        """Remove a span that was published; entries made since then stay."""
         ...
 
     def requeue(self, *, since: int = 0) -> None:
-        """Let everything written after a revision wait again."""
+        """Make everything written after a revision pending again."""
         ...
 
     def fold(self) -> None:
-        """Make one entry of all that wait, so that they do not pile up where nobody publishes."""
+        """Merge all pending entries into one, so that they do not accumulate where nothing is published."""
         ...
 
     def heads(self) -> frozenset[Head]:
-        """Return every publication of the record."""
+        """Return the head of every publication of the record."""
         ...
 
     def trade_digests(self, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
@@ -154,7 +154,7 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What one publishing step did; `refused` points went to the dead letters, `expired` ones are older than the copy is kept."""
+    """Result of one publishing step; `refused` points were stored as dead letters, `expired` ones are older than the copy's retention."""
 
     points: int
     deleted: int
@@ -164,7 +164,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What replaying the dead letters did; `since` is the revision after which the record must be published again, None if it need not."""
+    """Result of replaying the dead letters; the record must be published again after revision `since`, or not at all if it is None."""
 
     written: int
     still_refused: int
@@ -172,9 +172,9 @@ class Replayed:
 
 
 class Publisher(Protocol):
-    """Writes a published copy. Writing the same twice changes nothing; the head of a publication is written after all its rows.
+    """Writes a published copy. Writing the same data twice changes nothing; the head of a publication is written after all its rows.
 
-    Every method raises StoreBusyError if the server cannot be reached in time: then nothing is lost, it is done again later.
+    Every method raises StoreBusyError if the server cannot be reached before the timeout: nothing is lost, the caller retries later.
     """
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
@@ -190,28 +190,28 @@ class Publisher(Protocol):
         ...
 
     def connections(self) -> int:
-        """Ask the server whether it is there; return how many connections were opened so far: after its restart it is another number."""
+        """Query the server and return how many connections were opened so far: the number changes after a restart of the server."""
         ...
 
     def publish(self, pending: Pending) -> Published:
-        """Delete what is gone, write rows, then heads.
+        """Delete old points, write rows, then heads.
 
-        What cannot be written, or is refused for good, is kept in the dead letters, and keeps nothing else back.
+        Points that cannot be written, or that the server rejects, are stored as dead letters and do not block others.
         """
         ...
 
     def replay_dead_letters(self) -> Replayed:
-        """Write the dead letters again; those that are still refused stay."""
+        """Write the dead letters again; those that are still rejected stay."""
         ...
 
 
 class PublishedCopy(LearningReader, Protocol):
-    """What readers find in a published copy."""
+    """Readers' view of a published copy."""
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Return what is wrong with what the server keeps for these bots and for learning, in words; nothing if all is well.
+        """Return the problems of the server's buckets for these bots and for learning, as texts; empty if there are none.
 
-        Raises StoreBusyError if it cannot be asked.
+        Raises StoreBusyError if the server cannot be queried.
         """
         ...
 
@@ -220,17 +220,17 @@ class PublishedCopy(LearningReader, Protocol):
         ...
 
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the copy, of whatever origin."""
+        """Return the head of every complete publication in the copy, whatever its origin."""
         ...
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
-        """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row a point."""
+        """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row per point."""
         ...
 
     def close(self) -> None:
-        """Close the connection; whoever asks next opens another."""
+        """Close the connection; the next request opens another."""
         ...
 
     def kept_since(self, *, trades: bool) -> datetime | None:
-        """Return the wall time before which the copy keeps nothing; None if it keeps all."""
+        """Return the wall time before which the copy's retention deletes everything; None if it is unlimited."""
         ...

@@ -1,4 +1,4 @@
-"""The platform's record: what was synced, replayed, learned and published."""
+"""The platform's record: synced trades, replays, and learned and published values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.trading.trades import RunMode, Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncOutcome:
-    """What one sync changed, and the record's revision afterwards."""
+    """Changes of one sync, and the record's revision afterwards."""
 
     inserted: int
     updated: int
@@ -45,7 +45,7 @@ class ModelEntry:
 
 
 class TradeRecord(Protocol):
-    """Synced trades. Every write raises `revision` in its own transaction and stamps the rows that it changed with it.
+    """Synced trades. Every write increases `revision` in its own transaction and stores it in each row that it changed.
 
     The trade frame has `Trade`'s fields as columns (dates datetime64[us, UTC]; closed trades only) plus `direction`, `leverage_bin`,
     `feeder_id`, `known_at` (its close date) and `revision`.
@@ -57,7 +57,7 @@ class TradeRecord(Protocol):
         ...
 
     def revision(self) -> int:
-        """Return the record's revision: 0 before anything was written."""
+        """Return the record's revision: 0 before the first write."""
         ...
 
     def change_token(self) -> str:
@@ -69,7 +69,7 @@ class TradeRecord(Protocol):
         ...
 
     def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
-        """Mark trades that vanished from their source as deleted (a tombstone keeps the row); keys are (trade_id, open_date)."""
+        """Mark trades that disappeared from their source as deleted (a tombstone preserves the row); keys are (trade_id, open_date)."""
         ...
 
     def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
@@ -89,16 +89,16 @@ class TradeRecord(Protocol):
         ...
 
     def counts(self) -> pd.DataFrame:
-        """Return closed trades by bot and run_mode.
+        """Return the number of closed trades by bot and run_mode.
 
-        Columns: bot, run_mode, trades, first_close, last_close, deleted, several_orders (none is learned from), outdated (written by
-        an earlier release, without what is read of a trade now: the next sync reads all of the source).
+        Columns: bot, run_mode, trades, first_close, last_close, deleted, several_orders (excluded from learning), outdated (written by
+        an earlier release, without a field that is read now: the next sync reads all of the source).
         """
         ...
 
 
 class ReplayRecord(Protocol):
-    """What replaying each trade's candles gave.
+    """Results of replaying each trade's candles.
 
     The replay frame: bot, run_mode, trade_id, open_date (key), pair, direction, leverage_bin, sigma (at entry), state ("complete",
     "pending" until due_at, "no_candles", "left_out"), due_at, reason, candles (int), mae_move, mfe_move, exit_move (at the horizon),
@@ -128,7 +128,7 @@ class ReplayRecord(Protocol):
         ...
 
     def replay_counts(self, *, bot: str, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-        """Count a bot's replays: state, reason, replays; one row for each pair that there is."""
+        """Count a bot's replays: state, reason, replays; one row per pair of state and reason that occurs."""
         ...
 
 
@@ -141,7 +141,7 @@ class ShadowRecord(Protocol):
     """
 
     def save_shadow_trades(self, shadow_trades: pd.DataFrame) -> int:
-        """Insert; rows whose key is there already are left as they are. Return the revision."""
+        """Insert shadow trades; rows whose key exists are not changed. Return the revision."""
         ...
 
     def shadow_trades(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
@@ -149,7 +149,7 @@ class ShadowRecord(Protocol):
         ...
 
     def last_shadow_close(self, *, run_mode: RunMode) -> Mapping[tuple[str, str], datetime]:
-        """Return (feeder_id, pair) to the newest close date."""
+        """Return the newest close date by (feeder_id, pair)."""
         ...
 
 
@@ -160,8 +160,8 @@ Window = tuple[datetime, datetime]
 class LearningReader(Protocol):
     """Published learning as of a market time; complete publications only.
 
-    Every method that reads a noun raises LearningError if nothing was ever published by then, never an empty value, and
-    InvalidLearningError if what was published breaks a bound (`learning.validity`): nothing that a store holds is trusted.
+    Every method that reads a publication raises LearningError if none was published by then, never an empty value, and
+    InvalidLearningError if the published values are out of bounds (`learning.validity`): the contents of a store are never trusted.
     """
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
@@ -181,22 +181,22 @@ class LearningReader(Protocol):
         ...
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication of any noun comes into force that is known later than a market time.
+        """Return when the next publication of any kind takes effect, later than a market time.
 
-        None if there is none: whoever follows a token looks again at that time, for the token does not change then.
+        None if there is none: a reader that follows a token reads again at that time, because the token does not change then.
         """
         ...
 
     def learning_token(self) -> str:
-        """Return a token that differs after every publication (cheap; for polling)."""
+        """Return a token that differs after every publication (inexpensive, for polling)."""
         ...
 
 
 class LearningStore(LearningReader, Protocol):
-    """Publishes learning. A publication is complete or invisible; it raises the record's revision.
+    """Publishes learning. A publication is complete or invisible; it increases the record's revision.
 
-    Publishing parameters is compare-and-swap: `replaces` is the version that was in force when the caller read (None if none);
-    StoreConflictError if another one is by now.
+    Publishing parameters is compare-and-swap: `replaces` is the version that was in force when the caller read (None if none); raises
+    StoreConflictError if another one is in force by now.
     """
 
     def publish_parameters(
@@ -210,13 +210,13 @@ class LearningStore(LearningReader, Protocol):
     ) -> int:
         """Publish rows (all of them if is_full, else only changed ones); return the revision.
 
-        `ledger` is what a daily review left, None where there was none: it is kept if and only if the publication is. `windows` tells first
-        and last entry used, by row; a row without one rests on no trade of its own.
+        `ledger` is the result of a daily review, None if there was none: it is stored if and only if the publication is. `windows` contains
+        the first and last entry used, by row; a row without one is based on no trade of its own.
         """
         ...
 
     def ledger(self, *, as_of: datetime) -> Ledger:
-        """Return what the newest review left. Raises LearningError if there was none by then, InvalidLearningError if it breaks a bound."""
+        """Return the ledger of the newest review. Raises LearningError if none by then, InvalidLearningError if it is out of bounds."""
         ...
 
     def first_reviewed_day(self) -> int:
@@ -228,15 +228,18 @@ class LearningStore(LearningReader, Protocol):
         ...
 
     def publish_regimes(self, states: Sequence[RegimeState]) -> int:
-        """Publish regime states (a state whose known_at is there already is left as it is); return the revision."""
+        """Publish regime states (one whose known_at already exists is not changed); return the revision."""
         ...
 
     def publish_recommendation(self, recommendation: Recommendation) -> int:
-        """Publish; return the revision."""
+        """Publish a recommendation; return the revision."""
         ...
 
     def regimes_frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
-        """Return states by known_at: columns known_at, regime, since, p_bull_trending, p_bear_trending, p_sideways, p_volatile, version."""
+        """Return regime states by known_at.
+
+        Columns: known_at, regime, since, p_bull_trending, p_bear_trending, p_sideways, p_volatile, version.
+        """
         ...
 
     def parameters_history(self, *, key: str) -> pd.DataFrame:
@@ -248,10 +251,10 @@ class LearningStore(LearningReader, Protocol):
 
 
 class ModelRegistry(Protocol):
-    """Which model files are known, per feeder."""
+    """The known model files of each feeder."""
 
     def register_model(self, entry: ModelEntry) -> None:
-        """Keep an entry; the same digest and feeder twice is one row."""
+        """Store an entry; the same digest and feeder twice makes one row."""
         ...
 
     def model(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
@@ -264,4 +267,4 @@ class ModelRegistry(Protocol):
 
 
 class PlatformRecord(TradeRecord, ReplayRecord, ShadowRecord, LearningStore, ModelRegistry, Protocol):
-    """All of the record."""
+    """The complete record."""

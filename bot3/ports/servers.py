@@ -1,4 +1,4 @@
-"""Database servers: what one says about itself, and how a home's stores are spread over them."""
+"""Facts of database servers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
-    """What a session that says nothing about zones gets.
+    """Properties of a session that sets no time zone.
 
     Parameters
     ----------
     database, role : str
-        Which database was asked, and as whom.
+        The database that was queried, and the role that queried it.
     timezone : str
-        In which naive stamps and `now()` are shown.
+        Time zone of naive timestamps and `now()`.
     ahead : timedelta
         How far the server's clock is ahead of this machine's; below 0 if it is behind.
     is_superuser : bool
-        Whether the role may do everything.
+        Whether the role has all rights.
     """
 
     database: str

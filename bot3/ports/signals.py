@@ -21,7 +21,7 @@ class SignalStore(Protocol):
         ...
 
     def weeks(self, feeder_id: str) -> tuple[str, ...]:
-        """Return the weeks there are, sorted."""
+        """Return the weeks with signals, sorted."""
         ...
 
     def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Many closed trades as columns: the same facts as `Trade`, without an object for each."""
+"""Many closed trades as columns: the same fields as `Trade`, without one object per trade."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLOATS = tuple(name for name, kind in _KINDS.items() if kind in {"float", "float
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TradeColumns:
-    """Closed trades: for each of `COLUMNS` an array of int64, bool, float64 (NaN for what is missing) or object (str, None)."""
+    """Closed trades: for each of `COLUMNS` an array of int64, bool, float64 (NaN for a missing value) or object (str, None)."""
 
     arrays: Mapping[str, NDArray[Any]]
 
@@ -46,7 +46,7 @@ class TradeColumns:
         """
         for trade in trades:
             if trade.is_open or trade.close_date is None:
-                raise StoreError(f"{trade.bot} trade {trade.trade_id} is open: the record keeps closed trades")
+                raise StoreError(f"{trade.bot} trade {trade.trade_id} is open: the record stores closed trades only")
         return cls(arrays={_stored(name): _array([getattr(trade, name) for trade in trades], name) for name in _KINDS})
 
     @classmethod
@@ -71,19 +71,19 @@ class TradeColumns:
 
 @runtime_checkable
 class ColumnReader(Protocol):
-    """A `TradeReader` that can tell many closed trades at once."""
+    """A `TradeReader` that returns many closed trades as columns."""
 
     def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
-        """Return what `closed_trades` returns, in any order."""
+        """Return the trades of `closed_trades`, in any order."""
         ...
 
 
 @runtime_checkable
 class ColumnRecord(Protocol):
-    """A `TradeRecord` that takes columns."""
+    """A `TradeRecord` that accepts columns."""
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
-        """Do what `upsert_trades` does."""
+        """Insert or update closed trades as `upsert_trades` does."""
         ...
 
 
@@ -96,7 +96,7 @@ def _array(values: list[Any], name: str) -> NDArray[Any]:
         return np.array([_microseconds(at) for at in values], dtype="int64")
     if name in FLOATS:
         numbers = np.array(values, dtype="float64")
-        # One NaN for all: there are many, and a digest is of bits.
+        # All NaN get the same bits: a NaN has many encodings, and a digest is computed from bits.
         return np.where(np.isnan(numbers), np.nan, numbers)
     kind = {"int": "int64", "bool": "bool"}.get(_KINDS[name], "object")
     return np.array([_text(value) for value in values], dtype=kind)

@@ -17,7 +17,7 @@ class TradeReader(Protocol):
     """Reads the trades of one bot and one run mode.
 
     `store_id` names the database (stable over restarts); `change_token` changes whenever another connection committed to it
-    (cheap: microseconds to a millisecond), so that a waiting reader need not query.
+    (inexpensive: microseconds to a millisecond), so that a waiting reader does not have to query.
     """
 
     @property
@@ -39,11 +39,11 @@ class TradeReader(Protocol):
         ...
 
     def open_trades(self) -> list[Trade]:
-        """Return the trades that are open, by open_date."""
+        """Return the open trades, by open_date."""
         ...
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return."""
+        """Count the trades that `closed_trades` would return."""
         ...
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
@@ -52,11 +52,11 @@ class TradeReader(Protocol):
 
 
 class BotStore(TradeReader, LatchStore, Protocol):
-    """The daemon's side of a bot's database: journal first, then the exchange, then the projection.
+    """The daemon's interface to a bot's database: journal first, then the exchange, then the projection.
 
-    Law: every method is one transaction, durable when it returns. The same intent (key and attempt) planned twice is one row and returns
-    False the second time. The same fill or payment booked twice changes nothing. `trades` and `orders` are a projection of intents, fills
-    and funding, rewritten in the same transaction.
+    Contract: every method is one transaction, durable when it returns. Planning the same intent (key and attempt) twice makes one row and
+    returns False the second time. Booking the same fill or payment twice changes nothing. `trades` and `orders` are a projection of
+    intents, fills and funding, rewritten in the same transaction.
     """
 
     def next_trade_id(self) -> int:
@@ -64,7 +64,7 @@ class BotStore(TradeReader, LatchStore, Protocol):
         ...
 
     def plan_intent(self, intent: Intent) -> bool:
-        """Journal an intent as PLANNED; False if its key is there already."""
+        """Journal an intent as PLANNED; return False if its key already exists."""
         ...
 
     def move_intent(
@@ -76,7 +76,7 @@ class BotStore(TradeReader, LatchStore, Protocol):
         exchange_order_id: str | None = None,
         reject_reason: str | None = None,
     ) -> None:
-        """Move an intent to a state; given fields are set, others kept."""
+        """Change the state of an intent; given fields are set, others are not changed."""
         ...
 
     def unsettled_intents(self) -> list[Intent]:
@@ -88,43 +88,44 @@ class BotStore(TradeReader, LatchStore, Protocol):
         ...
 
     def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
-        """Return the entry intents that were decided on a pair at a candle's close, oldest first: one an attempt."""
+        """Return the entry intents that were decided on a pair at a candle's close, oldest first: one per attempt."""
         ...
 
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
-        """Insert what is new, project trades and orders again, and return the trades that changed (open and closed).
+        """Insert new fills and payments, project trades and orders again, and return the trades that changed (open and closed).
 
-        Raises StoreError for a fill whose client order id no intent has: it is kept in the table `foreign_fills`, and the error names it.
+        Raises StoreError for a fill whose client order id no intent has: the fill is stored in the table `foreign_fills`, and the error
+        names it.
         """
         ...
 
     def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
-        """Widen an open trade's extreme rates."""
+        """Extend an open trade's extreme rates."""
         ...
 
     def record_decisions(self, decisions: Sequence[Decision]) -> None:
-        """Keep decisions; the same (pair, candle, feeder) twice is one row."""
+        """Store decisions; the same (pair, candle, feeder) twice makes one row."""
         ...
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
         """Return the newest decisions; columns are `Decision`'s fields.
 
-        What was to be entered is told as it came out (`entry_outcomes`): outcome "intent" and reason "entry" were traded, "not_traded" and
-        "pending" say why not; `client_order_id` is that of the attempt that tells.
+        The outcome of a decision to enter is derived from its orders (`entry_outcomes`): outcome "intent" and reason "entry" were traded;
+        "not_traded" and "pending" have a reason why not. `client_order_id` is that of the attempt that determines the outcome.
         """
         ...
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
-        """Insert finished trades as they are (history stores, imports); what is there is left as it is. Return how many were new.
+        """Insert finished trades unchanged (history stores, imports); existing ones are not changed. Return how many were new.
 
-        Raises StoreError if another trade than the one given stands under its id: nothing is written then.
+        Raises StoreError if another trade is stored under the id of a given one: nothing is written then.
         """
         ...
 
     def bookmark(self, name: str) -> datetime | None:
-        """Return a named market time the daemon keeps (last candle processed, ...); None if never set."""
+        """Return a named market time of the daemon (last candle processed, ...); None if never set."""
         ...
 
     def set_bookmark(self, name: str, at: datetime) -> None:
-        """Keep a named market time."""
+        """Store a named market time."""
         ...
