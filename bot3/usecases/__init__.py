@@ -1,1 +1,1 @@
-"""What the platform does, on ports."""
+"""Use cases of the platform, on ports."""

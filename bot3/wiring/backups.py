@@ -1,4 +1,4 @@
-"""Every store of a home, as a backup copies it."""
+"""The stores of a home, for a backup."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _DAGSTER = "dagster"
 def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequence[Sequence[StoreBackup]]:
     """Return all stores in the order in which they are copied.
 
-    What is made of another store comes before it: Dagster's storage, then the record, then the bots. What happened in between is told and
-    synced again after a restore, and never the other way round. A bot's store keeps still while its paper account is copied, and no longer.
-    The mark of a seeded home comes last: a restore that was cut off is no home.
+    A store that is derived from another one is copied before it: Dagster's storage, then the record, then the bots. Events in between are
+    notified and synced again after a restore, and never the other way round. A bot's store is locked while its paper account is copied,
+    and no longer. The mark of a seeded home is copied last: an interrupted restore leaves no valid home.
 
     Parameters
     ----------
     environment : mapping
-        Where DAGSTER_PG_* tell Dagster's database; without them its storage is in the home.
+        Contains Dagster's database as DAGSTER_PG_*; without them its storage is in the home.
     """
     files = ("history", "models", "signals", "influx", "market.json", "HALT", "latches", *_published(settings))
     groups: list[list[StoreBackup]] = [[_dagster(settings, environment)], [_platform(settings)]]
@@ -79,7 +79,7 @@ def _dagster_password(environment: Mapping[str, str]) -> str | None:
 
 
 def _published(settings: Settings) -> list[str]:
-    """Return the files for other readers that lie in the home."""
+    """Return the published files that are in the home."""
     return [str(path) for path in (settings.parameters_file, settings.recommendations_file) if not path.is_absolute()]
 
 

@@ -1,4 +1,4 @@
-"""Settings to databases: a store with a host is on a PostgreSQL server, else it is a SQLite file of the home."""
+"""Databases of the settings: a store with a host is on a PostgreSQL server, else it is a SQLite file of the home."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def server_url(settings: Settings, name: str) -> str | None:
-    """Return the address of a store ("BOT1", "platform") on a server, its password in it; None for a file."""
+    """Return the URL of a store ("BOT1", "platform") on a server, including its password; None for a file."""
     prefix = name.lower()
     host = getattr(settings, f"{prefix}_db_host")
     if not host:
         return None
     password: SecretStr = getattr(settings, f"{prefix}_db_password")
     port: int = getattr(settings, f"{prefix}_db_port")
-    # A directory is where the server's socket lies, as everywhere in PostgreSQL; in an address it has another place than a name.
+    # A directory is the location of the server's socket, as everywhere in PostgreSQL; in a URL it is a query parameter, not the host.
     is_socket = host.startswith("/")
     url = URL.create(
         "postgresql+psycopg",
@@ -38,13 +38,13 @@ def server_url(settings: Settings, name: str) -> str | None:
 
 
 def server_urls(settings: Settings) -> Mapping[str, str]:
-    """Return the addresses of all stores that are on servers, by store."""
+    """Return the URLs of all stores that are on servers, by store."""
     found = {name: server_url(settings, name) for name in ("platform", *BOT_NAMES)}
     return {name: url for name, url in found.items() if url is not None}
 
 
 def facts_of_server(settings: Settings, name: str) -> ServerFacts:
-    """Ask the server of a store about itself. Raises StoreError if it cannot be asked."""
+    """Query the facts of a store's server. Raises StoreError if it cannot be queried."""
     from bot3.adapters.sql_server_facts import server_facts  # noqa: PLC0415
 
     return server_facts(server_urls(settings)[name])

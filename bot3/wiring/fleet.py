@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bot3.usecases.fleet import ClosableReader, PatientReader
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
-"""Names are partitions, tags and parts of bucket names: plain ones go everywhere."""
+"""Names are partitions, tags and parts of bucket names: plain characters are valid in all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,12 @@ class _File(BaseModel):
 
 
 def fleet_of(settings: Settings) -> tuple[FleetBot, ...]:
-    """Return the bots of the settings' fleet file, none where there is no file.
+    """Return the bots of the settings' fleet file; none if there is no file.
 
     Raises
     ------
     SettingsError
-        If the file cannot be read, or a bot in it is not told well; the text names file, bot and field, never a password.
+        If the file cannot be read, or a bot in it is invalid; the text names file, bot and field, never a password.
     """
     if settings.fleet_file is None:
         return ()
@@ -94,11 +94,11 @@ def source_names(settings: Settings) -> tuple[str, ...]:
 def require_name(name: str) -> None:
     """Raise SettingsError for a text that cannot be a bot's name."""
     if not re.fullmatch(NAME_PATTERN, name):
-        raise SettingsError(f"{name!r} is no bot's name: letters, digits, - and _, 32 at most, a letter first")
+        raise SettingsError(f"{name!r} is not a valid bot name: use at most 32 letters, digits, - and _, beginning with a letter")
 
 
 def require_bucket(settings: Settings, name: str) -> None:
-    """Raise SettingsError for a bot whose trades would be published among another's: BOT33, whose bucket is BOT3's."""
+    """Raise SettingsError for a bot whose trades would be published to another's bucket: BOT33, whose bucket is BOT3's."""
     buckets_of(settings).of_bot(name)
 
 
@@ -111,7 +111,7 @@ def read_fleet(path: Path) -> tuple[FleetBot, ...]:
 
 
 def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[PatientReader]:
-    """Return a reader of each bot's database; none of them is reached before it is asked."""
+    """Return a reader of each bot's database; none connects before its first query."""
     from bot3.usecases.fleet import PatientReader  # noqa: PLC0415  # heavy
 
     return [
@@ -121,7 +121,7 @@ def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = tim
 
 
 def zone_of(bot: FleetBot) -> str | None:
-    """Return the zone in which a bot's database writes its dates; None for SQLite, where it is UTC. Raises StoreError."""
+    """Return the time zone in which a bot's database writes its dates; None for SQLite, where it is UTC. Raises StoreError."""
     from bot3.adapters.freqtrade_zone import writers_zone  # noqa: PLC0415  # heavy
 
     return writers_zone(bot.url)
@@ -143,7 +143,7 @@ def _parsed(path: Path) -> _File:
     except OSError as error:
         raise SettingsError(f"BOT3_FLEET_FILE names {path}, which cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no TOML ({error}): see docs/fleet.md for an example") from error
+        raise SettingsError(f"{path} is not valid TOML ({error}): see docs/fleet.md for an example") from error
     except ValidationError as error:
         raise SettingsError(f"{path}: {_explained(error)} (docs/fleet.md lists the fields)") from None
 
@@ -157,10 +157,10 @@ def _explained(error: ValidationError) -> str:
 
 def _require_free(path: Path, entry: _Entry, *, earlier: Sequence[_Entry]) -> None:
     if any((entry.name, entry.run_mode) == (other.name, other.run_mode) for other in earlier):
-        raise SettingsError(f"{path} names {entry.name} with run_mode {entry.run_mode} twice: keep one, or give it another name")
+        raise SettingsError(f"{path} names {entry.name} with run_mode {entry.run_mode} twice: remove one, or give it another name")
     if entry.name in BOT_NAMES and RunMode(entry.run_mode) is RunMode.PAPER:
         raise SettingsError(
-            f'{path}: paper trades of {entry.name} are this platform\'s own; name the bot otherwise, or write run_mode = "live" if they are'
+            f'{path}: paper trades of {entry.name} are this platform\'s own; rename the bot, or set run_mode = "live" if they are'
         )
 
 
@@ -169,7 +169,7 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
     try:
         ZoneInfo(entry.source_timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(f"{where}: source_timezone {entry.source_timezone!r} is no time zone: write Europe/Berlin or UTC") from error
+        raise SettingsError(f"{where}: source_timezone {entry.source_timezone!r} is not a time zone: set Europe/Berlin or UTC") from error
     url, shown = _address(where, entry, folder=path.parent)
     return FleetBot(
         name=entry.name,
@@ -183,25 +183,25 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
 
 
 def _address(where: str, entry: _Entry, *, folder: Path) -> tuple[str, str]:
-    """Return where a database is, and the same without a password; files are sought beside the fleet file."""
+    """Return the URL of a database, and the same without a password; relative files are resolved against the fleet file's folder."""
     from bot3.adapters.sql_urls import has_secret, parsed_url, server_url, shown_url  # noqa: PLC0415  # heavy
 
     try:
         url = parsed_url(entry.url) if "://" in entry.url else URL.create("sqlite", database=entry.url)
     except SettingsError as error:
-        raise SettingsError(f"{where}: url is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name") from error
+        raise SettingsError(f"{where}: url is neither a file nor a URL: set tradesv3.sqlite or postgresql://user@host/name") from error
     backend = url.drivername.partition("+")[0]
     if backend == "sqlite" and url.database:
         if entry.db_schema is not None:
-            raise SettingsError(f"{where}: schema goes with a PostgreSQL url: a SQLite file has none, remove the line")
+            raise SettingsError(f"{where}: schema is only valid with a PostgreSQL url: a SQLite file has none, remove the line")
         file = str(folder / url.database)
         return file, file
     if backend not in {"postgresql", "postgres"}:
         raise SettingsError(f"{where}: a database is SQLite or PostgreSQL, not {backend}: `freqtrade convert-db` copies it to one of them")
     if has_secret(url):
-        raise SettingsError(f"{where}: a password stands in url: write it to a file and name that as password_file")
+        raise SettingsError(f"{where}: url contains a password: write it to a file and name that as password_file")
     try:
-        # An address without a schema is left as it is: it identifies the source.
+        # A URL without a schema is not changed: it identifies the source.
         url = url if entry.db_schema is None else server_url(url, schema=entry.db_schema)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error

@@ -1,4 +1,4 @@
-"""Which market and which seed a home is of: noted when its seed begins, and never mixed with another."""
+"""The market and the seed of a home: recorded when its seed begins, and never mixed with another."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from bot3.trading.markets import Market
 
 _FILE = "market.json"
 _ROOMS = ("market", "trading", "learning", "usecases", "adapters")
-"""Whose code a seed passes through."""
+"""Packages whose code shapes a seed."""
 
 _SHAPES_NO_SEED = frozenset(
     {
-        # The market itself, compared on its own.
+        # The market itself, compared separately.
         *("candles", "market_seed", "markets_file"),
-        # Where things are, who is told, and how fast time goes.
+        # Locations, ports, logging and the speed of time.
         *("home", "trading_mode", "log_level", "clock_speed", "dagster_port", "dashboard_port"),
-        # How the daemon and the beats work once the home lives; lives of what the last step of a seed publishes.
+        # Operation of the daemon and its schedules once the home is seeded; lifetimes of what the last step of a seed publishes.
         *("protect_deadline_s", "win_rate_mark", "meta_learner_interval_s", "parameters_from", "sync_overlap_days"),
         *("recommendations_file", "parameters_file", "recommendations_life_s", "parameters_life_s"),
     }
 )
-"""Any other setting is taken to shape a seed, a new one too until it is named here; addresses of servers never do."""
+"""Every other setting is assumed to shape a seed, a new one too until it is listed here; addresses of servers never do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedNote:
-    """What shapes a seed, in forms that JSON keeps.
+    """The settings, code and markets that shape a seed, in forms that JSON can store.
 
     Parameters
     ----------
     settings : mapping
-        By field name.
+        Values by field name.
     rules : str
         Digest of the code.
     markets : mapping
         Digest of the filters, by pair.
     start, end : datetime
-        The span that is learned from.
+        The time span that is learned from.
     """
 
     settings: Mapping[str, Any]
@@ -69,17 +69,17 @@ class SeedNote:
         )
 
     def differences(self, other: SeedNote) -> list[str]:
-        """Name what was so here and is otherwise there: settings; where they are the same, code and filters of pairs."""
+        """Return the differences between this note and another as texts: settings; if they are the same, code and filters of pairs."""
         names = [name for name in sorted({*self.settings, *other.settings}) if self.settings.get(name) != other.settings.get(name)]
         if names:
             return [f"BOT3_{name.upper()} was {self.settings.get(name)}, is {other.settings.get(name)}" for name in names]
-        code = [] if self.rules == other.rules else ["the code of the platform is another"]
+        code = [] if self.rules == other.rules else ["the platform's code has changed"]
         pairs = [pair for pair in sorted({*self.markets, *other.markets}) if self.markets.get(pair) != other.markets.get(pair)]
-        return code + [f"{pair} or its filters are others" for pair in pairs]
+        return code + [f"{pair} or its filters have changed" for pair in pairs]
 
 
 def note_seed(settings: Settings, note: SeedNote) -> None:
-    """Note the market of a home (`settings_of_home` has compared it) and what its seed is made of."""
+    """Record the market of a home (`settings_of_home` has compared it) and the note of its seed."""
     path = settings.home / _FILE
     seed = {
         "settings": note.settings,
@@ -95,7 +95,7 @@ def note_seed(settings: Settings, note: SeedNote) -> None:
 
 
 def noted_seed(home: Path) -> SeedNote | None:
-    """Return what a home's seed was begun with; None where none was.
+    """Return the note of a home's seed; None if there is none.
 
     Raises
     ------
@@ -107,24 +107,24 @@ def noted_seed(home: Path) -> SeedNote | None:
 
 
 def require_same_seed(home: Path, note: SeedNote) -> None:
-    """Raise SettingsError if a stopped seed would go on as another one: two histories would become one in silence."""
+    """Raise SettingsError if an interrupted seed would continue as another one: two histories would be mixed without an error."""
     begun = noted_seed(home)
-    differences = ["no note of what it was begun with was kept"] if begun is None else begun.differences(note)
+    differences = ["it has no record of its settings"] if begun is None else begun.differences(note)
     if differences:
         raise SettingsError(
-            f"the seed of {home} cannot go on as it was begun: {'; '.join(differences)}; set that back, or begin anew: remove that "
+            f"the seed of {home} cannot continue with other settings: {'; '.join(differences)}; restore them, or start again: remove that "
             "directory, or set BOT3_HOME to another one"
         )
 
 
 def settings_of_home(settings: Settings) -> Settings:
-    """Return the settings with the candle directories of their home, where none are set.
+    """Return the settings with the candle directories of their home, if none are set.
 
     Raises
     ------
     SettingsError
-        If other candles, or another seed of the simulated market, are set than the home was made of: its positions and what it learned
-        would be judged by the prices of another market.
+        If the settings name other candles, or another seed of the simulated market, than the home was made from: its positions and its
+        learned values would be compared with the prices of another market.
     StoreError
         If the note cannot be read.
     """
@@ -135,13 +135,13 @@ def settings_of_home(settings: Settings) -> Settings:
     made_of = list(facts.candles)
     if settings.candles and _directories(settings) != made_of:
         raise SettingsError(
-            f"{settings.home} was made of {', '.join(made_of) or 'the simulated market'}, not of BOT3_CANDLES={settings.candles}: "
-            "leave BOT3_CANDLES out, or set BOT3_HOME to another directory"
+            f"{settings.home} was made from {', '.join(made_of) or 'the simulated market'}, not from BOT3_CANDLES={settings.candles}: "
+            "remove BOT3_CANDLES, or set BOT3_HOME to another directory"
         )
     if not made_of and settings.market_seed != facts.market_seed:
         raise SettingsError(
-            f"{settings.home} was made of the simulated market of seed {facts.market_seed}, BOT3_MARKET_SEED is {settings.market_seed}: "
-            "leave it out, or set BOT3_HOME to another directory"
+            f"{settings.home} was made from the simulated market of seed {facts.market_seed}, BOT3_MARKET_SEED is {settings.market_seed}: "
+            "remove it, or set BOT3_HOME to another directory"
         )
     return settings.model_copy(update={"candles": os.pathsep.join(made_of)})
 
@@ -167,7 +167,7 @@ def _read(path: Path) -> _Facts:
             seed=None if seed is None else _seed_of(seed),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path} cannot be read ({type(error).__name__}): seed a home anew with `bot3 init`") from error
+        raise StoreError(f"{path} cannot be read ({type(error).__name__}): seed a new home with `bot3 init`") from error
 
 
 def _seed_of(kept: Mapping[str, Any]) -> SeedNote:
@@ -182,7 +182,7 @@ def _seed_of(kept: Mapping[str, Any]) -> SeedNote:
 
 @cache
 def _rules_digest() -> str:
-    """Return a digest of the code that a seed passes through: rules carry no versions of their own."""
+    """Return a digest of the code that shapes a seed: the rules have no version numbers of their own."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(path for room in _ROOMS for path in (package / room).rglob("*.py")):

@@ -1,4 +1,4 @@
-"""The numbers of one home for a monitoring system."""
+"""The metrics of one home for a monitoring system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def measured(platform: Platform) -> Measured:
-    """Return what is measured of a platform."""
+    """Return the source of a platform's metrics."""
     from bot3.usecases.measure import Measure  # noqa: PLC0415
     from bot3.usecases.measurements import Subject  # noqa: PLC0415
 
@@ -32,14 +32,14 @@ def measured(platform: Platform) -> Measured:
 
 
 def metrics_page(platform: Platform) -> str:
-    """Return the numbers as they are now, in Prometheus' text format."""
+    """Return the current metrics in Prometheus' text format."""
     from bot3.adapters.prometheus_server import page_of  # noqa: PLC0415
 
     return page_of(measured(platform)).decode()
 
 
 def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusServer:
-    """Return the server of the numbers. Raises AlreadyRunningError if somebody listens on the port."""
+    """Return the metrics server. Raises AlreadyRunningError if another process listens on the port."""
     from bot3.adapters.prometheus_server import PrometheusServer  # noqa: PLC0415
 
     opened = home_identity(platform.settings)

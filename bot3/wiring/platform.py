@@ -1,4 +1,4 @@
-"""The platform of one home: its ports, and the steps that commands, Dagster and the seed take on them."""
+"""The platform of one home: its ports, and the steps that commands, Dagster and the seed run on them."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
     from bot3.usecases.seed_home import SeedParts
     from bot3.usecases.sync_trades import TradeSync
 
-# Heavy rooms (pandas, numba, LightGBM) are imported by the step that needs them: a command that only looks starts in a second.
+# Heavy packages (pandas, numba, LightGBM) are imported by the step that needs them, so that a read-only command starts in a second.
 
 _HOME_FILE = "home.json"
 
 
 def is_seeded(settings: Settings) -> bool:
-    """Say whether the home's seed is complete."""
+    """Return whether the home's seed is complete."""
     return (settings.home / _HOME_FILE).exists()
 
 
 def begin_epoch(settings: Settings) -> None:
-    """Begin a new epoch of the record that was just restored: what was published since its backup is not its own."""
+    """Begin a new epoch of a restored record: what was published after its backup does not belong to it."""
     with open_platform(settings) as platform:
         platform.record.begin_epoch()
 
 
 def home_identity(settings: Settings) -> str:
-    """Return what differs once a home was deleted and seeded anew: open files would go on showing the old one as live."""
+    """Return an identity that changes when a home is deleted and seeded again: open files would continue to show the old one."""
     parts = [str(settings.home.resolve()), str(is_seeded(settings))]
     for name in ("platform.sqlite", "control.sqlite"):
         path = settings.home / name
@@ -59,26 +59,26 @@ def home_identity(settings: Settings) -> str:
 
 
 class Platform(Sources):
-    """The ports of one home and the platform's steps; steps that learn take turns, whichever thread asks."""
+    """The ports of one home and the platform's steps; a lock serializes steps that learn, whichever thread calls them."""
 
     def __init__(self, settings: Settings, *, read_only: bool, beats: bool = False) -> None:
         super().__init__(settings, read_only=read_only, beats=beats)
         self._turn = RLock()
 
     def _refill(self, control: SqlControl) -> None:
-        """Fill a control store that was lost and made anew, from the bots' stores and flag files."""
+        """Fill a control store that was lost and created again, from the bots' stores and flag files."""
         if not is_seeded(self.settings) or control.anchor() is not None:
             return
         from bot3.wiring.restored_control import last_lived, restore_latches  # noqa: PLC0415
 
         stores = {name: self.bot_store(name) for name in self.bot_names}
         restore_latches(control, [(name, (store, self.latch_file(name))) for name, store in stores.items()], at=self.wall_now())
-        # Last: a restore that was cut off is begun again.
+        # The anchor is written last: without it, an interrupted restore starts again.
         self.anchor_clock(control, last_lived(stores.values(), at_least=self.seeded_until))
 
     @cached_property
     def learner(self) -> ParameterLearner:
-        """Return the learner, warm from its first step on."""
+        """Return the learner, which retains its state from its first step on."""
         from bot3.learning.params import LearningSettings, ParameterLearner  # noqa: PLC0415
         from bot3.learning.replay import GivebackRule, ReplayCosts  # noqa: PLC0415
 
@@ -98,7 +98,7 @@ class Platform(Sources):
         )
 
     def sync(self, bot: str) -> tuple[TradeSync, ...]:
-        """Bring one bot's closed trades to the record, all of them."""
+        """Copy all of one bot's closed trades to the record."""
         from bot3.usecases.sync_trades import sync_trades  # noqa: PLC0415
 
         return tuple(
@@ -107,18 +107,18 @@ class Platform(Sources):
         )
 
     def replay(self) -> ReplayOutcome:
-        """Replay every trade that is due, of all bots: one signal taken by several is one observation."""
+        """Replay every due trade of all bots: one signal that several bots took is one observation."""
         from bot3.usecases.replay_trades import replay_trades  # noqa: PLC0415
 
         with self._turn:
             return replay_trades(self.record, self.learner, self.candles, run_modes=self.settings.run_modes, now=self.clock.now())
 
     def learn_from_closes(self, sources: Sequence[TradeSource]) -> RelearnReport:
-        """Sync those sources that can be read, replay what is due, relearn what was touched, publish."""
+        """Sync the sources that can be read, replay due trades, relearn the groups they touch, publish."""
         return self._relearn(sources, full=False)
 
     def learn_parameters(self) -> RelearnReport:
-        """Relearn everything with pooling fitted anew, and publish all rows; sources are synced first, so that a lost trade stops it."""
+        """Relearn everything with pooling fitted again, and publish all rows; sync sources first, so that a lost trade stops it."""
         return self._relearn(self.sources(), full=True)
 
     def _relearn(self, sources: Sequence[TradeSource], *, full: bool) -> RelearnReport:
@@ -152,7 +152,7 @@ class Platform(Sources):
         )
 
     def score_feeders(self) -> tuple[FeederScore, ...]:
-        """Score every feeder from its shadow trades, and publish."""
+        """Score every feeder from its shadow trades, and publish the scores."""
         from bot3.usecases.score_feeders import score_feeders  # noqa: PLC0415
 
         return score_feeders(self.record, run_modes=self.settings.run_modes, now=self.clock.now(), settings=self._score_settings())
@@ -175,7 +175,7 @@ class Platform(Sources):
         return made
 
     def train_feeder(self, feeder_id: str, *, until: datetime) -> ModelEntry:
-        """Train a feeder of what was known by a time, keep and register its model."""
+        """Train a feeder on the data known by a time; store and register its model."""
         from bot3.usecases.train_feeders import train_feeder  # noqa: PLC0415
 
         entry = train_feeder(
@@ -193,7 +193,7 @@ class Platform(Sources):
         return entry
 
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
-        """Make the signals of some feeders and weeks, up to now; features of a week are made once for all its feeders."""
+        """Make the signals of some feeders and weeks, up to now; features of a week are computed once for all its feeders."""
         from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
         from bot3.usecases.make_signals import make_signals  # noqa: PLC0415
         from bot3.usecases.train_feeders import build_panel  # noqa: PLC0415
@@ -211,7 +211,7 @@ class Platform(Sources):
         return made
 
     def extend_shadow_trades(self) -> int:
-        """Make the signals since the last time, and the shadow trades of every feeder that closed by now; return how many."""
+        """Make the signals since the last call, and every feeder's shadow trades that closed by now; return how many trades."""
         from bot3.market.weeks import walk_forward_weeks, week_of, week_start  # noqa: PLC0415
         from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
         from bot3.usecases.shadow_feeders import (  # noqa: PLC0415
@@ -248,7 +248,7 @@ class Platform(Sources):
         )
 
     def relearn_everything(self) -> RelearnReport:
-        """Take every step by hand: sync, shadow trades, regime, parameters, scores, recommendation."""
+        """Run every step once: sync, shadow trades, regime, parameters, scores, recommendation."""
         from bot3.usecases.relearn import full_relearn_step  # noqa: PLC0415
 
         self.extend_shadow_trades()
@@ -272,12 +272,12 @@ class Platform(Sources):
             )
 
     def seed_parts(self) -> SeedParts:
-        """Return what a seed of this home is made of; one that was stopped goes on over the span that it began with.
+        """Return the inputs of this home's seed; an interrupted one continues over the span that it began with.
 
         Raises
         ------
         SettingsError
-            If it was begun under other settings, rules or markets: two histories would become one.
+            If it was begun with other settings, rules or markets: two histories would be mixed.
         """
         from bot3.usecases.seed_home import SeedParts  # noqa: PLC0415
 
@@ -313,7 +313,7 @@ class Platform(Sources):
         )
 
     def finish_seed(self) -> None:
-        """Set the market clock to the end of what was learned from, standing still, and mark the home as seeded."""
+        """Set the market clock to the end of the learned span, paused, and mark the home as seeded."""
         _, end = self._seed_span()
         self.set_clock(end)
         for name in self.bot_names:
@@ -329,12 +329,12 @@ class Platform(Sources):
         path.with_suffix(".new").replace(path)
 
     def _seed_span(self) -> tuple[datetime, datetime]:
-        """Return the span of the seed that was begun, whatever candles came since; before one was, what a seed would learn from."""
+        """Return the span of the seed that was begun, whatever candles were added since; before that, the span a seed would learn from."""
         noted = noted_seed(self.settings.home)
         return (noted.start, noted.end) if noted is not None and self._has_models() else self.history_span()
 
     def _keep_to_seed(self, note: SeedNote) -> None:
-        """Note what a seed is made of before it makes anything; later, refuse to go on as another. A complete one is let be."""
+        """Record the note of a seed before it makes anything; later, reject another one. A complete seed is not checked."""
         if is_seeded(self.settings):
             return
         if self._has_models():
@@ -343,7 +343,7 @@ class Platform(Sources):
             note_seed(self.settings, note)
 
     def _has_models(self) -> bool:
-        """Say whether a seed has made something: models come first, and without one there is nothing to mix."""
+        """Return whether a seed has made something: models are made first, and before them there is nothing to mix."""
         return not self.record.models_frame().empty
 
     @cached_property
@@ -359,13 +359,13 @@ class Platform(Sources):
         try:
             return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["seeded_until"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path} cannot be read ({type(error).__name__}): seed a home anew with `bot3 init`") from error
+            raise StoreError(f"{path} cannot be read ({type(error).__name__}): seed a new home with `bot3 init`") from error
 
     @property
     def _overlap(self) -> timedelta:
         return timedelta(days=self.settings.sync_overlap_days)
 
-    # The beats that renew learning are wall time; on a market that runs faster, so does what they publish.
+    # Schedules that renew learning run in wall time; on a faster market, the lifetime of what they publish is scaled with its speed.
     @property
     def _parameters_life(self) -> timedelta:
         return timedelta(seconds=self.settings.parameters_life_s * self.clock.speed)
@@ -398,9 +398,9 @@ class Platform(Sources):
 
 @contextmanager
 def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = False) -> Iterator[Platform]:
-    """Open the platform of a home; stores are opened when first asked for and closed at the end.
+    """Open the platform of a home; stores are opened at first use and closed at the end.
 
-    With `beats` the control store may be written even if all else is only read: for processes that look, and give signs of life.
+    With `beats` the control store is writable even if all else is read-only: for processes that only read, and send heartbeats.
     """
     platform = Platform(settings_of_home(settings), read_only=read_only, beats=beats)
     try:

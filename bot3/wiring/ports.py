@@ -1,4 +1,4 @@
-"""Settings to ports: which adapter stands behind each."""
+"""Builds the ports from the settings: selects the adapter of each."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
 
 
 class Ports:
-    """The ports of one home, opened when first asked for; `close` closes what was opened."""
+    """The ports of one home, opened at first use; `close` closes the open ones."""
 
     bot_names = BOT_NAMES
 
@@ -79,12 +79,12 @@ class Ports:
 
     @cached_property
     def learning_reader(self) -> LearningReader:
-        """Return where the daemon reads published learning (BOT3_PARAMETERS_FROM)."""
+        """Return the reader of published learning that the daemon uses (BOT3_PARAMETERS_FROM)."""
         return self.publishing.learning_reader()
 
     @cached_property
     def control(self) -> SqlControl:
-        """Return the control store; it is written by every process but those that only look and give no sign of life."""
+        """Return the control store; every process writes it except those that only read and send no heartbeat."""
         control = SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only)
         try:
             if not self._control_is_read_only:
@@ -95,21 +95,21 @@ class Ports:
         return self._kept(control)
 
     def _refill(self, control: SqlControl) -> None:
-        """Fill a control store that was lost; a home that is more than its ports knows how."""
+        """Fill a control store that was lost; does nothing here, a subclass with a complete home overrides it."""
 
     def open_stores(self) -> None:
         """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
         opened = (self.control, self.notices, self.record, *(self.bot_store(name) for name in self.bot_names))
-        del opened  # kept by this object
+        del opened  # this object stores them
 
     @cached_property
     def notices(self) -> SqlNotices:
-        """Return what waits to be told, in the control store."""
+        """Return the pending notices, which the control store contains."""
         return self._kept(SqlNotices.open(self._platform_url("control"), read_only=self._control_is_read_only))
 
     @cached_property
     def notifier(self) -> Notifier | None:
-        """Return who tells people; None without a token."""
+        """Return the notifier; None without a token."""
         return notifier_of(self.settings)
 
     @cached_property
@@ -119,7 +119,7 @@ class Ports:
 
     @cached_property
     def candles(self) -> CandleReader:
-        """Return the candles of the market that this home trades on; it lists the pairs that the wallets can be counted in."""
+        """Return the candles of this home's market; `pairs` lists those whose stake currency is that of the wallets."""
         if not self.settings.candle_directories:
             return self._simulated
         from bot3.adapters.currency_candles import CurrencyCandles  # noqa: PLC0415
@@ -138,7 +138,7 @@ class Ports:
             return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
         if not settings.candle_directories:
             return self._simulated
-        # The tick is a property of the pair, not knowledge of its future: every candle there is may be looked at for it.
+        # The tick is a property of the pair, not knowledge of its future: all existing candles may be used for it.
         rates = seen_rates(self.candles, settings.timeframe, until=datetime.max.replace(tzinfo=UTC))
         return DeclaredMarkets(rates, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
 
@@ -158,7 +158,7 @@ class Ports:
 
     @cached_property
     def costs(self) -> Costs:
-        """Return what trading costs."""
+        """Return the trading costs."""
         settings = self.settings
         return Costs(
             taker_fee=settings.taker_fee,
@@ -168,7 +168,7 @@ class Ports:
         )
 
     def profile(self, name: str) -> BotProfile:
-        """Return how a bot trades."""
+        """Return a bot's trading profile."""
         self.require_bot(name)
         settings = self.settings
         return BotProfile(
@@ -195,14 +195,14 @@ class Ports:
         return self._store(name, "bots", run_mode=RunMode.PAPER, account=f"paper-{name}", read_only=read_only)
 
     def bot_lease(self, name: str) -> Lease | None:
-        """Return the lease of a bot whose database is on a server, acquired; None where it is a file of the home, whose lock covers it.
+        """Return the lease of a bot whose database is on a server, acquired; None if it is a file of the home, whose lock covers it.
 
         Raises
         ------
         AlreadyRunningError
-            If another process holds it, of this home or another one.
+            If another process owns it, of this home or another one.
         StoreError
-            If the server cannot be reached or refuses.
+            If the server cannot be reached or rejects the request.
         """
         self.require_bot(name)
         url = server_url(self.settings, name)
@@ -213,7 +213,7 @@ class Ports:
         return self._leases[name]
 
     def latch_file(self, name: str) -> LatchStore:
-        """Return the flag file that keeps a bot's latch beside its store."""
+        """Return the flag file that stores a bot's latch in addition to its own store."""
         self.require_bot(name)
         from bot3.adapters.file_latch import FileLatch  # noqa: PLC0415
 
@@ -240,7 +240,7 @@ class Ports:
         )
 
     def signal_maker(self) -> SignalMaker:
-        """Return what makes the signals of all feeders at a candle's close."""
+        """Return the maker of all feeders' signals at a candle's close."""
         from bot3.usecases.predict_signals import SignalMaker  # noqa: PLC0415
 
         return SignalMaker(
@@ -248,12 +248,12 @@ class Ports:
         )
 
     def require_bot(self, name: str) -> None:
-        """Raise SettingsError for a name that is no bot of this platform."""
+        """Raise SettingsError for a name that is not a bot of this platform."""
         if name not in self.bot_names:
-            raise SettingsError(f"{name!r} is no bot: the bots are {', '.join(self.bot_names)}")
+            raise SettingsError(f"{name!r} is not a bot: the bots are {', '.join(self.bot_names)}")
 
     def history_span(self) -> tuple[datetime, datetime]:
-        """Return the span that the seed learns from: real candles but their last days, or the simulated market's first."""
+        """Return the span that the seed learns from: real candles except their last days, or the simulated market's first days."""
         settings = self.settings
         if not settings.candle_directories:
             return SIMULATED_START, SIMULATED_START + timedelta(days=settings.seed_days)
@@ -262,29 +262,29 @@ class Ports:
         return first, _floored(last - timedelta(days=settings.replay_days), timedelta(hours=1))
 
     def market_end(self) -> datetime | None:
-        """Return when replayed candles end; None for a market that goes on."""
+        """Return when replayed candles end; None for a market without an end."""
         if not self.settings.candle_directories:
             return None
         return min(self.candles.span(pair, self.settings.timeframe)[1] for pair in self.candles.pairs())
 
     @property
     def clock_source(self) -> ClockSource:
-        """Return what the market clock of this home follows."""
+        """Return the source of this home's market clock."""
         return ClockSource.REPLAYED if self.settings.candle_directories else ClockSource.SIMULATED
 
     def _market_now(self) -> datetime:
         return self.clock.now()
 
     def wall_now(self) -> datetime:
-        """Return the wall's time; the market clock can tell it only once it was set."""
+        """Return the wall time; unlike the market clock's, it is available before the clock is set."""
         return SystemClock().wall_now()
 
     def set_clock(self, market_at: datetime) -> None:
-        """Set the market clock to a time, standing still, at the speed of the settings and with the end of the candles."""
+        """Set the market clock to a time, paused, at the speed of the settings and with the end of the candles."""
         self.anchor_clock(self.control, market_at)
 
     def anchor_clock(self, control: SqlControl, market_at: datetime) -> None:
-        """Set the market clock of a control store, as `set_clock`."""
+        """Set the market clock of a control store, as `set_clock` does."""
         start_clock(
             control,
             source=self.clock_source,
@@ -295,11 +295,11 @@ class Ports:
         )
 
     def start_clock(self) -> None:
-        """Let the market's time go on from where it stopped, at the speed of the settings."""
+        """Resume the market clock where it paused, at the speed of the settings."""
         resume_clock(self.control, speed=self.settings.clock_speed)
 
     def pause_clock(self) -> None:
-        """Let the market's time stand still."""
+        """Pause the market clock."""
         pause_clock(self.control)
 
     @cached_property
@@ -325,7 +325,7 @@ class Ports:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(
-                    f"{path.parent} cannot be made ({error.strerror}): give this user the right to, or set BOT3_HOME to another directory"
+                    f"{path.parent} cannot be created ({error.strerror}): grant this user the right, or set BOT3_HOME to another directory"
                 ) from error
         return path
 

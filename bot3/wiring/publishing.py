@@ -1,4 +1,4 @@
-"""The copy of the record in InfluxDB: who writes it, who reads it, and the steps that keep it equal."""
+"""The copy of the record in InfluxDB: its publisher, its readers, and the steps that make it equal to the record."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def buckets_of(settings: Settings) -> InfluxBuckets:
 
 @contextmanager
 def noted(path: Path) -> Iterator[None]:
-    """Keep in a file why a step failed, for processes that look; the file goes once a step gets through."""
+    """Write the error of a failed step to a file, for processes that report it; remove the file once a step succeeds."""
     try:
         yield
     except Bot3Error as error:
         _write_note(path, str(error))
         raise
-    # A disk that is full or read-only must not hide what became of the step.
+    # A disk that is full or read-only must not hide the result of the step.
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
 
 def _write_note(path: Path, text: str) -> None:
     with suppress(OSError):
-        # A server that is down is asked several times a second: only another error is written.
+        # A server that is down is queried several times a second: the file is written only if the error changes.
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
 class LastOrigin:
-    """Tells the record's origin; while the record is unavailable, the last one that it had."""
+    """Returns the record's origin; while the record is unavailable, the last one that it had."""
 
     def __init__(self, record: Callable[[], SqlRecord]) -> None:
         self._record = record
@@ -75,7 +75,7 @@ class LastOrigin:
 
 
 class Publishing:
-    """The published copy of one home. Without an address of InfluxDB there is none, and the record alone is read."""
+    """The published copy of one home. Without a URL of InfluxDB there is none, and only the record is read."""
 
     def __init__(
         self,
@@ -92,15 +92,15 @@ class Publishing:
 
     @property
     def is_configured(self) -> bool:
-        """Say whether there is a copy."""
+        """Return whether there is a copy."""
         return bool(self._settings.influx_url)
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close all open connections."""
         self._closers.close()
 
     def learning_reader(self) -> LearningReader:
-        """Return where the daemon reads learning: the record, or the copy, followed in a thread so that nobody waits for it."""
+        """Return the daemon's reader of learning: the record, or the copy, polled in a thread so that no caller waits for it."""
         if self._settings.parameters_from == "record":
             return self._record()
         from bot3.adapters.influx_follower import FollowedLearning  # noqa: PLC0415
@@ -117,20 +117,20 @@ class Publishing:
 
     @cached_property
     def copy(self) -> PublishedCopy:
-        """Return the copy as its readers find it. Raises SettingsError if there is none."""
+        """Return the readers' view of the copy. Raises SettingsError if there is none."""
         from bot3.adapters.influx_copy import InfluxCopy  # noqa: PLC0415
 
         server = self._server(self._settings.influx_timeout_s, retries=0)
         return InfluxCopy(server, buckets=buckets_of(self._settings), origin=lambda: self._record().origin(), wall_now=self._wall_now)
 
     def bots(self) -> tuple[str, ...]:
-        """Return whose trades the copy holds: our own bots', and those of all others that the record knows."""
+        """Return the bots whose trades the copy contains: our own, and all others that the record knows."""
         from bot3.usecases.publish_learning import published_bots  # noqa: PLC0415
 
         return published_bots(self._record().counts(), own=self._own)
 
     def health(self) -> tuple[str, ...]:
-        """Return what is wrong with the copy's server and its buckets, in words. Raises as `check`."""
+        """Return the problems of the copy's server and buckets, as texts. Raises as `check`."""
         return self.copy.health(bots=self.bots())
 
     def require_write_access(self) -> None:
@@ -138,20 +138,20 @@ class Publishing:
         self.copy.require_write_access(bots=self.bots())
 
     def heads_gap(self) -> HeadsGap:
-        """Compare which publications record and copy hold. Raises as `check`."""
+        """Compare the publications of the record with those of the copy. Raises as `check`."""
         from bot3.usecases.check_published import gap_of_heads  # noqa: PLC0415
 
         return gap_of_heads(self._record(), self.copy)
 
     def publish(self, *, tell: Tell = lambda _: None) -> PublishReport | None:
-        """Publish what waits; None if there is no copy.
+        """Publish pending writes; return None if there is no copy.
 
-        `tell` hears what was published before the outbox forgets it: maybe twice, never not at all.
+        The callback `tell` receives what was published before the outbox removes it: possibly twice, but never not at all.
 
         Raises
         ------
         StoreBusyError
-            If the server cannot be reached in time, or another process is publishing: what waits goes on waiting.
+            If the server cannot be reached before the timeout, or another process is publishing: the writes stay pending.
         """
         if not self.is_configured:
             self._record().fold()
@@ -164,7 +164,7 @@ class Publishing:
             return publish_learning(self._record(), self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
-        """Empty the copy and publish the whole record. Raises as `publish`, and SettingsError if there is no copy."""
+        """Clear the copy and publish the whole record. Raises as `publish`, and SettingsError if there is no copy."""
         from bot3.usecases.publish_learning import publish_everything  # noqa: PLC0415
 
         with self._turn():
@@ -178,7 +178,7 @@ class Publishing:
             return replay_dead_letters(self._record(), self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
-        """Compare the copy with the record. Raises StoreBusyError if either cannot be asked, SettingsError if there is no copy."""
+        """Compare the copy with the record. Raises StoreBusyError if either cannot be queried, SettingsError if there is no copy."""
         from bot3.usecases.check_published import check_published  # noqa: PLC0415
 
         try:
@@ -188,17 +188,17 @@ class Publishing:
             self.copy.close()
 
     def connections(self) -> int:
-        """Return a number that differs once the copy's server has restarted, or a connection was lost. Raises as `check`."""
+        """Return a number that changes once the copy's server has restarted, or a connection was lost. Raises as `check`."""
         return self.publisher.connections()
 
     def recorded(self) -> Recorded:
-        """Return what the copy must hold once everything that waits now was published. Raises as `check`."""
+        """Return what the copy must contain once all pending writes are published. Raises as `check`."""
         from bot3.usecases.check_published import recorded  # noqa: PLC0415
 
         return recorded(self._record())
 
     def find_losses(self, before: Recorded) -> PublishedCheck:
-        """Compare the copy with what the record held before everything was published that waited. Raises as `check`."""
+        """Compare the copy with the record's contents before all pending writes were published. Raises as `check`."""
         from bot3.usecases.check_published import find_losses  # noqa: PLC0415
 
         return find_losses(self._record(), self.copy, before=before, bots=self._own)
@@ -214,7 +214,7 @@ class Publishing:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Publish alone: an older state of the record must not be written over a newer one."""
+        """Lock publishing: an older state of the record must not be written over a newer one."""
         from filelock import FileLock, Timeout  # noqa: PLC0415
 
         folder = self._settings.home / _FOLDER
@@ -233,7 +233,7 @@ class Publishing:
         return self._settings.home / _FOLDER / _LAST_ERROR
 
     def last_error(self) -> str:
-        """Return why the last attempt to publish failed; nothing if it did not."""
+        """Return why the last attempt to publish failed; an empty text if it succeeded."""
         try:
             return self._last_error.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -243,7 +243,7 @@ class Publishing:
 
     @cached_property
     def publisher(self) -> Publisher:
-        """Return who writes the copy. Raises SettingsError if there is none."""
+        """Return the writer of the copy. Raises SettingsError if there is none."""
         from bot3.adapters.influx_dead_letters import DeadLetters  # noqa: PLC0415
         from bot3.adapters.influx_publisher import InfluxPublisher  # noqa: PLC0415
 
@@ -256,7 +256,7 @@ class Publishing:
 
         settings = self._settings
         if not settings.influx_url:
-            raise SettingsError("BOT3_INFLUX_URL is empty: set the address of an InfluxDB 2 to publish to")
+            raise SettingsError("BOT3_INFLUX_URL is empty: set the URL of an InfluxDB 2 server to publish to")
         address = InfluxAddress(
             url=settings.influx_url,
             org=settings.influx_org,

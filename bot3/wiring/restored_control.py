@@ -1,4 +1,4 @@
-"""Fills a control store that was lost and made anew: from the bots' journals and flag files."""
+"""Fills a control store that was lost and created again: from the bots' journals and flag files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 def restore_latches(control: ControlStore, bots: Iterable[tuple[str, Iterable[LatchStore]]], *, at: datetime) -> None:
-    """Write each bot's latch, the strictest of those kept. Raises StoreBusyError if a store is unavailable."""
+    """Write each bot's latch, the strictest of its stored ones. Raises StoreBusyError if a store is unavailable."""
     for name, stores in bots:
         kept = [latch for latch in map(_latch, stores) if latch is not None]
         state, reason = strictest([(latch.state, latch.reason) for latch in kept] or [(TradingState.ACTIVE, "")])
@@ -30,7 +30,7 @@ def restore_latches(control: ControlStore, bots: Iterable[tuple[str, Iterable[La
 
 
 def last_lived(stores: Iterable[BotStore], *, at_least: datetime) -> datetime:
-    """Return the newest market time that any bot has decided on: the market clock goes on from there."""
+    """Return the newest market time at which any bot decided: the market clock continues from there."""
     return max([at_least, *(done for store in stores if (done := store.bookmark(CANDLE_DONE)) is not None)])
 
 
@@ -40,5 +40,5 @@ def _latch(store: LatchStore) -> RiskLatch | None:
     except StoreBusyError:
         raise
     except StoreError as error:
-        log.error("latch_not_read", error=str(error))  # noqa: TRY400  # the other store has it
+        log.error("latch_not_read", error=str(error))  # noqa: TRY400  # the other store has the latch
         return None

@@ -1,4 +1,4 @@
-"""Where closed trades come from: our own bots' databases, and those of the fleet file."""
+"""The sources of closed trades: our own bots' databases, and those of the fleet file."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ class Sources(Ports):
 
     @cached_property
     def fleet_bots(self) -> tuple[FleetBot, ...]:
-        """Return what the fleet file says of each of its bots."""
+        """Return the fleet file's entries, one per bot."""
         return fleet_of(self.settings)
 
     @cached_property
     def fleet(self) -> tuple[PatientReader, ...]:
-        """Return readers of the databases that the fleet file names; one that is away is so until it is asked and answers."""
+        """Return readers of the databases in the fleet file; an unavailable one stays so until it is queried and responds."""
         readers = open_fleet(self.fleet_bots)
         for reader in readers:
             self._closers.callback(reader.close)
         return tuple(readers)
 
     def sources(self, bots: Sequence[str] | None = None) -> list[TradeSource]:
-        """Return where closed trades come from: each bot's own database and its history, and the fleet's databases.
+        """Return the sources of closed trades: each bot's own database and its history, and the fleet's databases.
 
         Raises
         ------
         SettingsError
-            If a name is no bot of this platform nor of its fleet.
+            If a name is not a bot of this platform nor of its fleet.
         """
         from bot3.usecases.relearn import TradeSource  # noqa: PLC0415
 
         names = self.source_names if bots is None else bots
         for name in names:
             if name not in self.source_names:
-                raise SettingsError(f"{name!r} is no bot: the bots are {', '.join(self.source_names)}")
+                raise SettingsError(f"{name!r} is not a bot: the bots are {', '.join(self.source_names)}")
         stores = [store for name in names if name in self.bot_names for store in (self.bot_store(name), self.history_store(name))]
         own = [TradeSource(reader=store, run_mode=store.run_mode) for store in stores]
         return own + [TradeSource(reader=reader, run_mode=reader.run_mode) for reader in self.fleet if reader.bot in names]
 
     def reachable(self, sources: Sequence[TradeSource]) -> list[TradeSource]:
-        """Return the sources that can be read now: a foreign bot whose database is away delays nobody's learning but its own."""
+        """Return the sources that can be read now: a foreign bot with an unavailable database delays only its own learning."""
         from bot3.usecases.fleet import trouble_of  # noqa: PLC0415
 
         return [source for source in sources if trouble_of(source.reader) is None]
 
     def unsynced_closes(self) -> int:
-        """Return how many closed trades the sources that can be read hold more than the record."""
+        """Return how many closed trades of the readable sources the record lacks."""
         from bot3.usecases.reconciled import recorded_count  # noqa: PLC0415
 
         counts = self.record.counts()
@@ -76,7 +76,7 @@ class Sources(Ports):
     def foreign_trades(self, bots: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
 
-        Our own bots' paper and backtest trades were made on this home's candles, which are there.
+        Our own bots' paper and backtest trades are left out: they were made on this home's candles, which exist.
 
         Raises
         ------
@@ -87,6 +87,6 @@ class Sources(Ports):
         is_own = trades["bot"].isin(self.bot_names) & (trades["run_mode"] != RunMode.LIVE.value)
         if is_own.all():
             raise SettingsError(
-                "the record holds no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
+                "the record contains no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
             )
         return trades[~is_own].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Who tells people, as the settings say."""
+"""Notifiers and chats, as the settings configure them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def notifier_of(settings: Settings) -> Notifier | None:
-    """Return what delivers messages; None without a token."""
+    """Return the notifier that delivers messages; None without a token."""
     if not settings.telegram_token.get_secret_value():
         return None
     from bot3.adapters.telegram_notifier import TelegramNotifier  # noqa: PLC0415
@@ -25,18 +25,18 @@ def notifier_of(settings: Settings) -> Notifier | None:
 
 
 def telegram_address(settings: Settings) -> TelegramAddress:
-    """Return where the Bot API is. Raises SettingsError without a token."""
+    """Return the address of the Bot API. Raises SettingsError without a token."""
     from bot3.adapters.telegram_client import TelegramAddress  # noqa: PLC0415
 
     token = settings.telegram_token.get_secret_value()
     if not token:
-        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: ask @BotFather for a bot, and give its token as BOT3_TELEGRAM_TOKEN_FILE")
+        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: create a bot with @BotFather, and set its token as BOT3_TELEGRAM_TOKEN_FILE")
     return TelegramAddress(api_url=settings.telegram_api_url, token=token, chat_id=settings.telegram_chat_id)
 
 
 @contextmanager
 def telegram_chat(settings: Settings) -> Iterator[Chat]:
-    """Open the chat of the settings, to listen and answer; nothing is asked yet. Raises SettingsError without a token."""
+    """Open the chat of the settings, to listen and answer; sends no request yet. Raises SettingsError without a token."""
     from bot3.adapters.telegram_chat import TelegramChat  # noqa: PLC0415
 
     chat = TelegramChat(telegram_address(settings))

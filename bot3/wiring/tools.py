@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def inspect_candle_files(directory: Path) -> tuple[tuple[CandleFileFinding, ...], tuple[IgnoredCandleFile, ...]]:
-    """Return what the gate finds in every file of a directory, of any timeframe and kind, and which files are ignored."""
+    """Return the validation result of every file of a directory, of any timeframe and kind, and the files that are ignored."""
     from bot3.adapters.candle_inspection import inspect_files  # noqa: PLC0415  # heavy
 
     return inspect_files(directory, now=SystemClock().wall_now())
@@ -41,9 +41,9 @@ def fetch_candle_files(
     Parameters
     ----------
     until : datetime, optional
-        Nothing later is asked for; now without it. What a file holds beyond it stays.
+        End of the requested span; now by default. Rows of a file beyond it stay.
     exchange_url : str, optional
-        Where the exchange is reached instead of at its own address.
+        URL of the exchange, instead of its own.
     """
     from bot3.adapters.ccxt_candles import CcxtCandles  # noqa: PLC0415  # two seconds
 
@@ -62,7 +62,7 @@ def fetch_candle_files(
 
 
 def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | None:
-    """Return when the last candle of a file closes; None where there is none. A broken file is told of by the download."""
+    """Return when the last candle of a file closes; None if there is none. The download reports a broken file."""
     from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
 
     try:
@@ -79,15 +79,15 @@ def file_candles(directory: Path, *, timeframe: str, funding_from: Sequence[Path
 
 
 def shown_address(address: str) -> str:
-    """Return a database's address without its login and secrets (a path as it is). Raises SettingsError for what is no address."""
+    """Return a database's address without its login and secrets (a path unchanged). Raises SettingsError if it is not an address."""
     from bot3.adapters.sql_urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
 
-    # `URL.set` takes None for "as it is".
+    # In `URL.set`, None means "unchanged".
     return shown_url(parsed_url(address)._replace(username=None, password=None)) if "://" in address else address
 
 
 def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSource, str]:
-    """Read a backtest result of freqtrade; return its trades and the strategy's name. See `FreqtradeBacktest.open` for what it raises."""
+    """Read a backtest result of freqtrade; return its trades and the strategy's name. See `FreqtradeBacktest.open` for its errors."""
     from bot3.adapters.freqtrade_backtest import FreqtradeBacktest  # noqa: PLC0415  # only audits of backtests need it
 
     found = FreqtradeBacktest.open(path, strategy=strategy)
@@ -98,7 +98,7 @@ def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSour
 def open_foreign_trades(
     address: str, *, bot: str, run_mode: RunMode | None = None, source_timezone: str = "UTC", is_any_mode: bool = False
 ) -> Iterator[ForeignTradeReader]:
-    """Open a freqtrade database for reading once, without a trace; see `FreqtradeTrades.open` for options and what it raises."""
+    """Open a freqtrade database for one read, leaving no files behind; see `FreqtradeTrades.open` for options and errors."""
     from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
     reader = FreqtradeTrades.open(

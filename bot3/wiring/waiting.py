@@ -1,4 +1,4 @@
-"""Start-up waits for stores that are unavailable: a process that starts before its database does not end."""
+"""Waits for unavailable stores at start-up: a process that starts before its database does not end."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def when_available(
     should_stop: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] | None = None,
 ) -> _Opened | None:
-    """Call a step that opens stores, again until none is unavailable; return its result, None if asked to stop before.
+    """Call a step that opens stores and retry until none is unavailable; return its result, None if a stop was requested before.
 
-    What passes by itself is waited for: a server that cannot be reached, a locked file, a full disk. What a person must change (an unknown
-    database, a wrong password, a newer schema, a damaged file) is raised at once.
+    Temporary failures are waited for: a server that cannot be reached, a locked file, a full disk. Failures that a person must correct (an
+    unknown database, a wrong password, a newer schema, a damaged file) are raised at once.
 
     Parameters
     ----------

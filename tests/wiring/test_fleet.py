@@ -50,18 +50,18 @@ def test_read_fleet_given_a_password_file_then_the_password_is_never_shown(file:
     ("text", "said"),
     [
         ("bots = 1", "bots"),
-        ("[[bots", "is no TOML"),
+        ("[[bots", "is not valid TOML"),
         ('[[bots]]\nname = "A"\nurl = "a.sqlite"\n', "bots 1 run_mode: Field required"),
         ('[[bots]]\nname = "A/B"\nurl = "a.sqlite"\nrun_mode = "live"\n', "bots 1 name"),
         (GRID + 'colour = "red"\n', "bots 1 colour"),
         (GRID + 'directions = ["up"]\n', "bots 1 directions 1"),
-        (GRID + 'source_timezone = "Mars/Base"\n', "GRID7: source_timezone 'Mars/Base' is no time zone"),
+        (GRID + 'source_timezone = "Mars/Base"\n', "GRID7: source_timezone 'Mars/Base' is not a time zone"),
         (GRID + GRID, "names GRID7 with run_mode live twice"),
         (GRID.replace("GRID7", "BOT1").replace("live", "paper"), "paper trades of BOT1 are this platform's own"),
         (GRID.replace("grid7.sqlite", "mysql://u@h/d"), "SQLite or PostgreSQL, not mysql"),
-        (GRID.replace("grid7.sqlite", "postgresql://u:canary-7@h/d"), "a password stands in url"),
-        (GRID.replace("grid7.sqlite", "postgresql:///d?host=h&user=u&password=canary-7"), "a password stands in url"),
-        (GRID + 'schema = "bot1"\n', "GRID7: schema goes with a PostgreSQL url"),
+        (GRID.replace("grid7.sqlite", "postgresql://u:canary-7@h/d"), "url contains a password"),
+        (GRID.replace("grid7.sqlite", "postgresql:///d?host=h&user=u&password=canary-7"), "url contains a password"),
+        (GRID + 'schema = "bot1"\n', "GRID7: schema is only valid with a PostgreSQL url"),
         (
             GRID.replace("grid7.sqlite", "postgresql://u@h/d?currentSchema=a") + 'schema = "b"\n',
             "GRID7: postgresql://u@h/d?currentSchema=a names",
@@ -166,7 +166,7 @@ def test_sources_given_an_unknown_name_then_names_the_bots(tmp_path: Path, file:
 
 @pytest.mark.parametrize("name", ["", "7up", "a/b", "ünï", "x" * 33, "BOT1\n"])
 def test_require_name_given_no_name_then_refuses(name: str) -> None:
-    with pytest.raises(SettingsError, match="is no bot's name"):
+    with pytest.raises(SettingsError, match="is not a valid bot name"):
         require_name(name)
 
 

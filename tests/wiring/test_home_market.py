@@ -40,14 +40,14 @@ def test_home_given_no_candles_are_set_then_keeps_those_it_was_made_of(tmp_path:
 def test_home_given_other_candles_then_refuses_and_names_both(tmp_path: Path) -> None:
     begin(settings_of(tmp_path / "home", candles=str(tmp_path)))
 
-    with pytest.raises(SettingsError, match=r"was made of .*not of BOT3_CANDLES=other"):
+    with pytest.raises(SettingsError, match=r"was made from .*not from BOT3_CANDLES=other"):
         settings_of_home(settings_of(tmp_path / "home", candles="other"))
 
 
 def test_home_of_the_simulated_market_given_candles_then_refuses(tmp_path: Path) -> None:
     begin(settings_of(tmp_path / "home"))
 
-    with pytest.raises(SettingsError, match="made of the simulated market"):
+    with pytest.raises(SettingsError, match="made from the simulated market"):
         settings_of_home(settings_of(tmp_path / "home", candles=str(tmp_path)))
 
 
@@ -82,13 +82,13 @@ def test_stopped_seed_given_another_setting_then_refuses_and_names_it(tmp_path: 
     home = tmp_path / "home"
     begin(settings_of(home))
 
-    with pytest.raises(SettingsError, match=re.escape(f"BOT3_{name.upper()} was {was}, is {is_now}; set that back")):
+    with pytest.raises(SettingsError, match=re.escape(f"BOT3_{name.upper()} was {was}, is {is_now}; restore them")):
         require_same_seed(home, a_note(settings_of(home, **{name: value})))
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"rules": "other"}, "the code of the platform is another"), ({"markets": {BTC: "other"}}, f"{BTC} or its filters are others")],
+    [({"rules": "other"}, "the platform's code has changed"), ({"markets": {BTC: "other"}}, f"{BTC} or its filters have changed")],
     ids=str,
 )
 def test_stopped_seed_given_other_code_or_filters_then_refuses_and_names_them(tmp_path: Path, change: dict[str, Any], named: str) -> None:
@@ -103,7 +103,7 @@ def test_stopped_seed_given_another_pair_then_refuses_and_names_it(tmp_path: Pat
     settings = settings_of(tmp_path / "home")
     begin(settings)
 
-    with pytest.raises(SettingsError, match=f"cannot go on as it was begun: {ETH} or its filters"):
+    with pytest.raises(SettingsError, match=f"cannot continue with other settings: {ETH} or its filters"):
         require_same_seed(settings.home, SeedNote.of(settings, markets={pair: a_market(pair) for pair in (BTC, ETH)}, span=SPAN))
 
 
@@ -120,7 +120,7 @@ def test_stopped_seed_given_no_note_of_its_settings_then_refuses(tmp_path: Path)
     settings.home.mkdir()
     (settings.home / "market.json").write_text('{"candles": [], "market_seed": 7}')
 
-    with pytest.raises(SettingsError, match="no note of what it was begun with"):
+    with pytest.raises(SettingsError, match="it has no record of its settings"):
         require_same_seed(settings.home, a_note(settings))
 
 
