@@ -1,4 +1,4 @@
-"""What the learning says about a bot's own trades, with nothing else running and nothing written."""
+"""Audits a bot's own trades with the learning rules; needs no other process and writes nothing."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ from bot3.usecases.replay_trades import load_candles
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LIFE = timedelta(days=7)
 _NO_MORE_CANDLES = timedelta(days=3)
-"""So long after the last candle or close nothing is waited for: a replay that lacks candles is given up."""
+"""Time after the last candle or close from which a replay that lacks candles is abandoned."""
 _WARM_UP = timedelta(days=20)
-"""Candles before the first entry that its volatility is learned from."""
+"""Candles before the first entry from which its volatility is estimated."""
 
 Span = tuple[datetime, datetime]
 """First open time and last close time of a pair's candles."""
 Tell = Callable[[str, int, int], None]
-"""Is told a stage, how much of it is done, and out of how much."""
+"""Progress callback: receives a stage, how much of it is done, and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
-    """How to audit.
+    """Settings of an audit.
 
     Parameters
     ----------
     learning : LearningSettings
-        With the static settings, the grid, the horizon and the costs.
+        Settings of learning, with the static settings, the grid, the horizon and the costs.
     split : float
-        Share of the trades, by entry, that is fitted on.
+        Share of the trades, by entry, that is used for fitting.
     judge_from : datetime or None
-        First instant that is judged, in place of a share.
+        First instant that is judged, instead of a share.
     fee : float or None
-        Fee of each side, ratio of its value; None takes the median of the trades' own.
+        Fee of each side, ratio of its value; None: the median of the trades' own fees.
     """
 
     learning: LearningSettings = field(default_factory=LearningSettings)
@@ -65,7 +65,7 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Material:
-    """What an audit works on: `spans` of pairs with candles, `missing` pairs and why; after `ends_at` nothing is waited for."""
+    """Input of an audit: `spans` of pairs with candles, `missing` pairs and why; replays may complete until `ends_at`."""
 
     found: ForeignTrades
     usable: UsableTrades
@@ -78,14 +78,14 @@ class _Material:
 
 
 def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
-    """Read a bot's trades, learn from the first part of them, and judge what was learned on the rest.
+    """Read a bot's trades, learn from the first part of them, and judge the result on the rest.
 
     Parameters
     ----------
     database : str
-        Names it in the report and in messages.
+        Name of the database in the report and in messages.
     tell : Tell
-        For a progress bar.
+        Callback of a progress bar.
 
     Raises
     ------
@@ -118,9 +118,9 @@ def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Learned:
-    """What was learned from trades with one entry and one exit, and how it did on the later of them.
+    """Values learned from trades with one entry and one exit, and their results on the later of them.
 
-    `judgement` is None where no trade could be used; `is_covered` says whether the candles covered any of them.
+    `judgement` is None if no trade could be used; `is_covered` is whether the candles covered any of them.
     """
 
     judgement: Judgement | None = None
@@ -187,7 +187,7 @@ def _read(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
     held = AuditCandles.of(arrays, settings=learning)
     fit = candle_fit(held, first_entries(usable, found))
     if fit.is_in_another_zone:
-        # In another time zone their rates are those of single entries: what is wrong is named in the report.
+        # With dates of another time zone, candles cannot show how many orders made a trade: assume one entry; the report names the zone.
         usable = replace(usable, frame=_as_single(usable.frame))
     return _Material(found=found, usable=usable, candles=held, fit=fit, spans=spans, missing=missing, settings=learning, ends_at=ends_at)
 
@@ -200,13 +200,13 @@ def _as_single(trades: pd.DataFrame) -> pd.DataFrame:
 def _with_fee(settings: AuditSettings, trades: pd.DataFrame) -> LearningSettings:
     fee = settings.fee
     if fee is None:
-        # A rebate is no cost to plan with: below 0 counts as free.
+        # A rebate is not a reliable cost: a fee below 0 is set to 0.
         fee = max(float(((trades["fee_open"] + trades["fee_close"]) / 2.0).median()), 0.0)
     return replace(settings.learning, costs=replace(settings.learning.costs, taker_fee=fee))
 
 
 def _spans(candles: CandleReader, pairs: Sequence[str], *, timeframe: str) -> tuple[dict[str, Span], dict[str, str]]:
-    """Return what the candles of each pair cover, and why others have none: a bad file keeps no other pair from being audited."""
+    """Return the span of each pair's candles, and why other pairs have none: a bad file does not block the audit of other pairs."""
     spans: dict[str, Span] = {}
     missing: dict[str, str] = {}
     for pair in pairs:
@@ -240,7 +240,7 @@ def _learn(
     tell: Tell,
     stage: str,
 ) -> ParameterSet:
-    """Take in trades and the candles that had closed by a time, and learn from all that is held."""
+    """Add trades, and the candles closed by a time, to the learner; learn from all of its trades."""
     learner.ingest_known(trades, now=now)
     for done, pair in enumerate(pairs):
         tell(stage, done, len(pairs) + 1)
@@ -258,7 +258,7 @@ def _used(trades: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
 
 
 def _split_of(used: pd.DataFrame, *, at_us: int, fitted: pd.DataFrame) -> TimeSplit:
-    """Return the cut of all trades as one of those that were used."""
+    """Return the split of all trades, restricted to the used ones."""
     is_fitted = used["trade_id"].isin(fitted["trade_id"]).to_numpy(dtype=np.bool_)
     return TimeSplit(at_us=at_us, fitted=is_fitted, judged=microseconds(used["open_date"]) >= at_us)
 
@@ -274,7 +274,7 @@ def _reason(pair: str, state: str, reason: str, missing: Mapping[str, str]) -> s
     if pair in missing:
         return missing[pair]
     if reason.startswith("same signal"):
-        return "another trade stands for the same signal (pair, direction, candle)"
+        return "another trade represents the same signal (pair, direction, candle)"
     return reason or f"its replay is {state}"
 
 
@@ -284,7 +284,7 @@ def _not_covered(trades: pd.DataFrame, *, spans: Mapping[str, Span], missing: Ma
     seen = "; ".join(f"{pair} {start:%Y-%m-%d} to {end:%Y-%m-%d}" for pair, (start, end) in list(spans.items())[:5])
     why = "".join(f"; {reason}" for reason in list(missing.values())[:3])
     return CandleError(
-        f"the {settings.timeframe} candles cover none of the {len(trades)} trades: needed are {', '.join(pairs[:8])} from {first:%Y-%m-%d} "
+        f"the {settings.timeframe} candles cover none of the {len(trades)} trades; required: {', '.join(pairs[:8])} from {first:%Y-%m-%d} "
         f"to {last:%Y-%m-%d}; found: {seen or 'none of these pairs'} ({len(missing)} of {len(pairs)} pairs without "
         f"candles{why}). Fetch them with `bot3 candles fetch` or `freqtrade download-data --timeframes {settings.timeframe}`"
     )
@@ -317,7 +317,7 @@ def _counts(judgement: Judgement | None, found: ForeignTrades) -> TradeCounts:
 
 
 def _days_of(used: pd.DataFrame, row: ExitParameters) -> int:
-    """Return the UTC days on which the used trades of a row's group were entered."""
+    """Return the number of UTC days on which the used trades of a row's group were entered."""
     own = used
     for name, value in (("pair", row.pair), ("direction", row.direction), ("leverage_bin", row.leverage_bin)):
         own = own if value == ANY else own[own[name] == value]

@@ -1,4 +1,4 @@
-"""How an audit judges: what both settings made of the used trades, cut in time, in all and in groups."""
+"""Judges the used trades of an audit: outcomes of both settings, split in time, over all trades and in groups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot3.usecases.audit_report import DayOutcome, GroupComparison, Promise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Used trades (the trade frame with `sigma`), how they were cut, and what both settings made of each.
+    """Used trades (the trade frame with `sigma`), their split, and each one's outcomes under both settings.
 
     `expected_move` is the posterior expectancy of the learned settings that each would have used.
     """
@@ -36,29 +36,29 @@ class Judgement:
 
     @property
     def fitted_days(self) -> int:
-        """Return the UTC days on which fitted trades were entered."""
+        """Return the number of UTC days on which fitted trades were entered."""
         return _days(self.outcomes.open_us[self.split.fitted])
 
     @property
     def judged_days(self) -> int:
-        """Return the UTC days on which judged trades were entered."""
+        """Return the number of UTC days on which judged trades were entered."""
         return _days(self.outcomes.open_us[self.split.judged])
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Return the rows that are judged."""
+        """Return the positions of the judged rows."""
         return np.flatnonzero(self.split.judged)
 
     def static_whole(self) -> Estimate:
-        """Return what the static settings made of all used trades, ratio of the stake: nothing was fitted."""
+        """Return the mean outcome of all used trades under the static settings, ratio of the stake: nothing was fitted."""
         return self._mean(self.outcomes.static_move * self.outcomes.leverage, self.outcomes.open_us)
 
     def overall(self) -> Comparison | None:
-        """Return the comparison on all judged trades; None where there are none."""
+        """Return the comparison on all judged trades; None if there are none."""
         return compare(self.outcomes.take(self.rows), horizon_days=self.horizon_days) if len(self.rows) else None
 
     def promise(self) -> Promise | None:
-        """Return what was promised and what was kept; None where no trade is judged or too few were fitted."""
+        """Return the expected and the actual outcome; None if no trade is judged or too few were fitted."""
         rows, fitted = self.rows, np.flatnonzero(self.split.fitted)
         if not len(rows) or self.fitted_days < MIN_DAYS:
             return None
@@ -73,12 +73,12 @@ class Judgement:
         )
 
     def groups(self, *columns: str) -> tuple[GroupComparison, ...]:
-        """Return the comparison in each group of the judged trades; their intervals hold together.
+        """Return the comparison in each group of the judged trades; their intervals are simultaneous.
 
         Parameters
         ----------
         columns : str
-            Of the trade frame; the key joins their values with "|".
+            Columns of the trade frame; the key joins their values with "|".
         """
         rows = self.rows
         judged = self.trades.iloc[rows]
@@ -137,13 +137,13 @@ def judge(
 
     Notes
     -----
-    Learned outcomes are NaN where the fitted trades lie on fewer than `MIN_DAYS` days.
+    Learned outcomes are NaN if the fitted trades are on fewer than `MIN_DAYS` days.
     """
     levels, expected = learned_levels_of(used, parameters=parameters, costs=settings.costs)
     static = static_levels_of(used, settings=settings)
     learned_move = replay_levels(candles, used, levels, costs=settings.costs)
     if _days(microseconds(used["open_date"])[split.fitted]) < MIN_DAYS:
-        # What so few days taught is no rule to judge.
+        # Values learned from so few days are not reliable enough to be judged.
         learned_move, expected = np.full(len(used), np.nan), np.full(len(used), np.nan)
     return Judgement(
         trades=used,
@@ -161,5 +161,5 @@ def judge(
 
 
 def horizon_days_of(settings: LearningSettings) -> int:
-    """Return the days over which trades overlap: the horizon, rounded up."""
+    """Return the number of days over which trades overlap: the horizon, rounded up."""
     return max(1, -(-settings.horizon // timedelta(days=1)))

@@ -1,4 +1,4 @@
-"""What an audit makes of trades with several entries or exits: replayed from their orders, learned from never."""
+"""Replays trades with several entries or exits from their orders for an audit; nothing is learned from them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from bot3.usecases.audit_report import SeveralOrders, unused_by_reason
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _DUST = 0.01
-"""Share of the largest amount held that may be left after the last exit: fees in base, and rounding to the exchange's steps."""
+"""Share of the largest position that may remain after the last exit: fees in base, and rounding to the exchange's steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What was learned from the trades before the cut, to be judged on those from it on."""
+    """Values learned from the trades before the split, to be judged on those after it."""
 
     parameters: ParameterSet
     at_us: int
@@ -58,7 +58,7 @@ def replay_several_orders(
     fit: Fit | None,
     horizon_days: int,
 ) -> SeveralOrders | None:
-    """Replay trades of several orders under the static settings, and under learned ones where any were learned before them.
+    """Replay trades of several orders under the static settings, and under learned ones if any were learned before them.
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def replay_several_orders(
     missing : mapping
         Pairs without candles, and why.
     fit : Fit or None
-        None where nothing was learned.
+        None if nothing was learned.
     horizon_days : int
-        Days over which trades overlap, for intervals.
+        Number of days over which trades overlap, for intervals.
 
     Returns
     -------
     SeveralOrders or None
-        None where there is no such trade.
+        None if there is no such trade.
     """
     if not len(trades):
         return None
@@ -115,7 +115,7 @@ def _judged(
     fit: Fit,
     horizon_days: int,
 ) -> Comparison | None:
-    """Compare both settings on the trades that were entered from the cut on; None where there is none."""
+    """Compare both settings on the trades entered at or after the split; None if there is none."""
     opened = microseconds(traced.frame["open_date"])
     rows = np.flatnonzero(opened >= fit.at_us)
     if not len(rows):
@@ -149,7 +149,7 @@ def _traced(trades: pd.DataFrame, found: ForeignTrades, candles: AuditCandles, *
 def _path(
     trade: Mapping[Any, Any], orders: Sequence[FilledOrder], candles: AuditCandles, *, missing: Mapping[str, str]
 ) -> PositionPath | str:
-    """Return a trade's path, or the reason why there is none."""
+    """Return a trade's path, or the reason why it has none."""
     if (reason := ended_by_hand(trade)) is not None:
         return reason
     if (reason := _order_problem(orders)) is not None:
@@ -165,7 +165,7 @@ def _path(
         return reason
     places = _places(own, candles, opened=opened, rates=rates)
     if places is None:
-        return "the rate of an order lies outside its candle: dates in another time zone, or candles of another market"
+        return "the rate of an order is outside its candle: dates in another time zone, or candles of another market"
     return PositionPath(
         orders=tuple(
             PositionOrder(candle=int(place), is_entry=order.is_entry, rate=float(rate), amount=order.amount)
@@ -180,12 +180,12 @@ def _path(
 
 def _us(order: FilledOrder) -> int:
     """Return the instant of an order that has one, microseconds since 1970."""
-    assert order.filled_at is not None  # noqa: S101  # orders without a time are refused first
+    assert order.filled_at is not None  # noqa: S101  # orders without a time are rejected before
     return (order.filled_at - _EPOCH) // _MICROSECOND
 
 
 def _order_problem(orders: Sequence[FilledOrder]) -> str | None:
-    """Say why orders do not describe a whole trade; None if they do."""
+    """Return why orders do not describe a whole trade; None if they do."""
     if not orders:
         return "several entries or exits, but the orders are not in the source"
     if any(order.rate is None or order.filled_at is None or not order.amount > 0.0 for order in orders):
@@ -203,7 +203,7 @@ def _order_problem(orders: Sequence[FilledOrder]) -> str | None:
 
 
 def _candle_problem(own: CandleArrays, candles: AuditCandles, *, first_us: int) -> str | None:
-    """Say why candles do not cover the path from an entry on; None if they do."""
+    """Return why candles do not cover the path from an entry on; None if they do."""
     first = int(np.searchsorted(own.open_us, first_us, side="right")) - 1
     if first < WARM_UP_CANDLES or own.open_us[first] + candles.step_us <= first_us:
         return "no candles before and at the entry"
@@ -219,9 +219,9 @@ def _candle_problem(own: CandleArrays, candles: AuditCandles, *, first_us: int) 
 def _places(own: CandleArrays, candles: AuditCandles, *, opened: NDArray[np.int64], rates: NDArray[np.float64]) -> NDArray[np.int64] | None:
     """Return the candle of each order; None if the rate of one is not in its candle.
 
-    A bot notes a fill when it asks the exchange: a later order whose rate lies in the candle before its stamp only was filled there.
+    A bot records a fill when it queries the exchange: a later order whose rate is only in the candle before its timestamp was filled there.
     """
-    # An order after the last candle lies behind every horizon that the candles cover.
+    # An order after the last candle is behind every horizon that the candles cover.
     places = np.where(opened >= own.open_us[-1] + candles.step_us, len(own), np.searchsorted(own.open_us, opened, side="right") - 1)
     is_outside, was_inside = (
         entry_fit(own, open_us=opened - shift, open_rate=rates, candle_us=candles.step_us) == wanted
@@ -252,7 +252,7 @@ def _replayed(traced: _Traced, candles: AuditCandles, levels: Levels, *, setting
 
 
 def _outlived(traced: _Traced, outcomes: Sequence[PositionOutcome], candles: AuditCandles) -> NDArray[np.bool_]:
-    """Say which simulated exits come after the candle of the real one."""
+    """Return which simulated exits are after the candle of the real one."""
     pairs, ended = traced.frame["pair"].tolist(), traced.frame["ended_us"].tolist()
     opens = [candles.by_pair[pair].open_us[outcome.ended_at] for pair, outcome in zip(pairs, outcomes, strict=True)]
     return np.array([opened > real for opened, real in zip(opens, ended, strict=True)], dtype=np.bool_)

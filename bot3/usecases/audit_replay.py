@@ -1,4 +1,4 @@
-"""What an audit replays: trades of one pair under levels of their own, and whether its candles are theirs."""
+"""Replays one pair's trades under given levels for an audit, and checks whether the candles match the trades."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from bot3.usecases.audit_report import CandleFit
 
 _SHIFTS = range(-14, 15)
 _FEW_OUTSIDE = 0.05
-"""Up to this share of the entries may lie outside their candles: the dates fit."""
+"""Highest share of entries outside their candles at which the dates are considered to match."""
 _MIN_ENTRIES = 20
-"""Fewer entries fit one of many shifts by chance."""
+"""Minimum number of entries: fewer match one of many shifts by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCandles:
-    """Candles of the traded pairs as replay reads them."""
+    """Candles of the traded pairs in the form that the replay reads."""
 
     by_pair: dict[str, CandleArrays]
     step_us: int
@@ -45,13 +45,13 @@ class AuditCandles:
 
     @property
     def due_after_us(self) -> int:
-        """Return how long after its entry a trade's whole path is known."""
+        """Return how long after its entry a trade's whole path is known, in microseconds."""
         return (self.horizon_candles + 1) * self.step_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """A stop and a target for each of some trades, moves of the price before fees; stops below 0, targets above 0."""
+    """A stop and a target per trade, moves of the price before fees; stops below 0, targets above 0."""
 
     stop_move: NDArray[np.float64]
     take_profit_move: NDArray[np.float64]
@@ -66,12 +66,12 @@ def read_candles(candles: CandleReader, pair: str, *, settings: LearningSettings
 
 
 def microseconds(times: pd.Series[Any]) -> NDArray[np.int64]:
-    """Return microseconds since 1970 of a column of aware times."""
+    """Return a column of aware times as microseconds since 1970."""
     return times.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Levels:
-    """Return the static settings as moves: the stop a distance before fees, the target a profit after them."""
+    """Return the static settings as moves: the stop as a distance before fees, the target as a profit after them."""
     fee, pairs = settings.costs.taker_fee, zip(trades["leverage"].tolist(), trades["is_short"].tolist(), strict=True)
     stop, target = settings.static_stop_loss, settings.static_take_profit
     levels = [
@@ -106,7 +106,7 @@ def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *
 
 
 def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
-    """Return the share of entries outside their candle, and the time zone that would bring nearly all of them into it.
+    """Return the share of entries outside their candle, and the time zone that moves nearly all of them into it.
 
     A zone is one shift of hours, or two that differ by an hour: summer and winter time.
     """
@@ -115,7 +115,7 @@ def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
     entries = int((fits[0] >= INSIDE).sum())
     if outside <= _FEW_OUTSIDE or entries < _MIN_ENTRIES:
         return CandleFit(outside_share=outside, shift_hours=0)
-    # A shift must not gain by moving entries to where there are no candles.
+    # A shift must not gain by moving entries to times without candles.
     full = [hours for hours in _SHIFTS if (fits[hours] >= INSIDE).sum() >= (1.0 - _FEW_OUTSIDE) * entries]
     best = min(full, key=lambda hours: (_outside_share(fits[hours]), abs(hours)))
     if _outside_share(fits[best]) <= _FEW_OUTSIDE:

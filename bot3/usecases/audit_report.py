@@ -1,4 +1,4 @@
-"""What an audit says: figures with their evidence, and what could not be used."""
+"""The report of an audit: figures with their evidence, and the trades that could not be used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnusedTrades:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupComparison:
-    """Learned against static settings in one group; `key` is a pair, a direction, a bin, or "pair|direction|bin"."""
+    """Learned compared with static settings in one group; `key` is a pair, a direction, a bin, or "pair|direction|bin"."""
 
     key: str
     comparison: Comparison
@@ -34,18 +34,18 @@ class GroupComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What learning promised before the cut, and what it kept after it; ratios of the price, net.
+    """Expected outcome of the learned settings before the split, and their actual outcome after it; ratios of the price, net.
 
     Parameters
     ----------
     expected_move : float
         Mean posterior expectancy of the settings that the judged trades would have used.
     kept : Estimate
-        Their mean outcome.
+        Mean actual outcome of these trades.
     optimism_move : float
-        expected - kept: what a figure from before the cut must be corrected by.
+        expected - kept: the correction of a figure from before the split.
     gain_fitted_move : float
-        Gain over the static settings on the trades that were fitted on: what an uncorrected report would show.
+        Gain over the static settings on the trades used for fitting: the figure of an uncorrected report.
     """
 
     expected_move: float
@@ -56,7 +56,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCosts:
-    """What was charged: fee and slippage a side, more at stops; and the share of used trades without known funding (counted as zero)."""
+    """Costs charged: fee and slippage per side, more at stops; and the share of used trades without known funding (counted as zero)."""
 
     fee: float
     fee_is_from_trades: bool
@@ -67,10 +67,10 @@ class AuditCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCounts:
-    """Where the trades of the database went: closed = used + unused; used = fitted + embargoed + judged.
+    """Numbers of the database's trades by use: closed = used + unused; used = fitted + embargoed + judged.
 
-    `*_days` are UTC days with an entry. `refused` are rows that cannot be trades; each is counted in `closed` or `open` too, by what it
-    says of itself.
+    `*_days` are UTC days with an entry. `refused` are rows that cannot be trades; each is also counted in `closed` or `open`, according to
+    its own state.
     """
 
     closed: int
@@ -86,9 +86,9 @@ class TradeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFit:
-    """Whether the candles are those of the trades: share of entries outside their candle, and the shift of hours that corrects nearly all.
+    """Whether candles and trades match: share of entries outside their candle, and the shift of hours that corrects nearly all.
 
-    `shift_hours` is 0 where the dates fit as they are or no shift corrects them; with summer time some entries need one hour more.
+    `shift_hours` is 0 if the dates match unchanged or no shift corrects them; with summer time some entries need one hour more.
     """
 
     outside_share: float
@@ -97,7 +97,7 @@ class CandleFit:
 
     @property
     def is_in_another_zone(self) -> bool:
-        """Say whether dates of another time zone explain nearly all entries outside their candles."""
+        """Return whether dates of another time zone explain nearly all entries outside their candles."""
         return self.shift_hours != 0 or self.has_summer_time
 
 
@@ -108,25 +108,25 @@ class SeveralOrders:
     Parameters
     ----------
     n, trades : int
-        Trades replayed, and all of them; the shares are of those replayed, all figures None where there is none.
+        Number of replayed trades, and of all; shares are of the replayed ones, all figures are None if there is none.
     unreplayed : tuple of UnusedTrades
         The others by reason.
     orders, orders_done : int
-        Orders of the replayed trades but for their last exits, and those before the simulated exits: the others do not happen.
+        Orders of the replayed trades except their last exits, and those before the simulated exits: the others are not executed.
     realised_profit : float or None
-        Mean of what the bot closed them at, ratio of the stake.
+        Mean profit at which the bot closed them, ratio of the stake.
     static : Estimate or None
-        Mean of what the static settings made of them.
+        Mean outcome under the static settings.
     stopped_share, reached_share, held_share, liquidated_share : float or None
-        How they ended: at the stop, at the target, at the end of the horizon, by liquidation.
+        Shares by simulated end: at the stop, at the target, at the end of the horizon, by liquidation.
     outlived_share : float or None
-        Share whose simulated exit comes after the real one: orders that the bot would have added then are unknown.
+        Share whose simulated exit is after the real one: orders that the bot would have added then are unknown.
     ambiguous_share : float or None
-        Share that ended in a candle with both levels or an order in it: what came first is assumed.
+        Share that ended in a candle with both levels or an order in it: which was first is assumed.
     funding_missing_share : float or None
         Share whose funding is not known over the whole horizon; unknown rates were counted as zero.
     judged : Comparison or None
-        Learned against static settings on those entered after the cut; learned from trades with one entry and one exit before it.
+        Learned compared with static settings on those entered after the split; learned before it, from trades with one entry and one exit.
     """
 
     n: int
@@ -159,36 +159,36 @@ class DayOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """All of an audit. Profits are ratios of the stake with leverage, `*_move` ratios of the price; a loss is negative; net of all costs.
+    """Complete audit. Profits are ratios of the stake with leverage, `*_move` ratios of the price; a loss is negative; net of all costs.
 
     Parameters
     ----------
     refused : tuple of RefusedTrade
         Rows that cannot be trades, each with the values found; they are in `unused` as well.
     realised : RealisedStats
-        Of all closed trades but the refused rows (their profit cannot be right), as the bot closed them: each trade counts alike.
+        Of all closed trades except rejected rows (their profit cannot be right), as the bot closed them: each trade has the same weight.
     money : tuple of MoneyFigures
-        The same trades weighted by their money, each stake currency's own.
+        The same trades weighted by their money, per stake currency.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
     static_whole : Estimate or None
-        What they made of all used trades: nothing was fitted. None where no trade could be used.
+        Their outcome on all used trades: nothing was fitted. None if no trade could be used.
     split_at : datetime or None
-        First instant that is judged; None where no trade could be used.
+        First instant that is judged; None if no trade could be used.
     overall : Comparison or None
-        On the judged trades; None (and `promise`, and no groups) where there are none.
+        On the judged trades; None (and `promise`, and no groups) if there are none.
     by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
-        The same in groups; the intervals of one table hold together.
+        The same in groups; the intervals of one table are simultaneous.
     days : tuple of DayOutcome
         The judged trades by day of entry.
     overall, by_*, days
-        Their learned figures are unknown (NaN) where too little was fitted (`is_learned`).
+        Their learned figures are unknown (NaN) if too little was fitted (`is_learned`).
     parameters : tuple of ExitParameters
-        Learned from all used trades: what would be in force now.
+        Learned from all used trades: the values that would be in force now.
     several_orders : SeveralOrders or None
-        Trades with several entries or exits; None where there is none.
+        Trades with several entries or exits; None if there is none.
     parameter_days : mapping
-        `ExitParameters.key` to the days on which trades of the row were entered; below `MIN_DAYS` its bounds say nothing.
+        `ExitParameters.key` to the days on which trades of the row were entered; below `MIN_DAYS` its bounds are not reliable.
     """
 
     database: str
@@ -222,21 +222,21 @@ class AuditReport:
 
     @property
     def is_learned(self) -> bool:
-        """Say whether enough was fitted for what it learned to be judged: trades on `MIN_DAYS` days."""
+        """Return whether enough was fitted to judge the learned values: trades on `MIN_DAYS` days."""
         return self.counts.fitted_days >= MIN_DAYS
 
     def has_interval(self, row: ExitParameters) -> bool:
-        """Say whether a row's bounds may be shown: its trades lie on `MIN_DAYS` days."""
+        """Return whether a row's bounds may be shown: its trades are on `MIN_DAYS` days."""
         return self.parameter_days.get(row.key, 0) >= MIN_DAYS
 
     def judged(self, row: ExitParameters) -> Comparison | None:
-        """Return what settings learned before the cut made of a row's group after it, free of optimism; None where none is judged."""
+        """Return the outcome of a row's group after the split under settings learned before it (no optimism); None if none is judged."""
         groups = {found.key: found.comparison for found in (*self.by_direction, *self.by_pair_direction, *self.by_group)}
         return groups.get("|".join(part for part in (row.pair, row.direction, row.leverage_bin) if part != ANY))
 
     @property
     def verdict(self) -> Verdict:
-        """Return what may be said of all judged trades together."""
+        """Return the verdict on all judged trades together."""
         return Verdict.NOT_ENOUGH_EVIDENCE if self.overall is None else self.overall.verdict
 
 

@@ -1,4 +1,4 @@
-"""Which closed trades of a foreign database can be replayed, and in which form the learner takes them."""
+"""Selects the closed trades of a foreign database that can be replayed, in the form that the learner reads."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class UsableTrades:
 
 
 def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
-    """Return what can be replayed. The entry is the first fill where orders show it, else the trade's open_date.
+    """Return the trades that can be replayed. The entry is the first fill if orders show it, else the trade's open_date.
 
     Raises
     ------
     DataError
-        If no trade is left; the text counts what there is.
+        If no trade remains; the text contains the counts.
     """
     unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused if not row.is_open]
     usable: list[Trade] = []
@@ -66,7 +66,7 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
 
 
 def first_entries(usable: UsableTrades, found: ForeignTrades) -> pd.DataFrame:
-    """Return all trades with the rate of their first entry: of several orders the first one's, those without it left out."""
+    """Return all trades with the rate of their first entry: the first order's if there are several; those without one are left out."""
     firsts = [next((order for order in found.orders.get(trade_id, ()) if order.is_entry), None) for trade_id in usable.several["trade_id"]]
     rates = [np.nan if first is None or first.rate is None else first.rate for first in firsts]
     several = usable.several.assign(open_rate=np.array(rates, dtype=np.float64))
@@ -80,7 +80,7 @@ def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
 
 
 def unlearned_reason(trade: Trade) -> str | None:
-    """Say why a closed trade of another program is left out of learning; None if it is learned from."""
+    """Return why a closed trade of another program is left out of learning; None if it is learned from."""
     if not is_learned(recorded_bin(trade.leverage)):
         return ABOVE_BINS_REASON
     return SEVERAL_ORDERS if trade.order_pattern is OrderPattern.MULTIPLE else None
@@ -89,9 +89,9 @@ def unlearned_reason(trade: Trade) -> str | None:
 def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, database: str) -> str:
     counted = f"({len(found.closed)} closed, {len(found.open)} open, {len(found.refused)} impossible)"
     if not unused:
-        return f"{database} holds no closed trade to learn from {counted}: let the bot close some, or name another database"
+        return f"{database} contains no closed trade to learn from {counted}: let the bot close some, or name another database"
     reasons = "; ".join(f"{n} {reason}" for reason, n in Counter(reason for _, reason in unused).most_common(_REASONS_NAMED))
-    return f"{database} holds no closed trade to learn from {counted}: all are left out of learning: {reasons}"
+    return f"{database} contains no closed trade to learn from {counted}: all are left out of learning: {reasons}"
 
 
 def _frame(trades: Sequence[Trade], found: ForeignTrades) -> pd.DataFrame:

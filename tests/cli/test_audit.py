@@ -207,7 +207,7 @@ def gone(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
     [
-        (empty, DataError, "holds no closed trade to learn from"),
+        (empty, DataError, "contains no closed trade to learn from"),
         (foreign, StoreError, "is no freqtrade database"),
         (damaged, StoreError, "is no readable SQLite database"),
         (text, StoreError, "is no readable SQLite database"),
@@ -257,7 +257,7 @@ def test_audit_given_candles_of_other_pairs_then_names_what_is_needed(home: Path
     error = error_of(audit("--db", home / "tradesv3.sqlite", "--candles", tmp_path))
 
     assert isinstance(error, CandleError)
-    assert "needed are AAA/USDT:USDT, BBB/USDT:USDT" in str(error)
+    assert "required: AAA/USDT:USDT, BBB/USDT:USDT" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_audit_given_trades_then_each_is_counted_once() -> None:
         SEVERAL_ORDERS: (904,),
         "leverage above 10": (903,),
         "ended by force_exit": (901,),
-        "another trade stands for the same signal (pair, direction, candle)": (902,),
+        "another trade represents the same signal (pair, direction, candle)": (902,),
         "there are no candles of CCC/USDT:USDT": (900,),
         "impossible: open_rate must be above 0": (905,),
     }
@@ -385,7 +385,7 @@ def test_audit_given_orders_that_cannot_be_replayed_then_each_is_named_with_its_
     assert {unused.reason: unused.trade_ids for unused in several.unreplayed} == {
         "several entries or exits, but the orders are not in the source": (without,),
         "an order lacks its rate, amount or time": (unpriced,),
-        "the rate of an order lies outside its candle: dates in another time zone, or candles of another market": (odd,),
+        "the rate of an order is outside its candle: dates in another time zone, or candles of another market": (odd,),
         "its orders do not add up: the last order does not close the position": (unclosed,),
         "ended by force_exit": (forced,),
     }
@@ -473,7 +473,7 @@ def test_audit_given_candles_of_other_pairs_then_names_those_it_needs() -> None:
     candles = market()
     trades = [replace(trade, pair="ZZZ/USDT:USDT") for trade in trades_on(candles)]
 
-    with pytest.raises(CandleError, match=r"cover none of the \d+ trades: needed are ZZZ/USDT:USDT from .*found: none of these pairs"):
+    with pytest.raises(CandleError, match=r"cover none of the \d+ trades; required: ZZZ/USDT:USDT from .*found: none of these pairs"):
         audited(trades, candles)
 
 
