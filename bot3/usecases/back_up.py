@@ -1,4 +1,4 @@
-"""Back up every store of a home while it works, and put it back: a directory with a manifest of digests."""
+"""Back up every store of a running home, and restore it: a directory with a manifest of digests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupReport:
-    """What a backup holds.
+    """Contents of a backup.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class BackupReport:
     stores : tuple of str
         Names, in the order in which they were copied.
     files, bytes : int
-        All files but the manifest.
+        Number and size of all files except the manifest.
     """
 
     taken_at: datetime
@@ -44,21 +44,21 @@ class BackupReport:
 def back_up(
     groups: Sequence[Sequence[StoreBackup]], folder: Path, *, now: Callable[[], datetime], market_now: Callable[[], datetime]
 ) -> BackupReport:
-    """Copy every store into a new directory, which appears whole or not at all.
+    """Copy every store into a new directory, which is created completely or not at all.
 
     Parameters
     ----------
     groups : sequence of sequences
-        Stores of one group are copied as of one instant: the first keeps its writers waiting while the others are copied, and no longer.
+        Stores of one group are copied as of one instant: the first one's writers wait while the others are copied, and no longer.
     now, market_now : callable
-        Wall and market time.
+        Return the wall time and the market time.
 
     Raises
     ------
     DataError
         If the directory exists.
     StoreError
-        If a store cannot be copied, or the copy not be written.
+        If a store cannot be copied, or the copy cannot be written.
     """
     if folder.exists():
         raise DataError(f"{folder} exists: name a directory that does not")
@@ -77,12 +77,12 @@ def back_up(
 
 
 def read_manifest(folder: Path) -> BackupReport:
-    """Return what a backup holds, after every file was compared with its digest.
+    """Return the contents of a backup, after comparing every file with its digest.
 
     Raises
     ------
     DataError
-        If it is no backup, or of a format that is unknown, or a file is missing, changed or too much.
+        If it is not a backup, or its format is unknown, or a file is missing, changed or unexpected.
     """
     manifest = _manifest(folder)
     wanted: Mapping[str, Any] = manifest["files"]
@@ -90,7 +90,7 @@ def read_manifest(folder: Path) -> BackupReport:
     wrong = sorted(found ^ set(wanted)) or [name for name in sorted(wanted) if _digest(folder / name) != wanted[name]["sha256"]]
     if wrong:
         raise DataError(
-            f"{folder} is damaged: {', '.join(wrong[:5])} ({len(wrong)} in all) missing, changed or too much; use another backup"
+            f"{folder} is damaged: {', '.join(wrong[:5])} ({len(wrong)} in all) missing, changed or unexpected; use another backup"
         )
     return BackupReport(
         taken_at=datetime.fromisoformat(manifest["taken_at"]),
@@ -102,17 +102,17 @@ def read_manifest(folder: Path) -> BackupReport:
 
 
 def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Callable[[], None]) -> BackupReport:
-    """Put every store of a backup back; nothing is touched unless all of it is sound and nothing would be overwritten.
+    """Restore every store of a backup; nothing is changed unless all of it is valid and nothing would be overwritten.
 
     Parameters
     ----------
     begin : callable
-        Called once all stores but those of the last group are back: what must be done before they are used.
+        Called once all stores except those of the last group are restored: for what must be done before they are used.
 
     Raises
     ------
     DataError
-        As `read_manifest`; or if the backup holds other stores than the settings name.
+        As `read_manifest`; or if the backup contains other stores than the settings name.
     StoreError
         If a store is not empty, or cannot be written.
     """
@@ -120,7 +120,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
     stores = [store for group in groups for store in group]
     if {store.name for store in stores} != set(report.stores):
         other = ", ".join(sorted({store.name for store in stores} ^ set(report.stores)))
-        raise DataError(f"{folder} was taken of stores that lie elsewhere ({other}): set the same databases as where it was taken")
+        raise DataError(f"{folder} was made from stores in other places ({other}): set the same databases as where it was made")
     for store in stores:
         store.require_empty()
     *before, last = groups
@@ -164,9 +164,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         known = manifest["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is no backup: its {MANIFEST} cannot be read ({type(error).__name__})") from error
+        raise DataError(f"{folder} is not a backup: its {MANIFEST} cannot be read ({type(error).__name__})") from error
     if not known:
-        raise DataError(f"{folder} has the format {manifest['format']}, this release knows {FORMAT}: use the release that took it")
+        raise DataError(f"{folder} has the format {manifest['format']}, this release supports {FORMAT}: use the release that made it")
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""What a bot may do now, as a process beside the daemon can know it: its latch, and what a fresh heartbeat of the daemon tells."""
+"""The state of a bot as other processes than the daemon can know it: its latch, and the contents of a recent heartbeat of the daemon."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bot3.ports.control import ControlStore, Heartbeat, TradingState
 from bot3.trading.risk import strictest
 
 DAEMON = "execution"
-"""Name under which the daemon beats."""
+"""Process name in the daemon's heartbeat."""
 CANDLE_DONE = "candle_done"
 """The daemon's bookmark in a bot's store: close of the newest candle that was decided on."""
 TELEGRAM = "telegram"
-"""Name under which the process that answers and tells beats."""
+"""Process name in the heartbeat of the Telegram process, which answers commands and sends notices."""
 ENDED = frozenset({"failed", "stopped"})
-"""What the daemon tells of itself in its last heartbeat."""
+"""States that the daemon reports in its last heartbeat."""
 LISTENING = "listening"
-"""What it tells of itself while Telegram is reached."""
+"""State that the Telegram process reports while it reaches Telegram."""
 STALE = timedelta(seconds=15)
-"""Wall time after which a process that should beat every second or two is called silent."""
+"""Wall time after which a process that should send a heartbeat every second or two is considered silent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class StateInForce:
     Parameters
     ----------
     is_latched : bool
-        It stands in the control store, so that only a person's `resume` loosens it; else its cause ends it (a flag file, the day's loss).
+        It is in the control store: only a person's `resume` removes it; else it ends with its cause (a flag file, a day's loss).
     is_told : bool
-        The daemon told it lately; else only the latch is known, and nobody trades.
+        The daemon reported it recently; else only the latch is known, and no process trades.
     """
 
     state: TradingState
@@ -43,17 +43,17 @@ class StateInForce:
 
 
 def daemon_beat(beats: Sequence[Heartbeat]) -> Heartbeat | None:
-    """Return the daemon's heartbeat; None if it never gave one."""
+    """Return the daemon's heartbeat; None if it never sent one."""
     return next((beat for beat in beats if beat.process == DAEMON), None)
 
 
 def last_candle(beat: Heartbeat | None) -> datetime | None:
-    """Return the close of the candle that the daemon decided on last, as its heartbeat tells it; None where it tells none.
+    """Return the close of the candle that the daemon decided on last, as its heartbeat reports it; None if it reports none.
 
     Raises
     ------
     StoreError
-        If what it tells is not an instant with a zone.
+        If the reported value is not an instant with a time zone.
     """
     told = None if beat is None else beat.detail.get("last_candle")
     if told is None:
@@ -63,17 +63,17 @@ def last_candle(beat: Heartbeat | None) -> datetime | None:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise StoreError(f"the daemon's heartbeat tells the last candle {told!r}: look at its version")
+        raise StoreError(f"the daemon's heartbeat reports the last candle {told!r}: check the daemon's version")
     return at
 
 
 def is_silent(beat: Heartbeat | None, *, wall_now: datetime) -> bool:
-    """Say whether a process never beat, or not lately: what it told is no news then."""
+    """Return whether a process never sent a heartbeat, or not recently: its last report is out of date then."""
     return beat is None or wall_now - beat.wall_at > STALE
 
 
 def state_in_force(control: ControlStore, bot: str, *, wall_now: datetime) -> StateInForce:
-    """Return the stricter of a bot's latch and the state that a fresh heartbeat tells. Raises StoreError."""
+    """Return the stricter of a bot's latch and the state that a recent heartbeat reports. Raises StoreError."""
     latch = control.trading_state(bot)
     told = _told(daemon_beat(control.heartbeats()), bot, wall_now=wall_now)
     state, reason = latch if told is None else strictest([latch, told])
@@ -89,5 +89,5 @@ def _told(beat: Heartbeat | None, bot: str, *, wall_now: datetime) -> tuple[Trad
     if state is None:
         return None
     if state not in set(TradingState):
-        raise StoreError(f"the daemon's heartbeat tells of {bot} the state {state!r}: look at its version")
+        raise StoreError(f"the daemon's heartbeat reports for {bot} the state {state!r}: check the daemon's version")
     return TradingState(str(state)), str(beat.detail.get(f"{bot}_reason") or "")

@@ -1,4 +1,4 @@
-"""Which candles trades need: pair by pair, from the warm-up before the first entry to the horizon after the last."""
+"""Computes the candles that trades need: per pair, from the warm-up before the first entry to the horizon after the last."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 from bot3.errors import CandleError, ExchangeBusyError
 
 WARM_UP = timedelta(days=20)
-"""Volatility at entry weighs a day half of the one after it: older candles than these weigh a millionth."""
+"""The volatility at entry gives each day half the weight of the day after it: candles older than this have a weight of a millionth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleNeed:
-    """The candles that one pair's trades need. It is one span, since a file without holes is."""
+    """The candles that one pair's trades need, as one span: a file must not have gaps."""
 
     pair: str
     start: datetime
@@ -26,23 +26,23 @@ class CandleNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedsFetched:
-    """What a fetch added by pair, and why a pair's candles could not be had (all others were)."""
+    """Candles that a fetch added by pair, and why a pair's candles could not be fetched (all others were)."""
 
     added: dict[str, int]
     refused: dict[str, str]
 
 
 def candle_needs(trades: pd.DataFrame, *, horizon: timedelta, now: datetime) -> tuple[CandleNeed, ...]:
-    """Return what trades need, by pair.
+    """Return the candles that trades need, by pair.
 
     Parameters
     ----------
     trades : DataFrame
         Columns pair, open_date and close_date.
     horizon : timedelta
-        A trade's candles are replayed so long, whenever it closed.
+        Time over which a trade's candles are replayed, whenever it closed.
     now : datetime
-        Nothing later is asked for.
+        Latest end of a span.
     """
     needs = []
     for pair, own in trades.groupby("pair", sort=True):
@@ -57,12 +57,12 @@ def candle_needs(trades: pd.DataFrame, *, horizon: timedelta, now: datetime) -> 
 def fetch_needs(
     needs: Sequence[CandleNeed], *, fetch: Callable[[CandleNeed], int], tell: Callable[[CandleNeed, int], None] = lambda *_: None
 ) -> NeedsFetched:
-    """Fetch pair after pair; one that the exchange has not, or answers badly for, keeps nobody else's candles away.
+    """Fetch the candles of one pair after the other; a pair that the exchange lacks, or fails for, does not block the others.
 
     Parameters
     ----------
     fetch : callable
-        Fetches what is not there yet and returns how many candles came; what came before a failure is kept.
+        Fetches missing candles and returns how many were added; those fetched before a failure stay.
     """
     added: dict[str, int] = {}
     refused: dict[str, str] = {}

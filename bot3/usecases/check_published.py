@@ -1,4 +1,4 @@
-"""Check that a published copy says what the record says."""
+"""Compare a published copy with the record."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _KEY = ("run_mode", "trade_id", "open_date")
 
 
 class PublishingRecord(LearningReader, Outbox, Protocol):
-    """What is compared with the copy."""
+    """The part of the record that is compared with the copy."""
 
     def counts(self) -> pd.DataFrame:
-        """Return closed trades by bot, run_mode, as `TradeRecord` does."""
+        """Return the number of closed trades by bot and run_mode, as `TradeRecord` does."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradesCheck:
-    """One bot's trades: how many the record and the copy hold, and the ids of those that differ."""
+    """One bot's trades: how many the record and the copy contain, and the ids of those that differ."""
 
     record: int
     published: int
@@ -38,22 +38,22 @@ class TradesCheck:
 
     @property
     def is_equal(self) -> bool:
-        """Say whether the copy holds the record's trades and no other, one point each."""
+        """Return whether the copy contains the record's trades and no others, one point each."""
         return not (self.missing or self.extra or self.changed) and self.record == self.published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedCheck:
-    """Where the copy differs from the record.
+    """Differences between the copy and the record.
 
     Parameters
     ----------
     missing, extra : tuple of Head
-        Publications that only the record, or only the copy, holds.
+        Publications that only the record, or only the copy, contains.
     differing : tuple of str
-        What is in force and reads otherwise: "parameters", "feeder_scores", "regime", "recommendation".
+        Values in force that differ: "parameters", "feeder_scores", "regime", "recommendation".
     waiting : int
-        Writes that were not published yet when it was looked; then a difference is only a delay.
+        Writes that were still pending at the comparison; a difference is only a delay then.
     """
 
     missing: tuple[Head, ...]
@@ -64,12 +64,12 @@ class PublishedCheck:
 
     @property
     def is_equal(self) -> bool:
-        """Say whether nothing differs."""
+        """Return whether nothing differs."""
         return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
 
     @property
     def lost(self) -> frozenset[str]:
-        """Return in words what the copy lacks or holds otherwise; nothing of what it has too much."""
+        """Return texts of everything that the copy lacks or contains with other values; nothing that it has in excess."""
         trades = (f"trade {trade_id} of {bot}" for bot, check in self.trades.items() for trade_id in (*check.missing, *check.changed))
         heads = (f"{head.noun} {head.version} of {head.known_at}" for head in self.missing)
         return frozenset((*heads, *(f"{noun} in force" for noun in self.differing), *trades))
@@ -77,9 +77,9 @@ class PublishedCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadsGap:
-    """Publications that only the record, or only the copy, holds.
+    """Numbers of publications that only the record, or only the copy, contains.
 
-    `missing` is None while the record is ahead of the copy: what only waits to be published lacks nothing.
+    `missing` is None while the record is ahead of the copy: a pending publication is not missing.
     """
 
     missing: int | None
@@ -87,14 +87,14 @@ class HeadsGap:
 
 
 def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
-    """Compare which publications record and copy hold.
+    """Compare the publications of the record with those of the copy.
 
     Raises
     ------
     StoreBusyError
-        If either cannot be asked.
+        If either cannot be queried.
     """
-    # The copy first: what is published in between is in the record already.
+    # Read the copy first: what is published in between is in the record already.
     since, told = copy.kept_since(trades=False), copy.heads()
     waited = record.span() is not None
     held = record.heads()
@@ -106,17 +106,17 @@ def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
 def check_published(
     record: PublishingRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
-    """Compare every publication's head, all that is in force, and every trade by the digest of its row.
+    """Compare every publication's head, all values in force, and every trade by the digest of its row.
 
     Parameters
     ----------
     bots : sequence of str
-        Looked at whatever the record holds of them; everybody else whose trades it ever held is looked at too.
+        Bots that are always compared; every other bot whose trades the record ever contained is compared too.
 
     Raises
     ------
     StoreBusyError
-        If either cannot be asked: what was not compared is never called equal.
+        If either cannot be queried: what was not compared is never reported as equal.
     """
     span = record.span()
     held, told = _kept(record.heads(), copy.kept_since(trades=False)), copy.heads()
@@ -141,24 +141,24 @@ class Recorded:
 
 
 def recorded(record: PublishingRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
-    """Return what a copy must hold once everything that waits now was published."""
+    """Return what a copy must contain once all pending writes are published."""
     return Recorded(heads=record.heads(), trades=record.trade_digests(run_modes=run_modes))
 
 
 def find_losses(
     record: PublishingRecord, copy: PublishedCopy, *, before: Recorded, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
-    """Compare heads and trades while the record is being written; what is in force is not compared.
+    """Compare heads and trades while the record is being written; values in force are not compared.
 
     Parameters
     ----------
     before : Recorded
-        Read before everything that waited was published: what of it the record still holds and the copy does not was lost.
+        Read before all pending writes were published: what the record still contains of it and the copy does not was lost.
 
     Raises
     ------
     StoreBusyError
-        If either cannot be asked.
+        If either cannot be queried.
     """
     told = copy.heads()
     names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
@@ -190,7 +190,7 @@ def _read(read: Callable[..., object], *, now: datetime) -> object:
     try:
         return read(as_of=now)
     except LearningError as error:
-        # Nothing in force is equal to nothing in force alone, and what is refused to what is refused.
+        # No value in force is equal only to no value in force, and an invalid one only to an invalid one.
         return type(error)
 
 

@@ -1,4 +1,4 @@
-"""How old the newest data is: candle, close and publication, each in wall time."""
+"""Computes the age of the newest data: candle, close and publication, each in wall time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot3.usecases.fleet_home import FleetHome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAges:
-    """Wall time since the newest of each kind appeared; None where there is none yet.
+    """Wall time since the newest item of each kind was added; None if there is none yet.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class DataAges:
 
 
 def read_data_ages(home: FleetHome, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> DataAges:
-    """Return how old the newest data of a home is.
+    """Return the ages of a home's newest data.
 
     Raises
     ------
     StoreError
-        If the record cannot be read, or the daemon's heartbeat tells a candle that is no instant.
+        If the record cannot be read, or the daemon's heartbeat reports a candle that is not an instant.
     """
     published = home.newest_publication()
     return DataAges(
@@ -52,7 +52,7 @@ def read_data_ages(home: FleetHome, *, anchor: ClockAnchor, beats: Sequence[Hear
 def wall_age(at: datetime, *, anchor: ClockAnchor, wall_now: datetime) -> timedelta:
     """Return how long ago, in wall time, the market clock showed a market time.
 
-    A clock that stands still, or whose replay ended, shows its last time while the wall goes on: what happened then keeps ageing.
+    A clock that is paused, or whose replay ended, shows its last time while wall time passes: an event of that time gets older.
     """
     if anchor.source is ClockSource.WALL:
         return wall_now - at
@@ -65,9 +65,9 @@ def newest_close_age(counts: pd.DataFrame, *, own: Sequence[str], anchor: ClockA
     Parameters
     ----------
     counts : DataFrame
-        Of the record, by bot and run mode, with last_close.
+        Counts of the record, by bot and run mode, with last_close.
     own : sequence of str
-        Bots whose paper trades happen in market time; all others' happen in wall time.
+        Bots whose paper trades are in market time; all others' are in wall time.
     """
     ages = []
     for row in counts.to_dict("records"):

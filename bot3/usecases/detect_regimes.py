@@ -1,4 +1,4 @@
-"""Filter the market's regime from the candles of the pairs traded, and publish what is new."""
+"""Detect the market's regime from the candles of the traded pairs, and publish new states."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def detect_regimes(
     computed_at: datetime,
     settings: RegimeSettings | None = None,
 ) -> tuple[RegimeState, ...]:
-    """Publish the states that the record lacks, and return them, oldest first (empty while the hour goes on).
+    """Publish the states that the record lacks, and return them, oldest first (empty until the hour has ended).
 
-    Everything is filtered anew from the first candle, so that no state depends on when it was asked for.
+    All candles are filtered again from the first one, so that no state depends on when it was requested.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def detect_regimes(
             frames[pair] = candles.candles(pair, timeframe, start=start, end=now)
     states = regime_states(hourly_index(frames), computed_at=computed_at, settings=settings)
     if not states:
-        raise LearningError("there are too few candles to tell a regime: three days are needed")
+        raise LearningError("there are too few candles to detect a regime: three days are needed")
     fresh = tuple(state for state in states if newest is None or state.known_at > newest)
     for state in fresh:
         require_readable(state)

@@ -1,4 +1,4 @@
-"""Bots that are not ours as sources: their databases may be away, and nothing else waits for them."""
+"""Databases of foreign bots as sources: one may be unavailable, and nothing else waits for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
-    """A foreign reader that holds connections and tells many closed trades at once."""
+    """A foreign reader that owns connections and returns many closed trades as columns."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -35,17 +35,17 @@ class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
 
 
 class PatientReader:
-    """A `ForeignTradeReader` on a database that may be away: opened when first asked, left alone for a while after a failure.
+    """A `ForeignTradeReader` of a database that may be unavailable: opened at the first query, not retried for a while after a failure.
 
-    Every question to a database that is away raises what the first one raised (StoreBusyError for as long as it is left alone), but
-    `change_token`: it is `AWAY` then, which is no token of an open database, so that whatever was committed meanwhile is seen as a change.
+    Every query of an unavailable database raises the error of the first one (StoreBusyError until the next retry), except `change_token`:
+    it returns `AWAY` then, which is no token of an open database, so that commits made in the meantime are detected as a change.
 
     Parameters
     ----------
     store_id : str
         Identity of the database, known before it was ever reached.
     connect : callable
-        Opens the database; raises DataError and its kinds.
+        Opens the database; raises DataError or a subclass.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PatientReader:
 
     @property
     def run_mode(self) -> RunMode:
-        """Return the mode of all trades in it."""
+        """Return the mode of all its trades."""
         return self._run_mode
 
     @property
@@ -82,15 +82,15 @@ class PatientReader:
 
     @property
     def trouble(self) -> str | None:
-        """Return why the database could not be asked the last time; None if it could."""
+        """Return why the last query of the database failed; None if it succeeded."""
         return self._trouble
 
     def is_away(self) -> bool:
-        """Ask whether the database can be read now."""
+        """Query whether the database is unavailable now."""
         return self.change_token() == AWAY
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection; `AWAY` while the database cannot be asked."""
+        """Return a token that differs after every commit of another connection; `AWAY` while the database cannot be queried."""
         try:
             return self._ask(lambda reader: reader.change_token())
         except DataError:
@@ -101,15 +101,15 @@ class PatientReader:
         return self._ask(lambda reader: reader.closed_trades(closed_since=closed_since))
 
     def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
-        """Return what `closed_trades` returns, as columns, in any order."""
+        """Return the trades of `closed_trades` as columns, in any order."""
         return self._ask(lambda reader: reader.closed_columns(closed_since=closed_since))
 
     def open_trades(self) -> list[Trade]:
-        """Return the trades that are open, by open_date."""
+        """Return the open trades, by open_date."""
         return self._ask(lambda reader: reader.open_trades())
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return."""
+        """Count the trades that `closed_trades` would return."""
         return self._ask(lambda reader: reader.count_closed(closed_since=closed_since))
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
@@ -117,7 +117,7 @@ class PatientReader:
         return self._ask(lambda reader: reader.trades_frame(limit=limit, offset=offset))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
-        """Return the rows that cannot be trades, by id."""
+        """Return the rows that cannot be trades, sorted by id."""
         return self._ask(lambda reader: reader.refused_trades())
 
     def read_all(self) -> ForeignTrades:
@@ -151,7 +151,7 @@ class PatientReader:
             return self._reader
 
     def _leave(self, error: DataError) -> None:
-        """Keep what went wrong and drop the connections: whatever is there the next time is opened anew."""
+        """Store the error and close the connections: the next query opens the database again."""
         with self._turn:
             if self._trouble is not None and self._monotonic() < self._again_at:
                 return
@@ -162,5 +162,5 @@ class PatientReader:
 
 
 def trouble_of(reader: TradeReader) -> str | None:
-    """Ask a source; return why it cannot be read now, None if it can (our own stores raise instead: they are never away)."""
+    """Query a source; return why it cannot be read now, None if it can (our own stores raise instead, and have no unavailable state)."""
     return reader.trouble if isinstance(reader, PatientReader) and reader.is_away() else None

@@ -1,4 +1,4 @@
-"""The ports of one home as the state of the fleet is read from them, and what is kept in memory between two looks."""
+"""The ports of one home from which the fleet's state is read, and a cache of closed trades between two reads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bot3.usecases.watched_trades import WatchedReader, WatchedTrades
 
 
 class FleetPorts(Protocol):
-    """The part of the wired platform that tells how the fleet is."""
+    """The ports of the platform that the fleet's state is read from."""
 
     @property
     def bot_names(self) -> tuple[str, ...]:
-        """Return the bots."""
+        """Return the names of our own bots."""
         ...
 
     @property
@@ -31,7 +31,7 @@ class FleetPorts(Protocol):
 
     @property
     def control(self) -> ControlStore:
-        """Return heartbeats, states and the clock's anchor."""
+        """Return the store of heartbeats, states and the clock's anchor."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class FleetPorts(Protocol):
 
 
 class FleetHome:
-    """One home, shared by everybody in a process who reads it; closed trades are kept and brought up to date."""
+    """One home, shared by all readers of a process; closed trades are cached and updated."""
 
     def __init__(self, ports: FleetPorts) -> None:
         self.fleet_ports = ports
@@ -80,7 +80,7 @@ class FleetHome:
             return self._watched.setdefault((reader.bot, reader.run_mode.value), WatchedTrades(reader))
 
     def newest_publication(self) -> datetime | None:
-        """Return when, in wall time, the newest parameters or recommendation in force were computed; None before the first."""
+        """Return the wall time at which the newest parameters or recommendation in force were computed; None before the first."""
         record, now = self.fleet_ports.record, self.fleet_ports.clock.now()
         parameters, recommendation = (
             known(lambda: record.parameters(as_of=now)).value,

@@ -1,4 +1,4 @@
-"""Is the fleet well: what each bot holds and earned, what is in force, and what is wrong."""
+"""Reports the fleet's status: each bot's positions and profit, values in force, and alerts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bot3.usecases.watched_trades import WatchedReader
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
-"""Wall time that a close may take to reach the record before its absence is an alert (the slowest beat is 30 s)."""
+"""Wall time within which a close must reach the record before its absence is an alert (the slowest interval is 30 s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What is wrong and the remedy; severe ones stop trading or make a figure untrue. `key` stays while it is wrong.
+    """A problem and its remedy; severe ones stop trading or make a figure wrong. `key` is the same while the problem lasts.
 
-    `hides` are keys of alerts that cannot be looked for while this one is on: their absence says nothing.
+    `hides` are keys of alerts that cannot be checked while this one is active: their absence means nothing.
     """
 
     key: str
@@ -41,10 +41,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotStatus:
-    """One bot, from its own store; `problem` says why nothing is known.
+    """One bot, from its own store; `problem` is why nothing is known.
 
     `gap` is between its own database and the record, over closes older than the grace; `history_gap` between its backtest history and the
-    record, None where the history cannot be read (`history_problem`).
+    record, None if the history cannot be read (`history_problem`).
     """
 
     bot: str
@@ -69,7 +69,7 @@ class WatchedStatus:
     open_trades : tuple of Trade or None
         From its database; None while that cannot be read (`problem`).
     unsynced : int or None
-        How many closed trades its database holds more than the record; None while it cannot be read.
+        Number of closed trades of its database that the record lacks; None while it cannot be read.
     """
 
     bot: str
@@ -82,13 +82,13 @@ class WatchedStatus:
 
     @property
     def name(self) -> str:
-        """Return the bot and its run mode, "GRID-7 (live)": another database may hold the same bot's other mode."""
+        """Return the bot and its run mode, "GRID-7 (live)": another database may contain the same bot's other mode."""
         return f"{self.bot} ({self.run_mode.value})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """How the fleet is, read at one time: our own bots, and those of the fleet file."""
+    """Status of the fleet, read at one time: our own bots, and those of the fleet file."""
 
     now: datetime
     wall_now: datetime
@@ -101,11 +101,11 @@ class Fleet:
 
     @property
     def is_silent(self) -> bool:
-        """Say whether the daemon never beat, or not lately: what it told is no news then."""
+        """Return whether the daemon never sent a heartbeat, or not recently: its last report is out of date then."""
         return is_silent(self.daemon, wall_now=self.wall_now)
 
     def told(self, name: str) -> str | float | int | bool | None:
-        """Return what the daemon's heartbeat tells under a name; None if it does not, or is silent."""
+        """Return the value of a name in the daemon's heartbeat; None if it has none, or the daemon is silent."""
         return None if self.daemon is None or self.is_silent else self.daemon.detail.get(name)
 
     @property
@@ -115,12 +115,13 @@ class Fleet:
 
 
 def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
-    """Read the state of the fleet.
+    """Read the status of the fleet.
 
     Parameters
     ----------
     busy_is_problem : bool
-        A bot's own store that is busy is that bot's problem, and the others are read; else StoreBusyError is raised, for who asks again.
+        If True, a busy store of a bot is reported as that bot's problem, and the others are read; else StoreBusyError is raised, for
+        callers that retry.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: boo
     in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
     try:
         store = home.fleet_ports.bot_store(name)
-        # The own database first: what closes in between is in the record alone, and younger than the grace.
+        # Read the own database first: what closes in between is only in the record, and younger than the grace.
         closes, trades = home.closes(name).frame(), tuple(store.open_trades())
     except StoreError as error:
         if isinstance(error, StoreBusyError) and not busy_is_problem:
@@ -168,7 +169,7 @@ def _read_watched(home: FleetHome, reader: WatchedReader) -> WatchedStatus:
 
 
 def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> BotStatus:
-    """Return a bot with the gap of its history: it grows at a seed alone, so that counts are enough."""
+    """Return a bot with the gap of its history: a history grows only at a seed, so that counts are enough."""
     try:
         closed = home.fleet_ports.history_store(bot.bot).count_closed(closed_since=None)
     except StoreError as error:
@@ -180,7 +181,7 @@ def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> 
 
 
 def alerts(fleet: Fleet) -> list[Alert]:
-    """Return what is wrong, the severe first."""
+    """Return the fleet's alerts, the severe ones first."""
     found = [*_clock_alerts(fleet), *_beat_alerts(fleet), *_learning_alerts(fleet)]
     for bot in fleet.bots:
         found += _bot_alerts(bot)
@@ -188,7 +189,7 @@ def alerts(fleet: Fleet) -> list[Alert]:
             found.append(
                 Alert(
                     key=f"untold|{bot.bot}",
-                    text=f"{bot.bot}: the daemon runs and tells nothing of it.",
+                    text=f"{bot.bot}: the daemon is running, but its heartbeat does not report this bot.",
                     remedy="Restart it with `bot3 up`.",
                 )
             )
@@ -200,7 +201,7 @@ def _away(bot: WatchedStatus) -> Alert:
     return Alert(
         key=f"away|{bot.bot}|{bot.run_mode.value}",
         text=f"{bot.name}: its database cannot be read: {bot.problem.rstrip('.')}.",
-        remedy="Its open trades and newer closes are unknown until it can; `bot3 doctor` says more.",
+        remedy="Its open trades and newer closes are unknown until it can; run `bot3 doctor` for details.",
         is_severe=False,
     )
 
@@ -213,25 +214,23 @@ def _clock_alerts(fleet: Fleet) -> list[Alert]:
         return [
             Alert(
                 key="clock|stands",
-                text=f"The market clock stands still at {words.stamp(anchor.market_at)}.",
+                text=f"The market clock is paused at {words.stamp(anchor.market_at)}.",
                 remedy="Start everything with `bot3 up`.",
             )
         ]
     if anchor.ends_at is not None and fleet.now >= anchor.ends_at:
-        text = f"The replayed candles ended at {words.stamp(anchor.ends_at)}: nothing is traded any more."
-        return [Alert(key="clock|ended", text=text, remedy="Point BOT3_CANDLES at newer candles.", is_severe=False)]
+        text = f"The replayed candles ended at {words.stamp(anchor.ends_at)}: trading has ended."
+        return [Alert(key="clock|ended", text=text, remedy="Set BOT3_CANDLES to newer candles.", is_severe=False)]
     return []
 
 
 def _beat_alerts(fleet: Fleet) -> list[Alert]:
     beat = fleet.daemon
     if beat is None:
-        return [
-            Alert(key="daemon", text="The execution daemon never gave a sign of life: no bot trades.", remedy="Start it with `bot3 up`.")
-        ]
+        return [Alert(key="daemon", text="The execution daemon never sent a heartbeat: no bot trades.", remedy="Start it with `bot3 up`.")]
     if fleet.is_silent:
         text = f"The execution daemon is silent: its last heartbeat is {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)."
-        return [Alert(key="daemon", text=text, remedy="Look at `bot3 status`, then start it with `bot3 up`.")]
+        return [Alert(key="daemon", text=text, remedy="Check `bot3 status`, then start it with `bot3 up`.")]
     return []
 
 
@@ -248,7 +247,7 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
                 f"{noun} {words.version(learned.value.version)} expired {words.age(learned.value.expires_at, now=fleet.now)} (market time)."
             )
             found.append(
-                Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; look at Dagster's daemon.")
+                Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; check Dagster's daemon.")
             )
     return found
 
@@ -257,7 +256,9 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
     found = []
     if bot.problem:
         hidden = (*_gap_keys(bot.bot, "own database"), *_gap_keys(bot.bot, "history"), f"history|{bot.bot}")
-        found.append(Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="`bot3 doctor` says more.", hides=hidden))
+        found.append(
+            Alert(key=f"problem|{bot.bot}", text=f"{bot.bot}: {bot.problem}.", remedy="Run `bot3 doctor` for details.", hides=hidden)
+        )
     state = bot.in_force
     if state.state is not TradingState.ACTIVE:
         found.append(
@@ -271,14 +272,14 @@ def _bot_alerts(bot: BotStatus) -> list[Alert]:
     if bot.history_gap is None:
         text = f"{bot.bot}: its history cannot be compared with the record: {bot.history_problem}."
         hidden = _gap_keys(bot.bot, "history")
-        found.append(Alert(key=f"history|{bot.bot}", text=text, remedy="`bot3 doctor` says more.", is_severe=False, hides=hidden))
+        found.append(Alert(key=f"history|{bot.bot}", text=text, remedy="Run `bot3 doctor` for details.", is_severe=False, hides=hidden))
     else:
         found += _gap_alerts(bot.bot, "history", bot.history_gap)
     return found
 
 
 def _gap_alerts(bot: str, source: str, gap: Gap, *, older: str = "") -> list[Alert]:
-    remedy = "Is Dagster's daemon running? `bot3 learn run` compares and mends."
+    remedy = "Is Dagster's daemon running? `bot3 learn run` compares both and corrects the record."
     told = (
         ("missing", gap.missing, f"closes of its {source} are not in the record{older}"),
         ("surplus", gap.surplus, f"closes in the record are not in its {source}{older}"),
@@ -295,14 +296,14 @@ def _gap_keys(bot: str, source: str) -> tuple[str, ...]:
 def _way_back(bot: BotStatus) -> str:
     what = "trades nothing" if bot.in_force.state is TradingState.HALTED else "only reduces"
     if bot.in_force.is_latched:
-        return f"It {what}. When the cause is gone: `bot3 resume {bot.bot}`."
-    return f"It {what} while that lasts; `bot3 resume {bot.bot}` ends a loss of the day, not a flag file."
+        return f"It {what}. Once the cause is corrected: `bot3 resume {bot.bot}`."
+    return f"It {what} until the cause ends; `bot3 resume {bot.bot}` ends a loss of the day, not a flag file."
 
 
 def halted(states: Mapping[str, StateInForce]) -> str:
-    """Return the fleet's halt state in words; without a daemon that tells, no bot is called active."""
+    """Return the fleet's halt state as a text; without a daemon that reports, no bot is called active."""
     stopped = [f"{bot} {found.state.value}" for bot, found in states.items() if found.state is not TradingState.ACTIVE]
     if stopped:
         return ", ".join(stopped)
     untold = [bot for bot, found in states.items() if not found.is_told]
-    return f"state not told: {', '.join(untold)}" if untold else ALL_ACTIVE
+    return f"state unknown: {', '.join(untold)}" if untold else ALL_ACTIVE

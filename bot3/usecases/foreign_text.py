@@ -1,4 +1,4 @@
-"""Texts of other programs (pairs, tags, reasons, file names), shown as they are: they command no terminal and are no markup."""
+"""Shows texts of other programs (pairs, tags, reasons, file names) literally: without terminal control codes and without markup."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _NAMED = re.compile(r":(?=[a-z+\-])")
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """Return a text whose control characters are written out as escapes, but for those in `keep`."""
+    """Return a text whose control characters are replaced by escapes, except those in `keep`."""
     if text.isprintable():
-        # Marks that reorder are not printable to Python either.
+        # Python treats marks that reorder text as not printable too.
         return text
     return "".join(_written_out(char) if char not in keep and _is_control(char) else char for char in text)
 
 
 def plain(text: object) -> str:
-    """Return a text as Markdown (of Streamlit and Dagster) that reads as the text itself, on one line and in a table's cell."""
+    """Return a text as Markdown (of Streamlit and Dagster) that is shown as the text itself, on one line and in a table's cell."""
     shown = visible(" ".join(str(text).split()))
     escaped = _SPECIAL.sub(lambda found: f"\\{found.group()}", shown)
     return _NAMED.sub(":\N{WORD JOINER}", _NUMBERED.sub(r"\1\\", escaped))

@@ -80,7 +80,7 @@ def test_process_given_a_listed_user_then_answers_tells_alerts_beats_and_stops_a
         code, said = ended(process)
 
     assert "Balance: wallets and positions" in first[0]
-    assert "The execution daemon never gave a sign of life" in both[1]
+    assert "The execution daemon never sent a heartbeat" in both[1]
     assert (code, "hunter2" in said, "stranger_ignored" in said) == (0, False, True)
     with open_platform(settings_of(home), read_only=True) as platform:
         (beat,) = [beat for beat in platform.control.heartbeats() if beat.process == TELEGRAM]

@@ -82,7 +82,7 @@ def test_state_in_force_given_a_state_that_there_is_not_then_refuses(control: Sq
 def test_last_candle_given_a_heartbeat_that_tells_no_instant_then_refuses(control: SqlControl, told: str) -> None:
     beat(control, last_candle=told)
 
-    with pytest.raises(StoreError, match="tells the last candle"):
+    with pytest.raises(StoreError, match="reports the last candle"):
         last_candle(daemon_beat(control.heartbeats()))
 
 

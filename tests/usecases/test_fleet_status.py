@@ -66,7 +66,7 @@ def test_alerts_given_an_old_heartbeat_then_call_the_daemon_silent() -> None:
 
 
 def test_alerts_given_no_heartbeat_then_say_that_no_bot_trades() -> None:
-    assert "never gave a sign of life" in alerts(a_fleet(beats=()))[0].text
+    assert "never sent a heartbeat" in alerts(a_fleet(beats=()))[0].text
 
 
 def test_told_given_a_silent_daemon_then_is_unknown() -> None:
@@ -115,13 +115,15 @@ def test_alerts_given_a_state_that_only_the_heartbeat_tells_then_show_it(platfor
 
 def test_halted_given_a_bot_that_nobody_tells_of_then_does_not_call_it_active() -> None:
     assert halted({"BOT1": ACTIVE, "BOT2": ACTIVE}) == ALL_ACTIVE
-    assert halted({"BOT1": ACTIVE, "BOT2": replace(ACTIVE, is_told=False)}) == "state not told: BOT2"
+    assert halted({"BOT1": ACTIVE, "BOT2": replace(ACTIVE, is_told=False)}) == "state unknown: BOT2"
 
 
 def test_alerts_given_a_daemon_that_tells_nothing_of_a_bot_then_say_so() -> None:
     bot = replace(WELL, in_force=replace(ACTIVE, is_told=False))
 
-    assert [alert.text for alert in alerts(a_fleet(bots=(bot,)))] == ["BOT1: the daemon runs and tells nothing of it."]
+    assert [alert.text for alert in alerts(a_fleet(bots=(bot,)))] == [
+        "BOT1: the daemon is running, but its heartbeat does not report this bot."
+    ]
 
 
 def test_alerts_given_a_replay_at_its_end_then_warn_only(platform: Platform) -> None:
