@@ -1,4 +1,4 @@
-"""Copy a foreign database's closed trades into the record, once: of a bot that is gone, or before it becomes a source."""
+"""Copy a foreign database's closed trades into the record once: of a bot that no longer runs, or before it becomes a source."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bot3.usecases.audit_report import UnusedTrades
 from bot3.usecases.audit_trades import left_out_of_learning
 
 Tell = Callable[[str, int, int], None]
-"""Hears a stage, how much of it is done, and how much there is."""
+"""Progress callback: receives a stage, how much of it is done, and the total."""
 
 BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeImport:
-    """What an import brought: rows of the record by what became of them, and what stayed behind.
+    """Result of an import: rows of the record by result, and trades that were not imported.
 
     `open` trades have no close to learn from; `refused` rows cannot be trades. `left_out` trades are in the record, and nothing is learned
     from them; those `without_orders` are compared with their candles before anything is learned from them.
@@ -41,12 +41,12 @@ class TradeImport:
 
 
 def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[str, RunMode]]) -> None:
-    """Refuse trades that a source of the platform owns: its next full sync would take the copies away.
+    """Reject trades that a source of the platform owns: its next full sync would delete the copies.
 
     Raises
     ------
     SettingsError
-        With the remedy.
+        If the bot and run mode are synced; the text contains the remedy.
     """
     if (bot, run_mode) in synced:
         raise SettingsError(
@@ -57,9 +57,9 @@ def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[
 def import_trades(
     reader: ForeignTradeReader, record: TradeRecord, *, run_mode: RunMode, tell: Tell = lambda *_: None, batch: int = BATCH
 ) -> TradeImport:
-    """Upsert all closed trades as of one instant; a second time changes nothing, and after a failure the next time goes on.
+    """Upsert all closed trades as of one instant; a second import changes nothing, and one after a failure continues.
 
-    Trades that the record has and the database has not are left alone: an import adds.
+    Trades that the record has and the database lacks are not changed: an import only adds.
     """
     found = reader.read_all()
     tell("trades", 0, len(found.closed))

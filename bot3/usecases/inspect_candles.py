@@ -1,4 +1,4 @@
-"""Put the candles of a span through the gate again, as they are read."""
+"""Validate the candles of a span again, as they are read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from bot3.ports.candles import CandleReader
 
 
 def inspect_candles(reader: CandleReader, *, timeframe: str, start: datetime, now: datetime) -> tuple[CandleReport, ...]:
-    """Return what the gate finds in every pair's candles from a start until now.
+    """Return the validation report of every pair's candles from a start until now.
 
     Raises
     ------
     CandleError
-        If a pair's candles cannot be read or break the law beyond repair.
+        If a pair's candles cannot be read or violate the frame's definition beyond repair.
     """
     return tuple(
         checked_candles(reader.candles(pair, timeframe, start=start, end=now), pair=pair, timeframe=timeframe, now=now)[1]

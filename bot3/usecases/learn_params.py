@@ -1,4 +1,4 @@
-"""Learn parameters and publish them, by compare-and-swap."""
+"""Learn parameters and publish them with compare-and-swap."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One fact that must hold of what was learned, and what was found."""
+    """One condition on the learned values, and the values that violate it."""
 
     name: str
     passed: bool
@@ -38,9 +38,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnOutcome:
-    """What was published: None where nothing was touched.
+    """Result of learning: what was published, None if no group was touched.
 
-    `ledger` is what a daily review left, and `permission` what it decided: None where no day was over.
+    `ledger` is the result of a daily review, and `permission` what it decided: None if no day had ended.
     """
 
     published: ParameterSet | None
@@ -61,22 +61,22 @@ def learn_params(
     trades_revision: int,
     full: bool = False,
 ) -> LearnOutcome:
-    """Learn from what the learner holds (see `replay_trades`), check it, and publish it.
+    """Learn from the learner's trades (see `replay_trades`), check the result, and publish it.
 
     Parameters
     ----------
     life : timedelta
         Market time until the parameters expire.
     full : bool
-        Refit pooling and republish every row. It is also done where this learner never did, where nothing is in force, and once a day: when
-        a day is over, it is reviewed who may trade.
+        Refit pooling and republish every row. This is also done if this learner never did, if nothing is in force, and once a day: when a
+        day has ended, a review decides who may trade.
 
     Raises
     ------
     LearningError
-        If a check fails: the last good publication stays in force.
+        If a check fails: the last valid publication stays in force.
     StoreConflictError
-        If others published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
+        If other processes published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
     """
     for attempt in range(PUBLISH_ATTEMPTS):
         in_force = _version_in_force(record, learner, now=now, is_first=attempt == 0)
@@ -127,7 +127,7 @@ def _trading(parameters: ParameterSet) -> frozenset[Group]:
 
 
 def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
-    """Return what must hold of every row before it may be published: the bounds that every reader applies."""
+    """Return the checks that every row must pass before publication: the bounds that every reader validates."""
     wrong = [(row.key, field, problem) for row in parameters.rows.values() for field, problem in problems_of(row).items()]
 
     def check(name: str, is_part: Callable[[str], bool]) -> Check:
@@ -145,36 +145,36 @@ def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
 def _require(checks: tuple[Check, ...]) -> None:
     failed = [f"{check.name} ({check.detail})" for check in checks if not check.passed]
     if failed:
-        raise LearningError(f"parameters were not published, the last good ones stay in force: {'; '.join(failed)}")
+        raise LearningError(f"parameters were not published, the last valid ones stay in force: {'; '.join(failed)}")
 
 
 def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: datetime, is_first: bool) -> str | None:
-    # Nothing was published since: the rows need not be read. Should that be wrong, compare-and-swap refuses and all is read again.
+    # Nothing was published since: the rows need not be read. If that is wrong, compare-and-swap fails and everything is read again.
     if is_first and learner.published_version is not None and record.learning_token() == learner.published_token:
         return learner.published_version
     try:
         in_force = record.parameters(as_of=now)
     except InvalidLearningError as error:
-        # What is in force is refused by every reader: nobody may trade by it, and all rows are published anew in its place.
+        # Every reader rejects the values in force: no group may trade with them, and all rows are published again in their place.
         learner.permission, learner.ledger, learner.hyper = NOBODY, _ledger(record, learner, now=now), None
         return error.version
     except LearningError:
         learner.permission, learner.ledger = NOBODY, None
         return None
-    # Read after the version: a review published in between makes the version an old one, and compare-and-swap refuses.
+    # Read after the version: a review published in between makes the version outdated, and compare-and-swap fails.
     learner.permission, learner.ledger = Permission(raised=_trading(in_force)), _ledger(record, learner, now=now)
     return in_force.version
 
 
 def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
-    """Return what the newest review left.
+    """Return the ledger of the newest review.
 
-    Where it folded outcomes of other replays, or its rows break a bound, return the start of a review that folds every day again.
+    If it folded outcomes of other replays, or its rows are out of bounds, return the start of a review that folds every day again.
     """
     try:
         ledger = record.ledger(as_of=now)
     except InvalidLearningError as error:
-        log.error("gate_folds_again", error=str(error))  # noqa: TRY400  # the text says all
+        log.error("gate_folds_again", error=str(error))  # noqa: TRY400  # the text contains all details
         return _first_ledger(record, learner)
     except LearningError:
         return None
@@ -211,7 +211,7 @@ def _learn(
     if is_full:
         return learner.learn_all(now=now, computed_at=computed_at, life=life, revision=revision, regimes=_regimes(record, learner, now=now))
     if in_force != learner.published_version:
-        # Another process published since, most likely in full: rest on the parents of today, as it does.
+        # Another process published since, most likely in full: use the parents of today, as it does.
         learner.refit(now=now, regimes=_regimes(record, learner, now=now))
     return learner.learn_touched(now=now, computed_at=computed_at, life=life, revision=revision)
 

@@ -28,7 +28,7 @@ def make_signals(
 ) -> pd.DataFrame:
     """Write and return a feeder's signals of one week, up to the candle that closed by now.
 
-    The newest model known at the week's first instant speaks, so every signal is out of sample.
+    The newest model known at the week's first instant makes them, so every signal is out of sample.
 
     Raises
     ------

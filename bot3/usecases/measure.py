@@ -1,4 +1,4 @@
-"""Measure the platform from its stores: what cannot be asked is absent and counted, never 0."""
+"""Measures the platform from its stores: a metric whose query fails is absent and counted, never 0."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OF_ALL = ("build", "processes", "clock", "states", "daemon", "record", "learnin
 
 
 class Measure:
-    """Asks the stores, one reader at a time; remembers what it could not ask, and since when closes are missing."""
+    """Queries the stores for one reader at a time; counts failed queries, and records since when closes are missing."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -40,16 +40,16 @@ class Measure:
         self._turn = Lock()
 
     def families(self) -> list[Family]:
-        """Ask everything anew. Never raises for what cannot be asked: that is left out and counted."""
+        """Query all metrics again. Never raises if a query fails: its metric is left out, and the failure is counted."""
         with self._turn:
             asked = [family for what, question in self._questions().items() for family in self._asked(what, question)]
             asked += self._asked("sources", self._differences)
             errors: dict[tuple[str, ...], float] = {(what,): float(number) for what, number in sorted(self._errors.items())}
-        told = "Questions that could not be answered, by what was asked; its numbers are absent meanwhile."
+        told = "Failed queries of the stores, by query; its metrics are absent meanwhile."
         return [*_merged(asked), Family(name="bot3_scrape_errors", help=told, kind=Kind.COUNTER, labels=("what",), samples=errors)]
 
     def is_ready(self) -> bool:
-        """Say whether the control store and the record answer."""
+        """Return whether the control store and the record respond."""
         try:
             self._subject.ports.control.heartbeats()
             self._subject.ports.record.revision()
@@ -69,7 +69,7 @@ class Measure:
         return of_all | own | watched
 
     def _asked(self, what: str, question: Question) -> list[Family]:
-        # From 0 on: an alert on its increase would miss the first error else.
+        # Counters start at 0: otherwise an alert on their increase would miss the first error.
         self._errors[what] += 0
         try:
             return list(question())
@@ -94,22 +94,22 @@ class Measure:
         yield Family(name="bot3_missing_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.missing)})
         told = "Closed trades of the record that a bot's own database lacks."
         yield Family(name="bot3_surplus_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.surplus)})
-        told = "How long this process has seen the record lack closes of a bot's own database, wall time; 0 where it lacks none."
+        told = "How long this process has seen the record lack closes of a bot's own database, wall time; 0 if it lacks none."
         lag = self._lag(key, is_behind=gap.missing > 0)
         yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
 
     def _gap(self, source: TradeSource, recorded: int) -> Gap:
-        """Compare our own bots trade by trade, closes of the last minute left out; histories and foreign databases by their counts."""
+        """Compare our own bots trade by trade, without closes of the last minute; histories and foreign databases by their counts."""
         bot, ports = source.reader.bot, self._subject.ports
         if bot not in ports.bot_names or source.run_mode is not RunMode.PAPER:
             return gap_of_counts(source.reader.count_closed(closed_since=None), recorded)
         until = ports.clock.now() - SYNC_GRACE * ports.clock.speed
-        # The own database first: what closes in between is in the record alone, and younger than the grace.
+        # Read the own database first: what closes in between is only in the record, and younger than the grace.
         own = self._home.closes(bot).frame()
         return gap_of_closes(own, self._recorded_closes(bot), until=until)
 
     def _recorded_closes(self, bot: str) -> pd.DataFrame:
-        # The revision first: what is committed in between is read twice rather than never.
+        # Read the revision first: what is committed in between is read twice rather than never.
         record, revision = self._subject.ports.record, self._subject.ports.record.revision()
         if bot not in self._recorded or self._recorded[bot][0] != revision:
             frame = record.trades(as_of=None, run_modes=(RunMode.PAPER,), bots=(bot,))
@@ -125,7 +125,7 @@ class Measure:
 
 
 def _merged(asked: Iterable[Family]) -> list[Family]:
-    """Return families of one name as one; those without a sample are left out."""
+    """Merge families of one name into one; leave out those without a sample."""
     merged: dict[str, Family] = {}
     for family in asked:
         merged.setdefault(family.name, Family(name=family.name, help=family.help, kind=family.kind, labels=family.labels)).samples.update(

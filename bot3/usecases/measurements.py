@@ -1,4 +1,4 @@
-"""What is measured, question by question: each asks one store, and raises where it cannot."""
+"""The metrics, one function per query: each reads one store, and raises an error if it cannot."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from bot3.usecases.watched_trades import WatchedReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is measured.
+    """The platform that is measured.
 
     Parameters
     ----------
     stake_currency : str
         Currency of our bots' paper wallets.
     build : mapping
-        Names and values that say which build runs, and how.
+        Names and values that identify the running build and its mode.
     sources : callable
-        Returns where closed trades come from, foreign databases too.
+        Returns the sources of closed trades, foreign databases too.
     outbox : callable or None
-        Returns which writes of the record wait to be published; None where nothing is published.
+        Returns the record's writes that are pending for publication; None if nothing is published.
     """
 
     ports: FleetPorts
@@ -49,59 +49,59 @@ class Subject:
     outbox: Callable[[], OutboxSpan | None] | None
 
     def wall_now(self) -> datetime:
-        """Return the wall's time."""
+        """Return the wall time."""
         return self.ports.clock.wall_now()
 
 
 def build(subject: Subject) -> Iterator[Family]:
-    """Yield which build runs."""
+    """Yield the running build."""
     names = tuple(sorted(subject.build))
     values = tuple(subject.build[name] for name in names)
-    yield Family(name="bot3_build_info", help="Always 1; its labels say which build runs, and how.", labels=names, samples={values: 1.0})
+    yield Family(name="bot3_build_info", help="Always 1; its labels identify the running build.", labels=names, samples={values: 1.0})
 
 
 def processes(subject: Subject) -> Iterator[Family]:
-    """Yield the age of every process' sign of life."""
+    """Yield the age of every process' heartbeat."""
     now = subject.wall_now()
     beats = subject.ports.control.heartbeats()
     ages: dict[tuple[str, ...], float] = {(beat.process,): (now - beat.wall_at).total_seconds() for beat in beats}
     yield Family(
         name="bot3_heartbeat_age_seconds",
-        help="Wall time since a process gave its last sign of life; one that never did is absent.",
+        help="Wall time since a process sent its last heartbeat; one that never did is absent.",
         labels=("process",),
         samples=ages,
     )
 
 
 def clock(subject: Subject) -> Iterator[Family]:
-    """Yield how the market's time passes."""
+    """Yield the state and speed of the market clock."""
     anchor = subject.ports.control.anchor()
     if anchor is None:
         return
-    yield _plain("bot3_market_clock_running", "1 while the market's time passes, 0 while it stands still.", float(anchor.is_running))
-    yield _plain("bot3_market_clock_speed_ratio", "Market seconds a wall second.", anchor.speed)
+    yield _plain("bot3_market_clock_running", "1 while the market clock runs, 0 while it is paused.", float(anchor.is_running))
+    yield _plain("bot3_market_clock_speed_ratio", "Market seconds per wall second.", anchor.speed)
 
 
 def states(subject: Subject) -> Iterator[Family]:
-    """Yield what each bot may do: the stricter of its latch and what the daemon tells."""
+    """Yield each bot's trading state: the stricter of its latch and the state that the daemon reports."""
     now = subject.wall_now()
     found = {bot: state_in_force(subject.ports.control, bot, wall_now=now) for bot in subject.ports.bot_names}
     yield Family(
         name="bot3_trading_state",
-        help="1 for the state that a bot is in (its latch, or the daemon's stricter word), 0 for the others.",
+        help="1 for the state of a bot (its latch, or the daemon's state if stricter), 0 for the others.",
         labels=("bot", "state"),
         samples={(bot, state.value): float(one.state is state) for bot, one in found.items() for state in TradingState},
     )
     yield Family(
         name="bot3_trading_state_told",
-        help="1 while the running daemon tells a bot's state, 0 while only its latch is known.",
+        help="1 while the running daemon reports a bot's state, 0 while only its latch is known.",
         labels=("bot",),
         samples={(bot,): float(one.is_told) for bot, one in found.items()},
     )
 
 
 def daemon(subject: Subject) -> Iterator[Family]:
-    """Yield what the daemon told lately; nothing of a silent one: it is no news then."""
+    """Yield the daemon's last report; nothing if it is silent, because the report is out of date then."""
     beat = daemon_beat(subject.ports.control.heartbeats())
     if beat is None or is_silent(beat, wall_now=subject.wall_now()):
         return
@@ -144,7 +144,7 @@ def _positions(bot: str, mode: RunMode, trades: Sequence[Trade]) -> Iterator[Fam
 
 
 def realised(home: FleetHome) -> Iterator[Family]:
-    """Yield what closed trades earned: money by currency, and the plain mean of the trades' ratios."""
+    """Yield the profit of closed trades: money by currency, and the unweighted mean of the trades' ratios."""
     frame, _ = home.trades.frame()
     found = {(str(bot), str(mode)): summary(closes) for (bot, mode), closes in frame.groupby(["bot", "run_mode"])} if len(frame) else {}
     money = {(*key, one.currency): one for key, of in found.items() for one in of.money}
@@ -159,12 +159,12 @@ def realised(home: FleetHome) -> Iterator[Family]:
         samples: dict[tuple[str, ...], float] = {key: number for key, one in money.items() if (number := value(one)) is not None}
         yield Family(name=name, help=f"{text} Closed trades in the record.", labels=labels, samples=samples)
     means: dict[tuple[str, ...], float] = {key: of.mean_profit.value for key, of in found.items() if of.mean_profit.value is not None}
-    text = "Mean of the trades' ratios of the stake, each trade counted alike. Closed trades in the record."
+    text = "Mean of the trades' ratios of the stake, each trade with the same weight. Closed trades in the record."
     yield Family(name="bot3_mean_profit_ratio", help=text, labels=("bot", "run_mode"), samples=means)
 
 
 def record(subject: Subject) -> Iterator[Family]:
-    """Yield what the record holds."""
+    """Yield the contents of the record."""
     yield _plain("bot3_record_revision", "Writes to the record so far.", float(subject.ports.record.revision()))
     counts = subject.ports.record.counts()
     rows = zip(counts["bot"], counts["run_mode"], counts["trades"], strict=True)
@@ -177,7 +177,7 @@ def record(subject: Subject) -> Iterator[Family]:
 
 
 def learning(subject: Subject) -> Iterator[Family]:
-    """Yield how old what is in force is, and how long it stays so."""
+    """Yield the age of the learning in force, and the time until it expires."""
     now, speed = subject.ports.clock.now(), subject.ports.clock.speed
     ages: dict[tuple[str, ...], float] = {}
     left: dict[tuple[str, ...], float] = {}
@@ -217,27 +217,27 @@ def feeders(subject: Subject) -> Iterator[Family]:
 
 
 def notices(subject: Subject) -> Iterator[Family]:
-    """Yield how much waits to be told."""
-    yield _plain("bot3_notices_waiting", "Messages to people that were not delivered yet.", float(subject.notices.waiting()))
+    """Yield the number of pending notices."""
+    yield _plain("bot3_notices_waiting", "Messages to people that are not delivered yet.", float(subject.notices.waiting()))
     refusals = subject.notices.refusals()
-    yield _plain("bot3_notifier_refused", "1 while nothing is delivered until a person mends token or chat.", float(bool(refusals.problem)))
-    yield _plain("bot3_notices_dropped", "Messages of the last 30 days that were not taken for their text: lost.", float(refusals.dropped))
+    yield _plain("bot3_notifier_refused", "1 while token or chat is rejected: nothing is delivered.", float(bool(refusals.problem)))
+    yield _plain("bot3_notices_dropped", "Messages of the last 30 days that were rejected for their text: lost.", float(refusals.dropped))
 
 
 def outbox(subject: Subject) -> Iterator[Family]:
-    """Yield how far the published copy is behind."""
+    """Yield how far the published copy is behind the record."""
     if subject.outbox is None:
         return
-    # The revision first: what is written in between counts as waiting.
+    # Read the revision first: what is written in between counts as pending.
     revision, span = subject.ports.record.revision(), subject.outbox()
-    told = "Writes of the record that were not published to InfluxDB yet."
+    told = "Writes of the record that are not published to InfluxDB yet."
     yield _plain("bot3_outbox_waiting_writes", told, float(0 if span is None else span.writes))
-    told = "Revision of the record up to which all was published to InfluxDB."
+    told = "Revision of the record up to which everything is published to InfluxDB."
     yield _plain("bot3_published_revision", told, float(revision if span is None else span.since))
 
 
 def home(subject: Subject) -> Iterator[Family]:
-    """Yield the room on the home's disk, and whether the kill switch's file is there."""
+    """Yield the free space on the home's disk, and whether the kill switch's file exists."""
     usage = shutil.disk_usage(subject.directory)
     yield _plain("bot3_disk_free_bytes", "Free space on the disk of the home.", float(usage.free))
     yield _plain("bot3_disk_size_bytes", "Size of the disk of the home.", float(usage.total))

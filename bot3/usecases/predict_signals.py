@@ -1,4 +1,4 @@
-"""Signals of feeders: of a week at once, and of one candle as it closes; by the same features and the same models."""
+"""Signals of feeders, for a week or for one candle at its close, from the same features and models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bot3.ports.record import ModelRegistry
 from bot3.trading.signals import FEEDER_IDS, Signal
 
 GAP_ROOM_CANDLES = 288
-"""Candles that are read beyond the warm-up, so that as many may be missing in it."""
+"""Candles read in addition to the warm-up, so that as many may be missing in it."""
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
     Raises
     ------
     ModelError
-        If the text is no model of that feeder.
+        If the text is not a model of that feeder.
     """
     model = model_of(feeder_id, text)
     frames = [_pair_signals(model, panel, index, span=(instant_us(start), instant_us(end))) for index in range(len(panel.pairs))]
@@ -56,7 +56,7 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
 
 
 def model_of(feeder_id: str, text: bytes) -> FeederModel:
-    """Return the model of a text whose digest was compared. Raises ModelError if it is another feeder's."""
+    """Return the model of a text whose digest was compared. Raises ModelError if it belongs to another feeder."""
     model = read_model(text)
     if model.header.spec.feeder_id != feeder_id:
         raise ModelError(f"this is a model of {model.header.spec.feeder_id}, not of {feeder_id}: register it under its own feeder")
@@ -87,7 +87,7 @@ def _instants(microseconds: NDArray[np.int64]) -> pd.Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeSignals:
-    """Signals of one candle, and why a pair or a feeder was left out: name to reason."""
+    """Signals of one candle, and the reasons for pairs and feeders that were left out, by name."""
 
     signals: tuple[Signal, ...]
     refused: Mapping[str, str]
@@ -96,13 +96,13 @@ class MadeSignals:
 class SignalMaker:
     """Makes the signals of all feeders at a candle's close.
 
-    Of each feeder the newest model known at that close speaks. A model that cannot be read is refused, and the feeder's last good one goes
-    on; without one the feeder is silent, and `MadeSignals.refused` says why.
+    Each feeder uses the newest model known at that close. If that model cannot be read, the feeder uses its last valid one; without one it
+    makes no signals. `MadeSignals.refused` contains the reason.
 
     Parameters
     ----------
     pairs : sequence of str
-        The pairs that are looked at.
+        The pairs that signals are made for.
     """
 
     def __init__(self, *, models: ModelStore, registry: ModelRegistry, candles: CandleReader, pairs: Sequence[str], timeframe: str) -> None:
@@ -115,21 +115,21 @@ class SignalMaker:
         self._loaded: dict[str, tuple[str, FeederModel]] = {}
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals of a candle by feeder and pair; what was left out is logged (`make` returns it)."""
+        """Return the signals of a candle by feeder and pair; pairs and feeders that were left out are logged (`make` returns them)."""
         made = self.make(candle_open_time, now)
         if made.refused:
             log.warning("signals_refused", candle_open_time=candle_open_time.isoformat(), refused=dict(made.refused))
         return list(made.signals)
 
     def make(self, candle_open_time: datetime, now: datetime) -> MadeSignals:
-        """Return the signals of a candle, and what was left out.
+        """Return the signals of a candle, and the pairs and feeders that were left out.
 
         Parameters
         ----------
         candle_open_time : datetime
-            Of the candle whose close makes the signals known.
+            Open time of the candle whose close makes the signals known.
         now : datetime
-            Market time; a candle that has not closed by then says nothing.
+            Market time; a candle that has not closed by then gives no signals.
         """
         known_at = candle_open_time + self._step
         if now < known_at:

@@ -1,4 +1,4 @@
-"""Publish what the record holds and its copy does not: a step of its own, which no learning waits for."""
+"""Publish what the record contains and its copy lacks, in a step of its own: learning does not wait for it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PUBLISHED_MODES = (RunMode.PAPER, RunMode.LIVE)
-"""Trades of these modes are published; backtest history stays where it was made, and is never mixed with what bots did."""
+"""Run modes whose trades are published; backtest history stays local, and is never mixed with the bots' real trades."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishReport:
-    """What was published, and the record's revision up to which; `refused` points wait in the dead letters."""
+    """Result of publishing, and the record's revision that it reached; `refused` points were stored as dead letters."""
 
     writes: int
     points: int
@@ -30,7 +30,7 @@ class PublishReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayReport:
-    """What became of the dead letters, and what was published after them."""
+    """Result of replaying the dead letters, and of the publishing after it."""
 
     written: int
     still_refused: int
@@ -41,9 +41,9 @@ Tell = Callable[[PublishReport], None]
 
 
 def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> tuple[str, ...]:
-    """Return whose trades a copy holds: our own bots', and those of whoever else the record knows (`TradeRecord.counts`).
+    """Return the bots whose trades a copy contains: our own, and all others that the record knows (`TradeRecord.counts`).
 
-    A bot whose trades were all deleted is one of them: what a copy still says of it is wrong.
+    A bot whose trades were all deleted is one of them: the copy may still contain some of its trades, which is wrong.
     """
     known = counts[counts["run_mode"].astype(str).isin([mode.value for mode in run_modes])]
     return tuple(dict.fromkeys((*own, *sorted(str(bot) for bot in known["bot"].unique()))))
@@ -52,19 +52,19 @@ def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Seque
 def publish_learning(
     outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES, tell: Tell = lambda _: None
 ) -> PublishReport:
-    """Publish everything that waits in the outbox, tell it, then forget it.
+    """Publish all pending writes of the outbox, report them to the callback, then remove them.
 
-    A kill in between leaves the outbox as it was: the same is written again, which changes nothing, and told again.
+    A kill in between leaves the outbox unchanged: the same is written again, which changes nothing, and reported again.
 
     Parameters
     ----------
     tell : callable
-        Hears what was published, if anything waited.
+        Callback that receives the report, if anything was pending.
 
     Raises
     ------
     StoreBusyError
-        If a server cannot be reached in time; what waits goes on waiting.
+        If a server cannot be reached before the timeout; the writes stay pending.
     """
     span = outbox.span()
     if span is None:
@@ -79,21 +79,21 @@ def publish_learning(
 
 
 def nothing_published(revision: int | None) -> PublishReport:
-    """Return the report of a step that found nothing to publish, the copy being up to a revision of the record."""
+    """Return the report of a step that found nothing to publish; the copy is equal to a revision of the record."""
     return PublishReport(writes=0, points=0, deleted=0, refused=0, expired=0, revision=revision)
 
 
 def publish_everything(
     outbox: Outbox, publisher: Publisher, *, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishReport:
-    """Empty the copy and publish the whole record: afterwards it holds what the record holds, and nothing else.
+    """Clear the copy and publish the whole record: afterwards it contains what the record contains, and nothing else.
 
     A kill in between leaves the whole record in the outbox.
 
     Parameters
     ----------
     bots : sequence of str
-        Whose trades the copy holds.
+        Bots whose trades the copy contains.
     """
     outbox.requeue()
     publisher.clear(bots=bots)
@@ -101,7 +101,7 @@ def publish_everything(
 
 
 def replay_dead_letters(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> ReplayReport:
-    """Write the dead letters again, then all that was written to the record since: an old letter must not hide a newer value."""
+    """Write the dead letters again, then all that was written to the record since: an old letter must not replace a newer value."""
     replayed = publisher.replay_dead_letters()
     if replayed.since is not None:
         outbox.requeue(since=replayed.since)

@@ -1,4 +1,4 @@
-"""What the pages read, through ports: closed trades kept up to date, what is in force, what is wrong."""
+"""Reads data for pages through ports: cached closed trades, values in force, and problems."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known(Generic[_Value]):
-    """A value, or why there is none; `is_refused` where one was published that breaks a bound."""
+    """A value, or the reason why there is none; `is_refused` is True if a published one is out of bounds."""
 
     value: _Value | None
     problem: str = ""
@@ -36,7 +36,7 @@ class Known(Generic[_Value]):
 
 
 def known(read: Callable[[], _Value]) -> Known[_Value]:
-    """Return what was learned, or what its reader says is missing; other errors are not caught."""
+    """Return the learned value, or its reader's error that it is missing; other errors are not caught."""
     try:
         return Known(value=read())
     except LearningError as error:
@@ -44,9 +44,9 @@ def known(read: Callable[[], _Value]) -> Known[_Value]:
 
 
 class RecordedTrades:
-    """All closed trades of the record in memory, brought up to date by revision.
+    """Cache of all closed trades of the record, updated by revision.
 
-    Reading 50,000 rows takes most of a second, a page has a tenth of one: only rows changed since the last look are read again.
+    Reading 50,000 rows takes most of a second, and a page has a tenth of one: only rows that changed since the last call are read again.
     """
 
     def __init__(self, record: TradeRecord) -> None:
@@ -57,7 +57,7 @@ class RecordedTrades:
         self._counts = pd.DataFrame()
 
     def frame(self) -> tuple[pd.DataFrame, int]:
-        """Return the record's trade frame, oldest close first, all run modes, and the revision that it is of; not to be written to."""
+        """Return the record's trade frame, oldest close first, all run modes, and its revision; callers must not write to it."""
         with self._lock:
             self._refresh()
             return self._frame, self._revision
@@ -69,7 +69,7 @@ class RecordedTrades:
             return self._counts
 
     def _refresh(self) -> None:
-        # The revision is read first: what is committed in between is read twice rather than never.
+        # Read the revision first: what is committed in between is read twice rather than never.
         revision = self._record.revision()
         if revision == self._revision:
             return
@@ -91,7 +91,7 @@ class RecordedTrades:
 
 
 class BotCloses:
-    """The closed trades of one bot's own store in memory, brought up to date when somebody committed to it."""
+    """Cache of the closed trades of one bot's own store, updated when another connection committed to it."""
 
     def __init__(self, reader: TradeReader) -> None:
         self._reader = reader
@@ -100,7 +100,7 @@ class BotCloses:
         self._frame = close_frame([])
 
     def frame(self) -> pd.DataFrame:
-        """Return closes, oldest first: `CLOSE_COLUMNS`; not to be written to."""
+        """Return closes, oldest first: `CLOSE_COLUMNS`; callers must not write to the frame."""
         with self._lock:
             token = self._reader.change_token()
             if token != self._token:

@@ -1,4 +1,4 @@
-"""Turn what was learned into the recommendation in force, and publish it."""
+"""Compute the recommendation from the learned values, and publish it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot3.trading.recommendations import Recommendation
 
 
 def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, life: timedelta) -> Recommendation:
-    """Publish and return the recommendation from what is in force at a market time.
+    """Publish and return the recommendation, computed from the values in force at a market time.
 
     Raises
     ------
