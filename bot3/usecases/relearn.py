@@ -1,4 +1,4 @@
-"""The controller's step: closes in, parameters out; and the meta-learner's run on top of it."""
+"""The controller's step, from closes to published parameters; and the meta-learner's run, which includes it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TradeSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetReport:
-    """What a step did to one asset: figures to show beside it, how long it took, and what must hold of it."""
+    """Result of a step for one asset: figures to show with it, duration, and checks."""
 
     asset: str
     metadata: Mapping[str, Value]
@@ -52,9 +52,9 @@ class AssetReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelearnReport:
-    """What one step did, asset by asset, in the order of the lineage.
+    """Result of one step, asset by asset, in the order of the lineage.
 
-    `parameters` and `recommendation` are what was published; None where nothing new was.
+    `parameters` and `recommendation` are what was published; None if nothing new was.
     """
 
     revision: int
@@ -65,7 +65,7 @@ class RelearnReport:
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:
-        """Return the checks that did not pass."""
+        """Return the checks that failed."""
         return tuple(check for asset in self.assets for check in asset.checks if not check.passed)
 
 
@@ -82,14 +82,14 @@ def relearn_step(
     overlap: timedelta = timedelta(days=7),
     full: bool = False,
 ) -> RelearnReport:
-    """Sync all bots, replay what is due, learn what was touched, and publish it.
+    """Sync all bots, replay due trades, learn the touched groups, and publish the result.
 
     Parameters
     ----------
     sources : sequence of TradeSource
-        Bots to sync; none where the record is synced already.
+        Bots to sync; none if the record is synced already.
     run_modes : sequence of RunMode
-        Whose trades are learned from together.
+        Run modes whose trades are learned from together.
     life : timedelta
         Market time until published parameters expire.
     full : bool
@@ -100,8 +100,8 @@ def relearn_step(
     StoreBusyError
         If a store is locked: wait and call again.
     LearningError
-        If a source and the record do not hold the same trades, or a check of the parameters failed: the last good ones stay in force, and
-        what was synced stays synced.
+        If a source and the record do not contain the same trades, or a check of the parameters failed: the last valid ones stay in force,
+        and synced trades stay synced.
     """
     syncs, sync_s = _timed(lambda: [_synced(source, record, overlap=overlap) for source in sources])
     require_reconciled(syncs)
@@ -149,11 +149,11 @@ def full_relearn_step(
     Parameters
     ----------
     pairs : sequence of str
-        Whose equal-weight index makes the market's regime.
+        Pairs whose equal-weight index determines the market's regime.
     directory : Path
-        Where the two JSON files go; paths of files given absolute stay as they are.
+        Directory of the two JSON files; absolute paths of files are not changed.
     parameters_life, recommendations_life : timedelta
-        Market time.
+        Lifetimes in market time.
     """
     states, regime_s = _timed(
         lambda: detect_regimes(
@@ -211,12 +211,12 @@ def full_relearn_step(
 
 
 def require_reconciled(syncs: Sequence[TradeSync]) -> None:
-    """Raise LearningError if a source and the record do not hold the same trades: what would be learned is not what was traded."""
+    """Raise LearningError if a source and the record do not contain the same trades: learning would use other trades than were made."""
     lost = [f"{sync.bot} {sync.run_mode} ({_difference(sync)})" for sync in syncs if not sync.is_reconciled]
     if lost:
         raise LearningError(
             f"closed trades and the record differ: {'; '.join(lost)}; nothing was learned, the last publication stays in force: "
-            "mend what differs, then run `bot3 learn run`"
+            "correct the difference, then run `bot3 learn run`"
         )
 
 
@@ -224,7 +224,7 @@ def _synced(source: TradeSource, record: PlatformRecord, *, overlap: timedelta) 
     first = sync_trades(source.reader, record, run_mode=source.run_mode, overlap=overlap)
     if first.is_reconciled:
         return first
-    # A close may have fallen between reading and counting: only what still differs at a second look is lost.
+    # A trade may have closed between reading and counting: only what still differs at a second comparison is lost.
     second = sync_trades(source.reader, record, run_mode=source.run_mode, full=True)
     return replace(second, outcome=_joined(first.outcome, second.outcome))
 

@@ -1,4 +1,4 @@
-"""Bring the learner up to the record, replay what is due, and keep what replay found."""
+"""Load new trades of the record into the learner, replay those that are due, and store the replays."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bot3.trading.trades import RunMode
 
 
 class TradeAndReplayRecord(TradeRecord, ReplayRecord, Protocol):
-    """What this use case needs of the record."""
+    """The parts of the record that this use case needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOutcome:
-    """What changed: groups touched, replays written by state, and the record's revision.
+    """Changes of a replay: groups touched, replays written by state, and the record's revision.
 
-    `trades_revision` is the revision up to which trades were taken in; `missing` names pairs whose candles could not be read, and why.
+    `trades_revision` is the revision up to which trades were loaded; `missing` names pairs whose candles could not be read, and why.
     """
 
     touched: frozenset[Group]
@@ -44,9 +44,9 @@ def replay_trades(
     run_modes: Sequence[RunMode],
     now: datetime,
 ) -> ReplayOutcome:
-    """Take new and changed trades into the learner, replay those whose horizon is over, and write what changed.
+    """Load new and changed trades into the learner, replay those whose horizon has ended, and write the changes.
 
-    A learner that starts anew reads all trades, and replays them all in memory; only states that the record does not hold are written.
+    A learner that starts empty reads all trades, and replays them all in memory; only states that the record lacks are written.
     """
     trades_revision, touched = _take_in(record, learner, run_modes=run_modes, now=now)
     missing: dict[str, str] = {}
@@ -70,10 +70,10 @@ def replay_trades(
 
 
 def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *, now: datetime) -> None:
-    """Give the learner the candles of a pair that closed since the last load, and all funding known by now.
+    """Load the candles of a pair that closed since the last load, and all funding known by now, into the learner.
 
-    Funding is read whole each time: a payment may become known after the candles around it, and a window that begins at the last closed
-    candle would hold the newest payments twice.
+    Funding is read completely each time: a payment may become known after the candles around it, and a window that begins at the last
+    closed candle would contain the newest payments twice.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *,
 def _take_in(
     record: TradeAndReplayRecord, learner: ParameterLearner, *, run_modes: Sequence[RunMode], now: datetime
 ) -> tuple[int, set[Group]]:
-    """Read the trades that changed since the learner's revision; all of them at the start or after a deletion."""
-    # The revision is read first: a trade written in between is read now and once more, never missed.
+    """Load the trades that changed since the learner's revision; load all of them at the start or after a deletion."""
+    # Read the revision first: a trade written in between is read now and once more, never missed.
     revision = record.revision()
     if revision == learner.revision:
         return revision, learner.ingest_known(pd.DataFrame(), now=now)

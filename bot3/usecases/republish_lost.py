@@ -1,4 +1,4 @@
-"""Decide when the record is published again because its copy lost writes: the record is the truth, the copy only a copy."""
+"""Decides when to publish the record again because its copy lost writes: the record is authoritative, the copy is not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERY_S = 600.0
 
 
 class LostWrites:
-    """Limits how often the whole record is published again: once an outage, otherwise once in `EVERY_S`, and never twice in vain.
+    """Limits how often the whole record is published again: once per outage, otherwise once in `EVERY_S`, and never twice without effect.
 
     A server can lose writes that it acknowledged: when it starts, InfluxDB reads its write-ahead log only up to the first damaged entry,
     and a full disk leaves such an entry. What is still missing after the record was published again cannot be published (a dead letter, for
@@ -23,7 +23,7 @@ class LostWrites:
     Parameters
     ----------
     monotonic : callable
-        Returns seconds that never go back.
+        Returns seconds that never decrease.
     """
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -33,22 +33,22 @@ class LostWrites:
         self._unpublishable: frozenset[str] = frozenset()
 
     def notice_outage(self) -> None:
-        """Remember that the server was unavailable: it may have restarted."""
+        """Record that the server was unavailable: it may have restarted."""
         self._is_after_outage = True
 
     def are_due(self, found: PublishedCheck, *, is_whole: bool = True) -> bool:
-        """Return whether the whole record must be published again, and count that as done.
+        """Return whether the whole record must be published again; if so, count it as done.
 
         Parameters
         ----------
         found : PublishedCheck
-            A comparison during which nothing waited and nothing was written, or what `find_losses` found.
+            A comparison during which nothing was pending and nothing was written, or the result of `find_losses`.
         is_whole : bool
-            False for what `find_losses` found: what it does not name may still be lost.
+            False for the result of `find_losses`: a publication that it does not name may still be lost.
 
         Notes
         -----
-        Publications of another record or epoch are left to `bot3 publish run --all`: a restored home must not write over another's copy.
+        Publications of another record or epoch are left to `bot3 publish run --all`: a restored home must not overwrite another's copy.
         """
         lost = frozenset() if found.extra else found.lost
         is_result = is_whole and self._is_unverified and not self._is_after_outage

@@ -1,4 +1,4 @@
-"""Fold the days that are over into the evidence by which pairs and directions may trade."""
+"""Fold ended days into the evidence that decides which pairs and directions may trade."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PublishedParameters(Protocol):
-    """What a review reads of the record."""
+    """The part of the record that a review reads."""
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
         """Return the parameters in force. Raises LearningError if nothing was published by then."""
@@ -24,17 +24,17 @@ class PublishedParameters(Protocol):
 
 
 def review_gates(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger | None, *, now: datetime) -> Ledger | None:
-    """Return the ledger after all days that are over; None where none is over since the last review.
+    """Return the ledger after all ended days; None if none has ended since the last review.
 
     Parameters
     ----------
     ledger : Ledger or None
-        What the last review left; None before the first one, which folds nothing, for nothing had been published.
+        Result of the last review; None before the first one, which folds nothing, because nothing had been published.
 
     Notes
     -----
-    Nothing is written: the ledger goes into the record with the publication that rests on it, so a day is folded once even if the process
-    is killed.
+    Nothing is written: the ledger is written to the record with the publication that is based on it, so a day is folded once even if the
+    process is killed.
     """
     last = learner.last_day_over(now=now)
     if ledger is not None and last <= ledger.day:
@@ -49,7 +49,7 @@ def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledg
     try:
         published = record.parameters(as_of=_EPOCH + timedelta(days=day))
     except InvalidLearningError as error:
-        # Nobody could trade by it, so that the day tells nothing of what is published.
+        # No group could trade by it, so the day contains no evidence on what is published.
         log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))
         return gate.skip(ledger, day=day)
     except LearningError:

@@ -15,13 +15,13 @@ from bot3.trading.trades import RunMode
 
 
 class ShadowAndLearningRecord(ShadowRecord, LearningStore, Protocol):
-    """What this use case needs of the record."""
+    """The parts of the record that this use case needs."""
 
 
 def score_feeders(
     record: ShadowAndLearningRecord, *, run_modes: Sequence[RunMode], now: datetime, settings: ScoreSettings
 ) -> tuple[FeederScore, ...]:
-    """Publish and return the scores as of a market time; a tier is raised once a market day at most, whatever is restarted."""
+    """Publish and return the scores as of a market time; a tier is raised at most once per market day, also after restarts."""
     shadow_trades = record.shadow_trades(as_of=now, run_modes=run_modes)
     scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record, now=now))
     for score in scores:
@@ -34,4 +34,4 @@ def _in_force(record: LearningStore, *, now: datetime) -> tuple[FeederScore, ...
     try:
         return record.feeder_scores(as_of=now)
     except LearningError:
-        return ()  # none was published yet: there is nothing to hold on to
+        return ()  # none was published yet: there is no tier to preserve

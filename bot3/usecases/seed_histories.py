@@ -1,4 +1,4 @@
-"""The bots' histories: the control bots in one go, BOT3 week by week with what was learned by the start of each week."""
+"""Makes the bots' histories: the control bots' in one run, BOT3's week by week with what was learned by the start of each week."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bot3.usecases.score_feeders import score_feeders
 from bot3.usecases.sync_trades import sync_trades
 
 LIFE_IN_HISTORY = WEEK + timedelta(days=1)
-"""History relearns weekly, and what it learned must not expire at the very instant of the next time."""
+"""Lifetime of learned values in history: it relearns weekly, and they must not expire at the very instant of the next run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Histories:
     Parameters
     ----------
     stores, profiles : mapping
-        By bot.
+        Stores and profiles by bot.
     arrays : mapping
         Candles by pair, over the whole span.
     """
@@ -61,14 +61,14 @@ class Histories:
     def make(self, *, start: datetime, end: datetime, progress: Callable[[str, int, int], None]) -> None:
         """Replay every bot over the span on out-of-sample signals.
 
-        A rerun makes the same trades, and leaves those that are there.
+        A rerun makes the same trades, and does not change existing ones.
 
         Raises
         ------
         StoreError
-            If a history holds another trade under an id: another seed made it.
+            If a history contains another trade under an id: another seed made it.
         LearningError
-            If the record does not hold what a history does.
+            If the record lacks trades of a history.
         """
         signals = self.signals.signals(feeder_ids=FEEDER_IDS, start=start, end=end)
         regimes = self.record.regimes_frame(start=start - timedelta(days=1), end=end)

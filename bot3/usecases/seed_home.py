@@ -1,4 +1,4 @@
-"""Seed a home: feeders trained week by week, their signals, shadow trades, the bots' histories, and the first learning."""
+"""Seeds a home: feeders trained week by week, their signals, shadow trades, the bots' histories, and the first learning."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ from bot3.usecases.shadow_feeders import ShadowMarket, read_arrays, shadow_feede
 from bot3.usecases.train_feeders import build_panel, feeder_settings_digest, train_feeder
 
 Progress = Callable[[str, int, int], None]
-"""Called with a step's name, how much of it is done, and of how much."""
+"""Progress callback: receives a step's name, how much of it is done, and the total."""
 
 _MOST_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedParts:
-    """Everything a seed is made of and written to.
+    """Inputs and outputs of a seed.
 
     Parameters
     ----------
     start, end : datetime
-        The span that is learned from; the daemon goes on at its end.
+        The span that is learned from; the daemon continues at its end.
     first_weeks, every_weeks, train_days : int
         Candles before the first models, weeks between two models of a feeder, longest training window.
     history_stores, profiles : mapping
-        By bot.
+        Stores and profiles by bot.
     parameters_life, recommendations_life : timedelta
-        Market time, of what is published at the end.
+        Lifetimes in market time of what is published at the end.
     directory, parameters_file, recommendations_file : Path
-        Where it is written for other readers.
+        Paths of the files for other readers.
     wall_now : callable
-        The wall's time, for `computed_at`.
+        Returns the wall time, for `computed_at`.
     """
 
     candles: CandleReader
@@ -93,14 +93,14 @@ class SeedParts:
         Raises
         ------
         DataError
-            If the candles are too few for one.
+            If there are too few candles for one.
         """
         first = self.start + self.first_weeks * WEEK
         weeks = walk_forward_weeks(first, self.end - timedelta(days=1), every=self.every_weeks)
         if not weeks:
             raise DataError(
                 f"candles from {self.start:%Y-%m-%d} to {self.end:%Y-%m-%d} are too few: {self.first_weeks} weeks are needed before "
-                "the first feeder model and one after it; bring more candles, or lower BOT3_FEEDER_FIRST_WEEKS"
+                "the first feeder model and one after it; add more candles, or lower BOT3_FEEDER_FIRST_WEEKS"
             )
         return weeks
 
@@ -110,7 +110,7 @@ class SeedParts:
         return walk_forward_weeks(week_start(self.model_weeks[0]), self.end, every=1)
 
     def histories(self, arrays: Mapping[str, CandleArrays]) -> Histories:
-        """Return what makes the bots' histories on these candles."""
+        """Return the maker of the bots' histories on these candles."""
         return Histories(
             record=self.record,
             stores=self.history_stores,
@@ -129,12 +129,12 @@ class SeedParts:
 
 
 def seed_home(parts: SeedParts, *, progress: Progress) -> None:
-    """Fill a home. What an earlier attempt finished is not made again, and the result is the same.
+    """Seed a home. Results of an earlier attempt are not made again, and the result is the same.
 
     Raises
     ------
     DataError
-        If the candles are too few or cannot be read.
+        If there are too few candles, or they cannot be read.
     """
     weeks = parts.model_weeks
     progress("features", 0, 1)
@@ -154,7 +154,7 @@ def seed_home(parts: SeedParts, *, progress: Progress) -> None:
 
 
 def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, progress: Progress) -> None:
-    """Train what no earlier attempt did, on as many threads as the machine has cores: LightGBM lets go of the interpreter."""
+    """Train what no earlier attempt trained, on as many threads as the machine has cores: LightGBM releases the interpreter lock."""
     known = parts.record.models_frame()
     done = set(zip(known["feeder_id"], known["trained_until"], known["settings_digest"], strict=True))
     jobs = [(feeder, week) for week in weeks for feeder in FEEDER_IDS]
@@ -184,7 +184,7 @@ def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, pro
                 count += 1
                 progress("feeder models", count, len(jobs))
         except BaseException:
-            # What waits in the queue would keep a stopped command busy for minutes.
+            # Pending jobs in the queue would occupy a stopped command for minutes.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -1,4 +1,4 @@
-"""Shadow-trade every feeder from where it stopped, and keep what closed."""
+"""Shadow-trade every feeder from its last close on, and store the closed shadow trades."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 
 VOLATILITY_WARM_UP = timedelta(days=20)
-"""Candles before the first entry: the volatility's memory of what came before them is one part in a million by then."""
+"""Candles before the first entry: the weight of earlier candles in the volatility is one part in a million by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowMarket:
-    """The candles that shadow trades walk, by pair, and what trading them costs."""
+    """The candles of shadow trades, by pair, and the trading costs."""
 
     candles: Mapping[str, CandleArrays]
     markets: Mapping[str, Market]
@@ -50,7 +50,7 @@ def read_arrays(candles: CandleReader, *, timeframe: str, start: datetime, end: 
 
 
 def shadow_since(record: ShadowRecord, *, run_mode: RunMode, pairs: tuple[str, ...], since: datetime) -> datetime:
-    """Return the oldest newest close over all feeders and pairs: candles are needed from there on."""
+    """Return the oldest of the newest closes over all feeders and pairs: candles are needed from there on."""
     last = record.last_shadow_close(run_mode=run_mode)
     return min((last.get((feeder, pair), since) for feeder in FEEDER_IDS for pair in pairs), default=since)
 
@@ -66,14 +66,14 @@ def shadow_feeders(
     now: datetime,
     regimes: pd.DataFrame,
 ) -> int:
-    """Make and keep the shadow trades that closed by now; return how many there are.
+    """Make and store the shadow trades that closed by now; return how many there are.
 
     Parameters
     ----------
     profile : BotProfile
-        Of a control bot: its static stop and target, leverage rule, horizon and giveback are used.
+        Profile of a control bot: its static stop and target, leverage rule, horizon and giveback are used.
     since : datetime
-        A pair that a feeder never traded is flat from then on.
+        Time from which a pair that a feeder never traded has no position.
     """
     last = record.last_shadow_close(run_mode=run_mode)
     made = []

@@ -1,4 +1,4 @@
-"""Bring a bot's closed trades to the record: keyed, windowed, reconciled."""
+"""Copies a bot's closed trades to the record: by key, within a window, and reconciled afterwards."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Key = tuple[int, datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """Whether a source and the record count the same.
+    """Whether a source and the record have the same number of trades.
 
-    `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only looked
-    for where the counts differ.
+    `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only
+    computed if the counts differ.
     """
 
     bot: str
@@ -35,34 +35,34 @@ class Reconciliation:
 
     @property
     def is_reconciled(self) -> bool:
-        """Say whether source and record hold the same number of trades."""
+        """Return whether source and record contain the same number of trades."""
         return self.source_count == self.record_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeSync(Reconciliation):
-    """What a sync of one bot did, and whether both sides count the same afterwards."""
+    """Result of one bot's sync, and whether both sides have the same number of trades afterwards."""
 
     outcome: SyncOutcome
     is_full: bool
 
     @property
     def changed(self) -> int:
-        """Return the trades inserted, updated or deleted."""
+        """Return the number of trades inserted, updated or deleted."""
         return self.outcome.inserted + self.outcome.updated + self.outcome.deleted
 
 
 def sync_trades(
     reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
 ) -> TradeSync:
-    """Upsert a bot's closed trades, mark those that vanished, and compare the counts.
+    """Upsert a bot's closed trades, mark those that disappeared, and compare the counts.
 
     Parameters
     ----------
     overlap : timedelta
-        Closes so long before the newest known one are read again: trades are corrected, and clocks of databases differ.
+        Closes this long before the newest known one are read again: trades are corrected, and clocks of databases differ.
     full : bool
-        Read all closes. It is also done where the counts differ after the window was read.
+        Read all closes. This is also done if the counts differ after the window was read.
     """
     since = None if full else _window_start(record, bot=reader.bot, run_mode=run_mode, overlap=overlap)
     outcome = _sync_window(reader, record, run_mode=run_mode, since=since)
@@ -74,7 +74,7 @@ def sync_trades(
 
 
 def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
-    """Compare how many closed trades a source and the record hold, and name those that one side lacks."""
+    """Compare how many closed trades a source and the record contain, and return the keys that one side lacks."""
     recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
     counted = reader.count_closed(closed_since=None)
     missing: tuple[Key, ...] = ()
@@ -100,12 +100,12 @@ def _count_row(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> dict[str
 
 
 def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
-    # Keys first: a trade that closes in between is then new to both, never taken for vanished.
+    # Read the keys first: a trade that closes in between is then new to both, and never considered deleted.
     known = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
     outcome, found = _upserted(reader, record, since=since)
     vanished = known - found() if known else set()
     if since is not None and vanished:
-        # A close that was corrected to before the window has not vanished.
+        # A close whose time was corrected to before the window has not disappeared.
         vanished -= _source_keys(reader)
     if not vanished:
         return outcome
@@ -113,7 +113,7 @@ def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode,
 
 
 def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
-    """Bring a window's trades to the record, as columns where both sides know how; return what tells their keys."""
+    """Upsert a window's trades, as columns if both sides support it; return the outcome and a function that returns their keys."""
     if isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
         columns = reader.closed_columns(closed_since=since)
         return record.upsert_columns(columns), columns.keys

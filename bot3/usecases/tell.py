@@ -1,4 +1,4 @@
-"""Tell what waits: in the order it came, each once for certain, and again where it was not."""
+"""Deliver pending notices in order, at least once, and retry failed deliveries."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bot3.ports.notifier import Message, Notifier
 from bot3.usecases.words import stamp
 
 HOLD = timedelta(minutes=2)
-"""A process that dies while it tells lets go of the notice after so long."""
+"""Time for which a delivery reserves a notice: if the process dies, the notice is pending again after it."""
 AGAIN = timedelta(seconds=20)
-"""A notifier that is busy is asked again after so long, or when it says."""
+"""Delay before a busy notifier is retried; the notifier's own delay is used if it is longer."""
 MENDED_AGAIN = timedelta(minutes=5)
-"""A token or a chat that is refused is tried again after so long: a person mends it."""
+"""Delay before a rejected token or chat is retried: a person must correct it."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What came of it: notices told and refused, and how many still wait; `problem` says why those were not told."""
+    """Result of a delivery: numbers of delivered, rejected and still pending notices; `problem` is why pending ones failed."""
 
     told: int
     refused: int
@@ -34,7 +34,7 @@ class Told:
 
 
 def tell(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], datetime], at_most: int = 20) -> Told:
-    """Deliver the notices whose time has come, the oldest first; a notifier that is busy is left alone for a while."""
+    """Deliver the notices that are due, the oldest first; postpone all if the notifier is busy or rejects the token or chat."""
     told = refused = 0
     problem = ""
     while told + refused < at_most:
@@ -64,7 +64,7 @@ def tell(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], dat
 
 
 def counted(waiting: WaitingNotice) -> Message:
-    """Return the message of a notice; one that stands for several says how many, since when."""
+    """Return the message of a notice; one that represents several events contains their number and their first and last time."""
     if waiting.count == 1:
         return waiting.message
     times = f"{waiting.count} times from {stamp(waiting.first_at)} to {stamp(waiting.last_at)} UTC (wall time); this is the newest."

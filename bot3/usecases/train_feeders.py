@@ -1,4 +1,4 @@
-"""Train a feeder of what was known by a time, and keep its model."""
+"""Train a feeder on the data known by a time, and store its model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def train_feeder(
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008  # frozen
     panel: FeaturePanel | None = None,
 ) -> ModelEntry:
-    """Train a feeder on labels that had ended by `until`, keep its model, and return its entry; the caller registers it.
+    """Train a feeder on labels that had ended by `until`, store its model, and return its entry; the caller registers it.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def train_feeder(
     train_days : float
         Candles that opened longer before `until` are left out.
     panel : FeaturePanel, optional
-        Features over at least that span, made once for several feeders (`build_panel`); else they are made here.
+        Features over at least that span, computed once for several feeders (`build_panel`); computed here by default.
 
     Raises
     ------
@@ -87,6 +87,6 @@ def train_feeder(
 
 
 def feeder_settings_digest(spec: FeederSpec, *, settings: TrainingSettings, train_days: float) -> str:
-    """Return a digest of everything but the candles that the model depends on."""
+    """Return a digest of everything that the model depends on, except the candles."""
     parts = {"spec": asdict(spec), "settings": asdict(settings), "train_days": train_days, "features": FEATURE_NAMES}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Open trades of bots that are not ours, read from the databases of the fleet file."""
+"""Open trades of foreign bots, read from the databases of the fleet file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REREAD_S = 4.0
 
 
 class WatchedReader(Protocol):
-    """What is read of a fleet database. Every method but `change_token` raises DataError while the database is unavailable."""
+    """The queries of a fleet database. Every method but `change_token` raises DataError while the database is unavailable."""
 
     @property
     def bot(self) -> str:
@@ -24,7 +24,7 @@ class WatchedReader(Protocol):
 
     @property
     def run_mode(self) -> RunMode:
-        """Return the mode of all trades in it."""
+        """Return the mode of all its trades."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class WatchedReader(Protocol):
         ...
 
     def open_trades(self) -> list[Trade]:
-        """Return the trades that are open, by open_date."""
+        """Return the open trades, by open_date."""
         ...
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
@@ -47,14 +47,14 @@ class WatchedReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What a fleet database holds: its open trades, and how many trades are closed."""
+    """Contents of a fleet database: its open trades, and how many trades are closed."""
 
     open_trades: tuple[Trade, ...]
     closed: int
 
 
 class WatchedTrades:
-    """The open trades of one fleet database in memory, read again when somebody committed to it."""
+    """Cache of one fleet database's open trades, read again when another connection committed to it."""
 
     def __init__(self, reader: WatchedReader) -> None:
         self._reader = reader
@@ -64,12 +64,12 @@ class WatchedTrades:
         self._held = Watched(open_trades=(), closed=0)
 
     def read(self, *, wall_now: datetime) -> Watched:
-        """Return what the database holds.
+        """Return the contents of the database.
 
         Raises
         ------
         DataError
-            If it cannot be read now; nothing older is returned in its place.
+            If it cannot be read now; no older contents are returned instead.
         """
         with self._lock:
             if self._read_at is not None and abs((wall_now - self._read_at).total_seconds()) < REREAD_S:
@@ -77,7 +77,7 @@ class WatchedTrades:
             self._read_at = None
             token = self._reader.change_token()
             if token != self._token or token == AWAY:
-                # The count first: a trade that closes in between is in the count at the next read.
+                # Read the count first: a trade that closes in between is in the count at the next read.
                 closed = self._reader.count_closed(closed_since=None)
                 self._held, self._token = Watched(open_trades=tuple(self._reader.open_trades()), closed=closed), token
             self._read_at = wall_now

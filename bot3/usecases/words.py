@@ -1,4 +1,4 @@
-"""Numbers in words: units, intervals, ages; the unknown is an en dash, never a zero."""
+"""Formats numbers as text: units, intervals, ages; an unknown value is an en dash, never a zero."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AGES = ((120.0, "s", 1.0), (7_200.0, "min", 60.0), (172_800.0, "h", 3_600.0), (
 
 
 def is_unknown(value: object) -> bool:
-    """Say whether a value is None, NaN or NaT."""
+    """Return whether a value is None, NaN or NaT."""
     return value is None or value != value  # noqa: PLR0124  # NaN and NaT differ from themselves
 
 
@@ -33,17 +33,17 @@ def ratio(value: float | None, digits: int = 2) -> str:
 
 def _signed(value: float, digits: int) -> str:
     rounded = round(value, digits)
-    # What rounds to nothing has no sign: "-0.00" would read as a loss.
+    # A value that rounds to zero has no sign: "-0.00" would read as a loss.
     return f"{rounded:+,.{digits}f}" if rounded else f"{0.0:.{digits}f}"
 
 
 def share(value: float | None, digits: int = 0) -> str:
-    """Return 0.57 as "57 %", for what cannot be below 0."""
+    """Return 0.57 as "57 %", for values that cannot be below 0."""
     return DASH if value is None or is_unknown(value) else f"{value * 100.0:,.{digits}f} %"
 
 
 def leverage(recommendation: Recommendation) -> str:
-    """Return which leverage may be chosen: the recommended range, and the open bins."""
+    """Return the leverage that may be chosen: the recommended range, and the open bins."""
     low, high = recommendation.suggested_leverage_range
     return f"leverage {low:g} to {high:g}, open bins {', '.join(recommendation.open_bins)}"
 
@@ -54,7 +54,7 @@ def money(value: float | None, currency: str) -> str:
 
 
 def moneys(sums: Mapping[str, float]) -> str:
-    """Return the profit of each currency, "+12.50 USDT, -0.00012000 BTC"; a dash where there is none."""
+    """Return the profit of each currency, "+12.50 USDT, -0.00012000 BTC"; a dash if there is none."""
     return ", ".join(money(value, currency) for currency, value in sums.items()) or DASH
 
 
@@ -66,17 +66,17 @@ def amount(value: float | None, currency: str) -> str:
 
 
 def amounts(sums: Mapping[str, float]) -> str:
-    """Return the amount of each currency, "300.00 USDT, 0.02000000 BTC"; a dash where there is none."""
+    """Return the amount of each currency, "300.00 USDT, 0.02000000 BTC"; a dash if there is none."""
     return ", ".join(amount(value, currency) for currency, value in sums.items()) or DASH
 
 
 def signed(value: float | None, currency: str) -> str:
-    """Return 12.5 as "+12.50", with the currency's digits, where the currency stands beside it."""
+    """Return 12.5 as "+12.50", with the currency's digits, for places that show the currency next to it."""
     return DASH if value is None or is_unknown(value) else _signed(value, currency_digits(currency))
 
 
 def currency_name(currency: str) -> str:
-    """Return the currency, or in words that the pair does not say it."""
+    """Return the currency, or a text if the pair does not contain it."""
     return "(currency unknown)" if currency == UNKNOWN_CURRENCY else currency
 
 
@@ -113,7 +113,7 @@ def share_interval(low: float | None, high: float | None) -> str:
 
 
 def evidence(n: int, n_eff: float | None = None) -> str:
-    """Return how much a number rests on, "n 12, effective 8.5"."""
+    """Return the amount of evidence behind a number, "n 12, effective 8.5"."""
     return f"n {n:,}" if n_eff is None or is_unknown(n_eff) else f"n {n:,}, effective {n_eff:,.1f}"
 
 
@@ -123,21 +123,21 @@ def stamp(at: datetime | None) -> str:
 
 
 def span(duration: timedelta) -> str:
-    """Return a length of time, "42 s", "3.1 h"."""
+    """Return a duration, "42 s", "3.1 h"."""
     seconds = duration.total_seconds()
     unit, size = next((unit, size) for limit, unit, size in _AGES if abs(seconds) < limit)
     return f"{seconds / size:.0f} {unit}" if size < 3_600.0 else f"{seconds / size:.1f} {unit}"
 
 
 def age(then: datetime | None, *, now: datetime) -> str:
-    """Return how old something is, "42 s ago"; what lies ahead is said so."""
+    """Return the age of something, "42 s ago"; a time in the future is "in 42 s"."""
     if then is None or is_unknown(then):
         return DASH
     return ago(now - then)
 
 
 def ago(passed: timedelta) -> str:
-    """Return "42 s ago"; a time that lies ahead is "in 42 s"."""
+    """Return "42 s ago"; a time in the future is "in 42 s"."""
     return f"{span(passed)} ago" if passed >= timedelta(0) else f"in {span(-passed)}"
 
 
@@ -149,7 +149,7 @@ def expiry(expires_at: datetime, *, now: datetime, anchor: ClockAnchor | None) -
     expires_at, now : datetime
         Market time.
     anchor : ClockAnchor or None
-        The market clock: where its time is not the wall's, the market's is named beside the wall's.
+        The market clock: if its time differs from wall time, both times are shown.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def expiry(expires_at: datetime, *, now: datetime, anchor: ClockAnchor | None) -
         return f"{state} {age(expires_at, now=now)}"
     market = f"market time: {age(expires_at, now=now)}"
     if not anchor.is_running:
-        return f"{state}: the market clock stands still ({market})"
+        return f"{state}: the market clock is paused ({market})"
     return f"{state} {age(now + (expires_at - now) / anchor.speed, now=now)} ({market})"
 
 
@@ -171,7 +171,7 @@ def version(text: str | None) -> str:
 
 
 def market_source(source: ClockSource | None) -> str:
-    """Return plainly what market this is."""
+    """Return a description of the market."""
     return "market unknown: no home was seeded" if source is None else _SOURCES[source]
 
 
@@ -181,7 +181,7 @@ def sentence(text: str) -> str:
 
 
 def group(pair: str, direction: str, leverage_bin: str) -> str:
-    """Return a group of trades in words, "BTC/USDT:USDT, long, 2.0-3.5x"."""
+    """Return a group of trades as text, "BTC/USDT:USDT, long, 2.0-3.5x"."""
     parts = (
         "all pairs" if pair == ANY else pair,
         "long and short" if direction == ANY else direction,
@@ -191,7 +191,7 @@ def group(pair: str, direction: str, leverage_bin: str) -> str:
 
 
 def key(text: str) -> str:
-    """Return "pair|direction|bin" in words; "static" is the safe set of the settings."""
+    """Return "pair|direction|bin" as text; "static" is the safe set of the settings."""
     parts = text.rsplit("|", 2)
     return group(parts[0], parts[1], parts[2]) if len(parts) == 3 else f"{text} set"
 
@@ -206,17 +206,17 @@ def missing_closes(row: ExitParameters) -> str:
 
 
 def why_censored(limit: float) -> str:
-    """Return why pairs and directions may not trade though their evidence may look good, and what opens them."""
+    """Return why pairs and directions may not trade although their evidence may be good, and what reopens them."""
     return (
-        f"More than {share(limit, 1)} of their closes (BOT3_MAX_CENSORED_SHARE) are missing from the evidence: left out (ended by force, "
-        "by hand or by liquidation, in parts, or without candles), or closed after the day of their entry was reviewed. Losers are held "
-        "long and ended by hand more often than winners, so what is left looks too good. They may trade again at a review once the share "
-        "is lower."
+        f"More than {share(limit, 1)} of their closes (BOT3_MAX_CENSORED_SHARE) are missing from the evidence: left out (closed by force, "
+        "manually or by liquidation, in parts, or without candles), or closed after the day of their entry was reviewed. Losing trades "
+        "stay open longer and are closed manually more often than winning ones, so the remaining evidence is too good. They may trade "
+        "again at a review once the share is lower."
     )
 
 
 def standing(row: ExitParameters, *, minimum: int) -> str:
-    """Return what a row rests on: its own trades, or its parent's values and how many trades are missing."""
+    """Return the evidence of a row: its own trades, or its parent's values and how many trades are missing."""
     if row.trades_count < minimum:
         return f"Using its parent's values: {row.trades_count} of {minimum} trades"
     if row.own_share <= 0.0:

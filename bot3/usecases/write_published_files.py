@@ -1,4 +1,4 @@
-"""Write what was learned to JSON files, for readers that are not ours."""
+"""Write learned values to JSON files for other programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_published_files(
     Parameters
     ----------
     directory : Path
-        Where the files are; paths given absolute stay as they are.
+        Directory of the files; absolute paths are not changed.
 
     Raises
     ------
@@ -98,4 +98,4 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no JSON form here")
+    raise TypeError(f"{type(value).__name__} cannot be converted to JSON")

@@ -99,7 +99,7 @@ def test_seed_home_given_too_few_candles_then_says_what_to_bring(tmp_path: Path)
     with open_platform(tiny_settings(tmp_path / "home")) as platform:
         parts = platform.seed_parts()
 
-        with pytest.raises(DataError, match="bring more candles, or lower BOT3_FEEDER_FIRST_WEEKS"):
+        with pytest.raises(DataError, match="add more candles, or lower BOT3_FEEDER_FIRST_WEEKS"):
             seed_home(replace(parts, end=parts.start + timedelta(days=20)), progress=quiet)
 
 

@@ -101,7 +101,7 @@ def test_expiry_given_a_clock_that_stands_still_then_promises_no_wall_time() -> 
     still = an_anchor(source=ClockSource.SIMULATED, speed=60.0, is_running=False)
 
     assert words.expiry(NOON, now=NOON - timedelta(hours=5), anchor=still) == (
-        "in force, expires: the market clock stands still (market time: in 5.0 h)"
+        "in force, expires: the market clock is paused (market time: in 5.0 h)"
     )
 
 
