@@ -24,7 +24,7 @@ def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequenc
     """Return all stores in the order in which they are copied.
 
     A store that is derived from another one is copied before it: Dagster's storage, then the record, then the bots. Events in between are
-    notified and synced again after a restore, and never the other way round. A bot's store is locked while its paper account is copied,
+    reported and synced again after a restore, and never the other way round. A bot's store is locked while its paper account is copied,
     and no longer. The mark of a seeded home is copied last: an interrupted restore leaves no valid home.
 
     Parameters

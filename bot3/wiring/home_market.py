@@ -112,7 +112,7 @@ def require_same_seed(home: Path, note: SeedNote) -> None:
     differences = ["it has no record of its settings"] if begun is None else begun.differences(note)
     if differences:
         raise SettingsError(
-            f"the seed of {home} cannot continue with other settings: {'; '.join(differences)}; restore them, or start again: remove that "
+            f"the seed of {home} cannot continue as it began: {'; '.join(differences)}; undo these changes, or start again: remove that "
             "directory, or set BOT3_HOME to another one"
         )
 

@@ -82,7 +82,7 @@ def test_stopped_seed_given_another_setting_then_refuses_and_names_it(tmp_path: 
     home = tmp_path / "home"
     begin(settings_of(home))
 
-    with pytest.raises(SettingsError, match=re.escape(f"BOT3_{name.upper()} was {was}, is {is_now}; restore them")):
+    with pytest.raises(SettingsError, match=re.escape(f"BOT3_{name.upper()} was {was}, is {is_now}; undo these changes")):
         require_same_seed(home, a_note(settings_of(home, **{name: value})))
 
 
@@ -103,7 +103,7 @@ def test_stopped_seed_given_another_pair_then_refuses_and_names_it(tmp_path: Pat
     settings = settings_of(tmp_path / "home")
     begin(settings)
 
-    with pytest.raises(SettingsError, match=f"cannot continue with other settings: {ETH} or its filters"):
+    with pytest.raises(SettingsError, match=f"cannot continue as it began: {ETH} or its filters"):
         require_same_seed(settings.home, SeedNote.of(settings, markets={pair: a_market(pair) for pair in (BTC, ETH)}, span=SPAN))
 
 
