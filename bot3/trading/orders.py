@@ -55,7 +55,7 @@ class Intent:
     Parameters
     ----------
     account, bot, pair, candle_close_time, leg : key
-        Unique together with `trade_id` and `attempt`: the same decision taken twice makes one order.
+        Unique together with `attempt` (and with `trade_id`, except for entries): the same decision taken twice makes one order.
     trade_id : int
         Id of the bot's trade; assigned to an entry when it is planned, so that its fills can be matched to it.
     amount : Decimal
