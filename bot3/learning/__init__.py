@@ -1,1 +1,1 @@
-"""What to try next: labels, replay, parameters, feeders, scores, recommendations. Pure."""
+"""Learning: labels, replay, parameters, feeders, scores and recommendations. Pure functions without I/O."""

@@ -1,4 +1,4 @@
-"""Raw scores to probabilities: Platt's two numbers, fitted on predictions that the model did not train on."""
+"""Platt scaling: convert raw scores to probabilities with two parameters, fitted on out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from bot3.market.indicators import Floats
 
 LEAST_SLOPE = 0.02
-"""Where scores do not tell winners from losers the slope stays here: their order is kept, the probability is close to the base rate."""
+"""Minimum slope, used when scores do not separate winners from losers: it preserves their order, with probabilities near the base rate."""
 
 _RIDGE = 1e-6
 _STEPS = 50
@@ -18,22 +18,24 @@ _EDGE = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Probability = 1 / (1 + exp(-(slope x logit(score) + offset))); the slope is above 0, so that order is kept."""
+    """Parameters of probability = 1 / (1 + exp(-(slope x logit(score) + offset))); the slope is above 0 to preserve the order."""
 
     slope: float
     offset: float
 
     def __post_init__(self) -> None:
         if not (self.slope > 0.0 and np.isfinite(self.slope) and np.isfinite(self.offset)):
-            raise ValueError(f"a calibration needs a finite slope above 0, was {self.slope} with offset {self.offset}")
+            raise ValueError(
+                f"a calibration needs a finite slope above 0 and a finite offset, were slope {self.slope} and offset {self.offset}"
+            )
 
     def probability(self, score: Floats) -> Floats:
-        """Return calibrated probabilities of scores between 0 and 1."""
+        """Convert scores between 0 and 1 to calibrated probabilities."""
         return _sigmoid(self.slope * _logit(score) + self.offset)
 
 
 def fit_calibration(score: Floats, label: Floats, weight: Floats) -> Calibration:
-    """Fit on out-of-fold scores.
+    """Fit a calibration on out-of-fold scores by penalised maximum likelihood.
 
     Parameters
     ----------
@@ -43,10 +45,10 @@ def fit_calibration(score: Floats, label: Floats, weight: Floats) -> Calibration
     Raises
     ------
     ValueError
-        If there is no row with each label.
+        If a label has no row with a weight above 0.
     """
     if not ((label > 0.5) & (weight > 0.0)).any() or not ((label < 0.5) & (weight > 0.0)).any():
-        raise ValueError("calibration needs rows of both labels")
+        raise ValueError("a calibration needs rows with both labels and weights above 0")
     logits = _logit(score)
     slope, offset = _newton(logits, label, weight / weight.sum())
     if slope < LEAST_SLOPE:
@@ -56,18 +58,19 @@ def fit_calibration(score: Floats, label: Floats, weight: Floats) -> Calibration
 
 
 def log_loss(probability: Floats, label: Floats, weight: Floats) -> float:
-    """Return the weighted mean negative log likelihood, natural logarithm."""
+    """Compute the weighted mean negative log likelihood with the natural logarithm."""
     kept = np.clip(probability, _EDGE, 1.0 - _EDGE)
     losses = -np.where(label > 0.5, np.log(kept), np.log1p(-kept))
     return float(np.average(losses, weights=weight))
 
 
 def _newton(logits: Floats, label: Floats, weight: Floats) -> tuple[float, float]:
+    # Newton's method on the weighted log likelihood, with a weak ridge penalty towards a slope of 1 and steps clipped to 2.
     slope, offset = 1.0, 0.0
     for _ in range(_STEPS):
         p = _sigmoid(slope * logits + offset)
         slack, curve = weight * (label - p), weight * p * (1.0 - p)
-        # Sums, not products of vectors: those are cut among the threads that a machine has, and a model's last bit would tell how many.
+        # Sums instead of dot products: BLAS splits dot products among threads, so the last bit of a model would depend on their number.
         gradient = np.array([(slack * logits).sum() - _RIDGE * (slope - 1.0), slack.sum()])
         mixed = (curve * logits).sum()
         hessian = np.array([[(curve * logits * logits).sum() + _RIDGE, mixed], [mixed, curve.sum() + 1e-12]])
@@ -79,6 +82,7 @@ def _newton(logits: Floats, label: Floats, weight: Floats) -> tuple[float, float
 
 
 def _fit_offset(fixed: Floats, label: Floats, weight: Floats) -> float:
+    # Bisection for the offset at which the mean probability equals the base rate.
     share = float(np.average(label, weights=weight))
     low, high = -30.0, 30.0
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""One pair's candles as arrays that replay walks: prices, volatility, funding paid so far."""
+"""Candles of one pair as arrays for replay: prices, volatility and cumulative funding."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from bot3.market.volatility import expected_sigma
 
 WARM_UP_CANDLES = 288
-"""Candles before an entry without which its volatility is not known well enough."""
+"""Minimum number of candles before an entry from which its volatility is known well enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleArrays:
     """Candles of one pair, oldest first.
 
-    `open_us` are microseconds since 1970. `sigma[i]` is the volatility over the horizon as expected at the close of candle i.
+    `open_us` are microseconds since 1970. `sigma[i]` is the expected volatility over the horizon at the close of candle i.
     `funding_sum[i]` is the sum of funding rates up to and including the open of candle i; `funding_us` are the times of the known rates.
     """
 
@@ -36,7 +36,7 @@ class CandleArrays:
 
 
 def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candles: int) -> CandleArrays:
-    """Return the arrays of a candle frame and its funding frame (empty where none is known: counted as zero)."""
+    """Build the arrays of a candle frame and its funding frame (empty if no rate is known; unknown rates count as zero)."""
     open_us = microseconds(candles["open_time"])
     sums = np.concatenate(([0.0], np.cumsum(funding["funding_rate"].to_numpy(dtype=np.float64))))
     funding_us = microseconds(funding["time"])
@@ -51,5 +51,5 @@ def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candl
 
 
 def microseconds(times: pd.Series) -> NDArray[np.int64]:
-    """Return microseconds since 1970 of a column of aware times."""
+    """Convert a column of aware times to microseconds since 1970."""
     return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

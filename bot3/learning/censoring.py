@@ -1,8 +1,8 @@
-"""Which closes the evidence lacks: trades that were left out of learning, or that closed too late to be counted.
+"""Count the closes missing in the evidence: trades excluded from learning, or closed too late to be counted.
 
-The bound on permissions holds if every trade that entered on a folded day is counted, whatever came of it (`gates`, condition 4). Trades
-that a person ends by hand and trades that close after their day was folded are not counted, and those are seldom the winners: evidence
-without them looks better than the trades were. Where too many are missing, the pair and direction may not trade.
+The error bound of permissions is valid if every trade that entered on a folded day is counted, whatever its outcome (`gates`, condition 4).
+Trades that a person exits by hand and trades that close after their day was folded are not counted. They are seldom winners, so evidence
+without them overstates the performance. If too many closes are missing, the pair and direction may not trade.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bot3.learning.pooling import DAY_US
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseCounts:
-    """Closed trades of a group, and how many of them the evidence lacks; each trade counts once.
+    """Number of closed trades of a group, and of those missing in the evidence; each trade counts once.
 
     Parameters
     ----------
     closed : int
-        All of them.
+        All closed trades.
     left_out : int
-        Ended by force, by hand or by liquidation, entered or left in parts, or without candles: never an observation.
+        Trades excluded as observations: exited by force, by hand or by liquidation, entered or exited in parts, or without candles.
     late : int
-        Of the others, those that closed after the day of their entry could be folded.
+        Of the others, trades that closed after the day of their entry could be folded.
     """
 
     closed: int
@@ -36,14 +36,14 @@ class CloseCounts:
 
     def __post_init__(self) -> None:
         if min(self.closed, self.left_out, self.late) < 0 or self.left_out + self.late > self.closed:
-            raise LearningError(f"{self.left_out} closes left out and {self.late} late cannot be of {self.closed}")
+            raise LearningError(f"invalid counts: {self.left_out} closes left out and {self.late} late cannot be of {self.closed}")
 
     def exceed(self, share: float) -> bool:
-        """Return whether more than a share of the closes is missing; never without a close."""
+        """Return whether more than a share of the closes is missing; False without closes."""
         return self.left_out + self.late > share * self.closed
 
 
 def is_late(open_us: NDArray[np.int64], close_us: NDArray[np.int64], *, due_after_us: int) -> NDArray[np.bool_]:
-    """Return which trades closed after the day of their entry could be folded: once the horizons of all its entries were over."""
+    """Return which trades closed after the day of their entry could be folded, that is, after the horizons of all its entries."""
     late: NDArray[np.bool_] = close_us > (open_us // DAY_US + 1) * DAY_US + due_after_us
     return late

@@ -1,4 +1,4 @@
-"""How fast old trades lose their say: the half-life that best foretold each period from those before it."""
+"""Choice of the half-life of old trades' weights: the one that best predicted each period from the periods before it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import PoolingModel, labels_of
 
 HALF_LIVES_DAYS: tuple[float | None, ...] = (None, 365.0, 182.5)
-"""Candidates; None is a memory without end. At the noise of trades a shorter memory costs more than drift does."""
+"""Candidate half-lives in days; None is infinite. With the noise of trades, a shorter memory costs more than the drift it removes."""
 WARM_UP_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalfLife:
-    """A choice of memory: `days` (None: without end), the weight of each period, and the mean score of each candidate, nats a period."""
+    """Chosen half-life: `days` (None: infinite), the weight of each period, and the mean score of each candidate in nats per period."""
 
     days: float | None
     weights: NDArray[np.float64]
@@ -29,7 +29,7 @@ class HalfLife:
 
 
 def period_weights(ages_days: NDArray[np.float64], half_life_days: float | None) -> NDArray[np.float64]:
-    """Return the weight, 0 to 1, of periods by their age."""
+    """Compute the weight, 0 to 1, of periods from their ages."""
     return np.ones(len(ages_days)) if half_life_days is None else np.exp2(-ages_days / half_life_days)
 
 
@@ -42,7 +42,7 @@ def choose_half_life(
     deviation: float,
     candidates: Sequence[float | None] = HALF_LIVES_DAYS,
 ) -> HalfLife:
-    """Choose by prequential score; a shorter memory must win by more than the standard error of its lead.
+    """Choose the half-life by prequential score; a shorter one must lead by more than the standard error of its lead.
 
     Parameters
     ----------
@@ -51,16 +51,16 @@ def choose_half_life(
     prior, strength, deviation
         As for `fit_model`.
     candidates : sequence
-        Half-lives in days, the one to keep in doubt first.
+        Half-lives in days, the default first.
 
     Raises
     ------
     LearningError
-        If ages are not in order.
+        If the number of ages differs from that of the periods, or the ages are not in order.
     """
     if len(ages_days) != evidence.n.shape[1] or bool((np.diff(ages_days) > 0.0).any()):
-        raise LearningError("periods need one age each, oldest first")
-    if len(ages_days) < WARM_UP_PERIODS + 2:  # one score has no error
+        raise LearningError("ages of periods are invalid: pass one for each period, oldest first")
+    if len(ages_days) < WARM_UP_PERIODS + 2:  # a single score has no standard error
         return HalfLife(days=candidates[0], weights=period_weights(ages_days, candidates[0]), scores=())
     model = fit_model(evidence, prior=prior, strength=strength, deviation=deviation)
     held = _Components.of(evidence, model)
@@ -76,7 +76,7 @@ def choose_half_life(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Components:
-    """Evidence as a model sees it: `totals` of shape (groups, periods, components), away from the centre. Made once, asked many times."""
+    """Evidence in a model's basis: `totals` of shape (groups, periods, components), minus the centre. Cached for many evaluations."""
 
     n: NDArray[np.float64]
     totals: NDArray[np.float64]
@@ -89,14 +89,14 @@ class _Components:
         return cls(n=evidence.n, totals=totals - evidence.n[..., None] * centre, labels=labels_of(evidence))
 
     def values(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return what `surfaces.group_values` does: effective counts, and means of shape (components, groups)."""
+        """Return the same as `surfaces.group_values`: effective counts, and means of shape (components, groups)."""
         n = self.n @ weights
         means = np.tensordot(weights, self.totals, axes=(0, 1)) / np.where(n > 0.0, n, 1.0)[:, None]
         return n**2 / np.maximum(self.n @ weights**2, 1e-300), means.T
 
 
 def _scores(held: _Components, model: PoolingModel, ages_days: NDArray[np.float64], half_life_days: float | None) -> NDArray[np.float64]:
-    """Return the Gaussian log score of every period after the warm-up, told from the periods before it."""
+    """Return the Gaussian log score of every period after the warm-up, predicted from the periods before it."""
     weights = period_weights(ages_days, half_life_days)
     return np.array([_score(held, model, weights, period) for period in range(WARM_UP_PERIODS, len(weights))])
 

@@ -1,4 +1,4 @@
-"""Additive empirical Bayes: what a group's own data, its pair, its direction and its leverage bin each say, weighed by their evidence."""
+"""Additive empirical Bayes: combine the effects of a group, its pair, its direction and its leverage bin, weighted by their evidence."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 from bot3.errors import LearningError
 
 SWEEPS = 15
-"""Updates of the variances; the last ones change a posterior mean by far less than its deviation."""
+"""Number of updates of the variances; the last ones change a posterior mean by far less than its deviation."""
 DOUBT = 4.0
-"""Effects without any size that the data are joined by: a handful of trades must not prove large differences."""
+"""Pseudo-count of effects of size 0 added to the data, so that a few trades cannot prove large differences."""
 _TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """Which effects there are.
+    """Definition of the effects of a model.
 
     Parameters
     ----------
     level : array of shape (effects,)
-        Place of each effect's level: effects of one level have one variance.
+        Index of each effect's level: all effects of a level have the same variance.
     label : array of shape (effects,)
         Label of each effect within its level.
     is_error : array of shape (levels,)
-        Levels that are an error the groups share (a market they all lived through), no truth about them.
+        Levels whose effects are errors shared by groups (the same market during their trades), not true differences.
     """
 
     level: NDArray[np.int64]
@@ -36,12 +36,12 @@ class Design:
 
     def __post_init__(self) -> None:
         if len(self.level) != len(self.label) or int(self.level.max()) >= len(self.is_error):
-            raise LearningError("a design needs level and label of each effect, and one mark for each level")
+            raise LearningError("a design is invalid: it needs level and label of each effect, and is_error for each level")
 
     def columns(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return 1 where a group has an effect, else 0, of shape (groups, effects), given the groups' labels of shape (levels, groups).
+        """Return the design matrix of shape (groups, effects), 1 where a group has an effect, for labels of shape (levels, groups).
 
-        A label that no effect has, such as a pair seen first since the design was made, has no column.
+        A label without an effect, such as a pair first seen after the design was built, has no column.
         """
         has: NDArray[np.bool_] = np.equal(labels[self.level].T, self.label)
         return has.astype(np.float64)
@@ -49,7 +49,7 @@ class Design:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variances:
-    """Variance of the effects of each level, shape (components, levels), and of a group's own effect, shape (components,)."""
+    """Variances of the effects: of each level, shape (components, levels), and of a group's own effect, shape (components,)."""
 
     levels: NDArray[np.float64]
     own: NDArray[np.float64]
@@ -73,7 +73,7 @@ class Pooled:
 
 
 def design_of(labels: NDArray[np.int64], *, errors: tuple[bool, ...]) -> Design:
-    """Return the design of groups whose labels have the shape (levels, groups)."""
+    """Build the design of groups from their labels of shape (levels, groups)."""
     found = [np.unique(row) for row in labels]
     level = np.repeat(np.arange(len(found)), [len(row) for row in found])
     return Design(level=level, label=np.concatenate(found), is_error=np.array(errors))
@@ -88,13 +88,12 @@ def pool(
     variances: Variances,
     effects: Effects,
 ) -> Pooled:
-    """Return the posterior of groups, each from its own data and what the effects it shares say: all groups, or only some.
+    """Compute the posterior of all groups or some, each from its own data and the posterior of its shared effects.
 
     Parameters
     ----------
     values : array of shape (components, groups)
-        Means of each group, less what is believed without data, in units in which one observation has variance 1; ignored where `n_eff`
-        is 0.
+        Means of each group minus the prior mean, in units in which one observation has variance 1; ignored where `n_eff` is 0.
     n_eff : array of shape (groups,)
         Effective observations, 0 for none.
     labels : int array of shape (levels, groups)
@@ -105,14 +104,14 @@ def pool(
     own = own_variance * n_eff / (1.0 + own_variance * n_eff)
     true_columns = columns * ~design.is_error[design.level]
     rest = np.where(n_eff > 0.0, values - effects.mean @ columns.T, 0.0)
-    # An error that groups share is taken off their data, so its uncertainty comes in by the weight of the data.
+    # A shared error is subtracted from the groups' data, so its uncertainty is weighted by the weight of the data.
     weights = true_columns[None] - own[:, :, None] * columns[None]
     variance = own_variance * (1.0 - own) + ((weights @ effects.covariance) * weights).sum(axis=2)
     return Pooled(mean=effects.mean @ true_columns.T + own * rest, variance=variance, own_weight=own)
 
 
 def _unseen(columns: NDArray[np.float64], design: Design, variances: Variances) -> NDArray[np.float64]:
-    """Return the variance (components, groups) of the effects that a group must have but the design does not know."""
+    """Return the variance (components, groups) of the effects that a group has but the design does not contain."""
     known = columns @ np.eye(len(design.is_error))[design.level]
     unseen: NDArray[np.float64] = (variances.levels * ~design.is_error) @ (known == 0.0).T
     return unseen
@@ -121,26 +120,26 @@ def _unseen(columns: NDArray[np.float64], design: Design, variances: Variances) 
 def solve_effects(
     values: NDArray[np.float64], n_eff: NDArray[np.float64], *, labels: NDArray[np.int64], design: Design, variances: Variances
 ) -> Effects:
-    """Return the posterior of the shared effects from all groups, given the variances; parameters as for `pool`."""
+    """Compute the posterior of the shared effects from all groups, given the variances; parameters as for `pool`."""
     return _solve(values, n_eff, design.columns(labels), design, variances)
 
 
 def fit_variances(
     values: NDArray[np.float64], n_eff: NDArray[np.float64], *, labels: NDArray[np.int64], design: Design, fixed: NDArray[np.float64]
 ) -> Variances:
-    """Learn the variances of all levels by maximising the evidence.
+    """Estimate the variances of all levels by maximising the marginal likelihood.
 
     Parameters
     ----------
     values, n_eff, labels
         As for `pool`.
     fixed : array of shape (components, levels)
-        Variances that are known; NaN where one is to be learned.
+        Known variances; NaN for those to be estimated.
 
     Notes
     -----
-    MacKay's fixed point: the squares of the effects over the number of them that the data determine. Each is drawn by the weight of one
-    effect to the mean of its component, for a level of two directions hardly knows its own variance.
+    MacKay's fixed-point iteration: the sum of the squared effects over the number of effects determined by the data. Each variance is
+    shrunk to the mean of its component with the weight of one effect, because a level of two directions hardly determines its own variance.
     """
     columns = design.columns(labels)
     start = np.maximum(_excess(values, n_eff), _TINY) / 2.0
@@ -183,7 +182,7 @@ def _solve(
     precision = n_eff / (1.0 + variances.own[:, None] * n_eff)
     root = np.sqrt(variances.levels[:, design.level])
     inner = (columns.T * precision[:, None, :]) @ columns
-    # Scaled by the prior's root on both sides, a level without variance drops out instead of dividing by zero.
+    # Scaling by the prior's root on both sides removes a level without variance, instead of a division by zero.
     scaled = np.eye(len(design.level)) + root[:, :, None] * inner * root[:, None, :]
     covariance = root[:, :, None] * np.linalg.inv(scaled) * root[:, None, :]
     data = np.where(n_eff > 0.0, values, 0.0) * precision
@@ -192,7 +191,7 @@ def _solve(
 
 
 def _excess(values: NDArray[np.float64], n_eff: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the variance between groups beyond chance, of each component (DerSimonian and Laird)."""
+    """Return the variance between groups in excess of chance, for each component (DerSimonian and Laird)."""
     total = n_eff.sum()
     centre = np.where(n_eff > 0.0, values, 0.0) @ n_eff / max(total, 1.0)
     squares = (np.where(n_eff > 0.0, values - centre[:, None], 0.0) ** 2) @ n_eff

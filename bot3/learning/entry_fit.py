@@ -1,4 +1,4 @@
-"""Whether entries lie inside their candles: where most do not, the dates, the rates or the candles are not those of the first entries."""
+"""Check that entries lie inside their candles; if most do not, dates, rates or candles are not those of the first entries."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 from bot3.learning.candle_arrays import CandleArrays
 
 TOLERANCE = 0.002
-"""A fill may lie so far outside its candle, ratio of the price: exchanges and feeds differ by as much."""
+"""Maximum distance of a fill from its candle, ratio of the price: exchanges and data feeds differ by this much."""
 MOST = 0.5
-"""Above this share of a bot's entries outside their candles, nothing is learned from its trades."""
+"""Share of a bot's entries outside their candles above which nothing is learned from its trades."""
 NO_CANDLE, INSIDE, OUTSIDE = -1, 0, 1
 
 
 def entry_fit(candles: CandleArrays, *, open_us: NDArray[np.int64], open_rate: NDArray[np.float64], candle_us: int) -> NDArray[np.int8]:
-    """Return for each entry whether its rate lies inside the candle of its instant.
+    """Check for each entry whether its rate lies inside the candle of its instant.
 
     Parameters
     ----------
     open_us : int64 array of shape (N,)
-        Entries, microseconds since 1970.
+        Times of the entries, microseconds since 1970.
     open_rate : float64 array of shape (N,)
-        Their rates.
+        Rates of the entries.
     candle_us : int
-        Length of a candle.
+        Duration of a candle, microseconds.
 
     Returns
     -------

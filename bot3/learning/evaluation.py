@@ -1,4 +1,4 @@
-"""Judging what was learned on trades it was not learned from: where to cut, how sure a mean is, and what may be said of it."""
+"""Evaluate learned settings on trades outside the training set: split by time, estimate means with intervals, derive a verdict."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bot3.learning.pooling import DAY_US
 from bot3.trading.intervals import MIN_DAYS, student_quantile
 
 LEVEL = 0.95
-"""Of every interval; of all groups of a table together, where there are several."""
+"""Confidence level of every interval; of all groups of a table together if there are several."""
 MIN_TRADES = 30
-"""Below so many trades nothing is said, whatever the interval."""
+"""Minimum number of trades for a verdict, whatever the interval."""
 
 
 class Verdict(StrEnum):
-    """What the difference between learned and static settings allows to say."""
+    """Verdict on the difference between learned and static settings."""
 
     LEARNED_BETTER = "learned better"
     STATIC_BETTER = "static better"
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean and its interval; an end is infinite where there are too few days to tell."""
+    """A mean and its interval; the ends are infinite if there are too few days."""
 
     mean: float
     lower: float
@@ -37,9 +37,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSplit:
-    """Which trades are fitted on and which are judged; the rest are embargoed. `at_us` is the first instant that is judged.
+    """Split into trades for fitting and trades for evaluation; the rest is embargoed. `at_us` is the first evaluated instant.
 
-    Nothing that is known of a fitted trade lies after `at_us`, so that what was learned could have been in force there.
+    All information on a fitted trade was known by `at_us`, so the learned settings could have been in force from then on.
     """
 
     at_us: int
@@ -48,17 +48,17 @@ class TimeSplit:
 
     @property
     def embargoed(self) -> NDArray[np.bool_]:
-        """Return the trades that are in neither part: entered before the cut, known after it."""
+        """Return the trades in neither part: entered before the split, known after it."""
         left: NDArray[np.bool_] = ~(self.fitted | self.judged)
         return left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Learned against static settings on the same trades, net of all costs.
+    """Comparison of learned with static settings on the same trades, net of all costs.
 
     `static_profit`, `learned_profit`, `realised_profit` are means, ratios of the stake; `gain` is learned - static, with its interval.
-    `*_move` are the same as ratios of the price. `days` are UTC days with an entry: trades of one day count as one cluster.
+    `*_move` are the same as ratios of the price. `days` is the number of UTC days with an entry: trades of one day are one cluster.
     """
 
     n: int
@@ -75,7 +75,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """N judged trades: entries (microseconds since 1970), leverage, realised ratio of the stake, and net moves of both settings."""
+    """N evaluated trades: entries (microseconds since 1970), leverage, realised ratio of the stake, and net moves of both settings."""
 
     open_us: NDArray[np.int64]
     leverage: NDArray[np.float64]
@@ -98,14 +98,14 @@ class Outcomes:
 
 
 def split_by_time(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, share: float) -> TimeSplit:
-    """Cut trades in time: the first `share` of the entries is fitted on, the rest is judged.
+    """Split trades by time: the first `share` of the entries is for fitting, the rest for evaluation.
 
     Parameters
     ----------
     open_us, known_us : arrays of shape (n,)
-        Entries, and when all of a trade's path is known: its horizon's end, or its close if that is later.
+        Times of the entries, and times at which a trade's whole path is known: the end of its horizon, or its close if that is later.
     share : float
-        Above 0 and below 1.
+        Share of the entries for fitting, above 0 and below 1.
 
     Raises
     ------
@@ -113,33 +113,33 @@ def split_by_time(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, sh
         If there is no trade, or the share is outside its bounds.
     """
     if not len(open_us) or not 0.0 < share < 1.0:
-        raise ValueError(f"a split needs trades and a share between 0 and 1, had {len(open_us)} and {share}")
+        raise ValueError(f"a split needs trades and a share between 0 and 1, were {len(open_us)} trades and share {share}")
     ordered = np.sort(open_us)
     return split_at(open_us, known_us, at_us=int(ordered[min(int(len(ordered) * share), len(ordered) - 1)]))
 
 
 def split_at(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, at_us: int) -> TimeSplit:
-    """Cut trades at an instant; see `split_by_time`."""
+    """Split trades at an instant; see `split_by_time`."""
     return TimeSplit(at_us=at_us, fitted=known_us <= at_us, judged=open_us >= at_us)
 
 
 def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], *, horizon_days: int = 1, level: float = LEVEL) -> Estimate:
-    """Return the mean of some outcomes and its interval, with the days as clusters.
+    """Estimate the mean of some outcomes and its interval, clustered by day.
 
     Parameters
     ----------
     values : array of shape (n,)
         Outcomes, at least one.
     open_us : array of shape (n,)
-        Their entries, microseconds since 1970.
+        Times of the entries, microseconds since 1970.
     horizon_days : int
-        Trades overlap so many days on: autocovariances of the daily sums up to there are counted in full (Bartlett's weights would halve
-        the first, and an interval of 95 % held in 90 % of simulated worlds).
+        Number of days by which trades overlap. Autocovariances of the daily sums up to this lag are counted in full: Bartlett's weights
+        would halve the first one, and a 95 % interval then covered the true mean in only 90 % of simulated worlds.
 
     Notes
     -----
-    The variance of the estimated variance grows with every lag that is counted: days / (1 + 2 lags) are left, and Student's t has one
-    degree of freedom less than those. Below `MIN_DAYS` days the interval is without ends.
+    The variance of the estimated variance grows with every counted lag: it corresponds to days / (1 + 2 lags) independent days, and
+    Student's t has one degree of freedom less than those. Below `MIN_DAYS` days the interval has infinite ends.
     """
     n = len(values)
     mean = float(values.mean())
@@ -152,7 +152,7 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
     long_run = spread
     for lag in range(1, min(horizon_days, len(sums) - 1) + 1):
         long_run += 2.0 * float(sums[lag:] @ sums[:-lag])
-    # Where days answer each other the estimate would fall below what independent days allow: that luck is not taken.
+    # Negative autocovariances would reduce the estimate below that of independent days; this reduction is not applied.
     counted = 1 + 2 * horizon_days
     left = max(clusters / counted, 2.0)
     deviation = math.sqrt(max(long_run, spread) * left / (left - 1.0)) / n
@@ -161,9 +161,10 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
 
 
 def compare(outcomes: Outcomes, *, horizon_days: int = 1, level: float = LEVEL) -> Comparison:
-    """Compare learned with static settings on some trades, at least one.
+    """Compare learned with static settings on at least one trade.
 
-    The verdict is on the stake, and only where the interval of the gain leaves out zero on `MIN_TRADES` trades and `MIN_DAYS` days.
+    The verdict uses the gain as a ratio of the stake. It favours a side only if the interval excludes zero, with at least `MIN_TRADES`
+    trades and `MIN_DAYS` days.
     """
     gained = outcomes.learned_move - outcomes.static_move
     gain = clustered_estimate(gained * outcomes.leverage, outcomes.open_us, horizon_days=horizon_days, level=level)
@@ -182,12 +183,12 @@ def compare(outcomes: Outcomes, *, horizon_days: int = 1, level: float = LEVEL) 
 
 
 def verdict_of(gain: Estimate, *, n: int) -> Verdict:
-    """Return what a gain allows to say."""
+    """Return the verdict on a gain from n trades."""
     if n < MIN_TRADES or not math.isfinite(gain.mean) or gain.lower <= 0.0 <= gain.upper:
         return Verdict.NOT_ENOUGH_EVIDENCE
     return Verdict.LEARNED_BETTER if gain.lower > 0.0 else Verdict.STATIC_BETTER
 
 
 def level_of_each(groups: int, *, level: float = LEVEL) -> float:
-    """Return the level of each of several intervals that makes all of them hold at once (Bonferroni)."""
+    """Return the confidence level of each of several intervals, so that all of them cover jointly at `level` (Bonferroni)."""
     return 1.0 - (1.0 - level) / max(groups, 1)

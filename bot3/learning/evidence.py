@@ -1,4 +1,4 @@
-"""What is known of every group: counts and sums of net moves by period."""
+"""Evidence on every group: counts and sums of net moves by period."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Evidence:
     Parameters
     ----------
     n : array of shape (groups, periods)
-        Replayed trades.
+        Number of replayed trades.
     totals : array of shape (groups, periods, stops, targets)
-        Sums of their net moves. Periods are blocks of days long enough that trades seldom overlap two (a month): their scatter is what
-        tells how uncertain a mean is, so trades of one day that moved together are not counted as many.
+        Sums of their net moves. Periods are blocks of days (a month), long enough that few trades overlap two of them. The uncertainty of
+        a mean is estimated from their scatter, so correlated trades of one day do not count as independent.
     pair, direction, leverage_bin : int arrays of shape (groups,)
-        Labels from 0; -1 stands for any (see `surfaces.labels_of`). Direction is 0 or 1.
+        Labels from 0; -1 means any (see `surfaces.labels_of`). Direction is 0 or 1.
     """
 
     n: NDArray[np.float64]
@@ -33,11 +33,11 @@ class Evidence:
 
     def __post_init__(self) -> None:
         if self.totals.shape[:2] != self.n.shape or len(self.pair) != len(self.n):
-            raise LearningError("evidence needs one count for each group and period, and labels for each group")
+            raise LearningError("evidence is invalid: it needs one count for each group and period, and labels for each group")
 
 
 def group_means(evidence: Evidence, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return effective counts and means of shape (groups, cells) under weights of the periods."""
+    """Compute effective counts of shape (groups,) and means of shape (groups, cells) under weights of the periods."""
     n = evidence.n @ weights
     totals = np.tensordot(weights, evidence.totals.reshape(*evidence.n.shape, -1), axes=(0, 1))
     means = np.where(n[:, None] > 0.0, totals / np.where(n > 0.0, n, 1.0)[:, None], 0.0)

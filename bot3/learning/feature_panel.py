@@ -1,4 +1,4 @@
-"""Candles and features of several pairs over one span, made once and shared by all feeders."""
+"""Candles and features of several pairs over one span, computed once and shared by all feeders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot3.market.volatility import expected_sigma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairPanel:
-    """One pair's candles and the features at their closes, float32 of shape (n, features)."""
+    """Candles of one pair, and the features at their closes, float32 of shape (n, features)."""
 
     pair: str
     columns: CandleColumns
@@ -29,24 +29,24 @@ class PairPanel:
         return len(self.columns)
 
     def since(self, start_us: int) -> PairPanel:
-        """Return the candles that open at or after an instant (microseconds since 1970)."""
+        """Return the part of the panel whose candles open at or after an instant (microseconds since 1970)."""
         first = int(np.searchsorted(self.columns.open_us, start_us))
         cut = {field.name: getattr(self.columns, field.name)[first:] for field in fields(self.columns)}
         return PairPanel(pair=self.pair, columns=CandleColumns(**cut), features=self.features[first:])
 
 
 class FeaturePanel:
-    """Features of several pairs, and the labels that were asked for so far.
+    """Features of several pairs, and a cache of the labels requested so far.
 
-    A row of features uses its own past only, a label its own horizon only; so a panel may reach beyond the time of a training, which takes
-    of it what was known by then.
+    A row of features uses its own past only, a label its own horizon only. So a panel may extend beyond the time of a training, which
+    selects what was known by then.
 
     Parameters
     ----------
     pairs : tuple of PairPanel
-        By pair.
+        Panels sorted by pair.
     timeframe : str
-        Of all candles.
+        Timeframe of all candles.
     """
 
     def __init__(self, pairs: tuple[PairPanel, ...], *, timeframe: str) -> None:
@@ -59,7 +59,7 @@ class FeaturePanel:
         return sum(len(panel) for panel in self.pairs)
 
     def labels(self, panel: PairPanel, barriers: Barriers, *, is_short: bool, costs: LabelCosts) -> BarrierLabels:
-        """Return a pair's labels, made when they are first asked for."""
+        """Return a pair's labels; they are computed at the first request and cached."""
         key = (panel.pair, barriers, is_short, costs)
         if key not in self._labels:
             c = panel.columns
@@ -75,15 +75,15 @@ class FeaturePanel:
 
 
 def feature_panel(frames: Mapping[str, pd.DataFrame], *, timeframe: str) -> FeaturePanel:
-    """Return the panel of candle frames by pair.
+    """Build the panel from candle frames by pair.
 
     Raises
     ------
     LearningError
-        If there is no candle at all.
+        If all frames are empty.
     """
     if not sum(len(frame) for frame in frames.values()):
-        raise LearningError(f"there is no {timeframe} candle to make features of: fetch some")
+        raise LearningError(f"there is no {timeframe} candle to compute features from: fetch candles first")
     return FeaturePanel(tuple(_pair_panel(pair, frames[pair]) for pair in sorted(frames)), timeframe=timeframe)
 
 

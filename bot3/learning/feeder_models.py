@@ -1,6 +1,6 @@
-"""A trained feeder, and its file: one line of JSON, then the LightGBM texts of its two boosters.
+"""Trained feeders and their file format: one line of JSON, then the LightGBM texts of the two boosters.
 
-LightGBM's reader trusts its text; whoever parses a file must have compared its digest first (`ModelStore.read` does).
+LightGBM's parser does not validate its input: a caller must verify the digest of a file before parsing it (`ModelStore.read` does).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from bot3.market.indicators import Floats
 
 FORMAT_VERSION = 1
 SETUP_MOVE = 0.25
-"""Least size of the setup's move, in its own volatility."""
+"""Minimum size of the setup's move, in units of its own volatility."""
 
-_REMEDY = "restore the file, or train it anew: materialize its week of feeder_models in Dagster"
+_REMEDY = "restore the file, or train the model again: materialize its week of feeder_models in Dagster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
-    """What a feeder says of n candles: whether it calls a trade, which, and how sure it is (NaN where it was not asked)."""
+    """Calls of a feeder on n candles: whether it calls a trade, its direction, and the confidence (NaN outside the feeder's setup)."""
 
     is_called: NDArray[np.bool_]
     is_short: NDArray[np.bool_]
@@ -48,7 +48,7 @@ class Calls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeederHeader:
-    """What a model file says of itself besides its boosters."""
+    """Header of a model file: its metadata without the boosters."""
 
     spec: FeederSpec
     timeframe: str
@@ -65,9 +65,9 @@ class FeederModel:
     Parameters
     ----------
     header : FeederHeader
-        What it is.
+        Metadata of the model.
     sides : mapping of bool to Side
-        By is_short.
+        One side per direction, by is_short.
     """
 
     def __init__(self, header: FeederHeader, sides: Mapping[bool, Side]) -> None:
@@ -77,7 +77,7 @@ class FeederModel:
         self._boosters = {is_short: _booster(side.text, header.spec) for is_short, side in sides.items()}
 
     def calls(self, features: NDArray[np.float32]) -> Calls:
-        """Return what the feeder says of candles.
+        """Predict the feeder's calls on candles.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class FeederModel:
 
 
 def in_setup(features: NDArray[np.float32], spec: FeederSpec, *, is_short: bool) -> NDArray[np.bool_]:
-    """Say of each row of features whether a feeder looks at it at all for a direction."""
+    """Return for each row of features whether it is in a feeder's setup for a direction, so that the feeder evaluates it."""
     if spec.setup is Setup.ANY:
         known: NDArray[np.bool_] = ~np.isnan(features[:, FEATURE_NAMES.index("day_sine")])
         return known
@@ -111,7 +111,7 @@ def in_setup(features: NDArray[np.float32], spec: FeederSpec, *, is_short: bool)
 
 
 def write_model(header: FeederHeader, sides: Mapping[bool, Side]) -> bytes:
-    """Return the text of a model file."""
+    """Serialize a model to the content of its file."""
     texts = {_name(is_short): side.text.encode() for is_short, side in sides.items()}
     line = {
         "format": FORMAT_VERSION,
@@ -132,16 +132,16 @@ def write_model(header: FeederHeader, sides: Mapping[bool, Side]) -> bytes:
 
 
 def read_model(text: bytes) -> FeederModel:
-    """Return the model of a file's text, whose digest was compared before.
+    """Parse a model from the content of a file whose digest was verified before.
 
     Raises
     ------
     ModelError
-        If it is no model file of this format, or its features are not those of this version.
+        If the content is not a model file of this format, or the model's features differ from those of this version.
     """
     first, found, rest = text.partition(b"\n")
     if not found:
-        raise ModelError(f"this is no feeder model: its first line does not end; {_REMEDY}")
+        raise ModelError(f"this is not a feeder model: its first line has no end; {_REMEDY}")
     try:
         line = json.loads(first)
         if line["format"] != FORMAT_VERSION:
@@ -152,7 +152,7 @@ def read_model(text: bytes) -> FeederModel:
         raise ModelError(f"the header of this model cannot be read ({type(error).__name__}: {error}); {_REMEDY}") from error
     names = tuple(line["feature_names"])
     if names != header.spec.feature_names or not set(names) <= set(FEATURE_NAMES):
-        raise ModelError(f"model of {header.spec.feeder_id} was trained on other features than this version makes; {_REMEDY}")
+        raise ModelError(f"model of {header.spec.feeder_id} was trained on other features than those of this version; {_REMEDY}")
     return FeederModel(header, sides)
 
 
@@ -170,7 +170,7 @@ def _header(line: dict[str, Any]) -> FeederHeader:
 def _sides(line: dict[str, Any], rest: bytes) -> dict[bool, Side]:
     lengths = line["boosters"]
     if len(rest) != lengths["long"] + lengths["short"]:
-        raise ValueError(f"boosters of {lengths['long']} and {lengths['short']} bytes announced, {len(rest)} there")
+        raise ValueError(f"the header declares boosters of {lengths['long']} and {lengths['short']} bytes, the file contains {len(rest)}")
     texts = {"long": rest[: lengths["long"]], "short": rest[lengths["long"] :]}
     return {
         is_short: Side(
@@ -182,12 +182,12 @@ def _sides(line: dict[str, Any], rest: bytes) -> dict[bool, Side]:
     }
 
 
-def _name(is_short: bool) -> str:  # noqa: FBT001  # a name of the value itself
+def _name(is_short: bool) -> str:  # noqa: FBT001  # converts the value itself
     return "short" if is_short else "long"
 
 
 def _booster(text: str, spec: FeederSpec) -> Any:
-    import lightgbm  # noqa: PLC0415  # 0.3 s that only those pay who predict
+    import lightgbm  # noqa: PLC0415  # the import takes 0.3 s, and only predictions need it
 
     try:
         booster = lightgbm.Booster(model_str=text)

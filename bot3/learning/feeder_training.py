@@ -1,4 +1,4 @@
-"""Train one feeder of what was known by a time: labels that had ended, purged folds, calibrated confidence, thresholds."""
+"""Train one feeder with the data known by a time: labels that had ended, purged folds, calibrated confidence, thresholds."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from bot3.market.indicators import Floats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
-    """How feeders are trained.
+    """Settings of the training of feeders.
 
     Parameters
     ----------
     most_rows : int
-        Every k-th candle is taken so that about so many rows a direction are left.
+        Every k-th candle is used, so that about this many rows per direction remain.
     rows_per_horizon : int
-        And so that about so many labels of a pair overlap at most: more of them say the same again.
+        Limits k from below, so that at most about this many labels of a pair overlap: more of them would be redundant.
     folds, embargo_candles : int
-        Of the purged folds.
+        Number of purged folds, and their embargo in candles.
     half_life_days : float
-        Age at which a row weighs half.
+        Age at which the weight of a row is halved.
     rounds, leaves : int
         Size of a booster.
     """
@@ -54,7 +54,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedFeeder:
-    """A model's text, and what its header says."""
+    """A trained model: header, lowest threshold, and content of the model file."""
 
     header: FeederHeader
     threshold: float
@@ -63,7 +63,7 @@ class TrainedFeeder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Training rows of one direction, pairs pooled; `known` and `end` count candles since 1970, `asked` all candles considered."""
+    """Training rows of one direction, all pairs; `known` and `end` count candles since 1970, `asked` is the number of candidate candles."""
 
     features: NDArray[np.float32]
     label: Floats
@@ -84,12 +84,12 @@ def train_feeder_model(
     Parameters
     ----------
     start, until : datetime
-        Candles open at or after start; their horizon has ended by until.
+        Training candles open at or after start, and their horizon ends by until.
 
     Raises
     ------
     LearningError
-        If there are too few labelled rows, or all of them are alike.
+        If there are too few labelled rows, all labels are the same, or labels overlap too much for two folds.
     """
     sides, losses = {}, []
     rows_count = 0
@@ -125,7 +125,10 @@ def _require(rows: _Rows, spec: FeederSpec, *, until: datetime, settings: Traini
             "train it later, or fetch more candles"
         )
     if not 0.0 < float(rows.label.mean()) < 1.0:
-        raise LearningError(f"{spec.feeder_id}: every label until {until.isoformat()} is the same, there is nothing to learn")
+        raise LearningError(
+            f"{spec.feeder_id}: every label until {until.isoformat()} is the same, there is nothing to learn: "
+            "train it later, or fetch more candles"
+        )
 
 
 def _training_rows(spec: FeederSpec, panel: FeaturePanel, *, is_short: bool, span: tuple[int, int], settings: TrainingSettings) -> _Rows:
@@ -150,10 +153,11 @@ def _pair_rows(
 ) -> _Rows:
     opens, step = pair.columns.open_us, panel.step_us
     labels = panel.labels(pair, spec.barriers, is_short=is_short, costs=settings.costs)
-    # By the clock rather than by position: the same rows whatever candle the panel starts at.
+    # Select every k-th candle by time, not by position: the rows do not depend on the first candle of the panel.
     asked = (opens >= span[0]) & (opens // step % stride == 0) & (labels.label != NO_LABEL)
     asked &= ~np.isnan(pair.features[:, FEATURE_NAMES.index("day_sine")])
-    # The whole horizon, not the touch: of the last candles only those that ended early would be seen, and they are not like the others.
+    # Require the end of the whole horizon, not of the label: among the last candles only labels that ended early would be included, which
+    # would bias the sample.
     asked &= opens + (spec.barriers.horizon_candles + 1) * step <= span[1]
     taken = np.flatnonzero(asked & in_setup(pair.features, spec, is_short=is_short))
     end = labels.end[taken].astype(np.int64)
@@ -170,7 +174,7 @@ def _pair_rows(
 
 
 def _train_side(spec: FeederSpec, rows: _Rows, *, settings: TrainingSettings) -> tuple[Side, tuple[float, float]]:
-    """Return one direction, and its log loss and the base rate's, both on rows and calibrations that were not trained on."""
+    """Train one direction; return it with its log loss and that of the base rate, both out of fold (calibration included)."""
     score, base = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     fold_of = np.full(len(rows), -1)
     for number, fold in enumerate(purged_folds(rows.known, rows.end, folds=settings.folds, embargo=settings.embargo_candles)):
@@ -193,7 +197,7 @@ def _train_side(spec: FeederSpec, rows: _Rows, *, settings: TrainingSettings) ->
 
 
 def _crossed_loss(score: Floats, rows: _Rows, fold_of: NDArray[np.int64]) -> float:
-    """Return the log loss of each fold's scores, calibrated on the other folds."""
+    """Compute the log loss of all scores, each fold calibrated on the other folds."""
     probability = np.full(len(score), np.nan)
     for number in sorted(set(fold_of[fold_of >= 0])):
         here, others = fold_of == number, (fold_of >= 0) & (fold_of != number)
@@ -204,17 +208,17 @@ def _crossed_loss(score: Floats, rows: _Rows, fold_of: NDArray[np.int64]) -> flo
 
 
 def _threshold(confidence: Floats, fold_of: NDArray[np.int64], *, share: float) -> float:
-    """Return the confidence that a share of rows reaches, of each fold for itself, on average.
+    """Compute the confidence that a share of rows reaches, as the average of the folds' own quantiles.
 
-    Not of all folds together: their models differ in level, so the highest scores of all would be those of one model, and a single
-    model that comes after would reach them too seldom.
+    A joint quantile of all folds would be wrong: their models differ in level, so the highest scores would belong to one model, and the
+    final model would reach them too seldom.
     """
     reached = [float(np.quantile(confidence[fold_of == number], 1.0 - share)) for number in sorted(set(fold_of))]
     return float(np.mean(reached))
 
 
 def _boost(rows: _Rows, chosen: NDArray[np.int64], *, settings: TrainingSettings) -> Any:
-    import lightgbm  # noqa: PLC0415  # 0.3 s that only those pay who train
+    import lightgbm  # noqa: PLC0415  # the import takes 0.3 s, and only training needs it
 
     params = {
         "objective": "binary",

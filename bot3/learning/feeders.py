@@ -1,4 +1,4 @@
-"""The ten feeders: one table; they differ in horizon, in what they look at, and in the trade that they look for."""
+"""Table of the ten feeders, which differ in horizon, in their features, and in the trade they predict."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from bot3.trading.signals import FEEDER_IDS
 
 
 class Setup(StrEnum):
-    """After what kind of move a feeder looks for a trade, judged by the move over the last day in its own volatility."""
+    """Kind of recent move after which a feeder calls trades, in units of the move's own volatility (`FeederSpec.setup_feature`)."""
 
     ANY = "any"
-    MOMENTUM = "momentum"  # with the move of the last hours
-    REVERSAL = "reversal"  # against it
+    MOMENTUM = "momentum"  # trades in the direction of the recent move
+    REVERSAL = "reversal"  # trades against it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeederSpec:
-    """What one feeder is.
+    """Specification of one feeder.
 
     Parameters
     ----------
     families : tuple of str
-        Families of `FEATURE_FAMILIES` that it sees.
+        Families of `FEATURE_FAMILIES` that it uses.
     barriers : Barriers
         The trade whose net win it predicts, for long and for short.
     setup : Setup
-        It trains on and calls only candles of this setup; `setup_feature` is the move that tells.
+        It trains on and calls only candles in this setup, which is determined by the move `setup_feature`.
     signal_share : float
         Share of candles, both directions together, that it calls on out-of-fold data.
     """
@@ -47,7 +47,7 @@ class FeederSpec:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Return the features that it sees, in order."""
+        """Return the features that it uses, in order."""
         return tuple(name for family in self.families for name in FEATURE_FAMILIES[family])
 
 
@@ -87,8 +87,8 @@ FEEDERS: Mapping[str, FeederSpec] = MappingProxyType(
 
 
 def find_feeder(feeder_id: str) -> FeederSpec:
-    """Return a feeder's row of the table. Raises LearningError for an unknown one."""
+    """Return the specification of a feeder. Raises LearningError for an unknown one."""
     spec = FEEDERS.get(feeder_id)
     if spec is None:
-        raise LearningError(f"feeder {feeder_id!r} is none of {', '.join(FEEDER_IDS)}")
+        raise LearningError(f"feeder {feeder_id!r} is unknown: it must be one of {', '.join(FEEDER_IDS)}")
     return spec

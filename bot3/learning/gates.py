@@ -1,25 +1,26 @@
-"""May a bin trade? Evidence that stays valid however often it is looked at, raised at a daily review and lowered at once.
+"""Decide by sequential tests which bins may trade; the evidence is valid however often it is checked (anytime-valid).
 
-Two things are asked of a bin. First, its node (a pair and direction) must have shown that something in it earns: each day bets are laid
-against the claim that no bin of the node earns anything under its published setting. A bettor never lays more than it could pay if every
-trade of the day lost its worst at once, so its wealth can only grow in the long run if the claim is wrong (an e-process). Second, the bin's
-own pooled posterior must lie above 0 by its lower bound: a bin of twenty trades can be told from its siblings only by what pooling learned.
+Permissions are raised at a daily review only and lowered at once. A bin must meet two conditions. First, its node (a pair and direction)
+must have shown that something in it earns: each day bets are placed against the null hypothesis that no bin of the node earns anything
+under its published setting. A bettor never bets more than it could pay if every trade of the day had its worst loss at once, so its wealth
+can only grow in the long run if the hypothesis is wrong (an e-process). Second, the lower bound of the bin's own pooled posterior must be
+above 0: a bin of twenty trades can be distinguished from its siblings only by pooling.
 
-Theorem. The probability that any node is ever opened is at most `NOMINAL` if of every node and trade
+Theorem. The probability that any node is ever opened is at most `NOMINAL` if for every node and trade
 
 1. given all that is known at the entry, the net move under the setting published before that day has an expectancy of at most 0;
 2. the bets were fixed before that day, and `worst` at the entry;
-3. a trade is over before the day after next begins: it is held for 24 h at most;
-4. every trade that entered on a folded day is counted, whatever came of it;
-5. the trades of a node and day together do not lose more than 1 / `LARGEST_LOSS` of the worst of those that were bet on.
+3. a trade is over before the day after next begins: it is open for 24 h at most;
+4. every trade that entered on a folded day is counted, whatever its outcome;
+5. the trades of a node and day together do not lose more than 1 / `LARGEST_LOSS` of the worst loss of those that were bet on.
 
-Nothing is assumed of how trades depend on each other, within a day, between nodes or from day to day, of their number, or of their
-distribution otherwise. Proof: the bet on a trade depends on the day's earlier entries alone, so by (1) and (2) the day's gain has an
-expectancy of at most 0 given its beginning; by (5) no wealth falls below 0; by (3) days of one stream follow each other. So each bettor's
+No assumption is made on how trades depend on each other, within a day, between nodes or from day to day, on their number, or otherwise on
+their distribution. Proof: the bet on a trade depends on the day's earlier entries only, so by (1) and (2) the day's gain has an expectancy
+of at most 0 given the state at its beginning; by (5) no wealth falls below 0; by (3) days of one stream do not overlap. So each bettor's
 wealth, the mean of the bettors of all nodes in one stream, and that mean with joiners (`joiners`), are supermartingales that start at 1 at
-most; the mean reaches STREAMS / NOMINAL with a probability of NOMINAL / STREAMS at most (Ville), and `open_nodes` needs that in one of the
-streams. Where (5) fails, by gaps beyond what `worst` allows for, the bettor is ruined and no more: then the claim that is tested is that of
-moves cut there.
+most. The mean reaches STREAMS / NOMINAL with a probability of at most NOMINAL / STREAMS (Ville), and `open_nodes` requires that in one of
+the streams. If (5) fails, by gaps beyond the allowance of `worst`, only the bettor's wealth is lost: then the tested hypothesis is the one
+on moves truncated there.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ from numpy.typing import NDArray
 from bot3.errors import LearningError
 
 NOMINAL = 0.04
-"""Probability that any node is ever opened where none earns anything."""
+"""Maximum probability that any node is ever opened if no node earns anything."""
 STREAMS = 2
-"""Every other day, for holdings of up to 24 h."""
+"""Number of streams: each contains every other day, for trades that are open for up to 24 h."""
 SCALES = (1.0, 0.5, 0.25)
-"""Bettors of each stream, by the share of the bet they lay: trades that move together, or a posterior too sure of itself, ask for less."""
+"""Bettors of each stream, by the fraction of the bet they place: correlated trades or an overconfident posterior require smaller bets."""
 LARGEST_LOSS = 0.9
-"""Share of its wealth that a bettor may lose on one day, if all that it bets on loses its worst."""
+"""Maximum share of its wealth that a bettor may lose on one day, if all trades it bets on have their worst loss."""
 GAP_SIGMA = 0.5
-"""How far beyond its stop a trade is expected to be left at worst, in units of the volatility at entry."""
+"""Worst expected distance of an exit beyond its stop, in units of the volatility at entry."""
 RUIN = 1e-12
-"""What is left of a bettor that lost more than it had."""
+"""Remaining wealth of a bettor that lost more than it had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +53,19 @@ class DayTrades:
     Parameters
     ----------
     node : int array
-        The node of each, 0 up to the number of nodes.
+        Node of each trade, from 0 up to the number of nodes.
     net : array
         Net move under the setting published before the day.
     worst : array
-        What each loses at most, above 0, as known at its entry (`worst_losses`).
+        Maximum loss of each trade, above 0, as known at its entry (`worst_losses`).
     bet : array
         `bet_sizes` of its setting as of the beginning of the day.
 
     Raises
     ------
     LearningError
-        If a number is not finite, a worst loss is not above 0, or a bet is below 0: only then could a loss look like evidence.
+        If the lengths differ, a number is not finite, a worst loss is not above 0, or a bet is below 0. With such values a loss could
+        count as evidence.
     """
 
     node: NDArray[np.int64]
@@ -73,11 +75,11 @@ class DayTrades:
 
     def __post_init__(self) -> None:
         if not len(self.node) == len(self.net) == len(self.worst) == len(self.bet):
-            raise LearningError("trades of a day need columns of one length")
+            raise LearningError("the columns of a day's trades must have the same length")
         if not bool((np.isfinite(self.net) & np.isfinite(self.worst) & (self.worst > 0.0)).all()):
             raise LearningError("net moves must be finite, and worst losses above 0")
         if not bool(((self.bet >= 0.0) & np.isfinite(self.bet)).all()):
-            raise LearningError("bets must be numbers of at least 0")
+            raise LearningError("bets must be finite and at least 0")
 
     def __len__(self) -> int:
         return len(self.node)
@@ -86,44 +88,44 @@ class DayTrades:
 def worst_losses(
     stop_sigma: NDArray[np.float64], *, sigma: NDArray[np.float64], leverage: NDArray[np.float64], costs: float
 ) -> NDArray[np.float64]:
-    """Return the most that trades are expected to lose by a stop, above 0, ratios of the price: known at the entry.
+    """Compute the maximum expected loss of trades at their stops, above 0, ratio of the price, from values known at the entry.
 
     Parameters
     ----------
     stop_sigma : array of shape (trades,)
-        Distance of the stop, above 0; `sigma` of the trades themselves turns it into a move.
+        Distance of the stop in sigmas, above 0; the trade's own `sigma` converts it to a move.
     leverage : array of shape (trades,)
-        Isolated margin caps what is lost.
+        Leverage of the trades: isolated margin limits the loss to 1 / leverage.
     costs : float
-        Fees and slippage of entering and being stopped.
+        Fees and slippage of the entry and of an exit at the stop.
     """
     losses: NDArray[np.float64] = np.minimum((stop_sigma + GAP_SIGMA) * sigma, 1.0 / leverage) + costs
     return losses
 
 
 def bet_sizes(means: NDArray[np.float64], deviations: NDArray[np.float64], *, variances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the bets on each unit of net move that make wealth grow fastest if the posteriors are right; 0 where no gain is seen.
+    """Compute the bets per unit of net move that maximise the growth of wealth if the posteriors are right; 0 without expected gain.
 
     Parameters
     ----------
     means, deviations : arrays of shape (settings,)
         Posterior of the published settings, as known before the day.
     variances : array of shape (settings,)
-        Of one trade's net move at those settings.
+        Variance of one trade's net move at those settings.
     """
     bets: NDArray[np.float64] = np.maximum(means, 0.0) / (variances + deviations**2)
     return bets
 
 
 def fold_day(log_wealth: NDArray[np.float64], *, day: int, trades: DayTrades) -> NDArray[np.float64]:
-    """Return the wealth after a day whose trades are all over. Fold each day once, in order.
+    """Update the wealth with a day whose trades are all over, and return it. Fold each day once, in order.
 
     Parameters
     ----------
     log_wealth : array of shape (nodes, STREAMS, scales)
-        Logarithm of what one unit of each bettor has become; 0 at the start.
+        Logarithm of each bettor's wealth relative to its start with 1; 0 at the start.
     day : int
-        Days since 1970 of the entries.
+        Day of the entries, in days since 1970.
     """
     shares = granted(trades.bet[:, None] * np.array(SCALES) * trades.worst[:, None], node=trades.node)
     gains = np.zeros((len(log_wealth), len(SCALES)))
@@ -134,15 +136,16 @@ def fold_day(log_wealth: NDArray[np.float64], *, day: int, trades: DayTrades) ->
 
 
 def granted(shares: NDArray[np.float64], *, node: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the shares of its wealth that each bettor puts at risk, first come first served, so that none risks more than `LARGEST_LOSS`.
+    """Limit the shares of wealth that bettors put at risk, in order of the entries, so that no bettor risks more than `LARGEST_LOSS`.
 
     Parameters
     ----------
     shares : array of shape (trades, bettors)
-        What would be lost at worst by the bets that are asked for, in the order of the entries.
+        Worst loss of the requested bets as a share of wealth, in the order of the entries.
     node : int array of shape (trades,)
-        Each node has bettors of its own.
+        Node of each trade; each node has its own bettors.
     """
+    # Sort by node (entries stay in order) and compute the running sum of each node before each trade: what remains of LARGEST_LOSS.
     order = np.argsort(node, kind="stable")
     own = np.cumsum(np.minimum(shares, LARGEST_LOSS)[order], axis=0)
     before = np.concatenate((np.zeros((1, shares.shape[1])), own[:-1]))
@@ -154,9 +157,9 @@ def granted(shares: NDArray[np.float64], *, node: NDArray[np.int64]) -> NDArray[
 
 
 def joiners(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what one who joins later begins with in each stream: the mean of those that play, and 1 at most.
+    """Return the log wealth with which a new node starts in each stream: the mean wealth of the existing bettors, at most 1.
 
-    With more, those who lost would be forgotten each time somebody joins, and the mean over all nodes would no longer be a fair game.
+    With more, each new node would cancel past losses, and the mean over all nodes would no longer be a supermartingale.
 
     Parameters
     ----------
@@ -168,7 +171,7 @@ def joiners(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def log_evidence(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logarithm of the mean wealth of each node's bettors; `log_wealth` has the shape (nodes, STREAMS, scales)."""
+    """Compute the logarithm of the mean wealth of each node's bettors; `log_wealth` has the shape (nodes, STREAMS, scales)."""
     flat = log_wealth.reshape(len(log_wealth), -1)
     top = flat.max(axis=1)
     evidence: NDArray[np.float64] = top + np.log(np.exp(flat - top[:, None]).mean(axis=1))
@@ -182,17 +185,18 @@ def open_nodes(log_wealth: NDArray[np.float64], *, nominal: float = NOMINAL) -> 
     ----------
     log_wealth : array of shape (nodes, STREAMS, scales)
     nominal : float
-        Probability of ever opening any node, if none earns anything.
+        Maximum probability of ever opening any node, if none earns anything.
 
     Notes
     -----
-    The e-BH rule: the k best nodes are open if each of them has evidence of nodes / (k x nominal). Where no node earns anything this
-    implies that the mean over all nodes crosses 1 / nominal, which an e-process does with probability nominal at most, at any time ever;
-    each stream has its part. Where some nodes do earn, the expected share of wrong ones among the open is at most nominal at each review.
+    The e-BH rule: the k best nodes are open if each of them has evidence of nodes / (k x nominal). If no node earns anything, this implies
+    that the mean over all nodes crosses 1 / nominal, which an e-process does with probability nominal at most over all time; the
+    probability is divided among the streams. If some nodes earn, the expected share of false ones among the open nodes is at most nominal
+    at each review.
     """
     evidence = log_evidence(log_wealth)
     opened = np.zeros(len(evidence), dtype=np.bool_)
-    if evidence.max() < np.log(STREAMS / nominal):  # what each would need if all had it
+    if evidence.max() < np.log(STREAMS / nominal):  # the evidence required of each node if all nodes had it
         return opened
     order = np.argsort(-evidence, kind="stable")
     needed = np.log(len(evidence) * STREAMS / nominal) - np.log(np.arange(1, len(evidence) + 1))

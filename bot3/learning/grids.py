@@ -1,4 +1,4 @@
-"""The grid of stops and targets that every trade is replayed on, and the sums over it."""
+"""The grid of stops and targets on which every trade is replayed, and the sums of outcomes over it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ExitGrid:
     def __post_init__(self) -> None:
         for name, levels in (("stops", self.stops), ("targets", self.targets)):
             if len(levels) == 0 or levels[0] <= 0.0 or bool((np.diff(levels) <= 0.0).any()):
-                raise InvalidTradeError(f"{name} of a grid must be above 0 and ascending, were {levels}")
+                raise InvalidTradeError(f"{name} of a grid must be non-empty, above 0 and ascending, were {levels}")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -29,7 +29,7 @@ class ExitGrid:
         return len(self.stops), len(self.targets)
 
     def nearest(self, *, stop: float, target: float) -> tuple[int, int]:
-        """Return the indices of the levels nearest in ratio to two distances above 0."""
+        """Return the indices of the levels nearest to a stop and a target distance (above 0) by ratio."""
         at_stop = int(np.argmin(np.abs(np.log(self.stops / stop))))
         return at_stop, int(np.argmin(np.abs(np.log(self.targets / target))))
 
@@ -43,7 +43,8 @@ def default_grid() -> ExitGrid:
 class GridSums:
     """Sums of net outcomes (ratios of the price) over the trades of one group, for every stop and target.
 
-    `n` trades; the arrays have the shape of the grid. `ambiguous` counts trades whose stop and target lay inside one candle.
+    `n` is the number of trades; the arrays have the shape of the grid. `ambiguous` counts trades whose stop and target lay inside one
+    candle.
     """
 
     n: int
@@ -69,11 +70,11 @@ class GridSums:
     def mean(self) -> NDArray[np.float64]:
         """Return the mean outcome of every cell. Raises InvalidTradeError for a group without trades."""
         if self.n == 0:
-            raise InvalidTradeError("a group without replayed trades has no mean outcome")
+            raise InvalidTradeError("a group without replayed trades has no mean outcome: check n first")
         return self.total / self.n
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Return the variance of an outcome in every cell (of the sample; 0 for one trade)."""
+        """Return the sample variance of an outcome in every cell; 0 for one trade."""
         spread: NDArray[np.float64] = np.maximum(self.squares / self.n - self.mean**2, 0.0) * self.n / max(self.n - 1, 1)
         return spread

@@ -1,4 +1,4 @@
-"""Groups that trades are learned in, and which trades are observations at all."""
+"""Groups of trades for learning, and the rules by which trades are observations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
 
 ABOVE_BINS_REASON = "leverage above 10"
-"""Why trades with `ABOVE_BINS` are left out."""
+"""Reason with which trades labelled `ABOVE_BINS` are left out."""
 
 CONTROL_BOTS = ("BOT1", "BOT2")
 _FORCED = frozenset(
@@ -31,7 +31,7 @@ SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whol
 
 
 def is_learned(leverage_bin: str) -> bool:
-    """Say whether trades with this label of the record are grouped at all."""
+    """Return whether trades with this label of the record are grouped for learning."""
     return leverage_bin != ABOVE_BINS
 
 
@@ -41,13 +41,13 @@ def group_key(group: Group) -> str:
 
 
 def group_of_key(key: str) -> Group:
-    """Return the group of "pair|direction|bin"; only a pair may hold a bar of its own."""
+    """Parse a group from "pair|direction|bin"; only the pair may itself contain a bar."""
     pair, side, leverage_bin = key.rsplit("|", 2)
     return pair, side, leverage_bin
 
 
 def parent_of(group: Group) -> Group | None:
-    """Return what a group is pooled to: cell, pair x direction, direction, root; a bin's row to the root; None for the root."""
+    """Return the parent of a group (cell, pair x direction, direction, root; the root for a bin's row); None for the root."""
     pair, side, leverage_bin = group
     if group == ROOT:
         return None
@@ -76,14 +76,14 @@ def bin_group(leverage_bin: str) -> Group:
 
 
 def parent_groups(cells: Iterable[Group]) -> list[Group]:
-    """Return every parent of some cells, root first: root, both directions, pairs x directions, then one row a bin."""
+    """Return all groups above some cells, root first: root, both directions, pairs x directions, then one group per bin."""
     pairs = sorted({(pair, side) for pair, side, _ in cells})
     sides = [(ANY, side, ANY) for side in DIRECTIONS]
     return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in LEVERAGE_BINS)]
 
 
 def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
-    """Return the cells that each group is made of, sorted, so that sums over them do not depend on the order of arrival."""
+    """Return the member cells of each group, sorted, so that sums over them do not depend on the order of arrival."""
     found: dict[Group, list[Group]] = {}
     for cell in sorted(cells):
         pair, side, leverage_bin = cell
@@ -93,15 +93,15 @@ def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
 
 
 def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
-    """Say whose hand ended a trade that was not left by its own exits; None if it was."""
+    """Return the reason if a trade was ended by a forced or manual exit or by liquidation; None if its own exits ended it."""
     return f"ended by {trade['exit_reason']}" if trade["exit_reason"] in _FORCED else None
 
 
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
-    """Say why a trade is no observation of stop and target; None if it is one.
+    """Return the reason why a trade is not an observation of stop and target; None if it is one.
 
-    A person, the platform or the exchange ended those trades, several orders made them, or their leverage is above the last bin; they count
-    for risk and in the realised figures.
+    Such trades were ended by a person, the platform or the exchange, consist of several orders, or have a leverage above the last bin. They
+    still count for risk and in the realised figures.
     """
     if not is_learned(trade.get("leverage_bin", "")):
         return ABOVE_BINS_REASON
@@ -111,10 +111,10 @@ def left_out_reason(trade: Mapping[str, Any]) -> str | None:
 
 
 def has_unknown_orders(trade: Mapping[str, Any]) -> bool:
-    """Say whether a trade's source holds no orders of it, so that only its candles can show whether one entry made it."""
+    """Return whether the source of a trade has no orders for it, so that only candles can show whether it had a single entry."""
     return "order_pattern" in trade and trade["order_pattern"] not in {OrderPattern.SINGLE, OrderPattern.MULTIPLE}
 
 
 def signal_rank(trade: Mapping[str, Any], *, control_bots: Sequence[str] = CONTROL_BOTS) -> tuple[Any, ...]:
-    """Return the order in which trades on one signal stand for it: the earliest fill, ties to control bots, then the key."""
+    """Return the sort key by which one of several trades represents their signal: earliest fill, then control bots, then the key."""
     return trade["open_us"], trade["bot"] not in control_bots, trade["bot"], trade["run_mode"], trade["trade_id"]

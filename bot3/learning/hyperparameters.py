@@ -1,4 +1,4 @@
-"""What a full run of the learner fits, and an incremental one keeps."""
+"""Hyperparameters that a full run of the learner fits and incremental runs reuse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot3.market.regimes import Regime
 
 
 class Prior(TypedDict):
-    """What `fit_model` believes before any trade."""
+    """Prior arguments of `fit_model`."""
 
     prior: NDArray[np.float64]
     strength: float
@@ -26,10 +26,10 @@ class Prior(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """What incremental learning keeps of the last full run.
+    """Results of the last full run that incremental learning reuses.
 
-    `pairs` are those the model knows by their places; `periods` those that its weights are of; `parents` root, directions and pairs.
-    `half_life_days` (None: memory without end) was chosen on `chosen_on`, in days since 1970.
+    `pairs` are the pairs of the model, whose labels are their indices; `periods` are the periods of its weights; `parents` contains root,
+    directions and pairs. `half_life_days` (None: infinite) was chosen on `chosen_on`, in days since 1970.
     """
 
     model: PoolingModel
@@ -41,7 +41,7 @@ class Hyperparameters:
     chosen_on: int
 
     def parent(self, group: Group) -> LearnedGroup:
-        """Return the group above; a pair seen first since the last full run rests on its direction."""
+        """Return the parent of a group; for a pair first seen after the last full run it is the direction."""
         above = parent_of(group)
         while above is not None and above not in self.parents:
             above = parent_of(above)

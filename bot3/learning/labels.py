@@ -1,8 +1,8 @@
-"""Triple-barrier labels: whether a trade from a candle's close would have earned more than it cost.
+"""Triple-barrier labels: whether a trade signalled at a candle's close would have earned more than its costs.
 
-The trade enters at the open of the next candle and leaves at its stop, its target or the horizon's last close, whichever comes first.
-A level that lies behind a candle's open fills at that open; inside the candle the stop comes first. Fees are a taker's on both sides,
-slippage is paid at every fill, and once more at stops.
+The trade enters at the open of the next candle and exits at its stop, its target or the horizon's last close, whichever is first.
+A level that a candle's open gaps over fills at that open; inside the candle the stop is assumed to be touched before the target. Both
+sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NO_LABEL = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCosts:
-    """What a label's trade pays: ratios of a side's value (fee) and of the price (slippage)."""
+    """Costs of a label's trade: ratios of a side's value (fee) and of the price (slippage)."""
 
     taker_fee: float = 0.0005
     slippage: float = 0.0001
@@ -30,7 +30,7 @@ class LabelCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Barriers:
-    """Stop and target in units of sigma (both above 0), and the horizon in candles that sigma is meant for."""
+    """Stop and target in units of sigma (both above 0), and the horizon in candles, for which sigma is computed."""
 
     stop_sigma: float
     target_sigma: float
@@ -43,14 +43,14 @@ class Barriers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarrierLabels:
-    """Labels of one pair and direction, one a candle.
+    """Labels of one pair and direction, one per candle.
 
     Parameters
     ----------
     label : int8 of shape (n,)
-        1 if the trade earned more than its costs, 0 if not, `NO_LABEL` without a full horizon, a sigma, or candles without a gap.
+        1 if the trade earned more than its costs, 0 if not, `NO_LABEL` if sigma is missing or the horizon is incomplete or has a gap.
     net_move : float64 of shape (n,)
-        What it earned, net, ratio of the entry rate; NaN without a label.
+        Net profit of the trade, ratio of the entry rate; NaN without a label.
     end : int32 of shape (n,)
         Index of the candle at whose close the label is known; n without a label.
     """
@@ -69,7 +69,7 @@ def barrier_labels(
     is_short: bool,
     costs: LabelCosts,
 ) -> BarrierLabels:
-    """Return the label of every candle of one pair.
+    """Compute the label of every candle of one pair.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def barrier_labels(
     rates : four float64 arrays of shape (n,)
         Open, high, low and close, above 0.
     sigma : float64 of shape (n,)
-        Expected volatility over the horizon at each close, ratio of the price; NaN where it is not known.
+        Expected volatility over the horizon at each close, ratio of the price; NaN if unknown.
     """
     n = len(open_us)
     label = np.full(n, NO_LABEL, dtype=np.int8)
@@ -93,22 +93,27 @@ def barrier_labels(
 
 @numba.njit(cache=True)
 def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
-    """Walk from every candle to its trade's end."""
+    """Simulate the trade of every candle up to its exit; write (label, net_move, end) to `out` in place.
+
+    Candles without a full horizon are skipped, so their values in `out` stay unchanged. Moves are signed by `side`: above 0 is a gain.
+    """
     open_us, prices, sigma = candles
     step, horizon, side = plan
     label, net_move, end = out
     stop_sigma, target_sigma, fee, slippage, stop_slippage = levels
     for i in range(len(open_us) - horizon):
         last = i + horizon
+        # A horizon with a gap spans more time than its number of candles. A NaN sigma compares false.
         if not sigma[i] > 0.0 or open_us[last] - open_us[i] != horizon * step:
             continue
         entry = prices[0, i + 1] * (1.0 + side * slippage)
         stop, target = -stop_sigma * sigma[i], target_sigma * sigma[i]
+        # Default outcome: the last close of the horizon. The loop replaces it if a level is touched before.
         moved, slip, until = side * (prices[3, last] / entry - 1.0), slippage, last
         for j in range(i + 1, last + 1):
             opened = side * (prices[0, j] / entry - 1.0)
             up, down = side * (prices[1, j] / entry - 1.0), side * (prices[2, j] / entry - 1.0)
-            # The open comes before everything else in its candle: beyond the target it fills there, however low the candle goes after it.
+            # The open is the first rate of its candle: beyond the target it fills there, however low the candle falls afterwards.
             if opened >= target:
                 moved, until = opened, j
                 break
@@ -118,17 +123,18 @@ def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
             if max(up, down) >= target:
                 moved, until = target, j
                 break
+        # Entry fee on the entry value; exit fee and slippage on the exit value.
         net = moved - fee - (1.0 + side * moved) * (fee + slip)
         net_move[i], label[i], end[i] = net, 1 if net > 0.0 else 0, until
 
 
 def uniqueness(start: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
-    """Return how much of each label is its own: the mean, over its candles, of one over the labels that are open.
+    """Compute the uniqueness of each label: the mean, over its candles, of one over the number of open labels.
 
     Parameters
     ----------
     start, end : int64 arrays of shape (n,)
-        First and last candle (both in) of each label of one pair.
+        First and last candle (both included) of each label of one pair.
 
     Returns
     -------
@@ -138,6 +144,7 @@ def uniqueness(start: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
     if not len(start):
         return np.zeros(0)
     base = int(start.min())
+    # Count the open labels per candle from +1 at starts and -1 after ends; prefix sums of 1 / count give each label's mean.
     opened = np.zeros(int(end.max()) - base + 2)
     np.add.at(opened, start - base, 1.0)
     np.add.at(opened, end - base + 1, -1.0)

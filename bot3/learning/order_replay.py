@@ -1,15 +1,16 @@
-"""Replay of trades that several orders built and reduced, under one stop and one target each.
+"""Replay of trades that were built and reduced by several orders, under one stop and one target each.
 
-The rules are those of `replay`: inside one candle the stop comes first, what was jumped over fills at the open, the candle of the first
-entry is left out, moves are net of slippage, fees and funding, and beyond the rate of liquidation the margin of what is held is lost.
-On top of them:
+The rules are those of `replay`: inside one candle the stop is assumed to be touched before the target, levels that the open gaps over fill
+at the open, the candle of the first entry is excluded, moves are net of slippage, fees and funding, and beyond the liquidation rate the
+margin of the open position is lost. In addition:
 
-- An order changes the position at the end of its candle, so that inside that candle the levels from before it are tested.
-- An entry moves the average rate, and with it target and liquidation. The stop is placed anew at its distance from the average, and moves
-  only towards the market, never away from it (freqtrade's `recalc_trade_from_orders` and `adjust_stop_loss`).
-- An exit before the last one realises its part at its own rate; average, stop and target stay.
-- The outcome is what all parts earned over the value of all entries before the end, fees included (freqtrade's `close_profit`, leverage 1).
-- Orders from the candle of the end on do not happen.
+- An order changes the position at the end of its candle, so inside that candle the levels from before the order are tested.
+- An entry changes the average rate, and with it target and liquidation. The stop is recomputed at its distance from the average, and moves
+  only towards the market, never in the other direction (freqtrade's `recalc_trade_from_orders` and `adjust_stop_loss`).
+- An exit before the last one realises its part at its own rate; average, stop and target do not change.
+- The outcome is the profit of all parts over the value of all entries before the end, fees included (freqtrade's `close_profit` at leverage
+  1).
+- Orders in the candle of the end or later are ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bot3.learning.replay_paths import ReplayCandles, ReplayCosts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionOrder:
-    """An order that was filled: in which candle, at which rate, and the base that it added (`is_entry`) or took away."""
+    """A filled order: index of its candle, rate, and amount in base by which it increased (`is_entry`) or reduced the position."""
 
     candle: int
     is_entry: bool
@@ -38,12 +39,12 @@ class PositionOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionPath:
-    """A trade's orders and its way through the candles.
+    """Orders of a trade and its path through the candles.
 
     Parameters
     ----------
     orders : sequence of PositionOrder
-        In the order of their fills, without the exit that closed the trade; the first one is an entry.
+        Orders by time of their fills, without the exit that closed the trade; the first one is an entry.
     end : int
         Index of the candle after the horizon's last one.
     sigma : float
@@ -52,7 +53,7 @@ class PositionPath:
     Raises
     ------
     InvalidTradeError
-        If the first order is no entry, orders go back in time, the amount falls to 0, or a number cannot be.
+        If the first order is no entry, the orders are not in chronological order, the amount falls to 0, or a number is invalid.
     """
 
     orders: Sequence[PositionOrder]
@@ -68,35 +69,37 @@ class PositionPath:
         for order in self.orders:
             held += order.amount if order.is_entry else -order.amount
             if not (order.rate > 0.0 and order.amount > 0.0 and held > 0.0):
-                raise InvalidTradeError("orders need a rate and an amount above 0, and must leave an amount held until the last exit")
+                raise InvalidTradeError(
+                    "orders need a rate and an amount above 0, and the open amount must stay above 0 until the last exit"
+                )
         candles = [order.candle for order in self.orders]
         if candles != sorted(candles) or candles[0] < 0 or self.end <= candles[0] + 1:
-            raise InvalidTradeError("orders must be in the order of time, and at least one candle must follow the first one")
+            raise InvalidTradeError("orders must be sorted by time, and at least one candle must follow the first one")
         if not (self.leverage >= 1.0 and np.isfinite(self.sigma) and self.sigma > 0.0):
             raise InvalidTradeError("leverage must be at least 1 and sigma above 0")
 
     @property
     def entry(self) -> int:
-        """Return the candle of the first entry."""
+        """Return the index of the first entry's candle."""
         return self.orders[0].candle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionOutcome:
-    """How a position ended.
+    """Outcome of a position.
 
     Parameters
     ----------
     net : float
         Net profit over the value of the entries before the end: a ratio of the price; times leverage it is freqtrade's `close_profit`.
     ended_at : int
-        Candle.
+        Index of the candle in which the position ended.
     code : int
-        How (`replay_kernel`).
+        Kind of the end, a code of `replay_kernel`.
     is_ambiguous : bool
-        Stop and target, or an order, lay inside the candle of the end: what came first is assumed, not known.
+        Whether stop and target, or an order, lay inside the candle of the end: their order is assumed, not known.
     orders_done : int
-        Orders before the end.
+        Number of orders before the end.
     """
 
     net: float
@@ -107,7 +110,7 @@ class PositionOutcome:
 
 
 class _Position:
-    """What is held between two orders. Rates of levels are mirrored for shorts (times -1), as in the kernel."""
+    """Open position between two orders. Rates of levels are mirrored for shorts (times -1), as in the kernel."""
 
     def __init__(self, path: PositionPath, *, stop_sigma: float, target_sigma: float, costs: ReplayCosts) -> None:
         self.path, self.costs = path, costs
@@ -117,10 +120,10 @@ class _Position:
         self._stop = -np.inf
 
     def fill(self, order: PositionOrder) -> None:
-        """Change what is held."""
+        """Apply an order to the position."""
         if not order.is_entry:
             proceeds = self.side * order.rate * (1.0 - self.side * self.costs.taker_fee)
-            # As in freqtrade, all funding since the last exit belongs to this one.
+            # As in freqtrade, an exit realises all funding since the previous exit.
             self.realised += order.amount * (proceeds - self.side * self.opened) + self.funding
             self.funding = 0.0
             self.amount -= order.amount
@@ -133,12 +136,12 @@ class _Position:
         self._stop = max(self._stop, self.side * self.average - step * self._stop_sigma)
 
     def pay_funding(self, candles: ReplayCandles, *, since: int, until: int) -> None:
-        """Pay funding on what is held, from the open after a candle to the open of another."""
+        """Pay funding on the open amount for the opens after candle `since` up to that of candle `until`."""
         self.funding -= self.side * self.amount * float(candles.funding[until] - candles.funding[since])
 
     @property
     def opened(self) -> float:
-        """Return the average rate with the fee of the entries."""
+        """Return the average rate including the fee of the entries."""
         return self.average * (1.0 + self.side * self.costs.taker_fee)
 
     @property
@@ -153,17 +156,17 @@ class _Position:
 
     @property
     def minus_target(self) -> np.float32:
-        """Return the target mirrored once more: the price falls to it as well."""
+        """Return the target mirrored once more, so that touching it is a fall of the mirrored price, as for the stop."""
         return np.float32(-self.side * self.average - self.average * self.path.sigma * self._target_sigma)
 
     def net(self, fill: float, *, fee: float, slippage: float) -> float:
-        """Return the outcome of leaving with all that is held at a (mirrored) rate."""
+        """Return the outcome of an exit of the whole position at a mirrored rate."""
         factor = (1.0 - self.side * fee) * (1.0 - self.side * slippage)
         return (self.realised + self.funding + self.amount * (factor * fill - self.side * self.opened)) / self.entered
 
     @property
     def all_lost(self) -> float:
-        """Return the outcome of losing the margin of what is held, whatever consumed it."""
+        """Return the outcome of losing exactly the margin of the open position, whether the price or funding consumed it."""
         lost = self.amount * self.side * (self.average * (1.0 - self.side / self.path.leverage) - self.opened)
         return (self.realised + lost) / self.entered
 
@@ -176,7 +179,7 @@ def replay_position(
     Raises
     ------
     InvalidTradeError
-        If the path leaves the candles, a distance is not above 0, or the margin is below its maintenance.
+        If the path extends beyond the candles, a distance is not above 0, or the margin is not above the maintenance margin.
     """
     _require(candles, path, stop_sigma=stop_sigma, target_sigma=target_sigma, costs=costs)
     position = _Position(path, stop_sigma=stop_sigma, target_sigma=target_sigma, costs=costs)
@@ -203,7 +206,7 @@ def replay_position(
 
 def _require(candles: ReplayCandles, path: PositionPath, *, stop_sigma: float, target_sigma: float, costs: ReplayCosts) -> None:
     if path.end > len(candles):
-        raise InvalidTradeError(f"a path ends at candle {path.end} of {len(candles)}: it must stay inside them")
+        raise InvalidTradeError(f"a path ends at candle {path.end} of {len(candles)}: pass a path inside the candles")
     if not (stop_sigma > 0.0 and target_sigma > 0.0):
         raise InvalidTradeError("stops and targets of a replay must be distances above 0")
     if path.leverage * costs.maintenance_margin_ratio >= 1.0:
@@ -217,7 +220,7 @@ def _by_candle(path: PositionPath) -> Iterator[tuple[int, list[PositionOrder]]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Touch:
-    """The first level that is touched: in which candle, whether inside it (else at its open), and whether the other lies inside it too."""
+    """First touched level: its candle, whether it is touched inside the candle (else at its open), and whether both levels are."""
 
     candle: int
     is_stop: bool
@@ -226,9 +229,10 @@ class _Touch:
 
 
 def _first_touch(candles: ReplayCandles, position: _Position, start: int, end: int) -> _Touch | None:
-    """Return where stop or target is touched first in some candles; None where neither is, or there are no candles."""
+    """Return the first touch of stop or target in candles `start` up to `end`; None if there is none or the range is empty."""
     if start >= end:
         return None
+    # With prices mirrored for shorts, the lows fall to the stop; mirrored once more, the highs fall to the target.
     opens = position.side * candles.row(OPEN)[start:end]
     falls, rises = (LOW, MINUS_HIGH) if position.side > 0.0 else (MINUS_HIGH, LOW)
     stop_at = _touch(candles.row(falls)[start:end], opens, position.stop)
@@ -241,7 +245,7 @@ def _first_touch(candles: ReplayCandles, position: _Position, start: int, end: i
 
 
 def _touch(lows: NDArray[np.float32], opens: NDArray[np.float32], level: np.float32) -> tuple[int, bool]:
-    """Return the first candle that falls to a level, and whether inside it; the number of candles where none does."""
+    """Return the index of the first candle that falls to a level, and whether inside it; the number of candles if none does."""
     below = lows <= level
     at = int(np.argmax(below)) if bool(below.any()) else len(lows)
     return at, at < len(lows) and bool(opens[at] > level)

@@ -1,4 +1,4 @@
-"""From a learned surface to a published row: which levels are allowed, which is best, and in which units it is told."""
+"""Convert a learned surface to a published row: select allowed levels, choose the best, convert the units."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bot3.trading.trades import DIRECTIONS
 from bot3.trading.units import stop_inside_liquidation
 
 MIN_TARGET_COSTS = 1.5
-"""A target is at least so many times the costs of the round trip."""
+"""Minimum target as a multiple of the costs of a round trip."""
 EVIDENCE_AGAINST_N = 10.0
-"""Effective observations from which a group may be taken out of trading."""
+"""Minimum number of effective observations for the state shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealisedStats:
-    """Of the closes of a group: `n`, and None where there is none (profit factor also without a loss)."""
+    """Statistics of the closes of a group; all but `n` are None without closes (profit factor also without a loss)."""
 
     n: int
     win_rate: float | None
@@ -36,7 +36,7 @@ class RealisedStats:
 
 
 def realised_stats(close_profit: NDArray[np.float64]) -> RealisedStats:
-    """Return count, win rate, mean close_profit and profit factor of closes."""
+    """Compute count, win rate, mean close_profit and profit factor of closes."""
     if not len(close_profit):
         return RealisedStats(n=0, win_rate=None, avg_profit=None, profit_factor=None)
     lost = -float(close_profit[close_profit < 0.0].sum())
@@ -51,7 +51,7 @@ def realised_stats(close_profit: NDArray[np.float64]) -> RealisedStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenStats:
-    """Of the replays of a group under its chosen levels: effective number, and share whose stop and target lay inside one candle."""
+    """Statistics of a group's replays under its chosen levels: effective number, and share with stop and target inside one candle."""
 
     n_eff: float
     ambiguous_share: float
@@ -59,9 +59,9 @@ class ChosenStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupScale:
-    """Mean volatility at entry, mean and highest leverage of a group: what turns sigma into moves and ratios of the stake.
+    """Mean volatility at entry, mean and highest leverage of a group; they convert sigmas to moves and to ratios of the stake.
 
-    `sigma_ref` is that of the group above where the own one is so small that no level could be published (`is_publishable`).
+    `sigma_ref` is that of the parent if the group's own is so small that no level could be published (`is_publishable`).
     """
 
     sigma_ref: float
@@ -71,10 +71,10 @@ class GroupScale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedGroup:
-    """What was learned of a group.
+    """Result of learning for a group.
 
-    `n` is the number of its replays; `belief` its own or, with `is_own` false, that of the group above; `surface` the posterior mean of
-    every setting and `cell` the best allowed one. `parent` is None for the root.
+    `n` is the number of its replays; `belief` is its own or, if `is_own` is false, the parent's; `surface` is the posterior mean of every
+    setting, and `cell` the best allowed one. `parent` is None for the root.
     """
 
     group: Group
@@ -88,15 +88,16 @@ class LearnedGroup:
 
     @property
     def evidence_n(self) -> int:
-        """Return the number of replays of the group whose belief this is."""
+        """Return the number of replays of the group that `belief` belongs to."""
         return self.n if self.is_own or self.parent is None else self.parent.evidence_n
 
 
 def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
-    """Return which cells may be published: no stop that the daemon would bring nearer or that is none, no target under its own costs.
+    """Return which cells may be published.
 
-    One stop and the largest target always may: a group must have some protection. Rows of both directions take a short's room, which is
-    the smaller one.
+    Excluded are stops that the daemon would move nearer (`stop_inside_liquidation`), stops too near to protect, and targets below
+    `MIN_TARGET_COSTS` times the costs. At least one stop and the largest target are always allowed, because a group must have some
+    protection. Rows of both directions use the liquidation distance of a short, which is the smaller one.
     """
     _, side, leverage_bin = group
     farthest = stop_inside_liquidation(
@@ -113,7 +114,7 @@ def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: Rep
 
 
 def is_publishable(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts) -> bool:
-    """Return whether any level of a group may be published: prices that hardly move earn less than their fees at every target."""
+    """Return whether any level of a group may be published: with very low volatility, every target earns less than its fees."""
     farthest_stop = -float(grid.stops[-1]) * scale.sigma_ref * scale.leverage_ref
     largest_target = _profit_after_fees(float(grid.targets[-1]) * scale.sigma_ref, scale=scale, costs=costs)
     return farthest_stop <= NEAREST_STOP_LOSS and largest_target >= NEAREST_TAKE_PROFIT
@@ -124,18 +125,19 @@ def _profit_after_fees(target_move: float, *, scale: GroupScale, costs: ReplayCo
 
 
 def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the allowed cell of the highest posterior mean."""
+    """Return the allowed cell with the highest posterior mean."""
     stop, target = np.unravel_index(int(np.argmax(np.where(allowed, surface, -np.inf))), surface.shape)
     return int(stop), int(target)
 
 
 def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> ParameterState:
-    """Return what a row may be used for: trade on evidence for it, shadow on evidence against it, else probe.
+    """Return the permitted use of a row: trade on evidence for it, shadow on evidence against it, else probe.
 
     Parameters
     ----------
     may_trade : bool
-        Whether a review lets the group trade (`permissions.Permission`); a lower bound above 0 alone is right too seldom.
+        Whether a review allows the group to trade (`permissions.Permission`); a lower bound above 0 is not sufficient, because by itself
+        it is wrong too often.
     """
     if may_trade and posterior.lower > 0.0:
         return ParameterState.TRADE
@@ -157,7 +159,7 @@ def parameter_row(
     known_at: datetime,
     version: str,
 ) -> ExitParameters:
-    """Return the row of a group, in sigma, as moves of the price and as ratios of the stake."""
+    """Build the row of a group, with levels in sigmas, as moves of the price and as ratios of the stake."""
     posterior = learned.belief.posterior(learned.cell)
     stop_sigma, target_sigma = -float(grid.stops[learned.cell[0]]), float(grid.targets[learned.cell[1]])
     scale = learned.scale

@@ -1,4 +1,4 @@
-"""The learner: closed trades in, protection of every group out; all of it, or only what a new trade touched."""
+"""The learner: compute exit parameters of every group from closed trades, in full or only for groups touched by new trades."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ from bot3.trading.trades import DIRECTIONS
 __all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # stands for "no trade at all"
+_NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # placeholder if there are no trades
 
 
 class ParameterLearner:
-    """Holds trades, candles and replays in memory, so that one new close costs milliseconds.
+    """Learner with trades, candles and replays cached in memory, so that one new close costs milliseconds.
 
-    Use: `ingest` trades of the record, `add_candles` of their pairs, `replay_due`, then `learn_all` or `learn_touched`. Time runs forward:
-    what was taken in at one `now` is not taken out for an earlier one.
+    Usage: `ingest` trades of the record, `add_candles` of their pairs, `replay_due`, then `learn_all` or `learn_touched`. Calls must be in
+    order of time: data ingested at one `now` is not removed for an earlier one.
     """
 
     def __init__(self, settings: LearningSettings, *, evidence: ReplayEvidence | None = None) -> None:
@@ -76,7 +76,7 @@ class ParameterLearner:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all trades (candles stay): the record lost some, or another one is read."""
+        """Drop all trades, but no candles; needed when the record lost trades or another record is read."""
         self.table = TradeTable(self._frame)
         self.hyper: Hyperparameters | None = None
         self.touched: set[Group] = set()
@@ -93,45 +93,46 @@ class ParameterLearner:
 
     @property
     def replay_version(self) -> str:
-        """Return the version that replays of this learner carry."""
+        """Return the version of this learner's replays."""
         return self.settings.digest
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
-        """Take in new and changed trades (the record's trade frame); return the groups they touch."""
+        """Ingest new and changed trades (the record's trade frame); return the groups they touch."""
         return self._note(self.table.ingest(trades))
 
     def ingest_known(self, trades: pd.DataFrame, *, now: datetime) -> set[Group]:
-        """Take in what closed by `now`, and hold back the rest until a later call.
+        """Ingest the trades that closed by `now`, and defer the others to a later call.
 
-        A close may be written between the reading of the clock and of the record; it must neither be seen early nor be missed.
+        A close may be written between the reads of the clock and of the record; it must be neither used early nor missed.
         """
         waiting = trades if self._later.empty else pd.concat([self._later, trades], ignore_index=True)
         if len(waiting):
-            # A newer state of a trade replaces one that is still held back.
+            # A newer state of a trade replaces a deferred one.
             waiting = waiting.drop_duplicates(subset=["bot", "run_mode", "trade_id", "open_date"], keep="last")
         known = (waiting["close_date"] <= pd.Timestamp(now)).to_numpy(dtype=np.bool_) if len(waiting) else np.zeros(0, dtype=np.bool_)
         self._later = waiting[~known]
         return self.ingest(waiting[known])
 
     def cells(self) -> list[Group]:
-        """Return the cells that hold trades, sorted."""
+        """Return the cells that contain trades, sorted."""
         return self._members_of(ROOT)
 
     def first_open(self) -> datetime | None:
-        """Return the first entry there is; None without trades."""
+        """Return the time of the first entry; None without trades."""
         return _EPOCH + timedelta(microseconds=int(self.table.fact("open_us").min())) if len(self.table) else None
 
     def candles_until(self, pair: str) -> datetime | None:
-        """Return the close of the last candle held of a pair; None if there is none."""
+        """Return the close of the last loaded candle of a pair; None if no candle is loaded."""
         held = self._candles.get(pair)
         if held is None or not len(held):
             return None
         return _EPOCH + timedelta(microseconds=int(held.open_us[-1]) + self._frame.candle_us)
 
     def pairs_waiting(self, *, now: datetime) -> list[str]:
-        """Return the pairs to read.
+        """Return the pairs whose candles and funding must be loaded.
 
-        A trade has no volatility yet, its replay is due, no candle could be read some time ago, or a replay of the last day lacks funding.
+        That is the case if a trade has no volatility yet, its replay is due, or its entry is unchecked, if candles could not be loaded some
+        time ago and a retry is due, or if funding is missing in a replay of the last day.
         """
         opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
         limit = _us(now) - self._frame.due_after_us
@@ -140,26 +141,26 @@ class ParameterLearner:
         return sorted(pairs | self.table.pairs_to_retry(now_us=_us(now)) | self._pairs_without_funding(now_us=_us(now)))
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
-        """Append a pair's new candles, and replace its funding; trades that were replayed with other payments are due again.
+        """Append a pair's new candles, and replace its funding; trades that were replayed with other payments become due again.
 
         Parameters
         ----------
         candles : DataFrame
-            Candles that follow those held; may be empty.
+            Candles that follow the loaded ones; may be empty.
         funding : DataFrame
-            Every payment known by now, oldest first, from the first candle held on: one row an instant.
+            All payments known by now from the first loaded candle on, oldest first, one row per instant.
 
         Raises
         ------
         CandleError
-            If candles or payments are not in order, each instant once, or candles do not follow those held.
+            If candles or payments are not in order with unique times, or candles do not follow the loaded ones.
         """
         _require_increasing(candles["open_time"], f"candles of {pair}")
         _require_increasing(funding["time"], f"funding of {pair}")
         held_candles, held_funding = self._raw.get(pair, (None, None))
         if held_candles is not None and len(held_candles):
             if len(candles) and candles["open_time"].iloc[0] <= held_candles["open_time"].iloc[-1]:
-                raise CandleError(f"candles of {pair} from {candles['open_time'].iloc[0]} on are held already: read those that follow")
+                raise CandleError(f"candles of {pair} from {candles['open_time'].iloc[0]} on are already loaded: read only later ones")
             if not len(candles) and held_funding is not None and funding.equals(held_funding):
                 return
             candles = pd.concat([held_candles, candles], ignore_index=True) if len(candles) else held_candles
@@ -174,7 +175,7 @@ class ParameterLearner:
         return now_us - self._funding_looked_us >= RETRY_US
 
     def _pairs_without_funding(self, *, now_us: int) -> set[str]:
-        """Return the pairs of which a replay that came due within the last day lacks payments; none where that was looked at just now."""
+        """Return the pairs with missing funding in a replay that became due within the last day; empty until the next check is due."""
         if not self._is_funding_look_due(now_us):
             return set()
         found = set()
@@ -192,24 +193,24 @@ class ParameterLearner:
             self.table.replay_again(rows[paid])
 
     def replay_due(self, *, now: datetime) -> set[Group]:
-        """Replay every trade whose horizon is over by a time; return the groups whose observations changed."""
+        """Replay every trade whose horizon has ended by a time; return the groups whose observations changed."""
         if self._is_funding_look_due(_us(now)):
             self._funding_looked_us = _us(now)
         return self._note(self.table.replay_due(self._candles, self._evidence.candles, now_us=_us(now)))
 
     def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-        """Return the replay frame of what the record does not hold yet, and its rows for `table.confirm_saved`."""
+        """Return the replay frame of replays that are not saved in the record yet, and their rows for `table.confirm_saved`."""
         rows = self.table.unsaved_rows()
         return replay_frame(self.table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
 
     def last_day_over(self, *, now: datetime) -> int:
-        """Return the newest day that may be folded, in days since 1970: it and all before it have no replay to wait for."""
+        """Return the newest day that may be folded, in days since 1970: neither it nor an earlier day has a pending replay."""
         over = last_day_over(_us(now), due_after_us=self._frame.due_after_us)
         waiting = self.table.fact("open_us")[sorted(self.table.pending)]
         return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
 
     def entered_on(self, day: int, *, published: ParameterSet) -> EnteredTrades:
-        """Return the observations that entered on a day, and what they netted under the levels published before it."""
+        """Return the observations that entered on a day, with their net moves under the levels published before it."""
         rows = self.table.by_entry(self.table.observations(np.flatnonzero(self.table.fact("open_us") // DAY_US == day)))
         cells = [self.table.group(row) for row in rows.tolist()]
         in_force = {cell: row_in_force(published, cell) for cell in set(cells)}
@@ -222,12 +223,12 @@ class ParameterLearner:
         )
 
     def censored_nodes(self) -> frozenset[Node]:
-        """Return the pairs and directions of whose closes more than `max_censored_share` is left out or late."""
+        """Return the pairs and directions with more than `max_censored_share` of their closes left out or late."""
         limit = self.settings.max_censored_share
         return frozenset(node for node, counts in self.table.closes_by_node().items() if counts.exceed(limit))
 
     def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
-        """Return first and last entry of the observations of groups that have any, by key."""
+        """Return first and last entry of the observations of groups, by key; groups without observations are omitted."""
         found = {}
         for key in keys:
             opened = self.table.fact("open_us")[self._rows(group_of_key(key))[1]]
@@ -237,7 +238,7 @@ class ParameterLearner:
         return found
 
     def funding_missing_share(self) -> float:
-        """Return the share of the replayed trades whose funding is not known over their whole horizon (unknown rates count as zero)."""
+        """Return the share of replayed trades with unknown funding in their horizon (unknown rates count as zero)."""
         rows = self.table.observations(np.arange(len(self.table)))
         if not len(rows):
             return 0.0
@@ -251,12 +252,12 @@ class ParameterLearner:
     def learn_all(
         self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int, regimes: pd.DataFrame | None = None
     ) -> ParameterSet:
-        """Refit pooling and parents, and return every row.
+        """Refit pooling and parents, and return a set with every row.
 
         Parameters
         ----------
         life : timedelta
-            Market time after which the set expires.
+            Validity of the set in market time, from `now` on.
         regimes : DataFrame or None
             Columns known_at and regime; None leaves the regime factors at 1.
         """
@@ -264,12 +265,12 @@ class ParameterLearner:
         return self._publish(self._row_groups(), now=now, computed_at=computed_at, life=life, revision=revision)
 
     def refit(self, *, now: datetime, regimes: pd.DataFrame | None = None) -> None:
-        """Learn memory (once a day), pooling strengths, parents and regime factors anew from all that is held, without making rows."""
+        """Refit half-life (once a day), pooling strengths, parents and regime factors from all trades, without building rows."""
         self._evidence.forget_outcomes()
         self.hyper = self._fit(regimes, day=_us(now) // DAY_US)
 
     def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
-        """Return the rows of touched cells and of their bins, at the pooling and parents of the last full run.
+        """Return a set with the rows of touched cells and of their bins, with the pooling and parents of the last full run.
 
         Raises
         ------
@@ -278,13 +279,13 @@ class ParameterLearner:
         """
         if self.hyper is None:
             raise LearningError("nothing was learned in full yet: call learn_all first")
-        # What may go on no more is withdrawn at once, also where no close of its own cell did it.
+        # Cells that lost their permission are published at once, even if no close of their own caused it.
         withdrawn = {group for group in self.permission.raised if node_of(group) in self.permission.closed}
         touched = sorted(self.touched | {bin_group(name) for _, _, name in self.touched} | withdrawn)
         return self._publish(touched, now=now, computed_at=computed_at, life=life, revision=revision)
 
     def rows_of(self, groups: Iterable[Group], *, now: datetime, version: str) -> dict[str, ExitParameters]:
-        """Return the rows of groups at the pooling and parents in force."""
+        """Return the rows of groups with the pooling and parents in force."""
         return {group_key(group): self._row(group, now=now, version=version) for group in groups}
 
     def _note(self, groups: set[Group]) -> set[Group]:
@@ -329,7 +330,7 @@ class ParameterLearner:
         return replace(hyper, factors=self._factors(parents[ROOT], regimes))
 
     def _memory(self, evidence: Evidence, periods: Periods, *, day: int) -> tuple[float | None, int]:
-        """Return the half-life and the day it was chosen on: anew once a day, for it costs twice what the fit does."""
+        """Return the half-life and the day it was chosen on; it is chosen once a day, because that costs twice as much as the fit."""
         if self.hyper is not None and self.hyper.chosen_on == day:
             return self.hyper.half_life_days, day
         return choose_half_life(evidence, ages_days=periods.ages_days, **self._before_any_trade()).days, day
@@ -371,7 +372,7 @@ class ParameterLearner:
         )
 
     def _belief(self, group: Group, hyper: Hyperparameters) -> tuple[Belief, int]:
-        """Return what the cells of a group say, and how many replays they hold; what is believed without any where there is none."""
+        """Return the belief on a group from its cells, and their number of replays; without replays only shared effects determine it."""
         cells = self._members_of(group) or [_NO_CELL]
         evidence = self._evidence.evidence(self.table, cells, pairs=hyper.pairs, periods=hyper.periods)
         counts = evidence.n.sum(axis=1)
@@ -415,7 +416,7 @@ class ParameterLearner:
         return self._evidence.outcomes(self.table, rows, stop_sigma=stop, target_sigma=target)
 
     def _rows(self, group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows of a group's trades and, among them, its observations: by cell, then by entry."""
+        """Return the rows of a group's trades, and those of its observations, both sorted by cell, then by entry."""
         cells = self._members_of(group)
         realised = np.concatenate([self._cell_rows(cell) for cell in cells]) if cells else np.zeros(0, dtype=np.int64)
         return realised, self.table.observations(realised)
@@ -443,7 +444,7 @@ class ParameterLearner:
             leverage_ref=float(leverage.mean()),
             leverage_max=float(leverage.max()),
         )
-        # One pair that hardly moves must not keep all others from being published; levels are rescaled at entry.
+        # A pair with very low volatility must not prevent the publication of all others; levels are rescaled at entry anyway.
         is_own = is_publishable(self.settings.grid, scale=own, costs=self.settings.costs)
         return own if is_own else replace(own, sigma_ref=above.sigma_ref)
 
@@ -463,7 +464,7 @@ class ParameterLearner:
 
 def _require_increasing(times: pd.Series[Any], what: str) -> None:
     if len(times) > 1 and not bool((np.diff(microseconds(times)) > 0).all()):
-        raise CandleError(f"{what} must be in order, each instant once: repair their source")
+        raise CandleError(f"{what} must be in order with unique times: repair their source")
 
 
 def _us(at: datetime) -> int:

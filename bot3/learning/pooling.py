@@ -1,4 +1,4 @@
-"""Empirical Bayes: how many observations there really are, and how far a group is trusted over its parent."""
+"""Empirical Bayes: effective number of observations, and weights of a group against its parent."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from bot3.learning.grids import GridSums
 from bot3.trading.intervals import MIN_DAYS
 
 DAY_US = 86_400_000_000
-INTERVAL_Z = 1.6448536269514722  # 90 %, both sides
+INTERVAL_Z = 1.6448536269514722  # normal quantile of a two-sided 90 % interval
 
 
 def effective_n(outcomes: NDArray[np.float64], open_us: NDArray[np.int64], *, horizon_days: int = 1) -> float:
-    """Return the number of independent observations that would make the mean as uncertain as these do.
+    """Compute the effective n: the number of independent observations whose mean would be as uncertain as the mean of these.
 
     Parameters
     ----------
     outcomes : array of shape (n,)
         Net outcomes.
     open_us : array of shape (n,)
-        Their entries, microseconds since 1970.
+        Times of the entries, microseconds since 1970.
     horizon_days : int
-        Autocovariances of the daily sums that are counted: trades that overlap in time move together.
+        Number of counted autocovariances of the daily sums: trades that overlap in time are correlated.
 
     Returns
     -------
     float
-        From 1 to n; the number of days, if there are fewer than `MIN_DAYS` to learn the clustering from; 0 for no trade.
+        From 1 to n; the number of days with entries if there are fewer than `MIN_DAYS` (or all outcomes are equal), because the clustering
+        cannot be estimated then; 0 without trades.
     """
     n = len(outcomes)
     if n == 0:
@@ -46,28 +47,28 @@ def effective_n(outcomes: NDArray[np.float64], open_us: NDArray[np.int64], *, ho
     sums = np.bincount(days, weights=centred)
     long_run = float(sums @ sums)
     for lag in range(1, min(horizon_days, len(sums) - 1) + 1):
-        # Bartlett's weights keep the estimate from falling below zero.
+        # Bartlett's weights guarantee an estimate of at least 0.
         weight = 1.0 - lag / (horizon_days + 1.0)
         long_run += 2.0 * weight * float(sums[lag:] @ sums[:-lag])
     return float(np.clip(variance * n * n / max(long_run, 1e-300), 1.0, n))
 
 
 def pooling_strength(groups: Sequence[tuple[GridSums, float, str]]) -> float:
-    """Return k, the effective observations at which a group counts as much as its parent, by the method of moments.
+    """Estimate k, the effective observations at which a group has the same weight as its parent, by the method of moments.
 
     Parameters
     ----------
     groups : sequence of (sums, n_eff, parent)
-        All groups of one level; `parent` names the group they are pooled to.
+        All groups of one level; `parent` is the name of the group they are pooled to.
 
     Returns
     -------
     float
-        Above 0; infinite where the groups do not differ by more than chance.
+        Above 0; infinite if the groups do not differ by more than chance, or fewer than three have usable data.
 
     Notes
     -----
-    DerSimonian and Laird's estimate of the variance between siblings, averaged over all cells of the grid: one k a level.
+    DerSimonian and Laird's estimate of the variance between siblings, averaged over all cells of the grid: one k per level.
     """
     used = [(sums, n_eff, parent) for sums, n_eff, parent in groups if sums.n >= 2 and n_eff > 0.0]
     if len(used) < 3:
@@ -94,7 +95,7 @@ def own_weight(n_eff: float, k: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posterior:
-    """What is believed of an expectancy: mean and standard deviation, ratio of the price."""
+    """Posterior of an expectancy: mean and standard deviation, ratio of the price."""
 
     mean: float
     deviation: float
@@ -118,9 +119,9 @@ class Posterior:
 
 
 def pooled(*, weight: float, mean: float, variance: float, n_eff: float, parent: Posterior, k: float) -> Posterior:
-    """Return the posterior of a group: its own mean and its parent's, by weight.
+    """Combine a group's own mean and its parent's posterior by weight.
 
-    `variance` is of one outcome; the spread between siblings is variance / k.
+    `variance` is the variance of one outcome; the variance between siblings is variance / k.
     """
     centre = weight * mean + (1.0 - weight) * parent.mean
     own = weight**2 * variance / n_eff if n_eff > 0.0 else 0.0

@@ -1,4 +1,4 @@
-"""From rows to a publication: its version is a digest of its content."""
+"""Build a publication from rows; its version is a digest of its content."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def publication(
     life: timedelta,
     revision: int,
 ) -> ParameterSet:
-    """Return rows as one publication, each with its version.
+    """Build one publication from rows, and set its version in each row.
 
     Parameters
     ----------
     rule : list
-        What else the rows rest on (JSON): settings, memory, the day last reviewed.
+        Further inputs of the rows (JSON): settings, half-life, the day last reviewed.
     """
     factors = {str(regime): pair for regime, pair in regime_factors.items()}
     expires_at = now + life

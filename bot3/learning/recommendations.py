@@ -1,4 +1,4 @@
-"""What BOT3 may trade: tiers, leverage range and size, from regime, scores and parameters."""
+"""Compute the recommendation for BOT3: tiers, leverage range and size, from regime, scores and parameters."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def recommend(
     computed_at: datetime,
     life: timedelta,
 ) -> Recommendation:
-    """Return the recommendation in force from `now` on.
+    """Compute the recommendation in force from `now` on.
 
     Parameters
     ----------
     scores : sequence of FeederScore
-        Of one version: all feeders, over all regimes and in each.
+        Scores of one version: all feeders, over all regimes and in each.
     life : timedelta
-        Market time after which it expires.
+        Validity of the recommendation in market time, from `now` on.
 
     Raises
     ------
     LearningError
-        If a feeder has no score.
+        If the score of a feeder is missing, or the parameters have no row by leverage bin.
     """
     current = _scores_in(scores, regime)
     tiers = {score.feeder_id: score.tier for score in current}
@@ -73,13 +73,13 @@ def recommend(
 
 
 def _scores_in(scores: Sequence[FeederScore], regime: RegimeState) -> list[FeederScore]:
-    """Return each feeder's score in the regime in force, best first; its score over all regimes where it has none there."""
+    """Return each feeder's score in the regime in force, best first; its score over all regimes if it has no trades there."""
     overall = {score.feeder_id: score for score in scores if score.regime == ANY}
     there = {score.feeder_id: score for score in scores if score.regime == str(regime.regime)}
     missing = [feeder for feeder in FEEDER_IDS if feeder not in overall and feeder not in there]
     if missing:
-        raise LearningError(f"{', '.join(missing)} have no score: score all feeders before recommending")
-    # Where the regime says nothing of its own (no trade in it), it is the feeder's own score word for word, tier included.
+        raise LearningError(f"scores of {', '.join(missing)} are missing: score all feeders before recommending")
+    # Without a trade in the regime, the feeder's score over all regimes is used unchanged, including its tier.
     chosen = [there[feeder] if feeder in there and there[feeder].n else overall.get(feeder, there.get(feeder)) for feeder in FEEDER_IDS]
     return sorted((score for score in chosen if score is not None), key=lambda score: (-score.expectancy, score.feeder_id))
 
@@ -99,17 +99,17 @@ def _number(score: FeederScore) -> int:
 def _leverage(parameters: ParameterSet) -> tuple[tuple[str, ...], tuple[float, float]]:
     """Return the open bins, and lowest and highest leverage of the best run of them.
 
-    A bin is open without evidence against it; where none is, the one of the highest lower bound. The best run of adjacent open bins is
-    the one that holds the highest lower bound, the lower one of two that are equal.
+    A bin is open unless there is evidence against it (state shadow); if none is open, the bin with the highest lower bound is. The best run
+    of adjacent open bins is the one that contains the highest lower bound, the lower run of two equal ones.
     """
     rows = {name: parameters.rows[key] for name in LEVERAGE_BINS if (key := group_key(bin_group(name))) in parameters.rows}
     if not rows:
-        raise LearningError(f"parameters {parameters.version} hold no row by bin: publish them in full")
+        raise LearningError(f"parameters {parameters.version} contain no row by bin: publish them in full")
 
     def bound(name: str) -> float:
         return rows[name].lower_bound
 
-    # `max` returns the first of equals, and bins are in order: the lower one.
+    # `max` returns the first of equal values, and the bins are in order: so the lower one.
     open_bins = [name for name, row in rows.items() if row.state is not ParameterState.SHADOW] or [max(rows, key=bound)]
     best = max(_runs(open_bins), key=lambda run: max(map(bound, run)))
     spans = leverage_spans(best)
@@ -117,7 +117,7 @@ def _leverage(parameters: ParameterSet) -> tuple[tuple[str, ...], tuple[float, f
 
 
 def _runs(bins: Sequence[str]) -> list[list[str]]:
-    """Return bins, lowest first, as runs of adjacent ones."""
+    """Split bins, lowest first, into runs of adjacent bins."""
     runs: list[list[str]] = []
     for name in bins:
         if runs and LEVERAGE_BINS.index(name) == LEVERAGE_BINS.index(runs[-1][-1]) + 1:
@@ -128,7 +128,10 @@ def _runs(bins: Sequence[str]) -> list[list[str]]:
 
 
 def _multiplier(scores: Sequence[FeederScore]) -> float:
-    """Return the factor on size: 1 without evidence; more by the confidence of feeders that trade, less by that against the rest."""
+    """Compute the factor on size: 1 without evidence.
+
+    It rises with the highest confidence of the feeders that trade; if none trades, it is at most 1 and falls with the highest confidence.
+    """
     trading = [score.confidence for score in scores if score.tier is FeederTier.TRADE]
     if trading:
         return _within_bounds(1.0 + (max(trading) - 0.95) * 10.0)

@@ -1,4 +1,4 @@
-"""How stop and target shift with the regime: learned by replay, pooled towards 1."""
+"""Regime factors on stop and target, learned from replays and pooled towards 1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_FACTORS: dict[Regime, tuple[float, float]] = dict.fromkeys(Regime, (1.0, 1.0)
 
 
 def regimes_at(open_us: NDArray[np.int64], regimes: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the place in `Regime` of the regime that was known at each entry; -1 before the first one.
+    """Return the index in `Regime` of the regime known at each entry; -1 before the first known one.
 
     Parameters
     ----------
@@ -36,16 +36,16 @@ def regimes_at(open_us: NDArray[np.int64], regimes: pd.DataFrame) -> NDArray[np.
 def regime_factors(
     sums: GroupSums, *, n_eff: NDArray[np.float64], surface: NDArray[np.float64], cell: tuple[int, int], grid: ExitGrid
 ) -> Mapping[Regime, tuple[float, float]]:
-    """Return for each regime the factor on the stop and on the target, 1 where the data say nothing.
+    """Compute for each regime the factors on stop and target; 1 without evidence of a difference.
 
     Parameters
     ----------
     sums : GroupSums
-        One group a regime, in the order of `Regime`.
+        One group per regime, in the order of `Regime`.
     n_eff : array of shape (regimes,)
-        Effective observations of each.
+        Effective observations of each regime.
     surface, cell
-        Posterior mean of all trades, and what was chosen from it.
+        Posterior mean of all trades, and the cell chosen from it.
     """
     groups = [sums.group(place) for place in range(len(Regime))]
     strength = pooling_strength([(own, float(n), "root") for own, n in zip(groups, n_eff, strict=True)])
@@ -60,5 +60,5 @@ def regime_factors(
 
 
 def _factor(ratio: float, weight: float) -> float:
-    # The choice jumps between cells where the optimum is flat: its step is shrunk as well.
+    # With a flat optimum the choice jumps between cells, so the factor itself is shrunk as well.
     return float(np.clip(ratio**weight, *FACTOR_BOUNDS))

@@ -1,8 +1,8 @@
-"""The market's regime: a forward filter over two axes, with hysteresis. Nothing here looks ahead.
+"""Detect the market's regime: a forward filter over two axes, with hysteresis. No value uses later data.
 
-The axes are the volatility of the equal-weight index (half-life a day) against its own trailing median, and the t-statistic of its drift
-(half-life three days). Each axis gives evidence for the four regimes; a filter with a small chance of switching carries probabilities
-forward; the regime in force changes only after another one held most of the probability for some hours.
+The axes are the volatility of the equal-weight index (half-life a day) relative to its own trailing median, and the t-statistic of its
+drift (half-life three days). Each axis gives evidence for the four regimes; a filter with a small switching probability propagates
+probabilities forward; the regime in force changes only after another one had most of the probability for some hours.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _ORDER = tuple(Regime)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegimeSettings:
-    """Half-lives and windows in hours.
+    """Settings of the regime filter; half-lives and windows in hours.
 
-    `t_level` is the t-statistic at which a trend is as likely as none; volatility is high from `volatile_ratio` times the median of the
-    trailing `usual_window` on; `stay` is the chance that a regime lasts another hour; another one must hold `switch_at` of the probability
-    for `switch_hours` to come into force.
+    `t_level` is the t-statistic at which a trend is as likely as none; volatility is high above `volatile_ratio` times the median of the
+    trailing `usual_window`; `stay` is the probability that a regime lasts another hour; another regime must have more than `switch_at` of
+    the probability for `switch_hours` in a row before it replaces the one in force.
     """
 
     volatility_half_life: float = 24.0
@@ -47,17 +47,18 @@ class RegimeSettings:
 
 
 def hourly_index(closes: Mapping[str, pd.DataFrame]) -> pd.Series[Any]:
-    """Return the log of the equal-weight index of some pairs by hour, indexed by the hour's end (when it is known).
+    """Compute the log of the equal-weight index of some pairs by hour, indexed by the end of the hour (when it is known).
 
     Parameters
     ----------
     closes : mapping
-        Pair to candle frame of less than an hour. An hour is known once its last candle closed; pairs that lack it are left out of it.
+        Pair to candle frame with a timeframe below an hour. An hour is known once its last candle closed; pairs without that hour are
+        excluded from it.
 
     Raises
     ------
     CandleError
-        If no pair has candles.
+        If no pair has at least two candles.
     """
     returns = {}
     for pair, candles in closes.items():
@@ -70,7 +71,7 @@ def hourly_index(closes: Mapping[str, pd.DataFrame]) -> pd.Series[Any]:
         whole = close.index <= (last + step - pd.Timedelta(hours=1)).tz_localize(None)
         returns[pair] = close[whole].diff()
     if not returns:
-        raise CandleError("no pair has candles to make the market's index of: fetch some")
+        raise CandleError("the market's index cannot be computed, because no pair has candles: fetch candles first")
     mean = pd.DataFrame(returns).sort_index().mean(axis=1).fillna(0.0)
     index: pd.Series[Any] = mean.cumsum()
     index.index = pd.DatetimeIndex(index.index).tz_localize("UTC") + pd.Timedelta(hours=1)
@@ -78,9 +79,9 @@ def hourly_index(closes: Mapping[str, pd.DataFrame]) -> pd.Series[Any]:
 
 
 def regime_states(index: pd.Series[Any], *, computed_at: datetime, settings: RegimeSettings | None = None) -> tuple[RegimeState, ...]:
-    """Return the state of every hour of an index, each from that hour and those before it only.
+    """Compute the regime state of every hour of an index from that hour and earlier ones only.
 
-    The first `warm_up` hours have none: the volatility is not known yet.
+    The first `warm_up` hours have no state, because the volatility is not known yet.
     """
     settings = settings or RegimeSettings()
     probabilities, chosen, since = filter_regimes(np.asarray(index, dtype=np.float64), settings=settings)
@@ -102,7 +103,7 @@ def regime_states(index: pd.Series[Any], *, computed_at: datetime, settings: Reg
 def filter_regimes(
     log_index: NDArray[np.float64], *, settings: RegimeSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return filtered probabilities (n, 4) in the order of `Regime`, the regime in force, and the row since when it is."""
+    """Return filtered probabilities (n, 4) in the order of `Regime`, the regime in force, and the row in which it came into force."""
     evidence = _evidence(log_index, settings)
     filtered: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] = _filter(
         evidence, settings.stay, settings.switch_at, settings.switch_hours
@@ -111,7 +112,7 @@ def filter_regimes(
 
 
 def _evidence(log_index: NDArray[np.float64], settings: RegimeSettings) -> NDArray[np.float64]:
-    """Return what each hour says for the four regimes, not scaled; (n, 4)."""
+    """Compute the unnormalised likelihood of the four regimes in each hour; shape (n, 4)."""
     returns = pd.Series(np.diff(log_index, prepend=log_index[:1]))
     variance = (returns**2).ewm(halflife=settings.volatility_half_life, adjust=True).mean()
     usual = variance.rolling(settings.usual_window, min_periods=settings.warm_up).median() * settings.volatile_ratio**2
@@ -124,24 +125,28 @@ def _evidence(log_index: NDArray[np.float64], settings: RegimeSettings) -> NDArr
     up = np.exp(np.clip(t_statistic - settings.t_level, -5.0, 5.0))
     down = np.exp(np.clip(-t_statistic - settings.t_level, -5.0, 5.0))
     calm = (1.0 - volatile) / (up + down + 1.0)
-    # One hour is weak evidence: hours overlap in both averages, so the likelihood is flattened.
+    # Hours overlap in both moving averages, so one hour is weak evidence: the likelihood is flattened by the exponent.
     evidence: NDArray[np.float64] = np.column_stack([up * calm, down * calm, calm, volatile]) ** 0.25
     return evidence
 
 
 @numba.njit(cache=True)
 def _filter(evidence: Any, stay: float, switch_at: float, switch_hours: int) -> Any:
+    # Return (probabilities, regime in force, row in which it came into force) for each row. `evidence` is the likelihood of each regime.
     n, k = evidence.shape
     probabilities = np.empty((n, k))
     chosen = np.empty(n, dtype=np.int64)
     since = np.empty(n, dtype=np.int64)
     current = np.full(k, 1.0 / k)
+    # Start in regime 2 (sideways). Count the consecutive hours in which one candidate has more than `switch_at` of the probability.
     regime, began, held, candidate = 2, 0, 0, 2
     for i in range(n):
+        # Prediction (a regime stays with probability `stay`, else switches to each other one equally), then update by the evidence.
         current = (current * (stay - (1.0 - stay) / (k - 1)) + (1.0 - stay) / (k - 1)) * evidence[i]
         current = current / current.sum()
         probabilities[i] = current
         best = int(np.argmax(current))
+        # Hysteresis: another regime replaces the one in force after `switch_hours` hours as the same candidate.
         if best != regime and current[best] > switch_at:
             held = held + 1 if best == candidate else 1
             candidate = best

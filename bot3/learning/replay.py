@@ -1,9 +1,10 @@
-"""First-touch replay: what trades would have earned under every stop and target.
+"""First-touch replay: compute what trades would have earned under every stop and target.
 
-Each trade walks its candles once. What stop, target and the end of the horizon net is summed for every cell of the grid, by group; a second
-pass tells the outcome of each trade under what was chosen. Inside one candle the stop comes first; what was jumped over fills at the open,
-before anything inside that candle. The candle of the entry is left out unless candles are of a minute. Moves are net of the exit's
-slippage, both fees and funding; the entry's slippage is in `open_rate`. Beyond the rate of liquidation the margin is lost, and no more.
+Each trade's candles are processed once. The net outcomes at stop, target and the end of the horizon are summed for every cell of the grid,
+by group; a second pass computes the outcome of each trade under the chosen levels. Inside one candle the stop is assumed to be touched
+before the target; levels that the open gaps over fill at the open, before any touch inside that candle. The candle of the entry is excluded
+unless candles last a minute. Moves are net of the exit's slippage, both fees and funding; the entry's slippage is in `open_rate`. Beyond
+the liquidation rate exactly the margin is lost.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ class GroupSums:
     Parameters
     ----------
     n : int64 array of shape (groups,)
-        Trades.
+        Number of trades.
     weight : float64 array of shape (groups,)
-        Sum of their weights; n where they were not weighted.
+        Sum of their weights; n without weights.
     sums : float64 array of shape (groups, 5, stops, targets)
-        Weighted sum, sum of squares, wins and gross profit, and the number of trades whose stop and target lay inside one candle.
+        Weighted sum, sum of squares, wins and gross profit, and the unweighted number of trades whose stop and target lay inside one
+        candle.
     """
 
     n: NDArray[np.int64]
@@ -71,10 +73,10 @@ class GroupSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """How N trades ended under one stop and target each.
+    """Outcomes of N trades under one stop and target each.
 
-    `net` is the net move (ratio of the price), `ended_at` the candle, `code` how (`replay_kernel`), `is_ambiguous` whether stop and target
-    lay inside that candle: the stop is taken for the first.
+    `net` is the net move (ratio of the price), `ended_at` the index of the candle, `code` the kind of the end (`replay_kernel`), and
+    `is_ambiguous` whether stop and target lay inside that candle: then the stop is assumed to be first.
     """
 
     net: NDArray[np.float64]
@@ -88,7 +90,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathSummary:
-    """Worst, best and last move of the price over the whole horizon, before costs, and funding over it (below 0: paid); shape (N,)."""
+    """Worst, best and last move of the price over the whole horizon, before costs, and its funding (below 0: paid); shape (N,) each."""
 
     mae_move: NDArray[np.float64]
     mfe_move: NDArray[np.float64]
@@ -107,25 +109,26 @@ def sum_groups(
     weight: NDArray[np.float64] | None = None,
     giveback: GivebackRule | None = None,
 ) -> GroupSums:
-    """Replay every path under every stop and target of the grid, and sum by group.
+    """Replay every path under every stop and target of the grid, and sum the outcomes by group.
 
     Parameters
     ----------
     group : array of shape (N,)
-        Which group each path belongs to, 0 up to `groups`.
+        Group of each path, from 0 up to `groups` (excluded).
     weight : array of shape (N,) or None
-        Weight of each path in all sums but the ambiguous ones; None is 1.
+        Weight of each path in all sums except the ambiguous ones; None is 1.
     giveback : GivebackRule or None
-        One place on the third axis; None leaves at the horizon.
+        Giveback rule; None to exit at the horizon only.
 
     Raises
     ------
     InvalidTradeError
-        If a path leaves the candles, a group does not exist, or the margin of a trade is below its maintenance.
+        If a path extends beyond the candles, a group does not exist, or a trade's margin is not above the maintenance margin.
     """
     _require(candles, paths, costs=costs)
     n = _counts(group, groups=groups)
     weights = np.ones(len(paths)) if weight is None else weight
+    # A stable sort of uint16 is a radix sort, which is faster.
     order = np.argsort(group.astype(np.uint16) if groups <= 2**16 else group, kind="stable")
     starts = np.concatenate(([0], np.cumsum(n)))
     sums = np.zeros((groups, 5, *grid.shape))
@@ -150,12 +153,12 @@ def outcomes(
     costs: ReplayCosts,
     giveback: GivebackRule | None = None,
 ) -> Outcomes:
-    """Replay every path under a stop and a target of its own (distances in sigmas, above 0): the second pass, for what was chosen.
+    """Replay every path under its own stop and target (distances in sigmas, above 0): the second pass, for the chosen levels.
 
     Raises
     ------
     InvalidTradeError
-        As `sum_groups`, and if a distance is not above 0.
+        As for `sum_groups`, and if a distance is not above 0.
     """
     _require(candles, paths, costs=costs)
     if not bool(((stop_sigma > 0.0) & (target_sigma > 0.0)).all()):
@@ -174,7 +177,7 @@ def outcomes(
 
 
 def summary(candles: ReplayCandles, paths: TradePaths) -> PathSummary:
-    """Return what each path did, whatever its stop and target. Raises InvalidTradeError if one leaves the candles."""
+    """Summarise each path without stop and target. Raises InvalidTradeError if a path extends beyond the candles."""
     paths.require_inside(candles)
     found = np.empty((4, len(paths)))
     summarise_paths((candles.prices, candles.funding), _columns(paths, np.ones(len(paths))), found)

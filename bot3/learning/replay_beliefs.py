@@ -1,4 +1,4 @@
-"""What is believed of a group: the posterior surfaces of its cells, weighed by their trades."""
+"""Belief on a group: the posterior surfaces of its cells, weighted by their numbers of trades."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bot3.learning.surfaces import Surfaces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """A mean of posterior surfaces.
+    """Weighted mean of posterior surfaces.
 
     Parameters
     ----------
     surfaces : Surfaces
-        Of the group's cells.
+        Posterior surfaces of the group's cells.
     weights : array of shape (cells,)
-        Share of each cell, adding up to 1.
+        Weight of each cell; the sum is 1.
     """
 
     surfaces: Surfaces
@@ -33,15 +33,15 @@ class Belief:
         return mean
 
     def posterior(self, cell: tuple[int, int]) -> Posterior:
-        """Return what is believed of one setting once it was chosen.
+        """Return the posterior of one setting, corrected for having been chosen as the best.
 
-        The deviation is the mean of the cells': as if their errors were the same, which is the most that it can be.
+        The deviation is the mean of the cells' deviations, as if their errors were perfectly correlated: this is the maximum possible.
         """
         mean, deviation = self.surfaces.told(self._everywhere(cell))
         return Posterior(mean=float(self.weights @ mean), deviation=float(self.weights @ deviation))
 
     def own_share(self, cell: tuple[int, int]) -> float:
-        """Return how much of what could be known of a setting the trades told, 0 to 1: for one cell the weight of its own data."""
+        """Return the share of a setting's prior variance removed by the data, 0 to 1; for a single cell, the weight of its own data."""
         if len(self.weights) == 1:
             return float(np.clip(self.surfaces.own_share(0, cell), 0.0, 1.0))
         model = self.surfaces.model

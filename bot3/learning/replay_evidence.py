@@ -1,4 +1,4 @@
-"""Sums of net moves by cell and month, kept in memory so that a new trade costs the replay of its own cell."""
+"""Cache of the sums of net moves by cell and month, so that a new trade only requires the replay of its own cell."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS
 
 PERIOD_US = 30 * 86_400_000_000
-"""Trades seldom overlap two such periods, so that the scatter of periods tells how uncertain a mean is."""
+"""Duration of a period: trades seldom overlap two of them, so the uncertainty of a mean can be estimated from the scatter of periods."""
 UNKNOWN_PAIR = -1
 _PATH = ("entry", "end", "open_rate", "is_short", "leverage", "sigma")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Periods:
-    """The periods that evidence is told in: those from `first` on, `count` of them; what lies outside counts to the nearest."""
+    """Periods of the evidence: `count` periods from `first` on; trades outside are counted in the nearest one."""
 
     first: int
     count: int
 
     @classmethod
     def of(cls, open_us: NDArray[np.int64]) -> Periods:
-        """Return the periods of some entries; one if there is none."""
+        """Return the periods that cover some entries; one period without entries."""
         if not len(open_us):
             return cls(first=0, count=1)
         first, last = int(open_us.min()) // PERIOD_US, int(open_us.max()) // PERIOD_US
         return cls(first=first, count=last - first + 1)
 
     def places(self, periods: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the place of each period."""
+        """Return the index of each period."""
         return np.clip(periods - self.first, 0, self.count - 1)
 
     @property
     def ages_days(self) -> NDArray[np.float64]:
-        """Return the age of each period in days, the last one's 0."""
+        """Return the age of each period in days; the last one has age 0."""
         ages: NDArray[np.float64] = np.arange(self.count - 1, -1, -1, dtype=np.float64) * (PERIOD_US / 86_400_000_000)
         return ages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellSums:
-    """One cell's replays by period: `periods` and `n` of shape (k,), `totals` of shape (k, stops, targets)."""
+    """Sums of one cell's replays by period: `periods` and `n` of shape (k,), `totals` of shape (k, stops, targets)."""
 
     periods: NDArray[np.int64]
     n: NDArray[np.float64]
@@ -61,9 +61,9 @@ class CellSums:
 
 
 class ReplayEvidence:
-    """Replays the trades of a table over the candles it is given, cell by cell, and keeps the sums until a cell is forgotten.
+    """Replays of a table's trades over `candles`, cell by cell, with a cache of the sums until a cell is invalidated by `forget`.
 
-    Only `outcomes` and `pair_sums` read candles: a planted world, whose outcomes are known, replaces these two and nothing else.
+    Only `outcomes` and `pair_sums` read candles: a planted world with known outcomes overrides just these two.
     """
 
     def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, giveback: GivebackRule | None = None) -> None:
@@ -73,28 +73,28 @@ class ReplayEvidence:
         self.candles: dict[str, ReplayCandles] = {}
 
     def forget(self, cells: Iterable[Group]) -> None:
-        """Drop the sums of cells whose trades changed."""
+        """Drop the cached sums and outcomes of cells whose trades changed."""
         for cell in cells:
             self._cells.pop(cell, None)
             self._left.pop(cell, None)
 
     def forget_all(self) -> None:
-        """Drop the sums of all cells."""
+        """Drop the cached sums and outcomes of all cells."""
         self._cells.clear()
         self.forget_outcomes()
 
     def forget_outcomes(self) -> None:
-        """Drop what cells earned under levels that may not be asked for again."""
+        """Drop the cached outcomes of cells, whose levels may not be requested again."""
         self._left.clear()
 
     def evidence(self, table: TradeTable, cells: Sequence[Group], *, pairs: Sequence[str], periods: Periods) -> Evidence:
-        """Return the evidence of some cells in their order; a pair that is not among `pairs` has the label `UNKNOWN_PAIR`."""
+        """Return the evidence of some cells in their order; a pair outside `pairs` has the label `UNKNOWN_PAIR`."""
         self._replay(table, [cell for cell in cells if cell not in self._cells])
         shape = (len(cells), periods.count)
         n, totals = np.zeros(shape), np.zeros((*shape, *self._grid.shape))
         for place, cell in enumerate(cells):
             own = self._cells[cell]
-            # Two periods meet in one place only where evidence is older or newer than the periods are.
+            # Two periods have the same index only if they are older or newer than `periods`.
             for at, count, sums in zip(periods.places(own.periods).tolist(), own.n, own.totals, strict=True):
                 n[place, at] += count
                 totals[place, at] += sums
@@ -115,7 +115,7 @@ class ReplayEvidence:
         stop_sigma: float | NDArray[np.float64],
         target_sigma: float | NDArray[np.float64],
     ) -> Outcomes:
-        """Return how replayed trades end under one stop and target, or each under its own: the second pass, for what was chosen."""
+        """Compute the outcomes of replayed trades under one stop and target, or each under its own: the second pass, for chosen levels."""
         n = len(rows)
         stops, targets = np.full(n, stop_sigma), np.full(n, target_sigma)
         out = Outcomes(net=np.empty(n), ended_at=np.empty(n, np.int64), code=np.empty(n, np.int8), is_ambiguous=np.empty(n, np.bool_))
@@ -133,13 +133,13 @@ class ReplayEvidence:
         return out
 
     def worst(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the most that trades were expected to lose by a stop, as known at their entries."""
+        """Return the maximum expected loss of trades at their stops, from values known at their entries."""
         sigma, leverage = (table.fact(name)[rows] for name in ("sigma", "leverage"))
         costs = self._costs.round_trip + self._costs.stop_slippage
         return worst_losses(stop_sigma, sigma=sigma, leverage=leverage, costs=costs)
 
     def outcomes_by_cell(self, table: TradeTable, cells: Sequence[Group], *, stop_sigma: float, target_sigma: float) -> list[Outcomes]:
-        """Return the same for cells, each remembered until it is forgotten: a bin of thousands of trades changes by one cell at a time."""
+        """Return the outcomes by cell, each cached until `forget`: a bin of thousands of trades changes by one cell at a time."""
         found = []
         for cell in cells:
             kept = self._left.setdefault(cell, {})
@@ -150,7 +150,7 @@ class ReplayEvidence:
         return found
 
     def sums_of(self, table: TradeTable, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        """Return the sums of replayed trades by any grouping."""
+        """Compute the sums of replayed trades of all pairs by any grouping."""
         n, weight = np.zeros(groups, np.int64), np.zeros(groups)
         sums = np.zeros((groups, 5, *self._grid.shape))
         for pair, places in table.by_pair(rows):
@@ -159,7 +159,7 @@ class ReplayEvidence:
         return GroupSums(n=n, weight=weight, sums=sums)
 
     def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        """Return the sums of replayed trades of one pair by any grouping, under every stop and target."""
+        """Compute the sums of replayed trades of one pair by any grouping, under every stop and target."""
         return sum_groups(
             self.candles[pair],
             _paths(table, rows),

@@ -1,4 +1,4 @@
-"""The replay frame: what the record keeps of each trade's replay."""
+"""The replay frame: the record's data of each trade's replay."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _MEASURES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 
 
 def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, due_after_us: int, version: str) -> pd.DataFrame:
-    """Return the rows of the record's replay frame (`ports.record.ReplayRecord`) for some rows of a table.
+    """Build the rows of the record's replay frame (`ports.record.ReplayRecord`) for some rows of a table.
 
-    A replay is known when its horizon is over; what is pending, left out or without candles, when its trade closed.
+    A complete replay is known at the end of its horizon, or at the trade's close if that is later; a pending replay, or one left out or
+    without candles, at the trade's close.
     """
     codes = table.fact("state")[rows]
     due_us = table.fact("open_us")[rows] + due_after_us

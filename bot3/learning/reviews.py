@@ -1,7 +1,7 @@
-"""The gate in force: daily bets, fed from published parameters, decide which pairs and directions are open.
+"""The gate in use: daily bets based on published parameters determine which pairs and directions are open.
 
-`gates` has the rule. The bets of a day, and the settings its trades are judged under, are those that were in force when the day began. What
-became known later, corrected closes included, never changes a day that was folded.
+`gates` defines the rule. The bets of a day, and the settings for evaluating its trades, are those in force when the day began. Later
+information, including corrected closes, never changes a folded day.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.trades import DIRECTIONS
 
 LONGEST_HORIZON = timedelta(days=STREAMS - 1)
-"""A day must be over before its stream's next one begins: by trades that are held longer, no node is opened."""
+"""Longest horizon with which nodes are opened: the trades of a day must be over before its stream's next day begins."""
 _CLOSED = (0.0,) * BETTORS
 
 
 class BettingGate:
-    """Opens a pair and direction once bets against "nothing here earns" have grown enough (`permissions.Gate`)."""
+    """Gate that opens a pair and direction once bets against "nothing here earns" have grown enough (`permissions.Gate`)."""
 
     def start(self, *, day: int) -> Ledger:
-        """Return the ledger of a first review: nothing had been published, so nothing is folded."""
+        """Return the ledger of a first review: nothing was published before, so nothing is folded."""
         return Ledger(day=day, log_wealth={})
 
     def join(self, ledger: Ledger, cells: Iterable[Group]) -> Ledger:
-        """Return the ledger with both directions of every pair in it; a new node starts with the mean of the others, 1 at most."""
+        """Return the ledger with both directions of every pair added; a new node starts with the mean of the others, at most 1."""
         nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
         if not nodes:
             return ledger
@@ -43,7 +43,7 @@ class BettingGate:
         return replace(ledger, log_wealth={**dict.fromkeys(nodes, start), **ledger.log_wealth})
 
     def skip(self, ledger: Ledger, *, day: int) -> Ledger:
-        """Return the ledger after a day on which nothing had been published: there are no bets."""
+        """Return the ledger after a day without published parameters, on which there are no bets."""
         return replace(ledger, day=day)
 
     def fold(self, ledger: Ledger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> Ledger:
@@ -52,17 +52,17 @@ class BettingGate:
         Parameters
         ----------
         trades : EnteredTrades
-            Trades that entered on the day, under the levels in force at its beginning; nodes that have not joined are left out.
+            Trades that entered on the day, under the levels in force at its beginning; trades of nodes that have not joined are ignored.
         published : ParameterSet
-            What was in force at the beginning of the day.
+            Parameters in force at the beginning of the day.
 
         Raises
         ------
         LearningError
-            If the day is not the next one: each is folded once, in order.
+            If the day is not the next one: each day is folded once, in order.
         """
         if day != ledger.day + 1:
-            raise LearningError(f"day {day} cannot be folded after day {ledger.day}")
+            raise LearningError(f"day {day} cannot be folded after day {ledger.day}: fold each day once, in order")
         trades = trades.of_nodes(ledger.log_wealth)
         if not trades.cells:
             return replace(ledger, day=day)
@@ -80,7 +80,7 @@ class BettingGate:
         return replace(ledger, day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
 
     def opened(self, ledger: Ledger, *, horizon: timedelta) -> frozenset[Node]:
-        """Return the nodes that the evidence opens; none where trades may be held longer than `LONGEST_HORIZON`."""
+        """Return the nodes opened by the evidence; none if trades may be open for longer than `LONGEST_HORIZON`."""
         nodes = sorted(ledger.log_wealth)
         if not nodes or horizon > LONGEST_HORIZON:
             return frozenset()
@@ -89,28 +89,28 @@ class BettingGate:
 
 
 def last_day_over(now_us: int, *, due_after_us: int) -> int:
-    """Return the newest day all of whose entries have seen their whole horizon, in days since 1970."""
+    """Return the newest day, in days since 1970, for which the horizons of all entries have ended."""
     return (now_us - due_after_us) // DAY_US - 1
 
 
 def row_in_force(published: ParameterSet, cell: Group) -> ExitParameters:
-    """Return the row that a trade of a cell would have found: the cell's, else its parents'. Raises LearningError if there is none."""
+    """Return the row of a trade in a cell: the cell's, else of its nearest parent. Raises LearningError if there is none."""
     group: Group | None = cell
     while group is not None:
         row = published.rows.get(group_key(group))
         if row is not None:
             return row
         group = parent_of(group)
-    raise LearningError(f"version {published.version} holds no row for {group_key(cell)}")
+    raise LearningError(f"version {published.version} contains no row for {group_key(cell)}: publish the parameters again in full")
 
 
 def bets_on(cells: Iterable[Group], published: ParameterSet) -> dict[Group, float]:
-    """Return the bet on each unit of net move of cells, by the row in force of each."""
+    """Compute the bet per unit of net move for each cell, from its row in force."""
     found = sorted(set(cells))
     rows = [row_in_force(published, cell) for cell in found]
     means = np.array([row.expectancy for row in rows], dtype=np.float64)
     deviations = np.array([(row.upper_bound - row.lower_bound) / (2.0 * INTERVAL_Z) for row in rows], dtype=np.float64)
-    # A walk that is stopped at -s or +t, or at the horizon, in units of sigma, has a variance of min(s t, 1) at most.
+    # In units of sigma, a random walk that ends at -s, at +t, or at the horizon has a variance of at most min(s t, 1).
     spreads = [min(-row.stop_sigma * row.take_profit_sigma, 1.0) * row.sigma_ref**2 for row in rows]
     bets = bet_sizes(means, deviations, variances=np.array(spreads, dtype=np.float64))
     return dict(zip(found, bets.tolist(), strict=True))

@@ -22,16 +22,19 @@ from bot3.trading.signals import FEEDER_IDS
 
 SHADOW_BELOW_CONFIDENCE = 0.2
 NO_EDGE_DEVIATION = 0.002
-"""Spread of feeders' expectancies that is assumed before any shadow trade was made, ratio of the price."""
+"""Standard deviation of feeders' expectancies assumed before any shadow trade, ratio of the price."""
 PRIOR_STRENGTH = 200.0
-"""Effective observations at which all feeders' mean counts as much as "no edge but the costs"."""
+"""Effective observations at which all feeders' mean has the same weight as the prior "no edge, only costs"."""
 
 _TRUST = (FeederTier.SHADOW, FeederTier.PROBE, FeederTier.TRADE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSettings:
-    """Display windows, and what a trade costs at least (the prior mean of a feeder without evidence), a ratio of the price."""
+    """Settings of the display window, and `round_trip`, the minimum costs of a trade as a ratio of the price.
+
+    The negative of `round_trip` is the prior mean of a feeder without evidence.
+    """
 
     lookback: timedelta = timedelta(days=30)
     min_trades: int = 10
@@ -59,19 +62,19 @@ class _Evidence:
 def feeder_scores(
     shadow_trades: pd.DataFrame, *, now: datetime, settings: ScoreSettings, previous: Sequence[FeederScore] = ()
 ) -> tuple[FeederScore, ...]:
-    """Return the score of every feeder over all regimes ("*") and in each regime, ranked within each.
+    """Compute the score of every feeder over all regimes ("*") and in each regime, ranked within each.
 
     Parameters
     ----------
     shadow_trades : DataFrame
-        The record's shadow frame; rows closed after `now` are not looked at.
+        The record's shadow frame; rows known after `now` are ignored.
     previous : sequence of FeederScore
-        The scores in force: a tier is raised at the first scoring of a market day (UTC) alone, and lowered at any.
+        The scores in force: a tier can be raised only at the first scoring of a market day (UTC), and lowered at any.
 
     Returns
     -------
     tuple of FeederScore
-        11 to 50 rows: "*" first, by rank; a feeder without shadow trades has n 0 and the prior.
+        50 rows: "*" first, by rank, then each regime; a feeder without shadow trades has n 0 and the prior.
     """
     known = shadow_trades[shadow_trades["known_at"] <= pd.Timestamp(now)]
     scores = _all_regimes(known, now=now, settings=settings)
@@ -140,7 +143,7 @@ def _in_regime(
 
 
 def _regime_strength(known: pd.DataFrame) -> tuple[float, float]:
-    """Return k of feeder x regime (siblings are the regimes of one feeder), and the variance of one outcome."""
+    """Estimate k of feeder x regime (siblings are the regimes of one feeder), and the variance of one outcome."""
     groups = []
     for feeder in FEEDER_IDS:
         rows = known[known["feeder_id"] == feeder]
@@ -215,9 +218,9 @@ def tier_of(posterior: Posterior, *, n: int) -> FeederTier:
 
 
 def _held_down(score: FeederScore, before: FeederScore | None) -> FeederScore:
-    """Return the score with the lower tier of both, if the one before is of the same market day.
+    """Return the score with the lower of both tiers if the previous score is from the same market day.
 
-    A bound of fixed size that is looked at every few minutes is crossed by luck sooner or later; once a day that takes far longer.
+    A fixed bound that is checked every few minutes is crossed by chance sooner or later; with one check a day this takes far longer.
     """
     if before is None or before.known_at.date() != score.known_at.date():
         return score

@@ -1,4 +1,4 @@
-"""Folds in time whose training labels never touch the test span: purged by label end, with an embargo after it."""
+"""Folds by time whose training labels never overlap the test span: purged by label end, with an embargo after it."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """Rows to train on and rows to test on."""
+    """Indices of the training rows and of the test rows."""
 
     train: Indices
     test: Indices
 
 
 def purged_folds(known: Indices, ends: Indices, *, folds: int, embargo: int) -> Iterator[Fold]:
-    """Yield folds that test on one span of time each, together on every row.
+    """Yield folds with one test span of time each; together they test every row.
 
     Parameters
     ----------
     known, ends : int64 arrays of shape (n,)
-        When a row's features are known and when its label is (`ends` >= `known`), in any one unit of time; rows in any order.
+        Times at which a row's features and its label are known (`ends` >= `known`), in the same unit of time; rows in any order.
     folds : int
-        How many spans, at least 2, of about equally many rows; rows of one instant stay together.
+        Number of spans, at least 2, with about the same number of rows each; rows of one instant stay together.
     embargo : int
-        Time after the last test label's end in which no training row may begin: what happens then still echoes in its features.
+        Time after the last test label's end in which no training row may begin, because its features still depend on the test span.
 
     Raises
     ------
     ValueError
-        If a label ends before it is known, or fewer than two spans are asked for.
+        If lengths differ, a label ends before its features are known, or fewer than two spans are requested.
 
     Notes
     -----
-    Lopez de Prado, Advances in Financial Machine Learning, chapter 7, by label times rather than by numbers of rows.
+    Lopez de Prado, Advances in Financial Machine Learning, chapter 7, by label times instead of numbers of rows.
     """
     if folds < 2 or len(known) != len(ends) or bool((ends < known).any()):
-        raise ValueError("folds need at least 2 spans, and labels that end after they are known")
+        raise ValueError("folds need at least 2 spans, and one label end for each row, not before its features are known")
     if not len(known):
         return
     bounds = np.sort(known)[np.linspace(0, len(known), folds + 1)[:-1].astype(np.int64)]

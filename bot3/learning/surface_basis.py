@@ -1,4 +1,4 @@
-"""The directions in which the expectancy of stops and targets varies: smooth, and independent of each other by chance."""
+"""Basis of the surfaces of expectancy over stops and targets: smooth directions with uncorrelated noise."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from numpy.typing import NDArray
 from bot3.learning.evidence import Evidence, group_means
 
 DEGREES = 8
-"""Polynomials along each side of the grid: surfaces are smooth in the logarithms of stop and target."""
+"""Number of polynomials along each side of the grid: surfaces are smooth in the logarithms of stop and target."""
 COMPONENTS = 12
-"""Directions kept: those in which outcomes vary most. More changed no regret, fewer were a little worse (`benchmarks/planted.py`)."""
+"""Number of directions, those with the largest variance of outcomes. More did not change the regret, fewer were slightly worse
+(`benchmarks/planted.py`)."""
 PRIOR_FREEDOM = 20.0
-"""Periods of a group whose scatter weighs as much as the chance that is assumed before any trade was seen."""
+"""Degrees of freedom (periods of groups) with which the assumed noise is weighted against the observed scatter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """Directions in which surfaces vary: `components` of shape (components, cells) with noise of variance 1 a trade along `analysis`."""
+    """Directions in which surfaces vary, both arrays of shape (components, cells).
+
+    `analysis` projects a surface to coefficients, in which the noise of one trade has variance 1; `components` reconstructs the surface.
+    """
 
     components: NDArray[np.float64]
     analysis: NDArray[np.float64]
 
 
 def smooth_basis(shape: tuple[int, int], *, degrees: int = DEGREES) -> NDArray[np.float64]:
-    """Return orthonormal products of polynomials in the indices of stop and target, of shape (degrees ** 2, cells)."""
+    """Compute orthonormal products of polynomials in the indices of stop and target, of shape (degrees ** 2, cells)."""
     sides = []
     for length in shape:
         powers = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, length), min(degrees, length) - 1)
@@ -36,12 +40,12 @@ def smooth_basis(shape: tuple[int, int], *, degrees: int = DEGREES) -> NDArray[n
 
 
 def fit_basis(evidence: Evidence, weights: NDArray[np.float64], *, deviation: float) -> Basis:
-    """Learn the principal directions of chance from the scatter of periods about their group.
+    """Estimate the principal directions of the noise from the scatter of periods around their group's mean.
 
     Parameters
     ----------
     deviation : float
-        Standard deviation of a trade's net move that is assumed before any was seen.
+        Standard deviation of a trade's net move assumed before any trade.
     """
     _, means = group_means(evidence, weights)
     smooth = smooth_basis(evidence.totals.shape[2:])
@@ -58,7 +62,7 @@ def fit_basis(evidence: Evidence, weights: NDArray[np.float64], *, deviation: fl
 
 
 def _assumed_chance(shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the variance along each smooth direction where a setting has variance 1: the smoother, the more."""
+    """Return the assumed variance along each smooth direction if a setting has variance 1; smoother directions have more."""
     stop, target = np.meshgrid(*(np.arange(min(DEGREES, length)) for length in shape), indexing="ij")
     share = (1.0 + stop + target).ravel() ** -3.0
     variance: NDArray[np.float64] = share / share.sum() * shape[0] * shape[1]

@@ -1,4 +1,4 @@
-"""Learning how far groups differ: what a full run fits and an incremental one keeps."""
+"""Fit the pooling model (how far groups differ), which a full run fits and incremental runs reuse."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from bot3.learning.surface_basis import Basis, fit_basis
 from bot3.learning.surfaces import LEVEL_IS_ERROR, PoolingModel, labels_of, posterior_surfaces, refreshed
 
 OPTIMISM_SPREAD = 0.3
-"""How large an optimism, in deviations, is expected before it was measured."""
+"""Prior standard deviation of the optimism, in posterior deviations."""
 MIN_JUDGING_PERIODS = 4
-"""Fewer tell no error of the optimism; then none is taken off."""
+"""Minimum number of evaluation periods for estimating the error of the optimism; with fewer none is subtracted."""
 
 
 def fit_model(
     evidence: Evidence, *, prior: NDArray[np.float64], strength: float, deviation: float, weights: NDArray[np.float64] | None = None
 ) -> PoolingModel:
-    """Learn basis, variances and centre from all groups.
+    """Fit basis, variances and centre from all groups.
 
     Parameters
     ----------
     prior : array of shape (stops, targets)
-        Surface that is believed without any trade.
+        Surface assumed without any trade.
     strength : float
-        Trades at which the data of all groups weigh as much as the prior.
+        Number of trades at which the data of all groups have the same weight as the prior.
     deviation : float
-        Standard deviation of a trade's net move that is assumed before any was seen; the static volatility.
+        Standard deviation of a trade's net move assumed before any trade; the static volatility.
     weights : array of shape (periods,) or None
-        Weight of each period; None: all the same.
+        Weight of each period; None for equal weights.
     """
     weights = np.ones(evidence.n.shape[1]) if weights is None else weights
     basis = fit_basis(evidence, weights, deviation=deviation)
@@ -50,11 +50,11 @@ def fit_model(
 
 
 def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
-    """Return by how many of its deviations the posterior mean of the best setting exceeds what trades of other periods say of it.
+    """Estimate the optimism: by how many deviations the posterior mean of the best setting exceeds its mean on trades of other periods.
 
-    Even periods choose and odd ones judge, and the other way round. A posterior whose prior is right has none; where effects are not the
-    normal ones that pooling assumes, the best of a thousand settings looks better than it is. What is found is shrunk to 0 by its own
-    error (from the scatter of the judging periods), and never below: nothing is reported as better than its posterior.
+    Even periods choose the setting and odd ones evaluate it, and vice versa. With a correct prior the posterior has no optimism; if effects
+    are not normally distributed as pooling assumes, the best of a thousand settings is overestimated. The estimate is shrunk towards 0 by
+    its own error (from the scatter of the evaluation periods) and is never negative: no setting is reported as better than its posterior.
     """
     periods = np.arange(evidence.n.shape[1])
     judged = [_judged(evidence, model, model.weights * (periods % 2 == half)) for half in (0, 1)]
@@ -67,7 +67,10 @@ def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
 
 
 def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, for each period without weight, what was told beyond what came, times deviation, and the squared deviations; by trades."""
+    """Return, per evaluation period, the excess of predicted over observed sums times deviation, and the squared deviations times n.
+
+    Both are summed over groups. Evaluation periods have weight 0 in `weights` and a weight above 0 in the model.
+    """
     surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=weights))
     rows, cells = np.arange(len(evidence.n)), surfaces.best()
     told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
@@ -81,7 +84,7 @@ def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64
 def _centre(
     n_eff: NDArray[np.float64], means: NDArray[np.float64], *, prior: NDArray[np.float64], strength: float, basis: Basis
 ) -> NDArray[np.float64]:
-    """Return the prior, and outside the basis, where nothing is pooled, the mean of all groups."""
+    """Return the prior inside the basis, plus the mean of all groups outside of it, where nothing is pooled."""
     total = n_eff.sum()
     away = (n_eff @ means - total * prior) / (total + strength)
     inside: NDArray[np.float64] = (away @ basis.analysis.T) @ basis.components
@@ -90,7 +93,7 @@ def _centre(
 
 
 def _market_error(evidence: Evidence, weights: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]:
-    """Return the variance of the error that groups of a direction share, by component: what periods scatter beyond the groups' chance."""
+    """Return the variance of the error shared by groups of a direction, by component: the scatter of periods beyond the groups' noise."""
     _, means = group_means(evidence, weights)
     flat = evidence.totals.reshape(*evidence.n.shape, -1) @ basis.analysis.T
     away = flat - evidence.n[..., None] * (means @ basis.analysis.T)[:, None]

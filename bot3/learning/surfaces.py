@@ -1,4 +1,4 @@
-"""The posterior expectancy of every stop and target in every group, and the choice from it."""
+"""Posterior expectancy of every stop and target in every group, and the choice of the best."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from bot3.learning.pooling import Posterior
 from bot3.learning.surface_basis import Basis
 
 LEVEL_IS_ERROR = (False, False, False, False, False, True)
-"""Of the levels of `labels_of`."""
+"""Whether each level of `labels_of` is a shared error (`Design.is_error`)."""
 DIRECTIONS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolingModel:
-    """What a full run learns and an incremental one keeps."""
+    """Pooling model that a full run fits and incremental runs reuse."""
 
     basis: Basis
     design: Design
     variances: Variances
     effects: Effects
     centre: NDArray[np.float64]
-    """Surface that everything is pooled to, of shape (cells,)."""
+    """Surface to which all groups are pooled, of shape (cells,)."""
     weights: NDArray[np.float64]
     """Weight of each period, of shape (periods,)."""
     optimism: float
-    """By how many of its deviations the mean of a chosen setting was too high, on trades it was not chosen by."""
+    """By how many deviations the mean of a chosen setting was too high on trades that were not used for the choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surfaces:
-    """Posterior of every group: `mean` of shape (groups, stops, targets), and what its deviation is made of."""
+    """Posterior of every group: `mean` of shape (groups, stops, targets), and the inputs of its deviation."""
 
     mean: NDArray[np.float64]
     pooled: Pooled
     model: PoolingModel
 
     def told(self, cells: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return mean and deviation of what is believed of the setting (stop, target) chosen for each group, `cells` of shape (groups, 2).
+        """Return posterior mean and deviation of the setting (stop, target) chosen for each group; `cells` has the shape (groups, 2).
 
-        The optimism of having been chosen as the best is taken off the mean.
+        The optimism due to the choice of the best setting is subtracted from the mean.
         """
         loads = self.model.basis.components[:, cells[:, 0] * self.mean.shape[2] + cells[:, 1]]
         deviation: NDArray[np.float64] = np.sqrt((loads**2 * self.pooled.variance).sum(axis=0))
@@ -52,19 +52,19 @@ class Surfaces:
         return mean - self.model.optimism * deviation, deviation
 
     def posterior(self, group: int, cell: tuple[int, int]) -> Posterior:
-        """Return what is believed of the setting that was chosen for a group (see `told`)."""
+        """Return the posterior of the setting chosen for one group, minus the optimism of the choice."""
         deviation = float(np.sqrt(self._loads(cell) ** 2 @ self.pooled.variance[:, group]))
         return Posterior(mean=float(self.mean[group, cell[0], cell[1]]) - self.model.optimism * deviation, deviation=deviation)
 
     def own_share(self, group: int, cell: tuple[int, int]) -> float:
-        """Return the weight, 0 to 1, of a group's own data in what is believed of one setting, beyond what its relatives say."""
+        """Return the weight, 0 to 1, of a group's own data in the posterior of one setting, relative to its shared effects."""
         loads = self._loads(cell) ** 2 * self.model.variances.own
         return float(loads @ self.pooled.own_weight[:, group] / max(float(loads.sum()), 1e-300))
 
     def best(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Return stop and target of the highest posterior mean of each group, of shape (groups, 2).
+        """Return stop and target with the highest posterior mean of each group, of shape (groups, 2).
 
-        `allowed`, of shape (groups, stops, targets), tells what may be chosen; each group needs one.
+        `allowed`, of shape (groups, stops, targets), restricts the choice; each group needs at least one allowed setting.
         """
         scores = self.mean if allowed is None else np.where(allowed, self.mean, -np.inf)
         flat = scores.reshape(len(scores), -1).argmax(axis=1)
@@ -76,9 +76,9 @@ class Surfaces:
 
 
 def posterior_surfaces(evidence: Evidence, model: PoolingModel) -> Surfaces:
-    """Return the posterior of groups, each from its own data and the model's shared effects.
+    """Compute the posterior of groups, each from its own data and the model's shared effects.
 
-    `evidence` may hold all groups or only those that a new trade touched: the answer for a group is the same.
+    `evidence` may contain all groups or only those touched by a new trade: the result for a group is the same.
     """
     n_eff, values = group_values(evidence, model, model.weights)
     labels = labels_of(evidence)
@@ -88,7 +88,7 @@ def posterior_surfaces(evidence: Evidence, model: PoolingModel) -> Surfaces:
 
 
 def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.float64]) -> PoolingModel:
-    """Return the model with its shared effects learned anew from all groups under other weights of periods, its variances kept."""
+    """Return the model with its shared effects refitted from all groups under other weights of periods, with unchanged variances."""
     n_eff, values = group_values(evidence, model, weights)
     effects = solve_effects(values, n_eff, labels=labels_of(evidence), design=model.design, variances=model.variances)
     return replace(model, weights=weights, effects=effects)
@@ -97,14 +97,13 @@ def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.fl
 def labels_of(evidence: Evidence) -> NDArray[np.int64]:
     """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction.
 
-    A label of -1 stands for any: with a count of 0, such a group is told what a new one of its kind would be, which is what the rows above
-    the cells show.
+    A label of -1 means any: with a count of 0, the posterior of such a group is that of a new group of its kind.
     """
     both = np.where((evidence.pair >= 0) & (evidence.direction >= 0), evidence.pair * DIRECTIONS + evidence.direction, -1)
     return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])
 
 
 def group_values(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return effective counts (groups,) and means as components away from the centre (components, groups), under weights of the periods."""
+    """Compute effective counts (groups,), and means minus the centre as components (components, groups), under weights of the periods."""
     n_eff, means = group_means(evidence, weights)
     return n_eff, model.basis.analysis @ (means - model.centre).T

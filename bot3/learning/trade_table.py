@@ -1,4 +1,4 @@
-"""The closed trades that a learner holds in memory: their groups, their observations, their replays."""
+"""In-memory table of the learner's closed trades: their groups, observations and replays."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bot3.learning.replay_paths import ReplayCandles, TradePaths
 from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
-"""Share of the horizon's candles that must be there; the rest are outages."""
+"""Minimum share of the horizon's candles that must exist; the rest may be missing because of outages."""
 GRACE_US = 86_400_000_000
-"""Candles may come so late before a replay that is due is given up as `no_candles`."""
+"""Time to wait for late candles before a due replay gets the state `no_candles`."""
 RETRY_US = 3_600_000_000
-"""Market time between two attempts to read the candles of a pair that has none."""
+"""Market time between two attempts to load the candles of a pair without candles."""
 
 _FACTS: dict[str, Any] = {
     "close_profit": np.float64,
@@ -51,7 +51,7 @@ _FACTS: dict[str, Any] = {
 
 
 class ReplayState(IntEnum):
-    """Where a trade's replay stands; the names in the record are in `STATE_NAMES`."""
+    """State of a trade's replay; `STATE_NAMES` contains the names in the record."""
 
     PENDING = 0
     COMPLETE = 1
@@ -67,7 +67,7 @@ STATE_NAMES = {
 }
 _UNSAVED = -1
 _SAME_FUNDING = 1e-9
-"""Sums of the same payments that began at other candles differ by less."""
+"""Tolerance for sums of the same payments, whose rounding depends on the first candle of the cumulative sum."""
 _REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern")
 _MINUTE_US = 60_000_000
 _Signal = tuple[str, str, int]
@@ -76,19 +76,19 @@ _Bot = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFrame:
-    """What a trade's path is made by: horizon in candles, length of a candle."""
+    """Dimensions of a trade's path: horizon in candles, duration of a candle in microseconds."""
 
     horizon_candles: int
     candle_us: int
 
     @property
     def due_after_us(self) -> int:
-        """Return how long after its entry a trade's whole horizon is known."""
+        """Return the time after its entry at which a trade's whole horizon is known."""
         return (self.horizon_candles + 1) * self.candle_us
 
 
 class TradeTable:
-    """Closed trades by row; a row keeps its place for good, an update overwrites it."""
+    """Closed trades by row; the index of a row never changes, an update overwrites the row."""
 
     def __init__(self, frame: ReplayFrame) -> None:
         self._frame = frame
@@ -102,23 +102,23 @@ class TradeTable:
         self.by_group: dict[Group, set[int]] = {}
         self.pending: set[int] = set()
         self.unchecked: set[int] = set()
-        """Rows without known orders whose entry was not compared with its candle yet."""
+        """Rows without known orders whose entry was not yet compared with its candle."""
         self._without_orders: dict[_Bot, set[int]] = {}
         self._outside: set[_Bot] = set()
         self._changed: set[_Bot] = set()
         self._without_candles: dict[str, int] = {}
-        """Pairs whose trades were given up without any candle, and the market time of the last attempt."""
+        """Pairs without any candle, whose trades have the state `no_candles`, to the market time of the last attempt to load them."""
 
     def __len__(self) -> int:
         return len(self.trades)
 
     @property
     def has_entry_candle(self) -> bool:
-        """Say whether a path begins with the candle of its entry: only candles of a minute tell so closely what came after the fill."""
+        """Return whether a path begins with the candle of its entry; only for candles of at most a minute, which are precise enough."""
         return self._frame.candle_us <= _MINUTE_US
 
     def fact(self, name: str) -> NDArray[Any]:
-        """Return one column: a name of `_FACTS`, one value a row."""
+        """Return one column by its name in `_FACTS`, with one value per row."""
         return self._facts[name][: len(self)]
 
     def group(self, row: int) -> Group:
@@ -127,9 +127,10 @@ class TradeTable:
         return trade["pair"], trade["direction"], trade["leverage_bin"]
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
-        """Take in new and changed trades (the record's trade frame); return the groups they touch.
+        """Ingest new and changed trades (the record's trade frame); return the groups they touch.
 
-        The order of arrival makes no difference: each signal that a row belongs to, or belonged to before it was corrected, elects anew.
+        The result does not depend on the order of arrival: the representative of each signal that a row belongs to, or belonged to before a
+        correction, is elected again.
         """
         if trades.empty:
             return set()
@@ -142,7 +143,7 @@ class TradeTable:
         return {group for group in touched if is_learned(group[2])}
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
-        """Return the rows of a cell in the order of their entries, whatever the order of arrival."""
+        """Return the rows of a cell in the order of their entries, independent of the order of arrival."""
         own = self.by_group.get(cell, set())
         rows = np.fromiter(own, dtype=np.int64, count=len(own))
         opened = self._facts["open_us"][rows]
@@ -153,21 +154,21 @@ class TradeTable:
         return ordered
 
     def by_entry(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return rows in the order of their entries, whatever the order of arrival."""
+        """Sort rows by their entries, independent of the order of arrival."""
         return np.array(sorted(rows.tolist(), key=self._order), dtype=np.int64)
 
     def observations(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the rows among some whose whole horizon was replayed."""
+        """Return those of the given rows whose whole horizon was replayed."""
         observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]
         return observed
 
     def count_closes(self, rows: NDArray[np.int64]) -> CloseCounts:
-        """Return how many of some trades the evidence lacks; a trade that another one stands for (one signal) is not missing."""
+        """Count the given trades that are missing in the evidence; a trade represented by another one (same signal) is not missing."""
         left_out, late = self._missing(rows)
         return CloseCounts(closed=len(rows), left_out=int(left_out.sum()), late=int(late.sum()))
 
     def closes_by_node(self) -> dict[tuple[str, str], CloseCounts]:
-        """Return the same of all trades by pair and direction."""
+        """Count the closes of all trades, and the missing ones, by pair and direction."""
         code = self.fact("pair_code") * len(DIRECTIONS) + self.fact("is_short")
         left_out, late = self._missing(np.arange(len(self)))
         counts = [np.bincount(code[flags], minlength=len(self._pairs) * len(DIRECTIONS)) for flags in (slice(None), left_out, late)]
@@ -187,12 +188,12 @@ class TradeTable:
         return left_out, late & ~left_out
 
     def by_pair(self, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
-        """Return each pair among some rows, with the places of its rows."""
+        """Group rows by pair; return each pair with the indices of its rows in `rows`."""
         codes = self._facts["pair_code"][rows]
         return [(self._pairs[int(code)], np.flatnonzero(codes == code)) for code in np.unique(codes)]
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
-        """Replay what is due by a time, pair by pair; return the groups whose observations or missing closes changed."""
+        """Replay the trades due by a time, pair by pair; return the groups whose observations or missing closes changed."""
         touched = self._check_entries(candles, now_us=now_us)
         for pair in self.pairs_to_retry(now_us=now_us):
             self._without_candles[pair] = now_us
@@ -207,11 +208,11 @@ class TradeTable:
         return touched
 
     def pairs_to_retry(self, *, now_us: int) -> set[str]:
-        """Return the pairs without any candle whose last attempt is `RETRY_US` ago: a file that could not be read may be readable now."""
+        """Return the pairs without any candle whose retry is due (`RETRY_US`): a file that could not be read may be readable now."""
         return {pair for pair, tried_us in self._without_candles.items() if now_us - tried_us >= RETRY_US}
 
     def mark_saved(self, replays: pd.DataFrame, *, version: str) -> None:
-        """Note which replays the record already holds in the state they have here, so that they are not written again."""
+        """Load the saved states and funding of the record's replays, so that unchanged replays are not written again."""
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
         measured = (current[name].tolist() for name in ("state", "funding_move"))
@@ -221,18 +222,18 @@ class TradeTable:
                 self._facts["saved_state"][row], self._facts["saved_funding"][row] = codes[state], funding
 
     def unsaved_rows(self) -> NDArray[np.int64]:
-        """Return the rows whose state the record does not hold yet, or whose replay it holds with other funding."""
+        """Return the rows whose state is not saved in the record yet, or whose replay is saved with other funding."""
         state = self.fact("state")
         is_same = np.abs(self.fact("funding_move") - self.fact("saved_funding")) <= _SAME_FUNDING
         return np.flatnonzero((state != self.fact("saved_state")) | ((state == int(ReplayState.COMPLETE)) & ~is_same))
 
     def confirm_saved(self, rows: NDArray[np.int64]) -> None:
-        """Note that rows were written."""
+        """Mark rows as saved with their current state and funding."""
         self._facts["saved_state"][rows] = self._facts["state"][rows]
         self._facts["saved_funding"][rows] = self._facts["funding_move"][rows]
 
     def horizons(self, pair: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the replayed rows of a pair, with the first and the last microsecond in which each pays funding."""
+        """Return the replayed rows of a pair, with the start and the end of the span in which each pays funding, in microseconds."""
         if pair not in self._codes:
             return (np.zeros(0, dtype=np.int64),) * 3
         rows = self.observations(np.flatnonzero(self.fact("pair_code") == self._codes[pair]))
@@ -240,7 +241,7 @@ class TradeTable:
         return rows, opened, opened + self._frame.horizon_candles * self._frame.candle_us
 
     def replay_again(self, rows: NDArray[np.int64]) -> None:
-        """Let replayed rows wait for another replay: what was known of their horizons has changed."""
+        """Set replayed rows to pending, because the known data of their horizons changed."""
         for row in rows.tolist():
             self._enter_state(row, ReplayState.PENDING)
 
@@ -251,7 +252,7 @@ class TradeTable:
         return by_pair
 
     def _check_entries(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
-        """Compare entries without orders with their candles, and leave out the bots most of whose entries lie outside."""
+        """Compare entries without orders with their candles, and leave out such trades of bots if most of those entries lie outside."""
         for pair, own in self._rows_by_pair(self.unchecked).items():
             rows = np.array(own, dtype=np.int64)
             opened, rates = self._facts["open_us"][rows], self._facts["open_rate"][rows]
@@ -285,13 +286,13 @@ class TradeTable:
         return trade["bot"], trade["run_mode"]
 
     def _left_out(self, row: int) -> str | None:
-        """Say why a row is no observation; None if it is one."""
+        """Return the reason why a row is not an observation; None if it is one."""
         reason = left_out_reason(self.trades[row])
         is_outside = reason is None and self._bot(row) in self._outside and row in self._without_orders[self._bot(row)]
         return OUTSIDE_CANDLES if is_outside else reason
 
     def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
-        """Put a trade into its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
+        """Store a trade in its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
         group = (trade["pair"], trade["direction"], trade["leverage_bin"])
         row = self._rows.get(key)
@@ -340,7 +341,7 @@ class TradeTable:
         return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
-        # Two feeders that call one pair at one candle share the path that follows: one observation.
+        # Two feeders that call the same pair and direction at one candle share the following path: they are one observation.
         trade = self.trades[row]
         return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
 
@@ -349,7 +350,7 @@ class TradeTable:
         return trade["open_us"], trade["bot"], trade["run_mode"], trade["trade_id"]
 
     def _elect(self, signal: _Signal) -> set[Group]:
-        """Let one trade stand for a signal; return the groups whose observations changed."""
+        """Elect the trade that represents a signal and leave out the others; return the groups whose observations changed."""
         rows = self._signals.get(signal, [])
         if len(rows) == 1 and rows[0] in self.pending and self._left_out(rows[0]) is None:
             return set()
@@ -377,7 +378,7 @@ class TradeTable:
         self._facts["state"][row] = state
         self.reasons[row] = reason
         if state is ReplayState.LEFT_OUT:
-            # Whether it was known before depends on the order of arrival; what is learned must not.
+            # Whether sigma was known before depends on the order of arrival; the learning result must not depend on it.
             self._facts["sigma"][row], self._facts["candles"][row] = np.nan, 0
         if state is ReplayState.PENDING:
             self.pending.add(row)
@@ -385,7 +386,7 @@ class TradeTable:
             self.pending.discard(row)
 
     def _reopen(self, pair: str) -> set[Group]:
-        """Let the trades of a pair that has candles now wait for their replays again."""
+        """Set the trades of a pair whose candles are now available from `no_candles` to pending; return their groups."""
         del self._without_candles[pair]
         given_up = (self.fact("pair_code") == self._codes[pair]) & (self.fact("state") == int(ReplayState.NO_CANDLES))
         rows = np.flatnonzero(given_up).tolist()
@@ -394,7 +395,7 @@ class TradeTable:
         return {self.group(row) for row in rows}
 
     def _give_up(self, rows: Iterable[int], *, reason: str) -> set[Group]:
-        """Note that rows have no replay; return their groups, whose evidence lacks one close more."""
+        """Set rows to `no_candles`; return their groups, in whose evidence these closes are missing."""
         touched: set[Group] = set()
         for row in rows:
             self._enter_state(row, ReplayState.NO_CANDLES, reason=reason)
@@ -408,7 +409,7 @@ class TradeTable:
         started = (entry >= WARM_UP_CANDLES) & (candles.open_us[np.maximum(entry, 0)] + step > opened)
         sigma = candles.sigma[np.maximum(entry - 1, 0)]
         started &= np.isfinite(sigma) & (sigma > 0.0)
-        # An entry after the last candle is one whose candles have not come yet.
+        # An entry after the last candle: its candles are not available yet.
         early = opened >= candles.open_us[-1] + step
         last_open = opened // step * step + self._frame.horizon_candles * step
         end = np.searchsorted(candles.open_us, last_open, side="right")
@@ -453,13 +454,13 @@ class TradeTable:
 
 
 def _key_columns(frame: pd.DataFrame) -> tuple[list[Any], ...]:
-    """Return bot, run mode, trade id and instant of the entry, as plain values."""
+    """Return the key columns of trades (bot, run mode, trade id, time of the entry) as plain Python values."""
     modes = [str(mode) for mode in frame["run_mode"].tolist()]
     return frame["bot"].tolist(), modes, frame["trade_id"].astype("int64").tolist(), microseconds(frame["open_date"]).tolist()
 
 
 def _records(trades: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return what a table remembers of each trade; the rest of the record's thirty columns is not looked at here."""
+    """Return the columns that a table stores of each trade; the rest of the record's thirty columns is not needed here."""
     names = [name for name in _REMEMBERED if name in trades.columns]
     columns = (*_key_columns(trades), *(trades[name].tolist() for name in names))
     keys = ("bot", "run_mode", "trade_id", "open_us", *names)

@@ -1,4 +1,4 @@
-"""The bounds of published learning: what a store or a copy holds is untrusted, and is checked here before any rule sees it."""
+"""Validate published learning against its bounds: the content of a store or a copy is untrusted until it was checked here."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ STOP_SIGMAS = (0.1, 4.0)
 TARGET_SIGMAS = (0.1, 6.0)
 """Nearest and farthest level of the replay grid, in units of the volatility at entry."""
 FACTOR_BOUNDS = (0.5, 2.0)
-"""A regime's factor on stop and on target."""
+"""Bounds of a regime's factor on stop and on target."""
 SIZE_BOUNDS = (0.25, 1.5)
-"""The recommended factor on size."""
+"""Bounds of the recommended factor on size."""
 NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT = -1e-4, 1e-5
-"""Ratios of the stake: nearer ones are no protection, and no profit."""
+"""Nearest valid levels, ratios of the stake: nearer ones give no protection, and no profit."""
 
 Values = Mapping[str, Any]
-"""A stored row by field, as its driver gives it; instants are aware times."""
+"""A stored row by field, as returned by its driver; instants are aware times."""
 _Rule = Callable[[Any], str]
-"""Returns what a value must be, nothing if it is that."""
+"""Validates a value: returns the requirement that it violates, or an empty text if it is valid."""
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 _FINITE = sys.float_info.max
 _SMALL = 1e-12
 _LARGEST_FEE = 0.01
-_SAME = 1e-6  # relative difference of two forms of one level that rounding explains
+_SAME = 1e-6  # relative tolerance between two forms of one level, for rounding errors
 _SHOWN = 60
-_REMEDY = "it is refused, what was read before stays in force; publish again with `bot3 learn run`"
+_REMEDY = "it is refused as invalid, and the last valid values stay in force; publish again with `bot3 learn run`"
 
 
 def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Raise InvalidLearningError where a reader of untrusted rows trips over what it finds: it is no bug of this process."""
+    """Convert exceptions of a reader of untrusted rows to InvalidLearningError: the content is invalid, the process has no bug."""
 
     @wraps(read)
     def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
@@ -98,7 +98,7 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    # Records of older releases hold pairs without a name; one such row must not refuse all others.
+    # Records of older releases contain pairs with an empty name; one such row must not invalidate all others.
     return "" if isinstance(value, str) else "must be a text"
 
 
@@ -120,7 +120,7 @@ _PARAMETERS: Mapping[str, _Rule] = {
     "take_profit_target": _number(NEAREST_TAKE_PROFIT, _FINITE),
     "stop_move": _number(-1.0, -_SMALL),
     "take_profit_move": _number(_SMALL, _FINITE),
-    # A regime's factor more than the grid: a row beyond it was not learned.
+    # The bounds of the grid times those of a regime's factor: a row beyond them cannot result from learning.
     "stop_sigma": _number(-STOP_SIGMAS[1] * FACTOR_BOUNDS[1], -STOP_SIGMAS[0] * FACTOR_BOUNDS[0]),
     "take_profit_sigma": _number(TARGET_SIGMAS[0] * FACTOR_BOUNDS[0], TARGET_SIGMAS[1] * FACTOR_BOUNDS[1]),
     "sigma_ref": _number(_SMALL, _FINITE),
@@ -196,12 +196,12 @@ _RECOMMENDATION: Mapping[str, _Rule] = {
 
 
 def problems_of(row: ExitParameters) -> dict[str, str]:
-    """Return what is wrong with a row of parameters, by field; nothing if readers will take it."""
+    """Return the problems of a row of parameters, by field; empty if the row is valid for readers."""
     return _parameter_problems({field.name: getattr(row, field.name) for field in fields(row)})
 
 
 def require_readable(fact: FeederScore | RegimeState | Recommendation) -> None:
-    """Raise InvalidLearningError before something is published that every reader would refuse."""
+    """Raise InvalidLearningError if a value is invalid for its readers; call it before publishing."""
     values = {field.name: getattr(fact, field.name) for field in fields(fact)}
     if isinstance(fact, FeederScore):
         feeder_score(values)
@@ -215,12 +215,12 @@ def require_readable(fact: FeederScore | RegimeState | Recommendation) -> None:
 
 @refusing
 def parameter_row(values: Values) -> ExitParameters:
-    """Return a stored row of parameters.
+    """Parse and validate a stored row of parameters.
 
     Raises
     ------
     InvalidLearningError
-        If it breaks a bound; the text names row and field.
+        If a value is out of bounds; the message contains row and field.
     """
     key = "|".join(str(values.get(name)) for name in ("pair", "direction", "leverage_bin"))
     _require(values, _parameter_problems(values), what=f"row {_shown(key)} of the parameters")
@@ -229,12 +229,12 @@ def parameter_row(values: Values) -> ExitParameters:
 
 
 def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, Any]], publication: Values) -> ParameterSet:
-    """Return a publication of parameters.
+    """Parse and validate a publication of parameters.
 
     Parameters
     ----------
     rows : iterable of mapping
-        `ExitParameters` by field, oldest first: a later row of a group takes the place of an earlier one.
+        `ExitParameters` by field, oldest first: a later row of a group replaces an earlier one.
     factors : iterable of (regime, factor on the stop, factor on the target)
     publication : mapping
         version, revision, known_at, computed_at and expires_at.
@@ -242,7 +242,7 @@ def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, A
     Raises
     ------
     InvalidLearningError
-        If a row, a factor or the publication breaks a bound; it carries the publication's version.
+        If a row, a factor or the publication is invalid; the error has the publication's version.
     """
     version = publication["version"]
     try:
@@ -257,7 +257,7 @@ def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, A
 
 @refusing
 def feeder_score(values: Values) -> FeederScore:
-    """Return a stored score of a feeder. Raises InvalidLearningError, with row and field named, if it breaks a bound."""
+    """Parse and validate a stored score of a feeder. Raises InvalidLearningError, with row and field, if a value is out of bounds."""
     what = f"feeder scores {_shown(values.get('version'))}, row {_shown(values.get('feeder_id'))} in {_shown(values.get('regime'))}"
     _require(values, _wrong_fields(values, _SCORE) or _wrong_interval(values), what=what)
     given: dict[str, Any] = {field.name: values.get(field.name) for field in fields(FeederScore)}
@@ -266,12 +266,12 @@ def feeder_score(values: Values) -> FeederScore:
 
 @refusing
 def regime_state(values: Values) -> RegimeState:
-    """Return a stored regime state; its probabilities are `p_bull_trending` and so on. Raises InvalidLearningError."""
+    """Parse and validate a stored regime state with probabilities `p_bull_trending` etc. Raises InvalidLearningError if it is invalid."""
     what = f"regime state {_shown(values.get('version'))}"
     _require(values, _wrong_fields(values, _STATE), what=what)
     bull, bear, sideways, volatile = (values[f"p_{regime.value}"] for regime in Regime)
     if not math.isclose(bull + bear + sideways + volatile, 1.0, abs_tol=_SAME):
-        _require(values, {"p_bull_trending": "must make 1 together with the other probabilities"}, what=what)
+        _require(values, {"p_bull_trending": "must sum to 1 together with the other probabilities"}, what=what)
     if values["since"] > values["known_at"]:
         _require(values, {"since": "must not be later than known_at"}, what=what)
     return RegimeState(
@@ -283,10 +283,10 @@ def regime_state(values: Values) -> RegimeState:
 
 @refusing
 def recommendation(values: Values) -> Recommendation:
-    """Return a stored recommendation.
+    """Parse and validate a stored recommendation.
 
-    A feeder that it does not name, and one that this release does not know, has the tier `probe`. Without `open_bins` (older releases)
-    they are those that the leverage range reaches into.
+    A feeder without a tier, and one unknown to this release, has the tier `probe`. Without `open_bins` (older releases) the bins are those
+    that overlap the leverage range.
 
     Parameters
     ----------
@@ -297,7 +297,7 @@ def recommendation(values: Values) -> Recommendation:
     Raises
     ------
     InvalidLearningError
-        If it breaks a bound; the text names the field.
+        If a value is out of bounds; the message contains the field.
     """
     what = f"recommendation {_shown(values.get('version'))}"
     _require(values, _wrong_fields(values, _RECOMMENDATION), what=what)
@@ -309,7 +309,7 @@ def recommendation(values: Values) -> Recommendation:
     lists["open_bins"] = list(bins_of_range(low, high)) if is_old else _parsed(values, "open_bins", what=what)
     problems = _wrong_lists(lists)
     if not problems and not is_old and not {leverage_bin(low), leverage_bin(high)} <= set(lists["open_bins"]):
-        problems = {"open_bins": f"must hold both ends of the leverage range {low:g} to {high:g}"}
+        problems = {"open_bins": f"must contain both ends of the leverage range {low:g} to {high:g}"}
     _require(lists, problems, what=what)
     return Recommendation(
         regime=Regime(values["regime"]),
@@ -337,7 +337,7 @@ def _wrong_interval(values: Values) -> dict[str, str]:
 
 
 def _disagreements(values: Values) -> dict[str, str]:
-    """Return which forms of one level do not agree: sigma, move of the price, ratio of the stake."""
+    """Return inconsistencies between the forms of a level: sigma, move of the price, ratio of the stake."""
     sigma, leverage, target_move = values["sigma_ref"], values["leverage_ref"], values["take_profit_move"]
     pairs = (
         ("stop_move", values["stop_sigma"] * sigma, "stop_sigma x sigma_ref"),
@@ -347,7 +347,7 @@ def _disagreements(values: Values) -> dict[str, str]:
     problems = {
         name: f"must be {said}, {expected:g}" for name, expected, said in pairs if not math.isclose(values[name], expected, rel_tol=_SAME)
     }
-    # A profit after fees: at most the move, at least what the largest fee that can be set leaves of it.
+    # A profit after fees is at most the move, and at least the move minus the largest fee that can be configured.
     most, least = target_move * leverage, (target_move - _LARGEST_FEE * (2.0 + target_move)) * leverage
     if not least * (1.0 - _SAME) - _SMALL <= values["take_profit_target"] <= most * (1.0 + _SAME):
         problems["take_profit_target"] = f"must be take_profit_move x leverage_ref, {most:g}, less fees"
@@ -400,7 +400,7 @@ def _require(values: Values, problems: Mapping[str, str], *, what: str) -> None:
 
 
 def _shown(value: object) -> str:
-    """Return foreign content as text of a bounded length, without line breaks."""
+    """Format untrusted content as text of a bounded length, without line breaks."""
     text = value if isinstance(value, str) else repr(value)
     shown = text if text.isprintable() else repr(text)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."

@@ -1,1 +1,1 @@
-"""What the market did: candles, indicators, features, regimes. Pure."""
+"""Market data: candles, indicators, features and regimes. Pure functions without I/O."""

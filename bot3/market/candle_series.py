@@ -1,4 +1,4 @@
-"""One pair's candles in memory, answered by span."""
+"""In-memory candles of one pair with queries by time span."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bot3.market.timeframes import timeframe_duration
 
 
 class CandleSeries:
-    """A lawful candle frame with its open times beside it, so that a span is two binary searches.
+    """A valid candle frame with a separate array of its open times, so that a query by span takes two binary searches.
 
     Parameters
     ----------
     candles : DataFrame
-        A candle frame (`market.candles`); it is kept, not copied: pandas copies it when somebody writes to a slice.
+        A candle frame (`market.candles`). The series references it without a copy: pandas copies it when a caller writes to a slice.
     """
 
     def __init__(self, candles: pd.DataFrame, *, pair: str, timeframe: str) -> None:
@@ -34,9 +34,9 @@ class CandleSeries:
 
     @property
     def span(self) -> tuple[datetime, datetime]:
-        """Return the first open time and the last close time. Raises CandleError if there is none."""
+        """Return the first open time and the last close time. Raises CandleError if the series is empty."""
         if not len(self._opens):
-            raise CandleError(f"there is no {self._timeframe} candle of {self._pair}: fetch some")
+            raise CandleError(f"there is no {self._timeframe} candle of {self._pair}: fetch candles first")
         first, last = int(self._opens[0]), int(self._opens[-1]) + self._duration_us
         return EPOCH + timedelta(microseconds=first), EPOCH + timedelta(microseconds=last)
 
@@ -52,19 +52,20 @@ class CandleSeries:
         Raises
         ------
         CandleError
-            If no candle is known by then, or the last one closed longer than two candles before.
+            If no candle opened at or before `at`, or the last one closed more than two candle durations earlier.
         """
         instant = instant_us(at)
         index = int(np.searchsorted(self._opens, instant, side="right")) - 1
         if index < 0:
-            raise CandleError(f"no {self._timeframe} candle of {self._pair} is known by {at.isoformat()}")
+            raise CandleError(f"no {self._timeframe} candle of {self._pair} is known by {at.isoformat()}: fetch earlier candles")
         closed_at = int(self._opens[index]) + self._duration_us
         if instant < closed_at:
             return float(self._candles["open"].iloc[index])
         if instant - closed_at > 2 * self._duration_us:
             closed = EPOCH + timedelta(microseconds=closed_at)
             raise CandleError(
-                f"the last {self._timeframe} candle of {self._pair} before {at.isoformat()} closed at {closed.isoformat()}: too old"
+                f"the last {self._timeframe} candle of {self._pair} before {at.isoformat()} closed at {closed.isoformat()}: "
+                "it is too old, fetch newer candles"
             )
         return float(self._candles["close"].iloc[index])
 

@@ -1,4 +1,4 @@
-"""Open times as sources write them: datetimes, ISO text, or numbers since 1970 in four units."""
+"""Parse open times in the formats of the sources: datetimes, ISO texts, or numbers since 1970 in four units."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from bot3.errors import CandleError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TIME_COLUMNS = ("open_time", "date", "time", "timestamp", "unix", "datetime", "open time")
-"""Names under which a source may keep the open time; numbers are preferred where there are several."""
+"""Column names that a source may use for the open time; a numeric column is preferred where there are several."""
 
 _UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "UTC+00:00", "UTC-00:00", "+00:00", "Z"}
-# Powers of ten part the units for every date from 1973 to 5138: an instant in seconds never looks like one in milliseconds.
+# The ranges of the units do not overlap for dates from 1973 to 5138: an instant in seconds is never mistaken for one in milliseconds.
 _UNITS_US = ((1e8, 1e11, 1_000_000.0), (1e11, 1e14, 1_000.0), (1e14, 1e17, 1.0), (1e17, 1e20, 0.001))
 
 
 def instant_us(at: datetime) -> int:
-    """Return microseconds since 1970 of an aware time.
+    """Return an aware time as microseconds since 1970.
 
     Raises
     ------
     CandleError
-        If the time carries no time zone.
+        If the time has no time zone.
     """
     if at.tzinfo is None:
-        raise CandleError(f"the time {at.isoformat()} carries no time zone: pass an aware UTC time")
+        raise CandleError(f"the time {at.isoformat()} has no time zone: pass an aware UTC time")
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
 def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int]:
-    """Return instants as datetime64[us, UTC], and how many stood in another unit than most.
+    """Parse a column of times; return it as datetime64[us, UTC], and how many values had another unit than most.
 
     Parameters
     ----------
     values : Series of shape (n,)
-        Datetimes in UTC, ISO text with its offset, or numbers since 1970 in seconds, milli-, micro- or nanoseconds (also mixed).
+        Datetimes in UTC, ISO texts with an offset, or numbers since 1970 in seconds, milli-, micro- or nanoseconds (also mixed).
     what : str
-        Names the source in errors.
+        Name of the source in error messages.
 
     Raises
     ------
     CandleError
-        If a time is missing, carries no time zone, is not in UTC, or is no instant from 1973 on.
+        If a time is missing, has no time zone, is not in UTC, or is no valid instant from 1973 on.
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(values.dtype):
         return _from_datetimes(values, what=what), 0
@@ -59,7 +59,7 @@ def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int
 
 
 def plain_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
-    """Return a column as numbers, whatever is in it; NaN for what is none (truth values and complex numbers are none)."""
+    """Return a column of any type as float64; NaN for invalid values (booleans and complex numbers are invalid)."""
     if values.dtype.kind in "iuf":
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.array([_plain_number(value) for value in values], dtype=np.float64)
@@ -69,7 +69,7 @@ def _plain_number(value: object) -> float:
     if isinstance(value, bool | np.bool_):
         return math.nan
     try:
-        return float(value)  # type: ignore[arg-type]  # what has no float says so
+        return float(value)  # type: ignore[arg-type]  # a value without a float form raises
     except (TypeError, ValueError, OverflowError):
         return math.nan
 
@@ -79,7 +79,7 @@ def _from_datetimes(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
         raise CandleError(f"{what}: row {_first(values.isna())} has no open time: remove the row or fetch it again")
     zone = getattr(values.dtype, "tz", None)
     if zone is None:
-        raise CandleError(f"{what}: open times carry no time zone: write them in UTC (tz_localize('UTC') if that is what they are)")
+        raise CandleError(f"{what}: open times have no time zone: write them in UTC (use tz_localize('UTC') if they are UTC times)")
     if str(zone) not in _UTC_NAMES:
         raise CandleError(f"{what}: open times are in {zone}, not in UTC: write them with tz_convert('UTC')")
     times: pd.Series[Any] = values.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
@@ -91,11 +91,11 @@ def _from_texts(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
     zoned = texts.str.contains(r"(?:Z|[+-]00:?00)$", regex=True)
     if not bool(zoned.all()):
         row = _first(~zoned)
-        raise CandleError(f"{what}: row {row} has the open time {texts.iloc[row]!r}, which does not say UTC: end it with +00:00")
+        raise CandleError(f"{what}: row {row} has the open time {texts.iloc[row]!r} without a UTC offset: end it with +00:00")
     times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
     if bool(times.isna().any()):
         row = _first(times.isna())
-        raise CandleError(f"{what}: row {row} has the open time {texts.iloc[row]!r}, which is no ISO 8601 instant")
+        raise CandleError(f"{what}: row {row} has the invalid open time {texts.iloc[row]!r}: write it as an ISO 8601 instant")
     return times.astype("datetime64[us, UTC]")
 
 
@@ -109,7 +109,7 @@ def _from_numbers(numbers: NDArray[np.float64], *, what: str) -> tuple[pd.Series
     if bool((unit < 0).any()):
         row = int(np.argmax(unit < 0))
         raise CandleError(
-            f"{what}: row {row} has the open time {numbers[row]}, which is no instant in seconds, milli-, micro- or nanoseconds "
+            f"{what}: row {row} has the invalid open time {numbers[row]}, which is no instant in seconds, milli-, micro- or nanoseconds "
             f"since 1970: correct or remove the row"
         )
     others = len(unit) - int(np.bincount(unit).max()) if len(unit) else 0

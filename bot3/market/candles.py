@@ -1,4 +1,4 @@
-"""The law of candle frames, and the gate that holds it.
+"""The format of candle and funding frames, and the validation that enforces it.
 
 A **candle frame** is a pandas frame of one pair and one timeframe with a RangeIndex and the columns
 
@@ -11,8 +11,8 @@ close      float64
 volume     float64              >= 0, base currency; 0 is a real candle, not a gap
 ========== ==================== =========================================================
 
-A candle exists once it has closed: a candle frame never holds one that is still in progress. Gaps stay gaps: nothing is
-invented to fill them. A **funding frame** has the columns `time` (datetime64[us, UTC], strictly increasing) and `funding_rate`
+A candle frame contains closed candles only, never one that is still in progress. Gaps stay gaps: they are not filled with
+generated candles. A **funding frame** has the columns `time` (datetime64[us, UTC], strictly increasing) and `funding_rate`
 (float64; above 0: longs pay shorts, as a ratio of the position's value).
 """
 
@@ -41,26 +41,27 @@ _SPIKE_HALF_LIFE = 288
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleReport:
-    """What the gate found and did; every count is of candles.
+    """Report of a validation: the problems found and the rows dropped; every count is a number of candles.
 
     Parameters
     ----------
     duplicates : int
         Dropped because another row has the same open time.
     conflicting : int
-        Among them, rows that differ by more than rounding. The row with the larger volume is kept: a candle in progress only grows.
+        Those among them that differ by more than rounding. The row with the larger volume wins: the volume of a candle in progress only
+        grows.
     gaps : tuple of (datetime, datetime)
-        The first `GAPS_LISTED` holes: open time of the first missing candle, and of the next one there is.
+        The first `GAPS_LISTED` gaps: open time of the first missing candle, and of the next existing one.
     unclosed : int
         Dropped because they close after `now`.
     off_grid : int
         Dropped because they do not open at a multiple of the timeframe.
     reordered : int
-        Rows that stood after a later one.
+        Rows that followed a row with a later open time.
     mixed_units : int
         Open times in another unit than most.
     spikes, flat : int
-        Reported, never dropped: candles far beyond the trailing range; candles without volume and movement (outages).
+        Reported, never dropped: candles far beyond their trailing range; candles without volume and movement (outages).
     """
 
     pair: str
@@ -80,7 +81,7 @@ class CandleReport:
     flat: int
 
     def findings(self) -> dict[str, int]:
-        """Return what was not as it should be: name to count, without zeros."""
+        """Return the problems found: name to count, without zeros."""
         names = (
             "duplicates",
             "conflicting",
@@ -97,20 +98,21 @@ class CandleReport:
 
 
 def checked_candles(frame: pd.DataFrame, *, pair: str, timeframe: str, now: datetime) -> tuple[pd.DataFrame, CandleReport]:
-    """Return a candle frame that keeps the law, and what had to be done to get it.
+    """Validate and clean raw candles; return a valid candle frame and the report.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a candle, in any order; the open time under one of `TIME_COLUMNS`, and open, high, low, close, volume. Others are ignored.
+        One row a candle, in any order; the open time under one of `TIME_COLUMNS`, and open, high, low, close, volume. Other columns are
+        ignored.
     now : datetime
-        The time of the source, aware: candles that close after it are in progress.
+        Current time of the source, aware: candles that close after it are in progress.
 
     Raises
     ------
     CandleError
         If a column is missing, a time is not UTC, a price is not above 0 and finite, a candle's high or low contradicts its open and close,
-        or the candles are of another timeframe. Never another exception, whatever the frame.
+        or the candles have another timeframe. No input raises another exception.
     """
     what = f"{pair} {timeframe} candles"
     duration_us = _duration_us(timeframe)
@@ -142,12 +144,12 @@ def checked_candles(frame: pd.DataFrame, *, pair: str, timeframe: str, now: date
 
 
 def checked_funding(frame: pd.DataFrame, *, pair: str) -> pd.DataFrame:
-    """Return a funding frame that keeps the law; its times are rounded to the second (exchanges stamp them milliseconds late).
+    """Validate raw funding; return a valid funding frame with times rounded to the second (exchange timestamps are milliseconds late).
 
     Parameters
     ----------
     frame : DataFrame
-        The time under one of `TIME_COLUMNS`, and `funding_rate`; of several rows for one time the last is kept.
+        The time under one of `TIME_COLUMNS`, and `funding_rate`; of several rows with one time the last wins.
 
     Raises
     ------
@@ -159,15 +161,17 @@ def checked_funding(frame: pd.DataFrame, *, pair: str) -> pd.DataFrame:
     rates = _numbers(frame, "funding_rate", what=what)
     bad = ~(np.abs(rates) < 1.0)
     if bad.any():
-        raise CandleError(f"{what}: row {int(np.argmax(bad))} has the rate {rates[np.argmax(bad)]}: rates are ratios such as 0.0001")
+        raise CandleError(
+            f"{what}: row {int(np.argmax(bad))} has the rate {rates[np.argmax(bad)]}, which is invalid: rates are ratios such as 0.0001"
+        )
     funding = pd.DataFrame({"time": times.dt.round("s"), "funding_rate": rates})
     return funding.drop_duplicates("time", keep="last").sort_values("time", ignore_index=True)
 
 
 def spiked(candles: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which candles moved or ranged more than `SPIKE_FACTOR` times their trailing mean range (known before them).
+    """Return which candles moved or ranged more than `SPIKE_FACTOR` times their trailing mean range (of earlier candles only).
 
-    Large prints are real and stay; no entry should rest on one alone.
+    Large prints are real and stay in the frame, but no entry should depend on a single one.
     """
     logs = {name: np.log(candles[name].to_numpy()) for name in ("open", "high", "low", "close")}
     moved = np.abs(np.diff(logs["close"], prepend=logs["open"][:1]))
@@ -189,7 +193,9 @@ def _microseconds(candles: pd.DataFrame) -> NDArray[np.int64]:
 def _time_column(frame: pd.DataFrame, *, what: str) -> str:
     names = [name for name in TIME_COLUMNS if name in frame.columns]
     if not names:
-        raise CandleError(f"{what}: no column holds the open time: name one of {', '.join(TIME_COLUMNS)}; there are {_names(frame)}")
+        raise CandleError(
+            f"{what}: the column with the open time is missing: name it one of {', '.join(TIME_COLUMNS)}; the columns are {_names(frame)}"
+        )
     for name in names:
         if pd.api.types.is_numeric_dtype(_column(frame, name, what=what).dtype):
             return name
@@ -203,9 +209,9 @@ def _names(frame: pd.DataFrame) -> str:
 def _column(frame: pd.DataFrame, name: str, *, what: str) -> pd.Series[Any]:
     found = frame[name] if name in frame.columns else None
     if found is None:
-        raise CandleError(f"{what}: column {name} is missing: the columns are {_names(frame)}")
+        raise CandleError(f"{what}: column {name} is missing: add it; the columns are {_names(frame)}")
     if not isinstance(found, pd.Series):
-        raise CandleError(f"{what}: column {name} is there more than once: keep one")
+        raise CandleError(f"{what}: column {name} exists more than once: remove the duplicates")
     return found.reset_index(drop=True)
 
 
@@ -222,7 +228,7 @@ def _numbers(frame: pd.DataFrame, name: str, *, what: str) -> NDArray[np.float64
 def _typed(frame: pd.DataFrame, *, what: str) -> tuple[pd.DataFrame, int]:
     missing = [name for name in CANDLE_COLUMNS[1:] if name not in frame.columns]
     if missing:
-        raise CandleError(f"{what}: no column {', '.join(missing)}: there are {_names(frame)}; name them in the file's header")
+        raise CandleError(f"{what}: column {', '.join(missing)} is missing: name it in the file's header; the columns are {_names(frame)}")
     time_column = _column(frame, _time_column(frame, what=what), what=what)
     times, mixed_units = utc_times(time_column, what=what)
     columns = {name: _numbers(frame, name, what=what) for name in CANDLE_COLUMNS[1:]}
@@ -238,7 +244,7 @@ def _require_lawful_prices(candles: pd.DataFrame, *, what: str) -> None:
         candles,
         contradicts,
         what=what,
-        law="high and low must enclose open and close; are the columns named in another order than they stand",
+        law="high and low must enclose open and close; check that the column names are in the order of the columns",
     )
     _refuse(candles, candles["volume"].to_numpy() < 0.0, what=what, law="volume must not be below 0")
 
@@ -257,7 +263,7 @@ def _aligned(candles: pd.DataFrame, *, duration_us: int, what: str) -> tuple[pd.
     if count > OFF_GRID_SHARE * len(candles):
         first = candles["open_time"].iloc[int(np.argmax(off))]
         raise CandleError(
-            f"{what}: {count} of {len(candles)} do not open at a multiple of the timeframe (first {first}): is it another timeframe?"
+            f"{what}: {count} of {len(candles)} do not open at a multiple of the timeframe (first {first}): check the timeframe"
         )
     return (candles[~off] if count else candles), count
 
@@ -272,7 +278,7 @@ def _without_duplicates(candles: pd.DataFrame) -> tuple[pd.DataFrame, int, int]:
     differs = np.zeros(len(pairs), dtype=bool)
     for name in CANDLE_COLUMNS[1:]:
         ours, theirs = pairs[name].to_numpy(), pairs[f"{name}_kept"].to_numpy()
-        # Vendors round the same candle to other places: 2194.60 and 2194.598589 are one volume.
+        # Vendors round the same candle to different numbers of digits: 2194.60 and 2194.598589 are the same volume.
         tolerance = 1e-3 if name == "volume" else 1e-5
         differs |= np.abs(ours - theirs) > tolerance * np.abs(theirs)
     return kept, len(ordered) - len(kept), int(differs.sum())
@@ -282,7 +288,7 @@ def _require_timeframe(candles: pd.DataFrame, *, duration_us: int, what: str) ->
     steps = np.diff(_microseconds(candles))
     if len(steps) >= 10 and steps.min() > duration_us and (steps == steps.min()).mean() > 0.9:
         spacing = timedelta(microseconds=int(steps.min()))
-        raise CandleError(f"{what}: they lie {spacing} apart: name the file after the timeframe that it holds")
+        raise CandleError(f"{what}: the candles are {spacing} apart: name the file after the timeframe of its candles")
 
 
 def _gaps(candles: pd.DataFrame, *, duration_us: int) -> tuple[int, int, tuple[tuple[datetime, datetime], ...]]:

@@ -1,8 +1,8 @@
-"""What a model sees at a candle's close: four families of scale-free figures of one pair's own past.
+"""Model inputs at a candle's close: four families of scale-free features computed from one pair's own past.
 
-Every figure is a ratio, a z-score, or a move in units of its own volatility, so that models pool over pairs. Windows count
-candles, not time: a gap is stepped over, never filled. A row has features once `FEATURE_WARM_UP_CANDLES` candles stand before it; the rows
-before are NaN.
+Every feature is a ratio, a z-score, or a move in units of its own volatility, so that one model can be trained on all pairs. Windows
+count candles, not time: a gap is skipped, never filled. A row has features if `FEATURE_WARM_UP_CANDLES` candles precede it; earlier rows
+are NaN.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bot3.market import indicators as ind
 from bot3.market.indicators import Floats
 
-FEATURE_WARM_UP_CANDLES = 1_152  # 4 days of 5m: the longest window is 864, and a 1/48 recursion has faded by e^-20
+FEATURE_WARM_UP_CANDLES = 1_152  # 4 days of 5m: the longest window is 864, and a 1/48 recursion has decayed by more than e^-20
 
 _RETURNS = (1, 3, 6, 12, 24, 48, 96, 288, 864)
 
@@ -79,7 +79,7 @@ FEATURE_FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""Family to the names of its features."""
+"""Mapping of each family to the names of its features."""
 
 FEATURE_NAMES: tuple[str, ...] = tuple(name for names in FEATURE_FAMILIES.values() for name in names)
 
@@ -108,7 +108,7 @@ def candle_columns(candles: pd.DataFrame) -> CandleColumns:
 
 
 def compute_features(candles: pd.DataFrame) -> pd.DataFrame:
-    """Return the features of a candle frame.
+    """Compute the features of a candle frame.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def compute_features(candles: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame of n rows
-        Columns `FEATURE_NAMES`, float32, the same index. Row i uses candles 0..i only; the first `FEATURE_WARM_UP_CANDLES` rows are NaN,
-        and single values where a ratio has no base (a market that stood still).
+        Columns `FEATURE_NAMES`, float32, with the index of `candles`. Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES`
+        rows are NaN, and so are single values where the denominator of a ratio is 0 (a market without movement).
     """
     return pd.DataFrame(feature_matrix(candle_columns(candles)), columns=list(FEATURE_NAMES), index=candles.index)
 
 
 def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
-    """Return the features as an array of shape (n, features), in the order of `FEATURE_NAMES`."""
+    """Compute the features as an array of shape (n, features), in the order of `FEATURE_NAMES`."""
     out = np.full((len(candles), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
     if len(candles) <= FEATURE_WARM_UP_CANDLES:
         return out
@@ -135,10 +135,10 @@ def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
 
 
 def last_features(candles: CandleColumns) -> NDArray[np.float32]:
-    """Return the features of the last candle, shape (features,).
+    """Compute the features of the last candle, shape (features,).
 
-    They equal the last row of a longer history's to 1e-4 of their own size (in fact about float32's rounding): what came before
-    the warm-up has faded.
+    They equal the last row computed from a longer history to a relative 1e-4 (in practice about float32's rounding error): the influence
+    of candles before the warm-up has decayed.
     """
     if len(candles) <= FEATURE_WARM_UP_CANDLES:
         return np.full(len(FEATURE_NAMES), np.nan, dtype=np.float32)
@@ -147,7 +147,7 @@ def last_features(candles: CandleColumns) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Basis:
-    """What several features share. Prices are divided by a power of two: TA-Lib takes what is below 1e-14 for zero."""
+    """Inputs that several features share. Prices are divided by a power of two: TA-Lib treats values below 1e-14 as zero."""
 
     open_us: NDArray[np.int64]
     open: Floats
@@ -166,7 +166,7 @@ class _Basis:
 
 def _figures(candles: CandleColumns) -> list[Floats]:
     basis = _basis(candles)
-    with np.errstate(invalid="ignore"):  # NaN of the warm-up passing through comparisons
+    with np.errstate(invalid="ignore"):  # comparisons with the NaN values of the warm-up
         families = {"technical": _technical, "regime": _regime, "volume": _volume, "momentum": _momentum}
         return [values for family in FEATURE_FAMILIES for values in families[family](basis)]
 
@@ -272,7 +272,7 @@ def _momentum(b: _Basis) -> list[Floats]:
 
 
 def _least_volume(volume: Floats) -> Floats:
-    """Return the volume that a running sum must exceed to be more than what is left of rounding; endless where nothing was traded."""
+    """Return the volume that a running sum must exceed to be more than a rounding error; infinite where nothing was traded."""
     highest = ind.rolling_highest(volume, window=288)
     return np.where(highest > 0.0, 1e-9 * highest, np.inf)
 

@@ -1,7 +1,8 @@
-"""Building blocks of features: rolling figures on one pair's arrays, each value of its own past only.
+"""Indicators that the features are built from: rolling functions on one pair's arrays; each value uses its own past only.
 
-TA-Lib starts its recursions at the first value, so a value depends on where the arrays start; windows are chosen so that this fades below
-float32's rounding within `features.FEATURE_WARM_UP_CANDLES`. No array given to it may hold a NaN: running sums would carry it on for ever.
+TA-Lib starts its recursions at the first value, so a value depends on where the arrays start. The windows are chosen so that this effect
+decays below float32's rounding error within `features.FEATURE_WARM_UP_CANDLES`. Arrays passed to TA-Lib must not contain NaN: running sums
+would propagate it to all later values.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEAST_SPREAD = 1e-7  # a standard deviation below it is no movement at all, but what is left of rounding
+LEAST_SPREAD = 1e-7  # a smaller standard deviation is a rounding error, not a movement of the price
 
 
 def ratio(above: Floats, below: Floats, *, least: float | Floats = LEAST_SPREAD) -> Floats:
@@ -32,19 +33,19 @@ def log_ratio(above: Floats, below: Floats, *, least: float = LEAST_SPREAD) -> F
 
 
 def power_of_two_below(value: float) -> float:
-    """Return the largest power of two that is not above a value above 0; dividing by it rounds nothing."""
+    """Return the largest power of two not above a value (above 0); division by it causes no rounding."""
     return math.ldexp(1.0, math.frexp(value)[1] - 1)
 
 
 def change(values: Floats, *, lag: int) -> Floats:
-    """Return each value less the one `lag` candles before; NaN before that."""
+    """Return the difference of each value from the one `lag` candles before; NaN for the first `lag` values."""
     out = np.full(len(values), np.nan)
     out[lag:] = values[lag:] - values[:-lag]
     return out
 
 
 def lagged(values: Floats, *, lag: int) -> Floats:
-    """Return the values of `lag` candles before."""
+    """Return the values shifted by `lag` candles; NaN for the first `lag` values."""
     out = np.full(len(values), np.nan)
     out[lag:] = values[:-lag]
     return out
@@ -81,7 +82,7 @@ def rolling_lowest(values: Floats, *, window: int) -> Floats:
 
 
 def exponential_mean(values: Floats, *, window: int) -> Floats:
-    """Return the exponential mean whose weights have the centre of a simple mean of `window`."""
+    """Return the exponential mean whose weights have the same centre as a simple mean over `window` values."""
     out: Floats = talib.EMA(values, timeperiod=window)
     return out
 
@@ -99,33 +100,33 @@ def trend_strength(high: Floats, low: Floats, close: Floats, *, window: int) -> 
 
 
 def directional_balance(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
-    """Return Wilder's plus less minus directional indicator, from -1 to 1."""
+    """Return Wilder's plus directional indicator minus the minus directional indicator, from -1 to 1."""
     plus: Floats = talib.PLUS_DI(high, low, close, timeperiod=window)
     minus: Floats = talib.MINUS_DI(high, low, close, timeperiod=window)
     return (plus - minus) / 100.0
 
 
 def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
-    """Return each candle's range, the step from the close before included; the first is its own range."""
+    """Return each candle's true range (including the gap from the previous close); for the first candle high minus low."""
     out: Floats = talib.TRANGE(high, low, close)
     out[:1] = high[:1] - low[:1]
     return out
 
 
 def channel_index(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
-    """Return Lambert's CCI over 100."""
+    """Return Lambert's CCI divided by 100."""
     out: Floats = talib.CCI(high, low, close, timeperiod=window) / 100.0
     return out
 
 
 def aroon_balance(high: Floats, low: Floats, *, window: int) -> Floats:
-    """Return the Aroon oscillator, from -1 (the low is the newest extreme) to 1."""
+    """Return the Aroon oscillator, from -1 (the low is the most recent extreme) to 1."""
     out: Floats = talib.AROONOSC(high, low, timeperiod=window) / 100.0
     return out
 
 
 def convergence(values: Floats) -> Floats:
-    """Return the MACD histogram (12, 26, 9) in the values' own unit."""
+    """Return the MACD histogram (12, 26, 9) in the unit of the values."""
     out: Floats = talib.MACD(values, fastperiod=12, slowperiod=26, signalperiod=9)[2]
     return out
 

@@ -1,4 +1,4 @@
-"""What kind of market it is: four regimes, and the state that is known at a time."""
+"""The four market regimes, and the regime state known at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Regime(StrEnum):
-    """The market's regime (of the equal-weight index of the pairs traded)."""
+    """Regime of the market, measured on the equal-weight index of the traded pairs."""
 
     BULL_TRENDING = "bull_trending"
     BEAR_TRENDING = "bear_trending"
@@ -18,7 +18,7 @@ class Regime(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegimeState:
-    """The regime as it was known at a time: the forward filter's probabilities, and the hysteresis' choice.
+    """Regime as known at a time: the probabilities of the forward filter, and the regime chosen by hysteresis.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class RegimeState:
     probabilities : tuple of float
         Filtered probabilities in the order of `Regime`; sum to 1.
     since : datetime
-        When the regime in force began.
+        Start of the regime in force.
     known_at : datetime
-        Close of the last candle that was used.
+        Close of the last candle used.
     """
 
     regime: Regime

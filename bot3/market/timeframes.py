@@ -1,4 +1,4 @@
-"""Timeframes such as "5m": how long a candle lasts and which one holds an instant."""
+"""Timeframes such as "5m": the duration of a candle, and the candle that contains an instant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timeframe_duration(timeframe: str) -> timedelta:
-    """Return how long one candle of a timeframe lasts, "5m" to 5 minutes.
+    """Parse a timeframe; return the duration of one candle, 5 minutes for "5m".
 
     Raises
     ------
@@ -21,7 +21,7 @@ def timeframe_duration(timeframe: str) -> timedelta:
     """
     match = re.fullmatch(r"([1-9]\d*)([mhd])", timeframe)
     if match is None:
-        raise SettingsError(f"timeframe {timeframe!r} is not a number followed by m, h or d, such as 5m")
+        raise SettingsError(f"timeframe {timeframe!r} is invalid: set a number followed by m, h or d, such as 5m")
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 

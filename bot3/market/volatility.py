@@ -1,4 +1,4 @@
-"""Sigma: how far a price is expected to move within a horizon."""
+"""Sigma: the expected volatility of a price over a horizon."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 SIGMA_HALF_LIFE_CANDLES = 288  # 24 h of 5m candles
-SIGMA_WARM_UP_CANDLES = 20 * SIGMA_HALF_LIFE_CANDLES  # what is older weighs less than one in a million
+SIGMA_WARM_UP_CANDLES = 20 * SIGMA_HALF_LIFE_CANDLES  # older candles have a total weight below one in a million
 
 
 def expected_sigma(close: NDArray[np.float64], *, horizon_candles: int) -> NDArray[np.float64]:
-    """Return the standard deviation of the log price over the horizon, as expected at each candle's close.
+    """Return the expected standard deviation of the log price over the horizon, at each candle's close.
 
     Parameters
     ----------
     close : array of shape (n,)
-        Closes, above 0, oldest first; start `SIGMA_WARM_UP_CANDLES` before the first value that is used.
+        Closes, above 0, oldest first; start `SIGMA_WARM_UP_CANDLES` before the first value needed.
     horizon_candles : int
-        Length of the horizon in the same candles, at least 1.
+        Length of the horizon in candles of the same timeframe, at least 1.
 
     Returns
     -------
     array of shape (n,)
-        Value i uses closes 0..i only; the first is NaN. A ratio of the price (log), 0.03 is 3 %.
+        Value i uses closes 0..i only; the first is NaN. Ratio of the price (log), 0.03 is 3 %.
     """
     squared = np.diff(np.log(close), prepend=np.nan) ** 2
     smoothed = pd.Series(squared).ewm(halflife=SIGMA_HALF_LIFE_CANDLES, min_periods=12).mean()

@@ -1,4 +1,4 @@
-"""Feeder weeks: each is named by the date of its Monday, "2025-01-06"."""
+"""Feeder weeks: the name of a week is the date of its Monday, "2025-01-06"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WEEK = timedelta(days=7)
 
 
 def week_of(at: datetime) -> str:
-    """Return the week that holds an instant (aware)."""
+    """Return the name of the week that contains an instant (aware)."""
     day = at.astimezone(UTC).date()
     return (day - timedelta(days=day.weekday())).isoformat()
 
@@ -26,14 +26,14 @@ def week_start(week: str) -> datetime:
     try:
         start = datetime.strptime(week, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise SettingsError(f"week {week!r} is not a date such as 2025-01-06") from None
+        raise SettingsError(f"week {week!r} is invalid: set the date of a Monday such as 2025-01-06") from None
     if start.weekday() != 0:
-        raise SettingsError(f"week {week!r} is not a Monday; the week that holds it is {week_of(start)}")
+        raise SettingsError(f"week {week!r} is not a Monday: use the week that contains it, {week_of(start)}")
     return start
 
 
 def walk_forward_weeks(first: datetime, last: datetime, *, every: int = 4) -> tuple[str, ...]:
-    """Return every n-th week from the first one that starts at or after `first`, up to the one that holds `last`."""
+    """Return every n-th week from the first one that starts at or after `first`, up to the one that contains `last`."""
     start = week_start(week_of(first))
     if start < first:
         start += WEEK

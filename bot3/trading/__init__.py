@@ -1,1 +1,1 @@
-"""What a trade is: signals, costs, exits, sizing, decisions, matching. Pure."""
+"""Trading rules: signals, costs, exits, sizing, decisions and matching. Pure functions without I/O."""

@@ -1,4 +1,4 @@
-"""One bot over all its pairs on past candles, in the order of time, with the rules and the matching of life."""
+"""Backtest one bot over all its pairs on past candles, in chronological order, with the decision rules and matching of live trading."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ __all__ = ["BacktestResult", "BacktestState", "backtest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestResult:
-    """What a span of history gave.
+    """Result of a backtest over one span.
 
     Parameters
     ----------
     trades : tuple of Trade
-        Closed in the span, by close date.
+        Trades closed in the span, by close date.
     holds : mapping
-        Signals that were not traded, by reason.
+        Number of signals that were not traded, by reason.
     signals : int
-        Signals of the span; each is a trade or a hold.
+        Number of signals in the span; each is a trade or a hold.
     halts : mapping
         How often a limit stopped entries for the rest of a UTC day, by the limit's hold reason.
     state : BacktestState
-        To go on from: open positions, wallet, marks.
+        State from which the next span continues: open positions, wallet, marks.
     """
 
     trades: tuple[Trade, ...]
@@ -67,28 +67,29 @@ def backtest(
     recommendations_at: Callable[[datetime], Recommendation | None] | None = None,
     state: BacktestState | None = None,
 ) -> BacktestResult:
-    """Trade the signals that become known from start on and before end, and return what came of it.
+    """Trade the signals that become known from start on and before end, and return the result.
 
     Parameters
     ----------
     signals : DataFrame
         A signal frame (`ports.signals`), sorted by known_at.
     candles : mapping
-        Pair to its arrays; they must hold the entries of positions carried over, and may reach past `end`: a trade whose exit lies there is
-        carried on in the state, and nothing before its close date knows of it.
+        Pair to its arrays. They must contain the entries of the positions in `state`, and may extend past `end`: a trade whose exit lies
+        after `end` stays open in the returned state, and its exit influences nothing before its close date.
     candle : timedelta
-        How long a candle lasts.
+        Duration of a candle.
     regimes : DataFrame, optional
         Columns known_at (increasing) and regime.
     parameters_at, recommendations_at : callable, optional
-        What was in force at a time; asked only for a learned bot, once a close that could trade. Without them nothing was learned.
+        Return what was in force at a time. They are called only for a learned bot, once for each close at which it could trade. Without
+        them nothing is considered learned.
     state : BacktestState, optional
-        Of the span before; none starts with the profile's wallet.
+        State of the previous span; without one the run starts with the profile's wallet.
 
     Returns
     -------
     BacktestResult
-        Spans run one after the other give the trades of one run over all of them.
+        Consecutive spans give the same trades as one run over all of them.
 
     Raises
     ------
@@ -97,15 +98,15 @@ def backtest(
 
     Notes
     -----
-    Equity is marked and the limits on losses are judged at every candle's close (`loss_watch`), as in the daemon. One thing differs: nobody
-    resumes a bot here, so what a limit stopped goes on with the next UTC day, and exits by giveback and time go on meanwhile, where a
-    halted daemon leaves at stop and target only.
+    Equity is marked and the limits on losses are checked at every candle's close (`loss_watch`), as in the daemon. One thing differs: a
+    backtest has no person who resumes a bot, so entries stopped by a limit resume on the next UTC day, and exits by giveback and time
+    continue in between, whereas a halted daemon exits at stop and target only.
     """
     if not start < end:
         raise InvalidTradeError(f"a backtest must end after it starts: {start.isoformat()} to {end.isoformat()}")
     missing = sorted(set(candles) - set(markets))
     if missing:
-        raise InvalidTradeError(f"pairs without a market: {', '.join(missing)}")
+        raise InvalidTradeError(f"the markets of these pairs are missing: {', '.join(missing)}")
     book = BacktestBook(profile=profile, candles=candles, markets=markets, costs=costs, candle=candle, start=start, end=end, state=state)
     run = _Run(
         book=book,
@@ -126,7 +127,7 @@ def backtest(
 
 
 class _Run:
-    """The loop's own state; lives as long as one call."""
+    """State of one `backtest` call."""
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class _Run:
         self.holds: Counter[HoldReason] = Counter()
 
     def close(self, table: SignalTable, *, at_us: int, first: int, last: int) -> None:
-        """Bring the book to a candle's close, then decide on the signals that it made known (rows first to last)."""
+        """Advance the book to a candle's close, then decide on the signals known from then on (rows `first` up to `last`, excluded)."""
         self.book.advance(at_us)
         latch = self.book.latched(at_us)
         if latch is not None:
@@ -154,7 +155,7 @@ class _Run:
             self._decide(table, rows=rows, at_us=at_us)
 
     def _flat_rows(self, table: SignalTable, *, first: int, last: int) -> list[int]:
-        """Return the rows whose pair is flat while a slot is free; the others are counted as the rules would name them."""
+        """Return the rows whose pair is flat while a slot is free; count the others as holds with the reason the rules would give."""
         held = self.book.held
         rows = [row for row in range(first, last) if table.pairs[row] not in held]
         self.holds[HoldReason.POSITION_OPEN] += last - first - len(rows)

@@ -1,4 +1,4 @@
-"""What a bot holds in a backtest: wallet, open positions with the exits that await them, marks and latches."""
+"""Book of a bot in a backtest: wallet, open positions with their precomputed exits, equity marks and latches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LATCHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReaso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTrade:
-    """A position that a backtest holds: its plan, and what its entry was filled at."""
+    """An open position of a backtest: its plan and the fill of its entry."""
 
     trade_id: int
     plan: EntryPlan
@@ -51,10 +51,10 @@ class OpenTrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacktestState:
-    """What goes on from one span to the next.
+    """State that a backtest passes from one span to the next.
 
-    `latched_until_us` is when a broken limit lets entries in again (the next UTC day), `latch` which one it was. `judged_us` is the newest
-    close at which the equity was marked and the limits judged.
+    `latch` is the limit that was broken, `latched_until_us` the time from which entries are allowed again (the next UTC day). `judged_us`
+    is the newest close at which the equity was marked and the limits were checked.
     """
 
     wallet_abs: float
@@ -69,7 +69,7 @@ class BacktestState:
 
 
 class BacktestBook:
-    """The book of one run; time only goes forwards."""
+    """The book of one run; callers must advance it forward in time only."""
 
     def __init__(
         self,
@@ -96,7 +96,8 @@ class BacktestBook:
         )
         if state is not None and instant_us(start) <= state.judged_us:
             raise InvalidTradeError(
-                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {_instant(state.judged_us).isoformat()}"
+                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {_instant(state.judged_us).isoformat()}: "
+                "start the span after it"
             )
         due = closes_to_judge(after_us=self._losses.judged_us, until_us=instant_us(end), candle_us=self._candle_us)
         self._profits = OpenProfits(first_us=due.start, count=len(due), candle_us=self._candle_us)
@@ -109,7 +110,7 @@ class BacktestBook:
             self._hold(trade)
 
     def view(self, pair: str, at_us: int) -> PairView | None:
-        """Return a pair's market at a close; None where no candle is known. Its rate is NaN where the next candle is missing."""
+        """Return a pair's market data at a close; None if no candle is known. The rate is NaN if the next candle is missing."""
         candles = self._candles.get(pair)
         if candles is None:
             return None
@@ -126,7 +127,7 @@ class BacktestBook:
         )
 
     def at(self, at_us: int) -> Book:
-        """Return the book as the rules look at it."""
+        """Return the book as input for the decision rules."""
         profit, funding = self._profits.at(at_us)
         equity = self._wallet_abs + profit
         return Book(
@@ -139,21 +140,21 @@ class BacktestBook:
         )
 
     def advance(self, at_us: int) -> None:
-        """Close what ended by an instant, mark the equity and judge the limits on losses at every close on the way, in order."""
+        """Close trades that ended by an instant; mark the equity and check the loss limits at every candle close until then, in order."""
         while self._exits and self._exits[0][0] <= at_us:
-            # At the close that ends a trade the limits are judged without it.
+            # At the candle close at which a trade ends, the limits are checked after the trade was removed.
             self._judge(self._exits[0][0] - 1)
             self._settle(self._exits[0][0])
         self._judge(at_us)
 
     def latched(self, at_us: int) -> HoldReason | None:
-        """Return which limit keeps entries out at an instant."""
+        """Return the limit that blocks entries at an instant; None if there is none."""
         latch = self._losses.latch
         return None if latch is None or at_us >= self._losses.latched_until_us else _LATCHES[latch]
 
     @property
     def halts(self) -> Mapping[HoldReason, int]:
-        """Return how often each limit stopped entries, those that did."""
+        """Return how often each limit stopped entries, without zeros."""
         return {_LATCHES[breach]: count for breach, count in self._losses.halts.items() if count}
 
     def enter(self, plan: EntryPlan, *, at_us: int, rate: float) -> None:
@@ -173,13 +174,13 @@ class BacktestBook:
         self._hold(trade)
 
     def finish(self, end_us: int) -> tuple[Trade, ...]:
-        """Advance to the end and return the trades that closed by it. The close at the end itself is judged by the next span."""
+        """Advance to the end and return the trades closed by then. The limits at the close `end_us` itself are checked by the next span."""
         self.advance(end_us - 1)
         self._settle(end_us)
         return tuple(self._closed)
 
     def state(self) -> BacktestState:
-        """Return what the next span goes on from."""
+        """Return the state from which the next span continues."""
         return BacktestState(
             wallet_abs=self._wallet_abs,
             next_trade_id=self._next_trade_id,
@@ -205,7 +206,7 @@ class BacktestBook:
         entry = -1 if candles is None else int(np.searchsorted(candles.open_us, trade.open_us))
         if candles is None or entry >= len(candles.open_us) or int(candles.open_us[entry]) != trade.open_us:
             raise InvalidTradeError(
-                f"trade {trade.trade_id}: candles of {trade.plan.pair} do not hold its entry at {_instant(trade.open_us)}"
+                f"trade {trade.trade_id}: the candle of {trade.plan.pair} at its entry {_instant(trade.open_us)} is missing: load it"
             )
         self.held[trade.plan.pair] = trade
         matched = match_trade(candles, _path(trade, entry=entry), costs=self._costs, candle_us=self._candle_us)

@@ -1,4 +1,4 @@
-"""Signals and regimes of a backtest as plain columns, cut by time."""
+"""Signals and regimes of a backtest as arrays and lists, selected by time."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def signals_between(signals: pd.DataFrame, *, start: datetime, end: datetime) ->
     """
     known_us = microseconds(signals["known_at"])
     if bool((np.diff(known_us) < 0).any()):
-        raise InvalidTradeError("signals must be sorted by known_at")
+        raise InvalidTradeError("signals are not in order: sort them by known_at")
     low, high = np.searchsorted(known_us, [instant_us(start), instant_us(end)], side="left")
     return signals.iloc[low:high]
 
 
 def signals_of_directions(signals: pd.DataFrame, directions: frozenset[str]) -> pd.DataFrame:
-    """Return the rows of some directions ("long", "short")."""
+    """Return the signals of the given directions ("long", "short")."""
     shorts = signals["is_short"].to_numpy(dtype=np.bool_)
     return signals[(shorts & ("short" in directions)) | (~shorts & ("long" in directions))]
 
@@ -59,7 +59,7 @@ class SignalTable:
         yield from zip(instants, bounds[:-1], bounds[1:], strict=True)
 
     def signal(self, row: int) -> Signal:
-        """Return one row."""
+        """Return one row as a signal."""
         return Signal(
             feeder_id=self.feeders[row],
             pair=self.pairs[row],
@@ -72,7 +72,7 @@ class SignalTable:
 
 
 class RegimeLine:
-    """The regime in force at any time; None before the first one is known, or without a frame.
+    """Lookup of the regime in force at a time; None before the first known regime, or without a frame.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class RegimeLine:
         self._regimes = [] if regimes is None or is_empty else [Regime(str(name)) for name in regimes["regime"]]
 
     def at(self, at_us: int) -> Regime | None:
-        """Return the regime known at an instant."""
+        """Return the regime known at an instant; None if there is none."""
         index = int(np.searchsorted(self._known_us, at_us, side="right")) - 1
         return self._regimes[index] if index >= 0 else None
 

@@ -1,4 +1,4 @@
-"""What trading costs, and what a closed trade earned after it."""
+"""Trading costs, and the net profit of a closed trade."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot3.errors import InvalidTradeError
 class Costs:
     """Fees as ratios of a side's value, slippage as ratios of the price; 0.0005 is 5 bps.
 
-    `slippage` is met by every market order; `stop_slippage` comes on top at stops.
+    `slippage` applies to every market order; `stop_slippage` is added to it at stops.
     """
 
     taker_fee: float
@@ -22,14 +22,14 @@ class Costs:
     def __post_init__(self) -> None:
         for name in ("taker_fee", "maker_fee", "slippage", "stop_slippage"):
             if not 0.0 <= getattr(self, name) < 0.1:
-                raise InvalidTradeError(f"{name} must be from 0 to 0.1, was {getattr(self, name)}")
+                raise InvalidTradeError(f"{name} must be at least 0 and below 0.1, was {getattr(self, name)}")
 
     def entry_rate(self, rate: float, *, is_short: bool) -> float:
-        """Return the rate at which a market order enters when the market is at `rate`."""
+        """Return the fill rate of an entry at market when the market is at `rate`."""
         return rate * (1.0 - self.slippage if is_short else 1.0 + self.slippage)
 
     def exit_rate(self, rate: float, *, is_short: bool) -> float:
-        """Return the rate at which a market order leaves when the market is at `rate`."""
+        """Return the fill rate of an exit at market when the market is at `rate`."""
         return rate * (1.0 + self.slippage if is_short else 1.0 - self.slippage)
 
 
@@ -43,7 +43,7 @@ def close_profit(
     fee_close: float,
     funding_ratio: float = 0.0,
 ) -> float:
-    """Return what a closed trade earned, as a ratio of its stake.
+    """Compute the net profit of a closed trade as a ratio of its stake.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def close_profit(
 
     Notes
     -----
-    Freqtrade's definition (`Trade.calc_profit_ratio`).
+    Same definition as freqtrade's `Trade.calc_profit_ratio`.
     """
     if not min(open_rate, close_rate) > 0.0:
         raise InvalidTradeError(f"rates must be above 0, were {open_rate} and {close_rate}")

@@ -1,11 +1,11 @@
-"""Which currency a pair's money is in, and with how many digits it is shown. Pure."""
+"""Stake currency of a pair, and the number of digits for its amounts. Pure functions without I/O."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 UNKNOWN_CURRENCY = "?"
-"""Currency of a pair whose name does not say it, such as BTCUSDT."""
+"""Currency of a pair whose name does not contain it, such as BTCUSDT."""
 
 _DIGITS = {"BTC": 8, "XBT": 8, "ETH": 5} | dict.fromkeys(
     (
@@ -15,12 +15,12 @@ _DIGITS = {"BTC": 8, "XBT": 8, "ETH": 5} | dict.fromkeys(
     2,
 ) | {"JPY": 0, "KRW": 0, "IDR": 0}  # fmt: skip
 _OTHER_DIGITS = 6
-"""A coin that is not listed may be worth much: digits that are too many mislead nobody."""
+"""Default digits of an unlisted coin, which may have a high price: too many digits are harmless, too few hide amounts."""
 
 
 @lru_cache(maxsize=65_536)
 def stake_currency(pair: str) -> str:
-    """Return the currency in which a pair's stakes and profits are counted.
+    """Parse the currency of a pair's stakes and profits from its name.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def stake_currency(pair: str) -> str:
     Returns
     -------
     str
-        The settle currency of a contract, else the quote currency; `UNKNOWN_CURRENCY` if the name holds neither.
+        The settle currency of a contract, else the quote currency; `UNKNOWN_CURRENCY` if the name contains neither.
 
     Notes
     -----
-    Freqtrade trades only pairs whose quote is its `stake_currency`, and contracts that settle in it (`safe_quote_currency`), so that the
-    pair of a trade names the currency in databases of every version, with or without that column.
+    Freqtrade trades only pairs whose quote is its `stake_currency`, and contracts that settle in it (`safe_quote_currency`). So the pair
+    of a trade identifies the currency in databases of every version, with or without that column.
     """
     _, _, rest = pair.partition("/")
     quote, _, settle = rest.partition(":")
@@ -43,5 +43,5 @@ def stake_currency(pair: str) -> str:
 
 
 def currency_digits(currency: str) -> int:
-    """Return how many decimal places an amount of a currency is shown with."""
+    """Return the number of decimal places for displaying an amount of a currency."""
     return _DIGITS.get(currency, _OTHER_DIGITS)

@@ -1,4 +1,7 @@
-"""Which signals become trades, and why the others do not. Pure: the same inputs give the same decision in backtest and in life."""
+"""Decide which signals become trades, and with which reason the others do not.
+
+Pure: the same inputs give the same decision in a backtest and in live trading.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,13 @@ def decide_entry(
     Parameters
     ----------
     book : Book
-        What the bot holds and may still use.
+        The bot's positions and free margin.
     view : PairView or None
-        The pair's market; None where no candle of it is known.
+        The pair's market data; None if no candle of it is known.
     learning : Learning
-        What is in force; the control bots do not look at it.
+        Parameters and recommendation in force; the control bots do not use them.
     regime : Regime or None
-        The market's regime in force; None where it is not known, then BOT3 takes the recommendation's.
+        The market's regime in force; if it is unknown (None), BOT3 uses the recommendation's.
     state : TradingState
         The bot's latched state.
     now : datetime
@@ -55,7 +58,7 @@ def decide_entry(
     Returns
     -------
     EntryPlan or Hold
-        What to open, rounded to the market's steps, or the first reason not to, with the numbers that were compared.
+        The trade to open, rounded to the market's steps, or the first reason not to open one, with the compared numbers.
     """
     hold = hold_of_bot(signal, profile=profile, book=book, state=state, now=now)
     if hold is not None:
@@ -86,14 +89,14 @@ def decide_entries(
     state: TradingState,
     now: datetime,
 ) -> list[tuple[Signal, EntryPlan | Hold]]:
-    """Decide on all signals of one close, all pairs, the most confident first; each plan takes its slot and margin from the next.
+    """Decide on all signals of one close, all pairs, the most confident first; each plan reduces the slots and margin left for the next.
 
-    A learned bot puts feeders of the trade tier before those of the probe tier. Once a pair was opened, its other signals are outranked.
+    A learned bot ranks feeders of the trade tier before those of the probe tier. Once a pair is opened, its other signals are outranked.
 
     Returns
     -------
     list of (Signal, EntryPlan or Hold)
-        Every signal once, in the order decided; the order does not depend on the order given.
+        Every signal once, in the order of the decisions, which does not depend on the order of `signals`.
     """
     advice = learning.recommendation if profile.is_learned else None
     verdicts: list[tuple[Signal, EntryPlan | Hold]] = []

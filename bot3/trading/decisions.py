@@ -1,4 +1,4 @@
-"""What is decided on a signal: a plan to enter, or a hold with its reason; and what the decision looks at."""
+"""Decisions on a signal (a plan to enter, or a hold with its reason), and the inputs of a decision."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Detail = Mapping[str, str | float | int | bool | None]
 
 
 class HoldReason(StrEnum):
-    """Why a signal is not traded, in the order in which it is asked."""
+    """Reason why a signal is not traded; members are in the order of the checks."""
 
-    DIRECTION = "direction"  # not taken by this bot
+    DIRECTION = "direction"  # this bot does not trade it
     HALTED = "halted"
     REDUCING = "reducing"
     POSITION_OPEN = "position_open"
@@ -32,19 +32,19 @@ class HoldReason(StrEnum):
     COOL_OFF = "cool_off"
     STALE_CANDLES = "stale_candles"
     NO_RATE = "no_rate"
-    PRICE_COLLAR = "price_collar"  # the rate has left the mark
-    NO_VOLATILITY = "no_volatility"  # too few candles to know it
-    NO_LEARNING_YET = "no_learning_yet"  # live only: on paper the static set probes
+    PRICE_COLLAR = "price_collar"  # the rate is too far from the mark
+    NO_VOLATILITY = "no_volatility"  # too few candles to compute it
+    NO_LEARNING_YET = "no_learning_yet"  # live only: on paper the bot probes with the static set
     MISSING_RECOMMENDATION = "missing_recommendation"
     EXPIRED_RECOMMENDATION = "expired_recommendation"
     MISSING_PARAMETERS = "missing_parameters"
     EXPIRED_PARAMETERS = "expired_parameters"
     FEEDER_SHADOW = "feeder_shadow"
-    LEVERAGE_RANGE = "leverage_range"  # every open bin lies above the bot's cap or the market's
+    LEVERAGE_RANGE = "leverage_range"  # every open bin lies above the bot's or the market's cap
     BIN_SHADOW = "bin_shadow"
     NO_EDGE = "no_edge"  # the lower bound of the expectancy is not above 0
     TARGET_BELOW_COSTS = "target_below_costs"
-    STOP_WITHIN_SPREAD = "stop_within_spread"  # a tick or the slippage would trigger it at once
+    STOP_WITHIN_SPREAD = "stop_within_spread"  # a tick or the slippage would trigger the stop at once
     CAPS = "caps"
     BELOW_MIN_NOTIONAL = "below_min_notional"
     OUTRANKED = "outranked"  # another signal opened the pair at this close
@@ -52,7 +52,7 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """No trade, and the numbers that were compared."""
+    """Decision not to trade, with the compared numbers."""
 
     pair: str
     reason: HoldReason
@@ -61,7 +61,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPlan:
-    """A trade to open at market, with the orders that protect it; amounts and rates are on the market's steps.
+    """A trade to open at market, with its stop and target; amounts and rates are rounded to the market's steps.
 
     `context` has the keys of `orders.ENTRY_CONTEXT` and `liquidation_price`.
     """
@@ -80,7 +80,7 @@ class EntryPlan:
     context: Detail
 
     def entry_intent(self, *, account: str, bot: str, trade_id: int) -> Intent:
-        """Return the market order that opens the trade, to be journalled before it is sent."""
+        """Return the intent of the market order that opens the trade; journal it before it is sent."""
         return Intent(
             account=account,
             bot=bot,
@@ -99,16 +99,16 @@ class EntryPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairView:
-    """A pair's market at a decision.
+    """A pair's market data at a decision.
 
     Parameters
     ----------
     rate : float
-        What a market order would meet now.
+        Current rate at which a market order would be filled, before slippage.
     mark_rate : float
-        What the rate is held against: the newest close, or the exchange's mark.
+        Reference rate that `rate` is compared with: the newest close, or the exchange's mark.
     sigma : float
-        Volatility over the horizon, known at the newest close; NaN where too few candles are known.
+        Volatility over the horizon, known at the newest close; NaN if too few candles are known.
     candle_close_time : datetime
         Close of the newest closed candle.
     """
@@ -122,7 +122,7 @@ class PairView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """What a bot holds and may still use, as the decision finds it.
+    """A bot's positions and free margin at a decision.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Book:
     notionals : mapping
         Pair of each open position to its value at entry.
     marks : EquityMarks
-        What losses are counted from (`risk.mark_equity`).
+        Equity levels that losses are measured from (`risk.mark_equity`).
     last_closes : mapping
         Pair to the close date of its newest trade.
     stops : tuple of datetime
@@ -146,16 +146,17 @@ class Book:
     stops: tuple[datetime, ...]
 
     def with_entry(self, plan: EntryPlan) -> Book:
-        """Return the book as if the plan had been filled."""
+        """Return the book as it would be after the fill of a plan."""
         notionals = {**self.notionals, plan.pair: plan.notional_abs}
         return replace(self, notionals=notionals, free_abs=self.free_abs - plan.stake_abs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
-    """What is in force at a decision; both None before anything was ever learned, or while what was published cannot be used.
+    """Parameters and recommendation in force at a decision.
 
-    `is_unread` is true in the second case: something that was refused or could not be read is not the same as nothing.
+    Both are None before anything was learned, or while the published learning is invalid or unreadable. `is_unread` is true in the second
+    case, which is not the same as no learning.
     """
 
     parameters: ParameterSet | None
@@ -167,7 +168,7 @@ NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
 
 
 def journal_row(bot: str, signal: Signal, verdict: EntryPlan | Hold, *, client_order_id: str | None = None) -> Decision:
-    """Return the row of the bot's journal that keeps a decision."""
+    """Build the journal row of a decision."""
     is_plan = isinstance(verdict, EntryPlan)
     return Decision(
         bot=bot,

@@ -1,4 +1,4 @@
-"""A signal that may be traded becomes a plan: which levels, which leverage, how much, on the market's steps."""
+"""Plan the entry of a tradable signal: choose levels and leverage, compute the size, round to the market's steps."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from bot3.trading.units import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryChoice:
-    """Which levels and leverage an entry has and what its size rests on.
+    """Levels and leverage of an entry, and the inputs of its size.
 
-    `size_multiplier` scales the volatility target; `kelly_lower_bound` is None where Kelly is not asked (control); `is_smallest` asks for
-    the smallest order; `maintenance_margin_ratio` is that of the largest order it could be. The rest is written to the context.
+    `size_multiplier` scales the volatility target; `kelly_lower_bound` is None if Kelly sizing does not apply (static choices);
+    `is_smallest` requests the smallest order; `maintenance_margin_ratio` is that of the largest possible order. The other fields are
+    written to the context.
     """
 
     levels: ExitLevels
@@ -60,7 +61,7 @@ def choose_entry(
     run_mode: RunMode,
     now: datetime,
 ) -> EntryChoice | Hold:
-    """Return the levels and leverage of an entry: the control rule's, or what was learned."""
+    """Choose levels and leverage of an entry, by the static rule or from the learned parameters; return a hold if it may not be traded."""
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")
@@ -84,7 +85,7 @@ def choose_entry(
 
 
 def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> EntryPlan | Hold:
-    """Return the plan of an entry, sized and rounded; a hold where the market or the caps do not let it be."""
+    """Build the plan of an entry, sized and rounded; return a hold if the market's limits or the caps do not allow it."""
     priced = price_levels(signal, choice, view=view, costs=costs)
     if isinstance(priced, Hold):
         return priced
@@ -118,7 +119,10 @@ def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book
 
 
 def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: Costs) -> tuple[Decimal, Decimal] | Hold:
-    """Return stop and target rates for the leverage: inside liquidation, on ticks, away from harm (nearer stop, farther target)."""
+    """Compute stop and target rates: the stop inside liquidation, both on ticks, rounded to a nearer stop and a farther target.
+
+    Return a hold if the target does not cover the fees, or the stop would trigger at the entry itself.
+    """
     is_short, market = signal.is_short, view.market
     fees = {"fee_open": costs.taker_fee, "fee_close": costs.taker_fee}
     target_profit = profit_of_move(choice.levels.take_profit_move, leverage=choice.leverage, is_short=is_short, **fees)
@@ -142,7 +146,7 @@ def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: 
 
 
 def _is_touched(stop: Decimal, *, view: PairView, is_short: bool) -> bool:
-    """Say whether a stop would trigger at the rate of the entry itself."""
+    """Return whether a stop would trigger at the rate of the entry itself."""
     return float(stop) <= view.rate if is_short else float(stop) >= view.rate
 
 
@@ -220,7 +224,7 @@ def _learning_in_force(signal: Signal, *, learning: Learning, now: datetime) -> 
 
 
 def _sized(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> Decimal | Hold:
-    """Return the amount: the smallest one for a probe, else the least of volatility target, half Kelly and what the caps leave."""
+    """Compute the amount: the smallest order for a probe, else the minimum of volatility target, half Kelly and the free notional."""
     room = free_notional(
         equity_abs=book.equity_abs,
         free_abs=book.free_abs,
@@ -256,7 +260,7 @@ def _kelly(choice: EntryChoice, lower_bound: float, *, equity_abs: float) -> flo
 
 
 def _largest_bracket(view: PairView, *, profile: BotProfile, equity_abs: float) -> LeverageBracket:
-    """Return the bracket of the largest order the caps allow: what holds in it holds for every smaller one."""
+    """Return the bracket of the largest order the caps allow: limits valid in it are valid for every smaller order."""
     by_order = profile.max_stake_ratio * profile.leverage_cap
     return view.market.bracket(equity_abs * min(by_order, profile.max_pair_notional_ratio))
 

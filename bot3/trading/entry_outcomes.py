@@ -1,4 +1,4 @@
-"""What became of a decision to enter, told from its order: traded, not traded, or not known yet."""
+"""Outcome of a decision to enter, derived from the status of its order: traded, not traded, or pending."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot3.trading.orders import IntentState
 
 
 class EntryOutcome(StrEnum):
-    """Whether a decision to enter was traded."""
+    """Outcome of a decision to enter."""
 
     TRADED = "intent"
     NOT_TRADED = "not_traded"
@@ -16,12 +16,12 @@ class EntryOutcome(StrEnum):
 
 
 class EntryReason(StrEnum):
-    """Why it was or was not."""
+    """Reason of the outcome."""
 
-    ENTRY = "entry"  # the only one that was traded
+    ENTRY = "entry"  # the only reason with the outcome traded
     NO_INTENT = "no_intent"  # the process ended between decision and journal
-    NOT_SENT = "not_sent"  # journalled, never handed to the exchange
-    NO_ORDER = "no_order"  # the exchange was busy, or knows no such order
+    NOT_SENT = "not_sent"  # journalled, never sent to the exchange
+    NO_ORDER = "no_order"  # the exchange was busy, or the order does not exist there
     ORDER_REJECTED = "order_rejected"
     ORDER_CANCELED = "order_canceled"
     ORDER_OPEN = "order_open"
@@ -40,16 +40,16 @@ _UNFILLED = {
 
 
 def judge_entry(state: IntentState | None, *, was_sent: bool, is_filled: bool) -> tuple[EntryOutcome, EntryReason]:
-    """Return what became of a decision to enter.
+    """Return the outcome of a decision to enter, and its reason.
 
     Parameters
     ----------
     state : IntentState or None
-        Of its newest order; None if none was journalled.
+        State of its newest intent; None if none was journalled.
     was_sent : bool
-        The order was about to leave for the exchange.
+        Whether the order was about to be sent to the exchange.
     is_filled : bool
-        A fill of it is booked: it was traded, whatever else its order is.
+        Whether a fill of it is booked: then it was traded, in any state of its order.
     """
     if is_filled:
         return EntryOutcome.TRADED, EntryReason.ENTRY

@@ -1,4 +1,4 @@
-"""Where a trade ends: its stop and target, and the rules that look at each closed candle."""
+"""Exits of a trade: stop and target levels, and the exit rules checked at each closed candle."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from bot3.trading.trades import ExitReason
 from bot3.trading.units import move_of_profit, move_of_sigma, move_of_stake, side
 
 LARGEST_FALL = 0.99
-"""Farthest target of a short, a move of the price."""
+"""Farthest target of a short, as a move of the price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitLevels:
-    """Moves of the price from the entry's fill, before fees; stop below 0, target above 0. `source` names the row, "static" for none."""
+    """Stop (below 0) and target (above 0) as moves of the price from the entry's fill, before fees.
+
+    `source` is the key of the parameter row, or "static".
+    """
 
     stop_move: float
     take_profit_move: float
@@ -32,7 +35,7 @@ class ExitLevels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitRule:
-    """What is looked at when a candle closes: giveback and time.
+    """Exit rules checked when a candle closes: giveback and time.
 
     `giveback_activation_move` is a move of the price from the entry's fill; `expires_at` is market time.
     """
@@ -43,15 +46,17 @@ class ExitRule:
 
     @classmethod
     def of_context(cls, context: Mapping[str, str | float | int | bool | None]) -> Self:
-        """Return the rule that an entry's context (`orders.ENTRY_CONTEXT`) holds. Raises InvalidTradeError if it lacks one."""
+        """Read the rule from an entry's context (`orders.ENTRY_CONTEXT`). Raises InvalidTradeError if a field is missing or invalid."""
         activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
         if not isinstance(activation, int | float) or not isinstance(share, int | float) or not isinstance(expires_at, str):
-            raise InvalidTradeError(f"an entry's context lacks giveback_activation_move, giveback_share or expires_at: {dict(context)}")
+            raise InvalidTradeError(
+                f"an entry's context has a missing or invalid giveback_activation_move, giveback_share or expires_at: {dict(context)}"
+            )
         return cls(giveback_activation_move=activation, giveback_share=share, expires_at=datetime.fromisoformat(expires_at))
 
 
 def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs: Costs) -> ExitLevels:
-    """Return the static safe set as moves: the stop a distance before fees, the target a profit after them."""
+    """Convert the static safe set to moves: the stop is a distance before fees, the target a profit after fees."""
     target = move_of_profit(profile.take_profit, leverage=leverage, is_short=is_short, fee_open=costs.taker_fee, fee_close=costs.taker_fee)
     return ExitLevels(stop_move=move_of_stake(profile.stop_loss, leverage=leverage), take_profit_move=target, source="static", version=None)
 
@@ -59,16 +64,16 @@ def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs
 def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Regime, sigma: float, is_short: bool) -> ExitLevels:
     """Return a row's levels rescaled by the volatility at entry, times the regime's factors.
 
-    A short's target stays above a rate of 0, however wild the pair.
+    A short's target is limited to `LARGEST_FALL`, so that its rate stays above 0 at any volatility.
 
     Raises
     ------
     LearningError
-        If the parameters hold no factors of the regime.
+        If the parameters contain no factors for the regime.
     """
     factors = parameters.regime_factors.get(regime)
     if factors is None:
-        raise LearningError(f"parameters {parameters.version} hold no factors of the regime {regime}: publish them again")
+        raise LearningError(f"parameters {parameters.version} contain no factors for the regime {regime}: publish them again")
     target = move_of_sigma(row.take_profit_sigma * factors[1], sigma=sigma)
     return ExitLevels(
         stop_move=move_of_sigma(row.stop_sigma * factors[0], sigma=sigma),
@@ -81,14 +86,14 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
 def decide_exit(
     rule: ExitRule, *, is_short: bool, open_rate: float, best_rate: float, close_rate: float, candle_close_time: datetime
 ) -> ExitReason | None:
-    """Say whether an open trade is left at market now that a candle has closed; None to stay.
+    """Return the reason to exit an open trade at market after a candle's close; None to keep it open.
 
     Parameters
     ----------
     open_rate : float
-        The entry's mean fill rate.
+        Mean fill rate of the entry.
     best_rate : float
-        Best rate since the entry, from highs (lows for a short) of all candles up to this one, the entry's included.
+        Best rate since the entry: highest high (lowest low for a short) of the entry's candle and all later ones up to this one.
     close_rate : float
         Close of the candle.
     """

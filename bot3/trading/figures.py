@@ -1,4 +1,4 @@
-"""Figures of closed trades with their intervals, and what a pair of levels asks of the win rate. Pure."""
+"""Figures of closed trades with confidence intervals, and the break-even win rate of a stop and a target. Pure functions without I/O."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class MoneyFigures:
     profit_abs, stake_abs : float
         Sums of profit and of stake, in the currency.
     return_on_stake : Estimate
-        Sum of profit over sum of stake: what a unit of money at stake earned, leverage included.
+        Sum of profit over sum of stake: the return per unit of stake, leverage included.
     profit_factor : float or None
-        Sum of gains over sum of losses, in the currency, as freqtrade's; None without a loss.
+        Sum of gains over sum of losses, in the currency, as in freqtrade; None without a loss.
     """
 
     currency: str
@@ -46,16 +46,16 @@ class MoneyFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Closed trades in figures; `days` are UTC days with a close.
+    """Figures of closed trades; `days` is the number of UTC days with a close.
 
     Parameters
     ----------
     win_rate : Estimate
-        Share of trades that earned more than nothing.
+        Share of trades with a profit above 0.
     mean_profit : Estimate
-        Plain mean of the trades' ratios of the stake: a trade of 3 USDT counts as much as one of 1,000.
+        Unweighted mean of the trades' ratios of the stake: a trade of 3 USDT counts as much as one of 1,000.
     money : tuple of MoneyFigures
-        Each stake currency's own figures, by name; money of two currencies is never added.
+        Figures of each stake currency, by name; amounts of different currencies are never added.
     """
 
     n: int
@@ -65,13 +65,13 @@ class Summary:
     money: tuple[MoneyFigures, ...]
 
     def of(self, currency: str) -> MoneyFigures | None:
-        """Return the figures of one currency; None without a close in it."""
+        """Return the figures of one currency; None if no trade closed in it."""
         return next((found for found in self.money if found.currency == currency), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelFigures:
-    """What a stop and a target mean after costs, as ratios of the stake; `loss` is below 0."""
+    """Loss at a stop and gain at a target after costs, as ratios of the stake; `loss` is below 0."""
 
     loss: float
     gain: float
@@ -84,12 +84,12 @@ class LevelFigures:
 
     @property
     def break_even(self) -> float:
-        """Return the win rate at which stop and target alone earn nothing."""
+        """Return the win rate at which trades that end at stop or target have an expectancy of 0."""
         return -self.loss / (self.gain - self.loss)
 
 
 def summary(closes: pd.DataFrame) -> Summary:
-    """Return the figures of closed trades (columns pair, close_date, close_profit, close_profit_abs, stake_amount)."""
+    """Compute the figures of closed trades (columns pair, close_date, close_profit, close_profit_abs, stake_amount)."""
     profit = closes["close_profit"].to_numpy(dtype=np.float64)
     if not len(profit):
         return Summary(n=0, days=0, win_rate=UNKNOWN, mean_profit=UNKNOWN, money=())
@@ -104,7 +104,7 @@ def summary(closes: pd.DataFrame) -> Summary:
 
 
 def by_currency(closes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return trades (column pair) by stake currency, currencies in the order of their names; none where there is no trade."""
+    """Group trades (column pair) by stake currency, sorted by its name; empty without trades."""
     codes, pairs = pd.factorize(closes["pair"])
     currencies = np.array([stake_currency(str(pair)) for pair in pairs], dtype=object)
     names = sorted(set(currencies.tolist()))
@@ -115,12 +115,12 @@ def by_currency(closes: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def profit_sums(closes: pd.DataFrame) -> dict[str, float]:
-    """Return the sum of close_profit_abs by stake currency; nothing where there is no trade."""
+    """Return the sum of close_profit_abs by stake currency; empty without trades."""
     return {currency: float(own["close_profit_abs"].sum()) for currency, own in by_currency(closes).items()}
 
 
 def notional_sums(trades: Sequence[Trade]) -> dict[str, float]:
-    """Return the position value at entry by stake currency, currencies in the order of their names."""
+    """Return the position value at entry by stake currency, sorted by its name."""
     sums: dict[str, float] = {}
     for trade in trades:
         currency = stake_currency(trade.pair)
@@ -149,9 +149,9 @@ def _days(closes: pd.DataFrame) -> tuple[NDArray[np.intp], int]:
 
 
 def equity_curve(closes: pd.DataFrame, *, wallet_abs: float) -> pd.DataFrame:
-    """Return equity after each close: columns close_date, equity_abs, drawdown (ratio of the peak, at most 0).
+    """Compute the equity after each close: columns close_date, equity_abs, drawdown (ratio of the peak, at most 0).
 
-    The closes are all of the wallet's currency. Open positions and their profit are not in it. The peak is at least the wallet's start.
+    All closes must be in the wallet's currency. The curve excludes open positions and their profit. The peak is at least `wallet_abs`.
     """
     ordered = closes.sort_values("close_date", kind="stable")
     equity = wallet_abs + ordered["close_profit_abs"].to_numpy(dtype=np.float64).cumsum()
@@ -161,7 +161,7 @@ def equity_curve(closes: pd.DataFrame, *, wallet_abs: float) -> pd.DataFrame:
 
 
 def level_figures(*, stop_loss: float, take_profit_target: float, leverage: float, costs: Costs) -> LevelFigures:
-    """Return what a stop and a target mean after costs.
+    """Compute loss and gain of a stop and a target after costs.
 
     Parameters
     ----------
@@ -170,12 +170,12 @@ def level_figures(*, stop_loss: float, take_profit_target: float, leverage: floa
     take_profit_target : float
         Ratio of the stake above 0, after fees.
     leverage : float
-        At which both are told, at least 1.
+        Leverage that both ratios refer to, at least 1.
 
     Notes
     -----
-    As in the replay: both levels are market orders; the entry's slippage is in the open rate, from which they are measured. A stop pays
-    both fees, slippage and its own slippage on top; a target pays slippage, its fees are in it already.
+    As in the replay, both levels are market orders and are measured from the open rate, which includes the entry's slippage. A stop costs
+    both fees, slippage and stop slippage; a target costs slippage, since its fees are already deducted.
     """
     stop_costs = leverage * (2.0 * costs.taker_fee + costs.slippage + costs.stop_slippage)
     gain = take_profit_target - leverage * costs.slippage
@@ -183,7 +183,7 @@ def level_figures(*, stop_loss: float, take_profit_target: float, leverage: floa
 
 
 def thinned(values: NDArray[np.float64], *, points: int) -> NDArray[np.intp]:
-    """Return the rows to draw of a line: the lowest and the highest of each stretch, and both ends."""
+    """Return the rows of a line to plot: the lowest and the highest of each section, and both ends."""
     n = len(values)
     if n <= points:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""Reasons to hold that need neither what was learned nor a size: the bot's state, limits and slots, the market's data."""
+"""Checks for a hold that depend neither on learning nor on the size: the bot's state, limits and slots, and the market data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BREACHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReas
 
 
 def hold_of_bot(signal: Signal, *, profile: BotProfile, book: Book, state: TradingState, now: datetime) -> Hold | None:
-    """Return why the bot cannot take a signal whatever the market is like; None if it can."""
+    """Return the hold by which the bot cannot trade a signal regardless of the market; None if it can."""
     hold = hold_of_direction(signal, profile=profile)
     if hold is not None:
         return hold
@@ -32,7 +32,7 @@ def hold_of_bot(signal: Signal, *, profile: BotProfile, book: Book, state: Tradi
 
 
 def hold_of_market(signal: Signal, *, view: PairView, limits: RiskLimits, now: datetime) -> Hold | None:
-    """Return why the pair's data opens nothing; None if it is fresh, near the mark and its volatility is known."""
+    """Return the hold due to a pair's market data; None if it is fresh, near the mark and its volatility is known."""
     oldest = min(view.candle_close_time, signal.known_at)
     if now - oldest > limits.max_candle_age:
         detail = {
@@ -53,7 +53,7 @@ def hold_of_market(signal: Signal, *, view: PairView, limits: RiskLimits, now: d
 
 
 def hold_of_direction(signal: Signal, *, profile: BotProfile) -> Hold | None:
-    """Return a hold if the bot does not take the signal's direction."""
+    """Return a hold if the bot does not trade the signal's direction, else None."""
     if direction(is_short=signal.is_short) in profile.directions:
         return None
     return Hold(pair=signal.pair, reason=HoldReason.DIRECTION, detail={"directions": ",".join(sorted(profile.directions))})

@@ -1,4 +1,4 @@
-"""The ledger: what intents, fills and funding say a trade is. A projection; the same facts in any order give the same trade."""
+"""The ledger: project a trade from its intents, fills and funding payments. The result does not depend on the order of these facts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NONE = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerOrder:
-    """One intent that left the house, with what came of it.
+    """One intent that was sent to the exchange, with its status and fills.
 
-    `status` is freqtrade's: open, closed, canceled, expired or rejected. `average_rate` is None before the first fill.
+    `status` is one of freqtrade's: open, closed, canceled, expired or rejected. `average_rate` is None before the first fill.
     """
 
     intent: Intent
@@ -31,16 +31,16 @@ class LedgerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerTrade:
-    """A trade and what freqtrade's columns hold beside it; all `_abs` and values in stake currency.
+    """A trade and the values of freqtrade's further columns; fields with `_abs` and values are in stake currency.
 
     Parameters
     ----------
     realized_profit_abs : float
-        Of what was sold so far, after both sides' fees; funding is counted when the trade closes.
+        Profit of the amount exited so far, after the fees of both sides; funding is added when the trade closes.
     entry_value, max_stake_amount : float
         Value of all entries, and their margin.
     stop_rate, initial_stop_rate : float or None
-        The stop that rests now, and the one that the trade was opened with.
+        Rate of the current stop, and of the stop that the trade was opened with.
     """
 
     trade: Trade
@@ -58,7 +58,7 @@ class LedgerTrade:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Fills added up: exact, so that their order does not matter."""
+    """Sums over fills in exact decimals, so that the order of the fills does not matter."""
 
     amount: Decimal
     value: Decimal
@@ -73,7 +73,7 @@ class _Sum:
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """What was bought and what of it was sold; `exits` oldest first."""
+    """Filled entries and exits of one trade; `exits` oldest first."""
 
     opening: Intent
     entry: _Sum
@@ -116,8 +116,8 @@ class _Position:
 
     @property
     def profit_abs(self) -> Decimal:
-        """Return what was realized, after both sides' fees; with funding once closed."""
-        # The share of the entry that was sold; exact where all of it was, whatever the division leaves.
+        """Return the realized profit after the fees of both sides; includes funding once closed."""
+        # Share of the entry that was exited. A full exit gives exactly 1, without the rounding of the division.
         share = self.sold / self.entry.amount if self.is_open else Decimal(1)
         moved = self.exit_value - self.entry.value * share
         earned = (-moved if self.is_short else moved) - self.exit_fees - self.entry.fees * share
@@ -125,7 +125,7 @@ class _Position:
 
     @property
     def open_value(self) -> Decimal:
-        """Return the value of all entries with their fees, the base of freqtrade's ratio."""
+        """Return the value of all entries with their fees, the base of freqtrade's profit ratio."""
         return self.entry.value - self.entry.fees if self.is_short else self.entry.value + self.entry.fees
 
 
@@ -138,7 +138,7 @@ def project_trade(
     funding: Sequence[FundingPayment],
     seen_rates: tuple[float, float] | None = None,
 ) -> LedgerTrade | None:
-    """Return the trade that its intents and fills make; None before its first entry fill.
+    """Project a trade from its intents and fills; None before the first fill of an entry.
 
     Parameters
     ----------
@@ -147,9 +147,9 @@ def project_trade(
     fills : sequence of Fill
         Fills of these intents, in any order, each once.
     funding : sequence of FundingPayment
-        Payments of the pair; those after the open and up to the close are the trade's.
+        Payments of the pair; those after the open and up to the close belong to the trade.
     seen_rates : (lowest, highest), optional
-        Extreme rates seen while it was open.
+        Extreme rates seen while the trade was open.
 
     Raises
     ------
@@ -158,8 +158,8 @@ def project_trade(
 
     Notes
     -----
-    freqtrade's words and formulas (`Trade.calc_profit_ratio`): `open_rate` is the mean of the entries, `close_rate` the mean of the
-    last exit order, `amount` and `stake_amount` what is held (at the close: what the last exit order sold).
+    Names and formulas are freqtrade's (`Trade.calc_profit_ratio`): `open_rate` is the mean rate of the entries, `close_rate` the mean rate
+    of the last exit order, `amount` and `stake_amount` the open position (at the close: the part that the last exit order closed).
     """
     by_order = _fills_by_order(intents, fills)
     entries = [intent for intent in intents if intent.leg is IntentLeg.ENTRY]
@@ -186,7 +186,7 @@ def project_trade(
 
 
 def close_profit_so_far(ledger: LedgerTrade) -> float | None:
-    """Return freqtrade's `close_profit` column, which it also fills on open trades after a partial exit."""
+    """Return the value of freqtrade's column `close_profit`, which is also set on open trades after a partial exit."""
     trade = ledger.trade
     if not trade.is_open or ledger.exit_fees_abs is None:
         return trade.close_profit
@@ -212,7 +212,7 @@ def _trade(position: _Position, *, bot: str, run_mode: RunMode, stop: float | No
         amount=float(position.held),
         stake_amount=float(position.held * entry.rate) / opening.leverage,
         fee_open=fee_open,
-        # As freqtrade does: the exit is expected to cost what the entry did, until there is one.
+        # As in freqtrade: before the first exit, the exit fee is assumed to equal the entry fee.
         fee_close=float(position.exit_fees / position.exit_value) if exits else fee_open,
         enter_tag=_text(opening, "feeder_id"),
         is_open=position.is_open,
@@ -234,7 +234,9 @@ def _fills_by_order(intents: Sequence[Intent], fills: Sequence[Fill]) -> Mapping
     by_order: dict[str, list[Fill]] = {intent.client_order_id: [] for intent in intents}
     for fill in fills:
         if fill.client_order_id not in by_order:
-            raise InvalidTradeError(f"fill {fill.exchange_trade_id} belongs to order {fill.client_order_id}, which is none of this trade's")
+            raise InvalidTradeError(
+                f"fill {fill.exchange_trade_id} belongs to order {fill.client_order_id}, which is not an order of this trade"
+            )
         by_order[fill.client_order_id].append(fill)
     return by_order
 
@@ -294,7 +296,7 @@ def _exit_reason(intent: Intent) -> str:
 
 
 def require_exit_reason(intent: Intent) -> str:
-    """Return why an exit intent leaves. Raises InvalidTradeError if its context does not say."""
+    """Return the exit reason of an exit intent. Raises InvalidTradeError if it is missing in the context."""
     reason = _text(intent, "exit_reason")
     if reason is None:
         raise InvalidTradeError(f"{intent.bot} {intent.pair}: exit intent {intent.client_order_id} has no exit_reason in its context")
@@ -302,7 +304,7 @@ def require_exit_reason(intent: Intent) -> str:
 
 
 def _resting_stop(intents: Sequence[Intent]) -> float | None:
-    """Return the trigger of the newest stop that was not given up."""
+    """Return the trigger rate of the newest stop that is not canceled, rejected or dead."""
     gone = {IntentState.CANCELED, IntentState.REJECTED, IntentState.DEAD}
     stops = [intent for intent in intents if intent.leg is IntentLeg.STOP and intent.trigger_rate is not None and intent.state not in gone]
     newest = max(stops, key=lambda intent: (intent.candle_close_time, intent.attempt), default=None)

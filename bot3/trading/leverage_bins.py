@@ -1,4 +1,4 @@
-"""The five leverage bins that learning groups trades by."""
+"""The five leverage bins by which learning groups trades."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bot3.errors import InvalidTradeError
 LEVERAGE_BIN_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
 LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_BIN_EDGES))
 ABOVE_BINS = "10.0+"
-"""Label of trades of other programs above the last bin: they are real trades, and nothing is learned from them."""
+"""Label of trades of other programs above the last bin: they are recorded, but nothing is learned from them."""
 LEVERAGE_STEPS = 100
-"""Leverage is chosen in hundredths."""
+"""Steps of leverage per unit: leverage is chosen in hundredths."""
 
 LeverageSpan = tuple[float, float]
 """Lowest and highest leverage that may be chosen, in hundredths, both included."""
 
 
 def leverage_bin(leverage: float) -> str:
-    """Return the bin of a leverage: lower edge in, upper edge out, 10.0 in the last.
+    """Return the bin of a leverage: the lower edge is included, the upper one excluded, except 10.0 in the last bin.
 
     Raises
     ------
     InvalidTradeError
-        If the leverage is outside 1 to 10 or not a number.
+        If the leverage is outside 1 to 10 or NaN.
     """
     if not LEVERAGE_BIN_EDGES[0] <= leverage <= LEVERAGE_BIN_EDGES[-1]:
         raise InvalidTradeError(f"leverage must be from 1 to 10, was {leverage}")
@@ -34,25 +34,25 @@ def leverage_bin(leverage: float) -> str:
 
 
 def recorded_bin(leverage: float) -> str:
-    """Return the label that the record keeps for a trade: its bin, or `ABOVE_BINS`.
+    """Return a trade's label in the record: its bin, or `ABOVE_BINS`.
 
     Raises
     ------
     InvalidTradeError
-        If the leverage is below 1, infinite or not a number.
+        If the leverage is below 1, infinite or NaN.
     """
     return ABOVE_BINS if LEVERAGE_BIN_EDGES[-1] < leverage < math.inf else leverage_bin(leverage)
 
 
 def leverage_spans(bins: Collection[str], *, highest: float = LEVERAGE_BIN_EDGES[-1]) -> tuple[LeverageSpan, ...]:
-    """Return what may be chosen of some bins, one span a bin, lowest first; a bin wholly above `highest` has none.
+    """Return the selectable leverage of some bins, one span a bin, lowest first; a bin entirely above `highest` has none.
 
     Parameters
     ----------
     bins : collection of str
-        Of `LEVERAGE_BINS`.
+        Members of `LEVERAGE_BINS`.
     highest : float
-        Least of the caps, from 1; it need not be a whole hundredth.
+        Lowest of the caps, at least 1; not necessarily a whole hundredth.
     """
     spans = []
     for name, (low, high) in zip(LEVERAGE_BINS, pairwise(LEVERAGE_BIN_EDGES), strict=True):
@@ -63,9 +63,9 @@ def leverage_spans(bins: Collection[str], *, highest: float = LEVERAGE_BIN_EDGES
 
 
 def bins_of_range(low: float, high: float) -> tuple[str, ...]:
-    """Return the bins that a range of leverage reaches into; an upper end on an edge does not reach the bin above it.
+    """Return the bins that overlap a range of leverage; an upper end on an edge does not include the bin above it.
 
-    Recommendations published before `open_bins` existed hold such a range alone.
+    Recommendations published before `open_bins` existed contain only such a range.
     """
     return tuple(
         name
@@ -75,7 +75,7 @@ def bins_of_range(low: float, high: float) -> tuple[str, ...]:
 
 
 def _hundredths_below(leverage: float) -> float:
-    """Return the highest whole hundredth that is not above a leverage (of at most 10)."""
+    """Return the highest whole hundredth not above a leverage, at most 10."""
     leverage = min(leverage, LEVERAGE_BIN_EDGES[-1])
     count = round(leverage * LEVERAGE_STEPS)
     return (count if count / LEVERAGE_STEPS <= leverage else count - 1) / LEVERAGE_STEPS

@@ -1,7 +1,7 @@
-"""When a bot's equity is marked and its limits on losses are judged: at every close of a candle, in the daemon and in a backtest alike.
+"""Schedule of the loss limits: equity is marked and the limits are checked at every candle's close, in the daemon and in a backtest alike.
 
-The rule of one close is `risk.next_marks` and `risk.breached`; the daemon applies it to the equity that its exchange names, a backtest
-to a run of closes at once.
+The rule for one close is `risk.next_marks` and `risk.breached`. The daemon applies it to the equity reported by its exchange, a backtest
+to a series of closes at once.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ _breached = numba.njit(cache=True)(breached)
 
 
 def closes_to_judge(*, after_us: int | None, until_us: int, candle_us: int) -> range:
-    """Return the closes, microseconds since 1970, at which the equity is marked and the limits are judged, oldest first.
+    """Return the closes, microseconds since 1970, at which equity must be marked and limits checked, oldest first.
 
     Parameters
     ----------
     after_us : int or None
-        The last one that was; None for a start, which has the newest close alone.
+        Last close that was checked; None at a start, for which only the newest close is due.
     until_us : int
-        The present.
+        Current time.
     """
     newest = until_us // candle_us * candle_us
     return range(newest if after_us is None else (after_us // candle_us + 1) * candle_us, newest + 1, candle_us)
 
 
 class LossWatch:
-    """Marks and latch of a backtest.
+    """Equity marks and latch of a backtest.
 
-    A breach stops entries until the next UTC day. Once the day of a drawdown is over its marks start anew, as if a person had resumed the
-    bot: else the same loss would latch it for ever.
+    A breach stops entries until the next UTC day. At the end of the day of a drawdown the marks are reset, as if a person had resumed the
+    bot; otherwise the same loss would latch it forever.
 
     Parameters
     ----------
     judged_us : int
-        The newest close that was judged, microseconds since 1970, or an instant from which on closes are judged.
+        Newest close that was checked, microseconds since 1970, or an instant after which closes are checked.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class LossWatch:
 
     @property
     def marks(self) -> EquityMarks | None:
-        """Return what losses are counted from; None before the first look at an equity above 0."""
+        """Return the equity levels that losses are measured from; None before the first equity above 0."""
         day, day_start_abs, peak_abs = self._state[:3].tolist()
         return None if peak_abs == 0.0 else EquityMarks.of_row(int(day), day_start_abs, peak_abs)
 
     @property
     def latch(self) -> Breach | None:
-        """Return which limit stopped entries last."""
+        """Return the limit that stopped entries last; None if entries are not latched."""
         return _LATCHES[int(self._state[_LATCH])]
 
     @property
     def latched_until_us(self) -> int:
-        """Return when it lets entries in again."""
+        """Return the time from which entries are allowed again, microseconds since 1970."""
         return int(self._state[_UNTIL])
 
     @property
@@ -74,7 +74,7 @@ class LossWatch:
         return {breach: int(self._state[_HALTS + number]) for number, breach in enumerate(_LATCHES[1:])}
 
     def judge(self, profits: OpenProfits, *, wallet_abs: float, until_us: int) -> None:
-        """Mark the equity and judge the limits at the closes up to an instant that were not judged yet; the wallet is theirs."""
+        """Mark the equity and check the limits at all unchecked closes up to an instant; `wallet_abs` is the wallet at all of them."""
         due = closes_to_judge(after_us=self.judged_us, until_us=until_us, candle_us=profits.candle_us)
         if not due:
             return
@@ -88,17 +88,21 @@ _DAY, _DAY_START, _PEAK, _LATCH, _UNTIL, _HALTS = range(6)
 _DAY_US = 86_400_000_000
 
 
-# Not cached: Numba looks at the age of this file only, so a cached kernel would keep the old rules when `risk.py` changes.
+# Without cache: Numba invalidates its cache by the age of this file only, so a cached kernel would ignore changes in `risk.py`.
 @numba.njit
-def _judge_closes(  # noqa: PLR0917  # numba knows no keywords
+def _judge_closes(  # noqa: PLR0917  # numba supports no keyword-only arguments
     profit: Any, wallet_abs: float, first_us: int, count: int, grid: Any, state: Any, limits: Any
 ) -> None:
-    """Apply the rule of one close to a run of closes; `state` is changed in place."""
+    """Apply the rule for one close to `count` closes from `first_us` on; update `state` in place.
+
+    `profit` starts at the close `grid[0]`. `state` has the fields day, day start, peak, latch, latched until, and two counts of halts.
+    """
     grid_us, candle_us = grid
     start = (first_us - grid_us) // candle_us
     for number in range(count):
         at_us, equity = first_us + number * candle_us, wallet_abs + profit[start + number]
         day = at_us // _DAY_US
+        # Release an expired latch. After a drawdown, a peak of 0 makes `next_marks` start with new marks.
         if at_us >= state[_UNTIL]:
             if state[_LATCH] == _BY_DRAWDOWN:
                 state[_PEAK] = 0.0
@@ -106,6 +110,7 @@ def _judge_closes(  # noqa: PLR0917  # numba knows no keywords
         state[_DAY], state[_DAY_START], state[_PEAK] = _next_marks(state[_DAY], state[_DAY_START], state[_PEAK], equity, day)
         breach, _ = _breached(state[_DAY_START], state[_PEAK], equity, (limits[0], limits[1], limits[2]))
         latch = _UNLATCHED if breach == NO_BREACH else _BY_DRAWDOWN if breach == DRAWDOWN else _BY_DAILY_LOSS
+        # Latch until the next UTC day, and count the halt. A drawdown replaces a daily loss, never the reverse.
         if latch > state[_LATCH]:
             state[_LATCH], state[_UNTIL] = latch, (day + 1) * _DAY_US
             state[_HALTS + latch - 1] += 1

@@ -1,4 +1,4 @@
-"""What an exchange allows on a pair: steps, minimums, leverage brackets, fees."""
+"""Trading rules of an exchange for a pair: steps, minimums, leverage brackets, fees."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeverageBracket:
-    """Up to a notional: the leverage allowed and the maintenance margin asked."""
+    """Maximum leverage and maintenance margin ratio of positions up to a notional."""
 
     notional_cap_abs: float
     max_leverage: float
@@ -17,10 +17,10 @@ class LeverageBracket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """One pair's filters; `amount_step` in base, `rate_tick` in quote per base, `min_notional_abs` in stake currency.
+    """Order filters and fees of one pair; `amount_step` in base, `rate_tick` in quote per base, `min_notional_abs` in stake currency.
 
     `taker_fee` and `maker_fee` are ratios of the value of a side. `brackets` are sorted by cap.
-    `is_declared` is true where the values are defaults of the settings rather than the exchange's own.
+    `is_declared` is true if the values are defaults from the settings instead of values reported by the exchange.
     """
 
     pair: str
@@ -35,16 +35,16 @@ class Market:
 
     def round_amount(self, amount: float | Decimal) -> Decimal:
         """Round an amount down to the step."""
-        # str() first: Decimal(0.1) would carry the float's binary tail to the exchange.
+        # Convert by str(): Decimal(0.1) would contain the float's binary representation error.
         return (Decimal(str(amount)) / self.amount_step).to_integral_value(ROUND_DOWN) * self.amount_step
 
     def round_rate(self, rate: float | Decimal, *, up: bool) -> Decimal:
-        """Round a rate to the tick, up or down as the caller says is away from harm."""
+        """Round a rate to the tick, up or down; the caller chooses the safe direction."""
         rounding = ROUND_UP if up else ROUND_DOWN
         return (Decimal(str(rate)) / self.rate_tick).to_integral_value(rounding) * self.rate_tick
 
     def bracket(self, notional_abs: float) -> LeverageBracket:
-        """Return the bracket that a notional falls in (the last one above the highest cap)."""
+        """Return the bracket of a notional (the last bracket if it exceeds the highest cap)."""
         for bracket in self.brackets:
             if notional_abs <= bracket.notional_cap_abs:
                 return bracket

@@ -1,4 +1,4 @@
-"""What the open positions of a backtest are worth at each close of a candle: the values that its equity is marked by."""
+"""Open profit of a backtest's positions at each candle's close, from which its equity is marked."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class OpenProfits:
     Parameters
     ----------
     first_us : int
-        The first close, microseconds since 1970; the others follow one candle apart.
+        The first close, microseconds since 1970; the others follow at intervals of one candle.
     count : int
-        How many closes there are.
+        Number of closes.
 
     Attributes
     ----------
     profit, funding : array of shape (count,)
-        In stake currency: open profit with the funding received or paid so far, and that funding alone. Exit fees are left out.
+        In stake currency: open profit including the funding received or paid so far, and only that funding. Exit fees are excluded.
 
     Notes
     -----
-    The rate at a close is the open of the candle that begins then, which is what the paper exchange values a position at; where that candle
-    is missing, the last close. Funding is paid as the paper exchange pays it: at the first open at or after it became due, on the value
+    The rate at a close is the open of the candle that begins then, at which the paper exchange also values a position; if that candle is
+    missing, it is the last close. Funding is paid as on the paper exchange: at the first open at or after it became due, on the value
     there.
     """
 
@@ -37,16 +37,16 @@ class OpenProfits:
         self.profit, self.funding = np.zeros(count), np.zeros(count)
 
     def add(self, candles: PairCandles, *, entry: int, until_us: int | None, is_short: bool, amount: float, open_rate: float) -> None:
-        """Add a position at the closes after its entry and before it ends.
+        """Add a position to the closes after its entry and before its end.
 
         Parameters
         ----------
         entry : int
             Index of the candle at whose open it entered.
         until_us : int or None
-            When it ends; None if it is open at the end of the candles: its last value is kept then.
+            End of the position; None if it is open at the end of the candles: then its last value is used up to the end of the span.
         amount, open_rate : float
-            Base currency, and the fill rate.
+            Amount in base currency, and fill rate.
         """
         _add_position(
             (self.profit, self.funding),
@@ -59,23 +59,27 @@ class OpenProfits:
         )
 
     def at(self, at_us: int) -> tuple[float, float]:
-        """Return profit and funding at the newest close of the span by an instant."""
+        """Return profit and funding at the newest close of the span at or before an instant."""
         index = (at_us - self.first_us) // self.candle_us
         return float(self.profit[index]), float(self.funding[index])
 
 
 @numba.njit(cache=True)
-def _add_position(  # noqa: PLR0917  # numba knows no keywords
+def _add_position(  # noqa: PLR0917  # numba supports no keyword-only arguments
     totals: Any, candles: Any, entry: int, position: Any, until_us: int, first_us: int, candle_us: int
 ) -> None:
+    # Add one position's profit and funding to `totals` in place, close by close from the end of its entry candle up to `until_us`
+    # (excluded). `position` is (side, amount, open_rate).
     open_us, opens, closes, funding_sum = candles
     side, amount, open_rate = position
     profit, funding = totals
     paid, index, last, at_us = 0.0, entry, len(open_us) - 1, open_us[entry] + candle_us
     while at_us < until_us:
+        # Advance to the newest candle that opened by this close (none or several with gaps) and pay the funding due at each open.
         while index < last and open_us[index + 1] <= at_us:
             index += 1
             paid -= side * amount * (funding_sum[index] - funding_sum[index - 1]) * opens[index]
+        # Closes before the span only accumulate funding; closes after it end the loop.
         number = (at_us - first_us) // candle_us
         if number >= len(profit):
             return

@@ -1,4 +1,4 @@
-"""Intents, orders and fills: what the daemon wants, what it sent, what happened."""
+"""Intents, orders and fills: the orders the daemon plans and sends, and their results."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bot3.errors import InvalidTradeError
 
 
 class OrderSide(StrEnum):
-    """Buy or sell."""
+    """Side of an order."""
 
     BUY = "buy"
     SELL = "sell"
 
 
 class OrderType(StrEnum):
-    """How an order executes. Stop and target rest on the exchange and close the position at market when touched."""
+    """Execution type of an order. Stop and target rest on the exchange and close the position at market when touched."""
 
     MARKET = "market"
     STOP_MARKET = "stop_market"
@@ -28,7 +28,7 @@ class OrderType(StrEnum):
 
 
 class IntentLeg(StrEnum):
-    """Which step of a trade an intent is."""
+    """Step of a trade that an intent belongs to."""
 
     ENTRY = "entry"
     STOP = "stop"
@@ -37,7 +37,7 @@ class IntentLeg(StrEnum):
 
 
 class IntentState(StrEnum):
-    """Life of an intent. SENT without an answer is unknown, never failed."""
+    """Lifecycle state of an intent. SENT without a response means unknown, never failed."""
 
     PLANNED = "planned"
     SENT = "sent"
@@ -50,22 +50,23 @@ class IntentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One order that the daemon wants, journalled before it is sent.
+    """One order planned by the daemon, journalled before it is sent.
 
     Parameters
     ----------
     account, bot, pair, candle_close_time, leg : key
-        Unique together with `attempt`: the same decision twice makes one order.
-    trade_id : int or None
-        The bot's trade; given to an entry when it is planned, so that its fills find it.
+        Unique together with `attempt` (and with `trade_id`, except for entries): the same decision taken twice makes one order.
+    trade_id : int
+        Id of the bot's trade; assigned to an entry when it is planned, so that its fills can be matched to it.
     amount : Decimal
-        Base currency, rounded to the step.
+        Amount in base currency, rounded to the step.
     trigger_rate : Decimal or None
-        For stop and target.
+        Trigger of a stop or target.
     context : mapping of str to str, float, int, bool or None
-        Why, and what the trade was opened with; kept as JSON. An entry has the keys of `ENTRY_CONTEXT`; an exit's has `exit_reason`.
+        Reason of the order and the values that the trade was opened with, stored as JSON. An entry has the keys of `ENTRY_CONTEXT`; an
+        exit has `exit_reason`.
     sent_at : datetime or None
-        The timestamp that was signed, wall time; with `recv_window_ms` the fence after which "not found" is proof.
+        Signed timestamp of the request, wall time. Once `recv_window_ms` has passed after it, a "not found" proves that no order exists.
     """
 
     account: str
@@ -90,11 +91,11 @@ class Intent:
 
     def __post_init__(self) -> None:
         if self.amount <= 0:
-            raise InvalidTradeError(f"{self.bot} {self.pair}: an intent's amount must be above 0, was {self.amount}")
+            raise InvalidTradeError(f"{self.bot} {self.pair}: the amount of an intent must be above 0, was {self.amount}")
 
     @property
     def client_order_id(self) -> str:
-        """Return the id that the exchange sees: 28 characters, the same for the same decision and attempt."""
+        """Return the client order id sent to the exchange: 28 characters, the same for the same decision and attempt."""
         key = f"{self.account}|{self.bot}|{self.pair}|{self.candle_close_time.isoformat()}|{self.leg}|{self.trade_id}"
         digest = hashlib.blake2s(f"{key}|{self.attempt}".encode(), digest_size=12).hexdigest()
         return f"b3{digest}-{self.attempt}"
@@ -110,7 +111,7 @@ ENTRY_CONTEXT = (
     "take_profit_rate",
     "giveback_activation_move",
     "giveback_share",
-    "expires_at",  # time exit, ISO, market time
+    "expires_at",  # time of the time exit, ISO format, market time
     "parameters_version",
     "parameters_key",
     "recommendation_version",
@@ -121,7 +122,7 @@ ENTRY_CONTEXT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution; (exchange, account, exchange_trade_id) is unique: fills are the ledger."""
+    """One execution; (exchange, account, exchange_trade_id) is unique. The ledger is projected from fills."""
 
     exchange: str
     account: str
@@ -138,7 +139,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingPayment:
-    """Funding of a position; above 0 was received. (exchange, account, payment_id) is unique."""
+    """Funding payment of a position; `amount_abs` above 0 was received. (exchange, account, payment_id) is unique."""
 
     exchange: str
     account: str
@@ -150,7 +151,7 @@ class FundingPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """What an exchange says is held; `amount` in base, above 0."""
+    """Open position as reported by an exchange; `amount` in base, above 0."""
 
     pair: str
     is_short: bool
@@ -162,7 +163,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStatus:
-    """What an exchange says of an order: open, closed (filled), canceled, expired or rejected."""
+    """Order as reported by an exchange; `status` is open, closed (filled), canceled, expired or rejected."""
 
     client_order_id: str
     exchange_order_id: str
@@ -178,7 +179,7 @@ class OrderStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """Wallet of an account in stake currency: all of it with open profit, and what is free."""
+    """Balance of an account in stake currency: equity (wallet with open profit), wallet, and free margin."""
 
     equity_abs: Decimal
     wallet_abs: Decimal
@@ -188,7 +189,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Why a signal was traded or not: one row a bot, pair, candle and feeder.
+    """Decision on a signal, with its reason: one row per bot, pair, candle and feeder.
 
     `outcome` is "intent" or "hold"; `reason` is a `HoldReason` for a hold and "entry" for an intent.
     """

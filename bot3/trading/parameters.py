@@ -1,4 +1,4 @@
-"""What was learned about protecting a kind of trade, and how a trade finds its own row."""
+"""Learned exit parameters by group of trades, and the lookup of a trade's row."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.trades import direction
 
 ANY = "*"
-"""Stands for all pairs, both directions or all bins in the key of a parent row."""
+"""Wildcard for all pairs, both directions or all bins in the key of a parent row."""
 
 
 class ParameterState(StrEnum):
-    """What a row may be used for."""
+    """Permitted use of a row."""
 
     TRADE = "trade"  # a daily review opened its pair and direction, and its lower bound is above zero
-    PROBE = "probe"  # no evidence yet: the smallest order
-    SHADOW = "shadow"  # evidence against it: not at all
+    PROBE = "probe"  # no evidence yet: only the smallest order
+    SHADOW = "shadow"  # evidence against it: no orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitParameters:
-    """Learned protection of one group of trades (a row of `adaptive_params_by_pair`); `learning.validity` holds the bounds.
+    """Learned exit parameters of one group of trades (a row of `adaptive_params_by_pair`); `learning.validity` defines the bounds.
 
     Parameters
     ----------
@@ -39,36 +39,36 @@ class ExitParameters:
     stop_move, take_profit_move : float
         The same as ratios of the price, before fees; stop below 0, target above 0.
     stop_sigma, take_profit_sigma : float
-        The same in units of the volatility at entry; stop below 0, target above 0. Of these a trade's own levels are made.
+        The same in units of the volatility at entry; stop below 0, target above 0. A trade's own levels are computed from these.
     sigma_ref : float
-        The group's mean sigma (standard deviation of the log price over the horizon), by which `*_move` was made.
+        The group's mean sigma (standard deviation of the log price over the horizon), from which `*_move` is computed.
     leverage_ref : float
-        The group's mean leverage, by which the ratios of the stake were made.
+        The group's mean leverage, from which the ratios of the stake are computed.
     trades_count : int
-        Closed trades in the group, all of them.
+        Number of all closed trades in the group.
     replays_count : int
-        Trades whose whole horizon was replayed and that the choice of levels rests on.
+        Number of trades whose whole horizon was replayed; the levels were chosen from these.
     n_eff : float
         Effective number of independent observations among them.
     win_rate, avg_profit, profit_factor : float or None
-        Of the realised closes; avg_profit is the mean close_profit. None where the group has no trades (profit_factor also where it has no
-        loss).
+        Statistics of the realised closes; avg_profit is the mean close_profit. None if the group has no trades (profit_factor also if it
+        has no loss).
     expectancy, lower_bound, upper_bound : float
         Posterior mean net expectancy of the chosen levels and its 90 % interval, ratio of the price (move).
     confidence : float
         Posterior probability that the expectancy is above 0.
     own_share : float
-        Share of the group's own data in the posterior, 0 to 1; the rest comes from `parent`.
+        Share of the group's own data in the posterior, 0 to 1; the rest is from `parent`.
     parent : str
         Key of the row that it was pooled to, "pair|direction|bin"; "static" for the root.
     ambiguous_share : float
         Share of replayed trades whose chosen stop and target lay in one candle.
     left_out_count, late_count : int or None
-        Of `trades_count`, those that the evidence lacks: left out of learning (ended by force or by hand, in parts, without candles), and
-        closed after the day of their entry could be reviewed. None in rows of releases that did not count them.
+        Number of the `trades_count` trades that are missing in the evidence: excluded from learning (exits forced or by hand, in parts, or
+        without candles), and closed after the day of their entry could be reviewed. None in rows of releases without these counts.
     is_censored : bool or None
-        Whether the pair and direction may not trade because too many of its closes are left out or late. None in rows above pair and
-        direction, and of releases that did not know.
+        Whether the pair and direction may not trade because too many of its closes are excluded or late. None in rows above pair and
+        direction, and of releases without this flag.
     """
 
     pair: str
@@ -109,7 +109,7 @@ class ExitParameters:
 
     @property
     def reward_to_risk(self) -> float:
-        """Return how far the target is over how far the stop is, both as moves of the price before fees."""
+        """Return the distance of the target over the distance of the stop, both as moves of the price before fees."""
         return self.take_profit_move / -self.stop_move
 
 
@@ -120,15 +120,15 @@ class ParameterSet:
     Parameters
     ----------
     rows : mapping
-        `ExitParameters.key` to row: cells, then parents "pair|direction|*", "*|direction|*", "*|*|*", and one row a bin "*|*|bin".
+        `ExitParameters.key` to row: cells, then parents "pair|direction|*", "*|direction|*", "*|*|*", and one row per bin "*|*|bin".
     regime_factors : mapping
         Regime to (factor on the stop, factor on the target), pooled towards 1.
     version : str
-        Digest of what is in force (of the newest publication in it).
+        Digest of the set in force (of its newest publication).
     revision : int
         Revision of the record up to which trades were learned from.
     expires_at : datetime
-        Market time after which no entry may use it.
+        Market time from which on no entry may use the set.
     """
 
     rows: Mapping[str, ExitParameters]
@@ -140,26 +140,28 @@ class ParameterSet:
     expires_at: datetime
 
     def find(self, *, pair: str, is_short: bool, leverage: float) -> ExitParameters:
-        """Return the row of a trade: its cell first, then its parents.
+        """Return the row of a trade: of its cell if it exists, else of its nearest parent.
 
         Raises
         ------
         LearningError
-            If not even the global row is there.
+            If the global row is missing as well.
         """
         side = direction(is_short=is_short)
         for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             row = self.rows.get(key)
             if row is not None:
                 return row
-        raise LearningError(f"version {self.version} holds no global row: publish the parameters again with `bot3 learn run`")
+        raise LearningError(f"the global row of version {self.version} is missing: publish the parameters again with `bot3 learn run`")
 
     def censored(self) -> list[ExitParameters]:
-        """Return the rows of the pairs and directions that may not trade because too many of their closes are left out or late."""
+        """Return the rows of the pairs and directions that may not trade because too many of their closes are excluded or late."""
         rows = (row for row in self.rows.values() if row.is_censored and row.leverage_bin == ANY)
         return sorted(rows, key=lambda row: row.key)
 
     def require_fresh(self, *, now: datetime) -> None:
-        """Raise LearningError if expired at a market time."""
+        """Raise LearningError if the set is expired at a market time."""
         if now >= self.expires_at:
-            raise LearningError(f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}")
+            raise LearningError(
+                f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"
+            )

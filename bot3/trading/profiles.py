@@ -1,4 +1,4 @@
-"""How a bot trades: its directions, protection, size and limits."""
+"""Profile of a bot: directions, static exits, size and limits."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from bot3.trading.trades import DIRECTIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotProfile:
-    """One bot's rules; every value comes from the settings.
+    """Rules of one bot; every value is configured in the settings.
 
     Parameters
     ----------
     directions : frozenset of str
-        Of "long" and "short".
+        "long", "short" or both.
     is_learned : bool
-        False: the control rule (most confident signal, static stop and target). True: trades what was learned.
+        False: the control rule (most confident signal, static stop and target). True: the learned parameters and recommendation.
     leverage_cap : float
         From 1 to 10.
     target_volatility : float
-        Volatility of the stake over the horizon that the leverage aims at.
+        Target volatility of the stake over the horizon, by which the leverage is chosen.
     stop_loss, take_profit : float
         Static safe set, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
     horizon : timedelta
-        A trade is left when it has lasted so long.
+        Maximum duration of a trade; then it is exited.
     giveback_share, giveback_activation_sigma : float
-        At most this share of the best open move is given back once that passed the activation, in units of sigma.
+        A trade is exited when it gives back this share of its best open move, once that move reached the activation, in units of sigma.
     max_stake_ratio, max_pair_notional_ratio, max_gross_notional_ratio : float
-        Stake of an order, notional of a pair, notional of all pairs at most, as ratios of the equity.
+        Maximum stake of an order, notional of a pair, and notional of all pairs, as ratios of the equity.
     """
 
     name: str
@@ -57,9 +57,11 @@ class BotProfile:
         if not 1.0 <= self.leverage_cap <= 10.0:
             raise InvalidTradeError(f"{self.name}: leverage_cap must be from 1 to 10, was {self.leverage_cap}")
         if not -1.0 < self.stop_loss < 0.0 < self.take_profit:
-            raise InvalidTradeError(f"{self.name}: stop_loss must be below 0, take_profit above, were {self.stop_loss}, {self.take_profit}")
+            raise InvalidTradeError(
+                f"{self.name}: stop_loss must be between -1 and 0, take_profit above 0, were {self.stop_loss}, {self.take_profit}"
+            )
         if not 0.0 < self.giveback_share < 1.0 or not self.giveback_activation_sigma > 0.0:
-            raise InvalidTradeError(f"{self.name}: giveback_share must be within 0 to 1 and its activation above 0")
+            raise InvalidTradeError(f"{self.name}: giveback_share must be between 0 and 1, and giveback_activation_sigma above 0")
         self._require_positive()
 
     def _require_positive(self) -> None:

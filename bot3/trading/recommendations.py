@@ -1,4 +1,4 @@
-"""How far each feeder is trusted, and what the meta-learner recommends."""
+"""Feeder scores and tiers, and the recommendation of the meta-learner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot3.market.regimes import Regime
 
 
 class FeederTier(StrEnum):
-    """What a feeder's signals are used for."""
+    """Permitted use of a feeder's signals."""
 
     TRADE = "trade"
     PROBE = "probe"
@@ -21,10 +21,10 @@ class FeederTier(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeederScore:
-    """What a feeder's shadow trades earned, as far as it can be known.
+    """Estimated performance of a feeder from its shadow trades.
 
     `regime` is "*" for all regimes. `expectancy`, `lower_bound` and `upper_bound` (90 %) are posterior, in ratios of the price (move) after
-    costs; `mean_move` is the raw mean. `n_window` and `win_rate_window` cover the display window of the lookback setting. `rank` 1 is best.
+    costs; `mean_move` is the raw mean. Fields with `_window` cover the display window of the lookback setting. `rank` 1 is best.
     """
 
     feeder_id: str
@@ -49,18 +49,18 @@ class FeederScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What BOT3 may trade until it expires; `learning.validity` holds the bounds.
+    """Recommendation for BOT3's trading until it expires; `learning.validity` defines the bounds.
 
     Parameters
     ----------
     tiers : mapping
-        Feeders' tiers; one that is not named is a probe (`tier`).
+        Tier by feeder; a feeder that is not listed is a probe (`tier`).
     top_feeders, avoid_feeders : tuple of int
-        Feeders 1 to 10, best first: those of the trade tier (of the probe tier where none is), and those of the shadow tier.
+        Feeders 1 to 10, best first: those of the trade tier (of the probe tier if no feeder has it), and those of the shadow tier.
     open_bins : tuple of str
         Leverage bins that may be traded, lowest first, at least one. Leverage is chosen inside them.
     suggested_leverage_range : tuple of float
-        Lowest and highest leverage of one run of adjacent open bins, both inside them: what readers without `open_bins` keep to.
+        Lowest and highest leverage of one run of adjacent open bins, both inside them, for readers that do not support `open_bins`.
     suggested_position_size_multiplier : float
         Factor on the volatility target's notional, above 0.
     """
@@ -81,10 +81,12 @@ class Recommendation:
     computed_at: datetime
 
     def tier(self, feeder_id: str) -> FeederTier:
-        """Return a feeder's tier: `probe` for one that is not named."""
+        """Return a feeder's tier; `probe` by default."""
         return self.tiers.get(feeder_id, FeederTier.PROBE)
 
     def require_fresh(self, *, now: datetime) -> None:
-        """Raise LearningError if expired at a market time."""
+        """Raise LearningError if the recommendation is expired at a market time."""
         if now >= self.expires_at:
-            raise LearningError(f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}")
+            raise LearningError(
+                f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"
+            )

@@ -1,4 +1,4 @@
-"""Limits on a bot as a whole: loss of a day, drawdown, streaks of stops, cool-off."""
+"""Risk limits of a whole bot: daily loss, drawdown, stop streaks, cool-off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot3.errors import InvalidTradeError
 
 
 class TradingState(StrEnum):
-    """What a bot may do: all, only reduce, nothing but cancel."""
+    """Permitted actions of a bot: all, only reduce positions, only cancel orders."""
 
     ACTIVE = "active"
     REDUCING = "reducing"
@@ -23,14 +23,14 @@ _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HA
 
 
 class Breach(StrEnum):
-    """Which limit of the whole bot is broken."""
+    """Limit of the whole bot that is broken."""
 
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
 
 
 NO_BREACH, DAILY_LOSS_REDUCING, DAILY_LOSS_HALTED, DRAWDOWN = range(4)
-"""What `breached` returns."""
+"""Codes returned by `breached`."""
 
 _BREACHES = {
     NO_BREACH: (TradingState.ACTIVE, None),
@@ -43,22 +43,22 @@ _FIRST_DAY = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskLimits:
-    """Limits of one bot; ratios of equity, a loss below 0.
+    """Risk limits of one bot; ratios are of equity, a loss is below 0.
 
     Parameters
     ----------
     daily_loss_reducing, daily_loss_halted : float
-        Loss since the start of the UTC day from which only reducing, and nothing, is allowed.
+        Loss since the start of the UTC day at which the bot may only reduce positions, and at which it is halted.
     max_drawdown : float
-        Loss since the peak from which nothing is allowed.
+        Loss since the peak at which the bot is halted.
     stop_streak, stop_streak_window, stop_streak_pause : int, timedelta, timedelta
-        So many stops within the window pause entries, counted from the newest; a streak of 0 is off.
+        This number of stops within the window pauses entries for the pause, counted from the newest stop; a streak of 0 disables it.
     cool_off : timedelta
-        A pair is left alone so long after a trade on it closed.
+        Minimum time between the close of a trade on a pair and the next entry on it.
     max_candle_age : timedelta
-        Older candles and signals open nothing.
+        Maximum age of candles and signals for an entry.
     price_collar : float
-        Entries are refused where the rate is farther from the mark than this ratio of it.
+        Maximum distance of an entry's rate from the mark, as a ratio of the mark.
     """
 
     daily_loss_reducing: float
@@ -73,23 +73,23 @@ class RiskLimits:
 
     def __post_init__(self) -> None:
         if not -1.0 < self.daily_loss_halted <= self.daily_loss_reducing < 0.0:
-            raise InvalidTradeError(f"daily losses must be below 0, halting at or below reducing, were {self}")
+            raise InvalidTradeError(f"daily losses must be between -1 and 0, with halting at or below reducing, were {self}")
         if not -1.0 < self.max_drawdown < 0.0:
             raise InvalidTradeError(f"max_drawdown must lie between -1 and 0, was {self.max_drawdown}")
         if self.stop_streak < 0 or min(self.cool_off, self.stop_streak_window, self.stop_streak_pause) < timedelta(0):
-            raise InvalidTradeError(f"streak and times must not be below 0, were {self}")
+            raise InvalidTradeError(f"stop_streak, its times and cool_off must not be below 0, were {self}")
         if not self.price_collar > 0.0 or not self.max_candle_age > timedelta(0):
             raise InvalidTradeError(f"price_collar and max_candle_age must be above 0, were {self}")
 
     @property
     def of_losses(self) -> tuple[float, float, float]:
-        """Return the limits on losses, as `breached` takes them: of the day (reducing, halted) and of the drawdown."""
+        """Return the limits on losses in the format of `breached`: daily loss (reducing, halted) and drawdown."""
         return self.daily_loss_reducing, self.daily_loss_halted, self.max_drawdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityMarks:
-    """What losses are counted from: equity at the first look of the UTC day, and its peak."""
+    """Equity levels that losses are measured from: the first observed equity of the UTC day, and the peak."""
 
     day: date
     day_start_abs: float
@@ -97,27 +97,27 @@ class EquityMarks:
 
     @classmethod
     def of_row(cls, day: int, day_start_abs: float, peak_abs: float) -> Self:
-        """Return the marks of days since 1970 and two equities."""
+        """Build the marks from days since 1970 and two equities."""
         return cls(day=_FIRST_DAY + timedelta(days=day), day_start_abs=day_start_abs, peak_abs=peak_abs)
 
     @property
     def row(self) -> tuple[int, float, float]:
-        """Return days since 1970, and the two equities."""
+        """Return the day in days since 1970, and the two equities."""
         return (self.day - _FIRST_DAY).days, self.day_start_abs, self.peak_abs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskLatch:
-    """What a bot's losses and a person have latched; it survives restarts and the loss of any one store.
+    """State latched by losses or by a person; it survives restarts and the loss of any one store.
 
     Parameters
     ----------
     state, reason : TradingState, str
-        Only a person's command loosens it.
+        Latched state and its reason; only a person's command makes the state less strict.
     marks : EquityMarks or None
-        What losses are counted from; None before the first look, and after a person's `resume`.
+        Equity levels that losses are measured from; None before the first observation, and after a person's `resume`.
     reducing_until : datetime or None
-        Market time until which a loss of the day only allows reducing.
+        Market time until which a daily loss only allows reducing.
     """
 
     state: TradingState = TradingState.ACTIVE
@@ -128,7 +128,7 @@ class RiskLatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskVerdict:
-    """What the limits allow; `breach` is None while ACTIVE. `loss_ratio` and `limit` are what was compared."""
+    """State allowed by the limits; `breach` is None while ACTIVE. `loss_ratio` and `limit` are the compared values."""
 
     state: TradingState
     breach: Breach | None
@@ -137,31 +137,31 @@ class RiskVerdict:
 
 
 def is_stricter(state: TradingState, other: TradingState) -> bool:
-    """Say whether a state allows less than another."""
+    """Return whether a state allows less than another."""
     return _STRICTNESS[state] > _STRICTNESS[other]
 
 
 def strictest(found: Sequence[tuple[TradingState, str]]) -> tuple[TradingState, str]:
-    """Return the state that allows least, with its reason; the first of equals."""
+    """Return the strictest state with its reason; the first one if several are equally strict."""
     return max(found, key=lambda one: _STRICTNESS[one[0]])
 
 
 def mark_equity(marks: EquityMarks | None, *, equity_abs: float, now: datetime) -> EquityMarks:
-    """Return the marks after a look at the equity; None starts them."""
+    """Update the marks with an observed equity; None starts new marks."""
     before = (0, 0.0, 0.0) if marks is None else marks.row
     return EquityMarks.of_row(*next_marks(*before, equity_abs, (now.date() - _FIRST_DAY).days))
 
 
 def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> RiskVerdict:
-    """Return what the limits on losses allow; the stricter one wins.
+    """Check the limits on losses; the strictest breach determines the state.
 
     Raises
     ------
     InvalidTradeError
-        If there is equity and the marks hold none to count losses from.
+        If the equity is above 0 but the marks are not, so that no loss can be measured.
     """
     if equity_abs > 0.0 and not min(marks.day_start_abs, marks.peak_abs) > 0.0:
-        raise InvalidTradeError(f"losses cannot be counted from an equity of {min(marks.day_start_abs, marks.peak_abs)}")
+        raise InvalidTradeError(f"losses cannot be measured from an equity of {min(marks.day_start_abs, marks.peak_abs)}")
     found, loss_ratio = breached(marks.day_start_abs, marks.peak_abs, equity_abs, limits.of_losses)
     state, breach = _BREACHES[found]
     limit = limits.of_losses[{NO_BREACH: 0, DAILY_LOSS_REDUCING: 0, DAILY_LOSS_HALTED: 1, DRAWDOWN: 2}[found]]
@@ -169,9 +169,9 @@ def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> 
 
 
 def next_marks(marked_day: int, day_start: float, peak: float, equity: float, day: int) -> tuple[int, float, float]:
-    """Return (day, equity at its first look, peak) after a look at the equity; a peak of 0 means that there are no marks yet.
+    """Update marks with an observed equity; return (day, first equity of the day, peak). A peak of 0 means that there are no marks yet.
 
-    An equity that is not above 0 changes nothing: no share of it could be lost.
+    An equity that is not above 0 changes nothing: no ratio of it could be computed.
     """
     if not equity > 0.0:
         return marked_day, day_start, peak
@@ -181,9 +181,9 @@ def next_marks(marked_day: int, day_start: float, peak: float, equity: float, da
 
 
 def breached(day_start: float, peak: float, equity: float, limits: tuple[float, float, float]) -> tuple[int, float]:
-    """Return which limit on losses (`RiskLimits.of_losses`) an equity breaks, the strictest one, and the loss, a ratio below 0.
+    """Return the code of the strictest limit on losses (`RiskLimits.of_losses`) that an equity breaks, and the loss, a ratio below 0.
 
-    An equity that is not above 0 breaks the limit on the drawdown: no entry could be paid.
+    An equity that is not above 0 breaks the drawdown limit: it could not pay for an entry. The function is also compiled by numba.
     """
     if not equity > 0.0:
         return DRAWDOWN, -1.0
@@ -197,7 +197,7 @@ def breached(day_start: float, peak: float, equity: float, limits: tuple[float, 
 
 
 def stop_streak_until(stops: Sequence[datetime], *, now: datetime, limits: RiskLimits) -> datetime | None:
-    """Return until when a streak of stops pauses entries; None if it does not. `stops` are close dates, oldest first."""
+    """Return the end of the pause caused by a stop streak; None if entries are not paused. `stops` are close dates, oldest first."""
     if limits.stop_streak == 0 or len(stops) < limits.stop_streak:
         return None
     newest = stops[-1]

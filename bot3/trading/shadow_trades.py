@@ -1,4 +1,4 @@
-"""Every feeder traded all the time on every flat pair, by the control rule and without a wallet: the evidence for its score."""
+"""Shadow trades: every feeder is simulated on every flat pair, by the control rule and without a wallet, as the evidence for its score."""
 
 from __future__ import annotations
 
@@ -58,16 +58,17 @@ def shadow_trades(
     regimes: pd.DataFrame | None = None,
     last_closes: Mapping[str, datetime] | None = None,
 ) -> pd.DataFrame:
-    """Return the closed shadow trades of one feeder.
+    """Simulate the shadow trades of one feeder; return the closed ones.
 
     Parameters
     ----------
     signals : DataFrame
-        A signal frame (`ports.signals`) of one feeder, sorted by known_at. To go on, pass what is known from the oldest last close on.
+        A signal frame (`ports.signals`) of one feeder, sorted by known_at. To continue an earlier call, pass the signals known from the
+        oldest last close on.
     profile : BotProfile
-        Whose static stop and target, leverage rule, horizon and giveback are used; its directions and caps are not.
+        Profile whose static stop and target, leverage rule, horizon and giveback are used; its directions and caps are ignored.
     end : datetime
-        Trades that close later are not returned: they are open, and are made again next time.
+        Trades that close later are not returned: they are open, and the next call simulates them again.
     last_closes : mapping, optional
         Pair to the feeder's newest close (`ShadowRecord.last_shadow_close`); the pair is flat from then on.
 
@@ -75,7 +76,7 @@ def shadow_trades(
     -------
     DataFrame
         A shadow frame (`ports.record.ShadowRecord`), by pair and open date; trades of a pair never overlap. `regime` is "" before the
-        first one is known.
+        first known regime.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def shadow_trades(
     """
     feeders = sorted(set(signals["feeder_id"]))
     if len(feeders) > 1:
-        raise InvalidTradeError(f"shadow trades are made for one feeder at a time, got {', '.join(feeders)}")
+        raise InvalidTradeError(f"shadow trades are made for one feeder at a time, were signals of {', '.join(feeders)}")
     line, rows = RegimeLine(regimes), []
     for pair, own in signals.groupby("pair", sort=True):
         if pair not in candles:
@@ -97,7 +98,7 @@ def shadow_trades(
 
 
 class _ShadowTrader:
-    """One feeder on one pair."""
+    """Shadow trader of one feeder on one pair."""
 
     def __init__(self, pair: str, candles: PairCandles, *, profile: BotProfile, market: Market, costs: Costs, candle: timedelta) -> None:
         self._pair, self._candles, self._profile, self._costs = pair, candles, profile, costs
@@ -106,7 +107,7 @@ class _ShadowTrader:
         self._horizon_us = profile.horizon // timedelta(microseconds=1)
 
     def trades(self, signals: pd.DataFrame, *, flat_us: int, end_us: int, regimes: RegimeLine) -> Iterator[dict[str, Any]]:
-        """Yield the trades one after the other: the next one begins at the first signal at or after the last one's close."""
+        """Yield the closed trades in order: the next trade begins at the first signal at or after the previous trade's close."""
         known_us = microseconds(signals["known_at"])
         entries, is_usable = self._entries(known_us)
         shorts, confidences = signals["is_short"].to_numpy(dtype=np.bool_), signals["confidence"].to_numpy(dtype=np.float64)
@@ -132,7 +133,7 @@ class _ShadowTrader:
             row = int(np.searchsorted(known_us, matched.close_us))
 
     def _entries(self, known_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the candle that each signal enters at, and whether there is one and the volatility is known."""
+        """Return the index of each signal's entry candle, and whether that candle exists and the volatility is known."""
         open_us = self._candles.open_us
         entries = np.searchsorted(open_us, known_us).astype(np.int64)
         inside = (entries > 0) & (entries < len(open_us))
@@ -188,7 +189,7 @@ class _ShadowTrader:
 
 
 def _best_of_each_close(signals: pd.DataFrame) -> pd.DataFrame:
-    """Return one signal a close: the most confident (a feeder may call both directions)."""
+    """Return the most confident signal of each close (a feeder may signal both directions)."""
     if not bool(signals["known_at"].duplicated().any()):
         return signals
     ordered = signals.sort_values(["known_at", "confidence", "is_short"], ascending=[True, False, True], kind="stable")

@@ -1,4 +1,4 @@
-"""What a feeder says about a pair at the close of a candle."""
+"""Signals of the feeders on a pair at the close of a candle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNKNOWN_FEEDER = "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One feeder's call, known at the close of a candle.
+    """Signal of one feeder, known at the close of a candle.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class Signal:
     candle_open_time : datetime
         Open time of the candle whose close made the signal known.
     known_at : datetime
-        That candle's close; an order can be sent from here on.
+        That candle's close; an order can be sent from then on.
     confidence : float
         Calibrated probability, 0 to 1, that the trade earns more than its costs.
     model_digest : str
-        sha256 of the model file that said so.
+        sha256 of the model file that made the signal.
     """
 
     feeder_id: str
@@ -40,12 +40,12 @@ class Signal:
 
     def __post_init__(self) -> None:
         if self.feeder_id not in FEEDER_IDS:
-            raise InvalidTradeError(f"feeder {self.feeder_id!r} is none of {FEEDER_IDS}")
+            raise InvalidTradeError(f"feeder {self.feeder_id!r} is unknown: it must be one of {FEEDER_IDS}")
         if not 0.0 <= self.confidence <= 1.0:
             raise InvalidTradeError(f"confidence must be from 0 to 1, was {self.confidence}")
 
 
 def feeder_of_enter_tag(enter_tag: str | None) -> str:
-    """Return the feeder that an enter tag names ("F07", "F07|c=0.73|bull"), "unknown" for any other text."""
+    """Parse the feeder from an enter tag ("F07", "F07|c=0.73|bull"); return "unknown" for any other text."""
     match = re.match(r"(F\d{2})(?:\||$)", enter_tag or "")
     return match[1] if match is not None and match[1] in FEEDER_IDS else UNKNOWN_FEEDER

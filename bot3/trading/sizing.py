@@ -1,4 +1,4 @@
-"""How much: leverage by volatility, notional by the smallest of target, half Kelly and caps."""
+"""Position sizing: leverage by volatility; notional by volatility target, half Kelly and caps."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NOTIONAL_HEADROOM = 1.005  # the rate may move a little between the decision an
 
 
 def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[LeverageSpan]) -> float:
-    """Return the leverage inside the spans that is nearest to target volatility over sigma, the lower one of two equally near.
+    """Choose the leverage inside the spans nearest to target volatility over sigma; of two equally near ones the lower.
 
     Parameters
     ----------
     sigma : float
         Volatility over the horizon at entry, a ratio of the price, above 0.
     target_volatility : float
-        Volatility of the stake over the horizon that is aimed at.
+        Target volatility of the stake over the horizon.
     spans : sequence of (float, float)
-        What may be chosen, at least one (`leverage_spans`).
+        Selectable ranges, at least one (`leverage_spans`).
 
     Returns
     -------
@@ -34,39 +34,39 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
     Raises
     ------
     InvalidTradeError
-        If sigma is not above 0, or there is no span.
+        If sigma is not above 0, or `spans` is empty.
     """
     if not sigma > 0.0:
         raise InvalidTradeError(f"sigma must be above 0, was {sigma}")
     if not spans:
-        raise InvalidTradeError("leverage needs at least one span to be chosen from")
+        raise InvalidTradeError("leverage cannot be chosen without a span: pass at least one")
     wanted = min(max(target_volatility / sigma, LEVERAGE_BIN_EDGES[0]), LEVERAGE_BIN_EDGES[-1])
-    # Both whole hundredths around the target, brought into each span: one of them is the nearest there is.
+    # The whole hundredths below and above the target, clipped to each span: the nearest selectable leverage is among them.
     around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
     candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]
     return min(candidates, key=lambda leverage: (abs(leverage - wanted), leverage))
 
 
 def volatility_notional(*, equity_abs: float, sigma: float, profile: BotProfile) -> float:
-    """Return the notional whose volatility over the horizon is the target's share of one order's stake."""
+    """Return the notional whose volatility over the horizon equals target volatility times the maximum stake of an order."""
     return equity_abs * profile.max_stake_ratio * profile.target_volatility / sigma
 
 
 def half_kelly_notional(*, equity_abs: float, lower_bound: float, stop_move: float, take_profit_move: float) -> float:
-    """Return half of the Kelly notional at the lower bound of the expectancy; 0 where that is not above 0.
+    """Compute half of the Kelly notional at the lower bound of the expectancy; 0 if that bound is not above 0.
 
     Parameters
     ----------
     lower_bound : float
         Net expectancy, ratio of the price.
     stop_move, take_profit_move : float
-        The trade's own levels; its outcome is taken to be one of the two, which is the widest it can be spread.
+        The trade's own levels. The outcome is assumed to be one of the two, which gives the largest possible variance.
     """
     if not lower_bound > 0.0:
         return 0.0
     expectancy = min(lower_bound, take_profit_move)
     variance = (take_profit_move - expectancy) * (expectancy - stop_move)
-    # A lower bound at the target leaves no spread to divide by: the other limits hold then.
+    # A lower bound at the target gives a variance of 0: then only the other limits apply.
     return 0.5 * expectancy / variance * equity_abs if variance > 0.0 else math.inf
 
 
@@ -80,7 +80,7 @@ def free_notional(
     fee: float,
     profile: BotProfile,
 ) -> float:
-    """Return the notional that the caps still leave: stake of an order, free margin with its fee, pair, all pairs; at least 0."""
+    """Return the notional still allowed by the caps: stake of an order, free margin with the fee, pair, all pairs; at least 0."""
     by_order = equity_abs * profile.max_stake_ratio * leverage
     by_margin = free_abs / (1.0 / leverage + fee)
     by_pair = equity_abs * profile.max_pair_notional_ratio - pair_notional_abs
@@ -89,7 +89,7 @@ def free_notional(
 
 
 def smallest_amount(market: Market, *, rate: float) -> Decimal:
-    """Return the smallest amount that the market allows at a rate, rounded up to the step, with a little headroom."""
+    """Return the smallest amount the market allows at a rate, rounded up to the step; the minimum notional gets 0.5 % headroom."""
     by_notional = market.min_notional_abs * Decimal(str(_NOTIONAL_HEADROOM)) / Decimal(str(rate))
     steps = (max(by_notional, market.min_amount) / market.amount_step).to_integral_value(ROUND_UP)
     return max(steps, Decimal(1)) * market.amount_step

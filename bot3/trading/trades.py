@@ -1,4 +1,4 @@
-"""What a trade is, in freqtrade's words: how it ended, in which mode, and the closed trade that learning reads."""
+"""Trades with freqtrade's field names: run mode, exit reason, order pattern, and the trade that learning reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot3.errors import InvalidTradeError
 
 
 class RunMode(StrEnum):
-    """Where a trade happened; modes are never pooled unless asked."""
+    """Environment of a trade; modes are never pooled unless requested."""
 
     BACKTEST = "backtest"
     PAPER = "paper"
@@ -18,7 +18,7 @@ class RunMode(StrEnum):
 
 
 class ExitReason(StrEnum):
-    """Why a trade ended (freqtrade's values first, then ours)."""
+    """Reason why a trade ended (freqtrade's values first, then BOT3's own)."""
 
     ROI = "roi"  # the target
     STOP_LOSS = "stop_loss"
@@ -33,7 +33,7 @@ class ExitReason(StrEnum):
 
 
 class OrderPattern(StrEnum):
-    """How many filled orders made a trade: open and close rate describe the whole trade only for a single entry and a single exit."""
+    """Number of filled orders of a trade: open and close rate describe the whole trade only with a single entry and a single exit."""
 
     SINGLE = "single"
     MULTIPLE = "multiple"
@@ -46,9 +46,10 @@ class OrderPattern(StrEnum):
         Parameters
         ----------
         entries, exits : int
-            Filled orders of each kind that the source holds. Without any the pattern is unknown, unless the trade's own amounts show it.
+            Filled orders of each kind in the source. Without any the pattern is unknown, unless the trade's amounts imply several orders.
         grew : bool
-            The trade's amounts show more than one order: it held more than its first entry requested, or more stake than at its exit.
+            Whether the trade's amounts imply more than one order: its amount exceeded the first entry's request, or its stake was larger
+            than at its exit.
         """
         if entries > 1 or exits > 1:
             return cls.MULTIPLE
@@ -67,13 +68,13 @@ def direction(*, is_short: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """A trade as a bot's database holds it; key in the record: (bot, run_mode, trade_id, open_date).
+    """A trade as stored in a bot's database; key in the record: (bot, run_mode, trade_id, open_date).
 
     Ratios are fractions of the stake, leverage included, after fees and funding; rates are quote per base; a loss is negative.
     `initial_stop_loss_pct` and `stop_loss_pct` are freqtrade's: ratios of the stake, below 0. The close fields are None while open.
     `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received. `amount` is 0 while the entry of an open
-    trade is not filled. `order_pattern` tells whether one entry and one exit made it: of other trades `open_rate` is the average of the
-    amount held last, and `close_rate` the last exit's.
+    trade is not filled. `order_pattern` shows whether the trade has one entry and one exit: for other trades `open_rate` is the average
+    rate of the last open amount, and `close_rate` the rate of the last exit.
     """
 
     bot: str
@@ -112,4 +113,4 @@ class Trade:
         if self.leverage < 1.0:
             raise InvalidTradeError(f"{self.bot} trade {self.trade_id}: leverage must be at least 1, was {self.leverage}")
         if not self.is_open and None in (self.close_date, self.close_rate, self.close_profit, self.close_profit_abs):
-            raise InvalidTradeError(f"{self.bot} trade {self.trade_id} is closed but lacks a close field")
+            raise InvalidTradeError(f"{self.bot} trade {self.trade_id} is closed, but a close field is missing")

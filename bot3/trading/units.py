@@ -1,6 +1,6 @@
-"""The one converter between ratios of the stake, moves of the price, rates and sigmas.
+"""Conversions between ratios of the stake, moves of the price, rates and sigmas; all code uses this module for them.
 
-A move is above 0 where the trade gains, for longs and shorts alike: `move = side * (rate / open_rate - 1)`.
+A move is above 0 when the trade gains, for longs and shorts alike: `move = side * (rate / open_rate - 1)`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from bot3.errors import InvalidTradeError
 from bot3.trading.costs import close_profit
 
 LIQUIDATION_DISTANCE = 2.0
-"""Liquidation is at least so many times farther away than the stop."""
+"""Minimum distance of the liquidation as a multiple of the stop's distance."""
 
 
 def side(*, is_short: bool) -> float:
@@ -18,22 +18,22 @@ def side(*, is_short: bool) -> float:
 
 
 def move_of_stake(ratio: float, *, leverage: float) -> float:
-    """Return the price move of a ratio of the stake, both before fees: -0.03 at 10x is -0.003."""
+    """Convert a ratio of the stake to a price move, both before fees: -0.03 at 10x is -0.003."""
     return ratio / _checked(leverage)
 
 
 def stake_of_move(move: float, *, leverage: float) -> float:
-    """Return the ratio of the stake that a price move makes, both before fees: -0.003 at 10x is -0.03."""
+    """Convert a price move to a ratio of the stake, both before fees: -0.003 at 10x is -0.03."""
     return move * _checked(leverage)
 
 
 def move_of_sigma(level: float, *, sigma: float) -> float:
-    """Return the price move of a level in units of the volatility at entry."""
+    """Convert a level in units of the volatility at entry to a price move."""
     return level * sigma
 
 
 def sigma_of_move(move: float, *, sigma: float) -> float:
-    """Return a price move in units of the volatility at entry, which must be above 0."""
+    """Convert a price move to units of the volatility at entry. Raises InvalidTradeError if the volatility is not above 0."""
     if not sigma > 0.0:
         raise InvalidTradeError(f"sigma must be above 0, was {sigma}")
     return move / sigma
@@ -50,22 +50,22 @@ def move_of_rate(rate: float, *, open_rate: float, is_short: bool) -> float:
 
 
 def move_of_profit(profit: float, *, leverage: float, is_short: bool, fee_open: float, fee_close: float) -> float:
-    """Return the price move that earns a profit after fees (ratio of the stake): what a target needs.
+    """Return the price move required for a profit after fees (ratio of the stake), such as a target.
 
     Raises
     ------
     InvalidTradeError
-        If the leverage is below 1, or no rate above 0 earns so much (a short earns less than its leverage).
+        If the leverage is below 1, or no rate above 0 gives this profit (the profit of a short is below its leverage).
     """
     sign = side(is_short=is_short)
     ratio = (1.0 + sign * fee_open) * (1.0 + sign * profit / _checked(leverage)) / (1.0 - sign * fee_close)
     if not ratio > 0.0:
-        raise InvalidTradeError(f"no rate earns {profit} of the stake at leverage {leverage}")
+        raise InvalidTradeError(f"no rate earns {profit} of the stake at leverage {leverage}: set a smaller target")
     return sign * (ratio - 1.0)
 
 
 def profit_of_move(move: float, *, leverage: float, is_short: bool, fee_open: float, fee_close: float) -> float:
-    """Return the profit after fees, as a ratio of the stake, of leaving at a price move."""
+    """Return the profit after fees, as a ratio of the stake, of an exit at a price move."""
     rate = rate_of_move(move, open_rate=1.0, is_short=is_short)
     return close_profit(
         open_rate=1.0, close_rate=rate, is_short=is_short, leverage=_checked(leverage), fee_open=fee_open, fee_close=fee_close
@@ -78,29 +78,35 @@ def liquidation_move(*, leverage: float, maintenance_margin_ratio: float, is_sho
     Raises
     ------
     InvalidTradeError
-        If the margin does not even cover the maintenance margin at entry.
+        If the leverage is below 1, or the margin does not cover the maintenance margin at entry.
     """
     margin = 1.0 / _checked(leverage)
     if not 0.0 <= maintenance_margin_ratio < min(margin, 1.0 - 1e-9):
         raise InvalidTradeError(f"leverage {leverage} leaves no room above a maintenance margin of {maintenance_margin_ratio}")
-    # The maintenance margin is asked of the position's value at the liquidation rate, not at entry.
+    # The maintenance margin is a ratio of the position's value at the liquidation rate, not at entry.
     return -(margin - maintenance_margin_ratio) / (1.0 - side(is_short=is_short) * maintenance_margin_ratio)
 
 
 def liquidation_rate(*, open_rate: float, leverage: float, maintenance_margin_ratio: float, is_short: bool) -> float | None:
-    """Return the rate of liquidation; None where there is none (a long at 1x)."""
+    """Return the liquidation rate; None if there is none (a long at 1x)."""
     move = liquidation_move(leverage=leverage, maintenance_margin_ratio=maintenance_margin_ratio, is_short=is_short)
     rate = rate_of_move(move, open_rate=open_rate, is_short=is_short)
     return rate if rate > open_rate * 1e-9 else None
 
 
 def bankruptcy_rate(*, open_rate: float, leverage: float, is_short: bool) -> float:
-    """Return the rate at which the whole stake is lost before fees: where a liquidated position counts as closed; 0 for a long at 1x."""
+    """Return the rate at which the whole stake is lost before fees, the close rate of a liquidated position; 0 for a long at 1x."""
     return rate_of_move(-1.0 / _checked(leverage), open_rate=open_rate, is_short=is_short)
 
 
 def stop_inside_liquidation(stop_move: float, *, leverage: float, maintenance_margin_ratio: float, is_short: bool) -> float:
-    """Return the stop's move, brought nearer where liquidation is not `LIQUIDATION_DISTANCE` times farther away."""
+    """Return the stop's move, reduced if the liquidation is less than `LIQUIDATION_DISTANCE` times as far away.
+
+    Raises
+    ------
+    InvalidTradeError
+        If the stop is not below 0, or the leverage has no valid `liquidation_move`.
+    """
     if not stop_move < 0.0:
         raise InvalidTradeError(f"a stop must be below 0, was {stop_move}")
     limit = liquidation_move(leverage=leverage, maintenance_margin_ratio=maintenance_margin_ratio, is_short=is_short)

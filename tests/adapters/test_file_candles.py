@@ -391,7 +391,7 @@ def test_reader_given_the_order_open_close_high_low_named_wrongly_then_refuses(t
     )
     swapped.to_feather(tmp_path / "ALFA_USDT_USDT-5m-futures.feather")
 
-    with pytest.raises(CandleError, match="named in another order"):
+    with pytest.raises(CandleError, match="the column names are in the order"):
         read(tmp_path)
 
 
@@ -445,7 +445,7 @@ def test_dirty_bitfinex_given_without_header_then_refused_and_with_its_names_cle
     with pytest.raises(CandleError, match="no header"):
         FileCandles(tmp_path, timeframe="1m", now=NOW).reports()
     path.write_text("date,open,high,low,close,volume\n" + body)
-    with pytest.raises(CandleError, match="named in another order"):
+    with pytest.raises(CandleError, match="the column names are in the order"):
         FileCandles(tmp_path, timeframe="1m", now=NOW).reports()
     path.write_text("date,open,close,high,low,volume\n" + body)
     report = FileCandles(tmp_path, timeframe="1m", now=NOW).reports()[0]

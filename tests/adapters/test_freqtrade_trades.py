@@ -156,7 +156,7 @@ def test_closed_trades_given_a_date_that_no_calendar_has_in_utc_then_the_others_
     assert reader.count_closed(closed_since=None) == len(reader.closed_trades(closed_since=None))
 
 
-ODD_NAME = "its pair holds a bar, a backslash, a line break, an invisible character, or a space at an end"
+ODD_NAME = "its pair contains a bar, a backslash, a line break, an invisible character, or a leading or trailing space"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ ODD_NAME = "its pair holds a bar, a backslash, a line break, an invisible charac
         ("NA\u202eSTY/USDT", ODD_NAME, "NA\\u202eSTY/USDT"),
         ("BTC/USDT ", ODD_NAME, "BTC/USDT "),
         ("", "it has no pair", ""),
-        ("*", "its pair is '*', which stands for all pairs", "*"),
+        ("*", "its pair is '*', which is reserved for all pairs", "*"),
     ],
 )
 def test_refused_trades_given_a_pair_that_cannot_be_a_name_then_names_it_and_reads_the_others(
@@ -189,8 +189,8 @@ def test_refused_trades_given_texts_that_no_server_can_store_then_names_them(tmp
     reader = reader_of(bot.url)
 
     assert [(row.trade_id, row.reason) for row in reader.refused_trades()] == [
-        (2, "enter_tag: it holds a NUL character, which PostgreSQL cannot store"),
-        (3, "exit_reason: it holds a NUL character, which PostgreSQL cannot store"),
+        (2, "enter_tag: it contains a NUL character, which PostgreSQL cannot store"),
+        (3, "exit_reason: it contains a NUL character, which PostgreSQL cannot store"),
         (4, "its pair is longer than 100 characters"),
     ]
     assert reader.count_closed(closed_since=None) == 1

@@ -77,7 +77,7 @@ def test_page_given_publications_that_break_a_bound_then_shows_the_refusal_with_
 
     shown = texts(a_page(name, home))
 
-    assert "is refused, what was read before stays in force" in shown
+    assert "is refused as invalid, and the last valid values stay in force" in shown
     assert field in shown.replace("\\", "")
     assert [claim for claim in ("learned yet", "scored yet", "known yet", "static set, on paper") if claim in shown] == []
 

@@ -98,12 +98,12 @@ def test_training_given_too_few_rows_then_says_how_many() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"no json\n", b"{}\n", b'{"format": 9, "feeder_id": "F01"}\n', b"[1]\nx"])
 def test_read_model_given_no_model_then_refuses(text: bytes) -> None:
-    with pytest.raises(ModelError, match="restore the file, or train it anew"):
+    with pytest.raises(ModelError, match="restore the file, or train the model again"):
         read_model(text)
 
 
 def test_read_model_given_a_cut_model_then_refuses() -> None:
     text = train("F01", panel_of()).text
 
-    with pytest.raises(ModelError, match="announced"):
+    with pytest.raises(ModelError, match="the header declares"):
         read_model(text[:-10])

@@ -121,7 +121,7 @@ def test_recommend_given_any_bins_then_every_hundredth_of_the_range_lies_in_an_o
 
 
 def test_recommend_given_no_row_by_bin_then_says_so() -> None:
-    with pytest.raises(LearningError, match="hold no row by bin"):
+    with pytest.raises(LearningError, match="contain no row by bin"):
         recommend(regime=a_regime(), scores=scored(), parameters=a_set("p1"), now=NOW, computed_at=NOW, life=timedelta(minutes=30))
 
 
@@ -204,7 +204,7 @@ def test_recommend_given_scores_of_the_regime_then_they_count_where_they_rest_on
 
 
 def test_recommend_given_a_feeder_without_any_score_then_names_it() -> None:
-    with pytest.raises(LearningError, match="F10 have no score"):
+    with pytest.raises(LearningError, match="scores of F10 are missing"):
         recommended(scored()[:-1])
 
 

@@ -177,7 +177,7 @@ def test_sums_given_a_path_beyond_the_candles_then_refuse() -> None:
     candles = candles_of(3, n=40, step=0.003, gap=0.0)
     paths = paths_on(candles, seed=3, n=2, longest=5, with_entry=False)
 
-    with pytest.raises(InvalidTradeError, match="inside them"):
+    with pytest.raises(InvalidTradeError, match="inside the candles"):
         sum_groups(
             ReplayCandles.of(candles), replace(paths, end=paths.end + 40), group=np.zeros(2, np.int64), groups=1, grid=GRID, costs=COSTS
         )

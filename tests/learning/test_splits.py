@@ -42,5 +42,5 @@ def test_test_spans_follow_each_other(rows: list[tuple[int, int]]) -> None:
 
 
 def test_purged_folds_given_a_label_that_ends_before_it_begins_then_refuses() -> None:
-    with pytest.raises(ValueError, match="end after"):
+    with pytest.raises(ValueError, match="one label end for each row"):
         list(purged_folds(np.array([3, 4]), np.array([2, 5]), folds=2, embargo=0))

@@ -172,18 +172,18 @@ def _nan(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 REFUSED = {
-    "no column volume": lambda frame: frame.drop(columns="volume"),
-    "no column holds the open time": lambda frame: frame.drop(columns="open_time"),
-    "carry no time zone": lambda frame: frame.assign(open_time=frame["open_time"].dt.tz_localize(None)),
+    "column volume is missing": lambda frame: frame.drop(columns="volume"),
+    "the column with the open time is missing": lambda frame: frame.drop(columns="open_time"),
+    "have no time zone": lambda frame: frame.assign(open_time=frame["open_time"].dt.tz_localize(None)),
     "not in UTC": lambda frame: frame.assign(open_time=frame["open_time"].dt.tz_convert("Europe/Berlin")),
-    "does not say UTC": lambda frame: frame.assign(open_time=frame["open_time"].dt.strftime("%Y-%m-%d %H:%M")),
+    "without a UTC offset": lambda frame: frame.assign(open_time=frame["open_time"].dt.strftime("%Y-%m-%d %H:%M")),
     "row 7 has no number as close": _nan,
     "no instant": lambda frame: frame.assign(open_time=range(len(frame))),
     "prices must be above 0": lambda frame: frame.assign(low=0.0),
     "must enclose open and close": lambda frame: frame.rename(columns={"high": "close", "close": "high"}),
     "volume must not be below 0": lambda frame: frame.assign(volume=-1.0),
     "more than once": lambda frame: pd.concat([frame, frame[["close"]]], axis=1),
-    "is it another timeframe": lambda frame: frame.assign(open_time=frame["open_time"] + pd.Timedelta(minutes=1)),
+    "check the timeframe": lambda frame: frame.assign(open_time=frame["open_time"] + pd.Timedelta(minutes=1)),
     "0:15:00 apart": lambda frame: frame.assign(open_time=START + pd.Series(range(len(frame))) * pd.Timedelta(minutes=15)),
 }
 

@@ -14,7 +14,7 @@ def test_timeframe_duration_given_known_texts_then_their_length() -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "m", "0m", "-5m", "5s", "5M"])
 def test_timeframe_duration_given_other_texts_then_refuses(text: str) -> None:
-    with pytest.raises(SettingsError, match="not a number followed by"):
+    with pytest.raises(SettingsError, match="set a number followed by"):
         timeframe_duration(text)
 
 

@@ -272,7 +272,7 @@ def test_backtest_given_what_was_learned_as_of_then_bot3_asks_for_the_time_of_ea
 def test_backtest_given_unsorted_signals_then_refuses() -> None:
     signals = signal_frame([(0, BTC, "F01", False, 0.6), (5, BTC, "F01", False, 0.6)]).iloc[::-1]
 
-    with pytest.raises(InvalidTradeError, match="sorted"):
+    with pytest.raises(InvalidTradeError, match="sort them"):
         run(signals, {BTC: arrays(random_candles(1, candles=20), sigma=0.03)})
 
 

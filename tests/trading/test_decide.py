@@ -187,7 +187,7 @@ def test_decide_entry_given_parameters_without_the_regime_then_says_so() -> None
     force = learning()
     assert force.parameters is not None
 
-    with pytest.raises(LearningError, match="no factors of the regime"):
+    with pytest.raises(LearningError, match="no factors for the regime"):
         decided(profile=BOT3, learning=replace(force, parameters=replace(force.parameters, regime_factors={})))
 
 

@@ -58,7 +58,7 @@ def test_learned_levels_given_a_wild_pair_then_a_shorts_target_stays_above_zero(
 
 
 def test_exit_rule_given_a_context_without_it_then_refuses() -> None:
-    with pytest.raises(InvalidTradeError, match="lacks giveback"):
+    with pytest.raises(InvalidTradeError, match="missing or invalid giveback"):
         ExitRule.of_context({"feeder_id": "F01"})
 
 

@@ -135,7 +135,7 @@ def test_project_trade_given_funding_outside_its_life_then_leaves_it_out() -> No
 
 
 def test_project_trade_given_a_fill_of_another_trade_then_refuses() -> None:
-    with pytest.raises(InvalidTradeError, match="none of this trade's"):
+    with pytest.raises(InvalidTradeError, match="not an order of this trade"):
         project([a_fill(an_intent(trade_id=9), number=1, rate="100")])
 
 

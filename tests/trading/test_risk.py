@@ -54,7 +54,7 @@ def test_stop_streak_until_given_stops_far_apart_then_does_not_pause() -> None:
 
 
 def test_judge_risk_given_no_equity_to_count_from_then_refuses() -> None:
-    with pytest.raises(InvalidTradeError, match="counted from"):
+    with pytest.raises(InvalidTradeError, match="measured from"):
         judge_risk(EquityMarks(day=NOON.date(), day_start_abs=0.0, peak_abs=0.0), equity_abs=100.0, limits=LIMITS)
 
 

@@ -91,7 +91,7 @@ def test_add_candles_given_candles_that_are_held_then_refuses_them() -> None:
     learner, candles = ParameterLearner(LearningSettings()), candle_frame(seed=0)
     learner.add_candles(PAIR, candles.iloc[:500], funding_rates())
 
-    with pytest.raises(CandleError, match="held already"):
+    with pytest.raises(CandleError, match="already loaded"):
         learner.add_candles(PAIR, candles.iloc[499:510].reset_index(drop=True), funding_rates())
 
 
