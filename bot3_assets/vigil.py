@@ -31,8 +31,7 @@ class Vigil:
     poll_s : float
         Wall seconds between two steps.
     lease_s : float
-        So long after the last tick it ends: the sensor was switched off, or Dagster's daemon is away.
-    Seconds after the last tick at which the thread ends, because the sensor was switched off or Dagster's daemon is unavailable.
+        Seconds after the last tick at which the thread ends, because the sensor was switched off or Dagster's daemon is unavailable.
     """
 
     def __init__(self, name: str, step: Callable[[], object], *, poll_s: float, lease_s: float = LEASE_S) -> None:

@@ -52,7 +52,7 @@ def permissions(subject: str, patient: Patient) -> Finding:
     if closed:
         return bad(
             subject,
-            f"{_listed(closed)} not writable",
+            f"this user cannot write {_listed(closed)}",
             remedy="make this user the owner of the files: the services of a home share one user",
         )
     open_to_all = [path for path in _secret_files(patient) if _others_may_read(path)]

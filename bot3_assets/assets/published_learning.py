@@ -68,7 +68,7 @@ def published_verdict(found: "PublishedCheck", *, republished: str = "", is_agai
     ----------
     republished : str
         What the copy had lost when the record was last published again; empty if it never was.
-        is_again : bool
+    is_again : bool
         True if the record is being published again because of this difference; then no action is needed.
     """
     notes = {"published_again": republished} if republished else {}
