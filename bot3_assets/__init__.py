@@ -4,5 +4,5 @@ import warnings
 
 from dagster import BetaWarning
 
-# Backfill policies are beta since 2023, and what a walk-forward is cut into here; the warning would stand in every log.
+# Backfill policies have been beta since 2023, and the walk-forward depends on them; without the filter every log contains the warning.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=BetaWarning)

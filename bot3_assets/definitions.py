@@ -1,4 +1,4 @@
-"""The code location: everything the platform learns, as assets with lineage, checks, beats and backfills."""
+"""The code location: all assets of the platform with their lineage, checks, schedules, sensors and backfills."""
 
 import dagster as dg
 
@@ -40,7 +40,7 @@ _NOUNS = [
 
 
 def location(*, has_copy: bool, has_notifier: bool) -> dg.Definitions:
-    """Return the code location; the copy in InfluxDB and who tells people are part of it only where there is one."""
+    """Return the code location; the InfluxDB copy and the delivery of notices are part of it only if they are configured."""
     nouns = [*_NOUNS, published_learning] if has_copy else _NOUNS
     return dg.Definitions(
         assets=dg.load_assets_from_modules(nouns, include_specs=True),

@@ -1,4 +1,4 @@
-"""How old an asset may get before it is called stale, in wall time."""
+"""Define how old an asset may become, in wall time, before it is reported as stale."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import dagster as dg
 
 from bot3.settings import load_settings
 
-# A run may wait for another and takes its time.
+# A run may wait in the queue, and takes some time itself.
 _SLACK = timedelta(minutes=2)
 
 
 def of_beat(*, beat_s: int, life_s: int) -> dg.FreshnessPolicy:
-    """Return the policy of what is made anew at every beat: a warning once a beat was missed, a failure once what it made is gone.
+    """Return the policy of an asset that is updated at every beat: a warning after one missed beat, a failure when its data has expired.
 
     Parameters
     ----------
     beat_s : int
-        Seconds between two beats.
+        Seconds between two scheduled updates.
     life_s : int
-        Life of what is published; a failure is never said before three beats.
+        Lifetime of the published data; the failure is reported after three beats at the earliest.
     """
     beat, life = timedelta(seconds=beat_s), timedelta(seconds=life_s)
     return dg.FreshnessPolicy.time_window(fail_window=max(life, 3 * beat + _SLACK), warn_window=2 * beat + _SLACK)
@@ -28,6 +28,6 @@ def of_beat(*, beat_s: int, life_s: int) -> dg.FreshnessPolicy:
 
 _settings = load_settings()
 every_beat = of_beat(beat_s=_settings.meta_learner_interval_s, life_s=_settings.recommendations_life_s)
-# Trades close when they close: a quiet day is no failure, a quiet week means that nothing is synced.
+# Trades close irregularly: a day without a close is no failure, a week without one means that nothing is synced.
 with_closes = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7), warn_window=timedelta(days=2))
 weekly = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=9), warn_window=timedelta(days=8))

@@ -1,4 +1,4 @@
-"""What happened outside a run, told to Dagster as materializations and check evaluations, in the order of the chain."""
+"""Report steps outside a run to Dagster, as materializations and check evaluations in the order of the lineage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ class Lineage:
     Parameters
     ----------
     source : str
-        Who reports; kept in every event's metadata, since such events name no run.
+        Name of the reporting component; stored in the metadata of every event, because these events belong to no run.
     """
 
     instance: dg.DagsterInstance
     source: str
 
     def materialized(self, asset: str, metadata: Mapping[str, dg.MetadataValue], *, partition: str | None = None) -> None:
-        """Report that an asset, or one partition of it, was made."""
+        """Report that an asset, or one partition of it, was materialized."""
         told = {**metadata, REPORTED_BY: dg.MetadataValue.text(self.source)}
         self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, metadata=told, partition=partition))
 
     def checked(self, asset: str, check: str, result: dg.AssetCheckResult) -> None:
-        """Report a check's verdict."""
+        """Report the result of a check."""
         self.instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
                 asset_key=dg.AssetKey(asset),
@@ -49,7 +49,7 @@ class Lineage:
 
 
 def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]) -> None:
-    """Report the chain from closed trades to parameters, whole and in order, so that no part of it looks stale."""
+    """Report the complete chain from closed trades to parameters, in order, so that no part of it is shown as stale."""
     for bot in bots:
         lineage.materialized("bot_trades", bot_trades_metadata(platform, bot), partition=bot)
     for bot in bots:
@@ -63,5 +63,5 @@ def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]
 
 
 def report_refusal(lineage: Lineage, platform: "Platform") -> None:
-    """Report the checks of a step that learned nothing, as they stand: what they refused was not published."""
+    """Report the current checks of a step that learned nothing because of them; the rejected data was not published."""
     lineage.checked("synced_trades", "synced_trades_are_reconciled", synced_trades_verdict(platform))

@@ -1,4 +1,4 @@
-"""Listens for closed trades: learns from each as it is committed, and tells Dagster."""
+"""Detect closed trades, learn from each one as soon as it is committed, and report the result to Dagster."""
 
 from __future__ import annotations
 
@@ -21,62 +21,60 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BACKLOG = 2_000
-"""So many new trades are a run of their own."""
+"""Number of new trades above which learning is moved to a separate run."""
 DUE_EVERY_S = 1.0
-"""How often it is looked whether a replay's horizon has ended: that is no change in any store."""
+"""Seconds between two checks for replays whose horizon has ended: no store reports that as a change."""
 _SHOWN = 100
-_AWAY = "away"  # as bot3.usecases.fleet.AWAY, which is heavy
+_AWAY = "away"  # equal to bot3.usecases.fleet.AWAY, whose import is slow
 
 
 class BacklogError(StoreBusyError):
-    """So many closes wait that learning from them is a run of its own; whoever cannot ask for one waits for it."""
+    """Raised if so many closes are pending that they need a separate run; callers that cannot request a run wait for it."""
 
     def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting} closes are waiting: wait for the run that the next tick asks for")
+        super().__init__(f"{waiting} closes are pending: wait for the run that the next tick requests")
         self.waiting = waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """What Dagster was told last: the record it is about, and its revision then (a sensor's cursor)."""
+    """The state last reported to Dagster: the id of the record, and its revision at that time (a sensor's cursor)."""
 
     store_id: str
     revision: int
 
     @classmethod
     def of(cls, cursor: str | None, *, store_id: str) -> Reported:
-        """Read a cursor; of another record, of none, or where a person wrote what is no cursor, nothing was reported."""
+        """Parse a cursor; an empty or invalid cursor, or one of another record, means that nothing was reported."""
         if not cursor:
             return cls(store_id=store_id, revision=0)
         try:
             kept = json.loads(cursor)
             return cls(store_id=store_id, revision=max(0, int(kept["revision"])) if kept["store"] == store_id else 0)
         except (ValueError, TypeError, KeyError, OverflowError) as error:
-            # A tick that fails keeps its cursor: it would fail until a person mends that, and learn nothing meanwhile.
-            log.warning(
-                "cursor_unreadable", cursor=cursor[:_SHOWN], error=repr(error), remedy="all that the record holds is reported again"
-            )
+            # A failing tick does not change its cursor: it would fail again, and learn nothing, until a person corrected the cursor.
+            log.warning("cursor_unreadable", cursor=cursor[:_SHOWN], error=repr(error), remedy="everything in the record is reported again")
             return cls(store_id=store_id, revision=0)
 
     def cursor(self) -> str:
-        """Return the text that `of` reads."""
+        """Return the text that `of` parses."""
         return json.dumps({"store": self.store_id, "revision": self.revision})
 
 
 class Teller:
-    """Remembers between ticks what Dagster was told: a tick brings the cursor that Dagster kept, and takes the newest along."""
+    """Stores between ticks what was reported to Dagster: a tick starts with the cursor from Dagster and ends with the newest one."""
 
     def __init__(self, store_id: str) -> None:
         self.reported = Reported(store_id=store_id, revision=0)
         self._handed: str | None = None
 
     def take(self, cursor: str | None, *, revision: int) -> None:
-        """Go back to what Dagster kept, unless that is what it was handed last: it was killed, or a person set its cursor back.
+        """Restore the state from Dagster's cursor if that is not the last one returned: the process was killed, or a person reset it.
 
         Parameters
         ----------
         revision : int
-            Where the record is now. One that is behind what was told was restored: all of it is told anew.
+            The current revision of the record. If it is below the reported one the record was restored: everything is reported again.
         """
         if cursor is None or cursor != self._handed:
             self.reported = Reported.of(cursor, store_id=self.reported.store_id)
@@ -84,13 +82,13 @@ class Teller:
             self.reported = Reported(store_id=self.reported.store_id, revision=0)
 
     def hand(self) -> Reported:
-        """Return what to keep."""
+        """Return the state to store as the cursor."""
         self._handed = self.reported.cursor()
         return self.reported
 
 
 class Watch:
-    """Notices commits to the bots' databases and replays that have come due."""
+    """Detects commits to the bots' databases, and replays that have become due."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -98,29 +96,29 @@ class Watch:
         self._tokens: dict[str, str] = {}
         self._looked_at = 0.0
         self.refusal = ""
-        """Why nothing was learned at the last attempt, as Dagster was told; empty where it was."""
+        """Why nothing was learned at the last attempt, as reported to Dagster; empty if something was learned."""
         self.told_unread: frozenset[str] | None = None
-        """Which sources could not be read, as Dagster was told last; None where this process has told it nothing yet."""
+        """The unreadable sources last reported to Dagster; None if this process has not reported yet."""
 
     def changed(self) -> list[TradeSource]:
-        """Return the sources that committed since the last call; all of them at the first."""
+        """Return the sources with commits since the last call; all sources at the first call."""
         tokens = {source.reader.store_id: source.reader.change_token() for source in self._sources}
         found = [source for source in self._sources if self._tokens.get(source.reader.store_id) != tokens[source.reader.store_id]]
-        # Kept before the sources are read: a commit in between is seen again, never missed. And kept once all could be asked.
+        # Updated before the sources are read, so that a commit in between is seen again, never missed; and only after all were queried.
         self._tokens.update(tokens)
         return found
 
     def unread(self) -> frozenset[str]:
-        """Return the sources that could not be asked when they were looked at last."""
+        """Return the sources that were unavailable at the last check."""
         return frozenset(store_id for store_id, token in self._tokens.items() if token == _AWAY)
 
     def forget(self, sources: Sequence[TradeSource]) -> None:
-        """See sources as changed again: what was read of them did not get through."""
+        """Mark sources as changed again, because what was read from them was not processed."""
         for source in sources:
             self._tokens.pop(source.reader.store_id, None)
 
     def is_replay_due(self) -> bool:
-        """Say whether a trade's horizon has ended since; asked once a second."""
+        """Return whether a trade's horizon has ended since the last check; queried once a second at most."""
         now = time.monotonic()
         if now - self._looked_at < DUE_EVERY_S:
             return False
@@ -130,7 +128,7 @@ class Watch:
 
 
 class Listener:
-    """One platform's listening; ticks and the vigil between them take turns."""
+    """Learns from the closes of one platform; sensor ticks and the background thread between them take turns."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform, self._watch = platform, Watch(platform)
@@ -138,12 +136,13 @@ class Listener:
         self._turn = RLock()
         self._is_untold = False
         self.learned = 0
-        """How often something was learned and told."""
+        """Number of steps that learned something and reported it."""
 
     def begin(self, cursor: str | None) -> None:
-        """Begin a tick with the cursor that Dagster kept.
+        """Begin a tick with the cursor that Dagster stored.
 
-        What the record holds beyond it is told at the next look: after a kill between the record and its event, or another process' step.
+        If the record is ahead of the cursor, the difference is reported at the next look: the process was killed between writing the record
+        and reporting the event, or another process wrote to it.
         """
         with self._turn:
             revision = self._platform.record.revision()
@@ -151,37 +150,37 @@ class Listener:
             self._is_untold = self._is_untold or revision > self._teller.reported.revision
 
     def end(self) -> Reported:
-        """End a tick; return what Dagster keeps as the cursor."""
+        """End a tick; return the state that Dagster stores as the cursor."""
         with self._turn:
             return self._teller.hand()
 
     def look(self, lineage: Lineage) -> None:
-        """Learn from what was committed since, and tell it.
+        """Learn from the commits since the last call, and report the result.
 
         Raises
         ------
         BacklogError
-            If more than `BACKLOG` closes wait: ask for a run.
+            If more than `BACKLOG` closes are pending: request a run.
         StoreBusyError, StoreConflictError
-            If a store has to be waited for: nothing is lost, look again.
+            If a store is temporarily unavailable: nothing is lost, call again.
         """
         with self._turn:
             if self._is_untold and not self._watch.refusal and self._is_anything_in_force():
-                # Before it is learned on: what was in force meanwhile has a materialization of its own. What is refused was told as that.
+                # Report before learning: the parameters in force meanwhile need their own materialization. A refusal was reported already.
                 self._tell(lineage)
             sources = self._watch.changed()
             if not (sources or self._is_untold or self._watch.is_replay_due()):
                 return
             report = self._learn(sources, lineage=lineage)
             unread = self._watch.unread()
-            # A source that is read again makes what was told of it wrong, though nothing in it changed.
+            # When a source becomes readable again, the last report about it is wrong although its data did not change.
             if report.changed or self._is_untold or self._watch.refusal or unread != self._watch.told_unread:
                 self._is_untold = True
                 self._tell(lineage)
                 self.learned, self._watch.refusal, self._watch.told_unread = self.learned + 1, "", unread
 
     def _require_few(self) -> None:
-        """Leave many closes to a run with a page and logs: a thread would be busy with them unseen."""
+        """Raise BacklogError if many closes are pending: a run has a page and logs, a thread would process them without any."""
         waiting = self._platform.unsynced_closes()
         if waiting > BACKLOG:
             raise BacklogError(waiting)
@@ -196,12 +195,12 @@ class Listener:
         return True
 
     def _tell(self, lineage: Lineage) -> None:
-        """Tell what the record holds; an event that fails leaves it untold."""
+        """Report the state of the record; if reporting an event fails, the report stays pending."""
         self._teller.reported = report_step(lineage, self._platform)
         self._is_untold = False
 
     def _learn(self, sources: Sequence[TradeSource], *, lineage: Lineage) -> RelearnReport:
-        """Take a step; one that fails loses no close: the next one looks at its sources again."""
+        """Learn from sources; a failed step loses no close, because the next step reads these sources again."""
         from bot3.errors import LearningError  # noqa: PLC0415  # heavy
 
         try:
@@ -209,18 +208,18 @@ class Listener:
                 self._require_few()
             return self._platform.learn_from_closes(sources)
         except Exception as error:
-            # Whatever it was, a run that is due or a bug too: the closes are still to be learned from.
+            # After any error, whether a due run or a bug: the closes are still pending.
             self._watch.forget(sources)
             if isinstance(error, LearningError) and self._watch.refusal != str(error):
-                # Once for each reason: a tick every few seconds would fill Dagster with the same verdict.
+                # Report each reason once: a tick every few seconds would fill Dagster with the same result.
                 report_refusal(lineage, self._platform)
                 self._watch.refusal = str(error)
             raise
 
 
 def report_step(lineage: Lineage, opened: Platform) -> Reported:
-    """Report the chain as the record holds it; return what was reported for certain."""
-    # The revision is read first: a commit of another process in between may be told twice, never not at all.
+    """Report the chain from the record; return the revision that was reported for certain."""
+    # Read the revision first: a commit of another process in between may be reported twice, but is never missed.
     reported = Reported(store_id=opened.record.store_id, revision=opened.record.revision())
     report_closes(lineage, opened, bots=opened.source_names)
     return reported

@@ -1,4 +1,4 @@
-"""Runs whose process died with an earlier code server: nothing else ends them before their time is up, and a beat waits for them."""
+"""End runs whose process died with an earlier code server: otherwise only their time limit ends them, and the next beat waits for them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 log = structlog.get_logger()
 
 _CLOCKS_DIFFER_S = 5.0
-LOST = "the process of this run is gone: the code server was killed or started again while it ran"
+LOST = "the process of this run no longer exists: the code server was killed or restarted during the run"
 
 
 class LostRuns:
-    """Ends lost runs once in the life of a code server: a run that it starts itself it outlives."""
+    """Ends lost runs once per code server process: the runs that it starts itself do not outlive it."""
 
     def __init__(self, _platform: object = None) -> None:
         self._is_done = False
 
     def end(self, instance: dg.DagsterInstance) -> int:
-        """End the runs whose process is gone; return how many, 0 after the first call."""
+        """End the runs whose process no longer exists; return their number, 0 after the first call."""
         if self._is_done:
             return 0
         ended = end_lost_runs(instance)
@@ -29,9 +29,9 @@ class LostRuns:
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> int:
-    """End every run of this machine whose process is gone, as failed, or as canceled where that was asked for; return how many.
+    """End every run of this machine whose process no longer exists, as failed, or as canceled if that was requested; return their number.
 
-    Dagster's launcher for one machine cannot ask whether a run's process lives. Runs of workers are left to their launcher, which can.
+    Dagster's launcher for one machine cannot check whether a run's process exists. Runs on workers are left to their launcher, which can.
     """
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return 0
@@ -47,7 +47,7 @@ def end_lost_runs(instance: dg.DagsterInstance) -> int:
 
 
 def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
-    """Say whether the process that a run told of may be there; a run that told of none is left to its time limit."""
+    """Return whether the process that a run reported may exist; a run that reported none is left to its time limit."""
     entries = instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     events = [entry.dagster_event.engine_event_data for entry in entries if entry.dagster_event is not None]
     pids = [int(str(event.metadata["pid"].value)) for event in events if "pid" in event.metadata]
@@ -57,7 +57,7 @@ def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
 
 
 def is_process_of_run(pid: int, *, started_at: float) -> bool:
-    """Say whether a process is there that began before the run did: another one may have its number by now."""
+    """Return whether a process exists that started before the run did: another process may have got the same id since."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= started_at + _CLOCKS_DIFFER_S

@@ -1,4 +1,4 @@
-"""The nightly comparison: every closed trade of every bot read again and compared with the record, whatever the windows of the day saw."""
+"""Compare every closed trade of every bot with the record each night, including trades outside the time windows of the day's syncs."""
 
 import dagster as dg
 
@@ -8,7 +8,7 @@ from bot3_assets.resources import PlatformResource
 compare_trades = dg.define_asset_job(
     "compare_trades",
     selection=["synced_trades"],
-    description="All closed trades of all bots read again: what changed or vanished long after its close is mended and counted.",
+    description="Reads all closed trades of all bots again; those that changed or vanished after their close are corrected and counted.",
     executor_def=dg.in_process_executor,
     tags={"bot3/beat": "compare_trades", "dagster/max_runtime": "3600"},
 )
@@ -22,7 +22,7 @@ compare_trades = dg.define_asset_job(
     description="Every night at 2:40 UTC, all bots in one run.",
 )
 def nightly_comparison(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Ask for every bot's partition, once a night."""
+    """Request a run over every bot's partition, once a night."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     night = context.scheduled_execution_time

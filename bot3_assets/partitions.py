@@ -1,4 +1,4 @@
-"""How assets are cut: by bot, and by feeder and week of the market."""
+"""Define the partitions of assets: by bot, and by feeder and market week."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _FEEDER, _WEEK = "feeder", "week"
 
 _BOTS = source_names(load_settings())
 
-# The fleet file says who they are; a code location that is loaded again follows it.
+# The fleet file defines the bots; the code location reads it again when it is reloaded.
 bots = dg.StaticPartitionsDefinition(list(_BOTS))
-# Weeks are dynamic: a home knows which weeks its market has (invented, replayed or live ones), a calendar does not, and a location that
-# opened no home still loads. A key is the Monday's date.
+# Weeks are dynamic: only a home knows the weeks of its market (simulated, replayed or live), a calendar does not, and the code location
+# must load without an open home. A key is the date of the Monday.
 weeks = dg.DynamicPartitionsDefinition(name=MARKET_WEEKS)
 feeder_weeks = dg.MultiPartitionsDefinition({_FEEDER: dg.StaticPartitionsDefinition(list(FEEDER_IDS)), _WEEK: weeks})
 
@@ -33,7 +33,7 @@ def feeder_and_week(key: str) -> tuple[str, str]:
 
 
 def all_feeders_of_week(week: str) -> dict[str, str]:
-    """Return the run tags that ask for one week's partitions of every feeder in one run."""
+    """Return the run tags that request one week's partitions of every feeder in one run."""
     return {
         "dagster/asset_partition_range_start": feeder_week_key(FEEDER_IDS[0], week),
         "dagster/asset_partition_range_end": feeder_week_key(FEEDER_IDS[-1], week),
@@ -41,5 +41,5 @@ def all_feeders_of_week(week: str) -> dict[str, str]:
 
 
 def all_bots() -> dict[str, str]:
-    """Return the run tags that ask for every bot's partition in one run."""
+    """Return the run tags that request every bot's partition in one run."""
     return {"dagster/asset_partition_range_start": _BOTS[0], "dagster/asset_partition_range_end": _BOTS[-1]}

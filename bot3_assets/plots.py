@@ -1,4 +1,4 @@
-"""Plots as Markdown, for metadata: Dagster's pages show a picture in place where its text is below a thousand characters."""
+"""Render plots as Markdown metadata: Dagster shows a picture inline if its text is shorter than a thousand characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_ROWS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """One row of a plot: from `low` to `high`, with a tick at `mark`; ratios."""
+    """One row of a plot: a bar from `low` to `high` with a tick at `mark`; ratios."""
 
     label: str
     low: float
@@ -25,19 +25,19 @@ class Interval:
 
     @property
     def is_real(self) -> bool:
-        """Say whether it can be drawn: what is no number is refused by a check, and must not hide which row it is."""
+        """Return whether all values are finite; a row with other values is drawn without a bar, so that its label stays visible."""
         return all(map(math.isfinite, (self.low, self.mark, self.high)))
 
 
 def plot_intervals(rows: Sequence[Interval], *, title: str) -> dg.MetadataValue:
-    """Return a picture of intervals under each other, with a line at zero and both ends of the scale.
+    """Return a picture of intervals, one below the other, with a line at zero and the labels of both ends of the scale.
 
     Parameters
     ----------
     rows : sequence of Interval
-        Twelve at most are drawn; of more, the first. One with what is no number has its label and no bar.
+        At most twelve rows are drawn, the first ones. A row with a value that is not finite has a label and no bar.
     title : str
-        The picture's text for those who do not see it; its length counts.
+        Alternative text of the picture; its length counts towards the limit.
     """
     if not rows:
         return dg.MetadataValue.md(f"{title}: nothing to show yet")
@@ -61,7 +61,7 @@ def _drawn(rows: Sequence[Interval]) -> str:
             continue
         bars += f"M{across(row.low)} {top + 7}H{across(row.high)}"
         ticks += f"M{across(row.mark)} {top + 3}v8"
-    # Every character counts: colours are short, all bars are one path, all ticks another.
+    # Every character counts: colours are abbreviated, all bars are one path, all ticks another.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + _RIGHT}" height="{bottom + 16}"'
         f' style="background:#fff;font:11px Arial">{labels}'

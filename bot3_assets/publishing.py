@@ -1,4 +1,4 @@
-"""The beat that keeps the copy in InfluxDB up to date: a sensor of its own, so that no learning waits for a server."""
+"""Update the copy in InfluxDB with a separate sensor, so that learning never waits for that server."""
 
 import math
 import time
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 CHECK_EVERY_S = 60.0
-"""All trades are compared then: a second's work for fifty thousand of them."""
+"""Seconds between two complete comparisons; one takes about a second for fifty thousand trades."""
 TRY_EVERY_S = 10.0
-"""So often at most, where a comparison found the record being written: publishing waits while it is made."""
+"""Minimum seconds between two attempts that find the record being written: publishing waits during a comparison."""
 TRY_AFTER_OUTAGE_S = 1.0
-"""The same after an outage: a server that restarted may have lost writes that it acknowledged."""
+"""The same after an outage, because a restarted server may have lost acknowledged writes."""
 LOOK_EVERY_S = 1.0
-"""So often at most the server is asked whether it is the one that it was."""
+"""Minimum seconds between two checks whether the connection to the server was opened again."""
 SEARCH_FOR_S, SEARCH_EVERY_S = 60.0, 3.0
-"""So long and so often losses are looked for after a failure: a full disk fails first, and the restart that loses writes comes later."""
+"""Duration and interval, in seconds, of the search for lost writes after a failure.
+
+A full disk fails writes first; the restart that loses acknowledged writes comes later.
+"""
 OLD_AFTER_S = 600.0
 SENSOR = "record_to_copy"
 
@@ -40,19 +43,19 @@ log = structlog.get_logger()
 publish_record = dg.define_asset_job(
     "publish_record",
     selection=["published_learning"],
-    description="What waits in the outbox, published in a run of its own, and compared with the record.",
+    description="Publishes the pending writes of the outbox in a run, and compares the copy with the record.",
     executor_def=dg.in_process_executor,
     tags={"bot3/beat": "publish_record", "dagster/max_runtime": "600"},
 )
 
 
 class Beat:
-    """One process' publishing: publishes what waits, tells Dagster, compares now and then, and publishes again what the copy lost.
+    """Publishes pending writes in one process, reports to Dagster, compares periodically, and publishes again what the copy lost.
 
     Parameters
     ----------
     monotonic : callable
-        Returns seconds that never go back.
+        Returns seconds that never decrease.
     """
 
     def __init__(self, platform: "Platform", *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -69,29 +72,30 @@ class Beat:
         self._is_suspect = False
         self._republished = ""
         self.writes = 0
-        """How many writes to the record were published."""
+        """Number of published writes to the record."""
 
     def begin(self, lineage: Lineage, *, cursor: str | None) -> None:
-        """Begin a tick with the cursor that Dagster kept.
+        """Begin a tick with the cursor that Dagster stored.
 
-        What another process published, such as `bot3 publish run`, left the outbox too: only the cursor says that Dagster was not told.
+        Writes published by another process, such as `bot3 publish run`, have left the outbox: only the cursor shows that they were not
+        reported to Dagster.
         """
         from bot3.usecases.publish_learning import nothing_published  # noqa: PLC0415  # heavy
 
         with self._turn:
-            # The revision is read first: what is written in between waits, or was published and is told once more.
+            # Read the revision first: a write in between stays pending, or was published and is reported a second time.
             revision = self._platform.record.revision()
             self._teller.take(cursor, revision=revision)
             if revision > self._teller.reported.revision and self._platform.record.span() is None:
                 self._tell(nothing_published(revision), lineage=lineage)
 
     def end(self) -> Reported:
-        """End a tick; return what Dagster keeps as the cursor."""
+        """End a tick; return the state that Dagster stores as the cursor."""
         with self._turn:
             return self._teller.hand()
 
     def step(self, lineage: Lineage) -> int:
-        """Publish and report what waits; return how many writes it were. Raises StoreError if the server cannot be used."""
+        """Publish and report pending writes; return their number. Raises StoreError if the server is unavailable."""
         with self._turn, self._noticed():
             if self._platform.record.span() is None:
                 return 0
@@ -102,9 +106,10 @@ class Beat:
             return report.writes
 
     def compare(self, lineage: Lineage) -> None:
-        """Report whether the copy is equal to the record, if that was not looked at for a while or the server was unavailable since.
+        """Report whether the copy equals the record, if the last comparison is too old or the server was unavailable since.
 
-        What the copy lost waits again afterwards: the next step publishes the whole record. Raises StoreError if either is away.
+        Writes that the copy lost become pending again, and the next step publishes the whole record. Raises StoreError if either store is
+        unavailable.
         """
         with self._turn, self._noticed():
             if not self._is_due():
@@ -112,16 +117,16 @@ class Beat:
             self._tried_at = self._monotonic()
             revision = self._platform.record.revision()
             found = self._platform.publishing.check(now=self._platform.clock.now())
-            # What was written while both were read is a difference that is none.
+            # A write between both reads would be reported as a difference although it is none.
             if not found.waiting and self._platform.record.revision() == revision:
                 self._judge(found, lineage=lineage)
             elif self._tried_at - max(self._compared_at, self._warned_at) > OLD_AFTER_S:
-                # An old verdict must not look like one of now.
+                # Replace an old result, which would otherwise be shown as the current one.
                 self._tell_verdict(not_compared(found.waiting, for_s=OLD_AFTER_S), lineage=lineage)
                 self._warned_at = self._tried_at
 
     def work(self, lineage: Lineage) -> None:
-        """Publish what waits; look for losses after an outage, and compare if that is due. Raises as `step` and `compare`."""
+        """Publish pending writes; search for losses after an outage, and compare if that is due. Raises as `step` and `compare` do."""
         with self._turn:
             self._look()
             if self._is_search_due():
@@ -130,7 +135,7 @@ class Beat:
             self.compare(lineage)
 
     def _look(self) -> None:
-        """Suspect a server whose connection had to be opened again: it may have restarted between two steps."""
+        """Suspect lost writes if the connection had to be opened again: the server may have restarted between two steps."""
         with self._noticed():
             if self._monotonic() - self._looked_at < LOOK_EVERY_S:
                 return
@@ -140,7 +145,7 @@ class Beat:
                 self._suspect()
 
     def _search(self, lineage: Lineage) -> None:
-        """Look for losses at once: a comparison would wait until nothing is written to the record."""
+        """Search for lost writes immediately: a comparison would wait until the record is not being written."""
         with self._noticed():
             before = self._platform.publishing.recorded()
             self.step(lineage)
@@ -150,7 +155,7 @@ class Beat:
                 self._publish_again(found, lineage=lineage)
 
     def _publish_again(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
-        """Let the whole record wait again, and say in the check what was lost."""
+        """Queue the whole record for publishing again, and report in the check what was lost."""
         self._platform.record.requeue()
         self._republished = republished_text(found, at=self._platform.wall_now())
         log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
@@ -168,7 +173,7 @@ class Beat:
         return now - self._compared_at >= CHECK_EVERY_S and now - self._tried_at >= TRY_EVERY_S
 
     def _judge(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
-        """Report a comparison; let the record wait again if the copy lost something of it, and look at the result soon."""
+        """Report a comparison; if the copy lost something, queue the record again and repeat the comparison soon."""
         self._compared_at, self._is_suspect = self._monotonic(), False
         if self._lost.are_due(found):
             self._publish_again(found, lineage=lineage)
@@ -177,7 +182,7 @@ class Beat:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Suspect the server after a failure, of whatever: it may have restarted, and lost writes."""
+        """Suspect lost writes after any failure: the server may have restarted."""
         try:
             yield
         except Exception:
@@ -207,10 +212,10 @@ _vigils = Vigils(SENSOR, poll_s=POLL_S)
     job=publish_record,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Publishes to InfluxDB what was written to the record, as it is written; a server that is down delays this alone.",
+    description="Publishes writes of the record to InfluxDB as they occur; an unavailable server delays only this sensor.",
 )
 def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """Publish what waits, and go on doing so until the next tick."""
+    """Publish pending writes, and continue in a thread until the next tick."""
     from bot3.errors import DataError  # noqa: PLC0415  # heavy
 
     if (reason := platform.nothing_to_do()) is not None:

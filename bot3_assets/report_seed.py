@@ -1,4 +1,4 @@
-"""`python -m bot3_assets.report_seed`: tell Dagster what a seed made, so that its lineage is whole from the first look."""
+"""Report a seed to Dagster with `python -m bot3_assets.report_seed`, so that its lineage is complete from the start."""
 
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def report_seed(lineage: Lineage, platform: "Platform") -> None:
 
 
 def _report_feeders(lineage: Lineage, platform: "Platform") -> None:
-    """Report models and signals by feeder and week; a week without models of its own used the newest before it."""
+    """Report models and signals by feeder and week; a week without own models uses the newest models before it."""
     from bot3.market.weeks import WEEK, week_of, week_start  # noqa: PLC0415
     from bot3.ports.record import ModelEntry  # noqa: PLC0415
     from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The platform as a Dagster resource: opened once a process and kept warm."""
+"""The platform as a Dagster resource, opened once per process and cached."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _closers = ExitStack()
 class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
     """The platform of a home.
 
-    Opening costs a second of imports, so a process opens each home once: the ticks of the sensors share one warm platform.
+    Opening takes a second of imports, so a process opens each home once and the sensor ticks share that platform.
     """
 
     home: str = ""
-    """Directory of the home; empty: BOT3_HOME."""
+    """Directory of the home; if empty, BOT3_HOME."""
 
     def platform(self) -> Platform:
-        """Return the platform, opened at the first call.
+        """Return the platform, which is opened at the first call.
 
         Raises
         ------
         SettingsError, DataError
-            If a setting is wrong or the home cannot be opened; nothing is kept then.
+            If a setting is invalid or the home cannot be opened; nothing is cached then.
         """
-        # Imports are heavy and the location must load within seconds.
+        # Imported here: the imports are slow, and the code location must load within seconds.
         from bot3.logs import configure_logs  # noqa: PLC0415
         from bot3.settings import load_settings  # noqa: PLC0415
         from bot3.wiring import open_platform  # noqa: PLC0415
@@ -54,12 +54,12 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             return _open[home]
 
     def nothing_to_do(self) -> str | None:
-        """Return why a sensor or schedule has nothing to do: no seeded home, or a store that cannot be opened yet; None if it has.
+        """Return why a sensor or schedule must skip: no seeded home, or a store that cannot be opened yet; None if there is no reason.
 
         Raises
         ------
         SettingsError, DataError
-            If a setting is wrong, or a store cannot be opened and waiting does not help.
+            If a setting is invalid, or a store cannot be opened and a retry cannot help.
         """
         from bot3.errors import StoreBusyError, StoreFullError  # noqa: PLC0415
         from bot3.settings import load_settings  # noqa: PLC0415
@@ -67,29 +67,29 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
         settings = load_settings(home=Path(self.home)) if self.home else load_settings()
         if not is_seeded(settings):
-            return f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME"
+            return f"{settings.home} contains no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME"
         try:
             self.platform().open_stores()
         except (StoreBusyError, StoreFullError) as error:
-            return f"delayed: {error}"  # as `bot3.cli.doctor_services` looks for
+            return f"delayed: {error}"  # `bot3.cli.doctor_services` searches for this prefix
         return None
 
 
 def close_with_platforms(close: Callable[[], object]) -> None:
-    """Call something before the platforms that are open now are closed: it rests on them."""
+    """Register a callback that runs before the currently open platforms are closed, because it depends on them."""
     with _lock:
         _closers.callback(close)
 
 
 class KeptByPlatform(Generic[_Kept]):
-    """What this process keeps of each platform that it has open: made when first asked for, gone with the platforms."""
+    """Caches one object for each platform that is open in this process: created on first use, dropped with the platforms."""
 
     def __init__(self, make: Callable[[Platform], _Kept]) -> None:
         self._make, self._lock = make, Lock()
         self._kept: dict[int, _Kept] = {}
 
     def of(self, platform: Platform) -> _Kept:
-        """Return what is kept of a platform."""
+        """Return the cached object of a platform; create it on first use."""
         with self._lock:
             key = id(platform)
             if key not in self._kept:
@@ -99,7 +99,7 @@ class KeptByPlatform(Generic[_Kept]):
 
 
 def close_platforms() -> None:
-    """Close what this process has opened (tests, before they remove a home)."""
+    """Close all platforms of this process (used by tests before they remove a home)."""
     with _lock:
         _open.clear()
         _closers.close()

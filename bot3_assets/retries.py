@@ -1,6 +1,6 @@
-"""A store that is busy or away for a moment fails no run: the step is tried again, and nothing else is.
+"""Retry a step if a store was busy or unavailable for a moment; other errors are not retried.
 
-`synced_trades` alone goes without: it tells each bot's trouble, and the sensor brings what is left.
+`synced_trades` does not use this: it reports the errors of each bot, and the sensor syncs the rest.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ WAIT_S = 10.0
 
 @contextmanager
 def tried_again(*, times: int = TIMES, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Ask Dagster to run the step again where the store was busy; a step's every write is one transaction, so that twice is once.
+    """Request a retry of the step from Dagster if the store was busy; every write of a step is one transaction, so a repeat is harmless.
 
-    A refusal, a bug or a missing file would be the same the next time: they fail at once.
+    An invalid input, a bug or a missing file would cause the same error again: the step fails immediately.
     """
     from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The slow beats: the meta-learner and the weekly retraining, as ordinary runs."""
+"""Schedule the slow jobs, the meta-learner and the weekly retraining, as ordinary runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week
 from bot3_assets.resources import PlatformResource
 
 BEAT = "bot3/beat"
-# A beat goes before a backfill that waits in the queue.
+# Scheduled runs have priority over backfills that are queued.
 FIRST = {"dagster/priority": "1"}
 
 LONGEST_S = 600
 
 
 def longest_run_s(interval_s: int) -> int:
-    """Return how long a run of a beat may take: less than the interval, so that one whose process died holds up no more than one beat."""
+    """Return the time limit of a scheduled run: less than the interval, so that a run whose process died delays at most one beat."""
     return min(LONGEST_S, interval_s * 4 // 5)
 
 
@@ -44,7 +44,7 @@ retraining = dg.define_asset_job(
 
 
 def every(seconds: int) -> str:
-    """Return the cron schedule that keeps an interval of whole minutes that divide an hour (the settings take no other)."""
+    """Return the cron schedule of an interval in whole minutes that divide an hour; the settings accept no other interval."""
     return "0 * * * *" if seconds == 3_600 else f"*/{seconds // 60} * * * *"
 
 
@@ -55,7 +55,7 @@ def every(seconds: int) -> str:
     description="Every BOT3_META_LEARNER_INTERVAL_S.",
 )
 def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run of the meta-learner."""
+    """Request a run of the meta-learner."""
     reason = platform.nothing_to_do()
     return dg.RunRequest() if reason is None else dg.SkipReason(reason)
 
@@ -68,7 +68,7 @@ def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReas
     description="Mondays at 3: the models of the market's current week.",
 )
 def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Ask for the models of the market's current week, all feeders in one run."""
+    """Request the models of the market's current week, all feeders in one run."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     from bot3.market.weeks import week_of  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The fast beats: closes to parameters as they are committed, and what the market's own calendar asks for."""
+"""Run the fast sensors: learn from closes as they are committed, and train the models of a new market week."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 POLL_S = 0.02
 BACKLOG_AGAIN_S = 60.0
-"""So long after a backlog's run ended the next one may begin, wall seconds: one that fails at once must not fill Dagster."""
+"""Wall seconds between the end of a backlog run and the next one: a run that fails immediately must not fill Dagster."""
 SENSOR = "closes_to_parameters"
-# Not NOT_STARTED: a run that was made but never launched would stand in the way for ever.
+# Without NOT_STARTED: a run that was created but never launched would block further runs for ever.
 _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
@@ -34,10 +34,10 @@ _vigils = Vigils(SENSOR, poll_s=POLL_S)
     job=backlog,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Waits for closed trades, learns from them at once, and reports the chain from trades to parameters.",
+    description="Waits for closed trades, learns from them immediately, and reports the chain from trades to parameters.",
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Learn from the closes that were committed since, and go on doing so until the next tick."""
+    """Learn from the closes committed since the last tick, and continue in a thread until the next one."""
     from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError  # noqa: PLC0415  # heavy
 
     if (reason := platform.nothing_to_do()) is not None:
@@ -65,13 +65,13 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
 
 
 def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run that syncs and replays everything: one at a time, and again where the last one did not get through."""
+    """Request a run that syncs and replays everything: one at a time, and another one if the last run did not complete the work."""
     if instance.get_runs_count(dg.RunsFilter(job_name=backlog.name, statuses=list(_UNDER_WAY))):
-        return dg.SkipReason(f"{waiting} closes are waiting; a run of {backlog.name} is under way")
+        return dg.SkipReason(f"{waiting} closes are pending; a run of {backlog.name} is in progress")
     last = next(iter(instance.get_run_records(dg.RunsFilter(job_name=backlog.name), limit=1)), None)
     if last is not None and last.end_time is not None and now.timestamp() - last.end_time < BACKLOG_AGAIN_S:
-        return dg.SkipReason(f"{waiting} closes are waiting; {backlog.name} is asked for again {BACKLOG_AGAIN_S:.0f} s after the last run")
-    # A key asks once, ever: it names the run before, so that after a run that failed it is another.
+        return dg.SkipReason(f"{waiting} closes are pending; {backlog.name} is requested again {BACKLOG_AGAIN_S:.0f} s after the last run")
+    # Dagster uses a run key once only: it contains the id of the last run, so that the key differs after a failed run.
     before = "none" if last is None else last.dagster_run.run_id
     return dg.RunRequest(run_key=f"{backlog.name}-after-{before}", tags=all_bots())
 
@@ -80,10 +80,10 @@ def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -
     job=retraining,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="A market that runs faster than the wall begins its weeks by itself: each gets its models then.",
+    description="Requests the models of each new market week; a market faster than wall time begins them before the calendar does.",
 )
 def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
-    """Ask for the models of the market's week once it has begun."""
+    """Request the models of the market week once it has begun."""
     from bot3.market.weeks import week_of  # noqa: PLC0415
 
     if (reason := platform.nothing_to_do()) is not None:
@@ -91,6 +91,6 @@ def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResou
     opened = platform.platform()
     week = week_of(opened.clock.now())
     if context.cursor == week or week == week_of(opened.seeded_until):
-        return dg.SkipReason(f"the models of {week} were asked for, or the seed's are in force")
+        return dg.SkipReason(f"the models of {week} were already requested, or those of the seed are in force")
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))], cursor=week)

@@ -1,4 +1,4 @@
-"""Failed runs are told to people: one message a failure, a repeated one counted, none lost while nobody can be reached."""
+"""Notify people of failed runs: one message per failure, repeated failures counted, none lost while delivery is impossible."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from bot3.ports.notices import Notice
     from bot3.wiring import Platform
 
-NOBODY = "nobody is told: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
+NOBODY = "no notice is sent: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
 TIMES = 5
 WAIT_S = 2.0
-"""A store that is busy waits by itself before it says so; with that a failed run is tried for half a minute."""
+"""Wait between attempts. A busy store waits itself before it raises; in total an attempt for a failed run takes half a minute."""
 _LINE = 300
 _BY_HAND = "__ASSET_JOB"
-"""Dagster's name for all runs of assets that belong to no job."""
+"""Dagster's job name of all runs that materialize assets outside a job."""
 
 
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells people which run failed, and why; without a chat its log alone says it.",
+    description="Notifies people which run failed, and why; without a configured chat the failure is only logged.",
 )
 def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) -> None:
-    """Log a failed run, and tell it; what cannot be delivered now waits in the control store."""
+    """Log a failed run and queue a notice about it; notices that cannot be delivered now stay pending in the control store."""
     run, why = context.dagster_run, first_line(context.failure_event, context.get_step_failure_events())
     context.log.error(f"run {run.run_id} of {name_of(run)} failed: {why}")
     opened = platform.platform()
@@ -46,14 +46,14 @@ def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) 
     try:
         keep(lambda: opened.notices.queue(notice))
     except Exception as error:
-        # Dagster goes on to the next run whatever comes out of here: this line and the failed tick are all that is left.
-        context.log.error(f"run {run.run_id} of {name_of(run)} failed, and nobody is told: {error}")  # noqa: TRY400  # the tick holds the rest
+        # Dagster continues with the next run even if this raises: only this log line and the failed tick remain.
+        context.log.error(f"run {run.run_id} of {name_of(run)} failed, and no notice was queued: {error}")  # noqa: TRY400  # the tick contains the traceback
         raise
     context.log.info(deliver(opened))
 
 
 def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Queue a notice, again where the control store is busy: Dagster never asks twice about a run. Raises StoreBusyError at last."""
+    """Queue a notice, with retries if the control store is busy, because Dagster reports a run once only. Raises StoreBusyError at last."""
     from bot3.errors import StoreBusyError  # noqa: PLC0415
 
     for _ in range(TIMES - 1):
@@ -69,31 +69,31 @@ def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sle
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells again what could not be delivered when it happened, and what was counted meanwhile.",
+    description="Retries notices that could not be delivered, and sends those that were counted meanwhile.",
 )
 def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """Deliver the notices whose time has come."""
+    """Deliver the pending notices that are due."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()
-    said = deliver(opened) if opened.notices.waiting() else "no notice waits"
+    said = deliver(opened) if opened.notices.waiting() else "no notice is pending"
     context.log.debug(said)
     return dg.SkipReason(said)
 
 
 def deliver(opened: Platform) -> str:
-    """Tell what waits; return in words what came of it. A notifier in trouble is said, never raised: notices outlive it."""
+    """Deliver pending notices; return a summary text. A failing notifier is reported in it, never raised: the notices stay pending."""
     from bot3.usecases.tell import tell  # noqa: PLC0415
 
     if opened.notifier is None:
-        return f"{opened.notices.waiting()} notices wait for `python -m telegram_bot`: this process has no BOT3_TELEGRAM_TOKEN"
+        return f"{opened.notices.waiting()} notices are pending for `python -m telegram_bot`: this process has no BOT3_TELEGRAM_TOKEN"
     came = tell(opened.notices, opened.notifier, wall_now=opened.wall_now)
     problem = f"; {came.problem}" if came.problem else ""
-    return f"{came.told} notices told, {came.refused} refused, {came.waiting} wait{problem}"
+    return f"{came.told} notices sent, {came.refused} rejected, {came.waiting} pending{problem}"
 
 
 def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) -> Notice:
-    """Return what people are told of a failed run."""
+    """Return the notice about a failed run."""
     from bot3.ports.notices import Notice  # noqa: PLC0415
     from bot3.ports.notifier import Message  # noqa: PLC0415
 
@@ -109,14 +109,14 @@ def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) 
 
 
 def name_of(run: dg.DagsterRun) -> str:
-    """Return what people call a run: its job, or the assets that were asked for by hand."""
+    """Return the display name of a run: its job, or the assets of a run without one."""
     if run.job_name != _BY_HAND or not run.asset_selection:
         return run.job_name
     return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
 
 
 def first_line(event: DagsterEvent, steps: Sequence[DagsterEvent]) -> str:
-    """Return why a run failed in one line, without secrets: the innermost cause of its first failed step, else what the run says."""
+    """Return the reason of a failed run in one line, without secrets: the innermost cause of its first failed step, or its message."""
     from bot3.logs import redacted  # noqa: PLC0415
 
     error = steps[0].step_failure_data.error if steps else None

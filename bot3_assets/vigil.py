@@ -1,4 +1,4 @@
-"""What a sensor goes on doing between its ticks: a step repeated in a thread, for as long as ticks keep coming."""
+"""Repeat a sensor's step in a background thread between its ticks, until no tick has renewed the lease."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from bot3_assets.resources import close_with_platforms
 
 LEASE_S = 20.0
 BUSY_S = 0.2
-"""Pause after a store that was busy."""
+"""Pause after a step that failed because a store was busy."""
 _JOIN_S = 10.0
 
 log = structlog.get_logger()
 
 
 class Vigil:
-    """Repeats a step between the ticks of a sensor, so that nothing waits for one.
+    """Repeats a step between the ticks of a sensor, so that work does not wait for the next tick.
 
-    Dagster begins a tick five seconds after the last at best, and ten where that one overran. A tick keeps the vigil going. A step that
-    fails ends it, and the next tick, which takes the step by itself, shows the failure in Dagster; a store that is busy only delays it.
+    Dagster starts a tick five seconds after the last one at best, and ten if that one took too long. Each tick renews the lease. A step
+    that fails ends the thread, and the next tick, which runs the step itself, shows the failure in Dagster; a busy store only delays it.
 
     Parameters
     ----------
     poll_s : float
         Wall seconds between two steps.
     lease_s : float
-        So long after the last tick it ends: the sensor was switched off, or Dagster's daemon is away.
+        Seconds after the last tick at which the thread ends, because the sensor was switched off or Dagster's daemon is unavailable.
     """
 
     def __init__(self, name: str, step: Callable[[], object], *, poll_s: float, lease_s: float = LEASE_S) -> None:
@@ -42,11 +42,11 @@ class Vigil:
 
     @property
     def is_kept(self) -> bool:
-        """Say whether the step is being repeated."""
+        """Return whether the step is being repeated."""
         return self._thread is not None
 
     def keep(self) -> None:
-        """Go on for a lease from now."""
+        """Renew the lease from now, and start the thread if it is not running."""
         with self._lock:
             self._until = time.monotonic() + self._lease_s
             if self._thread is None:
@@ -55,12 +55,12 @@ class Vigil:
                 self._thread.start()
 
     def end(self) -> None:
-        """End, after the step that is being taken."""
+        """Stop the thread after the current step."""
         self._stop.set()
         self.join()
 
     def join(self) -> None:
-        """Wait until it has ended, by itself or because it was told to."""
+        """Wait until the thread has ended, by itself or because it was stopped; at most ten seconds."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout=_JOIN_S)
@@ -76,14 +76,14 @@ class Vigil:
             pause_s, busy = BUSY_S if trouble else self._poll_s, trouble
 
     def _taken(self) -> str:
-        """Take the step; return what it has to wait for, nothing if it got through."""
+        """Run the step; return the error text of an unavailable store, or an empty text if there is no reason to wait."""
         from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError  # noqa: PLC0415  # heavy
 
         try:
             self._step()
         except (StoreBusyError, StoreConflictError, StoreFullError) as error:
             return str(error)
-        except Exception as error:  # a thread has nobody to tell: the next tick meets the same, and shows it
+        except Exception as error:  # a thread cannot report to Dagster: the next tick gets the same error and shows it
             log.exception("vigil_ended", sensor=self._name, error=str(error))
             self._stop.set()
         return ""
@@ -91,7 +91,7 @@ class Vigil:
     def _goes_on(self, pause_s: float) -> bool:
         self._stop.wait(pause_s)
         with self._lock:
-            # Decided under the lock: a tick either finds it at work, or starts it again.
+            # Decided under the lock: a tick either finds the thread running, or starts it again.
             if self._stop.is_set() or time.monotonic() >= self._until:
                 self._thread = None
                 return False
@@ -99,7 +99,7 @@ class Vigil:
 
 
 class Vigils:
-    """The vigils of one sensor: one for each platform that this process has open."""
+    """The background threads of one sensor, one for each platform that is open in this process."""
 
     def __init__(self, name: str, *, poll_s: float) -> None:
         self._name, self._poll_s = name, poll_s
@@ -107,7 +107,7 @@ class Vigils:
         self._kept: dict[int, Vigil] = {}
 
     def keep(self, platform: object, step: Callable[[], object]) -> None:
-        """Go on for a lease from now; the step is the first one that was given for a platform."""
+        """Renew the lease of a platform's thread; the step passed at a platform's first call is used."""
         with self._lock:
             key = id(platform)
             if key not in self._kept:
@@ -116,7 +116,7 @@ class Vigils:
             self._kept[key].keep()
 
     def end(self, platform: object) -> None:
-        """End a platform's vigil, after the step that is being taken."""
+        """Stop a platform's thread after the current step."""
         with self._lock:
             vigil = self._kept.get(id(platform))
         if vigil is not None:
@@ -128,9 +128,9 @@ _lock = Lock()
 
 
 def warm_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance | None:
-    """Return this process' own instance of Dagster, its connections kept; None for one that lives in memory, which cannot be opened twice.
+    """Return this process' own Dagster instance with cached connections; None for an in-memory instance, which cannot be opened twice.
 
-    A tick's own instance is closed with the tick, and on PostgreSQL it makes a connection for every query: 10 to 20 ms an event, 2 ms here.
+    The instance of a tick is closed with the tick, and on PostgreSQL it connects for every query: 10 to 20 ms an event, 2 ms here.
     """
     ref = context.instance_ref
     if ref is None:
@@ -140,10 +140,10 @@ def warm_instance(context: dg.SensorEvaluationContext) -> dg.DagsterInstance | N
             if known == ref:
                 return instance
         instance = dg.DagsterInstance.from_ref(ref)
-        # What the web server calls for its own; SQLite has nothing to keep.
+        # Dagster's web server calls this for its own instance; with SQLite it changes nothing.
         instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=20)
         _instances.append((ref, instance))
-    # Outside the lock: what closes platforms holds theirs, and asks for ours.
+    # Outside the lock, to avoid a deadlock: the closing of platforms locks theirs first, and then this one.
     close_with_platforms(_close_instances)
     return instance
 

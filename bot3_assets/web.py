@@ -1,7 +1,7 @@
-"""Dagster's web server for pages of its own only: `python -m bot3_assets.web -p PORT -w WORKSPACE_FILE [--read-only]`.
+"""Serve Dagster's pages, rejecting requests of other pages: `python -m bot3_assets.web -p PORT -w WORKSPACE_FILE [--read-only]`.
 
-Dagster's own server takes commands from every page that is open in a browser on this machine: a mutation in the address of a request, a
-body of another type, a websocket. The same application is served here behind `bot3.web_guard`.
+Dagster's own server accepts commands from every page that is open in a browser on this machine: a mutation in a request's URL, a body of
+another content type, a websocket. This module serves the same application behind `bot3.web_guard`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STATEMENT_TIMEOUT_MS, _POOL_RECYCLE_S, _POOL_OVERFLOW = 15_000, 3_600, 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until stopped; end with 2 where the settings are refused."""
+    """Serve until stopped; exit with code 2 if the settings are invalid."""
     create_private_files()
     asked = _parser().parse_args(arguments)
     try:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def serve(*, host: str, port: int, workspace: str, is_read_only: bool, allowed_hosts: Sequence[str]) -> None:
-    """Serve Dagster's pages of the instance in DAGSTER_HOME, behind the guard, until stopped.
+    """Serve the pages of the Dagster instance in DAGSTER_HOME, behind the guard, until stopped.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def serve(*, host: str, port: int, workspace: str, is_read_only: bool, allowed_h
     is_read_only : bool
         Refuse every mutation.
     """
-    # Dagster takes a second to import: not before the arguments were read.
+    # Dagster takes a second to import, so import it only after the arguments were parsed.
     import uvicorn  # noqa: PLC0415
     from dagster import DagsterInstance, __version__  # noqa: PLC0415
     from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415
@@ -66,13 +66,15 @@ def serve(*, host: str, port: int, workspace: str, is_read_only: bool, allowed_h
 
 @asynccontextmanager
 async def _lifespan(_app: Any) -> AsyncIterator[None]:
-    # Uvicorn cancels what is still open when it is stopped (https://github.com/encode/uvicorn/issues/1160).
+    # Uvicorn cancels requests that are still open when it is stopped (https://github.com/encode/uvicorn/issues/1160).
     with suppress(asyncio.CancelledError):
         yield
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bot3_assets.web", description="Dagster's web server, for pages of its own only.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bot3_assets.web", description="Dagster's web server; it rejects requests of other pages."
+    )
     parser.add_argument("-H", "--host", default="127.0.0.1", help="address to listen on; the pages have no login")
     parser.add_argument("-p", "--port", type=int, required=True)
     parser.add_argument("-w", "--workspace", required=True, help="path of the workspace file")

@@ -1,7 +1,6 @@
-"""`python -m bot3_assets.worker`: one worker, which takes runs from Redis one after another; `... worker ping` asks it whether it lives.
+"""Run a worker with `python -m bot3_assets.worker`, which executes runs from Redis one after another; `... worker ping` checks it.
 
-Broker and settings are those of the launcher in the instance's file (DAGSTER_HOME): said once. WORKER_NAME tells workers of one machine
-apart.
+Broker and settings are read from the launcher in the instance file (DAGSTER_HOME). WORKER_NAME distinguishes workers on one machine.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ _ANSWER_S = 10.0
 
 
 def worker_app() -> Celery:
-    """Return the Celery application of the instance's launcher, with the tasks that it sends.
+    """Return the Celery application of the instance's launcher, with the tasks that the launcher sends.
 
     Raises
     ------
     SystemExit
-        If the instance sends its runs elsewhere.
+        If the instance uses another run launcher.
     """
     launcher = InstanceRef.from_dir(os.environ["DAGSTER_HOME"]).run_launcher
     if not isinstance(launcher, WorkersRunLauncher):
-        sys.exit("the instance of DAGSTER_HOME starts runs by itself: name deploy/dagster-workers.yaml as DAGSTER_INSTANCE_FILE")
+        sys.exit("the instance in DAGSTER_HOME does not send runs to workers: set DAGSTER_INSTANCE_FILE to deploy/dagster-workers.yaml")
     app = launcher.celery
     create_execute_job_task(app)
     create_resume_job_task(app)
@@ -41,13 +40,13 @@ def worker_app() -> Celery:
 
 
 def node_name() -> str:
-    """Return the name by which a worker is asked."""
+    """Return the Celery node name of this worker."""
     return f"{os.environ.get('WORKER_NAME', 'bot3')}@{socket.gethostname()}"
 
 
 def work(app: Celery) -> None:
-    """Take runs until told to stop; a run under way is finished first."""
-    import bot3_assets.definitions  # noqa: F401, PLC0415  # once here: the process that each run is in begins as a copy of this one
+    """Execute runs until stopped; a current run is completed first."""
+    import bot3_assets.definitions  # noqa: F401, PLC0415  # imported once here: the process of each run is forked from this one
 
     app.worker_main(
         ["worker", "--queues", QUEUE, "--concurrency", "1", "--hostname", node_name(), "--loglevel", "INFO", "--without-mingle"]
@@ -55,7 +54,7 @@ def work(app: Celery) -> None:
 
 
 def is_alive(app: Celery) -> bool:
-    """Say whether the worker of this machine and name answers."""
+    """Return whether the worker with this machine and name responds."""
     return bool(app.control.ping(destination=[node_name()], timeout=_ANSWER_S))
 
 

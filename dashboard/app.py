@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run dashboard/app.py`."""
+"""Run the dashboard's pages with `streamlit run dashboard/app.py`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGES: tuple[tuple[str, str, Callable[[Home], None]], ...] = (
 
 
 class OpenedHome:
-    """A home with its open stores."""
+    """A home with its open stores; Streamlit's cache closes it on release."""
 
     def __init__(self, settings: Settings, identity: str) -> None:
         self._closers = ExitStack()
@@ -36,7 +36,7 @@ class OpenedHome:
         self.home = Home(platform, is_seeded=is_seeded(settings), is_current=lambda: home_identity(settings) == identity)
 
     def close(self) -> None:
-        """Close the stores."""
+        """Close the stores of the home."""
         self._closers.close()
 
 
@@ -48,23 +48,23 @@ def _read_settings() -> Settings:
 
 def _open_home(_settings: Settings, identity: str) -> OpenedHome:
     opened = OpenedHome(_settings, identity)
-    # Streamlit collects garbage after every run of every fragment; modules are never garbage, and looking through them takes most of
-    # the time of a tick.
+    # Streamlit runs the garbage collector after every run of every fragment. Loaded modules are never garbage, and scanning them takes most
+    # of the time of a tick: `freeze` excludes them.
     gc.collect()
     gc.freeze()
     return opened
 
 
-# Once a process; and one home at a time: another identity closes it and opens the other.
+# Cached once per process, one home at a time: a changed identity closes the home and opens the other one.
 read_settings = st.cache_resource(_read_settings, show_spinner=False)
 open_home = st.cache_resource(_open_home, max_entries=1, on_release=OpenedHome.close, show_spinner=False)
 
 
 def main() -> None:
-    """Show the page that was asked for."""
-    # An emoji: the browser would fetch a material icon of its tab from fonts.gstatic.com.
+    """Show the requested page, or an error if the settings are invalid."""
+    # An emoji as page icon: the browser would fetch a material icon from fonts.gstatic.com.
     st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
-    # Also where the process was started in another directory than the one with `.streamlit/config.toml`: no traceback on a page.
+    # Set here too, for processes started outside the directory of `.streamlit/config.toml`: pages must show no traceback.
     st.set_option("client.showErrorDetails", "none")
     try:
         settings = read_settings()

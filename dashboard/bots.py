@@ -1,4 +1,4 @@
-"""Each bot's state and figures, and the positions that bots hold."""
+"""Show each bot's state and figures, and the open positions of all bots."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ROWS = (
 
 
 def show_bots(fleet: Fleet, home: Home) -> None:
-    """Show state and figures of every bot beside the marks."""
+    """Show the state and the figures of every bot, with their target marks."""
     st.subheader("Bots")
     columns = {plain(bot.bot): _own_cells(bot, fleet, home) for bot in fleet.bots}
     columns |= {plain(bot.name): _watched_cells(bot, fleet) for bot in fleet.watched}
@@ -128,7 +128,7 @@ def _positions(trades: Sequence[Trade]) -> str:
 
 
 def _shown(sums: Mapping[str, float]) -> dict[str, float]:
-    """Return sums by currency for a cell: the currency is a part of a pair's name, which another program may have chosen."""
+    """Return sums by currency, safe for a cell: the currency is part of a pair's name, which another program may have chosen."""
     return {plain(currency): value for currency, value in sums.items()}
 
 
@@ -146,7 +146,7 @@ def _state(bot: BotStatus) -> str:
 
 
 def show_positions(fleet: Fleet) -> None:
-    """Show the open positions of all bots; nothing where there are none and every bot can be read."""
+    """Show the open positions of all bots; show nothing if there are none and every bot's database is readable."""
     own = [(bot.bot, RunMode.PAPER, trade) for bot in fleet.bots for trade in bot.open_trades]
     held = [*own, *((bot.bot, bot.run_mode, trade) for bot in fleet.watched for trade in bot.open_trades or ())]
     unread = [bot.bot for bot in fleet.bots if bot.closes is None] + [bot.name for bot in fleet.watched if bot.open_trades is None]

@@ -1,4 +1,4 @@
-"""How columns of numbers look: scaled here, formatted in the browser, so that they sort as numbers and a page stays quick."""
+"""Define how number columns are shown: scaled here and formatted in the browser, so that they sort as numbers and pages stay fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.usecases.words import currency_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """Numbers of a column: multiplied by `scale`, rounded to `digits`, shown by `text` (printf)."""
+    """Format of a number column: values are multiplied by `scale`, rounded to `digits` and shown with `text` (printf)."""
 
     text: str
     digits: int
@@ -34,16 +34,17 @@ RATE = Cells(text="%.6g", digits=10)
 
 
 def scaled(frame: pd.DataFrame, cells: Mapping[str, Cells]) -> pd.DataFrame:
-    """Return a frame whose numbers are as they will be read; what is unknown stays unknown."""
-    # Adding 0.0 takes the sign from what rounds to nothing: "-0.00 %" would read as a loss.
+    """Return a frame with its number columns scaled and rounded; unknown values stay unknown."""
+    # Adding 0.0 removes the sign of values rounded to zero: "-0.00 %" would read as a loss.
     columns = {name: (frame[name].astype("float64") * one.scale).round(one.digits) + 0.0 for name, one in cells.items()}
     return frame.assign(**columns)
 
 
 def money_columns(closes: pd.DataFrame) -> tuple[dict[str, pd.Series[float]], dict[str, Cells]]:
-    """Return the profit of trades (columns pair, close_profit_abs) as one column a currency, with the currency's own digits.
+    """Return the profits of trades (columns pair, close_profit_abs) as one column per currency, with the digits of that currency.
 
-    A trade has a number in the column of its own currency only: a column of several currencies would sort and add what cannot be compared.
+    A trade has a number only in the column of its own currency: in one column for all currencies, amounts that cannot be compared would be
+    sorted and summed.
     """
     columns: dict[str, pd.Series[float]] = {}
     cells: dict[str, Cells] = {}

@@ -1,4 +1,4 @@
-"""Pictures: fixed heights, few points, colours that the colour-blind can tell apart, and never colour alone."""
+"""Draw charts: fixed heights, few points, colours that colour-blind readers can distinguish, and never colour as the only mark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PERCENT = ".2%"
 
 
 def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float, currency: str) -> go.Figure:
-    """Draw equity after each close, one line a bot (columns close_date, equity_abs)."""
+    """Draw the equity after each close, one line per bot (columns close_date, equity_abs)."""
     figure = go.Figure()
     for position, (bot, curve) in enumerate(curves.items()):
         kept = curve.iloc[thinned(curve["equity_abs"].to_numpy(dtype=np.float64), points=LINE_POINTS)] if len(curve) else curve
@@ -47,7 +47,7 @@ def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float, curre
 
 
 def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
-    """Draw how often closes earned what, counted in 40 bins from the 1st to the 99th percentile; the rest is in the outer bins."""
+    """Draw a histogram of close profits in 40 bins from the 1st to the 99th percentile; values outside count in the outer bins."""
     values = close_profit.to_numpy(dtype=np.float64)
     low, high = np.quantile(values, [0.01, 0.99])
     edges = np.linspace(low, high if high > low else low + 0.01, 41)
@@ -62,7 +62,7 @@ def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
 
 
 def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profit: float) -> go.Figure:
-    """Draw learned stops and targets a group beside the static set; groups are categories, never numbers."""
+    """Draw the learned stops and targets of each group with the static ones; the group axis is categorical."""
     names = [_short(row) for row in rows]
     hover = [f"{words.evidence(row.trades_count, row.n_eff)}, {row.state.value}" for row in rows]
     figure = go.Figure()
@@ -95,7 +95,7 @@ def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profi
 
 
 def expectancy_chart(names: Sequence[str], rows: Sequence[ExitParameters] | Sequence[FeederScore]) -> go.Figure:
-    """Draw posterior expectancies with their 90 % intervals, the first on top; names are categories."""
+    """Draw posterior expectancies with their 90 % intervals, the first row on top; the name axis is categorical."""
     middle = [row.expectancy for row in rows]
     above = [row.upper_bound - row.expectancy for row in rows]
     below = [row.expectancy - row.lower_bound for row in rows]
@@ -112,7 +112,7 @@ def expectancy_chart(names: Sequence[str], rows: Sequence[ExitParameters] | Sequ
 
 
 def history_chart(history: pd.DataFrame) -> go.Figure:
-    """Draw stop and target of one group over market time (columns known_at, stop_loss, take_profit_target, trades_count)."""
+    """Draw the stop and target of one group over market time (columns known_at, stop_loss, take_profit_target, trades_count)."""
     figure = go.Figure()
     for column, name, colour, dash in (("take_profit_target", "target", BLUE, "solid"), ("stop_loss", "stop", ORANGE, "dash")):
         kept = history.iloc[thinned(history[column].to_numpy(dtype=np.float64), points=LINE_POINTS)]
@@ -126,14 +126,14 @@ def history_chart(history: pd.DataFrame) -> go.Figure:
 
 
 def regime_chart(states: pd.DataFrame, index: pd.Series[Any] | None) -> go.Figure:
-    """Draw the market index, and below it a ribbon of the regimes' probabilities as they were known at each time.
+    """Draw the market index, and below it a ribbon of the regime probabilities as known at each time.
 
     Parameters
     ----------
     states : DataFrame
-        known_at and p_* of each regime, at most `LINE_POINTS` rows.
+        Columns known_at and p_* of each regime; at most `LINE_POINTS` rows.
     index : Series or None
-        Index of the market by time, 100 at its start; None where no candles can be read.
+        Market index by time, 100 at its start; None if no candles can be read.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.5, 0.5], vertical_spacing=0.06)
     if index is not None:

@@ -1,4 +1,4 @@
-"""What became of the signals: traded, or why not."""
+"""Show the results of decisions on signals: traded, or the reason why not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_UNTRADED = 8
 
 
 def show_reasons(home: Home) -> None:
-    """Show how many of each bot's newest decisions had which reason."""
+    """Show the reasons of each bot's newest decisions, with their counts."""
     st.subheader("Signals and why they were not traded")
     counts = {bot: frame["reason"].value_counts() for bot, frame in _newest(home).items()}
     if not counts:
@@ -32,7 +32,7 @@ def show_reasons(home: Home) -> None:
 
 
 def show_untraded(home: Home, *, key: str) -> None:
-    """Show entries that were decided on and came to no trade, or are not known to yet; nothing where there are none."""
+    """Show the entry decisions without a trade, or with a pending result; show nothing if there are none."""
     frames = [frame[frame["outcome"].isin({EntryOutcome.NOT_TRADED, EntryOutcome.PENDING})] for frame in _newest(home).values()]
     if not any(len(frame) for frame in frames):
         return

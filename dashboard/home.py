@@ -1,4 +1,4 @@
-"""The ports of one home as the pages are given them."""
+"""Provide the ports of one home to the pages."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bot3.usecases.fleet_home import FleetHome, FleetPorts
 
 
 class TradeJournal(TradeReader, Protocol):
-    """What the pages read of a bot's store: its trades, their orders, and why signals were not traded."""
+    """The part of a bot's store that the pages read: its trades, their orders, and why signals were not traded."""
 
     def intents_of_trade(self, trade_id: int) -> list[Intent]:
-        """Return a trade's intents, oldest first."""
+        """Return the intents of a trade, oldest first."""
         ...
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions and what became of them."""
+        """Return the newest decisions with their results."""
         ...
 
 
@@ -37,20 +37,20 @@ class HomePorts(FleetPorts, Protocol):
 
     @property
     def candles(self) -> CandleReader:
-        """Return the market's candles."""
+        """Return the reader of the market's candles."""
         ...
 
     @property
     def costs(self) -> Costs:
-        """Return what trading costs."""
+        """Return the trading costs."""
         ...
 
     def bot_store(self, name: str) -> TradeJournal:
-        """Return a bot's own store. Raises StoreError if there is none yet."""
+        """Return a bot's own store. Raises StoreError if it does not exist yet."""
         ...
 
     def history_store(self, name: str) -> TradeJournal:
-        """Return the store of a bot's backtest history. Raises StoreError if there is none yet."""
+        """Return the store of a bot's backtest history. Raises StoreError if it does not exist yet."""
         ...
 
 
@@ -60,7 +60,7 @@ class Home(FleetHome):
     Parameters
     ----------
     is_current : callable
-        Says whether the files it was opened on are still those of the home.
+        Returns whether the files that were opened still belong to the home.
     """
 
     def __init__(self, ports: HomePorts, *, is_seeded: bool, is_current: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What every page shares: the global bar, tables, empty states, and one place where errors meet the reader."""
+"""Provide the parts that all pages share: the global bar, tables, empty states, and the banners that report errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROW_PX, MOST_ROWS_PX = 35, 560
 
 @contextmanager
 def banner(what: str) -> Iterator[None]:
-    """Show an error of the platform as a banner in place of the numbers that could not be read; nothing stale is left beside it."""
+    """Report an error of the platform as a banner in place of the numbers that could not be read; no stale number is shown beside it."""
     try:
         yield
     except StoreBusyError as error:
@@ -42,12 +42,12 @@ def banner(what: str) -> Iterator[None]:
 
 
 def missing(what: str, remedy: str) -> None:
-    """Say what is not there yet, and what brings it."""
+    """Show which data is missing, and how to create it."""
     st.info(f"**{what}** {remedy}", icon=":material/inbox:")
 
 
 def not_known(found: Known[Any], what: str, remedy: str = "") -> None:
-    """Say why nothing that was learned can be shown: nothing was published yet (`what`), or what was published is refused."""
+    """Show why no learned data is available: nothing was published yet (`what`), or the publication is invalid."""
     problem = plain(found.problem)
     if found.is_refused:
         st.error(f"**What was published is refused**: {problem}.")
@@ -58,10 +58,10 @@ def not_known(found: Known[Any], what: str, remedy: str = "") -> None:
 def table(
     frame: pd.DataFrame, *, alt: str, key: str, cells: Mapping[str, Cells] | None = None, select: Callable[[list[int]], None] | None = None
 ) -> None:
-    """Show a frame, unknown values as en dashes; `select` is told the positions of the rows that the reader selects."""
+    """Show a frame, unknown values as en dashes; `select` is called with the positions of the selected rows."""
     cells = cells or {}
     config: dict[str, Any] = {name: st.column_config.NumberColumn(format=one.text) for name, one in cells.items()}
-    # The first column names the row: it stays while the reader scrolls to the right.
+    # The first column identifies the row, so it is pinned while the reader scrolls to the right.
     config[str(frame.columns[0])] = st.column_config.Column(pinned=True)
     same = {
         "hide_index": True,
@@ -82,9 +82,9 @@ def table(
 
 
 def _guarded_bar(home: Home) -> None:
-    """Show the global bar: mode, market and wall time, age of the newest data, what market it is, halt state."""
+    """Show the global bar: mode, market and wall time, age of the newest data, source of the market, halt state."""
     if not home.is_current():
-        st.rerun()  # seeded meanwhile, or deleted and seeded anew: all of the page is of another home
+        st.rerun()  # the home was seeded meanwhile, or deleted and seeded again: the whole page is outdated
     with banner("The control store"):
         _show_bar(home)
 
@@ -118,7 +118,7 @@ def _show_bar(home: Home) -> None:
 
 
 def _age_badges(home: Home, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> str:
-    """Return how old the newest candle, close and publication are, each named, in wall time; red where candles are too old to trade on."""
+    """Return badges with the wall-time age of the newest candle, close and publication; red if the candles are too old to trade on."""
     try:
         ages = read_data_ages(home, anchor=anchor, beats=beats, wall_now=wall_now)
     except DataError:

@@ -1,6 +1,6 @@
-"""The dashboard's server: `streamlit run dashboard/serve.py`.
+"""Serve the dashboard with `streamlit run dashboard/serve.py`.
 
-It serves the pages of `app.py` to pages of its own only (`bot3.web_guard`).
+The server shows the pages of `app.py` and rejects requests of foreign pages (`bot3.web_guard`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot3.web_guard import RequestRule, WebGuard
 
 
 def allowed_hosts() -> tuple[str, ...]:
-    """Return the hosts of the settings; none beside the loopback ones while the settings are refused, which the pages say."""
+    """Return the hosts in the settings; none in addition to the loopback hosts if the settings are invalid, which the pages report."""
     try:
         return load_settings().allowed_hosts
     except SettingsError:

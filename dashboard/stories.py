@@ -1,4 +1,4 @@
-"""The story of one trade: why it was opened, what protected it, which orders it made."""
+"""Show the history of one trade: why it was opened, how it was protected, which orders it placed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TELLERS: Mapping[str, Callable[[float], str]] = {
 
 
 def show_story(trade: pd.Series[Any], home: Home) -> None:
-    """Show the story of a row of the record's trade frame."""
+    """Show the history of the trade in a row of the record's trade frame."""
     bot, mode = str(trade["bot"]), RunMode(trade["run_mode"])
     st.subheader(f"{bot}, {mode.value} trade {trade['trade_id']}")
     st.markdown(sentence(trade))
@@ -48,7 +48,7 @@ def show_story(trade: pd.Series[Any], home: Home) -> None:
 
 
 def sentence(trade: pd.Series[Any]) -> str:
-    """Return in one sentence what a trade was and what came of it."""
+    """Return one sentence that describes a trade and its result."""
     lasted = trade["close_date"] - trade["open_date"]
     currency = stake_currency(str(trade["pair"]))
     profit, funding = (plain(words.money(trade[name], currency)) for name in ("close_profit_abs", "funding_fees"))
@@ -81,7 +81,7 @@ def _show_parameters(entry: Intent, home: Home) -> None:
         st.caption("Protected by the static set of the settings: no learned row was used.")
         return
     history = home.ports.record.parameters_history(key=key)
-    # An increment publishes changed rows only: a set holds rows of earlier versions too.
+    # An incremental publication contains changed rows only: a parameter set also contains rows of earlier versions.
     exact = history[history["version"] == version]
     used = exact if len(exact) else history[history["known_at"] <= entry.candle_close_time]
     if used.empty:

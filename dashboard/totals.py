@@ -1,4 +1,4 @@
-"""What bots earned and hold together: every total names its run mode, its currency and the bots it covers."""
+"""Show the earnings and open positions of all bots; every total names its run mode, its currency and the bots that it covers."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from dashboard.home import Home
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """The bots of one run mode: ours with their own databases, the fleet's with the record and their databases."""
+    """The bots of one run mode: own ones with their databases, the fleet's with the record and their databases."""
 
     mode: RunMode
     own: tuple[BotStatus, ...]
     watched: tuple[WatchedStatus, ...]
 
     def closes(self) -> pd.DataFrame:
-        """Return the closes of all bots that can be read."""
+        """Return the closes of all bots whose stores are readable."""
         own = [bot.closes for bot in self.own if bot.closes is not None]
         return pd.concat([*own, *(bot.closes for bot in self.watched)], ignore_index=True)
 
     def closes_today(self, fleet: Fleet) -> pd.DataFrame:
-        """Return the closes since midnight UTC: of market time for our bots, of wall time for the fleet's."""
+        """Return the closes since midnight UTC, in market time for own bots, in wall time for the fleet's."""
         own = [_since_midnight(bot.closes, fleet.now) for bot in self.own if bot.closes is not None]
         return pd.concat([*own, *(_since_midnight(bot.closes, fleet.wall_now) for bot in self.watched)], ignore_index=True)
 
     def open_trades(self) -> list[Trade]:
-        """Return the open trades of all bots that can be read."""
+        """Return the open trades of all bots whose databases are readable."""
         watched = [trade for bot in self.watched for trade in bot.open_trades or ()]
         return [*(trade for bot in self.own for trade in bot.open_trades), *watched]
 
     def described(self) -> str:
-        """Return which bots are covered, from where, and which are not because they cannot be read."""
+        """Return which bots are covered, with their sources, and which are not because they are unreadable."""
         own = ", ".join(bot.bot for bot in self.own if bot.closes is not None)
         watched = ", ".join(bot.bot for bot in self.watched)
         unread = [
@@ -64,7 +64,7 @@ def covered_modes(fleet: Fleet) -> list[Covered]:
 
 
 def show_totals(fleet: Fleet, home: Home) -> None:
-    """Show what was realised and what is open, by run mode and currency."""
+    """Show realised profits and open positions, by run mode and currency."""
     for covered in covered_modes(fleet):
         closes, today, trades = covered.closes(), covered.closes_today(fleet), covered.open_trades()
         every, of_today = by_currency(closes), by_currency(today)
@@ -94,7 +94,7 @@ def _show_currency(covered: Covered, currency: str, *, today: pd.DataFrame, clos
 
 
 def _earned(closes: pd.DataFrame, currency: str) -> str:
-    # The currency is a part of a pair's name, which another program may have chosen.
+    # The currency is part of a pair's name, which another program may have chosen.
     return words.money(float(closes["close_profit_abs"].sum()), plain(currency)) if len(closes) else words.DASH
 
 

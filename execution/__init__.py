@@ -1,1 +1,1 @@
-"""The execution daemon."""
+"""The execution daemon, which places and manages the bots' orders."""

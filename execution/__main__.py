@@ -1,7 +1,7 @@
-"""`python -m execution`: trade on paper with what was learned.
+"""Run the execution daemon with `python -m execution`: trade on paper with the published learning.
 
-Exit codes: 0 stopped as asked; 1 a bug; 2 usage or settings; 3 no seeded home or refused data; 6 another daemon holds the home or a bot's
-database.
+Exit codes: 0 stopped on request; 1 a bug; 2 invalid usage or settings; 3 no seeded home, or invalid data; 6 another daemon already runs on
+the home or on a bot's database.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ log = structlog.get_logger()
 
 
 def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform], SignalSource] = Platform.signal_maker) -> int:
-    """Run the daemon and return its exit code.
+    """Run the daemon until it is stopped and return its exit code.
 
     Parameters
     ----------
     signals : callable
-        Makes the source of signals; the feeders' models by default.
+        Creates the source of signals; by default the feeders' models.
     """
     create_private_files()
     given = _parsed(arguments)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform]
         settings = load_settings()
         configure_logs(DAEMON, level=settings.log_level, secrets=settings.secrets())
         if not is_seeded(settings):
-            raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
+            raise DataError(f"{settings.home} contains no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to a seeded home")
         with lease(settings.home), open_platform(settings) as platform:
             _run(platform, given, signals=signals)
     except Bot3Error as error:
@@ -53,10 +53,10 @@ def main(arguments: Sequence[str] | None = None, *, signals: Callable[[Platform]
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m execution", description="Trade on paper with what was learned.")
-    parser.add_argument("--once", action="store_true", help="tick once and end")
-    parser.add_argument("--until-market-end", action="store_true", help="end when the replayed market has ended")
-    parser.add_argument("--poll", type=float, default=0.2, metavar="SECONDS", help="wall seconds between two looks at most (default 0.2)")
+    parser = argparse.ArgumentParser(prog="python -m execution", description="Trade on paper with the published learning.")
+    parser.add_argument("--once", action="store_true", help="run one tick and exit")
+    parser.add_argument("--until-market-end", action="store_true", help="exit when the replayed market has ended")
+    parser.add_argument("--poll", type=float, default=0.2, metavar="SECONDS", help="longest wall time between two ticks (default 0.2)")
     return parser.parse_args(arguments)
 
 
@@ -71,7 +71,7 @@ def _run(platform: Platform, given: argparse.Namespace, *, signals: Callable[[Pl
 
 
 def _ready(platform: Platform, given: argparse.Namespace, *, signals: Callable[[Platform], SignalSource]) -> tuple[Daemon, datetime | None]:
-    """Open everything that the daemon needs before its first tick. Raises StoreError."""
+    """Open everything that the daemon needs before its first tick. Raises StoreError if a store cannot be opened."""
     platform.open_stores()
     until = _market_end(platform) if given.until_market_end else None
     daemon = Daemon(bots_of(platform), signals=signals(platform), learning=platform.learning_reader, poll_s=given.poll)
@@ -83,7 +83,7 @@ def _ready(platform: Platform, given: argparse.Namespace, *, signals: Callable[[
 
 
 def bots_of(platform: Platform) -> list[Bot]:
-    """Return the bots of a platform, each with its own store and account."""
+    """Return the bots of a platform, each with its own store and exchange account."""
     settings: Settings = platform.settings
     shared = Shared(
         clock=platform.clock,

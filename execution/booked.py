@@ -1,4 +1,4 @@
-"""What was booked lately: what a query that overlaps the one before returns again is known by its name."""
+"""Recognize fills and payments that were already booked, because consecutive queries overlap in time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 
 
 class Booked:
-    """Names of fills or payments, with the market time of each; what is older than the overlap cannot be returned again and is forgotten.
+    """The ids of recently booked fills or payments, each with its market time.
+
+    An id older than the overlap is dropped: no later query can return it again.
 
     Parameters
     ----------
     newest : datetime
-        Time of the newest one that was booked.
+        Time of the newest item that was booked.
     overlap : timedelta
-        How much later than a newer one an older one may be reported.
+        How long after a newer item an older one may still be reported.
     """
 
     def __init__(self, newest: datetime, *, overlap: timedelta) -> None:
@@ -29,10 +31,10 @@ class Booked:
 
     @property
     def since(self) -> datetime:
-        """Return from when on to query."""
+        """Return the time from which the next query must start."""
         return self.newest - self._overlap
 
     def add(self, found: Mapping[str, datetime]) -> None:
-        """Remember what was booked."""
+        """Add the ids of booked items and drop those older than the overlap."""
         self.newest = max([self.newest, *found.values()])
         self._names = {name: at for name, at in {**self._names, **found}.items() if at >= self.since}

@@ -1,4 +1,4 @@
-"""One bot as the daemon sees it: its rules, its store, its account; and what all bots share."""
+"""Describe one bot as the daemon uses it (rules, store, account), and what all bots share."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.trades import RunMode, Trade
 
 OWN_PREFIX = "b3"
-"""With it begins the client order id of every order of ours (`Intent.client_order_id`)."""
+"""Prefix of the client order id of every order of this platform (`Intent.client_order_id`)."""
 
 UNANSWERED = (IntentState.SENT, IntentState.ACKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all bots share: market, time, control, costs and limits of the daemon.
+    """What all bots share: market data, clock, control store, costs and the limits of the daemon.
 
     Parameters
     ----------
     protect_deadline : timedelta
-        Wall time after which a position without a working stop is flattened.
+        Wall time after which a position without a working stop is closed at market.
     halt_file : Path
-        While it exists every bot is HALTED, whatever the stores say.
+        While this file exists every bot is HALTED, whatever state the stores contain.
     """
 
     clock: Clock
@@ -50,11 +50,11 @@ class Shared:
 
     @property
     def candle(self) -> timedelta:
-        """Return how long a candle lasts."""
+        """Return the duration of one candle."""
         return timeframe_duration(self.timeframe)
 
     def newest_close(self, now: datetime) -> datetime:
-        """Return when the newest closed candle closed."""
+        """Return the close time of the newest closed candle."""
         return candle_open_time(now, self.timeframe)
 
 
@@ -65,9 +65,10 @@ class Bot:
     Parameters
     ----------
     flag : LatchStore
-        Keeps the bot's latch beside its store: losing either loses none.
+        Stores the bot's latch a second time, outside its database, so that the loss of either copy does not lose the latch.
     lease : Lease or None
-        Without it nothing is entered; None where the lock of the home is enough, because the bot's store is a file of it.
+        Without the lease the bot enters no trade. None where the lock on the home is sufficient, because the bot's store is a file in
+        that home.
     """
 
     profile: BotProfile
@@ -85,7 +86,10 @@ class Bot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What the exchange and the journal say at one look; positions and open trades by pair, orders and intents by client order id."""
+    """The state of the exchange account and the journal at one time.
+
+    Positions and open trades are keyed by pair, orders and intents by client order id.
+    """
 
     positions: Mapping[str, Position]
     trades: Mapping[str, Trade]
@@ -94,9 +98,9 @@ class Account:
     mismatch: str | None
 
     def waiting(self, leg: IntentLeg, *, trade_id: int) -> list[Intent]:
-        """Return the intents of one step of a trade that were sent and are not settled."""
+        """Return the intents of one leg of a trade that were sent and are not settled yet."""
         return [i for i in self.unsettled.values() if i.leg is leg and i.trade_id == trade_id and i.state in UNANSWERED]
 
     def entries_in_flight(self) -> list[Intent]:
-        """Return entries that may or may not have become a position."""
+        """Return the entry intents that may or may not have opened a position."""
         return [i for i in self.unsettled.values() if i.leg is IntentLeg.ENTRY]

@@ -1,4 +1,4 @@
-"""What a candle's close made known, worked out once for all bots: signals, newest close, volatility."""
+"""Compute what a candle's close makes known, once for all bots: signals, newest close rate, volatility."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from execution.bot import Bot, Shared
 
 
 class SignalSource(Protocol):
-    """Makes the signals of all feeders (`usecases.predict_signals.SignalMaker`)."""
+    """Produces the signals of all feeders (`usecases.predict_signals.SignalMaker`)."""
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals that a candle's close made known."""
+        """Return the signals that became known at a candle's close."""
         ...
 
 
@@ -31,7 +31,7 @@ class _Newest:
 
 
 class Closes:
-    """Signals and volatility of the newest close; one close is kept."""
+    """The signals and the volatility of the newest close; only one close is cached."""
 
     def __init__(self, shared: Shared, *, signals: SignalSource) -> None:
         self._shared, self._source = shared, signals
@@ -40,14 +40,17 @@ class Closes:
         self._newest: dict[tuple[str, timedelta], _Newest | None] = {}
 
     def signals(self, close: datetime, *, now: datetime) -> list[Signal]:
-        """Return the signals of the candle that closed at an instant."""
+        """Return the signals of the candle that closed at `close`; computed once per close."""
         self._keep(close)
         if self._signals is None:
             self._signals = self._source.signals_at(close - self._shared.candle, now)
         return self._signals
 
     def view(self, bot: Bot, pair: str, *, close: datetime) -> PairView | None:
-        """Return a pair's market as a bot meets it; None where no candle is known. Without a rate it is NaN, and opens nothing."""
+        """Return the market of a pair as a bot sees it; None if no candle is available.
+
+        If the exchange is busy the rate is NaN, and a NaN rate opens no trade.
+        """
         self._keep(close)
         key = (pair, bot.profile.horizon)
         if key not in self._newest:

@@ -1,4 +1,4 @@
-"""Does what a person asked for through the control store: pause, resume, halt, force_exit."""
+"""Execute the commands that a person sent through the control store: pause, resume, halt, force_exit."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _STATES = {"pause": TradingState.REDUCING, "resume": TradingState.ACTIVE, "halt"
 _REASONS = {"pause": "paused by command", "resume": "", "halt": "halted by command"}
 _SAID = {
     IntentState.DONE: "closed at market",
-    IntentState.ACKED: "the exit was acknowledged",
-    IntentState.SENT: "the exit was sent, its answer is unknown yet",
-    IntentState.DEAD: "the exchange is busy: the exit is tried again",
-    IntentState.REJECTED: "the exchange rejected the exit: see the trade's intents",
+    IntentState.ACKED: "the exchange acknowledged the exit order",
+    IntentState.SENT: "the exit order was sent, the response is pending",
+    IntentState.DEAD: "the exchange is busy: the exit will be retried",
+    IntentState.REJECTED: "the exchange rejected the exit: read the reason in the trade's intents",
 }
 
 log = structlog.get_logger()
 
 
 class Commands:
-    """One bot's commands; each is taken once, and what came of it is kept beside it."""
+    """The commands of one bot; each is executed once, and its result is stored with it."""
 
     def __init__(self, bot: Bot, *, state: BotState, exits: Exits) -> None:
         self._bot, self._state, self._exits = bot, state, exits
 
     def obey(self, account: Account) -> None:
-        """Take what is queued and do it."""
+        """Take the queued commands and execute them."""
         control, clock = self._bot.shared.control, self._bot.shared.clock
         for number, command, argument in control.take_commands(self._bot.name, at=clock.wall_now()):
             result = self._obey_or_tell(command, argument, account)
@@ -42,12 +42,12 @@ class Commands:
             control.finish_command(number, result=result, at=clock.wall_now())
 
     def _obey_or_tell(self, command: str, argument: str, account: Account) -> str:
-        """Do a command; it was taken and will not come again, so who sent it must read of a failure."""
+        """Execute a command and return its result text; a failure is returned as text, because a taken command is never taken again."""
         try:
             return self._obey(command, argument, account)
         except (StoreError, ExchangeError) as error:
             log.exception("command_failed", bot=self._bot.name, command=command, argument=argument)
-            return f"failed, look at what became of it and send it again: {error}"
+            return f"failed, check the bot's state before you send the command again: {error}"
 
     def _obey(self, command: str, argument: str, account: Account) -> str:
         if command in _STATES:
@@ -55,14 +55,14 @@ class Commands:
             return f"{self._state.state.value}: {self._state.reason}" if self._state.reason else self._state.state.value
         others: dict[str, Callable[[str, Account], str]] = {"force_exit": self._force_exit}
         if command not in others:
-            return f"refused: no command {command!r}, there are {', '.join([*_STATES, *others])}"
+            return f"refused: unknown command {command!r}, valid commands are {', '.join([*_STATES, *others])}"
         return others[command](argument, account)
 
     def _force_exit(self, argument: str, account: Account) -> str:
         trade = next((trade for trade in account.trades.values() if str(trade.trade_id) == argument.strip()), None)
         if trade is None:
-            return f"refused: {self._bot.name} has no open trade {argument}"
+            return f"refused: {self._bot.name} has no open trade with the id {argument}"
         state = self._exits.leave(trade, account, reason=ExitReason.FORCE_EXIT)
         if state is None:
-            return "refused: an exit is under way, or no position is held"
+            return "refused: an exit is under way, or the trade has no open position"
         return _SAID.get(state, state.value)

@@ -1,4 +1,4 @@
-"""The loop: all bots, one after the other, each on its own; errors of one do not reach the others."""
+"""Run all bots in one loop, one after the other; an error of one bot does not affect the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from execution.heartbeat import Detail, Pulse
 from execution.learning_watch import LearningWatch
 from execution.runner import BotRunner
 
-_ENTRIES_OFF = timedelta(seconds=10)  # wall time without entries after a full disk or learning that cannot be used
+_ENTRIES_OFF = timedelta(seconds=10)  # wall time without entries after a full disk or invalid learning
 _TELL_AGAIN = timedelta(seconds=30)
 _AFTER_CLOSE_S = 0.002
 _Result = TypeVar("_Result")
@@ -27,14 +27,14 @@ log = structlog.get_logger()
 
 
 class Daemon:
-    """Runs the bots until it is told to stop.
+    """Runs the bots until it is stopped.
 
     Parameters
     ----------
     bots : sequence of Bot
-        All on one market; each with its own store and account.
+        All bots trade one market; each has its own store and account.
     poll_s : float
-        Wall seconds between two looks at most; a candle's close is waited for exactly.
+        Longest wait between two ticks, in wall seconds; the wait ends earlier at the close of a candle.
     """
 
     def __init__(self, bots: Sequence[Bot], *, signals: SignalSource, learning: LearningReader, poll_s: float = 0.2) -> None:
@@ -53,12 +53,12 @@ class Daemon:
         self._slowest_ms = 0.0
 
     def run(self, *, should_stop: Callable[[], bool], until: datetime | None = None, is_once: bool = False) -> None:
-        """Tick until told to stop, once, or until the market's time has reached `until` and its last candle was decided on."""
+        """Tick until `should_stop` returns true, until `until` has passed in market time and its last candle is decided on, or once."""
         self._guard("heartbeat", lambda: self._pulse.beat("starting", self.detail()))
         state = "failed"
         try:
             while not should_stop():
-                # Asked before the tick: the last candle closes at the very end, and has its tick too.
+                # Read the time before the tick: the last candle closes exactly at the end and still needs its tick.
                 has_ended = until is not None and self._has_reached(until)
                 self.tick(should_stop=should_stop)
                 if is_once:
@@ -72,11 +72,11 @@ class Daemon:
             self._guard("heartbeat", lambda: self._pulse.beat(state, self.detail()))
 
     def tick(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Look at the learning, let every bot do what is due, and give a sign of life."""
+        """Update the learning, run the due steps of every bot, and write the heartbeat."""
         began = self._clock.wall_now()
         is_changed = self._guard("learning", self.learning.look)
         if is_changed:
-            # Who waits for new learning to be in force reads it from here.
+            # Processes that wait for new learning to take effect read it from this heartbeat.
             self._guard("heartbeat", lambda: self._pulse.beat("running", self.detail()))
         for runner in self.runners:
             if should_stop():
@@ -89,7 +89,7 @@ class Daemon:
             self._slowest_ms = 0.0
 
     def detail(self) -> Detail:
-        """Return what the heartbeat tells."""
+        """Return the details that the heartbeat reports."""
         candles = [runner.last_candle for runner in self.runners if runner.last_candle is not None]
         detail: Detail = {
             **self.learning.versions(),
@@ -114,21 +114,22 @@ class Daemon:
             self._tell("entries_stopped", error, bot=runner.name)
         except (StoreBusyError, ExchangeBusyError) as error:
             self._tell("tick_delayed", error, bot=runner.name)
-        except Exception as error:  # noqa: BLE001  # the one catch-all: a bug in one bot must not stop the protection of the others
+        # The only catch-all: a bug in one bot must not stop the protection of the other bots.
+        except Exception as error:  # noqa: BLE001
             self._tell("tick_failed", error, bot=runner.name)
 
     def _guard(self, what: str, step: Callable[[], _Result]) -> _Result | None:
-        """Run a step that no bot depends on; None if it failed, which is logged."""
+        """Run a step that no bot depends on; return None if it failed, after the error was logged."""
         try:
             return step()
         except (InvalidTradeError, AlreadyRunningError):
             raise
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # the same catch-all for steps outside the bots
             self._tell(f"{what}_failed", error, bot="all")
             return None
 
     def _tell(self, event: str, error: Exception, *, bot: str) -> None:
-        """Log an error with its traceback; the same one again only after a while."""
+        """Log an error with its traceback; an identical error is logged again only after `_TELL_AGAIN`."""
         self._errors += 1
         wall, key = self._clock.wall_now(), f"{event} {bot}"
         text, at = self._told.get(key, ("", wall))
@@ -138,11 +139,11 @@ class Daemon:
         log.error(event, bot=bot, error=str(error), exc_info=error)
 
     def _has_reached(self, until: datetime) -> bool:
-        """Say whether the market's time has come; while the clock cannot be read it has not."""
+        """Return whether the market time has reached `until`; False while the clock cannot be read."""
         return bool(self._guard("clock", lambda: self._clock.now() >= until))
 
     def _wait_s(self) -> float:
-        """Return the wall seconds until the next look: the poll, or less if a candle closes before."""
+        """Return the wall seconds until the next tick: the poll interval, or less if a candle closes earlier."""
         left_s = self._guard("clock", self._until_close_s)
         return self._poll_s if left_s is None else min(self._poll_s, left_s)
 

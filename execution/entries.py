@@ -1,4 +1,4 @@
-"""Enters trades: signals of a close become decisions, decisions become intents, every one of them kept."""
+"""Enter trades: turn the signals of a close into decisions and the decisions into intents, and record all of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Entries:
-    """One bot's entries; the rules are `trading.decide`."""
+    """Enters the trades of one bot; the rules are in `trading.decide`."""
 
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter, closes: Closes) -> None:
         self._bot, self._state, self._submitter, self._closes = bot, state, submitter, closes
@@ -33,12 +33,12 @@ class Entries:
     def enter(
         self, close: datetime, account: Account, *, balance: Balance, marks: EquityMarks, learning: Learning, regime: Regime | None
     ) -> None:
-        """Decide on the signals of a close, keep the decisions, send what was planned.
+        """Decide on the signals of a close, record the decisions, submit the planned entries.
 
         Parameters
         ----------
         balance, marks : Balance, EquityMarks
-            The wallet at the close, and what losses are counted from after it was judged (`BotState.look`).
+            The wallet at the close, and the equity marks that losses are measured from after this close was judged (`BotState.look`).
         """
         now = self._bot.shared.clock.now()
         signals = self._closes.signals(close, now=now)
@@ -70,7 +70,7 @@ class Entries:
         self._send(verdicts)
 
     def _allowed(self, account: Account) -> TradingState:
-        """Return the state in force; an account that differs from the journal opens nothing, latched or not yet."""
+        """Return the trading state in force; an account that differs from the journal enters nothing, even before the state is latched."""
         if account.mismatch is not None and self._state.state is TradingState.ACTIVE:
             return TradingState.REDUCING
         return self._state.state
@@ -95,7 +95,7 @@ class Entries:
         return replace(intent, attempt=self._submitter.entry_attempt(plan.pair, plan.candle_close_time))
 
     def _closed_lately(self, now: datetime) -> list[tuple[str, str | None, datetime]]:
-        """Return pair, exit reason and close date of the trades that streaks and cool-offs look at, oldest first."""
+        """Return pair, exit reason and close date of the trades that stop streaks and cool-offs depend on, oldest first."""
         limits = self._bot.profile.limits
         since = now - limits.stop_streak_window - limits.stop_streak_pause - limits.cool_off
         closed = self._bot.store.closed_trades(closed_since=since)
@@ -103,7 +103,7 @@ class Entries:
 
 
 def _notionals(account: Account, views: dict[str, PairView]) -> dict[str, float]:
-    """Return what each pair holds or may hold: open trades, positions without one, and entries that nobody answered yet."""
+    """Return the notional of each pair: open trades, positions without a trade, and entries whose response is pending."""
     held = {pair: float(position.amount * position.open_rate) for pair, position in account.positions.items()}
     booked = {pair: trade.amount * trade.open_rate for pair, trade in account.trades.items()}
     in_flight = {i.pair: float(i.amount) * (views[i.pair].rate if i.pair in views else 0.0) for i in account.entries_in_flight()}

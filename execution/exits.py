@@ -1,4 +1,4 @@
-"""Leaves trades: what a closed candle, a person or a missing stop asks for."""
+"""Exit trades: after a closed candle, on a command, or because a stop is missing."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ log = structlog.get_logger()
 
 
 def opening_intent(bot: Bot, trade: Trade) -> Intent:
-    """Return the intent that opened a trade; its context holds stop, target and exit rule."""
+    """Return the intent that opened a trade; its context contains stop, target and exit rule."""
     entries = (intent for intent in bot.store.intents_of_trade(trade.trade_id) if intent.leg is IntentLeg.ENTRY)
     return next(intent for intent in entries if intent.state not in {IntentState.REJECTED, IntentState.DEAD})
 
 
 class Backoff:
-    """When something may be tried again; wall time."""
+    """Computes when an action may be retried, in wall time."""
 
     def __init__(self) -> None:
         self._waits: dict[tuple[int, str], tuple[datetime, timedelta]] = {}
 
     def is_due(self, trade_id: int, what: str, *, wall: datetime) -> bool:
-        """Say whether it may be tried now; a wall clock that was set back makes nobody wait longer."""
+        """Return whether the action may be tried now; a wall clock that was set back does not lengthen the wait."""
         if (trade_id, what) not in self._waits:
             return True
         due, wait = self._waits[trade_id, what]
         return wall >= due or wall < due - wait
 
     def failed(self, trade_id: int, what: str, *, wall: datetime) -> None:
-        """Wait twice as long as the last time."""
+        """Record a failure: the next wait is twice the last one, up to `_LONGEST_WAIT`."""
         _, last = self._waits.get((trade_id, what), (wall, _FIRST_WAIT / 2))
         wait = min(last * 2, _LONGEST_WAIT)
         self._waits[trade_id, what] = (wall + wait, wait)
 
     def forget(self, trade_ids: set[int]) -> None:
-        """Keep only what belongs to these trades."""
+        """Drop the waits of all trades except these."""
         self._waits = {key: value for key, value in self._waits.items() if key[0] in trade_ids}
 
 
 class Exits:
-    """One bot's exits at market. An exit that a busy exchange did not take is tried again until the trade is closed."""
+    """Exits the trades of one bot at market. An exit that failed because the exchange was busy is retried until the trade is closed."""
 
     def __init__(self, bot: Bot, *, submitter: Submitter) -> None:
         self._bot, self._submitter = bot, submitter
@@ -62,7 +62,7 @@ class Exits:
         self._backoff = Backoff()
 
     def recover(self, account: Account) -> None:
-        """Want again what a kill left undone: exits that definitely did not happen."""
+        """Schedule again the exits that a killed process left undone: those that definitely did not happen."""
         for trade in account.trades.values():
             exits = [intent for intent in self._bot.store.intents_of_trade(trade.trade_id) if intent.leg is IntentLeg.EXIT]
             newest = max(exits, key=lambda intent: intent.attempt, default=None)
@@ -70,11 +70,11 @@ class Exits:
                 self._wanted[trade.trade_id] = ExitReason(require_exit_reason(newest))
 
     def is_leaving(self, trade: Trade, account: Account) -> bool:
-        """Say whether an exit of the trade is under way."""
+        """Return whether an exit of the trade is in progress."""
         return trade.trade_id in self._sent or bool(account.waiting(IntentLeg.EXIT, trade_id=trade.trade_id))
 
     def leave(self, trade: Trade, account: Account, *, reason: ExitReason) -> IntentState | None:
-        """Close a trade's position at market; None if none is held or an exit is under way."""
+        """Close a trade's position at market; return None if there is no position or an exit is in progress."""
         position, clock = account.positions.get(trade.pair), self._bot.shared.clock
         if position is None or position.is_short is not trade.is_short or self.is_leaving(trade, account):
             return None
@@ -97,8 +97,8 @@ class Exits:
         return state
 
     def retry(self, account: Account, *, may_leave: bool) -> None:
-        """Try again the exits that a busy exchange did not take; without `may_leave` only those that cannot wait for a person."""
-        # A fresh look at the account knows what came of the exits sent after the one before.
+        """Retry the exits that failed because the exchange was busy; without `may_leave` only emergency and forced exits."""
+        # The account was just reconciled, so it contains the result of every exit sent before.
         self._sent.clear()
         by_id = {trade.trade_id: trade for trade in account.trades.values()}
         self._wanted = {trade_id: reason for trade_id, reason in self._wanted.items() if trade_id in by_id}
@@ -110,7 +110,7 @@ class Exits:
                 self.leave(by_id[trade_id], account, reason=reason)
 
     def judge_candles(self, account: Account, *, since: datetime, until: datetime, may_leave: bool) -> None:
-        """Look at every candle that closed after `since` and by `until`: widen the rates seen, and leave where the rule says so."""
+        """Judge every candle that closed after `since` and by `until`: update the extreme rates, exit if the exit rule requires it."""
         for trade in account.trades.values():
             try:
                 reason = self._judge(trade, since=since, until=until)
@@ -121,7 +121,10 @@ class Exits:
                 self.leave(trade, account, reason=reason)
 
     def widen_closed(self, trade: Trade, *, since: datetime) -> None:
-        """Widen the rates seen of a trade that closed before its last candles were looked at; in the one it ended only the fill counts."""
+        """Update the extreme rates of a trade that closed before its last candles were judged.
+
+        The candle in which the trade closed is left out: in that candle only the fill counts.
+        """
         shared = self._bot.shared
         if trade.close_date is None or trade.close_date <= since:
             return

@@ -1,4 +1,4 @@
-"""The daemon's sign of life in the control store."""
+"""Write the daemon's heartbeat to the control store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Detail = dict[str, str | float | int | bool | None]
 
 
 class Pulse:
-    """Beats every second of wall time, and at once when told to."""
+    """Writes the heartbeat, which is due every second of wall time; `beat` writes it immediately."""
 
     def __init__(self, control: ControlStore, *, clock: Clock) -> None:
         self._control, self._clock = control, clock
@@ -27,11 +27,11 @@ class Pulse:
         self._beat_at: datetime | None = None
 
     def is_due(self) -> bool:
-        """Say whether a second has passed since the last beat, or the wall clock was set back."""
+        """Return whether a second has passed since the last heartbeat, or the wall clock was set back."""
         return self._beat_at is None or not timedelta(0) <= self._clock.wall_now() - self._beat_at < _EVERY
 
     def beat(self, state: str, detail: Mapping[str, str | float | int | bool | None]) -> None:
-        """Write the sign of life."""
+        """Write the heartbeat now."""
         wall = self._clock.wall_now()
         self._control.beat(
             Heartbeat(
@@ -48,20 +48,20 @@ class Pulse:
 
 
 def marks_detail(bot: str, marks: EquityMarks | None) -> Detail:
-    """Return what a bot's losses are counted from, to be read back after a restart."""
+    """Return the equity marks that a bot's losses are measured from, as heartbeat details; a restart reads them back."""
     if marks is None:
         return {}
     return {f"{bot}_day": marks.day.isoformat(), f"{bot}_day_start_abs": marks.day_start_abs, f"{bot}_peak_abs": marks.peak_abs}
 
 
 def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
-    """Return what the last heartbeat counted a bot's losses from; None where there is none."""
+    """Return the equity marks of a bot from the last heartbeat; None if there are none or they are invalid."""
     try:
         beat = daemon_beat(control.heartbeats())
     except StoreBusyError:
         raise
     except StoreError:
-        return None  # an invalid row: the bot's own store has them
+        return None  # the row is invalid; the bot's own store contains the marks
     found = [None if beat is None else beat.detail.get(f"{bot}_{name}") for name in ("day", "day_start_abs", "peak_abs")]
     day, start, peak = found
     if not isinstance(day, str) or not isinstance(start, int | float) or not isinstance(peak, int | float):
@@ -69,5 +69,5 @@ def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
     try:
         marks = EquityMarks(day=date.fromisoformat(day), day_start_abs=float(start), peak_abs=float(peak))
     except (ValueError, OverflowError):
-        return None  # as above
+        return None  # invalid values; the bot's own store contains the marks
     return marks if math.isfinite(marks.day_start_abs) and math.isfinite(marks.peak_abs) else None

@@ -1,4 +1,4 @@
-"""Keeps the learning in force: read again when something was published or comes into force, the last good one kept until it expires."""
+"""Cache the learning in force: read it again after a publication or when one takes effect, and use the last valid one until it expires."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ log = structlog.get_logger()
 
 
 class LearningWatch:
-    """The parameters, recommendation and regime in force as of the market's time.
+    """The parameters, recommendation and regime in force at the current market time.
 
-    Expiry is not judged here: the rules compare with the time of each decision. What cannot be read or is invalid leaves the last good one.
+    Expiry is not checked here: the trading rules compare it with the time of each decision. If a read fails or the result is invalid, the
+    last valid one stays in force.
     """
 
     def __init__(self, reader: LearningReader, *, clock: Clock) -> None:
@@ -38,26 +39,27 @@ class LearningWatch:
 
     @property
     def learning(self) -> Learning:
-        """Return what decisions look at; None where nothing was ever published, or nothing that can be used."""
+        """Return the learning that decisions use; a part is None if none was published or none was valid."""
         is_unread = self._token is None or bool(self._refused)
         return Learning(parameters=self._parameters, recommendation=self._recommendation, is_unread=is_unread)
 
     @property
     def regime(self) -> Regime | None:
-        """Return the market's regime; None where none was ever published."""
+        """Return the regime of the market; None if none was published."""
         return None if self._regime is None else self._regime.regime
 
     def look(self) -> bool:
-        """Read again if something was published or came into force since; return whether what is in force changed.
+        """Read the learning again if it was published or took effect since the last call; return whether the versions in force changed.
 
-        A publication may lie ahead of this process' market time: it is read when its `known_at` is reached, and so is each that waits.
+        A publication may have a `known_at` later than this process' market time. It is read once the market time reaches its `known_at`;
+        the same holds for every further pending publication.
         """
         token, now = self._reader.learning_token(), self._clock.now()
         if token == self._token and (self._next_at is None or now < self._next_at):
             return False
         before = self.versions()
         self._read_all(now)
-        # Asked after the token was read: what is published in between changes the token.
+        # Query after the token was read: a publication in between changes the token and is read next time.
         self._next_at = self._reader.next_known_at(after=now)
         self._token = token
         if self.versions() == before:
@@ -66,7 +68,7 @@ class LearningWatch:
         return True
 
     def versions(self) -> dict[str, str | int | None]:
-        """Return what is in force, by name."""
+        """Return the versions in force, keyed by name."""
         parameters, recommendation = self._parameters, self._recommendation
         return {
             "parameters_version": None if parameters is None else parameters.version,
@@ -89,12 +91,12 @@ class LearningWatch:
         except InvalidLearningError as error:
             if self._refused.get(noun) != str(error):
                 keeps = None if last is None else last.version
-                log.error("learning_refused", noun=noun, error=str(error), keeps=keeps)  # noqa: TRY400  # the text says all
+                log.error("learning_refused", noun=noun, error=str(error), keeps=keeps)  # noqa: TRY400  # a traceback adds nothing to the error text
             self._refused[noun] = str(error)
             return last
         except LearningError:
-            # Nothing was published by now: what was in force stays, and expires by itself.
+            # Nothing is published at this time: the last one stays in force until it expires.
             found = last
-        # Only now: while the store cannot be read, what was refused stays refused.
+        # Only after a successful read: while the store cannot be read, the refusal stays reported.
         self._refused.pop(noun, None)
         return found

@@ -1,4 +1,4 @@
-"""One daemon a home: the lease that a second one does not get."""
+"""Allow one daemon per home: a file lock that a second daemon cannot acquire."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bot3.errors import AlreadyRunningError
 
 @contextmanager
 def lease(home: Path) -> Iterator[None]:
-    """Hold a home's lease; the operating system frees it when the process ends, however it ends.
+    """Lock a home until the block ends; the operating system releases the lock when the process ends for any reason.
 
     Raises
     ------
     AlreadyRunningError
-        If another daemon holds it; the text names its process.
+        If another daemon has locked the home; the message contains its process id.
     """
     holder = home / "execution.pid"
     lock = FileLock(home / "execution.lock")
@@ -27,10 +27,10 @@ def lease(home: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise AlreadyRunningError(
-            f"{home} is traded by process {_pid(holder)} already: stop it first, one account has one trader"
+            f"{home} is already traded by process {_pid(holder)}: stop that process first, only one daemon may trade an account"
         ) from error
     try:
-        # Beside the lock, not in it: who asks for a lock may truncate its file.
+        # In its own file: another process that tries to acquire the lock may truncate the lock file.
         holder.write_text(str(os.getpid()), encoding="ascii")
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Every position has a working stop and a target resting on the exchange; what has none in time is flattened."""
+"""Protect every position with a stop and a target on the exchange; close a position at market if its stop is not placed in time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ log = structlog.get_logger()
 
 
 class Protector:
-    """One bot's stops and targets, made from what its trades were opened with; so a kill after the entry forgets nothing."""
+    """Places the stops and targets of one bot.
+
+    Their rates are read from the intent that opened each trade, so a process killed after the entry loses none of them.
+    """
 
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter, exits: Exits) -> None:
         self._bot, self._state, self._submitter, self._exits = bot, state, submitter, exits
@@ -31,7 +34,7 @@ class Protector:
         self._backoff = Backoff()
 
     def report_exposure(self, account: Account) -> None:
-        """Tell which positions were found without a working stop; their deadline counts from now."""
+        """Log the positions that have no working stop at start-up; their deadline starts now."""
         for pair, trade in account.trades.items():
             if self._uncovered(trade, account) > 0:
                 log.warning(
@@ -39,7 +42,7 @@ class Protector:
                 )
 
     def protect(self, account: Account) -> None:
-        """Place what is missing, flatten what stayed bare past the deadline, cancel what protects nothing any more."""
+        """Place missing stops and targets, close positions unprotected past the deadline, cancel orders whose trade is closed."""
         held = {trade.trade_id for pair, trade in account.trades.items() if pair in account.positions}
         self._bare_since = {trade_id: since for trade_id, since in self._bare_since.items() if trade_id in held}
         self._without_target &= held
@@ -59,9 +62,9 @@ class Protector:
             self._aim(trade, account)
 
     def _cover(self, trade: Trade, account: Account, *, amount: Decimal) -> bool:
-        """Place a stop; leave at market if that is refused or takes too long. Return whether the stop rests now."""
+        """Place a stop and return whether it is open now; exit at market if it is rejected or not placed within the deadline."""
         wall = self._bot.shared.clock.wall_now()
-        # A wall clock that was set back starts the deadline anew: else it would last longer by as much.
+        # A wall clock that was set back restarts the deadline: otherwise it would be extended by that amount.
         since = self._bare_since[trade.trade_id] = min(self._bare_since.get(trade.trade_id, wall), wall)
         if wall - since > self._bot.shared.protect_deadline:
             self._flatten(trade, account, why="no stop rested within the deadline")
@@ -89,7 +92,7 @@ class Protector:
             self._backoff.failed(trade.trade_id, "flatten", wall=wall)
 
     def _aim(self, trade: Trade, account: Account) -> None:
-        """Place the target unless it rests; leave at market where the rate has passed it already."""
+        """Place the target unless it is open already; exit at market if the rate has already passed it."""
         wall = self._bot.shared.clock.wall_now()
         if account.waiting(IntentLeg.TARGET, trade_id=trade.trade_id) or not self._backoff.is_due(trade.trade_id, "target", wall=wall):
             return
@@ -113,7 +116,7 @@ class Protector:
         return self._submitter.submit(intent)
 
     def _uncovered(self, trade: Trade, account: Account) -> Decimal:
-        """Return the amount held that no resting stop of the trade would close."""
+        """Return the part of a position's amount that no open stop of its trade would close."""
         position: Position | None = account.positions.get(trade.pair)
         if position is None:
             return Decimal(0)
@@ -122,7 +125,7 @@ class Protector:
         return position.amount - sum(resting, Decimal(0))
 
     def _cancel_orphans(self, account: Account) -> None:
-        """Cancel resting orders of ours whose trade is closed; orders of others are none of our business."""
+        """Cancel open orders of this platform whose trade is closed; leave the orders of others untouched."""
         open_ids = {trade.trade_id for trade in account.trades.values()}
         for order_id, order in account.orders.items():
             intent = account.unsettled.get(order_id)
@@ -138,7 +141,7 @@ class Protector:
             return
         log.info("order_cancelled", bot=self._bot.name, pair=pair, client_order_id=client_order_id, status=status.status)
         if intent is None:
-            self._state.latch(TradingState.REDUCING, f"{pair}: order {client_order_id} rested that the journal does not know")
+            self._state.latch(TradingState.REDUCING, f"{pair}: open order {client_order_id} is missing in the journal")
         else:
             self._bot.store.move_intent(client_order_id, state=state_of(status))
 

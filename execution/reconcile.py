@@ -1,4 +1,4 @@
-"""Brings the journal and the exchange together: at start-up after whatever happened, and on every tick."""
+"""Reconcile the journal with the exchange, at start-up after any kind of interruption and on every tick."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from execution.states import BotState
 from execution.submit import Submitter, closing_intent, state_of
 
 FILLS_SEEN, FUNDING_SEEN = "fills_seen_until", "funding_seen_until"
-"""Bookmarks: the newest fill and payment that were booked."""
+"""Bookmark names: the times of the newest booked fill and funding payment."""
 
 AUTOCLOSE_PREFIX = "autoclose-"
-"""With it begins the client order id of a fill by which the exchange liquidated a position."""
+"""Prefix of the client order id of a fill by which the exchange liquidated a position."""
 
-_OVERLAP = timedelta(minutes=10)  # market time: executions may be reported a little late
-_FUNDING_OVERLAP = timedelta(days=7)  # market time: funding rates may become known days late; looked for once a candle
-_READ_LAG = timedelta(seconds=1)  # wall time: an exchange may answer from a copy that is behind
-_PATIENCE = timedelta(seconds=2)  # wall time: a fill may be reported after the position it made
-_SAME = 1e-9  # amounts are sums of decimals on one side, floats on the other
+_OVERLAP = timedelta(minutes=10)  # market time: fills and payments may be reported with a delay
+_FUNDING_OVERLAP = timedelta(days=7)  # market time: funding rates may be published days late; queried once a candle
+_READ_LAG = timedelta(seconds=1)  # wall time: an exchange may respond from a replica that lags behind
+_PATIENCE = timedelta(seconds=2)  # wall time: a fill may be reported after the position that it opened
+_SAME = 1e-9  # relative tolerance: amounts are sums of decimals on the exchange, floats in the journal
 
 log = structlog.get_logger()
 
 
 class Reconciler:
-    """One bot's journal against its account.
+    """Reconciles the journal of one bot with its exchange account.
 
-    A query that fails raises: it never counts as "nothing is there".
+    A failed query raises an error: it is never treated as an empty result.
     """
 
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter) -> None:
@@ -50,9 +50,9 @@ class Reconciler:
         self._closed: list[Trade] = []
 
     def reconcile(self, *, is_startup: bool = False) -> Account:
-        """Settle intents, book fills and funding, compare; return the account as it is.
+        """Settle intents, book fills and funding, compare both sides; return the account as it is now.
 
-        A mismatch stops entries at once; it is latched when it lasts, at start-up without waiting.
+        A mismatch stops entries immediately. It is latched if it persists for `_PATIENCE`; at start-up it is latched immediately.
         """
         exchange = self._bot.exchange
         orders = {order.client_order_id: order for order in exchange.fetch_open_orders()}
@@ -61,7 +61,7 @@ class Reconciler:
         positions, trades = self._held()
         mismatch = _mismatch(positions, trades)
         if mismatch is not None:
-            # Time went on between the questions: ask again before believing it.
+            # The exchange may have changed between the queries: query again before reporting a mismatch.
             self.book()
             positions, trades = self._held()
             mismatch = _mismatch(positions, trades)
@@ -72,7 +72,7 @@ class Reconciler:
         return Account(positions=positions, trades=trades, orders=orders, unsettled=unsettled, mismatch=mismatch)
 
     def book(self) -> list[Trade]:
-        """Book what was executed and paid since the last look; return the trades that changed."""
+        """Book the fills and funding payments since the last query; return the trades that changed."""
         exchange, close = self._bot.exchange, self._bot.shared.newest_close(self._bot.shared.clock.now())
         is_thorough = self._late_funding_asked is None or close > self._late_funding_asked
         funding_since = self._funding.since if is_thorough else self._funding.newest - _OVERLAP
@@ -86,12 +86,12 @@ class Reconciler:
         return changed
 
     def take_closed(self) -> list[Trade]:
-        """Return the trades that closed since the last call."""
+        """Return the trades that closed since the last call, and forget them."""
         closed, self._closed = self._closed, []
         return closed
 
     def save_bookmarks(self) -> None:
-        """Keep up to when was booked; what is read again after a restart changes nothing."""
+        """Store the times up to which fills and funding are booked; items queried again after a restart change nothing."""
         wanted = (self._fills.newest, self._funding.newest)
         for name, at, saved in zip((FILLS_SEEN, FUNDING_SEEN), wanted, self._saved, strict=True):
             if at != saved:
@@ -101,8 +101,8 @@ class Reconciler:
     def _settle(self, orders: Mapping[str, OrderStatus]) -> None:
         for intent in self._bot.store.unsettled_intents():
             if intent.state is IntentState.PLANNED:
-                # SENT is journalled before the bytes leave: this one never left.
-                self._submitter.bury(intent, reason="never sent: the process ended before")
+                # SENT is journalled before the request is sent: an intent that is still PLANNED was never sent.
+                self._submitter.bury(intent, reason="never sent: the process ended before the request was sent")
             elif intent.state is IntentState.SENT or intent.client_order_id not in orders:
                 self._settle_sent(intent)
 
@@ -119,12 +119,12 @@ class Reconciler:
     def _settle_unknown(self, intent: Intent) -> None:
         wall = self._bot.shared.clock.wall_now()
         if intent.state is IntentState.ACKED:
-            # The exchange had it: that it does not answer now is its lag, not a proof.
+            # The exchange has acknowledged the order: a missing response means that a replica lags, not that the order is missing.
             self._tell_once("acknowledged_order_not_found", intent.client_order_id)
             return
         sent_at = intent.sent_at or wall
         if wall > sent_at + timedelta(milliseconds=intent.recv_window_ms) + _READ_LAG:
-            self._submitter.bury(intent, reason="not found after its receive window: the exchange can no longer accept it")
+            self._submitter.bury(intent, reason="not found after its receive window: the exchange cannot accept it any more")
 
     def _held(self) -> tuple[dict[str, Position], dict[str, Trade]]:
         positions = {position.pair: position for position in self._bot.exchange.fetch_positions()}
@@ -141,7 +141,7 @@ class Reconciler:
         closed = [trade for trade in changed if not trade.is_open]
         self._closed += closed
         for trade in closed:
-            # Funding alone closes nothing: it came after its trade had been closed.
+            # A funding payment closes no trade: it was booked after its trade had closed.
             log.info("trade_closed" if fills else "closed_trade_corrected", **_outcome(trade))
         return changed
 
@@ -153,12 +153,12 @@ class Reconciler:
         except (StoreBusyError, StoreFullError):
             raise
         except StoreError as error:
-            # The fills that have an intent are booked; the others are kept apart, and nobody knows why they are there.
-            self._state.latch(TradingState.REDUCING, f"fills that no intent explains: {error}")
+            # Fills with an intent are booked; the others are stored separately, because their origin is unknown.
+            self._state.latch(TradingState.REDUCING, f"fills without a matching intent: {error}")
             return []
 
     def _book_liquidation(self, fill: Fill) -> list[Trade]:
-        """Book what the exchange closed by itself, as an exit that it decided on."""
+        """Book a fill by which the exchange liquidated a position, as an exit with the reason `liquidation`."""
         store = self._bot.store
         self._state.latch(TradingState.HALTED, f"{fill.pair} was liquidated at {fill.filled_at.isoformat()}")
         trade = next((trade for trade in store.open_trades() if trade.pair == fill.pair), None)
@@ -184,10 +184,10 @@ class Reconciler:
             return
         if self._mismatched_since is None:
             log.warning("account_mismatched", bot=self._bot.name, mismatch=mismatch)
-        # A wall clock that was set back starts the patience anew.
+        # A wall clock that was set back restarts the waiting time.
         self._mismatched_since = min(self._mismatched_since or wall, wall)
         if is_startup or wall - self._mismatched_since >= _PATIENCE:
-            self._state.latch(TradingState.REDUCING, f"journal and exchange differ: {mismatch}")
+            self._state.latch(TradingState.REDUCING, f"the journal differs from the exchange: {mismatch}")
 
     def _report_foreign(self, orders: Mapping[str, OrderStatus]) -> None:
         for order_id in orders:
@@ -201,12 +201,12 @@ class Reconciler:
 
 
 def _mismatch(positions: Mapping[str, Position], trades: Mapping[str, Trade]) -> str | None:
-    """Say where positions and open trades differ; None if they do not."""
+    """Return where positions and open trades differ, as text; None if they match."""
     differ = []
     for pair in sorted({*positions, *trades}):
         held, booked = _signed(positions.get(pair)), _booked(trades.get(pair))
         if abs(held - booked) > _SAME * max(abs(held), abs(booked)):
-            differ.append(f"{pair}: {booked:g} booked, {held:g} held")
+            differ.append(f"{pair}: {booked:g} in the journal, {held:g} on the exchange")
     return "; ".join(differ) or None
 
 

@@ -1,4 +1,4 @@
-"""One bot's tick: reconcile, protect, obey, and at each candle's close leave and enter."""
+"""Run one bot's tick: reconcile, protect, execute commands, and at each candle's close exit and enter trades."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class BotRunner:
-    """Runs one bot. Nothing but wall-clock waits and counts lives in memory alone: start-up is crash recovery."""
+    """Runs one bot. Only wall-clock waits and counters exist in memory alone: every start-up is a crash recovery."""
 
     def __init__(self, bot: Bot, *, closes: Closes, learning: LearningWatch) -> None:
         self._bot, self._learning = bot, learning
@@ -52,11 +52,11 @@ class BotRunner:
 
     @property
     def last_candle(self) -> datetime | None:
-        """Return the close of the newest candle that was decided on."""
+        """Return the close time of the newest candle that was decided on."""
         return self._done
 
     def tick(self) -> None:
-        """Do everything that is due now; what is left undone by an error is done by the next tick."""
+        """Execute every step that is due now; a step that failed is retried by the next tick."""
         account = self._look()
         self._commands.obey(account)
         now = self._bot.shared.clock.now()
@@ -69,7 +69,7 @@ class BotRunner:
         self._tell_behind(self._bot.shared.newest_close(now))
 
     def detail(self) -> Detail:
-        """Return what the heartbeat tells of this bot."""
+        """Return the details that the heartbeat reports for this bot."""
         name, account = self.name, self._account
         return {
             f"{name}_state": self.state.state.value,
@@ -82,11 +82,11 @@ class BotRunner:
 
     @property
     def open_positions(self) -> int:
-        """Return how many positions are held."""
+        """Return the number of open positions."""
         return 0 if self._account is None else len(self._account.positions)
 
     def _look(self) -> Account:
-        """Reconcile, then protect; at start-up also take up what a kill left undone."""
+        """Reconcile, then protect; at start-up also resume the exits that a killed process left undone."""
         self._submitter.submitted = 0
         self.state.refresh(self._bot.shared.clock.now())
         account = self._reconciler.reconcile(is_startup=not self._is_recovered)
@@ -108,7 +108,7 @@ class BotRunner:
         return self.state.state is not TradingState.HALTED
 
     def _due_closes(self, now: datetime) -> range:
-        """Return the closes that were not decided on yet; the limits on losses are judged at these, as in a backtest."""
+        """Return the candle closes that were not decided on yet; loss limits are judged at these, as in a backtest."""
         after_us = None if self._done is None else instant_us(self._done)
         return closes_to_judge(after_us=after_us, until_us=instant_us(now), candle_us=self._bot.shared.candle // timedelta(microseconds=1))
 
@@ -125,7 +125,7 @@ class BotRunner:
         try:
             self._enter(close, account)
         except (StoreBusyError, ExchangeBusyError, AlreadyRunningError):
-            # Definite and passing: the candle is decided on by a later tick, while it is fresh; or by who trades the bot now.
+            # A definite, temporary failure: a later tick, or the process that trades the bot now, decides on the candle while it is fresh.
             raise
         except Exception:
             self._finish(close)
@@ -133,14 +133,14 @@ class BotRunner:
         self._finish(close)
 
     def _tell_behind(self, close: datetime) -> None:
-        """Tell once that the market's time was set back: nothing is decided until it has caught up."""
+        """Log once that the market time was set back: nothing is decided until it reaches the last decided candle again."""
         is_behind = self._done is not None and close < self._done
         if is_behind and not self._is_behind:
             log.warning("market_time_set_back", bot=self.name, close=close.isoformat(), decided_until=str(self._done))
         self._is_behind = is_behind
 
     def _enter(self, close: datetime, account: Account) -> None:
-        # The limits are judged at every close, whether or not anything may be entered.
+        # The loss limits are judged at every close, even if no entry is allowed.
         balance = self._bot.exchange.fetch_balance()
         marks = self.state.look(equity_abs=float(balance.equity_abs), now=self._bot.shared.clock.now())
         wall = self._bot.shared.clock.wall_now()

@@ -1,4 +1,4 @@
-"""What a bot may do now: the strictest of its latch, the flag file and the limits on losses."""
+"""Compute what a bot may do now: the strictest state of its latch, the halt file, its lease and its loss limits."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ log = structlog.get_logger()
 
 
 class BotState:
-    """A bot's state. Latches survive restarts; only a person's `resume` loosens them.
+    """The trading state of one bot. Latches survive restarts; only a `resume` command loosens them.
 
-    The latch, and what losses are counted from, are kept in the bot's own store and in a flag file; the control store holds a copy of the
-    state for other processes. Whichever of the three is lost is written again from the others, and where they differ the strictest is in
-    force. A loss of the day that only reduces is over with the day, as in a backtest.
+    The latch, and the equity marks that losses are measured from, are stored in the bot's own store and in a flag file; the control store
+    contains a copy of the state for other processes. A lost copy of the three is rewritten from the others, and where they differ the
+    strictest is in force. A daily loss that only reduces ends with the day, as in a backtest.
 
     Parameters
     ----------
     marks : EquityMarks or None
-        What losses were counted from before a restart, for a home of an earlier release, whose stores keep none.
+        The equity marks before a restart, for a home of an earlier release, whose stores contain none.
     """
 
     def __init__(self, bot: Bot, *, marks: EquityMarks | None = None) -> None:
@@ -39,20 +39,20 @@ class BotState:
         self._latch, self._unsaved = _kept_latch(bot, marks=marks)
         self._save_error = ""
         self.equity_abs: float | None = None
-        self.state, self.reason = TradingState.REDUCING, "not looked at yet"
+        self.state, self.reason = TradingState.REDUCING, "not checked yet"
 
     @property
     def marks(self) -> EquityMarks | None:
-        """Return what losses are counted from; None before the first look."""
+        """Return the equity marks that losses are measured from; None before the first check."""
         return self._latch.marks
 
     def refresh(self, now: datetime) -> None:
-        """Look at the latch, the flag file, the day and the lease, and keep the strictest as `state` and `reason`.
+        """Update `state` and `reason` to the strictest of the latch, the halt file, the daily loss and the lease.
 
         Raises
         ------
         AlreadyRunningError
-            If another process trades this bot now.
+            If another process now trades this bot.
         """
         before = (self.state, self.reason)
         self._save()
@@ -61,7 +61,7 @@ class BotState:
             log.info("trading_state_changed", bot=self._bot.name, state=self.state.value, reason=self.reason)
 
     def latch(self, state: TradingState, reason: str) -> None:
-        """Latch a state unless a stricter one is; it is in force in this process even while no store can be written."""
+        """Latch a state unless a stricter one is latched; it is in force in this process even if no store can be written."""
         if not is_stricter(state, self._latch.state):
             return
         log.error("trading_state_latched", bot=self._bot.name, state=state.value, reason=reason)
@@ -69,12 +69,12 @@ class BotState:
         self.refresh(self._bot.shared.clock.now())
 
     def command(self, state: TradingState, reason: str) -> None:
-        """Set the state that a person asked for; ACTIVE counts losses, rejects and the day anew.
+        """Set the state that a command requests; ACTIVE resets the equity marks, the rejection count and the daily limit.
 
         Raises
         ------
         StoreError
-            If the state is looser than the one before, and not every store could be written: the stricter one stays in force.
+            If the new state is looser than the latched one and a store could not be written: the stricter one then stays in force.
         """
         before = self._latch
         is_new = state is TradingState.ACTIVE
@@ -90,16 +90,16 @@ class BotState:
         self.refresh(self._bot.shared.clock.now())
 
     def rejected(self, *, wall: datetime) -> None:
-        """Count a definite refusal; a storm of them halts."""
+        """Count a rejected order; `_REJECTS` of them within `_REJECT_WINDOW` halt the bot."""
         self._rejects.append(wall)
         while wall - self._rejects[0] > _REJECT_WINDOW:
             self._rejects.popleft()
         if len(self._rejects) >= _REJECTS:
             minutes = int(_REJECT_WINDOW.total_seconds() // 60)
-            self.latch(TradingState.HALTED, f"{len(self._rejects)} orders were rejected within {minutes} minutes: see the intents' reasons")
+            self.latch(TradingState.HALTED, f"{len(self._rejects)} orders were rejected in {minutes} minutes: see the intents' reasons")
 
     def look(self, *, equity_abs: float, now: datetime) -> EquityMarks:
-        """Hold the equity against the limits on losses; return what they are counted from."""
+        """Check the equity against the loss limits; return the equity marks that losses are measured from."""
         self.equity_abs = equity_abs
         marks = mark_equity(self.marks, equity_abs=equity_abs, now=now)
         if marks != self.marks:
@@ -108,7 +108,7 @@ class BotState:
         if verdict.breach is None:
             self._save()
             return marks
-        reason = f"{verdict.breach.value} {verdict.loss_ratio:.2%} passed the limit {verdict.limit:.2%}"
+        reason = f"{verdict.breach.value} {verdict.loss_ratio:.2%} exceeds the limit {verdict.limit:.2%}"
         until = self._latch.reducing_until
         if verdict.state is TradingState.HALTED:
             self.latch(TradingState.HALTED, reason)
@@ -121,12 +121,12 @@ class BotState:
         return marks
 
     def _change(self, latch: RiskLatch, *, is_state: bool = True) -> None:
-        """Put a latch in force; it is saved at the next opportunity, to the control store only if its state changed."""
+        """Put a latch in force; it is saved at the next opportunity, to the control store only if the state changed."""
         self._latch = latch
         self._unsaved |= {_JOURNAL, _FLAG, _CONTROL} if is_state else {_JOURNAL, _FLAG}
 
     def _save(self) -> None:
-        """Write the latch wherever it is not kept yet; what cannot be written is tried again at the next refresh."""
+        """Write the latch to every store that has not saved it yet; a failed write is retried at the next refresh."""
         try:
             self._save_all()
         except StoreError as error:
@@ -135,7 +135,7 @@ class BotState:
             self._save_error = str(error)
 
     def _save_all(self) -> None:
-        """Write the latch wherever it is not kept yet. Raises StoreError for the last store that could not be written."""
+        """Write the latch to every store that has not saved it yet. Raises StoreError for the last store that could not be written."""
         clock, latch, failed = self._bot.shared.clock, self._latch, None
         steps: dict[str, Callable[[], None]] = {
             _FLAG: lambda: self._bot.flag.keep_latch(latch),
@@ -155,7 +155,7 @@ class BotState:
         self._save_error = ""
 
     def _of_control(self) -> tuple[TradingState, str]:
-        """Compare the control store's copy with the latch: a stricter one is taken over, another is written again."""
+        """Compare the control store's copy with the latch: take over a stricter state, overwrite any other difference."""
         latch = self._latch
         try:
             found, reason = self._bot.shared.control.trading_state(self._bot.name)
@@ -166,8 +166,8 @@ class BotState:
                     self._unsaved.add(_CONTROL)
                 self._save()
         except StoreError as error:
-            # Without it no command arrives: a person who halts the bot is not heard.
-            return strictest([(latch.state, latch.reason), (TradingState.REDUCING, f"the control store cannot be used: {error}")])
+            # Without the control store no command arrives: a person cannot halt the bot.
+            return strictest([(latch.state, latch.reason), (TradingState.REDUCING, f"the control store is unavailable: {error}")])
         return self._latch.state, self._latch.reason
 
     def _of_day(self, now: datetime) -> tuple[TradingState, str]:
@@ -177,26 +177,26 @@ class BotState:
         return TradingState.REDUCING, f"daily_loss until {until.isoformat()}"
 
     def _of_lease(self) -> tuple[TradingState, str]:
-        """Positions are protected and left without the lease; who holds it in the meantime would enter the same trades."""
+        """Return REDUCING without the lease: positions are still protected and exited, but another holder might enter the same trades."""
         lease = self._bot.lease
         if lease is None or lease.is_held():
             return TradingState.ACTIVE, ""
-        return TradingState.REDUCING, "the lease on its database was lost: entries wait until the server can be reached"
+        return TradingState.REDUCING, "the lease on its database was lost: entries wait until the server is available"
 
     def _of_flag(self) -> tuple[TradingState, str]:
         flag = self._bot.shared.halt_file
-        return (TradingState.HALTED, f"{flag.name} exists in the home: remove it to go on") if flag.exists() else (TradingState.ACTIVE, "")
+        return (TradingState.HALTED, f"{flag.name} exists in the home: delete it to resume") if flag.exists() else (TradingState.ACTIVE, "")
 
 
 def _kept_latch(bot: Bot, *, marks: EquityMarks | None) -> tuple[RiskLatch, set[str]]:
-    """Return the latch in force after a restart, and the stores that do not keep it. Raises StoreBusyError if one is unavailable."""
+    """Return the latch in force after a restart, and the stores that must be written. Raises StoreBusyError if a store is unavailable."""
     journal, flag = _read(bot.store, bot=bot.name), _read(bot.flag, bot=bot.name)
     control = _read_control(bot)
     kept = [latch for latch in (journal, flag) if latch is not None]
     state, reason = strictest([(latch.state, latch.reason) for latch in kept] + [control])
     until = [latch.reducing_until for latch in kept if latch.reducing_until is not None]
-    # The journal's marks go first: it is written in the same database as the trades that they are made of. Without a flag file the home may
-    # be of an earlier release, whose journal had none; after a person's `resume` both stores say that there are none.
+    # The marks of the journal take precedence: they are in the same database as the trades that they are computed from. Without a flag file
+    # the home may be of an earlier release, whose journal had no marks; after a `resume` command both stores contain None.
     counted = next((latch.marks for latch in kept if latch.marks is not None), marks if flag is None else None)
     found = RiskLatch(state=state, reason=reason, marks=counted, reducing_until=max(until, default=None))
     unsaved = {name for name, latch in ((_JOURNAL, journal), (_FLAG, flag)) if latch != found}
@@ -218,7 +218,7 @@ def _read_control(bot: Bot) -> tuple[TradingState, str]:
 
 
 def _read(store: LatchStore, *, bot: str) -> RiskLatch | None:
-    """Return the latch of a store; one that is invalid counts as lost: the others have it."""
+    """Return the latch of a store; an invalid one counts as lost, because the other stores contain it."""
     try:
         return store.latch()
     except StoreBusyError:

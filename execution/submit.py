@@ -1,4 +1,4 @@
-"""Sends intents: journalled first, then the exchange, then what came of it."""
+"""Submit intents: write the journal first, then send the order to the exchange, then journal the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 def state_of(status: OrderStatus) -> IntentState:
-    """Return the state of an intent whose order the exchange describes."""
+    """Return the intent state that corresponds to an order status of the exchange."""
     return _STATES[status.status]
 
 
@@ -41,7 +41,7 @@ def closing_intent(
     trigger_rate: Decimal | None = None,
     reason: str | None = None,
 ) -> Intent:
-    """Return the next attempt of a step that reduces a trade; `reason` is an exit's."""
+    """Return the next attempt of an intent that reduces a trade; `reason` is the exit reason of an exit."""
     attempts = [intent.attempt for intent in bot.store.intents_of_trade(trade.trade_id) if intent.leg is leg]
     return Intent(
         account=bot.exchange.account,
@@ -62,10 +62,10 @@ def closing_intent(
 
 
 class Submitter:
-    """The one way out to the exchange.
+    """The only component that sends orders to the exchange.
 
-    An intent that was journalled before is not sent again. What may have happened (an ambiguous answer, a kill) stays SENT until
-    `reconcile` knows; only what definitely did not happen gets another attempt.
+    An intent that is already in the journal is not sent again. What may have happened (an ambiguous response, a killed process) stays SENT
+    until `reconcile` has determined the result; only what definitely did not happen is attempted again.
     """
 
     def __init__(self, bot: Bot, state: BotState) -> None:
@@ -73,7 +73,7 @@ class Submitter:
         self.submitted = 0
 
     def submit(self, intent: Intent) -> IntentState | None:
-        """Journal, send, and journal the answer; return the intent's state, None if it was journalled before (nothing was sent)."""
+        """Journal an intent, send it, journal the response; return its state, or None if it was already journalled and nothing was sent."""
         store, wall = self._bot.store, self._bot.shared.clock.wall_now
         if not store.plan_intent(intent):
             log.warning("intent_known_already", **_named(intent))
@@ -95,12 +95,12 @@ class Submitter:
         return state_of(status)
 
     def bury(self, intent: Intent, *, reason: str) -> None:
-        """Journal that an intent's order definitely does not exist."""
+        """Journal that the order of an intent definitely does not exist."""
         self._bot.store.move_intent(intent.client_order_id, state=IntentState.DEAD, reject_reason=reason)
         log.warning("intent_dropped", **_named(intent), reason=reason)
 
     def entry_attempt(self, pair: str, candle_close_time: datetime) -> int:
-        """Return which attempt to enter on a candle's close is next: the one after the last, if the journal knows that one to be dead."""
+        """Return the number of the next entry attempt on a candle close: one above the last attempt if that is DEAD, else the last one."""
         newest = max(self._bot.store.entries_of_close(pair, candle_close_time), key=lambda intent: intent.attempt, default=None)
         if newest is None:
             return 1

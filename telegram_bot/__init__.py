@@ -1,1 +1,1 @@
-"""The Telegram process: answers questions from the stores, and tells what changed."""
+"""The Telegram process, which answers commands from the stores and sends alerts."""

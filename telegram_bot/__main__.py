@@ -1,7 +1,7 @@
-"""`python -m telegram_bot`: answer questions and tell alerts in one chat of Telegram.
+"""Run the Telegram process with `python -m telegram_bot`: answer commands and send alerts in one chat.
 
-Exit codes: 0 stopped as asked; 1 a bug; 2 settings, or a token that Telegram does not know; 3 no seeded home or refused data; 6 another
-process listens with this token.
+Exit codes: 0 stopped on request; 1 a bug; 2 invalid settings, or a token that Telegram does not accept; 3 no seeded home, or invalid data;
+6 another process receives messages with this token.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ def main() -> int:
 
 def _require(settings: Settings) -> None:
     if not settings.telegram_token.get_secret_value():
-        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: ask @BotFather for a bot, and give its token as BOT3_TELEGRAM_TOKEN_FILE")
+        raise SettingsError(
+            "BOT3_TELEGRAM_TOKEN is not set: create a bot with @BotFather and set BOT3_TELEGRAM_TOKEN_FILE to its token's file"
+        )
     if not is_seeded(settings):
-        raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
+        raise DataError(f"{settings.home} contains no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to a seeded home")
     if not settings.telegram_users:
-        log.warning("nobody_is_answered", remedy="set BOT3_TELEGRAM_USERS to the ids of those who may ask; alerts are told all the same")
+        log.warning("nobody_is_answered", remedy="set BOT3_TELEGRAM_USERS to the ids of permitted users; alerts are sent in any case")
 
 
 def _run(settings: Settings) -> None:
@@ -71,7 +73,7 @@ def _run(settings: Settings) -> None:
 
 
 def parts_of(platform: Platform, chat: Chat) -> Parts:
-    """Return what the loop of a platform works with. Raises SettingsError without a token."""
+    """Return the parts that the monitor loop needs. Raises SettingsError if no token is set."""
     settings, clock, home = platform.settings, platform.clock, Home(platform)
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
@@ -89,7 +91,7 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
 
     def look() -> int:
         if home_identity(settings) != opened:
-            raise DataError(f"{settings.home} was replaced by another home: start again to read that")
+            raise DataError(f"{settings.home} was replaced by another home: restart this process to read it")
         found = watch.step(wall_now=clock.wall_now())
         if settings.telegram_closes:
             closed.step(wall_now=clock.wall_now())

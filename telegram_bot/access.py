@@ -1,4 +1,4 @@
-"""Who is answered: listed users, in the one chat."""
+"""Decide who receives an answer: the listed users, in the configured chat."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from bot3.ports.chat import ChatMessage
 
 
 class Access(StrEnum):
-    """What becomes of a message."""
+    """What to do with a received message."""
 
     ANSWER = "answer"
-    REFUSE = "refuse"  # in the chat, and not on the list: a group has other members
-    IGNORE = "ignore"  # a stranger learns nothing, not even that somebody listens
+    REFUSE = "refuse"  # written in the configured chat by a user who is not listed: a group has other members
+    IGNORE = "ignore"  # written in another chat: send no reply, so that strangers do not learn that the bot is active
 
 
 def access_of(message: ChatMessage, *, chat_id: int, users: Collection[int]) -> Access:
-    """Return what becomes of a message: both its chat and its writer must be known; an empty list is nobody."""
+    """Return what to do with a message: its chat and its sender must both be configured; with an empty list no user is answered."""
     if message.chat_id != chat_id:
         return Access.IGNORE
     return Access.ANSWER if message.user_id in users else Access.REFUSE
 
 
 def command_of(text: str, *, bot_name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return a command's name in lower case and its arguments; None for what is no command, or one to another bot of the group."""
+    """Return a command's name in lower case and its arguments; None if the text is no command, or is addressed to another bot."""
     words = text.split()
     if not words or not words[0].startswith("/"):
         return None

@@ -1,4 +1,4 @@
-"""Alerts: one message when something goes wrong, one when it is over, remembered over restarts."""
+"""Send one message when a problem begins and one when it is resolved; the state of alerts survives restarts."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bot3.ports.notifier import Message
 from bot3.usecases.fleet_status import Alert
 
 SEVERE_QUIET = timedelta(minutes=2)
-"""A severe alert that comes again waits no longer than this."""
+"""Upper limit of the quiet time of a severe alert that occurs again."""
 LOOKS = 2
-"""An alert is told, and told to be over, once so many looks in a row agree: a restart is no news."""
+"""Number of consecutive checks that must agree before an alert or its end is reported, so that a restart causes no messages."""
 PREFIX = "alert|"
 
 log = structlog.get_logger()
 
 
 class AlertWatch:
-    """Compares what is wrong with what was told.
+    """Compares the current problems with the reported ones and queues notices for the changes.
 
     Parameters
     ----------
     quiet : timedelta
-        An alert that comes again is told no sooner than so long after the last word on it; that it is over is told at once.
+        Minimum time between the last notice about an alert and its next occurrence; the end of an alert is reported without delay.
     """
 
     def __init__(self, notices: NoticeStore, *, look: Callable[[], Sequence[Alert]], quiet: timedelta) -> None:
@@ -36,11 +36,11 @@ class AlertWatch:
         self._differs: Counter[str] = Counter()
 
     def step(self, *, wall_now: datetime) -> int:
-        """Look once; queue what changed, and return how many alerts are on. Raises StoreError if the stores cannot be asked."""
+        """Check once, queue notices of changes, return the number of active alerts. Raises StoreError if the stores are unavailable."""
         wrong = {alert.key: alert for alert in self._look()}
         told = {key.removeprefix(PREFIX): text for key, text in self._notices.marks().items() if key.startswith(PREFIX)}
         hidden = {key for alert in wrong.values() for key in alert.hides}
-        # What agrees with what was told starts anew; what cannot be looked for is not over.
+        # Reset the count of an alert whose state matches what was reported; an alert that cannot be checked now does not count as resolved.
         changed = (wrong.keys() ^ told.keys()) - (hidden - wrong.keys())
         self._differs = Counter({key: self._differs[key] + 1 for key in changed})
         for key in sorted(key for key, looks in self._differs.items() if looks >= LOOKS):
@@ -67,4 +67,4 @@ def _begun(alert: Alert) -> Message:
 
 
 def _over(was: str) -> Message:
-    return Message(title="Over", lines=(redacted(f"No more: {was}"),))
+    return Message(title="Resolved", lines=(redacted(f"Resolved: {was}"),))

@@ -1,4 +1,4 @@
-"""What was asked: a command's arguments."""
+"""Parse the arguments of a command."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ MOST = 366
 
 
 class NotUnderstoodError(ValueError):
-    """An argument that a command does not know; the text says what it knows."""
+    """Raised for an invalid argument; the text lists the valid ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Of which trades, and how many days; None where no number was given."""
+    """The parsed arguments: the run mode of the trades, and a number (of days), which is None if none was given."""
 
     mode: RunMode
     number: int | None
 
 
 def asked_of(arguments: Sequence[str], *, default: RunMode) -> Asked:
-    """Return what arguments ask for: a run mode, a number, both in any order. Raises NotUnderstoodError."""
+    """Parse arguments: a run mode and a number, both optional, in any order. Raises NotUnderstoodError for anything else."""
     mode, number = default, None
     for word in arguments:
         if word.lower() in set(RunMode):

@@ -1,4 +1,4 @@
-"""Closed trades, told as they come; where the last word was kept over restarts."""
+"""Report closed trades; the last reported close of each bot is stored, so that restarts repeat none."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ log = structlog.get_logger()
 
 
 class CloseWatch:
-    """Tells each close of the bots' own databases once; what closed before it was first asked is history."""
+    """Reports each closed trade of the bots' own databases once; trades closed before the first check are not reported."""
 
     def __init__(self, home: Home, notices: NoticeStore) -> None:
         self._home, self._notices = home, notices
 
     def step(self, *, wall_now: datetime) -> None:
-        """Queue what closed since; a bot whose database cannot be asked is told later. Raises StoreError if the notices cannot be kept."""
+        """Queue a notice of the trades closed since the last check.
+
+        A bot whose database is unavailable is reported at a later check. Raises StoreError if the notices cannot be stored.
+        """
         marks = self._notices.marks()
         for bot in self._home.ports.bot_names:
             try:
@@ -45,7 +48,7 @@ class CloseWatch:
         fresh = frame if kept is None else _since(frame, kept)
         if len(fresh) or kept is None:
             mark = _mark(frame, now=self._home.now())
-            # A key of its own: closes are listed, not counted.
+            # The key is unique: closes are listed one by one, so notices of them must not be merged and counted.
             key = f"{PREFIX}{bot}|{mark}"
             is_history = kept is None
             notice = None if is_history else Notice(key=key, message=_message(bot, fresh), at=at, quiet=timedelta(0))
@@ -53,7 +56,7 @@ class CloseWatch:
 
 
 def _since(frame: pd.DataFrame, mark: str) -> pd.DataFrame:
-    # Several close at the end of one candle, in commits of their own: the time alone would leave out the later ones.
+    # Several trades close at the end of one candle, in separate commits: comparing the time alone would miss the later ones.
     kept = json.loads(mark)
     at = pd.Timestamp(kept["at"])
     return frame[(frame["close_date"] > at) | ((frame["close_date"] == at) & ~frame["trade_id"].isin(kept["trades"]))]

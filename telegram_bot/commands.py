@@ -1,4 +1,4 @@
-"""The commands: what each answers."""
+"""Define the commands and the page that each returns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: what /help says of it, and its answer."""
+    """One command: its usage and summary in /help, and the function that returns its answer."""
 
     usage: str
     summary: str
@@ -30,7 +30,7 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "stats": Command(usage="[mode]", summary="overall performance of each bot, and by exit reason", answer=results.stats),
-    "learning": Command(usage="", summary="what is in force, and how far each leverage bin is", answer=learned.learning),
+    "learning": Command(usage="", summary="the learning in force, and the progress of each leverage bin", answer=learned.learning),
     "profit": Command(usage="[days] [mode]", summary="realised profit by bot and direction", answer=results.profit),
     "pairs": Command(usage="[mode]", summary="which pairs earn", answer=results.pairs),
     "leverage": Command(usage="[mode]", summary="results, stop and target by leverage bin", answer=learned.leverage),
@@ -41,24 +41,24 @@ _HELP = ("help", "start")
 
 
 class Desk:
-    """Answers what listed users ask; with a `control` it also takes commands for the daemon."""
+    """Answers the commands of listed users; with a `control` it also accepts commands for the daemon."""
 
     def __init__(self, home: Home, *, control: Control | None = None) -> None:
         self._home, self._control = home, control
 
     def answer(self, name: str, arguments: Sequence[str], *, user: int) -> str:
-        """Return the answer, as HTML; what goes wrong is the answer then, and is logged."""
+        """Return the answer as HTML; an error is logged and returned as the answer."""
         try:
             return redacted(rendered(self._page(name, arguments, user=user)))
         except NotUnderstoodError as error:
             return rendered(Page(title=f"/{name} {COMMANDS[name].usage}".strip(), blocks=(f"{error}.",)))
         except Bot3Error as error:
             log.warning("answer_refused", command=name, problem=str(error))
-            return rendered(Page(title=f"/{name} cannot be told", blocks=(redacted(str(error)),)))
+            return rendered(Page(title=f"/{name} is unavailable", blocks=(redacted(str(error)),)))
         except Exception:
-            # The one catch-all: a question must not end the process that tells alerts.
+            # The only catch-all: a failing command must not end the process that sends alerts.
             log.exception("answer_failed", command=name)
-            return rendered(Page(title=f"/{name} failed", blocks=("That is a bug; the log of this process says more.",)))
+            return rendered(Page(title=f"/{name} failed", blocks=("This is a bug; the details are in the log of this process.",)))
 
     def _page(self, name: str, arguments: Sequence[str], *, user: int) -> Page:
         if name in _HELP:
@@ -67,18 +67,18 @@ class Desk:
             return self._control.answer(name, arguments, user=user)
         command = COMMANDS.get(name)
         if command is None:
-            return Page(title="Not a command", blocks=("/help lists what can be asked.",))
+            return Page(title="Unknown command", blocks=("/help lists the commands.",))
         return command.answer(self._home, asked_of(arguments, default=RunMode.PAPER))
 
 
 def help_page(*, is_controlling: bool) -> Page:
-    """Return what can be asked."""
+    """Return the help page, which lists the commands."""
     lines = "\n".join(f"/{name} {command.usage}".rstrip() + f": {command.summary}" for name, command in COMMANDS.items())
     notes = (
-        "mode is paper (if none is given), backtest or live; never summed. A loss is negative, times are UTC, n is how many closes "
-        "a figure rests on. /stats and /profit are not freqtrade's: /stats is overall performance, with exit reasons and durations in it."
+        "mode is paper (the default), backtest or live; modes are never summed. A loss is negative, times are UTC, n is the number of "
+        "closes behind a figure. /stats and /profit differ from freqtrade's: /stats is overall performance, exit reasons and durations."
     )
     if not is_controlling:
-        return Page(title="BOT3", blocks=(lines, notes, "Everything here only reads."))
+        return Page(title="BOT3", blocks=(lines, notes, "All commands only read."))
     commands = "\n".join(f"/{name} BOT|{control.EVERY_BOT}: {what}" for name, what in control.COMMANDS.items())
-    return Page(title="BOT3", blocks=(lines, f"{commands}\nEach is done only after /{control.CONFIRM} CODE.", notes))
+    return Page(title="BOT3", blocks=(lines, f"{commands}\nEach is executed only after /{control.CONFIRM} CODE.", notes))

@@ -1,4 +1,4 @@
-"""Is the published copy equal to the record: asked now and then, it is a second's work for fifty thousand trades."""
+"""Compare the published copy with the record from time to time; for fifty thousand trades that takes about a second."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ DIFFERS = "copy|differs"
 
 
 class Publishing(Protocol):
-    """The part of publishing that compares."""
+    """The part of the publishing service that compares the copy with the record."""
 
     @property
     def is_configured(self) -> bool:
-        """Say whether there is a copy."""
+        """Return whether a copy is configured."""
         ...
 
     def check(self, *, now: datetime) -> PublishedCheck:
-        """Compare the copy with the record. Raises StoreError if either cannot be asked."""
+        """Compare the copy with the record. Raises StoreError if either is unavailable."""
         ...
 
 
 class Outbox(Protocol):
-    """What waits to be published."""
+    """The writes that are pending publication."""
 
     def span(self) -> OutboxSpan | None:
-        """Return the writes that were not published yet."""
+        """Return the range of writes that are not published yet."""
         ...
 
 
 class CopyWatch:
-    """Remembers what was found last between two comparisons.
+    """Compares the copy with the record periodically and caches the result in between.
 
     Parameters
     ----------
     differed : str
-        What was told last of a difference that still stood; empty if there was none. It stands until a comparison finds no writes that
-        wait, and the copy equal.
+        The last reported text of a difference that was not resolved yet; empty if there was none. The difference remains until a
+        comparison finds no pending writes and an equal copy.
     """
 
     def __init__(self, publishing: Publishing, outbox: Outbox, *, letters: Path, differed: str = "") -> None:
@@ -54,7 +54,7 @@ class CopyWatch:
         self._found: list[Alert] = []
 
     def look(self, *, now: datetime, wall_now: datetime) -> list[Alert]:
-        """Return what is wrong with the copy; nothing where there is none."""
+        """Return the alerts about the copy; an empty list if no copy is configured."""
         if not self._publishing.is_configured:
             return []
         if self._asked_at is None or not timedelta(0) <= wall_now - self._asked_at < EVERY:
@@ -63,17 +63,23 @@ class CopyWatch:
         return self._found
 
     def _hindrances(self, now: datetime) -> list[Alert]:
-        """Compare; return why that cannot be done, and leave what was found last then."""
+        """Compare the copy with the record; return the alerts that prevent it, in which case the last difference remains."""
         span, before = self._outbox.span(), self._waited_since
         self._waited_since = None if span is None else span.since
         if span is not None and span.since == before:
-            text = f"InfluxDB is behind: {span.writes:,} writes of the record wait for more than {EVERY.total_seconds() / 60:.0f} min."
-            return [Alert(key="copy|behind", text=text, remedy="Does the sensor record_to_copy run? `bot3 publish run` publishes by hand.")]
+            text = (
+                f"InfluxDB is behind: {span.writes:,} writes of the record are pending for more than {EVERY.total_seconds() / 60:.0f} min."
+            )
+            return [
+                Alert(
+                    key="copy|behind", text=text, remedy="Check that the sensor record_to_copy runs; `bot3 publish run` publishes manually."
+                )
+            ]
         try:
             found = self._publishing.check(now=now)
         except StoreError as error:
             text = f"InfluxDB cannot be compared with the record: {error}."
-            return [Alert(key="copy|away", text=text, remedy="`bot3 doctor` says more.", is_severe=False)]
+            return [Alert(key="copy|away", text=text, remedy="Run `bot3 doctor` for details.", is_severe=False)]
         if not found.waiting:
             self._differences = [] if found.is_equal else [_difference(_differing(found))]
         return []
@@ -81,8 +87,8 @@ class CopyWatch:
     def _refused(self) -> list[Alert]:
         if not self._letters.exists():
             return []
-        text = "InfluxDB refused points: they wait as dead letters."
-        return [Alert(key="copy|refused", text=text, remedy="Mend their cause, then `bot3 publish replay-dead-letters`.")]
+        text = "InfluxDB rejected points: they are stored as dead letters."
+        return [Alert(key="copy|refused", text=text, remedy="Fix their cause, then run `bot3 publish replay-dead-letters`.")]
 
 
 def _differing(found: PublishedCheck) -> str:
@@ -92,4 +98,4 @@ def _differing(found: PublishedCheck) -> str:
 
 
 def _difference(text: str) -> Alert:
-    return Alert(key=DIFFERS, text=text, remedy="`bot3 publish check` lists it, `bot3 publish run --all` mends it.")
+    return Alert(key=DIFFERS, text=text, remedy="`bot3 publish check` lists the differences, `bot3 publish run --all` fixes them.")

@@ -1,4 +1,4 @@
-"""The ports of one home as the answers are given them."""
+"""Provide the ports of one home to the commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.usecases.reconciled import recorded_closes
 
 
 class HomePorts(FleetPorts, Protocol):
-    """The part of the wired platform that answers are made of."""
+    """The part of the wired platform that the answers are built from."""
 
     @property
     def settings(self) -> Settings:
@@ -27,13 +27,13 @@ class HomePorts(FleetPorts, Protocol):
 
     @property
     def costs(self) -> Costs:
-        """Return what trading costs."""
+        """Return the trading costs."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closes:
-    """Closed trades of one bot and run mode; `source` says which store they were read from."""
+    """Closed trades of one bot and run mode; `source` names the store that they were read from."""
 
     bot: str
     frame: pd.DataFrame
@@ -41,7 +41,7 @@ class Closes:
 
 
 class Home(FleetHome):
-    """One home."""
+    """One home, with the reads that the commands share."""
 
     def __init__(self, ports: HomePorts) -> None:
         super().__init__(ports)
@@ -53,17 +53,17 @@ class Home(FleetHome):
         return self.ports.settings
 
     def now(self) -> datetime:
-        """Return the market's time."""
+        """Return the market time."""
         return self.ports.clock.now()
 
     def every_closes(self, mode: RunMode) -> list[Closes]:
-        """Return the closes of our own bots, then of foreign ones that the record holds of this run mode. Raises StoreError."""
+        """Return the closes of the own bots, then of the other bots with closes of this run mode in the record. Raises StoreError."""
         counts = self.trades.counts()
         foreign = counts.loc[(counts["run_mode"] == mode.value) & ~counts["bot"].isin(self.ports.bot_names), "bot"]
         return [self.closes_of(str(bot), mode) for bot in (*self.ports.bot_names, *sorted(foreign))]
 
     def closes_of(self, bot: str, mode: RunMode) -> Closes:
-        """Return a bot's closes: paper ones of our own bots from their own databases, others from the record. Raises StoreError."""
+        """Return a bot's closes: paper closes of own bots from the bot's database, all others from the record. Raises StoreError."""
         if mode is RunMode.PAPER and bot in self.ports.bot_names:
             store = self.ports.bot_store(bot)
             return Closes(bot=bot, frame=self.closes(bot).frame(), source=f"{bot}'s own database {store.store_id[:8]}")
@@ -75,10 +75,10 @@ class Home(FleetHome):
         return self.ports.control.anchor()
 
     def as_of(self) -> str:
-        """Return which market this is, and its time."""
+        """Return a line with the source of the market and its time."""
         anchor = self.anchor()
         return f"As of {words.stamp(self.now())} UTC, market time; {words.market_source(None if anchor is None else anchor.source)}."
 
     def of_record(self, mode: RunMode) -> str:
-        """Return what names the record as a source."""
+        """Return a line that names the record as the source of the figures."""
         return f"From the record {self.ports.record.store_id[:8]}, revision {self.ports.record.revision():,}; {mode.value} trades."

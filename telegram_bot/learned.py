@@ -1,4 +1,4 @@
-"""What was learned: what is in force, how far each leverage bin is, and its stop and target."""
+"""Answer /learning and /leverage: the learning in force, the progress of each leverage bin, its stop and target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from telegram_bot.page import Page, Table
 
 
 def learning(home: Home, asked: Asked) -> Page:
-    """Return what is in force, with its age, and how far each leverage bin is."""
+    """Return the page with the learning in force, its age, and the progress of each leverage bin."""
     del asked
     now, record = home.now(), home.ports.record
     parameters = known(lambda: record.parameters(as_of=now))
@@ -37,7 +37,7 @@ def learning(home: Home, asked: Asked) -> Page:
 
 def _parameters(found: Known[ParameterSet], home: Home) -> str:
     if found.value is None:
-        meanwhile = "" if found.is_refused else " The static set protects, on paper only."
+        meanwhile = "" if found.is_refused else " The static parameters protect positions meanwhile, on paper only."
         return f"Parameters: {words.DASH} {found.problem}.{meanwhile}"
     wall, value = home.ports.clock.wall_now(), found.value
     life = words.expiry(value.expires_at, now=home.now(), anchor=home.anchor())
@@ -69,7 +69,7 @@ def _regime(home: Home) -> str:
         return f"Regime: {words.DASH} {found.problem}."
     state = found.value
     name, sure = state.regime.value.replace("_", " "), words.share(max(state.probabilities))
-    return f"Regime: {name}, {sure} sure, since {words.stamp(state.since)}"
+    return f"Regime: {name}, probability {sure}, since {words.stamp(state.since)}"
 
 
 def _counts(home: Home) -> str:
@@ -102,7 +102,7 @@ def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
 
 
 def leverage(home: Home, asked: Asked) -> Page:
-    """Return of each leverage bin what its closes brought, and which stop and target were learned for it."""
+    """Return the page with the results of each leverage bin's closes, and the stop and target learned for it."""
     now = home.now()
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
     foot = (home.of_record(asked.mode), home.as_of())
@@ -111,7 +111,7 @@ def leverage(home: Home, asked: Asked) -> Page:
         blocks.append(f"Learned: {words.DASH} {parameters.problem}.")
     else:
         blocks += [_levels(parameters.value, home), _version(parameters.value, home)]
-    return Page(title=f"Leverage bins: {asked.mode.value} closes, and what was learned", blocks=tuple(blocks), foot=foot)
+    return Page(title=f"Leverage bins: {asked.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
 
 
 def _realised(home: Home, asked: Asked) -> list[str | Table]:
@@ -119,7 +119,7 @@ def _realised(home: Home, asked: Asked) -> list[str | Table]:
     of_mode = frame[frame["run_mode"] == asked.mode.value]
     bots = ", ".join(sorted(str(bot) for bot in of_mode["bot"].unique()))
     if not bots:
-        return ["The record holds no close of this run mode yet."]
+        return ["The record contains no close of this run mode yet."]
     return [
         Table(
             head=("bin", "n", "won", "ret", "PF", words.currency_name(currency)),
@@ -131,7 +131,7 @@ def _realised(home: Home, asked: Asked) -> list[str | Table]:
 
 
 def _bins_with(closes: pd.DataFrame) -> tuple[str, ...]:
-    """Return the leverage bins, and the label above them where there are such closes: the rows add up to all closes."""
+    """Return the leverage bins, and the label for leverage above them if such closes exist, so that the rows sum up to all closes."""
     return (*LEVERAGE_BINS, ABOVE_BINS) if (closes["leverage_bin"] == ABOVE_BINS).any() else LEVERAGE_BINS
 
 

@@ -1,4 +1,4 @@
-"""The loop of the process: listen, answer, look for alerts, tell what waits, and give a sign of life before each."""
+"""Run the loop of the process: receive messages, answer, check alerts, send pending notices, and write a heartbeat before each step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from telegram_bot.page import Page, rendered
 UNREACHED = "cannot reach Telegram"
 LOOK_EVERY = timedelta(seconds=10)
 STORES_AWAY = timedelta(seconds=60)
-"""The stores are told to be away by themselves, without them, after so long."""
+"""After so long without the stores, their outage is reported directly, because the notice queue is in one of them."""
 _LONGEST_PAUSE_S = 8.0
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the loop works with; `look` returns how many alerts are on, and raises StoreError if the stores cannot be asked."""
+    """What the loop needs; `look` returns the number of active alerts and raises StoreError if the stores are unavailable."""
 
     chat: Chat
     notifier: Notifier
@@ -46,10 +46,11 @@ class Parts:
 
 
 class Monitor:
-    """Listens and tells until asked to stop.
+    """Receives messages and sends notices until it is stopped.
 
-    Telegram that is away delays answers and alerts, stores that are away are told; neither ends it. Another process with the same token
-    (AlreadyRunningError), a token that nobody knows (NotifierRefusedError) and a home that was replaced (DataError) do.
+    While Telegram is unavailable, answers and alerts are delayed; unavailable stores are reported; neither ends the loop. These errors do:
+    another process uses the same token (AlreadyRunningError), Telegram does not accept the token (NotifierRefusedError), the home was
+    replaced (DataError).
     """
 
     def __init__(self, parts: Parts, *, wait_s: float = 4.0) -> None:
@@ -65,12 +66,12 @@ class Monitor:
         self._refused: set[int | None] = set()
 
     def run(self, *, should_stop: Callable[[], bool]) -> None:
-        """Take steps until asked to stop."""
+        """Repeat `step` until `should_stop` returns true."""
         while not should_stop():
             self.step()
 
     def step(self) -> None:
-        """Listen once, and do what is due."""
+        """Receive messages once and run the steps that are due."""
         self._beat()
         for message in self._heard():
             self._receive(message)
@@ -85,7 +86,7 @@ class Monitor:
             if self._name is None:
                 name = chat.name()
                 chat.skip_waiting()
-                # Last: until all of that is done, what was written before would be answered.
+                # Set the name last: if a step before fails, the next attempt must again skip the messages written before the start.
                 self._name = name
                 log.info("listening", bot=self._name, users=len(self._parts.users))
             found = chat.messages(wait_s=self._wait_s)
@@ -117,15 +118,15 @@ class Monitor:
     def _refuse(self, user: int | None) -> None:
         if user in self._refused or len(self._refused) >= 1_000:
             return
-        # Once each: a member of the group could let this bot flood it else.
+        # Reply once per user: otherwise a member of the group could make this bot flood it.
         self._refused.add(user)
         log.warning("user_refused", user=user)
-        self._send(rendered(Page(title="Not for you", blocks=("Only users of BOT3_TELEGRAM_USERS are answered.",))))
+        self._send(rendered(Page(title="Not permitted", blocks=("Only the users listed in BOT3_TELEGRAM_USERS receive answers.",))))
 
     def _ignore(self, message: ChatMessage) -> None:
         stranger = (message.chat_id, message.user_id)
         if stranger not in self._strangers and len(self._strangers) < 1_000:
-            # Once each, and what they wrote not at all.
+            # Log each stranger once, and never the text of the message.
             self._strangers.add(stranger)
             log.warning("stranger_ignored", chat=message.chat_id, user=message.user_id)
 
@@ -133,7 +134,7 @@ class Monitor:
         try:
             self._parts.chat.answer(html)
         except NotifierError as error:
-            # An answer is worth nothing later: whoever asked asks again.
+            # Do not retry: a late answer has no value, the user can send the command again.
             log.warning("answer_lost", problem=str(error))
 
     def _look(self) -> None:
@@ -152,13 +153,13 @@ class Monitor:
         log.warning("stores_away", problem=str(error))
         self._away_since = self._away_since or wall
         if not self._is_away_told and wall - self._away_since >= STORES_AWAY:
-            # Directly: what waits to be told is kept in a store.
-            text = redacted(f"The stores cannot be asked since {self._away_since:%H:%M:%S} UTC: {error}")
-            self._is_away_told = self._told(Message(title="Alert", lines=(text, "No other alert is told while that lasts.")))
+            # Send directly: the queue of pending notices is in a store.
+            text = redacted(f"The stores have been unavailable since {self._away_since:%H:%M:%S} UTC: {error}")
+            self._is_away_told = self._told(Message(title="Alert", lines=(text, "No other alert is sent during this outage.")))
 
     def _find_stores(self) -> None:
         if self._is_away_told:
-            self._is_away_told = not self._told(Message(title="Over", lines=("The stores answer again.",)))
+            self._is_away_told = not self._told(Message(title="Resolved", lines=("The stores are available again.",)))
         self._away_since = None
 
     def _told(self, message: Message) -> bool:

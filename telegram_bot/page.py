@@ -1,4 +1,4 @@
-"""What a command answers: a title, lines and tables, as Telegram's HTML that fits in one message."""
+"""Render an answer (a title, lines and tables) as Telegram HTML that fits in one message."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from html import escape
 
 LIMIT = 4_096
-"""Characters of a message after its entities are read, as Telegram counts them: UTF-16 units."""
+"""Longest message in UTF-16 code units, counted after Telegram has parsed its entities."""
 _CELL = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under a head, the first column to the left, the others to the right; `note` stands under it."""
+    """Rows under a head; the first column is left-aligned, the others right-aligned; `note` is printed below the rows."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -22,7 +22,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """An answer; `foot` says where its numbers are from, and when: it is never cut."""
+    """An answer; `foot` names the source and the time of its figures, and is shortened only beyond a quarter of the limit."""
 
     title: str
     blocks: tuple[str | Table, ...]
@@ -30,7 +30,7 @@ class Page:
 
 
 def rendered(page: Page) -> str:
-    """Return a page as HTML; what does not fit is left out from the end, and said so."""
+    """Return a page as HTML; what does not fit is cut from the end, and a notice is added."""
     title, foot = _short(page.title, LIMIT // 8), _short("\n".join(page.foot), LIMIT // 4)
     parts, left = [f"<b>{escape(title)}</b>"], LIMIT - _units(title) - _units(foot) - _units(_CUT) - 4
     for block in page.blocks:
@@ -51,7 +51,7 @@ def _units(text: str) -> int:
 
 
 def _short(text: str, limit: int) -> str:
-    # Half of a pair of surrogates at the cut is dropped.
+    # `errors="ignore"` drops half of a surrogate pair at the cut.
     return text if _units(text) <= limit else text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 

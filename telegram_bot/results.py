@@ -1,4 +1,4 @@
-"""What trading brought: figures of closed trades, by bot, day and pair; and what the bots hold."""
+"""Answer the commands about results: figures of closed trades by bot, day and pair, and the bots' open positions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_PAIRS = 30
 
 
 def stats(home: Home, asked: Asked) -> Page:
-    """Return the overall performance of each bot, and how trades ended."""
+    """Return the page with the overall performance of each bot, and its trades by exit reason and duration."""
     found = home.every_closes(asked.mode)
     blocks: list[str | Table] = [_performance(closes, home) for closes in found]
     every = pd.concat([closes.frame for closes in found], ignore_index=True)
@@ -82,11 +82,11 @@ def _durations(every: pd.DataFrame) -> str:
         for name, chosen in (("won", won), ("not won", ~won))
         if chosen.any()
     ]
-    return f"Held, median: {', '.join(told)}"
+    return f"Duration, median: {', '.join(told)}"
 
 
 def profit(home: Home, asked: Asked) -> Page:
-    """Return what was earned, by bot and direction: today, the last days, and in all."""
+    """Return the page with the realised profit by bot and direction: today, the last days, and in all."""
     now, days = home.now(), asked.number or _DAYS
     found = home.every_closes(asked.mode)
     spans = (("today", _midnight(now)), (f"{days} d", now - timedelta(days=days)), ("all", None))
@@ -113,7 +113,7 @@ def _earned(closes: pd.DataFrame, since: datetime | None, currency: str) -> str:
 
 
 def _sum(closes: pd.DataFrame, currency: str) -> str:
-    """Return what trades of one currency earned."""
+    """Return the sum of the profits of trades in one currency, as text."""
     return words.signed(float(closes["close_profit_abs"].sum()), currency) if len(closes) else words.DASH
 
 
@@ -122,7 +122,7 @@ def _bots(found: Sequence[Closes]) -> str:
 
 
 def daily(home: Home, asked: Asked) -> Page:
-    """Return the profit of each UTC day of the market, by bot, with its number of closes. Raises NotUnderstoodError."""
+    """Return the page with the profit of each UTC market day by bot, and the number of closes. Raises NotUnderstoodError."""
     now, days = home.now(), asked.number or _DAYS
     if days > _MOST_DAYS:
         raise NotUnderstoodError(f"/daily shows at most {_MOST_DAYS} days: {days} are too many for one message")
@@ -149,13 +149,13 @@ def _between(closes: pd.DataFrame, start: datetime) -> pd.DataFrame:
 
 
 def pairs(home: Home, asked: Asked) -> Page:
-    """Return which pairs earn, of all bots together."""
+    """Return the page with the results of each pair, all bots together."""
     frame, _ = home.trades.frame()
     of_mode = frame[frame["run_mode"] == asked.mode.value]
     foot = (home.of_record(asked.mode), home.as_of())
     title = f"Pairs: {asked.mode.value} closes of all bots"
     if of_mode.empty:
-        return Page(title=title, blocks=("The record holds no close of this run mode yet.",), foot=foot)
+        return Page(title=title, blocks=("The record contains no close of this run mode yet.",), foot=foot)
     tables = tuple(_pairs(own, currency) for currency, own in figures.by_currency(of_mode).items())
     return Page(title=title, blocks=tables, foot=foot)
 
@@ -179,12 +179,12 @@ def _pair_row(pair: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]
 
 
 def balance(home: Home, asked: Asked) -> Page:
-    """Return what each bot owns and holds, on paper."""
+    """Return the page with each bot's wallet and open positions, on paper."""
     del asked
     fleet, settings = read_fleet(home), home.settings
     blocks = [_balance(bot, fleet, home) for bot in fleet.bots] + [_watched(bot) for bot in fleet.watched]
     wallet = words.amount(settings.wallet_abs, settings.stake_currency)
-    note = f"Each of our bots began with {wallet}. Equity with open profit is the daemon's newest heartbeat; {words.DASH}: it is silent."
+    note = f"Each own bot began with {wallet}. Equity with open profit is from the newest heartbeat; {words.DASH}: no heartbeat arrives."
     sources = ", ".join(f"{bot.bot} {bot.store_id[:8]}" for bot in fleet.bots if bot.store_id)
     return Page(title="Balance: wallets and positions", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
 
@@ -209,7 +209,7 @@ def _balance(bot: BotStatus, fleet: Fleet, home: Home) -> str:
 
 def _watched(bot: WatchedStatus) -> str:
     lines = [
-        f"{bot.name}: of the fleet file, only read",
+        f"{bot.name}: listed in the fleet file, read only",
         f"  realised {words.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,}, from the record)",
     ]
     if bot.open_trades is None:

@@ -1,6 +1,6 @@
-"""The `bot3` command, one command group a file."""
+"""The `bot3` command line, one command group per file."""
 
 import os
 
-# Before numpy is imported: the matrices of learning are small, and more threads only wait for each other.
+# Set before numpy is imported: the matrices used in learning are small, and additional threads only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""`bot3 audit`: what the learning says about a freqtrade bot's own trades, with nothing else running."""
+"""`bot3 audit`: report what the learning finds in a freqtrade bot's own trades; no other service is needed."""
 
 from __future__ import annotations
 
@@ -39,28 +39,33 @@ def audit(
     *,
     candles: Annotated[Path, typer.Option(help="Candle directory in freqtrade's layout, such as user_data/data/binance.")],
     db: Annotated[
-        str | None, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")
+        str | None, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is opened read-only.")
     ] = None,
     backtest: Annotated[
-        Path | None, typer.Option(help="In place of --db: a backtest result of freqtrade, backtest-result-*.zip or .json. It is only read.")
+        Path | None,
+        typer.Option(help="In place of --db: a backtest result of freqtrade, backtest-result-*.zip or .json. It is opened read-only."),
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="Strategy of a backtest result that holds several.")] = None,
-    funding: Annotated[list[Path] | None, typer.Option(help="More directories to take funding rates from; may be given again.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that needs no network.")] = None,
-    timeframe: Annotated[str, typer.Option(help="Candles to replay on.")] = "5m",
-    split: Annotated[float, typer.Option(help="Share of the trades that is learned from; the rest judges.", min=0.05, max=0.95)] = 0.6,
+    strategy: Annotated[str | None, typer.Option(help="Strategy of a backtest result that contains several.")] = None,
+    funding: Annotated[list[Path] | None, typer.Option(help="Another directory to read funding rates from; may be repeated.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that works without a network.")] = None,
+    timeframe: Annotated[str, typer.Option(help="Timeframe of the candles for the replay.")] = "5m",
+    split: Annotated[
+        float, typer.Option(help="Share of the trades used for learning; the rest is used for judging.", min=0.05, max=0.95)
+    ] = 0.6,
     judge_from: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day that is judged, in place of --split.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day used for judging, instead of --split.")
     ] = None,
     stop_loss: Annotated[float | None, typer.Option(help="Static stop, ratio of the stake, -0.03 [setting].", max=-1e-4)] = None,
     take_profit: Annotated[
         float | None, typer.Option(help="Static target after fees, ratio of the stake, 0.03 [setting].", min=1e-4)
     ] = None,
     fee: Annotated[float | None, typer.Option(help="Fee of each side, 0.0005 [median of the trades' own].", min=0.0, max=0.01)] = None,
-    source_timezone: Annotated[str, typer.Option(help="Zone of the database's dates; UTC but for a PostgreSQL in local time.")] = "UTC",
+    source_timezone: Annotated[
+        str, typer.Option(help="Time zone of the database's dates; UTC except for PostgreSQL in local time.")
+    ] = "UTC",
     as_json: JsonFlag = False,
 ) -> None:
-    """Replay a bot's trades: what its static stop and target earned, and what learned ones would have on trades they never saw."""
+    """Replay a bot's trades: report what its static stop and target earned, and what learned ones would have earned on unseen trades."""
     learning = _learning_settings(command_settings(), timeframe=timeframe, stop_loss=stop_loss, take_profit=take_profit)
     first_judged = None if judge_from is None else judge_from.replace(tzinfo=UTC)
     wanted = AuditSettings(learning=learning, split=split, judge_from=first_judged, fee=fee)
@@ -88,19 +93,19 @@ def audit(
 
 
 def _address(db: str | None, *, backtest: Path | None, strategy: str | None, source_timezone: str) -> str:
-    """Return what is read: the database's address, or the path of a backtest result."""
+    """Return the address of the source: of the database, or the path of the backtest result."""
     if (db is None) == (backtest is None):
-        raise SettingsError("name what to audit: either --db (a bot's database) or --backtest (a backtest result)")
+        raise SettingsError("set the source of the trades: either --db (a bot's database) or --backtest (a backtest result)")
     if backtest is None and strategy is not None:
-        raise SettingsError("--strategy chooses among the strategies of a backtest result: name it with --backtest")
+        raise SettingsError("--strategy selects a strategy of a backtest result: use it together with --backtest")
     if backtest is not None and source_timezone != "UTC":
-        raise SettingsError("--source-timezone is for databases: the dates of a backtest result are in UTC")
+        raise SettingsError("--source-timezone is valid for databases only: the dates of a backtest result are in UTC")
     return str(backtest) if db is None else db
 
 
 def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:
     timeframe_duration(timeframe)
-    # Without giveback: a freqtrade bot has no such rule.
+    # Without giveback: freqtrade bots have no such exit rule.
     return LearningSettings(
         timeframe=timeframe,
         horizon=timedelta(hours=settings.horizon_hours),
@@ -117,35 +122,35 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
 
 
 def _without_bounds(report: AuditReport) -> dict[str, Any]:
-    """Return a report as an object whose rows have no bounds where too few days stand behind them."""
+    """Return a report as a dictionary; rows based on too few days have None as their bounds."""
     rows = [asdict(row) | ({} if report.has_interval(row) else {"lower_bound": None, "upper_bound": None}) for row in report.parameters]
     return {item.name: getattr(report, item.name) for item in fields(report)} | {"parameters": rows, "is_learned": report.is_learned}
 
 
 def _require_writable(html: Path, *, db: str) -> None:
-    """Refuse before the work what could not be written after it, and what must not be."""
+    """Raise SettingsError before the audit starts if the page cannot be written, or would overwrite the database."""
     # The address may carry options: sqlite:///tradesv3.sqlite?timeout=5
     database = db.removeprefix("sqlite:///").partition("?")[0] if "://" in db else db
     if html.resolve() == Path(database).resolve():
-        raise SettingsError(f"--html {html} is the database itself: name another file")
+        raise SettingsError(f"--html {html} is the database itself: use another file")
     if html.is_dir() or not os.access(html.parent, os.W_OK):
-        raise SettingsError(f"--html {html} cannot be written: name a file in a directory that exists and is writable")
+        raise SettingsError(f"--html {html} cannot be written: use a file in an existing, writable directory")
 
 
 def _write(html: Path, text: str) -> None:
-    """Write the page; the file is the old or the new one, never a part."""
+    """Write the page atomically: the file contains either the old or the new page, never a part."""
     try:
         handle, temporary = tempfile.mkstemp(dir=html.parent, prefix=f".{html.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).replace(html)
     except OSError as error:
-        raise SettingsError(f"--html {html} cannot be written ({error.strerror}): name another file") from error
+        raise SettingsError(f"--html {html} cannot be written ({error.strerror}): use another file") from error
 
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """Yield what shows how far the audit is, on standard error."""
+    """Yield a callback that shows the progress of the audit on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=messages, transient=True) as progress:
         tasks: dict[str, TaskID] = {}

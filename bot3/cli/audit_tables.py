@@ -1,4 +1,4 @@
-"""An audit on the terminal."""
+"""Print an audit as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "ga
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
 _SHORT_GROUP_COLUMNS = ("group", "trades", "days", "static", "learned", "gain (interval)", "verdict")
 _SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "n_eff", "expected (90 %)", "judged", "kept")
-PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept by the judged, of the price"
+PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept on judged trades, of the price"
 SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: a trade, of the stake with leverage"
 _IDS_SHOWN = 10
 
 
 def print_report(report: AuditReport) -> None:
-    """Print a report for people, as wide as a terminal; the page and the JSON tell every group."""
+    """Print a report in the width of a terminal; the HTML page and the JSON contain every group."""
     results.print(f"{report.database}: {_span(report)}")
     results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:
@@ -45,7 +45,7 @@ def print_report(report: AuditReport) -> None:
 
 
 def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
-    """Return the key figures in words."""
+    """Return the key figures as pairs of label and text."""
     counts, realised, costs = report.counts, report.realised, report.costs
     rows = [
         (
@@ -65,12 +65,12 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
     if report.promise is not None:
         promise = report.promise
         rows += [
-            ("gain on fitted trades, of the price", f"{percent(promise.gain_fitted_move, 3)} (seen by the learner: proves nothing)"),
+            ("gain on fitted trades, of the price", f"{percent(promise.gain_fitted_move, 3)} (seen by the learner, so not evidence)"),
             ("learned: expected, of the price", percent(promise.expected_move, 3)),
             ("learned: kept, of the price", _estimate(promise.kept, 3)),
             ("optimism (expected - kept)", percent(promise.optimism_move, 3)),
         ]
-    source = "median of the trades" if costs.fee_is_from_trades else "as asked"
+    source = "median of the trades" if costs.fee_is_from_trades else "as requested"
     return [
         *rows,
         ("costs a side", f"fee {costs.fee:.3%} ({source}), slippage {costs.slippage:.3%}, stops {costs.stop_slippage:.3%} more"),
@@ -78,16 +78,19 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
 
 
 def several_rows(several: SeveralOrders) -> list[tuple[str, str]]:
-    """Return the figures of trades with several entries or exits in words."""
+    """Return the figures of trades with several entries or exits, as pairs of label and text."""
     rows = [
-        ("trades", f"{several.trades} ({several.n} replayed, the others below)" if several.unreplayed else f"{several.n}, all replayed")
+        (
+            "trades",
+            f"{several.trades} ({several.n} replayed, the others are listed below)" if several.unreplayed else f"{several.n}, all replayed",
+        )
     ]
     if several.static is not None:
         rows += [
             ("realised", percent(several.realised_profit)),
             ("static", _estimate(several.static)),
             ("ended", _endings(several)),
-            ("orders before the simulated exit", f"{several.orders_done} of {several.orders}; the others do not happen"),
+            ("orders before the simulated exit", f"{several.orders_done} of {several.orders}; the others are not simulated"),
             ("simulated exit after the real one", f"{_ratio(several.outlived_share)}: entries the bot would have added then are unknown"),
             ("order of events assumed", f"{_ratio(several.ambiguous_share)} ended in a candle with both levels or an order in it"),
         ]
@@ -118,7 +121,7 @@ def _counted(unused: UnusedTrades) -> str:
 
 
 def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
-    """Return what one stake currency's trades earned in money."""
+    """Return the row with the earnings in money of the trades in one stake currency."""
     earned = found.return_on_stake
     interval_words = f"90 %: {words.interval(earned.low, earned.high)}" if earned.low is not None else f"no interval: {_no_interval(found)}"
     figures = f"{words.money(found.profit_abs, found.currency)}, {percent(earned.value)} of all stakes ({interval_words})"
@@ -127,7 +130,7 @@ def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
 
 
 def _no_interval(found: MoneyFigures) -> str:
-    return f"fewer than {MIN_DAYS} days" if found.days < MIN_DAYS else "the stakes lie on too few days"
+    return f"fewer than {MIN_DAYS} days" if found.days < MIN_DAYS else "the stakes are spread over too few days"
 
 
 def _realised_label(report: AuditReport) -> str:
@@ -136,8 +139,8 @@ def _realised_label(report: AuditReport) -> str:
 
 
 def group_tables(report: AuditReport) -> Sequence[tuple[str, Sequence[GroupComparison]]]:
-    """Return the tables of groups with their titles; tables without groups are left out."""
-    note = "intervals hold together at 95 %"
+    """Return the tables of groups with their titles; a table without groups is left out."""
+    note = "intervals are simultaneous at 95 %"
     tables = (
         (f"Judged trades by pair ({note})", report.by_pair),
         (f"By direction ({note})", report.by_direction),
@@ -147,20 +150,20 @@ def group_tables(report: AuditReport) -> Sequence[tuple[str, Sequence[GroupCompa
 
 
 def group_cells(group: GroupComparison) -> tuple[Any, ...]:
-    """Return a row of `GROUP_COLUMNS`."""
+    """Return the cells of a row of `GROUP_COLUMNS`."""
     found = group.comparison
     profits = (percent(found.realised_profit), percent(found.static_profit), percent(found.learned_profit), percent(found.gain.mean))
     return (group.key, found.n, found.days, *profits, _ends(found.gain), str(found.verdict))
 
 
 def shown_parameters(report: AuditReport) -> list[ExitParameters]:
-    """Return the rows of pairs and directions first, then of the cells that have trades."""
+    """Return the rows that have trades, except those over all pairs and both directions; sorted by pair, direction and bin."""
     rows = [row for row in report.parameters if row.trades_count and (row.pair != ANY or row.direction != ANY)]
     return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
 
 
 def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:
-    """Return a row of `PARAMETER_COLUMNS`."""
+    """Return the cells of a row of `PARAMETER_COLUMNS`."""
     return (
         row.key,
         percent(row.stop_loss),
@@ -176,7 +179,7 @@ def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]
 
 
 def unused_cells(unused: UnusedTrades) -> tuple[Any, ...]:
-    """Return count, reason and the first ids."""
+    """Return the count, the reason and the first trade ids."""
     more = f" and {unused.count - _IDS_SHOWN} more" if unused.count > _IDS_SHOWN else ""
     return unused.count, unused.reason, ", ".join(map(str, unused.trade_ids[:_IDS_SHOWN])) + more
 

@@ -1,4 +1,4 @@
-"""An audit in words: what may be said, and what the reader must know before believing it."""
+"""Express an audit in sentences: its conclusion, and the warnings that a reader must know before relying on it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _FUNDING_SHARE = 0.0
 _SEVERAL_SHARE = 0.1
 _SEVERAL_ASSUMED = (
     "assumed with several orders: an order takes effect at the end of its candle; an entry moves the average rate and target, "
-    "and the stop is placed anew from the average but only tightens; partial exits realise their part at their own rate; profit is over "
-    "the value of all entries before the simulated exit; orders after it do not happen"
+    "and the stop is placed again from the average but only tightens; partial exits realise their part at their own rate; profit is over "
+    "the value of all entries before the simulated exit; orders after it are not simulated"
 )
 _REASONS_SHOWN, _REASON_LENGTH = 4, 90
 
@@ -29,17 +29,17 @@ def verdict_words(report: AuditReport) -> str:
         return "Not enough evidence: no trade is left to judge on after the cut."
     if not report.is_learned:
         fitted = f"{report.counts.fitted} trades on {report.counts.fitted_days} days were fitted"
-        return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days teach nothing (see --split)."
+        return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days are too few to learn from (see --split)."
     figures = f"{percent(overall.gain.mean)} of the stake a trade, {interval(overall.gain)}, {overall.n} trades on {overall.days} days"
     if overall.verdict is Verdict.LEARNED_BETTER:
-        return f"Learned stops and targets earned more than the static ones on trades they never saw: {figures}."
+        return f"Learned stops and targets earned more than the static ones on trades not used for learning: {figures}."
     if overall.verdict is Verdict.STATIC_BETTER:
-        return f"The static stop and target earned more than the learned ones on trades those never saw: {figures}."
+        return f"The static stop and target earned more than the learned ones on trades not used for learning: {figures}."
     return f"Not enough evidence that learned stops and targets earn more or less than the static ones: {figures}; {_why(report)}."
 
 
 def left_out_words(report: AuditReport) -> str | None:
-    """Return how many closed trades are left out of learning and why, the most frequent reasons first; None if none is."""
+    """Return a sentence with the number of closed trades left out of learning and the most frequent reasons; None if none is."""
     if not report.unused:
         return None
     left_out = sum(unused.count for unused in report.unused)
@@ -49,12 +49,12 @@ def left_out_words(report: AuditReport) -> str | None:
 
 
 def _shortened(reason: str) -> str:
-    """Return the beginning of a reason: the table below tells all of it."""
+    """Return the beginning of a reason; the table below contains the whole text."""
     return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
 
 
 def interval(estimate: Estimate, digits: int = 2) -> str:
-    """Return the interval, "95 %: -0.10 % to +0.31 %"; without ends in words."""
+    """Return an interval as text, "95 %: -0.10 % to +0.31 %", or the reason why there is none."""
     if estimate.mean != estimate.mean:  # unknown
         return f"fitted on fewer than {MIN_DAYS} days"
     if estimate.lower == -float("inf"):
@@ -63,17 +63,17 @@ def interval(estimate: Estimate, digits: int = 2) -> str:
 
 
 def warnings_of(report: AuditReport) -> Iterator[str]:
-    """Yield what the reader must know before believing the figures."""
+    """Yield the warnings that a reader must know before relying on the figures."""
     fit, counts = report.candle_fit, report.counts
     if fit.is_in_another_zone:
         other = f" or {fit.shift_hours + 1:+d} h" if fit.has_summer_time else ""
         yield (
-            f"{fit.outside_share:.0%} of the entries lie outside their candle, and nearly all lie inside with dates shifted by "
-            f"{fit.shift_hours:+d} h{other}: the database likely keeps local time, name its zone with --source-timezone"
+            f"{fit.outside_share:.0%} of the entries are outside their candle, and nearly all are inside with dates shifted by "
+            f"{fit.shift_hours:+d} h{other}: the database probably uses local time, set its zone with --source-timezone"
         )
     elif fit.outside_share > _OUTSIDE_SHARE:
         yield (
-            f"{fit.outside_share:.0%} of the entries lie outside their candle: several entries a trade, another time zone, "
+            f"{fit.outside_share:.0%} of the entries are outside their candle: several entries a trade, another time zone, "
             "or candles of another exchange or market"
         )
     if report.costs.funding_missing_share > _FUNDING_SHARE:
@@ -82,7 +82,7 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
     if counts.fitted_days < MIN_DAYS or counts.judged_days < MIN_DAYS:
         yield (
             f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
-            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, more trades help where there are too few days"
+            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, and more trades help if there are too few days"
         )
     several = report.several_orders
     if several is not None:
@@ -99,7 +99,7 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
 def _why(report: AuditReport) -> str:
     overall = report.overall
     if overall is not None and overall.n < MIN_TRADES:
-        return f"fewer than {MIN_TRADES} trades say nothing"
+        return f"fewer than {MIN_TRADES} trades are too few for a conclusion"
     if overall is not None and overall.days < MIN_DAYS:
-        return f"fewer than {MIN_DAYS} days say nothing"
-    return "the interval holds zero"
+        return f"fewer than {MIN_DAYS} days are too few for a conclusion"
+    return "the interval contains zero"

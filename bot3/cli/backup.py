@@ -1,4 +1,4 @@
-"""`bot3 backup` and `bot3 restore`: every store of a home, taken while it works."""
+"""`bot3 backup` and `bot3 restore`: copy and restore every store of a home, while its services run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def register(app: typer.Typer) -> None:
     app.command()(restore)
 
 
-def backup(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to make.")], as_json: JsonFlag = False) -> None:
-    """Copy databases, models, signals and published files into a new directory, with a digest of each; nothing has to be stopped."""
+def backup(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to create.")], as_json: JsonFlag = False) -> None:
+    """Copy databases, models, signals and published files into a new directory, with a digest of each; services may continue to run."""
     with seeded_platform() as platform:
         groups = store_backups(platform.settings, os.environ)
         report = back_up(groups, folder, now=platform.wall_now, market_now=platform.clock.now)
@@ -35,17 +35,17 @@ def backup(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Direct
         messages.print(f"{folder}: {size}, as of {report.taken_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def restore(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A backup.")], as_json: JsonFlag = False) -> None:
-    """Put a backup back into an empty home and empty databases; the market stands still where it was then."""
+def restore(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a backup.")], as_json: JsonFlag = False) -> None:
+    """Restore a backup into an empty home and empty databases; the market clock is paused at the time of the backup."""
     settings = command_settings()
     if is_seeded(settings):
-        raise DataError(f"{settings.home} is seeded, nothing was restored: set BOT3_HOME to a directory that is empty")
+        raise DataError(f"{settings.home} is seeded, nothing was restored: set BOT3_HOME to an empty directory")
     report = restore_stores(store_backups(settings, os.environ), folder, begin=partial(begin_epoch, settings))
     with open_platform(settings) as platform:
         platform.set_clock(report.market_at)
     if as_json:
         print_json({"restored": folder, "report": report})
         return
-    messages.print(f"{settings.home}: restored as of {report.taken_at:%Y-%m-%d %H:%M:%S} UTC; `bot3 doctor` looks at it, `bot3 up` goes on")
+    messages.print(f"{settings.home}: restored as of {report.taken_at:%Y-%m-%d %H:%M:%S} UTC; `bot3 doctor` checks it, `bot3 up` continues")
     if settings.influx_url:
-        messages.print("`bot3 publish run --all` makes InfluxDB's copy equal to it again")
+        messages.print("`bot3 publish run --all` publishes it to InfluxDB again")

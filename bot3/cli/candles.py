@@ -1,4 +1,4 @@
-"""`bot3 candles`: fetch candles, and say what is wrong with those that are there."""
+"""`bot3 candles`: fetch candles, and report problems of existing candle files."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def register(app: typer.Typer) -> None:
 def fetch(
     pairs: Annotated[list[str] | None, typer.Argument(help='Pairs as ccxt writes them, such as "BTC/USDT:USDT".')] = None,
     *,
-    directory: Annotated[Path, typer.Option(help="Where to keep them, in freqtrade's layout.")],
+    directory: Annotated[Path, typer.Option(help="Directory to store them in, in freqtrade's layout.")],
     since: Annotated[str | None, typer.Option(help="First day, 2025-01-31.")] = None,
     for_trades: Annotated[
-        bool, typer.Option("--for-trades", help="Just what the record's trades of foreign bots need: their pairs, warm-up to horizon.")
+        bool, typer.Option("--for-trades", help="Only what the record's trades of foreign bots need: their pairs, from warm-up to horizon.")
     ] = False,
-    bot: Annotated[list[str] | None, typer.Option(help="With --for-trades: of this bot; may be given again.")] = None,
+    bot: Annotated[list[str] | None, typer.Option(help="With --for-trades: only this bot; may be repeated.")] = None,
     exchange: Annotated[str, typer.Option(help="ccxt's id of the exchange.")] = "binanceusdm",
-    exchange_url: Annotated[str | None, typer.Option(help="Reach the exchange here instead (a proxy).")] = None,
+    exchange_url: Annotated[str | None, typer.Option(help="Other URL of the exchange (a proxy).")] = None,
 ) -> None:
-    """Fetch candles and funding through public endpoints; goes on where an earlier fetch stopped."""
+    """Fetch candles and funding through public endpoints; continue where an earlier fetch stopped."""
     if for_trades:
         if pairs or since:
-            raise SettingsError("--for-trades finds pairs and days by itself: leave PAIRS and --since away")
+            raise SettingsError("--for-trades determines pairs and days itself: leave out PAIRS and --since")
         _fetch_for_trades(directory, bots=bot, exchange=exchange, exchange_url=exchange_url)
         return
     if not pairs or since is None or bot:
-        raise SettingsError("name PAIRS and --since, or say --for-trades (--bot goes with it)")
+        raise SettingsError("set PAIRS and --since, or --for-trades (which --bot belongs to)")
     settings, start = command_settings(), _day(since)
     for pair in pairs:
         rows = fetch_candle_files(settings, directory=directory, pair=pair, since=start, exchange=exchange, exchange_url=exchange_url)
@@ -85,7 +85,7 @@ def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str,
 
 
 def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], *, as_json: JsonFlag = False) -> None:
-    """Read every file of a directory, of any timeframe and kind; report gaps, duplicates, spikes, what is unusable (code 3) and ignored."""
+    """Read every file of a directory, of any timeframe and kind; report gaps, duplicates, spikes, unusable (code 3) and ignored files."""
     findings, ignored = inspect_candle_files(directory)
     is_usable = all(found.problem is None for found in findings)
     if as_json:
@@ -98,7 +98,7 @@ def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], 
         for file in ignored:
             messages.print(f"ignored: {file.path}: {file.reason}")
     if not findings:
-        raise CandleError(f"{directory} holds no candle file: files are named like BTC_USDT_USDT-5m-futures.feather or BTC_USDT-5m.csv")
+        raise CandleError(f"{directory} contains no candle file: files are named like BTC_USDT_USDT-5m-futures.feather or BTC_USDT-5m.csv")
     if not is_usable:
         raise typer.Exit(CandleError.exit_code)
 

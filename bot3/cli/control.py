@@ -1,4 +1,4 @@
-"""`bot3 pause`, `resume`, `halt`, `exit`: commands that the daemon takes from the control store."""
+"""`bot3 pause`, `resume`, `halt`, `exit`: send commands that the daemon reads from the control store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.cli.session import seeded_platform
 _REFUSED = 5
 
 BotArgument = Annotated[str, typer.Argument(help="BOT1, BOT2 or BOT3.")]
-YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(bot: BotArgument) -> None:
-    """Let a bot only reduce: no entries, exits and stops go on."""
+    """Let a bot only reduce: no entries; exits and stops continue."""
     _send(bot, "pause", "")
 
 
@@ -37,7 +37,7 @@ def resume(bot: BotArgument, *, yes: YesFlag = False) -> None:
 
 
 def halt(bot: BotArgument) -> None:
-    """Stop a bot: nothing but cancels; stops that rest on the exchange stay."""
+    """Stop a bot: only cancels; stops that are open on the exchange remain."""
     _send(bot, "halt", "")
 
 
@@ -60,7 +60,7 @@ def _require_yes(what: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        messages.print(f"refused: this would {what}; say --yes")
+        messages.print(f"refused: this would {what}; confirm with --yes")
         raise typer.Exit(_REFUSED)
-    if not typer.confirm(f"This will {what}. Go on?"):
+    if not typer.confirm(f"This will {what}. Continue?"):
         raise typer.Exit(_REFUSED)

@@ -1,4 +1,4 @@
-"""`bot3 doctor`: what is wrong, and the remedy of each finding."""
+"""`bot3 doctor`: check a home, and report each problem with its remedy."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     *,
-    only: Annotated[list[str] | None, typer.Option(help="Look at this subject alone; may be given again.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Check only this subject; may be repeated.")] = None,
     served: Annotated[
-        bool | None, typer.Option("--served/--not-served", help="Services should run, or not [whether `bot3 up` does].", show_default=False)
+        bool | None, typer.Option("--served/--not-served", help="Services should run, or not [whether `bot3 up` runs].", show_default=False)
     ] = None,
     dagster: Annotated[str | None, typer.Option(help="Address of Dagster's web server [127.0.0.1 at BOT3_DAGSTER_PORT].")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Look at settings, home, databases, fleet, clocks, candles, models, learning, InfluxDB, services; exit code 4 if anything is wrong."""
+    """Check settings, home, databases, fleet, clocks, candles, models, learning, InfluxDB, services; exit code 4 if there is a problem."""
     settings = command_settings()
     web = dagster or f"http://127.0.0.1:{settings.dagster_port}"
     findings = list(examine(settings, only=only or (), is_served=served, web=web))
@@ -66,18 +66,18 @@ def doctor(
 
 
 def examine(settings: Settings, *, only: Sequence[str], is_served: bool | None, web: str) -> Iterator[Finding]:
-    """Yield one finding a subject; a subject that cannot be looked at is a bad finding, not an error.
+    """Yield one finding per subject; a subject that cannot be checked is a bad finding, not an error.
 
     Raises
     ------
     SettingsError
-        If `only` names what is no subject.
+        If `only` contains an unknown subject.
     """
     if unknown := [name for name in only if name not in {*_FIRST, *_LOOKS}]:
-        raise SettingsError(f"{unknown[0]!r} is nothing to look at: {', '.join((*_FIRST, *_LOOKS))}")
+        raise SettingsError(f"{unknown[0]!r} is not a subject, valid subjects are {', '.join((*_FIRST, *_LOOKS))}")
     wanted = set(only) or {*_FIRST, *_LOOKS}
     if "settings" in wanted:
-        yield good("settings", "all names known, all values in bounds")
+        yield good("settings", "all names are known, all values are valid")
     if "home" in wanted:
         yield doctor_stores.home(settings)
     if not is_seeded(settings):
@@ -92,11 +92,11 @@ def _examine_platform(settings: Settings, *, wanted: set[str], is_served: bool |
             patient = Patient(platform=platform, is_served=is_supervised(platform) if is_served is None else is_served, web=web)
             yield from (_finding(name, look, patient) for name, look in _LOOKS.items() if name in wanted)
     except Bot3Error as error:
-        yield bad("stores", str(error), remedy="mend what the text names")
+        yield bad("stores", str(error), remedy="fix the problem that the text names")
 
 
 def _finding(name: str, look: Look, patient: Patient) -> Finding:
     try:
         return look(name, patient)
     except Bot3Error as error:
-        return bad(name, str(error), remedy="the text names it")
+        return bad(name, str(error), remedy="fix the problem that the text names")

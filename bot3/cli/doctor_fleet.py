@@ -1,4 +1,4 @@
-"""The doctor's look at the fleet: databases that are away, dates in another zone than declared, trades that are not synced."""
+"""Check the fleet: unavailable databases, dates in another time zone than configured, trades that are not synced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
 
 
 def fleet(subject: str, patient: Patient) -> Finding:
-    """Look at every bot of the fleet file: can it be read, are its dates what the file says, is all of it in the record."""
+    """Check every bot of the fleet file: its database is readable, its dates are in the configured zone, all its trades are synced."""
     platform = patient.platform
     bots = list(zip(platform.fleet_bots, platform.fleet, strict=True))
     if not bots:
@@ -31,10 +31,13 @@ def fleet(subject: str, patient: Patient) -> Finding:
 
 
 def _wrong(bot: FleetBot, reader: PatientReader, patient: Patient) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a bot's database, and what mends it."""
+    """Yield each problem of a bot's database, with its remedy."""
     name = f"{bot.name} {bot.run_mode}"
     if (trouble := trouble_of(reader)) is not None:
-        yield f"{name} cannot be read: {trouble}", "mend what the text names; its trades are read as soon as it answers"
+        yield (
+            f"{name} cannot be read: {trouble}",
+            "fix the problem that the text names; its trades are read as soon as the database is available",
+        )
         return
     yield from _wrong_zone(bot, name=name, now=patient.platform.wall_now())
     found = patient.unsynced(reader, run_mode=bot.run_mode, speed=1.0)
@@ -47,17 +50,17 @@ def _wrong_zone(bot: FleetBot, *, name: str, now: datetime) -> Iterator[tuple[st
     try:
         zone = zone_of(bot)
     except StoreError as error:
-        yield f"{name}: its time zone cannot be told ({error})", "mend what the text names"
+        yield f"{name}: its time zone is unknown ({error})", "fix the problem that the text names"
         return
     if zone is not None and not _is_same(zone, bot.source_timezone, now=now):
         yield (
-            f"{name}: its database writes dates in {zone}, the fleet file says {bot.source_timezone}",
-            f'write source_timezone = "{zone}" for {bot.name} in the fleet file, unless its process sets PGTZ; then `bot3 learn run`',
+            f"{name}: its database writes dates in {zone}, but the fleet file is set to {bot.source_timezone}",
+            f'set source_timezone = "{zone}" for {bot.name} in the fleet file, unless its process sets PGTZ; then `bot3 learn run`',
         )
 
 
 def _is_same(zone: str, other: str, *, now: datetime) -> bool:
-    """Say whether two zones told the same time over the last year, whatever they are called."""
+    """Return whether two zones had the same UTC offset in each month of the last year, whatever their names are."""
     try:
         first, second = ZoneInfo(zone), ZoneInfo(other)
     except (ZoneInfoNotFoundError, ValueError):
@@ -71,5 +74,5 @@ def _described(bot: FleetBot, reader: PatientReader) -> str:
     left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found))
     unknown = sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed)
     compared = f", {unknown} without orders are compared with their candles" if unknown else ""
-    refused = f", {len(found.refused)} rows refused (`bot3 audit` names them)" if found.refused else ""
+    refused = f", {len(found.refused)} rows refused (`bot3 audit` lists them)" if found.refused else ""
     return f"{bot.name} {bot.run_mode}: {len(found.closed)} closed, dates in {bot.source_timezone}{left_out}{refused}{compared}"

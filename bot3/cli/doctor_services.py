@@ -1,4 +1,4 @@
-"""The doctor's looks at what runs: the daemon, Dagster and its ticks, ports, the market clock; and at what is in force."""
+"""Check what runs (the daemon, Dagster and its ticks, ports, the market clock) and the learning in force."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bot3.usecases.bot_state import ENDED, LISTENING, TELEGRAM, daemon_beat, is_
 _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
 _LATE_RUN = timedelta(minutes=10)
-"""A run that waits so long for another one to end waits for one that has died, or for a queue that is full."""
+"""A run pending for longer waits for a run that has died, or for a queue that is full."""
 DELAYED = "delayed: "
-"""How the skip reason of a sensor or schedule begins that found a store unavailable (`bot3_assets`)."""
+"""Prefix of the skip reason of a sensor or schedule that found a store unavailable (`bot3_assets`)."""
 _DELAYED_TICKS = 3
 _TICK = "timestamp status skipReason error { message causes { message } }"
 TICKS = f"""
@@ -33,11 +33,11 @@ RUNS = """
 """
 _MAX_RUNTIME = "dagster/max_runtime"
 _MONITOR_EVERY = timedelta(minutes=1)
-"""Dagster ends a run that ran for too long at its monitor's next look."""
+"""Interval of Dagster's run monitor, which ends a run that exceeds its time limit."""
 
 
 def parameters(subject: str, patient: Patient) -> Finding:
-    """Look whether the learned parameters are fresh."""
+    """Check that the learned parameters are not expired."""
     now = patient.platform.clock.now()
     held = patient.platform.record.parameters(as_of=now)
     held.require_fresh(now=now)
@@ -45,7 +45,7 @@ def parameters(subject: str, patient: Patient) -> Finding:
 
 
 def recommendation(subject: str, patient: Patient) -> Finding:
-    """Look whether the recommendation is fresh, where somebody should renew it."""
+    """Check that the recommendation is not expired, if services that renew it should run."""
     now = patient.platform.clock.now()
     held = patient.platform.record.recommendation(as_of=now)
     if patient.is_served:
@@ -54,81 +54,89 @@ def recommendation(subject: str, patient: Patient) -> Finding:
 
 
 def clock(subject: str, patient: Patient) -> Finding:
-    """Look at the market clock: set, running where services run, and not behind what it was anchored at."""
+    """Check the market clock: it is set, runs if services should run, and this machine's clock is not behind its anchor."""
     anchor = patient.platform.control.anchor()
     if anchor is None:
         return bad(subject, "the market clock was never set", remedy="`bot3 init` sets it")
     if anchor.wall_at > patient.platform.clock.wall_now() + _STALE:
-        remedy = "mend this machine's clock (`timedatectl set-ntp true`)"
+        remedy = "correct this machine's clock (`timedatectl set-ntp true`)"
         return bad(
             subject, f"this machine's clock is behind the anchor of the market clock ({anchor.wall_at:%Y-%m-%d %H:%M:%S})", remedy=remedy
         )
     detail = f"{anchor.source} market, {patient.platform.clock.now():%Y-%m-%d %H:%M} UTC, {anchor.speed:g}x"
     if patient.is_served and not anchor.is_running:
-        return bad(subject, f"{detail}, standing still", remedy="`bot3 clock start`, or `bot3 up`")
+        return bad(subject, f"{detail}, paused", remedy="`bot3 clock start`, or `bot3 up`")
     return good(subject, detail)
 
 
 def execution(subject: str, patient: Patient) -> Finding:
-    """Look at the daemon's heartbeat, whether it refuses what is published, and whether the kill switch's file is there."""
+    """Check the daemon's heartbeat, whether it rejects the published learning, and whether the HALT file exists."""
     platform = patient.platform
     halt = platform.settings.home / "HALT"
     if halt.exists():
-        return bad(subject, f"{halt} stops every bot", remedy="find out who made it and why, then remove it and `bot3 resume` each bot")
+        return bad(
+            subject, f"{halt} stops every bot", remedy="find out why it was created, then delete it and run `bot3 resume` for each bot"
+        )
     beat = daemon_beat(platform.control.heartbeats())
     if beat is None:
-        return Finding(subject=subject, is_good=not patient.is_served, detail="never ran", remedy="`bot3 up`")
+        return Finding(subject=subject, is_good=not patient.is_served, detail="never ran", remedy="run `bot3 up`")
     age = platform.clock.wall_now() - beat.wall_at
     if patient.is_served and beat.state in ENDED:
         detail = f"{beat.state}, {age.total_seconds():.0f} s ago"
-        return bad(subject, detail, remedy="see the end of its log (docs/runbook.md), start it again")
+        return bad(subject, detail, remedy="see the end of its log (docs/runbook.md), then restart it")
     if patient.is_served and is_silent(beat, wall_now=platform.clock.wall_now()):
-        return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), start it again")
+        return bad(subject, f"last heartbeat {age.total_seconds():.0f} s ago", remedy="see its log (docs/runbook.md), then restart it")
     if patient.is_served and (refused := beat.detail.get("learning_refused")):
-        detail = f"{beat.state}, trades by what was published before: {refused}"
-        return bad(subject, detail, remedy="`bot3 learn` publishes anew; does it say the same, see `bot3 publish check`")
+        detail = f"{beat.state}, trades with the last valid publication: {refused}"
+        return bad(subject, detail, remedy="`bot3 learn run` publishes again; if the error remains, run `bot3 publish check`")
     return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
 
 
 def telegram(subject: str, patient: Patient) -> Finding:
-    """Look whether people are told and answered, where the settings say that they should be."""
+    """Check that notices are sent and commands answered, if the settings require it."""
     platform, settings = patient.platform, patient.platform.settings
     if not settings.telegram_chat_id:
         return good(subject, "not used: BOT3_TELEGRAM_CHAT_ID is not set")
     beat = next((beat for beat in platform.control.heartbeats() if beat.process == TELEGRAM), None)
     waiting, refusals = platform.notices.waiting(), platform.notices.refusals()
     if refusals.problem:
-        return bad(subject, f"{refusals.problem}; {waiting} notices wait", remedy="mend that; what waits is told within five minutes")
+        return bad(
+            subject,
+            f"{refusals.problem}; {waiting} notices are pending",
+            remedy="fix that problem; pending notices are sent within five minutes",
+        )
     if is_silent(beat, wall_now=platform.clock.wall_now()):
         is_needed = patient.is_served and (beat is not None or bool(settings.telegram_users) or waiting > 0)
-        seen = "never ran" if beat is None else f"silent since {beat.wall_at:%Y-%m-%d %H:%M:%S} UTC"
-        detail = f"the process that answers and tells {seen}; {waiting} notices wait"
-        return Finding(subject=subject, is_good=not is_needed, detail=detail, remedy="`python -m telegram_bot` (docs/telegram.md)")
+        seen = "never ran" if beat is None else f"has sent no heartbeat since {beat.wall_at:%Y-%m-%d %H:%M:%S} UTC"
+        detail = f"the Telegram process {seen}; {waiting} notices are pending"
+        return Finding(subject=subject, is_good=not is_needed, detail=detail, remedy="run `python -m telegram_bot` (docs/telegram.md)")
     if beat is not None and beat.state != LISTENING:
-        return bad(subject, f"{beat.state}; {waiting} notices wait", remedy="see its log; is BOT3_TELEGRAM_API_URL reached from there?")
-    dropped = f", {refusals.dropped} were not taken for their text in 30 days" if refusals.dropped else ""
-    return good(subject, f"listening, {waiting} notices wait{dropped}")
+        return bad(
+            subject, f"{beat.state}; {waiting} notices are pending", remedy="see its log; check that it can reach BOT3_TELEGRAM_API_URL"
+        )
+    dropped = f", {refusals.dropped} were rejected in 30 days because of their text" if refusals.dropped else ""
+    return good(subject, f"listening, {waiting} notices are pending{dropped}")
 
 
 def dagster(subject: str, patient: Patient) -> Finding:
-    """Ask Dagster's web server whether the code location is loaded and every daemon beats."""
+    """Check through Dagster's web server that the code location is loaded and every daemon sends heartbeats."""
     if not patient.is_served:
         return good(subject, "not started")
     if not location_is_loaded(patient.web):
         remedy = "see the logs of the web server and the code server (docs/runbook.md)"
-        return bad(subject, f"the web server at {patient.web} or its code location does not answer", remedy=remedy)
+        return bad(subject, f"the web server at {patient.web} or its code location does not respond", remedy=remedy)
     if not daemons_are_healthy(patient.web):
-        return bad(subject, "a daemon does not beat", remedy="see the log of Dagster's daemon (docs/runbook.md)")
-    return good(subject, "web server, code location and daemons answer")
+        return bad(subject, "a daemon sends no heartbeat", remedy="see the log of Dagster's daemon (docs/runbook.md)")
+    return good(subject, "web server, code location and daemons respond")
 
 
 def ticks(subject: str, patient: Patient) -> Finding:
-    """Look at the newest tick of every sensor and schedule: none failed, and no sensor stands still."""
+    """Check the newest tick of every sensor and schedule: none failed, and no sensor has stopped."""
     if not patient.is_served:
         return good(subject, "not started")
     data = ask_dagster(patient.web, TICKS)
     if data is None:
-        return bad(subject, f"{patient.web} does not tell its ticks", remedy="see the log of Dagster's web server (docs/runbook.md)")
+        return bad(subject, f"{patient.web} does not return its ticks", remedy="see the log of Dagster's web server (docs/runbook.md)")
     now = patient.platform.clock.wall_now()
     wrong = [text for name, state in _states(data) if (text := _trouble(name, state, now=now))]
     if wrong:
@@ -137,22 +145,22 @@ def ticks(subject: str, patient: Patient) -> Finding:
 
 
 def runs(subject: str, patient: Patient) -> Finding:
-    """Look at the runs that are under way: none runs longer than it may, and none waits for one that has died."""
+    """Check the unfinished runs: none exceeds its time limit, and none waits for a run that has died."""
     if not patient.is_served:
         return good(subject, "not started")
     data = ask_dagster(patient.web, RUNS)
     found = data.get("runsOrError") if data else None
     if not isinstance(found, dict) or "results" not in found:
-        return bad(subject, f"{patient.web} does not list its runs", remedy="see the log of Dagster's web server (docs/runbook.md)")
+        return bad(subject, f"{patient.web} does not return its runs", remedy="see the log of Dagster's web server (docs/runbook.md)")
     now = patient.platform.clock.wall_now()
     wrong = [text for run in found["results"] if (text := _run_trouble(run, now=now))]
     if wrong:
-        return bad(subject, "; ".join(wrong), remedy=f"terminate the run that holds the others up ({patient.web}/runs)")
-    return good(subject, f"{len(found['results'])} under way")
+        return bad(subject, "; ".join(wrong), remedy=f"terminate the run that blocks the others ({patient.web}/runs)")
+    return good(subject, f"{len(found['results'])} in progress")
 
 
 def ports(subject: str, patient: Patient) -> Finding:
-    """Look whether the ports are free where nothing of ours runs."""
+    """Check that the ports are free if no service of this platform runs."""
     settings = patient.platform.settings
     if patient.is_served:
         return good(subject, f"Dagster {settings.dagster_port}, dashboard {settings.dashboard_port}")
@@ -172,13 +180,13 @@ def _states(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _trouble(name: str, state: Mapping[str, Any], *, now: datetime) -> str | None:
-    """Return what is wrong with a sensor or schedule; None if nothing is."""
+    """Return the problem of a sensor or schedule; None if there is none."""
     if state["status"] != "RUNNING":
         return f"{name} is turned off"
     newest = next(iter(state["ticks"]), None)
     if newest is None:
-        return None  # Dagster has just begun; a daemon that does not tick is found by its missing beat
-    # A tick that has only begun says nothing: the one before it may have failed, as all have while a call hangs.
+        return None  # Dagster has just started; a daemon that does not tick is detected by its missing heartbeat
+        # A tick that has only started proves nothing: the tick before it may have failed, as every tick does while a call hangs.
     ended = [tick for tick in state["ticks"] if tick["status"] != "STARTED"]
     if ended and ended[0]["status"] == "FAILURE":
         return f"{name} failed: {_first_cause(ended[0]['error'] or {})}"
@@ -190,14 +198,14 @@ def _trouble(name: str, state: Mapping[str, Any], *, now: datetime) -> str | Non
 
 
 def _first_cause(error: Mapping[str, Any]) -> str:
-    """Return the first line of what began an error: Dagster's own message only names the function that it called."""
+    """Return the first line of an error's root cause: Dagster's own message only contains the name of the called function."""
     messages = [error.get("message"), *(cause.get("message") for cause in error.get("causes") or ())]
     text = str(next((message for message in reversed(messages) if message), "no message"))
     return text.strip().splitlines()[0]
 
 
 def _run_trouble(run: Mapping[str, Any], *, now: datetime) -> str | None:
-    """Return what is wrong with a run that is under way; None if nothing is."""
+    """Return the problem of an unfinished run; None if there is none."""
     is_running = run["status"] in {"STARTED", "CANCELING"}
     since = datetime.fromtimestamp((run["startTime"] if is_running else None) or run["creationTime"], tz=UTC)
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}

@@ -1,4 +1,4 @@
-"""The doctor's looks at where things are kept: the home, databases, models, candles, the copy in InfluxDB."""
+"""Check the stores: the home, databases, models, candles, the copy in InfluxDB."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _SECRET_LINE = re.compile(r"^\s*(export\s+)?BOT3_\w*(PASSWORD|TOKEN)\s*=\s*\S", 
 
 
 def home(settings: Settings) -> Finding:
-    """Look at the home's directory: writable for this user, not for all, and with room on its disk."""
+    """Check the directory of the home: writable by this user, not by all users, and with free space on its disk."""
     probe = settings.home if settings.home.exists() else settings.home.resolve().parent
     if not os.access(probe, os.W_OK):
-        return bad("home", f"{probe} cannot be written", remedy="give this user the directory, or set BOT3_HOME")
+        return bad("home", f"{probe} is not writable", remedy="make this user the owner of the directory, or set BOT3_HOME")
     if settings.home.exists() and stat.S_IMODE(settings.home.stat().st_mode) & stat.S_IWOTH:
-        return bad("home", f"{settings.home} can be written by every user of this machine", remedy=f"chmod o-w {settings.home}")
+        return bad("home", f"{settings.home} is writable for every user of this machine", remedy=f"chmod o-w {settings.home}")
     free = shutil.disk_usage(probe).free
     if free < _LEAST_FREE_BYTES:
         return bad("home", f"{free / 1e9:.1f} GB free on {probe}", remedy="free at least 1 GB")
@@ -46,25 +46,29 @@ def home(settings: Settings) -> Finding:
 
 
 def permissions(subject: str, patient: Patient) -> Finding:
-    """Look whether this user may write every file of the home, and whether secrets are kept from all others."""
+    """Check that this user may write every file of the home, and that no other user may read secrets."""
     home = patient.platform.settings.home
     closed = [path for path in sorted(home.rglob("*.sqlite")) if not os.access(path, os.R_OK | os.W_OK)]
     if closed:
-        return bad(subject, f"{_listed(closed)} cannot be written", remedy="give this user the files: services of one home share a user")
+        return bad(
+            subject,
+            f"this user cannot write {_listed(closed)}",
+            remedy="make this user the owner of the files: the services of a home share one user",
+        )
     open_to_all = [path for path in _secret_files(patient) if _others_may_read(path)]
     if open_to_all:
-        return bad(subject, f"{_listed(open_to_all)} can be read by every user", remedy=f"chmod o-r {' '.join(map(str, open_to_all))}")
+        return bad(subject, f"{_listed(open_to_all)} readable for every user", remedy=f"chmod o-r {' '.join(map(str, open_to_all))}")
     shared = [path for path in sorted(home.rglob("*.sqlite")) if _others_may_read(path) or _group_may_read(path)]
     if shared:
-        return bad(subject, f"{_listed(shared)} can be read by other users", remedy=f"chmod -R go-rwx {home} (`bot3 init` does so too)")
-    return good(subject, f"stores of {home} are this user's, secrets nobody else's")
+        return bad(subject, f"{_listed(shared)} readable for other users", remedy=f"chmod -R go-rwx {home} (`bot3 init` does this too)")
+    return good(subject, f"only this user can read the stores of {home} and the secrets")
 
 
 def _others_may_read(path: Path) -> bool:
-    """Say whether another user of this machine reaches a file and may read it.
+    """Return whether other users of this machine may reach and read a file.
 
-    What a container runtime mounts (`/run/secrets`) is not judged: nobody but this service sees that, and the machine's own file lies in a
-    closed directory (`deploy/make-secrets.sh`).
+    Files mounted by a container runtime (`/run/secrets`) are not checked: only this service sees them, and the machine's own file is in a
+    directory closed to others (`deploy/make-secrets.sh`).
     """
     whole = path.resolve()
     if _MOUNTED in whole.parents:
@@ -73,13 +77,13 @@ def _others_may_read(path: Path) -> bool:
 
 
 def _group_may_read(path: Path) -> bool:
-    """Say whether the group of a file reaches and may read it."""
+    """Return whether the group of a file may reach and read it."""
     whole = path.resolve()
     return bool(whole.stat().st_mode & stat.S_IRGRP) and all(folder.stat().st_mode & stat.S_IXGRP for folder in whole.parents)
 
 
 def _secret_files(patient: Patient) -> list[Path]:
-    """Return the files that hold a secret: a `.env` with one, files that settings name, and the fleet's."""
+    """Return the files that contain a secret: a `.env` with one, files named in settings, and the password files of the fleet."""
     text = Path(".env").read_text(encoding="utf-8") if Path(".env").exists() else ""
     named = [Path(path) for name, path in os.environ.items() if name.startswith("BOT3_") and name.endswith(_SECRET_ENDS) and path]
     fleet = [bot.password_file for bot in patient.platform.fleet_bots if bot.password_file is not None]
@@ -91,7 +95,7 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def record(subject: str, patient: Patient) -> Finding:
-    """Compare the closed trades in the bots' databases with the record; a close that is on its way there is no fault."""
+    """Compare the closed trades in the bots' databases with the record; a close that is still being synced is no problem."""
     platform = patient.platform
     late: list[str] = []
     waiting: list[str] = []
@@ -106,44 +110,48 @@ def record(subject: str, patient: Patient) -> Finding:
     counts = platform.record.counts()
     held = f"revision {platform.record.revision()}, {int(counts['trades'].sum())} trades"
     unsynced = [*late, *waiting]
-    return good(subject, f"{held}; to be synced: {'; '.join(unsynced)}" if unsynced else held)
+    return good(subject, f"{held}; pending sync: {'; '.join(unsynced)}" if unsynced else held)
 
 
 def bot_store(subject: str, patient: Patient) -> Finding:
-    """Look at a bot's database and its state in force; the subject is "BOT1 store"."""
+    """Check a bot's database and its trading state; the subject is "BOT1 store"."""
     platform, name = patient.platform, subject.split(maxsplit=1)[0]
     store = platform.bot_store(name)
     found = state_in_force(platform.control, name, wall_now=platform.wall_now())
     detail = f"{len(store.open_trades())} open, {store.count_closed(closed_since=None)} closed, {found.state}"
     if found.state is not TradingState.ACTIVE:
-        remedy = f"look into it, then `bot3 resume {name}`" if found.is_latched else "mend its cause: it ends with that (docs/runbook.md)"
+        remedy = (
+            f"check the reason, then run `bot3 resume {name}`"
+            if found.is_latched
+            else "fix the cause, which ends the state (docs/runbook.md)"
+        )
         return bad(subject, f"{detail}: {found.reason}", remedy=remedy)
     return good(subject, detail)
 
 
 def servers(subject: str, patient: Patient) -> Finding:
-    """Ask every PostgreSQL server for its zone, its clock and this platform's rights."""
+    """Query every PostgreSQL server for its time zone, its clock and the privileges of this platform's role."""
     names = server_urls(patient.platform.settings)
     if not names:
-        return good(subject, "every store is a file of the home")
+        return good(subject, "every store is a file in the home")
     told = []
     for name in names:
         facts = facts_of_server(patient.platform.settings, name)
         where = f"{name}: database {facts.database} as {facts.role}"
         if facts.timezone not in {"UTC", "Etc/UTC"}:
-            remedy = f"ALTER DATABASE {facts.database} SET timezone TO 'UTC'; then connect again (deploy/postgres/roles.sql does it)"
+            remedy = f"ALTER DATABASE {facts.database} SET timezone TO 'UTC'; then reconnect (deploy/postgres/roles.sql does this)"
             return bad(subject, f"{where} shows times in {facts.timezone}", remedy=remedy)
         if abs(facts.ahead) > _SERVER_AHEAD:
-            detail = f"{where}: the server's clock is {facts.ahead.total_seconds():+.1f} s from this machine's"
-            return bad(subject, detail, remedy="let both follow a time server (`timedatectl set-ntp true`)")
+            detail = f"{where}: the server's clock differs by {facts.ahead.total_seconds():+.1f} s from this machine's"
+            return bad(subject, detail, remedy="synchronise both with a time server (`timedatectl set-ntp true`)")
         if facts.is_superuser:
-            return bad(subject, f"{where}, who may do everything", remedy="use the roles of deploy/postgres/roles.sql")
+            return bad(subject, f"{where}, which is a superuser", remedy="use the roles of deploy/postgres/roles.sql")
         told.append(where)
     return good(subject, f"{'; '.join(told)}; UTC, clocks agree")
 
 
 def candles(subject: str, patient: Patient) -> Finding:
-    """Compare the newest candle of every pair with the market's time."""
+    """Compare the newest candle of every pair with the market time."""
     platform = patient.platform
     now = platform.clock.now()
     behind = []
@@ -151,13 +159,13 @@ def candles(subject: str, patient: Patient) -> Finding:
         try:
             _, last_close = platform.candles.span(pair, platform.settings.timeframe)
         except CandleError as error:
-            # One bad file must not hide what is wrong with the others.
+            # One bad file must not hide the problems of the others.
             behind.append(str(error))
             continue
         if now - last_close > _FRESH_CANDLES:
             behind.append(f"{pair} ends {last_close:%Y-%m-%d %H:%M}")
     if behind:
-        return bad(subject, "; ".join(behind), remedy="bring newer candles (`bot3 candles fetch`)")
+        return bad(subject, "; ".join(behind), remedy="fetch newer candles (`bot3 candles fetch`)")
     return good(subject, f"{len(platform.candles.pairs())} pairs, fresh at {now:%Y-%m-%d %H:%M} market time")
 
 
@@ -168,27 +176,29 @@ def models(subject: str, patient: Patient) -> Finding:
         patient.platform.models.read(str(digest))
     if not len(digests):
         raise DataError("no model is registered: seed the home again (`bot3 init` in an empty BOT3_HOME)")
-    return good(subject, f"{len(digests)} files, every digest right")
+    return good(subject, f"{len(digests)} files, every digest is correct")
 
 
 def _late_writes(patient: Patient) -> str | None:
-    """Return since when writes wait to be published, and why; None if they are only on their way."""
+    """Return since when writes are pending publication, and the reason; None if they are not late yet."""
     since = patient.platform.record.waiting_since()
     age = timedelta(0) if since is None else patient.platform.wall_now() - since
     if not patient.is_served or age <= SYNC_GRACE:
         return None
     span = patient.platform.record.span()
-    why = patient.platform.publishing.last_error() or "no error was met: does Dagster's daemon run?"
-    return f"{0 if span is None else span.writes} writes wait to be published, the oldest for {words.span(age)}: {why}"
+    why = patient.platform.publishing.last_error() or "no error was reported, check that Dagster's daemon runs"
+    return f"{0 if span is None else span.writes} writes are pending publication, the oldest for {words.span(age)}: {why}"
 
 
 def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
-    """Return what is wrong with the publications in the copy; None if nothing is."""
+    """Return the problem of the publications in the copy; None if there is none."""
     if gap.extra:
-        detail = f"{gap.extra} publications in InfluxDB are of another record or an epoch before a restore, {gap.missing or 0} are missing"
-        return bad(subject, detail, remedy="`bot3 publish run --all` makes the copy anew; one record per organization and bucket")
+        detail = (
+            f"{gap.extra} publications in InfluxDB belong to another record or to an epoch before a restore, {gap.missing or 0} are missing"
+        )
+        return bad(subject, detail, remedy="`bot3 publish run --all` writes the copy again; use one record per organization and bucket")
     if gap.missing:
-        detail = f"{gap.missing} publications of the record are missing in InfluxDB: it lost them, or somebody deleted them"
+        detail = f"{gap.missing} publications of the record are missing in InfluxDB: InfluxDB lost them, or they were deleted"
         return bad(
             subject, detail, remedy="wait a minute: `record_to_copy` publishes them again; else `bot3 publish check`, then `run --all`"
         )
@@ -196,24 +206,22 @@ def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
 
 
 def influx(subject: str, patient: Patient) -> Finding:
-    """Ask InfluxDB for its buckets, and the record for what waits and what was refused."""
+    """Query InfluxDB for its buckets, and the record for pending and rejected writes."""
     publishing = patient.platform.publishing
     if not publishing.is_configured:
         return good(subject, "not used: BOT3_INFLUX_URL is empty")
     if problems := publishing.health():
-        return bad(subject, "; ".join(problems), remedy="the text names it")
+        return bad(subject, "; ".join(problems), remedy="fix the problem that the text names")
     publishing.require_write_access()
     if (late := _late_writes(patient)) is not None:
         return bad(subject, late, remedy="see the ticks of `record_to_copy`; `bot3 publish run` shows the error")
     letters = patient.platform.settings.home / "influx" / "dead_letters.jsonl"
     if letters.exists():
-        return bad(
-            subject, f"points that were refused wait in {letters}", remedy="mend their cause, then `bot3 publish replay-dead-letters`"
-        )
+        return bad(subject, f"rejected points are stored in {letters}", remedy="fix the cause, then run `bot3 publish replay-dead-letters`")
     if (unequal := _unequal(subject, publishing.heads_gap())) is not None:
         return unequal
     span = patient.platform.record.span()
     return good(
         subject,
-        f"{len(publishing.bots())} bots, buckets and field types as they should be, {0 if span is None else span.writes} writes wait",
+        f"{len(publishing.bots())} bots, buckets and field types are correct, {0 if span is None else span.writes} writes are pending",
     )

@@ -1,4 +1,4 @@
-"""`bot3 feeders`: how far each feeder is trusted, and on what evidence."""
+"""`bot3 feeders`: show the score of each feeder, and its evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor found, and what it looks at."""
+"""Define the findings of the doctor, and the context of its checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot3.wiring import Platform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
     is_good: bool
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsynced:
-    """How many closed trades record and database hold; `is_late` if one that only one of them has is no close on its way."""
+    """Closed trades in the record and in a database; `is_late` if a trade missing on one side cannot be a close still being synced."""
 
     recorded: int
     closed: int
@@ -35,12 +35,12 @@ class Unsynced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """What is looked at.
+    """The context of the checks.
 
     Parameters
     ----------
     is_served : bool
-        Whether services should run: then one that does not is a bad finding.
+        Whether services should run; a service that does not run is then a bad finding.
     web : str
         Address of Dagster's web server.
     """
@@ -50,17 +50,17 @@ class Patient:
     web: str
 
     def unsynced(self, reader: TradeReader, *, run_mode: RunMode, speed: float | None = None) -> Unsynced | None:
-        """Compare a database with the record; None if both hold as many closed trades.
+        """Compare a database with the record; return None if both contain the same number of closed trades.
 
         Parameters
         ----------
         speed : float, optional
-            How fast the database's time passes; the market clock's speed without it.
+            Speed of the database's clock relative to wall time; the speed of the market clock if None.
         """
         platform = self.platform
         grace = SYNC_GRACE * (platform.clock.speed if speed is None else speed)
         now = platform.clock.now() if speed is None else platform.wall_now()
-        # The record first: what closes in between is young.
+        # Count the record first: a trade that closes in between is recent, so it is not late.
         recorded = recorded_count(platform.record.counts(), bot=reader.bot, run_mode=run_mode)
         closed = reader.count_closed(closed_since=None)
         if closed == recorded:
@@ -74,20 +74,20 @@ class Patient:
 
 
 Look = Callable[[str, Patient], Finding]
-"""Looks at one subject, by its name."""
+"""A check of one subject, which is passed by name."""
 
 
 def good(subject: str, detail: str) -> Finding:
-    """Return what is as it should be."""
+    """Return a finding without a problem."""
     return Finding(subject=subject, is_good=True, detail=detail)
 
 
 def bad(subject: str, detail: str, *, remedy: str) -> Finding:
-    """Return what is not, and what mends it."""
+    """Return a finding with a problem and its remedy."""
     return Finding(subject=subject, is_good=False, detail=detail, remedy=remedy)
 
 
 def is_supervised(platform: Platform) -> bool:
-    """Say whether `bot3 up` runs for this home."""
+    """Return whether `bot3 up` runs for this home."""
     state_file = platform.settings.home / "run" / "supervisor.json"
     return state_file.exists() and is_same_process(json.loads(state_file.read_text(encoding="utf-8"))["supervisor"])

@@ -1,4 +1,4 @@
-"""`bot3 import`: a foreign database's closed trades into the record, once."""
+"""`bot3 import`: copy the closed trades of a foreign database into the record, once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bot3.wiring.fleet import require_bucket, require_name
 
 
 class ForeignMode(StrEnum):
-    """Where trades of another program happened."""
+    """The run mode of another program's trades."""
 
     PAPER = "paper"
     LIVE = "live"
@@ -33,15 +33,17 @@ def register(app: typer.Typer) -> None:
 
 def import_trades(
     *,
-    bot: Annotated[str, typer.Option(help="Name that the trades get in the record.")],
-    db: Annotated[str, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is only read.")],
+    bot: Annotated[str, typer.Option(help="Name of the bot in the record.")],
+    db: Annotated[str, typer.Option(help="freqtrade's database: tradesv3.sqlite, or postgresql://user@host/name. It is opened read-only.")],
     run_mode: Annotated[
-        ForeignMode | None, typer.Option(help="Where they were made: paper is freqtrade's dry run [what its order ids say].")
+        ForeignMode | None, typer.Option(help="Run mode of the trades: paper is freqtrade's dry run [derived from its order ids].")
     ] = None,
-    source_timezone: Annotated[str, typer.Option(help="Zone of the database's dates; UTC but for a PostgreSQL in local time.")] = "UTC",
+    source_timezone: Annotated[
+        str, typer.Option(help="Time zone of the database's dates; UTC except for PostgreSQL in local time.")
+    ] = "UTC",
     as_json: JsonFlag = False,
 ) -> None:
-    """Copy a foreign bot's closed trades into the record; twice changes nothing. A bot that goes on trading belongs in the fleet file."""
+    """Copy a foreign bot's closed trades into the record; a repeat changes nothing. Bots that still trade belong in the fleet file."""
     require_name(bot)
     asked = None if run_mode is None else RunMode(run_mode)
     with seeded_platform(read_only=False) as platform:
@@ -60,7 +62,7 @@ def import_trades(
 
 def _say(done: TradeImport, *, is_learned_from: bool) -> None:
     messages.print(
-        f"{done.bot} {done.run_mode}: {done.inserted} new, {done.updated} changed, {done.unchanged} as they were; "
+        f"{done.bot} {done.run_mode}: {done.inserted} new, {done.updated} changed, {done.unchanged} unchanged; "
         f"left out {done.open} open and {len(done.refused)} refused"
     )
     for unused in done.left_out:
@@ -68,10 +70,10 @@ def _say(done: TradeImport, *, is_learned_from: bool) -> None:
     for row in done.refused[:20]:
         messages.print(f"  refused {row.trade_id} {row.pair}: {row.reason} {row.detail}".rstrip())
     if len(done.refused) > 20:
-        messages.print(f"  and {len(done.refused) - 20} more: --json names them all")
+        messages.print(f"  and {len(done.refused) - 20} more: --json lists them all")
     if done.without_orders:
         messages.print(
-            f"{done.without_orders} trades have no orders in the database: nothing is learned from them if most of their rates lie outside "
+            f"{done.without_orders} trades have no orders in the database: nothing is learned from them if most of their rates are outside "
             "the candles of their entries (several entries, another time zone, or another market)"
         )
     if not is_learned_from:
@@ -80,7 +82,7 @@ def _say(done: TradeImport, *, is_learned_from: bool) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """Yield what shows how far the import is, on standard error."""
+    """Yield a callback that shows the progress of the import on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=messages, transient=True) as progress:
         tasks: dict[str, TaskID] = {}

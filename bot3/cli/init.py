@@ -20,15 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; none: BOT3_CANDLES.")] = None,
+    candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; default: BOT3_CANDLES.")] = None,
     *,
     wait: WaitFlag = False,
 ) -> None:
-    """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Goes on where it was stopped."""
+    """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Continues an interrupted seed."""
     from bot3.usecases.seed_home import seed_home  # noqa: PLC0415  # heavy
 
     settings = command_settings(candles=candles)
-    # Homes of an earlier release were made with the umask of whoever started it.
+    # Homes of an earlier release were created with the umask of their first user.
     close_to_others(settings.home)
     if wait:
         with open_platform(settings) as platform:
@@ -37,9 +37,9 @@ def init(
         with open_platform(settings) as platform:
             platform.open_stores()
         report_seed_once(settings)
-        messages.print(f"{settings.home} is seeded already")
+        messages.print(f"{settings.home} is already seeded")
         return
-    messages.print(f"Seeding {settings.home} (once; it can be stopped and goes on where it was)")
+    messages.print(f"Seeding {settings.home} (only once; it can be interrupted and continues where it stopped)")
     with open_platform(settings) as platform, _Bars() as bars:
         seed_home(platform.seed_parts(), progress=bars.show)
         platform.finish_seed()
@@ -47,7 +47,7 @@ def init(
 
 
 class _Bars:
-    """A progress bar a step, on standard error; a line a step where that is no terminal."""
+    """Shows one progress bar per step on standard error; one line per step if that is no terminal."""
 
     def __init__(self) -> None:
         self._progress = Progress(

@@ -1,4 +1,4 @@
-"""`bot3 learn`: sync closed trades and learn from them now."""
+"""`bot3 learn`: sync closed trades and learn from them immediately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot3.cli.session import seeded_platform
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="Learning by hand; Dagster does it by itself while it runs.")
+    group = typer.Typer(no_args_is_help=True, help="Manual learning; Dagster learns automatically while it runs.")
     group.command("run")(run)
     app.add_typer(group, name="learn")
 

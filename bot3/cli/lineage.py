@@ -1,4 +1,4 @@
-"""Dagster is told once a home what its seed made."""
+"""Report the lineage of a home's seed to Dagster, once per home."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TOLD = "seed_reported"
 
 
 def report_seed_once(settings: Settings) -> None:
-    """Report the seed's lineage in a process of its own, unless it was; that process creates Dagster's storage too.
+    """Report the seed's lineage in a separate process unless it was reported; that process creates Dagster's storage too.
 
-    Dagster's services would each create the storage where there is none, and the slower ones fail.
+    Otherwise each of Dagster's services would try to create a missing storage, and the slower ones would fail.
 
     Raises
     ------
     Bot3Error
-        If it could not be reported; the next call tries again.
+        If reporting failed; the next call tries again.
     """
     dagster_home = prepare_dagster_home(settings, code_port=0)
     if (dagster_home / _TOLD).exists():

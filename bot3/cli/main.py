@@ -1,6 +1,6 @@
-"""The `bot3` command: JSON on standard output with `--json`, messages on standard error, an exit code for every ending.
+"""Run the `bot3` command: JSON on standard output with `--json`, messages on standard error, an exit code for each outcome.
 
-Exit codes: 0 done; 1 unexpected; 2 usage or settings; 3 not found or refused data; 4 unhealthy;
+Exit codes: 0 done; 1 unexpected error; 2 usage or settings; 3 data not found or refused; 4 unhealthy;
 5 refused without `--yes`; 6 already running.
 """
 
@@ -37,7 +37,7 @@ from bot3.usecases.foreign_text import visible
 
 app = typer.Typer(
     name="bot3",
-    help="Learn from a fleet's closed trades, and trade with what was learned (on paper).",
+    help="Learn from a fleet's closed trades, and trade with the learned parameters (on paper).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
@@ -66,10 +66,10 @@ for group in (
 
 
 def main() -> None:
-    """Run the command and end with its exit code."""
+    """Run the command and exit with its exit code."""
     create_private_files()
     try:
-        # Typer's own endings (usage, --help, Exit, Ctrl-C) carry their code in SystemExit.
+        # Typer's own exits (usage, --help, Exit, Ctrl-C) carry their code in SystemExit.
         app()
     except Bot3Error as error:
         _say(str(error))
@@ -77,12 +77,12 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        _say(f"{error.filename}: {error.strerror}; mend it, or set BOT3_HOME to a directory that this user may write")
+        _say(f"{error.filename}: {error.strerror}; fix this, or set BOT3_HOME to a directory that is writable for this user")
         sys.exit(DataError.exit_code)
 
 
 def _say(text: str) -> None:
-    print(f"bot3: {visible(redacted(text), keep=chr(10))}", file=sys.stderr)  # noqa: T201  # the one place where errors meet the user
+    print(f"bot3: {visible(redacted(text), keep=chr(10))}", file=sys.stderr)  # noqa: T201  # the only place that prints errors for the user
 
 
 if __name__ == "__main__":

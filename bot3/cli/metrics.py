@@ -1,4 +1,4 @@
-"""`bot3 metrics`: the platform's numbers for Prometheus, and whether it lives and is ready."""
+"""`bot3 metrics`: serve the platform's metrics for Prometheus, and its liveness and readiness."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def metrics(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on; the page has no login.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="Port to listen on [BOT3_METRICS_PORT].", show_default=False)] = None,
-    once: Annotated[bool, typer.Option("--once", help="Print the page once, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the page once, and exit.")] = False,
 ) -> None:
-    """Serve /metrics, /livez and /readyz until stopped; everything is only read."""
+    """Serve /metrics, /livez and /readyz until stopped; all stores are opened read-only."""
     with seeded_platform() as platform:
         if once:
             sys.stdout.write(metrics_page(platform))
@@ -37,7 +37,7 @@ def metrics(
             return
 
         def stop(_number: int, _frame: FrameType | None) -> None:
-            # From another thread: the one that serves is this one.
+            # From another thread: this one is busy serving.
             Thread(target=server.stop).start()
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""How commands speak: tables for people, one JSON object for programs."""
+"""Print the output of commands: tables for people, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on
 
 
 class PlainConsole(Console):
-    """Prints texts as they are: nothing in them is markup, an emoji's name or a command to the terminal."""
+    """Prints texts literally: nothing in them is interpreted as markup, emoji name or terminal control sequence."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text to print, its control characters written out."""
+        """Return a text to print, with its control characters made visible."""
         return super().render_str(visible(text, keep="\n"), **(options | {"markup": False, "emoji": False}))
 
 
 messages = PlainConsole(stderr=True, highlight=False, markup=False, emoji=False)
-_WIDE = 200  # columns of a table in a file or a pipe, where nobody's screen ends at 80
+_WIDE = 200  # columns of a table in a file or a pipe, which has no screen width
 
 results = PlainConsole(file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on standard output; unknown numbers are null, never NaN."""
+    """Print one JSON object on standard output; numbers that are not finite are null, never NaN."""
     sys.stdout.write(json.dumps(_plain(value), indent=2, sort_keys=False) + "\n")
 
 
@@ -52,12 +52,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 
 def percent(ratio: float | None, digits: int = 2) -> str:
-    """Return 0.0123 as "+1.23 %"; unknown as an en dash."""
+    """Return 0.0123 as "+1.23 %"; an unknown ratio as an en dash."""
     return "\N{EN DASH}" if ratio is None or ratio != ratio else f"{ratio:+.{digits}%}".replace("%", " %")  # noqa: PLR0124
 
 
 def age(then: datetime, *, now: datetime) -> str:
-    """Return how old something is, "42 s", "3.1 h"."""
+    """Return the age of `then` as text, "42 s", "3.1 h"."""
     seconds = (now.astimezone(UTC) - then.astimezone(UTC)).total_seconds()
     for limit, unit, size in ((120, "s", 1), (7_200, "min", 60), (172_800, "h", 3_600)):
         if abs(seconds) < limit:

@@ -1,4 +1,4 @@
-"""`bot3 params`: the learned protection in force, each number with its evidence."""
+"""`bot3 params`: show the learned parameters in force, each with its evidence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def params(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show stop and target per pair, direction and leverage bin, with n, interval and what they rest on."""
+    """Show stop and target per pair, direction and leverage bin, with n, interval and the source of their data."""
     with seeded_platform() as platform:
         now = platform.clock.now()
         parameters, anchor = platform.record.parameters(as_of=now), platform.control.anchor()

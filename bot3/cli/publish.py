@@ -1,4 +1,4 @@
-"""`bot3 publish`: the record's copy in InfluxDB."""
+"""`bot3 publish`: publish the record to its copy in InfluxDB, and compare both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNEQUAL = 4
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="The record's copy in InfluxDB; Dagster keeps it up to date while it runs.")
+    group = typer.Typer(no_args_is_help=True, help="The record's copy in InfluxDB; Dagster updates it while it runs.")
     group.command("run")(run)
     group.command("check")(check)
     group.command("replay-dead-letters")(replay_dead_letters)
@@ -24,10 +24,12 @@ def register(app: typer.Typer) -> None:
 
 def run(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Empty the copy and publish the whole record, not only what waits.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Empty the copy and publish the whole record, not only pending writes.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Publish what waits: what is gone, then rows, then heads. Twice changes nothing."""
+    """Publish pending writes: first deletions, then rows, then heads. A repeat changes nothing."""
     with seeded_platform(read_only=False) as platform:
         report = platform.publishing.publish_everything() if everything else platform.publishing.publish()
     if as_json:
@@ -39,13 +41,13 @@ def run(
 
 
 def replay_dead_letters(*, as_json: JsonFlag = False) -> None:
-    """Write again what InfluxDB refused, once its cause was mended, and what was recorded since."""
+    """Write points again that InfluxDB rejected, after their cause was fixed, and what was recorded since."""
     with seeded_platform(read_only=False) as platform:
         report = platform.publishing.replay_dead_letters()
     if as_json:
         print_json({"replayed": report})
         return
-    messages.print(f"wrote {report.written} points, {report.still_refused + report.published.refused} are still refused")
+    messages.print(f"wrote {report.written} points, {report.still_refused + report.published.refused} are still rejected")
 
 
 def check(*, as_json: JsonFlag = False) -> None:
@@ -66,11 +68,11 @@ def _told(found: PublishedCheck | None) -> list[str]:
     if found is None:
         return []
     lines = [f"{head.noun} {head.version} of {head.known_at} is not published" for head in found.missing]
-    lines += [f"{head.noun} {head.version} of {head.known_at} is published, and not in the record" for head in found.extra]
+    lines += [f"{head.noun} {head.version} of {head.known_at} is published, but not in the record" for head in found.extra]
     lines += [f"{noun} in force differ" for noun in found.differing]
     for bot, trades in found.trades.items():
         lines.append(f"{bot}: {trades.record} trades in the record, {trades.published} published")
         for word in ("missing", "extra", "changed"):
             ids = getattr(trades, word)
             lines += [f"{bot}: {word} {', '.join(map(str, ids[:20]))}{' ...' if len(ids) > 20 else ''}"] if ids else []
-    return [*lines, f"{found.waiting} writes wait", "equal" if found.is_equal else "NOT equal"]
+    return [*lines, f"{found.waiting} writes are pending", "equal" if found.is_equal else "NOT equal"]

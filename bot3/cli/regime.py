@@ -1,4 +1,4 @@
-"""`bot3 regime`: the market's regime as it was known, and the recommendation in force."""
+"""`bot3 regime`: show the market regime as known at this time, and the recommendation in force."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def regime(*, as_json: JsonFlag = False) -> None:
-    """Show the regime, its probabilities, and what the meta-learner recommends."""
+    """Show the regime, its probabilities, and the meta-learner's recommendation."""
     with seeded_platform() as platform:
         now = platform.clock.now()
         state = platform.record.regime(as_of=now)

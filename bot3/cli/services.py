@@ -1,4 +1,4 @@
-"""The services of one machine: what is started, on which port, and how its health is asked."""
+"""Define the services of one machine: their commands, ports and health checks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bot3.usecases.bot_state import TELEGRAM
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ENTRYPOINT = str(_DEPLOY / "entrypoint.py")
-"""Starts a Dagster process: with the secrets that Dagster takes from the environment alone."""
+"""Script that starts a Dagster process, with the secrets that Dagster reads only from the environment."""
 RELEASED_INSTANCE_FILES = frozenset(
     {
         "6fe68b119b94c015cf896c7b388276d26d0d1204315f01c2d7a41bb104b42c27",
         "9a85e6c972d97cb939f654253b443b4d547b327088b683491b0a1482741f1edd",
     }
 )
-"""Digests of `deploy/dagster.yaml` as releases had it, the newest too: a file that is one of them was not edited."""
+"""Digests of all released versions of `deploy/dagster.yaml`, including the newest: a file with one of them was not edited."""
 _HEALTH_TIMEOUT_S = 3.0
 _CANCEL_TIMEOUT_S = 10.0
 RUNS_UNDER_WAY = """
@@ -38,12 +38,12 @@ _DAEMONS_NEEDED = {"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process: its command, its environment, and a question whose answer is true once it works.
+    """One process: its command, its environment, and a health check that returns true once the process works.
 
     Parameters
     ----------
     is_needed : bool
-        At start-up, a needed service that ends because of a wrong setting ends all; one that is not needed is started again alone.
+        At start-up, a needed service that ends because of an invalid setting ends all services; another one is only restarted.
     """
 
     name: str
@@ -55,37 +55,37 @@ class Service:
 
 
 def one_thread() -> Mapping[str, str]:
-    """Return the environment of a process that learns, unless ours says otherwise.
+    """Return the environment of a process that learns, unless this process' environment sets it already.
 
-    The matrices of learning are small: threads of linear algebra that wait for each other cost up to four times what they save. numpy reads
-    this when it is imported, so it must be there when a process starts.
+    The matrices used in learning are small: threads of linear algebra that wait for each other cost up to four times what they save. numpy
+    reads this setting when it is imported, so it must be set when the process starts.
     """
     return {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
+    """Return a port of 127.0.0.1 that no process listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def require_free_port(port: int, *, setting: str) -> None:
-    """Raise AlreadyRunningError if somebody listens on the port."""
+    """Raise AlreadyRunningError if a process listens on the port."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
             raise AlreadyRunningError(
-                f"port {port} is in use: stop what listens there (`bot3 down` if it is this platform), or set {setting} to another"
+                f"port {port} is in use: stop the process that uses it (`bot3 down` if it is this platform), or set {setting} to another"
             ) from error
 
 
 def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
     """Write DAGSTER_HOME (instance and workspace files) and return it.
 
-    An instance file that is not one of a release's is the operator's own, and kept.
+    An instance file that differs from all released ones was edited by the operator and is not overwritten.
     """
     home = (settings.home / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
         shutil.copyfile(template, fresh)
         fresh.replace(instance)
     workspace = {"load_from": [{"grpc_server": {"host": "127.0.0.1", "port": code_port, "location_name": "bot3"}}]}
-    # JSON is YAML.
+    # Every JSON document is valid YAML.
     (home / "workspace.yaml").write_text(json.dumps(workspace), encoding="utf-8")
     return home
 
@@ -163,7 +163,7 @@ def _telegram(settings: Settings, *, environment: Mapping[str, str], is_fresh: C
     if not settings.telegram_token.get_secret_value():
         return []
     command = (sys.executable, "-m", "telegram_bot")
-    # Telegram that refuses must not stop trading.
+    # A rejection by Telegram must not stop trading.
     return [Service(name=TELEGRAM, command=command, environment=environment, is_healthy=is_fresh, is_needed=False)]
 
 
@@ -189,7 +189,7 @@ def _answers(address: str) -> bool:
 
 
 def ask_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> Mapping[str, object] | None:
-    """Return the data of a GraphQL query; None if the web server does not answer it."""
+    """Return the data of a GraphQL query; None if the web server returns no valid response."""
     body = json.dumps({"query": query}).encode()
     request = urllib.request.Request(f"{web}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
     try:
@@ -201,9 +201,9 @@ def ask_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -
 
 
 def cancel_runs(web: str) -> int:
-    """Cancel every run that is queued or under way; return how many. What stops would leave them behind as if they went on.
+    """Cancel every queued or running run and return their number; otherwise the stopping services would leave them marked as running.
 
-    Returns 0 too where Dagster does not answer, or takes no commands: the next code server ends what it finds lost.
+    Also returns 0 if Dagster does not respond or rejects commands: the next code server ends the runs that it finds lost.
     """
     data = ask_dagster(web, RUNS_UNDER_WAY)
     found = data.get("runsOrError") if data else None
@@ -217,21 +217,21 @@ def cancel_runs(web: str) -> int:
 
 
 def termination(run_ids: Sequence[str]) -> str:
-    """Return the mutation that cancels runs, whether or not their processes answer."""
+    """Return the mutation that cancels runs, whether or not their processes respond."""
     policy = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
     results = "... on TerminateRunsResult { terminateRunResults { __typename } }"
     return f"mutation {{ terminateRuns(runIds: {json.dumps(run_ids)}, {policy}) {{ {results} }} }}"
 
 
 def location_is_loaded(web: str) -> bool:
-    """Say whether Dagster's web server has loaded the code location."""
+    """Return whether Dagster's web server has loaded the code location."""
     data = ask_dagster(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
     found = data.get("repositoriesOrError") if data else None
     return isinstance(found, dict) and bool(found.get("nodes"))
 
 
 def daemons_are_healthy(web: str) -> bool:
-    """Say whether Dagster's sensor, schedule and run daemons beat."""
+    """Return whether Dagster's sensor, schedule and run daemons send heartbeats."""
     data = ask_dagster(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
     if not data:
         return False

@@ -1,4 +1,4 @@
-"""What every command begins with: settings, logs, and an opened platform."""
+"""Provide what every command needs first: settings, logs, and an open platform."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot3.logs import configure_logs
 from bot3.settings import Settings, load_settings
 from bot3.wiring import Platform, is_seeded, open_platform
 
-WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for stores that cannot be reached, instead of ending.")]
+WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for unavailable stores instead of failing.")]
 
 
 def command_settings(*, candles: str | None = None) -> Settings:
@@ -34,6 +34,6 @@ def seeded_platform(*, read_only: bool = True) -> Iterator[Platform]:
     """
     settings = command_settings()
     if not is_seeded(settings):
-        raise DataError(f"{settings.home} holds no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to one that does")
+        raise DataError(f"{settings.home} contains no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to a seeded home")
     with open_platform(settings, read_only=read_only) as platform:
         yield platform

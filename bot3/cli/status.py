@@ -1,4 +1,4 @@
-"""`bot3 status`: what runs, how old it is, and what is in force."""
+"""`bot3 status`: show the running services, the age of their data, and the learning in force."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _market(platform: Platform) -> Mapping[str, Any]:
 
 
 def _ages(platform: Platform) -> Mapping[str, float | None]:
-    """Return the wall-time age of the newest candle, close and publication, in seconds; None where there is none yet."""
+    """Return the wall-time age of the newest candle, close and publication, in seconds; None if there is none yet."""
     anchor = platform.control.anchor()
     if anchor is None:
         return {"candle": None, "close": None, "publication": None}
@@ -101,7 +101,7 @@ def _services(platform: Platform) -> list[Mapping[str, Any]]:
 
 
 def _service_elsewhere(beat: Heartbeat) -> Mapping[str, Any]:
-    """Return a process that `bot3 up` did not start (systemd or a container did), as its heartbeat tells of it."""
+    """Return a process that `bot3 up` did not start (but systemd or a container), as its heartbeat reports it."""
     return {
         "service": beat.process,
         "pid": beat.pid,
@@ -136,7 +136,7 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
 
 
 def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
-    """Return what the record holds of bots that are not ours, and of the fleet's databases whether each is read."""
+    """Return the bots of others: their closes in the record, and for each database of the fleet whether it is readable."""
     counts, watched = platform.record.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
     held = {(str(row["bot"]), str(row["run_mode"])) for row in counts.to_dict("records")}
     foreign = [key for key in held if key[0] not in platform.bot_names or key[1] == RunMode.LIVE.value]
@@ -162,7 +162,7 @@ def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: PatientReade
 
 
 def _open_trades(source: PatientReader | None) -> tuple[list[Trade] | None, str | None]:
-    """Return the open trades of a fleet database, or None and why they are unknown; neither where no database is watched."""
+    """Return the open trades of a fleet database and None, or None and the reason why they are unknown; two None without a database."""
     if source is None:
         return None, None
     try:
@@ -193,7 +193,7 @@ def _learning(platform: Platform) -> Mapping[str, Any]:
 def _show(found: Mapping[str, Any]) -> None:
     market = found["market"]
     if market["now"] is not None:
-        running = "running" if market["is_running"] else "standing still"
+        running = "running" if market["is_running"] else "paused"
         results.print(
             f"{found['home']}: {found['trading_mode']} on the {market['source']} market, {market['now']:%Y-%m-%d %H:%M:%S} UTC, {running}"
         )
@@ -204,7 +204,7 @@ def _show(found: Mapping[str, Any]) -> None:
         (s["service"], s["pid"], "yes" if s["is_running"] else "NO", s["state"], s["heartbeat"], s["address"]) for s in found["services"]
     ]
     print_table(
-        "Services" if services else "Services: none gives a sign of life (`bot3 up` starts them)",
+        "Services" if services else "Services: none sends a heartbeat (`bot3 up` starts them)",
         ("service", "pid", "runs", "state", "heartbeat", "address"),
         services,
     )
@@ -218,7 +218,7 @@ def _show(found: Mapping[str, Any]) -> None:
     )
     if found["fleet"]:
         print_table(
-            "Bots that are not ours (closes from the record, open trades from their databases)",
+            "Bots of others (closes from the record, open trades from their databases)",
             ("bot", "mode", "database", "open", "closed", "realised", "return on stake", "profit factor", "last close", "trouble"),
             [_fleet_cells(bot) for bot in found["fleet"]],
         )
@@ -236,7 +236,7 @@ def _fleet_cells(bot: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _money_cells(money: Sequence[MoneyFigures]) -> tuple[str | None, str | None, str | None]:
-    """Return profit, return on stake and profit factor, one line a currency; None where nothing was closed."""
+    """Return profit, return on stake and profit factor, one line per currency; None if no trade was closed."""
     if not money:
         return None, None, None
     return (
@@ -249,7 +249,7 @@ def _money_cells(money: Sequence[MoneyFigures]) -> tuple[str | None, str | None,
 def _reason(bot: Mapping[str, Any]) -> str:
     if bot["reason"] or bot["is_told_by_daemon"]:
         return str(bot["reason"])
-    return "latch only: the daemon tells nothing"
+    return "latch only: the daemon reports nothing"
 
 
 def _learning_row(noun: str, value: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""One supervisor for all services: starts them, waits until they are healthy, restarts what ends, stops all."""
+"""Supervise all services: start them, wait until they are healthy, restart those that end, stop all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import psutil
 from bot3.cli.services import Service
 from bot3.errors import AlreadyRunningError, Bot3Error, SettingsError
 
-_STOP_GRACE_S = 20.0  # Dagster's daemon finishes its ticks first, about ten seconds
+_STOP_GRACE_S = 20.0  # Dagster's daemon first completes its ticks, which takes about ten seconds
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 1.0, 10.0
 _STEADY_S = 60.0
 _A_PERSON_MUST_ACT = (SettingsError.exit_code, AlreadyRunningError.exit_code)
@@ -37,7 +37,7 @@ class _Child:
     restart_at: float | None = None
 
     def ended(self, now: float, *, first_delay_s: float, steady_s: float) -> bool:
-        """Say whether the process has ended since the last look, and plan its restart if so."""
+        """Return whether the process has ended since the last check, and schedule its restart if so."""
         if self.restart_at is not None or self.process.poll() is None:
             return False
         is_steady = now - self.started_at >= steady_s
@@ -47,14 +47,14 @@ class _Child:
 
 
 class Supervisor:
-    """Owns the processes of one home; `run_directory` keeps their ids, `log_directory` their output.
+    """Owns the processes of one home; `run_directory` contains their ids, `log_directory` their output.
 
     Parameters
     ----------
     first_delay_s : float
-        Wall seconds before a service that ended is started again; doubled each time up to 10 while it keeps ending.
+        Wall seconds before a service that ended is restarted; doubled at each further end, up to 10.
     steady_s : float
-        A service that ran for so many wall seconds begins with the first delay again.
+        After a service ran for this many wall seconds, its restarts begin with the first delay again.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Supervisor:
             directory.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
-        """Start every service; SIGINT and SIGTERM ask to stop from now on."""
+        """Start every service; from now on SIGINT and SIGTERM request a stop."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
         for service in self._services:
@@ -86,20 +86,20 @@ class Supervisor:
             self._remember()
 
     def wait_healthy(self, *, timeout_s: float, tell: Callable[[str, float], None]) -> list[str]:
-        """Wait until every service is healthy; `tell` is called with each name and its seconds.
+        """Wait until every service is healthy; call `tell` with the name and the seconds of each one.
 
-        A service that ends is started again, as `supervise` does.
+        A service that ends is restarted, as in `supervise`.
 
         Returns
         -------
         list of str
-            The services that were not healthy in time; they stay supervised.
+            The services that were not healthy in time; they remain supervised.
 
         Raises
         ------
         Bot3Error
-            If a needed service ends because of a setting, or because another process does its work: a person must act. The text names
-            it and the end of its log.
+            If a needed service ends because of an invalid setting, or because another process does its work: a person must act. The text
+            contains its name and the end of its log.
         """
         began = time.monotonic()
         waiting = {child.service.name: child for child in self._children}
@@ -108,7 +108,7 @@ class Supervisor:
                 if child.service.is_needed:
                     self._require_no_person(child)
                 elif child.process.poll() is not None:
-                    del waiting[name]  # `supervise` starts it again
+                    del waiting[name]  # `supervise` restarts it
                     continue
                 if child.process.poll() is None and child.service.is_healthy():
                     tell(name, time.monotonic() - began)
@@ -118,16 +118,16 @@ class Supervisor:
         return list(waiting)
 
     def supervise(self, *, for_s: float = math.inf) -> None:
-        """Watch until asked to stop, or for so long; a service that ends is started again, after 1 s at first and 10 s at most."""
+        """Supervise until a stop is requested, or for `for_s` seconds; restart a service that ends, after 1 s at first and 10 s at most."""
         until = time.monotonic() + for_s
         while not self._is_stopping and time.monotonic() < until:
             self._restart_ended()
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop every service, the last started first, and wait; what does not end in time is killed."""
+        """Stop every service, the last started first, and wait; kill those that do not end in time."""
         self._is_stopping = True
-        # A process that has ended is left out: its id may be another's by now.
+        # Skip processes that have ended: another process may use their id now.
         groups = [(child, _descendants(child.process.pid)) for child in self._children if child.process.poll() is None]
         for child, _ in reversed(groups):
             _send(child.process.pid, signal.SIGTERM)
@@ -147,9 +147,9 @@ class Supervisor:
             before_s = child.delay_s
             if child.ended(now, first_delay_s=self._first_delay_s, steady_s=self._steady_s):
                 name, code = child.service.name, child.process.returncode
-                # A service that keeps ending is named until its longest delay, not for ever.
+                # Report a service that ends repeatedly until its delay is the longest, then no more.
                 if child.delay_s != before_s or child.delay_s < _LONGEST_DELAY_S:
-                    _print(f"{name} ended with {code}: starting it again in {child.delay_s:g} s; see {self._log(name)}")
+                    _print(f"{name} ended with {code}: restarting it in {child.delay_s:g} s; see {self._log(name)}")
             elif child.restart_at is not None and now >= child.restart_at:
                 self._start_again(child, now=now)
 
@@ -157,14 +157,14 @@ class Supervisor:
         try:
             child.process = self._spawn(child.service)
         except OSError as error:  # no memory, or no space for its log
-            _print(f"{child.service.name} cannot be started ({error.strerror}): trying again in {_LONGEST_DELAY_S:.0f} s")
+            _print(f"{child.service.name} cannot be started ({error.strerror}): retrying in {_LONGEST_DELAY_S:.0f} s")
             child.restart_at = now + _LONGEST_DELAY_S
             return
         child.started_at, child.restart_at = now, None
         try:
             self._remember()
         except OSError as error:
-            _print(f"{self._state} cannot be written ({error.strerror}): `bot3 status` shows an earlier state")
+            _print(f"{self._state} cannot be written ({error.strerror}): `bot3 status` shows an outdated state")
 
     def _spawn(self, service: Service) -> subprocess.Popen[bytes]:
         with self._log(service.name).open("ab") as log:
@@ -199,7 +199,7 @@ class Supervisor:
 
 
 def process_identity(pid: int) -> list[float]:
-    """Return (pid, start time): a pid alone may be somebody else's by now."""
+    """Return (pid, start time): the pid is not sufficient, because another process may have reused it."""
     try:
         return [pid, psutil.Process(pid).create_time()]
     except psutil.NoSuchProcess:
@@ -207,13 +207,13 @@ def process_identity(pid: int) -> list[float]:
 
 
 def is_same_process(identity: Sequence[float]) -> bool:
-    """Say whether the process of an identity is still there."""
+    """Return whether the process of an identity still exists."""
     pid, started = int(identity[0]), identity[1]
     return psutil.pid_exists(pid) and process_identity(pid)[1] == started
 
 
 def kill_all(pids: Sequence[int]) -> None:
-    """Kill processes that are still there."""
+    """Kill those of the processes that still exist."""
     for pid in pids:
         _send(pid, signal.SIGKILL)
 
@@ -231,12 +231,12 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _prepare_child() -> None:
-    # A shell's `&` leaves SIGINT ignored, and Dagster maps SIGTERM to SIGINT's handler: it would never stop.
+    # A shell's `&` leaves SIGINT ignored, and Dagster maps SIGTERM to the handler of SIGINT: it would never stop.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
-        # A supervisor that is killed must not leave services behind.
+        # If the supervisor is killed, the kernel sends SIGTERM to its services.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _print(text: str) -> None:
-    print(f"bot3: {text}", file=sys.stderr, flush=True)  # noqa: T201  # the supervisor speaks to the terminal
+    print(f"bot3: {text}", file=sys.stderr, flush=True)  # noqa: T201  # the supervisor prints to the terminal

@@ -1,4 +1,4 @@
-"""`bot3 trades`: a bot's trades as its own database holds them (a fleet's: as the record does), and why signals were not traded."""
+"""`bot3 trades`: show a bot's trades from its own database (a fleet bot's from the record), and why signals were not traded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BotOption = Annotated[str, typer.Option(help="BOT1, BOT2 or BOT3.")]
 AnyBotOption = Annotated[str, typer.Option(help="BOT1, BOT2, BOT3, or a bot of the fleet or of an import.")]
-LimitOption = Annotated[int, typer.Option(min=1, max=1_000, help="Rows at most.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of rows.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,13 +33,13 @@ def trades(
     bot: AnyBotOption = "BOT3",
     limit: LimitOption = 20,
     *,
-    history: Annotated[bool, typer.Option("--history", help="The backtest history instead of the bot's own database.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="Show the backtest history instead of the bot's own database.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show the newest trades of a bot, open ones first."""
     with seeded_platform() as platform:
         if history and bot not in platform.bot_names:
-            raise SettingsError(f"{bot!r} has no backtest history: {', '.join(platform.bot_names)} have one")
+            raise SettingsError(f"{bot!r} has no backtest history: bots with one are {', '.join(platform.bot_names)}")
         if bot in platform.bot_names:
             store = platform.history_store(bot) if history else platform.bot_store(bot)
             frame, source = store.trades_frame(limit=limit, offset=0), "history store" if history else "own database"
@@ -75,16 +75,16 @@ def trades(
 
 
 def _recorded(platform: Platform, bot: str, *, limit: int) -> pd.DataFrame:
-    """Return the newest closed trades of a bot that is not ours. Raises SettingsError if the record knows none of that name."""
+    """Return the newest closed trades of a foreign bot. Raises SettingsError if the record contains no bot of that name."""
     known = sorted({*platform.source_names, *platform.record.counts()["bot"]})
     if bot not in known:
-        raise SettingsError(f"{bot!r} is no bot: the bots are {', '.join(known)}")
+        raise SettingsError(f"{bot!r} is not a bot: valid names are {', '.join(known)}")
     found = platform.record.trades(as_of=None, run_modes=tuple(RunMode), bots=[bot])
     return found.iloc[::-1].head(limit).assign(is_open=False)
 
 
 def skipped(bot: BotOption = "BOT3", limit: LimitOption = 20, *, as_json: JsonFlag = False) -> None:
-    """Show the newest decisions on signals: traded, or why not."""
+    """Show the newest decisions on signals: traded, or the reason why not."""
     with seeded_platform() as platform:
         platform.require_bot(bot)
         frame = platform.bot_store(bot).decisions_frame(limit=limit)

@@ -1,4 +1,4 @@
-"""`bot3 up`: everything on one machine, under one supervisor."""
+"""`bot3 up`: run all services on one machine, under one supervisor."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; none: BOT3_CANDLES.")] = None,
-    stop_after_s: Annotated[float | None, typer.Option(help="Stop by itself so many seconds after all is healthy.")] = None,
+    candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; default: BOT3_CANDLES.")] = None,
+    stop_after_s: Annotated[float | None, typer.Option(help="Stop automatically this many seconds after all services are healthy.")] = None,
 ) -> None:
     """Seed the home if it is empty, start every service, print the addresses, stop all at Ctrl-C."""
     settings = command_settings(candles=candles)
-    fleet_of(settings)  # refused here, in a sentence, and not by the first service that reads it
+    fleet_of(settings)  # an invalid fleet file is reported here, not by the first service that reads it
     with _only_supervisor(settings):
         _require_ports(settings)
         close_to_others(settings.home)
@@ -55,7 +55,7 @@ def _only_supervisor(settings: Settings) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise AlreadyRunningError(f"{settings.home} is served already: `bot3 status` shows it, `bot3 down` stops it") from error
+        raise AlreadyRunningError(f"{settings.home} is already served: `bot3 status` shows its services, `bot3 down` stops them") from error
     return lock
 
 
@@ -68,12 +68,12 @@ def _seed_if_empty(settings: Settings, candles: str | None) -> None:
     if is_seeded(settings):
         report_seed_once(settings)
         return
-    # In a process of its own: training leaves half a gigabyte behind that a supervisor should not carry.
+    # In a separate process: training leaves half a gigabyte of memory allocated, which the supervisor should not keep.
     override = [] if candles is None else ["--candles", candles]
     command = [sys.executable, "-m", "bot3.cli.main", "init", *override]
     code = subprocess.run(command, env={**os.environ, **one_thread()}, check=False).returncode  # noqa: S603
     if code != 0:
-        raise Bot3Error(f"seeding {settings.home} ended with {code}; run `bot3 init` to go on where it stopped")
+        raise Bot3Error(f"seeding {settings.home} ended with {code}; run `bot3 init` to continue")
 
 
 def _serve(settings: Settings, stop_after_s: float | None) -> None:
@@ -86,7 +86,7 @@ def _serve(settings: Settings, stop_after_s: float | None) -> None:
             try:
                 beats = [beat for beat in platform.control.heartbeats() if beat.process == name]
             except StoreError:
-                return False  # the service waits for the store too
+                return False  # the service also waits for the store
             return any(beat.wall_at >= began and datetime.now(UTC) - beat.wall_at < _FRESH for beat in beats)
 
         todo = services(
@@ -118,20 +118,20 @@ def _tell_healthy(name: str, seconds: float) -> None:
 
 
 def _tell_late(settings: Settings, late: Sequence[str], *, may_wait: bool) -> None:
-    """Name services that are not healthy in time. Raises Bot3Error where the run is to end by itself: it would count from never."""
+    """Report services that are not healthy in time. Raises Bot3Error if `up` stops automatically: its timer would never start."""
     if not late:
         return
     text = f"not healthy after {_HEALTHY_WITHIN_S:.0f} s: {', '.join(late)}; see {settings.home / 'logs'}"
     if not may_wait:
         raise Bot3Error(text)
-    messages.print(f"{text}. They are started again until they are; `bot3 doctor` says what is wrong.")
+    messages.print(f"{text}. They are restarted until they are healthy; run `bot3 doctor` for the reason.")
 
 
 def _pause_clock(platform: Platform) -> None:
     try:
         platform.pause_clock()
     except StoreError as error:
-        # The next start goes on from the newest heartbeat: no market time passes in which nothing runs.
+        # The next start continues from the newest heartbeat: no market time passes while nothing runs.
         messages.print(f"the market clock could not be paused: {redacted(str(error))}")
 
 

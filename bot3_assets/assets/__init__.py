@@ -1,1 +1,1 @@
-"""Assets, one noun a file, with their checks below them."""
+"""The assets, one per file, each with its checks below it."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @tried_again()
 def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Stop and target of every pair, direction and leverage bin, pooled to its parents; all rows, with pooling fitted again."""
+    """Stop and target of every pair, direction and leverage bin, pooled towards its parents; refits the pooling and computes all rows."""
     opened = platform.platform()
     opened.learn_parameters()
     return dg.MaterializeResult(metadata=adaptive_params_metadata(opened))
@@ -34,14 +34,14 @@ def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
     asset=adaptive_params, blocking=True, description="Every row has a stop below 0, a target above 0, finite numbers and a life."
 )
 def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse to recommend on parameters that a trade could not be protected with."""
+    """Fail if a parameter row is invalid: recommendations must not use parameters that cannot protect a trade."""
     opened = platform.platform()
     now = opened.clock.now()
     return parameters_verdict(opened.record.parameters(as_of=now), now=now)
 
 
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the version in force and what it says of each leverage bin."""
+    """Return the version in force, with the values of each leverage bin."""
     parameters = platform.record.parameters(as_of=platform.clock.now())
     rows = parameters.rows.values()
     return {
@@ -66,7 +66,7 @@ def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 
 def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.AssetCheckResult:
-    """Name every row that breaks a bound; an expired set fails too."""
+    """Fail with the name of every row that breaks a bound; an expired set fails too."""
     from bot3.learning.validity import problems_of  # noqa: PLC0415
 
     problems = {row.key: problems_of(row) for row in parameters.rows.values()}
@@ -80,7 +80,7 @@ def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.Asset
 
 
 def _group(row: "ExitParameters") -> str:
-    """Name a group of all pairs. Its key would not do: a bar ends a cell of a table."""
+    """Return the label of a group that covers all pairs; its key contains bars, which would end a table cell."""
     return " ".join(part for part in (row.direction, row.leverage_bin) if part != "*") or "all"
 
 

@@ -1,4 +1,4 @@
-"""The candles that everything else is computed on."""
+"""The candles that all other assets are computed from."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,26 +23,26 @@ _GATED = timedelta(days=7)
     freshness_policy=every_beat,
 )
 def candles(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """5m candles of every pair, as the gate let them in: the last week of the market is put through it again."""
+    """5m candles of every pair, as accepted by the candle gate; the last week of the market is checked by the gate again."""
     return dg.MaterializeResult(metadata=candles_metadata(platform.platform()), data_version=candles_version(platform.platform()))
 
 
 @dg.asset_check(asset=candles, blocking=True, description="No candle of the last week is missing, repeated, unclosed or off its grid.")
 def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Hold the law of candle frames on every pair's last week."""
+    """Check the candle rules on every pair's last week."""
     return candles_verdict(gate_reports(platform.platform()))
 
 
 @dg.asset_check(
-    asset=candles, blocking=True, description="Candles are not older than BOT3_MAX_CANDLE_AGE_MINUTES: on older ones nothing opens."
+    asset=candles, blocking=True, description="Candles are not older than BOT3_MAX_CANDLE_AGE_MINUTES: no trade is opened on older ones."
 )
 def candles_are_fresh(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse to go on where every pair is behind; a pair that is behind alone is named, and the daemon leaves it alone."""
+    """Fail if every pair is stale; a single stale pair is reported as a warning, and the daemon does not trade it."""
     return candles_age(platform.platform())
 
 
 def candles_version(platform: "Platform") -> dg.DataVersion:
-    """Return the version that models see: it changes with the source and with each new week, not with each candle."""
+    """Return the data version that models depend on: it changes with the source and with each new week, not with each candle."""
     from bot3.market.weeks import week_of  # noqa: PLC0415
 
     source = platform.settings.candles or f"simulated-{platform.settings.market_seed}"
@@ -50,7 +50,7 @@ def candles_version(platform: "Platform") -> dg.DataVersion:
 
 
 def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return what came through the gate in the last week of the market."""
+    """Return the counts of the last week of the market, after the candle gate."""
     from bot3.usecases.foreign_text import plain  # noqa: PLC0415
 
     reports = gate_reports(platform)
@@ -65,20 +65,20 @@ def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def candles_verdict(reports: "tuple[CandleReport, ...]") -> dg.AssetCheckResult:
-    """Pass if every pair has candles and the gate had nothing to mend; gaps, spikes and flat candles are reported, not refused."""
+    """Pass if every pair has candles and the gate corrected nothing; gaps, spikes and flat candles are reported, but do not fail."""
     refused = {name: count for r in reports for name, count in r.findings().items() if name in _UNLAWFUL}
     empty = [r.pair for r in reports if not r.rows_out]
     return dg.AssetCheckResult(passed=not refused and not empty, metadata={"mended": refused, "pairs_without_candles": empty})
 
 
 def candles_age(platform: "Platform") -> dg.AssetCheckResult:
-    """Compare every pair's newest candle with the market's time."""
+    """Compare every pair's newest candle with the market time."""
     oldest = timedelta(minutes=platform.settings.max_candle_age_minutes)
     return freshness_verdict(platform.candles, timeframe=platform.settings.timeframe, now=platform.clock.now(), oldest=oldest)
 
 
 def freshness_verdict(source: "CandleReader", *, timeframe: str, now: datetime, oldest: timedelta) -> dg.AssetCheckResult:
-    """Name the pairs of which no candle closed of late."""
+    """Report the pairs without a candle that closed within `oldest` (plus one candle) before `now`."""
     from bot3.market.timeframes import timeframe_duration  # noqa: PLC0415
 
     start, pairs = now - oldest - timeframe_duration(timeframe), source.pairs()
@@ -94,7 +94,7 @@ _UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "
 
 
 def gate_reports(platform: "Platform") -> "tuple[CandleReport, ...]":
-    """Put the last week of every pair through the gate again."""
+    """Run the last week of every pair through the candle gate again."""
     from bot3.usecases.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
 
     now = platform.clock.now()

@@ -1,4 +1,4 @@
-"""What the feeders look at."""
+"""The features that the feeders' models read."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     freshness_policy=every_beat,
 )
 def features(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Technical, regime, volume and momentum features of every pair, causal; computed where they are needed, looked at here."""
+    """Technical, regime, volume and momentum features of every pair, causal; computed where they are needed, checked here."""
     return dg.MaterializeResult(metadata=features_metadata(platform.platform()))
 
 
 @dg.asset_check(asset=features, blocking=True, description="No feature of the last day is NaN or infinite on any pair.")
 def features_have_no_gap(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse features that a model would be fed with holes."""
+    """Fail if features contain gaps, so that no model reads them."""
     return features_verdict(platform.platform())
 
 
 def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return how many features there are, of how many candles."""
+    """Return the number of features and of the candles they were computed for."""
     from bot3.market.features import FEATURE_FAMILIES, FEATURE_NAMES  # noqa: PLC0415
 
     panel = _last_day(platform)
@@ -46,7 +46,7 @@ def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Name every feature that is NaN or infinite somewhere in the last day, with its pair."""
+    """Report every feature that is NaN or infinite on some candle of the last day, with its pair."""
     import numpy as np  # noqa: PLC0415
 
     from bot3.market.features import FEATURE_NAMES  # noqa: PLC0415
@@ -60,7 +60,7 @@ def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
 
 
 def _last_day(platform: "Platform") -> "list[PairPanel]":
-    """Return each pair's features of the last day, without the warm-up before it."""
+    """Return each pair's features of the last day; the warm-up before that day is left out."""
     from bot3.market.candle_times import instant_us  # noqa: PLC0415
     from bot3.usecases.train_feeders import build_panel  # noqa: PLC0415
 

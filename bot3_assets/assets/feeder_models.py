@@ -1,4 +1,4 @@
-"""Ten feeders, each with the models of its weeks."""
+"""The ten feeders, each with one model per week."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @tried_again()
 def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """A feeder's model of a week, trained on what was known before the week began; so walk-forward is a backfill."""
+    """A feeder's model of a week, trained on data known before the week began; a walk-forward is therefore a backfill."""
     from bot3.market.weeks import week_start  # noqa: PLC0415
 
     opened = platform.platform()
@@ -35,14 +35,14 @@ def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource)
         context.add_asset_metadata(feeder_model_metadata(entry), partition_key=key)
 
 
-@dg.asset_check(asset=feeder_models, blocking=True, description="Every registered model file is there, unchanged and readable.")
+@dg.asset_check(asset=feeder_models, blocking=True, description="Every registered model file exists, is unchanged and readable.")
 def models_are_sound(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse signals of models whose files were lost or changed."""
+    """Fail if a model file was lost or changed, so that its signals are not used."""
     return models_verdict(platform.platform())
 
 
 def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
-    """Return what a model was trained on and what it was worth out of fold."""
+    """Return what a model was trained on, and its out-of-fold scores."""
     return {
         "digest": dg.MetadataValue.text(entry.digest),
         "rows": dg.MetadataValue.int(entry.rows),
@@ -55,7 +55,7 @@ def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
 
 
 def models_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Read every registered file, comparing its digest."""
+    """Read every registered model file and compare its digest."""
     from bot3.errors import ModelError  # noqa: PLC0415
 
     digests = [str(digest) for digest in platform.record.models_frame()["digest"].unique()]

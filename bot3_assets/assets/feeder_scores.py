@@ -1,4 +1,4 @@
-"""How far each feeder is trusted."""
+"""The scores that express how far each feeder is trusted."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 @tried_again()
 def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """What each feeder's shadow trades earned after costs, pooled over feeders and regimes, with bounds and a tier."""
+    """Results of each feeder's shadow trades after costs, pooled over feeders and regimes, with bounds and a tier."""
     opened = platform.platform()
     opened.score_feeders()
     return dg.MaterializeResult(metadata=feeder_scores_metadata(opened))
@@ -31,7 +31,7 @@ def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
 
 @dg.asset_check(asset=feeder_scores, blocking=True, description="Each of the ten feeders has a score over all regimes.")
 def every_feeder_is_scored(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse a recommendation that would have to guess about a feeder."""
+    """Fail if a feeder has no score, so that no recommendation guesses one."""
     opened = platform.platform()
     return feeder_scores_verdict(opened.record.feeder_scores(as_of=opened.clock.now()))
 

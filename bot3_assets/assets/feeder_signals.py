@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @tried_again()
 def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """A feeder's signals of a week, by the newest model that was known before the week began."""
+    """A feeder's signals of a week, from the newest model known before the week began."""
     opened = platform.platform()
     made = opened.predict_weeks([feeder_and_week(key) for key in context.partition_keys])
     for (feeder_id, week), signals in made.items():
@@ -35,12 +35,12 @@ def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource
 
 @dg.asset_check(asset=feeder_signals, blocking=True, description="No signal was made by a model that is younger than the signal.")
 def signals_are_out_of_sample(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse signals of a model that had seen what followed them."""
+    """Fail if a model was trained on data that followed its signals."""
     return signals_verdict(platform.platform())
 
 
 def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataValue]:
-    """Return how many signals a week has, of which direction, and how sure."""
+    """Return the number of signals of a week, the number of shorts, and the mean confidence."""
     figures = {
         "dagster/row_count": dg.MetadataValue.int(len(signals)),
         "shorts": dg.MetadataValue.int(int(signals["is_short"].sum())),
@@ -57,7 +57,7 @@ def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
     early: dict[str, int] = {}
     total = 0
     for feeder in FEEDER_IDS:
-        weeks = platform.signals.weeks(feeder)[-2:]  # the newest may have begun this minute
+        weeks = platform.signals.weeks(feeder)[-2:]  # the newest week may have begun a minute ago
         if not weeks:
             continue
         signals = platform.signals.signals(feeder_ids=[feeder], start=week_start(weeks[0]), end=week_start(weeks[-1]) + WEEK)

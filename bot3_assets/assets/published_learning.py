@@ -1,4 +1,4 @@
-"""The record's copy in InfluxDB."""
+"""The copy of the record in InfluxDB."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from bot3.usecases.publish_learning import PublishReport
     from bot3.wiring import Platform
 
-NO_COPY = "there is no copy: BOT3_INFLUX_URL is empty, and the record itself is read"
-REMEDY = "`bot3 publish check` lists it all; `bot3 publish replay-dead-letters` if points were refused, else `bot3 publish run --all`"
+NO_COPY = "no copy is configured: BOT3_INFLUX_URL is empty, and readers use the record itself"
+REMEDY = "`bot3 publish check` lists all; then `bot3 publish replay-dead-letters` if points were rejected, else `bot3 publish run --all`"
 _SHOWN = 20
 
 
@@ -28,7 +28,7 @@ _SHOWN = 20
 )
 @tried_again()
 def published_learning(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Parameters, scores, regime, recommendations and closed trades in InfluxDB, for whoever reads them there."""
+    """Parameters, scores, regime, recommendations and closed trades in InfluxDB, for external readers."""
     opened = platform.platform()
     return dg.MaterializeResult(metadata=published_metadata(opened, opened.publishing.publish()))
 
@@ -39,7 +39,7 @@ def published_learning(platform: PlatformResource) -> dg.MaterializeResult[None]
     description="Every publication, all that is in force and every trade is in the copy as recorded.",
 )
 def published_equals_record(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Name what the copy lacks, has too much, or says otherwise."""
+    """Report the publications and trades that are missing, extra or different in the copy."""
     opened = platform.platform()
     if not opened.publishing.is_configured:
         return dg.AssetCheckResult(passed=True, metadata={"note": NO_COPY})
@@ -47,7 +47,7 @@ def published_equals_record(platform: PlatformResource) -> dg.AssetCheckResult:
 
 
 def published_metadata(platform: "Platform", report: "PublishReport | None") -> dict[str, dg.MetadataValue]:
-    """Return what one step published, and where."""
+    """Return the counts of one publishing step, and its bucket."""
     if report is None:
         return {"note": dg.MetadataValue.text(NO_COPY)}
     return {
@@ -67,9 +67,9 @@ def published_verdict(found: "PublishedCheck", *, republished: str = "", is_agai
     Parameters
     ----------
     republished : str
-        What the copy had lost when the record was published again last; empty if it never was.
+        What the copy had lost when the record was last published again; empty if it never was.
     is_again : bool
-        The record is published again because of this very difference: nobody has to do anything.
+        True if the record is being published again because of this difference; then no action is needed.
     """
     notes = {"published_again": republished} if republished else {}
     if not found.is_equal and not is_again:
@@ -92,7 +92,7 @@ def published_verdict(found: "PublishedCheck", *, republished: str = "", is_agai
 
 
 def republished_text(found: "PublishedCheck", *, at: datetime) -> str:
-    """Return in words what the copy had lost, and that the record was queued to be published again."""
+    """Return a text that reports what the copy had lost, and that the record was queued to be published again."""
     trades = sum(len(check.missing) + len(check.changed) for check in found.trades.values())
     what = [f"{len(found.missing)} publications", f"{trades} trades"]
     if found.differing:
@@ -102,6 +102,6 @@ def republished_text(found: "PublishedCheck", *, at: datetime) -> str:
 
 
 def not_compared(waiting: int, *, for_s: float) -> dg.AssetCheckResult:
-    """Warn that record and copy could not be compared for so long: the record was being written whenever they were looked at."""
-    note = f"not compared for {for_s / 60.0:.0f} minutes: the record was written at every look"
+    """Warn that record and copy could not be compared for `for_s` seconds, because each attempt found the record being written."""
+    note = f"not compared for {for_s / 60.0:.0f} minutes: the record was being written at every attempt"
     return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"note": note, "waiting": waiting})

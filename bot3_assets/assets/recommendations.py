@@ -1,4 +1,4 @@
-"""What BOT3 may trade until it expires."""
+"""The recommendation that limits what BOT3 may trade until it expires."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -30,17 +30,19 @@ def recommendations(platform: PlatformResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset_check(
-    asset=recommendations, blocking=True, description="It names a tier for every feeder, rests on what is in force, and has a life left."
+    asset=recommendations,
+    blocking=True,
+    description="It contains a tier for every feeder, refers to the versions in force, and is not expired.",
 )
 def recommendation_is_complete(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse a recommendation that the daemon could not trade on."""
+    """Fail if the daemon could not trade on the recommendation."""
     opened = platform.platform()
     now = opened.clock.now()
     return recommendation_verdict(opened.record.recommendation(as_of=now), now=now)
 
 
 def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the newest recommendation."""
+    """Return the fields of the newest recommendation."""
     newest = platform.record.recommendation(as_of=platform.clock.now())
     low, high = newest.suggested_leverage_range
     return {
@@ -60,7 +62,7 @@ def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 
 def recommendation_verdict(newest: "Recommendation", *, now: datetime) -> dg.AssetCheckResult:
-    """Pass if all ten feeders have a tier, the versions it rests on are named and it is not expired."""
+    """Pass if all ten feeders have a tier, the versions it was computed from are named, and it is not expired."""
     from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
 
     missing = sorted(set(FEEDER_IDS) - set(newest.tiers))

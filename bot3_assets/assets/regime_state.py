@@ -1,4 +1,4 @@
-"""What kind of market it is."""
+"""The regime of the market."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -25,22 +25,22 @@ _SUMS_TO_ONE = 1e-6
 )
 @tried_again()
 def regime_state(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """The market's regime as it was known at each time: a forward filter's probabilities and hysteresis, no smoothing."""
+    """The market regime as known at each time: probabilities of a forward filter, with hysteresis and without smoothing."""
     opened = platform.platform()
     opened.detect_regimes()
     return dg.MaterializeResult(metadata=regime_state_metadata(opened))
 
 
-@dg.asset_check(asset=regime_state, blocking=True, description="The regime's probabilities sum to 1 and it is known by now.")
+@dg.asset_check(asset=regime_state, blocking=True, description="The regime's probabilities sum to 1 and it is known at this time.")
 def regime_is_a_distribution(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse a regime that is no distribution, or that looks ahead."""
+    """Fail if the probabilities are no distribution, or if the regime uses future data."""
     opened = platform.platform()
     now = opened.clock.now()
     return regime_verdict(opened.record.regime(as_of=now))
 
 
 def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the regime in force, its probabilities, and how the last day went."""
+    """Return the regime in force, its probabilities, and the shares of the regimes over the last day."""
     now = platform.clock.now()
     state = platform.record.regime(as_of=now)
     day = platform.record.regimes_frame(start=now - timedelta(days=1), end=now)
@@ -58,7 +58,7 @@ def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def regime_verdict(state: "RegimeState") -> dg.AssetCheckResult:
-    """Pass if the probabilities are a distribution and the regime began before it was known."""
+    """Pass if the probabilities form a distribution and the regime began no later than it was known."""
     total = sum(state.probabilities)
     is_lawful = abs(total - 1.0) < _SUMS_TO_ONE and min(state.probabilities) >= 0.0 and state.since <= state.known_at
     return dg.AssetCheckResult(passed=is_lawful, metadata={"sum": total, "known_at": state.known_at.isoformat()})

@@ -1,4 +1,4 @@
-"""Every signal of every feeder, traded on paper's paper."""
+"""Every signal of every feeder, simulated as a trade without an order."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ _NUMBERS = ("open_rate", "close_rate", "close_profit", "close_move", "sigma", "c
 )
 @tried_again()
 def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """What each feeder's signals would have earned, all the time, so that trusting a feeder needs no exploration."""
+    """Simulated results of all signals of each feeder, at all times, so that scoring a feeder needs no exploration trades."""
     opened = platform.platform()
     added = opened.extend_shadow_trades()
     return dg.MaterializeResult(metadata={"added": dg.MetadataValue.int(added), **shadow_trades_metadata(opened)})
@@ -35,13 +35,13 @@ def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
     asset=shadow_trades, blocking=True, description="Every figure is a number, no rate is 0, and none was known before its close."
 )
 def shadow_trades_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse to score feeders on what is no number, or on what was not known yet."""
+    """Fail if a value is not finite or was known before its close, so that feeders are not scored on it."""
     opened = platform.platform()
     return shadow_trades_verdict(opened.record.shadow_trades(as_of=opened.clock.now(), run_modes=opened.settings.run_modes))
 
 
 def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
-    """Count the rows that break a bound, by bound."""
+    """Count the rows that break a bound, per bound."""
     import numpy as np  # noqa: PLC0415
 
     broken = {name: int((~np.isfinite(frame[name])).sum()) for name in _NUMBERS}
@@ -53,7 +53,7 @@ def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
 
 
 def shadow_trades_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return how many there are of each feeder and what they earned."""
+    """Return the number of shadow trades of each feeder, and their mean move."""
     frame = platform.record.shadow_trades(as_of=platform.clock.now(), run_modes=platform.settings.run_modes)
     by_feeder = frame.groupby("feeder_id")["close_move"].agg(["size", "mean"])
     lines = [f"| {feeder} | {int(row['size'])} | {row['mean']:.4%} |" for feeder, row in by_feeder.iterrows()]

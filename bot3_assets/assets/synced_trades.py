@@ -1,4 +1,4 @@
-"""Closed trades of every bot, in the record."""
+"""The closed trades of every bot, in the record."""
 
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from bot3.wiring import Platform
 
 _NAMED = 1_000
-"""So many ids are named at most; all are counted."""
+"""Longest list of trade ids in the metadata; the counts include all trades."""
 
 bot_trades = dg.AssetSpec(
     "bot_trades",
-    description="Trades as each bot's own database holds them, written by the daemon (or by freqtrade); only read here.",
+    description="Trades in each bot's own database, written by the daemon (or by freqtrade); read only here.",
     partitions_def=bots,
     group_name="trades",
     kinds={"sqlite"},
@@ -38,7 +38,7 @@ bot_trades = dg.AssetSpec(
     freshness_policy=with_closes,
 )
 def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """Every closed trade of a bot, once, with the run mode and account it was made in; history is told apart from paper."""
+    """Every closed trade of a bot, once, with its run mode and account; imported history is distinguished from paper trades."""
     from bot3.errors import DataError  # noqa: PLC0415
 
     opened = platform.platform()
@@ -47,7 +47,7 @@ def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource)
         try:
             changed = {name: dg.MetadataValue.int(count) for name, count in _changes(opened.sync(bot)).items()}
         except DataError as error:
-            # One bot's database that is away keeps nobody else's trades from the record.
+            # An unavailable database of one bot must not block the trades of the other bots.
             troubles.append(f"{bot}: {error}")
             continue
         context.add_asset_metadata({**synced_trades_metadata(opened, bot), **changed}, partition_key=bot)
@@ -55,15 +55,15 @@ def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource)
         raise dg.Failure("not synced: " + "; ".join(troubles))
 
 
-@dg.asset_check(asset=synced_trades, blocking=True, description="The record holds exactly the closed trades that the bots' databases hold.")
+@dg.asset_check(asset=synced_trades, blocking=True, description="The record contains exactly the closed trades of the bots' databases.")
 def synced_trades_are_reconciled(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse to learn from a record that lost trades or holds some twice; a run of one bot's partition answers for that bot alone."""
+    """Fail if the record lost or duplicated trades, so that nothing is learned from it; a run of one partition checks that bot only."""
     bot = context.run.tags.get("dagster/partition")
     return synced_trades_verdict(platform.platform(), bots=None if bot is None else [bot])
 
 
 def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return what a bot's own databases hold, and which ones they are; of one that is away, why it cannot be read."""
+    """Return the counts and names of a bot's databases; for an unavailable one, the reason why it cannot be read."""
     from bot3.trading.trades import RunMode  # noqa: PLC0415
 
     own = [source for source in platform.sources([bot]) if source.run_mode is not RunMode.BACKTEST]
@@ -82,7 +82,7 @@ def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metadata
 
 
 def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return how many closed trades of a bot the record holds, by run mode."""
+    """Return the number of closed trades of a bot in the record, by run mode."""
     counts = platform.record.counts()
     own = counts[counts["bot"] == bot]
     by_mode = {f"trades_{mode}": dg.MetadataValue.int(int(n)) for mode, n in zip(own["run_mode"], own["trades"].tolist(), strict=True)}
@@ -98,9 +98,9 @@ def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metad
 
 
 def synced_trades_verdict(platform: "Platform", *, bots: "Sequence[str] | None" = None) -> dg.AssetCheckResult:
-    """Compare what the sources of some bots, or all, hold with what the record holds, mode by mode, and name the trades that differ.
+    """Compare the trades in the sources of some bots, or all, with the record, per run mode, and report the trades that differ.
 
-    A source that cannot be read is no proof of anything: the check does not pass, but as a warning, which stops nobody else's learning.
+    A source that cannot be read proves nothing: the check then fails as a warning only, so that it does not block the learning of others.
     """
     from bot3.usecases.fleet import trouble_of  # noqa: PLC0415
     from bot3.usecases.sync_trades import reconcile  # noqa: PLC0415

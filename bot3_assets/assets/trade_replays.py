@@ -1,4 +1,4 @@
-"""What each trade's candles did afterwards."""
+"""The price moves after each trade's entry."""
 
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ _MOVES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 )
 @tried_again()
 def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """Each trade's candles from its entry over the whole horizon, so that learning is not blinded by the stop that was in force."""
+    """Each trade's candles from its entry over the whole horizon, so that learning is not limited by the stop that was in force."""
     opened = platform.platform()
     opened.replay()
     for bot in context.partition_keys:
@@ -39,13 +39,13 @@ def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource)
     asset=trade_replays, blocking=True, description="Every complete replay has finite moves, in order, and a volatility above 0."
 )
 def replays_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Refuse to learn from a replay that is no number."""
+    """Fail if a replay contains invalid numbers, so that nothing is learned from it."""
     opened = platform.platform()
     return replays_verdict(opened.record.replays(as_of=None, run_modes=opened.settings.run_modes))
 
 
 def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
-    """Count the complete replays that break a bound, by bound."""
+    """Count the complete replays that break a bound, per bound."""
     import numpy as np  # noqa: PLC0415
 
     complete = frame[frame["state"] == "complete"]
@@ -57,8 +57,8 @@ def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
 
 
 def trade_replays_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return how many trades of a bot are replayed, wait for their horizon to end, or cannot be replayed."""
-    # Counted by the database: this is told at every close, and a home holds tens of thousands.
+    """Return the number of a bot's trades that are replayed, are pending until their horizon ends, or cannot be replayed."""
+    # Counted by the database: this runs at every close, and a home contains tens of thousands of replays.
     counts = platform.record.replay_counts(bot=bot, run_modes=platform.settings.run_modes)
     states = {str(state): int(count) for state, count in counts.groupby("state")["replays"].sum().items()}
     reasons = {str(reason): int(count) for reason, count in counts.groupby("reason")["replays"].sum().items() if reason}

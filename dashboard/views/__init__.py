@@ -1,1 +1,1 @@
-"""Pages, one noun a file."""
+"""The pages of the dashboard, one per file."""

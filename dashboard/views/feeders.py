@@ -1,4 +1,4 @@
-"""Feeders: whom to trust, and how far that is known."""
+"""Page Feeders: how far each feeder is trusted, and on how much evidence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CELLS = {
 
 
 def render(home: Home) -> None:
-    """Show the page."""
+    """Show the page Feeders."""
     st.title("Feeders")
     _show_scores(home)
     _show_models(home)
@@ -76,7 +76,7 @@ def _regime_name(regime: str) -> str:
 
 
 def score_frame(ranked: Sequence[FeederScore], *, minimum: int) -> pd.DataFrame:
-    """Return scores for people; figures of a window with too few trades are unknown."""
+    """Return scores formatted for readers; figures of a window with too few trades are unknown."""
     return pd.DataFrame([_cells(score, has_window=score.n_window >= minimum) for score in ranked])
 
 

@@ -1,4 +1,4 @@
-"""Learned: which stop and target, from how many trades, and how sure."""
+"""Page Learned: the learned stops and targets, with their number of trades and uncertainty."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CELLS = {
 
 
 def render(home: Home) -> None:
-    """Show the page."""
+    """Show the page Learned."""
     st.title("Learned")
     now = home.ports.clock.now()
     learned = known(lambda: home.ports.record.parameters(as_of=now))
@@ -135,7 +135,7 @@ def _show_cells(parameters: ParameterSet, home: Home) -> None:
 
 
 def parameter_frame(rows: Sequence[ExitParameters], home: Home) -> pd.DataFrame:
-    """Return rows for people: every learned value with its n, interval and what it rests on."""
+    """Return parameter rows formatted for readers: every learned value with its n, its interval and the source of its data."""
     settings = home.settings
     return pd.DataFrame([_cells(row, minimum=settings.min_trades_per_bin, costs=home.ports.costs) for row in rows])
 

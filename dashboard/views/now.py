@@ -1,4 +1,4 @@
-"""Am I OK."""
+"""Page Now: alerts, totals, bots, positions and learning at a glance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAST_CLOSES = 8
 
 
 def render(home: Home) -> None:
-    """Show the page."""
+    """Show the page Now."""
     st.title("Now")
     show_numbers(home)
     with banner("The bots' stores"):
@@ -36,7 +36,7 @@ def render(home: Home) -> None:
 
 
 def _show_numbers(home: Home) -> None:
-    """Show what changes all the time; charts stay outside, they would lose the reader's zoom."""
+    """Show the values that change continuously; charts are outside this fragment, because a rerun would reset the reader's zoom."""
     with banner("The state of the fleet"):
         fleet = read_fleet(home)
         _show_alerts(alerts(fleet))

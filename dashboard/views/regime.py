@@ -1,4 +1,4 @@
-"""Regime: what market this is, and how sure that is."""
+"""Page Regime: the market regime, and its probability."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90}
 
 
 def render(home: Home) -> None:
-    """Show the page."""
+    """Show the page Regime."""
     st.title("Regime")
     now = home.ports.clock.now()
     state = known(lambda: home.ports.record.regime(as_of=now))
@@ -82,13 +82,13 @@ def _index(home: Home, *, start: datetime, now: datetime) -> tuple[pd.Series[Any
 
 
 def _read_index(home: Home, *, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
-    # Whole hours, so that a look a second later asks the same question.
+    # Rounded to whole hours, so that repeated queries within an hour use the cache.
     index: pd.Series[Any] = _cached_index(home, identity, start.replace(minute=0, second=0, microsecond=0), until)
     return index
 
 
 def _make_index(_home: Home, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
-    from bot3.learning.regime_filter import hourly_index  # noqa: PLC0415  # brings a compiler with it; only this page needs it
+    from bot3.learning.regime_filter import hourly_index  # noqa: PLC0415  # imports a compiler; only this page needs it
 
     del identity
     timeframe = _home.settings.timeframe

@@ -1,4 +1,4 @@
-"""Is the platform healthy, and do its counts agree."""
+"""Page System: whether the platform is healthy, and whether its counts agree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Published = ParameterSet | Recommendation | FeederScore | RegimeState
 
 
 def render(home: Home) -> None:
-    """Show the page."""
+    """Show the page System."""
     st.title("System")
     with banner("Heartbeats"):
         _show_beats(home)
@@ -103,7 +103,7 @@ def _fleet_row(reader: WatchedReader, *, counts: pd.DataFrame) -> dict[str, obje
 
 
 def _imported_rows(counts: pd.DataFrame, *, known: set[tuple[object, object]]) -> list[dict[str, object]]:
-    """Return a row for each bot of the record that no store is watched of, such as an import: there is nothing to compare it with."""
+    """Return a row for each bot of the record without a watched store, such as an import: there is no store to compare it with."""
     found = [(str(bot), RunMode(mode)) for bot, mode in zip(counts["bot"], counts["run_mode"], strict=True)]
     left = [(bot, mode) for bot, mode in found if (bot, mode.value) not in known]
     return [
@@ -133,7 +133,7 @@ def _compared(closed: int, counts: pd.DataFrame, *, bot: str, mode: RunMode) -> 
 
 
 def place(settings: Settings, *, bot: str, mode: RunMode) -> str:
-    """Return where a store is, without user or password."""
+    """Return the location of a store, without user or password."""
     host = getattr(settings, f"{bot.lower()}_db_host") if mode is not RunMode.BACKTEST else ""
     if host:
         return f"PostgreSQL {getattr(settings, f'{bot.lower()}_db_name')} on {host}"
@@ -191,7 +191,7 @@ def _show_settings(settings: Settings) -> None:
 
 
 def settings_frame(settings: Settings) -> pd.DataFrame:
-    """Return every setting with its value in words; a secret is "set" or "not set"."""
+    """Return every setting with its value as text; a secret is "set" or "not set"."""
     fields = type(settings).model_fields
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Trades: what happened, and the story of one."""
+"""Page Trades: the closed trades with their figures, and the history of one trade."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CELLS = {
 
 
 def render(home: Home) -> None:
-    """Show the page."""
+    """Show the page Trades."""
     st.title("Trades")
     everything, revision = home.trades.frame()
     if everything.empty:
@@ -56,7 +56,7 @@ def render(home: Home) -> None:
 
 
 def filtered(trades: pd.DataFrame, *, mode: str, chosen: Mapping[str, str]) -> pd.DataFrame:
-    """Return the trades of one run mode (all of them only if pooling was asked for) that match every choice, newest close first."""
+    """Return the trades of one run mode (of all modes only if pooling was selected) that match every filter, newest close first."""
     kept = pd.Series(data=True, index=trades.index) if mode == POOLED else trades["run_mode"] == mode
     for column, value in chosen.items():
         if value != ANYTHING:
@@ -157,7 +157,7 @@ def _show_rows(found: pd.DataFrame, *, revision: int) -> None:
     names = [trade_name(bot, mode, number) for bot, mode, number in zip(rows["bot"], rows["run_mode"], rows["trade_id"], strict=True)]
 
     def select(positions: list[int]) -> None:
-        # By name, not by place: at the next look newer closes have moved the rows.
+        # The selection is stored by name: at the next rerun newer closes have moved the rows.
         if positions:
             st.query_params["trade"] = names[positions[0]]
         else:
@@ -170,13 +170,13 @@ def _show_rows(found: pd.DataFrame, *, revision: int) -> None:
 
 
 def trade_name(bot: str, run_mode: str, trade_id: int) -> str:
-    """Return how the page's address names a trade, "BOT3-paper-12"."""
+    """Return the name of a trade in the page's URL, "BOT3-paper-12"."""
     return f"{bot}-{run_mode}-{trade_id}"
 
 
 def find_trade(trades: pd.DataFrame, name: str) -> pd.Series[Any] | None:
-    """Return the trade of a name; None if there is none of it."""
-    # A fleet's bots may have a hyphen in their names.
+    """Return the trade with a name; None if there is none."""
+    # A bot of the fleet may have a hyphen in its name.
     bot, mode, number = ["", "", "", *name.rsplit("-", 2)][-3:]
     if not number.isdigit():
         return None

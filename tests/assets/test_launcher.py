@@ -49,7 +49,7 @@ def test_health_given_a_started_task_that_no_worker_holds_then_failed(redis: Red
 
     found = asked.check_run_worker_health(a_run("held-by-nobody"))
 
-    assert (found.status, "its worker is gone" in str(found.msg)) == (WorkerStatus.FAILED, True)
+    assert (found.status, "its worker is lost" in str(found.msg)) == (WorkerStatus.FAILED, True)
 
 
 def test_health_given_no_redis_then_raises_and_condemns_no_run() -> None:

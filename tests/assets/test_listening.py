@@ -151,7 +151,7 @@ def test_look_given_learning_fails_in_a_way_nobody_thought_of_then_the_next_one_
 def test_look_given_more_closes_than_a_step_should_take_then_leaves_them_to_a_run() -> None:
     made, listener, lineage = platform(waiting=BACKLOG + 1)
 
-    with pytest.raises(BacklogError, match="2001 closes are waiting"):
+    with pytest.raises(BacklogError, match="2001 closes are pending"):
         listener.look(lineage)
     assert made.learned == []
     made.waiting = BACKLOG

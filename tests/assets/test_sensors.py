@@ -307,7 +307,7 @@ def test_sensor_given_a_backlog_run_is_under_way_then_asks_for_no_other(resource
     asked = tick(resource, instance, cursor=None)
 
     assert list(asked.run_requests or ()) == []
-    assert "under way" in (asked.skip_message or "")
+    assert "in progress" in (asked.skip_message or "")
 
 
 @on_a_home

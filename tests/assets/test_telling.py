@@ -139,7 +139,7 @@ def test_run_failed_given_nobody_is_reached_then_the_log_says_so_and_it_is_told_
 
     said = fail(instance, platform)
 
-    assert any("1 wait; Telegram was not reached, or is in trouble" in line for line in said)
+    assert any("1 pending; Telegram was not reached, or is in trouble" in line for line in said)
     assert (api.texts, platform.notices.waiting()) == ([], 1)
 
 
@@ -184,7 +184,7 @@ def test_run_failed_given_a_store_that_refuses_then_the_log_names_the_run_that_n
         fail(instance, platform, said)
 
     (run,) = instance.get_runs()
-    assert any(line.startswith(f"run {run.run_id} of backlog_like failed, and nobody is told: ") for line in said)
+    assert any(line.startswith(f"run {run.run_id} of backlog_like failed, and no notice was queued: ") for line in said)
 
 
 def test_run_failed_given_no_chat_then_its_log_alone_says_it(opening: ExitStack, tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -204,9 +204,9 @@ def test_run_failed_given_a_chat_and_no_token_then_it_waits_for_another_process(
 
     said = fail(instance, platform)
 
-    assert any("1 notices wait for `python -m telegram_bot`" in line for line in said)
+    assert any("1 notices are pending for `python -m telegram_bot`" in line for line in said)
     _given.clear()
-    assert deliver(told_by(api, opening, tmp_path)).startswith("1 notices told")
+    assert deliver(told_by(api, opening, tmp_path)).startswith("1 notices sent")
     assert len(api.texts) == 1
 
 

@@ -33,7 +33,7 @@ def test_sensor_given_an_unseeded_home_then_skips_with_the_remedy(
     skipped = sensor(context)
 
     assert isinstance(skipped, dg.SkipReason)
-    assert "holds no seeded home: run `bot3 init`" in (skipped.skip_message or "")
+    assert "contains no seeded home: run `bot3 init`" in (skipped.skip_message or "")
     assert not (tmp_path / "home").exists()
 
 

@@ -102,7 +102,7 @@ def test_audit_given_a_backtest_result_then_reports_its_trades_and_those_of_seve
     assert report["several_orders"]["judged"]["gain"]["mean"] > 0.0
     text = page.read_text(encoding="utf-8")
     assert "replayed from their orders" in text
-    assert "the stop is placed anew from the average but only tightens" in text
+    assert "the stop is placed again from the average but only tightens" in text
     said = " ".join(run("--backtest", result, "--strategy", "Dip", "--candles", home / "data").stdout.split())
     assert f"{len(single) + len(several)} closed trades of a backtest" in said
     assert "several entries or exits" in said

@@ -46,7 +46,7 @@ def test_control_given_no_terminal_and_no_yes_then_refuses(home: Path, arguments
     ended = bot3(*arguments, home=home, given="y\n")
 
     assert ended.code == 5
-    assert "say --yes" in ended.said
+    assert "confirm with --yes" in ended.said
     assert queued(home) == []
 
 

@@ -147,7 +147,7 @@ def test_runs_given_one_that_runs_or_waits_for_too_long_then_names_it(
     with StatusServer([200], body=json.dumps({"data": {"runsOrError": {"results": [found]}}}).encode()) as dagster:
         finding = doctor_services.runs("runs", patient(platform, web=dagster.url))
 
-    assert (finding.is_good, (words or "1 under way") in finding.detail) == (words is None, True), finding
+    assert (finding.is_good, (words or "1 in progress") in finding.detail) == (words is None, True), finding
 
 
 def test_ticks_given_all_is_well_then_says_how_many(platform: Platform) -> None:
@@ -233,9 +233,9 @@ def telegram_patient(home: Path, **changes: Any) -> Iterator[Patient]:
 @pytest.mark.parametrize(
     ("age_s", "state", "is_good", "words"),
     [
-        (1, "listening", True, "listening, 0 notices wait"),
+        (1, "listening", True, "listening, 0 notices are pending"),
         (1, "cannot reach Telegram", False, "cannot reach Telegram"),
-        (60, "listening", False, "silent since"),
+        (60, "listening", False, "has sent no heartbeat since"),
         (None, "", False, "never ran"),
     ],
 )
@@ -262,7 +262,7 @@ def test_telegram_given_a_chat_that_is_refused_then_names_what_to_mend(tmp_path:
 
         finding = doctor_services.telegram("telegram", one)
 
-        assert (finding.is_good, finding.detail) == (False, "the group became another chat; 1 notices wait")
+        assert (finding.is_good, finding.detail) == (False, "the group became another chat; 1 notices are pending")
 
 
 def test_telegram_given_nobody_wants_it_then_is_good(platform: Platform, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_clock_given_it_stands_still_then_is_bad_only_where_services_run(platfor
     platform.set_clock(datetime(2025, 3, 3, tzinfo=UTC))
 
     assert doctor_services.clock("clock", patient(platform, is_served=False)).is_good
-    assert "standing still" in doctor_services.clock("clock", patient(platform)).detail
+    assert "paused" in doctor_services.clock("clock", patient(platform)).detail
 
 
 def test_home_given_everybody_may_write_it_then_is_bad(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_fleet_given_a_server_in_another_zone_than_declared_then_names_both_and_
 
     finding = looked_at(file, bot.url)
 
-    assert (finding.is_good, "writes dates in Asia/Tokyo, the fleet file says UTC" in finding.detail) == (False, True)
+    assert (finding.is_good, "writes dates in Asia/Tokyo, but the fleet file is set to UTC" in finding.detail) == (False, True)
     assert 'source_timezone = "Asia/Tokyo"' in finding.remedy
     assert looked_at(file, bot.url, source_timezone="Asia/Tokyo").is_good
     assert looked_at(file, bot.url, source_timezone="Asia/Seoul").is_good
@@ -401,7 +401,7 @@ def test_fleet_given_a_session_with_a_zone_of_its_own_then_does_not_take_it_for_
     told = looked_at(file, f"{bot.url}&{given}", source_timezone="Asia/Tokyo")
 
     assert not finding.is_good
-    assert "time zone cannot be told (" in finding.detail
+    assert "time zone is unknown (" in finding.detail
     assert f"was given Europe/Berlin ({source})" in finding.detail
     assert "source_timezone" not in finding.remedy
     assert told.is_good, told
@@ -466,7 +466,7 @@ def test_influx_given_writes_that_wait_then_is_bad_after_the_grace_and_says_why(
         late = doctor_stores.influx("influx", patient(opened))
 
         assert young.is_good
-        assert (late.is_good, "1 writes wait to be published, the oldest for 5 min" in late.detail) == (False, True), late
+        assert (late.is_good, "1 writes are pending publication, the oldest for 5 min" in late.detail) == (False, True), late
         assert "127.0.0.1:1 cannot be reached in time" in late.detail
         assert doctor_stores.influx("influx", patient(opened, is_served=False)).is_good
         opened.publishing.publish()
@@ -480,7 +480,7 @@ def test_influx_given_publications_of_before_a_restore_then_is_bad_until_all_is_
         restored = doctor_stores.influx("influx", patient(opened))
         opened.publishing.publish_everything()
 
-        assert (restored.is_good, "1 publications in InfluxDB are of another record" in restored.detail) == (False, True), restored
+        assert (restored.is_good, "1 publications in InfluxDB belong to another record" in restored.detail) == (False, True), restored
         assert "bot3 publish run --all" in restored.remedy
         assert doctor_stores.influx("influx", patient(opened)).is_good
 
@@ -554,7 +554,7 @@ def test_doctor_looks_at_everything_that_can_be_wrong_on_a_machine() -> None:
 
 
 def test_doctor_given_a_subject_that_is_none_then_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="'wether' is nothing to look at: settings, home, permissions, servers"):
+    with pytest.raises(SettingsError, match="'wether' is not a subject, valid subjects are settings, home, permissions, servers"):
         found(tmp_path, "wether")
 
 

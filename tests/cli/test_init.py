@@ -42,7 +42,7 @@ def test_init_given_a_kill_then_the_next_one_goes_on_and_comes_to_the_same_learn
     assert done.code == 0
     assert version_of(nowhere) == version_of(seeded_home())
     again = bot3("init", home=nowhere)
-    assert (again.code, "is seeded already" in again.said) == (0, True)
+    assert (again.code, "is already seeded" in again.said) == (0, True)
 
 
 def test_init_given_the_control_store_was_deleted_then_makes_it_anew_with_its_latches(home: Path) -> None:

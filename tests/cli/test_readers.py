@@ -38,8 +38,8 @@ def test_reader_given_json_then_prints_one_object_and_says_nothing(seeded: Path,
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("status", ["simulated market", "standing still", "bot3 up", "BOT3", "in force", "newest data (wall time): candle"]),
-        ("doctor", ["ok", "every digest right", "trades"]),
+        ("status", ["simulated market", "paused", "bot3 up", "BOT3", "in force", "newest data (wall time): candle"]),
+        ("doctor", ["ok", "every digest is correct", "trades"]),
         ("params", ["version", "in force", "1.0-2.0", "7.5-10.0", "90 % interval"]),
         ("feeders", ["F01", "F10", "n_eff", "tier"]),
         ("regime", ["known at", "top feeders", "leverage"]),

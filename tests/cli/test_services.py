@@ -124,7 +124,7 @@ def test_supervisor_given_a_service_that_runs_for_long_before_each_end_then_name
     with supervised(tmp_path, a_service("trades", "raise SystemExit(3)", is_needed=True), steady_s=0.0) as supervisor:
         supervisor.supervise(for_s=4.0)
 
-    assert capfd.readouterr().err.count("trades ended with 3: starting it again in 0.1 s") > 1
+    assert capfd.readouterr().err.count("trades ended with 3: restarting it in 0.1 s") > 1
 
 
 @pytest.mark.parametrize("code", [2, 6])

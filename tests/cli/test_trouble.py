@@ -203,7 +203,7 @@ def test_down_given_nothing_runs_then_says_so(home: Path) -> None:
     ended = bot3("down", home=home)
 
     assert ended.code == 0
-    assert "nothing of" in ended.said
+    assert "no service of" in ended.said
 
 
 def test_status_given_a_service_that_died_then_is_unhealthy(home: Path) -> None:

@@ -152,12 +152,12 @@ def test_app_given_a_daemon_that_beats_on_an_old_candle_then_the_bar_names_the_a
 def test_app_given_a_halt_that_only_the_heartbeat_tells_then_bar_and_now_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_home(tmp_path, trades_per_bot=3)
     monkeypatch.setenv("BOT3_HOME", str(tmp_path))
-    beat_in(tmp_path, BOT1_state="halted", BOT1_reason="HALT exists in the home: remove it to go on")
+    beat_in(tmp_path, BOT1_state="halted", BOT1_reason="HALT exists in the home: delete it to resume")
 
     page = AppTest.from_file(str(APP), default_timeout=TIMEOUT_S).run()
 
     assert "red-badge[BOT1 halted]" in str(page.markdown[0].value)
-    assert page.table[0].value.loc["State", "BOT1"] == "HALTED: HALT exists in the home: remove it to go on"
+    assert page.table[0].value.loc["State", "BOT1"] == "HALTED: HALT exists in the home: delete it to resume"
     assert "All well" not in texts(page)
     assert "BOT1 is halted: HALT exists" in texts(page)
 

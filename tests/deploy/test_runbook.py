@@ -148,7 +148,7 @@ def test_installing_given_the_blocks_of_the_page_then_services_reach_the_servers
     assert done["installed"]["code"] == 0, done["installed"]["err"]
     assert {name: ran["code"] for name, ran in done["ran"].items()} == dict.fromkeys(order.commands, 0), done["ran"]
     assert "PostgresRunStorage" in done["ran"]["bot3-meta-learner"]["out"]
-    assert "holds no seeded home" in done["ran"]["bot3-web"]["out"]
+    assert "contains no seeded home" in done["ran"]["bot3-web"]["out"]
     assert {"bot3-strategy.service", "bot3-home.service", "bot3-monitor.service"} <= set(done["enabled"])
     secrets = {path: found for path, found in done["modes"].items() if path.startswith("/etc/bot3/secrets")}
     assert {tuple(found) for path, found in secrets.items() if path != "/etc/bot3/secrets" and ".git" not in path} == {

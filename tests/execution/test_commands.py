@@ -45,7 +45,7 @@ def test_resume_given_the_halt_file_then_says_that_it_still_halts(open_floor: Op
     floor = open_floor()
     (floor.home / "HALT").touch()
 
-    assert send(floor, "resume") == "halted: HALT exists in the home: remove it to go on"
+    assert send(floor, "resume") == "halted: HALT exists in the home: delete it to resume"
 
 
 def test_force_exit_given_an_open_trade_then_closes_it_and_leaves_nothing_behind(entered: Floor) -> None:
@@ -74,8 +74,8 @@ def test_force_exit_given_twice_then_sends_one_exit(entered: Floor) -> None:
 @pytest.mark.parametrize(
     ("command", "argument", "answer"),
     [
-        ("force_exit", "7", "refused: BOT1 has no open trade 7"),
-        ("moon", "", "refused: no command 'moon', there are pause, resume, halt, force_exit"),
+        ("force_exit", "7", "refused: BOT1 has no open trade with the id 7"),
+        ("moon", "", "refused: unknown command 'moon', valid commands are pause, resume, halt, force_exit"),
     ],
 )
 def test_command_given_something_that_cannot_be_done_then_is_refused_and_changes_nothing(
@@ -94,7 +94,7 @@ def test_force_exit_given_a_store_that_is_locked_then_says_that_it_failed(open_f
     with locked(floor, "BOT1.sqlite"):
         answer = send(floor, "force_exit", "1")
     assert answer is not None
-    assert answer.startswith("failed, look at what became of it and send it again: ")
+    assert answer.startswith("failed, check the bot's state before you send the command again: ")
 
     assert send(floor, "force_exit", "1") == "closed at market"
 

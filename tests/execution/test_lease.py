@@ -22,7 +22,7 @@ from tests.servers.postgres import PostgresServer
 
 
 def test_lease_given_a_holder_then_refuses_a_second_and_names_the_first(tmp_path: Path) -> None:
-    refused = pytest.raises(AlreadyRunningError, match=rf"is traded by process {os.getpid()} already: stop it first")
+    refused = pytest.raises(AlreadyRunningError, match=rf"is already traded by process {os.getpid()}: stop that process first")
 
     with lease(tmp_path), refused as caught, lease(tmp_path):
         pass

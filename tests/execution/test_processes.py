@@ -74,7 +74,7 @@ def test_execution_given_a_home_that_is_traded_already_then_ends_with_6_and_name
         said, _ = second.communicate(timeout=PATIENCE_S)
 
     assert second.returncode == 6
-    assert f"is traded by process {os.getpid()} already: stop it first" in said
+    assert f"is already traded by process {os.getpid()}: stop that process first" in said
 
 
 def test_execution_given_an_empty_home_then_ends_with_3_and_names_the_remedy(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def test_reconcile_given_a_position_of_another_size_then_stops_entries_at_once_a
 
     state, reason = floor.state()
     assert state == "reducing"
-    assert reason.startswith(f"journal and exchange differ: {BTC}: ")
-    assert reason.endswith("booked, 1 held")
+    assert reason.startswith(f"the journal differs from the exchange: {BTC}: ")
+    assert reason.endswith("in the journal, 1 on the exchange")
 
 
 def test_reconcile_given_a_position_that_vanished_then_closes_nothing_in_the_journal(open_floor: OpenFloor) -> None:
@@ -61,7 +61,7 @@ def test_reconcile_given_a_position_that_vanished_then_closes_nothing_in_the_jou
 
     assert floor.open_trade().is_open
     assert floor.state()[0] == "reducing"
-    assert floor.state()[1].endswith("booked, 0 held")
+    assert floor.state()[1].endswith("in the journal, 0 on the exchange")
 
 
 def test_reconcile_given_a_mismatch_at_start_up_then_latches_before_anything_is_decided(open_floor: OpenFloor) -> None:

@@ -87,7 +87,7 @@ def test_state_given_a_loss_that_halts_then_is_latched_until_a_person_resumes(op
     also = {"daily_loss_reducing": -0.03} if limit == "daily_loss_halted" else {}
     floor = lost(open_floor, **{limit: -0.04}, **also)
     assert floor.state()[0] == "halted"
-    assert "passed the limit -4.00%" in floor.state()[1]
+    assert "exceeds the limit -4.00%" in floor.state()[1]
 
     floor.reopen()
     floor.run_candles(NEXT_DAY, NEXT_DAY)
@@ -118,7 +118,7 @@ def test_state_given_the_halt_file_then_opens_nothing_while_it_is_there(open_flo
 
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
     assert floor.holds() == ["halted"]
-    assert "remove it to go on" in floor.state()[1]
+    assert "delete it to resume" in floor.state()[1]
     assert shown(floor) == floor.state()
 
     (floor.home / "HALT").unlink()

@@ -281,7 +281,9 @@ def test_decisions_frame_given_a_later_attempt_that_was_traded_then_has_its_id(s
     decided(store, "F01")
     first, second = an_intent(), an_intent(trade_id=2, attempt=2)
     store.plan_intent(first)
-    store.move_intent(first.client_order_id, state=IntentState.DEAD, reject_reason="never sent: the process ended before")
+    store.move_intent(
+        first.client_order_id, state=IntentState.DEAD, reject_reason="never sent: the process ended before the request was sent"
+    )
     store.plan_intent(second)
     store.move_intent(second.client_order_id, state=IntentState.SENT, sent_at=OPENED)
     store.book([a_fill(second, number=1, rate="100")], [])

@@ -82,7 +82,7 @@ def test_watch_given_it_is_over_then_says_so_once(notices: NoticeStore) -> None:
 
     desk.look(times=10)
 
-    assert desk.told() == [("Over", f"No more: {HALTED.text}")]
+    assert desk.told() == [("Resolved", f"Resolved: {HALTED.text}")]
 
 
 def test_watch_given_what_cannot_be_looked_for_any_more_then_it_is_not_called_over(notices: NoticeStore) -> None:
@@ -94,7 +94,7 @@ def test_watch_given_what_cannot_be_looked_for_any_more_then_it_is_not_called_ov
 
     desk.look()
 
-    assert desk.told() == [("Over", f"No more: {HALTED.text}"), ("Over", f"No more: {away.text}")]
+    assert desk.told() == [("Resolved", f"Resolved: {HALTED.text}"), ("Resolved", f"Resolved: {away.text}")]
 
 
 def test_watch_given_a_restart_then_what_was_told_is_not_told_again(notices: NoticeStore) -> None:
@@ -108,7 +108,7 @@ def test_watch_given_a_restart_then_what_was_told_is_not_told_again(notices: Not
     desk.restart()
     desk.look(times=5)
 
-    assert desk.told() == [("Over", f"No more: {HALTED.text}")]
+    assert desk.told() == [("Resolved", f"Resolved: {HALTED.text}")]
 
 
 def test_watch_given_the_same_thing_in_other_words_then_tells_nothing(notices: NoticeStore) -> None:
@@ -142,7 +142,7 @@ def test_watch_given_something_comes_and_goes_within_the_quiet_then_the_last_wor
 
     desk.later(600.0)
 
-    assert desk.told() == [("Over", f"No more: {OLD.text}")]
+    assert desk.told() == [("Resolved", f"Resolved: {OLD.text}")]
 
 
 def test_watch_given_it_is_over_within_the_quiet_then_that_is_told_at_once(notices: NoticeStore) -> None:
@@ -152,7 +152,7 @@ def test_watch_given_it_is_over_within_the_quiet_then_that_is_told_at_once(notic
 
     desk.look()
 
-    assert [title for title, _ in desk.told()] == ["Over"]
+    assert [title for title, _ in desk.told()] == ["Resolved"]
 
 
 def test_watch_given_a_severe_alert_comes_again_then_it_waits_two_minutes_at_most(notices: NoticeStore) -> None:
@@ -184,4 +184,4 @@ def test_watch_given_any_looks_and_restarts_then_begun_and_over_take_turns(
         titles += [title for title, _ in desk.told()]
     store.close()
 
-    assert titles == [("Alert", "Over")[number % 2] for number in range(len(titles))]
+    assert titles == [("Alert", "Resolved")[number % 2] for number in range(len(titles))]

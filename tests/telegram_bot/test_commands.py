@@ -38,7 +38,7 @@ def test_answer_given_a_filled_home_then_says_from_where_and_when(home: Home, na
     assert "As of 2025-02-05 13:00" in text
     assert "simulated market: not real money" in text
     assert home.ports.record.store_id[:8] in text or "own database" in text
-    assert "cannot be told" not in text
+    assert "is unavailable" not in text
 
 
 @pytest.mark.parametrize("name", ["learning", "leverage"])
@@ -51,7 +51,7 @@ def test_answer_given_publications_that_break_a_bound_then_tells_the_refusal(nam
 
     assert "stop_loss must be a number from -1 to -0.0001, was 0.0" in text
     assert "is refused" in text
-    assert "The static set protects" not in text
+    assert "The static parameters protect" not in text
 
 
 def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:
@@ -175,7 +175,7 @@ def test_answers_given_two_currencies_then_none_is_added_to_the_other(of_two_cur
 def test_balance_given_a_fleet_then_lists_its_open_positions_and_says_what_is_unavailable(of_two_currencies: Home) -> None:
     text = told(of_two_currencies, "balance")
 
-    assert "GRID7 (live): of the fleet file, only read" in text
+    assert "GRID7 (live): listed in the fleet file, read only" in text
     assert "1 open, 0.10000000 BTC at entry" in text
     assert "realised -0.00040000 BTC, +1.80 USDT (n 2, from the record)" in text
     assert "open positions unavailable: " in text
@@ -213,7 +213,7 @@ def test_answer_given_a_store_that_cannot_be_asked_then_says_so_without_its_pass
 
     text = told(Away(home.ports), "stats")
 
-    assert "/stats cannot be told" in text
+    assert "/stats is unavailable" in text
     assert "hunter2" not in text
 
 

@@ -113,12 +113,12 @@ def test_confirm_given_a_wrong_code_then_the_right_one_is_refused_too(bench: Ben
 def test_resume_given_a_silent_daemon_then_is_refused_also_if_it_fell_silent_meanwhile(bench: Bench) -> None:
     bench.say("resume BOT1")
     bench.clock.move(20.0)
-    assert "fell silent" in bench.say(f"confirm {bench.codes[0]}")
-    assert "The daemon is silent" in bench.say("resume BOT1")
+    assert "has stopped sending heartbeats" in bench.say(f"confirm {bench.codes[0]}")
+    assert "The daemon sends no heartbeat" in bench.say("resume BOT1")
 
     bench.say("halt BOT1")
 
-    assert "takes it when it starts" in bench.say(f"confirm {bench.codes[-1]}")
+    assert "will take the command when it starts" in bench.say(f"confirm {bench.codes[-1]}")
     assert bench.sent() == [("BOT1", "halt")]
 
 
@@ -154,7 +154,7 @@ def test_desk_given_control_is_off_then_knows_no_such_command(home: Home) -> Non
     desk = Desk(home)
 
     for name in ("pause", "halt", "resume", "confirm"):
-        assert "Not a command" in desk.answer(name, ["BOT1"], user=7)
+        assert "Unknown command" in desk.answer(name, ["BOT1"], user=7)
         assert f"/{name}" not in desk.answer("help", [], user=7)
 
 

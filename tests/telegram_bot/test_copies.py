@@ -85,7 +85,7 @@ def test_look_given_nothing_was_published_between_two_looks_then_it_is_behind(de
 
     desk.copy.span_of = OutboxSpan(since=4, until=16, writes=12)
 
-    assert desk.look() == [("copy|behind", "InfluxDB is behind: 12 writes of the record wait for more than 5 min.")]
+    assert desk.look() == [("copy|behind", "InfluxDB is behind: 12 writes of the record are pending for more than 5 min.")]
 
 
 def test_look_given_writes_come_and_are_published_then_it_is_not_behind(desk: Desk) -> None:
@@ -116,7 +116,7 @@ def test_look_given_a_difference_and_then_no_comparison_then_it_stands_until_one
     over = desk.look()
 
     assert key == "copy|differs"
-    assert found[-2:] == [(key, told), ("copy|refused", "InfluxDB refused points: they wait as dead letters.")]
+    assert found[-2:] == [(key, told), ("copy|refused", "InfluxDB rejected points: they are stored as dead letters.")]
     assert [key for key, _ in over] == ["copy|refused"]
 
 

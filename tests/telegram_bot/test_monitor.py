@@ -131,7 +131,7 @@ def test_step_given_another_member_of_the_group_then_refuses_and_reads_no_store(
     bench.monitor.step()
 
     assert len(bench.chat.answers) == 1
-    assert "Not for you" in bench.chat.answers[0]
+    assert "Not permitted" in bench.chat.answers[0]
 
 
 def test_step_given_a_member_who_is_not_listed_asks_again_then_is_refused_once(bench: Bench) -> None:
@@ -281,12 +281,12 @@ def test_step_given_the_stores_are_away_then_says_so_once_without_them_and_once_
     for _ in range(60):
         bench.monitor.step()
     assert [message.lines[0] for message in bench.notifier.told] == [
-        "The stores cannot be asked since 00:00:16 UTC: the database is locked"
+        "The stores have been unavailable since 00:00:16 UTC: the database is locked"
     ]
 
     bench.look_fault = None
     for _ in range(10):
         bench.monitor.step()
 
-    assert [message.title for message in bench.notifier.told] == ["Alert", "Over"]
+    assert [message.title for message in bench.notifier.told] == ["Alert", "Resolved"]
     assert STORES_AWAY > LOOK_EVERY

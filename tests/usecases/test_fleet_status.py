@@ -100,7 +100,7 @@ def test_alerts_given_a_halted_bot_then_give_its_reason_and_the_way_back() -> No
 @pytest.mark.parametrize(
     ("state", "reason", "does"),
     [
-        ("halted", "HALT exists in the home: remove it to go on", "trades nothing"),
+        ("halted", "HALT exists in the home: delete it to resume", "trades nothing"),
         ("reducing", "daily_loss until midnight", "only reduces"),
     ],
 )

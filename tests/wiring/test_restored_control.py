@@ -18,7 +18,7 @@ from bot3.wiring import SIMULATED_START, open_platform
 from tests.clocks import MovableClock
 
 DECIDED_AT = SIMULATED_START + timedelta(days=50)
-LATCH = RiskLatch(state=TradingState.HALTED, reason="drawdown passed the limit")
+LATCH = RiskLatch(state=TradingState.HALTED, reason="drawdown exceeds the limit")
 
 
 @pytest.fixture
