@@ -129,7 +129,7 @@ class Load:
             platform.bot_store(bot).import_trades([trade])
         except StoreError as error:
             self.retried += 1
-            if "holds another trade" in str(error):
+            if "contains another trade" in str(error):
                 # Its first commit took place, and its answer was lost: it is there.
                 self.committed[bot].add(_FIRST_ID - number)
                 return True

@@ -1,1 +1,1 @@
-"""Technology behind ports, one module a technology and port."""
+"""Adapters: one module per technology and port."""

@@ -1,4 +1,4 @@
-"""One candle file: how it is read and written (freqtrade's layouts, and tables with named columns)."""
+"""Read and write one candle file: freqtrade's layouts, and tables with named columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.errors import CandleError
 from bot3.market.candles import CANDLE_COLUMNS, checked_candles
 
 _EXCHANGE = b"bot3.exchange"
-"""Key of a file's metadata: the exchange that its rows were fetched from. Freqtrade ignores it."""
+"""Metadata key of a file: the exchange that its rows were fetched from. Freqtrade ignores it."""
 _JSON_COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
@@ -28,21 +28,21 @@ def read_frame(path: Path) -> pd.DataFrame:
     Raises
     ------
     CandleError
-        If the file cannot be read as what its suffix says; the text names path and remedy.
+        If the file cannot be parsed in the format of its suffix; the message names the path and the remedy.
     """
     try:
         frame = _read(path)
     except PermissionError as error:
-        raise CandleError(f"{path} may not be read: give this user the right to read it") from error
+        raise CandleError(f"{path} cannot be read (permission denied): give this user read permission") from error
     except FileNotFoundError as error:
-        raise CandleError(f"{path} is gone: fetch it again") from error
-    except Exception as error:  # five parsers, each with its own errors for the same fact
+        raise CandleError(f"{path} does not exist: fetch it again") from error
+    except Exception as error:  # five parsers, each raising its own errors for the same failure
         raise CandleError(f"{path} cannot be read ({type(error).__name__}: {error}): fetch it again or remove it") from error
     return _named(frame, path=path)
 
 
 def exchange_of(path: Path) -> str | None:
-    """Return the exchange that a file says its rows are from; None for a file that does not say, as freqtrade's do not."""
+    """Return the exchange stored in a file's metadata; None if it is missing, as in files that freqtrade wrote."""
     try:
         with ipc.open_file(path) as file:
             said = (file.schema.metadata or {}).get(_EXCHANGE)
@@ -52,12 +52,12 @@ def exchange_of(path: Path) -> str | None:
 
 
 def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.DataFrame, exchange: str | None = None) -> Path:
-    """Write a candle frame in freqtrade's Feather layout; the file is the old or the new one, never a part.
+    """Write a candle frame in freqtrade's Feather layout; the file is replaced as a whole, so that no reader reads a partial file.
 
     Parameters
     ----------
     exchange : str, optional
-        Where the candles are from; the file keeps it, so that another exchange's are never added.
+        Source exchange of the candles; the file's metadata contains it, so that candles of another exchange are never added.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
     Raises
     ------
     CandleError
-        If the frame breaks the law, or the directory cannot be written.
+        If the frame is invalid, or the directory cannot be written.
     """
     columns = candles.loc[:, list(CANDLE_COLUMNS)].rename(columns={"open_time": "date"})
     if len(candles):
@@ -76,7 +76,7 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
 
 
 def write_funding(directory: Path, *, pair: str, funding: pd.DataFrame, exchange: str | None = None) -> Path:
-    """Write a funding frame as freqtrade does: the rate in `open`, the other columns zero; under the name of 8h."""
+    """Write a funding frame in freqtrade's layout: the rate in `open`, zeros in the other columns; the file's name states 8h."""
     columns = pd.DataFrame({"date": funding["time"], "open": funding["funding_rate"]})
     for name in ("high", "low", "close", "volume"):
         columns[name] = 0.0
@@ -98,13 +98,15 @@ def _write(path: Path, frame: pd.DataFrame, *, exchange: str | None) -> Path:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         try:
-            # Feather's default names a compression of its own; freqtrade reads lz4.
+            # Explicit, because Feather has a default compression of its own; freqtrade reads lz4.
             feather.write_feather(table, temporary, compression="lz4")
             Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
-        raise CandleError(f"{path} cannot be written ({error.strerror or error}): check the directory's rights and free space") from error
+        raise CandleError(
+            f"{path} cannot be written ({error.strerror or error}): check the directory's permissions and the free space"
+        ) from error
     return path
 
 

@@ -1,4 +1,4 @@
-"""Every candle file of a directory put through the gate, whatever its timeframe and kind: one that is bad hides no other."""
+"""Validate every candle file of a directory, of any timeframe and kind: one invalid file hides no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Read:
 
 
 def inspect_files(directory: Path, *, now: datetime) -> tuple[tuple[CandleFileFinding, ...], tuple[IgnoredCandleFile, ...]]:
-    """Return what the gate finds in each file that is read, and why the others are ignored.
+    """Return the validation result of each file that is read, and the reason why each other file is ignored.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def _read(file: CandleFile, *, now: datetime) -> _Read:
         return _Read(rows=len(funding_of(file.path, pair=file.pair)), report=None)
     frame = read_frame(file.path)
     if not len(frame):
-        raise CandleError(f"{file.path} holds no candle: fetch it again or remove it")
+        raise CandleError(f"{file.path} contains no candle: fetch it again or remove it")
     try:
-        # Marks and indices are prices: nothing is traded at them.
+        # Mark and index candles are prices without trades, so they have no volume.
         checked, report = checked_candles(frame.assign(volume=0.0), pair=file.pair, timeframe=file.timeframe, now=now)
     except CandleError as error:
         raise CandleError(f"{file.path}: {error}") from error

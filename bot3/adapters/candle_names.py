@@ -1,4 +1,4 @@
-"""Names of candle files in freqtrade's layout: which file a pair's candles are written to, and what a file's name says is in it."""
+"""Names of candle files in freqtrade's layout: the path that a pair's candles are written to, and how a file's name is parsed."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _KINDS = {
     "index": (_FUTURES, OTHER),
     "premiumIndex": (_FUTURES, OTHER),
 }
-"""Last word of a name to the market and the kind of its rows; a name without one may be of either market."""
+"""Last word of a name to the market and the kind of its rows; a name without one may belong to either market."""
 _NAME = re.compile(r"(?P<pair>.+)-(?P<timeframe>[0-9]+[A-Za-z]{1,2})(?:-(?P<kind>[A-Za-z_]+))?", re.DOTALL)
 _TIMEFRAME = re.compile(r"[1-9][0-9]*[mhd]")
 _REPLACED = re.compile(r"[/ .@$+:\\\x00-\x1f\x7f]")
-"""Characters that freqtrade writes as "_" in a name, and those that no file system takes."""
+"""Characters that freqtrade replaces by "_" in a name, and those that no file system accepts."""
 _HDF5 = (
-    "HDF5 is not read: convert it with `freqtrade convert-data --format-from hdf5 --format-to feather` of a release that still knows it, "
+    "HDF5 is not supported: convert it with `freqtrade convert-data --format-from hdf5 --format-to feather` of a release that supports it, "
     "or download the candles again"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFile:
-    """A file and what its name says is in it.
+    """A candle file and the content that its name states.
 
     Parameters
     ----------
     pair : str
-        The pair in ccxt's form. A name cannot tell "_" from the characters it stands for: `holds` compares as names do.
+        The pair in ccxt's form. A name cannot distinguish "_" from the characters that it replaces: `holds` compares names.
     market : str
-        "spot", "futures", or nothing where the name does not say.
+        "spot", "futures", or an empty string if the name does not state it.
     kind : str
         candles, funding_rate or other (mark, index).
     """
@@ -52,30 +52,30 @@ class CandleFile:
     kind: str
 
     def holds(self, pair: str) -> bool:
-        """Say whether the rows are of a pair: spot candles are never those of a future."""
+        """Return whether the rows belong to a pair: spot candles never belong to a future."""
         return self.name == name_of_pair(pair) and self.market in {_UNSAID, market_of_pair(pair)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredFile:
-    """A file that is not read, and why."""
+    """A file that is not read, and the reason."""
 
     path: Path
     reason: str
 
 
 def name_of_pair(pair: str) -> str:
-    """Return a pair as freqtrade writes it in file names, "BTC_USDT_USDT"."""
+    """Return a pair in the form that freqtrade uses in file names, "BTC_USDT_USDT"."""
     return _REPLACED.sub("_", pair)
 
 
 def market_of_pair(pair: str) -> str:
-    """Return "futures" for a pair with a settle currency, else "spot"."""
+    """Return "futures" for a pair with a settle currency, otherwise "spot"."""
     return _FUTURES if ":" in pair else _SPOT
 
 
 def candle_path(directory: Path, *, pair: str, timeframe: str, is_funding: bool = False) -> Path:
-    """Return where freqtrade keeps a pair's candles (or funding) below a data directory."""
+    """Return the path of a pair's candles (or funding rates) below a data directory, in freqtrade's layout."""
     name = name_of_pair(pair)
     if market_of_pair(pair) == _SPOT:
         return directory / f"{name}-{timeframe}.feather"
@@ -83,7 +83,7 @@ def candle_path(directory: Path, *, pair: str, timeframe: str, is_funding: bool 
 
 
 def candle_file(path: Path) -> CandleFile | IgnoredFile:
-    """Return what a file's name says, "BTC_USDT_USDT-5m-futures.feather", or why it is not read."""
+    """Parse a file's name, such as "BTC_USDT_USDT-5m-futures.feather"; return the reason if the file is not read."""
     suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), None)
     if suffix is None:
         reason = _HDF5 if path.suffix in {".h5", ".hdf5"} else f"its name does not end in {', '.join(SUFFIXES)}"
@@ -92,7 +92,7 @@ def candle_file(path: Path) -> CandleFile | IgnoredFile:
     if match is None or match["kind"] not in _KINDS:
         return IgnoredFile(path=path, reason="it is not named PAIR-TIMEFRAME or PAIR-TIMEFRAME-KIND, such as BTC_USDT_USDT-5m-futures")
     if not _TIMEFRAME.fullmatch(match["timeframe"]):
-        return IgnoredFile(path=path, reason=f"its timeframe {match['timeframe']} is not read: minutes, hours and days are")
+        return IgnoredFile(path=path, reason=f"its timeframe {match['timeframe']} is not supported: only minutes, hours and days are")
     market, kind = _KINDS[match["kind"]]
     pair = _pair_of_name(match["pair"], market=market)
     if pair is None:
@@ -102,7 +102,7 @@ def candle_file(path: Path) -> CandleFile | IgnoredFile:
 
 
 def _pair_of_name(name: str, *, market: str) -> str | None:
-    """Return the pair that a name most likely stands for; None if it has too few parts."""
+    """Return the most likely pair of a name; None if the name has too few parts."""
     parts = name.split("_")
     is_future = market == _FUTURES or (market == _UNSAID and _has_settle(parts))
     tail = 2 if is_future else 1
@@ -113,6 +113,6 @@ def _pair_of_name(name: str, *, market: str) -> str | None:
 
 
 def _has_settle(parts: list[str]) -> bool:
-    """Say whether the last part is a settle currency: contracts settle in their quote or in their base."""
+    """Return whether the last part is a settle currency: contracts settle in their quote or in their base currency."""
     settle = parts[-1].partition("-")[0]
     return len(parts) >= 3 and bool(parts[0]) and bool(parts[-2]) and (settle in {parts[-2], parts[-3]} or len(parts) == 3)

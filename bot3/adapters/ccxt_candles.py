@@ -1,6 +1,6 @@
-"""Candles and funding downloaded from an exchange into a data directory: public endpoints, no keys.
+"""Download candles and funding rates from an exchange into a data directory, from public endpoints and without keys.
 
-Reading them is `file_candles`' work: a file is whole at any instant, and a reader sees it replaced.
+`file_candles` reads the files: each file is replaced as a whole, so that no reader reads a partial file.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _PRICES = ("open", "high", "low", "close")
 
 
 class Progress(Protocol):
-    """Hears how far a download came."""
+    """Callback that reports the progress of a download."""
 
     def __call__(self, *, pair: str, reached: datetime, until: datetime) -> None:
-        """Take note."""
+        """Receive the time that the download has reached."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """What a download left on disk: `added` rows in this call, `rows` in all."""
+    """Result of a download: `added` rows in this call, `rows` in total."""
 
     path: Path
     added: int
@@ -48,21 +48,21 @@ class Download:
 
 
 class CcxtCandles:
-    """Downloads into a data directory in freqtrade's layout; what is there already is not asked for again.
+    """Downloads candles into a data directory in freqtrade's layout; only missing data is requested.
 
     Parameters
     ----------
     directory : Path
         Data directory; futures go to its folder `futures`.
     exchange_id : str
-        Ccxt's name of the exchange.
+        Ccxt's identifier of the exchange.
     base_url : str, optional
-        Where all of the exchange's endpoints are reached instead (a proxy, a test's server).
+        Base URL that replaces the host of all the exchange's endpoints (a proxy, a test server).
 
     Raises
     ------
     CandleError
-        If ccxt has no such exchange.
+        If ccxt does not support the exchange.
     """
 
     def __init__(
@@ -77,27 +77,27 @@ class CcxtCandles:
         Raises
         ------
         ExchangeBusyError
-            If it cannot be asked now.
+            If the request failed and may be retried.
         """
         with _translated(f"the markets of {self._exchange.id}"):
             markets = self._exchange.load_markets()
         return tuple(sorted(pair for pair, market in markets.items() if market.get("active")))
 
     def markets(self) -> dict[str, Any]:
-        """Return the exchange's markets in ccxt's form (what `file_markets` reads as JSON)."""
+        """Return the exchange's markets in ccxt's form (`file_markets` reads it as JSON)."""
         with _translated(f"the markets of {self._exchange.id}"):
             markets: dict[str, Any] = self._exchange.load_markets()
         return markets
 
     def download_candles(self, pair: str, timeframe: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
-        """Fetch the closed candles from `since` to `now` that are not on disk; after a failure the next call goes on.
+        """Fetch the closed candles from `since` to `now` that are missing on disk; after a failure the next call resumes.
 
         Raises
         ------
         ExchangeBusyError
-            If the exchange limits, fails or cannot be reached; what came before is on disk.
+            If the exchange limits requests, fails or cannot be reached; the candles fetched before are on disk.
         CandleError
-            If the exchange has no such pair or timeframe, or its candles or those on disk break the law.
+            If the exchange has no such pair or timeframe, or if its candles or those on disk are invalid.
         """
         what = f"{pair} {timeframe} candles of {self._exchange.id}"
         path = candle_path(self._directory, pair=pair, timeframe=timeframe)
@@ -120,18 +120,20 @@ class CcxtCandles:
         return Download(path=path, added=len(held) - before, rows=len(held))
 
     def download_funding(self, pair: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
-        """Fetch the funding rates from `since` to `now` that are not on disk.
+        """Fetch the funding rates from `since` to `now` that are missing on disk.
 
         Raises
         ------
         CandleError
-            If the exchange states no history of funding rates, or as `download_candles`.
+            If the exchange provides no history of funding rates, or as `download_candles`.
         ExchangeBusyError
             As `download_candles`.
         """
         what = f"{pair} funding of {self._exchange.id}"
         if not self._exchange.has.get("fetchFundingRateHistory"):
-            raise CandleError(f"{self._exchange.id} states no history of funding rates: do without, or take them from another source")
+            raise CandleError(
+                f"{self._exchange.id} provides no history of funding rates: continue without them, or import them from another source"
+            )
         path = candle_path(self._directory, pair=pair, timeframe="8h", is_funding=True)
         held = _held_funding(path, pair=pair)
         before = len(held)
@@ -150,10 +152,10 @@ class CcxtCandles:
         return Download(path=path, added=len(held) - before, rows=len(held))
 
     def _require_own(self, path: Path, held: pd.DataFrame, fetch: Callable[[int], list[list[float]]], *, columns: tuple[str, ...]) -> None:
-        """Refuse to add to rows of another exchange.
+        """Raise CandleError instead of adding to rows of another exchange.
 
-        A file that does not say whose its rows are, or says another name (one exchange has several in ccxt), is compared: its last row must
-        be what this exchange answers for that time.
+        A file whose metadata lacks the exchange, or contains another name (one exchange has several in ccxt), is compared: its last row
+        must equal the row that this exchange returns for that time.
         """
         if not len(held) or exchange_of(path) == self._exchange.id:
             return
@@ -166,26 +168,26 @@ class CcxtCandles:
         theirs = answered[0][1 : 1 + len(columns)] if answered else None
         if theirs is None or any(abs(mine - other) > 1e-9 * abs(mine) for mine, other in zip(ours, theirs, strict=True)):
             raise CandleError(
-                f"{path} holds rows of {exchange_of(path) or 'an unknown exchange'}: the last one ({at.isoformat()}) is not what "
-                f"{self._exchange.id} has; candles of two exchanges never go into one file, choose another --directory"
+                f"{path} contains rows of {exchange_of(path) or 'an unknown exchange'}: the last one ({at.isoformat()}) differs from "
+                f"{self._exchange.id}'s; one file must not contain candles of two exchanges, choose another --directory"
             )
 
     def _exchange_time(self, what: str) -> datetime:
-        """Return the exchange's time: by a clock that is ahead, the candle in progress would look closed."""
+        """Return the exchange's time: with a local clock that is ahead, the candle in progress would count as closed."""
         if not self._exchange.has.get("fetchTime"):
             return datetime.max.replace(tzinfo=UTC)
         with _translated(what):
             milliseconds = self._exchange.fetch_time()
         if not isinstance(milliseconds, int):
-            raise ExchangeBusyError(f"{self._exchange.id} did not state its time: try again")
+            raise ExchangeBusyError(f"{self._exchange.id} returned no valid time: try again")
         return EPOCH + milliseconds * _MILLISECOND
 
     def _require_json(self, what: str) -> None:
-        """Refuse an answer that is cut or a web page: ccxt returns an empty list for it, which would look like "no more candles"."""
+        """Raise ExchangeBusyError for a truncated response or a web page: ccxt returns an empty list for it, like "no more candles"."""
         try:
             json.loads(self._exchange.last_http_response)
         except (TypeError, ValueError) as error:
-            raise ExchangeBusyError(f"{what}: the answer is cut or no JSON: try again, it goes on") from error
+            raise ExchangeBusyError(f"{what}: the response is truncated or not JSON: try again, the download resumes") from error
 
     def _candle_page(self, pair: str, timeframe: str, *, what: str) -> Callable[[int], list[list[float]]]:
         def fetch(since_ms: int) -> list[list[float]]:
@@ -193,7 +195,7 @@ class CcxtCandles:
                 rows = self._exchange.fetch_ohlcv(pair, timeframe, since=since_ms, limit=PAGE)
             self._require_json(what)
             if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 6 and None not in row for row in rows):
-                raise ExchangeBusyError(f"{what}: the answer holds no candles (cut?): try again")
+                raise ExchangeBusyError(f"{what}: the response contains no candles (truncated?): try again")
             return rows
 
         return fetch
@@ -205,7 +207,7 @@ class CcxtCandles:
             self._require_json(what)
             pages: list[list[Any]] = [[row.get("timestamp"), row.get("fundingRate")] for row in rows if isinstance(row, dict)]
             if len(pages) != len(rows) or any(None in page for page in pages):
-                raise ExchangeBusyError(f"{what}: the answer holds no funding rates (cut?): try again")
+                raise ExchangeBusyError(f"{what}: the response contains no funding rates (truncated?): try again")
             return pages
 
         return fetch
@@ -213,8 +215,8 @@ class CcxtCandles:
 
 def _open_exchange(exchange_id: str, *, base_url: str | None, is_rate_limited: bool) -> Any:
     if exchange_id not in ccxt.exchanges:
-        raise CandleError(f"ccxt has no exchange {exchange_id!r}: see its list, such as binanceusdm or bybit")
-    # Never maxRetriesOnFailure: whoever calls decides when to ask again.
+        raise CandleError(f"ccxt has no exchange {exchange_id!r}: choose one of its list, such as binanceusdm or bybit")
+    # No maxRetriesOnFailure: the caller decides when to retry.
     exchange = getattr(ccxt, exchange_id)({"enableRateLimit": is_rate_limited, "timeout": 10_000})
     exchange.options["fetchCurrencies"] = False
     exchange.options["fetchMargins"] = False
@@ -226,32 +228,34 @@ def _open_exchange(exchange_id: str, *, base_url: str | None, is_rate_limited: b
 def _reach_at(exchange: Any, base_url: str) -> None:
     known = {key: url for key, url in exchange.urls["api"].items() if isinstance(url, str)}
     for key, url in known.items():
-        # Every key, or a request escapes to the exchange itself.
+        # Replace every key, or a request still reaches the exchange itself.
         exchange.urls["api"][key] = f"{base_url}/{url.split('//', 1)[1].partition('/')[2]}"
 
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Turn ccxt's errors into ours; of the order of the clauses depends what is busy and what is refused."""
+    """Translate ccxt's errors into ours; the order of the clauses decides which failures may be retried and which are final."""
     try:
         yield
     except ccxt.BadSymbol as error:
-        raise CandleError(f"{what}: the exchange has no such pair: see `pairs`, names are like BTC/USDT:USDT") from error
+        raise CandleError(f"{what}: the exchange has no such pair: see `pairs`, names have the form BTC/USDT:USDT") from error
     except (ccxt.NetworkError, ccxt.OperationFailed) as error:
         raise ExchangeBusyError(
-            f"{what}: {type(error).__name__}: the exchange is busy or cannot be reached: try again, it goes on"
+            f"{what}: {type(error).__name__}: the exchange is busy or cannot be reached: try again, the download resumes"
         ) from error
     except ccxt.BaseError as error:
-        raise CandleError(f"{what}: the exchange refuses ({type(error).__name__}: {error}): check pair and timeframe") from error
+        raise CandleError(f"{what}: the exchange rejected it ({type(error).__name__}: {error}): check pair and timeframe") from error
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        # Ccxt parses a cut body as if it were an answer.
-        raise ExchangeBusyError(f"{what}: the answer cannot be read ({type(error).__name__}): try again, it goes on") from error
+        # Ccxt parses a truncated body as if it were complete.
+        raise ExchangeBusyError(
+            f"{what}: the response cannot be parsed ({type(error).__name__}): try again, the download resumes"
+        ) from error
 
 
 def _pages(
     fetch: Callable[[int], list[list[float]]], *, start: datetime, end: datetime, step: timedelta, what: str
 ) -> Iterator[tuple[list[list[float]], datetime]]:
-    """Yield rows worth saving and how far they reach; after a failure, what came before it, then the failure."""
+    """Yield rows worth saving and the time that they reach; after a failed fetch, yield the rows before it, then raise its error."""
     rows: list[list[float]] = []
     cursor, count = start, 0
     while cursor < end:
@@ -271,16 +275,18 @@ def _pages(
 
 def _after(page: list[list[float]], *, cursor: datetime, step: timedelta, what: str) -> datetime:
     if not page:
-        # Exchanges that answer by window have nothing for an outage, and something after it.
+        # Exchanges that respond by time window return no rows for an outage, but rows after it.
         return cursor + PAGE * step
     last = EPOCH + int(max(row[0] for row in page)) * _MILLISECOND
     if last < cursor:
-        raise CandleError(f"{what}: asked from {cursor.isoformat()}, the exchange answers up to {last.isoformat()}: it cannot be paged")
+        raise CandleError(
+            f"{what}: requested from {cursor.isoformat()}, the exchange returned rows up to {last.isoformat()}: it does not support paging"
+        )
     return last + step
 
 
 def _missing_spans(times: pd.Series[Any], *, since: datetime, until: datetime, step: timedelta) -> list[tuple[datetime, datetime]]:
-    """Return what to ask for: what is older than the rows on disk, and what is newer. Holes between them stay (outages)."""
+    """Return the spans to fetch: before the first row on disk and after the last one. Gaps between rows are not fetched (outages)."""
     if not len(times):
         return [(since, until)] if since < until else []
     first, last = times.iloc[0].to_pydatetime(), times.iloc[-1].to_pydatetime()
@@ -312,4 +318,4 @@ def _at(path: Path) -> Iterator[None]:
     try:
         yield
     except CandleError as error:
-        raise CandleError(f"{path} is not to be added to: {error}; move it away to fetch everything anew") from error
+        raise CandleError(f"{path} cannot be extended: {error}; move the file to another folder to fetch everything again") from error

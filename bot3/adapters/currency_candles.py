@@ -1,4 +1,4 @@
-"""Candles of which our own bots trade the pairs of one stake currency."""
+"""Restrict the pairs of our own bots to one stake currency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class CurrencyCandles:
-    """A `CandleReader` that lists the pairs of one stake currency and still reads every pair that the other reader holds.
+    """A `CandleReader` that lists the pairs of one stake currency and still reads every pair of the wrapped reader.
 
     A paper wallet counts one currency: profits of ETH/USDC:USDC and of BTC/USDT:USDT cannot be added in it. Candles of other pairs stay
     readable, since trades of fleet bots are replayed on them.
@@ -24,7 +24,7 @@ class CurrencyCandles:
     Parameters
     ----------
     candles : CandleReader
-        Holds all pairs.
+        The wrapped reader, with all pairs.
     currency : str
         Stake currency of the wallets.
     """
@@ -33,11 +33,11 @@ class CurrencyCandles:
         self._candles, self._currency = candles, currency
 
     def pairs(self) -> tuple[str, ...]:
-        """Return the pairs of the currency, sorted. Raises SettingsError if there are pairs, and none of the currency."""
+        """Return the pairs of the currency, sorted. Raises SettingsError if there are pairs, but none of the currency."""
         return self._pairs
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the first open time and the last close time there is."""
+        """Return the first open time and the last close time available."""
         return self._candles.span(pair, timeframe)
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
@@ -45,7 +45,7 @@ class CurrencyCandles:
         return self._candles.candles(pair, timeframe, start=start, end=end)
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        """Return the rate that a market order meets."""
+        """Return the rate at which a market order fills."""
         return self._candles.rate_at(pair, timeframe, at)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
@@ -53,7 +53,7 @@ class CurrencyCandles:
         return self._candles.funding(pair, start=start, end=end)
 
     def has_funding(self, pair: str) -> bool:
-        """Say whether any funding of the pair is known."""
+        """Return whether any funding rate of the pair is available."""
         return self._candles.has_funding(pair)
 
     @cached_property
@@ -63,7 +63,7 @@ class CurrencyCandles:
         others = sorted({stake_currency(pair) for pair in every} - {self._currency})
         if every and not own:
             raise SettingsError(
-                f"the candles hold no pair counted in {self._currency}, only in {', '.join(others)}: set BOT3_STAKE_CURRENCY to one of "
+                f"the candles contain no pair counted in {self._currency}, only in {', '.join(others)}: set BOT3_STAKE_CURRENCY to one of "
                 "these, or BOT3_CANDLES to other candles"
             )
         if others:

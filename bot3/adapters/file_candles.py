@@ -1,4 +1,4 @@
-"""Candles from files: freqtrade data directories as they are, and tables with named columns."""
+"""Read candles from files: freqtrade data directories without conversion, and tables with named columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Stamps = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
-    """A gated series and the state of the files that it was made from."""
+    """A validated series and the stamps of the files that it was loaded from."""
 
     stamps: _Stamps
     series: CandleSeries
@@ -35,25 +35,25 @@ class _Loaded:
 class FileCandles:
     """Reads candles from data directories (`CandleReader`).
 
-    Files are read at the first question, gated and kept; a file that was replaced since is read again. Where several directories
-    hold one pair, their candles are joined.
+    Files are read on first access, validated and cached; a file that was replaced since is read again. If several directories contain
+    a pair, their candles are joined.
 
     Parameters
     ----------
     directories : Path
         Roots; files may lie in them or in their folder `futures`.
     funding_from : sequence of Path
-        More roots, of which the funding is read and nothing else.
+        Further roots, from which only funding rates are read.
     timeframe : str
-        `pairs` names the pairs that have it.
+        Timeframe of the pairs that `pairs` lists.
     now : datetime, optional
-        Candles that close after it are dropped as unclosed; the wall clock without it. A file's time of writing tells nothing: copies,
-        archives and images have any.
+        Candles that close after it are dropped as unclosed; the wall clock by default. A file's modification time is no substitute:
+        copies, archives and images have any.
 
     Raises
     ------
     CandleError
-        If a directory cannot be read, or none of them holds candles of the timeframe.
+        If a directory cannot be read, or none of them contains candles of the timeframe.
     """
 
     def __init__(self, *directories: Path, timeframe: str = "5m", now: datetime | None = None, funding_from: Sequence[Path] = ()) -> None:
@@ -82,7 +82,7 @@ class FileCandles:
         return tuple(sorted({file.pair for file in self._candle_files() if file.timeframe == self._timeframe}))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the first open time and the last close time there is."""
+        """Return the first open time and the last close time available."""
         return self._load(pair, timeframe).series.span
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
@@ -90,19 +90,19 @@ class FileCandles:
         return self._load(pair, timeframe).series.between(start=start, end=end)
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        """Return the open of the candle in progress at a time, else the last close."""
+        """Return the open of the candle in progress at a time, otherwise the last close."""
         return self._load(pair, timeframe).series.rate_at(at)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the funding frame with start <= time < end; empty where none is known."""
+        """Return the funding frame with start <= time < end; empty if no rate is available."""
         return funding_between(self._all_funding(pair), start=start, end=end)
 
     def has_funding(self, pair: str) -> bool:
-        """Say whether any funding of the pair is known."""
+        """Return whether any funding rate of the pair is available."""
         return len(self._all_funding(pair)) > 0
 
     def reports(self) -> tuple[CandleReport, ...]:
-        """Return what the gate found in the candles of the timeframe, by pair; reads every file."""
+        """Return the validation reports of the candles of the timeframe, one per pair; reads every file."""
         return tuple(self._load(pair, self._timeframe).report for pair in self.pairs())
 
     def _load(self, pair: str, timeframe: str) -> _Loaded:
@@ -151,7 +151,7 @@ class FileCandles:
         return ", ".join(self.pairs()[:_NAMED]) + (f" and {len(self.pairs()) - _NAMED} more" if len(self.pairs()) > _NAMED else "")
 
     def _ignored_words(self, pair: str | None = None) -> str:
-        """Return which files were ignored and why: of a pair those whose names begin like it."""
+        """Return which files were ignored and why; for a pair, only files whose names begin with its base currency."""
         base = None if pair is None else name_of_pair(pair.partition("/")[0])
         found = [file for file in self.ignored if base is None or file.path.name.startswith(base)]
         named = "; ".join(f"{file.path.name} is ignored: {file.reason}" for file in found[:_NAMED])
@@ -159,7 +159,7 @@ class FileCandles:
 
 
 def files_of(directory: Path) -> list[CandleFile | IgnoredFile]:
-    """Return every file of a data directory and of its folder `futures`, by what its name says; hidden ones are left out.
+    """Return every file of a data directory and of its folder `futures`, by its parsed name; hidden files are left out.
 
     Raises
     ------
@@ -167,17 +167,17 @@ def files_of(directory: Path) -> list[CandleFile | IgnoredFile]:
         If the directory cannot be read.
     """
     if not directory.is_dir():
-        raise CandleError(f"{directory} is no directory: name a freqtrade data directory, such as user_data/data/binance")
+        raise CandleError(f"{directory} is not a directory: name a freqtrade data directory, such as user_data/data/binance")
     try:
         folders = [folder for folder in (directory, directory / "futures") if folder.is_dir()]
         paths = sorted(path for folder in folders for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
-        raise CandleError(f"{directory} cannot be read ({error.strerror}): give this user the right to read it") from error
+        raise CandleError(f"{directory} cannot be read ({error.strerror}): give this user read permission") from error
     return [candle_file(path) for path in paths]
 
 
 def _stamps(paths: list[Path]) -> _Stamps:
-    """Return each file's time of writing and inode: a file that is replaced twice in one tick of the clock has another inode."""
+    """Return each file's modification time and inode: a file that is replaced twice within one clock tick has another inode."""
     try:
         return tuple((found.st_mtime_ns, found.st_ino) for found in (path.stat() for path in paths))
     except OSError as error:
@@ -185,10 +185,10 @@ def _stamps(paths: list[Path]) -> _Stamps:
 
 
 def candles_of(path: Path, *, pair: str, timeframe: str, now: datetime) -> tuple[pd.DataFrame, CandleReport]:
-    """Return the candle frame of a file, and what the gate did. Raises CandleError with the path."""
+    """Return the candle frame of a file and its validation report. Raises CandleError with the path."""
     frame = read_frame(path)
     if not len(frame):
-        raise CandleError(f"{path} holds no candle: fetch it again or remove it")
+        raise CandleError(f"{path} contains no candle: fetch it again or remove it")
     try:
         candles, report = checked_candles(frame, pair=pair, timeframe=timeframe, now=now)
     except CandleError as error:
@@ -201,7 +201,7 @@ def candles_of(path: Path, *, pair: str, timeframe: str, now: datetime) -> tuple
 def funding_of(path: Path, *, pair: str) -> pd.DataFrame:
     """Return the funding frame of a file. Raises CandleError with the path."""
     frame = read_frame(path)
-    # Freqtrade keeps the rate where a candle has its open.
+    # Freqtrade stores the rate in the column `open`.
     named = frame if "funding_rate" in frame.columns else frame.rename(columns={"open": "funding_rate"})
     try:
         return checked_funding(named, pair=pair)

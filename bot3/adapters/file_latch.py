@@ -1,4 +1,4 @@
-"""A bot's latch as a flag file: it is read and written with every database down."""
+"""Store a bot's latch in a flag file, which can be read and written while every database is down."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bot3.trading.risk import RiskLatch
 
 
 class FileLatch:
-    """A `LatchStore` in a JSON file, replaced as a whole and on the disk when it is written."""
+    """A `LatchStore` in a JSON file; each write replaces the whole file and syncs it to disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def latch(self) -> RiskLatch | None:
-        """Return the latch; None where there is no file. Raises StoreError for a file that cannot be read or is invalid."""
+        """Return the latch; None if there is no file. Raises StoreError for a file that cannot be read or is invalid."""
         try:
             fields = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -27,7 +27,7 @@ class FileLatch:
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{self._path} cannot be read ({type(error).__name__}): the bot's own store is used") from error
         if not isinstance(fields, dict):
-            raise StoreError(f"{self._path} holds no latch: the bot's own store is used")
+            raise StoreError(f"{self._path} contains no latch: the bot's own store is used")
         return latch_of(fields, shown=str(self._path))
 
     def keep_latch(self, latch: RiskLatch) -> None:
@@ -38,7 +38,9 @@ class FileLatch:
             _replace(self._path, text)
         except OSError as error:
             kind = file_error_kind(error)
-            raise kind(f"{self._path} cannot be written ({error.strerror}): free space, or give this user the directory") from error
+            raise kind(
+                f"{self._path} cannot be written ({error.strerror}): free space, or give this user write permission in the directory"
+            ) from error
 
 
 def _replace(path: Path, text: bytes) -> None:
@@ -51,7 +53,7 @@ def _replace(path: Path, text: bytes) -> None:
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
-    # The new name too must survive a power cut.
+    # The rename must survive a power failure too.
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

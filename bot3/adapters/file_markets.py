@@ -1,4 +1,4 @@
-"""Filters of pairs from a markets file in ccxt's form, or declared from the prices that were seen."""
+"""Market filters of pairs, loaded from a markets file in ccxt's form or declared from observed prices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DECLARED_BRACKETS = (
     LeverageBracket(notional_cap_abs=2_000_000.0, max_leverage=5.0, maintenance_margin_ratio=0.05),
     LeverageBracket(notional_cap_abs=10_000_000.0, max_leverage=2.0, maintenance_margin_ratio=0.125),
 )
-"""Stricter than the large exchanges' own for large coins: what is declared must not allow more than what is real."""
+"""Stricter than the large exchanges' own for large coins: a declared filter must not allow more than the real one."""
 
 _DECIMALS = 12
 _CANDLES_SEEN = 2_000
@@ -62,21 +62,21 @@ class _Row(BaseModel):
 
 
 class FileMarkets:
-    """Filters from what `json.dumps(exchange.load_markets())` wrote (`MarketReader`).
+    """Reads filters from a file written with `json.dumps(exchange.load_markets())` (`MarketReader`).
 
     Parameters
     ----------
     path : Path
         Markets in ccxt's form: symbol to market, or a list of markets; precisions are steps (ccxt's TICK_SIZE mode).
     taker_fee, maker_fee : float
-        Used for markets whose file states none, ratios of a side's value.
+        Defaults for markets whose file contains none, ratios of a side's value.
     tiers : Path, optional
         Leverage tiers in ccxt's form: symbol to list of tiers. Pairs without tiers get `DECLARED_BRACKETS`.
 
     Raises
     ------
     CandleError
-        If a file cannot be read or is of another form; names path and remedy.
+        If a file cannot be read or has another form; the message names the path and the remedy.
 
     Notes
     -----
@@ -93,7 +93,7 @@ class FileMarkets:
         """Return the pair's filters."""
         row = self._rows.get(pair)
         if row is None:
-            raise CandleError(f"{self._path} has no market {pair}: write the file anew from the exchange")
+            raise CandleError(f"{self._path} has no market {pair}: write the file again from the exchange")
         return self._market(row)
 
     def _market(self, row: _Row) -> Market:
@@ -116,17 +116,19 @@ class FileMarkets:
 
     def _above_zero(self, value: float, row: _Row) -> Decimal:
         if not (math.isfinite(value) and value > 0.0):
-            raise CandleError(f"{self._path}: {row.symbol} has a step of {value}: steps are above 0; write the file anew from the exchange")
+            raise CandleError(
+                f"{self._path}: {row.symbol} has a step of {value}: steps are above 0; write the file again from the exchange"
+            )
         return _plain(Decimal(str(value)))
 
 
 class DeclaredMarkets:
-    """Filters declared where no markets file is named (`MarketReader`); every market says `is_declared`.
+    """Filters declared if no markets file is configured (`MarketReader`); every market has `is_declared` set.
 
     Parameters
     ----------
     rates : mapping
-        Pair to prices that were seen: the tick is the last decimal place that they use.
+        Pair to observed prices: the tick is the last decimal place that they use.
     taker_fee, maker_fee : float
         Ratios of a side's value.
     """
@@ -138,14 +140,14 @@ class DeclaredMarkets:
         """Return the pair's filters."""
         market = self._markets.get(pair)
         if market is None:
-            raise CandleError(f"no filters are declared for {pair}: they are for {', '.join(sorted(self._markets)) or 'no pair'}")
+            raise CandleError(f"no filters are declared for {pair}: there are filters for {', '.join(sorted(self._markets)) or 'no pair'}")
         return market
 
 
 def seen_rates(candles: CandleReader, timeframe: str, *, until: datetime) -> dict[str, list[float]]:
-    """Return each pair's closes of its last 2,000 candles known by a market time, for `DeclaredMarkets`.
+    """Return each pair's closes of its last 2,000 candles known at a market time, for `DeclaredMarkets`.
 
-    Pairs that have none by then are left out.
+    Pairs without a candle by then are left out.
     """
     rates = {}
     for pair in candles.pairs():
@@ -159,10 +161,10 @@ def seen_rates(candles: CandleReader, timeframe: str, *, until: datetime) -> dic
 
 def _declared(pair: str, seen: list[float], *, taker_fee: float, maker_fee: float) -> Market:
     if not seen or not all(math.isfinite(rate) and rate > 0.0 for rate in seen):
-        raise CandleError(f"no filters can be declared for {pair}: give prices above 0 that were seen")
+        raise CandleError(f"no filters can be declared for {pair}: pass observed prices above 0")
     values = np.asarray(seen)
     places = next((places for places in range(_DECIMALS) if np.allclose(np.round(values, places), values, rtol=1e-12, atol=0.0)), _DECIMALS)
-    # A step worth at most the smallest order, so that rounding never doubles one.
+    # The step is worth at most the smallest order, so that rounding never doubles an order.
     step = _plain(Decimal(1).scaleb(math.floor(math.log10(float(DECLARED_MIN_NOTIONAL) / float(values.max())))))
     return Market(
         pair=pair,
@@ -178,7 +180,7 @@ def _declared(pair: str, seen: list[float], *, taker_fee: float, maker_fee: floa
 
 
 def _plain(step: Decimal) -> Decimal:
-    """Return a step without needless places (0.0010) and without an exponent (1E+1): amounts and their texts inherit both."""
+    """Return a step without trailing zeros (0.0010) and without an exponent (1E+1): amounts and their texts inherit both."""
     return Decimal(format(step.normalize(), "f"))
 
 
@@ -188,7 +190,7 @@ def _json(path: Path) -> object:
     except OSError as error:
         raise CandleError(f"{path} cannot be read ({error.strerror}): write it with the exchange's markets in ccxt's form") from error
     except ValueError as error:
-        raise CandleError(f"{path} is no JSON ({error}): write it with the exchange's markets in ccxt's form") from error
+        raise CandleError(f"{path} is not valid JSON ({error}): write it with the exchange's markets in ccxt's form") from error
     return content
 
 
@@ -196,11 +198,11 @@ def _rows(path: Path) -> dict[str, _Row]:
     content = _json(path)
     raw = list(content.values()) if isinstance(content, dict) else content
     if not isinstance(raw, list):
-        raise CandleError(f"{path} holds neither an object nor a list: write it with the exchange's markets in ccxt's form")
+        raise CandleError(f"{path} contains neither an object nor a list: write it with the exchange's markets in ccxt's form")
     try:
         rows = [_Row.model_validate(row) for row in raw]
     except (ValidationError, InvalidOperation) as error:
-        raise CandleError(f"{path} is not in ccxt's form ({_first_error(error)}): write it anew from the exchange") from error
+        raise CandleError(f"{path} is not in ccxt's form ({_first_error(error)}): write it again from the exchange") from error
     return {row.symbol: row for row in rows}
 
 
@@ -211,7 +213,7 @@ def _tiers(path: Path) -> dict[str, tuple[LeverageBracket, ...]]:
     try:
         tiers = {str(pair): [_Tier.model_validate(tier) for tier in found] for pair, found in content.items()}
     except (ValidationError, TypeError) as error:
-        raise CandleError(f"{path} is not in ccxt's form ({_first_error(error)}): write it anew from the exchange") from error
+        raise CandleError(f"{path} is not in ccxt's form ({_first_error(error)}): write it again from the exchange") from error
     return {pair: tuple(sorted(map(_bracket, found), key=lambda bracket: bracket.notional_cap_abs)) for pair, found in tiers.items()}
 
 

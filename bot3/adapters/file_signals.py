@@ -1,4 +1,4 @@
-"""Out-of-sample signals in Parquet files, one a feeder and week."""
+"""Store out-of-sample signals in Parquet files, one per feeder and week."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ SIGNAL_DTYPES = {
 
 
 class FileSignals:
-    """Keeps signals in files `<directory>/<feeder>/<week>.parquet` (`SignalStore`).
+    """Stores signals in files `<directory>/<feeder>/<week>.parquet` (`SignalStore`).
 
     Parameters
     ----------
     directory : Path
-        Made when something is first written.
+        Created on the first write.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def write_week(self, feeder_id: str, week: str, signals: pd.DataFrame) -> None:
-        """Replace a partition.
+        """Replace the partition of a feeder and week.
 
         Raises
         ------
         StoreError
-            If a row is of another feeder or week, a column is missing, or the file cannot be written.
+            If a row belongs to another feeder or week, a column is missing, or the file cannot be written.
         """
         path = self._path(feeder_id, week)
         _write(path, _checked(signals, feeder_id=feeder_id, week=week))
 
     def weeks(self, feeder_id: str) -> tuple[str, ...]:
-        """Return the weeks there are, sorted."""
+        """Return the stored weeks of a feeder, sorted."""
         _require_feeder(feeder_id)
         return tuple(sorted(path.stem for path in (self._directory / feeder_id).glob("*.parquet") if not path.name.startswith(".")))
 
     def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the signal frame with start <= known_at < end, by known_at and pair (feeder, where both are the same)."""
+        """Return the signal frame with start <= known_at < end, sorted by known_at and pair (by feeder, if both are equal)."""
         paths = [
             self._path(feeder_id, week)
             for feeder_id in feeder_ids
@@ -82,7 +82,7 @@ def no_signals() -> pd.DataFrame:
 
 def _require_feeder(feeder_id: str) -> None:
     if feeder_id not in FEEDER_IDS:
-        raise StoreError(f"feeder {feeder_id!r} is none of {', '.join(FEEDER_IDS)}")
+        raise StoreError(f"feeder {feeder_id!r} is unknown: choose one of {', '.join(FEEDER_IDS)}")
 
 
 def _checked(signals: pd.DataFrame, *, feeder_id: str, week: str) -> pd.DataFrame:
@@ -109,11 +109,11 @@ def _write(path: Path, frame: pd.DataFrame) -> None:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         kind = file_error_kind(error)
-        raise kind(f"{path} cannot be written ({error.strerror or error}): free space or mend the directory's rights") from error
+        raise kind(f"{path} cannot be written ({error.strerror or error}): free space or fix the directory's permissions") from error
 
 
 def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path).loc[:, list(SIGNAL_DTYPES)].astype(SIGNAL_DTYPES)
-    except Exception as error:  # the parser has many errors for the same fact
-        raise StoreError(f"{path} cannot be read ({type(error).__name__}: {error}): make this week's signals again") from error
+    except Exception as error:  # the parser raises many errors for the same failure
+        raise StoreError(f"{path} cannot be read ({type(error).__name__}: {error}): generate this week's signals again") from error

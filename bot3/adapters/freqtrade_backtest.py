@@ -1,4 +1,4 @@
-"""Trades of a backtest result file of freqtrade (`backtest-result-*.zip` or `.json`), untrusted: only its JSON is read, nothing is run."""
+"""Read the trades of a freqtrade backtest result (`backtest-result-*.zip` or `.json`). The file is untrusted: only its JSON is parsed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_RESULT = 256 * 2**20
 """Bytes of JSON; freqtrade writes about 1 KiB a trade."""
 _MEMBER = re.compile(r"backtest-result-[^/]*\.json")
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
-"""What reading a member of a damaged, encrypted or oddly packed archive raises."""
+"""Errors that a damaged, encrypted or unusually packed archive member raises."""
 _REQUIRED = (
     *("pair", "is_open", "is_short", "leverage", "open_rate", "close_rate", "open_timestamp", "close_timestamp", "profit_ratio"),
     *("profit_abs", "stake_amount", "amount", "fee_open", "fee_close", "exit_reason"),
@@ -44,7 +44,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreqtradeBacktest:
-    """A `ForeignTradeSource` on one strategy's trades; their ids are their places in the file, from 1 on."""
+    """A `ForeignTradeSource` of one strategy's trades; a trade's id is its position in the file, counted from 1."""
 
     strategy: str
     rows: Sequence[Mapping[str, Any]]
@@ -56,16 +56,16 @@ class FreqtradeBacktest:
         Parameters
         ----------
         path : Path
-            `backtest-result-*.zip`, or the `.json` of older releases. Whatever else is in the archive is not read.
+            `backtest-result-*.zip`, or the `.json` of older releases. Other members of the archive are not read.
         strategy : str or None
-            Whose trades; None where the file holds one strategy.
+            Strategy of the trades; None if the file contains one strategy.
 
         Raises
         ------
         SettingsError
             If the strategy is not in the file, or there are several and none was named.
         DataError
-            If it is no backtest result of freqtrade 2022.4 or later.
+            If the file is no backtest result of freqtrade 2022.4 or later.
         StoreError
             If the file cannot be read.
         """
@@ -90,7 +90,7 @@ class FreqtradeBacktest:
 
 def _json(path: Path) -> bytes:
     if path.name.endswith(".meta.json"):
-        raise SettingsError(f"{path} holds no trades: name the result beside it, {path.name.removesuffix('.meta.json')}.zip or .json")
+        raise SettingsError(f"{path} contains no trades: name the result beside it, {path.name.removesuffix('.meta.json')}.zip or .json")
     try:
         if zipfile.is_zipfile(path):
             return _unpacked(path)
@@ -103,7 +103,7 @@ def _json(path: Path) -> bytes:
 
 
 def _unpacked(path: Path) -> bytes:
-    """Return the result in an archive, and no more than is allowed, whatever its directory says of the size."""
+    """Return the result in an archive, read up to the size limit, whatever size the archive's directory states."""
     try:
         with zipfile.ZipFile(path) as archive:
             member = _member(archive.namelist(), path=path)
@@ -117,12 +117,12 @@ def _member(names: Sequence[str], *, path: Path) -> str:
     own = f"{path.stem}.json"
     if own in names:
         return own
-    # A renamed archive keeps the names inside; those of configuration and strategies are longer.
+    # A renamed archive still contains the original names; those of configuration and strategies are longer.
     found = sorted(
         (name for name in names if _MEMBER.fullmatch(name) and not name.endswith("_config.json")), key=lambda name: (len(name), name)
     )
     if not found:
-        raise DataError(f"{path} is no backtest result of freqtrade: the archive holds no {own} and no backtest-result-*.json")
+        raise DataError(f"{path} is no backtest result of freqtrade: the archive contains no {own} and no backtest-result-*.json")
     return found[0]
 
 
@@ -136,13 +136,13 @@ def _parsed(text: bytes, *, shown: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{shown} holds no readable JSON ({error}): name a backtest result of freqtrade") from error
+        raise DataError(f"{shown} is not valid JSON ({error}): name a backtest result of freqtrade") from error
 
 
 def _strategies(result: Any, *, shown: Path) -> Mapping[str, Any]:
     found = result.get("strategy") if isinstance(result, dict) else None
     if not isinstance(found, dict) or not found:
-        raise DataError(f"{shown} is no backtest result of freqtrade 2022.4 or later: it holds no `strategy`; run the backtest again")
+        raise DataError(f"{shown} is no backtest result of freqtrade 2022.4 or later: it contains no `strategy`; run the backtest again")
     return found
 
 
@@ -150,20 +150,20 @@ def _chosen(names: list[str], wanted: str | None, *, shown: Path) -> str:
     listed = ", ".join(map(shown_name, names[:20]))
     if wanted is None:
         if len(names) > 1:
-            raise SettingsError(f"{shown} holds {len(names)} strategies ({listed}): name one with --strategy")
+            raise SettingsError(f"{shown} contains {len(names)} strategies ({listed}): name one with --strategy")
         return names[0]
     if wanted not in names:
-        raise SettingsError(f"{shown} holds no strategy {wanted!r}: it holds {listed}")
+        raise SettingsError(f"{shown} contains no strategy {wanted!r}: it contains {listed}")
     return wanted
 
 
 def _rows(strategy: Any, *, shown: str) -> Iterator[Mapping[str, Any]]:
     trades = strategy.get("trades") if isinstance(strategy, dict) else None
     if not isinstance(trades, list):
-        raise DataError(f"{shown} holds no list `trades`: export trades with `freqtrade backtesting --export trades`")
+        raise DataError(f"{shown} contains no list `trades`: export trades with `freqtrade backtesting --export trades`")
     for number, trade in enumerate(trades, start=1):
         if not isinstance(trade, dict):
-            raise DataError(f"{shown}: trade {number} is no object")
+            raise DataError(f"{shown}: trade {number} is not an object: run the backtest again")
         missing = [name for name in _REQUIRED if name not in trade]
         if missing:
             raise DataError(f"{shown}: trade {number} lacks {', '.join(missing)}: run the backtest again with freqtrade 2022.4 or later")
@@ -183,7 +183,7 @@ def _trade(row: Mapping[str, Any], number: int, orders: Sequence[FilledOrder], o
 
 
 def _orders(row: Mapping[str, Any]) -> Iterator[FilledOrder]:
-    """Yield the filled orders of a trade; releases before `orders` were exported have none."""
+    """Yield the filled orders of a trade; results of releases that did not export `orders` have none."""
     orders = row.get("orders")
     for order in orders if isinstance(orders, list) else ():
         if not isinstance(order, dict) or order.get("order_filled_timestamp") is None:
@@ -207,7 +207,7 @@ def _number(value: Any) -> float | None:
 
 
 def _instant(milliseconds: Any) -> datetime | None:
-    """Return the time of a stamp in milliseconds; None for what is none."""
+    """Return the time of a timestamp in milliseconds; None for an invalid one."""
     number = _number(milliseconds)
     try:
         return None if number is None else _EPOCH + timedelta(milliseconds=number)

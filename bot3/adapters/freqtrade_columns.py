@@ -1,4 +1,4 @@
-"""Closed trades of a freqtrade database as columns: what is surely sound at once, the few doubtful rows one by one."""
+"""Read closed trades of a freqtrade database as columns: rows that are certainly valid at once, the few doubtful rows one by one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     **dict.fromkeys(_TEXTS, sa.String()),
     **dict.fromkeys(_TIMES, sa.DateTime()),
 }
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a day of a clock on some wall
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # in local time, as freqtrade's columns are read
 _DAY = timedelta(days=1)
 _DAY_US = _DAY // timedelta(microseconds=1)
 _FIRST_US, _LAST_US = (round((at - _EPOCH) / _DAY) * _DAY_US for at in (datetime(1900, 1, 1), datetime(9990, 1, 1)))  # noqa: DTZ001
@@ -35,14 +35,14 @@ _FEW = 500
 
 
 class FreqtradeColumns(FreqtradeTrades):
-    """A `ColumnReader` on a freqtrade database."""
+    """A `ColumnReader` of a freqtrade database."""
 
     def closed_columns(self, *, closed_since: datetime | None) -> TradeColumns:
-        """Return what `closed_trades` returns, in any order."""
+        """Return the trades of `closed_trades` as columns, in any order."""
         if not self._is_plain or self._has_text_orders:
             return TradeColumns.of(self.closed_trades(closed_since=closed_since))
         names = [name for name in self._names if name != "is_open"]
-        # SQLite keeps anything as a truth value: read as a number, what is neither 0 nor 1 shows.
+        # SQLite stores any value in a boolean column: read as a number, a value other than 0 and 1 is detected.
         types = _TYPES | ({"is_short": sa.Double()} if self._database.is_sqlite else {})
         rows = sa.table("trades", *(sa.column(name, types.get(name, sa.Double())) for name in names))
         conditions = [~IS_OPEN] if closed_since is None else [~IS_OPEN, perhaps_closed_since(closed_since)]
@@ -58,10 +58,10 @@ class FreqtradeColumns(FreqtradeTrades):
         return columns.closed_since(closed_since)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return."""
+        """Count the trades that `closed_trades` would return."""
         if self._origin.zone.key == "UTC":
             return super().count_closed(closed_since=closed_since)
-        # Which of two local times is the later one is no matter of SQL.
+        # SQL cannot decide which of two local times is later.
         return len(self.closed_columns(closed_since=closed_since))
 
     def _one_by_one(self, connection: Connection, ids: NDArray[np.int64]) -> Iterator[Trade]:
@@ -70,7 +70,7 @@ class FreqtradeColumns(FreqtradeTrades):
             yield from self._trades(connection, sa.column("id").in_(wanted[start : start + _FEW]))[0]
 
     def _columns(self, read: Columns) -> TradeColumns:
-        """Return rows that are sound."""
+        """Return the trade columns of rows that are valid."""
         count = len(read["id"])
         said = {"bot": self._origin.bot, "run_mode": self._origin.run_mode.value, "account": self._origin.account}
         known: Columns = {name: np.full(count, text, dtype="object") for name, text in said.items()}
@@ -78,14 +78,14 @@ class FreqtradeColumns(FreqtradeTrades):
         known |= {f"{name}_us": read[name] for name in _TIMES}
         known |= {name: read[name] if name in read else np.full(count, None, dtype="object") for name in _TEXTS}
         known |= {name: _finite(read[name]) if name in read else np.full(count, np.nan) for name in FLOATS}
-        # Minus zero is told as zero, as it is one by one.
+        # Adding zero turns minus zero into zero, as for rows that are read one by one.
         known["funding_fees"] = np.nan_to_num(known["funding_fees"], nan=0.0) + 0.0
         known["order_pattern"] = _order_patterns(read)
         return TradeColumns(arrays={name: known[name] for name in COLUMNS})
 
 
 def _order_patterns(read: Columns) -> NDArray[np.object_]:
-    """Return the order pattern of each row; the amounts are looked at only where there are no orders."""
+    """Return the order pattern of each row; the amounts are compared only for rows without orders."""
     entries, exits = read["entries"], read["exits"]
     patterns = np.full(len(entries), OrderPattern.SINGLE.value, dtype="object")
     names = ("amount", "stake_amount", *(name for name in AMOUNT_COLUMNS if name in read))
@@ -100,7 +100,7 @@ def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _in_utc(local: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """Return local times in UTC; those of a day on which the zone's offset changes are left to be looked at one by one."""
+    """Return local times in UTC; `NO_TIME` on days on which the zone's offset changes, so that those rows are read one by one."""
     if zone.key == "UTC":
         return local
     is_known = (local > _FIRST_US) & (local < _LAST_US)
@@ -110,7 +110,7 @@ def _in_utc(local: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
 
 
 def _offset_us(day: datetime, zone: ZoneInfo) -> int:
-    """Return a zone's offset from UTC on a local day, `NO_TIME` where it changes."""
+    """Return a zone's offset from UTC on a local day in microseconds, `NO_TIME` if it changes on that day."""
     ends = (day, day + _DAY)
     offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for at in ends for fold in (0, 1)}
     offset = offsets.pop()
@@ -118,7 +118,7 @@ def _offset_us(day: datetime, zone: ZoneInfo) -> int:
 
 
 def _sound(read: Columns) -> NDArray[np.bool_]:
-    """Say which rows are surely trades; the bounds are those of `freqtrade_conditions`, a little inside what a row may be."""
+    """Return which rows are certainly valid trades; the bounds of `freqtrade_conditions` are slightly narrower than for a valid row."""
     opened, closed = read["open_date"], read["close_date"]
     sound: NDArray[np.bool_] = (opened != NO_TIME) & (closed != NO_TIME) & (opened <= closed)
     sound &= np.abs(read["close_profit_abs"]) <= LARGEST
@@ -134,7 +134,7 @@ def _sound(read: Columns) -> NDArray[np.bool_]:
 
 
 def _are_sound(texts: NDArray[Any], problem: Callable[[Any], str | None]) -> NDArray[np.bool_]:
-    """Say which texts have no problem; each text that occurs is looked at once."""
+    """Return which texts have no problem; each distinct text is checked once."""
     found = texts.tolist()
     wrong = {text for text in set(found) if problem(text) is not None}
     return np.array([text not in wrong for text in found], dtype="bool") if wrong else np.ones(len(found), dtype="bool")

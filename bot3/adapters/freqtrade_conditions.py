@@ -1,4 +1,4 @@
-"""Conditions on freqtrade's `trades` in SQL, for counting without reading every row."""
+"""SQL conditions on freqtrade's table `trades`, for counting without reading every row."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ IS_OPEN, CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date"
 LARGEST = 1e300
 ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
 BOUNDS = {"leverage": (1.0, LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, LARGEST)}
-"""A little inside what a row may be: within them it surely is a trade."""
+"""Slightly narrower than the bounds of a valid row: a row within them certainly is a trade."""
 
 
 _PLAIN = "A-Za-z0-9/:._-"
-"""Characters of nearly all pairs; a pair with others is looked at."""
+"""Characters of nearly all pairs; a row whose pair has others is read and checked."""
 _LONGEST = 60
 
 
 def is_doubtful(*, is_sqlite: bool, texts: Collection[str] = ()) -> sa.ColumnElement[bool]:
-    """Return a condition that holds for every row `freqtrade_rows` refuses, and for few others: those are read and looked at.
+    """Return a condition that is true for every row that `freqtrade_rows` refuses, and for few others: those rows are read and checked.
 
-    What is missing is doubtful, and so is what is no number: SQLite keeps text in any column and sorts it above every number, PostgreSQL
-    sorts NaN there.
+    A missing value is doubtful, and so is a value that is not a number: SQLite stores text in any column and sorts it above every number,
+    PostgreSQL sorts NaN there.
 
     Parameters
     ----------
     texts : collection of str
-        The columns of free text that the table has.
+        The free-text columns of the table.
     """
     sound: list[sa.ColumnElement[bool]] = [sa.column(name).between(1.0 / LARGEST, LARGEST) for name in ABOVE_ZERO]
     sound += [sa.column(name).between(*bounds) for name, bounds in BOUNDS.items()]
@@ -36,7 +36,7 @@ def is_doubtful(*, is_sqlite: bool, texts: Collection[str] = ()) -> sa.ColumnEle
     sound.append(sa.column("open_date") <= sa.column("close_date"))
     sound += _have_plain_pair(is_sqlite=is_sqlite)
     if is_sqlite:
-        # PostgreSQL holds no NUL.
+        # PostgreSQL cannot store NUL.
         sound += [sa.func.coalesce(sa.func.instr(sa.cast(sa.column(name), sa.LargeBinary), b"\0"), 0) == 0 for name in ("pair", *texts)]
         sound += [sa.column(name).in_((0, 1)) for name in ("is_open", "is_short")]
         sound += [_is_stamp(name) for name in ("open_date", "close_date")]
@@ -50,9 +50,9 @@ def _have_plain_pair(*, is_sqlite: bool) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _is_stamp(name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that a text is a time as freqtrade writes it: the calendar's day, seconds, and six digits of a fraction."""
+    """Return the condition that a text is a time as freqtrade writes it: a valid day, seconds, and no fraction or one of six digits."""
     stamp: sa.ColumnClause[str] = sa.column(name, sa.String())
-    # The modifier makes SQLite compute the day: without it a 30 February stays one.
+    # The modifier makes SQLite compute the day: without it 30 February is returned unchanged.
     computed = sa.func.strftime("%Y-%m-%d %H:%M:%S", sa.func.substr(stamp, 1, 19), "+0 days")
     seconds = computed == sa.func.substr(stamp, 1, 19)
     digits = sa.func.substr(stamp, 20).op("GLOB")("." + "[0-9]" * 6)

@@ -1,4 +1,4 @@
-"""A freqtrade database, opened for reading only: never migrated, never copied, never written."""
+"""Open a freqtrade database for reading only: it is never migrated and never written."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class FreqtradeDatabase:
     Parameters
     ----------
     shown : str
-        Names it in messages: the file, or the URL without its password.
+        Name in messages: the file, or the URL without its password.
     columns : mapping
-        Columns there are of `trades`, and of `orders` (none where the table is missing).
+        Existing columns of `trades`, and of `orders` (none if the table is missing).
     texts : mapping
-        Those of them that are declared as texts: SQL compares their numbers letter by letter.
+        Those columns that are declared as texts: SQL compares their numbers letter by letter.
     resting : RestingFile or None
-        A file that is read as immutable: every `read` makes sure that it still was.
+        A file that is read as immutable: every `read` verifies that it has not changed.
     copied : CopiedFile or None
-        A copy that is read in place of a file whose log cannot be read where it is; removed by `close`.
+        A copy that is read instead of a file whose log cannot be read in its directory; `close` removes it.
     """
 
     engine: Engine
@@ -64,16 +64,16 @@ class FreqtradeDatabase:
         address : str
             Path of a SQLite file, or a URL ("sqlite:///tradesv3.sqlite", "postgresql://user@host/name").
         leaves_no_trace : bool
-            Make no file beside a SQLite database that nobody has open: for reading once, since changes would not be seen.
+            Create no file beside a SQLite database that no process has open: for a single read, since later changes are not detected.
 
         Raises
         ------
         SettingsError
-            If the address is neither.
+            If the address is neither a path nor a supported URL.
         StoreError
-            If it does not exist, cannot be read, is damaged, or holds no table `trades`.
+            If the database does not exist, cannot be read, is damaged, or has no table `trades`.
         StoreBusyError
-            If it is locked or cannot be reached.
+            If the database is locked or cannot be reached.
         """
         url = _parsed(address)
         is_sqlite = url.get_backend_name() == "sqlite"
@@ -103,9 +103,9 @@ class FreqtradeDatabase:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one state of the database.
+        """Yield a connection that reads one snapshot of the database.
 
-        Raises StoreBusyError at its end if a resting file was opened meanwhile.
+        Raises StoreBusyError at its end if a process opened a resting file meanwhile.
         """
         with _snapshot(self.engine, self.shown) as connection:
             yield connection
@@ -116,8 +116,8 @@ class FreqtradeDatabase:
     def change_token(self) -> str:
         """Return a token that differs after every commit of any other connection.
 
-        On PostgreSQL it is the snapshot: a transaction that wrote leaves it when it ends, and no right but to connect is needed. Other
-        databases of the server change it as well: it may differ for nothing, it never stays the same for something.
+        On PostgreSQL the token is the snapshot: a transaction that wrote changes it when it ends, and no permission but to connect is
+        needed. Other databases of the server change it too: the token may change without a commit here, but every commit changes it.
         """
         query = "PRAGMA data_version" if self.is_sqlite else "SELECT pg_current_snapshot()::text"
         with self.probe_lock, _readable(self.shown):
@@ -141,7 +141,7 @@ def _copied(path: Path, *, leaves_no_trace: bool) -> CopiedFile | None:
         return None
     if not leaves_no_trace:
         raise StoreError(
-            f"{path} has a log ({path.name}-wal) whose rows SQLite cannot read in a directory that may not be written: make it "
+            f"{path} has a log ({path.name}-wal) whose rows SQLite cannot read in a directory without write permission: make the directory "
             f"writable, or start the bot once; `bot3 audit` and `bot3 import` read a copy"
         )
     return CopiedFile.of(path)
@@ -151,13 +151,13 @@ def _parsed(address: str) -> URL:
     if "://" not in address:
         return _file(Path(address))
     url = parsed_url(address)
-    # The part before a driver, whether or not SQLAlchemy knows it: freqtrade's users write psycopg2, which is not installed here.
+    # Compare the part before the driver, which SQLAlchemy may not know: freqtrade's users write psycopg2, which is not installed here.
     backend = url.drivername.partition("+")[0]
     if backend in {"postgresql", "postgres"}:
         return server_url(url)
     if backend in _MYSQL:
         raise SettingsError(
-            f"{shown_url(url)} is a {backend} database, and SQLite or PostgreSQL are read: copy it with "
+            f"{shown_url(url)} is a {backend} database, but only SQLite and PostgreSQL are supported: copy it with "
             f"`freqtrade convert-db --db-url-from {shown_url(url)} --db-url sqlite:///copy.sqlite` and name copy.sqlite"
         )
     if backend != "sqlite" or not url.database or url.database == ":memory:":
@@ -174,7 +174,7 @@ def _file(path: Path) -> URL:
             f"in its working directory{_beside(path)})"
         )
     if not path.is_file():
-        raise StoreError(f"{path} is no file: name freqtrade's database in it, such as tradesv3.sqlite")
+        raise StoreError(f"{path} is not a file: name freqtrade's database in it, such as tradesv3.sqlite")
     return URL.create("sqlite", database=str(path))
 
 
@@ -188,12 +188,12 @@ def _file_errors(shown: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{shown} cannot be read ({error.strerror}): give this user the right to read it") from error
+        raise StoreError(f"{shown} cannot be read ({error.strerror}): give this user read permission") from error
 
 
 def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
     def connect() -> sqlite3.Connection:
-        # No transaction handling of the driver's own: we say BEGIN ourselves.
+        # The driver must not manage transactions: the `begin` listener below executes BEGIN.
         return sqlite3.connect(address, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
@@ -210,7 +210,7 @@ def _sqlite_engine(address: str, busy_timeout_s: float) -> Engine:
 
 
 def _server_engine(url: URL, busy_timeout_s: float) -> Engine:
-    from bot3.adapters.sql_server import server_engine  # noqa: PLC0415  # most bots keep SQLite files
+    from bot3.adapters.sql_server import server_engine  # noqa: PLC0415  # most bots use SQLite files
 
     session: dict[str, str | int] = {"timezone": "UTC", "lock_timeout": round(busy_timeout_s * 1000), "default_transaction_read_only": "on"}
     return server_engine(url, session=session, connect_timeout_s=busy_timeout_s, pool_pre_ping=True, isolation_level="REPEATABLE READ")
@@ -224,7 +224,7 @@ def _snapshot(engine: Engine, shown: str) -> Iterator[Connection]:
 
 @contextmanager
 def _readable(shown: str) -> Iterator[None]:
-    """Turn a driver's exceptions into StoreError and its kinds, with remedies for a file that is somebody else's."""
+    """Translate a driver's exceptions into StoreError and its kinds, with remedies for a database that another program owns."""
     try:
         with translated(shown):
             yield
@@ -232,7 +232,7 @@ def _readable(shown: str) -> Iterator[None]:
         if not _is_damaged(error.__cause__):
             raise
         raise StoreError(
-            f"{shown} is no readable SQLite database (damaged, or another file): name freqtrade's own, or restore a backup of it"
+            f"{shown} is no readable SQLite database (damaged, or another kind of file): name freqtrade's own, or restore a backup of it"
         ) from error
 
 
@@ -241,7 +241,7 @@ def _is_damaged(cause: BaseException | None) -> bool:
 
 
 def _require_schema(connection: Connection, url: URL, shown: str) -> None:
-    """Refuse a database without the schema that the address names: PostgreSQL would go on to the next one of the path, another bot's."""
+    """Raise StoreError if the schema in the address is missing: PostgreSQL would use the next one of the search path, another bot's."""
     wanted, found = schema_of(url), connection.exec_driver_sql("SELECT current_schema()").scalar_one()
     if wanted is not None and wanted != found:
         raise StoreError(f"{shown}: there is no schema {wanted!r} that this user may use{_schemas_with_trades(connection)}")
@@ -257,7 +257,7 @@ def _schemas_with_trades(connection: Connection) -> str:
 def _columns(connection: Connection, shown: str) -> dict[str, frozenset[str]]:
     tables = sa.inspect(connection).get_table_names()
     if "trades" not in tables:
-        # trades_bak0 and its like are left behind by freqtrade's migrations: old copies, never the trades.
+        # Freqtrade's migrations leave trades_bak0 and similar tables: old copies, never the current trades.
         found = ", ".join(sorted(tables)[:8]) or "none"
         elsewhere = _schemas_with_trades(connection) if connection.dialect.name == "postgresql" else ""
         remedy = elsewhere or "; name the bot's own database"

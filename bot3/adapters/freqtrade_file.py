@@ -1,4 +1,4 @@
-"""A freqtrade database's file: how it is opened for reading only, and without a trace where nobody has it open."""
+"""The file of a freqtrade database: open it for reading only, and create no file beside it if no process has it open."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WAL_VERSIONS = b"\x02\x02"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingFile:
-    """A database in WAL mode that nobody has open: no log with rows is beside it, so all of it is in the one file.
+    """A database in WAL mode that no process has open: no log with rows is beside it, so the one file contains all rows.
 
-    SQLite would make a log and its index to read it, and leave them there. It may be read as immutable instead, without locks; whoever
-    opens it meanwhile makes a log before the file changes, so looking for one afterwards tells whether what was read is whole.
+    To read it, SQLite would create a log and its index and leave them there. It can be read as immutable instead, without locks; a process
+    that opens it meanwhile creates a log before the file changes, so checking for a log afterwards shows whether the read was consistent.
     """
 
     path: Path
@@ -29,7 +29,7 @@ class RestingFile:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Return the file if it rests; None if it is open somewhere, or not in WAL mode (those leave no trace anyway)."""
+        """Return the file if it is at rest; None if a process has it open, or it is not in WAL mode (reading then creates no file)."""
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
         if header[18:20] != _WAL_VERSIONS or _is_open(path):
@@ -37,17 +37,17 @@ class RestingFile:
         return cls(path=path, stamp=_stamp(path))
 
     def require_unchanged(self) -> None:
-        """Raise StoreBusyError if somebody opened the file since: what was read may be torn."""
+        """Raise StoreBusyError if a process opened the file since: what was read may be inconsistent."""
         if _is_open(self.path) or _stamp(self.path) != self.stamp:
             raise StoreBusyError(f"{self.path} was opened by its bot while it was read: run it again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopiedFile:
-    """A copy of a database and of its log, for reading once, in a directory that is removed at the end.
+    """A copy of a database and of its log, for a single read, in a directory that is removed at the end.
 
-    SQLite needs an index beside a log with rows and cannot make it where nothing may be written (a read-only mount). Read as immutable the
-    file alone would lack the log's rows, which are the newest trades.
+    SQLite needs an index beside a log with rows and cannot create it in a directory without write permission (a read-only mount). Read as
+    immutable, the file without its log would lack the log's rows, which are the newest trades.
     """
 
     path: Path
@@ -55,12 +55,12 @@ class CopiedFile:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Copy a database that nobody has open.
+        """Copy a database that no process has open.
 
         Raises
         ------
         StoreBusyError
-            If it changed while it was copied.
+            If the database changed while it was copied.
         """
         files = (path, _log_of(path))
         stamps = [_stamp(file) for file in files]
@@ -74,13 +74,13 @@ class CopiedFile:
 
 
 def is_stranded(path: Path) -> bool:
-    """Say whether a database has a log with rows that SQLite cannot read where it is: no index, and no right to make one."""
+    """Return whether a database has a log with rows that SQLite cannot read in its directory: no index, and no permission to create one."""
     log = _log_of(path)
     return log.exists() and log.stat().st_size > 0 and not _index_of(path).exists() and not os.access(path.parent, os.W_OK)
 
 
 def read_only_address(path: Path, *, is_immutable: bool) -> str:
-    """Return SQLite's address of a file for reading only."""
+    """Return SQLite's URI of a file for reading only."""
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
     return f"{address}&immutable=1" if is_immutable else address
 
@@ -94,7 +94,7 @@ def _index_of(path: Path) -> Path:
 
 
 def _is_open(path: Path) -> bool:
-    """Say whether somebody may have a database open: its index is there, or a log that holds rows."""
+    """Return whether a process may have a database open: its index exists, or a log that contains rows."""
     log = _log_of(path)
     return _index_of(path).exists() or (log.exists() and log.stat().st_size > 0)
 

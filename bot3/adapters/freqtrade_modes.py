@@ -1,4 +1,4 @@
-"""Whether a freqtrade database holds trades of a dry run: its order ids say so, and nothing else in it does."""
+"""Detect whether a freqtrade database contains trades of a dry run: only its order ids show it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _TRADE_ID: sa.ColumnClause[Any] = sa.column("ft_trade_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderKinds:
-    """Which orders a database holds: of freqtrade's dry run (`paper`), and such as an exchange took (`live`)."""
+    """Which orders a database contains: those of freqtrade's dry run (`paper`), and those that an exchange accepted (`live`)."""
 
     paper: bool
     live: bool
 
     def contradicts(self, mode: RunMode) -> bool:
-        """Say whether an order cannot be of a mode: a dry run's is never live. An exchange's may be paper, on a test network."""
+        """Return whether an order contradicts a mode: a dry run's is never live; an exchange's may be paper, on a test network."""
         return self.paper and mode is RunMode.LIVE
 
 
 def order_kinds(connection: Connection) -> OrderKinds:
-    """Look for orders of each kind."""
+    """Return which kinds of orders exist."""
     is_dry = _is_dry(connection)
     return OrderKinds(paper=_exists(connection, is_dry), live=_exists(connection, ~is_dry))
 
@@ -43,33 +43,33 @@ def trades_of_dry_run(connection: Connection) -> set[str]:
 
 
 def settled_mode(kinds: OrderKinds, *, asked: RunMode | None, shown: str) -> RunMode:
-    """Return the mode that a database's trades were made in.
+    """Return the run mode in which a database's trades were made.
 
     Parameters
     ----------
     asked : RunMode or None
-        What a person says; None to go by the orders.
+        The configured mode; None to infer it from the orders.
 
     Raises
     ------
     SettingsError
-        If nobody says it and the orders do not either: there are none, or of both kinds.
+        If the mode is not configured and cannot be inferred: there are no orders, or orders of both kinds.
     DataError
-        If a person says live and every order is of a dry run.
+        If the configured mode is live and every order belongs to a dry run.
     """
     if asked is None:
         if kinds.paper == kinds.live:
-            found = "it holds orders of freqtrade's dry run and of an exchange" if kinds.paper else "it holds no orders"
-            raise SettingsError(f"{shown} does not say where its trades were made ({found}): name --run-mode paper or --run-mode live")
+            found = "it contains orders of freqtrade's dry run and of an exchange" if kinds.paper else "it contains no orders"
+            raise SettingsError(f"the run mode of {shown} cannot be inferred ({found}): set --run-mode paper or --run-mode live")
         return RunMode.PAPER if kinds.paper else RunMode.LIVE
     if kinds.contradicts(asked) and not kinds.live:
-        raise DataError(f"{shown} holds no live trades: all its orders are of freqtrade's dry run (dry_run_...); its run mode is paper")
+        raise DataError(f"{shown} contains no live trades: all its orders are of freqtrade's dry run (dry_run_...); its run mode is paper")
     return asked
 
 
 def _is_dry(connection: Connection) -> sa.ColumnElement[bool]:
     if connection.dialect.name == "sqlite":
-        # SQLite compares bytes: its index answers at once.
+        # SQLite compares bytes, so this range uses the index.
         return sa.and_(_ORDER_ID >= _PREFIX, _ORDER_ID < _BEYOND)
     return sa.func.substr(_ORDER_ID, 1, len(_PREFIX)) == _PREFIX
 

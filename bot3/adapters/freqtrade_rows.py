@@ -1,4 +1,4 @@
-"""Rows of freqtrade's tables as trades of ours, or the reason why one cannot be."""
+"""Convert rows of freqtrade's tables to trades of ours, or return the reason why a row is refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPTIONAL_COLUMNS = (
     "liquidation_price",
 )
 AMOUNT_COLUMNS = ("amount_requested", "max_stake_amount", "record_version")
-"""Columns that show several orders where the orders themselves are gone."""
+"""Columns that show several orders if the orders themselves are missing."""
 ORDER_COLUMNS = ("id", "ft_trade_id", "ft_order_side", "filled", "order_filled_date", "average", "price")
 OPTIONAL_ORDER_COLUMNS = ("ft_price", "ft_fee_base")
 
@@ -50,16 +50,16 @@ _ABOVE_ZERO = ("open_rate", "amount", "stake_amount")
 _TRUTHS = {"true": True, "t": True, "1": True, "1.0": True, "false": False, "f": False, "0": False, "0.0": False}
 _LARGEST_FEE = 0.1
 _LARGEST_LOSS = -2.0
-"""Isolated margin and its fees are all that a trade can lose; a row that lost more holds somebody else's order."""
+"""A trade can lose at most its isolated margin and the fees; a row that lost more contains an order of another trade."""
 _GROWTH = 1.05
-"""Rounding to the exchange's steps does not raise an amount by so much."""
+"""Rounding to the exchange's steps raises an amount by less."""
 _STAKE_VERSION = 2
-"""From this `record_version` on, `max_stake_amount` leaves the leverage out as `stake_amount` does."""
+"""From this `record_version` on, `max_stake_amount` excludes the leverage, as `stake_amount` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeOrigin:
-    """What a database does not say of its trades: whose they are, and the zone of its dates."""
+    """What a database does not contain about its trades: their bot, run mode and account, and the time zone of its dates."""
 
     bot: str
     run_mode: RunMode
@@ -70,7 +70,7 @@ class TradeOrigin:
 def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | RefusedTrade:
     """Return the trade of a row with `REQUIRED_COLUMNS`, `ORDER_COUNTS` and any of `OPTIONAL_COLUMNS` and `AMOUNT_COLUMNS`.
 
-    Harmless quirks pass: a close rate outside the extremes seen, extremes or stops that are missing, an open trade that carries a close.
+    Harmless deviations are accepted: a close rate outside the extremes seen, missing extremes or stops, an open trade with close values.
     """
     numbers = {name: _number(row[name]) for name in (*_ABOVE_ZERO, "fee_open", "fee_close")}
     numbers["leverage"] = 1.0 if row["leverage"] is None else _number(row["leverage"])
@@ -110,7 +110,7 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
 
 
 def grew(row: Mapping[str, Any]) -> bool:
-    """Say whether a trade's own amounts show more than one order: it held more than it requested first, or more stake than at its exit."""
+    """Return whether a trade's own amounts show several orders: it bought more than first requested, or had more stake than at its exit."""
     numbers = {
         name: _number(row.get(name)) for name in ("amount", "amount_requested", "stake_amount", "max_stake_amount", "record_version")
     }
@@ -120,7 +120,7 @@ def grew(row: Mapping[str, Any]) -> bool:
 
 
 def is_filled(filled: Any) -> bool:
-    """Say whether an order was filled in part at least."""
+    """Return whether an order was filled at least in part."""
     return _number(filled) > 0.0
 
 
@@ -136,7 +136,7 @@ def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, boo
     """
     found: dict[int, list[FilledOrder]] = {}
     for row in rows:
-        # A table of texts keeps "12".
+        # A text column contains "12".
         trade_id = int(row["ft_trade_id"]) if str(row["ft_trade_id"]).isdecimal() else None
         filled = _number(row["filled"])
         if trade_id is not None and trade_id in shorts and filled > 0.0:
@@ -145,7 +145,7 @@ def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, boo
 
 
 def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone: ZoneInfo) -> FilledOrder:
-    """Return one order; its rate is the first of `average`, `price` and `ft_price` that is above 0, as freqtrade takes it."""
+    """Return one order; its rate is the first of `average`, `price` and `ft_price` above 0, the same order as in freqtrade."""
     rates = (_finite(row.get(name)) for name in ("average", "price", "ft_price"))
     return FilledOrder(
         is_entry=row["ft_order_side"] == ("sell" if is_short else "buy"),
@@ -156,7 +156,7 @@ def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone
 
 
 def _name_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return what no store can keep of a row's texts, and the value found."""
+    """Return which of a row's texts no store accepts, and the value found."""
     if (problem := pair_problem(row["pair"])) is not None:
         return problem, shown_name(row["pair"])
     for name in ("enter_tag", "exit_reason"):
@@ -174,7 +174,7 @@ def _row_id(value: Any) -> int:
 
 
 def truth(value: Any) -> bool | None:
-    """Return a truth value; None for what is not one: a text such as "0" is true to Python."""
+    """Parse a boolean; return None for an invalid value. Python would take a text such as "0" as true."""
     return _TRUTHS.get(str(value).strip().lower())
 
 
@@ -183,13 +183,13 @@ def _truth_problem(row: Mapping[str, Any], truths: Mapping[str, bool | None]) ->
 
 
 def _time_problem(row: Mapping[str, Any], opened: datetime | None) -> tuple[str, str] | None:
-    return ("open_date is no time", repr(row["open_date"])) if opened is None else None
+    return ("open_date is not a valid time", repr(row["open_date"])) if opened is None else None
 
 
 def _entry_problem(numbers: Mapping[str, float], *, is_open: bool) -> tuple[str, str] | None:
-    """Return what is impossible about an entry, and the value found."""
+    """Return what is invalid about an entry, and the value found."""
     for name in _ABOVE_ZERO:
-        # Since September 2024 freqtrade keeps an amount of 0 until the entry fills.
+        # Since September 2024 freqtrade stores an amount of 0 until the entry fills.
         is_unfilled = is_open and name == "amount" and numbers[name] == 0.0
         if not (math.isfinite(numbers[name]) and numbers[name] > 0.0) and not is_unfilled:
             return f"{name} must be above 0", f"{numbers[name]:g}"
@@ -202,7 +202,7 @@ def _entry_problem(numbers: Mapping[str, float], *, is_open: bool) -> tuple[str,
 
 
 def _close_problem(closes: Mapping[str, float], *, opened: datetime | None, closed: datetime | None) -> tuple[str, str] | None:
-    """Return what is impossible about a close, and the value found."""
+    """Return what is invalid about a close, and the value found."""
     if closed is None:
         return "it is closed but has no close_date", ""
     if opened is not None and closed < opened:
@@ -211,14 +211,14 @@ def _close_problem(closes: Mapping[str, float], *, opened: datetime | None, clos
         return "close_rate must be above 0", f"{closes['close_rate']:g}"
     for name in ("close_profit", "close_profit_abs"):
         if not math.isfinite(closes[name]):
-            return f"it is closed but its {name} is no number", f"{closes[name]:g}"
+            return f"it is closed but its {name} is not a number", f"{closes[name]:g}"
     if closes["close_profit"] < _LARGEST_LOSS:
         return "it lost more than its stake can lose: an order of another trade is likely in it", f"close_profit {closes['close_profit']:g}"
     return None
 
 
 def _number(value: Any) -> float:
-    """Return a number; NaN for what is none, so that a check refuses it."""
+    """Parse a number; return NaN for an invalid value, so that a later check refuses the row."""
     try:
         return math.nan if value is None else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -238,12 +238,12 @@ def _close_instant(value: Any, zone: ZoneInfo, *, opened: datetime | None) -> da
     closed = _instant(value, zone)
     if closed is None or opened is None or closed >= opened:
         return closed
-    # An hour is told twice when summer time ends: the close may lie in the second one.
+    # When summer time ends, local time repeats an hour: the close may lie in the second one.
     return _instant(value, zone, fold=1)
 
 
 def _instant(value: Any, zone: ZoneInfo, *, fold: int = 0) -> datetime | None:
-    """Return the aware UTC time of a stamp (SQLite's text or PostgreSQL's datetime, without a zone as a rule); None for what is none."""
+    """Parse a timestamp (SQLite's text or PostgreSQL's datetime, usually without a zone) to aware UTC; return None for an invalid one."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -255,4 +255,4 @@ def _instant(value: Any, zone: ZoneInfo, *, fold: int = 0) -> datetime | None:
     try:
         return aware.astimezone(UTC)
     except OverflowError:
-        return None  # the first or the last day of the calendar, which is outside it in UTC
+        return None  # the first or the last day of the calendar, which UTC moves outside it

@@ -1,4 +1,4 @@
-"""Trades of a freqtrade bot, read from its own database (2022.4 to today, SQLite or PostgreSQL)."""
+"""Read the trades of a freqtrade bot from its own database (2022.4 to today, SQLite or PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from bot3.trading.trades import RunMode, Trade
 _TYPED_COLUMNS = frozenset(REQUIRED_COLUMNS) - {"pair", "exit_reason", "open_date", "close_date"}
 _OLD_COLUMNS = frozenset({"sell_reason", "buy_tag"})
 _ZONE_SLACK = timedelta(hours=27)
-"""Local times differ from UTC by so much at most, summer time included."""
+"""Maximum difference of local times from UTC, summer time included."""
 _INSTANTS = ("open_date", "close_date")
 _NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in {"float", "float | None"})
 
 
 class FreqtradeTrades:
-    """A `ForeignTradeReader` on a freqtrade database.
+    """A `ForeignTradeReader` of a freqtrade database.
 
-    Columns that came after 2022.4 may be missing, and all may be texts (an import from CSV). Tables `trades_bak*` are ignored. Rows that
-    cannot be trades are returned by `refused_trades` and left out of everything else.
+    Columns that were added after 2022.4 may be missing, and all may be texts (an import from CSV). Tables `trades_bak*` are ignored. Rows
+    that are not valid trades are returned by `refused_trades` and left out of all other results.
     """
 
     def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin, *, is_mixed: bool = False) -> None:
@@ -56,7 +56,7 @@ class FreqtradeTrades:
         self._has_orders = set(COUNTED_COLUMNS) <= database.columns["orders"]
         self._is_texts = bool(_TYPED_COLUMNS & database.texts["trades"])
         self._has_text_orders = self._has_orders and bool({"ft_trade_id", "filled"} & database.texts["orders"])
-        # SQL alone tells which rows are wanted: no texts in place of numbers, no trades of a dry run between them.
+        # SQL conditions suffice to select the rows: no column contains text instead of numbers, no trade belongs to a dry run.
         self._is_plain = not self._is_texts and not is_mixed
 
     @classmethod
@@ -79,24 +79,24 @@ class FreqtradeTrades:
         address : str
             Path of a SQLite file, or a URL.
         run_mode : RunMode or None
-            Where its trades were made; None to go by the ids of its orders. A dry run's are refused as live.
+            Mode in which its trades were made; None to infer it from the ids of its orders. A dry run's trades are refused as live.
         is_any_mode : bool
-            Take all trades for those of `run_mode`, whatever their orders say.
+            Assign all trades to `run_mode`, whatever their orders show.
         account : str, optional
-            Exchange account that the trades belong to; "foreign-" and the bot's name without it.
+            Exchange account of the trades; the default is "foreign-" and the bot's name.
         source_timezone : str
-            Zone of its dates. Freqtrade writes UTC to SQLite, and the server's local time to a PostgreSQL whose time zone is another.
+            Time zone of its dates. Freqtrade writes UTC to SQLite, and a PostgreSQL server's local time if that server's zone is not UTC.
         leaves_no_trace : bool
-            Make no file beside a SQLite database that nobody has open: for reading once, since changes would not be seen.
+            Create no file beside a SQLite database that no process has open: for a single read, since later changes are not detected.
 
         Raises
         ------
         SettingsError
-            If the address or the zone is none, or nothing says in which mode the trades were made.
+            If the address or the zone is invalid, or the mode of the trades is neither configured nor inferred.
         DataError
-            If it is no freqtrade database of 2022.4 or later; the text names the columns that are missing.
+            If it is no freqtrade database of 2022.4 or later; the message names the missing columns.
         StoreError
-            If it cannot be read (StoreBusyError: locked or unreachable).
+            If the database cannot be read (StoreBusyError: locked or unreachable).
         """
         zone = _zone(source_timezone)
         database = FreqtradeDatabase.open(address, busy_timeout_s=busy_timeout_s, leaves_no_trace=leaves_no_trace)
@@ -121,12 +121,12 @@ class FreqtradeTrades:
 
     @property
     def run_mode(self) -> RunMode:
-        """Return the mode of all trades in it."""
+        """Return the run mode of all its trades."""
         return self._origin.run_mode
 
     @property
     def store_id(self) -> str:
-        """Return the identity of the database: a digest of its address, since freqtrade keeps none in it."""
+        """Return the identity of the database: a digest of its address, since freqtrade stores no identity in it."""
         return hashlib.blake2s(self._database.shown.encode(), digest_size=12).hexdigest()
 
     def change_token(self) -> str:
@@ -151,7 +151,7 @@ class FreqtradeTrades:
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return: all closed rows but those that are refused, which few conditions single out."""
+        """Count what `closed_trades` would return: all closed rows except refused ones, which a few conditions preselect."""
         if closed_since is not None or self._origin.zone.key != "UTC" or not self._is_plain:
             return len(self.closed_trades(closed_since=closed_since))
         texts = [name for name in ("enter_tag", "exit_reason") if name in self._names]
@@ -173,11 +173,11 @@ class FreqtradeTrades:
         return _frame(sorted(trades, key=lambda trade: (trade.open_date, trade.trade_id), reverse=True))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
-        """Return the rows that cannot be trades, by id."""
+        """Return the rows that are not valid trades, by id."""
         return self.read_all().refused
 
     def read_all(self) -> ForeignTrades:
-        """Return all trades as of one instant, and how each was entered and left."""
+        """Return all trades as of one instant, and their filled orders."""
         with self._database.read() as connection:
             trades, refused = self._trades(connection)
             orders = self._orders(connection, trades)
@@ -193,11 +193,11 @@ class FreqtradeTrades:
             return self._trades(connection)
 
     def _table(self) -> sa.TableClause:
-        # What is selected has no types: a stamp that is no time must not end the reading of all others.
+        # The selected columns are untyped: one invalid timestamp must not abort the query of all other rows.
         return sa.table("trades", *map(sa.column, self._names))
 
     def _trades(self, connection: Connection, *conditions: sa.ColumnElement[bool]) -> tuple[list[Trade], list[RefusedTrade]]:
-        """Return the trades of the rows that all conditions hold for, and those rows that cannot be trades."""
+        """Return the trades of the rows that match all conditions, and those rows that are not valid trades."""
         query = self._with_counts(self._table(), *conditions)
         names = (*self._names, *ORDER_COUNTS)
         counted = self._counted_texts(connection) if self._has_text_orders or self._is_texts else {}
@@ -205,7 +205,7 @@ class FreqtradeTrades:
         refused: list[RefusedTrade] = []
         paper = trades_of_dry_run(connection) if self._is_mixed else set()
         for values in connection.execute(query).all():
-            # A table of texts has none where a value is missing.
+            # A text table contains an empty text where a value is missing.
             given = dict(zip(names, (None if value == "" and self._is_texts else value for value in values), strict=True))
             read = trade_or_refusal(given | counted.get(str(given["id"]), {}), self._origin)
             if isinstance(read, Trade) and str(read.trade_id) in paper:
@@ -227,7 +227,7 @@ class FreqtradeTrades:
         return sa.select(table, *count_columns(counts, is_short=is_short)).select_from(joined).where(*conditions)
 
     def _counted_texts(self, connection: Connection) -> dict[str, dict[str, int]]:
-        """Return `ORDER_COUNTS` by trade id, as text, where columns keep texts that SQL would not count."""
+        """Return `ORDER_COUNTS` by trade id, as text, for columns of text, which SQL would count wrongly."""
         if not self._has_orders:
             return {}
         trades = sa.table("trades", sa.column("id"), sa.column("is_short"))
@@ -251,7 +251,7 @@ class FreqtradeTrades:
 
 
 def perhaps_closed_since(at: datetime | None) -> sa.ColumnElement[bool]:
-    """Return a condition that holds for all closes since a time, in whatever zone they are told, and for some before it."""
+    """Return a condition that is true for all closes since a time, in any time zone, and for some before it."""
     return sa.true() if at is None else (at - _ZONE_SLACK).astimezone(UTC).replace(tzinfo=None) <= CLOSE_DATE
 
 
@@ -259,7 +259,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(f"source_timezone {name!r} is no time zone: write one such as UTC or Europe/Berlin") from error
+        raise SettingsError(f"source_timezone {name!r} is not a time zone: set one such as UTC or Europe/Berlin") from error
 
 
 def _require_columns(database: FreqtradeDatabase) -> None:
@@ -270,7 +270,7 @@ def _require_columns(database: FreqtradeDatabase) -> None:
     if have & _OLD_COLUMNS:
         raise DataError(
             f"{database.shown} was written by a freqtrade before 2022.4 (`trades` lacks {missing}): "
-            "start a current freqtrade once on a copy of it, which brings the copy up to date, and name the copy"
+            "start a current freqtrade once on a copy of it, which migrates the copy, and name the copy"
         )
     raise DataError(f"{database.shown} is no freqtrade database: its table `trades` lacks {missing}; name the bot's own database")
 

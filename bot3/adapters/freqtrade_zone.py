@@ -1,4 +1,4 @@
-"""In which zone a bot's PostgreSQL writes its dates: freqtrade's columns keep none."""
+"""Detect the time zone in which a bot's PostgreSQL writes its dates: freqtrade's columns contain none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from bot3.adapters.sql_urls import parsed_url, server_url, shown_url
 from bot3.errors import StoreError
 
 _CONNECT_TIMEOUT_S = 3
-# Freqtrade sends aware times to columns without a zone: the server writes them in the zone of the bot's session. The bot made the tables,
-# so their owner is its role; a zone that was set for a role goes before one of the database, and that before the server's.
+# Freqtrade sends aware times to columns without a zone: the server writes them in the zone of the bot's session. The bot created the
+# tables, so their owner is its role; a zone set for a role takes precedence over one set for a database, and that over the server's.
 _QUESTION = """
 SELECT (
     SELECT split_part(said, '=', 2)
@@ -24,19 +24,19 @@ SELECT (
     setting, source, current_user
 FROM pg_settings WHERE name = 'TimeZone'
 """
-# Where every session of the server or of the database has its zone from; else ours has one of its own, which hides the server's.
+# Sources of a zone that all sessions of the server or of the database share; any other source is our session's own and hides it.
 _OF_ALL_SESSIONS = {"default", "environment variable", "configuration file", "command line", "global", "database"}
 
 
 def writers_zone(address: str) -> str | None:
-    """Return the name of the zone, as the server calls it; None for SQLite, where freqtrade writes UTC.
+    """Return the name of the zone, as the server spells it; None for SQLite, where freqtrade writes UTC.
 
-    A bot whose own process sets `PGTZ` writes in that zone, which no server can tell.
+    A bot whose own process sets `PGTZ` writes in that zone, which no query of the server returns.
 
     Raises
     ------
     StoreError
-        If the database cannot be asked, or does not tell: our own session was given a zone, which hides the server's.
+        If the database cannot be queried, or returns no zone: our own session has an explicit zone, which hides the server's.
     """
     if not address.startswith("postgres"):
         return None
@@ -47,9 +47,9 @@ def writers_zone(address: str) -> str | None:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:
         raise StoreError(
-            f"{shown} does not tell the server's time zone: our own session was given {ours} ({source}); unset PGTZ and PGOPTIONS where "
-            f"this runs and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
+            f"the server's time zone of {shown} is hidden: our own session has the explicit zone {ours} ({source}); unset PGTZ and "
+            f"PGOPTIONS in this environment and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
         )
     if not (zone := held or ours):
-        raise StoreError(f"{shown} does not tell its time zone: look at `SHOW timezone`")
+        raise StoreError(f"the time zone of {shown} is empty: check `SHOW timezone`")
     return str(zone)

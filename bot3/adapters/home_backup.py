@@ -1,4 +1,4 @@
-"""Backups of what lies in a home: SQLite databases by their online backup, other files as they are."""
+"""Back up the files of a home: SQLite databases by their online backup, other files unchanged."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class HomeBackup:
     Parameters
     ----------
     name : str
-        Names it in a backup.
+        Name of the store in a backup.
     home : Path
-        Where it lies.
+        Directory that contains the files.
     needed, wanted : tuple of str
-        Relative paths; those that are only wanted may be absent.
+        Relative paths; those that are only in `wanted` may be missing.
     """
 
     name: str
@@ -37,7 +37,7 @@ class HomeBackup:
 
     @contextmanager
     def hold(self) -> Iterator[HomeMoment]:
-        """Take the write lock of the one database that it is, and begin to read it; what is read stays as it is then."""
+        """Take the write lock of the single database and begin to read it; the reader's snapshot does not change afterwards."""
         (part,) = self.needed
         path = self.home / part
         with closing(_connected(path)) as lock, closing(_connected(path)) as reader:
@@ -52,7 +52,7 @@ class HomeBackup:
             yield HomeMoment(path=path, part=part, lock=lock, reader=reader)
 
     def copy(self, target: Path) -> None:
-        """Copy databases as one state each, other files as they are."""
+        """Copy each database as one consistent snapshot, other files unchanged."""
         for part in (*self.needed, *self.wanted):
             path = self.home / part
             if not path.exists():
@@ -63,13 +63,13 @@ class HomeBackup:
                 _copy(file, target / file.relative_to(self.home))
 
     def require_empty(self) -> None:
-        """Raise StoreError if one of its paths is there."""
+        """Raise StoreError if one of the paths exists."""
         there = [part for part in (*self.needed, *self.wanted) if (self.home / part).exists()]
         if there:
-            raise StoreError(f"{self.home / there[0]} exists, nothing was restored: set BOT3_HOME to a directory that is empty")
+            raise StoreError(f"{self.home / there[0]} exists, nothing was restored: set BOT3_HOME to an empty directory")
 
     def restore(self, source: Path) -> None:
-        """Copy everything back."""
+        """Copy every file of a backup into the home."""
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             path = self.home / file.relative_to(source)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class HomeBackup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeMoment:
-    """A `StoreMoment` of one database: in WAL mode a reader keeps its state and is in no writer's way."""
+    """A `StoreMoment` of one database: in WAL mode a reader keeps its snapshot and blocks no writer."""
 
     path: Path
     part: str
@@ -86,11 +86,11 @@ class HomeMoment:
     reader: sqlite3.Connection
 
     def go_on(self) -> None:
-        """Let go of the write lock; the reader stays."""
+        """Release the write lock; the reader stays open."""
         self.lock.rollback()
 
     def copy(self, target: Path) -> None:
-        """Copy what the reader sees."""
+        """Copy the reader's snapshot."""
         file = target / self.part
         file.parent.mkdir(parents=True, exist_ok=True)
         _copy_database(self.reader, file, shown=self.path)
@@ -104,7 +104,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or all of a directory that are no temporary ones."""
+    """Yield a file, or all files of a directory except temporary ones."""
     if path.is_file():
         yield path
         return
@@ -126,7 +126,7 @@ def _copy_database(source: sqlite3.Connection, target: Path, *, shown: Path) -> 
     try:
         with closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
-            # One file, whole in itself.
+            # One file that needs no log beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:

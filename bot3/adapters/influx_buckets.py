@@ -1,4 +1,4 @@
-"""The buckets of a published copy: which bot's trades lie where, and how long they are kept."""
+"""The buckets of a published copy: which bucket contains which bot's trades, and how long its points are retained."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 from bot3.errors import SettingsError
 
 _MARGIN = timedelta(hours=1)
-"""A point so close to the end of a bucket's retention may be refused by a server whose clock is ahead."""
+"""A server whose clock is ahead may reject a point this close to the end of a bucket's retention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfluxBuckets:
-    """Where what is published, and how long it is kept.
+    """Bucket and retention of everything that is published.
 
     Parameters
     ----------
     trades : mapping
-        Bot to bucket; a bot that is not named has "<name>_trades".
+        Bot to bucket; the default for other bots is "<name>_trades".
     learning_life, trades_life : timedelta
-        Retention, in wall time; zero: for ever.
+        Retention, in wall time; zero means forever.
     """
 
     learning: str
@@ -35,7 +35,7 @@ class InfluxBuckets:
         Raises
         ------
         SettingsError
-            If that bucket is another bot's, or that of learning: its readers would find trades that are not theirs.
+            If that bucket belongs to another bot or to learning: their readers would find trades of this bot.
         """
         if bot in self.trades:
             return self.trades[bot]
@@ -43,12 +43,12 @@ class InfluxBuckets:
         owner = "learning" if name == self.learning else next((owner for owner, bucket in self.trades.items() if bucket == name), None)
         if owner is not None:
             raise SettingsError(
-                f"trades of {bot} would go to InfluxDB's bucket {name}, which is that of {owner}: give the bot another name, or set "
+                f"trades of {bot} would be written to InfluxDB's bucket {name}, which belongs to {owner}: rename the bot, or set "
                 f"{'BOT3_INFLUX_BUCKET' if owner == 'learning' else f'BOT3_{owner}_INFLUX_BUCKET'} to another bucket"
             )
         return name
 
     def kept_since(self, now: datetime, *, trades: bool) -> datetime | None:
-        """Return the time before which a bucket keeps nothing; None for one that keeps all."""
+        """Return the time before which a bucket retains no points; None for unlimited retention."""
         life = self.trades_life if trades else self.learning_life
         return now - life + _MARGIN if life else None

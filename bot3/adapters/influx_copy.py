@@ -1,4 +1,4 @@
-"""The published copy in InfluxDB as its readers find it: learning, trades, and whether the server is well."""
+"""Read the published copy in InfluxDB: learning, trades, and the state of the server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class InfluxCopy(InfluxLearning):
         self._buckets, self._wall_now = buckets, wall_now
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Return what is wrong: buckets that are missing, keep their points for another time than the settings say, or hold other types."""
+        """Return every problem: missing buckets, retentions that differ from the settings, and fields of the wrong type."""
         self._server.ping()
         wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         wanted[self._buckets.learning] = self._buckets.learning_life
@@ -44,7 +44,7 @@ class InfluxCopy(InfluxLearning):
         missing = [f"bucket {name} is missing: run `bot3 publish run`" for name in sorted(set(wanted) - set(there))]
         lives = {name: round(life.total_seconds()) for name, life in wanted.items()}
         other = [
-            f"bucket {name} keeps {there[name]} s, the settings say {lives[name]} s: change one of them"
+            f"bucket {name} retains points for {there[name]} s, but the settings require {lives[name]} s: change one of them"
             for name in sorted(set(wanted) & set(there))
             if there[name] != lives[name]
         ]
@@ -52,12 +52,12 @@ class InfluxCopy(InfluxLearning):
         return (*missing, *other, *(text for name, types in held.items() for text in wrong_types(name, types)))
 
     def require_write_access(self, *, bots: Sequence[str]) -> None:
-        """Raise StoreError if this token may not write learning, or the trades of these bots; nothing is written."""
+        """Raise StoreError if this token has no permission to write learning or the trades of these bots; nothing is written."""
         for bucket in dict.fromkeys((self._buckets.learning, *map(self._buckets.of_bot, bots))):
             self._server.require_write_access(bucket)
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
-        """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row a point."""
+        """Return a bot's trades in the copy: run_mode, trade_id, open_date, digest; one row per point."""
         points: dict[tuple[str, ...], dict[str, str]] = {}
         for row in self._server.rows(_DIGESTS, bucket=self._buckets.of_bot(bot), start=0, stop=_EVER_NS):
             key = tuple(value for name, value in row.items() if name not in {"", "result", "table", "_field", "_value"})
@@ -69,5 +69,5 @@ class InfluxCopy(InfluxLearning):
         )
 
     def kept_since(self, *, trades: bool) -> datetime | None:
-        """Return the wall time before which the copy keeps nothing; None if it keeps all."""
+        """Return the wall time before which the copy retains no points; None for unlimited retention."""
         return self._buckets.kept_since(self._wall_now(), trades=trades)

@@ -1,4 +1,4 @@
-"""Dead letters: points that the server refused for good, kept in a file until somebody has mended the cause."""
+"""Store dead letters: points that the server rejected permanently, saved in a file until the cause is fixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot3.errors import StoreError, file_error_kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """A point that must be deleted: its measurement, its tags as they are stored, and its time."""
+    """A point that must be deleted: its measurement, its stored tags, and its time."""
 
     measurement: str
     tags: dict[str, str]
@@ -24,9 +24,9 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """Rows, the heads that must not be written before them, points to delete, and why they were refused.
+    """Rows, the heads that must not be written before them, points to delete, and the reason why the server rejected them.
 
-    A letter without any of them is about what no point can hold, such as a number that is infinite; its reason names it.
+    A letter without any of them reports a value that no point can represent, such as an infinite number; its reason names the value.
     `since` is the record's revision after which they were written.
     """
 
@@ -39,15 +39,15 @@ class DeadLetter:
 
     @property
     def size(self) -> int:
-        """Return how many points it keeps."""
+        """Return the number of points in the letter."""
         return len(self.rows) + len(self.heads) + len(self.gone)
 
 
 class DeadLetters:
-    """A file of letters, one JSON object a line.
+    """A file of letters, one JSON object per line.
 
-    A last line without its end was cut off by a kill or a full disk. What it was about still waits to be published, for that is forgotten
-    after its letter alone: the line is left out.
+    A last line without a line end was truncated by a kill or a full disk. Its content is still pending publication, because a pending
+    entry is deleted only after its letter was written: the line is ignored.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,14 +56,14 @@ class DeadLetters:
         self._held_as: tuple[int, int, int] | None = None
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters that are not kept yet; they are on the disk when this returns.
+        """Append letters that are not stored yet; they are on disk when this returns.
 
-        A record that is published again is refused again: its letters must not pile up.
+        A record that is published again is rejected again: its letters must not accumulate.
 
         Raises
         ------
         StoreError
-            If they cannot be written; StoreFullError if the disk is full.
+            If the letters cannot be written; StoreFullError if the disk is full.
         """
         if not letters:
             return
@@ -88,17 +88,17 @@ class DeadLetters:
         Raises
         ------
         StoreError
-            If the file cannot be read, or holds what is no letter.
+            If the file cannot be read, or contains an invalid letter.
         """
         if not self._path.exists():
             return ()
         try:
             return tuple(_letter(json.loads(line)) for line in self._lines())
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self._path} holds what is no dead letter ({error}): mend the line, or move the file away") from error
+            raise StoreError(f"{self._path} contains an invalid dead letter ({error}): fix the line, or move the file elsewhere") from error
 
     def _contents(self) -> set[str]:
-        """Return what the letters are about, read again once another process changed them; a damaged file keeps no letter out."""
+        """Return the contents of the stored letters, read again after another process changed the file; a damaged file blocks none."""
         if self._held_as != self._signature():
             self._held = set()
             with suppress(OSError, ValueError, AttributeError):
@@ -111,7 +111,7 @@ class DeadLetters:
         return text[: text.rfind("\n") + 1].splitlines()
 
     def _signature(self) -> tuple[int, int, int] | None:
-        """Return what differs once the file was replaced or has grown; None if there is none."""
+        """Return a value that changes when the file is replaced or grows; None if there is no file."""
         try:
             found = self._path.stat()
         except OSError:
@@ -119,7 +119,7 @@ class DeadLetters:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def replace(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep these letters alone. Raises StoreError if the file cannot be written."""
+        """Replace the file's content by these letters. Raises StoreError if the file cannot be written."""
         fresh = self._path.with_suffix(".new")
         with _writing(fresh):
             fresh.unlink(missing_ok=True)
@@ -136,11 +136,13 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = file_error_kind(error)
-        raise kind(f"{path} cannot be written ({error.strerror}): free space, or give this user the directory") from error
+        raise kind(
+            f"{path} cannot be written ({error.strerror}): free space, or give this user write permission in the directory"
+        ) from error
 
 
 def _cut_off_part(file: BinaryIO) -> None:
-    """Remove a last line that lacks its end."""
+    """Remove a last line that lacks its line end."""
     size = file.seek(0, os.SEEK_END)
     if not size:
         return
@@ -151,7 +153,7 @@ def _cut_off_part(file: BinaryIO) -> None:
 
 
 def _content(said: dict[str, Any]) -> str:
-    """Return what a letter is about, whenever it was refused; its reason counts where it has no points."""
+    """Return the content that identifies a letter, whenever it was rejected; its reason counts only if it has no points."""
     points = {name: said.get(name) or () for name in ("rows", "heads", "gone")}
     return json.dumps([said.get("bucket"), points, None if any(points.values()) else said.get("reason")], sort_keys=True)
 

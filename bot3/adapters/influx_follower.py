@@ -1,4 +1,4 @@
-"""Published learning for a process that must never wait for a server: read in a thread of its own, the last good copy kept."""
+"""Cache published learning for a process that must never wait for a server: a thread reads it and stores the last valid copy."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NOUNS = ("parameters", "feeder_scores", "regime", "recommendation")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Snapshot:
-    """What was in force at a market time, when the token was read; of a noun nothing where nothing was known by then.
+    """The learning in force at a market time, when the token was read; a kind is missing if none of it was known by then.
 
-    `is_whole` is false while something is missing, invalid, or not all of it is there: that may change without a new publication.
-    `next_at` is when the first publication that waits comes into force; `number` counts the snapshots that differ.
+    `is_whole` is false while a kind is missing, invalid or incomplete: that may change without a new publication.
+    `next_at` is when the first pending publication comes into force; `number` counts the snapshots that differ.
     """
 
     token: str
@@ -44,19 +44,19 @@ class _Snapshot:
 
 
 class FollowedLearning:
-    """A `LearningReader` on another, followed in a thread: its methods answer at once, from the last good copy.
+    """A `LearningReader` that caches another one in a thread: its methods return at once, from the last valid copy.
 
-    A server that is down or slow is read again and again by the thread alone; what was read before stays until it expires. What is
-    invalid is logged once and leaves the last good copy. What is known later than `as_of` is not shown: the caller keeps what it has.
+    Only the thread retries a server that is down or slow; the cached copy remains until it expires. Invalid learning is logged once and
+    does not replace the last valid copy. Learning known later than `as_of` is not returned: the caller then uses its previous value.
 
     Parameters
     ----------
     now : callable
-        The market's time: what is in force then is held, and what waits is read when its time is reached.
+        The market's time: the copy contains what is in force then; a pending publication is read when its time is reached.
     poll_s : float
-        Wall seconds between two looks; after a failure ten times as long.
+        Wall seconds between two polls; ten times as long after a failure.
     first_wait_s : float
-        How long the first question waits for the first copy, at most.
+        Maximum wait of the first call for the first copy, in wall seconds.
     """
 
     def __init__(self, reader: LearningReader, *, now: Callable[[], datetime], poll_s: float, first_wait_s: float) -> None:
@@ -68,13 +68,13 @@ class FollowedLearning:
         self._thread = Thread(target=self._follow, name="learning", daemon=True)
 
     def start(self) -> Self:
-        """Follow from now on."""
+        """Start the thread."""
         self._thread.start()
         self._is_started = True
         return self
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop the thread."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_JOIN_S)
@@ -96,28 +96,28 @@ class FollowedLearning:
         return self._in_force("recommendation", Recommendation, as_of=as_of)
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication that was read or seen comes into force later than a time; None if there is none."""
+        """Return when the first cached or pending publication comes into force after a time; None if there is none."""
         snapshot = self._held()
         waiting = [] if snapshot.next_at is None else [snapshot.next_at]
         return min((at for at in (*map(_known_at, snapshot.found.values()), *waiting) if at > after), default=None)
 
     def learning_token(self) -> str:
-        """Return the token of the copy that is held.
+        """Return the token of the cached copy.
 
         Raises
         ------
         StoreBusyError
-            If nothing could be read yet.
+            If no copy could be read yet.
         StoreError
-            If the thread that follows has ended: a bug, which must not look like a quiet server.
+            If the thread has ended: a bug, which must not pass as a server without changes.
         """
         if self._is_started and not self._thread.is_alive():
-            raise StoreError("nobody follows the published learning any more: restart this process, and send its log")
+            raise StoreError("the thread that reads the published learning has ended: restart this process, and report its log")
         snapshot = self._held()
         return f"{snapshot.token} #{snapshot.number}"
 
     def look(self) -> bool:
-        """Read what is new, as the thread does by itself; return whether everything was there."""
+        """Read new publications, as the thread does by itself; return whether all kinds were valid and complete."""
         last = self._snapshot
         try:
             token = self._reader.learning_token()
@@ -139,7 +139,7 @@ class FollowedLearning:
         if self._snapshot is None:
             self._looked.wait(self._first_wait_s)
         if self._snapshot is None:
-            raise StoreBusyError("published learning could not be read yet: wait") from self._failure
+            raise StoreBusyError("published learning could not be read yet: wait and retry") from self._failure
         return self._snapshot
 
     def _follow(self) -> None:
@@ -158,7 +158,7 @@ class FollowedLearning:
         raise LearningError(f"no {noun} were published by {as_of.isoformat()}: run `bot3 learn run`")
 
     def _read(self, token: str, last: _Snapshot | None, *, now: datetime) -> _Snapshot:
-        # The token was read first: what is published in between changes it, and is read at the next look.
+        # The token was read first: a publication in between changes it, and the next poll reads that publication.
         found: dict[str, _Learned] = {} if last is None else dict(last.found)
         refused: dict[str, InvalidLearningError] = {}
         is_whole = True
@@ -166,14 +166,14 @@ class FollowedLearning:
             read: Callable[..., _Learned] = getattr(self._reader, noun)
             try:
                 newest = read(as_of=now)
-                # A publication of no scores at all replaces none.
+                # An empty publication of scores replaces nothing.
                 if newest:
                     found[noun] = newest
                 is_whole &= bool(newest)
             except InvalidLearningError as error:
                 refused[noun], is_whole = error, False
                 if last is None or str(last.refused.get(noun)) != str(error):
-                    log.error("learning_refused", noun=noun, error=str(error))  # noqa: TRY400  # the text says all
+                    log.error("learning_refused", noun=noun, error=str(error))  # noqa: TRY400  # the message is sufficient
             except LearningError:
                 is_whole = False
         return _Snapshot(
@@ -187,5 +187,5 @@ class FollowedLearning:
 
 
 def _known_at(learned: _Learned) -> datetime:
-    """Return when what was read came into force; of feeder scores, when the last of them did."""
+    """Return when learning came into force; for feeder scores, the latest time among them."""
     return max(score.known_at for score in learned) if isinstance(learned, tuple) else learned.known_at

@@ -1,4 +1,4 @@
-"""Published learning read from InfluxDB: complete publications only, as of a time."""
+"""Read published learning from InfluxDB: only complete publications, as of a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
 _Point = tuple[int, dict[str, Any]]
-"""A point's time, and its tags and fields."""
+"""Time, then tags and fields of a point."""
 
 _EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
 _TICK = timedelta(microseconds=1)
@@ -53,7 +53,7 @@ from(bucket: bucket)
   |> last()
   |> keep(columns: ["_time", "_value", "noun"])
 """
-# What others published is passed over: slower than `last()` alone, and asked only where the newest head is somebody else's.
+# Skips publications of other origins: slower than `last()`, so it is queried only if the newest head has another origin.
 _NEWEST_OWN = f"""
 import "strings"
 from(bucket: bucket)
@@ -92,39 +92,39 @@ from(bucket: bucket)
   |> range(start: time(v: start), stop: time(v: stop))
   |> filter(fn: (r) => r._measurement == measurement)
 """
-# No column is dropped and nothing is pivoted: the server then only copies, which costs it a third less.
+# No column is dropped and nothing is pivoted: the server then only copies, which reduces its load by a third.
 
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
-    """A head as it was read: its point's time and what it says."""
+    """A head as it was read: its point's time and its manifest."""
 
     at_ns: int
     says: Mapping[str, Any]
 
     @property
     def rows(self) -> int:
-        """Return how many rows the publication has."""
+        """Return the number of rows of the publication."""
         return int(self.says["rows"])
 
     def is_of(self, origin: Origin) -> bool:
-        """Say whether a record published it in its present epoch."""
+        """Return whether a record published it in its present epoch."""
         return origin_of_manifest(self.says, own=origin) == origin
 
 
 class InfluxLearning:
-    """A `LearningReader` on a bucket.
+    """A `LearningReader` of a bucket.
 
-    A publication is read by its head, which is written after all its rows; one that lacks rows nevertheless (deleted by hand, or
-    older than the bucket keeps) is refused with a LearningError, never shown in part.
+    A publication is read through its head, which is written after all its rows; if rows are missing nevertheless (deleted by hand, or
+    older than the bucket's retention), the publication is refused with a LearningError and never returned in part.
 
     Parameters
     ----------
     origin : callable
-        Returns whose publications are read: those of another record, or of an epoch before a restore, are passed over.
+        Returns the origin whose publications are read: those of another record, or of an epoch before a restore, are skipped.
     remembers : bool
-        Keep the rows that were read, and ask for those since alone: for a reader that follows (by one thread) what is published.
-        Who compares must not remember.
+        Cache the rows that were read, and fetch only later ones: for a single thread that polls new publications.
+        A reader that compares the copy with the record must not cache.
     """
 
     def __init__(self, server: InfluxServer, *, bucket: str, origin: Callable[[], Origin], remembers: bool = False) -> None:
@@ -137,12 +137,12 @@ class InfluxLearning:
 
     @refusing
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters in force: of each group the newest row published since the last full publication."""
+        """Return the parameters in force: the newest row of each group published since the last full publication."""
         newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
         first_ns = int(newest.says["full_ns"])
         heads = self._heads_between(Noun.PARAMETERS, first_ns, newest.at_ns)
         if not heads or heads[0].at_ns != first_ns:
-            raise LearningError("the parameters that the newest stand on are not in InfluxDB: run `bot3 publish run --all`")
+            raise LearningError("the parameters that the newest ones are based on are missing in InfluxDB: run `bot3 publish run --all`")
         full_ns = max((head.at_ns for head in heads if head.says["is_full"]), default=heads[0].at_ns)
         in_force = [head for head in heads if head.at_ns >= full_ns]
         points = self._parameter_points(full_ns, newest.at_ns, in_force)
@@ -172,14 +172,14 @@ class InfluxLearning:
 
     @refusing
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication comes into force that is known later than a time; None if there is none."""
+        """Return when the first publication known later than a time comes into force; None if there is none."""
         start = point_ns(after + _TICK, 0)
         found = self._server.rows(_NEXT, bucket=self._bucket, start=start, stop=_EVER_NS, **_own(self._origin()))
         return min((instant_of(parse_ns(row["_time"])) for row in found), default=None)
 
     @refusing
     def learning_token(self) -> str:
-        """Return a token that differs after every publication of the record, and in every epoch: the newest head of each noun."""
+        """Return a token that changes with every publication of the record and in every epoch: the newest head of each kind."""
         origin = self._origin()
         found = list(self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS))
         newest = {row["noun"]: _Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in found}
@@ -193,7 +193,7 @@ class InfluxLearning:
 
     @refusing
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the bucket, of whatever origin."""
+        """Return every complete publication in the bucket, of any origin."""
         own = self._origin()
         found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
         return frozenset(head_of(row["noun"], instant_of(parse_ns(row["_time"])), row["_value"], own=own) for row in found)
@@ -203,7 +203,7 @@ class InfluxLearning:
         if self._held is not None and self._held[0] == first and self._held[1] <= last:
             since = self._points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=self._held[1] + 1, stop=last)
             points = [*self._held[2], *since]
-        # A publication that came late, before what is remembered, shows as one that lacks rows: then all is read anew.
+        # A publication that was written late, before the cached span, lacks rows in the cache: then all rows are read again.
         if not points or _lacking(points, heads):
             points = self._points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=first, stop=last)
         _require_complete(points, heads, what="parameters")
@@ -244,19 +244,19 @@ class InfluxLearning:
 
     def _points(self, measurement: str, tags: Sequence[str], kinds: Mapping[str, Kind], *, start: int, stop: int) -> list[_Point]:
         if start > stop:
-            # The server calls an empty range a mistake.
+            # The server reports an empty range as an error.
             return []
         rows = self._server.rows(_ROWS, bucket=self._bucket, measurement=measurement, start=start, stop=stop + 1)
         return _assembled(rows, tags, kinds)
 
 
 def _own(origin: Origin) -> dict[str, str | int]:
-    """Return the parameters of a query that pick the heads of an origin."""
+    """Return the query parameters that select the heads of an origin."""
     return {"own": origin_mark(origin), "own_is_first": 0 if origin.epoch else 1}
 
 
 def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Mapping[str, Kind]) -> list[_Point]:
-    """Put the fields of each point together; fields that this release does not know are left alone."""
+    """Join the fields of each point; fields that this release does not know are ignored."""
     points: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         key = (row["_time"], *(row[name] for name in tags))
@@ -267,7 +267,7 @@ def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Ma
 
 
 def _lacking(points: Sequence[_Point], heads: Sequence[_Manifest]) -> tuple[_Manifest, int] | None:
-    """Return the first publication that lacks rows (or has too many), and how many of them are there; None if all are complete."""
+    """Return the first publication with missing (or surplus) rows, and the number of rows found; None if all are complete."""
     there: dict[int, int] = {}
     for at_ns, _ in points:
         there[at_ns] = there.get(at_ns, 0) + 1

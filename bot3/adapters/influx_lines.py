@@ -1,4 +1,4 @@
-"""Line protocol: points as text, with field types that never change and a time that is their identity."""
+"""Line protocol: points as text, with field types that never change and a time that is part of a point's identity."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from bot3.errors import StoreError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 PLACES = 1_000
-"""Nanoseconds in the microsecond that our instants are whole in: so many points of a series can share an instant."""
+"""Nanoseconds per microsecond. Our instants are whole microseconds, so this many points of a series can share an instant."""
 
 _LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class UnwritableError(StoreError):
-    """A value that no point in InfluxDB can hold."""
+    """A value that no point in InfluxDB can represent."""
 
 
 Kind = str
-"""How a field is kept: "float", "int", "bool", "text" or "time" (ISO 8601 text, whole microseconds)."""
+"""Storage type of a field: "float", "int", "bool", "text" or "time" (ISO 8601 text, whole microseconds)."""
 
 
 def point_ns(at: datetime, number: int) -> int:
-    """Return a point's time: its instant, and its number in the nanoseconds below the microsecond.
+    """Return a point's time: its instant, with its number as the nanoseconds below the microsecond.
 
-    Two points of one series at one instant stay two, in the order of their numbers, and the same point is always at the same time.
+    Two points of one series at one instant remain distinct, in the order of their numbers, and a point always has the same time.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def point_ns(at: datetime, number: int) -> int:
 
 
 def require_time(at_us: int) -> None:
-    """Raise UnwritableError for microseconds since 1970 that no reader looks for, or that overflow in nanoseconds."""
+    """Raise UnwritableError for microseconds since 1970 that no reader queries, or that overflow in nanoseconds."""
     if not 0 <= at_us <= _LAST_US:
         raise UnwritableError(f"a time {at_us} microseconds after 1970 cannot be published: points lie between 1970 and 2200")
 
@@ -58,61 +58,61 @@ def instant_of(at_ns: int) -> datetime:
 
 
 def parse_ns(text: str) -> int:
-    """Return nanoseconds since 1970 of a time as the server writes it ("2026-01-05T12:00:00.000000001Z")."""
+    """Parse a time in the server's format ("2026-01-05T12:00:00.000000001Z") to nanoseconds since 1970."""
     whole, _, fraction = text.removesuffix("Z").partition(".")
     seconds = (datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0") or "0")
 
 
 def format_ns(at_ns: int) -> str:
-    """Return a time as the server reads it."""
+    """Format nanoseconds since 1970 as a time that the server parses."""
     seconds, fraction = divmod(at_ns, 1_000_000_000)
     return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:09d}Z"
 
 
 _NOT_IN_TAGS = re.compile(r"[%\\\x00-\x1f\x7f]")
 _EMPTY = "%"
-"""Stands for an empty text: every other percent sign is followed by two digits."""
+"""Replaces an empty text: every other percent sign is followed by two digits."""
 
 
 def tag_value(text: str) -> str:
-    """Return a text as a tag can hold it: percent signs, backslashes and control characters become %XX.
+    """Return a text in a form that a tag can store: percent signs, backslashes and control characters become %XX.
 
-    A tag with a line break cannot be written, and one with a control character not deleted: such names, of records that older releases
-    wrote, must not keep all others from being published.
+    A tag with a line break cannot be written, and one with a control character cannot be deleted: such names, in records of older
+    releases, must not block the publication of all others.
     """
     return _NOT_IN_TAGS.sub(lambda found: f"%{ord(found[0]):02X}", text) or _EMPTY
 
 
 def text_of_tag(value: str) -> str:
-    """Return the text that `tag_value` was given."""
+    """Return the text from which `tag_value` made a value."""
     return "" if value == _EMPTY else unquote(value)
 
 
 def tag_text(text: str) -> str:
-    """Return a text as line protocol writes it in a tag."""
+    """Return a text in line protocol's format of a tag."""
     return tag_value(text).replace(",", r"\,").replace("=", r"\=").replace(" ", r"\ ")
 
 
 def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Any], *, kinds: Mapping[str, Kind], at_ns: int) -> str:
-    """Return one point; fields that are None are left out. Raises UnwritableError for a value that its field cannot hold."""
+    """Return one point; fields that are None are left out. Raises UnwritableError for a value that its field cannot represent."""
     series = "".join(f",{name}={tag_text(value)}" for name, value in sorted(tags.items()))
     held = ",".join(f"{name}={_WRITERS[kinds[name]](value)}" for name, value in fields.items() if value is not None)
     return f"{measurement}{series} {held} {at_ns}"
 
 
 Part: TypeAlias = pa.Array | str
-"""A column of texts, or one text that is the same in all rows."""
+"""A column of texts, or one text that is equal in all rows."""
 
 
 def joined(*parts: Part) -> pa.Array:
-    """Return texts put together row by row; null where a part is missing."""
-    # One pass over all parts: texts that are put together in steps are copied at each.
+    """Return texts concatenated row by row; null if a part is missing."""
+    # One pass over all parts: concatenation in steps would copy the texts at each step.
     return pc.binary_join_element_wise(*(pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in (*parts, "")))
 
 
 def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",") -> tuple[Part, ...]:
-    """Return the parts that make a column of fields (",open_rate=100.5"); nothing where a value is missing.
+    """Return the parts of a column of fields (",open_rate=100.5"); the text is empty where a value is missing.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",
         If a number is infinite.
     """
     if kind == "float" and np.isinf(values.to_numpy(dtype="float64")).any():
-        raise UnwritableError(f"{name} holds an infinite number, which cannot be published")
+        raise UnwritableError(f"{name} contains an infinite number, which cannot be published")
     before, after = _AROUND[kind]
     texts = _COLUMN_WRITERS[kind](values)
     parts = (f"{lead}{name}={before}", texts, after)
@@ -128,7 +128,7 @@ def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",
 
 
 def tag_texts(name: str, values: pd.Series[Any]) -> pa.Array:
-    """Return a column of tags as texts, each with a comma before it; each value is written once."""
+    """Return a column of tags as texts, each with a leading comma; each distinct value is formatted once."""
     found = _strings(values).dictionary_encode()
     known = [f",{name}={tag_text(str(value))}" for value in found.dictionary.to_pylist()]
     return pa.array(known, pa.large_string()).take(found.indices)
@@ -160,7 +160,7 @@ def _time_texts(values: pd.Series[Any]) -> pa.Array:
 
 
 def field_of(text: str, kind: Kind) -> Any:
-    """Return a field's value from the text that a query gives."""
+    """Parse a field's value from the text in a query's response."""
     return _READERS[kind](text)
 
 
@@ -173,7 +173,7 @@ def batches(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def _float_text(value: Any) -> str:
     number = float(value)
     if not math.isfinite(number):
-        raise UnwritableError(f"{number} is no number that can be published")
+        raise UnwritableError(f"{number} is not finite and cannot be published")
     return repr(number)
 
 

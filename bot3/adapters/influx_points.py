@@ -1,4 +1,4 @@
-"""What is published, as points: measurements, tags, fields and their types, and the heads that complete a publication."""
+"""Convert publications to points: measurements, tags, fields and their types, and the heads that complete a publication."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADS = "publications"
 BY_PAIR, BY_BIN = "adaptive_params_by_pair", "adaptive_params"
 SCORES, REGIMES, RECOMMENDATIONS, TRADES = "feeder_scores", "regime_state", "meta_recommendations", "trades"
 MANIFEST: Mapping[str, Kind] = {"manifest": "text"}
-"""One field, so that a head is there whole or not at all."""
+"""One field, so that a head is written as a whole or not at all."""
 
 
 def _kinds(of: type[Any], *, tags: Sequence[str]) -> dict[str, Kind]:
@@ -68,7 +68,7 @@ TRADE_KINDS: Mapping[str, Kind] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """One publication: its rows, and the head that is written once all of them are there."""
+    """One publication: its rows, and the head that is written after all of them."""
 
     at_ns: int
     rows: tuple[str, ...]
@@ -76,7 +76,7 @@ class Points:
 
 
 def parameter_points(publication: ParameterPublication, origin: Origin) -> Points:
-    """Return the rows by pair, direction and bin, those of the bins alone as their older readers expect them, and the head."""
+    """Return the rows by pair, direction and bin, the rows by bin for older readers, and the head."""
     parameters = publication.parameters
     at_ns = point_ns(parameters.known_at, publication.seq)
     ending = {"expires_at": parameters.expires_at}
@@ -129,12 +129,12 @@ def recommendation_points(publication: RecommendationPublication, origin: Origin
 
 
 def trade_lines(trades: pd.DataFrame) -> list[str]:
-    """Return one point a trade, at its close date and, within the microsecond, at its id; column by column, for there may be many.
+    """Return one point per trade, at its close date plus its id within the microsecond; column by column, because there may be many.
 
     Raises
     ------
     UnwritableError
-        If one of them holds what no point can.
+        If a trade contains a value that no point can represent.
     """
     closed = trades["close_date"].dt.as_unit("us").astype("int64")
     for at_us in (closed.min(), closed.max()) if len(closed) else ():
@@ -156,13 +156,13 @@ def trade_times(trades: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def gone_points(gone: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], int]]:
-    """Yield the bot, the tags (as they are stored) and the time of each point that must go."""
+    """Yield the bot, the stored tags and the time of each point that must be deleted."""
     for row, at_ns in zip(gone.to_dict("records"), trade_times(gone).tolist(), strict=True):
         yield str(row["bot"]), {name: tag_value(str(row[name])) for name in TRADE_TAGS}, at_ns
 
 
 def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Head:
-    """Return the head that a point says; see `origin_of_manifest`."""
+    """Parse the head in a point; see `origin_of_manifest`."""
     said = json.loads(manifest)
     return Head(
         origin=origin_of_manifest(said, own=own),
@@ -175,7 +175,7 @@ def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Hea
 
 
 def origin_of_manifest(said: Mapping[str, Any], *, own: Origin) -> Origin:
-    """Return whose a publication is; one of a release that wrote no origin is the own record's, from before its first epoch."""
+    """Return the origin of a publication; by default, from a release that wrote no origin, the own record before its first epoch."""
     found = said.get("origin")
     if found is None:
         return Origin(store_id=own.store_id, epoch="")
@@ -183,7 +183,7 @@ def origin_of_manifest(said: Mapping[str, Any], *, own: Origin) -> Origin:
 
 
 def origin_mark(origin: Origin) -> str:
-    """Return the text that the manifests of an origin, and no others, hold."""
+    """Return the text that the manifests of an origin contain, and no other manifests."""
     return f'"origin":{_compact({"epoch": origin.epoch, "store": origin.store_id})}'
 
 

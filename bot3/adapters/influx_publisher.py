@@ -1,4 +1,4 @@
-"""Publishes the record to InfluxDB: what is gone first, then rows, then heads."""
+"""Publish the record to InfluxDB: deletions first, then rows, then heads."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bundle:
-    """Points that are written, or refused, together.
+    """Points that are written or refused together.
 
     Parameters
     ----------
     publications : tuple of Points
-        Which it is made of; none for trades, where each row is a point of its own, and for what was a dead letter.
+        The publications of the bundle; none for trades, where each row is a point of its own, and for dead letters.
     problem : str
-        Why no point can be made of what it is about.
+        The reason why no point can represent the content.
     """
 
     bucket: str
@@ -58,17 +58,17 @@ class _Bundle:
 
     @classmethod
     def of(cls, publications: Sequence[Points], *, bucket: str) -> _Bundle:
-        """Return some publications together."""
+        """Return a bundle of several publications."""
         rows = tuple(row for one in publications for row in one.rows)
         return cls(bucket=bucket, rows=rows, heads=tuple(one.head for one in publications), publications=tuple(publications))
 
     @property
     def size(self) -> int:
-        """Return how many points it is about."""
+        """Return the number of points in the bundle; a problem counts as one."""
         return len(self.rows) + len(self.heads) + bool(self.problem)
 
     def parts(self) -> tuple[_Bundle, ...]:
-        """Return halves that can be written each without the other; none if there are none."""
+        """Return two halves that can be written independently; none if the bundle cannot be split."""
         parts = self.publications or (() if self.heads else self.rows)
         if len(parts) < 2:
             return ()
@@ -80,7 +80,7 @@ class _Bundle:
 
 
 class InfluxPublisher:
-    """A `Publisher`."""
+    """A `Publisher` to InfluxDB."""
 
     def __init__(self, server: InfluxServer, *, buckets: InfluxBuckets, letters: DeadLetters, wall_now: Callable[[], datetime]) -> None:
         self._server, self._buckets, self._letters, self._wall_now = server, buckets, letters, wall_now
@@ -91,11 +91,11 @@ class InfluxPublisher:
         self._server.close()
 
     def connections(self) -> int:
-        """Return how many connections to the server were opened so far; it is asked, so that a lost one was opened again."""
+        """Send a request and return the number of connections opened so far; the client reopens a lost connection for the request."""
         return self._server.connections()
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Create the buckets that are missing, with their retention; return their names."""
+        """Create the missing buckets with their retention; return their names."""
         lives = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         lives[self._buckets.learning] = self._buckets.learning_life
         there = self._server.buckets(lives)
@@ -107,9 +107,9 @@ class InfluxPublisher:
         return tuple(missing)
 
     def clear(self, *, bots: Sequence[str]) -> None:
-        """Delete every learned row and head, the trades of some bots, and the dead letters: all of it can be made again of the record."""
+        """Delete every learned row and head, the trades of some bots, and the dead letters: the record can publish all of it again."""
         self.prepare(bots=bots)
-        # Heads first: what has no head is seen by nobody.
+        # Heads first: readers ignore rows without a head.
         for measurement in (HEADS, BY_PAIR, BY_BIN, SCORES, REGIMES, RECOMMENDATIONS):
             self._server.delete_measurement(self._buckets.learning, measurement)
         for bot in bots:
@@ -118,7 +118,7 @@ class InfluxPublisher:
         log.info("copy_cleared", bucket=self._buckets.learning, bots=list(bots))
 
     def publish(self, pending: Pending) -> Published:
-        """Delete what is gone, write rows, then heads; what is refused for good is kept in the dead letters."""
+        """Delete removed trades, write rows, then heads; points that are refused permanently are stored as dead letters."""
         self._prepare_for(pending)
         deleted = self._delete(pending)
         bundles, expired = self._bundles(pending)
@@ -127,14 +127,14 @@ class InfluxPublisher:
         return Published(points=written, deleted=deleted, refused=refused, expired=expired)
 
     def replay_dead_letters(self) -> Replayed:
-        """Write the dead letters again; those that are still refused stay, with what the server says now."""
+        """Write the dead letters again; those that are still refused remain, with the server's current reason."""
         letters = self._letters.read()
         kept: list[DeadLetter] = []
         replayed: list[int] = []
         for letter in letters:
             refused = self._refused_again(letter)
             kept += refused
-            # One without points is made anew, or not any more, when the record is published since then.
+            # A letter without points is created again, or no longer, when the record since its revision is published.
             if sum(one.size for one in refused) < letter.size or not letter.size:
                 replayed.append(letter.since)
         if letters:
@@ -159,7 +159,7 @@ class InfluxPublisher:
         return deleted
 
     def _refused_delete(self, bucket: str, gone: Tombstone) -> str:
-        """Delete a point; return why it was refused, nothing if it was not."""
+        """Delete a point; return the reason if the server refused it, otherwise an empty text."""
         try:
             self._server.delete(bucket, measurement=gone.measurement, tags=gone.tags, at_ns=gone.at_ns)
         except RefusedLinesError as error:
@@ -190,7 +190,7 @@ class InfluxPublisher:
         refused = 0
         for bundle in bundles:
             for part, reason in self._refusals(bundle):
-                # Kept at once: a server that goes away during the next bundle must not lose this one.
+                # Stored at once: if the server fails during the next bundle, this letter must not be lost.
                 self._keep(DeadLetter(bucket=part.bucket, rows=part.rows, heads=part.heads, since=since, reason=reason))
                 refused += part.size
         return refused
@@ -200,7 +200,7 @@ class InfluxPublisher:
         log.error("points_refused", bucket=letter.bucket, points=letter.size, reason=letter.reason)
 
     def _refusals(self, bundle: _Bundle) -> Iterator[tuple[_Bundle, str]]:
-        """Write a bundle, its heads last; yield the smallest parts of it that were refused, and why."""
+        """Write a bundle, its heads last; yield the smallest parts that were refused, with the reason."""
         if bundle.problem:
             yield bundle, bundle.problem
             return
@@ -208,7 +208,7 @@ class InfluxPublisher:
             self._server.write(bundle.bucket, bundle.rows)
             self._server.write(bundle.bucket, bundle.heads)
         except RefusedLinesError as error:
-            # One line that cannot be read keeps all others of its request out.
+            # One line that the server cannot parse rejects all lines of its request.
             parts = bundle.parts() if error.is_whole else ()
             if not parts:
                 yield bundle, str(error)
@@ -216,7 +216,7 @@ class InfluxPublisher:
                 yield from self._refusals(part)
 
     def _refused_again(self, letter: DeadLetter) -> list[DeadLetter]:
-        """Write and delete what a letter keeps; return what of it is still refused."""
+        """Write and delete the points of a letter; return those that are still refused."""
         refused = [(gone, reason) for gone in letter.gone if (reason := self._refused_delete(letter.bucket, gone))]
         written = list(self._refusals(_Bundle(bucket=letter.bucket, rows=letter.rows, heads=letter.heads)))
         return [
@@ -235,7 +235,7 @@ def _by_bot(trades: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _publications(pending: Pending, *, bucket: str) -> tuple[list[Points], list[_Bundle]]:
-    """Return the points of all publications, and a bundle without points for each of which none can be made."""
+    """Return the points of all publications, and a bundle without points for each publication that no point can represent."""
     points: list[Points] = []
     unwritable: list[_Bundle] = []
     makers = (
@@ -253,7 +253,7 @@ def _publications(pending: Pending, *, bucket: str) -> tuple[list[Points], list[
 
 
 def _trade_bundles(trades: pd.DataFrame, *, bucket: str) -> Iterator[_Bundle]:
-    """Yield the points of some trades; a trade of which none can be made is a bundle without points, and keeps no other back."""
+    """Yield the points of some trades; a trade that no point can represent becomes a bundle without points, and blocks no other trade."""
     try:
         yield _Bundle(bucket=bucket, rows=tuple(trade_lines(trades)))
     except UnwritableError as error:
@@ -267,7 +267,7 @@ def _trade_bundles(trades: pd.DataFrame, *, bucket: str) -> Iterator[_Bundle]:
 
 
 def _bundled(points: Sequence[Points], *, bucket: str) -> Iterator[_Bundle]:
-    """Yield whole publications together, as many as fit."""
+    """Yield bundles of whole publications, as many in each as fit."""
     together: list[Points] = []
     for one in points:
         if together and sum(len(other.rows) for other in together) + len(one.rows) > _BUNDLE:

@@ -1,4 +1,4 @@
-"""An InfluxDB 2 server through its client: bound queries, writes with retries, deletes, buckets, and its words as our errors."""
+"""Client of an InfluxDB 2 server: bound queries, writes with retries, deletes, buckets, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bot3.errors import StoreBusyError, StoreError, StoreFullError
 if TYPE_CHECKING:
     from influxdb_client import InfluxDBClient
 
-# The client is imported when a server is first asked: it costs most of a second, and most homes have none.
+# The client is imported at the first request: the import takes most of a second, and most homes use no server.
 
 _NOT_FOUND = 404
 _BATCH = 5_000
 _FIRST, _LAST = "1677-09-22T00:00:00Z", "2262-04-11T00:00:00Z"
-"""All times that a server knows."""
+"""Range of all times that a server can store."""
 _BUSY = {408, 429, 500, 502, 503, 504}
 _PARTIAL = 422
 _REFUSED = {400, 413, _PARTIAL}
@@ -34,12 +34,12 @@ _SHOWN = 300
 
 
 class RefusedLinesError(StoreError):
-    """The server will not take these lines however often they are sent.
+    """The server rejects these lines permanently; a retry fails too.
 
     Parameters
     ----------
     is_whole : bool
-        None of the lines was written, and any of them may be the cause: a part of them may be accepted.
+        None of the lines was written, and any of them may be the cause: the server may accept some of them.
     """
 
     def __init__(self, text: str, *, is_whole: bool) -> None:
@@ -49,12 +49,12 @@ class RefusedLinesError(StoreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfluxAddress:
-    """Where a server is and how long it is waited for.
+    """Address of a server and the timeout of its requests.
 
     Parameters
     ----------
     timeout : timedelta
-        Of one request. A server that accepts and never answers costs this much.
+        Limit of one request; a server that accepts the connection and never responds costs this much time.
     """
 
     url: str
@@ -64,18 +64,18 @@ class InfluxAddress:
 
     @property
     def is_local(self) -> bool:
-        """Say whether it is reached without a network."""
+        """Return whether the server is reached without a network."""
         host = urlsplit(self.url).hostname or ""
         return host in {"localhost", "::1"} or host.startswith("127.")
 
     @property
     def shown(self) -> str:
-        """Return what names the server in messages."""
+        """Return the server's name in messages."""
         return f"InfluxDB at {urlsplit(self.url).netloc.rpartition('@')[2] or self.url}"
 
 
 class InfluxServer:
-    """A connection to a server; opened when first asked."""
+    """A client of one server; it connects at the first request."""
 
     def __init__(self, address: InfluxAddress, *, retries: int = _RETRIES) -> None:
         self._address, self._retries = address, retries
@@ -84,7 +84,7 @@ class InfluxServer:
 
     @property
     def shown(self) -> str:
-        """Return what names the server in messages."""
+        """Return the server's name in messages."""
         return self._address.shown
 
     def close(self) -> None:
@@ -94,14 +94,14 @@ class InfluxServer:
             self._opened = None
 
     def rows(self, flux: str, **params: str | int) -> Iterator[dict[str, str]]:
-        """Yield the rows of a query as texts by column; values are bound, never written into the query.
+        """Yield the rows of a query as texts by column; values are passed as bound parameters, never as part of the query's text.
 
         Raises
         ------
         StoreBusyError
-            If the server cannot be reached in time.
+            If the server does not respond before the timeout.
         StoreError
-            If it refuses the query.
+            If the server rejects the query.
         """
         from influxdb_client import Dialect  # noqa: PLC0415
 
@@ -112,12 +112,12 @@ class InfluxServer:
         return _table_rows(text, shown=self.shown)
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
-        """Write lines in batches; a server that is busy is asked again, a few times.
+        """Write lines in batches; requests to a busy server are retried a few times.
 
         Raises
         ------
         RefusedLinesError
-            If the server will never take one of them; others may have been written, which a second writing does not change.
+            If the server rejects a line permanently; other lines may have been written, and writing them again changes nothing.
         """
         from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
 
@@ -127,12 +127,12 @@ class InfluxServer:
                 api.write(bucket=bucket, record="\n".join(batch).encode())
 
     def delete(self, bucket: str, *, measurement: str, tags: Mapping[str, str], at_ns: int) -> None:
-        """Delete the points of one series at one time; deleting what is not there changes nothing.
+        """Delete the points of one series at one time; deleting a missing point changes nothing.
 
         Parameters
         ----------
         tags : mapping
-            Values as they are stored (`influx_lines.tag_value`).
+            Values in their stored form (`influx_lines.tag_value`).
         """
         parts = {"_measurement": measurement, **tags}
         predicate = " AND ".join(f"{name}={_predicate_text(value)}" for name, value in parts.items())
@@ -145,25 +145,25 @@ class InfluxServer:
             self._client.delete_api().delete(_FIRST, _LAST, f"_measurement={_predicate_text(measurement)}", bucket=bucket)
 
     def require_write_access(self, bucket: str) -> None:
-        """Ask whether this token may write to a bucket, without writing anything.
+        """Check that this token may write to a bucket, without writing anything.
 
         Raises
         ------
         StoreError
-            If it may not, or the organization has no such bucket.
+            If the token has no write permission, or the organization has no such bucket.
         """
         query = [("org", self._address.org), ("bucket", bucket)]
         with self._translated():
-            # The client sends no request for no lines. The server looks at the rights before it looks at them.
+            # The client sends no request for an empty list of lines. The server checks permissions before it parses the lines.
             self._client.api_client.call_api(
                 "/api/v2/write", "POST", query_params=query, header_params={"Content-Type": "text/plain; charset=utf-8"}, body=""
             )
 
     def buckets(self, names: Iterable[str]) -> dict[str, int]:
-        """Return which of these buckets this token sees, with the seconds that each keeps its points (0: for ever).
+        """Return those of the named buckets that this token may read, with their retention in seconds (0: unlimited).
 
-        Each is asked for by its name: a page of the server's list is short where it leaves out what a token may not see, and the client
-        takes a short page for the last one.
+        Each bucket is requested by name: the server omits buckets without permission from a page of its list, and the client takes a
+        short page for the last one.
         """
         with self._translated():
             found = [bucket for name in names for bucket in self._buckets_called(name)]
@@ -175,15 +175,15 @@ class InfluxServer:
         try:
             return list(self._client.buckets_api().find_buckets(name=name, org=self._address.org).buckets)
         except ApiException as error:
-            # An organization that there is not is a 404 too.
+            # A missing organization is a 404 too.
             if error.status == _NOT_FOUND and str(error.message).startswith("bucket "):
                 return []
             raise
 
     def field_types(self, bucket: str) -> dict[str, dict[str, frozenset[str]]]:
-        """Return the types of a bucket's fields, by measurement and field: several where its shards differ.
+        """Return the types of a bucket's fields, by measurement and field: several types if its shards differ.
 
-        Only InfluxQL tells them without reading points; every bucket is a database of its name there.
+        Only InfluxQL returns them without reading points; there, every bucket is a database of the same name.
         """
         with self._translated():
             answer = self._client.api_client.call_api(
@@ -195,11 +195,11 @@ class InfluxServer:
             )
         (result,) = answer["results"]
         if "error" in result:
-            raise StoreError(f"{self.shown} does not tell the field types of {bucket}: {result['error']}")
+            raise StoreError(f"{self.shown} returned no field types of {bucket}: {result['error']}")
         return {series["name"]: _types_by_field(series["values"]) for series in result.get("series", ())}
 
     def create_bucket(self, name: str, *, keep_s: int) -> None:
-        """Create a bucket that keeps its points so many seconds (0: for ever)."""
+        """Create a bucket with a retention in seconds (0: unlimited)."""
         from influxdb_client import BucketRetentionRules  # noqa: PLC0415
 
         with self._translated():
@@ -208,23 +208,23 @@ class InfluxServer:
             )
 
     def ping(self) -> str:
-        """Return the server's version. Raises StoreBusyError if it cannot be reached in time."""
+        """Return the server's version. Raises StoreBusyError if the server does not respond before the timeout."""
         with self._translated():
             return str(self._client.version())
 
     def connections(self) -> int:
-        """Ask whether the server is there; return how many connections were opened so far: a server that restarts needs another.
+        """Ping the server; return the number of connections opened so far: it grows after a restart of the server.
 
         Raises
         ------
         StoreBusyError
-            If it cannot be reached in time.
+            If the server does not respond before the timeout.
         """
         self.ping()
         return self._connections
 
     def _count(self, client: InfluxDBClient) -> None:
-        """Count the connections of a client: its pool opens one that was lost again without a word."""
+        """Count the connections of a client: its pool reopens a lost connection without reporting it."""
         pool = client.api_client.rest_client.pool_manager.connection_from_url(self._address.url)
         plain: Any = pool.ConnectionCls
 
@@ -249,7 +249,7 @@ class InfluxServer:
                 org=self._address.org,
                 timeout=round(self._address.timeout.total_seconds() * 1_000),
                 retries=retries,
-                # Within a machine packing costs more than it saves.
+                # On the same machine compression costs more than it saves.
                 enable_gzip=not self._address.is_local,
             )
             self._count(self._opened)
@@ -273,14 +273,14 @@ class InfluxServer:
 def _translation(shown: str, status: int, text: str) -> StoreError:
     said = text[:_SHOWN]
     if status in _REFUSED:
-        return RefusedLinesError(f"{shown} refused ({status}): {said}", is_whole=status != _PARTIAL)
+        return RefusedLinesError(f"{shown} rejected the request ({status}): {said}", is_whole=status != _PARTIAL)
     if status in _WHO:
-        return StoreError(f"{shown} refuses this token ({status}): check BOT3_INFLUX_TOKEN and what it may read and write")
+        return StoreError(f"{shown} rejected this token ({status}): check BOT3_INFLUX_TOKEN and its read and write permissions")
     if status == _NOT_FOUND:
         return StoreError(f"{shown} lacks a bucket or organization ({said}): run `bot3 publish run`, or check BOT3_INFLUX_ORG")
     if _FULL in text:
-        # It does not open a shard again that it could not open once, however much space there is by then.
-        return StoreFullError(f"{shown}: its disk was full ({status}): free some, then restart InfluxDB if it goes on saying so: {said}")
+        # The server does not reopen a shard that it once failed to open, however much space is free by then.
+        return StoreFullError(f"{shown}: its disk was full ({status}): free space, then restart InfluxDB if the error remains: {said}")
     return StoreBusyError(f"{shown} is busy ({status}): wait and retry{f': {said}' if said else ''}")
 
 
@@ -298,7 +298,7 @@ def _predicate_text(value: str) -> str:
 
 
 def _table_rows(text: str, *, shown: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of annotated tables; an empty line ends a table, and the next line names the columns of another."""
+    """Yield the rows of annotated tables; an empty line ends a table, and the line after it is the header of the next one."""
     header: list[str] | None = None
     for cells in csv.reader(io.StringIO(text)):
         if not cells:
@@ -306,7 +306,7 @@ def _table_rows(text: str, *, shown: str) -> Iterator[dict[str, str]]:
         elif header is None:
             header = cells
         elif "error" in header and "_value" not in header:
-            # A query that fails on its way has answered 200 already.
+            # A query that fails midway has already returned status 200.
             raise StoreError(f"{shown} could not finish a query: {cells[header.index('error')][:300]}")
         else:
             yield dict(zip(header, cells, strict=False))

@@ -1,4 +1,4 @@
-"""Field types of a copy: what we write, what a bucket holds, and where the two differ."""
+"""Compare the field types of a copy: those that we write with those that a bucket contains."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _WRITTEN: Mapping[str, Mapping[str, Kind]] = {
 _NAMES: Mapping[Kind, str] = {"float": "float", "int": "integer", "bool": "boolean", "text": "string", "time": "string"}
 
 FieldTypes = Mapping[str, Mapping[str, frozenset[str]]]
-"""By measurement and field, as the server calls them; several where its shards differ."""
+"""Types by measurement and field, in the server's spelling; several if its shards differ."""
 
 
 def wrong_types(bucket: str, held: FieldTypes) -> Iterator[str]:
-    """Yield, in words, the fields of a bucket that hold another type than we write: the server refuses our points for it."""
+    """Yield a message for each measurement whose fields have another type than we write: the server rejects our points for it."""
     for measurement, fields in sorted(held.items()):
         kinds = _WRITTEN.get(measurement, {})
         others = [
@@ -48,6 +48,6 @@ def wrong_types(bucket: str, held: FieldTypes) -> Iterator[str]:
         if others:
             everything = "--start 1970-01-01T00:00:00Z --stop 2200-01-01T00:00:00Z"
             yield (
-                f"bucket {bucket}, measurement {measurement}: field {'; '.join(others)}: find out who writes it otherwise, then "
+                f"bucket {bucket}, measurement {measurement}: field {'; '.join(others)}: find the program that writes another type, then "
                 f"`influx delete --bucket {bucket} {everything} --predicate '_measurement=\"{measurement}\"'` and `bot3 publish run --all`"
             )

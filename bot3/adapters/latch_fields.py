@@ -1,4 +1,4 @@
-"""A latch as plain fields, for a row of a database or a file: what is read back is not trusted."""
+"""Convert a latch to plain fields for a database row or a file, and validate what is read back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FINITE = sys.float_info.max
 
 
 def fields_of(latch: RiskLatch) -> dict[str, Field]:
-    """Return a latch as plain fields; the day and times as ISO texts."""
+    """Return a latch as plain fields; the day and times are ISO texts."""
     marks = latch.marks
     return {
         "state": latch.state.value,
@@ -29,12 +29,12 @@ def fields_of(latch: RiskLatch) -> dict[str, Field]:
 
 
 def latch_of(fields: Mapping[str, object], *, shown: str) -> RiskLatch:
-    """Return the latch of plain fields.
+    """Parse the latch from plain fields.
 
     Raises
     ------
     StoreError
-        If a field is missing or invalid; the text names it.
+        If a field is missing or invalid; the message names it.
     """
     for name in FIELDS:
         if name not in fields:
@@ -58,7 +58,7 @@ def _state(value: object) -> TradingState:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r}")  # noqa: TRY004  # the caller translates one kind
+        raise ValueError(f"{name} is {value!r}")  # noqa: TRY004  # the caller translates only ValueError
     return value
 
 

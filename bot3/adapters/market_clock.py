@@ -1,4 +1,4 @@
-"""The one market clock: wall time when live, the market's time on simulated and replayed candles, at a set speed."""
+"""The market clock: wall time when live, the market's own time on simulated and replayed candles, at a set speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.ports.clock import Clock
 from bot3.ports.control import ClockAnchor, ClockSource, ControlStore
 
 REFRESH_S = 0.2
-_RETRY_S = 2.0  # a server that does not answer costs seconds a request: time must not wait for it at every look
+_RETRY_S = 2.0  # a server that does not respond costs seconds per request: the clock must not wait for it at every call
 _STALE_S = 5.0
 
 log = structlog.get_logger()
@@ -23,15 +23,15 @@ log = structlog.get_logger()
 class MarketClock:
     """A `Clock` that follows the anchor in the control store.
 
-    Time is arithmetic on the last anchor and the wall clock: a control store that is unavailable, or whose anchor cannot be used, leaves
-    the last good anchor in force, and time goes on.
+    The time is computed from the last anchor and the wall clock: if the control store is unavailable, or its anchor is invalid, the
+    last valid anchor remains in force, and time advances.
 
     Parameters
     ----------
     control : ControlStore
-        Holds the anchor; it is read again at most every `REFRESH_S` of wall time, after a failure at most every 2 s.
+        Store of the anchor; it is read again at most every `REFRESH_S` of wall time, after a failure at most every 2 s.
     wall : Clock, optional
-        Where wall time comes from; the machine's clock by default.
+        Source of wall time; the machine's clock by default.
     """
 
     def __init__(self, control: ControlStore, *, wall: Clock | None = None) -> None:
@@ -45,13 +45,13 @@ class MarketClock:
 
     @property
     def speed(self) -> float:
-        """Market seconds a wall second; 1.0 when live."""
+        """Market seconds per wall second; 1.0 when live."""
         with self._lock:
             anchor = self._fresh_anchor(self._wall.wall_now())
         return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
 
     def now(self) -> datetime:
-        """Return the market's time; it never runs backwards. Raises StoreError until an anchor could be read once."""
+        """Return the market's time; it never decreases. Raises StoreError until an anchor was read once."""
         with self._lock:
             wall = self._wall.wall_now()
             now = market_time(self._fresh_anchor(wall), wall=wall)
@@ -59,11 +59,11 @@ class MarketClock:
             return self._floor
 
     def wall_now(self) -> datetime:
-        """Return the wall's time."""
+        """Return the wall time."""
         return self._wall.wall_now()
 
     def sleep(self, wall_seconds: float) -> None:
-        """Wait."""
+        """Wait for some seconds of wall time."""
         self._wall.sleep(wall_seconds)
 
     def _fresh_anchor(self, wall: datetime) -> ClockAnchor:
@@ -73,7 +73,7 @@ class MarketClock:
         return self._anchor
 
     def _read_anchor(self, last: ClockAnchor | None, *, wall: datetime) -> ClockAnchor:
-        """Return the anchor of the store, or the last one where the store cannot give one."""
+        """Return the store's anchor, or the last one if the store has none or cannot be read."""
         try:
             anchor = _require_anchor(self._control) if last is None else self._control.anchor() or self._restored(last, wall=wall)
         except StoreError as error:
@@ -91,14 +91,14 @@ class MarketClock:
         return anchor
 
     def _restored(self, last: ClockAnchor, *, wall: datetime) -> ClockAnchor:
-        """Write the last anchor to a store that was lost and made anew: this process still knows the time."""
+        """Write the last anchor to a store that was lost and created again: this process still knows the time."""
         self._control.set_anchor(last)
         log.warning("clock_anchor_restored", market_at=market_time(last, wall=wall).isoformat())
         return last
 
     def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
-        # A process that read the old anchor a moment ago is ahead by that moment: it waits. One that is ahead by more outlived the
-        # others (a resume goes back to where they stopped) or sees another market: it follows.
+        # A process that read the old anchor a moment ago is ahead by that moment: it waits. A process that is ahead by more ran longer
+        # than the others (a resume continues where they stopped) or follows another market: it accepts the new anchor.
         if self._floor is not None and (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
             self._floor = None
 
@@ -124,7 +124,7 @@ def start_clock(
     is_running: bool = True,
     wall: Clock | None = None,
 ) -> ClockAnchor:
-    """Set the market clock to a market time, running or standing still there; with WALL, `market_at` and `speed` follow the wall.
+    """Set the market clock to a market time, running or paused there; with WALL, `market_at` and `speed` follow the wall clock.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def start_clock(
 
 
 def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
-    """Stop the market clock where it is (the wall's cannot be stopped). Raises StoreError if it was never started."""
+    """Pause the market clock at its time (the wall clock cannot be paused). Raises StoreError if it was never started."""
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)
     paused = replace(anchor, wall_at=now, market_at=market_time(anchor, wall=now), is_running=False)
@@ -153,10 +153,10 @@ def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnc
 
 
 def resume_clock(control: ControlStore, *, speed: float | None = None, wall: Clock | None = None) -> ClockAnchor:
-    """Let the market clock go on from where it stopped, at another speed if one is given (the wall's has none).
+    """Resume the market clock where it was paused, at another speed if one is given (the wall clock has none).
 
-    A clock that was never paused was killed with its processes: it goes on from the newest heartbeat's market time, so that no time
-    passes in which nobody ran. Raises StoreError if it was never started.
+    A clock that was never paused was killed with its processes: it continues from the newest heartbeat's market time, so that no market
+    time passes while no process runs. Raises StoreError if it was never started.
     """
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)
@@ -174,7 +174,7 @@ def resume_clock(control: ControlStore, *, speed: float | None = None, wall: Clo
 
 
 def _last_lived(control: ControlStore, anchor: ClockAnchor) -> datetime:
-    # Heartbeats from before this anchor belong to an earlier run, perhaps of another market.
+    # Heartbeats older than this anchor belong to an earlier run, perhaps of another market.
     beats = [beat for beat in control.heartbeats() if beat.wall_at >= anchor.wall_at]
     if not beats:
         return anchor.market_at

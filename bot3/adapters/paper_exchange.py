@@ -1,4 +1,4 @@
-"""A paper account: real filters, fills on candles, by the same law as a backtest (`trading.matching`)."""
+"""Simulate an exchange account: real filters, and fills on candles by the same rules as in a backtest (`trading.matching`)."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from bot3.trading.orders import Balance, Fill, FundingPayment, Intent, OrderSide
 
 
 class PaperExchange:
-    """An `Exchange` on candles. Every call first matches what rests against the candles that closed since the last one.
+    """An `Exchange` on candles. Every call first matches resting orders against the candles that closed since the last call.
 
-    A market order fills at once at `rate_at(now)`, slippage and taker fee on top. Stops and targets rest, only reduce, and fill when a
-    closed candle touched them, at that candle's close time: nobody can know before. A candle counts whole for the orders that stood in it.
-    Once a position is gone its orders rest on until they are cancelled; the next entry on the pair lets them expire, so none can touch
-    a position it was not made for. What is liquidated loses its stake; that fill's client order id begins with "autoclose-".
+    A market order fills at once at `rate_at(now)`, plus slippage and taker fee. Stops and targets rest, only reduce, and fill when a closed
+    candle touched them, at that candle's close time: the touch is not known earlier. A candle counts as a whole for the orders open in it.
+    Orders of a closed position rest until they are cancelled; the next entry on the pair expires them, so that none can touch a position
+    it was not created for. A liquidated position loses its stake; the fill's client order id begins with "autoclose-".
 
     Parameters
     ----------
     path : Path
-        The account's own SQLite file; the directory must exist. A kill at any instant loses nothing that a call returned.
+        The account's own SQLite file; its directory must exist. A kill at any instant loses nothing that a call has returned.
     wallet_abs : float
-        What a new account starts with; an old one keeps its own.
+        Initial wallet of a new account, in stake currency; an existing account's wallet is not changed.
     """
 
     def __init__(
@@ -66,29 +66,29 @@ class PaperExchange:
 
     @property
     def account(self) -> str:
-        """Return the account."""
+        """Return the account's name."""
         return self._account
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the state file."""
         self._state.close()
 
     def create_order(self, intent: Intent) -> OrderStatus:
-        """Send an order; the same client order id again returns the order as it is.
+        """Send an order; a repeated client order id returns the existing order.
 
         Raises
         ------
         OrderRejectedError
-            If a filter, the margin or the position does not allow it; the text names which and the numbers.
+            If a filter, the margin or the position does not allow it; the message names which, with the numbers.
         ExchangeBusyError
-            If no rate is known now; nothing happened.
+            If no rate is available now; no order was created.
         """
         now = self._advance()
         known = self._state.order(intent.client_order_id)
         if known is not None:
             return known
         if intent.account != self._account:
-            raise OrderRejectedError(f"the order is for account {intent.account}, this is {self._account}")
+            raise OrderRejectedError(f"the order is for account {intent.account}, but this account is {self._account}")
         market = self._market(intent.pair)
         rate = self._rate(intent.pair, now)
         require_amount(intent, market=market)
@@ -102,11 +102,11 @@ class PaperExchange:
         return self._known(intent.client_order_id)
 
     def cancel_order(self, *, pair: str, client_order_id: str) -> OrderStatus:
-        """Cancel; an order that is closed already is returned as it is. Raises OrderRejectedError if unknown."""
+        """Cancel an order; an order that is closed already is returned unchanged. Raises OrderRejectedError if it is unknown."""
         self._advance()
         order = self._state.order(client_order_id)
         if order is None or order.pair != pair:
-            raise OrderRejectedError(f"{pair}: no order {client_order_id} is known")
+            raise OrderRejectedError(f"{pair}: order {client_order_id} is unknown")
         if order.status != "open":
             return order
         with self._state.writing():
@@ -114,7 +114,7 @@ class PaperExchange:
         return self._known(client_order_id)
 
     def fetch_order(self, *, pair: str, client_order_id: str) -> OrderStatus | None:
-        """Return an order; None if it is not known."""
+        """Return an order; None if it is unknown."""
         self._advance()
         order = self._state.order(client_order_id)
         return order if order is not None and order.pair == pair else None
@@ -125,7 +125,7 @@ class PaperExchange:
         return self._state.open_orders()
 
     def fetch_positions(self) -> list[Position]:
-        """Return what is held."""
+        """Return the open positions."""
         self._advance()
         return [self._position(held) for held in self._state.positions()]
 
@@ -140,7 +140,7 @@ class PaperExchange:
         return self._state.payments(since=since)
 
     def fetch_balance(self) -> Balance:
-        """Return the wallet; open profit at the rates of now."""
+        """Return the balance; open profit is valued at the current rates."""
         now = self._advance()
         wallet, held = self._state.wallet(), self._state.positions()
         profit = sum((self._open_profit(position, now) for position in held), Decimal(0))
@@ -148,7 +148,7 @@ class PaperExchange:
         return Balance(equity_abs=wallet + profit, wallet_abs=wallet, free_abs=wallet - margin, at=now)
 
     def fetch_rate(self, pair: str) -> Decimal:
-        """Return the rate that a market order would meet now, slippage left out."""
+        """Return the rate at which a market order would fill now, without slippage."""
         now = self._advance()
         self._market(pair)
         return Decimal(str(self._rate(pair, now)))
@@ -163,7 +163,7 @@ class PaperExchange:
                 with self._state.writing():
                     for position in held:
                         self._fills.catch_up(position, opened_at=opened_at)
-                    # After the candles: what they closed is known, and on what each payment is due.
+                    # After the candles: then the closed positions are known, and the position on which each payment is due.
                     settled = [funding for funding in due if self._funding.pay(funding, opened_at=opened_at)]
                 self._funding.settled(settled)
             self._advanced_to = opened_at
@@ -219,7 +219,7 @@ class PaperExchange:
     def _known(self, client_order_id: str) -> OrderStatus:
         order = self._state.order(client_order_id)
         if order is None:
-            raise OrderRejectedError(f"order {client_order_id} vanished from the paper exchange: its file was changed from outside")
+            raise OrderRejectedError(f"order {client_order_id} is missing in the paper exchange: another program changed its file")
         return order
 
     def _free(self) -> Decimal:

@@ -1,4 +1,4 @@
-"""What the paper exchange refuses, in an exchange's words."""
+"""Checks by which the paper exchange rejects orders, with messages like an exchange's."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from bot3.trading.orders import Intent, OrderSide, OrderType
 def require_amount(intent: Intent, *, market: Market) -> None:
     """Raise OrderRejectedError if the amount is off the step or below the minimum, or a trigger is missing or off the tick."""
     if intent.amount % market.amount_step != 0:
-        raise OrderRejectedError(f"{intent.pair}: amount {intent.amount} is no multiple of the step {market.amount_step}")
+        raise OrderRejectedError(f"{intent.pair}: amount {intent.amount} is not a multiple of the step {market.amount_step}")
     if intent.amount < market.min_amount:
         raise OrderRejectedError(f"{intent.pair}: amount {intent.amount} is below the minimum {market.min_amount}")
     rests = intent.order_type is not OrderType.MARKET
     if rests is (intent.trigger_rate is None):
         raise OrderRejectedError(f"{intent.pair}: a {intent.order_type} order {'needs a' if rests else 'takes no'} trigger rate")
     if intent.trigger_rate is not None and (intent.trigger_rate <= 0 or intent.trigger_rate % market.rate_tick != 0):
-        raise OrderRejectedError(f"{intent.pair}: trigger {intent.trigger_rate} is no multiple of the tick {market.rate_tick}")
+        raise OrderRejectedError(f"{intent.pair}: trigger {intent.trigger_rate} is not a multiple of the tick {market.rate_tick}")
 
 
 def require_margin(intent: Intent, *, market: Market, rate: float, held: Held | None, free_abs: Decimal, taker_fee: float) -> None:
-    """Raise OrderRejectedError if an entry is too small, too levered, against what is held, or more than the free margin pays."""
+    """Raise OrderRejectedError if an entry is too small, too levered, opposes the open position, or exceeds the free margin."""
     value = intent.amount * Decimal(str(rate))
     if value < market.min_notional_abs:
         raise OrderRejectedError(f"{intent.pair}: notional {value:.4f} is below the minimum {market.min_notional_abs}")
     if held is not None and (held.is_short is not (intent.side is OrderSide.SELL) or held.leverage != intent.leverage):
-        raise OrderRejectedError(f"{intent.pair}: a position of the other direction or leverage is held; only reducing it is allowed")
+        raise OrderRejectedError(
+            f"{intent.pair}: a position of the other direction or leverage is open; only orders that reduce it are allowed"
+        )
     total = float(value + (Decimal(0) if held is None else held.value_abs))
     bracket = market.bracket(total)
     if not 1.0 <= intent.leverage <= bracket.max_leverage or total > market.brackets[-1].notional_cap_abs:
@@ -43,11 +45,11 @@ def require_margin(intent: Intent, *, market: Market, rate: float, held: Held | 
 
 
 def require_reducing(intent: Intent, *, held: Held | None) -> Held:
-    """Return what an order reduces. Raises OrderRejectedError if it is not marked so or would not reduce."""
+    """Return the position that an order reduces. Raises OrderRejectedError if it is not reduce only or would not reduce."""
     if not intent.reduce_only:
         raise OrderRejectedError(f"{intent.pair}: a {intent.order_type} order must be reduce only")
     if held is None:
-        raise OrderRejectedError(f"{intent.pair}: reduce only order rejected, no position is held")
+        raise OrderRejectedError(f"{intent.pair}: reduce only order rejected, no position is open")
     if (intent.side is OrderSide.BUY) is not held.is_short:
         raise OrderRejectedError(f"{intent.pair}: reduce only order rejected, {intent.side} would increase the position")
     return held

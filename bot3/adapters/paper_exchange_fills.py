@@ -1,4 +1,4 @@
-"""How the paper exchange fills: market orders at once, resting ones candle by candle, funding and liquidation in between."""
+"""Fill orders of the paper exchange: market orders at once, resting orders candle by candle, with liquidation in between."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MONEY = Decimal("1e-12")
 
 
 class PaperFills:
-    """Books fills on the state; the caller's transaction holds them together."""
+    """Books fills in the state; the caller's transaction makes them atomic."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class PaperFills:
     def book(
         self, client_order_id: str, *, pair: str, side: OrderSide, rate: float, amount: Decimal, at: datetime, fee: float | None = None
     ) -> Fill:
-        """Fill an order: keep the execution, take its fee from the wallet, and close the order.
+        """Fill an order: store the execution, deduct its fee from the wallet, and close the order.
 
-        The rate is a mean of many executions and so not on a tick; `fee` is the taker fee if not given.
+        The rate is a mean of many executions and therefore not on a tick; `fee` is the taker fee by default.
         """
         order = self._state.order(client_order_id)
         filled = (order.filled if order is not None else Decimal(0)) + amount
@@ -73,7 +73,7 @@ class PaperFills:
         return fill
 
     def reduce(self, held: Held, *, client_order_id: str, rate: float, amount: Decimal, at: datetime, fee: float | None = None) -> Held:
-        """Fill an order that closes some of a position; return what is left of it."""
+        """Fill an order that closes part or all of a position; return the rest of the position."""
         order_side = OrderSide.BUY if held.is_short else OrderSide.SELL
         fill = self.book(client_order_id, pair=held.pair, side=order_side, rate=rate, amount=amount, at=at, fee=fee)
         move = fill.rate - held.open_rate
@@ -83,7 +83,7 @@ class PaperFills:
         return left
 
     def margin_rates(self, held: Held) -> tuple[float, float]:
-        """Return the rate that liquidates a position (0 where none does) and the one it is then closed at."""
+        """Return the rate that liquidates a position (0 if none does) and the rate at which it is then closed."""
         bracket = self._market(held.pair).bracket(float(held.value_abs))
         return margin_rates(
             open_rate=float(held.open_rate),
@@ -93,12 +93,12 @@ class PaperFills:
         )
 
     def catch_up(self, held: Held, *, opened_at: datetime) -> None:
-        """Match a position against the candles closed by the open of the one in progress.
+        """Match a position against the candles closed by the open of the candle in progress.
 
         Raises
         ------
         ExchangeBusyError
-            If the candles cannot be read; nothing happened.
+            If the candles cannot be read; the state is unchanged.
         """
         try:
             frame = self._candles.candles(held.pair, self._timeframe, start=_instant(held.matched_us), end=opened_at)
@@ -114,7 +114,7 @@ class PaperFills:
         self._state.put_position(held)
 
     def _match(self, held: Held, candle: tuple[float, float, float], *, closed_us: int) -> Held:
-        """Fill what one candle touches; several orders may, each for its own amount."""
+        """Fill the orders that one candle touches; several orders may fill, each for its own amount."""
         sign = side(is_short=held.is_short)
         slippages = (self._costs.slippage, self._costs.stop_slippage)
         while held.amount > 0:
@@ -126,14 +126,14 @@ class PaperFills:
             if code == LIQUIDATED:
                 return self._liquidate(held, rate=rate, at=_instant(closed_us))
             order = stop if code == STOPPED else target
-            if order is None:  # no trigger, no touch: match_candle compared with NaN
+            if order is None:  # not reachable: without an order match_candle compares with NaN
                 return held
             amount = min(order.amount, held.amount)
             held = self.reduce(held, client_order_id=order.client_order_id, rate=rate, amount=amount, at=_instant(closed_us))
         return held
 
     def _nearest(self, held: Held, order_type: OrderType) -> OrderStatus | None:
-        """Return the resting order of a type that a rate meets first: the highest stop and lowest target of a long."""
+        """Return the resting order of a type that a rate meets first: the highest stop and the lowest target of a long."""
         closing = OrderSide.BUY if held.is_short else OrderSide.SELL
         orders = [o for o in self._state.open_orders(held.pair) if o.order_type is order_type and o.side is closing]
         if not orders:

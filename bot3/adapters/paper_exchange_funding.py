@@ -1,4 +1,4 @@
-"""How the paper exchange pays funding: what was held when it became due, once, however late its rate becomes known."""
+"""Pay funding of the paper exchange: once, on the position open when it became due, however late its rate becomes known."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bot3.ports.candles import CandleReader
 from bot3.trading.orders import FundingPayment
 
 LATEST = timedelta(days=7)
-"""A funding rate that becomes known later than this after it was due is not paid."""
+"""A funding rate that becomes known later than this after its due time is not paid."""
 
 _MONEY = Decimal("1e-12")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueFunding:
-    """A funding rate that was due and has not been looked at; `due_us` are microseconds since 1970."""
+    """A funding rate that was due and is not settled; `due_us` are microseconds since 1970."""
 
     pair: str
     due_us: int
@@ -32,26 +32,26 @@ class DueFunding:
 
     @property
     def payment_id(self) -> str:
-        """Return the name of its payment, the same whenever it is paid."""
+        """Return the id of its payment, the same on every attempt."""
         return f"{self.pair}-{self.due_us}"
 
 
 class PaperFunding:
-    """Pays funding on the state; the caller's transaction holds the payments together with the executions before them."""
+    """Pays funding in the state; the caller's transaction makes the payments atomic with the executions before them."""
 
     def __init__(self, state: PaperState, *, exchange: str, account: str, candles: CandleReader, timeframe: str) -> None:
         self._state, self._exchange, self._account, self._candles, self._timeframe = state, exchange, account, candles, timeframe
         self._candle_us = timeframe_duration(timeframe) // timedelta(microseconds=1)
-        # Paid, or due on nothing; what is older than LATEST is forgotten.
+        # Paid, or due without a position; entries older than LATEST are deleted.
         self._settled: set[tuple[str, int]] = set()
 
     def due(self, *, opened_at: datetime) -> list[DueFunding]:
-        """Return the funding that became due by the open of the candle in progress and was not settled, of pairs traded lately.
+        """Return the unsettled funding due by the open of the candle in progress, of pairs with a position or a fill since LATEST.
 
         Raises
         ------
         ExchangeBusyError
-            If the funding rates of a pair that is held cannot be read.
+            If the funding rates of a pair with a position cannot be read.
         """
         since, held = opened_at - LATEST, {position.pair for position in self._state.positions()}
         self._settled = {known for known in self._settled if known[1] >= instant_us(since)}
@@ -61,7 +61,7 @@ class PaperFunding:
                 frame = self._candles.funding(pair, start=since, end=opened_at + timedelta(microseconds=1))
             except CandleError as error:
                 if pair not in held:
-                    # It stays due: a pair that is not traded any more must not stop the others.
+                    # The funding stays due: a pair without a position must not block the other pairs.
                     continue
                 raise ExchangeBusyError(f"{pair}: funding rates cannot be read: {error}") from error
             times = frame["time"].to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
@@ -70,17 +70,17 @@ class PaperFunding:
         return [due for due in found if (due.pair, due.due_us) not in self._settled]
 
     def pay(self, due: DueFunding, *, opened_at: datetime) -> bool:
-        """Pay one funding rate on what was held: at the first open at or after it was due, on the value there, dated at that open.
+        """Pay one funding rate on the position: at the first open at or after its due time, on the value and with the date of that open.
 
         Returns
         -------
         bool
-            False if it stays due: the candles of a pair that is not held cannot be read, which must not stop the others.
+            False if it stays due: the candles of a pair without a position cannot be read, which must not block other pairs.
 
         Raises
         ------
         ExchangeBusyError
-            If the candles of a pair that is held cannot be read.
+            If the candles of a pair with a position cannot be read.
         """
         if self._state.has_payment(due.payment_id):
             return True
@@ -96,7 +96,7 @@ class PaperFunding:
         return True
 
     def settled(self, paid: Sequence[DueFunding]) -> None:
-        """Look at these no more; called once their payments are durable."""
+        """Mark funding as settled, so that `due` omits it; call it once the payments are durable."""
         self._settled |= {(due.pair, due.due_us) for due in paid}
 
     def _credit(self, due: DueFunding, amount_abs: Decimal, *, paid_us: int) -> None:
@@ -112,7 +112,7 @@ class PaperFunding:
         self._state.credit(payment.amount_abs)
 
     def _held(self, due: DueFunding, *, until_us: int) -> Decimal:
-        """Return the amount held, below 0 for a short: entered in a candle that opened before it was due, and not left by `until_us`."""
+        """Return the open amount, below 0 for a short: entered in a candle that opened before the due time and not closed by `until_us`."""
         held = Decimal(0)
         for filled_us, amount in self._state.moves(due.pair, until_us=until_us):
             is_entry = held == 0 or (held > 0) is (amount > 0)
@@ -122,7 +122,7 @@ class PaperFunding:
         return held
 
     def _first_open(self, due: DueFunding, *, opened_at: datetime) -> tuple[int, float]:
-        """Return the first open at or after it was due, and the rate there; the candle in progress has an open too. Raises CandleError."""
+        """Return the first open at or after the due time, and its rate; the candle in progress has an open too. Raises CandleError."""
         first_us = -(-due.due_us // self._candle_us) * self._candle_us
         frame = self._candles.candles(due.pair, self._timeframe, start=EPOCH + timedelta(microseconds=first_us), end=opened_at)
         if frame.empty:

@@ -1,4 +1,4 @@
-"""What the paper exchange remembers: orders, fills, positions, funding and the wallet, in one SQLite file that survives a kill."""
+"""Store the paper exchange's orders, fills, positions, funding and wallet in one SQLite file that survives a kill."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 class Held:
     """A position of the paper account.
 
-    `opened_us` is the open of the candle it was entered in, `matched_us` the open of the first candle not yet matched against it.
+    `opened_us` is the open of the candle of its entry, `matched_us` the open of the first candle not yet matched against it.
     """
 
     pair: str
@@ -63,7 +63,7 @@ class Held:
 
 
 class PaperState:
-    """One file, one writer, one thread. Everything inside `writing` is durable when it ends, or did not happen."""
+    """Stores the state in one file, for one writer and one thread. The content of `writing` is durable when it ends, or rolled back."""
 
     def __init__(self, path: Path, *, exchange: str, account: str, wallet_abs: float, busy_timeout_s: float) -> None:
         self._path, self._exchange, self._account = path, exchange, account
@@ -74,28 +74,28 @@ class PaperState:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
             if any(column["name"] == "funded_us" for column in self._db.execute("PRAGMA table_info(positions)")):
-                # Of an earlier release: which payments were made is in the table of funding.
+                # A column of an earlier release: the table `funding` contains the payments that were made.
                 self._db.execute("ALTER TABLE positions DROP COLUMN funded_us")
             self._db.execute("INSERT OR IGNORE INTO account VALUES (1, ?, ?)", (account, str(Decimal(str(wallet_abs)))))
         owner = self._one("SELECT name FROM account")["name"]
         if owner != account:
             self.close()
-            raise StoreError(f"{path} is the paper account {owner}, not {account}: give each account a file of its own")
+            raise StoreError(f"{path} contains the paper account {owner}, not {account}: give each account a file of its own")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database connection."""
         self._db.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Make what is inside one durable transaction; undone if it raises."""
+        """Run the block in one durable transaction; roll it back if the block raises."""
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                # A full disk has undone it already.
+                # On a full disk SQLite has rolled back already.
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -107,13 +107,13 @@ class PaperState:
         return Decimal(self._one("SELECT wallet_abs FROM account")["wallet_abs"])
 
     def credit(self, amount_abs: Decimal) -> None:
-        """Add to the wallet (below 0: take from it)."""
+        """Add an amount to the wallet (below 0: deduct it)."""
         self._run("UPDATE account SET wallet_abs = ?", (str(self.wallet() + amount_abs),))
 
     # Orders
 
     def order(self, client_order_id: str) -> OrderStatus | None:
-        """Return an order, None if there is none of this id."""
+        """Return an order; None if the id is unknown."""
         rows = self._all("SELECT * FROM orders WHERE client_order_id = ?", (client_order_id,))
         return _order(rows[0]) if rows else None
 
@@ -123,7 +123,7 @@ class PaperState:
         return [_order(row) for row in rows]
 
     def add_order(self, order: OrderStatus, *, created_us: int) -> None:
-        """Keep a new order."""
+        """Insert a new order."""
         self._run(
             "INSERT INTO orders (client_order_id, pair, side, order_type, amount, filled, trigger_rate, average_rate, status, created_us)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -142,18 +142,18 @@ class PaperState:
         )
 
     def settle_order(self, client_order_id: str, *, status: str, filled: Decimal, average_rate: Decimal | None) -> None:
-        """Set what became of an order."""
+        """Update the status, filled amount and average rate of an order."""
         values = (status, str(filled), _text(average_rate), client_order_id)
         self._run("UPDATE orders SET status = ?, filled = ?, average_rate = ? WHERE client_order_id = ?", values)
 
     def expire_orders(self, pair: str) -> None:
-        """Let all resting orders of a pair expire."""
+        """Set the status of all resting orders of a pair to expired."""
         self._run("UPDATE orders SET status = 'expired' WHERE status = 'open' AND pair = ?", (pair,))
 
     # Fills and funding
 
     def add_fill(self, fill: Fill) -> None:
-        """Keep an execution."""
+        """Insert an execution."""
         values = (fill.exchange_trade_id, fill.client_order_id, fill.pair, fill.side.value, str(fill.rate), str(fill.amount))
         self._run(
             "INSERT INTO fills (exchange_trade_id, client_order_id, pair, side, rate, amount, fee_abs, filled_us)"
@@ -168,23 +168,23 @@ class PaperState:
         ]
 
     def pairs_filled(self, *, since_us: int) -> list[str]:
-        """Return the pairs that are held, or had an execution at or after an instant."""
+        """Return the pairs that have a position, or an execution at or after an instant."""
         rows = self._all("SELECT pair FROM positions UNION SELECT pair FROM fills WHERE filled_us >= ? ORDER BY pair", (since_us,))
         return [row["pair"] for row in rows]
 
     def moves(self, pair: str, *, until_us: int) -> list[tuple[int, Decimal]]:
-        """Return when a pair's executions up to an instant were and the amount of each, below 0 if sold, oldest first."""
+        """Return the times and amounts of a pair's executions up to an instant, below 0 if sold, oldest first."""
         rows = self._all(
             "SELECT filled_us, side, amount FROM fills WHERE pair = ? AND filled_us <= ? ORDER BY filled_us, seq", (pair, until_us)
         )
         return [(row["filled_us"], Decimal(row["amount"]) * (1 if row["side"] == OrderSide.BUY.value else -1)) for row in rows]
 
     def has_payment(self, payment_id: str) -> bool:
-        """Say whether a funding payment was made."""
+        """Return whether a funding payment was made."""
         return bool(self._all("SELECT 1 FROM funding WHERE payment_id = ?", (payment_id,)))
 
     def add_payment(self, payment: FundingPayment) -> None:
-        """Keep a funding payment."""
+        """Insert a funding payment."""
         values = (payment.payment_id, payment.pair, str(payment.amount_abs), instant_us(payment.paid_at))
         self._run("INSERT INTO funding VALUES (?, ?, ?, ?)", values)
 
@@ -196,16 +196,16 @@ class PaperState:
     # Positions
 
     def positions(self) -> list[Held]:
-        """Return what is held, by pair."""
+        """Return the open positions, by pair."""
         return [_held(row) for row in self._all("SELECT * FROM positions ORDER BY pair")]
 
     def position(self, pair: str) -> Held | None:
-        """Return a pair's position."""
+        """Return a pair's position; None if there is none."""
         rows = self._all("SELECT * FROM positions WHERE pair = ?", (pair,))
         return _held(rows[0]) if rows else None
 
     def put_position(self, held: Held) -> None:
-        """Keep a position as it is now; one without amount is gone."""
+        """Insert or update a position; a position without amount is deleted."""
         if held.amount == 0:
             self._run("DELETE FROM positions WHERE pair = ?", (held.pair,))
             return
@@ -249,7 +249,10 @@ class PaperState:
     def _one(self, statement: str) -> sqlite3.Row:
         rows = self._all(statement)
         if len(rows) != 1:
-            raise StoreError(f"{self._path} holds {len(rows)} accounts instead of one: it is no file of the paper exchange, move it away")
+            raise StoreError(
+                f"{self._path} contains {len(rows)} accounts instead of one: it is not a file of the paper exchange, "
+                "move it to another directory"
+            )
         return rows[0]
 
     @contextmanager
@@ -259,8 +262,10 @@ class PaperState:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in _BUSY:
-                raise ExchangeBusyError(f"{self._path} is locked by another process: wait and retry, nothing happened") from error
-            raise StoreError(f"{self._path}: the paper exchange cannot use its file ({error}): check space, rights and the file") from error
+                raise ExchangeBusyError(f"{self._path} is locked by another process: wait and retry, nothing was changed") from error
+            raise StoreError(
+                f"{self._path}: the paper exchange cannot use its file ({error}): check free space, permissions and the file"
+            ) from error
 
 
 def _order(row: sqlite3.Row) -> OrderStatus:

@@ -1,4 +1,4 @@
-"""Backups of PostgreSQL databases with the server's own programs."""
+"""Back up PostgreSQL databases with the server's own programs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class PostgresBackup:
     Parameters
     ----------
     name : str
-        Names it in a backup.
+        Name of the store in a backup.
     url : str
-        Its owner's address.
+        Database URL of its owner.
     lock_timeout_s : float
-        How long writers may keep it waiting before it gives up.
+        Maximum wait for the writers' lock, in seconds, before the backup fails.
     """
 
     name: str
@@ -42,11 +42,11 @@ class PostgresBackup:
 
     @contextmanager
     def hold(self) -> Iterator[PostgresMoment]:
-        """Lock the row that every writer of a bot's store changes, and export the snapshot of then."""
+        """Lock the row that every writer of a bot's store updates, and export a snapshot under that lock."""
         engine = self._engine()
         with translated(self._shown), engine.connect() as lock, engine.connect() as holder:
             lock.execute(sa.select(store_identity.c.id).with_for_update())
-            # After the lock, not with it: a snapshot is taken by a transaction's first statement, and that one waits.
+            # After the lock, not together with it: a transaction's first statement takes the snapshot, and a lock statement may wait.
             holder.execution_options(isolation_level="REPEATABLE READ")
             snapshot = str(holder.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one())
             yield PostgresMoment(store=self, lock=lock, snapshot=snapshot)
@@ -64,10 +64,10 @@ class PostgresBackup:
         with translated(self._shown), self._engine().connect() as connection:
             tables = sa.inspect(connection).get_table_names()
         if tables:
-            raise StoreError(f"{self._shown} holds tables ({tables[0]}, ...), nothing was restored: name a database that is empty")
+            raise StoreError(f"{self._shown} contains tables ({tables[0]}, ...), nothing was restored: name an empty database")
 
     def restore(self, source: Path) -> None:
-        """Put all of it back in one transaction."""
+        """Restore the whole dump in one transaction."""
         options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
         self._run("pg_restore", *options, f"--dbname={self._address.database}", str(source / _FILE))
 
@@ -80,7 +80,7 @@ class PostgresBackup:
         return shown_url(self._address)
 
     def _engine(self) -> sa.Engine:
-        # No limits of a session: its transaction stays open as long as pg_dump works.
+        # No transaction timeouts: the transaction stays open while pg_dump runs.
         return server_engine(self._address, session={"lock_timeout": round(self.lock_timeout_s * 1000)}, poolclass=sa.NullPool)
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -89,10 +89,10 @@ class PostgresBackup:
             raise SettingsError(f"{program} is not installed: apt-get install postgresql-client, of the server's version or newer")
         done = subprocess.run([path, *arguments], env=self._environment(), capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
-            raise StoreError(f"{program} of {self._shown} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+            raise StoreError(f"{program} of {self._shown} failed with status {done.returncode}: {done.stderr.strip()[-500:]}")
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of a program: no secret stands on its command line."""
+        """Return the environment of a program, so that its command line contains no secret."""
         address = self._address
         host, port = address.query.get("host", address.host), address.query.get("port", address.port)
         given = {"PGHOST": host, "PGPORT": port, "PGUSER": address.username, "PGDATABASE": address.database, "PGPASSWORD": address.password}
@@ -101,16 +101,16 @@ class PostgresBackup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresMoment:
-    """A `StoreMoment`: a lock that keeps writers waiting, and a snapshot that an open transaction keeps for pg_dump."""
+    """A `StoreMoment`: a lock that blocks writers, and a snapshot that an open transaction preserves for pg_dump."""
 
     store: PostgresBackup
     lock: sa.Connection
     snapshot: str
 
     def go_on(self) -> None:
-        """Let go of the lock; the snapshot stays."""
+        """Release the lock; the snapshot remains."""
         self.lock.rollback()
 
     def copy(self, target: Path) -> None:
-        """Dump the snapshot."""
+        """Dump the snapshot with pg_dump."""
         self.store.dump(target, f"--snapshot={self.snapshot}")

@@ -1,4 +1,4 @@
-"""A page of numbers in Prometheus' text format, made anew for every reader; and whether this process lives and is ready."""
+"""Serve metrics in Prometheus' text format, generated for every request; and whether this process is alive and ready."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Collector:
         return (_metric(family) for family in self._measured.families())
 
     def describe(self) -> list[Metric]:
-        # Registering asks for names: without this it would ask every store.
+        # Registration queries names: without this method it would query every store.
         return []
 
 
@@ -44,7 +44,7 @@ def _metric(family: Family) -> Metric:
 
 
 def page_of(measured: Measured) -> bytes:
-    """Return the page as it is now."""
+    """Generate the metrics page from the current values."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(measured))
     return generate_latest(registry)
@@ -52,7 +52,7 @@ def page_of(measured: Measured) -> bytes:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # A second exporter on the port would take half of the readers.
+    # A second exporter on the port would receive half of the requests.
     allow_reuse_port = False
 
     def __init__(self, address: tuple[str, int], measured: Measured, *, rule: RequestRule, is_current: Callable[[], bool]) -> None:
@@ -60,9 +60,9 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def service_actions(self) -> None:
-        """Look, several times a second, whether what is measured is still there."""
+        """Check, several times a second, whether the measured home is still the current one."""
         if not self._is_current():
-            raise DataError("the home was replaced by another one: start again to read that")
+            raise DataError("another home replaced this one: restart the exporter to read it")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             page = page_of(self.server.measured)
         except Exception:
-            # A bug must not look like a page without numbers.
+            # A bug must not look like a page without metrics.
             log.exception("page_failed")
             self._reply(500, b"failed: see the log of this process\n")
             return
@@ -109,19 +109,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class PrometheusServer:
-    """Serves until it is stopped; it listens once it was made.
+    """An HTTP server that serves until it is stopped; it listens as soon as it is constructed.
 
     Parameters
     ----------
     rule : RequestRule
-        Which requests are answered.
+        Decides which requests are answered.
     is_current : callable
-        Says whether what is measured is still what it was made for.
+        Returns whether the measured home is still the one that the server was created for.
 
     Raises
     ------
     AlreadyRunningError
-        If somebody listens on the port.
+        If another process listens on the port.
     """
 
     def __init__(self, measured: Measured, *, host: str, port: int, rule: RequestRule, is_current: Callable[[], bool]) -> None:
@@ -129,22 +129,22 @@ class PrometheusServer:
             self._server = _Server((host, port), measured, rule=rule, is_current=is_current)
         except OSError as error:
             raise AlreadyRunningError(
-                f"{host}:{port} cannot be listened on ({error.strerror}): set BOT3_METRICS_PORT to another"
+                f"cannot listen on {host}:{port} ({error.strerror}): set BOT3_METRICS_PORT to another port"
             ) from error
 
     @property
     def address(self) -> str:
-        """Return where it listens."""
+        """Return the URL of the server."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
     def serve(self) -> None:
-        """Answer until `stop`. Raises DataError once what is measured was replaced: its numbers would be an old home's."""
+        """Answer requests until `stop`. Raises DataError once the home was replaced: the metrics would be those of the old home."""
         try:
             self._server.serve_forever(poll_interval=0.2)
         finally:
             self._server.server_close()
 
     def stop(self) -> None:
-        """End `serve`; to be called from another thread."""
+        """End `serve`; call it from another thread."""
         self._server.shutdown()

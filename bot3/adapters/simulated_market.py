@@ -1,4 +1,4 @@
-"""A seeded market of invented pairs: candles, funding and filters, without a network."""
+"""Simulate a market of invented pairs from a seed: candles, funding and filters, without a network."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bot3.trading.markets import Market
 class SimulatedMarket:
     """Candles and filters of a simulated market (`CandleReader`, `MarketReader`).
 
-    The same seed and start give the same candles whatever the end, in every process; weeks are made when they are first asked for.
-    What was planted in it is read through `simulated_truth.SimulatedTruth` alone.
+    The same seed and start give the same candles for any end, in every process; weeks are generated on first access.
+    Only `simulated_truth.SimulatedTruth` returns the effects planted in it.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ class SimulatedMarket:
     starts_at : datetime
         First open time, aware: 00:00, 08:00 or 16:00 UTC.
     ends_at : datetime
-        Nothing closes after it.
+        No candle closes after it.
     pairs : int
-        How many, 1 to 12.
+        Number of pairs, 1 to 12.
 
     Raises
     ------
     SettingsError
-        If a time carries no time zone, the end does not lie after the start, or the market cannot be made so.
+        If a time has no time zone, the end is not after the start, or an argument is invalid for the market process.
     """
 
     def __init__(self, seed: int, *, starts_at: datetime, ends_at: datetime, pairs: int = 8, timeframe: str = "5m") -> None:
@@ -59,7 +59,7 @@ class SimulatedMarket:
         return tuple(sorted(self._traits))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the start, and the end given."""
+        """Return the market's start, and its end rounded down to a candle."""
         self._require(pair, timeframe)
         return self._starts_at, self._ends_at
 
@@ -68,7 +68,7 @@ class SimulatedMarket:
         return self._until(pair, timeframe, end).between(start=start, end=end)
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        """Return the open of the candle in progress at a time, else the last close."""
+        """Return the open of the candle in progress at a time, otherwise the last close."""
         return self._until(pair, timeframe, at + self._duration).rate_at(at)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
@@ -77,7 +77,7 @@ class SimulatedMarket:
         return funding_between(self._rates[pair], start=start, end=end)
 
     def has_funding(self, pair: str) -> bool:
-        """Say that there is."""
+        """Return True: every simulated pair has funding rates."""
         self._require(pair, self._timeframe)
         return True
 
@@ -93,7 +93,7 @@ class SimulatedMarket:
             raise CandleError(f"the simulated market has {self._timeframe} candles, no {timeframe} ones")
 
     def _until(self, pair: str, timeframe: str, end: datetime) -> CandleSeries:
-        """Return a pair's series, made at least up to a time (or to the market's end)."""
+        """Return a pair's series, generated at least up to a time (or to the market's end)."""
         self._require(pair, timeframe)
         needed = min(end, self._ends_at)
         with self._lock:

@@ -1,4 +1,4 @@
-"""The pairs of the simulated market: invented names, each with its own size, restlessness and filters."""
+"""The pairs of the simulated market: invented names, each with its own size, volatility and filters."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from bot3.trading.markets import LeverageBracket, Market
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairTraits:
-    """How one pair moves.
+    """Price behaviour of one pair.
 
     Parameters
     ----------
     start_rate : float
-        Price at the market's start, to which it is drawn back over months.
+        Price at the market's start, to which it reverts over months.
     daily_sigma : float
         Typical standard deviation of a day's log price; 0.03 is 3 %.
     beta : float
-        Share of the market's daily drift that the pair takes.
+        Share of the market's daily drift that the pair follows.
     correlation : float
-        Of its returns with the market's, 0 to 1.
+        Correlation of its returns with the market's, 0 to 1.
     daily_value_abs : float
-        Typical turnover of a day, quote currency.
+        Typical daily turnover, quote currency.
     rate_decimals, amount_decimals : int
         Decimal places of prices and amounts.
     """
@@ -53,7 +53,7 @@ def _traits(name: str, *numbers: float, rate_decimals: int, amount_decimals: int
     )
 
 
-# No coin bears these names, so that nobody takes a simulated price for a real one.
+# No real coin has these names, so that a simulated price is never mistaken for a real one.
 PAIRS = (
     _traits("ALFA", 60_000.0, 0.015, 0.7, 0.85, 9e9, rate_decimals=1, amount_decimals=3),
     _traits("BRAVO", 3_000.0, 0.020, 0.9, 0.85, 5e9, rate_decimals=2, amount_decimals=3),
@@ -79,15 +79,15 @@ def simulated_pairs(count: int) -> tuple[PairTraits, ...]:
     Raises
     ------
     SettingsError
-        If there are not so many.
+        If the count is outside the table's range.
     """
     if not 1 <= count <= len(PAIRS):
-        raise SettingsError(f"the simulated market has 1 to {len(PAIRS)} pairs, was asked for {count}")
+        raise SettingsError(f"the simulated market has 1 to {len(PAIRS)} pairs, {count} were requested")
     return PAIRS[:count]
 
 
 def simulated_filters(traits: PairTraits) -> Market:
-    """Return a pair's filters, as an exchange would state them."""
+    """Return a pair's filters in the form that an exchange reports."""
     step = Decimal(1).scaleb(-traits.amount_decimals)
     return Market(
         pair=traits.pair,

@@ -1,4 +1,4 @@
-"""The process behind the simulated market, made in chained weekly blocks.
+"""Generate the price process of the simulated market in chained weekly blocks.
 
 A candle's log return is the sum of
 
@@ -6,13 +6,13 @@ A candle's log return is the sum of
   (two log-AR(1) processes, of days and of hours, common and per pair) and that depends on the regime;
 * the regime's drift, times the pair's beta;
 * **planted momentum**: after a burst of volume (several times the usual, with a candle of 2 to 3 sigmas) the price follows the burst's
-  direction, `MOMENTUM_SIGMAS` daily sigmas in all, decaying over hours; in full in trending regimes, half in the volatile one, not in
+  direction, `MOMENTUM_SIGMAS` daily sigmas in total, decaying over hours; in full in trending regimes, half in the volatile one, none in
   the sideways one;
 * **planted mean reversion**: in the sideways regime part of the price is transitory, an AR(1) with a half-life of two hours;
 * a weak pull to the start price over months, so that a market that runs for a year stays in range.
 
-Block k depends on the seed, on k and on the state at the end of block k-1 only: the same seed and start give the same candles however
-far anybody looks.
+Block k depends only on the seed, on k and on the state at the end of block k-1: the same seed and start give the same candles for any
+end.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _PULL_DAYS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One week of all pairs; arrays are of shape (candles, pairs) unless said otherwise.
+    """One week of all pairs; arrays are of shape (candles, pairs) unless noted otherwise.
 
     `present` is false where the candle is missing (outage); `funding` is of shape (payments, pairs); `regime` of shape (candles,) indexes
     `REGIMES`; `expected` is the planted log return of the candle, known at its open: regime drift, momentum and reversion.
@@ -76,7 +76,7 @@ class Block:
 
 @dataclass(slots=True)
 class _State:
-    """What a block hands to the next; vectors are of shape (pairs,)."""
+    """State that a block passes to the next one; vectors are of shape (pairs,)."""
 
     level: Floats
     close: Floats
@@ -92,19 +92,19 @@ class _State:
 
 
 class MarketProcess:
-    """Makes the blocks of a market, one after the other.
+    """Generates the blocks of a market, one after the other.
 
     Parameters
     ----------
     seed : int
-        With the start, all there is to know.
+        Together with the start it determines all blocks.
     starts_at : datetime
-        A multiple of 8 hours UTC, so that funding and candles meet.
+        A multiple of 8 hours UTC, so that funding times coincide with candle opens.
 
     Raises
     ------
     SettingsError
-        If the seed is below 0, the start no multiple of 8 hours, or the timeframe does not divide 8 hours.
+        If the seed is below 0, the start is not a multiple of 8 hours, or the timeframe does not divide 8 hours.
     """
 
     def __init__(self, seed: int, *, starts_at: datetime, traits: Sequence[PairTraits], timeframe: str) -> None:
@@ -127,7 +127,7 @@ class MarketProcess:
         self._state = self._first_state()
 
     def make_block(self) -> Block:
-        """Make the next week."""
+        """Generate the next week."""
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(self.next_block,)))
         self.next_block += 1
         regime = self._regimes(rng)
@@ -184,13 +184,13 @@ class MarketProcess:
         state.calm = calm[-1]
         own = slow[:, :-1] + fast[:, :-1]
         common = slow[:, -1:] + fast[:, -1:]
-        # The normal's convexity would raise the mean: take it off, so that daily_sigma stays the typical one.
+        # The convexity of the exponential would raise the mean: subtract it, so that daily_sigma remains the typical sigma.
         exponent = 0.7 * own + 0.7 * common - 0.49 * (0.3**2 + 0.25**2)
         sigma: Floats = self._sigma * calm * np.exp(exponent) / np.sqrt(self.candles_a_day)
         return sigma
 
     def _returns(self, rng: np.random.Generator, *, regime: NDArray[np.int8], sigma: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return log returns, their planted part, and the bursts (0 where there is none, else their signed size in sigmas)."""
+        """Return log returns, their planted part, and the bursts (0 for no burst, otherwise the signed size in sigmas)."""
         shape, state = sigma.shape, self._state
         common, own = _heavy(rng, (shape[0], 1)), _heavy(rng, shape)
         noise = sigma * (self._correlation * common + np.sqrt(1.0 - self._correlation**2) * own)
@@ -214,7 +214,7 @@ class MarketProcess:
         return np.where(happens, size, 0.0)
 
     def _transitory(self, rng: np.random.Generator, *, regime: NDArray[np.int8], daily: Floats) -> tuple[Floats, Floats]:
-        """Return the steps of the transitory part, and what of them was to be expected."""
+        """Return the steps of the transitory part, and their expected values at the candles' opens."""
         state = self._state
         keep = 0.5 ** (24.0 / (REVERSION_HALF_LIFE_HOURS * self.candles_a_day))
         sideways = (regime == REGIMES.index(Regime.SIDEWAYS))[:, None]
@@ -229,7 +229,7 @@ class MarketProcess:
         present = rng.random(shape) >= 1.0 / 8_000.0
         present[: state.outage_left] = False
         state.outage_left = 0
-        if rng.random() < 0.3:  # the whole exchange stands still for up to an hour, about every third week
+        if rng.random() < 0.3:  # the whole exchange is down for up to an hour, about every third week
             start, length = int(rng.integers(shape[0])), int(rng.integers(2, 13))
             present[start : start + length] = False
             state.outage_left = max(0, start + length - shape[0])
@@ -272,7 +272,7 @@ class MarketProcess:
         return volume
 
     def _funding(self, rng: np.random.Generator, regime: NDArray[np.int8]) -> Floats:
-        """Return rates by payment: usually 0.01 %, more in a bull market, negative in a bear market."""
+        """Return funding rates by payment: usually 0.01 %, more in a bull market, less or negative in a bear market."""
         at_payment = regime[:: self.candles_a_day // 3]
         lean = np.array([DAILY_DRIFT[name] for name in REGIMES])[at_payment][:, None] * self._beta / 50.0
         rates = 1e-4 + lean + rng.standard_normal((len(at_payment), len(self.traits))) * 5e-5
@@ -281,7 +281,7 @@ class MarketProcess:
 
 
 def _heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Return Student's t with 4 degrees of freedom, of variance 1, bounded at 12."""
+    """Return draws of Student's t with 4 degrees of freedom, scaled to variance 1 and clipped at 12."""
     draws: Floats = np.clip(rng.standard_t(4.0, shape) / np.sqrt(2.0), -12.0, 12.0)
     return draws
 
@@ -298,7 +298,7 @@ def _smooth(inputs: Floats, before: Floats, *, half_life: float) -> Floats:
 
 
 def _ar1(shocks: Floats, before: Floats, *, half_life: float, deviation: float) -> Floats:
-    """Return a first-order autoregression of a given stationary deviation, from standard normal shocks."""
+    """Return a first-order autoregression with a given stationary deviation, from standard normal shocks."""
     keep = 0.5 ** (1.0 / half_life)
     return _recursion(shocks * deviation * np.sqrt(1.0 - keep**2) / (1.0 - keep), before, weight=1.0 - keep)
 

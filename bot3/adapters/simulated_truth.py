@@ -1,4 +1,4 @@
-"""What was planted in a simulated market, for benchmarks and tests alone: no room that learns may read it."""
+"""Return the effects planted in a simulated market, only for benchmarks and tests: learning code must not read them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bot3.market.timeframes import timeframe_duration
 
 
 class SimulatedTruth:
-    """The truth of `SimulatedMarket` with the same arguments.
+    """The planted truth of a `SimulatedMarket` with the same arguments.
 
     Parameters
     ----------
     seed, starts_at, ends_at, pairs, timeframe
-        As given to the market.
+        The arguments of the market.
     """
 
     def __init__(self, seed: int, *, starts_at: datetime, ends_at: datetime, pairs: int = 8, timeframe: str = "5m") -> None:
@@ -39,7 +39,7 @@ class SimulatedTruth:
         return pd.DataFrame({"open_time": self._times, "regime": np.array([str(name) for name in REGIMES])[self._regime]})
 
     def expected(self, pair: str) -> pd.DataFrame:
-        """Return what was planted in a pair's candles, missing ones included.
+        """Return the planted effects of a pair's candles, missing candles included.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Reads the trades of one bot's store."""
+"""Read the trades of one bot's store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 
 class SqlTradeReader:
-    """A `TradeReader` on a bot store of ours."""
+    """A `TradeReader` of one of our own bot stores."""
 
     def __init__(self, database: Database, identity: StoreIdentity) -> None:
         self._database = database
@@ -36,12 +36,12 @@ class SqlTradeReader:
 
     @property
     def run_mode(self) -> RunMode:
-        """Return the mode of all trades in it."""
+        """Return the run mode of all its trades."""
         return self._identity.run_mode
 
     @property
     def account(self) -> str:
-        """Return the account that every journal row carries."""
+        """Return the account of every journal row."""
         return self._identity.account
 
     @property
@@ -52,8 +52,8 @@ class SqlTradeReader:
     def change_token(self) -> str:
         """Return a token that differs after every commit of another connection.
 
-        On SQLite it covers every writer (`PRAGMA data_version`); on PostgreSQL the store's own write counter, which every method of
-        this adapter raises, and nothing else does.
+        On SQLite every writer changes it (`PRAGMA data_version`); on PostgreSQL it is the store's own write counter, which only the
+        methods of this adapter increment.
         """
         if self._database.is_sqlite:
             return self._database.data_version()
@@ -65,7 +65,7 @@ class SqlTradeReader:
         return self._trades(_closed(closed_since), by=trades.c.close_date)
 
     def open_trades(self) -> list[Trade]:
-        """Return the trades that are open, by open_date."""
+        """Return the open trades, by open_date."""
         return self._trades(trades.c.is_open, by=trades.c.open_date)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
@@ -101,7 +101,7 @@ def _with_counts(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 def _pattern(entries: int, exits: int) -> OrderPattern:
-    """Return the pattern of a trade of ours: a history has no orders, and each of its trades one entry and one exit."""
+    """Return the order pattern of a trade of ours: a history has no orders, but each of its trades has one entry and one exit."""
     found = OrderPattern.of_counts(entries=int(entries), exits=int(exits))
     return OrderPattern.SINGLE if found is OrderPattern.UNKNOWN else found
 

@@ -1,4 +1,4 @@
-"""A bot's own store in SQL: its journal, and its trades as a projection of it."""
+"""Store a bot's data in SQL: its journal, and its trades as a projection of the journal."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ class SqlBotStore(SqlTradeReader):
         read_only: bool = False,
         busy_timeout_s: float = 5.0,
     ) -> Self:
-        """Open a bot's store, create it if there is none, and bring its schema up to date.
+        """Open a bot's store, create it if it is missing, and migrate its schema to this release.
 
         Parameters
         ----------
         bot, run_mode, account : key
-            Whose store it is; written at creation, and required to be the same ever after.
+            Identity of the store; written at creation, and required to be equal afterwards.
         exchange : str
-            freqtrade's lower-case id, for trades that are imported (booked ones carry that of their fills).
+            freqtrade's lower-case id of imported trades (booked trades have the exchange of their fills).
 
         Raises
         ------
         StoreError
-            If it belongs to another bot, mode or account, or cannot be read or written.
+            If the store belongs to another bot, mode or account, or cannot be read or written.
         """
         database = Database.open(url, kind="bot", read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
@@ -85,9 +85,9 @@ class SqlBotStore(SqlTradeReader):
         return max((int(one) for one in newest if one is not None), default=0) + 1
 
     def plan_intent(self, intent: Intent) -> bool:
-        """Journal an intent as PLANNED; False if its key is there already.
+        """Insert an intent as PLANNED; return False if its key exists already.
 
-        The key of an entry leaves its trade id out: a decision makes one order, whatever id a restart gave it.
+        The key of an entry excludes its trade id: a decision creates one order, whatever id a restart assigned to it.
         """
         self._require_own(intent.bot, account=intent.account, what=intent.client_order_id)
         if intent.leg is IntentLeg.EXIT:
@@ -104,14 +104,14 @@ class SqlBotStore(SqlTradeReader):
         exchange_order_id: str | None = None,
         reject_reason: str | None = None,
     ) -> None:
-        """Move an intent to a state; given fields are set, others kept. Raises StoreError if there is no such intent."""
+        """Update an intent's state and the given fields; other fields are unchanged. Raises StoreError if there is no such intent."""
         given = {"sent_at_us": maybe_us(sent_at), "exchange_order_id": exchange_order_id, "reject_reason": reject_reason}
         values = {"state": state.value} | {name: value for name, value in given.items() if value is not None}
         change = sa.update(intents).where(intents.c.client_order_id == client_order_id).values(**values).returning(intents.c.trade_id)
         with self._write() as connection:
             trade_id = connection.execute(change).scalar_one_or_none()
             if trade_id is None:
-                raise StoreError(f"{self._database.shown} holds no intent {client_order_id}: plan it first")
+                raise StoreError(f"{self._database.shown} contains no intent {client_order_id}: plan it first")
             project_trades(connection, [trade_id], identity=self._identity)
 
     def unsettled_intents(self) -> list[Intent]:
@@ -128,12 +128,12 @@ class SqlBotStore(SqlTradeReader):
         return self._intents(sa.and_(of_close, intents.c.leg == IntentLeg.ENTRY.value))
 
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
-        """Insert what is new, project trades and orders again, and return the trades that changed (open and closed).
+        """Insert new fills and payments, update the projected trades and orders, and return the changed trades (open and closed).
 
         Raises
         ------
         StoreError
-            For fills whose client order id no intent has: they are kept in `foreign_fills`, the others are booked, the error names them.
+            For fills whose client order id no intent has: they are stored in `foreign_fills`, all others are booked, the error names them.
         """
         for account, pair in {(entry.account, entry.pair) for entry in fills} | {(entry.account, entry.pair) for entry in funding}:
             self._require_own(self.bot, account=account, what=f"a booking of {pair}")
@@ -143,7 +143,7 @@ class SqlBotStore(SqlTradeReader):
             changed = project_trades(connection, touched, identity=self._identity)
         if foreign:
             names = ", ".join(f"{fill.exchange_trade_id} of order {fill.client_order_id}" for fill in foreign)
-            raise StoreError(f"{self._database.shown}: no intent has the order of fill {names}: kept in foreign_fills; entries must stop")
+            raise StoreError(f"{self._database.shown}: no intent has the order of fill {names}: stored in foreign_fills; entries must stop")
         return changed
 
     def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
@@ -158,27 +158,27 @@ class SqlBotStore(SqlTradeReader):
             project_trades(connection, [trade_id], identity=self._identity)
 
     def record_decisions(self, decisions: Sequence[Decision]) -> None:
-        """Keep decisions; the same (pair, candle, feeder) twice is one row."""
+        """Insert decisions; a repeated (pair, candle, feeder) creates no second row."""
         with self._write() as connection:
             insert_ignore(connection, _DECISIONS, [decision_row(decision, account=self.account) for decision in decisions])
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions and what became of them; columns are `Decision`'s fields, `detail` a dict."""
+        """Return the newest decisions with the results of their orders; columns are `Decision`'s fields, `detail` a dict."""
         with self._database.read() as connection:
             return read_decisions(connection, limit=limit)
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
-        """Insert finished trades as they are; ids that hold the same trade are left as they are. Return how many were new.
+        """Insert finished trades unchanged; ids that contain the same trade already are skipped. Return the number of new trades.
 
         Raises
         ------
         StoreError
-            If an id holds another trade than the one given (or one of another mode, bot or account is): nothing is inserted.
+            If an id contains another trade (or a trade has another mode, bot or account): nothing is inserted.
         """
         for trade in trades:
             self._require_own(trade.bot, account=trade.account, what=f"trade {trade.trade_id}")
             if trade.run_mode is not self.run_mode or trade.is_open:
-                raise StoreError(f"{self._database.shown} takes finished {self.run_mode} trades only, not trade {trade.trade_id}")
+                raise StoreError(f"{self._database.shown} accepts only finished {self.run_mode} trades, not trade {trade.trade_id}")
         if not trades:
             return 0
         with self._write() as connection:
@@ -191,13 +191,13 @@ class SqlBotStore(SqlTradeReader):
         return len(new)
 
     def bookmark(self, name: str) -> datetime | None:
-        """Return a named market time the daemon keeps; None if never set."""
+        """Return a named market time of the daemon; None if it was never set."""
         with self._database.read() as connection:
             at_us = connection.execute(sa.select(bookmarks.c.at_us).where(bookmarks.c.name == name)).scalar_one_or_none()
         return None if at_us is None else from_us(at_us)
 
     def latch(self) -> RiskLatch | None:
-        """Return the bot's latch; None if none was ever kept. Raises StoreError for one that is invalid."""
+        """Return the bot's latch; None if none was ever stored. Raises StoreError for an invalid one."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(risk_latch)).mappings().one_or_none()
         return (
@@ -212,7 +212,7 @@ class SqlBotStore(SqlTradeReader):
             upsert(connection, risk_latch, {"id": 1, "account": self.account, **fields_of(latch)})
 
     def set_bookmark(self, name: str, at: datetime) -> None:
-        """Keep a named market time."""
+        """Store a named market time."""
         with self._write() as connection:
             upsert(connection, bookmarks, {"name": name, "account": self.account, "at_us": to_us(at)})
 
@@ -220,7 +220,7 @@ class SqlBotStore(SqlTradeReader):
     def _write(self) -> Iterator[Connection]:
         with self._database.write() as connection:
             if not self._database.is_sqlite:
-                # The counter is the change token there, and its row lock makes writers wait for each other.
+                # On a server the counter is the change token, and its row lock serializes writers.
                 connection.execute(sa.update(store_identity).values(writes=store_identity.c.writes + 1))
             yield connection
 
@@ -249,21 +249,21 @@ class SqlBotStore(SqlTradeReader):
             other = [column.name for column in _IDENTITY if getattr(row, column.name) != mine[column.name]]
             if other:
                 raise StoreError(
-                    f"{self._database.shown} holds another trade {trade.trade_id} than the one given: {', '.join(other)} differ; "
+                    f"{self._database.shown} contains another trade {trade.trade_id} than the imported one: {', '.join(other)} differ; "
                     "two histories must not be mixed: name another file or database, or another home"
                 )
 
     def _require_own(self, bot: str, *, account: str, what: str) -> None:
         if bot != self.bot or account != self.account:
-            raise StoreError(f"{self._database.shown} belongs to {self.bot} on {self.account}: {what} is of {bot} on {account}")
+            raise StoreError(f"{self._database.shown} belongs to {self.bot} on {self.account}: {what} belongs to {bot} on {account}")
 
 
-# Parameters of the port carry these names too.
+# The port's parameters have these names too.
 _DECISIONS = decisions
 _TRADES = trades
 
 _IDENTITY = tuple(trades.c[name] for name in ("pair", "is_short", "enter_tag", "leverage", "open_date", "close_date"))
-"""What tells one finished trade from another under the same id; what it earned is left to the store that holds it."""
+"""Columns that distinguish one finished trade from another with the same id; profits are not compared."""
 
 
 def _identity(database: Database, wanted: StoreIdentity, *, read_only: bool) -> StoreIdentity:
@@ -285,7 +285,7 @@ def _identity(database: Database, wanted: StoreIdentity, *, read_only: bool) -> 
     with database.read() as connection:
         found = connection.execute(sa.select(store_identity)).one_or_none()
     if found is None:
-        raise StoreError(f"{database.shown} holds no identity: run `bot3 init`")
+        raise StoreError(f"{database.shown} contains no identity: run `bot3 init`")
     _require_same(
         database.shown, wanted=(wanted.bot, wanted.run_mode.value, wanted.account), found=(found.bot, found.run_mode, found.account)
     )

@@ -1,4 +1,4 @@
-"""A query's rows as columns: the database packs each column into one value, so that no object is made for each row and field."""
+"""Read a query's rows as columns: the database packs each column into one value, so that no object is created per row and field."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sqlalchemy.engine import Connection
 from bot3.errors import StoreError
 
 NO_TIME = np.iinfo(np.int64).min
-"""Stands for what is no time."""
+"""Marks an invalid or missing time."""
 
 _PACKED = "bot3_packed"
 _KINDS = {"d": "f8", "q": "i8", "?": "?"}
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?")
 _REAL = 700
-"""How PostgreSQL's protocol calls its type `real`."""
+"""Type code of `real` in PostgreSQL's protocol."""
 _SINCE_2000_US = 946_684_800_000_000
 """PostgreSQL counts its microseconds from 2000-01-01."""
 
@@ -34,29 +34,29 @@ Columns = dict[str, NDArray[Any]]
 
 
 def read_columns(connection: Connection, query: sa.Select[Any]) -> Columns:
-    """Return a query's columns by name, all in one order, which is the database's own.
+    """Return a query's columns by name, all in the same row order, which is the database's own.
 
     Returns
     -------
     dict
-        By the type of the column that was selected: Double is float64 (NaN for what is missing or no number), Integer int64, Boolean bool
-        (False for what is missing), String object (str, or None), and DateTime without a zone int64, microseconds since 1970 (`NO_TIME`
-        for what is no such time; on SQLite, where any text may stand, for all of a column that holds one).
+        By the type of the selected column: Double is float64 (NaN for a missing or invalid number), Integer int64, Boolean bool (False if
+        missing), String object (str, or None), and DateTime without a zone int64, microseconds since 1970 (`NO_TIME` for an invalid or
+        missing time; on SQLite, where a column accepts any text, one invalid time makes the whole column `NO_TIME`).
 
     Raises
     ------
     StoreError
-        If an Integer column lacks a value, or holds what is no whole number.
+        If an Integer column lacks a value, or contains one that is not a whole number.
     """
     is_sqlite = connection.dialect.name == "sqlite"
     columns = _of_file(connection, query) if is_sqlite else _of_server(connection, query)
     if len({len(column) for column in columns.values()}) > 1:
-        raise StoreError(f"one of {', '.join(columns)} lacks a value that it must have")
+        raise StoreError(f"one of {', '.join(columns)} lacks a required value: correct the rows, or restore a backup")
     return columns
 
 
 def columns_frame(columns: Columns) -> pd.DataFrame:
-    """Return columns as a frame, as `read_frame` would: `x_us` becomes x, datetime64[us, UTC]."""
+    """Return columns as a frame, equal to `read_frame`'s: `x_us` becomes x, datetime64[us, UTC]."""
     return pd.DataFrame(dict(starmap(_series, columns.items())), copy=False)
 
 
@@ -75,7 +75,7 @@ def _of_server(connection: Connection, query: sa.Select[Any]) -> Columns:
 
 
 def _reals(connection: Connection, rows: sa.Subquery) -> set[str]:
-    """Return the names of the columns that PostgreSQL keeps in 32 bits: the query only says what they are read as."""
+    """Return the names of the columns that PostgreSQL stores in 32 bits: the query's types only state how values are read."""
     if not any(isinstance(column.type, sa.Double) for column in rows.c):
         return set()
     described: Any = connection.execute(sa.select(rows).limit(0)).cursor
@@ -84,8 +84,8 @@ def _reals(connection: Connection, rows: sa.Subquery) -> set[str]:
 
 @contextmanager
 def _in_bytes(connection: Connection) -> Iterator[None]:
-    """Let results come as bytes, not as texts of twice the length."""
-    from psycopg import Cursor  # noqa: PLC0415  # homes on SQLite need no server's driver
+    """Request results in binary format instead of texts of twice the length."""
+    from psycopg import Cursor  # noqa: PLC0415  # homes on SQLite need no server driver
     from psycopg.pq import Format  # noqa: PLC0415
 
     def cursor_of(driver: Any, **options: Any) -> Cursor[Any]:
@@ -102,7 +102,7 @@ def _in_bytes(connection: Connection) -> Iterator[None]:
 
 
 def _packed(column: sa.ColumnElement[Any], *, is_real: bool) -> sa.ColumnElement[Any]:
-    """Return the aggregate that packs a column: binary numbers one after the other, texts as a JSON array."""
+    """Return the aggregate that packs a column: binary numbers concatenated, texts as a JSON array."""
     if isinstance(column.type, sa.String):
         return sa.cast(sa.func.json_agg(sa.cast(column, sa.Text)), sa.Text)
     if isinstance(column.type, sa.Boolean):
@@ -114,7 +114,7 @@ def _packed(column: sa.ColumnElement[Any], *, is_real: bool) -> sa.ColumnElement
     elif isinstance(column.type, sa.Integer):
         sent = sa.func.int8send(sa.cast(column, sa.BigInteger))
     else:
-        # Its digits, as they come row by row: in 64 bits 0.1 of 32 would be 0.10000000149011612.
+        # Cast through text, as in a read row by row: a 32-bit 0.1 cast directly to 64 bits would be 0.10000000149011612.
         number = sa.cast(column, sa.Text) if is_real else column
         sent = sa.func.float8send(sa.func.coalesce(sa.cast(number, sa.Double), sa.literal_column("'NaN'::float8")))
     return sa.func.string_agg(sent, _bytes(""))
@@ -132,7 +132,7 @@ def _unpacked(column: sa.ColumnElement[Any], value: Any) -> NDArray[Any]:
         return np.frombuffer(packed, dtype="?")
     if isinstance(column.type, sa.DateTime):
         sent = np.frombuffer(packed, dtype=">i8").astype("int64")
-        # The two ends are PostgreSQL's infinities.
+        # The smallest and the largest values are PostgreSQL's infinities.
         is_time = (sent != NO_TIME) & (sent < np.iinfo(np.int64).max - _SINCE_2000_US)
         return np.where(is_time, sent + _SINCE_2000_US, NO_TIME)
     kind = "i8" if isinstance(column.type, sa.Integer) else "f8"
@@ -156,7 +156,7 @@ def _of_file(connection: Connection, query: sa.Select[Any]) -> Columns:
 
 
 def _format(column: sa.ColumnElement[Any]) -> str:
-    """Return how `struct` packs a column; nothing for one that is no number."""
+    """Return the `struct` format of a column; an empty text for one that is not numeric."""
     formats = ((sa.Double, "d"), (sa.Integer, "q"), (sa.Boolean, "?"))
     return next((kind for of, kind in formats if isinstance(column.type, of)), "")
 
@@ -170,7 +170,7 @@ def _parsed(column: sa.ColumnElement[Any], values: Sequence[Any]) -> NDArray[Any
 
 
 class _Packed:
-    """An aggregate of SQLite: the numbers of all rows, row by row; NaN for a double that is none."""
+    """An aggregate of SQLite that packs the numbers of all rows, row by row; NaN for an invalid double."""
 
     def __init__(self, formats: str) -> None:
         self._formats = formats
@@ -178,7 +178,7 @@ class _Packed:
         self._rows: list[bytes] = []
 
     def step(self, *values: Any) -> None:
-        """Take a row. Raises struct.error for an integer that is none."""
+        """Append a row. Raises struct.error for an invalid integer."""
         try:
             self._rows.append(self._pack(*values))
         except struct.error:
@@ -186,7 +186,7 @@ class _Packed:
             self._rows.append(self._pack(*told))
 
     def finalize(self) -> bytes:
-        """Return all rows."""
+        """Return all rows as bytes."""
         return b"".join(self._rows)
 
 
@@ -207,5 +207,5 @@ def _times(values: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def _is_stamp(value: Any) -> bool:
-    """Say whether a time is as freqtrade writes it, without a zone: numpy takes others, "now" and "2025-03-03 12:00+05" among them."""
+    """Return whether a time has freqtrade's format, without a zone: numpy parses others too, such as "now" and "2025-03-03 12:00+05"."""
     return isinstance(value, str) and _STAMP.fullmatch(value) is not None

@@ -1,4 +1,4 @@
-"""The control store in SQL."""
+"""Store control data in SQL: heartbeats, the clock's anchor, trading states and commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SqlControl:
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the store and bring its schema up to date. Raises StoreError."""
+        """Open the store and migrate its schema to this release. Raises StoreError."""
         return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class SqlControl:
             return tuple(_heartbeat(row) for row in rows)
 
     def set_anchor(self, anchor: ClockAnchor) -> None:
-        """Set the market clock."""
+        """Write the market clock's anchor."""
         row = {
             "id": 1,
             "source": anchor.source.value,
@@ -79,12 +79,12 @@ class SqlControl:
             return _anchor(row)
 
     def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
-        """Latch a bot's state; it survives restarts."""
+        """Write a bot's trading state; it survives restarts."""
         with self._database.write() as connection:
             upsert(connection, trading_states, {"bot": bot, "state": state.value, "reason": reason, "at_us": to_us(at)})
 
     def trading_state(self, bot: str) -> tuple[TradingState, str]:
-        """Return the state and its reason; ACTIVE and "" if never set."""
+        """Return the state and its reason; the defaults are ACTIVE and ""."""
         query = sa.select(trading_states.c.state, trading_states.c.reason).where(trading_states.c.bot == bot)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -98,8 +98,8 @@ class SqlControl:
             return int(connection.execute(sa.insert(commands).values(**row).returning(commands.c.id)).scalar_one())
 
     def take_commands(self, bot: str, *, at: datetime) -> list[tuple[int, str, str]]:
-        """Take the queued commands (id, command, argument), each once."""
-        # Asked on every tick and nearly always empty: look before taking the write lock.
+        """Take the pending commands (id, command, argument), each exactly once."""
+        # Called on every tick and nearly always empty: read before taking the write lock.
         with self._database.read() as connection:
             waiting = connection.execute(sa.select(commands.c.id).where(_waits(bot)).limit(1)).first()
         if waiting is None:
@@ -108,15 +108,15 @@ class SqlControl:
             return _take(connection, bot=bot, at_us=to_us(at))
 
     def finish_command(self, command_id: int, *, result: str, at: datetime) -> None:
-        """Keep what came of a command. Raises StoreError for an id that there is not."""
+        """Store the result of a command. Raises StoreError for an unknown id."""
         change = sa.update(commands).where(commands.c.id == command_id).values(result=result, finished_at_us=to_us(at))
         with self._database.write() as connection:
             if connection.execute(change).rowcount != 1:
-                raise StoreError(f"{self._database.shown} holds no command {command_id}")
+                raise StoreError(f"{self._database.shown} contains no command {command_id}: it was not queued here")
 
     @contextmanager
     def _valid(self, table: str) -> Iterator[None]:
-        """Raise StoreError for a row whose values cannot be: what a store holds is not trusted."""
+        """Raise StoreError for a row with invalid values: a store's content is not trusted."""
         try:
             yield
         except (ValueError, TypeError, OverflowError) as error:
@@ -150,7 +150,7 @@ def _take(connection: Connection, *, bot: str, at_us: int) -> list[tuple[int, st
 def _heartbeat(row: Any) -> Heartbeat:
     detail = json.loads(row["detail"])
     if not isinstance(detail, dict):
-        raise ValueError(f"the detail of {row['process']!r} is no object")  # noqa: TRY004  # the caller translates one kind
+        raise ValueError(f"the detail of {row['process']!r} is not an object")  # noqa: TRY004  # the caller translates only ValueError
     return Heartbeat(
         process=row["process"],
         pid=row["pid"],

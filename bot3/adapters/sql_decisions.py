@@ -1,4 +1,4 @@
-"""Decisions of a bot's journal, each beside what became of its order."""
+"""Read the decisions of a bot's journal, each with the result of its order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bot3.trading.entry_outcomes import EntryOutcome, EntryReason, judge_entry
 from bot3.trading.orders import IntentLeg, IntentState
 
 _Key = tuple[str, datetime, str]
-"""Pair, candle and feeder: what a decision and the order made of it share, whatever id a restart gave the order."""
+"""Pair, candle and feeder: common to a decision and its order, whatever id a restart assigned to the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """What became of a decision to enter; its fields are columns of the frame."""
+    """Result of a decision to enter; its fields are columns of the frame."""
 
     outcome: str
     reason: str
@@ -32,9 +32,9 @@ class _Verdict:
 
 
 def read_decisions(connection: Connection, *, limit: int) -> pd.DataFrame:
-    """Return the newest decisions with the columns of `Decision`, and what became of those that were to enter.
+    """Return the newest decisions with the columns of `Decision`, and the results of those that were to enter.
 
-    A row is written before its order and never again: which attempt succeeded, or that none did, stands in the intents and their fills.
+    A decision is written before its order and not updated: the intents and their fills show which attempt succeeded, or that none did.
     """
     columns = [column for column in decisions.c if column.name not in {"seq", "account"}]
     frame = read_frame(connection, sa.select(*columns).order_by(decisions.c.seq.desc()).limit(limit))
@@ -70,7 +70,7 @@ def _verdicts(connection: Connection, *, since: datetime, until: datetime) -> di
         context = json.loads(row.context)
         key = (row.pair, from_us(row.candle_close_time_us), str(context["feeder_id"]))
         earlier = found.get(key)
-        # The newest attempt tells, unless an earlier one was traded.
+        # The newest attempt counts, unless an earlier one was traded.
         if earlier is None or earlier.reason != EntryReason.ENTRY:
             found[key] = _verdict(row, context)
     return found

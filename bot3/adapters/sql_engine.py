@@ -1,4 +1,4 @@
-"""Databases of the platform: engines, pragmas, transactions, and the token that tells of a commit."""
+"""Open the platform's databases: engines, pragmas, transactions, and the token that changes with every commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot3.errors import SettingsError, StoreBusyError, StoreDamagedError, StoreE
 
 StoreKind = Literal["bot", "platform", "control"]
 
-# A bot's journal must survive a power cut: an order that was sent and forgotten is money. The others can be made again.
+# A bot's journal must survive a power failure: a sent order without a record is lost money. The other stores can be rebuilt.
 _SYNCHRONOUS: dict[StoreKind, str] = {"bot": "FULL", "platform": "NORMAL", "control": "NORMAL"}
 _IMMEDIATE = "bot3_immediate"
 
@@ -36,7 +36,7 @@ def sqlite_url(path: Path) -> str:
 
 
 def migrate(url: str, kind: StoreKind) -> None:
-    """Create a store's tables, or bring them to this release's schema.
+    """Create a store's tables, or migrate them to this release's schema.
 
     Raises
     ------
@@ -48,17 +48,17 @@ def migrate(url: str, kind: StoreKind) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """One database: `write` is one transaction that holds the write lock from its start, `read` one snapshot.
+    """One database: `write` is one transaction that holds the write lock from its start, `read` is one snapshot.
 
     Parameters
     ----------
     shown : str
-        Names it in messages: the file, or the URL without its password.
+        Name in messages: the file, or the URL without its password.
     file : StoreFile or None
         The file of a SQLite store.
     is_rebuilt : bool
-        A file that is deleted or damaged is made anew, empty: for the control store, which is filled again from the other stores. Any
-        other store that is deleted while it is open is refused from then on: what is written to it would be lost.
+        A deleted or damaged file is created again, empty: for the control store, which is filled again from the other stores. Any
+        other store that is deleted while it is open is refused from then on: writes to it would be lost.
     """
 
     engine: Engine
@@ -73,14 +73,14 @@ class Database:
 
     @classmethod
     def open(cls, url: str, *, kind: StoreKind, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open a database and bring its schema up to date (with `read_only`: require that it is).
+        """Open a database and migrate its schema to this release (with `read_only`: require that it is current).
 
         Raises
         ------
         SettingsError
             If the URL is neither SQLite nor PostgreSQL.
         StoreError
-            If it cannot be opened, is damaged, or was written by a newer release.
+            If the database cannot be opened, is damaged, or was written by a newer release.
         """
         parsed = _parsed(url)
         is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -111,7 +111,7 @@ class Database:
         return database
 
     def prepare(self, *, read_only: bool) -> None:
-        """Bring the schema up to date, or require that it is."""
+        """Migrate the schema to this release, or require that it is current."""
         if self.file is not None:
             self.file.remember()
         with self.read() as connection:
@@ -124,7 +124,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield a connection inside one transaction: all of it is durable at the end, or nothing."""
+        """Yield a connection in one transaction: at the end it is durable as a whole, or rolled back."""
         with self._same_file(), translated(self.shown), self.engine.connect() as plain:
             connection = plain.execution_options(**{_IMMEDIATE: True})
             with connection.begin():
@@ -132,12 +132,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one state of the database."""
+        """Yield a connection that reads one snapshot of the database."""
         with self._same_file(), translated(self.shown), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def data_version(self) -> str:
-        """Return a token that differs after every commit of any other connection to a SQLite file, this process' own included."""
+        """Return a token that differs after every commit of any other connection to a SQLite file, including this process' own."""
         with self._same_file(), self.probe_lock, translated(self.shown):
             if not self.probe:
                 self.probe.append(self.engine.connect())
@@ -153,7 +153,7 @@ class Database:
 
     @contextmanager
     def _same_file(self) -> Iterator[None]:
-        """Require that the file is the one that was opened, or open the one that is there now; set a damaged one aside."""
+        """Require that the file is the opened one, or open the current one; rename a damaged file."""
         if self.file is not None and not self.file.is_same:
             self._reopen(self.file)
         try:
@@ -164,14 +164,14 @@ class Database:
             self.engine.dispose()
             aside = self.file.set_aside()
             log.error("store_set_aside", store=self.shown, aside=str(aside), error=str(error))  # noqa: TRY400
-            raise _SetAsideError(f"{self.shown} was damaged: it was moved to {aside} and is made anew, retry") from error
+            raise _SetAsideError(f"{self.shown} was damaged: it was moved to {aside} and is created again, retry") from error
 
     def _reopen(self, file: StoreFile) -> None:
         self.engine.dispose()
         if self.kind != "control":
-            raise StoreError(f"{self.shown} was deleted or replaced while it was open: restore it, then start this process again")
+            raise StoreError(f"{self.shown} was deleted or replaced while it was open: restore it, then restart this process")
         if not self.is_rebuilt and not file.is_there:
-            raise StoreBusyError(f"{self.shown} was deleted: the execution daemon makes it anew while it runs, else run `bot3 init`")
+            raise StoreBusyError(f"{self.shown} was deleted: a running execution daemon creates it again, otherwise run `bot3 init`")
         log.warning("store_opened_again", store=self.shown, is_new=not file.is_there)
         file.forget()
         try:
@@ -182,16 +182,16 @@ class Database:
 
 
 class _SetAsideError(StoreBusyError):
-    """A damaged file was moved away: the next attempt makes another."""
+    """A damaged file was renamed: the next attempt creates a new one."""
 
 
 def _parsed(url: str) -> URL:
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
-        # One driver whatever SQLAlchemy's default is: other spellings (psycopg2) name packages that are not installed.
+        # One driver, whatever SQLAlchemy's default is: other spellings (psycopg2) name packages that are not installed.
         return server_url(parsed)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise SettingsError(f"a store is a SQLite file or a PostgreSQL database, not {shown_url(parsed)}")
+        raise SettingsError(f"a store must be a SQLite file or a PostgreSQL database, not {shown_url(parsed)}")
     return parsed
 
 
@@ -203,7 +203,7 @@ def _require_file(path: Path, *, shown: str, read_only: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{shown}: its directory cannot be made ({error.strerror}): choose another home") from error
+        raise StoreError(f"{shown}: its directory cannot be created ({error.strerror}): choose another home") from error
 
 
 def _sqlite_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s: float) -> Engine:
@@ -211,7 +211,7 @@ def _sqlite_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s
 
     @event.listens_for(engine, "connect")
     def _on_connect(driver: Any, _record: Any) -> None:
-        # The driver's own transaction handling would begin late and deferred: we say BEGIN ourselves.
+        # The driver's own transactions would begin late and deferred: the `begin` listener below executes BEGIN.
         driver.isolation_level = None
         cursor = driver.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
@@ -233,7 +233,7 @@ def _sqlite_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s
 
 def _server_engine(url: URL, *, kind: StoreKind, read_only: bool, busy_timeout_s: float) -> Engine:
     del kind
-    from bot3.adapters.sql_server import SESSION_LIMITS, server_engine  # noqa: PLC0415  # homes on SQLite need no server's driver
+    from bot3.adapters.sql_server import SESSION_LIMITS, server_engine  # noqa: PLC0415  # homes on SQLite need no server driver
 
     session: dict[str, str | int] = {"timezone": "UTC", "lock_timeout": round(busy_timeout_s * 1000), **SESSION_LIMITS}
     if read_only:

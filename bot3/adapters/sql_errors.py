@@ -1,4 +1,4 @@
-"""What a database says went wrong, in the words of the error tree."""
+"""Translate database errors into the error tree."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "53300", "25P03", "57014"}
 _CONNECTION_LOST = "08"
-"""The class of states that tell of a connection that failed or was never made."""
+"""Class of the SQLSTATE codes of connections that failed or were never established."""
 _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
 
 
 @contextmanager
 def translated(shown: str) -> Iterator[None]:
-    """Turn a driver's exceptions into StoreError and its kinds.
+    """Translate a driver's exceptions into StoreError and its kinds.
 
     Parameters
     ----------
     shown : str
-        Names the store in messages: a file, or a URL without its password.
+        Name of the store in messages: a file, or a URL without its password.
     """
     try:
         yield
     except PoolTimeoutError as error:
         raise StoreBusyError(f"{shown}: all connections are in use: wait and retry") from error
     except DBAPIError as error:
-        # The driver's own text may quote row values; its class and code are enough to act on.
+        # The driver's message may contain row values; its class and code are sufficient for a remedy.
         raise _translation(shown, error) from error
 
 
@@ -55,14 +55,14 @@ def _of_sqlite(shown: str, error: sqlite3.Error) -> StoreError:
     if code in _BUSY:
         return StoreBusyError(f"{shown} is locked by another process: wait and retry, nothing was written")
     if code == sqlite3.SQLITE_FULL:
-        return StoreFullError(f"{shown}: no space is left: free some and retry, nothing was written")
+        return StoreFullError(f"{shown}: the disk is full: free space and retry, nothing was written")
     if code in _DAMAGED:
         return StoreDamagedError(
-            f"{shown} is not a readable database (damaged or another file): restore a backup, or move it away to start anew"
+            f"{shown} is not a readable database (damaged or another file): restore a backup, or rename the file to create a new one"
         )
     if "no such table" in str(error) or "no such column" in str(error):
         return StoreError(f"{shown} lacks a table or column ({error}): it is no store of this release; run `bot3 init`")
-    return StoreError(f"{shown} {_SQLITE_REMEDIES.get(code, f'refused ({error}): run `bot3 doctor`')}")
+    return StoreError(f"{shown} {_SQLITE_REMEDIES.get(code, f'failed ({error}): run `bot3 doctor`')}")
 
 
 def _of_server(shown: str, error: DBAPIError) -> StoreError:
@@ -70,12 +70,12 @@ def _of_server(shown: str, error: DBAPIError) -> StoreError:
     if state in _BUSY_STATES:
         return StoreBusyError(f"{shown} is busy ({state}): wait and retry, nothing was written")
     if state == "53100":
-        return StoreFullError(f"{shown}: the server's disk is full: free some and retry, nothing was written")
+        return StoreFullError(f"{shown}: the server's disk is full: free space and retry, nothing was written")
     if state in _REFUSED_STATES or "password authentication failed" in str(error.orig):
-        return StoreError(f"{shown} refuses this user or database ({state or 'connection'}): check its name, user and password settings")
+        return StoreError(f"{shown} rejects this user or database ({state or 'connection'}): check its name, user and password settings")
     if state in {"42P01", "42703"}:
         return StoreError(f"{shown} lacks a table or column ({state}): it is no store of this release; run `bot3 init`")
     is_lost = state is not None and state.startswith(_CONNECTION_LOST)
     if is_lost or (state is None and isinstance(error, (OperationalError, InterfaceError))):
         return StoreBusyError(f"{shown} cannot be reached: start the server or wait, then retry")
-    return StoreError(f"{shown}: the database refused ({state}, {type(error.orig).__name__}): run `bot3 doctor`")
+    return StoreError(f"{shown}: the database reported an error ({state}, {type(error.orig).__name__}): run `bot3 doctor`")

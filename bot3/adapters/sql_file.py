@@ -1,4 +1,4 @@
-"""The file of a SQLite store: notices that it was deleted or replaced while it is open, and sets a damaged one aside."""
+"""Track the file of a SQLite store: detect that it was deleted or replaced while it is open, and rename a damaged one."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ _BESIDE = ("-wal", "-shm")
 
 
 class StoreFile:
-    """Remembers which file was opened: a deleted one can still be written, and nobody else ever reads that."""
+    """Identifies the opened file: a deleted file accepts writes, but no other process ever reads them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: tuple[int, int] | None = None
 
     def remember(self) -> None:
-        """Note the file that is there now as the one that is open."""
+        """Store the identity of the current file as the opened one."""
         self._opened = self._found()
 
     def forget(self) -> None:
-        """Note that none is open."""
+        """Reset the state: no file is open."""
         self._opened = None
 
     def distrust(self) -> None:
-        """Note that whatever is there has to be opened anew."""
+        """Mark the file as changed, so that any current file is opened again."""
         self._opened = (0, 0)
 
     @property
     def is_same(self) -> bool:
-        """Say whether the file that was opened is still at its path; true as long as none was opened."""
+        """Return whether the opened file is still at its path; true while none is open."""
         return self._opened is None or self._found() == self._opened
 
     @property
     def is_there(self) -> bool:
-        """Say whether there is a file."""
+        """Return whether the file exists."""
         return self._found() is not None
 
     def set_aside(self) -> Path | None:
-        """Move the file that was opened, and what lies beside it, to another name; return that, None if another process did so before.
+        """Rename the opened file and its side files; return the new name, or None if another process renamed them before.
 
         Raises
         ------
         StoreError
-            If it cannot be moved.
+            If a file cannot be renamed.
         """
         try:
             with FileLock(self.path.with_name(f".{self.path.name}.lock")):
@@ -59,7 +59,7 @@ class StoreFile:
                         source.rename(aside.with_name(aside.name + suffix))
                 return aside
         except OSError as error:
-            raise StoreError(f"{self.path} is damaged and cannot be moved away ({error.strerror}): move it by hand") from error
+            raise StoreError(f"{self.path} is damaged and cannot be renamed ({error.strerror}): rename it by hand") from error
 
     def _free_name(self) -> Path:
         numbers = (number for number in range(1, 10_000))

@@ -1,4 +1,4 @@
-"""Intents, fills, funding and decisions between our words and the journal's columns."""
+"""Convert intents, fills, funding and decisions to and from the journal's columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bot's lease on the PostgreSQL server that holds its database: an advisory lock of a session of its own."""
+"""A bot's lease on the PostgreSQL server of its database: an advisory lock of a separate session."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _END_SESSION = sa.text("SELECT pg_terminate_backend(:pid)")
 
 
 class SqlLease:
-    """A `Lease` that excludes every other process on the same database, whichever home and machine it runs on.
+    """A `Lease` that excludes every other process on the same database, from any home and machine.
 
-    The server frees it when the session ends. A connection that was lost is noticed by the next `is_held`. A pooler in front of the server
-    must keep sessions (not PgBouncer's transaction mode), else the lock is released behind our back; `is_held` would notice that too.
+    The server releases it when the session ends. The next `is_held` detects a lost connection. A connection pooler in front of the server
+    must preserve sessions (not PgBouncer's transaction mode), or the lock is released unnoticed; `is_held` would detect that too.
     """
 
     def __init__(self, database: Database, *, bot: str) -> None:
         self._database, self._bot = database, bot
-        # Names this process to the others, and tells a session that we lost from one of theirs.
+        # Names this process in the server's session list, and distinguishes our lost sessions from those of other processes.
         self._name = f"bot3 {bot} {socket.gethostname()[:24]}/{os.getpid()} {secrets.token_hex(4)}"
         self._session: Connection | None = None
 
@@ -50,9 +50,9 @@ class SqlLease:
         Raises
         ------
         AlreadyRunningError
-            If another process holds it.
+            If another process has the lease.
         StoreError
-            If the server cannot be reached or refuses.
+            If the server cannot be reached or rejects the connection.
         """
         database = Database.open(url, kind="bot", busy_timeout_s=busy_timeout_s)
         lease = cls(database, bot=bot)
@@ -64,7 +64,7 @@ class SqlLease:
         return lease
 
     def is_held(self) -> bool:
-        """Return whether the lease is held now; one that was lost is acquired again if it is free."""
+        """Return whether this process has the lease now; a lost lease is acquired again if it is free."""
         try:
             return self._has_lock() if self._session is not None else self._acquire()
         except StoreBusyError:
@@ -95,7 +95,7 @@ class SqlLease:
                     self._session = session
                     return True
                 holders = session.execute(_HOLDER).all()
-                # The server has not noticed yet that an earlier connection of ours is gone: it is asked to end that session.
+                # The server has not detected yet that an earlier connection of ours is lost: request the end of that session.
                 for lost in (holder for holder in holders if holder.application_name == self._name):
                     session.execute(_END_SESSION, {"pid": lost.pid})
             finally:
@@ -112,7 +112,7 @@ class SqlLease:
     def _forget_session(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            # The server frees the lock with the session; a broken one is closed already.
+            # The server releases the lock with the session; a broken session is closed already.
             with suppress(sa.exc.SQLAlchemyError):
                 session.invalidate()
                 session.close()

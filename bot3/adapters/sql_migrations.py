@@ -1,4 +1,4 @@
-"""Schemas and their versions: the same Alembic migrations on SQLite and PostgreSQL."""
+"""Migrate schemas: the same Alembic migrations on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 HEADS = {"bot": "bot_0002", "platform": "platform_0008", "control": "control_0002"}
-"""The newest migration of each kind; written here so that an up-to-date store opens without loading Alembic."""
+"""The newest migration of each kind; stated here so that an up-to-date store opens without loading Alembic."""
 
 
 def version_table(kind: str) -> str:
@@ -24,12 +24,12 @@ def version_table(kind: str) -> str:
 
 
 def require_current(connection: Connection, *, kind: str, shown: str, read_only: bool) -> bool:
-    """Say whether the schema is this release's.
+    """Return whether the schema is this release's.
 
     Raises
     ------
     StoreError
-        If it is newer, or older and the store was opened for reading only.
+        If the schema is newer, or older and the store was opened for reading only.
     """
     version = _version(connection, kind=kind)
     if version == HEADS[kind]:
@@ -38,16 +38,16 @@ def require_current(connection: Connection, *, kind: str, shown: str, read_only:
         raise StoreError(f"{shown} was written by a newer release (schema {version}, this one knows {HEADS[kind]}): update bot3")
     if read_only:
         state = f"of an older schema ({version})" if version else f"no {kind} store"
-        raise StoreError(f"{shown} is {state}: run `bot3 init` to bring it up to date")
+        raise StoreError(f"{shown} is {state}: run `bot3 init` to migrate it")
     return False
 
 
 def upgrade(connection: Connection, *, kind: str, shown: str) -> None:
     """Run the missing migrations inside the caller's transaction."""
     if connection.dialect.name == "postgresql":
-        # Two processes may start at once: the second waits here and finds the work done.
+        # Two processes may start at once: the second waits for this lock and finds the schema current.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(version_table(kind)))))
-        # A large store may take longer than any statement of every day.
+        # Migrating a large store may take longer than the default statement timeout.
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
     if require_current(connection, kind=kind, shown=shown, read_only=False):
         return

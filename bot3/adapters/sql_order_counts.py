@@ -1,4 +1,4 @@
-"""Filled orders of each trade, counted in SQL: the same for freqtrade's databases and for ours, whose `orders` have freqtrade's columns."""
+"""Count the filled orders of each trade in SQL: for freqtrade's databases and for ours, whose `orders` have the same columns."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import sqlalchemy as sa
 
 ORDER_COUNTS = ("entries", "exits")
-"""Columns of `order_counts` that a trade's row is given."""
+"""Columns of `order_counts` that are added to a trade's row."""
 COUNTED_COLUMNS = ("ft_trade_id", "ft_order_side", "filled")
 
 _ORDERS = sa.table("orders", sa.column("ft_trade_id"), sa.column("ft_order_side", sa.String()), sa.column("filled"))
 
 
 def order_counts(*, of_trades: sa.Select[Any] | None) -> sa.Subquery:
-    """Return filled orders by trade: `counted_trade_id`, `buys`, `sells` and `total` (a stop on the exchange counts to the total only).
+    """Return filled orders by trade: `counted_trade_id`, `buys`, `sells` and `total` (a stop on the exchange counts only in the total).
 
     Parameters
     ----------
     of_trades : Select or None
-        Ids of the trades to count for; None for all.
+        Ids of the trades to count; None for all.
     """
     side, is_filled = _ORDERS.c.ft_order_side, sa.cast(_ORDERS.c.filled, sa.Double()) > 0.0
     counts = [
@@ -33,7 +33,7 @@ def order_counts(*, of_trades: sa.Select[Any] | None) -> sa.Subquery:
 
 
 def count_columns(counts: sa.Subquery | None, *, is_short: sa.ColumnElement[Any]) -> list[sa.Label[int]]:
-    """Return `ORDER_COUNTS` of a row of trades that is outer-joined with `order_counts`; zeros where there is no table to count in."""
+    """Return `ORDER_COUNTS` of a row of trades that is outer-joined with `order_counts`; zeros if the database has no orders table."""
     if counts is None:
         return [sa.literal_column("0", sa.BigInteger()).label(name) for name in ORDER_COUNTS]
     entries = sa.case((is_short, counts.c.sells), else_=counts.c.buys)

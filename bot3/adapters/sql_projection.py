@@ -1,4 +1,4 @@
-"""Rewrites a bot store's `trades` and `orders` from its journal, inside the caller's transaction."""
+"""Project a bot store's journal into its tables `trades` and `orders`, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot3.trading.trades import RunMode, Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreIdentity:
-    """Whose store it is; written once, at its creation."""
+    """Identity of a store: id, bot, run mode, account and exchange; written once, at its creation."""
 
     store_id: str
     bot: str
@@ -40,18 +40,18 @@ def project_trades(connection: Connection, trade_ids: Iterable[int], *, identity
 
 
 def trades_of_orders(connection: Connection, client_order_ids: Iterable[str]) -> Mapping[str, int]:
-    """Return client order id to trade id of the orders that an intent has."""
+    """Return client order id to trade id for the orders of known intents."""
     query = sa.select(intents.c.client_order_id, intents.c.trade_id).where(intents.c.client_order_id.in_(set(client_order_ids)))
     return {row.client_order_id: row.trade_id for row in connection.execute(query)}
 
 
 def trades_of_pairs(connection: Connection, funding: Sequence[FundingPayment]) -> set[int]:
-    """Return the trades that funding payments may belong to: of their pairs, open when they were paid."""
+    """Return the trades to which funding payments may belong: same pair, open at the time of payment."""
     touched: set[int] = set()
     for payment in funding:
         at = to_naive(payment.paid_at)
         was_open = sa.and_(trades.c.open_date < at, sa.or_(trades.c.is_open, trades.c.close_date >= at))
-        # Imported trades have no journal: what they paid is in them already.
+        # Imported trades have no journal: their rows already contain the funding paid.
         journalled = trades.c.id.in_(sa.select(intents.c.trade_id).where(intents.c.pair == payment.pair))
         touched |= set(connection.execute(sa.select(trades.c.id).where(trades.c.pair == payment.pair, was_open, journalled)).scalars())
     return touched

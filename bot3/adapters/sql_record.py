@@ -1,4 +1,4 @@
-"""The platform's record in SQL, all of it."""
+"""Combine all parts of the platform's record in SQL."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SqlRecord(
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the record, create it if there is none, and bring its schema up to date. Raises StoreError."""
+        """Open the record, create it if it is missing, and migrate its schema to this release. Raises StoreError."""
         database = Database.open(url, kind="platform", read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
             return cls(database, read_only=read_only)

@@ -1,4 +1,4 @@
-"""What the parts of the record share: the database, the revision, and who writes when."""
+"""Common base of the record's parts: the database, the revision, and the order of writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot3.trading.trades import RunMode
 
 @dataclass(slots=True)
 class Writing:
-    """One write to the record. `revision` stamps its rows; it is taken only if the writer says that something changed."""
+    """One write to the record. `revision` is written to its rows; the record adopts it only if the writer sets `changed`."""
 
     connection: Connection
     before: int
@@ -30,17 +30,17 @@ class Writing:
 
     @property
     def revision(self) -> int:
-        """Return the revision that changed rows are stamped with."""
+        """Return the revision that is written to changed rows."""
         return self.before + 1
 
     @property
     def after(self) -> int:
-        """Return the record's revision once this write is committed."""
+        """Return the record's revision after this write is committed."""
         return self.revision if self.changed else self.before
 
 
 class SqlRecordBase:
-    """The record's database, opened."""
+    """The open database of the record, with its identity."""
 
     def __init__(self, database: Database, *, read_only: bool) -> None:
         self._database = database
@@ -61,28 +61,28 @@ class SqlRecordBase:
             return origin_of(connection)
 
     def begin_epoch(self) -> None:
-        """Begin a new epoch: what was published before is no longer this record's, for it may be of a future that was lost."""
+        """Begin a new epoch: earlier publications no longer belong to this record, because they may belong to a lost future."""
         with self._database.write() as connection:
             connection.execute(sa.update(record_meta).values(epoch=str(uuid.uuid4())))
 
     def revision(self) -> int:
-        """Return the record's revision: 0 before anything was written."""
+        """Return the record's revision; 0 before the first write."""
         with self._database.read() as connection:
             return int(connection.execute(sa.select(record_meta.c.revision)).scalar_one())
 
     def change_token(self) -> str:
         """Return a token that differs after every commit of another connection.
 
-        On SQLite it covers every writer (`PRAGMA data_version`); on PostgreSQL it is the revision, which every write that changed
-        something raises.
+        On SQLite every writer changes it (`PRAGMA data_version`); on PostgreSQL it is the revision, which every write with a change
+        increments.
         """
         return self._database.data_version() if self._database.is_sqlite else str(self.revision())
 
     @contextmanager
     def _writing(self) -> Iterator[Writing]:
-        """Yield a write that sees the newest revision and that no other write can pass; a write that changed nothing raises nothing."""
+        """Yield a write that reads the newest revision and excludes other writers; a write without changes does not raise the revision."""
         with self._database.write() as connection:
-            # SQLite holds the write lock already; PostgreSQL's writers wait for each other on this row.
+            # SQLite holds the write lock already; on PostgreSQL this row lock serializes the writers.
             before = int(connection.execute(sa.select(record_meta.c.revision).with_for_update()).scalar_one())
             writing = Writing(connection, before)
             yield writing
@@ -100,12 +100,12 @@ def origin_of(connection: Connection) -> Origin:
 
 
 def in_modes(column: sa.ColumnElement[str], run_modes: Sequence[RunMode]) -> sa.ColumnElement[bool]:
-    """Return the condition that a run mode is one of those asked for."""
+    """Return the condition that a run mode is one of the given ones."""
     return column.in_([RunMode(mode).value for mode in run_modes])
 
 
 def in_groups(table: sa.Table, groups: Sequence[tuple[str, str, str]] | None) -> sa.ColumnElement[bool]:
-    """Return the condition that a row is of one of the groups (pair, direction, leverage_bin); all for None."""
+    """Return the condition that a row belongs to one of the groups (pair, direction, leverage_bin); None selects all rows."""
     if groups is None:
         return sa.true()
     return sa.or_(
@@ -127,5 +127,5 @@ def _store_id(database: Database, *, read_only: bool) -> str:
             insert_ignore(connection, record_meta, [row])
             found = connection.execute(query).scalar_one()
     if found is None:
-        raise StoreError(f"{database.shown} holds no identity: run `bot3 init`")
+        raise StoreError(f"{database.shown} contains no identity: run `bot3 init`")
     return str(found)

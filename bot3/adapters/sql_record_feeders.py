@@ -1,4 +1,4 @@
-"""Feeder scores and the model registry in the record."""
+"""Store feeder scores and the model registry in the record."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _NEWEST_FIRST = (_PUBLISHED.known_at_us.desc(), _PUBLISHED.seq.desc())
 
 
 class SqlFeederRecord(SqlRecordBase):
-    """Publishes feeder scores, and says which were in force."""
+    """Publishes feeder scores and returns those in force at a time."""
 
     def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
-        """Publish all scores of one version; return the revision. One in force already, with whole rows, changes nothing."""
+        """Publish all scores of one version; return the revision. The version in force with identical rows changes nothing."""
         versions = {score.version for score in scores}
         if len(versions) != 1:
-            raise StoreError(f"a publication holds the scores of one version, this one of {sorted(versions) or 'none'}")
+            raise StoreError(f"a publication must contain the scores of one version, this one has {sorted(versions) or 'none'}")
         row = {"version": versions.pop(), "known_at_us": max(to_us(score.known_at) for score in scores)}
         with self._writing() as writing:
             newest = writing.connection.execute(sa.select(feeder_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
             columns = tuple(stored_name(name, {"known_at"}) for name in _SCORE_FIELDS)
             values = [tuple(plain(getattr(score, name)) for name in _SCORE_FIELDS) for score in scores]
             if newest is not None and (newest.version, newest.known_at_us) == (row["version"], row["known_at_us"]):
-                # Rows that were changed since are refused by every reader: they are published again.
+                # Readers refuse rows that were changed since: such a version is published again.
                 held = writing.connection.execute(sa.select(*(_SCORES.c[name] for name in columns)).where(_SCORES.c.seq == newest.seq))
                 if {tuple(found) for found in held} == set(values):
                     return writing.after
@@ -50,7 +50,7 @@ class SqlFeederRecord(SqlRecordBase):
             return writing.after
 
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        """Return the scores of the newest publication, by regime and rank. Raises LearningError if none was by then, or one is invalid."""
+        """Return the newest publication's scores by regime and rank. Raises LearningError if none was known by then or one is invalid."""
         newest = sa.select(_PUBLISHED.seq).where(_PUBLISHED.known_at_us <= to_us(as_of)).order_by(*_NEWEST_FIRST).limit(1)
         table = _SCORES.c
         query = sa.select(_SCORES).where(table.seq == newest.scalar_subquery()).order_by(table.regime, table.rank, table.feeder_id)
@@ -62,17 +62,17 @@ class SqlFeederRecord(SqlRecordBase):
 
 
 class SqlModelRegistry(SqlRecordBase):
-    """A `ModelRegistry`."""
+    """A `ModelRegistry` in the record."""
 
     def register_model(self, entry: ModelEntry) -> None:
-        """Keep an entry; the same digest and feeder twice is one row."""
+        """Insert an entry; a repeated digest and feeder creates no second row."""
         row = {stored_name(field.name, _ENTRY_INSTANTS): plain(getattr(entry, field.name)) for field in fields(entry)}
         with self._writing() as writing:
             inserted = insert_ignore(writing.connection, model_registry, [row | {"revision": writing.revision}])
             writing.changed = inserted > 0
 
     def model(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
-        """Return the newest model known by then. Raises LearningError if there is none."""
+        """Return the newest model known by a time. Raises LearningError if there is none."""
         table = model_registry.c
         known = (table.feeder_id == feeder_id, table.known_at_us <= to_us(as_of))
         query = sa.select(model_registry).where(*known).order_by(table.known_at_us.desc(), table.revision.desc()).limit(1)
@@ -94,10 +94,10 @@ class SqlModelRegistry(SqlRecordBase):
             return read_frame(connection, query)
 
 
-# The port's method carries the table's name.
+# The port's method has the table's name.
 _SCORES = feeder_scores
 
 
 def score_of_row(row: Any) -> FeederScore:
-    """Return a stored score. Raises InvalidLearningError if it breaks a bound."""
+    """Parse a stored score. Raises InvalidLearningError for a value out of bounds."""
     return feeder_score(stored_values(row))

@@ -1,4 +1,4 @@
-"""What daily reviews left, in the record: each is written by the publication that it belongs to, and by nothing else."""
+"""Store the results of daily reviews in the record: only the publication to which a review belongs writes it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _REVIEWS = gate_reviews.c
 
 
 class SqlGateRecord(SqlRecordBase):
-    """Says what the evidence of every pair and direction was."""
+    """Returns the evidence of every pair and direction."""
 
     def ledger(self, *, as_of: datetime) -> Ledger:
-        """Return what the newest review left.
+        """Return the result of the newest review.
 
         Raises
         ------
         LearningError
-            If there was none by then.
+            If no review was known by then.
         InvalidLearningError
-            If a row of it breaks a bound; the text names it.
+            If one of its rows is out of bounds; the message names the row.
         """
         newest = sa.select(_REVIEWS.seq, _REVIEWS.day, _REVIEWS.known_at_us, _REVIEWS.replay_version).where(
             _REVIEWS.known_at_us <= to_us(as_of)
@@ -48,7 +48,7 @@ class SqlGateRecord(SqlRecordBase):
     def first_reviewed_day(self) -> int:
         """Return the day of the first review, in days since 1970. Raises LearningError if there was none."""
         with self._database.read() as connection:
-            # An invalid day would begin the folding before the first one, or never.
+            # With an invalid day, folding would begin before the first review, or never.
             valid = sa.and_(_REVIEWS.day >= 0, _REVIEWS.day * DAY_US <= _REVIEWS.known_at_us)
             day = connection.execute(sa.select(sa.func.min(_REVIEWS.day)).where(valid)).scalar_one()
         if day is None:
@@ -57,10 +57,10 @@ class SqlGateRecord(SqlRecordBase):
 
 
 def _ledger_of(review: Any, rows: Iterable[Any]) -> Ledger:
-    """Return a stored ledger; what a store holds is not trusted, for infinite evidence would open a pair."""
+    """Parse a stored ledger; its values are validated, because infinite evidence would open a pair."""
     if not (isinstance(review.day, int) and 0 <= review.day * DAY_US <= review.known_at_us):
         raise InvalidLearningError(
-            f"the review of publication {review.seq} has the day {review.day!r}, which was not over when it was made"
+            f"the review of publication {review.seq} has the invalid day {review.day!r}: the day had not ended when the review was made"
         )
     log_wealth: dict[Node, tuple[float, ...]] = {}
     for row in rows:
@@ -75,7 +75,7 @@ def _ledger_of(review: Any, rows: Iterable[Any]) -> Ledger:
 
 
 def insert_ledger(writing: Writing, ledger: Ledger, *, seq: int, known_at: datetime) -> None:
-    """Keep what a review left, within the transaction of its publication."""
+    """Insert the result of a review, within the transaction of its publication."""
     instants = {"day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
     writing.connection.execute(sa.insert(gate_reviews).values(seq=seq, replay_version=ledger.replay_version, **instants))
     rows = [(seq, pair, side, *map(float, wealth)) for (pair, side), wealth in ledger.log_wealth.items()]

@@ -1,4 +1,4 @@
-"""The record's outbox: what was written and not yet published elsewhere."""
+"""Read the record's outbox: writes that are not published elsewhere yet."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ log = structlog.get_logger()
 
 
 class SqlOutbox(SqlRecordBase):
-    """An `Outbox`. Its entries are made by the database itself (triggers), so that no writer can forget them."""
+    """An `Outbox` in the record. Database triggers create its entries, so that no writer can omit them."""
 
     def span(self) -> OutboxSpan | None:
-        """Return the writes that wait; None if there are none."""
+        """Return the span of the pending writes; None if there are none."""
         query = sa.select(sa.func.min(outbox.c.since_revision), sa.func.max(outbox.c.revision), sa.func.count())
         with self._database.read() as connection:
             since, until, writes = connection.execute(query).one()
         return OutboxSpan(since=since, until=until, writes=writes) if writes else None
 
     def waiting_since(self) -> datetime | None:
-        """Return when the oldest write that waits was made, by the database's clock; None if none waits."""
+        """Return the time of the oldest pending write, by the database's clock; None if there is none."""
         with self._database.read() as connection:
             written_at_us = connection.execute(sa.select(sa.func.min(outbox.c.written_at_us))).scalar_one()
         return None if written_at_us is None else from_us(written_at_us)
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
-        """Return what a span holds, trades of some run modes only, as one state of the record."""
+        """Return the content of a span as one snapshot of the record, with only the trades of some run modes."""
         with self._database.read() as connection:
             return Pending(
                 span=span,
@@ -81,22 +81,22 @@ class SqlOutbox(SqlRecordBase):
             )
 
     def confirm(self, span: OutboxSpan) -> None:
-        """Forget a span that was published; entries made since then stay."""
+        """Delete the entries of a published span; later entries remain pending."""
         with self._database.write() as connection:
             connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
             connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
 
     def requeue(self, *, since: int = 0) -> None:
-        """Let everything written after a revision wait again."""
+        """Mark everything written after a revision as pending again."""
         with self._database.write() as connection:
             now = int(connection.execute(sa.select(record_meta.c.revision).with_for_update()).scalar_one())
             if now > since:
                 _fold(connection, OutboxSpan(since=since, until=now, writes=1))
 
     def fold(self) -> None:
-        """Make one entry of all that wait, so that they do not pile up where nobody publishes.
+        """Merge all pending entries into one, so that they do not accumulate while no publisher runs.
 
-        Where trades stood before is forgotten: who publishes nothing has no copy that they stand in.
+        Former places of trades are deleted: without a publisher there is no copy that contains them.
         """
         span = self.span()
         if span is None:
@@ -129,9 +129,9 @@ def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:
 
 
 def _to_write(connection: Connection, span: OutboxSpan) -> sa.ColumnElement[bool]:
-    """Return the condition that a trade changed within a span, or may stand where another went.
+    """Return the condition that a trade changed within a span, or may have the place of a removed one.
 
-    An id that was used again for a close at the same instant has the place of the one that went: deleting that takes the new one with it.
+    An id that was reused for a close at the same instant has the place of the removed trade: deleting that point deletes the new one too.
     """
     went = sa.select(outbox_gone.c.bot, outbox_gone.c.run_mode, outbox_gone.c.trade_id).where(_within(outbox_gone, span))
     if connection.execute(went.limit(1)).first() is None:
@@ -153,7 +153,7 @@ def _fold(connection: Connection, span: OutboxSpan) -> None:
 
 
 def _now_us(connection: Connection) -> sa.ColumnElement[int]:
-    """Return the database's time, as the triggers of the outbox write it."""
+    """Return the database's time, computed as in the outbox triggers."""
     is_sqlite = connection.dialect.name == "sqlite"
     now = "(julianday('now') - 2440587.5) * 86400000000.0" if is_sqlite else "extract(epoch FROM clock_timestamp()) * 1000000"
     return sa.cast(sa.literal_column(now), sa.BigInteger)
@@ -167,14 +167,14 @@ def _trades(connection: Connection, span: OutboxSpan, *, run_modes: Sequence[Run
 
 
 def _readable(noun: Noun, publications: Iterable[Any], read: Callable[[Any], _Read]) -> tuple[_Read, ...]:
-    """Return publications as they are read; one that breaks a bound is left out, so that it keeps nothing else from being published."""
+    """Return the parsed publications; an invalid one is logged and left out, so that it does not block the others."""
     found = []
     for publication in publications:
         try:
             found.append(read(publication))
         except InvalidLearningError as error:
             what = {"noun": noun.value, "version": publication.version}
-            log.error("publication_refused", **what, error=str(error))  # noqa: TRY400  # the text says all
+            log.error("publication_refused", **what, error=str(error))  # noqa: TRY400  # the message is sufficient
     return tuple(found)
 
 
@@ -199,7 +199,7 @@ def _publication(connection: Connection, publication: Any) -> ParameterPublicati
 
 
 def _full_before(connection: Connection, publication: Any) -> tuple[int, int]:
-    """Return the place of the full publication that one stands on; where none was ever full, of the first."""
+    """Return the place of the full publication on which one is based; the place of the first one if none was full."""
     table = parameter_publications.c
     place = (table.known_at_us, table.seq)
     earlier = sa.tuple_(*place) <= sa.tuple_(publication.known_at_us, publication.seq)

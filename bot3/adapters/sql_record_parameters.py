@@ -1,4 +1,4 @@
-"""Published parameters in the record."""
+"""Store published parameters in the record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEWEST_FIRST = (_PUBLISHED.known_at_us.desc(), _PUBLISHED.seq.desc())
 
 
 class SqlParameterRecord(SqlRecordBase):
-    """Publishes parameters by compare-and-swap, and says which were in force."""
+    """Publishes parameters by compare-and-swap and returns those in force at a time."""
 
     def publish_parameters(
         self,
@@ -39,9 +39,9 @@ class SqlParameterRecord(SqlRecordBase):
         ledger: Ledger | None = None,
         windows: Mapping[str, Window] | None = None,
     ) -> int:
-        """Publish rows (all of them if is_full, else only changed ones) and what a review left, in one transaction; return the revision.
+        """Publish rows (all if is_full, else changed ones only) and a review's result in one transaction; return the revision.
 
-        The very publication that is in force already changes nothing. Raises StoreConflictError if another version than `replaces` is.
+        A publication identical to the one in force changes nothing. Raises StoreConflictError if the version in force is not `replaces`.
         """
         with self._writing() as writing:
             newest = writing.connection.execute(sa.select(parameter_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
@@ -49,7 +49,7 @@ class SqlParameterRecord(SqlRecordBase):
                 return writing.after
             in_force = None if newest is None else newest.version
             if in_force != replaces:
-                raise StoreConflictError(f"parameters {in_force} are in force, not {replaces}: read again, then publish on top of them")
+                raise StoreConflictError(f"parameters {in_force} are in force, not {replaces}: read them again, then publish")
             seq = _insert_publication(writing, parameters, replaces=replaces, is_full=is_full)
             _insert_rows(writing.connection, seq, parameters, windows=windows or {})
             if ledger is not None:
@@ -57,14 +57,14 @@ class SqlParameterRecord(SqlRecordBase):
             return writing.after
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters in force: of each group the newest row published since the last full publication.
+        """Return the parameters in force: the newest row of each group published since the last full publication.
 
         Raises
         ------
         LearningError
-            If nothing was published by then.
+            If no parameters were published by then.
         InvalidLearningError
-            If a row in force breaks a bound (`learning.validity`).
+            If a row in force is out of bounds (`learning.validity`).
         """
         known = _PUBLISHED.known_at_us <= to_us(as_of)
         with self._database.read() as connection:
@@ -94,7 +94,7 @@ class SqlParameterRecord(SqlRecordBase):
 
 
 def _is_same(row: Any, parameters: ParameterSet) -> bool:
-    # A version is a digest of content: the same one with a later expiry is a renewal, and is published.
+    # A version is a digest of the content: the same version with a later expiry is a renewal and is published.
     instants = (to_us(parameters.known_at), to_us(parameters.expires_at))
     return bool(row.version == parameters.version and (row.known_at_us, row.expires_at_us) == instants)
 
@@ -141,7 +141,7 @@ def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> list[Any]:
 
 
 def parameters_of(publication: Any, *, rows: Iterable[Any], factors: Iterable[Any]) -> ParameterSet:
-    """Return a stored publication; a later row of a group takes the place of an earlier one. Raises InvalidLearningError."""
+    """Parse a stored publication; a later row of a group replaces an earlier one. Raises InvalidLearningError."""
     values = stored_values(publication)
     return parameter_set(
         rows=map(stored_values, rows),

@@ -1,4 +1,4 @@
-"""Regime states and recommendations in the record."""
+"""Store regime states and recommendations in the record."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NEWEST_FIRST = (recommendations.c.known_at_us.desc(), recommendations.c.seq.des
 
 
 class SqlRegimeRecord(SqlRecordBase):
-    """Publishes regime states, and says which was in force."""
+    """Publishes regime states and returns the one in force at a time."""
 
     def publish_regimes(self, states: Sequence[RegimeState]) -> int:
-        """Publish regime states (a state whose known_at is there already is left as it is); return the revision."""
+        """Publish regime states (a state with an existing known_at is skipped); return the revision."""
         with self._writing() as writing:
             rows = [_state_row(state, revision=writing.revision) for state in states]
             inserted = bulk_insert(writing.connection, regime_states, rows, columns=_COLUMNS, replaces=False)
@@ -53,14 +53,14 @@ class SqlRegimeRecord(SqlRecordBase):
 
 
 class SqlRecommendationRecord(SqlRecordBase):
-    """Publishes recommendations, and says which was in force."""
+    """Publishes recommendations and returns the one in force at a time."""
 
     def publish_recommendation(self, recommendation: Recommendation) -> int:
-        """Publish; return the revision. The publication in force already changes nothing."""
+        """Publish a recommendation; return the revision. A publication identical to the one in force changes nothing."""
         row = _recommendation_row(recommendation)
         with self._writing() as writing:
             newest = writing.connection.execute(sa.select(recommendations).order_by(*_NEWEST_FIRST).limit(1)).mappings().one_or_none()
-            # computed_at is when the same content was computed again, not what was said.
+            # computed_at is the time at which the same content was computed again, and no part of the content.
             if newest is None or any(newest[name] != value for name, value in row.items() if name != "computed_at_us"):
                 writing.connection.execute(sa.insert(recommendations).values(**row, revision=writing.revision))
                 writing.changed = writing.is_publication = True
@@ -76,7 +76,7 @@ class SqlRecommendationRecord(SqlRecordBase):
         return recommendation_of_row(row)
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication comes into force that is known later than a time; None if there is none."""
+        """Return when the first publication known later than a time comes into force; None if there is none."""
         times = [
             sa.select(sa.func.min(table.c.known_at_us).label("at_us")).where(table.c.known_at_us > to_us(after)) for table in _PUBLICATIONS
         ]
@@ -84,13 +84,13 @@ class SqlRecommendationRecord(SqlRecordBase):
             return maybe_at(connection.execute(sa.select(sa.func.min(sa.union_all(*times).subquery().c.at_us))).scalar_one())
 
     def learning_token(self) -> str:
-        """Return a token that differs after every publication (one row by key; for polling)."""
+        """Return a token that changes with every publication (one row by key; for polling)."""
         with self._database.read() as connection:
             return str(connection.execute(sa.select(record_meta.c.learning_revision)).scalar_one())
 
 
 def state_of_row(row: Any) -> RegimeState:
-    """Return a stored state. Raises InvalidLearningError if it breaks a bound."""
+    """Parse a stored state. Raises InvalidLearningError for a value out of bounds."""
     return regime_state(stored_values(row))
 
 
@@ -121,6 +121,6 @@ def _recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
 
 
 def recommendation_of_row(row: Any) -> Recommendation:
-    """Return a stored recommendation. Raises InvalidLearningError if it breaks a bound."""
+    """Parse a stored recommendation. Raises InvalidLearningError for a value out of bounds."""
     values = stored_values(row)
     return recommendation(values | {"suggested_leverage_low": values["leverage_low"], "suggested_leverage_high": values["leverage_high"]})

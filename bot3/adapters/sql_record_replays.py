@@ -1,4 +1,4 @@
-"""Trade replays and shadow trades in the record."""
+"""Store trade replays and shadow trades in the record."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PENDING = "pending"
 
 
 class SqlReplayRecord(SqlRecordBase):
-    """A `ReplayRecord`."""
+    """A `ReplayRecord` in SQL."""
 
     def save_replays(self, replays: pd.DataFrame) -> int:
-        """Upsert by key; return the revision."""
+        """Insert or update replays by key; return the revision."""
         with self._writing() as writing:
             rows = frame_rows(replays, _REPLAYS, revision=writing.revision)
             bulk_insert(writing.connection, trade_replays, rows, columns=_REPLAYS, replaces=True)
@@ -53,13 +53,13 @@ class SqlReplayRecord(SqlRecordBase):
             return read_frame(connection, query)
 
     def next_due_at(self) -> datetime | None:
-        """Return the earliest due_at of pending replays."""
+        """Return the earliest due_at of pending replays; None if none is pending."""
         query = sa.select(sa.func.min(trade_replays.c.due_at_us)).where(trade_replays.c.state == _PENDING)
         with self._database.read() as connection:
             return maybe_at(connection.execute(query).scalar_one())
 
     def replay_counts(self, *, bot: str, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-        """Count a bot's replays: state, reason, replays; one row for each pair that there is."""
+        """Count a bot's replays: columns state, reason, replays; one row per existing state and reason."""
         table = trade_replays.c
         query = (
             sa.select(table.state, table.reason, sa.func.count().label("replays"))
@@ -72,10 +72,10 @@ class SqlReplayRecord(SqlRecordBase):
 
 
 class SqlShadowRecord(SqlRecordBase):
-    """A `ShadowRecord`."""
+    """A `ShadowRecord` in SQL."""
 
     def save_shadow_trades(self, shadow_trades: pd.DataFrame) -> int:
-        """Insert; rows whose key is there already are left as they are. Return the revision."""
+        """Insert shadow trades; rows with an existing key are skipped. Return the revision."""
         with self._writing() as writing:
             rows = frame_rows(shadow_trades, _SHADOWS, revision=writing.revision)
             writing.changed = bulk_insert(writing.connection, _SHADOW_TABLE, rows, columns=_SHADOWS, replaces=False) > 0
@@ -92,7 +92,7 @@ class SqlShadowRecord(SqlRecordBase):
             return read_frame(connection, query.order_by(table.known_at_us, table.feeder_id, table.pair, table.open_date_us))
 
     def last_shadow_close(self, *, run_mode: RunMode) -> Mapping[tuple[str, str], datetime]:
-        """Return (feeder_id, pair) to the newest close date."""
+        """Return the newest close date by (feeder_id, pair)."""
         table = _SHADOW_TABLE.c
         newest = sa.func.max(table.close_date_us).label("newest_us")
         query = sa.select(table.feeder_id, table.pair, newest).where(table.run_mode == run_mode.value).group_by(table.feeder_id, table.pair)
@@ -100,5 +100,5 @@ class SqlShadowRecord(SqlRecordBase):
             return {(row.feeder_id, row.pair): from_us(row.newest_us) for row in connection.execute(query)}
 
 
-# The port's method and parameter carry the table's name.
+# The port's method and parameter have the table's name.
 _SHADOW_TABLE = shadow_trades

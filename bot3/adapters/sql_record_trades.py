@@ -1,4 +1,4 @@
-"""Synced trades in the record."""
+"""Store synced trades in the record."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FRAME = tuple(synced_trades.c[name] for name in (*_OWN, "direction", "leverage_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Changes:
-    """What is new about the trades of one bot and run mode: how many keys they have, how many the record lacks, and which rows to write."""
+    """Changes to the trades of one bot and run mode: the number of keys, how many the record lacks, and the rows to write."""
 
     keys: int
     inserted: int
@@ -40,20 +40,20 @@ class _Changes:
 
 
 class SqlTradeRecord(SqlRecordBase):
-    """A `TradeRecord`."""
+    """A `TradeRecord` in SQL."""
 
     _counted: tuple[int, pd.DataFrame] | None = None
-    """The counts of a revision: nothing that they count changes without raising it."""
+    """Cached counts of one revision: a change of the counted rows always increments the revision."""
 
     def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
-        """Insert or update closed trades by key, comparing row digests; unchanged rows keep their revision.
+        """Insert or update closed trades by key, comparing row digests; the revision of unchanged rows is not updated.
 
-        Raises StoreError for a trade that is open: it has no close to learn from.
+        Raises StoreError for an open trade: it has no close to learn from.
         """
         return self.upsert_columns(TradeColumns.of(trades))
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
-        """Do what `upsert_trades` does, for trades that are columns already."""
+        """Insert or update as `upsert_trades`, for trades that are columns already."""
         digests = row_digests(columns)
         with self._writing() as writing:
             found = [_changes(writing.connection, group, columns, digests) for group in _groups(columns)]
@@ -71,12 +71,12 @@ class SqlTradeRecord(SqlRecordBase):
             )
 
     def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
-        """Mark trades that vanished from their source as deleted (a tombstone keeps the row)."""
+        """Mark trades that are missing in their source as deleted (a tombstone preserves the row)."""
         with self._writing() as writing:
             deleted = 0
             for trade_id, open_date in keys:
                 row = sa.and_(*_of(bot, run_mode), synced_trades.c.trade_id == trade_id, synced_trades.c.open_date_us == to_us(open_date))
-                # The digest goes, so that a trade that comes back is a change even if it is the same.
+                # The digest is cleared, so that a trade that reappears counts as changed even if it is identical.
                 gone = sa.update(synced_trades).where(row, ~synced_trades.c.deleted)
                 deleted += writing.connection.execute(gone.values(deleted=True, digest="", revision=writing.revision)).rowcount
             writing.changed = deleted > 0
@@ -87,8 +87,8 @@ class SqlTradeRecord(SqlRecordBase):
         table = synced_trades.c
         wanted = _of(bot, run_mode)
         if closed_since is not None:
-            # A trade is known at its close, and that column has an index; SQLite would rather take the one of the key, and walk through all
-            # trades of the bot: it cannot for what is computed.
+            # A trade is known at its close, and known_at has an index; SQLite would prefer the key's index and scan all trades of the bot.
+            # Computed expressions (coalesce) prevent that.
             ours = sa.and_(sa.func.coalesce(table.bot, "") == bot, sa.func.coalesce(table.run_mode, "") == run_mode.value)
             wanted = (table.known_at_us >= to_us(closed_since), ours)
         query = sa.select(table.trade_id, table.open_date_us).where(*wanted, ~table.deleted)
@@ -118,7 +118,7 @@ class SqlTradeRecord(SqlRecordBase):
             return read_frame(connection, query.order_by(table.close_date_us, table.bot, table.trade_id, table.open_date_us))
 
     def counts(self) -> pd.DataFrame:
-        """Return closed trades by bot and run_mode, with the columns that the port names."""
+        """Return the counts of closed trades by bot and run_mode, with the port's columns."""
         table = synced_trades.c
         kept = sa.case((table.deleted, None), else_=table.close_date_us)
         query = (
@@ -136,7 +136,7 @@ class SqlTradeRecord(SqlRecordBase):
             .order_by(table.bot, table.run_mode)
         )
         with self._database.read() as connection:
-            # The revision first: counts that are newer than their revision are counted again, older ones there are none.
+            # Read the revision first: counts newer than their revision are counted again, older ones cannot occur.
             revision = int(connection.execute(sa.select(record_meta.c.revision)).scalar_one())
             if self._counted is None or self._counted[0] != revision:
                 self._counted = revision, read_frame(connection, query)
@@ -144,7 +144,7 @@ class SqlTradeRecord(SqlRecordBase):
 
 
 def _kept(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """Count the trades that are not deleted and that a condition holds for."""
+    """Count the trades that are not deleted and match a condition."""
     return sa.func.count(sa.case((sa.and_(~synced_trades.c.deleted, condition), 1)))
 
 
@@ -153,7 +153,7 @@ def _of(bot: str, run_mode: RunMode) -> tuple[sa.ColumnElement[bool], sa.ColumnE
 
 
 def _rows(columns: TradeColumns, digests: Sequence[str], places: NDArray[np.int64], *, revision: int) -> Iterator[tuple[Any, ...]]:
-    """Return rows to write, in the order of `_OWN` and `_REST`; one after the other, for all at once would be many objects."""
+    """Return the rows to write, in the order of `_OWN` and `_REST`; as an iterator, because all rows at once would be many objects."""
     own = {name: _values(columns.arrays[name][places]) for name in _OWN}
     bins = {leverage: recorded_bin(leverage) for leverage in set(own["leverage"])}
     feeders = {tag: feeder_of_enter_tag(tag) for tag in set(own["enter_tag"])}
@@ -171,7 +171,7 @@ def _rows(columns: TradeColumns, digests: Sequence[str], places: NDArray[np.int6
 
 
 def _values(column: NDArray[Any]) -> list[Any]:
-    """Return a column as a driver takes it: None for NaN."""
+    """Return a column as driver values: None for NaN."""
     values: list[Any] = column.tolist()
     if column.dtype.kind == "f":
         for place in np.flatnonzero(np.isnan(column)).tolist():
@@ -180,14 +180,14 @@ def _values(column: NDArray[Any]) -> list[Any]:
 
 
 def _groups(columns: TradeColumns) -> Iterator[NDArray[np.int64]]:
-    """Yield the rows of each bot and run mode."""
+    """Yield the row positions of each bot and run mode."""
     bots, run_modes = columns.arrays["bot"], columns.arrays["run_mode"]
     for bot, run_mode in sorted(set(zip(bots.tolist(), run_modes.tolist(), strict=True))):
         yield np.flatnonzero((bots == bot) & (run_modes == run_mode))
 
 
 def _changes(connection: Connection, group: NDArray[np.int64], columns: TradeColumns, digests: Sequence[str]) -> _Changes:
-    """Compare the trades of one bot and run mode with the record; of a key that comes twice the last row counts."""
+    """Compare the trades of one bot and run mode with the record; of a repeated key only the last row counts."""
     arrays = columns.arrays
     ids, opened = arrays["trade_id"][group], arrays["open_date_us"][group]
     order = np.lexsort((opened, ids))
@@ -202,7 +202,7 @@ def _changes(connection: Connection, group: NDArray[np.int64], columns: TradeCol
 
 
 def _known_digests(connection: Connection, ids: NDArray[np.int64], *, bot: str, run_mode: str) -> dict[tuple[int, int], str]:
-    """Return digests by (trade_id, open_date_us); those of all trades whose ids lie between the ones that are asked for."""
+    """Return digests by (trade_id, open_date_us), for all trades with ids between the smallest and the largest given one."""
     table = synced_trades.c
     between = table.trade_id.between(int(ids.min()), int(ids.max()))
     query = sa.select(table.trade_id, table.open_date_us, table.digest).where(table.bot == bot, table.run_mode == run_mode, between)

@@ -1,4 +1,4 @@
-"""Values on their way in and out of a database: instants, JSON, bulk rows and frames."""
+"""Convert values to and from a database: instants, JSON, bulk rows and frames."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def maybe_us(at: datetime | None) -> int | None:
 
 
 def from_us(at_us: int) -> datetime:
-    """Return the aware UTC time."""
+    """Return the aware UTC time of microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=at_us)
 
 
 def stored_values(row: Any) -> dict[str, Any]:
-    """Return a row by field: `x_us` is the time x, or what the store holds instead where that is no instant."""
+    """Return a row by field: `x_us` becomes the time x, or remains the stored value if that is not a valid instant."""
     mapping: Mapping[str, Any] = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
     return {name.removesuffix("_us"): _stored_at(value) if name.endswith("_us") else value for name, value in mapping.items()}
 
@@ -54,12 +54,12 @@ def _stored_at(at_us: Any) -> Any:
 
 
 def maybe_at(at_us: int | None) -> datetime | None:
-    """Return the aware UTC time, or None."""
+    """Return the aware UTC time of microseconds since 1970, or None."""
     return None if at_us is None else from_us(at_us)
 
 
 def to_naive(at: datetime | None) -> datetime | None:
-    """Return a UTC time without its zone, as freqtrade keeps it."""
+    """Return a UTC time without its zone, in freqtrade's format."""
     if at is None:
         return None
     if at.tzinfo is None:
@@ -78,7 +78,7 @@ def to_json(value: object) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as every driver takes it: instants as microseconds, enum members as their text, numpy's numbers as Python's."""
+    """Return a value that every driver accepts: instants as microseconds, enum members as their text, numpy's numbers as Python's."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -90,7 +90,7 @@ def plain(value: Any) -> Any:
 
 
 def stored_name(name: str, instants: Collection[str]) -> str:
-    """Return the column of a field: an instant's ends in `_us`."""
+    """Return the column name of a field: an instant's name ends in `_us`."""
     return f"{name}_us" if name in instants else name
 
 
@@ -104,7 +104,7 @@ def series_us(times: pd.Series[Any]) -> list[int | None]:
 
 
 def frame_rows(frame: pd.DataFrame, columns: Sequence[str], *, revision: int | None = None) -> list[tuple[Any, ...]]:
-    """Return a frame's rows in the order of a table's columns: `x_us` is taken from x, `revision` from the argument, NaN is None."""
+    """Return a frame's rows in the order of a table's columns: `x_us` is read from x, `revision` from the argument, NaN becomes None."""
     return list(zip(*(_values(frame, name, revision=revision) for name in columns), strict=True))
 
 
@@ -125,18 +125,18 @@ def _values(frame: pd.DataFrame, name: str, *, revision: int | None) -> list[Any
 
 
 def insert_ignore(connection: Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Insert rows; one that breaks a unique rule is left out. Return how many went in."""
+    """Insert rows; skip a row that violates a unique constraint. Return the number of inserted rows."""
     build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     inserted = 0
     for row in rows:
-        # Returned rows are counted: PostgreSQL's driver reports no row count beside a generated key.
+        # Returned rows are counted: PostgreSQL's driver reports no row count for an insert with a generated key.
         insert = build(table).values(**row).on_conflict_do_nothing().returning(sa.literal(1))
         inserted += len(connection.execute(insert).all())
     return inserted
 
 
 def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
-    """Insert a row, or replace the one that has its key."""
+    """Insert a row, or update the row with the same key."""
     build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     key = [column.name for column in table.primary_key.columns]
     changed = {name: value for name, value in row.items() if name not in key}
@@ -146,9 +146,9 @@ def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> N
 def bulk_insert(
     connection: Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 500
 ) -> int:
-    """Insert many rows through the driver's own executemany; rows of a key that is there are replaced, or left as they are.
+    """Insert many rows through the driver's own executemany; rows with an existing key are replaced or skipped.
 
-    Return how many went in or were replaced.
+    Return the number of inserted or replaced rows.
 
     Parameters
     ----------
@@ -169,14 +169,14 @@ def _insert_text(connection: Connection, table: sa.Table, *, columns: Sequence[s
     action = f"DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if replaces else "DO NOTHING"
     target = f"({', '.join(key)}) " if replaces else ""
     marks = ", ".join([mark] * len(columns))
-    # Names come from the table definitions of this package, never from outside.
+    # Names come only from the table definitions of this package, never from user input.
     return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT {target}{action}"  # noqa: S608
 
 
 def read_frame(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """Return a query's rows as a frame with the types of its columns: `x_us` becomes x, datetime64[us, UTC].
 
-    The driver's rows are taken as they are: result processing by SQLAlchemy would cost more than the query.
+    The driver's rows are used directly: result processing by SQLAlchemy would cost more than the query.
     """
     result = connection.execute(query)
     cursor = result.cursor
@@ -186,7 +186,7 @@ def read_frame(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
 
 
 def _fetched(connection: Connection, cursor: Any) -> list[Any]:
-    """Return all rows of a driver's cursor; what it raises beside SQLAlchemy is wrapped as SQLAlchemy would, for `translated` to see."""
+    """Fetch all rows of a driver's cursor; wrap its exceptions as SQLAlchemy does, so that `translated` handles them."""
     errors: type[Exception] = connection.dialect.loaded_dbapi.Error
     try:
         rows: list[Any] = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""PostgreSQL connections that notice a server which no longer answers: half-open after a failover, a firewall or a stalled proxy."""
+"""Detect a PostgreSQL server that no longer responds: connections half-open after a failover, a firewall or a stalled proxy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 
 SILENCE_S = 8.0
-"""So long a statement may bring no byte before the server is asked, over another connection, whether it works on it."""
+"""Wall seconds without a byte from a statement, after which a query over another connection checks whether the server works on it."""
 _ASK_S = 2.0
 _DOUBT_S = 1.0
 _CONNECT_S = 5.0
 _POLL_S = 0.1
 
-# The kernel's own limits, for a network that drops packets; a proxy that acknowledges them needs the limit above.
+# The kernel's own limits, for a network that drops packets; a proxy that acknowledges packets needs the limit above.
 TCP_LIMITS: Mapping[str, int] = {
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -27,7 +27,7 @@ TCP_LIMITS: Mapping[str, int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-# The same on the server's side, so that a session whose client vanished gives up its locks; nothing of ours runs as long as the last two.
+# The same on the server, so that a session whose client vanished releases its locks; none of our statements runs as long as the last two.
 SESSION_LIMITS: Mapping[str, int] = {
     "tcp_keepalives_idle": 5,
     "tcp_keepalives_interval": 2,
@@ -37,22 +37,22 @@ SESSION_LIMITS: Mapping[str, int] = {
     "idle_in_transaction_session_timeout": 300_000,
 }
 
-# A session is working if it is active and does not wait for its client: the answer of one that does has nobody to read it.
+# A session is working if it is active and does not wait for its client: otherwise its response has no reader.
 _IS_WORKING = """
 SELECT count(*) FROM pg_stat_activity WHERE pid = %(pid)s AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'
 """
 
 _Answer = TypeVar("_Answer")
 _lost_at: dict[tuple[str, int], float] = {}
-"""When a connection to a server (host, port) was last found half-open: older ones are not trusted either, in no thread."""
+"""Time at which a connection to a server (host, port) was last found half-open: no thread trusts older connections either."""
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """A connection whose statements end when the server stopped answering.
+    """A connection whose statements fail when the server has stopped responding.
 
-    A statement that the server works on, however long, is left alone. One that brings no byte for `silence_s`, while the server does not
-    work on it or cannot be reached, ends with OperationalError, and the connection is closed. Where the server can be reached its
-    session is ended too, so that its locks are free and its transaction is certainly over before it is tried again.
+    A statement that the server works on is never interrupted, however long it takes. A statement that brings no byte for `silence_s`,
+    while the server does not work on it or cannot be reached, fails with OperationalError, and the connection is closed. If the server can
+    be reached its session is terminated too, so that its locks are free and its transaction has certainly ended before a retry.
     """
 
     _given: Mapping[str, Any]
@@ -62,7 +62,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", *, silence_s: float = SILENCE_S, **given: Any) -> Self:  # type: ignore[override]
-        """Connect, within 5 s unless `connect_timeout` says otherwise."""
+        """Connect with a timeout of 5 s, unless `connect_timeout` is given."""
         made_at = monotonic()
         connection = super().connect(conninfo, **{"connect_timeout": _CONNECT_S, **given})
         connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # our own class
@@ -71,7 +71,7 @@ class WatchedConnection(psycopg.Connection[Any]):
         return connection
 
     def wait(self, gen: PQGen[_Answer], interval: float = _POLL_S, timeout: float | None = None) -> _Answer:
-        """Consume a generator that operates on the connection, as psycopg does, and notice silence."""
+        """Run a generator that operates on the connection, as psycopg does, and detect silence."""
         return super().wait(self._noticing(gen), interval, timeout)
 
     def _noticing(self, gen: PQGen[_Answer]) -> PQGen[_Answer]:
@@ -84,7 +84,7 @@ class WatchedConnection(psycopg.Connection[Any]):
                 if ready:
                     heard_at, doubts = monotonic(), 0
                 elif monotonic() - heard_at > self._silence_s + doubts * _DOUBT_S:
-                    # Asked twice: the answer may be on its way, and then a session that does not work has just finished.
+                    # Query twice: the response may be in transit, and then a session that does not work has just finished.
                     heard_at, doubts = (monotonic(), 0) if self._is_working() else (heard_at, doubts + 1)
                     if doubts > 1:
                         self._lose()
@@ -99,17 +99,17 @@ class WatchedConnection(psycopg.Connection[Any]):
             self._give_up("another connection of its age was half-open")
 
     def _is_working(self) -> bool:
-        """Ask the server over another connection whether it works on this session's statement; an unreachable one does not."""
+        """Query over another connection whether the server works on this session's statement; False if it is unreachable."""
         return bool(self._asked(_IS_WORKING))
 
     def _lose(self) -> None:
-        """End the session on the server, if that can be reached, and this connection."""
+        """Terminate the session on the server, if the server can be reached, and close this connection."""
         self._asked("SELECT pg_terminate_backend(%(pid)s)")
         _lost_at[self._server] = monotonic()
         self._give_up(f"no answer for {self._silence_s:g} s")
 
     def _asked(self, question: LiteralString) -> object:
-        """Return the answer to a question about this session; None if the server cannot be asked."""
+        """Return the result of a query about this session; None if the server cannot be queried."""
         try:
             with _AskingConnection.connect(**{**self._given, "connect_timeout": _ASK_S, "autocommit": True}) as asking:
                 row = asking.execute(question, {"pid": self.pgconn.backend_pid}).fetchone()
@@ -123,7 +123,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 
 class _AskingConnection(psycopg.Connection[Any]):
-    """A connection for one question, which is not waited for longer than it took to connect."""
+    """A connection for one query, with the connect timeout as the timeout of its response."""
 
     def wait(self, gen: PQGen[_Answer], interval: float = _POLL_S, timeout: float | None = None) -> _Answer:
         return super().wait(gen, interval, _ASK_S if timeout is None else timeout)
@@ -132,16 +132,16 @@ class _AskingConnection(psycopg.Connection[Any]):
 def server_engine(
     url: URL, *, session: Mapping[str, str | int], connect_timeout_s: float = _CONNECT_S, silence_s: float = SILENCE_S, **given: Any
 ) -> Engine:
-    """Return an engine whose connections notice a server that no longer answers.
+    """Return an engine whose connections detect a server that no longer responds.
 
     Parameters
     ----------
     session : mapping
-        Settings of every session, by the server's names; they go before those that the URL gives.
+        Settings of every session, by the server's names; they take precedence over those in the URL.
     silence_s : float
-        Wall seconds without a byte before the server is asked whether it works on a statement.
+        Wall seconds without a byte before a second connection checks whether the server works on a statement.
     given
-        For `sqlalchemy.create_engine`.
+        Further arguments of `sqlalchemy.create_engine`.
     """
     options = [*_options_of(url), *(f"-c {name}={value}" for name, value in session.items())]
     arguments = {**TCP_LIMITS, "connect_timeout": max(2, round(connect_timeout_s)), "application_name": "bot3"}

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server says about itself, asked over a connection that sets nothing."""
+"""Query facts about a PostgreSQL server over a connection without session settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONNECT_TIMEOUT_S = 3
 
 
 def server_facts(url: str) -> ServerFacts:
-    """Ask a database. Raises StoreError if it cannot be asked."""
+    """Query a server's facts. Raises StoreError if the server cannot be queried."""
     address = server_url(parsed_url(url))
     engine = server_engine(address, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
     clock = SystemClock()
@@ -28,6 +28,6 @@ def server_facts(url: str) -> ServerFacts:
         began = clock.wall_now()
         database, role, zone, epoch_s, is_superuser = connection.exec_driver_sql(_QUESTION).one()
         ended = clock.wall_now()
-    # The answer was made somewhere between question and answer: the middle is the best guess.
+    # The server computed its time between request and response: the middle is the best estimate.
     ahead = datetime.fromtimestamp(epoch_s, tz=UTC) - (began + (ended - began) / 2)
     return ServerFacts(database=database, role=role, timezone=zone, ahead=ahead, is_superuser=bool(is_superuser))

@@ -1,7 +1,7 @@
-"""Tables of a bot's store.
+"""Define the tables of a bot's store.
 
 `trades`, `orders` and `pairlocks` have freqtrade's names, types and meanings (2026.9), dates naive in UTC. The others are ours: every row
-carries its account, instants are whole microseconds since 1970 in UTC (`*_us`), amounts and rates are decimals as text, exact everywhere.
+contains its account, instants are whole microseconds since 1970 in UTC (`*_us`), amounts and rates are decimals as text, always exact.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ intents = sa.Table(
     sa.Column("exchange_order_id", sa.String(255)),
     sa.Column("reject_reason", sa.Text),
 )
-# A decision to enter is one order whatever trade id it was given: a restart asks for a new id, the key stays.
+# A decision to enter creates one order, whatever its trade id: a restart assigns a new id, but the key is the same.
 sa.Index(
     "intents_one_entry",
     intents.c.account,

@@ -1,4 +1,4 @@
-"""Tables of the control store for what people are told. Instants are whole microseconds since 1970 in UTC (`*_us`)."""
+"""Define the tables of the control store for notices and marks. Instants are whole microseconds since 1970 in UTC (`*_us`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of the platform's record. Instants are whole microseconds since 1970 in UTC (`*_us`)."""
+"""Define the tables of the platform's record. Instants are whole microseconds since 1970 in UTC (`*_us`)."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ model_registry = sa.Table(
     sa.Index("models_of_feeder", "feeder_id", "known_at_us"),
 )
 
-# Both are filled by triggers (see the migration), so that no writer can forget them.
+# Triggers fill both tables (see the migration), so that no writer can omit an entry.
 outbox = sa.Table(
     "outbox",
     metadata,

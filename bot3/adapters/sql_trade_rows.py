@@ -1,4 +1,4 @@
-"""Trades and orders between our words and freqtrade's columns."""
+"""Convert trades and orders to and from freqtrade's columns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _RECORD_VERSION = 2
 
 
 def trade_row(trade: Trade, *, exchange: str, strategy: str) -> dict[str, Any]:
-    """Return freqtrade's row of a trade with one entry and at most one exit, which is all that a `Trade` alone can tell."""
+    """Return freqtrade's row of a trade with one entry and at most one exit; a `Trade` without its ledger contains no more orders."""
     base, _, rest = trade.pair.partition("/")
     stake = rest.partition(":")[0]
     side = -1.0 if trade.is_short else 1.0
@@ -81,7 +81,7 @@ def trade_row(trade: Trade, *, exchange: str, strategy: str) -> dict[str, Any]:
 
 
 def ledger_row(ledger: LedgerTrade, *, exchange: str, strategy: str) -> dict[str, Any]:
-    """Return freqtrade's row of a trade that the ledger holds."""
+    """Return freqtrade's row of a trade in the ledger."""
     trade = ledger.trade
     side = -1.0 if trade.is_short else 1.0
     return trade_row(trade, exchange=exchange, strategy=strategy) | {
@@ -136,7 +136,7 @@ def order_row(order: LedgerOrder, *, order_pk: int) -> dict[str, Any]:
 
 
 def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str, order_pattern: OrderPattern = OrderPattern.SINGLE) -> Trade:
-    """Return the trade of a row that has `TRADE_COLUMNS`."""
+    """Return the trade of a row with `TRADE_COLUMNS`."""
     values = {name: getattr(row, name) for name in _SAME}
     if row.is_open:
         # freqtrade fills these on open trades after a partial exit.
@@ -160,7 +160,7 @@ def _aware(at: datetime) -> datetime:
 
 
 def _first(trigger: float | None, average: float | None) -> float:
-    """Return freqtrade's `ft_price`, which cannot be null: 0 for a market order that is not filled, as freqtrade's is unknown then."""
+    """Return freqtrade's `ft_price`, which must not be null: 0 for an unfilled market order, whose price is unknown to freqtrade too."""
     for rate in (trigger, average):
         if rate is not None:
             return rate

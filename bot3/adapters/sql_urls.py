@@ -1,4 +1,4 @@
-"""Addresses of databases: how they are shown without secrets, and how the schema and the options in them are kept."""
+"""Parse database URLs: hide their secrets in messages, and preserve the schema and the options in them."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from bot3.errors import SettingsError
 _SECRET_KEYS = re.compile(r"pass(word|wd)?$|secret|token", re.IGNORECASE)
 _HIDDEN, _QUOTED = "***", "%2A%2A%2A"
 _SCHEMA_KEYS = ("currentSchema", "current_schema", "search_path", "schema")
-"""Names under which other programs (JDBC among them) keep the schema in an address; libpq knows only `options`."""
+"""Keys under which other programs (JDBC among them) store the schema in a URL; libpq reads only `options`."""
 _SPACE = re.compile(r"(?<!\\)\s+")
 _SEARCH_PATH = re.compile(r"^(?:-c|--)\s*search[_-]path\s*=(?P<path>.*)$", re.DOTALL | re.IGNORECASE)
 
 
 def parsed_url(address: str) -> URL:
-    """Return the address of a database.
+    """Parse the URL of a database.
 
     Raises
     ------
     SettingsError
-        If it is not one; the text holds nothing of it, for a part may be a password.
+        If the URL is invalid; the message contains no part of it, because a part may be a password.
     """
     try:
         return make_url(address)
     except (ArgumentError, ValueError) as error:
         raise SettingsError(
-            "the address of the database is neither a file nor a URL: write tradesv3.sqlite or postgresql://user@host/name"
+            "the database address is neither a file nor a valid URL: set it like tradesv3.sqlite or postgresql://user@host/name"
         ) from error
 
 
 def shown_url(url: URL) -> str:
-    """Return an address without its secrets, wherever they are in it."""
+    """Return a URL without its secrets, whichever part contains them."""
     query = {key: _HIDDEN if _SECRET_KEYS.search(key) else value for key, value in url.query.items()}
     return url.set(query=query).render_as_string(hide_password=True).replace(_QUOTED, _HIDDEN)
 
 
 def has_secret(url: URL) -> bool:
-    """Say whether an address carries a password, as a part of its own or in its query."""
+    """Return whether a URL contains a password, as its password part or in its query."""
     return url.password is not None or any(map(_SECRET_KEYS.search, url.query))
 
 
 def server_url(url: URL, *, schema: str | None = None) -> URL:
-    """Return a PostgreSQL address as psycopg takes it: one driver, and the schema in `options`.
+    """Return a PostgreSQL URL in psycopg's form: one driver, and the schema in `options`.
 
     Parameters
     ----------
     schema : str, optional
-        The schema to read, for an address that names none.
+        The schema to read if the URL names none.
 
     Raises
     ------
     SettingsError
-        If two schemas are named that differ.
+        If the URL or the argument names two different schemas.
     """
     named = [str(url.query[key]) for key in _SCHEMA_KEYS if key in url.query]
     named += [] if schema is None else [_quoted(schema)]
     paths = [path for path in (*named, _search_path(url)) if path is not None]
     if len({_first_schema(path) for path in paths}) > 1:
-        raise SettingsError(f"{shown_url(url)} names different schemas ({', '.join(paths)}): keep one")
+        raise SettingsError(f"{shown_url(url)} names different schemas ({', '.join(paths)}): name only one")
     kept = url.difference_update_query(_SCHEMA_KEYS).set(drivername="postgresql+psycopg")
     if not named:
         return kept
@@ -69,20 +69,20 @@ def server_url(url: URL, *, schema: str | None = None) -> URL:
 
 
 def merged_options(url: URL, ours: str) -> str:
-    """Return the `options` of a connection: those of the address, then ours, which count where both set one."""
+    """Return the `options` of a connection: those of the URL, then ours, which override them."""
     theirs = url.query.get("options", "")
     parts = [theirs] if isinstance(theirs, str) else list(theirs)
     return " ".join(part for part in (*parts, ours) if part)
 
 
 def schema_of(url: URL) -> str | None:
-    """Return the schema that an address of `server_url` names first; None if it names none, or the one of its user."""
+    """Return the first schema of a URL from `server_url`; None if it names none, or the user's own one."""
     path = _search_path(url)
     return None if path is None else _first_schema(path)
 
 
 def _search_path(url: URL) -> str | None:
-    """Return the last search path that `options` sets: it is the one in force."""
+    """Return the last search path in `options`, which is the effective one."""
     words = _SPACE.split(merged_options(url, "").strip())
     joined: list[str] = []
     for word in words:
@@ -97,7 +97,7 @@ def _search_path(url: URL) -> str | None:
 def _first_schema(path: str) -> str | None:
     text = path.strip()
     quoted = re.match(r'"((?:[^"]|"")+)"', text)
-    # PostgreSQL folds what is not quoted.
+    # PostgreSQL folds an unquoted name to lower case.
     name = text.split(",")[0].strip().lower() if quoted is None else quoted[1].replace('""', '"')
     return None if name in {"", "$user"} else name
 

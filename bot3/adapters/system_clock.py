@@ -1,4 +1,4 @@
-"""The wall's clock: the only place that reads the machine's time."""
+"""The wall clock: only this module reads the machine's time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class SystemClock:
         return 1.0
 
     def now(self) -> datetime:
-        """Return the wall's time."""
+        """Return the wall time."""
         return datetime.now(UTC)
 
     def wall_now(self) -> datetime:
-        """Return the wall's time."""
+        """Return the wall time."""
         return datetime.now(UTC)
 
     def sleep(self, wall_seconds: float) -> None:
-        """Wait."""
+        """Sleep for some seconds of wall time."""
         time.sleep(wall_seconds)

@@ -1,4 +1,4 @@
-"""One chat of Telegram: long polling and answers."""
+"""Receive and answer messages of one Telegram chat by long polling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TelegramChat:
-    """A `Chat`, for one thread; to be closed."""
+    """A `Chat` for one thread; the caller must close it."""
 
     def __init__(self, address: TelegramAddress) -> None:
         self._client = TelegramClient(address)
@@ -27,19 +27,19 @@ class TelegramChat:
         return self._client.ask(lambda bot: bot.get_me()).username or ""
 
     def skip_waiting(self) -> None:
-        """Leave out what was written before."""
+        """Skip the messages sent before this call."""
         self._keep(self._client.ask(lambda bot: bot.get_updates(offset=-1, timeout=0)))
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
-        """Return what was written since the last call, from all chats; wait so long for the first."""
+        """Return the messages since the last call, from all chats; wait up to `wait_s` seconds for the first one."""
         offset, wait = self._next, int(wait_s)
         updates = self._client.ask(lambda bot: bot.get_updates(offset=offset, timeout=wait, allowed_updates=["message"]))
-        # Telegram forgets them once the next call names a higher offset.
+        # Telegram deletes these updates once the next request has a higher offset.
         self._keep(updates)
         return [_read(update) for update in updates if update.message is not None]
 
     def answer(self, html: str) -> None:
-        """Write to the one chat."""
+        """Send a message to the configured chat."""
         chat_id = self._client.address.chat_id
         self._client.ask(lambda bot: bot.send_message(chat_id=chat_id, text=html, parse_mode="HTML"))
 
@@ -50,6 +50,6 @@ class TelegramChat:
 def _read(update: Update) -> ChatMessage:
     message = update.message
     if message is None:
-        raise ValueError("an update without a message was not asked for")
+        raise ValueError("Telegram returned an update without a message, although only messages were requested")
     user = message.from_user
     return ChatMessage(chat_id=message.chat.id, user_id=None if user is None else user.id, text=message.text or "", at=message.date)

@@ -1,4 +1,4 @@
-"""The Bot API through its client: one request at a time, its words as our errors, its token in none of them."""
+"""Client of the Bot API: one request at a time, errors translated into ours, the token in none of them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from telegram.error import TelegramError
     from telegram.request import BaseRequest
 
-# The client is imported when it is first opened: it costs half a second, and most homes tell nobody.
+# The client is imported when it is first opened: the import takes half a second, and most homes send no messages.
 
 _OF_THE_TEXT = ("can't parse", "message is too long", "message text is empty", "must be encoded in utf-8")
-"""What Telegram says of a text; all else that it refuses is about the chat, which a person can mend."""
+"""Telegram's errors about a text; every other rejection concerns the chat, and a person can fix it."""
 _LOGGERS = ("telegram", "httpx", "httpcore")
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelegramAddress:
-    """Where the Bot API is, as whom it is spoken to, and which chat.
+    """URL of the Bot API, the token of our bot, and the chat.
 
     Parameters
     ----------
     timeout_s : float
-        Of one request, above what a long poll waits for.
+        Timeout of one request, longer than a long poll waits.
     """
 
     api_url: str
@@ -42,7 +42,7 @@ class TelegramAddress:
 
 
 class TelegramClient:
-    """A connection to the Bot API, for one thread; to be closed."""
+    """A connection to the Bot API for one thread; the caller must close it."""
 
     def __init__(self, address: TelegramAddress) -> None:
         self.address = address
@@ -58,23 +58,23 @@ class TelegramClient:
 
     def close(self) -> None:
         """Close the connections."""
-        # Not `Bot.shutdown`: it closes nothing of a bot that was not initialized, and initializing asks the server.
+        # Not `Bot.shutdown`: it closes nothing for a bot that was not initialized, and initialization sends a request to the server.
         self._runner.run(_close(self._requests))
         self._runner.close()
 
     def ask(self, request: Callable[[Bot], Awaitable[_Answer]]) -> _Answer:
-        """Send a request and return its answer.
+        """Send a request and return its response.
 
         Raises
         ------
         NotifierBusyError
-            If the server was not reached, did not answer in time, is in trouble or asks for patience.
+            If the server was not reached before the timeout, reports an error of its own, or requires a wait before a retry.
         NotifierRefusedError
-            If it does not know the token, or the chat is not open to it.
+            If the server rejects the token or the chat.
         MessageRefusedError
-            If it does not take the text.
+            If the server rejects the text.
         AlreadyRunningError
-            If another process listens with this token.
+            If another process polls with this token.
         """
         from telegram.error import TelegramError  # noqa: PLC0415
 
@@ -83,7 +83,7 @@ class TelegramClient:
             return self._runner.run(_awaited(request, self._bot))
         except TelegramError as error:
             failed = error
-        # Outside of the clause: causes and contexts of the client's errors hold addresses, and those hold the token.
+        # Outside the clause: causes and contexts of the client's errors contain URLs, and those contain the token.
         raise self._translated(failed)
 
     def _translated(self, error: TelegramError) -> NotifierError | AlreadyRunningError:
@@ -91,25 +91,25 @@ class TelegramClient:
 
         said = error.message.replace(self.address.token, "***")
         if isinstance(error, errors.RetryAfter):
-            return NotifierBusyError(f"Telegram asks for patience: {said}", retry_after_s=_seconds(error.retry_after))
+            return NotifierBusyError(f"Telegram requires a wait before a retry: {said}", retry_after_s=_seconds(error.retry_after))
         if isinstance(error, errors.Conflict):
-            remedy = "one process may listen with a token: stop the other one, or give each its own bot"
-            return AlreadyRunningError(f"Telegram says {said!r}: {remedy}")
+            remedy = "only one process may poll with a token: stop the other one, or give each its own bot"
+            return AlreadyRunningError(f"Telegram reports {said!r}: {remedy}")
         if isinstance(error, errors.InvalidToken | errors.ChatMigrated | errors.Forbidden | errors.BadRequest):
             return _refusal(error, said)
-        return NotifierBusyError(f"Telegram was not reached, or is in trouble: {said}")
+        return NotifierBusyError(f"Telegram was not reached, or failed: {said}")
 
 
 def _refusal(error: TelegramError, said: str) -> NotifierError:
     from telegram import error as errors  # noqa: PLC0415
 
     if isinstance(error, errors.InvalidToken):
-        return NotifierRefusedError("Telegram does not know this token: take the one of @BotFather as BOT3_TELEGRAM_TOKEN")
+        return NotifierRefusedError("Telegram rejects this token as invalid: set BOT3_TELEGRAM_TOKEN to the token from @BotFather")
     if isinstance(error, errors.ChatMigrated):
         return NotifierRefusedError(f"the group became another chat: set BOT3_TELEGRAM_CHAT_ID to {error.new_chat_id}")
     if isinstance(error, errors.BadRequest) and any(words in said.lower() for words in _OF_THE_TEXT):
-        return MessageRefusedError(f"Telegram does not take the text: {said}")
-    return NotifierRefusedError(f"Telegram refuses it: {said} (BOT3_TELEGRAM_CHAT_ID; was the bot started or added there?)")
+        return MessageRefusedError(f"Telegram rejects the text: {said}")
+    return NotifierRefusedError(f"Telegram rejects the request: {said} (check BOT3_TELEGRAM_CHAT_ID; was the bot started or added there?)")
 
 
 async def _open(address: TelegramAddress) -> tuple[Bot, Sequence[BaseRequest]]:
@@ -139,8 +139,8 @@ def _seconds(period: object) -> float:
 
 
 def _silence() -> None:
-    # The client reads this each time it tells of a wait; without it, it warns of its own next release.
+    # The client reads this variable whenever it reports a wait; without it, it warns about its own next release.
     os.environ.setdefault("PTB_TIMEDELTA", "true")
     for name in _LOGGERS:
-        # They log addresses with the token at INFO, and what people wrote at CRITICAL: we say ourselves what went wrong.
+        # They log URLs with the token at INFO, and users' messages at CRITICAL: our own log reports the errors.
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

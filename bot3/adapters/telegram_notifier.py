@@ -1,4 +1,4 @@
-"""Messages to one chat of Telegram."""
+"""Send messages to one Telegram chat."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from bot3.adapters.telegram_client import TelegramAddress, TelegramClient
 from bot3.ports.notifier import Message
 
 LIMIT = 4_096
-"""Characters of one message, after entities are read."""
+"""Maximum characters of one message, after entities are parsed."""
 _CUT = "…"
 
 
 class TelegramNotifier:
-    """A `Notifier`; it opens a connection for each message, from whichever thread."""
+    """A `Notifier`; it opens a connection for each message, so that any thread may call it."""
 
     def __init__(self, address: TelegramAddress) -> None:
         self._address = address
@@ -30,14 +30,14 @@ class TelegramNotifier:
 
 
 def rendered(message: Message) -> str:
-    """Return a message as Telegram's HTML, its title bold; what does not fit is cut from the end, and said so."""
+    """Return a message as Telegram's HTML with a bold title; text above the limit is cut at the end and marked with an ellipsis."""
     title = _fitting(message.title, LIMIT // 4)
     body = _fitting("\n".join(message.lines), LIMIT - len(title) - 1)
     return f"<b>{escape(title)}</b>" + (f"\n{escape(body)}" if body else "")
 
 
 def _fitting(text: str, limit: int) -> str:
-    # Telegram counts UTF-16 units, after the entities were read.
+    # Telegram counts UTF-16 units, after the entities are parsed.
     units = text.encode("utf-16-le")
     if len(units) // 2 <= limit:
         return text

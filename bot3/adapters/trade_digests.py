@@ -1,4 +1,4 @@
-"""Digests of trades: what tells whether a row of the record is still what its source says, for many rows at once."""
+"""Compute digests of trades, for many rows at once: a digest shows whether a row of the record still equals its source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBERS = ("trade_id", "open_date_us", "close_date_us", *FLOATS)
 _TEXTS = ("bot", "run_mode", "account", "pair", "enter_tag", "exit_reason", "order_pattern")
 _START = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 _ODD = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)))
-"""Odd factors, so that multiplying by one loses nothing."""
+"""Odd factors, so that multiplication by one is reversible."""
 _27, _29, _32, _33 = map(np.uint64, (27, 29, 32, 33))
 _LENGTH = 24
 
@@ -23,12 +23,12 @@ Words = NDArray[np.uint64]
 
 
 def row_digests(columns: TradeColumns) -> list[str]:
-    """Return a digest of each row, in hexadecimal: equal for equal trades, whichever way they came.
+    """Return a digest of each row, in hexadecimal: equal for equal trades, whichever way they were read.
 
-    It is all 64 bits of one lane, and the upper 32 of another that mixes in another way. Two rows that differ in one number differ in their
-    digests for sure: each step of a lane is one to one. Between two numbers a lane mixes until a bit of the first is spread over all: no
-    change of the next one, such as another sign, undoes it in both lanes but by chance.
-    Nobody gains by making two trades look alike, so the mixing need not resist that.
+    It consists of all 64 bits of one lane, and the upper 32 of another that mixes differently. Two rows that differ in one number certainly
+    have different digests: each step of a lane is one to one. Between two numbers a lane mixes until a bit of the first is spread over
+    all bits: no change of the next number, such as another sign, cancels it in both lanes except by chance.
+    There is no attacker who profits from equal digests of two trades, so the mixing need not resist one.
     """
     lanes = [np.full(len(columns), start, dtype="uint64") for start in _START]
     room = np.empty(len(columns), dtype="uint64")
@@ -41,7 +41,7 @@ def row_digests(columns: TradeColumns) -> list[str]:
 
 
 def _words(columns: TradeColumns) -> Iterator[Words]:
-    """Yield a row's values as 64-bit words, column by column."""
+    """Yield the rows' values as 64-bit words, column by column."""
     arrays = columns.arrays
     for name in _NUMBERS:
         yield arrays[name].view("uint64")
@@ -61,7 +61,7 @@ def _mix_first(lane: Words, words: Words, *, room: Words) -> None:
 
 
 def _mix_second(lane: Words, words: Words, *, room: Words) -> None:
-    """Mix by other steps in another order: what the first lane lets pass, this one does not."""
+    """Mix by other steps in another order, so that this lane detects changes that the first lane misses."""
     lane += words
     _fold(lane, _33, room=room)
     lane *= _ODD[2]
@@ -70,13 +70,13 @@ def _mix_second(lane: Words, words: Words, *, room: Words) -> None:
 
 
 def _fold(lane: Words, shift: np.uint64, *, room: Words) -> None:
-    """Bring the upper bits down, where multiplying spreads them again; in place, since rows are many."""
+    """Fold the upper bits down, where multiplication spreads them again; in place, because there are many rows."""
     np.right_shift(lane, shift, out=room)
     lane ^= room
 
 
 class _Texts(dict[tuple[Any, ...], bytes]):
-    """A digest of the texts of a row; many rows have the same."""
+    """Cache of the digests of rows' texts, because many rows have the same texts."""
 
     def __missing__(self, texts: tuple[Any, ...]) -> bytes:
         digest = self[texts] = hashlib.blake2s(repr(texts).encode(), digest_size=16).digest()

@@ -164,7 +164,7 @@ def test_download_given_candles_of_another_exchange_then_adds_nothing_to_them(
     path = write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=held.assign(**prices), exchange=owner)
     before = path.read_bytes()
 
-    with pytest.raises(CandleError, match="candles of two exchanges never go into one file, choose another --directory"):
+    with pytest.raises(CandleError, match="one file must not contain candles of two exchanges, choose another --directory"):
         a_source(server, tmp_path).download_candles(PAIR, "5m", since=START, now=NOW)
 
     assert path.read_bytes() == before
@@ -176,7 +176,7 @@ def test_download_given_funding_of_another_exchange_then_adds_nothing_to_it(
     held = market.funding(PAIR, start=START, end=START + timedelta(days=2))
     write_funding(tmp_path, pair=PAIR, funding=held.assign(funding_rate=held["funding_rate"] + 1e-4))
 
-    with pytest.raises(CandleError, match="holds rows of an unknown exchange"):
+    with pytest.raises(CandleError, match="contains rows of an unknown exchange"):
         a_source(server, tmp_path).download_funding(PAIR, since=START, now=NOW)
 
 

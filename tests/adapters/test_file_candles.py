@@ -123,9 +123,9 @@ def test_name_of_a_file_says_what_is_in_it(name: str, pair: str, kind: str) -> N
         ("BTCUSDT-5m.feather", "the pair in its name lacks a part"),
         ("_USDT-5m.feather", "the pair in its name lacks a part"),
         ("BTC_USDT-5m-futures.feather", "a future is named BASE_QUOTE_SETTLE-5m-futures"),
-        ("BTC_USDT_USDT-1w-futures.feather", "its timeframe 1w is not read"),
-        ("BTC_USDT_USDT-1Mo-futures.feather", "its timeframe 1Mo is not read"),
-        ("BTC_USDT_USDT-0m-futures.feather", "its timeframe 0m is not read"),
+        ("BTC_USDT_USDT-1w-futures.feather", "its timeframe 1w is not supported"),
+        ("BTC_USDT_USDT-1Mo-futures.feather", "its timeframe 1Mo is not supported"),
+        ("BTC_USDT_USDT-0m-futures.feather", "its timeframe 0m is not supported"),
     ],
 )
 def test_name_that_says_nothing_is_ignored_with_its_reason(name: str, reason: str) -> None:
@@ -203,7 +203,7 @@ def test_reader_given_an_ignored_file_of_the_pair_then_names_it(tmp_path: Path, 
     (tmp_path / "futures" / "ALFA_USDT_USDT-5m-futures.h5").write_bytes(b"x")
 
     with pytest.raises(
-        CandleError, match=r"ALFA_USDT_USDT-5m-futures\.h5 is ignored: HDF5 is not read: convert it with `freqtrade convert-data"
+        CandleError, match=r"ALFA_USDT_USDT-5m-futures\.h5 is ignored: HDF5 is not supported: convert it with `freqtrade convert-data"
     ):
         read(tmp_path)
 
@@ -242,7 +242,7 @@ def test_inspection_given_files_of_every_kind_then_each_is_judged_and_none_hides
         "ALFA_USDT_USDT-5m-mark.feather",
     ]
     for name, words in (
-        ("EMPTY_USDT_USDT-5m-futures", "holds no candle"),
+        ("EMPTY_USDT_USDT-5m-futures", "contains no candle"),
         ("ZERO_USDT_USDT-5m-futures", "prices must be above 0"),
         ("NAN_USDT_USDT-5m-futures", "no number as volume"),
         ("CUT_USDT_USDT-1h-mark", "cannot be read"),
@@ -340,7 +340,7 @@ def test_reader_given_no_funding_then_says_so(tmp_path: Path, candles: pd.DataFr
 
 
 def test_reader_given_no_directory_then_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(CandleError, match="nowhere is no directory: name a freqtrade data directory"):
+    with pytest.raises(CandleError, match="nowhere is not a directory: name a freqtrade data directory"):
         FileCandles(tmp_path / "nowhere")
 
 

@@ -91,7 +91,7 @@ def test_markets_given_no_file_or_no_json_then_a_clear_error(tmp_path: Path) -> 
 
     with pytest.raises(CandleError, match="cannot be read"):
         FileMarkets(tmp_path / "absent.json", taker_fee=0.0, maker_fee=0.0)
-    with pytest.raises(CandleError, match="is no JSON"):
+    with pytest.raises(CandleError, match="is not valid JSON"):
         FileMarkets(tmp_path / "cut.json", taker_fee=0.0, maker_fee=0.0)
 
 

@@ -49,7 +49,7 @@ def test_read_given_a_missing_file_then_refuses(tmp_path: Path) -> None:
 
 
 def test_read_given_a_name_that_leads_elsewhere_then_refuses(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no sha256"):
+    with pytest.raises(ModelError, match="is not the sha256"):
         FileModels(tmp_path / "models").read("../secret")
 
 

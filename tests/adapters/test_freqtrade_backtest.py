@@ -92,9 +92,9 @@ def test_open_given_several_strategies_then_one_must_be_named(tmp_path: Path) ->
     path = write_zip(tmp_path, a_result(First=[a_result_trade()], Second=[a_result_trade(), a_result_trade()]))
 
     assert len(FreqtradeBacktest.open(path, strategy="Second").read_all().closed) == 2
-    with pytest.raises(SettingsError, match=r"holds 2 strategies \(First, Second\): name one with --strategy"):
+    with pytest.raises(SettingsError, match=r"contains 2 strategies \(First, Second\): name one with --strategy"):
         FreqtradeBacktest.open(path)
-    with pytest.raises(SettingsError, match="holds no strategy 'Third': it holds First, Second"):
+    with pytest.raises(SettingsError, match="contains no strategy 'Third': it contains First, Second"):
         FreqtradeBacktest.open(path, strategy="Third")
 
 
@@ -181,12 +181,12 @@ def gone(directory: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
     [
-        (text, DataError, "holds no readable JSON"),
-        (cut, DataError, "holds no readable JSON"),
+        (text, DataError, "is not valid JSON"),
+        (cut, DataError, "is not valid JSON"),
         (changed, DataError, "damaged or encrypted archive"),
-        (nested, DataError, "holds no readable JSON"),
-        (listed, DataError, "it holds no `strategy`"),
-        (without_trades, DataError, "holds no list `trades`"),
+        (nested, DataError, "is not valid JSON"),
+        (listed, DataError, "it contains no `strategy`"),
+        (without_trades, DataError, "contains no list `trades`"),
         (lacking, DataError, "trade 2 lacks profit_ratio"),
         (other_archive, DataError, "is no backtest result of freqtrade"),
         (metadata, SettingsError, f"name the result beside it, {STEM}.zip"),

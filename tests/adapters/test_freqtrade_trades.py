@@ -119,8 +119,8 @@ def test_closed_trades_given_harmless_quirks_then_passes_them(bot: FreqtradeDb, 
         ({"leverage": float("inf")}, "leverage must be at least 1", "inf"),
         ({"fee_open": 5.0}, "fee_open must be a ratio such as 0.0005", "5"),
         ({"close_date": None}, "it is closed but has no close_date", ""),
-        ({"close_profit": None}, "it is closed but its close_profit is no number", "nan"),
-        ({"close_profit_abs": float("nan")}, "it is closed but its close_profit_abs is no number", "nan"),
+        ({"close_profit": None}, "it is closed but its close_profit is not a number", "nan"),
+        ({"close_profit_abs": float("nan")}, "it is closed but its close_profit_abs is not a number", "nan"),
         (
             {"close_profit": -145.81},
             "it lost more than its stake can lose: an order of another trade is likely in it",
@@ -205,7 +205,7 @@ def test_refused_trades_given_texts_in_place_of_values_then_names_them(tmp_path:
     refused = reader_of(bot.url).refused_trades()
 
     assert [(row.trade_id, row.reason, row.detail) for row in refused] == [
-        (2, "open_date is no time", "'yesterday'"),
+        (2, "open_date is not a valid time", "'yesterday'"),
         (3, "open_rate must be above 0", "nan"),
     ]
 
@@ -309,7 +309,7 @@ def test_read_all_given_a_log_on_a_read_only_mount_then_reads_its_rows_too_and_l
         path.parent.chmod(0o755)
 
     assert once == str(count)
-    assert "whose rows SQLite cannot read in a directory that may not be written: make it writable" in watched
+    assert "whose rows SQLite cannot read in a directory without write permission: make the directory writable" in watched
     assert files == {"a.sqlite", "a.sqlite-wal"}
 
 
@@ -330,7 +330,7 @@ def test_open_given_an_empty_log_then_the_file_is_whole_and_left_without_a_trace
             "mysql+pymysql://u:canary-7@h/ft",
             r"mysql\+pymysql://u:\*\*\*@h/ft is a mysql\+?.* database.*`freqtrade convert-db --db-url-from",
         ),
-        ("mariadb+pymysql://u@h/ft", "is a mariadb database, and SQLite or PostgreSQL are read: copy it with `freqtrade convert-db"),
+        ("mariadb+pymysql://u@h/ft", "is a mariadb database, but only SQLite and PostgreSQL are supported: copy it with `freqtrade"),
         ("oracle://u@h/ft", "read from SQLite or PostgreSQL, not from oracle://u@h/ft: `freqtrade convert-db` copies it to SQLite"),
     ],
 )
@@ -382,7 +382,7 @@ def test_open_given_orders_of_a_test_network_as_paper_then_takes_them(bot: Freqt
 def test_open_given_no_orders_and_no_mode_then_asks_for_it(bot: FreqtradeDb, reader_of: Reader) -> None:
     bot.add(a_row(1))
 
-    with pytest.raises(SettingsError, match=r"it holds no orders.*name --run-mode paper or"):
+    with pytest.raises(SettingsError, match=r"it contains no orders.*set --run-mode paper or"):
         reader_of(bot.url, run_mode=None)
 
 
@@ -753,7 +753,7 @@ def test_read_given_a_damaged_file_then_says_so(tmp_path: Path, reader_of: Reade
     ("name", "message"),
     [
         ("gone.sqlite", "does not exist"),
-        ("folder", "is no file"),
+        ("folder", "is not a file"),
         ("text.sqlite", "no readable SQLite"),
         ("empty.sqlite", "no table `trades`"),
     ],
@@ -769,14 +769,14 @@ def test_open_given_no_database_then_names_the_remedy(tmp_path: Path, reader_of:
 
 @pytest.mark.parametrize("address", ["mysql://root@localhost/bot", "sqlite://", "://"])
 def test_open_given_an_address_that_is_none_then_says_what_is(reader_of: Reader, address: str) -> None:
-    with pytest.raises(SettingsError, match=r"SQLite or PostgreSQL|neither a file nor a URL"):
+    with pytest.raises(SettingsError, match=r"SQLite (or|and) PostgreSQL|neither a file nor a valid URL"):
         reader_of(address)
 
 
 def test_open_given_no_such_zone_then_says_so(tmp_path: Path, reader_of: Reader) -> None:
     bot = FreqtradeDb(f"sqlite:///{tmp_path / 'a.sqlite'}")
 
-    with pytest.raises(SettingsError, match="source_timezone 'Mars/Base' is no time zone"):
+    with pytest.raises(SettingsError, match="source_timezone 'Mars/Base' is not a time zone"):
         reader_of(bot.url, source_timezone="Mars/Base")
 
 
@@ -799,5 +799,5 @@ def test_read_given_a_role_that_may_only_select_then_reads(postgres: Any, reader
 
 @pytest.mark.postgres
 def test_open_given_an_unknown_database_then_names_the_remedy(postgres: Any, reader_of: Reader) -> None:
-    with pytest.raises(StoreError, match=r"refuses this user or database|cannot be reached"):
+    with pytest.raises(StoreError, match=r"rejects this user or database|cannot be reached"):
         reader_of(postgres.url("nobody_made_it"))

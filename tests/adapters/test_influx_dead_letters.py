@@ -68,7 +68,7 @@ def test_read_given_tombstones_and_letters_of_an_older_release_then_returns_both
 def test_read_given_a_damaged_line_then_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "letters.jsonl").write_text('{"bucket": "b"}\n')
 
-    with pytest.raises(StoreError, match=r"letters\.jsonl holds what is no dead letter"):
+    with pytest.raises(StoreError, match=r"letters\.jsonl contains an invalid dead letter"):
         DeadLetters(tmp_path / "letters.jsonl").read()
 
 

@@ -260,7 +260,7 @@ def test_followed_given_that_nobody_follows_any_more_then_says_so(faulty: Faulty
     token = followed.learning_token()
     followed.close()
 
-    with pytest.raises(StoreError, match="nobody follows"):
+    with pytest.raises(StoreError, match="has ended: restart this process"):
         followed.learning_token()
     assert token
 

@@ -46,7 +46,7 @@ def test_line_given_quotes_and_separators_then_escapes_them() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_line_given_no_number_then_refuses(number: float) -> None:
-    with pytest.raises(StoreError, match="no number"):
+    with pytest.raises(StoreError, match="is not finite"):
         line("m", {}, {"x": number}, kinds={"x": "float"}, at_ns=7)
 
 

@@ -501,7 +501,7 @@ def test_health_given_missing_and_other_buckets_then_says_so(influx: InfluxProgr
     prefix = first.buckets.learning.removesuffix("bot3_learning")
     other = Copy.on(influx, tmp_path, life=timedelta(days=30), prefix=prefix)
 
-    assert any("keeps 0 s, the settings say 2592000 s" in text for text in other.reader.health(bots=BOTS))
+    assert any("retains points for 0 s, but the settings require 2592000 s" in text for text in other.reader.health(bots=BOTS))
     first.close()
     other.close()
 

@@ -49,7 +49,7 @@ def test_write_given_a_server_on_this_machine_then_is_not_packed_and_elsewhere_i
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_write_given_a_refusal_then_is_not_asked_again(status: int) -> None:
     with StatusServer([status]) as fake:
-        with pytest.raises(RefusedLinesError, match=rf"refused \({status}\): .*said by the server"):
+        with pytest.raises(RefusedLinesError, match=rf"rejected the request \({status}\): .*said by the server"):
             server_on(fake).write("b", ["m x=1 1"])
 
         assert len(fake.bodies) == 1

@@ -109,7 +109,7 @@ def test_restore_given_a_database_with_tables_then_refuses(url: str) -> None:
     with opened(url):
         pass
 
-    with pytest.raises(StoreError, match="holds tables"):
+    with pytest.raises(StoreError, match="contains tables"):
         PostgresBackup(name="BOT1", url=url).require_empty()
 
 

@@ -176,7 +176,7 @@ def test_import_trades_given_a_full_database_then_writes_nothing_and_goes_on_lat
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
-    with pytest.raises(StoreFullError, match=r"full\.sqlite: no space is left.*nothing was written"):
+    with pytest.raises(StoreFullError, match=r"full\.sqlite: the disk is full.*nothing was written"):
         store.import_trades([a_closed_trade(number) for number in range(2, 2_000)])
     store.close()
 
@@ -187,7 +187,7 @@ def test_import_trades_given_a_full_database_then_writes_nothing_and_goes_on_lat
 
 
 def test_import_trades_given_one_that_cannot_be_kept_then_none_of_them_is(store: SqlBotStore) -> None:
-    with pytest.raises(StoreError, match=r"BOT1\.sqlite refused"):
+    with pytest.raises(StoreError, match=r"BOT1\.sqlite failed"):
         store.import_trades([a_closed_trade(1), a_closed_trade(2, fee_open=float("nan"))])
 
     assert store.count_closed(closed_since=None) == 0

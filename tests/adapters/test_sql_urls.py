@@ -39,7 +39,7 @@ def test_shown_url_given_no_password_then_is_the_address() -> None:
 
 @pytest.mark.parametrize("address", ["postgresql//no", "://", "postgresql://u:canary-7@h:port/ft"])
 def test_parsed_url_given_what_is_none_then_says_so_without_it(address: str) -> None:
-    with pytest.raises(SettingsError, match="neither a file nor a URL") as raised:
+    with pytest.raises(SettingsError, match="neither a file nor a valid URL") as raised:
         parsed_url(address)
 
     assert "canary-7" not in str(raised.value)

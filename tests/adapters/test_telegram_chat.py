@@ -66,7 +66,7 @@ def test_messages_given_trouble_then_is_busy_and_loses_none(api: BotApi, chat: T
 def test_messages_given_another_process_listens_then_names_the_remedy(api: BotApi, chat: TelegramChat) -> None:
     api.faults["getUpdates"] = [409]
 
-    with pytest.raises(AlreadyRunningError, match="one process may listen with a token"):
+    with pytest.raises(AlreadyRunningError, match="only one process may poll with a token"):
         chat.messages(wait_s=0)
 
 

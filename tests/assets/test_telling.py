@@ -139,7 +139,7 @@ def test_run_failed_given_nobody_is_reached_then_the_log_says_so_and_it_is_told_
 
     said = fail(instance, platform)
 
-    assert any("1 pending; Telegram was not reached, or is in trouble" in line for line in said)
+    assert any("1 pending; Telegram was not reached, or failed" in line for line in said)
     assert (api.texts, platform.notices.waiting()) == ([], 1)
 
 

@@ -96,7 +96,7 @@ def many_ticks_of(name: str, *ticks: dict[str, Any]) -> bytes:
 
 
 FAILED = {"status": "FAILURE", "error": {"message": "Error occurred during the execution of evaluation_fn\n", "causes": []}}
-DELAYED = {"skipReason": "delayed: InfluxDB at localhost refuses this token (403): check BOT3_INFLUX_TOKEN"}
+DELAYED = {"skipReason": "delayed: InfluxDB at localhost rejected this token (403): check BOT3_INFLUX_TOKEN"}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ DELAYED = {"skipReason": "delayed: InfluxDB at localhost refuses this token (403
             [FAILED | {"error": {"message": "evaluation_fn", "causes": [{"message": "ValueError: the cause\n"}]}}],
             "failed: ValueError: the cause",
         ),
-        ([DELAYED] * 3, "closes is delayed: InfluxDB at localhost refuses this token (403)"),
+        ([DELAYED] * 3, "closes is delayed: InfluxDB at localhost rejected this token (403)"),
         ([{"status": "STARTED"}, *[DELAYED] * 3], "closes is delayed"),
         ([DELAYED, {}, DELAYED], None),
         ([{}, FAILED], None),
@@ -441,7 +441,7 @@ def test_influx_given_a_token_that_may_not_write_then_says_so_before_anything_wa
     with copied(tmp_path, influx, influx_token=token_that_only_reads(influx)) as opened:
         (finding,) = _examine_platform(opened.settings, wanted={"influx"}, is_served=True, web=NOBODY)
 
-    assert (finding.is_good, "refuses this token (403)" in finding.detail) == (False, True), finding
+    assert (finding.is_good, "rejected this token (403)" in finding.detail) == (False, True), finding
 
 
 @pytest.mark.influx

@@ -95,7 +95,7 @@ def test_entries_of_close_given_attempts_and_other_intents_then_returns_the_atte
 
 
 def test_move_intent_given_an_unknown_one_then_says_so(store: BotStore) -> None:
-    with pytest.raises(StoreError, match="holds no intent nobody"):
+    with pytest.raises(StoreError, match="contains no intent nobody"):
         store.move_intent("nobody", state=IntentState.SENT)
 
 
@@ -330,14 +330,14 @@ def test_import_trades_given_an_id_that_holds_another_trade_then_refuses_and_ins
     first = a_closed_trade(1)
     store.import_trades([first])
 
-    with pytest.raises(StoreError, match=f"holds another trade 1 than the one given: {next(iter(change))} differ"):
+    with pytest.raises(StoreError, match=f"contains another trade 1 than the imported one: {next(iter(change))} differ"):
         store.import_trades([a_closed_trade(2), a_closed_trade(1, **change)])
 
     assert store.closed_trades(closed_since=None) == [first]
 
 
 def test_import_trades_given_another_mode_then_refuses(store: BotStore) -> None:
-    with pytest.raises(StoreError, match="finished paper trades only"):
+    with pytest.raises(StoreError, match="only finished paper trades"):
         store.import_trades([a_closed_trade(1, run_mode=RunMode.BACKTEST)])
 
 

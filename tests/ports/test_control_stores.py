@@ -62,5 +62,5 @@ def test_take_commands_given_queued_ones_then_each_is_taken_once_in_order(contro
 
 
 def test_finish_command_given_an_unknown_id_then_says_so(control: ControlStore) -> None:
-    with pytest.raises(StoreError, match="holds no command 99"):
+    with pytest.raises(StoreError, match="contains no command 99"):
         control.finish_command(99, result="", at=OPENED)

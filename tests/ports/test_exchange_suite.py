@@ -174,7 +174,7 @@ def test_balance_given_an_open_position_then_its_margin_is_not_free(open_venue: 
 
 
 REJECTED: list[tuple[str, IntentLeg, dict[str, Any]]] = [
-    ("no multiple of the step", IntentLeg.ENTRY, {"amount": Decimal("0.000015")}),
+    ("not a multiple of the step", IntentLeg.ENTRY, {"amount": Decimal("0.000015")}),
     ("below the minimum", IntentLeg.ENTRY, {"amount": Decimal("0.04")}),
     ("insufficient margin", IntentLeg.ENTRY, {"amount": Decimal(490), "leverage": 1.0}),
     ("leverage 25", IntentLeg.ENTRY, {"leverage": 25.0}),
@@ -202,7 +202,7 @@ def test_create_order_given_what_a_filter_forbids_then_rejects_and_says_which(
 HELD_REJECTED: list[tuple[str, IntentLeg, dict[str, Any]]] = [
     ("trigger immediately", IntentLeg.STOP, {"trigger_rate": Decimal(101)}),
     ("trigger immediately", IntentLeg.TARGET, {"trigger_rate": Decimal(99)}),
-    ("no multiple of the tick", IntentLeg.STOP, {"trigger_rate": Decimal("97.0000001")}),
+    ("not a multiple of the tick", IntentLeg.STOP, {"trigger_rate": Decimal("97.0000001")}),
     ("needs a trigger", IntentLeg.STOP, {"trigger_rate": None}),
     ("must be reduce only", IntentLeg.STOP, {"reduce_only": False}),
     ("would increase", IntentLeg.STOP, {"side": OrderSide.BUY}),
@@ -224,7 +224,7 @@ def test_create_order_given_a_position_that_forbids_it_then_rejects_and_says_why
 
 
 def test_cancel_order_given_an_unknown_id_then_rejects(open_venue: OpenVenue) -> None:
-    with pytest.raises(OrderRejectedError, match="no order"):
+    with pytest.raises(OrderRejectedError, match="is unknown"):
         open_venue().exchange.cancel_order(pair=BTC, client_order_id="b3unknown-1")
 
 

@@ -137,7 +137,7 @@ def test_refused_given_a_notice_then_it_waits_no_more_and_makes_no_quiet(store: 
 
 
 def test_told_given_an_unknown_id_then_says_so(store: NoticeStore) -> None:
-    with pytest.raises(StoreError, match="holds no notice 99"):
+    with pytest.raises(StoreError, match="contains no notice 99"):
         store.told(99, at=minutes(0))
 
 

@@ -94,14 +94,14 @@ def test_process_given_another_listens_with_its_token_then_ends_and_says_what_to
         code, said = ended(process)
 
     assert code == 6
-    assert "one process may listen with a token: stop the other one" in said
+    assert "only one process may poll with a token: stop the other one" in said
 
 
 def test_process_given_a_token_that_nobody_knows_then_ends_and_says_what_to_do(home: Path, api: BotApi) -> None:
     with started(home, api, token="9:canary-of-another") as process:
         code, said = ended(process)
 
-    assert (code, "take the one of @BotFather" in said) == (2, True)
+    assert (code, "set BOT3_TELEGRAM_TOKEN to the token from @BotFather" in said) == (2, True)
 
 
 def test_process_given_no_token_then_ends_and_says_what_to_do(home: Path, api: BotApi) -> None:

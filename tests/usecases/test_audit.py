@@ -171,7 +171,7 @@ class OneBadFile(MarketCandles):
 
     def span(self, pair: str, timeframe: str) -> tuple[Any, Any]:
         if pair == PAIRS[1]:
-            raise CandleError("BBB_USDT_USDT-5m-futures.feather holds no candle: fetch it again or remove it")
+            raise CandleError("BBB_USDT_USDT-5m-futures.feather contains no candle: fetch it again or remove it")
         return super().span(pair, timeframe)
 
 
@@ -182,7 +182,7 @@ def test_audit_given_one_bad_candle_file_then_audits_the_others_and_lists_its_tr
     report = audited(trades, OneBadFile(whole.frames))
 
     lost = tuple(trade.trade_id for trade in trades if trade.pair == PAIRS[1])
-    assert reasons(report) == {"BBB_USDT_USDT-5m-futures.feather holds no candle: fetch it again or remove it": lost}
+    assert reasons(report) == {"BBB_USDT_USDT-5m-futures.feather contains no candle: fetch it again or remove it": lost}
     assert report.counts.used == len(trades) - len(lost)
     assert report.verdict is Verdict.LEARNED_BETTER
 
@@ -191,7 +191,7 @@ def test_audit_given_only_bad_candle_files_then_names_them() -> None:
     whole = market()
     trades = [trade for trade in trades_on(whole) if trade.pair == PAIRS[1]]
 
-    with pytest.raises(CandleError, match=r"1 of 1 pairs without candles; BBB_USDT_USDT-5m-futures\.feather holds no candle"):
+    with pytest.raises(CandleError, match=r"1 of 1 pairs without candles; BBB_USDT_USDT-5m-futures\.feather contains no candle"):
         audited(trades, OneBadFile(whole.frames))
 
 

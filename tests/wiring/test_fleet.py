@@ -113,7 +113,7 @@ def test_platform_given_a_bot_whose_bucket_is_anothers_then_refuses_it_and_names
         platform.sources()
 
     setting = "BOT3_INFLUX_BUCKET" if owner == "learning" else f"BOT3_{owner}_INFLUX_BUCKET"
-    assert f"trades of {name} would go to InfluxDB's bucket {name}_trades, which is that of {owner}" in str(raised.value)
+    assert f"trades of {name} would be written to InfluxDB's bucket {name}_trades, which belongs to {owner}" in str(raised.value)
     assert setting in str(raised.value)
     assert str(file) in str(raised.value)
 

@@ -244,7 +244,7 @@ def test_publishing_given_a_record_that_holds_a_bot_of_another_bots_bucket_then_
     ports = copied(tmp_path, influx, bot3_influx_bucket="BOT33_trades")
     ports.record.upsert_trades([a_closed_trade(1, bot="BOT33", run_mode=RunMode.LIVE)])
 
-    with pytest.raises(SettingsError, match="trades of BOT33 would go to InfluxDB's bucket BOT33_trades, which is that of BOT3"):
+    with pytest.raises(SettingsError, match="trades of BOT33 would be written to InfluxDB's bucket BOT33_trades, which belongs to BOT3"):
         ports.publishing.publish()
     ports.close()
 

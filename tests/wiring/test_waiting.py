@@ -36,7 +36,7 @@ def test_when_available_given_stores_that_come_later_then_waits_longer_each_time
     ]
 
 
-@pytest.mark.parametrize("error", [StoreError("refuses this user"), SettingsError("unknown name")])
+@pytest.mark.parametrize("error", [StoreError("rejects this user"), SettingsError("unknown name")])
 def test_when_available_given_what_a_person_must_change_then_raises_it_at_once(error: Exception) -> None:
     def step() -> str:
         raise error
