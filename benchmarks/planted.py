@@ -3,9 +3,9 @@
     python -m benchmarks.planted [--worlds 40] [--nulls 1000] [--processes 2] [--paths 60000] [--only gates]
 
 `planted_world.py` defines the worlds and their exact truth, which were frozen before any method was tuned; the methods are in
-`planted_methods.py`. Regret is the expectancy lost against the best setting of each cell, always trading, in bps of the price a trade. Optimism is the
-expectancy that a method reports for its choice minus the true one. Null worlds have no skill; production's learner, use case and gate
-(`planted_learner.py`) review the gate daily for a year.
+`planted_methods.py`. Regret is the expectancy lost against the best setting of each cell, always trading, in bps of the price a trade.
+Optimism is the expectancy that a method reports for its choice minus the true one. Null worlds have no skill; production's learner, use
+case and gate (`planted_learner.py`) review the gate daily for a year.
 """
 
 from __future__ import annotations

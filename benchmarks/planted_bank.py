@@ -150,7 +150,7 @@ def _type_means(tables: tuple[NDArray[Any], ...], *, per_type: int) -> NDArray[n
 
 
 @numba.njit(cache=True)
-def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # numba supports no keyword arguments
+def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # no keywords in numba
     """Fill the three outcome arrays, path by path.
 
     The first minute that reaches each level is found once for each path; a setting's outcome is then the earlier of stop and target.

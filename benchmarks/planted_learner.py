@@ -1,8 +1,8 @@
 # ruff: noqa: ARG002  (the replacements of candles have the same parameters)
 """The platform's own learner on a planted world: the bank supplies the outcomes of trades, everything else is production's code.
 
-The trades of a world are closed trades of one bot, ingested in order of their closes. `BankEvidence` replaces candles; pooling, choice, published rows,
-days and bets are those of `ParameterLearner` and the gate.
+The trades of a world are closed trades of one bot, ingested in order of their closes. `BankEvidence` replaces candles; pooling, choice,
+published rows, days and bets are those of `ParameterLearner` and the gate.
 """
 
 from __future__ import annotations

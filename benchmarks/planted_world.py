@@ -1,9 +1,10 @@
 """Worlds with known truth: 120 cells whose expectancy under every stop and target is exact.
 
 The worlds were frozen before any method was tuned (`tests/benchmarks/test_planted_world.py` checks the digest). Every cell (pair x
-direction x leverage bin) mixes the five path types of the bank in its own proportions; its trades are drawn from the bank, so its true utility is the
-bank's mean. Trades that overlap in time share the market: a trade's position among the paths of its type follows a Gaussian copula with the
-market's factor of its hours (reversed for shorts). The copula does not change each trade's marginal distribution, and so not the truth.
+direction x leverage bin) mixes the five path types of the bank in its own proportions; its trades are drawn from the bank, so its true
+utility is the bank's mean. Trades that overlap in time share the market: a trade's position among the paths of its type follows a Gaussian
+copula with the market's factor of its hours (reversed for shorts). The copula does not change each trade's marginal distribution, and so
+not the truth.
 """
 
 from __future__ import annotations
