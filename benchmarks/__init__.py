@@ -1,1 +1,1 @@
-"""Figures against peers, each a command that prints JSON."""
+"""Benchmarks of the platform and comparisons with other tools; each is a command that prints JSON."""

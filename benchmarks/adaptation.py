@@ -1,18 +1,18 @@
-"""From a close committed in a bot's store to the daemon having the parameters that learned from it, and to Dagster showing the lineage.
+"""Measure the time from a close committed in a bot's store to the daemon's new parameters, and to the lineage in Dagster.
 
     python -m benchmarks.adaptation [--stores embedded|postgres] [--home DIR] [--sparse 50] [--burst 50]
 
-Runs the execution daemon and Dagster's own daemon with its code server, commits closed trades to BOT1's store, and waits each time until
-the daemon's heartbeat names parameters of a revision that holds the trade, and until Dagster's event log shows a materialization of
-`adaptive_params` of such a revision. Sparse closes are 5.5 to 10.5 s apart; bursts have a mean gap of 2 s. Latencies include everything:
-sync, replay, learning, publishing, reading, and up to 20 ms of this benchmark's own looking (60 ms for events).
+The benchmark runs the execution daemon and Dagster's own daemon with its code server, and commits closed trades to BOT1's store. Each time
+it waits until the daemon's heartbeat reports parameters of a revision that contains the trade, and until Dagster's event log contains a
+materialization of `adaptive_params` of such a revision. Sparse closes are 5.5 to 10.5 s apart; bursts have a mean gap of 2 s. Latencies
+include everything: sync, replay, learning, publishing, reading, and up to 20 ms of this benchmark's own polling (60 ms for events).
 
-`embedded` is a home as `bot3 up` runs it: SQLite files, Dagster's storage too, the daemon reads the record. `postgres` is the compose file:
-the databases bot1, bot2, bot33, bot3 and dagster on a PostgreSQL (fsync on) that is started for it, each service in its own role, and a
-daemon that reads an InfluxDB, which is started too (TEST_INFLUXD names its program). Settings in the environment hold for both.
+`embedded` is a home as `bot3 up` runs it: SQLite files, also for Dagster's storage; the daemon reads the record. `postgres` is the compose
+file: the databases bot1, bot2, bot33, bot3 and dagster on a PostgreSQL (fsync on) that the benchmark starts, each service in its own role,
+and a daemon that reads an InfluxDB, which is started too (TEST_INFLUXD names its program). Settings in the environment apply to both.
 
-A first close, which finds a code server that has just started, is shown but not counted. `closes_without_event` counts closes whose lineage
-Dagster did not show within 30 s.
+The first close, which meets a code server that has just started, is printed but not counted. `closes_without_event` counts closes whose
+lineage did not appear in Dagster within 30 s.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GIVE_UP_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Wall seconds from a close's commit to its parameters in force, and to its event in Dagster; None where that was not seen."""
+    """Wall seconds from a close's commit to its parameters in force, and to its event in Dagster; None if there was no event."""
 
     in_force_s: float
     event_s: float | None
@@ -51,7 +51,7 @@ def main() -> None:
     """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stores", choices=("embedded", "postgres"), default="embedded")
-    parser.add_argument("--home", type=Path, default=None, help="a seeded home; none: one is seeded in a temporary directory")
+    parser.add_argument("--home", type=Path, default=None, help="a seeded home; default: seed one in a temporary directory")
     parser.add_argument("--sparse", type=int, default=50)
     parser.add_argument("--burst", type=int, default=50)
     given = parser.parse_args()
@@ -66,7 +66,7 @@ def _stores(given: argparse.Namespace, temporary: Path) -> AbstractContextManage
 
 
 def measure(stores: Stores, platform: Platform, *, sparse: int, burst: int, name: str) -> None:
-    """Start the services, measure, stop them, print."""
+    """Start the services, measure the latencies, stop the services, and print the JSON."""
     home = stores.settings.home
     supervisor = Supervisor(stores.services(since(platform)), run_directory=home / "run", log_directory=home / "logs")
     platform.start_clock()
@@ -78,7 +78,7 @@ def measure(stores: Stores, platform: Platform, *, sparse: int, burst: int, name
         random = np.random.default_rng(11)
         with HeartbeatWatch(platform.control) as in_force, EventWatch(stores.dagster) as events:
             series = _Series(platform, in_force, events)
-            # The first close finds a code server that has just started: it is not measured.
+            # The code server has just started: the first close is not measured.
             series.run(gaps_s=np.zeros(1), name="first")
             calm = series.run(gaps_s=random.uniform(5.5, 10.5, sparse), name="sparse")
             busy = series.run(gaps_s=random.exponential(2.0, burst), name="burst")
@@ -112,13 +112,13 @@ def _wait_for_parameters(platform: Platform) -> None:
     deadline = time.monotonic() + 60.0
     while parameters_revision(platform.control.heartbeats()) is None:
         if time.monotonic() > deadline:
-            raise SystemExit("the daemon named no parameters within 60 s; see logs/execution.log")
+            raise SystemExit("the daemon reported no parameters within 60 s; see logs/execution.log")
         time.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """Commits closes and looks what became of each."""
+    """Commit closes and measure the latency of each."""
 
     platform: Platform
     in_force: HeartbeatWatch

@@ -1,8 +1,8 @@
-"""`bot3 audit` on 50,000 trades over real candles: how long it takes, and what it says where there is nothing to learn.
+"""Measure `bot3 audit` on 50,000 trades over real candles: its duration, and its report where there is nothing to learn.
 
     python -m benchmarks.audit [--data DIR] [--trades N]
 
-The entries carry no skill by construction: "random" draws candle and side, "momentum" draws the candle and follows the last four hours.
+The entries have no skill by construction: "random" draws candle and side, "momentum" draws the candle and follows the last four hours.
 Learned settings are fitted on January to June 2025 and judged on July to September, against the static -3 % / +3 % of the stake, net.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--trades", type=int, default=50_000)
     options = parser.parse_args()
     if not options.data.is_dir():
-        tell(f"{options.data} is not there: name a directory of 5m candles of 2025 with --data")
+        tell(f"{options.data} is missing: pass a directory of 5m candles of 2025 with --data")
         sys.exit(3)
     with tempfile.TemporaryDirectory(prefix="bot3-audit-") as directory:
         print_result(_measure(options.data, Path(directory), trades=options.trades))
@@ -66,14 +66,14 @@ def _measure(data: Path, directory: Path, *, trades: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What a command took; other processes on the machine lengthen the wall's time, not the core's."""
+    """Duration of a command; other processes on the machine increase the wall time, not the CPU time."""
 
     wall_s: float
     cpu_s: float
 
 
 def _audited(path: Path, data: Path) -> tuple[_Taken, dict[str, Any]]:
-    """Run the command as a user does, and return what it took and its report."""
+    """Run the command as a user does; return its duration and its report."""
     funding = [word for name in _FUNDING if (data.parent / name).is_dir() for word in ("--funding", str(data.parent / name))]
     command = [sys.executable, "-m", "bot3.cli.main", "audit", "--db", str(path), "--candles", str(data), *funding]
     began, spent = time.perf_counter(), _children_cpu_s()

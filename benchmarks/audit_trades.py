@@ -1,4 +1,4 @@
-"""Trades for the audit's benchmark: entries without skill on real candles, written as a freqtrade database."""
+"""Trades for the audit benchmark: entries without skill on real candles, written as a freqtrade database."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """How trades are entered: "random" draws candle and side; "momentum" draws the candle and follows the last four hours.
+    """Rule of the entries: "random" draws candle and side; "momentum" draws the candle and follows the last four hours.
 
-    Both know nothing of what comes: what they earn is chance and costs.
+    Neither uses information about the future: their results are chance and costs.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Entries:
 
 
 def write_database(path: Path, candles: CandleReader, entries: Entries, *, start: datetime, end: datetime) -> int:
-    """Write trades that open in a span as a bot's database; return how many."""
+    """Write trades that open in a time span to a bot's database; return their number."""
     rng = np.random.default_rng(entries.seed)
     pairs = candles.pairs()
     share = np.full(len(pairs), entries.n // len(pairs))
@@ -49,7 +49,7 @@ def write_database(path: Path, candles: CandleReader, entries: Entries, *, start
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"CREATE TABLE trades ({_COLUMNS})")
         marks = ", ".join("?" * len(trades.columns))
-        insert = f"INSERT INTO trades ({', '.join(trades.columns)}) VALUES ({marks})"  # noqa: S608  # our own names
+        insert = f"INSERT INTO trades ({', '.join(trades.columns)}) VALUES ({marks})"  # noqa: S608  # constant names
         connection.executemany(insert, trades.astype(object).to_numpy().tolist())
     return len(trades)
 

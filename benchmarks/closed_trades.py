@@ -1,4 +1,4 @@
-"""Closed trades that benchmarks commit to a running home, as its daemon would."""
+"""Closed trades that benchmarks commit to a running home, in the form of its daemon's trades."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot3.wiring import Platform
 
 
 def closed_trade(platform: Platform, number: int, *, bot: str = "BOT1") -> Trade:
-    """Return a trade that closes now, opened so long ago that its replay is due."""
+    """Return a trade that closes now and was opened 25 hours ago, so that its replay is due."""
     pairs = platform.candles.pairs()
     pair, now = pairs[number % len(pairs)], platform.clock.now()
     opened = now - timedelta(hours=25)
@@ -40,6 +40,6 @@ def closed_trade(platform: Platform, number: int, *, bot: str = "BOT1") -> Trade
 
 
 def _rate_before(platform: Platform, pair: str, at: datetime) -> float:
-    # The last close before, however old: a trade may be opened in an outage of the candles.
+    # The last close before, of any age: a trade may be opened during an outage of the candles.
     before = platform.candles.candles(pair, platform.settings.timeframe, start=at - timedelta(days=1), end=at)
     return float(before["close"].iloc[-1])

@@ -1,11 +1,11 @@
-"""Prove the mixin in real freqtrade: its trades end at the learned levels, and none uses what was learned later.
+"""Test the mixin in real freqtrade: its trades end at the learned levels, and none uses data that became known later.
 
     python -m benchmarks.freqtrade_strategy [--shared ../shared] [--environment .venv-freqtrade] [--start MONDAY] [--weeks N] [--keep DIR]
 
-BOT3's learner learns weekly from the example's signals on BTC, ETH and XRP, and every version is written as JSON files. freqtrade then
-backtests the example, offline, on the same candles with those files. Each of its trades is held against what the daemon's own rules make
-of the record as of the entry: leverage, row, stop and target, and the candle in which the law of the platform's backtest leaves.
-freqtrade's environment is made by `bash deploy/freqtrade/environment.sh`.
+BOT3's learner learns weekly from the example's signals on BTC, ETH and XRP, and writes every version as JSON files. freqtrade then
+backtests the example, offline, on the same candles with those files. Each of its trades is compared with the daemon's own rules on the
+record as of the entry: leverage, row, stop and target, and the candle in which the platform's backtest exits.
+`bash deploy/freqtrade/environment.sh` creates freqtrade's environment.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ from bot3.wiring import Platform, open_platform
 
 COINS = ("BTC", "ETH", "XRP")
 AVOIDED = "F03"
-"""The one feeder whose evidence is shown: none of the example's earns, and the platform would trade none. This is no test of that."""
+"""The only feeder with shadow trades as evidence. No feeder of the example earns, so with evidence of all the platform would trade none."""
 STRATEGIES = Path(__file__).parent.parent / "deploy" / "freqtrade"
 CANDLE = timedelta(minutes=5)
 WARM_UP = timedelta(days=20)
-"""freqtrade starts so much before the first version: until then all entries must be refused, and then sigma remembers as ours does."""
+"""Time that freqtrade starts before the first version: it must refuse all entries until then, and its sigma then has our full memory."""
 _STOPS = {"stop_loss", "trailing_stop_loss"}
 _REASONS = {"trailing_stop_loss": "stop_loss", "take_profit": "roi"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How one trade compares; `level_ticks` is its distance from the expected level, None for exits at a candle's open."""
+    """Comparison of one trade; `level_ticks` is its distance from the expected level, None for exits at a candle's open."""
 
     reason: str
     is_daemons: bool
@@ -70,17 +70,17 @@ class Verdict:
 
 
 def main() -> None:
-    """Run the proof and print its JSON."""
+    """Run the comparison and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--environment", type=Path, default=Path(".venv-freqtrade"))
     parser.add_argument("--start", default="2025-03-03", help="a Monday")
     parser.add_argument("--weeks", type=int, default=8)
-    parser.add_argument("--keep", type=Path, default=None, help="an empty directory for what is made; none: a temporary one")
+    parser.add_argument("--keep", type=Path, default=None, help="an empty directory for the output; default: a temporary one")
     arguments = parser.parse_args()
     missing = [path for path in (arguments.shared / "data", arguments.environment / "bin" / "python") if not path.exists()]
     if missing:
-        raise SystemExit(f"{', '.join(map(str, missing))} is missing: give --shared, or run bash deploy/freqtrade/environment.sh")
+        raise SystemExit(f"{', '.join(map(str, missing))} is missing: pass --shared, or run bash deploy/freqtrade/environment.sh")
     with tempfile.TemporaryDirectory() as temporary:
         work = (arguments.keep or Path(temporary)).resolve()
         prepare_candles(arguments.shared / "data", work)
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def prove(work: Path, *, python: Path, start: datetime, weeks: int) -> None:
-    """Learn, trade, compare, print."""
+    """Learn weekly, backtest in freqtrade, compare the trades, and print the JSON."""
     end = start + weeks * WEEK
     settings = load_settings({}, env_file=work / "no.env", home=work / "home", candles=str(work / "platform"))
     with open_platform(settings) as platform:
@@ -105,7 +105,7 @@ def prove(work: Path, *, python: Path, start: datetime, weeks: int) -> None:
 
 
 def prepare_candles(data: Path, work: Path) -> None:
-    """Put the candles together: 5m, 1h mark and funding as freqtrade names them, and the same for the platform."""
+    """Copy the candles: 5m, 1h mark and funding under freqtrade's names, and 5m and funding for the platform."""
     wanted = {
         "platform/futures": {"5m-futures": ("usdm-5m-2025", "5m-futures"), "8h-funding_rate": ("usdm-1h-2019-2025", "8h-funding_rate")},
         "freqtrade/data/binance/futures": {
@@ -123,7 +123,7 @@ def prepare_candles(data: Path, work: Path) -> None:
 
 
 def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
-    """Trade the example's signals with all three bots, relearning every week: the platform's own way to make histories."""
+    """Trade the example's signals with all three bots, relearning every week, with the platform's own code for histories."""
     began, span = time.perf_counter(), {"start": start, "end": end}
     write_signals(platform, **span)
     computed_at = platform.wall_now()
@@ -147,7 +147,7 @@ def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
 
 
 def write_signals(platform: Platform, *, start: datetime, end: datetime) -> None:
-    """Write the example's signals where the platform keeps those of its feeders."""
+    """Write the example's signals to the platform's store of feeder signals."""
     sys.path.insert(0, str(STRATEGIES))
     called_by = importlib.import_module("BOT3ExampleFeeders").feeder_signals
     frames = [_signals_of(platform, pair, called_by=called_by, end=end) for pair in platform.candles.pairs()]
@@ -178,7 +178,7 @@ def _signals_of(platform: Platform, pair: str, *, called_by: Any, end: datetime)
 
 
 def export_versions(platform: Platform, directory: Path, *, start: datetime, end: datetime) -> int:
-    """Write what was in force at each week's start, a directory a week; return how many."""
+    """Write the learning in force at each week's start to its own directory; return the number of weeks."""
     weeks = walk_forward_weeks(start, end - timedelta(days=1), every=1)
     for week in weeks:
         at = week_start(week)
@@ -247,7 +247,7 @@ def _ccxt_market(market: Market) -> dict[str, Any]:
 def first_half_is_unchanged(
     result: dict[str, Any], work: Path, markets: dict[str, Market], *, python: Path, start: datetime, middle: datetime
 ) -> bool:
-    """Run the first half again where no later version exists; say whether all its trades are the same."""
+    """Run the first half again without any later version; return whether all its trades are the same."""
     early = work / "early"
     for week in sorted((work / "versions").iterdir()):
         if week_start(week.name) < middle:
@@ -262,7 +262,7 @@ def first_half_is_unchanged(
 
 
 class Judge:
-    """Holds trades against the daemon's rules and the record as of their entry."""
+    """Compare trades with the daemon's rules and the record as of their entry."""
 
     def __init__(self, platform: Platform, markets: dict[str, Market], *, start: datetime, end: datetime) -> None:
         self._platform, self._markets = platform, markets
@@ -322,7 +322,7 @@ class Judge:
         )
         levels = choice if isinstance(choice, Hold) else price_levels(signal, choice, view=view, costs=self._costs)
         if isinstance(choice, Hold) or isinstance(levels, Hold):
-            raise SystemExit(f"freqtrade entered what the daemon holds: {trade}, {choice}, {levels}")
+            raise SystemExit(f"freqtrade entered a trade that the daemon would not enter: {trade}, {choice}, {levels}")
         return choice, (float(levels[0]), float(levels[1]))
 
     def _matched(
@@ -345,7 +345,7 @@ class Judge:
 
     @staticmethod
     def _level_ticks(trade: dict[str, Any], arrays: CandleArrays, *, levels: tuple[float, float], tick: float) -> float | None:
-        """Return how many ticks the close is from its level; an open beyond the target is its own level."""
+        """Return the distance of the close from its level in ticks; for an open beyond the target the level is that open."""
         if trade["exit_reason"] in _STOPS:
             return abs(float(trade["close_rate"]) - levels[0]) / tick
         if trade["exit_reason"] not in {"roi", "take_profit"}:
@@ -356,7 +356,7 @@ class Judge:
 
 
 def summary(verdicts: list[Verdict], result: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures."""
+    """Return the JSON fields of the comparison."""
     at_levels = [verdict.level_ticks for verdict in verdicts if verdict.level_ticks is not None]
 
     def share(hits: list[bool]) -> float:

@@ -1,4 +1,4 @@
-"""What the learning sensor does while nothing is committed, on a home with our own bots and one bot of a fleet."""
+"""Time the learning sensor while nothing is committed, on a home with our own bots and one bot of a fleet."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _TIMES = 50
 
 
 def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str, float]:
-    """Sync a bot into a new home, then time what is done again and again where nothing is new: medians, milliseconds of the wall.
+    """Sync a bot into a new home, then time the steps that repeat while nothing is new; return medians in wall milliseconds.
 
-    `idle_look_ms` is what `Listener.look` does, fifty times a second: it asks every source for its change token. `idle_due_ms` is what it
-    asks besides once a second, when the next replay is due. `idle_tick_ms` is a whole tick of the sensor, every five seconds: it reads
-    the record's revision, and looks, what is due included. What Dagster does around a tick is not in it. `idle_count_ms` is the count of
-    all closes on both sides, which is made once something was committed.
+    `idle_look_ms` is one `Listener.look`, fifty times a second: it reads every source's change token. `idle_due_ms` is its additional query
+    once a second for the time of the next due replay. `idle_tick_ms` is a whole tick of the sensor, every five seconds: it reads the
+    record's revision, the change tokens and the time of the next due replay; Dagster's own work is not included. `idle_count_ms` is the
+    count of all closes on both sides, made after a commit.
 
     Raises
     ------
     SystemExit
-        If something was new all the same.
+        If a source changed, could not be read, or had closes that were not synced.
     """
     with open_platform(_settings(url, folder, bot=bot, run_mode=run_mode)) as platform:
         platform.sync(bot)
@@ -46,7 +46,7 @@ def _tick(platform: Platform, watch: Watch) -> None:
 
 def _require_synced(platform: Platform) -> None:
     if waiting := platform.unsynced_closes():
-        raise SystemExit(f"{waiting} closes are not synced: this was no idle tick")
+        raise SystemExit(f"{waiting} closes are not synced, so this was not an idle tick")
 
 
 def _look(watch: Watch) -> None:

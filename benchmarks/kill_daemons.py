@@ -1,4 +1,4 @@
-"""Execution daemons that are made to be killed: a home of their own, signals by coin, real processes."""
+"""Execution daemons for kill tests: their own home, random signals, real processes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _CANDLE = timedelta(minutes=5)
 
 
 class CoinSignals:
-    """A `SignalSource` that throws a coin for every pair at every close: the same for the same candle."""
+    """A `SignalSource` with random signals for every pair at every close, the same for the same candle."""
 
     def __init__(self, pairs: Sequence[str]) -> None:
         self._pairs = tuple(pairs)
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals of a candle that has closed."""
+        """Return the signals of a candle, or none if it has not closed yet."""
         known_at = candle_open_time + _CANDLE
         if known_at > now:
             return []
@@ -60,12 +60,12 @@ class CoinSignals:
 
 
 def coin_signals(platform: Platform) -> CoinSignals:
-    """Return coins for a platform's pairs."""
+    """Return a random signal source for a platform's pairs."""
     return CoinSignals(platform.candles.pairs())
 
 
 def make_home(home: Path) -> Settings:
-    """Make a home that a daemon trades on at once: a running market, empty accounts, nothing learned."""
+    """Create a home on which a daemon can trade immediately: a market, empty accounts, nothing learned."""
     settings = load_settings(_ENVIRONMENT, env_file=home / "no.env", home=home)
     with open_platform(settings) as platform:
         platform.finish_seed()
@@ -74,17 +74,17 @@ def make_home(home: Path) -> Settings:
 
 
 def live(home: Path, arguments: Sequence[str], log: Path) -> None:
-    """Be the daemon: the entry point of the processes that are killed."""
+    """Run the daemon: the entry point of the processes that are killed."""
     with log.open("a", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), sys.stdout.fileno())
         os.dup2(stream.fileno(), sys.stderr.fileno())
     os.environ.update(_ENVIRONMENT | {"BOT3_HOME": str(home)})
-    # Not sys.exit: nothing of the parent's is to be tidied up here.
+    # Not sys.exit: the cleanup of the parent process must not run here.
     os._exit(run_daemon(arguments, signals=coin_signals))
 
 
 class Nursery:
-    """Starts daemons on a home, each a process of its own; forked from one that has everything imported, so that each lives soon."""
+    """Start daemons on a home, each in its own process, forked from one with all imports so that each starts quickly."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -93,11 +93,11 @@ class Nursery:
 
     @property
     def log(self) -> Path:
-        """Return the file that holds what the daemons print."""
+        """Return the file with the output of the daemons."""
         return self._home / "daemon.log"
 
     def start(self, *arguments: str) -> ForkServerProcess:
-        """Start a daemon."""
+        """Start a daemon with some command line arguments."""
         process = self._context.Process(target=live, args=(self._home, arguments, self.log))
         process.start()
         return process

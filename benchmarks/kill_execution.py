@@ -1,11 +1,11 @@
-"""Kills the execution daemon at random moments, and looks whether the next one keeps its promises.
+"""Kill the execution daemon at random moments, and check the invariants after the next one has recovered.
 
     python -m benchmarks.kill_execution [--kills 100] [--seed 1] [--home DIR]
 
-Real processes on a home of its own: the simulated market at 1,500 times the speed, three bots, the real stores and paper accounts; signals
-are thrown like coins at every close (no models), and trades last half an hour of the market, so that orders are under way nearly always.
-SIGKILL falls at a random moment; half of the times the market goes on a little while nobody runs. Then the market stands still, a daemon
-ticks once, and what the journals say is compared with the accounts.
+The benchmark runs real processes on its own home: the simulated market at 1,500 times real speed, three bots, the real stores and paper
+accounts. Signals are random at every close (no models), and trades last half an hour of market time, so that orders are nearly always
+pending. SIGKILL is sent at a random moment; in half of the cases the market continues for a moment without a daemon. Then the market clock
+is paused, a daemon ticks once, and the journals are compared with the accounts.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from bot3.settings import Settings
 from bot3.wiring import Platform, open_platform
 
 _DEADLINE_S = 10.0
-_ANCHOR_S = 0.25  # longer than a process may go on with an older anchor of the market clock
+_ANCHOR_S = 0.25  # longer than a process may use an older anchor of the market clock
 _LONGEST_LIFE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """One kill and what the next daemon made of it; seconds of wall time from its start to promises kept."""
+    """One kill and the result of the next daemon; `recovered_s` is wall time from its start until all invariants hold."""
 
     lived_s: float
     recovered_s: float
@@ -44,7 +44,7 @@ class Kill:
 
 @dataclass(slots=True, kw_only=True)
 class Killer:
-    """Kills daemons on one home."""
+    """Kill daemons on one home."""
 
     platform: Platform
     nursery: Nursery
@@ -56,7 +56,7 @@ class Killer:
         self.audits = {name: AccountAudit(self.platform.bot_store(name), self.platform.exchange(name), self.platform) for name in names}
 
     def kill_once(self) -> Kill:
-        """Start a daemon, kill it at a random moment, start another one and look."""
+        """Start a daemon, kill it at a random moment, start another one and check the invariants."""
         self.platform.start_clock()
         daemon = self.nursery.start("--poll", "0.02")
         lived_s = float(self.random.uniform(0.05, _LONGEST_LIFE_S))
@@ -65,7 +65,9 @@ class Killer:
         daemon.join()
         if daemon.exitcode != -signal.SIGKILL:
             ended = Finding(
-                bot="all", promise="restart", text=f"a daemon ended by itself with exit code {daemon.exitcode}: see {self.nursery.log}"
+                bot="all",
+                promise="restart",
+                text=f"a daemon ended before it was killed, with exit code {daemon.exitcode}: see {self.nursery.log}",
             )
             return Kill(lived_s=lived_s, recovered_s=0.0, findings=(ended,))
         if self.random.random() < 0.5:
@@ -75,7 +77,7 @@ class Killer:
         return self._recover(lived_s)
 
     def audit(self) -> list[Finding]:
-        """Compare journals and accounts; the market must stand still."""
+        """Compare journals and accounts; the market clock must be paused."""
         return [finding for audit in self.audits.values() for finding in audit.findings()]
 
     def _recover(self, lived_s: float) -> Kill:
@@ -87,14 +89,14 @@ class Killer:
             if once.exitcode != 0:
                 findings.append(Finding(bot="all", promise="restart", text=f"the daemon ended with exit code {once.exitcode}"))
             passed_s = time.monotonic() - began
-            # What was sent and not answered is known after its fence: until then a position may wait for its stop.
+            # The state of an order without a response is known only after its fence; until then a position may lack its stop.
             if not findings or not all(finding.may_pass for finding in findings) or passed_s > _DEADLINE_S:
                 return Kill(lived_s=lived_s, recovered_s=passed_s, findings=tuple(findings))
             time.sleep(0.2)
 
 
 def kill_daemons(settings: Settings, *, kills: int, seed: int) -> Mapping[str, object]:
-    """Kill so many daemons on a home, and return what was found."""
+    """Kill a number of daemons on a home; return the JSON fields."""
     with open_platform(settings) as platform:
         killer = Killer(platform=platform, nursery=Nursery(settings.home), random=np.random.default_rng(seed))
         made = []
@@ -102,7 +104,7 @@ def kill_daemons(settings: Settings, *, kills: int, seed: int) -> Mapping[str, o
             made.append(killer.kill_once())
             for finding in made[-1].findings:
                 tell(f"kill {number}: {finding.bot}: {finding.promise}: {finding.text}")
-        # What one kill broke is found after every later one as well.
+        # A violation after one kill is found after every later one too: count it once.
         counts = Counter(finding.promise for finding in {finding for kill in made for finding in kill.findings})
         stores = [platform.bot_store(name) for name in platform.bot_names]
         closed = [trade for store in stores for trade in store.closed_trades(closed_since=None)]
@@ -124,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--home", type=Path, default=None, help="an empty directory that is kept; none: a temporary one")
+    parser.add_argument("--home", type=Path, default=None, help="an empty directory that is not deleted; default: a temporary one")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = given.home or Path(temporary)

@@ -1,16 +1,16 @@
-"""Kills Dagster's daemon and its code server while trades close, and looks whether any lineage is missing.
+"""Kill Dagster's daemon and its code server while trades close, and search for missing lineage.
 
     python -m benchmarks.kill_lineage [--stores embedded|postgres] [--kills 40] [--seed 1]
 
-Real services: Dagster's daemon and the code server, on a home as `bot3 up` runs it, or as the compose file does on PostgreSQL and InfluxDB.
-One to three trades close, and within 0.6 s of the last SIGKILL falls on the code server, the daemon or both, so that it hits the sync, the
-replay, the publication and the events; half of the times a trade closes while they are down. They are started again, and the next kill
-waits until nothing is missing. What still is after 120 s counts as missing, though a later close may heal it. `untold_at_kill` counts the
-kills that fell between the record's commit and its event.
+The benchmark runs real services: Dagster's daemon and the code server, on a home as `bot3 up` runs it, or as the compose file does on
+PostgreSQL and InfluxDB. One to three trades close, and within 0.6 s of the last SIGKILL is sent to the code server, the daemon or both, so
+that it interrupts the sync, the replay, the publication or the events; in half of the cases a trade closes while they are down. They are
+restarted, and the next kill waits until nothing is missing. What is still missing after 120 s counts, though a later close may repair it.
+`untold_at_kill` counts the kills between the record's commit and its event.
 
 At the end every closed trade of the bots' stores must be in the record, every publication of parameters must have a materialization, the
-newest materializations of the chain must say what the stores hold, and the sensors' cursors must be the record's revision; on InfluxDB the
-copy must be equal and its newest materialization of that revision. Ends with 1 where anything is missing.
+newest materializations of the chain must match the content of the stores, and the sensors' cursors must be the record's revision; on
+InfluxDB the copy must be equal and its newest materialization of that revision. The exit code is 1 if anything is missing.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ _NAMES = ("code", "dagster-daemon")
 _TARGETS = (("code",), ("dagster-daemon",), _NAMES)
 _WITHIN_S = 0.6
 _SETTLED_S = 120.0
-# Hours apart: a run of the meta-learner would tell by itself what is looked for here.
+# Intervals of hours: a run of the meta-learner would itself report the lineage that is tested here.
 _SETTINGS = {"BOT3_META_LEARNER_INTERVAL_S": "3600", "BOT3_RECOMMENDATIONS_LIFE_S": "7200"}
 
 
 @dataclass(slots=True)
 class Victims:
-    """The services, each a process group of its own."""
+    """The services to kill, each in its own process group."""
 
     services: Mapping[str, Service]
     logs: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, names: Sequence[str]) -> None:
-        """Start services."""
+        """Start services by name."""
         self.logs.mkdir(parents=True, exist_ok=True)
         for name in names:
             service = self.services[name]
@@ -69,7 +69,7 @@ class Victims:
                 )
 
     def kill(self, names: Sequence[str]) -> None:
-        """Kill services with all their children."""
+        """Kill services by name, with all their children."""
         for name in names:
             with suppress(ProcessLookupError):
                 os.killpg(self.running[name].pid, signal.SIGKILL)
@@ -77,21 +77,21 @@ class Victims:
             self.running.pop(name).wait()
 
     def require_alive(self) -> None:
-        """Raise SystemExit where some ended by themselves."""
+        """Raise SystemExit if a service ended without being killed."""
         if ended := {name: code for name, process in self.running.items() if (code := process.poll()) is not None}:
-            raise SystemExit(f"ended by themselves: {ended}; see {self.logs}")
+            raise SystemExit(f"services ended without being killed: {ended}; see {self.logs}")
 
 
 @dataclass(slots=True, kw_only=True)
 class Settling:
-    """Waits until nothing is missing, and remembers what still was when it gave up: it counts, whatever comes later.
+    """Wait until nothing is missing; record what is still missing at the time limit, which counts even if it is repaired later.
 
     Parameters
     ----------
     findings : callable
-        Tells what is missing now, in words.
+        Returns descriptions of what is missing now.
     require_alive : callable
-        Raises where waiting has no use.
+        Raises if waiting is pointless.
     """
 
     findings: Callable[[], list[str]]
@@ -100,7 +100,7 @@ class Settling:
     missed: list[str] = field(default_factory=list)
 
     def wait(self, what: str) -> float | None:
-        """Return the seconds until nothing was missing after something, None where something still was in the end."""
+        """Wait after an event; return the seconds until nothing was missing, or None if something still was at the time limit."""
         began = time.monotonic()
         while findings := self.findings():
             if time.monotonic() - began >= self.patience_s:
@@ -113,7 +113,7 @@ class Settling:
         return waited_s
 
     def verdict(self) -> dict[str, object]:
-        """Return what is missing now, and what was when waiting was given up."""
+        """Return as JSON fields what is missing now and what was missing at earlier time limits."""
         findings = [*self.missed, *self.findings()]
         return {"missing": len(findings), "findings": findings}
 
@@ -125,7 +125,7 @@ class Settling:
 
 @dataclass(slots=True)
 class Killer:
-    """Closes trades and kills, by a seed."""
+    """Close trades and kill services, by a seed."""
 
     platform: Platform
     victims: Victims
@@ -135,7 +135,7 @@ class Killer:
     untold: int = 0
 
     def kill_once(self) -> None:
-        """Close trades, kill, start again."""
+        """Close trades, kill services, and restart them."""
         self._close(int(self.random.integers(1, 4)))
         time.sleep(float(self.random.uniform(0.0, _WITHIN_S)))
         target = _TARGETS[self.random.choice(len(_TARGETS), p=(0.5, 0.2, 0.3))]
@@ -154,12 +154,12 @@ class Killer:
 
 
 def kill_services(stores: Stores, *, kills: int, seed: int, name: str) -> Mapping[str, object]:
-    """Kill so many times, and return what was found."""
+    """Kill services a number of times; return the JSON fields."""
     os.environ.update(stores.dagster)
     todo = {service.name: service for service in stores.services(lambda: True)}
     victims = Victims(todo, stores.settings.home / "logs")
     with open_platform(stores.settings) as platform, dg.DagsterInstance.get() as instance:
-        # As the web server keeps its connections: this one asks often.
+        # Pooled connections as in the web server, because this instance queries often.
         instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=5)
         killer = Killer(platform, victims, LineageAudit(platform=platform, instance=instance), np.random.default_rng(seed))
         settling = Settling(findings=killer.audit.findings, require_alive=victims.require_alive)

@@ -1,4 +1,4 @@
-"""What must hold between a bot's journal and its account after any kill, once the next daemon has looked."""
+"""Invariants between a bot's journal and its account after a kill, once the next daemon has recovered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SAME_AMOUNT = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A promise that does not hold; `may_pass` while time may still mend it (within the deadline)."""
+    """A violated invariant; `may_pass` if the daemon may still correct it within the deadline."""
 
     bot: str
     promise: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 class AccountAudit:
-    """One bot's journal against its account; trades that were settled at the last look are not looked at again."""
+    """Comparison of one bot's journal with its account; trades that were settled at the last check are not checked again."""
 
     def __init__(self, store: BotStore, exchange: Exchange, platform: Platform) -> None:
         self._store, self._exchange, self._platform = store, exchange, platform
@@ -41,7 +41,7 @@ class AccountAudit:
         self.entries = 0
 
     def findings(self) -> list[Finding]:
-        """Return what does not hold."""
+        """Return the violated invariants."""
         next_id = self._store.next_trade_id()
         intents = [i for n in range(self._first_id, next_id) if n not in self._settled for i in self._store.intents_of_trade(n)]
         self._known_ids |= {intent.client_order_id for intent in intents}
@@ -69,7 +69,7 @@ class AccountAudit:
         return Finding(bot=self._store.bot, promise=promise, text=text, may_pass=may_pass)
 
     def _once(self, intents: list[Intent], ordered: dict[str, OrderStatus]) -> list[Finding]:
-        """Hold that a decision made one entry, and a trade has one stop and one target at most and is closed once."""
+        """Check that a decision made one entry, and that a trade has one stop and one target at most and is closed once."""
         entries = Counter((i.pair, i.candle_close_time) for i in intents if i.leg is IntentLeg.ENTRY and i.client_order_id in ordered)
         twice = [f"{pair} at {at.isoformat()} was entered {count} times" for (pair, at), count in entries.items() if count > 1]
         resting = Counter((i.trade_id, i.leg) for i in intents if (o := ordered.get(i.client_order_id)) and o.status == "open")
@@ -81,7 +81,7 @@ class AccountAudit:
         return [self._finding("at most one order an intent", text) for text in twice]
 
     def _same(self, intents: list[Intent], ordered: dict[str, OrderStatus]) -> list[Finding]:
-        """Hold that what the journal says became of an order is what became of it."""
+        """Check that the journal's state of each order matches the exchange's."""
         expected = {
             "open": IntentState.ACKED,
             "closed": IntentState.DONE,
@@ -94,7 +94,7 @@ class AccountAudit:
             if order is None and intent.state in {IntentState.DEAD, IntentState.REJECTED}:
                 continue
             if order is None or expected[order.status] is not intent.state:
-                text = f"{intent.leg} {intent.client_order_id} is {intent.state} here and {None if order is None else order.status} there"
+                text = f"{intent.leg} {intent.client_order_id} is {intent.state}, on the exchange {None if order is None else order.status}"
                 found.append(self._finding("journal = exchange", text, may_pass=intent.state in {IntentState.SENT, IntentState.ACKED}))
         return found
 
@@ -108,16 +108,16 @@ class AccountAudit:
         held = {p.pair: float(-p.amount if p.is_short else p.amount) for p in self._exchange.fetch_positions()}
         booked = {t.pair: -t.amount if t.is_short else t.amount for t in open_trades}
         differ = [p for p in {*held, *booked} if abs(held.get(p, 0.0) - booked.get(p, 0.0)) > _SAME_AMOUNT * abs(held.get(p, 1.0))]
-        texts = [f"{pair}: {booked.get(pair, 0.0)} booked, {held.get(pair, 0.0)} held" for pair in sorted(differ)]
+        texts = [f"{pair}: {booked.get(pair, 0.0)} booked, {held.get(pair, 0.0)} on the exchange" for pair in sorted(differ)]
         return [self._finding("trades = positions", text, may_pass=True) for text in texts]
 
     def _protected(self, resting: list[OrderStatus], open_trades: list[Trade]) -> list[Finding]:
         stops: Counter[str] = Counter()
         for order in resting:
             if order.order_type is OrderType.STOP_MARKET:
-                stops[order.pair] += float(order.amount)  # type: ignore[assignment]  # a Counter sums floats as well
+                stops[order.pair] += float(order.amount)  # type: ignore[assignment]  # a Counter can sum floats too
         bare = [trade for trade in open_trades if abs(stops[trade.pair] - trade.amount) > _SAME_AMOUNT * trade.amount]
-        texts = [f"{trade.pair}: {trade.amount} held, {stops[trade.pair]} covered" for trade in bare]
+        texts = [f"{trade.pair}: {trade.amount} open, {stops[trade.pair]} covered by stops" for trade in bare]
         return [self._finding("every position has a stop", text, may_pass=True) for text in texts]
 
     def _wallet(self, open_trades: list[Trade]) -> list[Finding]:
@@ -127,7 +127,7 @@ class AccountAudit:
         wallet = float(self._exchange.fetch_balance().wallet_abs)
         if abs(booked - wallet) <= _CENT_ABS:
             return []
-        return [self._finding("profits = wallet", f"{booked:.9f} booked, {wallet:.9f} held", may_pass=True)]
+        return [self._finding("profits = wallet", f"{booked:.9f} booked, {wallet:.9f} in the wallet", may_pass=True)]
 
     def _state(self) -> list[Finding]:
         state, reason = self._platform.control.trading_state(self._store.bot)

@@ -1,4 +1,4 @@
-"""What is missing of the lineage: the bots' stores, the record and Dagster's event log compared."""
+"""Find missing lineage by comparing the bots' stores, the record and Dagster's event log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALL = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class LineageAudit:
-    """Compares; what was published before it began is not looked for."""
+    """Comparison of stores and lineage; publications before its creation are ignored."""
 
     platform: Platform
     instance: dg.DagsterInstance
@@ -34,16 +34,16 @@ class LineageAudit:
 
     @property
     def is_told(self) -> bool:
-        """Say whether the newest materialization of the parameters names those in force."""
+        """Return whether the newest materialization of the parameters has the version in force."""
         return self._shown_version() == self._in_force()
 
     def findings(self) -> list[str]:
-        """Return what is missing, in words."""
+        """Return descriptions of what is missing."""
         copy = self._copy() if self.platform.publishing.is_configured else ()
         return [*self._trades(), *self._parameters(), *self._chain(), *self._cursor(LEARNING), *copy]
 
     def events(self) -> int:
-        """Return how many materializations of the parameters Dagster shows."""
+        """Return the number of materializations of the parameters in Dagster."""
         return len(self._materializations(_PARAMETERS))
 
     def _trades(self) -> Iterator[str]:
@@ -51,14 +51,14 @@ class LineageAudit:
             held = {(trade.trade_id, trade.open_date) for trade in self.platform.bot_store(bot).closed_trades(closed_since=None)}
             recorded = self.platform.record.trade_keys(bot=bot, run_mode=RunMode.PAPER, closed_since=None)
             if held != recorded:
-                yield f"{bot}: {len(held - recorded)} closes are not in the record, {len(recorded - held)} too many"
+                yield f"{bot}: {len(held - recorded)} closes are not in the record, {len(recorded - held)} are surplus"
 
     def _parameters(self) -> Iterator[str]:
         shown = {str(one.metadata["version"].value) for one in self._materializations(_PARAMETERS)}
         if untold := self._published() - self.before - shown:
             yield f"{len(untold)} publications of parameters have no materialization: {sorted(untold)}"
         if not self.is_told:
-            yield "the newest materialization of the parameters does not name those in force"
+            yield "the newest materialization of the parameters does not have the version in force"
 
     def _chain(self) -> Iterator[str]:
         counts = self.platform.record.counts()
@@ -73,7 +73,7 @@ class LineageAudit:
                 newest = next((one for one in self._materializations(dg.AssetKey(asset)) if one.partition == bot), None)
                 shown = None if newest is None else newest.metadata["dagster/row_count"].value
                 if shown != held[asset]:
-                    yield f"{asset} of {bot}: Dagster shows {shown} rows, there are {held[asset]}"
+                    yield f"{asset} of {bot}: Dagster shows {shown} rows, the store has {held[asset]}"
 
     def _cursor(self, sensor: str) -> Iterator[str]:
         states = self.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)

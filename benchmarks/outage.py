@@ -1,16 +1,16 @@
-"""Lets servers fail under the services while trades close, and looks whether everything is equal again by itself.
+"""Make servers fail under the services while trades close, and measure the automatic recovery.
 
     python -m benchmarks.outage [--faults 60] [--longest-s 15] [--seed 1]
 
-Real services (code server, Dagster's daemon, execution daemon) as the compose file has them, under the supervisor of `bot3 up`, on a
-PostgreSQL and an InfluxDB behind proxies. A fault stops, kills, stalls (SIGSTOP) or fills the disk of one server or of both, or leaves its
-connections half-open while new ones work; for 1 s to `--longest-s` (up to 300), mostly short. Trades close all the time. After a fault it
-is measured how long it takes until all closed trades of the bots are in the record, once each, the copy in InfluxDB is equal to the record,
-and the execution daemon ticks: from the fault's end, for half-open connections from its beginning (they stay half-open meanwhile). A full
-disk of InfluxDB ends with its restart, which it needs (docs/runbook.md).
+The benchmark runs real services (code server, Dagster's daemon, execution daemon) as in the compose file, under the supervisor of `bot3
+up`, on a PostgreSQL and an InfluxDB behind proxies. A fault stops, kills, stalls (SIGSTOP) or fills the disk of one server or of both, or
+leaves its connections half-open while new ones work, for 1 s to `--longest-s` (up to 300), mostly short. Trades close continuously. The
+recovery time after a fault lasts until all closed trades of the bots are in the record, once each, the copy in InfluxDB is equal to the
+record, and the execution daemon ticks. It is counted from the fault's end, for half-open connections from its start (they stay half-open
+until then). A full disk of InfluxDB ends with a restart of InfluxDB, which is required (docs/runbook.md).
 
-`lost` and `doubled` count closed trades that are missing, or there twice, in the record or the copy at the end; `manual` counts faults
-after which a person would have had to act: not equal within 120 s, or a service not running. Ends with 1 unless all three are 0.
+`lost` and `doubled` count closed trades that are missing or duplicated in the record or the copy at the end; `manual` counts faults after
+which a person would have had to act: not equal within 120 s, or a service not running. The exit code is 1 unless all three are 0.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from bot3.wiring import Platform, open_platform
 
 _PATIENCE_S = 120.0
 _SETTLED_S = 300.0
-_FIRST_ID = 900_000  # downwards: the daemon's own ids go up from the highest
+_FIRST_ID = 900_000  # descending, because the daemon's own ids ascend from the highest
 _PAUSE_S = 0.6
 _FRESH = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: what happens to which servers, for how long."""
+    """One fault: its kind, its servers, and its duration."""
 
     kind: str
     servers: tuple[str, ...]
@@ -57,25 +57,25 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """Return what it is called."""
+        """Return the name of the fault: its kind and servers."""
         return f"{self.kind} {'+'.join(self.servers)}"
 
 
 def plan(count: int, *, longest_s: float, random: np.random.Generator, possible: Mapping[str, Sequence[str]]) -> list[Fault]:
-    """Return so many faults: every kind on every server and on both in turns, in random order; mostly short."""
+    """Draw a number of faults: every kind on every server and on both in turns, in random order; mostly short."""
     targets = [("postgres",), ("influx",), ("postgres", "influx")]
     mix = [(kind, names) for kind in KINDS for names in targets if all(kind in possible[name] for name in names)]
     chosen: list[tuple[str, tuple[str, ...]]] = []
     while len(chosen) < count:
         chosen += [mix[index] for index in random.permutation(len(mix))]
-    # Log-uniform: half of them last less than the square root of the longest.
+    # Log-uniform: half of the faults are shorter than the square root of the longest.
     lasts = np.exp(random.uniform(0.0, np.log(longest_s), size=count))
     return [Fault(kind=kind, servers=names, lasts_s=round(float(s), 1)) for (kind, names), s in zip(chosen, lasts, strict=False)]
 
 
 @dataclass(slots=True)
 class Load:
-    """Closes trades in the bots' databases from a thread; a trade counts once its commit was acknowledged."""
+    """Close trades in the bots' databases from a thread; a trade counts once its commit was acknowledged."""
 
     outages: Outages
     committed: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -86,13 +86,13 @@ class Load:
     _thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start closing trades."""
         self._flows.set()
         self._thread = Thread(target=self._run, name="load", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End. Raises what ended the thread before."""
+        """Stop the thread. Raises the exception that ended it earlier, if any."""
         self._stop.set()
         self._flows.set()
         if self._thread is not None:
@@ -101,11 +101,11 @@ class Load:
             raise self._failure[0]
 
     def hold(self) -> None:
-        """Close no further trade until `go_on`."""
+        """Pause closing trades until `go_on`."""
         self._flows.clear()
 
     def go_on(self) -> None:
-        """Close trades again."""
+        """Resume closing trades."""
         self._flows.set()
 
     def _run(self) -> None:
@@ -114,7 +114,7 @@ class Load:
                 number = 0
                 while not self._stop.wait(_PAUSE_S):
                     self._flows.wait()
-                    # What is closed once the last fault is over could not be in the record and the copy when they are compared.
+                    # A trade closed after the last fault might not be in the record and the copy yet when they are compared.
                     if not self._stop.is_set():
                         number += self._close(platform, number)
         except BaseException as error:
@@ -122,7 +122,7 @@ class Load:
             raise
 
     def _close(self, platform: Platform, number: int) -> bool:
-        """Close one trade; return whether its commit was acknowledged: the same one is tried again else."""
+        """Close one trade; return whether its commit was acknowledged; if not, the caller retries the same trade."""
         bot = platform.bot_names[number % len(platform.bot_names)]
         try:
             trade = replace(closed_trade(platform, number, bot=bot), trade_id=_FIRST_ID - number)
@@ -130,7 +130,7 @@ class Load:
         except StoreError as error:
             self.retried += 1
             if "contains another trade" in str(error):
-                # Its first commit took place, and its answer was lost: it is there.
+                # The first commit succeeded, but its response was lost: the trade is in the database.
                 self.committed[bot].add(_FIRST_ID - number)
                 return True
             return False
@@ -140,17 +140,17 @@ class Load:
 
 @dataclass(slots=True)
 class Watch:
-    """Says what is not equal yet, past the proxies."""
+    """Observer that reports what is not recovered yet, without the proxies."""
 
     platform: Platform
     outages: Outages
 
     def findings(self, load: Load) -> list[str]:
-        """Return in words what is not well now; nothing if all is."""
+        """Return descriptions of what is not recovered now, or an empty list."""
         try:
             return [*self._services(), *self._daemon(), *self._record(load), *self._copy()]
         except (Bot3Error, OSError) as error:
-            return [f"cannot be asked: {error}"]
+            return [f"state cannot be read: {error}"]
 
     def _services(self) -> list[str]:
         found = service_processes(self.outages.run_directory)
@@ -159,7 +159,7 @@ class Watch:
     def _daemon(self) -> list[str]:
         beat = daemon_beat(self.platform.control.heartbeats())
         if beat is None:
-            return ["the daemon never beat"]
+            return ["the daemon never sent a heartbeat"]
         age = self.platform.wall_now() - beat.wall_at
         return [] if age <= _FRESH and beat.state == "running" else [f"{DAEMON} is {beat.state}, {age.total_seconds():.0f} s ago"]
 
@@ -167,16 +167,16 @@ class Watch:
         missing = self.platform.unsynced_closes()
         recorded = self.recorded()
         lost = sum(len(ids - recorded[bot].keys()) for bot, ids in load.committed.items())
-        return [f"{missing} closes are not in the record, {lost} of the load"] if missing or lost else []
+        return [f"{missing} closes are not in the record, {lost} of them from the load"] if missing or lost else []
 
     def _copy(self) -> list[str]:
         found = self.platform.publishing.check(now=self.platform.clock.now())
         if found.waiting:
-            return [f"{found.waiting} writes wait to be published"]
+            return [f"{found.waiting} writes are pending"]
         return [] if found.is_equal else ["the copy is not equal to the record"]
 
     def recorded(self) -> dict[str, dict[int, int]]:
-        """Return how often each paper trade is in the record, by bot and id."""
+        """Count the rows of each paper trade in the record, by bot and id."""
         frame = self.platform.record.trades(as_of=None, run_modes=(RunMode.PAPER,))
         found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for bot, trade_id in zip(frame["bot"], frame["trade_id"], strict=True):
@@ -184,7 +184,7 @@ class Watch:
         return found
 
     def copied(self) -> dict[str, int]:
-        """Return how many trades the copy holds more than the record, and fewer, over all bots."""
+        """Return the number of surplus ("more") and missing ("fewer") trades of the copy, over all bots."""
         checks = self.platform.publishing.check(now=self.platform.clock.now()).trades.values()
         return {
             "more": sum(max(0, check.published - check.record) for check in checks),
@@ -193,7 +193,7 @@ class Watch:
 
 
 def wait_well(watch: Watch, load: Load, *, since: float, patience_s: float) -> tuple[float | None, list[str]]:
-    """Return the seconds from an instant until all was well, None where it still was not; and what was found last."""
+    """Wait for recovery; return the seconds since an instant (None at the time limit) and the last findings."""
     findings: list[str] = []
     while time.monotonic() - since < patience_s:
         asked_at = time.monotonic()
@@ -205,12 +205,12 @@ def wait_well(watch: Watch, load: Load, *, since: float, patience_s: float) -> t
 
 
 def suffer(fault: Fault, servers: Mapping[str, Server], watch: Watch, load: Load) -> tuple[float | None, list[str]]:
-    """Make a fault, end it, and return how long it took until all was well again."""
+    """Cause a fault, end it, and return the seconds until recovery (None at the time limit) and the last findings."""
     began = time.monotonic()
     for name in fault.servers:
         servers[name].begin(fault.kind)
     if fault.kind == "half_open":
-        time.sleep(fault.lasts_s)  # closes arrive meanwhile
+        time.sleep(fault.lasts_s)  # trades close in the meantime
         load.hold()
         found = wait_well(watch, load, since=began, patience_s=_PATIENCE_S)
         for name in fault.servers:
@@ -224,7 +224,7 @@ def suffer(fault: Fault, servers: Mapping[str, Server], watch: Watch, load: Load
 
 
 def run(outages: Outages, *, count: int, longest_s: float, seed: int) -> dict[str, object]:
-    """Let so many faults happen, and return what was found."""
+    """Cause a number of faults; return the JSON fields."""
     random = np.random.default_rng(seed)
     faults = plan(count, longest_s=longest_s, random=random, possible={name: one.kinds for name, one in outages.servers.items()})
     took: dict[str, list[float]] = defaultdict(list)
@@ -233,8 +233,8 @@ def run(outages: Outages, *, count: int, longest_s: float, seed: int) -> dict[st
         watch, load = Watch(platform, outages), Load(outages)
         first, findings = wait_well(watch, load, since=time.monotonic(), patience_s=_SETTLED_S)
         if first is None:
-            raise SystemExit(f"not well after the start: {'; '.join(findings)}; see {outages.log_directory}")
-        tell(f"well {first:.0f} s after the start")
+            raise SystemExit(f"not recovered after the start: {'; '.join(findings)}; see {outages.log_directory}")
+        tell(f"healthy {first:.0f} s after the start")
         load.start()
         for number, fault in enumerate(faults, start=1):
             load.go_on()
@@ -244,13 +244,13 @@ def run(outages: Outages, *, count: int, longest_s: float, seed: int) -> dict[st
             if seconds is None:
                 manual += 1
                 unwell.append(f"{shown}: {'; '.join(findings)}")
-                tell(f"{shown}: NOT WELL after {_PATIENCE_S:.0f} s: {'; '.join(findings)}")
+                tell(f"{shown}: NOT RECOVERED after {_PATIENCE_S:.0f} s: {'; '.join(findings)}")
                 _, findings = wait_well(watch, load, since=time.monotonic(), patience_s=_PATIENCE_S)
                 if findings:
-                    raise SystemExit(f"never well again after {shown}: {'; '.join(findings)}; see {outages.log_directory}")
+                    raise SystemExit(f"no recovery after {shown}: {'; '.join(findings)}; see {outages.log_directory}")
             else:
                 took[fault.name].append(seconds)
-                tell(f"{shown}: well after {seconds:.1f} s")
+                tell(f"{shown}: recovered after {seconds:.1f} s")
         load.stop()
         verdict = _verdict(watch, load)
     after = [s for name, found in took.items() if not name.startswith("half_open") for s in found]
@@ -284,13 +284,13 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=60)
     parser.add_argument("--longest-s", type=float, default=15.0, help="longest fault, 1 to 300")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="work there, and keep what the services logged")
+    parser.add_argument("--keep", type=Path, help="directory to work in; the logs of the services stay there")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and services end too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers and services end as well
     with tempfile.TemporaryDirectory(prefix="bot3-outage-") as temporary:
         folder = Path(temporary) if given.keep is None else given.keep
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)  # the server's user must pass through it
+        folder.chmod(0o755)  # the server's user needs access to its subdirectories
         with outage_stack(folder) as outages:
             result = run(outages, count=given.faults, longest_s=given.longest_s, seed=given.seed)
     print_result(result)

@@ -1,4 +1,4 @@
-"""Servers that fail on demand, for benchmarks/outage.py: PostgreSQL and InfluxDB, each behind a proxy and on a small disk of its own."""
+"""Servers that fail on demand, for benchmarks/outage.py: PostgreSQL and InfluxDB, each behind a proxy and on its own small disk."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ _CHUNK = b"\0" * (1 << 20)
 
 
 class Program(Protocol):
-    """A server's program, as the test suite starts it."""
+    """A server program, as the test suite starts it."""
 
     @property
     def is_running(self) -> bool:
-        """Say whether it runs."""
+        """Return whether the server runs."""
         ...
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         ...
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Shut the server down in order."""
         ...
 
     def kill(self) -> None:
-        """Kill it with all of its processes."""
+        """Kill the server with all its processes."""
         ...
 
     def suspend(self) -> None:
-        """Let it not go on."""
+        """Suspend the server's processes."""
         ...
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the server's processes."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One server and its faults.
+    """One server with its possible faults.
 
     Parameters
     ----------
     disk : Path or None
-        The mount that holds its data, and nothing else; None where this user may not mount one: then its disk cannot be filled.
+        The mount that contains only its data; None if this user may not mount one, and the disk cannot be filled.
     """
 
     name: str
@@ -62,11 +62,11 @@ class Server:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Return the faults that can be made."""
+        """Return the kinds of faults that can be caused."""
         return KINDS if self.disk is not None else KINDS[:-1]
 
     def begin(self, kind: str) -> None:
-        """Make a fault."""
+        """Cause a fault."""
         if kind == "half_open":
             self.proxy.stall()
         elif kind == "disk_full":
@@ -75,9 +75,9 @@ class Server:
             {"stop": self.program.stop, "kill": self.program.kill, "stall": self.program.suspend}[kind]()
 
     def end(self, kind: str) -> None:
-        """End a fault; a program that ended by itself meanwhile is started again, as its service manager does.
+        """End a fault; restart a program that ended in the meantime, as its service manager does.
 
-        Who frees a full disk of InfluxDB restarts it (docs/runbook.md): it does not open a shard again that failed to open once.
+        InfluxDB is restarted after its disk was full (docs/runbook.md): it does not open a shard again that failed to open once.
         """
         if kind == "half_open":
             self.proxy.mend()
@@ -94,7 +94,7 @@ class Server:
     @property
     def _filler(self) -> Path:
         if self.disk is None:
-            raise SystemExit(f"{self.name} has no disk of its own that could be filled")
+            raise SystemExit(f"{self.name} has no separate disk that could be filled")
         return self.disk / "filler"
 
     def _fill(self) -> None:
@@ -108,7 +108,7 @@ class Server:
 
 @contextmanager
 def small_disk(folder: Path, name: str) -> Iterator[Path | None]:
-    """Yield a small file system in memory for one server's data; None where this user may not mount one."""
+    """Yield a small file system in memory for one server's data, or None if this user may not mount one."""
     target = folder / f"disk-{name}"
     target.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB[name]}m,mode=0777", "tmpfs", str(target)]

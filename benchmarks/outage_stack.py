@@ -1,4 +1,4 @@
-"""The services that benchmarks/outage.py watches: the compose file's, under the supervisor of `bot3 up`, on servers that fail on demand."""
+"""Services for benchmarks/outage.py: the compose file's, under the supervisor of `bot3 up`, on servers that fail on demand."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _STORES = ("BOT1", "BOT2", "BOT3", "PLATFORM")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outages:
-    """What runs, and what fails.
+    """Running services and their failing servers.
 
     Parameters
     ----------
     settings : Settings
-        Of an observer who reaches the servers past the proxies.
+        Settings of an observer that bypasses the proxies.
     """
 
     settings: Settings
@@ -47,10 +47,10 @@ class Outages:
 
 @contextmanager
 def outage_stack(folder: Path) -> Iterator[Outages]:
-    """Yield a seeded home on both servers, its services started and supervised.
+    """Yield a seeded home on both servers, with its services started and supervised.
 
-    The platform's stores and InfluxDB are reached through proxies. Dagster's own storage is not: its driver knows no deadline of a
-    statement that a proxy acknowledges (its keepalives and `tcp_user_timeout` are for networks that drop packets).
+    The services connect to the platform's stores and InfluxDB through proxies, but not to Dagster's own storage: its driver has no timeout
+    for a statement that a proxy acknowledges (its keepalives and `tcp_user_timeout` are for networks that drop packets).
     """
     with ExitStack() as closing:
         disks = {name: closing.enter_context(small_disk(folder, name)) for name in ("postgres", "influx")}
@@ -73,7 +73,7 @@ def outage_stack(folder: Path) -> Iterator[Outages]:
         code_port = free_port()
         served = _place(folder, postgres.secrets, code_port, databases=proxies["postgres"].port, influx=proxies["influx"].port)
         direct = _place(folder, postgres.secrets, code_port, databases=postgres.port, influx=int(address.url.rpartition(":")[2]))
-        served = replace(served, ports={**served.ports, "postgres:5432": postgres.port})  # Dagster's own, past the proxy
+        served = replace(served, ports={**served.ports, "postgres:5432": postgres.port})  # Dagster's own storage, without the proxy
         for name in _ONCE:
             tell(f"{name} ...")
             ended = served.run(name, timeout_s=_SEED_S)
@@ -84,7 +84,7 @@ def outage_stack(folder: Path) -> Iterator[Outages]:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         supervisor.start()
         for number, handler in before.items():
-            signal.signal(number, handler)  # a signal ends the benchmark, not the services alone
+            signal.signal(number, handler)  # a signal must end the benchmark, not only the services
         Thread(target=supervisor.supervise, name="supervisor", daemon=True).start()
         yield Outages(settings=direct.settings("seed"), servers=servers, run_directory=folder / "run", log_directory=folder / "logs")
 
@@ -102,7 +102,7 @@ def _place(folder: Path, secrets: Path, code_port: int, *, databases: int, influ
     tiny = {f"{PREFIX}{name.upper()}": str(value) for name, value in TINY.items()}
     stores = {f"{PREFIX}{name}_DB_PORT": str(databases) for name in _STORES}
     given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    # An hour apart: a run of the meta-learner is another benchmark's.
+    # An interval of an hour: runs of the meta-learner are not part of this benchmark.
     beats = {f"{PREFIX}META_LEARNER_INTERVAL_S": "3600", f"{PREFIX}RECOMMENDATIONS_LIFE_S": "7200"}
     return Place(folder=folder, secrets=secrets, ports=ports, extra={**tiny, **beats, **given, **stores})
 

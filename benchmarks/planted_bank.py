@@ -1,7 +1,7 @@
-"""A fixed bank of price paths, and what a trade on each of them earns under every stop and target, exactly.
+"""A fixed bank of price paths, with the exact outcome of a trade on each path under every stop and target.
 
-Moves are signed (up is the trade's way), ratios of the price. A path is a martingale plus the drift of its type; a level is left at the
-price of the minute that reached it, so that without drift no stop and no target earns anything before costs.
+Moves are signed (above 0 is the trade's direction) ratios of the price. A path is a martingale plus the drift of its type; an exit fills at
+the price of the minute that reached the level, so that without drift no stop and no target earns anything before costs.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _BLOCK = 3_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bank:
-    """Paths, sorted by type and within a type by their last move, and their outcomes.
+    """Paths, sorted by type and within a type by their last move, with their outcomes.
 
     Parameters
     ----------
     outcomes : float32 of shape (paths, stops, targets)
         Net move under every setting, liquidation left out.
     liquidated : float32 of shape (paths, bins, targets)
-        Net move where the liquidation rate of a bin stands in for the stop.
+        Net move if the liquidation rate of a bin replaces the stop.
     liquidated_from : int16 of shape (paths, bins)
-        First stop that lies behind the bin's liquidation rate.
+        First stop that is beyond the bin's liquidation rate.
     worst, best : float32 of shape (paths,)
         Lowest and highest move of the path, in units of sigma.
     type_means : float64 of shape (bins, types, stops, targets)
-        Mean net move of each type at a bin's liquidation rate: what truth is made of.
+        Mean net move of each type with a bin's liquidation rate; the truth is a mix of these means.
     per_type : int
         Paths of each type.
     """
@@ -72,14 +72,14 @@ class Bank:
 
 
 def bin_leverages() -> NDArray[np.float64]:
-    """Return the leverage of the trades of each bin: its middle."""
+    """Return the leverage of the trades of each bin: the middle of the bin."""
     edges = np.asarray(LEVERAGE_BIN_EDGES)
     middle: NDArray[np.float64] = (edges[1:] + edges[:-1]) / 2.0
     return middle
 
 
 def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid | None = None) -> Bank:
-    """Draw the paths and take every setting's outcome of each of them."""
+    """Draw the paths and compute the outcome of every setting on each path."""
     grid = default_grid() if grid is None else grid
     per_type = paths // len(PATH_TYPES)
     blocks = [_type_block(name, n=per_type, seed=(seed, place), grid=grid) for place, name in enumerate(PATH_TYPES)]
@@ -98,7 +98,7 @@ def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid 
 
 
 def _type_block(name: str, *, n: int, seed: tuple[int, int], grid: ExitGrid) -> tuple[NDArray[Any], ...]:
-    """Return the arrays of one type, sorted by the last move."""
+    """Draw the paths of one type; return their arrays, sorted by the last move."""
     rng = np.random.default_rng(seed)
     parts: list[tuple[NDArray[Any], ...]] = []
     for start in range(0, n, _BLOCK):
@@ -110,7 +110,7 @@ def _type_block(name: str, *, n: int, seed: tuple[int, int], grid: ExitGrid) -> 
 
 
 def _draw_paths(name: str, *, rng: np.random.Generator, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return moves of shape (n, STEPS), the second half the mirrored noise of the first, and the volatility known at entry."""
+    """Return moves of shape (n, STEPS), with the mirrored noise of the first half as the second, and the volatility known at entry."""
     half = n // 2
     steps = rng.standard_normal((half, STEPS), dtype=np.float32)
     tails = TAIL_DEGREES / rng.chisquare(TAIL_DEGREES, (half, STEPS // TAIL_MINUTES)) * (TAIL_DEGREES - 2.0) / TAIL_DEGREES
@@ -150,8 +150,11 @@ def _type_means(tables: tuple[NDArray[Any], ...], *, per_type: int) -> NDArray[n
 
 
 @numba.njit(cache=True)
-def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # numba knows no keywords
-    """Fill the three outcome arrays, path by path."""
+def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # no keywords in numba
+    """Fill the three outcome arrays, path by path.
+
+    The first minute that reaches each level is found once for each path; a setting's outcome is then the earlier of stop and target.
+    """
     stops, targets = levels
     margins, maintenance = margins_kept
     outcomes, liquidated, liquidated_from = out
@@ -164,7 +167,7 @@ def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, o
         last = path[steps - 1] - 2.0 * costs[0] - 2.0 * costs[2] - costs[4]
         _first_above(path, targets * sigma, costs, last, target_at, target_net)
         _first_below(path, stops * sigma, costs, last, stop_at, stop_net)
-        rooms = margins[::-1] - maintenance  # ascending, as the walk wants its levels
+        rooms = margins[::-1] - maintenance  # ascending, as `_first_below` requires
         _first_below(path, rooms, costs, last, dead_at, dead_net)
         for s in range(len(stops)):
             for t in range(len(targets)):
@@ -178,7 +181,7 @@ def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, o
 
 @numba.njit(cache=True)
 def _first_above(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
-    """Note the first minute at or above each of the ascending levels, and what leaving there nets: the order rests, so maker."""
+    """Write the first minute at or above each ascending level, and the net move of an exit there; the order rests, so maker fee."""
     taker, maker, slippage, _, funding = costs
     i, steps = 0, len(path)
     for k in range(len(levels)):
@@ -190,7 +193,7 @@ def _first_above(path: Any, levels: Any, costs: Any, last: float, at: Any, net: 
 
 @numba.njit(cache=True)
 def _first_below(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
-    """Note the first minute at or below minus each of the ascending levels, and what leaving there nets: a market order, slipping more."""
+    """Write the first minute at or below minus each ascending level, and the net move of a market exit there, with stop slippage."""
     taker, _, slippage, stop_slippage, funding = costs
     i, steps = 0, len(path)
     for k in range(len(levels)):

@@ -1,7 +1,7 @@
-"""How often the gate lets a bin trade that should not, and how often one that should, reviewed daily over a year.
+"""Measure how often the gate permits a bin wrongly and how often rightly, reviewed daily over a year.
 
-Learner, use case and gate are production's (`planted_learner.py` says what stands in for candles). A year costs as many relearnings as
-settings change in it. Production relearns daily and more; here settings change every few weeks, which is as predictable as daily
+Learner, use case and gate are production's (`planted_learner.py` describes what replaces candles). A year costs one relearning for each
+change of settings. Production relearns daily or more often; here settings change every few weeks, which is as predictable as daily
 (`tests/benchmarks/test_planted_gates.py` compares schedules on the same worlds), and the gate is still reviewed every day.
 """
 
@@ -29,10 +29,10 @@ from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.usecases.review_gates import review_gates
 
 FIRST_DAY = 61
-"""Two periods must be over before their scatter can be learned."""
+"""First day of a publication: two periods must be complete before their scatter can be learned."""
 FORCED_EDGE = 0.0020
 LOOK = timedelta(minutes=10)
-"""A review comes so long after midnight."""
+"""Time of a review after midnight."""
 LIFE = timedelta(days=7)
 QUARTERLY = tuple(range(FIRST_DAY, DAYS, 90))
 MONTHLY = tuple(range(FIRST_DAY, DAYS, 30))
@@ -43,7 +43,7 @@ GROUPS = [cell_group(cell) for cell in range(CELLS)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What a daily review left: the groups that may trade, the ledger, and whether forced bets would have opened anything."""
+    """Result of a daily review: the groups that may trade, the ledger, and whether forced bets would have opened a node."""
 
     day: int
     raised: frozenset[Group]
@@ -67,9 +67,9 @@ class GateYear:
     best_evidence : float
         Highest log evidence of any node on any day.
     forced_opened : bool
-        As `opened`, had bets for an edge of 20 bps been laid on every bin whatever was learned: what the bound is worth under stress.
+        As `opened`, if bets for an edge of 20 bps were placed on every bin whatever was learned: a stress test of the bound.
     lower_bound_ever : bool array of shape (cells,)
-        Whether the pooled posterior's lower bound was ever above 0: what a gate without betting would have raised.
+        Whether the pooled posterior's lower bound was ever above 0: the cells that a gate without betting would have raised.
     """
 
     ever: NDArray[np.bool_]
@@ -87,9 +87,9 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
     Parameters
     ----------
     shift : array of shape (cells, stops, targets) or None
-        Added to the outcome of every trade under every setting; minus the utility makes a world in which nothing earns or loses.
+        Added to the outcome of every trade under every setting; minus the utility creates a world in which nothing earns or loses.
     days : tuple of int
-        Days on which what was learned until then is published.
+        Days on which the learning until then is published.
     """
     shift = np.zeros_like(world.utility) if shift is None else shift
     published = Publications()
@@ -107,13 +107,13 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
 
 
 def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, ...], closes_late: bool = False) -> Iterator[Review]:
-    """Review every day from the first publication on, and publish on some of them, after their review, as production does.
+    """Review every day from the first publication on, and publish on the given days, after their review, as production does.
 
     Parameters
     ----------
     closes_late : bool
-        Whether trades may close after their horizon. If none does, trades are taken in up to the next publication at once: a review reads
-        none that it could not know, and only a pair that is seen for the first time may join some days early.
+        Whether trades may close after their horizon. If none does, all trades up to the next publication are ingested at once: a review
+        reads none that it could not know, and only a new pair may join some days early.
     """
     learner, judged, forced = feed.learner, JudgedDays(feed.learner), Publications()
     ledger: Ledger | None = None
@@ -127,7 +127,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
             ledger = review_gates(published, judged, learner.gate, ledger, now=now) or ledger
             stressed = review_gates(forced, judged, learner.gate, stressed, now=now) or stressed
             if ledger is None or stressed is None:
-                raise AssertionError("a first review always leaves a ledger")
+                raise AssertionError("a first review must return a ledger")
             learner.permission = reviewed(learner.gate, ledger, horizon=HORIZON, before=NOBODY, closed=learner.censored_nodes())
             if day == start:
                 published.published.append(_learned(learner, now=now))
@@ -144,7 +144,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
 
 
 def raised(published: ParameterSet, permission: Permission) -> frozenset[Group]:
-    """Return the groups that may trade: by the rows in force and what a review allows, as a row is published."""
+    """Return the groups that may trade by the rows in force and the permission of a review, with the rule of publishing."""
     if not permission.opened:
         return frozenset()
     rows = published.rows.items()
@@ -155,7 +155,7 @@ def raised(published: ParameterSet, permission: Permission) -> frozenset[Group]:
 
 
 def best_evidence(ledger: Ledger) -> float:
-    """Return the highest log evidence of any node; 0 without nodes."""
+    """Return the highest log evidence of any node in a ledger; 0 without nodes."""
     if not ledger.log_wealth:
         return 0.0
     wealth = np.array(list(ledger.log_wealth.values())).reshape(-1, STREAMS, len(SCALES))
@@ -167,7 +167,7 @@ def _learned(learner: ParameterLearner, *, now: datetime) -> ParameterSet:
 
 
 def _forced(published: ParameterSet) -> ParameterSet:
-    """Return the same levels, under the same version, with a certain edge, so that the gate bets on every bin."""
+    """Return a publication with the same levels and version but a certain edge, so that the gate bets on every bin."""
     rows = published.rows.items()
     return replace(
         published,

@@ -1,8 +1,8 @@
-# ruff: noqa: ARG002  (what takes the place of candles takes what they do)
-"""The platform's own learner on a planted world: its trades end as the bank says, everything else is production's.
+# ruff: noqa: ARG002  (the replacements of candles have the same parameters)
+"""The platform's own learner on a planted world: the bank supplies the outcomes of trades, everything else is production's code.
 
-The trades of a world are closed trades of one bot, taken in by entry. What stands in for candles is `BankEvidence`; pooling, choice,
-published rows, days and bets are `ParameterLearner`'s and the gate's.
+The trades of a world are closed trades of one bot, ingested in order of their closes. `BankEvidence` replaces candles; pooling, choice,
+published rows, days and bets are those of `ParameterLearner` and the gate.
 """
 
 from __future__ import annotations
@@ -48,34 +48,34 @@ _DAY_US = 86_400_000_000
 
 
 def planted_settings(bank: Bank) -> LearningSettings:
-    """Return the learner's defaults with the horizon, costs and grid of a bank."""
+    """Return the learner's default settings with the horizon, costs and grid of a bank."""
     return LearningSettings(horizon=HORIZON, costs=COSTS, grid=bank.grid)
 
 
 def pair_name(pair: int) -> str:
-    """Return the name of a world's pair."""
+    """Return the name of a pair of a world."""
     return f"P{pair:02d}/USDT:USDT"
 
 
 def cell_group(cell: int) -> Group:
-    """Return the learner's name of a world's cell."""
+    """Return the learner's group of a cell of a world."""
     return pair_name(int(PAIR_OF[cell])), DIRECTIONS[int(DIRECTION_OF[cell])], LEVERAGE_BINS[int(BIN_OF[cell])]
 
 
 def midnight(day: int) -> datetime:
-    """Return the beginning of a day of a world."""
+    """Return the start of a day of a world."""
     return START + timedelta(days=day)
 
 
 class BankEvidence(ReplayEvidence):
-    """Takes the outcomes of a world's trades from the bank."""
+    """Evidence that reads the outcomes of a world's trades from the bank."""
 
     def __init__(self, bank: Bank, world: World, *, shift: NDArray[np.float64], costs: ReplayCosts) -> None:
         super().__init__(grid=bank.grid, costs=costs)
         self._bank, self._world, self._shift = bank, world, shift
 
     def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        """Return the sums of trades by any grouping, the shift of each trade's cell included."""
+        """Return the sums of trades by a grouping, the shift of each trade's cell included."""
         places = table.fact("trade_id")[rows]
         cell = self._world.trades.cell[places]
         totals, _ = sum_paths(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], groups=group, n_groups=groups)
@@ -94,7 +94,7 @@ class BankEvidence(ReplayEvidence):
         stop_sigma: float | NDArray[np.float64],
         target_sigma: float | NDArray[np.float64],
     ) -> Outcomes:
-        """Return how trades end, under one stop and target of the grid, or each under its own."""
+        """Return the outcomes of trades, under one stop and target of the grid or each under its own."""
         places = table.fact("trade_id")[rows]
         grid, cell = self._bank.grid, self._world.trades.cell[places]
         stop = _places(grid.stops, np.full(len(rows), stop_sigma))
@@ -107,7 +107,7 @@ class BankEvidence(ReplayEvidence):
 
 
 class PlantedTable(TradeTable):
-    """Trades whose outcome is known as soon as their horizon is over: there are no candles to wait for."""
+    """Trades whose outcome is known as soon as their horizon has passed, because no candles are needed."""
 
     def __init__(self, bank: Bank, world: World) -> None:
         super().__init__(ReplayFrame(horizon_candles=HORIZON // _CANDLE, candle_us=_CANDLE // timedelta(microseconds=1)))
@@ -115,16 +115,16 @@ class PlantedTable(TradeTable):
         self._places = np.zeros(0, dtype=np.int64)
 
     def fact(self, name: str) -> NDArray[Any]:
-        """Return one column; "trade_id" is the place of each trade in the world."""
+        """Return one column; "trade_id" is the position of each trade in the world."""
         return self._places if name == "trade_id" else super().fact(name)
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
-        """Take in trades that were not taken in before, in any order."""
+        """Add new trades, in any order; return the changed groups."""
         self._places = np.concatenate((self._places, trades["trade_id"].to_numpy(dtype=np.int64)))
         return super().ingest(trades)
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
-        """Note every trade whose horizon is over by a time as replayed; return the groups whose observations changed."""
+        """Mark every trade whose horizon has passed by a time as replayed; return the groups whose observations changed."""
         rows = np.array(sorted(self.pending), dtype=np.int64)
         rows = rows[self.fact("open_us")[rows] + _DUE // timedelta(microseconds=1) <= now_us]
         self.fact("sigma")[rows], self.fact("state")[rows] = self._sigma[self._places[rows]], int(ReplayState.COMPLETE)
@@ -133,12 +133,12 @@ class PlantedTable(TradeTable):
 
 
 class PlantedFeed:
-    """A learner of a world, and the world's trades that it has not taken in yet.
+    """A learner of a world, with the world's trades that it has not ingested yet.
 
     Parameters
     ----------
     frame : DataFrame or None
-        The trades as they were closed; None: as `trade_frame` has them.
+        The closed trades; None: those of `trade_frame`.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class PlantedFeed:
         self._taken = 0
 
     def take_in(self, *, now: datetime) -> None:
-        """Take in the trades that closed by a time, and replay those whose horizon is over."""
+        """Ingest the trades that closed by a time, and replay those whose horizon has passed."""
         end = int(np.searchsorted(self._closes_us, int(now.timestamp()) * 1_000_000, side="right"))
         self.learner.ingest(self._frame.iloc[self._taken : end])
         self.learner.replay_due(now=now)
@@ -166,43 +166,43 @@ class PlantedFeed:
 
 
 class JudgedDays:
-    """A learner as the gate sees it, which judges each day once for all that was published with the same levels."""
+    """A learner for the gate that evaluates each day once and caches the result for publications with the same version."""
 
     def __init__(self, learner: GatedLearner) -> None:
         self._learner = learner
         self._last: tuple[int, str, EnteredTrades] | None = None
 
     def last_day_over(self, *, now: datetime) -> int:
-        """Return the learner's."""
+        """Return the learner's last complete day."""
         return self._learner.last_day_over(now=now)
 
     def cells(self) -> list[Group]:
-        """Return the learner's."""
+        """Return the learner's cells."""
         return self._learner.cells()
 
     def entered_on(self, day: int, *, published: ParameterSet) -> EnteredTrades:
-        """Return the learner's, or what it said of this day and version a moment ago."""
+        """Return the learner's result for a day, or the cached one of the same day and version."""
         if self._last is None or self._last[:2] != (day, published.version):
             self._last = day, published.version, self._learner.entered_on(day, published=published)
         return self._last[2]
 
 
 class Publications:
-    """What was published, in memory: what a review reads of the record."""
+    """Publications in memory, with the part of the record's interface that a review reads."""
 
     def __init__(self) -> None:
         self.published: list[ParameterSet] = []
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the newest publication known by then; each is a full one. Raises LearningError if there is none."""
+        """Return the newest publication known by a time; each is a full one. Raises LearningError if there is none."""
         known = [one for one in self.published if one.known_at <= as_of]
         if not known:
-            raise LearningError(f"nothing was published by {as_of.isoformat()}")
+            raise LearningError(f"no publication is known by {as_of.isoformat()}")
         return known[-1]
 
 
 def trade_frame(world: World) -> pd.DataFrame:
-    """Return a world's trades as the record's trade frame has them, by entry; each is held for the whole horizon."""
+    """Return a world's trades as a trade frame of the record, sorted by entry; each is open for the whole horizon."""
     trades = world.trades
     opened = pd.Series(pd.to_datetime(_entries_us(world), unit="us", utc=True)).astype("datetime64[us, UTC]")
     columns: dict[str, Any] = {
@@ -217,7 +217,7 @@ def trade_frame(world: World) -> pd.DataFrame:
         "leverage": bin_leverages()[BIN_OF[trades.cell]],
         "leverage_bin": np.array(LEVERAGE_BINS)[BIN_OF[trades.cell]],
         "open_rate": 100.0,
-        "close_profit": 0.0,  # nothing that is learned or published of stops, targets and evidence reads it
+        "close_profit": 0.0,  # not read for stops, targets and evidence
         "exit_reason": "roi",
     }
     return pd.DataFrame(columns)
@@ -230,7 +230,7 @@ def _entries_us(world: World) -> NDArray[np.int64]:
 
 
 def _places(levels: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the places of levels of the grid; LearningError for a level that is not on it."""
+    """Return the grid indices of levels. Raises LearningError for a level that is not on the grid."""
     places = np.minimum(np.searchsorted(levels, sigma * (1.0 - 1e-9)), len(levels) - 1)
     if bool((np.abs(levels[places] - sigma) > 1e-9 * sigma).any()):
         raise LearningError("a published level is not on the grid of the bank")

@@ -1,4 +1,4 @@
-"""Ways to choose stop and target from closed trades: the readings of the naive rule, what peers do, and ours."""
+"""Methods that choose stop and target from closed trades: variants of the naive rule, methods of other tools, and ours."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MIN_TRADES = 5
 EDGE_MIN_TRADES = 10
 STATIC_STRENGTH = 200.0
 STATIC_SIGMA = 0.03
-"""As in the learner's settings: trades at which all data weigh as much as the static set, and the volatility that is assumed."""
+"""As in the learner's settings: number of trades at which the data have the weight of the static set, and the assumed volatility."""
 _CELL = np.arange(CELLS)
 _FOR_EVER = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What methods may look at: the trades of a world, and their replays by period (months) and cell."""
+    """Input of the methods: the trades of a world, and their replays by period (month) and cell."""
 
     bank: Bank
     world: World
@@ -42,7 +42,7 @@ class Sample:
 
     @property
     def n(self) -> NDArray[np.float64]:
-        """Return the trades of each cell."""
+        """Return the number of trades of each cell."""
         n: NDArray[np.float64] = self.evidence.n.sum(axis=1)
         return n
 
@@ -54,19 +54,19 @@ class Sample:
 
     @property
     def earned_mean(self) -> NDArray[np.float64]:
-        """Return what the trades of each cell really earned on average."""
+        """Return the mean net move that the trades of each cell really earned."""
         return np.bincount(self.world.trades.cell, weights=self.earned, minlength=CELLS) / self.n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Index of stop and target of each cell, and the expectancy that the method would report (a ratio of the price)."""
+    """Grid indices of stop and target of each cell, and the expectancy that the method reports (a ratio of the price)."""
 
     stop: NDArray[np.int64]
     target: NDArray[np.int64]
     reported: NDArray[np.float64]
     deviation: NDArray[np.float64] | None = None
-    """What the method says of its own uncertainty; None if it says nothing."""
+    """Standard deviation that the method reports for its expectancy; None if it reports none."""
 
 
 def take_sample(bank: Bank, world: World) -> Sample:
@@ -84,14 +84,14 @@ def take_sample(bank: Bank, world: World) -> Sample:
 
 
 def static_surface(grid: ExitGrid) -> NDArray[np.float64]:
-    """Return what is believed without data: costs, and the static set the best by a little."""
+    """Return the prior without data: costs, with the static set slightly better than the rest."""
     away = np.log(grid.stops)[:, None] ** 2 + np.log(grid.targets)[None, :] ** 2
     surface: NDArray[np.float64] = -0.0011 - 0.0002 * away
     return surface
 
 
 def default(sample: Sample) -> Choice:
-    """Choose one sigma for both, always."""
+    """Choose one sigma for stop and target in every cell."""
     stop, target = sample.grid.nearest(stop=1.0, target=1.0)
     return Choice(stop=np.full(CELLS, stop), target=np.full(CELLS, target), reported=sample.earned_mean)
 
@@ -102,7 +102,7 @@ def naive_best_average(sample: Sample) -> Choice:
 
 
 def naive_no_minimum(sample: Sample) -> Choice:
-    """Choose the setting of the best realised average, however few its trades."""
+    """Choose the setting of the best realised average, with any number of trades."""
     return _best_average(sample, minimum=1)
 
 
@@ -129,7 +129,7 @@ def _clipped_best(sample: Sample, cell: int) -> tuple[int, int, float]:
     rows = sample.world.trades.cell == cell
     sigma = sample.bank.sigma[sample.world.trades.path[rows]].astype(np.float64)
     earned = sample.earned[rows]
-    # Losses and wins are clipped apart, so the two sides can be chosen apart.
+    # Losses and wins are clipped separately, so the two sides can be chosen separately.
     losses = np.maximum(np.minimum(earned, 0.0)[:, None], -sigma[:, None] * sample.grid.stops).mean(axis=0)
     wins = np.minimum(np.maximum(earned, 0.0)[:, None], sigma[:, None] * sample.grid.targets).mean(axis=0)
     return int(losses.argmax()), int(wins.argmax()), float(losses.max() + wins.max())
@@ -150,7 +150,7 @@ def naive_average_loss_and_win(sample: Sample) -> Choice:
 
 
 def excursion_percentiles(sample: Sample) -> Choice:
-    """Set the stop behind the adverse excursion of nine winners in ten, the target at the median favourable one."""
+    """Set the stop beyond the adverse excursion of nine winners in ten, the target at the median favourable excursion."""
     trades, bank = sample.world.trades, sample.bank
     stop, target = default(sample).stop.copy(), default(sample).target.copy()
     for cell in range(CELLS):
@@ -166,8 +166,8 @@ def excursion_percentiles(sample: Sample) -> Choice:
 def edge_by_pair(sample: Sample) -> Choice:
     """Sweep candles for the setting of the highest expectancy ratio of each pair, with more than ten trades.
 
-    The arithmetic of freqtrade's former Edge (win rate x reward to risk - loss rate, which is mean over average loss), given more than it
-    had: it swept stops alone.
+    This is the formula of freqtrade's former Edge (win rate x reward to risk - loss rate, which is mean over average loss), with a larger
+    search: Edge swept only stops.
     """
     trades = sample.world.trades
     losses, counts = sum_losses(sample.bank, paths=trades.path, bins=BIN_OF[trades.cell], groups=PAIR_OF[trades.cell], n_groups=PAIRS)
@@ -181,21 +181,21 @@ def edge_by_pair(sample: Sample) -> Choice:
 
 
 def replay_argmax(sample: Sample) -> Choice:
-    """Choose the best replayed mean of each cell by itself, with at least five trades."""
+    """Choose the best replayed mean of each cell separately, with at least five trades."""
     means = sample.totals / sample.n[:, None, None]
     stop, target = np.divmod(means.reshape(CELLS, -1).argmax(axis=1), sample.grid.shape[1])
     return _or_default(sample, stop, target, reported=means[_CELL, stop, target], found=sample.n >= MIN_TRADES)
 
 
 def one_global_setting(sample: Sample) -> Choice:
-    """Choose the best replayed mean of all trades, for every cell."""
+    """Choose the best replayed mean over all trades, the same for every cell."""
     means = sample.totals.sum(axis=0) / sample.n.sum()
     stop, target = divmod(int(means.argmax()), sample.grid.shape[1])
     return Choice(stop=np.full(CELLS, stop), target=np.full(CELLS, target), reported=np.full(CELLS, means[stop, target]))
 
 
 def nested_scalar(sample: Sample) -> Choice:
-    """Pool cell to pair x direction to direction to all, one strength a level (empirical Bayes by moments)."""
+    """Pool cell to pair x direction to direction to all, with one strength for each level (empirical Bayes by moments)."""
     labels = (np.zeros(CELLS, dtype=np.int64), DIRECTION_OF, PAIR_OF * DIRECTIONS + DIRECTION_OF, _CELL)
     surfaces = static_surface(sample.grid)[None].repeat(CELLS, axis=0)
     for depth, label in enumerate(labels):
@@ -217,9 +217,9 @@ def _by_label(values: NDArray[np.float64], label: NDArray[np.int64]) -> NDArray[
 def _strength(
     sample: Sample, *, label: NDArray[np.int64], parent: NDArray[np.int64], means: NDArray[np.float64], n: NDArray[np.float64]
 ) -> float:
-    """Return the trades at which a group counts as much as its parent: variance of a trade over that between siblings.
+    """Return the number of trades at which a group weighs as much as its parent: variance of a trade over that between siblings.
 
-    Two directions cannot tell how directions differ: then only the parent counts.
+    Two directions are too few to estimate how directions differ: then only the parent counts.
     """
     if len(n) < 3:
         return _FOR_EVER
@@ -236,12 +236,12 @@ def _strength(
 
 
 def ours(sample: Sample) -> Choice:
-    """Choose as the platform does: smoothed surfaces, pooled additively, the posterior mean less its measured optimism."""
+    """Choose as the platform does: smoothed surfaces, pooled additively, the posterior mean minus its measured optimism."""
     return _pooled(sample, weights=None)
 
 
 def ours_with_memory(sample: Sample) -> Choice:
-    """Choose as the platform does, with the memory that foretold best."""
+    """Choose as the platform does, with the memory that predicted best."""
     ages = (EPOCHS - 1.0 - np.arange(EPOCHS)) * DAYS / EPOCHS
     prior = static_surface(sample.grid)
     memory = choose_half_life(sample.evidence, ages_days=ages, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA)
@@ -259,7 +259,7 @@ def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
 def _or_default(
     sample: Sample, stop: NDArray[np.int64], target: NDArray[np.int64], *, reported: NDArray[np.float64], found: NDArray[np.bool_]
 ) -> Choice:
-    """Return the choice where one was found, else the default with what was really earned."""
+    """Return the choice of each cell if one was found, else the default with the mean that was really earned."""
     other = default(sample)
     return Choice(
         stop=np.where(found, stop, other.stop),

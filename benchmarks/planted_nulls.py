@@ -1,4 +1,4 @@
-"""False permissions in worlds without skill, and power in worlds with it."""
+"""Measure false permissions in worlds without skill, and power in worlds with skill."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bot3.learning.pooling import INTERVAL_Z
 
 NULL_SEED = 1_000_000
 WORTH = 0.0020
-"""Expectancy from which a bin is worth finding: 20 bps."""
+"""Expectancy above which a bin is worth finding: 20 bps."""
 _CELL = np.arange(CELLS)
 _Row = tuple[bool, bool, bool, bool, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NullStudy:
-    """Worlds in which any of some things happened, of `worlds`.
+    """Numbers of worlds, of `worlds`, in which each event happened.
 
-    A bin was raised; a node was open; one would have been under forced bets; a bin's lower bound was above 0.
+    The events: a bin was raised; a node was open; one would have been open under forced bets; a bin's lower bound was above 0.
     """
 
     worlds: int
@@ -38,12 +38,12 @@ class NullStudy:
     best_evidence: float
 
     def upper(self, count: int) -> float:
-        """Return the one-sided upper 95 % Clopper-Pearson bound of a probability of which `count` were seen."""
+        """Return the one-sided upper 95 % Clopper-Pearson bound of the probability of an event seen in `count` worlds."""
         return clopper_pearson_upper(count, self.worlds)
 
 
 def clopper_pearson_upper(count: int, n: int, *, level: float = 0.95) -> float:
-    """Return the one-sided upper bound of a probability of which `count` of `n` were seen."""
+    """Return the one-sided upper bound of the probability of an event seen `count` of `n` times."""
     return 1.0 if count >= n else float(beta.ppf(level, count + 1, n - count))
 
 
@@ -53,8 +53,8 @@ def study_nulls(bank: Bank, *, worlds: int, zero_cost: bool, processes: int = 1)
     Parameters
     ----------
     zero_cost : bool
-        Whether every trade gets back what its setting costs on average, so that every setting of every bin earns exactly 0: the hardest
-        world without skill. Else trades pay their costs.
+        Whether every trade is refunded the average cost of its setting, so that every setting of every bin earns exactly 0: the hardest
+        world without skill. Otherwise trades pay their costs.
     """
     years = _map(_null_row, [(seed, zero_cost) for seed in range(NULL_SEED, NULL_SEED + worlds)], bank=bank, processes=processes)
     *flags, best = (np.array(column) for column in zip(*years, strict=True))
@@ -63,7 +63,7 @@ def study_nulls(bank: Bank, *, worlds: int, zero_cost: bool, processes: int = 1)
 
 
 class _Shared:
-    """The bank that forked processes read: too large to be sent to each."""
+    """The bank for forked processes, which is too large to send to each."""
 
     bank: Bank
 
@@ -85,9 +85,9 @@ def _map(function: Callable[[tuple[int, bool]], _Row], tasks: Sequence[tuple[int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """After a year: of bins worth finding, the share that may trade, by size; of those that may, what is true.
+    """Power after a year: of bins worth finding, the share that may trade, by size; the truth of the bins that may trade.
 
-    None where there is no such bin.
+    A value is None if there is no such bin.
     """
 
     found: dict[str, float | None]
@@ -118,12 +118,12 @@ def study_power(bank: Bank, *, seeds: Sequence[int], heterogeneity: float) -> Po
 
 
 def _share(flags: NDArray[np.bool_]) -> float | None:
-    """Return the share of true ones; None of none."""
+    """Return the share of true flags; None without flags."""
     return round(float(flags.mean()), 4) if len(flags) else None
 
 
 def rival_gates(bank: Bank, *, worlds: int) -> dict[str, dict[str, float]]:
-    """Return, for what others ask of a bin, P(any wrong bin) and wrong bins of 120 in worlds without skill, looked at once."""
+    """Return, for each rival gate, P(any wrong bin) and wrong bins of 120 in worlds without skill, checked once."""
     wrong: dict[str, list[int]] = {}
     for seed in range(NULL_SEED, NULL_SEED + worlds):
         sample = take_sample(bank, make_world(bank, seed=seed, skilled=False))

@@ -1,4 +1,4 @@
-"""What a choice costs against the truth: regret, optimism, and how often it was worse than choosing nothing."""
+"""Score a choice against the truth: regret, optimism, and how often it was worse than the default."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CELL = np.arange(CELLS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Of one method at one heterogeneity: by world and size, shape (worlds, sizes); bps of the price, shares from 0 to 1.
+    """Scores of one method at one heterogeneity, of shape (worlds, sizes); bps of the price, shares from 0 to 1.
 
-    `covered` is the share of 90 % intervals that hold the truth, NaN for a method that tells none.
+    `covered` is the share of 90 % intervals that contain the truth, NaN for a method that reports none.
     """
 
     regret: NDArray[np.float64]
@@ -42,7 +42,7 @@ class Scores:
 
 
 def score_choice(sample: Sample, choice: Choice) -> NDArray[np.float64]:
-    """Return regret, optimism, the share made worse than the default, and that of intervals that hold the truth: shape (4, sizes)."""
+    """Return regret, optimism, share worse than the default, and share of intervals that contain the truth: shape (4, sizes)."""
     utility = sample.world.utility
     got = utility[_CELL, choice.stop, choice.target]
     untouched = default(sample)
@@ -63,7 +63,7 @@ def score_methods(
     methods: Mapping[str, Callable[[Sample], Choice]] = METHODS,
     drift: float = 0.0,
 ) -> dict[str, Scores]:
-    """Return the scores of methods, all on the same worlds."""
+    """Score methods, all on the same worlds; return the scores by name."""
     rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in methods}
     for seed in seeds:
         sample = take_sample(bank, make_world(bank, seed=seed, heterogeneity=heterogeneity, drift=drift))

@@ -1,8 +1,8 @@
-"""Worlds that win a little nearly always and lose a lot together: where a bound on permissions is hardest to hold.
+"""Test the bound on permissions in worst-case worlds: frequent small wins, and rare large losses that occur together.
 
 Every trade ends at its stop of 3.55 or at its target of 0.37 sigma, with the probabilities that make it worth exactly 0. All trades of a
 day, of all nodes and both directions, follow one market by a Gaussian copula: with a correlation of 1 they are one trade. Bets for an edge
-of 20 bps are laid on every node, whatever it earned. Sigma is so large that the summed bets of a day can win or lose more than everything.
+of 20 bps are placed on every node, whatever it earned. Sigma is so large that the summed bets of a day can exceed the whole wealth.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from bot3.trading.trades import DIRECTIONS
 
 STOP_SIGMA, TARGET_SIGMA, SIGMA = 3.55, 0.37, 0.05
 EDGE, SIGMA_PUBLISHED = 0.0020, 0.025
-"""A certain edge, and half the volatility that the trades have: bets of 3.2 a unit of net move."""
+"""Published values: a certain edge, and half the volatility of the trades, which results in bets of 3.2 for each unit of net move."""
 STOPPED_COSTS = 2.0 * (TAKER + SLIPPAGE) + STOP_SLIPPAGE + FUNDING
 CELLS: tuple[Group, ...] = tuple((pair_name(pair), side, LEVERAGE_BINS[0]) for pair in range(PAIRS) for side in DIRECTIONS)
 SKEWED_SEED = 2_000_000
 SHARE_FOR_ALL = 4
-"""Every kind is studied in one of so many worlds; the kind that opened most, in all of them."""
+"""Every kind is studied in this fraction (1 / value) of the worlds; the kind with the most openings, in all of them."""
 _FIRST = START.toordinal() - 719_163
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skew:
-    """A kind of skewed world: trades of a node and day, and how much they move together (1: as one)."""
+    """A kind of skewed world: number of trades of a node and day, and their correlation (1: identical)."""
 
     each_day: int
     correlation: float
@@ -50,7 +50,7 @@ class Skew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkewStudy:
-    """Of some worlds of a kind, those in which a node was open on any day of a year."""
+    """Number of worlds of a kind, and of those in which a node was open on any day of a year."""
 
     worlds: int
     opened: int
@@ -60,7 +60,7 @@ SKEWS = tuple(Skew(each_day=each_day, correlation=correlation) for each_day in (
 
 
 def study_skewed(*, worlds: int, processes: int = 1) -> dict[str, SkewStudy]:
-    """Return what was opened by kind of world: all kinds in a quarter of the worlds, the worst of them in all."""
+    """Count openings by kind of world: all kinds in a quarter of the worlds, the worst kind in all."""
     few = max(worlds // SHARE_FOR_ALL, 1)
     found = {skew: SkewStudy(worlds=few, opened=_opened(skew, range(few), processes=processes)) for skew in SKEWS}
     worst = max(SKEWS, key=lambda skew: found[skew].opened)
@@ -90,7 +90,7 @@ def opens_ever(seed: int, *, skew: Skew) -> bool:
 
 
 def draw_day(rng: np.random.Generator, skew: Skew) -> EnteredTrades:
-    """Draw the trades of a day."""
+    """Draw the trades of a day, with their net moves and worst losses."""
     n = len(CELLS) * skew.each_day
     latent = np.sqrt(skew.correlation) * rng.standard_normal() + np.sqrt(1.0 - skew.correlation) * rng.standard_normal(n)
     is_stopped = latent < ndtri(TARGET_SIGMA / (STOP_SIGMA + TARGET_SIGMA))
@@ -99,7 +99,7 @@ def draw_day(rng: np.random.Generator, skew: Skew) -> EnteredTrades:
 
 
 def certain_edges() -> ParameterSet:
-    """Return published parameters that are sure of the same edge everywhere."""
+    """Return published parameters with the same certain edge in every cell."""
     known_at = midnight(-1)
     rows = [_row(cell, known_at=known_at) for cell in CELLS]
     return ParameterSet(

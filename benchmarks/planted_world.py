@@ -1,9 +1,10 @@
-"""Worlds with known truth: 120 kinds of trade whose expectancy under every stop and target is exact.
+"""Worlds with known truth: 120 cells whose expectancy under every stop and target is exact.
 
-Frozen before any method was tuned (`tests/benchmarks/test_planted_world.py` holds the digest). Every cell (pair x direction x leverage bin)
-mixes the five path types of the bank in its own proportions; its trades are drawn from the bank, so its true utility is the bank's mean.
-Trades that overlap in time share the market: a trade's place among the paths of its type follows a Gaussian copula with the market's factor
-of its hours (reversed for shorts). The copula leaves each trade's own distribution as it is, and with it the truth.
+The worlds were frozen before any method was tuned (`tests/benchmarks/test_planted_world.py` checks the digest). Every cell (pair x
+direction x leverage bin) mixes the five path types of the bank in its own proportions; its trades are drawn from the bank, so its true
+utility is the bank's mean. Trades that overlap in time share the market: a trade's position among the paths of its type follows a Gaussian
+copula with the market's factor of its hours (reversed for shorts). The copula does not change each trade's marginal distribution, and so
+not the truth.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ BIN_OF = _CELL % BINS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trades:
-    """Closed trades, by entry: their cell, entry in days since the start, path of the bank, and the setting they really ran under."""
+    """Closed trades, sorted by entry: cell, entry in days since the start, path of the bank, and the setting they really ran under."""
 
     cell: NDArray[np.int64]
     entry_days: NDArray[np.float64]
@@ -46,7 +47,7 @@ class Trades:
 
     @property
     def day(self) -> NDArray[np.int64]:
-        """Return the day of each entry."""
+        """Return the day of each entry, counted from the start."""
         return self.entry_days.astype(np.int64)
 
     def __len__(self) -> int:
@@ -55,12 +56,12 @@ class Trades:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Truth and trades.
+    """The truth of a world and its trades.
 
     Parameters
     ----------
     weights : array of shape (epochs, cells, types)
-        Mix of path types; the last epoch is what will be traded, so truth is measured on it.
+        Mix of path types; the truth is measured on the last epoch, because that is the one to be traded.
     utility : array of shape (cells, stops, targets)
         Exact net expectancy of the last epoch, ratio of the price.
     sizes : array of shape (cells,)
@@ -83,11 +84,11 @@ def make_world(
     heterogeneity : float
         Factor on all effects; 0 makes every cell the same.
     drift : float
-        Factor on how far a cell's mix wanders over the year.
+        Factor on the drift of a cell's mix over the year.
     correlation : float
-        Share of the market's factor in a path's place, 0 to 1.
+        Share of the market's factor in a path's position, 0 to 1.
     skilled : bool
-        Whether there is anything to find: without, every path is symmetric noise, and every trade pays its costs.
+        Whether there is an edge to find: if not, every path is symmetric noise, and every trade pays its costs.
     """
     rng = np.random.default_rng((seed, round(heterogeneity * 1000), round(drift * 1000), skilled))
     weights = _mixes(rng, heterogeneity=heterogeneity, drift=drift, skilled=skilled)
@@ -154,7 +155,7 @@ def draw_paths(
     entry_days: NDArray[np.float64],
     correlation: float,
 ) -> NDArray[np.int64]:
-    """Draw the path of each trade: its type by the mix of its cell and epoch, its place within the type by copula with the market."""
+    """Draw the path of each trade: its type by the mix of its cell and epoch, its position within the type by copula with the market."""
     epoch = np.minimum((entry_days / DAYS * EPOCHS).astype(np.int64), EPOCHS - 1)
     edges = np.cumsum(weights, axis=2)[epoch, cell]
     kind = np.minimum((rng.random(len(cell))[:, None] >= edges).sum(axis=1), len(PATH_TYPES) - 1)
@@ -167,7 +168,7 @@ def draw_paths(
 
 
 def _market_factor(rng: np.random.Generator, entry_days: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard normal factor of each trade's hours: of its day, and of the next by the share of the holding that lies there."""
+    """Return the standard normal market factor of each trade: that of its day, mixed with the next day by the share of hours there."""
     days = rng.standard_normal(DAYS + 2)
     day = entry_days.astype(np.int64)
     after = np.clip((entry_days - day + HORIZON_DAYS - 1.0) / HORIZON_DAYS, 0.0, 1.0)
@@ -176,12 +177,12 @@ def _market_factor(rng: np.random.Generator, entry_days: NDArray[np.float64]) ->
 
 
 def realised(bank: Bank, trades: Trades) -> NDArray[np.float64]:
-    """Return what the trades really earned, under their old settings."""
+    """Return the net moves that the trades really earned, under their old settings."""
     return outcomes_at(bank, paths=trades.path, bins=BIN_OF[trades.cell], stop=trades.old_stop, target=trades.old_target)
 
 
 def world_digest(bank: Bank) -> str:
-    """Return what identifies the frozen worlds: exact utilities (to 1e-6), sizes and drawn types of one seed, with and without skill."""
+    """Return the digest of the frozen worlds: exact utilities (to 1e-6), sizes and drawn types of one seed, with and without skill."""
     digest = hashlib.sha256()
     for heterogeneity, skilled in ((0.0, True), (1.0, True), (1.8, True), (1.0, False)):
         world = make_world(bank, seed=7, heterogeneity=heterogeneity, skilled=skilled)

@@ -1,11 +1,11 @@
-"""The whole learning step: from trades in a record to published parameters, in full and after one new close.
+"""Measure the whole learning step, from trades in a record to published parameters, in full and after one new close.
 
     python -m benchmarks.relearn [--trades 47733] [--rounds 3] [--incremental 30]
 
-The record is a SQLite file, candles are a synthetic year of 20 pairs at 5m, 200 cells. `full_s` is a process that starts anew (ingest,
-replay of every trade, pooling, rows, checks, publication) apart from reading trades and candles; `beat_s` the full run that a warm process
-makes every few minutes; `incremental_ms` one new close in a warm process, from the record's row to the publication, reading included.
-Seconds are of the processor, so that neighbours on the machine do not count; `wall` tells the same by the clock on the wall.
+The record is a SQLite file, candles are a synthetic year of 20 pairs at 5m, 200 cells. `full_s` is a new process (ingest, replay of every
+trade, pooling, rows, checks, publication) without reading trades and candles; `beat_s` the full run that a warm process makes every few
+minutes; `incremental_ms` one new close in a warm process, from the record's row to the publication, reading included. Seconds are CPU
+seconds, so that other processes on the machine do not count; `wall` reports the same in wall time.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from bot3.usecases.replay_trades import replay_trades
 START = datetime(2025, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
 NOW = START + CANDLES * STEP
-SETTINGS = LearningSettings(giveback=GivebackRule(activation_sigma=1.0, share=0.5))  # as the platform's defaults have it
+SETTINGS = LearningSettings(giveback=GivebackRule(activation_sigma=1.0, share=0.5))  # the platform's defaults
 LIFE = timedelta(days=7)
 _NAMES = tuple(f"P{number:02d}/USDT:USDT" for number in range(PAIRS))
 
 
 def _now() -> NDArray[np.float64]:
-    """Return seconds of the processor and of the wall."""
+    """Return the CPU and wall clocks, in seconds."""
     return np.array([time.process_time(), time.perf_counter()])
 
 
 class Reads:
-    """Passes calls on and adds up the seconds (processor, wall) that reading takes."""
+    """A proxy that adds up the seconds (CPU, wall) of the named read methods."""
 
     def __init__(self, target: Any, names: tuple[str, ...]) -> None:
         self._target, self._names = target, names
@@ -73,7 +73,7 @@ class Reads:
 
 
 class WorldCandles:
-    """The candles of a world, by pair; no funding is known."""
+    """The candles of a world, by pair, without funding."""
 
     def __init__(self, world: ReplayWorld) -> None:
         opens = pd.Series(pd.date_range(START, periods=CANDLES, freq=STEP)).astype("datetime64[us, UTC]")
@@ -84,15 +84,15 @@ class WorldCandles:
             self._series[pair] = CandleSeries(frame, pair=pair, timeframe="5m")
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:  # noqa: ARG002
-        """Return the span of a pair."""
+        """Return the first and last time of a pair's candles."""
         return self._series[pair].span
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:  # noqa: ARG002
-        """Return candles."""
+        """Return the candles of a pair between two times."""
         return self._series[pair].between(start=start, end=end)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:  # noqa: ARG002
-        """Return no funding."""
+        """Return an empty funding frame."""
         times = pd.Series([], dtype="datetime64[us, UTC]")
         return pd.DataFrame({"time": times, "funding_rate": pd.Series([], dtype="float64")})
 
@@ -118,14 +118,14 @@ def main() -> None:
 
 
 def _require_one_thread() -> None:
-    """Start again with one thread of linear algebra: the matrices are small, and waiting threads are counted as work."""
+    """Restart the process with one thread of linear algebra: the matrices are small, and waiting threads would count as CPU time."""
     if "OPENBLAS_NUM_THREADS" not in os.environ:
         command = [sys.executable, "-m", "benchmarks.relearn", *sys.argv[1:]]
         raise SystemExit(subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, check=False).returncode)
 
 
 def closed_trades(world: ReplayWorld) -> list[Trade]:
-    """Return the world's paths as closed trades, one a signal."""
+    """Return the world's paths as closed trades, one for each signal."""
     paths = world.paths
     columns = (column.tolist() for column in (paths.entry, paths.open_rate, paths.is_short, paths.leverage))
     return [
@@ -164,13 +164,13 @@ def _trade(number: int, *, pair: str, place: int, rate: float, is_short: bool, l
 def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None:
     learner = ParameterLearner(SETTINGS)
     first_s = _run(record, learner, candles, full=True)
-    tell(f"first run, which writes all replays: {first_s[0]:.2f} s ({first_s[1]:.2f} s of wall) apart from reading")
+    tell(f"first run, which writes all replays: {first_s[0]:.2f} s ({first_s[1]:.2f} s of wall time) without reading")
     full_s = np.stack([_run(record, ParameterLearner(SETTINGS), candles, full=True) for _ in range(rounds)])
     beat_s = np.stack([_run(record, learner, candles, full=True) for _ in range(rounds)])
     newest = record.trades(as_of=None, run_modes=[RunMode.PAPER])
     close_s = np.stack([_close(record, learner, candles, newest=newest, number=number) for number in range(closes + 1)][1:])
     calm, wall = quantiles(close_s[:, 0].tolist()), quantiles(close_s[:, 1].tolist())
-    tell(f"anew {full_s[:, 0]}, warm {beat_s[:, 0]}, one close {calm}")
+    tell(f"new process {full_s[:, 0]}, warm {beat_s[:, 0]}, one close {calm}")
     print_result(
         {
             "benchmark": "relearn",
@@ -185,7 +185,7 @@ def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None
                 "beat_s": round(float(np.median(beat_s[:, 1])), 3),
             },
             "blas_threads": os.environ["OPENBLAS_NUM_THREADS"],
-            # Of the whole process, candles included: two sizes tell what a trade costs (docs/scale.md).
+            # Peak of the whole process, candles included; the cost of a trade follows from runs of two sizes (docs/scale.md).
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
             "trades": len(newest),
             "cells": len(learner.table.by_group),
@@ -199,12 +199,12 @@ def _run(record: Reads, learner: ParameterLearner, candles: Reads, *, full: bool
     outcome = _step(record, learner, candles, full=full)
     took = _now() - began - record.seconds - candles.seconds
     if outcome.published is None or outcome.is_full != full:
-        raise SystemExit("nothing was published, or not in the way that was asked for")
+        raise SystemExit("nothing was published, or the run was not of the requested kind (full or incremental)")
     return took
 
 
 def _close(record: Reads, learner: ParameterLearner, candles: Reads, *, newest: pd.DataFrame, number: int) -> NDArray[np.float64]:
-    """Commit one close whose horizon is over, and learn it; reading it counts, for it is part of the latency."""
+    """Commit one close whose horizon has passed, and learn from it; return its seconds, reading included as a part of the latency."""
     old = newest.iloc[(number * 977) % len(newest)]
     place = int((old["open_date"] - pd.Timestamp(START)) / pd.Timedelta(STEP))
     trade = _trade(

@@ -1,12 +1,12 @@
-"""Replay of 32 stops x 32 targets: the kernel that production uses, against vectorbt, numpy and pandas, in one process.
+"""Compare the replay of 32 stops x 32 targets by production's kernel with vectorbt, numpy and pandas, in one process.
 
     python -m benchmarks.replay [--rounds 5] [--trades 47733] [--many 1000000]
 
-Rivals run on the same trades, interleaved with ours, after they were found to agree; figures are trade-cells per cpu-second, the
-median of the rounds. The kernel charges everything it charges in production: fees by exit type, slippage, funding, gaps, liquidation.
-numpy does that whole job too, on the same trades: telling every cell (`numpy_cells`), and by the kernel's own corners (`numpy_corners`);
-the ratio is to the faster one. What the others charge is in the JSON.
-vectorbt is not part of the platform; with it in a virtual environment of its own:
+The rivals first have to agree with the kernel; then they run on the same trades, interleaved with it. Figures are trade-cells per
+cpu-second, the median of the rounds. The kernel charges everything it charges in production: fees by exit type, slippage, funding, gaps,
+liquidation. numpy computes all of that too, on the same trades: every cell (`numpy_cells`), or by the kernel's corners (`numpy_corners`);
+the ratio is to the faster one. The JSON lists what the others charge.
+vectorbt is not part of the platform; to include it, use a separate virtual environment:
 
     python3.11 -m venv .venv-rivals && .venv-rivals/bin/pip install 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
     .venv-rivals/bin/python -m benchmarks.replay
@@ -74,7 +74,7 @@ def _numpy(world: ReplayWorld, *, by_corners: bool) -> Callable[[], GroupSums]:
 
 
 def _works(world: ReplayWorld) -> dict[str, tuple[Callable[[], Any], int]]:
-    """Return what is timed: name to (work, trade-cells of it)."""
+    """Return the functions to time: name to (function, number of its trade-cells)."""
     rule = GivebackRule(activation_sigma=1.0, share=0.5)
     works: dict[str, tuple[Callable[[], Any], int]] = {
         "kernel": (_kernel(world), len(world.paths) * CELLS),
@@ -119,7 +119,7 @@ def _ours(world: ReplayWorld, cell: tuple[int, int], *, costs: ReplayCosts) -> A
 
 
 def _agreement(world: ReplayWorld) -> dict[str, float]:
-    """Return the share of outcomes that differ by more than rounding, by rival; stop the benchmark where it is not tiny."""
+    """Return the share of outcomes that differ by more than rounding, by rival. Raises SystemExit if a share is above 0.001."""
     differs = {f"numpy_{name}": _sums_that_differ(world, by_corners=name == "corners") for name in ("cells", "corners")}
     unfunded = _without_funding(world)
     fees = ReplayCosts(taker_fee=FEE, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=0.0)
@@ -135,12 +135,12 @@ def _agreement(world: ReplayWorld) -> dict[str, float]:
             differs[f"vectorbt_{engine}"] = float((np.stack(gaps) > _TOLERANCE).mean())
     tell(f"outcomes that differ by more than rounding: {differs}")
     if max(differs.values()) > 1e-3:
-        raise SystemExit("rivals and kernel do not agree: their speeds must not be compared")
+        raise SystemExit("rivals and kernel do not agree, so their speeds cannot be compared")
     return differs
 
 
 def _sums_that_differ(world: ReplayWorld, *, by_corners: bool) -> float:
-    """Return the share of numpy's sums that differ from the kernel's: all costs, funding, each trade's own leverage."""
+    """Return the share of numpy's sums that differ from the kernel's, with all costs, funding, and each trade's own leverage."""
     ours, theirs = _kernel(world)(), _numpy(world, by_corners=by_corners)()
     scale = np.abs(ours.sums).max(axis=(2, 3), keepdims=True)
     gaps = np.abs(ours.sums - theirs.sums) > 1e-4 * scale
@@ -148,7 +148,7 @@ def _sums_that_differ(world: ReplayWorld, *, by_corners: bool) -> float:
 
 
 def _without_funding(world: ReplayWorld) -> ReplayWorld:
-    """Return the world at leverage 1 without funding: what vectorbt and pandas know."""
+    """Return the world at leverage 1 without funding, because vectorbt and pandas support neither."""
     from dataclasses import replace  # noqa: PLC0415
 
     candles = replace(world.candles, funding=np.zeros_like(world.candles.funding))
@@ -156,7 +156,7 @@ def _without_funding(world: ReplayWorld) -> ReplayWorld:
 
 
 def _interleaved(works: dict[str, tuple[Callable[[], Any], int]], *, rounds: int) -> dict[str, list[float]]:
-    """Return trade-cells per cpu-second of every round."""
+    """Time all functions in turns; return the trade-cells per cpu-second of every round, by name."""
     for work, _ in works.values():
         work()
     rates: dict[str, list[float]] = {name: [] for name in works}
@@ -171,7 +171,7 @@ def _interleaved(works: dict[str, tuple[Callable[[], Any], int]], *, rounds: int
 
 
 def _working_set_mb(world: ReplayWorld) -> float:
-    """Return what a replay allocates at its peak besides candles, trades and the corners of one group (0.1 MB)."""
+    """Return the peak allocation of a replay in MB, without candles, trades and the corners of one group (0.1 MB)."""
     work = _kernel(world)
     tracemalloc.start()
     try:
@@ -198,7 +198,7 @@ def _print(
     vectorbt = max((rate for name, rate in medians.items() if name.startswith("vectorbt")), default=None)
     numpy = max(medians["numpy_cells"], medians["numpy_corners"])
     if vectorbt is None:
-        tell("vectorbt is not installed here: no ratio to it; see `python -m benchmarks.replay --help`")
+        tell("vectorbt is not installed, so there is no ratio to it; see `python -m benchmarks.replay --help`")
     print_result(
         {
             "benchmark": "replay",

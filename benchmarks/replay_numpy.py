@@ -1,8 +1,8 @@
-"""The kernel's whole job in numpy alone: the same costs, the same sums; told cell by cell, or by the kernel's own corners.
+"""Replay trades with numpy only: the kernel's costs and sums, computed cell by cell or by the kernel's corners.
 
-Windows of float32, running extremes and one sorted search find the touches. Trades are taken some hundred at once, so that what is made of
-them stays in the cache; instants are int16, so that many are compared at once; corners are summed by `bincount`. Searching only candles
-with a new extreme, or blocks of candles first, or summing cells as products of matrices was measured too and is not faster.
+Windows of float32, running extremes and one sorted search find the touches. Trades are processed some hundred at once, so that the arrays
+fit the cache; instants are int16, so that many are compared at once; `bincount` sums the corners. Three alternatives were measured and are
+not faster: searching only candles with a new extreme, searching blocks of candles first, and summing cells as matrix products.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Ints = NDArray[np.int64]
 Instants = NDArray[np.int16]
 _CHUNK = 512
 _NEVER = 2 * HORIZON + 2
-"""Instant of a target that is never touched; a stop's comes one later, so that the target decides, with what the trade earns at the end."""
+"""Instant of a target that is never touched. That of a stop is one later, so that the target decides, with the net move at the horizon."""
 _FAR = 256.0
 """Sigmas between two rows of one sorted search."""
 
 
 def numpy_sums(world: ReplayWorld, *, grid: ExitGrid, costs: ReplayCosts, by_corners: bool) -> GroupSums:
-    """Return what `sum_groups` returns. Raises InvalidTradeError for paths of another length than the horizon."""
+    """Compute the result of `sum_groups`. Raises InvalidTradeError for paths of another length than the horizon."""
     order = np.argsort(world.group, kind="stable")
     paths, group = world.paths.take(order), world.group[order]
     if paths.has_entry_candle or bool((paths.end - paths.entry != HORIZON + 1).any()):
-        raise InvalidTradeError(f"the rival knows paths of {HORIZON} candles after the entry's only")
+        raise InvalidTradeError(f"the numpy rival supports only paths of {HORIZON} candles after the entry's")
     n = np.bincount(group, minlength=GROUPS)
     sums = np.zeros((GROUPS, 5, *grid.shape))
     add = _add_corners if by_corners else _add_cells
@@ -49,7 +49,7 @@ def numpy_sums(world: ReplayWorld, *, grid: ExitGrid, costs: ReplayCosts, by_cor
 
 
 def _chunks(bounds: Ints) -> Iterator[tuple[int, int]]:
-    """Return runs of whole groups, of some hundred trades each."""
+    """Yield ranges of whole groups, of some hundred trades each."""
     first = 0
     for last in range(1, len(bounds)):
         if bounds[last] - bounds[first] >= _CHUNK or last == len(bounds) - 1:
@@ -59,7 +59,7 @@ def _chunks(bounds: Ints) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Exits:
-    """When each level is touched first, int16, and what leaving there nets; both of shape (trades, levels)."""
+    """First touch of each level (int16) and the net move of an exit there; both of shape (trades, levels)."""
 
     at: Instants
     net: Floats
@@ -67,7 +67,7 @@ class _Exits:
 
 @dataclass(frozen=True, kw_only=True)
 class _Trades:
-    """Some trades and what the kernel knows of each: columns of shape (trades, 1)."""
+    """Some trades with the kernel's inputs: columns of shape (trades, 1)."""
 
     candles: ReplayCandles
     costs: ReplayCosts
@@ -90,7 +90,7 @@ class _Trades:
         )
 
     def exits(self, grid: ExitGrid) -> tuple[_Exits, _Exits]:
-        """Return the stops and the targets."""
+        """Return the exits at the stops and at the targets of a grid."""
         costs, side = self.costs, self.side
         opened = self.rate * (1.0 + side * costs.taker_fee)
         stop_ratio = (1.0 - side * costs.taker_fee) * (1.0 - side * (costs.slippage + costs.stop_slippage)) / opened
@@ -130,7 +130,7 @@ class _Trades:
         return found
 
     def _paid(self, place: Ints, opened: Floats) -> Floats:
-        """Return what funding until then adds to a net move, less the price of entry."""
+        """Return the funding until a place as a part of the net move, minus the value of the entry."""
         funding = self.candles.funding
         paid = funding.take(place + (self.entry + 1), mode="clip")
         paid -= funding[self.entry]
@@ -139,7 +139,7 @@ class _Trades:
         return paid
 
     def _first(self, row: Ints, levels: Singles, sign: Floats) -> Ints:
-        """Return the place in the path of the first candle at or below each level; HORIZON if none is."""
+        """Return the position in the path of the first candle at or below each level; HORIZON if there is none."""
         lines = np.arange(len(levels))[:, None]
         scale, shift = -1.0 / (self.rate * self.sigma), sign / self.sigma
         starts = row * len(self.candles) + self.entry + 1
@@ -148,15 +148,15 @@ class _Trades:
         reached = worst * scale
         reached += shift
         if reached[:, 0].min() <= -_FAR / 2.0 or reached[:, -1].max() >= _FAR / 2.0:
-            raise InvalidTradeError(f"a path moves further than {_FAR / 2.0} sigmas: rows of the search would meet")
+            raise InvalidTradeError(f"a path moves further than {_FAR / 2.0} sigmas, so rows of the search would overlap")
         reached += _FAR * lines
         asked = levels * scale + shift + _FAR * lines
-        # Candles and levels are float32 and scaled alike, so that what is equal stays so.
+        # Candles and levels are float32 and scaled by the same operations, so equal values stay equal.
         return np.searchsorted(reached.reshape(-1), asked.reshape(-1)).reshape(levels.shape) - HORIZON * lines
 
 
 def _instants(place: Ints, inside: NDArray[np.bool_], *, never: int) -> Instants:
-    """Return twice the place of a touch, plus one if it is inside the candle and not at its open."""
+    """Return twice the position of a touch, plus one if it is inside the candle and not at its open; `never` without a touch."""
     instant = place.astype(np.int16)
     instant *= 2
     instant += inside
@@ -165,7 +165,7 @@ def _instants(place: Ints, inside: NDArray[np.bool_], *, never: int) -> Instants
 
 
 def _add_cells(stops: _Exits, targets: _Exits, bounds: Ints, sums: Floats) -> None:
-    """Tell each cell of each trade."""
+    """Compute each cell of each trade and add it to the sums of its group."""
     for number in range(len(bounds) - 1):
         own = slice(bounds[number], bounds[number + 1])
         stop_at, target_at = stops.at[own, :, None], targets.at[own, None, :]
@@ -178,7 +178,7 @@ def _add_cells(stops: _Exits, targets: _Exits, bounds: Ints, sums: Floats) -> No
 
 
 def _add_corners(stops: _Exits, targets: _Exits, bounds: Ints, sums: Floats) -> None:
-    """Tell each level of each trade where it begins to decide, and sum from there on, as the kernel does."""
+    """Add each level's net move at the corner where it starts to decide, then sum from the corners, as the kernel does."""
     n_stops, n_targets = stops.at.shape[1], targets.at.shape[1]
     stop_at, target_at = np.ascontiguousarray(stops.at.T), np.ascontiguousarray(targets.at.T)
     before, until = _counts(target_at, stop_at, np.less), _counts(target_at, stop_at, np.less_equal)
@@ -199,7 +199,7 @@ def _add_corners(stops: _Exits, targets: _Exits, bounds: Ints, sums: Floats) -> 
 
 
 def _counts(instants: Instants, others: Instants, comes: np.ufunc) -> NDArray[np.int8]:
-    """Return how many of some instants come before each of the others; of shape (trades, levels)."""
+    """Count the instants before each of the others (compared by `comes`); of shape (trades, levels)."""
     count = np.zeros(others.shape, np.int8)
     for instant in instants:
         count += comes(instant, others)

@@ -1,7 +1,7 @@
-"""How else one replays one stop and one target: vectorbt, a loop over pandas rows.
+"""Rivals that replay one stop and one target: vectorbt, and a loop over pandas rows.
 
-Each follows the same rule as far as it can: stop before target inside a candle, gaps filled at the open, the close of the horizon
-otherwise. Both know fewer costs than the kernel does (`replay.CHARGES`); numpy, which knows them all, is in `replay_numpy`.
+Each implements the same rule as far as possible: stop before target inside a candle, gaps filled at the open, the close of the horizon
+otherwise. Both charge fewer costs than the kernel (`replay.CHARGES`); numpy, which charges them all, is in `replay_numpy`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ Floats = NDArray[np.float64]
 
 
 def has_vectorbt() -> bool:
-    """Say whether vectorbt can be imported."""
+    """Return whether vectorbt can be imported."""
     return find_spec("vectorbt") is not None
 
 
 def windows(world: ReplayWorld) -> dict[str, Floats]:
-    """Return candles of shape (trades, horizon), by name."""
+    """Return the candle columns of each trade's path, by name, of shape (trades, horizon)."""
     places = world.paths.entry[:, None] + 1 + np.arange(HORIZON)[None, :]
     return {name: column[places] for name, column in world.plain.items()}
 
 
 def vectorbt_windows(world: ReplayWorld) -> dict[str, Any]:
-    """Return what vectorbt is given: candles of shape (horizon + 1, trades), entries at the first close, the last close as the exit."""
+    """Return the inputs of vectorbt: candles of shape (horizon + 1, trades), entries at the first close, exits at the last close."""
     before = world.paths.open_rate[None, :]
     columns = {name: np.ascontiguousarray(np.vstack([before, window.T])) for name, window in windows(world).items()}
     first, last = np.zeros((2, HORIZON + 1, len(world.paths)), dtype=np.bool_)
@@ -41,7 +41,7 @@ def vectorbt_windows(world: ReplayWorld) -> dict[str, Any]:
 
 
 def vectorbt_cell(prepared: dict[str, Any], *, stop_move: Floats, target_move: Floats, engine: str) -> Floats:
-    """Return the outcome of every trade under one stop and target each, without costs."""
+    """Return every trade's net move under one stop and one target, without costs."""
     import vectorbt  # noqa: PLC0415
 
     portfolio = vectorbt.Portfolio.from_signals(
@@ -63,7 +63,7 @@ def vectorbt_cell(prepared: dict[str, Any], *, stop_move: Floats, target_move: F
 
 
 def pandas_cell(frame: pd.DataFrame, *, rate: float, is_short: bool, stop_move: float, target_move: float, fee: float) -> float:
-    """Return one trade's outcome under one stop and target, row by row, as most people write it."""
+    """Return one trade's net move under one stop and target, in a plain loop over rows."""
     side = -1.0 if is_short else 1.0
     move = 0.0
     for _, candle in frame.iterrows():

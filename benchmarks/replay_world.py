@@ -1,4 +1,4 @@
-"""A synthetic market to replay trades on: volatility that switches, wicks, gaps and funding; seeded."""
+"""A seeded synthetic market to replay trades on, with switching volatility, wicks, gaps and funding."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _CANDLE_US = 300_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayWorld:
-    """Trades of many pairs, in the order of pair and entry, on joined candles.
+    """Trades of many pairs, sorted by pair and entry, on joined candles.
 
-    `plain` holds the pairs' candles as float64 columns of the very float32 prices, for rivals.
+    `plain` contains the candles of all pairs as float64 columns, with the same float32 prices, for the rivals.
     """
 
     candles: ReplayCandles
@@ -34,13 +34,13 @@ class ReplayWorld:
     group: NDArray[np.int64]
 
     def take(self, n: int) -> ReplayWorld:
-        """Return every k-th trade, so that n remain, from all groups alike."""
+        """Return n evenly spaced trades, so that all groups are represented."""
         rows = np.linspace(0, len(self.paths) - 1, n).astype(np.int64)
         return replace(self, paths=self.paths.take(rows), group=self.group[rows])
 
 
 def replay_world(trades: int, *, seed: int = 7, pairs: int = PAIRS, candles: int = CANDLES) -> ReplayWorld:
-    """Return a world of so many trades in `GROUPS` groups: pair x direction x three bins of leverage."""
+    """Create a world with a number of trades in `GROUPS` groups: pair x direction x three bins of leverage."""
     random = np.random.default_rng(seed)
     columns = [_pair(random, candles) for _ in range(pairs)]
     parts = [ReplayCandles.of(column) for column in columns]

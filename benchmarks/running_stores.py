@@ -1,4 +1,4 @@
-"""Where benchmarks run the services: the embedded home of `bot3 up`, or the compose file's services on PostgreSQL and InfluxDB."""
+"""Stores for benchmarks of running services: the embedded home of `bot3 up`, or the compose file's services on PostgreSQL and InfluxDB."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SEED_S = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """A seeded home and what runs on it.
+    """A seeded home and its services.
 
     Parameters
     ----------
     dagster : mapping
-        The environment in which Dagster's instance of this home opens.
+        The environment that opens Dagster's instance of this home.
     services : callable
-        Makes the services that learn and trade, given when the execution daemon counts as healthy.
+        Returns the services that learn and trade; its argument returns whether the execution daemon is healthy.
     """
 
     settings: Settings
@@ -42,7 +42,7 @@ class Stores:
 
 @contextmanager
 def embedded(home: Path) -> Iterator[Stores]:
-    """Yield SQLite files in a home, Dagster's own storage among them; the daemon reads the record."""
+    """Yield stores in SQLite files of a home, including Dagster's own storage; the daemon reads the record."""
     os.environ["BOT3_HOME"] = str(home)
     subprocess.run([sys.executable, "-m", "bot3.cli.main", "init"], check=True)
     settings = load_settings()
@@ -51,7 +51,7 @@ def embedded(home: Path) -> Iterator[Stores]:
 
     def made(execution_is_fresh: Callable[[], bool]) -> list[Service]:
         todo = services(settings, dagster_home=dagster_home, code_port=code_port, execution_is_fresh=execution_is_fresh)
-        # The daemon's health is asked through the web server, which is not started.
+        # The daemon's health check queries the web server, which is not started here.
         return [replace(one, is_healthy=lambda: True) if one.name == "dagster-daemon" else one for one in todo if one.name in _NEEDED]
 
     yield Stores(settings=settings, dagster={"DAGSTER_HOME": str(dagster_home)}, services=made)
@@ -59,7 +59,7 @@ def embedded(home: Path) -> Iterator[Stores]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Stores]:
-    """Yield the compose file's services, each in its own role, on a PostgreSQL and an InfluxDB of their own, commits durable."""
+    """Yield the compose file's services, each in its own role, on a separate PostgreSQL and InfluxDB, with durable commits."""
     # The suite's own servers and its compose file without Docker.
     composed, servers = import_module("tests.deploy.composed"), import_module("tests.servers.influx")
     with import_module("tests.deploy.production").production(folder, is_durable=True) as postgres, servers.InfluxProgram() as influx:
@@ -71,7 +71,7 @@ def served(folder: Path) -> Iterator[Stores]:
             if ended.returncode:
                 raise SystemExit(f"{name} ended with {ended.returncode}:\n{ended.stderr[-2_000:]}")
         code = place.environment("code")
-        # What the entrypoint does in a container.
+        # The entrypoint does this in a container.
         secret = Path(code["DAGSTER_PG_PASSWORD_FILE"]).read_text(encoding="utf-8").strip()
         dagster = {name: value for name, value in code.items() if name.startswith("DAGSTER_")} | {"DAGSTER_PG_PASSWORD": secret}
         yield Stores(settings=load_settings(), dagster=dagster, services=lambda is_fresh: _composed(place, is_fresh))
@@ -104,6 +104,6 @@ def _composed(place: Any, execution_is_fresh: Callable[[], bool]) -> list[Servic
 
 
 def since(platform: Platform) -> Callable[[], bool]:
-    """Return what says whether the execution daemon has beaten since now."""
+    """Return a function that returns whether the execution daemon has sent a heartbeat since this call."""
     began = datetime.now(UTC)
     return lambda: any(beat.process == "execution" and beat.wall_at >= began for beat in platform.control.heartbeats())

@@ -1,11 +1,11 @@
-"""Runs on one and on two workers: the same bytes as in one process, how many a second, and nothing lost when a worker is killed.
+"""Measure runs on one and on two workers: the same bytes as in one process, runs a second, and no loss when a worker is killed.
 
     python -m benchmarks.scale [--weeks 4] [--trades 1000] [--seed-days 63] [--poll-s 30]
 
-On a PostgreSQL and a Redis of its own (Debian's postgresql and redis-server), with the services of docker-compose.yml (profile `workers`,
-without Docker). The work: a backfill of feeder models and signals, ten feeders a week, then a full relearn by partition under a changed
-rule (trades and replays by bot, then parameters). It is done in one process, by one worker, by two, and by two of which one is killed in
-the middle of a run and started again, as compose would. All four must have made the same bytes.
+The benchmark starts its own PostgreSQL and Redis (Debian's postgresql and redis-server) and the services of docker-compose.yml (profile
+`workers`, without Docker). The work is a backfill of feeder models and signals, ten feeders a week, then a full relearn by partition under
+a changed rule (trades and replays by bot, then parameters). It runs in one process, on one worker, on two, and on two of which one is
+killed in the middle of a run and restarted, as compose would. All four must produce the same bytes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=4)
     parser.add_argument("--trades", type=int, default=1_000)
     parser.add_argument("--seed-days", type=int, default=63)
-    parser.add_argument("--poll-s", type=int, default=30, help="how often Dagster looks after runs (run_monitoring); 30 is production's")
+    parser.add_argument("--poll-s", type=int, default=30, help="interval of Dagster's run monitoring (run_monitoring); production uses 30")
     arguments = parser.parse_args()
     _require_one_thread()
     seed = {"BOT3_SEED_DAYS": str(arguments.seed_days), "BOT3_FEEDER_FIRST_WEEKS": "5"}
@@ -52,14 +52,14 @@ def main() -> None:
 
 
 def _require_one_thread() -> None:
-    """Start again with one thread of linear algebra, as compose's services have: what is compared must not depend on the machine's."""
+    """Restart the process with one thread of linear algebra, as in compose's services: results must not depend on the machine's threads."""
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
         command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:]]
         raise SystemExit(subprocess.run(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}, check=False).returncode)
 
 
 def measure(base: Base, *, poll_s: int) -> None:
-    """Do the work in four ways, compare, print."""
+    """Do the work in four ways, compare the results, and print the JSON."""
     load = psutil.getloadavg()[0]
     alone, expected = work_alone(base)
     one, two = (work_with(base, workers=count, poll_s=poll_s) for count in (1, 2))
@@ -89,12 +89,12 @@ def measure(base: Base, *, poll_s: int) -> None:
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """Name what is not the same, or missing on one side."""
+    """Return the names of the results that differ or are missing on one side."""
     return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
 
 
 def work_alone(base: Base) -> tuple[dict[str, float], dict[str, str]]:
-    """Do it all in one process; return how long that took, and what was made."""
+    """Do all work in one process; return its duration and the digests of its results."""
     place = base.place("alone", ports={}, extra={}, variables={})
     began, cpu = time.perf_counter(), time.process_time()
     make_alone(place, base.work)
@@ -104,7 +104,7 @@ def work_alone(base: Base) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def work_with(base: Base, *, workers: int, poll_s: int, name: str = "", kill: bool = False) -> dict[str, Any]:
-    """Do it all with some workers; return the figures of each part, and what was made."""
+    """Do all work on some workers; return the figures of each part and the digests of its results."""
     name = name or f"workers{workers}"
     with RedisServer(password=(base.production.secrets / "redis_password").read_text()) as redis:
         ports = {"redis:6379": redis.port, **{port: free_port() for port in ("3000", "4000")}}
@@ -123,13 +123,13 @@ def work_with(base: Base, *, workers: int, poll_s: int, name: str = "", kill: bo
 
 
 def backfill(stack: Stack, place: Place, work: Work, *, kill: bool) -> dict[str, Any]:
-    """Make the feeders' weeks; with `kill` a worker is killed in the middle of a run and started again."""
+    """Backfill the feeders' weeks; with `kill`, kill a worker in the middle of a run and restart it."""
     with platform_of(place) as platform:
         keys = [feeder_week_key(feeder, week) for feeder, week in feeder_weeks(platform, work)]
     cpu = stack.cpu_s()
     asked = stack.backfill(["feeder_models", "feeder_signals"], keys)
     noticed_s = _kill_in_the_middle(stack) if kill else None
-    status = stack.wait("the backfill is over", lambda: (s := stack.backfill_status(asked)) not in {"REQUESTED", "CANCELING"} and s)
+    status = stack.wait("the backfill has ended", lambda: (s := stack.backfill_status(asked)) not in {"REQUESTED", "CANCELING"} and s)
     if status != "COMPLETED_SUCCESS":
         raise SystemExit(f"the backfill ended as {status}")
     runs = [run for run in stack.runs() if run["tags"].get("dagster/backfill") == asked]
@@ -137,7 +137,7 @@ def backfill(stack: Stack, place: Place, work: Work, *, kill: bool) -> dict[str,
 
 
 def relearn(stack: Stack) -> dict[str, Any]:
-    """Sync and replay bot by bot, then learn all parameters."""
+    """Sync and replay each bot, then learn all parameters."""
     cpu, ids = stack.cpu_s(), list[str]()
     for asset, partitions in (("synced_trades", _BOTS), ("trade_replays", _BOTS), ("adaptive_params", (None,))):
         asked = [stack.launch(asset, partition=partition) for partition in partitions]
@@ -149,7 +149,7 @@ def relearn(stack: Stack) -> dict[str, Any]:
 
 
 def _kill_in_the_middle(stack: Stack) -> float:
-    """Kill a worker that is in the middle of a run; return how long Dagster took to notice."""
+    """Kill a worker in the middle of a run; return the seconds until Dagster detected it."""
 
     def under_way() -> list[tuple[str, str]]:
         taken = [(run["runId"], stack.worker_of(run)) for run in stack.runs() if run["status"] == "STARTED"]
@@ -161,7 +161,7 @@ def _kill_in_the_middle(stack: Stack) -> float:
     stack.start_worker(worker)
     (run,) = stack.finished([run_id])
     if run["status"] != "FAILURE":
-        raise SystemExit(f"the killed worker's run ended as {run['status']}: it was killed too late, ask for more weeks")
+        raise SystemExit(f"the killed worker's run ended as {run['status']}: it was killed too late, increase --weeks")
     return round(time.monotonic() - began, 1)
 
 

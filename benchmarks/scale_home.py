@@ -1,4 +1,4 @@
-"""A home on PostgreSQL for benchmarks/scale.py: seeded once, copied for every way of working, and compared byte by byte."""
+"""A home on PostgreSQL for benchmarks/scale.py, seeded once, copied for every way of working, and compared byte by byte."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from bot3.wiring import Platform, open_platform
 from tests.deploy.composed import Place
 from tests.deploy.production import Production
 
-# Not part of what was made: when, and in which order.
+# Left out of the comparison: the time and order of the work.
 _CLOCKS = {"computed_at", "revision"}
 NEW_RULE = {"BOT3_GIVEBACK_SHARE": "0.4"}
-"""A changed rule, as a release brings it: every trade is replayed again, none is known."""
+"""A changed rule, as a release may contain it: every trade has to be replayed again."""
 _NO_COPY = {"BOT3_INFLUX_URL": "", "BOT3_PARAMETERS_FROM": "record"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """How much there is to do.
+    """Amount of work.
 
     Parameters
     ----------
     weeks, feeders : int
-        Weeks and feeders whose models and signals are made.
+        Weeks and feeders whose models and signals are computed.
     trades : int
-        Closed trades a bot that the record does not hold yet.
+        Closed trades of each bot that are not in the record yet.
     seed : mapping
         Settings of the seed.
     """
@@ -50,20 +50,20 @@ class Work:
 
     @property
     def partitions(self) -> int:
-        """Return how many partitions of each asset are made."""
+        """Return the number of partitions of each asset."""
         return self.weeks * self.feeders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """A seeded home that nobody has open, and what is to be done in its copies."""
+    """A seeded home without open connections, and the work to do in its copies."""
 
     production: Production
     folder: Path
     work: Work
 
     def place(self, name: str, *, ports: Mapping[str, int], extra: Mapping[str, str], variables: Mapping[str, str]) -> Place:
-        """Copy the home and its databases; return where docker-compose.yml runs on the copies."""
+        """Copy the home and its databases; return a place that runs docker-compose.yml on the copies."""
         folder = self.folder.with_name(name)
         (folder / "tmp").mkdir(parents=True)
         shutil.copytree(self.folder / "data", folder / "data")
@@ -77,7 +77,7 @@ class Base:
 
 
 def seed_base(production: Production, folder: Path, work: Work) -> Base:
-    """Seed a home as compose's services do, and close trades in its bots' databases that nobody has learned from."""
+    """Seed a home as compose's services do, and add closed trades to its bots' databases that are not learned from yet."""
     for name in ("data", "tmp"):
         (folder / name).mkdir(parents=True)
     place = Place(folder=folder, secrets=production.secrets, ports=_ports(production), extra=_environment(production, work.seed))
@@ -92,19 +92,19 @@ def seed_base(production: Production, folder: Path, work: Work) -> Base:
 
 
 def weeks_to_make(platform: Platform, count: int) -> list[str]:
-    """Return the newest weeks of a home's history that can have models of their own, oldest first."""
+    """Return the newest weeks of a home's history that can have their own models, oldest first."""
     until = platform.seeded_until
     first = platform.history_span()[0] + timedelta(days=21)
     return list(walk_forward_weeks(first, until - timedelta(days=1), every=1))[-count:]
 
 
 def feeder_weeks(platform: Platform, work: Work) -> list[tuple[str, str]]:
-    """Return the feeders and weeks to make."""
+    """Return the pairs of feeder and week to compute."""
     return [(feeder, week) for week in weeks_to_make(platform, work.weeks) for feeder in FEEDER_IDS[: work.feeders]]
 
 
 def make_alone(place: Place, work: Work) -> None:
-    """Do everything in this process, without Dagster."""
+    """Do all work in this process, without Dagster."""
     with platform_of(place) as platform:
         todo = feeder_weeks(platform, work)
         for feeder, week in todo:
@@ -117,7 +117,7 @@ def make_alone(place: Place, work: Work) -> None:
 
 
 def made(place: Place, work: Work) -> dict[str, str]:
-    """Return the sha256 of everything that was made, by what it is."""
+    """Return the sha256 of every result, by name."""
     with platform_of(place) as platform:
         record, now, modes = platform.record, platform.clock.now(), list(RunMode)
         parameters = record.parameters(as_of=now)
@@ -143,7 +143,7 @@ def made(place: Place, work: Work) -> dict[str, str]:
 
 
 def parameters_digest(parameters: ParameterSet) -> str:
-    """Return the sha256 of all that parameters say: their rows and their regimes' factors."""
+    """Return the sha256 of parameters: version, regime factors and rows."""
     factors = {str(regime): list(pair) for regime, pair in parameters.regime_factors.items()}
     return _digest([parameters.version, factors, *(asdict(row) for row in parameters.rows.values())])
 
@@ -157,7 +157,7 @@ def platform_of(place: Place, *, service: str = "worker") -> Iterator[Platform]:
 
 
 def _ports(production: Production) -> dict[str, int]:
-    # The copy in InfluxDB is left out: nothing listens there, and nobody asks.
+    # The copy in InfluxDB is left out: no server listens on that port, and no client connects.
     return {"postgres:5432": production.port, "influxdb:8086": 8_086}
 
 
@@ -167,7 +167,7 @@ def _environment(production: Production, seed: Mapping[str, str]) -> dict[str, s
 
 
 def _closes(platform: Platform, bot: str, *, count: int) -> list[Trade]:
-    """Return closed trades of the last weeks whose horizon is over, spread over pairs and directions."""
+    """Return closed trades of the last weeks whose horizon has passed, spread over the pairs; BOT2's are shorts."""
     end, pairs = platform.seeded_until - timedelta(days=2), platform.candles.pairs()
     first = platform.bot_store(bot).next_trade_id()
     gap, shift = timedelta(days=18) / max(count, 1), timedelta(minutes=7 * platform.bot_names.index(bot))
@@ -204,7 +204,7 @@ def _close(platform: Platform, bot: str, trade_id: int, *, pair: str, opened: da
 
 def _digest_of_frame(frame: pd.DataFrame, *, by: Sequence[str]) -> str:
     kept = frame.drop(columns=[name for name in frame.columns if name in _CLOCKS]).sort_values(list(by), kind="stable")
-    # 17 digits: every bit of a float is in the text.
+    # 17 digits represent every bit of a float.
     return hashlib.sha256(kept.to_csv(index=False, float_format="%.17g").encode()).hexdigest()
 
 

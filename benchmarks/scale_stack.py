@@ -1,4 +1,4 @@
-"""Services of docker-compose.yml with profile `workers`, run on this machine without Docker, for benchmarks/scale.py."""
+"""Services of docker-compose.yml with profile `workers`, run without Docker, for benchmarks/scale.py."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 class Stack:
     """Code server, web server, Dagster's daemon and some workers on one place.
 
-    Sensors and schedules stand still: only what is asked for runs.
+    Sensors and schedules are stopped: only requested runs execute.
     """
 
     def __init__(self, place: Place, *, workers: int, patience_s: float) -> None:
@@ -62,19 +62,19 @@ class Stack:
         self._stopping.close()
 
     def start_worker(self, name: str) -> None:
-        """Start a worker under a name."""
+        """Start a worker under a name, and wait until it is healthy."""
         process = self.place.start("worker", log=name, WORKER_NAME=name)
         self.workers[name] = psutil.Process(process.pid)
         self._stopping.callback(_stop, process)
         self.wait(f"{name} answers", lambda: self.place.is_healthy("worker", WORKER_NAME=name))
 
     def kill_worker(self, name: str) -> None:
-        """Kill a worker with the process of its run, as a machine that loses its power does."""
+        """Kill a worker with the process of its run, like a power failure of its machine."""
         for member in _family(self.workers.pop(name)):
             member.kill()
 
     def worker_of(self, run: Mapping[str, Any]) -> str | None:
-        """Return the worker that took a run; None if none has yet."""
+        """Return the name of the worker that received a run, or None if none has yet."""
         task = run["tags"].get("dagster-celery/task_id")
         for name in self._names:
             log = self.place.folder / f"{name}.log"
@@ -83,12 +83,12 @@ class Stack:
         return None
 
     def cpu_s(self) -> float:
-        """Return the processor seconds that the workers that live have used."""
+        """Return the CPU seconds that the running workers have used."""
         times = [member.cpu_times() for worker in self.workers.values() for member in _family(worker)]
         return sum(float(own.user + own.system) for own in times)
 
     def backfill(self, assets: Sequence[str], keys: Sequence[str]) -> str:
-        """Ask for partitions of some assets; return the backfill's id."""
+        """Launch a backfill of partitions of some assets; return its id."""
         for week in sorted({key.split("|")[1] for key in keys}):
             self.graphql(
                 "mutation Add($week: String!) { addDynamicPartition(repositorySelector: {SELECTOR}, partitionsDefName: "
@@ -101,12 +101,12 @@ class Stack:
         return str(told["backfillId"])
 
     def backfill_status(self, backfill: str) -> str:
-        """Return how far a backfill is."""
+        """Return the status of a backfill."""
         query = "query B($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
         return str(self.graphql(query, id=backfill)["partitionBackfillOrError"]["status"])
 
     def launch(self, asset: str, *, partition: str | None = None) -> str:
-        """Ask for one run; return its id."""
+        """Launch one run; return its id."""
         tags = [] if partition is None else [{"key": "dagster/partition", "value": partition}]
         told = self.graphql(_LAUNCH, key=[asset], tags=tags)["launchPipelineExecution"]
         if told["__typename"] != "LaunchRunSuccess":
@@ -114,30 +114,30 @@ class Stack:
         return str(told["run"]["runId"])
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return all runs, their tags as a mapping."""
+        """Return all runs, each with its tags as a mapping."""
         found = self.graphql(_RUNS)["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def finished(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Wait for runs, and return them."""
+        """Wait until runs have ended; return them."""
 
         def over() -> list[dict[str, Any]]:
             own = [run for run in self.runs() if run["runId"] in ids]
             return own if {run["status"] for run in own} <= _OVER else []
 
-        return self.wait("the runs are over", over)
+        return self.wait("the runs have ended", over)
 
     def wait(self, what: str, question: Callable[[], _T]) -> _T:
-        """Ask until the answer is true."""
+        """Call a function until its result is true; return the result. Raises SystemExit after the time limit."""
         deadline = time.monotonic() + self._patience_s
         while not (answer := question()):
             if time.monotonic() > deadline:
-                raise SystemExit(f"waited {self._patience_s:.0f} s in vain until {what}: {self._logs()}")
+                raise SystemExit(f"waited {self._patience_s:.0f} s without success until {what}: {self._logs()}")
             time.sleep(0.2)
         return answer
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Ask the web server."""
+        """Send a query to the web server; return its data. Raises SystemExit if the server refuses it."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         address = f"http://127.0.0.1:{self.place.ports['3000']}/graphql"
         request = urllib.request.Request(address, data=body, headers={"Content-Type": "application/json"})
@@ -145,7 +145,7 @@ class Stack:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # 127.0.0.1
                 found: dict[str, Any] = json.load(answer)["data"]
         except urllib.error.HTTPError as error:
-            raise SystemExit(f"the web server refused: {error.read().decode(errors='replace')[:2_000]}") from error
+            raise SystemExit(f"the web server refused the query: {error.read().decode(errors='replace')[:2_000]}") from error
         return found
 
     def _start(self) -> None:
@@ -158,7 +158,7 @@ class Stack:
             self.start_worker(name)
 
     def _stand_still(self) -> None:
-        """Stop all sensors and schedules before a daemon looks at them."""
+        """Stop all sensors and schedules before the daemon starts and would run them."""
         names = self.graphql(
             "{ repositoryOrError(repositorySelector: {SELECTOR}) { ... on Repository { sensors { name sensorState { id selectorId } } "
             "schedules { name scheduleState { id } } } } }".replace("SELECTOR", _SELECTOR)

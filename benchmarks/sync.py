@@ -1,21 +1,21 @@
-"""A fleet's trades into the record and into InfluxDB: all of them from PostgreSQL at once, and a tick that finds nothing new.
+"""Measure the sync of a fleet's trades from PostgreSQL into the record and InfluxDB, and a tick that finds nothing new.
 
     TEST_INFLUXD=/path/to/influxd python -m benchmarks.sync [--trades 47733] [--rounds 3]
 
-The bot's database is a PostgreSQL of its own with freqtrade's 51 columns and two orders a trade; the record is a SQLite file, new each
-round, and the copy a bucket, new each round, of an InfluxDB 2 of its own (both the test suite's: run it from the repository).
-`own_s` is `sync_trades` and then `publish_learning`, apart from two things: `record_write_s`, the record's own writing (INSERT statements
-of trades, and every COMMIT), and `influx_write_s`, the HTTP requests to InfluxDB from the first byte sent to the answer. All else counts:
-reading the source, comparing, making the rows that are inserted, reading them back from the record, making line protocol, bodies of
-requests. Before it ends, the copy in InfluxDB is compared with the record, trade by trade.
-The rival does less: SQLAlchemy's ORM mapped as freqtrade's (orders come with their trade), influxdb-client's Point objects, and the lines
-that they make; it writes to no record and sends nothing. `ratio_orm_trades_only` is against the ORM without orders.
-Both in one process, round by round, medians. Seconds are of this process' processor, so that neighbours on the machine and the servers' own
-work do not count; `wall` tells the same by the clock on the wall, in which PostgreSQL's work to read is.
+The bot's database is on a separate PostgreSQL with freqtrade's 51 columns and two orders for each trade; the record is a new SQLite file
+in each round, and the copy a new bucket in each round, of a separate InfluxDB 2 (both servers are the test suite's: run the benchmark from
+the repository). `own_s` is `sync_trades` and then `publish_learning`, without two parts: `record_write_s`, the record's own writing (INSERT
+statements of trades, and every COMMIT), and `influx_write_s`, the HTTP requests to InfluxDB from the first byte sent to the response.
+Everything else counts: reading the source, comparing, building the inserted rows, reading them back from the record, building line protocol
+and request bodies. At the end, the copy in InfluxDB is compared with the record, trade by trade.
+The rival does less: it loads trades with SQLAlchemy's ORM mapped as freqtrade's (orders are loaded with their trade) and builds
+influxdb-client's Point objects and their lines; it writes no record and sends nothing. `ratio_orm_trades_only` is against the ORM without
+orders. Both run in one process, round by round; figures are medians. Seconds are CPU seconds of this process, so that other processes and
+the servers' own work do not count; `wall` reports the same in wall time, which includes PostgreSQL's work for the reads.
 `idle_tick_ms` (wall) is a tick of the learning sensor while nothing is committed, on a home whose fleet is that bot: the record's revision,
-every source's change token, and when a replay is due next; Dagster's own work is not in it. Of it, `idle_look_ms` is what is repeated
-between ticks. `idle_count_ms` is the count of all closes on both sides, made once something was committed. `idle_sync_ms` is a sync that
-finds nothing new, as after a commit of another database of that server.
+every source's change token, and the time of the next due replay, without Dagster's own work. `idle_look_ms` is the part of it that repeats
+between ticks. `idle_count_ms` is the count of all closes on both sides, made after a commit. `idle_sync_ms` is a sync that finds nothing
+new, as after a commit in another database of that server.
 """
 
 from __future__ import annotations
@@ -61,37 +61,37 @@ BATCH = 5_000
 
 
 class FreqtradeTrade:
-    """A trade as freqtrade's ORM has it: its orders come with it."""
+    """A trade mapped as in freqtrade's ORM: its orders are loaded with it."""
 
 
 class BareTrade:
-    """A trade without its orders."""
+    """A trade mapped without its orders."""
 
 
 class FreqtradeOrder:
-    """An order."""
+    """An order of a trade."""
 
 
 class Watch:
-    """Adds up seconds."""
+    """A stopwatch that adds up CPU and wall seconds."""
 
     def __init__(self) -> None:
         self.seconds = np.zeros(2)
         self._began: Seconds | None = None
 
     def begin(self, *_: Any) -> None:
-        """Begin to count."""
+        """Start a measurement."""
         self._began = _now()
 
     def end(self, *_: Any) -> None:
-        """Count what passed since the beginning, once."""
+        """Add the time since the last start, once; does nothing without a start."""
         if self._began is not None:
             self.seconds += _now() - self._began
             self._began = None
 
 
 def watch_record(engine: sa.Engine) -> Watch:
-    """Return what counts the seconds that a record takes to insert trades and to commit."""
+    """Return a stopwatch of the time that a record needs to insert trades and to commit."""
     watch = Watch()
 
     def begin(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -106,8 +106,8 @@ def watch_record(engine: sa.Engine) -> Watch:
 
 
 def watch_requests(server: InfluxServer) -> Watch:
-    """Return what counts the seconds that requests to a server take, from sending to the answer."""
-    watch, manager = Watch(), server._client.api_client.rest_client.pool_manager  # noqa: SLF001  # a stopwatch, nothing more
+    """Return a stopwatch of the requests to a server, from sending to the response."""
+    watch, manager = Watch(), server._client.api_client.rest_client.pool_manager  # noqa: SLF001  # only for a stopwatch
     request = manager.request
 
     def timed(*arguments: Any, **named: Any) -> Any:
@@ -122,7 +122,7 @@ def watch_requests(server: InfluxServer) -> Watch:
 
 
 def main() -> None:
-    """Run the benchmark."""
+    """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trades", type=int, default=47_733)
     parser.add_argument("--rounds", type=int, default=3)
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def fill(bot: Any, tables: Any, count: int) -> None:
-    """Write closed trades and two orders of each."""
+    """Insert closed trades with two orders each into the bot's database."""
     rng = np.random.default_rng(7)
     profits, rates = rng.normal(0.001, 0.02, count).tolist(), np.exp(rng.normal(4.0, 1.0, count)).tolist()
     for start in range(0, count, BATCH):
@@ -171,7 +171,7 @@ def _row(a_row: Callable[..., dict[str, Any]], opened: Any, number: int, *, prof
 
 
 def measured(bot: Any, influx: Any, folder: Path, *, rounds: int) -> dict[str, Any]:
-    """Take turns, ours and the rival, and tell the medians."""
+    """Run the sync and the rival in turns; return the medians as JSON fields."""
     _map(bot)
     ours, orm, bare = [], [], []
     for number in range(rounds):
@@ -198,7 +198,7 @@ def measured(bot: Any, influx: Any, folder: Path, *, rounds: int) -> dict[str, A
 
 
 class Home:
-    """A new record and a new bucket."""
+    """A new record with a new bucket."""
 
     def __init__(self, influx: Any, folder: Path) -> None:
         self._record = SqlRecord.open(sqlite_url(folder / "record.sqlite"))
@@ -217,7 +217,7 @@ class Home:
         self._server.close()
 
     def sync_once(self, source_url: str, *, is_compared: bool) -> dict[str, Seconds]:
-        """Sync all trades into the record and publish them; time syncs that find nothing new."""
+        """Sync all trades into the record and publish them, then time syncs that find nothing new. Returns seconds by name."""
         reader, record = FreqtradeColumns.open(source_url, bot=BOT, run_mode=MODE), self._record
         self._publisher.prepare(bots=(BOT,))
         writes, requests = watch_record(record._database.engine), watch_requests(self._server)  # noqa: SLF001  # stopwatches
@@ -244,10 +244,10 @@ class Home:
     def _publish(self) -> None:
         report = publish_learning(self._record, self._publisher, run_modes=(MODE,))
         if report.refused or not report.points:
-            raise SystemExit(f"InfluxDB took {report.points} points and refused {report.refused}")
+            raise SystemExit(f"InfluxDB accepted {report.points} points and refused {report.refused}")
 
     def _require_copy(self) -> None:
-        """Compare the copy with the record."""
+        """Compare the copy with the record. Raises SystemExit if they differ."""
         found = check_published(self._record, self._copy, bots=(BOT,), now=_utc_now(), run_modes=(MODE,)).trades[BOT]
         tell(f"record {found.record} trades, InfluxDB {found.published}")
         if not found.is_equal:
@@ -268,7 +268,7 @@ def _map(bot: Any) -> None:
 
 
 def _points(engine: sa.Engine, kind: type[Any]) -> list[str]:
-    """Do the rival's work: objects of an ORM, points of a client library, their lines."""
+    """Run the rival: load ORM objects, build the client library's points, return their lines."""
     with Session(engine) as session:
         trades = session.scalars(sa.select(kind).where(kind.is_open.is_(False))).all()
         return [_point(trade).to_line_protocol() for trade in trades]
@@ -298,7 +298,7 @@ def _now() -> Seconds:
 
 
 def _seconds(work: Callable[[], _T]) -> Seconds:
-    """Return seconds of the processor and of the wall."""
+    """Run a function; return its CPU and wall seconds."""
     began = _now()
     work()
     return _now() - began

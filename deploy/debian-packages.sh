@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests start as servers, where that is possible; else says in one line what will be skipped.
+# Install the Debian packages that tests start as servers, if possible; otherwise print one line with the tests that will be skipped.
 set -u
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v redis-server >/dev/null || missing+=(redis-server)
-# Its promtool checks the alert rules.
+# Its promtool tests the alert rules.
 command -v promtool >/dev/null || missing+=(prometheus)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 sudo=()
@@ -17,5 +17,5 @@ if command -v apt-get >/dev/null && "${sudo[@]}" true 2>/dev/null; then
     exit 0
   fi
 fi
-echo "Skipped: tests that need ${missing[*]}; to have them: apt-get install ${missing[*]}" >&2
+echo "Skipped: tests that need ${missing[*]}; to run them: apt-get install ${missing[*]}" >&2
 [ -z "${CI:-}" ]

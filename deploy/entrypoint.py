@@ -1,9 +1,9 @@
-"""Starts a module: `entrypoint.py MODULE ARGUMENTS`; every service of a container, and each Dagster process everywhere.
+"""Start a module: `entrypoint.py MODULE ARGUMENTS`; for every service of a container, and each Dagster process everywhere.
 
-Dagster takes the password of its database from the environment alone: DAGSTER_PG_PASSWORD_FILE names the file that holds it. So does Celery
-with the address of its broker: DAGSTER_REDIS_PASSWORD_FILE is put into it. Dagster also writes into DAGSTER_HOME, which in containers lies
-on a temporary file system: where DAGSTER_INSTANCE_FILE names an instance file, it is copied there. The platform's own secrets need nothing
-of this: their settings read files (docs/settings.md).
+Dagster reads the password of its database only from the environment: DAGSTER_PG_PASSWORD_FILE names the file that contains it. Celery
+reads the address of its broker the same way: the password in DAGSTER_REDIS_PASSWORD_FILE becomes part of it. Dagster also writes to
+DAGSTER_HOME, which in containers is on a temporary file system: if DAGSTER_INSTANCE_FILE names an instance file, it is copied there. The
+platform's own secrets need none of this: their settings read files (docs/settings.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BROKER = "DAGSTER_CELERY_BROKER"
 
 
 def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which Dagster finds its password, and Celery its broker."""
+    """Return the environment with Dagster's password and the address of Celery's broker added."""
     found = {name: secret for name in (PG, REDIS) if (secret := _secret(environment, name)) is not None}
     password = found.pop(REDIS, None)
     if password is not None:
@@ -41,7 +41,7 @@ def _secret(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def make_dagster_home(environment: Mapping[str, str]) -> None:
-    """Put the instance's file where Dagster looks for it."""
+    """Copy the instance file to DAGSTER_HOME, if DAGSTER_INSTANCE_FILE names one."""
     source = environment.get("DAGSTER_INSTANCE_FILE")
     if source is None:
         return
@@ -50,7 +50,7 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_suffix(f".{os.getpid()}")
         shutil.copyfile(source, fresh)
-        # A health check starts beside the service: neither may see half a file.
+        # A health check starts in parallel with the service: neither may read an incomplete file.
         fresh.replace(target)
     except OSError as error:
         sys.exit(f"DAGSTER_INSTANCE_FILE {source} cannot be copied to {target}: {error.strerror}")
@@ -59,6 +59,6 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
 if __name__ == "__main__":
     os.umask(0o077)
     make_dagster_home(os.environ)
-    # Where a shell started this in the background SIGINT is ignored, and Dagster, which takes SIGTERM for it, would never stop.
+    # If a shell started this in the background, SIGINT is ignored, and Dagster, which handles SIGTERM as SIGINT, would never stop.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], with_secrets(os.environ))  # noqa: S606  # nothing but this module runs
+    os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], with_secrets(os.environ))  # noqa: S606  # only the given module runs

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the secrets that are missing, one file each; existing ones are kept. Usage: make-secrets.sh [DIRECTORY [GROUP]]
+# Create the missing secrets, one file each; existing ones are not changed. Usage: make-secrets.sh [DIRECTORY [GROUP]]
 # For docker-compose.yml: deploy/make-secrets.sh (into .bot3-secrets). For the systemd units: deploy/make-secrets.sh /etc/bot3/secrets bot3
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,7 +7,7 @@ target=${1:-.bot3-secrets}
 group=${2:-}
 umask 077
 mkdir -p "$target"
-# Compose mounts each file by itself into containers whose users are others: there the directory alone is closed. Services of this machine
+# Compose mounts each file separately into containers with other users, so only the directory is closed there. Services of this machine
 # read the files as members of their group.
 file_mode=444
 if [ -n "$group" ]; then

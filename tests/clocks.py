@@ -8,7 +8,7 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 class MovableClock:
-    """A `Clock` that stands still until it is moved; sleeping moves it. Market time passes at `speed` times the wall's."""
+    """A `Clock` that only moves when it is moved; sleeping moves it. Market time passes at `speed` times wall time."""
 
     def __init__(self, at: datetime = START, *, speed: float = 1.0) -> None:
         self._wall = at
@@ -29,5 +29,5 @@ class MovableClock:
         self._wall += timedelta(seconds=wall_seconds)
 
     def move(self, wall_seconds: float) -> None:
-        """Let wall time pass (or, below 0, be set back)."""
+        """Advance wall time by some seconds; below 0 sets it back."""
         self._wall += timedelta(seconds=wall_seconds)

@@ -1,4 +1,4 @@
-"""Stores for tests: a fresh SQLite file, or a fresh database on a PostgreSQL server; an InfluxDB; a Redis. Servers are started once."""
+"""Stores for tests: a new SQLite file, or a new database on a PostgreSQL server; an InfluxDB; a Redis. Servers are started once."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tests.servers.redis import RedisServer
 
 NewStore = Callable[[], str]
 
-# A loaded machine may take long for one example: time is measured by benchmarks, not by tests.
+# No deadline: one example may take long on a loaded machine, and benchmarks measure time, not tests.
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
-# `pytest --hypothesis-profile=deep` looks much longer for an order of events that breaks something.
+# `pytest --hypothesis-profile=deep` searches with many more examples for an order of events that breaks an invariant.
 settings.register_profile("deep", max_examples=2_000, print_blob=True, deadline=None)
 
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
-    """Take back what a command under test said about logs of its process: this process is the tests'."""
+    """Reset the log configuration after each test, because commands under test configure it for the whole process."""
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
@@ -58,7 +58,7 @@ _left_out: list[str] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs an InfluxDB where there is none; in continuous integration those tests fail instead."""
+    """Deselect tests that need an InfluxDB if there is none; in continuous integration those tests fail instead."""
     if influx_server.is_available() or os.environ.get("CI"):
         return
     needs = [item for item in items if item.get_closest_marker("influx")]
@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line what was left out, and how to have it."""
+    """Print one line with the number of deselected tests and how to run them."""
     if _left_out:
         terminalreporter.write_line(f"left out {len(_left_out)} tests: {influx_server.MISSING}")
 
@@ -83,7 +83,7 @@ def influx() -> Iterator[InfluxProgram]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
-    """Return what makes the URL of an empty store, on each kind of database."""
+    """Return a function that creates an empty store and returns its URL, for each kind of database."""
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
         return server.new_database

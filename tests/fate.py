@@ -1,4 +1,4 @@
-"""When things die: one count of durable steps, whoever takes them, and what happens at the last."""
+"""Simulated deaths of processes: a shared count of durable steps, and an error at a chosen step."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _T = TypeVar("_T")
 
 
 class KilledError(BaseException):
-    """The process died: nothing in it can catch this, and what it held in memory is gone."""
+    """The process died: no code in it can catch this, and its memory is lost."""
 
 
 class Fate:
-    """Counts durable steps: writes to the record, requests to the copy, events to Dagster.
+    """Count durable steps: writes to the record, requests to the copy, events to Dagster.
 
-    Armed, it raises at one of the next, before the step or once it took place.
+    An armed instance raises at a given later step, before or after the step is executed.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Fate:
 
 
 class MortalRecord(SqlRecord):
-    """The record, each of whose writes is a step."""
+    """The record; each of its writes is a step."""
 
     fate: Fate
 
@@ -70,13 +70,13 @@ for _name in ("upsert_columns", "delete_trades", "save_replays", "publish_parame
 
 
 class MortalInstance(dg.DagsterInstance):
-    """Dagster's own instance in memory, each of whose events is a step. It outlives the processes that report to it."""
+    """Dagster's own instance in memory; each of its events is a step. It outlives the processes that report to it."""
 
     fate: Fate
 
     @classmethod
     def made(cls, fate: Fate) -> MortalInstance:
-        # Dagster makes such an instance by a function, as one class: the parts are those of the function.
+        # Dagster creates such an instance with a function, not a subclass: the parts are copied from that function.
         instance = create_ephemeral_instance()
         instance.__class__ = cls
         assert isinstance(instance, cls)

@@ -21,7 +21,7 @@ from tests.journals import OPENED, PAIR, minutes
 
 
 def a_row(*, pair: str = "*", direction: str = "*", leverage_bin: str = "*", **changes: Any) -> ExitParameters:
-    """Return a row whose moves and ratios of the stake follow its levels in sigma, but for what is given."""
+    """Return a row whose moves and ratios of the stake are computed from its levels in sigma, except for given values."""
     given = {"stop_sigma": -1.0, "take_profit_sigma": 1.2, "sigma_ref": 0.01, "leverage_ref": 5.0, **changes}
     stop_move, target_move = (given[name] * given["sigma_ref"] for name in ("stop_sigma", "take_profit_sigma"))
     row = ExitParameters(
@@ -196,8 +196,8 @@ _SPOILED = {
 
 
 def spoil_learning(platform_file: Path, *tables: str) -> None:
-    """Let what a home has published break a bound, in some tables or in all."""
+    """Make the published learning of a home violate a bound, in some tables or in all."""
     with closing(sqlite3.connect(platform_file)) as connection, connection:
         for table in tables or _SPOILED:
-            connection.execute(f"UPDATE {table} SET {_SPOILED[table]}")  # noqa: S608  # texts of this file
+            connection.execute(f"UPDATE {table} SET {_SPOILED[table]}")  # noqa: S608  # constants of this file
         connection.execute("UPDATE record_meta SET learning_revision = learning_revision + 1")

@@ -117,7 +117,7 @@ def candle_frame(rows: list[tuple[float, float, float, float]], *, first: dateti
 def random_candles(seed: int, *, candles: int, step: float = 0.004, first: datetime = FIRST, swing: float = 1.0) -> pd.DataFrame:
     """Return a random walk with gaps between candles and wicks beyond their bodies.
 
-    Its step swings between `step / swing` and `step * swing` every 12 candles: the volatility of one candle is not that of the next.
+    Its step varies between `step / swing` and `step * swing` every 12 candles, so that the volatility of consecutive candles differs.
     """
     rng = np.random.default_rng(seed)
     steps = step * swing ** np.sin(np.arange(candles) * 2.0 * np.pi / 12.0)
@@ -139,7 +139,7 @@ def funding_frame(times: list[datetime], rates: list[float]) -> pd.DataFrame:
 
 
 def arrays(candles: pd.DataFrame, funding: pd.DataFrame | None = None, *, sigma: float | None = None) -> CandleArrays:
-    """Return candle arrays; with a sigma given it swings around that, so that it differs from candle to candle."""
+    """Return candle arrays; a given sigma is varied, so that it differs from candle to candle."""
     made = candle_arrays(candles, no_funding() if funding is None else funding, horizon_candles=288)
     return made if sigma is None else replace(made, sigma=sigma * 1.2 ** np.sin(np.arange(len(made))))
 
@@ -173,15 +173,15 @@ class FrameCandles:
         return pair in self._funding
 
     def learn_funding(self, pair: str, funding: pd.DataFrame) -> None:
-        """Make funding rates known from now on."""
+        """Add funding rates that are known from now on."""
         self._funding = {**self._funding, pair: funding}
 
     def lose(self, pair: str) -> CandleSeries:
-        """Make a pair's candles unreadable from now on; return them for `find`."""
+        """Make a pair's candles unavailable from now on; return them for `find`."""
         return self._series.pop(pair)
 
     def find(self, pair: str, series: CandleSeries) -> None:
-        """Make a pair's candles readable again."""
+        """Make a pair's candles available again."""
         self._series[pair] = series
 
     def _of(self, pair: str) -> CandleSeries:
@@ -191,7 +191,7 @@ class FrameCandles:
 
 
 class FixedMarkets:
-    """A `MarketReader` of given markets."""
+    """A `MarketReader` of fixed markets."""
 
     def __init__(self, *markets: Market) -> None:
         self._markets = {market.pair: market for market in markets}

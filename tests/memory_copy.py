@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002  (a copy in memory takes what its port takes)
-"""A published copy in memory: points merge their fields and are known by series and time alone, as in a time series database."""
+# ruff: noqa: ARG002  (a copy in memory has the parameters of its port)
+"""A published copy in memory: points merge their fields and are identified only by series and time, as in a time series database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A record whose learning is read from its published copy in InfluxDB, for suites that every reader must pass."""
+"""A record whose learning is read from its published copy in InfluxDB, for test suites of every reader."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def wall_now() -> datetime:
 
 @dataclass
 class Source:
-    """Tells whose publications a copy's reader takes."""
+    """The origin of the publications that a copy's reader accepts."""
 
     record: SqlRecord | None
 
@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """A publisher and a reader on buckets of their own."""
+    """A publisher and a reader on their own buckets."""
 
     server: InfluxServer
     buckets: InfluxBuckets
@@ -76,7 +76,7 @@ class Copy:
 
 
 class PublishedRecord(SqlRecord):
-    """Publishes whatever is written at once, and reads learning from the copy alone."""
+    """A record that publishes every write immediately, and reads learning only from the copy."""
 
     copy: Copy
 

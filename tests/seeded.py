@@ -15,22 +15,22 @@ from bot3.usecases.seed_home import seed_home
 from bot3.wiring import open_platform
 
 TINY: dict[str, Any] = {"seed_days": 42, "feeder_first_weeks": 5, "feeder_every_weeks": 4, "feeder_train_days": 14}
-"""The fewest days that a seed takes: one model a feeder, and a week of histories."""
+"""The smallest possible seed: one model for each feeder, and a week of histories."""
 
 
 def tiny_settings(home: Path, **changes: Any) -> Settings:
-    """Return settings of a tiny home, whatever the environment says."""
+    """Return settings of a tiny home, independent of the environment."""
     return load_settings({}, env_file=home / "no.env", home=home, **(TINY | changes))
 
 
 def tiny_environment(home: Path) -> dict[str, str]:
-    """Return the same settings as a process is given them."""
+    """Return the same settings as environment variables of a process."""
     return {"BOT3_HOME": str(home), **{f"BOT3_{name.upper()}": str(value) for name, value in TINY.items()}}
 
 
 @cache
 def seeded_home() -> Path:
-    """Seed the home that tests only look at; about a quarter of a minute, once."""
+    """Seed the home that tests only read; takes about 15 s, once."""
     folder = Path(tempfile.mkdtemp(prefix="bot3-seeded-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = folder / "home"
@@ -38,7 +38,7 @@ def seeded_home() -> Path:
         seed_home(platform.seed_parts(), progress=lambda *_: None)
         platform.finish_seed()
         for bot in platform.bot_names:
-            # `bot3 up` would make them: a home that is only read must have them.
+            # `bot3 up` would create them, but a home that is only read must have them.
             platform.bot_store(bot)
     return home
 
@@ -49,7 +49,7 @@ def copy_of_home(folder: Path) -> Path:
 
 
 def set_market_time(home: Path, at: datetime) -> None:
-    """Set the clock of a home that nobody has opened yet; it stands still."""
+    """Set the market clock of a home that is not open, stopped at a time."""
     with open_platform(tiny_settings(home)) as platform:
         platform.set_clock(at)
 

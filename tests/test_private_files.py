@@ -1,4 +1,4 @@
-"""Files of a home are this user's alone."""
+"""Files of a home are accessible only to this user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def modes(directory: Path) -> dict[str, str]:
-    """Return what is open to others, by its path."""
+    """Return the modes of files that other users can access, by path."""
     found = [directory, *directory.rglob("*")]
     return {str(path): oct(stat.S_IMODE(path.lstat().st_mode)) for path in found if not path.is_symlink() and is_open_to_others(path)}
 

@@ -1,4 +1,4 @@
-"""Which requests are answered, and that every web server of the platform asks."""
+"""Requests that are answered or refused, and the check that every web server of the platform applies the rule."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_is_host_name_given_more_than_a_name_then_is_false(text: str) -> None:
 
 @contextmanager
 def process_on(port: int, *command: str, path: str, **environment: str) -> Iterator[int]:
-    """Run a server until its path answers; end it."""
+    """Run a server, yield once its path answers, and stop it at the end."""
     given = {**os.environ, "BOT3_ALLOWED_HOSTS": "bot.example", "DAGSTER_DISABLE_TELEMETRY": "1", **environment}
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0.
-"""An example of a strategy that derives from the mixin: three simple feeders. They show the mechanics; nobody claims that they earn."""
+"""An example of a strategy that derives from the mixin: three simple feeders. They show the mechanics and are not profitable."""
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ FEEDER_TAGS = ("F01", "F02|c=0.60", "F03")
 
 
 def feeder_signals(dataframe: pd.DataFrame) -> pd.DataFrame:
-    """Return which feeder calls what at each close: columns `is_long`, `is_short` (bool) and `enter_tag` ("" for none).
+    """Return the feeder signals at each close: columns `is_long`, `is_short` (bool) and `enter_tag` ("" for none).
 
-    F01 follows a crossing of averages, F02 a breakout of four hours, F03 comes back from far away. The first one that calls is taken.
+    F01 signals a crossing of averages, F02 a breakout of four hours, F03 a reversion after a large deviation. If several signal, the first
+    one is used.
     """
     close = dataframe["close"]
     above = close.ewm(span=12).mean() > close.ewm(span=26).mean()
@@ -32,7 +33,7 @@ def feeder_signals(dataframe: pd.DataFrame) -> pd.DataFrame:
 
 
 class BOT3ExampleFeeders(BOT3MetaStrategyAdaptive):
-    """Enters where one of the example's feeders calls; everything after that is the mixin's."""
+    """Enter when one of the example's feeders signals; the mixin handles everything after the entry."""
 
     def populate_entry_trend(self, dataframe: pd.DataFrame, metadata: dict[str, str]) -> pd.DataFrame:
         """Mark the entries and name their feeders."""

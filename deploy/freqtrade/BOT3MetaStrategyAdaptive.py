@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0.
-"""A freqtrade strategy mixin that trades with what BOT3 learned.
+"""A freqtrade strategy mixin that trades with the parameters that BOT3 learned.
 
-Put this file into `user_data/strategies` and derive a strategy that makes the entries:
+Put this file into `user_data/strategies` and derive a strategy that creates the entries:
 
     from BOT3MetaStrategyAdaptive import BOT3MetaStrategyAdaptive
 
@@ -10,11 +10,11 @@ Put this file into `user_data/strategies` and derive a strategy that makes the e
             ...  # enter_long or enter_short, and enter_tag "F07" or "F07|c=0.73"
 
 Leverage, stop, target, giveback, time exit, size and the permission to enter come from `adaptive_params.json` and
-`meta_learner_recommendations.json` (or InfluxDB); see docs/freqtrade.md. A move is a ratio of the price, above 0 where the trade gains.
+`meta_learner_recommendations.json` (or InfluxDB); see docs/freqtrade.md. A move is a ratio of the price, above 0 if the trade gains.
 """
-# One file, so that it is copied as one file. Rules first, then what was published, then the strategy.
-# No `from __future__ import annotations`: freqtrade loads a strategy's file without registering its module, and dataclasses look there
-# for annotations that are text.
+# One file, so that it can be copied as one file: first the rules, then the sources of published data, then the strategy.
+# No `from __future__ import annotations`: freqtrade loads a strategy's file without registering its module, which dataclasses need
+# to resolve annotations that are strings.
 
 import json
 import logging
@@ -48,7 +48,7 @@ DAY_CANDLES = 288
 LEVERAGE_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
 LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_EDGES))
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
-# What was published is untrusted: the same bounds as the platform's readers have.
+# Published data is untrusted: the same bounds as in the platform's readers.
 STOP_SIGMAS, TARGET_SIGMAS = (-8.0, -0.05), (0.05, 12.0)
 FACTORS, SIZES, MOVES = (0.5, 2.0), (0.25, 1.5), (-10.0, 10.0)
 STATES = ("trade", "probe", "shadow")
@@ -57,11 +57,11 @@ LARGEST_FALL = 0.99  # farthest target of a short
 
 
 class EntryRefusedError(Exception):
-    """No entry now; the first argument is the reason in one word, the second what was compared."""
+    """The entry is refused; the first argument is the reason in one word, the second the compared value."""
 
 
 class UnreadableLearningError(Exception):
-    """What was published cannot be used: it is broken, or lacks a field."""
+    """Published data is unusable: it is malformed, out of bounds, or lacks a field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Learned protection of one group, "pair|direction|bin"; of `*_sigma` a trade's own levels are made."""
+    """Learned protection of one group, "pair|direction|bin"; a trade's own levels are computed from `*_sigma`."""
 
     key: str
     stop_sigma: float
@@ -96,7 +96,7 @@ class Row:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Return a published row. Raises UnreadableLearningError if it would not protect."""
+        """Parse a published row. Raises UnreadableLearningError if a value is out of bounds."""
         row = cls(
             key=f"{published['pair']}|{published['direction']}|{published['leverage_bin']}",
             stop_sigma=float(published["stop_sigma"]),
@@ -115,7 +115,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """One version of the learned parameters; `regime_factors` are (on the stop, on the target)."""
+    """One version of the learned parameters; `regime_factors` are (factor of the stop, factor of the target)."""
 
     version: str
     known_at: datetime
@@ -125,7 +125,7 @@ class Parameters:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Return what `adaptive_params.json` holds. Raises UnreadableLearningError if a row was known later than the whole."""
+        """Parse `adaptive_params.json`. Raises UnreadableLearningError if a row became known later than the version."""
         rows = [Row.of(row) for row in published["rows"]]
         parameters = cls(
             version=str(published["version"]),
@@ -139,23 +139,23 @@ class Parameters:
                 _require_within(FACTORS, factor, what=f"regime_factors of {regime}")
         later = [row.key for row in rows if row.known_at > parameters.known_at]
         if later:
-            raise UnreadableLearningError(f"version {parameters.version} holds rows that were known later than itself: {later[:3]}")
+            raise UnreadableLearningError(f"version {parameters.version} contains rows that became known later than itself: {later[:3]}")
         return parameters
 
     def find(self, *, pair: str, is_short: bool, leverage: float) -> Row:
-        """Return a trade's row: its pair, direction and bin first, then the parents."""
+        """Return the row of a trade: of its pair, direction and bin, else of the nearest parent."""
         side = "short" if is_short else "long"
         for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             if key in self.rows:
                 return self.rows[key]
-        raise EntryRefusedError("missing_parameters", f"version {self.version} holds no global row")
+        raise EntryRefusedError("missing_parameters", f"version {self.version} has no global row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What the meta-learner recommends.
+    """A recommendation of the meta-learner.
 
-    `tiers` is empty where only the lists were published, and `open_bins` are those of the range where only that was.
+    `tiers` is empty if only the lists were published; `open_bins` are derived from the leverage range if only the range was.
     """
 
     version: str
@@ -170,7 +170,7 @@ class Recommendation:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Return what `meta_learner_recommendations.json` holds."""
+        """Parse `meta_learner_recommendations.json`. Raises UnreadableLearningError if a value is out of bounds."""
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
         if not 1.0 <= low <= high <= LEVERAGE_EDGES[-1]:
             raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to 10")
@@ -195,7 +195,7 @@ class Recommendation:
         )
 
     def tier(self, feeder: int) -> str:
-        """Return a feeder's tier: "trade", "probe" (no evidence: the smallest order) or "shadow" (not at all)."""
+        """Return the tier of a feeder: "trade", "probe" (no evidence: the smallest order) or "shadow" (no entry)."""
         if feeder in self.avoid_feeders:
             return "shadow"
         return self.tiers.get(feeder, "trade" if feeder in self.top_feeders else "probe")
@@ -203,7 +203,7 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How one trade is protected, decided at its entry and kept with it; moves from the entry's fill, the stop below 0."""
+    """Protection of one trade, decided at its entry and stored with it; moves are relative to the entry's fill, the stop is below 0."""
 
     pair: str
     is_short: bool
@@ -225,31 +225,31 @@ class Plan:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
-        """Return the plan that a trade keeps, whichever release of this file wrote it."""
+        """Parse the plan stored with a trade, whichever release of this file wrote it."""
         return cls(**{name: kept[name] for name in cls.__dataclass_fields__ if name in kept})
 
     @property
     def side(self) -> float:
-        """Return -1.0 for a short."""
+        """Return -1.0 for a short, 1.0 for a long."""
         return -1.0 if self.is_short else 1.0
 
     def rate(self, move: float, *, open_rate: float) -> float:
-        """Return the rate at a move from the entry's fill."""
+        """Return the rate at a move from the entry's fill rate."""
         return open_rate * (1.0 + self.side * move)
 
     def stop_rate(self, *, open_rate: float, liquidation_rate: float | None) -> float:
-        """Return the stop's rate: at most half as far away as liquidation."""
+        """Return the rate of the stop, clamped to half the distance to liquidation."""
         move = self.stop_move
         if liquidation_rate:
             move = max(move, self.side * (liquidation_rate / open_rate - 1.0) / 2.0)
         return self.rate(move, open_rate=open_rate)
 
     def is_activated(self, best_rate: float, *, open_rate: float) -> bool:
-        """Say whether the best rate passed the activation of giveback."""
+        """Return whether the best rate has reached the activation move of giveback."""
         return self.giveback_activation_move is not None and self.side * (best_rate / open_rate - 1.0) >= self.giveback_activation_move
 
     def gives_back(self, *, open_rate: float, best_rate: float, close_rate: float, share: float) -> bool:
-        """Say whether a close gives back more than a share of the best move, once that passed the activation."""
+        """Return whether a close gives back at least a share of the best move, once that has reached the activation."""
         best = self.side * (best_rate / open_rate - 1.0)
         is_activated = self.is_activated(best_rate, open_rate=open_rate)
         return is_activated and self.side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best
@@ -262,7 +262,7 @@ def _require_within(bounds: tuple[float, float], value: float, *, what: str) -> 
 
 
 def instant(text: str) -> datetime:
-    """Return an aware time."""
+    """Parse an ISO 8601 time as aware UTC. Raises UnreadableLearningError if it has no time zone."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise UnreadableLearningError(f"{text} has no time zone")
@@ -270,7 +270,7 @@ def instant(text: str) -> datetime:
 
 
 def feeder_of(enter_tag: str | None) -> int:
-    """Return the feeder that an entry's tag names ("F07", "F07|c=0.73"). Raises EntryRefusedError for any other text."""
+    """Return the number of the feeder in an entry's tag ("F07", "F07|c=0.73"). Raises EntryRefusedError for any other text."""
     found = FEEDER_TAG.match(enter_tag or "")
     if found is None:
         raise EntryRefusedError("unknown_feeder", enter_tag)
@@ -278,20 +278,20 @@ def feeder_of(enter_tag: str | None) -> int:
 
 
 def leverage_bin(leverage: float) -> str:
-    """Return the bin of a leverage: lower edge in, upper edge out, 10.0 in the last."""
+    """Return the bin of a leverage: lower edge included, upper edge excluded, 10.0 in the last bin."""
     if not LEVERAGE_EDGES[0] <= leverage <= LEVERAGE_EDGES[-1]:
         raise EntryRefusedError("leverage_range", leverage)
     return LEVERAGE_BINS[sum(leverage >= edge for edge in LEVERAGE_EDGES[1:-1])]
 
 
 def bins_of_range(low: float, high: float) -> tuple[str, ...]:
-    """Return the bins that a range of leverage reaches into; an upper end on an edge does not reach the bin above it."""
+    """Return the bins that a leverage range overlaps; an upper end on an edge does not overlap the bin above it."""
     own, spans = leverage_bin(low), zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True)
     return tuple(name for name, (edge, top) in spans if name == own or (low < top and edge < high))
 
 
 def leverage_spans(bins: Collection[str], *, highest: float) -> list[tuple[float, float]]:
-    """Return lowest and highest leverage of each bin, in hundredths; a bin wholly above `highest` has none."""
+    """Return the lowest and highest leverage of each bin, in hundredths, without bins entirely above `highest`."""
     highest = min(highest, LEVERAGE_EDGES[-1])
     count = round(highest * LEVERAGE_STEPS)
     capped = (count if count / LEVERAGE_STEPS <= highest else count - 1) / LEVERAGE_STEPS
@@ -311,7 +311,7 @@ def expected_sigma(close: pd.Series, *, horizon_hours: float) -> pd.Series:
 
 
 def profit_of_move(move: float, *, leverage: float, is_short: bool, fee: float) -> float:
-    """Return the profit after fees, a ratio of the stake, of leaving at a move."""
+    """Return the profit after fees, a ratio of the stake, of an exit at a move."""
     side = -1.0 if is_short else 1.0
     opened, closed = 1.0 + side * fee, (1.0 + side * move) * (1.0 - side * fee)
     return side * (closed / opened - 1.0) * leverage
@@ -324,7 +324,7 @@ def move_of_profit(profit: float, *, leverage: float, is_short: bool, fee: float
 
 
 def stop_ratio(stop_rate: float, *, current_rate: float, is_short: bool, leverage: float) -> float | None:
-    """Return a stop as `custom_stoploss` must give it: ROI on margin, counted from the current rate; None where that is beyond it."""
+    """Convert a stop rate to ROI on margin relative to the current rate, as for `custom_stoploss`; None if that rate is beyond the stop."""
     side = -1.0 if is_short else 1.0
     distance = side * (1.0 - stop_rate / current_rate)
     return distance * leverage if distance > 0.0 else None
@@ -342,7 +342,7 @@ def draft_plan(
     recommendation: Recommendation,
     rules: Rules,
 ) -> Plan:
-    """Return how an entry would be protected with what is in force. Raises EntryRefusedError with the first reason not to enter."""
+    """Compute the plan of an entry from the data in force. Raises EntryRefusedError with the first reason not to enter."""
     require_fresh(parameters, recommendation, now=now)
     tier = permitted_tier(enter_tag, recommendation=recommendation, rules=rules)
     leverage = choose_leverage(sigma, recommendation=recommendation, rules=rules, max_leverage=max_leverage)
@@ -381,7 +381,7 @@ def draft_plan(
 
 
 def require_fresh(parameters: Parameters, recommendation: Recommendation, *, now: datetime) -> None:
-    """Raise EntryRefusedError if either has expired."""
+    """Raise EntryRefusedError if the parameters or the recommendation have expired."""
     if now >= recommendation.expires_at:
         raise EntryRefusedError("expired_recommendation", recommendation.expires_at.isoformat())
     if now >= parameters.expires_at:
@@ -389,7 +389,7 @@ def require_fresh(parameters: Parameters, recommendation: Recommendation, *, now
 
 
 def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rules: Rules) -> str:
-    """Return the tier of the entry's feeder. Raises EntryRefusedError if it is avoided, or not among the top ones where only they may."""
+    """Return the tier of the entry's feeder. Raises EntryRefusedError if it is avoided, or not a top feeder while only those may enter."""
     feeder = feeder_of(enter_tag)
     tier = recommendation.tier(feeder)
     if tier == "shadow":
@@ -400,22 +400,22 @@ def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rul
 
 
 def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rules, max_leverage: float) -> float:
-    """Return the leverage inside an open bin and the caps that is nearest to target volatility over sigma, in hundredths."""
+    """Return the leverage nearest to target volatility / sigma that is in an open bin and within the caps, in hundredths."""
     if not 0.0 < sigma < math.inf:
         raise EntryRefusedError("no_volatility", sigma)
     highest = min(rules.leverage_cap, max_leverage)
     spans = leverage_spans(recommendation.open_bins, highest=highest)
     if not spans:
-        raise EntryRefusedError("leverage_range", f"open bins {', '.join(recommendation.open_bins)} lie above {highest}")
+        raise EntryRefusedError("leverage_range", f"open bins {', '.join(recommendation.open_bins)} are above {highest}")
     wanted = min(max(rules.target_volatility / sigma, LEVERAGE_EDGES[0]), LEVERAGE_EDGES[-1])
-    # Both whole hundredths around the target, brought into each span: one of them is the nearest there is.
+    # Clamp both neighbouring hundredths of the target to each span: one of them is the nearest possible leverage.
     around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
     candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]
     return min(candidates, key=lambda leverage: (abs(leverage - wanted), leverage))
 
 
 def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: datetime, rules: Rules) -> Plan:
-    """Return the static safe set, for a trade that was opened without this mixin (by hand, or before it)."""
+    """Return the static plan, for a trade that was opened without this mixin (by hand, or before the mixin was used)."""
     return Plan(
         pair=pair,
         is_short=is_short,
@@ -429,7 +429,7 @@ def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: dateti
 
 
 def wanted_notional(plan: Plan, *, equity_abs: float, gross_notional_abs: float, rules: Rules) -> float:
-    """Return the notional of an entry that is not the smallest: least of volatility target, half Kelly at the lower bound, and caps."""
+    """Return the notional of an entry with evidence: the minimum of volatility target, half Kelly at the lower bound, and caps."""
     if plan.sigma is None:
         raise EntryRefusedError("no_volatility", None)
     target = equity_abs * rules.max_stake_ratio * rules.target_volatility / plan.sigma * plan.size_multiplier
@@ -443,10 +443,10 @@ def wanted_notional(plan: Plan, *, equity_abs: float, gross_notional_abs: float,
 
 
 class LearningSource(Protocol):
-    """What was published, as of a time; both readings raise EntryRefusedError where nothing was known by then."""
+    """Published learning as of a time; both read methods raise EntryRefusedError if nothing was known by then."""
 
     def refresh(self) -> None:
-        """Look for what was published since; what was good stays where the new cannot be used."""
+        """Read new publications; the last good one stays in force if a new one is unusable."""
         ...
 
     def parameters(self, *, as_of: datetime) -> Parameters:
@@ -462,23 +462,23 @@ _Version = TypeVar("_Version", Parameters, Recommendation)
 
 
 class Versions(Generic[_Version]):
-    """Versions in the order in which they became known."""
+    """Versions ordered by the time when they became known."""
 
     def __init__(self, versions: Iterable[_Version]) -> None:
         self._versions: list[_Version] = sorted(versions, key=lambda version: version.known_at)
         self._known_at: list[datetime] = [version.known_at for version in self._versions]
 
     def as_of(self, at: datetime) -> _Version | None:
-        """Return the newest version known by a time."""
+        """Return the newest version known by a time, or None."""
         count = bisect_right(self._known_at, at)
         return self._versions[count - 1] if count else None
 
 
 class PublishedFiles:
-    """Published JSON files of a directory and those below it.
+    """Published JSON files of a directory and its subdirectories.
 
-    In life that is the platform's home, where each file is replaced by the next; for a backtest a directory that keeps the versions, under
-    any names that begin alike. A file that cannot be used is told and its last good content stays.
+    In live trading this is the platform's home, where each publication replaces the file. For a backtest it is a directory with all
+    versions, under any names with the same prefix. An unusable file is logged, and its last good content stays in force.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -489,7 +489,7 @@ class PublishedFiles:
         self._recommendations: Versions[Recommendation] = Versions(())
 
     def refresh(self) -> None:
-        """Read the files that changed."""
+        """Read the files that changed since the last call."""
         fresh = [self._take(path, Parameters) for path in sorted(self._directory.rglob(PARAMETERS_FILES))]
         fresh += [self._take(path, Recommendation) for path in sorted(self._directory.rglob(RECOMMENDATIONS_FILES))]
         if any(fresh):
@@ -511,11 +511,11 @@ class PublishedFiles:
             if self._broken.get(path) == written or (path in self._read and self._read[path][0] == written):
                 return False
             self._read[path] = written, kind.of(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:  # it was renamed between the listing and the reading
+        except FileNotFoundError:  # it was renamed after the listing
             return False
         except (OSError, ValueError, KeyError, TypeError, AttributeError, UnreadableLearningError) as error:
             self._broken[path] = written
-            log.error("BOT3: %s cannot be used, what was read before stays in force: %r", path, error)  # noqa: TRY400  # whose trace says nothing more
+            log.error("BOT3: %s is unusable, its last good content stays in force: %r", path, error)  # noqa: TRY400  # a traceback adds nothing
             return False
         log.info("BOT3: read %s, version %s", path, self._read[path][1].version)
         return True
@@ -528,10 +528,10 @@ def _found(version: _Version | None, *, missing: str, where: Path) -> _Version:
 
 
 class PublishedInflux:
-    """What is in force in the bucket that BOT3 publishes to, read through influxdb-client at most twice a minute.
+    """Learning in force in the bucket that BOT3 publishes to, queried through influxdb-client at most twice a minute.
 
-    A publication is read by its head (`publications`), which is written after its rows; an incomplete one is not used. What was read last
-    stays in force until it expires, however long the server is away. For life only: a backtest reads versions from files.
+    A publication is read by its head (`publications`), which is written after its rows; an incomplete one is not used. The last data read
+    stays in force until it expires, however long the server is unavailable. For live trading only: a backtest reads versions from files.
     """
 
     _HEADS = """from(bucket: bucket) |> range(start: time(v: start), stop: time(v: stop))
@@ -545,7 +545,7 @@ class PublishedInflux:
     _TIMEOUT_MS = 5_000
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        from influxdb_client import InfluxDBClient  # noqa: PLC0415  # needed only where it is asked for
+        from influxdb_client import InfluxDBClient  # noqa: PLC0415  # needed only for InfluxDB
 
         token = environment.get("BOT3_INFLUX_TOKEN") or Path(environment["BOT3_INFLUX_TOKEN_FILE"]).read_text(encoding="utf-8").strip()
         org = environment.get("BOT3_INFLUX_ORG", "freqtrade")
@@ -556,31 +556,31 @@ class PublishedInflux:
         self._recommendation: Recommendation | None = None
 
     def refresh(self) -> None:
-        """Ask for what was published since."""
+        """Query new publications, unless the last query is less than 30 s old."""
         now = datetime.now(UTC)
-        # A wall clock that was set back must not lengthen the pause.
+        # If the wall clock was set back, the pause must not become longer.
         if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._PAUSE:
             return
         self._asked_at = now
         try:
             self._parameters, self._recommendation = self._read_parameters(), self._read_recommendation()
         except Exception as error:  # noqa: BLE001  # the client raises its own errors, urllib3's and the system's
-            log.error("BOT3: InfluxDB could not be read, what was read before stays in force: %r", error)  # noqa: TRY400
+            log.error("BOT3: InfluxDB could not be read, the last good data stays in force: %r", error)  # noqa: TRY400
 
     def parameters(self, *, as_of: datetime) -> Parameters:
-        """Return the parameters read last."""
+        """Return the parameters read last. Raises EntryRefusedError if none were known by the time."""
         if self._parameters is None or self._parameters.known_at > as_of:
             raise EntryRefusedError("missing_parameters", self._bucket)
         return self._parameters
 
     def recommendation(self, *, as_of: datetime) -> Recommendation:
-        """Return the recommendation read last."""
+        """Return the recommendation read last. Raises EntryRefusedError if none was known by the time."""
         if self._recommendation is None or self._recommendation.known_at > as_of:
             raise EntryRefusedError("missing_recommendation", self._bucket)
         return self._recommendation
 
     def _read_parameters(self) -> Parameters:
-        """Join the rows since the last full publication: of each group the newest."""
+        """Combine the rows since the last full publication: the newest row of each group."""
         newest_ns, says = self._heads("parameters", start=0)[-1]
         heads = self._heads("parameters", start=int(says["full_ns"]))
         full_ns = max(at_ns for at_ns, head in heads if head["is_full"])
@@ -603,13 +603,13 @@ class PublishedInflux:
     def _heads(self, noun: str, *, start: int) -> list[tuple[int, dict[str, Any]]]:
         found = self._asked(self._HEADS, noun=noun, start=start, stop=_ns_of(datetime.now(UTC)))
         if not found:
-            raise UnreadableLearningError(f"nothing of {noun} is published in {self._bucket}")
+            raise UnreadableLearningError(f"no publication of {noun} found in {self._bucket}")
         heads = [(int(row["at_ns"]), json.loads(row["manifest"])) for row in found]
-        # Of another record, or of a future that a restore lost: which one is in force cannot be seen here.
+        # Heads of another record, or of a state that a restore discarded: this reader cannot decide which one is in force.
         origins = [says.get("origin") or {} for _, says in heads]
         epochs, stores = {origin.get("epoch", "") for origin in origins}, {origin["store"] for origin in origins if origin}
         if len(epochs) > 1 or len(stores) > 1:
-            raise UnreadableLearningError(f"{self._bucket} holds publications of two records or epochs: run `bot3 publish run --all`")
+            raise UnreadableLearningError(f"{self._bucket} contains publications of two records or epochs: run `bot3 publish run --all`")
         return heads
 
     def _rows(self, measurement: str, *, start: int, stop: int) -> list[dict[str, Any]]:
@@ -623,7 +623,7 @@ class PublishedInflux:
 def _require_complete(rows: Iterable[Mapping[str, Any]], *, at_ns: int, count: int) -> None:
     found = sum(row["at_ns"] == at_ns for row in rows)
     if found != count:
-        raise UnreadableLearningError(f"{found} of {count} rows of a publication are there")
+        raise UnreadableLearningError(f"{found} of {count} rows of a publication found: it is incomplete")
 
 
 def _ns_of(at: datetime) -> int:
@@ -631,12 +631,12 @@ def _ns_of(at: datetime) -> int:
 
 
 def _instant_of(at_ns: int) -> str:
-    # Below the microsecond a point's time holds its number, not its instant.
+    # The digits below the microsecond are the publication's number, not part of the time.
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1_000)).isoformat()
 
 
 def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> LearningSource:
-    """Return where the published learning is read: InfluxDB where `parameters_from` says so, else files. Raises ValueError."""
+    """Open the source of published learning: InfluxDB if `parameters_from` is "influx", else files. Raises ValueError if there is none."""
     if settings.get("parameters_from", "files") == "influx":
         return PublishedInflux(environment)
     directory = settings.get("learning_directory") or environment.get("BOT3_HOME")
@@ -646,15 +646,15 @@ def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> 
 
 
 class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  # freqtrade ships no types
-    """The mixin: derive, and set `enter_long` or `enter_short` with an `enter_tag` of a feeder in `populate_entry_trend`."""
+    """The mixin: derive from it, and set `enter_long` or `enter_short` with a feeder's `enter_tag` in `populate_entry_trend`."""
 
     INTERFACE_VERSION = 3
     timeframe = "5m"
     can_short = True
     process_only_new_candles = True
-    # What is older weighs a quarter of a percent in sigma. Binance gives 2,494 at most; a derived class may ask for less elsewhere.
+    # Older candles weigh a quarter of a percent in sigma. Binance returns 2,494 at most; a derived class may request fewer elsewhere.
     startup_candle_count = 2_490
-    # Wide, for custom_stoploss can only tighten it; it holds between an entry's fill and the first learned stop alone.
+    # Wide, because custom_stoploss can only tighten it; it applies only between an entry's fill and the first learned stop.
     stoploss = -0.99
     use_custom_stoploss = True
     trailing_stop = False
@@ -673,11 +673,11 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
     }
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Read the settings and what was published."""
+        """Read the settings and the published learning. Raises ValueError for a configuration that cannot protect trades."""
         del kwargs
         settings = dict(self.config.get("bot3", {}))
         if settings.get("parameters_from") == "influx" and not self._is_live:
-            raise ValueError("BOT3: a backtest reads versions from files, for InfluxDB says only what is in force now")
+            raise ValueError("BOT3: a backtest must read versions from files, because InfluxDB contains only the learning in force now")
         self.bot3_source = open_source(settings, os.environ)
         self.bot3_rules = Rules(
             **{name: value for name, value in settings.items() if name not in {"parameters_from", "learning_directory"}}
@@ -693,33 +693,33 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         wanted = {"trading_mode": "futures", "margin_mode": "isolated"}
         wrong = [f"{name} must be {value}" for name, value in wanted.items() if str(self.config.get(name)) != value]
         if self.timeframe != "5m":
-            wrong.append("timeframe must be 5m: sigma is learned on it")
+            wrong.append("timeframe must be 5m, because sigma is learned on it")
         if not self.use_custom_stoploss or self.stoploss > -0.9 or self.trailing_stop:
-            wrong.append("stoploss must be wide (-0.99), use_custom_stoploss on and trailing_stop off: a learned stop can only tighten")
+            wrong.append("stoploss must be wide (-0.99), use_custom_stoploss on and trailing_stop off: a learned stop can only tighten it")
         if self.position_adjustment_enable:
-            wrong.append("position_adjustment_enable must be off: one entry has one plan")
+            wrong.append("position_adjustment_enable must be off, because a plan covers one entry")
         if wrong:
             raise ValueError("BOT3: " + "; ".join(wrong))
 
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """Look for what was published since; a backtest has read all versions at its start."""
+        """Read new publications; a backtest has read all versions at its start."""
         del current_time, kwargs
         if self._is_live:
             self.bot3_source.refresh()
 
     def populate_indicators(self, dataframe: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
-        """Add `bot3_sigma`; a strategy with indicators of its own calls this one first."""
+        """Add the column `bot3_sigma`; a strategy with its own indicators must call this method first."""
         del metadata
         dataframe["bot3_sigma"] = expected_sigma(dataframe["close"], horizon_hours=self._horizon_hours)
         return dataframe
 
     def populate_exit_trend(self, dataframe: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
-        """Leave the frame as it is: exits are the plan's."""
+        """Return the frame unchanged: the plan decides the exits."""
         del metadata
         return dataframe
 
     def leverage(self, *, pair: str, current_time: datetime, max_leverage: float, entry_tag: str | None, side: str, **kwargs: Any) -> float:
-        """Draft the entry's plan and return its leverage; what is refused here is refused by `confirm_trade_entry`."""
+        """Draft the plan of an entry and return its leverage; `confirm_trade_entry` refuses an entry without a draft."""
         del kwargs
         self._drafts.pop(pair, None)
         self._reasons.pop(pair, None)
@@ -742,10 +742,10 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return plan.leverage
 
     def custom_stake_amount(self, *, pair: str, min_stake: float | None, max_stake: float, leverage: float, **kwargs: Any) -> float:
-        """Return the stake of the plan's notional: the smallest order for a probe."""
+        """Return the stake of the plan's notional, or the smallest order for a probe."""
         del kwargs
         plan = self._drafts.get(pair)
-        if plan is None:  # refused: `confirm_trade_entry` says why, and is asked only for a stake that can be
+        if plan is None:  # refused: `confirm_trade_entry` logs the reason, and freqtrade calls it only with a valid stake
             return min_stake or 0.0
         if plan.is_smallest:
             return min_stake or 0.0
@@ -758,7 +758,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return min(notional / leverage, max_stake)
 
     def confirm_trade_entry(self, *, pair: str, current_time: datetime, entry_tag: str | None, side: str, **kwargs: Any) -> bool:
-        """Let an entry pass only with a plan of now."""
+        """Accept an entry only if it has a plan and the learning has not expired; log the reason of a refusal."""
         del kwargs
         try:
             self._confirm(pair, is_short=side == "short", enter_tag=entry_tag, now=current_time)
@@ -766,7 +766,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
             self.bot3_refusals[str(error.args[0])] += 1
             log.log(logging.INFO if self._is_live else logging.DEBUG, "BOT3: no entry on %s: %s", pair, error.args)
             return False
-        except Exception:  # freqtrade takes an exception here for a yes
+        except Exception:  # freqtrade treats an exception here as acceptance
             log.exception("BOT3: no entry on %s", pair)
             return False
         return True
@@ -780,12 +780,12 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         require_fresh(self.bot3_source.parameters(as_of=now), self.bot3_source.recommendation(as_of=now), now=now)
 
     def order_filled(self, *, trade: Any, order: Any, **kwargs: Any) -> None:
-        """Keep the plan with the trade as soon as it exists."""
+        """Store the plan with the trade as soon as its entry is filled."""
         del kwargs
         if order.ft_order_side == trade.entry_side:
             self._plan_of(trade)
 
-    def custom_stoploss(  # noqa: PLR0917  # freqtrade looks for `after_fill` among the positional arguments
+    def custom_stoploss(  # noqa: PLR0917  # freqtrade searches the positional arguments for `after_fill`
         self,
         pair: str,
         trade: Any,
@@ -795,20 +795,20 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         after_fill: bool,  # noqa: FBT001
         **kwargs: Any,
     ) -> float | None:
-        """Return the plan's stop. It is not rounded here: freqtrade rounds to the tick, towards the entry."""
+        """Return the stop of the plan. It is not rounded here: freqtrade rounds to the tick, towards the entry."""
         del pair, current_time, current_profit, after_fill, kwargs
         stop_rate = self._plan_of(trade).stop_rate(open_rate=trade.open_rate, liquidation_rate=trade.liquidation_price)
         return stop_ratio(stop_rate, current_rate=current_rate, is_short=trade.is_short, leverage=trade.leverage)
 
     def custom_roi(self, *, trade: Any, **kwargs: Any) -> float | None:
-        """Return the profit, by freqtrade's own sum of fees and funding, at the plan's target."""
+        """Return the profit at the plan's target, with freqtrade's own calculation of fees and funding."""
         del kwargs
         plan = self._plan_of(trade)
         target = plan.rate(plan.take_profit_move, open_rate=trade.open_rate)
         return float(trade.calc_profit_ratio(target))
 
     def custom_exit(self, *, pair: str, trade: Any, current_time: datetime, current_rate: float, **kwargs: Any) -> str | None:
-        """Leave at a rate beyond the target (all targets, in a freqtrade without `custom_roi`), at giveback, and at the horizon."""
+        """Return the exit reason: a rate beyond the target (all targets, in a freqtrade without `custom_roi`), giveback, or the horizon."""
         del kwargs
         plan = self._plan_of(trade)
         if plan.side * (current_rate - plan.rate(plan.take_profit_move, open_rate=trade.open_rate)) >= 0.0:
@@ -821,7 +821,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         extreme = trade.min_rate if trade.is_short else trade.max_rate
         if not self._is_live and extreme and not plan.is_activated(extreme, open_rate=trade.open_rate):
             return False
-        # No more than that is in freqtrade's extremes: a backtest's hold the candle that has just opened, and in life wicks are missed.
+        # freqtrade's extremes serve only as this filter: in a backtest they include the candle that just opened; live they miss wicks.
         candles = self._closed_candles(pair, current_time=current_time)
         first = pd.Timestamp(trade.open_date_utc).floor("5min")
         since = candles.iloc[int(candles["date"].searchsorted(first)) :]
@@ -835,7 +835,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         )
 
     def _plan_of(self, trade: Any) -> Plan:
-        """Return the plan that a trade was opened with: from memory, from the trade's own data after a restart, or the static one."""
+        """Return the plan of a trade: from memory, from the trade's custom data after a restart, or a new one."""
         key = (trade.pair, trade.open_date_utc)
         plan = self._plans.get(key)
         if plan is None:
@@ -850,7 +850,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         draft = self._drafts.pop(trade.pair, None)
         if draft is not None and (draft.is_short, draft.enter_tag) == (trade.is_short, trade.enter_tag):
             return draft
-        log.warning("BOT3: %s was opened without a plan and gets the static one", trade)
+        log.warning("BOT3: %s was opened without a plan and gets the static plan", trade)
         return static_plan(
             pair=trade.pair, is_short=trade.is_short, leverage=trade.leverage, open_date=trade.open_date_utc, rules=self.bot3_rules
         )
@@ -868,11 +868,11 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         candles, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
         if candles.empty:
             return candles
-        # A backtest cuts by index; this cut by time holds whatever it does.
+        # A backtest cuts by index; this cut by time is correct in any case.
         return candles.iloc[: int(candles["date"].searchsorted(pd.Timestamp(current_time) - CANDLE, side="right"))]
 
     def _open_trades(self) -> list[Any]:
-        from freqtrade.persistence import Trade  # noqa: PLC0415  # absent where only the rules are tested
+        from freqtrade.persistence import Trade  # noqa: PLC0415  # not installed if only the rules are tested
 
         return list(Trade.get_trades_proxy(is_open=True))
 

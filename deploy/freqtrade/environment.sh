@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make freqtrade's own virtual environment, apart from the platform's: .venv-freqtrade, or the directory given.
-# The proof of the mixin runs in it: .venv/bin/python -m benchmarks.freqtrade_strategy
+# Create a virtual environment for freqtrade, separate from the platform's: .venv-freqtrade, or the given directory.
+# The test of the mixin runs in it: .venv/bin/python -m benchmarks.freqtrade_strategy
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${1:-.venv-freqtrade}

@@ -3,8 +3,8 @@
 
     python offline_backtest.py CONFIG MARKETS OUT
 
-Runs in freqtrade's environment. MARKETS is a JSON list in ccxt's form, which stands for the exchange's answer; all else is freqtrade as it
-is: its data handler, simulation, fees, funding and leverage tiers.
+Runs in freqtrade's environment. MARKETS is a JSON list in ccxt's form, which replaces the exchange's response; everything else is unchanged
+freqtrade: its data handler, simulation, fees, funding and leverage tiers.
 """
 
 import json
@@ -34,7 +34,7 @@ FIELDS = (
 
 
 def offline_exchange(markets: list[dict[str, Any]]) -> type:
-    """Return ccxt's exchange with markets of a file in the place of the network's."""
+    """Return ccxt's exchange class with the given markets instead of those fetched from the network."""
 
     class OfflineBinance(ccxt.pro.binance):  # type: ignore[misc,unused-ignore]
         async def fetch_markets(self, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def offline_exchange(markets: list[dict[str, Any]]) -> type:
 
 
 def described(trade: LocalTrade) -> dict[str, Any]:
-    """Return what the proof compares of a trade."""
+    """Return the fields of a trade that the benchmark compares."""
     return {
         **{name: getattr(trade, name) for name in FIELDS},
         "open_date": trade.open_date_utc.isoformat(),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prove the mixin in real freqtrade, offline, on the candles of ../shared/data: makes the environment if there is none, then compares.
+# Test the mixin in real freqtrade, offline, on the candles of ../shared/data: create the environment if it is missing, then compare.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 test -x .venv-freqtrade/bin/freqtrade || bash deploy/freqtrade/environment.sh >&2

@@ -1,10 +1,10 @@
--- Databases and roles of BOT3, each role with the least it needs. Run as a superuser; twice changes nothing but the passwords:
+-- Databases and roles of BOT3, each role with the least privileges. Run as a superuser; a second run changes only the passwords:
 --   BOT3_SECRETS=/etc/bot3/secrets psql -U postgres -f deploy/postgres/roles.sql
--- The directory holds one file a role: bot1_db_password, bot2_db_password, bot3_db_password, reader_db_password, dagster_db_password.
+-- The directory contains one file for each role: bot1_db_password, bot2_db_password, bot3_db_password, reader_db_password, dagster_db_password.
 --   bot1, bot2    own the database of their bot
 --   bot3          owns bot33 (the bot) and bot3 (the platform's record and control store)
 --   dagster       owns dagster (runs, events, schedules)
---   bot3_reader   reads all but dagster's: the dashboard, and the learning where it looks at bots
+--   bot3_reader   reads all except dagster's: for the dashboard, and for learning where it reads bots
 \set ON_ERROR_STOP on
 \set bot1_password `cat "${BOT3_SECRETS:-/run/secrets}/bot1_db_password"`
 \set bot2_password `cat "${BOT3_SECRETS:-/run/secrets}/bot2_db_password"`
@@ -22,7 +22,7 @@ ALTER ROLE bot2 PASSWORD :'bot2_password';
 ALTER ROLE bot3 PASSWORD :'bot3_password';
 ALTER ROLE bot3_reader PASSWORD :'reader_password';
 ALTER ROLE dagster PASSWORD :'dagster_password';
--- A second lock beside the missing rights: a reader's statement that would write fails before it is looked at.
+-- A second protection beside the missing privileges: a reader's statement that would write is refused before its privileges are checked.
 ALTER ROLE bot3_reader SET default_transaction_read_only = on;
 
 SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8''', wanted.name, wanted.owner)
@@ -42,7 +42,7 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = wanted.name)
 \set database bot3
 \ir lib/database.sql
 
--- Nobody but its owner comes near Dagster's storage.
+-- Only its owner has access to Dagster's storage.
 REVOKE ALL ON DATABASE dagster FROM PUBLIC;
 ALTER DATABASE dagster SET timezone TO 'UTC';
 \connect dagster

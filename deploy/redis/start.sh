@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts Redis with its password from a file: given as an argument, every process of the machine could read it.
+# Start Redis with its password from a file: every process of the machine could read an argument.
 set -eu
 folder=$(dirname "$0")
 exec redis-server - <<END

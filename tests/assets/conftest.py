@@ -1,4 +1,4 @@
-"""Homes and instances of Dagster that live in memory."""
+"""Fixtures: homes, and Dagster instances in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def location() -> dg.Definitions:
 
 @pytest.fixture(autouse=True)
 def living_instance() -> Iterator[None]:
-    """Keep an instance open: Dagster remembers the last one that was opened, and another file's may be gone by now."""
+    """Keep an instance open: Dagster caches the last opened one, and that of another test file may have been deleted."""
     with dg.DagsterInstance.ephemeral():
         yield
 
@@ -35,14 +35,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def seeded() -> Iterator[PlatformResource]:
-    """Yield the shared home, to look at."""
+    """Yield the shared home, for reading only."""
     with opened(seeded_home()) as resource:
         yield resource
 
 
 @pytest.fixture
 def resource(tmp_path: Path) -> Iterator[PlatformResource]:
-    """Yield a home of the test's own, to change."""
+    """Yield a separate copy of the home that the test may change."""
     with opened(copy_of_home(tmp_path)) as resource:
         yield resource
 
@@ -54,7 +54,7 @@ def platform(resource: PlatformResource) -> Platform:
 
 @contextmanager
 def opened(home: Path) -> Iterator[PlatformResource]:
-    """Give a home to assets and sensors; what they opened is closed at the end, as a process that ends does."""
+    """Yield a platform resource of a home for assets and sensors; close everything at the end, as the end of a process does."""
     try:
         yield PlatformResource(home=str(home))
     finally:

@@ -1,6 +1,6 @@
-"""A tick of the sensor in a process of its own, which ends itself by SIGKILL before its nth durable step.
+"""Run a tick of the sensor in a separate process, which kills itself with SIGKILL before its nth durable step.
 
-Between two commits nothing is kept, so a kill before one is a kill anywhere since the one before.
+Nothing is stored between two commits, so a kill before a commit is equivalent to a kill at any point since the previous one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _FORKS.set_forkserver_preload(["bot3_assets.definitions", "bot3.wiring", "bot3.u
 
 @dataclass
 class Guillotine:
-    """Counts the commits of this process, to whichever database, and falls before the nth; 0 only counts."""
+    """Count the commits of this process to any database, and kill the process before the nth; 0 only counts."""
 
     at: int = 0
     steps: list[str] = field(default_factory=list)
 
     def stand(self) -> None:
-        """Look at every commit from now on."""
+        """Listen to every commit from now on."""
         event.listen(sa.Engine, "commit", self._commit)
 
     def _commit(self, connection: sa.Connection) -> None:
-        # Who only read commits as well, and keeps nothing.
+        # A connection that only read commits too, but stores nothing.
         if not connection.info.pop("wrote", False):
             return
         self.steps.append(Path(str(connection.engine.url.database)).stem)
@@ -41,21 +41,21 @@ class Guillotine:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def note(self, connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        """Remember that a connection has written."""
+        """Record that a connection has written."""
         if statement.lstrip().split(" ", 1)[0].upper() in {"INSERT", "UPDATE", "DELETE"}:
             connection.info["wrote"] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """What a tick that lived left: its cursor, and the databases that it committed to, in order."""
+    """Result of a completed tick: its cursor, and the databases that it committed to, in order."""
 
     cursor: str
     steps: list[str]
 
 
 def tick(home: Path, dagster_home: Path, *, cursor: str | None, dies_at: int = 0) -> Tick | None:
-    """Take a tick in a process of its own; None if it was killed."""
+    """Run a tick in a separate process; return its result, or None if it was killed."""
     ours, theirs = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_be_the_code_server, args=(home, dagster_home, cursor, dies_at, theirs))
     process.start()
@@ -85,5 +85,5 @@ def _be_the_code_server(home: Path, dagster_home: Path, cursor: str | None, dies
         guillotine.stand()
         done = closes_to_parameters.evaluate_tick(context)
         answer.send(json.dumps({"cursor": done.cursor, "steps": guillotine.steps}))
-    # Nothing of the parent's is to be tidied up here.
+    # The cleanup of the parent process must not run here.
     os._exit(0)

@@ -33,11 +33,11 @@ def test_audit_given_a_close_then_finds_what_is_missing_until_it_is_learned_and_
 
     assert [text.partition(" is ")[0] for text in cursor] == ["the cursor of closes_to_parameters"]
     assert committed[:2] == [
-        "BOT1: 1 closes are not in the record, 0 too many",
-        "bot_trades of BOT1: Dagster shows 0 rows, there are 1",
+        "BOT1: 1 closes are not in the record, 0 are surplus",
+        "bot_trades of BOT1: Dagster shows 0 rows, the store has 1",
     ]
     assert learned[0].startswith("1 publications of parameters have no materialization")
-    assert learned[1] == "the newest materialization of the parameters does not name those in force"
+    assert learned[1] == "the newest materialization of the parameters does not have the version in force"
     assert [text.split(":")[0] for text in learned[2:-1]] == [
         "bot_trades of BOT1",
         "synced_trades of BOT1",

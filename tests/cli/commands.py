@@ -1,4 +1,4 @@
-"""The `bot3` command as a process: what people and programs get from it."""
+"""Run the `bot3` command as a process and collect its output."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
     err: str
 
     def json(self) -> dict[str, Any]:
-        """Return the one object on standard output; anything beside it is an error."""
+        """Parse the JSON object on standard output; any other output there is an error."""
         found: dict[str, Any] = json.loads(self.out)
         assert isinstance(found, dict)
         return found
 
     @property
     def said(self) -> str:
-        """Return all that was said, without the line breaks of a narrow terminal."""
+        """Return the whole output, without the line breaks of a narrow terminal."""
         return " ".join((self.out + " " + self.err).split())
 
 
 def environment(home: Path, **changes: str) -> dict[str, str]:
-    """Return an environment without settings of the machine's own."""
+    """Return an environment without the machine's own settings."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("BOT3_")}
     return {**own, **tiny_environment(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **changes}
 
 
 def bot3(*arguments: str, home: Path, cwd: Path | None = None, given: str | None = None, **changes: str) -> Ended:
-    """Run a command to its end in a directory that holds no `.env`."""
+    """Run a command to its end in a directory without `.env`."""
     done = subprocess.run(
         [sys.executable, "-m", "bot3.cli.main", *arguments],
         env=environment(home, **changes),

@@ -1,4 +1,4 @@
-"""Homes for commands: one to look at, one to change, none."""
+"""Fixtures: homes for commands, one read-only, one to change, one missing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tests.seeded import copy_of_home, seeded_home
 
 @pytest.fixture
 def seeded() -> Path:
-    """Return the shared home, to look at."""
+    """Return the shared home, for reading only."""
     return seeded_home()
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Return a home of the test's own, to change."""
+    """Return a separate copy of the home that the test may change."""
     return copy_of_home(tmp_path)
 
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Path:
-    """Return where a home could be."""
+    """Return the path of a home that does not exist."""
     return tmp_path / "home"

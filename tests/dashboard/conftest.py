@@ -1,4 +1,4 @@
-"""A filled home, made once; and pages run without a browser."""
+"""Fixtures: a filled home, created once, and pages run without a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
-    # Settings and the opened home are kept once a process.
+    # Settings and the opened home are cached for each process.
     st.cache_resource.clear()
     yield
     st.cache_resource.clear()

@@ -34,7 +34,7 @@ def settings_of(home: Path) -> Settings:
 
 
 def make_home(home: Path, *, trades_per_bot: int = 60, beats: bool = True) -> Settings:
-    """Fill a home: a clock that stands still at `NOW`, histories, paper trades, learning, heartbeats."""
+    """Fill a home: a clock stopped at `NOW`, histories, paper trades, learning, heartbeats."""
     settings = settings_of(home)
     with open_platform(settings) as platform:
         wall = platform.clock.wall_now()
@@ -73,7 +73,7 @@ def _fill_bot(platform: Platform, bot: str, *, count: int) -> None:
 
 
 def closes(bot: str, *, run_mode: RunMode, account: str, count: int, seed: int, first_id: int = 100) -> list[Trade]:
-    """Return closed trades at even distances up to an hour before `NOW`."""
+    """Return closed trades at equal intervals up to an hour before `NOW`."""
     rng = np.random.default_rng(seed)
     step = timedelta(days=25) / max(count, 1)
     profits = rng.normal(0.004, 0.03, count)
@@ -108,7 +108,7 @@ def closes(bot: str, *, run_mode: RunMode, account: str, count: int, seed: int, 
 
 
 def trade_with_orders(platform: Platform) -> None:
-    """Book one closed and one open trade of BOT3 through its journal."""
+    """Write one closed and one open trade of BOT3 through its journal."""
     store = platform.bot_store("BOT3")
     at = NOW - timedelta(hours=3)
     context: dict[str, str | float | None] = dict.fromkeys(ENTRY_CONTEXT, None) | {
@@ -132,7 +132,7 @@ def trade_with_orders(platform: Platform) -> None:
 
 
 def reject_an_entry(platform: Platform) -> None:
-    """Decide on an entry of BOT3 that the exchange rejects."""
+    """Write an entry of BOT3 that the exchange rejects."""
     store = platform.bot_store("BOT3")
     entry = Intent(
         account=store.account, bot="BOT3", pair=PAIRS[0], candle_close_time=NOW - timedelta(minutes=5), leg=IntentLeg.ENTRY,

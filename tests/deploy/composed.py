@@ -1,4 +1,4 @@
-"""docker-compose.yml without Docker: each service's command and environment, with its paths and addresses on this machine."""
+"""Run docker-compose.yml without Docker: each service's command and environment, with its paths and addresses on this machine."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _PORTS_OF = {"DAGSTER_PG_PORT": "postgres", "DAGSTER_REDIS_PORT": "redis", "REDI
 
 
 def interpolated(value: str, variables: Mapping[str, str]) -> str:
-    """Return a value as compose gives it: ${NAME:-default} is the variable, or the default where the environment does not say."""
+    """Interpolate a value as compose does: ${NAME:-default} is the variable, or the default if the variable is not set."""
     return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: variables.get(found[1], found[2]), value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where on this machine the containers' paths and addresses are.
+    """Mapping of the containers' paths and addresses to this machine.
 
     Parameters
     ----------
     ports : mapping
         By "name:port" of the compose network, such as "postgres:5432", or by the port that a service listens on, such as "3000".
     extra : mapping
-        Variables that every service is given besides its own.
+        Additional variables for every service.
     variables : mapping
-        What the file takes from the environment of `docker compose`, such as DAGSTER_WORKERS.
+        Variables that the file reads from the environment of `docker compose`, such as DAGSTER_WORKERS.
     """
 
     folder: Path
@@ -49,30 +49,30 @@ class Place:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, text: str) -> str:
-        """Return a text with the containers' paths replaced; files that name other services are translated too."""
+        """Return a text with the containers' paths replaced; also translates files that name other services."""
         if text == "/app/deploy/workspace-compose.yaml":
             return str(self._workspace())
         roots = {"/app/.venv/bin/python": sys.executable, "/app": str(ROOT), "/run/secrets": str(self.secrets)}
-        roots |= {folder: f"{self.folder}{folder}" for folder in ("/data", "/tmp", "/backups")}  # noqa: S108  # the containers'
+        roots |= {folder: f"{self.folder}{folder}" for folder in ("/data", "/tmp", "/backups")}  # noqa: S108  # paths of containers
         return re.sub(rf"^({'|'.join(roots)})(?=/|$)", lambda found: roots[found[1]], text)
 
     def command(self, name: str) -> list[str]:
-        """Return what a container of the service runs."""
+        """Return the command of a service's container."""
         words = [self._word(self.path(word)) for word in SERVICES[name]["command"]]
         return [sys.executable, str(ENTRYPOINT), *words] if name in OURS else words
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return its environment, as the image and the service give it."""
+        """Return the environment of a service, as defined by the image and the service."""
         own = {key: value for key, value in os.environ.items() if not key.startswith(("BOT3_", "DAGSTER_", "PG"))}
         given = {key: self._value(key, value) for key, value in SERVICES[name]["environment"].items()}
         return {**own, **given, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.extra}
 
     def run(self, name: str, *, timeout_s: float = 150.0) -> subprocess.CompletedProcess[str]:
-        """Run a service that ends."""
+        """Run a service that ends, and wait for its end."""
         return self.execute(name, self.command(name), timeout_s=timeout_s)
 
     def bot3(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command `bot3` in a service's environment, paths of its volumes translated."""
+        """Run the command `bot3` in a service's environment, with the paths of its volumes translated."""
         command = [sys.executable, str(ENTRYPOINT), "bot3.cli.main", *map(self.path, arguments)]
         return self.execute(name, command, timeout_s=150.0)
 
@@ -88,13 +88,13 @@ class Place:
         )
 
     def start(self, name: str, *, log: str | None = None, **own: str) -> subprocess.Popen[bytes]:
-        """Start a service that goes on, with variables of its own; its output goes to a file of its name, or of the one given."""
+        """Start a long-running service with additional variables; its output is written to a file with its name, or the given one."""
         environment = {**self.environment(name), **own}
         with (self.folder / f"{log or name}.log").open("ab") as output:
             return subprocess.Popen(self.command(name), env=environment, cwd=self.folder, stdout=output, stderr=output)
 
     def is_healthy(self, name: str, **own: str) -> bool:
-        """Ask what its health check asks, with the variables that it was started with."""
+        """Run the health check of a service, with the variables that the service was started with."""
         words = [self.path(word) for word in SERVICES[name]["healthcheck"]["test"][1:]]
         return self.execute(name, [self._word(word) for word in words], **own).returncode == 0
 

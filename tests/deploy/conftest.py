@@ -1,4 +1,4 @@
-"""A PostgreSQL server with the roles of production, started once a session."""
+"""Fixture: a PostgreSQL server with the roles of production, started once for each session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bots that close trades without a pause, as their daemons would: two trades a transaction, each bot in its own database."""
+"""Bots that close trades continuously, as their daemons would: two trades a transaction, each bot in its own database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAUSE_S = 0.02
 
 
 class Load:
-    """What was committed so far: ids by bot; and how long the slowest commit took."""
+    """Ids of the committed trades by bot, and the duration of the slowest commit."""
 
     def __init__(self) -> None:
         self.committed: dict[str, list[int]] = defaultdict(list)
@@ -30,7 +30,7 @@ class Load:
         return {bot: set(ids) for bot, ids in self.committed.items()}
 
     def write(self, platform: Platform, *, number: int) -> None:
-        """Close two trades of every bot; the ids are told once they are durable."""
+        """Close two trades of every bot; record the ids once they are committed."""
         now = platform.clock.now()
         for bot in platform.bot_names:
             ids = (_FIRST_ID + 2 * number, _FIRST_ID + 2 * number + 1)
@@ -44,7 +44,7 @@ class Load:
 
 @contextmanager
 def load(settings: Settings) -> Iterator[Load]:
-    """Let the bots trade, from a thread with connections of its own; an error of theirs is raised at the end."""
+    """Close trades in a thread with its own connections; an error of the thread is raised at the end."""
     made, stopped, begun = Load(), Event(), Event()
 
     def trade() -> None:

@@ -1,4 +1,4 @@
-"""A machine to install on: a mount namespace whose /etc, /opt and /var/lib are written beside this machine's own.
+"""A machine to install on: a mount namespace whose /etc, /opt and /var/lib are separate from this machine's.
 
 `unshare --mount python -m tests.deploy.machine` reads one JSON object (`Order`) from standard input and prints one. It runs as root.
 """
@@ -16,11 +16,11 @@ from pathlib import Path
 
 WRITTEN = ("/etc", "/opt", "/var/lib")
 SHIMS = {
-    # The working tree as it is, not the last commit.
+    # The working tree, not the last commit.
     "git": 'test "$1" = clone; mkdir -p "$3"; cd "$SOURCE"; /usr/bin/git ls-files -coz --exclude-standard | xargs -0 cp --parents -t "$3"',
-    # The environment that runs the tests: installing it takes minutes.
+    # The environment that runs the tests, because installing one takes minutes.
     "make": 'test "$*" = .venv/.ready; mkdir .venv; mount --bind "$VENV" .venv',
-    # No systemd runs there: units are enabled, and not started.
+    # No systemd runs there: units are enabled but not started.
     "systemctl": (
         'test "$1" = daemon-reload && exit 0\ntest "$1 $2" = "enable --now"; shift 2; exec /usr/bin/systemctl --root=/ enable "$@"'
     ),
@@ -30,18 +30,18 @@ SHIMS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to do there.
+    """Instructions for the machine.
 
     Parameters
     ----------
     blocks : list of str
-        Shell blocks of the runbook, in their order.
+        Shell blocks of the runbook, in order.
     settings : str
-        Lines that are appended to /etc/bot3/bot3.env afterwards.
+        Lines appended to /etc/bot3/bot3.env after the blocks.
     commands : dict of str
-        Commands that are then run as a unit runs its own: unit name, and the words after `python` of its first start command replaced.
+        Commands to run afterwards like a unit's own: unit name, and replacements of the words after `python` of its first start command.
     environment : dict of str
-        For the blocks.
+        Environment variables of the blocks.
     """
 
     source: str
@@ -53,12 +53,12 @@ class Order:
     environment: dict[str, str]
 
     def text(self) -> str:
-        """Return the order as one JSON object."""
+        """Return the instructions as one JSON object."""
         return json.dumps(asdict(self))
 
 
 def main() -> None:
-    """Do what is ordered; print the result of each block and command, and the modes of what was made."""
+    """Run the instructions; print the result of each block and command, and the modes of the created files."""
     order = Order(**json.load(sys.stdin))
     folder = Path(order.folder)
     _mount(folder / "overlays")
@@ -96,7 +96,7 @@ def _mount(folder: Path) -> None:
 
 
 def _open_to_users(places: list[Path], *, hold: Path) -> None:
-    """Let every user reach some directories, though one above them is closed: each shows again below an empty one."""
+    """Make directories accessible to every user though a parent is closed: mount each again below an empty directory."""
     closed = {above for place in places for above in place.resolve().parents if not above.stat().st_mode & 0o001}
     highest = [above for above in closed if not closed & set(above.parents)]
     below = [place.resolve() for place in places if set(place.resolve().parents) & set(highest)]

@@ -1,4 +1,4 @@
-"""A PostgreSQL server as production has it: databases and roles of deploy/postgres/roles.sql, passwords in files."""
+"""A PostgreSQL server as in production: databases and roles of deploy/postgres/roles.sql, passwords in files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """Its server, its port on 127.0.0.1, and the directory of its secrets."""
+    """The server, its port on 127.0.0.1, and the directory of the secrets."""
 
     server: PostgresServer
     port: int
     secrets: Path
 
     def url(self, role: str, database: str) -> str:
-        """Return the address at which a role logs in with its password."""
+        """Return the URL with which a role logs in with its password."""
         file = "reader_db_password" if role == "bot3_reader" else f"{role}_db_password"
         return f"postgresql+psycopg://{role}:{(self.secrets / file).read_text()}@127.0.0.1:{self.port}/{database}"
 
@@ -47,7 +47,7 @@ class Production:
 
 @contextmanager
 def production(folder: Path, *, is_durable: bool = False, data: Path | None = None) -> Iterator[Production]:
-    """Yield a server that was set up."""
+    """Yield a running server with the databases and roles created."""
     secrets = folder / "secrets"
     subprocess.run(["bash", ROOT / "deploy" / "make-secrets.sh", secrets], check=True, timeout=30)
     port = free_port()

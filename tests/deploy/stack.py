@@ -1,4 +1,4 @@
-"""The whole stack on this machine, as `docker compose up` leaves it: every service in its own role, and what Dagster says of it."""
+"""The whole stack on this machine, in the state after `docker compose up`, every service in its own role, with queries to Dagster."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ mutation Launch($key: [String!]!, $bot: String!) {
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
-# As the pages send it: "Materialize", partitions chosen, "Launch backfill".
+# The request of Dagster's pages: "Materialize", partitions selected, "Launch backfill".
 _BACKFILL = """
 mutation Backfill($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
@@ -65,7 +65,7 @@ query Made($key: [String!]!) {
 
 
 class Stack:
-    """The services that run, and what Dagster says."""
+    """The running services, with queries to Dagster's web server."""
 
     def __init__(self, place: Place, server: Production) -> None:
         self.place, self.server = place, server
@@ -81,7 +81,7 @@ class Stack:
         return found["data"]
 
     def launch(self, asset: str, bot: str, *, service: str = "3000") -> dict[str, Any]:
-        """Ask the web server for a run of one partition."""
+        """Launch a run of one partition through the web server; return its response."""
         answer: dict[str, Any] = self.graphql(_LAUNCH, service=service, key=[asset], bot=bot)["launchPipelineExecution"]
         return answer
 
@@ -90,7 +90,7 @@ class Stack:
         return str(found["runOrError"]["status"])
 
     def add_week(self, week: str) -> None:
-        """Name a week of the market, whether Dagster knows it already or not."""
+        """Add a week of the market to Dagster's partitions, if it is missing."""
         answer = self.graphql(_ADD_WEEK, week=week)["addDynamicPartition"]
         assert answer["__typename"] in {"AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"}, answer
 
@@ -102,7 +102,7 @@ class Stack:
         return str(launched["backfillId"])
 
     def ended_backfill(self, backfill_id: str) -> dict[str, Any]:
-        """Wait for a backfill's end."""
+        """Wait until a backfill has ended; return its status and runs."""
 
         def ended() -> Any:
             found = self.graphql(_BACKFILL_STATUS, id=backfill_id)["partitionBackfillOrError"]
@@ -112,13 +112,13 @@ class Stack:
         return found
 
     def made_by(self, asset: str, backfill_id: str) -> set[str]:
-        """Return the partitions of an asset that a backfill's runs made."""
+        """Return the partitions of an asset that a backfill's runs materialized."""
         events = self.graphql(_PARTITIONS_OF_RUNS, key=[asset])["assetOrError"]["assetMaterializations"]
         wanted = {"key": "dagster/backfill", "value": backfill_id}
         return {event["partition"] for event in events if wanted in event["runOrError"].get("tags", [])}
 
     def wait(self, what: str, question: Callable[[], Any]) -> Any:
-        """Ask until the answer is true."""
+        """Call a function until its result is true; return the result."""
         deadline = time.monotonic() + PATIENCE_S
         while not (answer := question()):
             ended = {name: process.returncode for name, process in self.running.items() if process.poll() is not None}
@@ -132,7 +132,7 @@ class Stack:
 
 
 def a_place(folder: Path, server: Production, influx: InfluxProgram, *, ports: Mapping[str, int], **settings: str) -> Place:
-    """Return where the services find their volumes, the server's databases and InfluxDB; its volumes are made."""
+    """Return a place with new volumes, the server's databases and InfluxDB for the services."""
     for name in ("backups", "data", "tmp"):
         (folder / name).mkdir()
     address = influx.address()
@@ -147,7 +147,7 @@ def a_place(folder: Path, server: Production, influx: InfluxProgram, *, ports: M
 
 @contextmanager
 def composed(folder: Path, influx: InfluxProgram, api: BotApi) -> Iterator[Stack]:
-    """Yield the stack on a server of its own, every service started in the order that compose keeps."""
+    """Yield the stack on its own server, with every service started in compose's order."""
     with ExitStack() as stopping:
         server = stopping.enter_context(production(folder / "server"))
         (folder / "place").mkdir()
@@ -160,7 +160,7 @@ def composed(folder: Path, influx: InfluxProgram, api: BotApi) -> Iterator[Stack
             assert ended.returncode == 0, (name, ended.stdout[-2_000:], ended.stderr[-2_000:])
         for name in SERVED:
             if name == "viewer":
-                continue  # the web server's twin on its port: a test of its own starts it
+                continue  # a second web server on the same port: a separate test starts it
             made.running[name] = made.place.start(name)
             stopping.callback(stop, made.running[name])
             if name in {"code", "webserver"}:
@@ -169,7 +169,7 @@ def composed(folder: Path, influx: InfluxProgram, api: BotApi) -> Iterator[Stack
 
 
 def stop(process: Any) -> None:
-    """End a service and what it started."""
+    """Stop a service and its child processes."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
     process.terminate()
     try:

@@ -1,4 +1,4 @@
-"""Trading floors that end with their test."""
+"""Fixtures: trading floors that are closed at the end of the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, Rows, a_floor, wo
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
-    """Show tracebacks without the values of every frame: those of a daemon take seconds to print."""
+    """Print tracebacks without the values of every frame, because those of a daemon take seconds to print."""
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
     yield
@@ -23,7 +23,7 @@ def plain_logs() -> Iterator[None]:
 
 @pytest.fixture
 def open_floor(tmp_path: Path) -> Iterator[OpenFloor]:
-    """Return what opens floors, each on a home of its own."""
+    """Return a function that opens floors, each on its own home."""
     opened: list[Floor] = []
 
     def open_it(rows: Rows | None = None, **changes: Any) -> Floor:
@@ -39,7 +39,7 @@ def open_floor(tmp_path: Path) -> Iterator[OpenFloor]:
 
 @pytest.fixture
 def entered(open_floor: OpenFloor) -> Floor:
-    """Return a floor that holds one long position, protected."""
+    """Return a floor with one long position that has its stop and target."""
     floor = open_floor()
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
     return floor

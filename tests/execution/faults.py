@@ -1,4 +1,4 @@
-"""What can go wrong, behind the ports: exchanges that answer badly, and a process that is killed at a given call."""
+"""Faults behind the ports: exchanges that return errors, and a process that is killed at a given call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUESTIONS = frozenset(name for name in vars(Exchange) if name.startswith("fetch_
 
 @dataclass
 class Fault:
-    """How orders of some legs are answered; `accepts` says whether the order exists all the same."""
+    """Scripted response to orders of some legs; `accepts` is whether the order exists in spite of the error."""
 
     error: Exception
     legs: frozenset[IntentLeg] = frozenset(IntentLeg)
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass
 class FaultyExchange:
-    """An `Exchange` with scripted faults; what is not scripted is the real one's."""
+    """An `Exchange` with scripted faults; all other calls go to the real one."""
 
     real: Exchange
     faults: list[Fault] = field(default_factory=list)
@@ -64,7 +64,7 @@ class FaultyExchange:
 
 @dataclass
 class LateFills:
-    """An `Exchange` that does not report the fills of some pairs yet; a moment passes with each order, so that no two fills are at once."""
+    """An `Exchange` that delays the fills of some pairs; each order takes a moment, so that no two fills have the same time."""
 
     real: Exchange
     late: frozenset[str] = frozenset()
@@ -84,7 +84,7 @@ class LateFills:
 
 
 class KilledError(BaseException):
-    """The process ends here, as SIGKILL ends it: nothing that follows runs."""
+    """The process ends here as by SIGKILL: no later code runs."""
 
 
 WRITES = frozenset(
@@ -103,7 +103,7 @@ WRITES = frozenset(
 
 @dataclass
 class Guillotine:
-    """Kills at the nth durable step of a store or an exchange, before it happens or right after; 0 only counts."""
+    """Kill at the nth durable step of a store or an exchange, before the step or right after it; 0 only counts."""
 
     at: int = 0
     is_after: bool = False
@@ -115,7 +115,7 @@ class Guillotine:
 
     def run(self, name: str, step: Callable[[], Any]) -> Any:
         if self.is_dead:
-            raise KilledError(f"dead already, and still asked for {name}")
+            raise KilledError(f"the process is dead already, but called {name}")
         self.steps.append(name)
         is_due = len(self.steps) == self.at
         if is_due and not self.is_after:
@@ -132,7 +132,7 @@ class Guillotine:
 
 @dataclass
 class Doomed:
-    """A port under the guillotine."""
+    """A port whose durable steps the guillotine counts."""
 
     real: Any
     guillotine: Guillotine

@@ -36,11 +36,11 @@ from tests.markets import BTC, CANDLE, COSTS, FIRST, FixedMarkets, FrameCandles,
 
 LATENCY = timedelta(seconds=1.5)
 ENTRY_AT = 13
-"""Signals are known at the close of so many candles; fewer know no volatility."""
+"""Number of candles after whose close signals are known; with fewer candles volatility is unknown."""
 
 
 class ScriptedSignals:
-    """A `SignalSource` that says what a test wrote down, by the candle's close."""
+    """A `SignalSource` that returns a test's signals, by the candle's close."""
 
     def __init__(self, *signals: Signal, error: Exception | None = None) -> None:
         self._signals = signals
@@ -55,7 +55,7 @@ class ScriptedSignals:
 
 
 class ShelfOfLearning:
-    """A `LearningReader` of what a test put on it; `token` is raised by each publication."""
+    """A `LearningReader` of a test's publications; each publication increments `token`."""
 
     def __init__(self) -> None:
         self.published: dict[str, list[Any]] = {}
@@ -101,7 +101,7 @@ Wrap = Callable[[Any], Any]
 
 @dataclass
 class Floor:
-    """One home; `open` starts a daemon on it, `close` lets go of everything as an end of the process does."""
+    """One home; `open` starts a daemon on it, `close` closes everything as the end of the process does."""
 
     home: Path
     frames: Mapping[str, pd.DataFrame]
@@ -168,7 +168,7 @@ class Floor:
         self.exchanges.clear()
 
     def to_close_of(self, candles: int) -> None:
-        """Move the clock to just after the close of so many candles."""
+        """Move the clock to just after the close of a number of candles."""
         self.clock.move((FIRST + candles * CANDLE + LATENCY - self.clock.now()).total_seconds() / self.speed)
 
     def run_candles(self, first: int, last: int) -> None:
@@ -183,7 +183,7 @@ class Floor:
         return self.open()
 
     def tick_after(self, wall_seconds: float) -> None:
-        """Let wall time pass and tick."""
+        """Advance wall time and tick."""
         self.clock.move(wall_seconds)
         self.daemon.tick()
 
@@ -206,12 +206,12 @@ class Floor:
         return found
 
     def intents(self, leg: IntentLeg, name: str = "BOT1") -> list[Intent]:
-        """Return the intents of a leg, of all trades, oldest first."""
+        """Return the intents of a leg over all trades, oldest first."""
         ids = range(1, self.stores[name].next_trade_id())
         return [intent for trade_id in ids for intent in self.stores[name].intents_of_trade(trade_id) if intent.leg is leg]
 
     def holds(self, name: str = "BOT1") -> list[str]:
-        """Return why signals were not traded, oldest first."""
+        """Return the reasons why signals were not traded, oldest first."""
         frame = self.stores[name].decisions_frame(limit=1_000)
         return [str(reason) for reason in frame[frame["outcome"] == "hold"]["reason"]][::-1]
 
@@ -225,7 +225,7 @@ OpenFloor = Callable[..., Floor]
 
 
 def a_floor(home: Path, rows: Rows, **changes: Any) -> Floor:
-    """Return an open floor on BTC candles, just before the close at which its one signal is known."""
+    """Return an open floor on BTC candles, just before the close at which its only signal is known."""
     given: dict[str, Any] = {"signals": ScriptedSignals(signal_at(ENTRY_AT)), "frames": {BTC: candle_frame(rows)}, **changes}
     floor = Floor(home=home, **given)
     floor.to_close_of(ENTRY_AT - 1)
@@ -245,7 +245,7 @@ def locked(floor: Floor, name: str) -> Iterator[None]:
 
 
 def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_id: str = "F01", confidence: float = 0.6) -> Signal:
-    """Return a signal that is known at the close of so many candles."""
+    """Return a signal that is known at the close of a number of candles."""
     known_at = FIRST + candles * CANDLE
     return Signal(
         feeder_id=feeder_id,
@@ -259,7 +259,7 @@ def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_i
 
 
 def wobble(count: int, *, rate: float = 100.0) -> list[tuple[float, float, float, float]]:
-    """Return quiet candles around a rate, with enough movement to know a volatility."""
+    """Return quiet candles around a rate, with enough movement to estimate a volatility."""
     rows = []
     for index in range(count):
         step = 0.001 * (1 if index % 2 else -1)

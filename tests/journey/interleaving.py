@@ -1,4 +1,4 @@
-"""A bot that trades, the record, its copy and Dagster, in processes that die: what can happen, and what must be so in the end."""
+"""A trading bot, the record, its copy and Dagster in processes that die: possible events, and the final invariants."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ LIVE = (RunMode.LIVE,)
 
 @cache
 def the_market() -> SimulatedMarket:
-    """Return candles that every process reads, as it would from a disk."""
+    """Return the candles that every process reads, shared as if on disk."""
     return SimulatedMarket(7, starts_at=SIMULATED_START, ends_at=NOW + timedelta(days=60), timeframe="5m")
 
 
 class MemoryPublishing(Publishing):
-    """Publishing to a copy in memory, which outlives the process."""
+    """Publishing to a copy in memory that outlives the process."""
 
     memory: MemoryCopy
 
@@ -64,7 +64,7 @@ class MemoryPublishing(Publishing):
 
 
 class MortalPlatform(Platform):
-    """The platform of one process."""
+    """The platform of one simulated process."""
 
     world: World
     fate: Fate
@@ -98,27 +98,27 @@ class MortalPlatform(Platform):
 
 
 class WorldResource(PlatformResource):
-    """The platform of whichever process lives now."""
+    """A resource with the platform of the current process."""
 
     def platform(self) -> Platform:
         return _worlds[self.home].platform
 
     def nothing_to_do(self) -> None:
-        """Go on: the worlds of these tests learn without a seed."""
+        """Do nothing: the worlds of these tests learn without a seed."""
 
 
 _worlds: dict[str, World] = {}
 
 
 class World:
-    """Everything there is, and what happens to it.
+    """All stores and processes of a test, and the events on them.
 
     Parameters
     ----------
     source_url : str
         Database of the bot, empty.
     given : Settings
-        By field: where the record is, and the copy where it is a real one.
+        Settings by field: the location of the record, and of the copy if it is a real one.
     """
 
     def __init__(self, folder: Path, *, source_url: str, memory: MemoryCopy | None, fate: Fate, bot: str = BOT, **given: Any) -> None:
@@ -159,7 +159,7 @@ class World:
         self.platform.close()
         self.instance.dispose()
 
-    # What the bot does
+    # Actions of the bot
 
     def add(self, row: dict[str, Any]) -> None:
         if row["id"] not in self.ids():
@@ -192,13 +192,13 @@ class World:
         self.wall_s += 2.0 * RETRY_AFTER_S
 
     def close_own(self, at: datetime) -> None:
-        """Commit a close of BOT1, as the daemon does: from a process of its own."""
+        """Commit a close of BOT1 from a separate process, as the daemon does."""
         daemon = self.new_process(Fate())
         store = daemon.bot_store("BOT1")
         store.import_trades([an_own_trade(store.next_trade_id(), at)])
         daemon.close()
 
-    # What the platform does
+    # Actions of the platform
 
     def tick(self) -> None:
         self.cursor = closes_to_parameters.evaluate_tick(self.context(self.cursor)).cursor
@@ -213,13 +213,13 @@ class World:
         self.platform.sync(self.name)
 
     def learn_untold(self) -> None:
-        """Learn in a process that ends before it tells anybody."""
+        """Learn in a process that ends before it reports to Dagster."""
         other = self.new_process(Fate())
         other.learn_from_closes(other.sources([self.name]))
         other.close()
 
     def struck(self, act: Callable[[], None], *, step: int, is_late: bool, is_kill: bool) -> None:
-        """Do something during which a process dies, or a store is away, at one of its durable steps."""
+        """Run an action during which the process dies, or a store is unavailable, at one of its durable steps."""
         self.fate.arm(step, is_late=is_late, error=KilledError if is_kill else an_outage)
         try:
             act()
@@ -231,20 +231,20 @@ class World:
             self.fate.disarm()
 
     def tried(self, act: Callable[[], None]) -> None:
-        """Do something that fails only while the bot's database is away."""
+        """Run an action that may fail only while the bot's database is unavailable."""
         try:
             act()
         except StoreError:
             assert self.is_source_away
 
-    # What is so
+    # State
 
     def note(self) -> None:
-        """Remember every trade that the record ever held."""
+        """Add the trades that are now in the record to the set of all trades ever seen there."""
         self.seen |= self.platform.record.trade_keys(bot=self.name, run_mode=RunMode.LIVE, closed_since=None)
 
     def source_digests(self) -> list[tuple[Any, ...]]:
-        """Return the bot's trades by digest, as a record that nothing ever happened to would hold them."""
+        """Return the bot's trades with their digests, as in a new record that was synced once."""
         reader = FreqtradeColumns.open(self.source_url, bot=self.name, run_mode=RunMode.LIVE)
         fresh = SqlRecord.open(sqlite_url(self.settings.home / "fresh.sqlite"))
         fresh.upsert_trades(reader.closed_trades(closed_since=None))
@@ -254,13 +254,13 @@ class World:
         return found
 
     def counted(self) -> tuple[int, int]:
-        """Return how many of the bot's trades the record holds, and how many tombstones."""
+        """Return the number of the bot's trades in the record, and of its tombstones."""
         counts = self.platform.record.counts()
         own = counts[counts["bot"] == self.name]
         return int(own["trades"].sum()), int(own["deleted"].sum())
 
     def told(self, asset: str, partition: str | None = None) -> dict[str, Any]:
-        """Return what was said of an asset last; nothing if it never was."""
+        """Return the metadata of an asset's newest materialization; empty if there is none."""
         records = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=None if partition is None else [partition]), limit=1
         ).records
@@ -268,7 +268,7 @@ class World:
         return {} if event is None else {name: value.value for name, value in event.metadata.items()}
 
     def reported(self) -> int:
-        """Return the revision that Dagster keeps as told."""
+        """Return the last reported revision in the sensor's cursor."""
         return Reported.of(self.cursor, store_id=self.platform.record.store_id).revision
 
 
@@ -281,7 +281,7 @@ def digests_of(record: SqlRecord) -> list[tuple[Any, ...]]:
 def a_close(
     trade_id: int, *, day: int, minute: int, pair: int = 0, leverage: float = 5.0, exit_reason: str | None = "roi"
 ) -> dict[str, Any]:
-    """Return a row of the bot: trades of one day close at one instant, whenever they were opened."""
+    """Return a row of the bot: trades of one day close at one instant, whatever their entry."""
     closed = FIRST + timedelta(days=day, hours=2)
     pairs = the_market().pairs()
     opened = closed - timedelta(minutes=60 + minute)
@@ -289,7 +289,7 @@ def a_close(
         trade_id,
         pair=pairs[pair],
         open_date=opened,
-        # Inside its candle: where most entries without orders are not, a bot's trades are left out.
+        # Inside its candle: if most entries without orders lie outside, the bot's trades are left out.
         open_rate=the_market().rate_at(pairs[pair], "5m", opened.replace(tzinfo=UTC)),
         close_date=closed,
         leverage=leverage,

@@ -1,4 +1,4 @@
-"""The rules of a position of several orders, candle by candle and order by order: the reference for `order_replay`."""
+"""Reference implementation of positions with several orders, candle by candle and order by order, for `order_replay`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.learning.replay import ReplayCosts
 
 @dataclass(frozen=True, kw_only=True)
 class OraclePosition:
-    """How one position ended: net of the value of its entries, in which candle, and how many orders were done before."""
+    """Outcome of one position: net relative to the value of its entries, candle of the exit, and number of orders before it."""
 
     net: float
     ended_at: int
@@ -23,7 +23,7 @@ class OraclePosition:
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """One position on candles of float32; every question is answered from the list of orders, nothing is carried along."""
+    """One position on float32 candles; every result is computed from the list of orders, without running state."""
 
     candles: CandleArrays
     path: PositionPath
@@ -36,14 +36,14 @@ class Walk:
         return -1.0 if self.path.is_short else 1.0
 
     def before(self, i: int) -> Sequence[PositionOrder]:
-        """The orders that changed the position before a candle."""
+        """Return the orders that changed the position before a candle."""
         return [order for order in self.path.orders if order.candle < i]
 
     def held(self, orders: Sequence[PositionOrder]) -> float:
         return sum(order.amount if order.is_entry else -order.amount for order in orders)
 
     def average(self, orders: Sequence[PositionOrder]) -> float:
-        """Freqtrade's open_rate: stake over amount of what is held, exits taken out at the average."""
+        """Return freqtrade's open_rate: stake / amount of the open position, exits subtracted at the average."""
         stake = amount = average = 0.0
         for order in orders:
             sign = 1.0 if order.is_entry else -1.0
@@ -53,7 +53,7 @@ class Walk:
         return average
 
     def stop(self, orders: Sequence[PositionOrder]) -> float:
-        """The tightest of the stops that each entry would have placed, or the liquidation if that comes first."""
+        """Return the tightest of the stops that each entry would have placed, or the liquidation if that is nearer."""
         placed = [
             self.average(orders[: place + 1]) * (1.0 - self.side * self.stop_move) for place, order in enumerate(orders) if order.is_entry
         ]
@@ -73,7 +73,7 @@ class Walk:
         return float(np.float32(getattr(self.candles, name)[i]))
 
     def funding(self, first: int, last: int) -> float:
-        """What was received at the opens of some candles, on what was held at each."""
+        """Return the funding received at the opens of some candles, on the amount open at each."""
         rates = np.diff(self.candles.funding_sum, prepend=self.candles.funding_sum[0])
         return sum(-self.side * float(rates[i] * self.candles.open[i]) * self.held(self.before(i)) for i in range(first, last + 1))
 
@@ -81,7 +81,7 @@ class Walk:
         return sum(order.amount * order.rate * (1.0 + self.side * self.costs.taker_fee) for order in orders if order.is_entry)
 
     def realised(self, orders: Sequence[PositionOrder]) -> float:
-        """What the exits among some orders earned, funding up to the last of them included."""
+        """Return the profit of the exits among some orders, funding up to the last of them included."""
         earned, until = 0.0, self.path.entry
         for place, order in enumerate(orders):
             if order.is_entry:
@@ -101,7 +101,7 @@ class Walk:
         return (self.realised(orders) + funding + self.side * self.held(orders) * (got - paid)) / self.entered(orders)
 
     def all_lost(self, i: int) -> float:
-        """The margin and the entry's fee of what is held, after what was realised."""
+        """Return the loss of margin and entry fee of the open position, after the realised profit."""
         orders = self.before(i)
         average, lev = self.average(orders), self.path.leverage
         opened = average * (1.0 + self.side * self.costs.taker_fee)
@@ -119,7 +119,7 @@ class Walk:
         return self.left_at(rate, i, fee=fee, slippage=slippage)
 
     def candle(self, i: int) -> float | None:
-        """The outcome of leaving in a candle; None if the position is held."""
+        """Return the outcome of an exit in a candle, or None if the position stays open."""
         orders, side = self.before(i), self.side
         stop, target, opened = self.stop(orders), self.target(orders), self.price("open", i)
         worst, best = (self.price(name, i) for name in (("low", "high") if side > 0.0 else ("high", "low")))
@@ -137,13 +137,13 @@ class Walk:
 def oracle_position(
     candles: CandleArrays, path: PositionPath, *, stop_move: float, target_move: float, costs: ReplayCosts
 ) -> OraclePosition:
-    """How a position ends under a stop and a target (distances from the average rate, moves of the price)."""
+    """Return the outcome of a position under a stop and a target (distances from the average rate, moves of the price)."""
     walk = Walk(candles=candles, path=path, stop_move=stop_move, target_move=target_move, costs=costs)
     for i in range(path.entry + 1, path.end):
         net = walk.candle(i)
         if net is not None:
             return OraclePosition(net=net, ended_at=i, orders_done=len(walk.before(i)))
-    # What is held at the end of the last candle is left at its close; an order in that candle comes first.
+    # A position still open at the end of the last candle exits at its close; an order in that candle is executed first.
     last = path.end - 1
     closed = Walk(candles=candles, path=path, stop_move=stop_move, target_move=target_move, costs=costs)
     orders = closed.before(path.end)

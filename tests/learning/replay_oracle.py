@@ -1,4 +1,4 @@
-"""The rule of replay in words, trade by trade and cell by cell: what the kernel is held against."""
+"""Plain reference implementation of replay, trade by trade and cell by cell, to compare the kernel with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OracleOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """One trade on candles of float32."""
+    """One trade on float32 candles."""
 
     candles: CandleArrays
     entry: int
@@ -35,7 +35,7 @@ class Position:
         return -self.side * float((rates * self.candles.open[self.entry + 1 : i + 1]).sum()) / self.rate
 
     def net(self, rate: float, i: int, *, fee: float, slippage: float) -> float:
-        """Freqtrade's profit ratio at leverage 1, funding included."""
+        """Return freqtrade's profit ratio at leverage 1, funding included."""
         opened = self.rate * (1.0 + self.side * self.costs.taker_fee)
         closed = rate * (1.0 - self.side * slippage) * (1.0 - self.side * fee) + self.side * self.funding(i) * self.rate
         return self.side * (closed / opened - 1.0)
@@ -47,7 +47,7 @@ class Position:
 
     @property
     def all_lost(self) -> float:
-        """The margin and the fee of the entry, whatever ate it."""
+        """Return the loss of the margin and the entry fee, whatever the cause."""
         opened = self.rate * (1.0 + self.side * self.costs.taker_fee)
         return self.side * (self.rate * (1.0 - self.side / self.leverage) / opened - 1.0)
 
@@ -55,7 +55,7 @@ class Position:
         return float(np.float32(getattr(self.candles, name)[i]))
 
     def is_beyond(self, rate: float, level: float) -> bool:
-        """Whether a rate is as bad as a level or worse."""
+        """Return whether a rate is at or beyond a level, on the side of a loss."""
         return self.side * rate <= self.side * level
 
     def stopped(self, rate: float, i: int) -> float:
@@ -70,11 +70,11 @@ class Position:
 
 
 def inside(position: Position, i: int, *, stop: float, target: float) -> OracleOutcome | None:
-    """What one candle does to a position; None if it holds."""
+    """Return the outcome of a position in one candle, or None if it stays open."""
     side = position.side
     opened, high, low = (position.price(name, i) for name in ("open", "high", "low"))
     worst, best = (low, high) if side > 0.0 else (high, low)
-    # The open of the entry's candle came before the fill.
+    # The open of the entry's candle was before the fill.
     if i > position.entry and position.is_beyond(opened, stop):
         return OracleOutcome(net=position.stopped(opened, i))
     if i > position.entry and side * opened >= side * target:
@@ -98,8 +98,8 @@ def gives_back(position: Position, i: int, *, giveback: GivebackRule | None, act
 def oracle(
     position: Position, *, stop_move: float, target_move: float, giveback: GivebackRule | None, sigma: float, first: int
 ) -> OracleOutcome:
-    """How one trade ends under one stop and target (distances, moves of the price)."""
-    # A level is the float32 next to it, as a candle is.
+    """Return the outcome of one trade under one stop and target (distances, moves of the price)."""
+    # Levels are rounded to float32, as candles are.
     stop, target = (float(np.float32(position.rate * (1.0 + position.side * move))) for move in (-stop_move, target_move))
     if position.is_beyond(stop, position.liquidation):
         stop = position.liquidation

@@ -18,7 +18,7 @@ NOW = START + timedelta(days=20)
 
 def candle_frame(*, seed: int, n: int = CANDLES) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    # Volatility moves by a factor of three within a day: one that is read a candle too early or too late is another one.
+    # Volatility changes by a factor of three within a day, so that a value read one candle too early or too late differs.
     deviation = 0.002 * np.exp(0.55 * np.sin(np.arange(n) / 45.0))
     close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 1.0, n) * deviation))
     opened = np.concatenate(([100.0], close[:-1]))

@@ -11,7 +11,7 @@ WALK_START = datetime(2025, 1, 6, tzinfo=UTC)
 
 
 def random_walk(count: int, *, seed: int, drift_of_last: float = 0.0, rate: float = 100.0) -> pd.DataFrame:
-    """Return a lawful candle frame; `drift_of_last` carries that share of a candle's move over to the next (0: nothing to learn)."""
+    """Return a valid candle frame; `drift_of_last` is the share of a candle's move added to the next one (0: nothing to learn)."""
     rng = np.random.default_rng(seed)
     shocks = rng.standard_normal(count) * 0.002 * np.exp(0.5 * np.sin(np.arange(count) / 400.0))
     moves = np.empty(count)

@@ -1,4 +1,4 @@
-"""A Bot API of Telegram on loopback: it checks what clients send, hands out what people write, and fails on demand."""
+"""A Telegram Bot API on loopback: it validates requests of clients, returns messages of people, and fails on demand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class BotApi:
-    """Answers getMe, sendMessage and getUpdates of one token.
+    """Serve getMe, sendMessage and getUpdates for one token.
 
-    `faults` maps a method to the faults of its next requests, in their order: None, a status, ("wait", seconds) for a flood,
+    `faults` maps a method to the faults of its next requests, in order: None, a status, ("wait", seconds) for a rate limit,
     ("migrate", chat) for a group that became another chat,
-    "hang" (no answer for `hang_s`), "close" (the connection is closed), "cut" (half a body), "html" (a proxy's page).
+    "hang" (no response for `hang_s`), "close" (the connection is closed), "cut" (half a body), "html" (a proxy's page).
     """
 
     def __init__(self, *, token: str = TOKEN, hang_s: float = 1.0, port: int = 0) -> None:
@@ -60,7 +60,7 @@ class BotApi:
         self._thread.join()
 
     def say(self, text: str, *, user: int = 7, chat: int = 77, at: float | None = None) -> None:
-        """Let a person write to the bot."""
+        """Add a message of a person to the bot."""
         with self._changed:
             self._number += 1
             person = {"id": user, "is_bot": False, "first_name": "P"}
@@ -70,13 +70,13 @@ class BotApi:
             self._changed.notify_all()
 
     def wait_for(self, count: int, *, patience_s: float = 20.0) -> list[str]:
-        """Return the texts sent, once they are so many."""
+        """Wait until a number of texts were sent; return the texts."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.sent) >= count, timeout=patience_s), self.texts
         return self.texts
 
     def wait_for_requests(self, method: str, count: int, *, patience_s: float = 20.0) -> None:
-        """Wait until clients have asked for a method so often."""
+        """Wait until clients have called a method a number of times."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.requests.count(method) >= count, timeout=patience_s), self.requests
 
@@ -118,7 +118,7 @@ class BotApi:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection of a client."""
+    """Handler of one client connection."""
 
     api: BotApi
 
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, answer: dict[str, Any], *, fault: Any) -> None:
         body = json.dumps(answer).encode()
         if fault == "html":
-            # Proxies name the address that was asked, the token in it.
+            # Proxies show the requested address, which contains the token.
             status, body = 502, f"<html>bad gateway: {self.path}</html>".encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -180,13 +180,13 @@ def _refusal(status: int, description: str) -> Answer:
 
 
 class _Read(HTMLParser):
-    """Reads Telegram's HTML: the tags it knows, closed in their order."""
+    """Parser of Telegram's HTML: known tags only, closed in the correct order."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.text, self.problem, self._open = "", "", list[str]()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # the parser gives them
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # signature of the parser
         self._open.append(tag)
         if tag not in TAGS:
             self.problem = f'can\'t parse entities: Unsupported start tag "{tag}"'
@@ -204,7 +204,7 @@ class _Read(HTMLParser):
 
 
 def problem_of(html: str) -> str:
-    """Return why Telegram would refuse a text; empty if it would not."""
+    """Return the reason why Telegram would refuse a text; empty if it would accept it."""
     read = _Read()
     read.feed(html)
     if problem := read.ended():

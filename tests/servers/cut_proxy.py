@@ -1,4 +1,4 @@
-"""A way to a server that can be cut or stalled: at once, or so many messages later, once the server has heard and before its answer is."""
+"""A proxy to a server that can be cut or stalled: now, or after a number of messages, between a request and its response."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _POLL_S = 0.05
 
 
 class CutProxy:
-    """Listens on a port of its own and passes bytes on; while it is cut, whoever comes is turned away.
+    """Listen on a port and forward bytes; while the proxy is cut, it refuses connections.
 
-    While it is stalled its connections stay open, take bytes and pass none on: half-open, as after a failover or behind a firewall that
-    forgot them.
+    While it is stalled its connections stay open, accept bytes and forward none: half-open, as after a failover or behind a firewall that
+    dropped their state.
     """
 
     def __init__(self, port: int) -> None:
@@ -46,13 +46,13 @@ class CutProxy:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._is_closed = True
-        self.mend()  # a connection that stayed stalled would be looked at for ever
+        self.mend()  # the thread of a stalled connection would never end
         self.cut()
         self._thread.join()
         self._listener.close()
 
     def cut(self) -> None:
-        """End every connection and take no other until `mend`."""
+        """Close every connection and refuse new ones until `mend`."""
         with self._lock:
             self._is_cut, pairs, self._pairs = True, self._pairs, []
         for near, far in pairs:
@@ -61,11 +61,11 @@ class CutProxy:
                     end.shutdown(socket.SHUT_RDWR)
 
     def cut_after(self, messages: int) -> None:
-        """Cut once so many messages have reached the server; their answer is never heard."""
+        """Cut once a number of messages have reached the server; the response is never forwarded."""
         self._left = messages
 
     def stall(self, *, new_too: bool = False) -> None:
-        """Let the connections that are open pass nothing on until `mend`; new ones work, or stall as well."""
+        """Stop forwarding on open connections until `mend`; new ones work, or stall too."""
         with self._lock:
             self._stalled |= {id(near) for near, _ in self._pairs}
             self._are_new_stalled = new_too
@@ -89,7 +89,7 @@ class CutProxy:
             try:
                 far = socket.create_connection(self._target)
             except OSError:
-                near.close()  # the server itself is down
+                near.close()  # the server is down
                 continue
             with self._lock:
                 self._pairs.append((near, far))

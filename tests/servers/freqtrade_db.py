@@ -1,4 +1,4 @@
-"""Databases as freqtrade leaves them: its tables at two ages, on SQLite and on PostgreSQL, and rows to put into them."""
+"""Databases of freqtrade: its tables of two releases, on SQLite and on PostgreSQL, and rows to insert."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-OPENED = datetime(2025, 3, 3, 12, 0, 4)  # noqa: DTZ001  # freqtrade keeps naive times
+OPENED = datetime(2025, 3, 3, 12, 0, 4)  # noqa: DTZ001  # freqtrade stores naive times
 PAIR = "BTC/USDT:USDT"
 
 _AFTER_2022_4 = frozenset(
@@ -29,7 +29,7 @@ def freqtrade_tables(*, age: str = "2026.9") -> tuple[sa.Table, sa.Table]:
 
 
 class FreqtradeDb:
-    """Makes one database and writes rows as the bot would, through connections of its own."""
+    """Create one database and write rows as the bot would, through its own connections."""
 
     def __init__(self, url: str, *, age: str = "2026.9") -> None:
         self.url = url
@@ -39,7 +39,7 @@ class FreqtradeDb:
             self.trades.metadata.create_all(connection)
 
     def execute(self, text: str) -> None:
-        """Run a statement that is committed."""
+        """Run a statement and commit it."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql(text)
 
@@ -99,7 +99,7 @@ def a_row(trade_id: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def an_open_row(trade_id: int, **changes: Any) -> dict[str, Any]:
-    """Return a row of a trade that is open after a partial exit: it carries a close_profit."""
+    """Return a row of a trade that is open after a partial exit, with a close_profit."""
     row = a_row(trade_id, is_open=True, close_date=None, exit_reason="partial_exit", close_profit_abs=0.9)
     return row | changes
 

@@ -1,4 +1,4 @@
-"""Backtest results as freqtrade writes them: one JSON of all strategies, beside configuration and other files in an archive."""
+"""Backtest results as freqtrade writes them: one JSON of all strategies, with configuration and other files in an archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def milliseconds(at: datetime) -> int:
 
 
 def a_result_order(*, is_entry: bool, at: datetime, rate: float = 100.0, amount: float = 2.0, is_short: bool = False) -> dict[str, Any]:
-    """Return an order of a trade, as it is exported."""
+    """Return an order of a trade in the exported format."""
     return {
         "amount": amount,
         "safe_price": rate,
@@ -72,7 +72,7 @@ def a_result(**strategies: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def write_zip(directory: Path, result: Any, *, name: str = f"{STEM}.zip", compression: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write an archive with all that freqtrade puts into one, its metadata beside it."""
+    """Write an archive with all files of freqtrade's archives, and its metadata beside it."""
     path = directory / name
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr(f"{STEM}_config.json", json.dumps({"strategy": "not a result"}))

@@ -1,4 +1,4 @@
-"""What a page of another site can send to a server on this machine through the browser of somebody who has it open."""
+"""Requests that a page of another site can send to a server on this machine through the browser of a user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOREIGN = "evil.example"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One request; `port` stands for the server's own in headers."""
+    """One request; `port` in headers is replaced by the server's port."""
 
     method: str = "GET"
     path: str = "/"
@@ -40,7 +40,7 @@ class Sent:
 
 
 def foreign_requests(path: str) -> dict[str, Sent]:
-    """Return requests to a path that no server of the platform may answer, by name."""
+    """Return requests to a path that every server of the platform must refuse, by name."""
     return {
         "a name that points to this machine": Sent(path=path, headers={"Host": FOREIGN + ":{port}"}),
         "that name, and its own page": Sent(path=path, headers={"Host": FOREIGN + ":{port}", "Origin": f"http://{FOREIGN}:{{port}}"}),
@@ -53,7 +53,7 @@ def foreign_requests(path: str) -> dict[str, Sent]:
 
 
 def foreign_websockets(path: str) -> dict[str, Sent]:
-    """Return websockets to a path that no server of the platform may open, by name."""
+    """Return websockets to a path that every server of the platform must refuse, by name."""
     subprotocol = {"Sec-WebSocket-Protocol": "graphql-ws"}
     return {
         "a websocket of a page elsewhere": Sent(path=path, headers={"Origin": f"https://{FOREIGN}", **subprotocol}, is_websocket=True),

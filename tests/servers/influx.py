@@ -1,4 +1,4 @@
-"""A real InfluxDB 2: the one that TEST_INFLUX_URL names, or a program started in a temporary directory."""
+"""A real InfluxDB 2: the server at TEST_INFLUX_URL, or a program started in a temporary directory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ORG, TOKEN = "freqtrade", "test-token-of-this-session"
 
 
 def find_program() -> Path | None:
-    """Return the program that TEST_INFLUXD names, or `influxd` on the path; None if there is neither."""
+    """Return the program in TEST_INFLUXD, or `influxd` on the path; None if there is neither."""
     found = os.environ.get("TEST_INFLUXD") or shutil.which("influxd")
     return Path(found) if found else None
 
@@ -36,7 +36,7 @@ def is_available() -> bool:
 
 
 class InfluxProgram:
-    """Gives an address on entry; a program that it started is stopped on exit, and its files are removed."""
+    """An InfluxDB server as a context; a program that it started is stopped on exit, and its files are removed."""
 
     def __init__(self, *, folder: Path | None = None) -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class InfluxProgram:
 
     @property
     def is_ours(self) -> bool:
-        """Say whether it was started here, and may be stopped."""
+        """Return whether the program was started here and may be stopped."""
         return self._process is not None
 
     def address(self, *, timeout_s: float = 20.0) -> InfluxAddress:
@@ -59,7 +59,7 @@ class InfluxProgram:
         return InfluxAddress(url=self.url, org=org, token=token, timeout=timedelta(seconds=timeout_s))
 
     def new_prefix(self) -> str:
-        """Return what makes the bucket names of one test its own."""
+        """Return a prefix that makes the bucket names of one test unique."""
         self._made += 1
         return f"t{os.getpid()}_{self._made}_"
 
@@ -75,7 +75,7 @@ class InfluxProgram:
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def start(self) -> None:
-        """Start the program; again after `stop`, it has what it had."""
+        """Start the program; after `stop` it has its previous data."""
         program = find_program()
         if program is None:
             raise FileNotFoundError(MISSING)
@@ -95,7 +95,7 @@ class InfluxProgram:
             self._process = None
 
     def kill(self) -> None:
-        """Kill the program, as a machine that loses its power does."""
+        """Kill the program, like a power failure of its machine."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=30)
@@ -103,11 +103,11 @@ class InfluxProgram:
 
     @property
     def is_running(self) -> bool:
-        """Say whether the program is there."""
+        """Return whether the program runs."""
         return self._process is not None and self._process.poll() is None
 
     def suspend(self) -> None:
-        """Let the program not go on until `resume`: connections stay open, and nothing answers."""
+        """Suspend the program until `resume`: connections stay open without a response."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""A loopback server that speaks Binance USD-M's public endpoints for klines and funding, and fails on demand."""
+"""A loopback server with Binance USD-M's public endpoints for klines and funding, which fails on demand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def milliseconds(at: datetime) -> int:
 
 
 class KlineServer(LoopbackServer):
-    """Serves one pair's candles up to `now`, the one in progress included, as Binance does.
+    """Serve one pair's candles up to `now`, the one in progress included, as Binance does.
 
     `faults` maps a path's last part to {number of the request, from 0: fault}: a status, "cut" (half a body) or "html".
     """
@@ -54,7 +54,7 @@ class KlineServer(LoopbackServer):
         return [[row[0], *map(str, row[1:]), row[0] + 299_999, "0", 1, "0", "0", "0"] for row in known[:limit]]
 
     def _rates(self, since: int, limit: int) -> list[dict[str, Any]]:
-        # The exchange stamps them some milliseconds late.
+        # The exchange's timestamps are some milliseconds late.
         rows = [(milliseconds(at) + 3, rate) for at, rate in zip(self._funding["time"], self._funding["funding_rate"], strict=True)]
         known = [row for row in rows if since <= row[0] <= milliseconds(self.now)]
         return [{"symbol": self._symbol, "fundingTime": at, "fundingRate": f"{rate:.8f}", "markPrice": "1"} for at, rate in known[:limit]]
@@ -68,7 +68,7 @@ class KlineServer(LoopbackServer):
         server = self
 
         class Handler(QuietHandler):
-            def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
+            def do_GET(self) -> None:  # noqa: N802  # name defined by http.server
                 url = urlsplit(self.path)
                 endpoint, query = url.path.rsplit("/", 1)[-1], {key: found[0] for key, found in parse_qs(url.query).items()}
                 server.requests.append((endpoint, query))

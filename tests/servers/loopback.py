@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 in a thread, for as long as a test needs it."""
+"""A server on 127.0.0.1 in a thread, for the duration of a test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class LoopbackServer:
-    """Serves on entry and stops on exit; `handler` says what it answers."""
+    """Start the server on entry and stop it on exit; `handler` returns its responses."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
@@ -33,7 +33,7 @@ class LoopbackServer:
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Writes no line for every request."""
+    """A request handler without a log line for every request."""
 
     def answer_json(self, status: int, body: bytes) -> None:
         self.send_response(status)

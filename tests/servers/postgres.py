@@ -24,7 +24,7 @@ _AUTHENTICATION = ("--auth-local=trust", "--auth-host=scram-sha-256")
 
 
 def find_program(name: str) -> Path | None:
-    """Return where a server program is; None if it is not installed."""
+    """Return the path of a server program, or None if it is not installed."""
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3].split(".")[0]))
     if installed:
         return installed[-1]
@@ -33,9 +33,10 @@ def find_program(name: str) -> Path | None:
 
 
 class PostgresServer:
-    """Starts on entry, stops and removes its files on exit. Durability is off: nobody keeps what tests write, but who measures wants it.
+    """Start the server on entry; stop it and remove its files on exit.
 
-    With a port it listens on 127.0.0.1 too, where every role needs its password; on the socket none does.
+    Durability is off, because tests discard their data; benchmarks switch it on. With a port it listens on 127.0.0.1 too, where every role
+    needs its password; on the socket no role does.
     """
 
     def __init__(self, *, superuser: str = "bot3", port: int | None = None, is_durable: bool = False, folder: Path | None = None) -> None:
@@ -43,8 +44,8 @@ class PostgresServer:
         if initdb is None or postgres is None:
             raise FileNotFoundError(MISSING)
         self._initdb, self._postgres = initdb, postgres
-        # Outside pytest's directories: those are closed to the user that the server must run as.
-        # A socket's path has 107 bytes at most: it is not where a test wants the data.
+        # Outside pytest's directories, because the server's user has no access to those.
+        # A socket's path has 107 bytes at most, so it is not in the data directory of a test.
         self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
         self._cluster = self._directory if folder is None else Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +57,7 @@ class PostgresServer:
 
     @property
     def directory(self) -> Path:
-        """Return where the socket is, and the server's log."""
+        """Return the directory of the socket and of the server's log."""
         return self._directory
 
     def __enter__(self) -> Self:
@@ -74,7 +75,7 @@ class PostgresServer:
             shutil.rmtree(directory, ignore_errors=True)
 
     def start(self) -> None:
-        """Start the server; again after `stop` or `kill`, it has what was committed."""
+        """Start the server; after `stop` or `kill` it has all committed data."""
         server = [self._postgres, "-D", self._cluster / "data", "-k", self._directory, *self._listening]
         server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo"]
         with (self._directory / "log").open("ab") as log:
@@ -82,15 +83,15 @@ class PostgresServer:
         self._wait()
 
     def stop(self) -> None:
-        """Stop the server at once; every client is disconnected."""
+        """Stop the server immediately; every client is disconnected."""
         if self._process is not None:
-            # Fast, as PostgreSQL calls it: SIGTERM would wait for every client to leave.
+            # PostgreSQL's fast shutdown: SIGTERM would wait for every client to disconnect.
             self._process.send_signal(signal.SIGINT)
             self._process.wait(timeout=30)
             self._process = None
 
     def kill(self) -> None:
-        """Kill the server and every process of its own, as a machine that loses its power does."""
+        """Kill the server and all its processes, like a power failure of its machine."""
         if self._process is not None:
             family = self.processes() if self.is_running else []
             for member in family:
@@ -102,11 +103,11 @@ class PostgresServer:
 
     @property
     def is_running(self) -> bool:
-        """Say whether the server's process is there."""
+        """Return whether the server's process runs."""
         return self._process is not None and self._process.poll() is None
 
     def suspend(self) -> None:
-        """Let no process of the server go on until `resume`: connections stay open, and nothing answers."""
+        """Suspend all processes of the server until `resume`: connections stay open without a response."""
         for member in self.processes():
             with suppress(psutil.NoSuchProcess):
                 member.suspend()
@@ -117,7 +118,7 @@ class PostgresServer:
                 member.resume()
 
     def processes(self) -> list[psutil.Process]:
-        """Return the server's process and those that it started."""
+        """Return the server's process and its child processes."""
         assert self._process is not None
         server = psutil.Process(self._process.pid)
         return [server, *server.children(recursive=True)]
@@ -134,7 +135,7 @@ class PostgresServer:
         return self.url(name)
 
     def copy_database(self, source: str, name: str, *, owner: str) -> None:
-        """Make a database that is equal to another one, which nobody may have open."""
+        """Create a copy of a database that has no open connections."""
         self._execute([f"CREATE DATABASE {name} TEMPLATE {source} OWNER {owner}", f"ALTER DATABASE {name} SET timezone TO 'UTC'"])
 
     def _execute(self, statements: Sequence[str]) -> None:
@@ -155,7 +156,7 @@ class PostgresServer:
 
 
 def _unprivileged(directory: Path) -> dict[str, Any]:
-    """Return the arguments that run a process as a user who is not root, and give that user the directory."""
+    """Make a directory belong to an unprivileged user; return the arguments that run a process as that user."""
     if os.geteuid() != 0:
         return {"cwd": directory}
     user = next(entry for entry in pwd.getpwall() if entry.pw_name in _USERS)

@@ -23,7 +23,7 @@ def is_available() -> bool:
 
 
 class RedisServer:
-    """Starts on entry, stops and removes its files on exit."""
+    """Start the server on entry; stop it and remove its files on exit."""
 
     def __init__(self, *, password: str | None = None, port: int | None = None) -> None:
         if not is_available():
@@ -31,7 +31,7 @@ class RedisServer:
         self.password = password or secrets.token_hex(16)
         self.port = port or free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="bot3-redis-"))
-        # Once: written again while the starting server reads it, it would be empty.
+        # Written once: a rewrite while the starting server reads the file could leave it empty.
         (self.directory / "password").write_text(self.password)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +52,7 @@ class RedisServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self) -> None:
-        """Start it; again after `stop`, it has what it had."""
+        """Start the server; after `stop` it has its previous data."""
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(["sh", FOLDER / "start.sh"], env=self._environment(), stdout=log, stderr=log)
         deadline = time.monotonic() + 30
@@ -68,7 +68,7 @@ class RedisServer:
             self._process = None
 
     def answers(self) -> bool:
-        """Ask what compose's health check asks."""
+        """Return whether the server answers compose's health check."""
         return (
             subprocess.run(["sh", FOLDER / "ping.sh"], env=self._environment(), capture_output=True, check=False, timeout=30).returncode
             == 0

@@ -1,4 +1,4 @@
-"""A loopback server that answers every request with the next status it was given, and keeps what was sent."""
+"""A loopback server that answers every request with the next given status, and stores the requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.servers.loopback import LoopbackServer, QuietHandler
 
 
 class StatusServer(LoopbackServer):
-    """Answers with `statuses` in their order, then 204; `bodies` holds what was sent, unpacked, and `packed` whether it was."""
+    """Answer with `statuses` in order, then 204; `bodies` are the decompressed request bodies, `packed` whether they were compressed."""
 
     def __init__(self, statuses: Sequence[int] = (), *, body: bytes = b'{"code":"x","message":"said by the server"}') -> None:
         self.bodies: list[bytes] = []
@@ -25,7 +25,7 @@ class StatusServer(LoopbackServer):
         server, body = self, self._body
 
         class Handler(QuietHandler):
-            def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
+            def do_POST(self) -> None:  # noqa: N802  # name defined by http.server
                 sent = self.rfile.read(int(self.headers["Content-Length"]))
                 is_packed = self.headers.get("Content-Encoding") == "gzip"
                 server.packed.append(is_packed)

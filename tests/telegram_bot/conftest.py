@@ -1,4 +1,4 @@
-"""A filled home, made once, to ask about."""
+"""Fixture: a filled home, created once, for commands of the bot."""
 
 from __future__ import annotations
 

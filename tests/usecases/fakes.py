@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002  (a fake takes what its port takes)
-"""Stores and candles in memory, behind the ports."""
+# ruff: noqa: ARG002  (a fake has the parameters of its port)
+"""Fake stores and candles in memory that implement the ports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRADE_COLUMNS = [*Trade.__dataclass_fields__, "direction", "leverage_bin", "fee
 
 
 class FakeReader:
-    """A bot's closed trades."""
+    """A reader of a bot's closed trades."""
 
     def __init__(self, bot: str, trades: list[Trade]) -> None:
         self.bot = bot
@@ -39,7 +39,7 @@ class FakeReader:
 
 
 class FakeCandles:
-    """Frames by pair."""
+    """A candle reader on frames by pair."""
 
     def __init__(self, frames: Mapping[str, pd.DataFrame], funding: pd.DataFrame) -> None:
         self.frames = frames
@@ -62,7 +62,7 @@ class FakeCandles:
 
 
 class FakeRecord:
-    """The platform's record; `conflicts` publications are refused first."""
+    """The platform's record in memory; the first `conflicts` publications are refused."""
 
     store_id = "fake"
 
@@ -181,7 +181,7 @@ class FakeRecord:
     ) -> int:
         if self.conflicts:
             self.conflicts -= 1
-            raise StoreConflictError("somebody else published")
+            raise StoreConflictError("another process has published")
         assert replaces == (self.published[-1][0].version if self.published else None)
         self.published.append((parameters, replaces, is_full))
         if ledger is not None:

@@ -1,4 +1,4 @@
-"""A foreign bot in memory, and a market whose paths teach something."""
+"""A foreign bot in memory, and a market with paths that can be learned from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_FUNDING = pd.DataFrame({"time": pd.Series([], dtype="datetime64[us, UTC]"), 
 
 
 class FakeForeignTrades:
-    """What a `ForeignTradeReader` reads, as far as an audit asks."""
+    """A `ForeignTradeReader` in memory, with the methods that an audit calls."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class FakeForeignTrades:
 
 
 class MarketCandles(FakeCandles):
-    """Candles that know their pairs, without funding unless some is given."""
+    """Candles with a list of their pairs, without funding unless it is given."""
 
     def __init__(self, frames: Mapping[str, pd.DataFrame], funding: pd.DataFrame = _NO_FUNDING) -> None:
         super().__init__(frames, funding)
@@ -55,7 +55,7 @@ class MarketCandles(FakeCandles):
 
 
 def dips_then_runs(pair: str, *, seed: int) -> pd.DataFrame:
-    """Return candles that fall 1.5 % in two hours, rise 3 % in six, and come back, every half day: a tight stop is always hit first."""
+    """Return candles that fall 1.5 % in two hours, rise 3 % in six, and return, every half day: a tight stop is always hit first."""
     del pair
     rng = np.random.default_rng(seed)
     corners = np.interp(np.arange(_HALF_DAY), [0, 24, 96, _HALF_DAY], [0.0, -0.015, 0.015, 0.0])
@@ -64,7 +64,7 @@ def dips_then_runs(pair: str, *, seed: int) -> pd.DataFrame:
 
 
 def random_walk(pair: str, *, seed: int) -> pd.DataFrame:
-    """Return candles that know nothing."""
+    """Return candles of a random walk, which contain nothing to learn."""
     del pair
     rng = np.random.default_rng(seed)
     return _frame(100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.001, 2 * DAYS * _HALF_DAY))))
@@ -118,7 +118,7 @@ def a_trade(trade_id: int, frame: pd.DataFrame, at: int, *, pair: str, leverage:
 
 
 def bought_twice(trade: Trade, frame: pd.DataFrame, *, after: int = 12) -> tuple[Trade, tuple[FilledOrder, ...]]:
-    """Return a trade that bought as much again some candles after its entry, as freqtrade keeps it, and its orders."""
+    """Return a trade, as freqtrade stores it, that bought the same amount again some candles after its entry, and its orders."""
     at = int(frame["open_time"].searchsorted(pd.Timestamp(trade.open_date), side="right")) - 1 + after
     second, opened = float(frame["open"].iloc[at]), frame["open_time"].iloc[at].to_pydatetime() + timedelta(seconds=2)
     average = (trade.open_rate + second) / 2.0

@@ -1,4 +1,4 @@
--- One database: only its owner and the reader come in, its sessions are in UTC, and the reader sees tables that are made later too.
+-- One database: only its owner and the reader can connect, its sessions use UTC, and the reader can also read tables that are created later.
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO bot3_reader;
 ALTER DATABASE :"database" SET timezone TO 'UTC';
