@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from bot3.market.candle_times import EPOCH
+from bot3.market.instants import EPOCH
 from bot3.ports.exchange import Exchange
 from bot3.ports.trades import BotStore
 from bot3.trading.orders import Intent, IntentLeg, IntentState, OrderStatus, OrderType

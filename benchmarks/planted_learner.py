@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.planted_bank import MAINTENANCE, MAKER, SLIPPAGE, STEPS, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, outcomes_at, sum_paths
 from benchmarks.planted_world import BIN_OF, DIRECTION_OF, PAIR_OF, World
 from bot3.errors import LearningError
-from bot3.learning.candle_arrays import CandleArrays, microseconds
+from bot3.learning.candle_arrays import CandleArrays
 from bot3.learning.groups import Group
 from bot3.learning.learning_settings import LearningSettings
 from bot3.learning.params import ParameterLearner
@@ -27,6 +27,7 @@ from bot3.learning.replay_evidence import ReplayEvidence
 from bot3.learning.replay_kernel import TOTAL
 from bot3.learning.replay_paths import ReplayCandles, ReplayCosts
 from bot3.learning.trade_table import ReplayFrame, ReplayState, TradeTable
+from bot3.market.instants import DAY_US, microseconds
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.trades import DIRECTIONS, RunMode
@@ -44,7 +45,6 @@ COSTS = ReplayCosts(
 )
 _CANDLE = timedelta(minutes=5)
 _DUE = HORIZON + _CANDLE
-_DAY_US = 86_400_000_000
 
 
 def planted_settings(bank: Bank) -> LearningSettings:
@@ -225,7 +225,7 @@ def trade_frame(world: World) -> pd.DataFrame:
 
 def _entries_us(world: World) -> NDArray[np.int64]:
     start = int(START.timestamp()) * 1_000_000
-    entries: NDArray[np.int64] = start + (world.trades.entry_days * _DAY_US).astype(np.int64)
+    entries: NDArray[np.int64] = start + (world.trades.entry_days * DAY_US).astype(np.int64)
     return entries
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot3.errors import StoreBusyError, StoreError, StoreFullError
-from bot3.market.candle_times import EPOCH
+from bot3.market.instants import EPOCH
 from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderStatus, Position
 from bot3.trading.risk import TradingState
 from bot3.trading.trades import ExitReason, Trade

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot3.errors import AlreadyRunningError, ExchangeBusyError, StoreBusyError
-from bot3.market.candle_times import instant_us
+from bot3.market.instants import instant_us
 from bot3.trading.loss_watch import closes_to_judge
 from bot3.trading.risk import TradingState
 from bot3.usecases.bot_state import CANDLE_DONE

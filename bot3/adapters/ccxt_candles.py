@@ -20,8 +20,8 @@ from bot3.adapters.candle_files import exchange_of, read_frame, write_candles, w
 from bot3.adapters.candle_names import candle_path
 from bot3.errors import CandleError, ExchangeBusyError
 from bot3.market.candle_series import no_candles, no_funding
-from bot3.market.candle_times import EPOCH
 from bot3.market.candles import CANDLE_COLUMNS, checked_candles, checked_funding
+from bot3.market.instants import EPOCH
 from bot3.market.timeframes import timeframe_duration
 
 PAGE = 1_000

@@ -9,13 +9,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot3.adapters.freqtrade_rows import TradeOrigin, trade_or_refusal
 from bot3.errors import DataError, SettingsError, StoreError
+from bot3.market.instants import EPOCH
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades, RefusedTrade
 from bot3.trading.names import shown_name
 from bot3.trading.trades import RunMode, Trade
@@ -39,7 +40,6 @@ _RENAMED = {
     "initial_stop_loss_pct": "initial_stop_loss_ratio",
     "stop_loss_pct": "stop_loss_ratio",
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class FreqtradeBacktest:
         trades = [trade for trade in read if isinstance(trade, Trade)]
         closed = [trade for trade in trades if not trade.is_open]
         return ForeignTrades(
-            closed=tuple(sorted(closed, key=lambda trade: (trade.close_date or _EPOCH, trade.trade_id))),
+            closed=tuple(sorted(closed, key=lambda trade: (trade.close_date or EPOCH, trade.trade_id))),
             open=tuple(sorted((trade for trade in trades if trade.is_open), key=lambda trade: (trade.open_date, trade.trade_id))),
             refused=tuple(row for row in read if isinstance(row, RefusedTrade)),
             orders=orders,
@@ -210,6 +210,6 @@ def _instant(milliseconds: Any) -> datetime | None:
     """Return the time of a timestamp in milliseconds; None for an invalid one."""
     number = _number(milliseconds)
     try:
-        return None if number is None else _EPOCH + timedelta(milliseconds=number)
+        return None if number is None else EPOCH + timedelta(milliseconds=number)
     except (OverflowError, ValueError):
         return None

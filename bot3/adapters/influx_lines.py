@@ -15,13 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bot3.errors import StoreError
+from bot3.market.instants import EPOCH, MICROSECOND
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 PLACES = 1_000
 """Nanoseconds per microsecond. Our instants are whole microseconds, so this many points of a series can share an instant."""
 
-_LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 class UnwritableError(StoreError):
@@ -42,8 +41,8 @@ def point_ns(at: datetime, number: int) -> int:
     UnwritableError
         If the instant is before 1970 or after 2199.
     """
-    require_time((at - _EPOCH) // _MICROSECOND)
-    return (at - _EPOCH) // _MICROSECOND * PLACES + number % PLACES
+    require_time((at - EPOCH) // MICROSECOND)
+    return (at - EPOCH) // MICROSECOND * PLACES + number % PLACES
 
 
 def require_time(at_us: int) -> None:
@@ -54,20 +53,20 @@ def require_time(at_us: int) -> None:
 
 def instant_of(at_ns: int) -> datetime:
     """Return the instant of a point's time, without its number."""
-    return _EPOCH + timedelta(microseconds=at_ns // PLACES)
+    return instant_of(at_ns // PLACES)
 
 
 def parse_ns(text: str) -> int:
     """Parse a time in the server's format ("2026-01-05T12:00:00.000000001Z") to nanoseconds since 1970."""
     whole, _, fraction = text.removesuffix("Z").partition(".")
-    seconds = (datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+    seconds = (datetime.fromisoformat(whole).replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0") or "0")
 
 
 def format_ns(at_ns: int) -> str:
     """Format nanoseconds since 1970 as a time that the server parses."""
     seconds, fraction = divmod(at_ns, 1_000_000_000)
-    return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:09d}Z"
+    return f"{(EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:09d}Z"
 
 
 _NOT_IN_TAGS = re.compile(r"[%\\\x00-\x1f\x7f]")

@@ -12,7 +12,7 @@ from bot3.adapters.paper_exchange_fills import PaperFills
 from bot3.adapters.paper_exchange_funding import PaperFunding
 from bot3.adapters.paper_exchange_state import Held, PaperState
 from bot3.errors import CandleError, ExchangeBusyError, OrderRejectedError
-from bot3.market.candle_times import instant_us
+from bot3.market.instants import instant_us
 from bot3.market.timeframes import candle_open_time
 from bot3.ports.candles import CandleReader, MarketReader
 from bot3.ports.clock import Clock

@@ -13,7 +13,7 @@ import numpy as np
 
 from bot3.adapters.paper_exchange_state import Held, PaperState
 from bot3.errors import CandleError, ExchangeBusyError
-from bot3.market.candle_times import EPOCH
+from bot3.market.instants import EPOCH, instant_of
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.costs import Costs
@@ -101,7 +101,7 @@ class PaperFills:
             If the candles cannot be read; the state is unchanged.
         """
         try:
-            frame = self._candles.candles(held.pair, self._timeframe, start=_instant(held.matched_us), end=opened_at)
+            frame = self._candles.candles(held.pair, self._timeframe, start=instant_of(held.matched_us), end=opened_at)
         except CandleError as error:
             raise ExchangeBusyError(f"{held.pair}: the market cannot be read: {error}") from error
         opens_us = frame["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
@@ -124,12 +124,12 @@ class PaperFills:
             if code == HELD:
                 return held
             if code == LIQUIDATED:
-                return self._liquidate(held, rate=rate, at=_instant(closed_us))
+                return self._liquidate(held, rate=rate, at=instant_of(closed_us))
             order = stop if code == STOPPED else target
             if order is None:  # not reachable: without an order match_candle compares with NaN
                 return held
             amount = min(order.amount, held.amount)
-            held = self.reduce(held, client_order_id=order.client_order_id, rate=rate, amount=amount, at=_instant(closed_us))
+            held = self.reduce(held, client_order_id=order.client_order_id, rate=rate, amount=amount, at=instant_of(closed_us))
         return held
 
     def _nearest(self, held: Held, order_type: OrderType) -> OrderStatus | None:
@@ -160,7 +160,3 @@ class PaperFills:
 
 def _trigger(order: OrderStatus | None) -> float:
     return math.nan if order is None or order.trigger_rate is None else float(order.trigger_rate)
-
-
-def _instant(at_us: int) -> datetime:
-    return EPOCH + timedelta(microseconds=at_us)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bot3.adapters.paper_exchange_state import PaperState
 from bot3.errors import CandleError, ExchangeBusyError
-from bot3.market.candle_times import EPOCH, instant_us
+from bot3.market.instants import instant_of, instant_us
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.orders import FundingPayment
@@ -106,7 +106,7 @@ class PaperFunding:
             payment_id=due.payment_id,
             pair=due.pair,
             amount_abs=amount_abs,
-            paid_at=EPOCH + timedelta(microseconds=paid_us),
+            paid_at=instant_of(paid_us),
         )
         self._state.add_payment(payment)
         self._state.credit(payment.amount_abs)
@@ -124,7 +124,7 @@ class PaperFunding:
     def _first_open(self, due: DueFunding, *, opened_at: datetime) -> tuple[int, float]:
         """Return the first open at or after the due time, and its rate; the candle in progress has an open too. Raises CandleError."""
         first_us = -(-due.due_us // self._candle_us) * self._candle_us
-        frame = self._candles.candles(due.pair, self._timeframe, start=EPOCH + timedelta(microseconds=first_us), end=opened_at)
+        frame = self._candles.candles(due.pair, self._timeframe, start=instant_of(first_us), end=opened_at)
         if frame.empty:
             return instant_us(opened_at), self._candles.rate_at(due.pair, self._timeframe, opened_at)
         return instant_us(frame["open_time"].iloc[0].to_pydatetime()), float(frame["open"].iloc[0])

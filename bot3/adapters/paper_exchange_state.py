@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bot3.errors import ExchangeBusyError, StoreError
-from bot3.market.candle_times import EPOCH, instant_us
+from bot3.market.instants import instant_of, instant_us
 from bot3.trading.orders import Fill, FundingPayment, OrderSide, OrderStatus, OrderType
 
 _SCHEMA = """
@@ -225,7 +225,7 @@ class PaperState:
             amount=Decimal(row["amount"]),
             fee_abs=Decimal(row["fee_abs"]),
             is_maker=False,
-            filled_at=_instant(row["filled_us"]),
+            filled_at=instant_of(row["filled_us"]),
         )
 
     def _payment(self, row: sqlite3.Row) -> FundingPayment:
@@ -235,7 +235,7 @@ class PaperState:
             payment_id=row["payment_id"],
             pair=row["pair"],
             amount_abs=Decimal(row["amount_abs"]),
-            paid_at=_instant(row["paid_us"]),
+            paid_at=instant_of(row["paid_us"]),
         )
 
     def _run(self, statement: str, values: tuple[Any, ...] = ()) -> None:
@@ -301,7 +301,3 @@ def _text(value: Decimal | None) -> str | None:
 
 def _number(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
-
-
-def _instant(at_us: int) -> datetime:
-    return EPOCH + timedelta(microseconds=at_us)

@@ -14,7 +14,7 @@ from bot3.adapters.sql_rows import bulk_insert, to_us
 from bot3.adapters.sql_tables_platform import gate_nodes, gate_reviews
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.learning.permissions import BETTORS, Ledger, Node
-from bot3.learning.pooling import DAY_US
+from bot3.market.instants import DAY_US
 from bot3.trading.trades import DIRECTIONS
 
 _WEALTH = tuple(f"log_wealth_{bettor}" for bettor in range(BETTORS))

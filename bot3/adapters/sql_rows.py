@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -17,9 +17,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bot3.errors import StoreError
+from bot3.market.instants import EPOCH, MICROSECOND, instant_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -27,7 +26,7 @@ def to_us(at: datetime) -> int:
     """Return microseconds since 1970. Raises StoreError for a time without a time zone."""
     if at.tzinfo is None:
         raise StoreError(f"a time without a time zone cannot be stored: {at.isoformat()}; pass an aware UTC time")
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - EPOCH) // MICROSECOND
 
 
 def maybe_us(at: datetime | None) -> int | None:
@@ -37,7 +36,7 @@ def maybe_us(at: datetime | None) -> int | None:
 
 def from_us(at_us: int) -> datetime:
     """Return the aware UTC time of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=at_us)
+    return instant_of(at_us)
 
 
 def stored_values(row: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bot3.market.instants import microseconds
 from bot3.market.volatility import expected_sigma
 
 WARM_UP_CANDLES = 288
@@ -48,8 +49,3 @@ def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candl
         funding_sum=sums[paid],
         funding_us=funding_us,
     )
-
-
-def microseconds(times: pd.Series) -> NDArray[np.int64]:
-    """Convert a column of aware times to microseconds since 1970."""
-    return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
-from bot3.learning.pooling import DAY_US
+from bot3.market.instants import DAY_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

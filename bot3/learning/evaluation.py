@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.pooling import DAY_US
+from bot3.market.instants import DAY_US
 from bot3.trading.intervals import MIN_DAYS, student_quantile
 
 LEVEL = 0.95

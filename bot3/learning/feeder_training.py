@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from bot3.learning.feeder_models import FeederHeader, Side, in_setup, write_mode
 from bot3.learning.feeders import FeederSpec
 from bot3.learning.labels import NO_LABEL, LabelCosts, uniqueness
 from bot3.learning.splits import purged_folds
-from bot3.market.candle_times import EPOCH, instant_us
 from bot3.market.features import FEATURE_NAMES
 from bot3.market.indicators import Floats
+from bot3.market.instants import instant_of, instant_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def train_feeder_model(
 
 def _first_known(panel: FeaturePanel, start: datetime) -> datetime:
     first = min(int(pair.columns.open_us[0]) for pair in panel.pairs if len(pair))
-    return max(start, EPOCH + timedelta(microseconds=first))
+    return max(start, instant_of(first))
 
 
 def _require(rows: _Rows, spec: FeederSpec, *, until: datetime, settings: TrainingSettings) -> None:

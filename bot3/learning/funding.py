@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import microseconds
+from bot3.market.instants import HOUR_US, microseconds
 
-_HOUR_US = 3_600_000_000
-LONGEST_STEP_US = 8 * _HOUR_US
+LONGEST_STEP_US = 8 * HOUR_US
 """Longest interval between two settlements on exchanges: 8 hours."""
-_HOLE_US = 12 * _HOUR_US
+_HOLE_US = 12 * HOUR_US
 """Two known rates further apart than this have unknown ones between them."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.errors import CandleError, LearningError
-from bot3.learning.candle_arrays import CandleArrays, candle_arrays, microseconds
+from bot3.learning.candle_arrays import CandleArrays, candle_arrays
 from bot3.learning.decay import choose_half_life, period_weights
 from bot3.learning.evidence import Evidence
 from bot3.learning.funding import changed_payments, funding_missing, has_funding, is_funding_known
@@ -30,7 +30,7 @@ from bot3.learning.parameter_rows import (
     realised_stats,
 )
 from bot3.learning.permissions import NOBODY, EnteredTrades, Gate, Ledger, Node, node_of
-from bot3.learning.pooling import DAY_US, effective_n
+from bot3.learning.pooling import effective_n
 from bot3.learning.publications import publication
 from bot3.learning.regime_factors import NO_FACTORS, regime_factors, regimes_at
 from bot3.learning.replay import Outcomes
@@ -42,6 +42,7 @@ from bot3.learning.reviews import BettingGate, last_day_over, row_in_force
 from bot3.learning.surface_model import fit_model
 from bot3.learning.surfaces import posterior_surfaces
 from bot3.learning.trade_table import GRACE_US, RETRY_US, ReplayFrame, TradeTable
+from bot3.market.instants import DAY_US, instant_of, instant_us, microseconds
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.leverage_bins import LEVERAGE_BINS
@@ -50,7 +51,6 @@ from bot3.trading.trades import DIRECTIONS
 
 __all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # placeholder if there are no trades
 
 
@@ -119,14 +119,14 @@ class ParameterLearner:
 
     def first_open(self) -> datetime | None:
         """Return the time of the first entry; None without trades."""
-        return _EPOCH + timedelta(microseconds=int(self.table.fact("open_us").min())) if len(self.table) else None
+        return instant_of(int(self.table.fact("open_us").min())) if len(self.table) else None
 
     def candles_until(self, pair: str) -> datetime | None:
         """Return the close of the last loaded candle of a pair; None if no candle is loaded."""
         held = self._candles.get(pair)
         if held is None or not len(held):
             return None
-        return _EPOCH + timedelta(microseconds=int(held.open_us[-1]) + self._frame.candle_us)
+        return instant_of(int(held.open_us[-1]) + self._frame.candle_us)
 
     def pairs_waiting(self, *, now: datetime) -> list[str]:
         """Return the pairs whose candles and funding must be loaded.
@@ -135,10 +135,10 @@ class ParameterLearner:
         time ago and a retry is due, or if funding is missing in a replay of the last day.
         """
         opened, sigma = self.table.fact("open_us"), self.table.fact("sigma")
-        limit = _us(now) - self._frame.due_after_us
+        limit = instant_us(now) - self._frame.due_after_us
         waiting = {row for row in self.table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self.table.unchecked
         pairs = {self.table.trades[row]["pair"] for row in waiting}
-        return sorted(pairs | self.table.pairs_to_retry(now_us=_us(now)) | self._pairs_without_funding(now_us=_us(now)))
+        return sorted(pairs | self.table.pairs_to_retry(now_us=instant_us(now)) | self._pairs_without_funding(now_us=instant_us(now)))
 
     def add_candles(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> None:
         """Append a pair's new candles, and replace its funding; trades that were replayed with other payments become due again.
@@ -194,9 +194,9 @@ class ParameterLearner:
 
     def replay_due(self, *, now: datetime) -> set[Group]:
         """Replay every trade whose horizon has ended by a time; return the groups whose observations changed."""
-        if self._is_funding_look_due(_us(now)):
-            self._funding_looked_us = _us(now)
-        return self._note(self.table.replay_due(self._candles, self._evidence.candles, now_us=_us(now)))
+        if self._is_funding_look_due(instant_us(now)):
+            self._funding_looked_us = instant_us(now)
+        return self._note(self.table.replay_due(self._candles, self._evidence.candles, now_us=instant_us(now)))
 
     def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """Return the replay frame of replays that are not saved in the record yet, and their rows for `table.confirm_saved`."""
@@ -205,7 +205,7 @@ class ParameterLearner:
 
     def last_day_over(self, *, now: datetime) -> int:
         """Return the newest day that may be folded, in days since 1970: neither it nor an earlier day has a pending replay."""
-        over = last_day_over(_us(now), due_after_us=self._frame.due_after_us)
+        over = last_day_over(instant_us(now), due_after_us=self._frame.due_after_us)
         waiting = self.table.fact("open_us")[sorted(self.table.pending)]
         return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
 
@@ -233,7 +233,7 @@ class ParameterLearner:
         for key in keys:
             opened = self.table.fact("open_us")[self._rows(group_of_key(key))[1]]
             if len(opened):
-                first, last = (_EPOCH + timedelta(microseconds=int(at)) for at in (opened.min(), opened.max()))
+                first, last = (instant_of(int(at)) for at in (opened.min(), opened.max()))
                 found[key] = first, last
         return found
 
@@ -267,7 +267,7 @@ class ParameterLearner:
     def refit(self, *, now: datetime, regimes: pd.DataFrame | None = None) -> None:
         """Refit half-life (once a day), pooling strengths, parents and regime factors from all trades, without building rows."""
         self._evidence.forget_outcomes()
-        self.hyper = self._fit(regimes, day=_us(now) // DAY_US)
+        self.hyper = self._fit(regimes, day=instant_us(now) // DAY_US)
 
     def learn_touched(self, *, now: datetime, computed_at: datetime, life: timedelta, revision: int) -> ParameterSet:
         """Return a set with the rows of touched cells and of their bins, with the pooling and parents of the last full run.
@@ -465,7 +465,3 @@ class ParameterLearner:
 def _require_increasing(times: pd.Series[Any], what: str) -> None:
     if len(times) > 1 and not bool((np.diff(microseconds(times)) > 0).all()):
         raise CandleError(f"{what} must be in order with unique times: repair their source")
-
-
-def _us(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.learning.grids import GridSums
+from bot3.market.instants import DAY_US
 from bot3.trading.intervals import MIN_DAYS
 
-DAY_US = 86_400_000_000
 INTERVAL_Z = 1.6448536269514722  # normal quantile of a two-sided 90 % interval
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numba
@@ -19,10 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.errors import CandleError
-from bot3.market.candle_times import EPOCH
+from bot3.market.instants import instant_of
 from bot3.market.regimes import Regime, RegimeState
 
-HOUR_US = 3_600_000_000
 _ORDER = tuple(Regime)
 
 
@@ -91,8 +90,8 @@ def regime_states(index: pd.Series[Any], *, computed_at: datetime, settings: Reg
         RegimeState(
             regime=_ORDER[chosen[i]],
             probabilities=_four(probabilities[i]),
-            since=EPOCH + timedelta(microseconds=int(known_us[since[i]])),
-            known_at=EPOCH + timedelta(microseconds=int(known_us[i])),
+            since=instant_of(int(known_us[since[i]])),
+            known_at=instant_of(int(known_us[i])),
             computed_at=computed_at,
             version=version,
         )

@@ -16,10 +16,11 @@ from bot3.learning.replay import GroupSums, Outcomes, outcomes, sum_groups
 from bot3.learning.replay_kernel import TOTAL
 from bot3.learning.replay_paths import GivebackRule, ReplayCandles, ReplayCosts, TradePaths
 from bot3.learning.trade_table import TradeTable
+from bot3.market.instants import DAY_US
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS
 
-PERIOD_US = 30 * 86_400_000_000
+PERIOD_US = 30 * DAY_US
 """Duration of a period: trades seldom overlap two of them, so the uncertainty of a mean can be estimated from the scatter of periods."""
 UNKNOWN_PAIR = -1
 _PATH = ("entry", "end", "open_rate", "is_short", "leverage", "sigma")
@@ -47,7 +48,7 @@ class Periods:
     @property
     def ages_days(self) -> NDArray[np.float64]:
         """Return the age of each period in days; the last one has age 0."""
-        ages: NDArray[np.float64] = np.arange(self.count - 1, -1, -1, dtype=np.float64) * (PERIOD_US / 86_400_000_000)
+        ages: NDArray[np.float64] = np.arange(self.count - 1, -1, -1, dtype=np.float64) * (PERIOD_US / DAY_US)
         return ages
 
 

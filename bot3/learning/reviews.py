@@ -17,7 +17,8 @@ from bot3.errors import LearningError
 from bot3.learning.gates import SCALES, STREAMS, DayTrades, bet_sizes, fold_day, joiners, open_nodes
 from bot3.learning.groups import Group, group_key, parent_of
 from bot3.learning.permissions import BETTORS, EnteredTrades, Ledger, Node
-from bot3.learning.pooling import DAY_US, INTERVAL_Z
+from bot3.learning.pooling import INTERVAL_Z
+from bot3.market.instants import DAY_US
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.trades import DIRECTIONS
 

@@ -11,19 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays, microseconds
+from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
 from bot3.learning.censoring import CloseCounts, is_late
 from bot3.learning.entry_fit import INSIDE, MOST, NO_CANDLE, OUTSIDE, entry_fit
 from bot3.learning.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay import summary
 from bot3.learning.replay_paths import ReplayCandles, TradePaths
+from bot3.market.instants import DAY_US, HOUR_US, MINUTE_US, microseconds
 from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
 """Minimum share of the horizon's candles that must exist; the rest may be missing because of outages."""
-GRACE_US = 86_400_000_000
+GRACE_US = DAY_US
 """Time to wait for late candles before a due replay gets the state `no_candles`."""
-RETRY_US = 3_600_000_000
+RETRY_US = HOUR_US
 """Market time between two attempts to load the candles of a pair without candles."""
 
 _FACTS: dict[str, Any] = {
@@ -69,7 +70,6 @@ _UNSAVED = -1
 _SAME_FUNDING = 1e-9
 """Tolerance for sums of the same payments, whose rounding depends on the first candle of the cumulative sum."""
 _REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern")
-_MINUTE_US = 60_000_000
 _Signal = tuple[str, str, int]
 _Bot = tuple[str, str]
 
@@ -115,7 +115,7 @@ class TradeTable:
     @property
     def has_entry_candle(self) -> bool:
         """Return whether a path begins with the candle of its entry; only for candles of at most a minute, which are precise enough."""
-        return self._frame.candle_us <= _MINUTE_US
+        return self._frame.candle_us <= MINUTE_US
 
     def fact(self, name: str) -> NDArray[Any]:
         """Return one column by its name in `_FACTS`, with one value per row."""

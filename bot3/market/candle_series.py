@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import CandleError
-from bot3.market.candle_times import EPOCH, instant_us
 from bot3.market.candles import CANDLE_COLUMNS, FUNDING_COLUMNS
+from bot3.market.instants import instant_of, instant_us
 from bot3.market.timeframes import timeframe_duration
 
 
@@ -38,7 +38,7 @@ class CandleSeries:
         if not len(self._opens):
             raise CandleError(f"there is no {self._timeframe} candle of {self._pair}: fetch candles first")
         first, last = int(self._opens[0]), int(self._opens[-1]) + self._duration_us
-        return EPOCH + timedelta(microseconds=first), EPOCH + timedelta(microseconds=last)
+        return instant_of(first), instant_of(last)
 
     def between(self, *, start: datetime, end: datetime) -> pd.DataFrame:
         """Return the candles that open at or after start and are closed by end."""
@@ -62,7 +62,7 @@ class CandleSeries:
         if instant < closed_at:
             return float(self._candles["open"].iloc[index])
         if instant - closed_at > 2 * self._duration_us:
-            closed = EPOCH + timedelta(microseconds=closed_at)
+            closed = instant_of(closed_at)
             raise CandleError(
                 f"the last {self._timeframe} candle of {self._pair} before {at.isoformat()} closed at {closed.isoformat()}: "
                 "it is too old, fetch newer candles"

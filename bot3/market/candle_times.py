@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,27 +11,12 @@ from numpy.typing import NDArray
 
 from bot3.errors import CandleError
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 TIME_COLUMNS = ("open_time", "date", "time", "timestamp", "unix", "datetime", "open time")
 """Column names that a source may use for the open time; a numeric column is preferred where there are several."""
 
 _UTC_NAMES = {"UTC", "Etc/UTC", "GMT", "UTC+00:00", "UTC-00:00", "+00:00", "Z"}
 # The ranges of the units do not overlap for dates from 1973 to 5138: an instant in seconds is never mistaken for one in milliseconds.
 _UNITS_US = ((1e8, 1e11, 1_000_000.0), (1e11, 1e14, 1_000.0), (1e14, 1e17, 1.0), (1e17, 1e20, 0.001))
-
-
-def instant_us(at: datetime) -> int:
-    """Return an aware time as microseconds since 1970.
-
-    Raises
-    ------
-    CandleError
-        If the time has no time zone.
-    """
-    if at.tzinfo is None:
-        raise CandleError(f"the time {at.isoformat()} has no time zone: pass an aware UTC time")
-    return (at - EPOCH) // timedelta(microseconds=1)
 
 
 def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int]:

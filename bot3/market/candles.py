@@ -27,7 +27,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.errors import CandleError
-from bot3.market.candle_times import EPOCH, TIME_COLUMNS, instant_us, plain_numbers, utc_times
+from bot3.market.candle_times import TIME_COLUMNS, plain_numbers, utc_times
+from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.market.timeframes import timeframe_duration
 
 CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
@@ -118,10 +119,10 @@ def checked_candles(frame: pd.DataFrame, *, pair: str, timeframe: str, now: date
     duration_us = _duration_us(timeframe)
     raw, mixed_units = _typed(frame, what=what)
     _require_lawful_prices(raw, what=what)
-    reordered = int((np.diff(_microseconds(raw)) < 0).sum())
+    reordered = int((np.diff(microseconds(raw["open_time"])) < 0).sum())
     on_grid, off_grid = _aligned(raw, duration_us=duration_us, what=what)
     single, duplicates, conflicting = _without_duplicates(on_grid)
-    closed = single[_microseconds(single) + duration_us <= instant_us(now)].reset_index(drop=True)
+    closed = single[microseconds(single["open_time"]) + duration_us <= instant_us(now)].reset_index(drop=True)
     _require_timeframe(closed, duration_us=duration_us, what=what)
     gaps_count, missing, gaps = _gaps(closed, duration_us=duration_us)
     return closed, CandleReport(
@@ -184,10 +185,6 @@ def spiked(candles: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _duration_us(timeframe: str) -> int:
     return timeframe_duration(timeframe) // timedelta(microseconds=1)
-
-
-def _microseconds(candles: pd.DataFrame) -> NDArray[np.int64]:
-    return candles["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def _time_column(frame: pd.DataFrame, *, what: str) -> str:
@@ -258,7 +255,7 @@ def _refuse(candles: pd.DataFrame, bad: NDArray[np.bool_], *, what: str, law: st
 
 
 def _aligned(candles: pd.DataFrame, *, duration_us: int, what: str) -> tuple[pd.DataFrame, int]:
-    off = _microseconds(candles) % duration_us != 0
+    off = microseconds(candles["open_time"]) % duration_us != 0
     count = int(off.sum())
     if count > OFF_GRID_SHARE * len(candles):
         first = candles["open_time"].iloc[int(np.argmax(off))]
@@ -285,19 +282,16 @@ def _without_duplicates(candles: pd.DataFrame) -> tuple[pd.DataFrame, int, int]:
 
 
 def _require_timeframe(candles: pd.DataFrame, *, duration_us: int, what: str) -> None:
-    steps = np.diff(_microseconds(candles))
+    steps = np.diff(microseconds(candles["open_time"]))
     if len(steps) >= 10 and steps.min() > duration_us and (steps == steps.min()).mean() > 0.9:
         spacing = timedelta(microseconds=int(steps.min()))
         raise CandleError(f"{what}: the candles are {spacing} apart: name the file after the timeframe of its candles")
 
 
 def _gaps(candles: pd.DataFrame, *, duration_us: int) -> tuple[int, int, tuple[tuple[datetime, datetime], ...]]:
-    opens = _microseconds(candles)
+    opens = microseconds(candles["open_time"])
     steps = np.diff(opens)
     holes = np.flatnonzero(steps > duration_us)
     missing = int((steps[holes] // duration_us - 1).sum())
-    listed = tuple(
-        (EPOCH + timedelta(microseconds=int(opens[hole]) + duration_us), EPOCH + timedelta(microseconds=int(opens[hole + 1])))
-        for hole in holes[:GAPS_LISTED]
-    )
+    listed = tuple((instant_of(int(opens[hole]) + duration_us), instant_of(int(opens[hole + 1]))) for hole in holes[:GAPS_LISTED])
     return len(holes), missing, listed

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bot3.market import indicators as ind
 from bot3.market.indicators import Floats
+from bot3.market.instants import DAY_US
 
 FEATURE_WARM_UP_CANDLES = 1_152  # 4 days of 5m: the longest window is 864, and a 1/48 recursion has decayed by more than e^-20
 
@@ -220,7 +221,7 @@ def _technical(b: _Basis) -> list[Floats]:
 def _regime(b: _Basis) -> list[Floats]:
     steps_12 = ind.change(b.log_close, lag=12)
     steps_12[:12] = 0.0
-    day = b.open_us % 86_400_000_000 / 86_400_000_000 * (2.0 * np.pi)
+    day = b.open_us % DAY_US / DAY_US * (2.0 * np.pi)
     return [
         ind.log_ratio(ind.rolling_spread(b.returns, window=12), b.spread_288),
         ind.log_ratio(ind.rolling_spread(b.returns, window=48), b.spread_288),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bot3.errors import SettingsError
+from bot3.market.instants import EPOCH
 
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timeframe_duration(timeframe: str) -> timedelta:
@@ -28,4 +28,4 @@ def timeframe_duration(timeframe: str) -> timedelta:
 def candle_open_time(at: datetime, timeframe: str) -> datetime:
     """Return the open time of the candle that is in progress at an instant (aware UTC)."""
     duration = timeframe_duration(timeframe)
-    return at - (at - _EPOCH) % duration
+    return at - (at - EPOCH) % duration

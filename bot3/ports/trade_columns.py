@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import StoreError
+from bot3.market.instants import EPOCH, MICROSECOND, instant_of
 from bot3.ports.record import SyncOutcome
 from bot3.trading.trades import Trade
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 INSTANTS = ("open_date", "close_date")
 COLUMNS = tuple(f"{field.name}_us" if field.name in INSTANTS else field.name for field in fields(Trade))
@@ -65,7 +63,7 @@ class TradeColumns:
 
     def keys(self) -> set[tuple[int, datetime]]:
         """Return the keys (trade_id, open_date)."""
-        opened = [_EPOCH + timedelta(microseconds=at) for at in self.arrays["open_date_us"].tolist()]
+        opened = [instant_of(at) for at in self.arrays["open_date_us"].tolist()]
         return set(zip(self.arrays["trade_id"].tolist(), opened, strict=True))
 
 
@@ -109,4 +107,4 @@ def _text(value: Any) -> Any:
 def _microseconds(at: datetime) -> int:
     if at.tzinfo is None:
         raise StoreError(f"a time without a time zone cannot be stored: {at.isoformat()}; pass an aware UTC time")
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - EPOCH) // MICROSECOND

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import instant_us
+from bot3.market.instants import instant_us
 from bot3.trading.backtest_book import BacktestBook, BacktestState
 from bot3.trading.backtest_signals import RegimeLine, SignalTable, signals_between, signals_of_directions
 from bot3.trading.costs import Costs

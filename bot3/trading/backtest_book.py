@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import EPOCH, instant_us
+from bot3.market.instants import instant_of, instant_us
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.decisions import Book, EntryPlan, HoldReason, PairView
 from bot3.trading.exits import ExitRule
@@ -96,7 +96,7 @@ class BacktestBook:
         )
         if state is not None and instant_us(start) <= state.judged_us:
             raise InvalidTradeError(
-                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {_instant(state.judged_us).isoformat()}: "
+                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {instant_of(state.judged_us).isoformat()}: "
                 "start the span after it"
             )
         due = closes_to_judge(after_us=self._losses.judged_us, until_us=instant_us(end), candle_us=self._candle_us)
@@ -123,7 +123,7 @@ class BacktestBook:
             rate=float(candles.open[index]) if is_next else math.nan,
             mark_rate=float(candles.close[index - 1]),
             sigma=float(candles.sigma[index - 1]),
-            candle_close_time=_instant(int(candles.open_us[index - 1]) + self._candle_us),
+            candle_close_time=instant_of(int(candles.open_us[index - 1]) + self._candle_us),
         )
 
     def at(self, at_us: int) -> Book:
@@ -134,7 +134,7 @@ class BacktestBook:
             equity_abs=equity,
             free_abs=self._wallet_abs + funding - sum(trade.stake_abs for trade in self.held.values()),
             notionals={pair: trade.amount * trade.open_rate for pair, trade in self.held.items()},
-            marks=self._losses.marks or mark_equity(None, equity_abs=equity, now=_instant(at_us)),
+            marks=self._losses.marks or mark_equity(None, equity_abs=equity, now=instant_of(at_us)),
             last_closes=self._last_closes,
             stops=tuple(self._stops),
         )
@@ -206,7 +206,7 @@ class BacktestBook:
         entry = -1 if candles is None else int(np.searchsorted(candles.open_us, trade.open_us))
         if candles is None or entry >= len(candles.open_us) or int(candles.open_us[entry]) != trade.open_us:
             raise InvalidTradeError(
-                f"trade {trade.trade_id}: the candle of {trade.plan.pair} at its entry {_instant(trade.open_us)} is missing: load it"
+                f"trade {trade.trade_id}: the candle of {trade.plan.pair} at its entry {instant_of(trade.open_us)} is missing: load it"
             )
         self.held[trade.plan.pair] = trade
         matched = match_trade(candles, _path(trade, entry=entry), costs=self._costs, candle_us=self._candle_us)
@@ -270,7 +270,7 @@ def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open:
         pair=plan.pair,
         is_short=is_short,
         leverage=plan.leverage,
-        open_date=_instant(trade.open_us),
+        open_date=instant_of(trade.open_us),
         open_rate=trade.open_rate,
         amount=trade.amount,
         stake_amount=trade.stake_abs,
@@ -278,7 +278,7 @@ def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open:
         fee_close=matched.fee,
         enter_tag=plan.feeder_id,
         is_open=False,
-        close_date=_instant(matched.close_us),
+        close_date=instant_of(matched.close_us),
         close_rate=matched.close_rate,
         close_profit=profit,
         close_profit_abs=profit * value * (1.0 + side(is_short=is_short) * fee_open) / plan.leverage,
@@ -290,7 +290,3 @@ def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open:
         stop_loss_pct=float(stop_loss) if stop_loss is not None else None,
         liquidation_price=float(liquidation) if liquidation is not None else None,
     )
-
-
-def _instant(at_us: int) -> datetime:
-    return EPOCH + timedelta(microseconds=at_us)

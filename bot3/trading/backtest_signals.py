@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import EPOCH, instant_us
+from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.market.regimes import Regime
 from bot3.trading.signals import Signal
 
@@ -65,8 +64,8 @@ class SignalTable:
             pair=self.pairs[row],
             is_short=self.shorts[row],
             confidence=self.confidences[row],
-            candle_open_time=EPOCH + timedelta(microseconds=int(self.open_us[row])),
-            known_at=EPOCH + timedelta(microseconds=int(self.known_us[row])),
+            candle_open_time=instant_of(int(self.open_us[row])),
+            known_at=instant_of(int(self.known_us[row])),
             model_digest=self.digests[row],
         )
 
@@ -89,8 +88,3 @@ class RegimeLine:
         """Return the regime known at an instant; None if there is none."""
         index = int(np.searchsorted(self._known_us, at_us, side="right")) - 1
         return self._regimes[index] if index >= 0 else None
-
-
-def microseconds(times: pd.Series) -> NDArray[np.int64]:
-    """Return aware times as microseconds since 1970."""
-    return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

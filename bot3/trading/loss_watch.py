@@ -11,6 +11,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
+from bot3.market.instants import DAY_US
 from bot3.trading.open_profit import OpenProfits
 from bot3.trading.risk import DRAWDOWN, NO_BREACH, Breach, EquityMarks, RiskLimits, breached, next_marks
 
@@ -85,7 +86,6 @@ class LossWatch:
 _LATCHES: Final = (None, Breach.DAILY_LOSS, Breach.DRAWDOWN)
 _UNLATCHED, _BY_DAILY_LOSS, _BY_DRAWDOWN = range(3)
 _DAY, _DAY_START, _PEAK, _LATCH, _UNTIL, _HALTS = range(6)
-_DAY_US = 86_400_000_000
 
 
 # Without cache: Numba invalidates its cache by the age of this file only, so a cached kernel would ignore changes in `risk.py`.
@@ -101,7 +101,7 @@ def _judge_closes(  # noqa: PLR0917  # numba supports no keyword-only arguments
     start = (first_us - grid_us) // candle_us
     for number in range(count):
         at_us, equity = first_us + number * candle_us, wallet_abs + profit[start + number]
-        day = at_us // _DAY_US
+        day = at_us // DAY_US
         # Release an expired latch. After a drawdown, a peak of 0 makes `next_marks` start with new marks.
         if at_us >= state[_UNTIL]:
             if state[_LATCH] == _BY_DRAWDOWN:
@@ -112,5 +112,5 @@ def _judge_closes(  # noqa: PLR0917  # numba supports no keyword-only arguments
         latch = _UNLATCHED if breach == NO_BREACH else _BY_DRAWDOWN if breach == DRAWDOWN else _BY_DAILY_LOSS
         # Latch until the next UTC day, and count the halt. A drawdown replaces a daily loss, never the reverse.
         if latch > state[_LATCH]:
-            state[_LATCH], state[_UNTIL] = latch, (day + 1) * _DAY_US
+            state[_LATCH], state[_UNTIL] = latch, (day + 1) * DAY_US
             state[_HALTS + latch - 1] += 1

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import instant_us
-from bot3.trading.backtest_signals import RegimeLine, microseconds
+from bot3.market.instants import instant_us, microseconds
+from bot3.trading.backtest_signals import RegimeLine
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.exits import static_levels
 from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans

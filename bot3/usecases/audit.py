@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from bot3.learning.evaluation import TimeSplit, split_at, split_by_time
 from bot3.learning.groups import SEVERAL_ORDERS
 from bot3.learning.parameter_rows import realised_stats
 from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTrades, ForeignTradeSource
 from bot3.trading.figures import summary
@@ -22,13 +23,12 @@ from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.trades import OrderPattern
 from bot3.usecases.audit_judgement import Judgement, horizon_days_of, judge
 from bot3.usecases.audit_orders import Fit, replay_several_orders
-from bot3.usecases.audit_replay import AuditCandles, candle_fit, microseconds, read_candles
+from bot3.usecases.audit_replay import AuditCandles, candle_fit, read_candles
 from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, GroupComparison, SeveralOrders, TradeCounts, unused_by_reason
 from bot3.usecases.audit_trades import UsableTrades, first_entries, usable_trades
 from bot3.usecases.reading import close_frame
 from bot3.usecases.replay_trades import load_candles
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LIFE = timedelta(days=7)
 _NO_MORE_CANDLES = timedelta(days=3)
 """Time after the last candle or close from which a replay that lacks candles is abandoned."""
@@ -138,7 +138,7 @@ _NOTHING_LEARNED = _Learned()
 def _learned(material: _Material, candles: CandleReader, *, settings: AuditSettings, tell: Tell) -> _Learned:
     trades, held = material.usable.frame, material.candles
     split = _split(trades, held, settings=settings)
-    at = _EPOCH + timedelta(microseconds=split.at_us)
+    at = instant_of(split.at_us)
     learner = ParameterLearner(material.settings)
     parts = ((trades[split.fitted], at, "learning from the first part"), (trades[~split.fitted], material.ends_at, "learning from all"))
     fitted, whole = (
@@ -227,7 +227,7 @@ def _split(trades: pd.DataFrame, candles: AuditCandles, *, settings: AuditSettin
     known = np.maximum(opened + candles.due_after_us, microseconds(trades["close_date"]))
     if settings.judge_from is None:
         return split_by_time(opened, known, share=settings.split)
-    return split_at(opened, known, at_us=(settings.judge_from - _EPOCH) // timedelta(microseconds=1))
+    return split_at(opened, known, at_us=instant_us(settings.judge_from))
 
 
 def _learn(

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from bot3.learning.evaluation import Comparison, Estimate, Outcomes, TimeSplit, clustered_estimate, compare, level_of_each
 from bot3.learning.params import LearningSettings
-from bot3.learning.pooling import DAY_US
+from bot3.market.instants import DAY_US, microseconds
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ParameterSet
-from bot3.usecases.audit_replay import AuditCandles, learned_levels_of, microseconds, replay_levels, static_levels_of
+from bot3.usecases.audit_replay import AuditCandles, learned_levels_of, replay_levels, static_levels_of
 from bot3.usecases.audit_report import DayOutcome, GroupComparison, Promise
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,12 @@ from bot3.learning.params import LearningSettings
 from bot3.learning.replay_kernel import HELD, LIQUIDATED, REACHED, STOPPED
 from bot3.learning.replay_paths import ReplayCandles
 from bot3.learning.trade_table import COMPLETE_SHARE
+from bot3.market.instants import EPOCH, MICROSECOND, microseconds
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades
 from bot3.trading.parameters import ParameterSet
-from bot3.usecases.audit_replay import AuditCandles, Levels, learned_levels_of, microseconds, static_levels_of
+from bot3.usecases.audit_replay import AuditCandles, Levels, learned_levels_of, static_levels_of
 from bot3.usecases.audit_report import SeveralOrders, unused_by_reason
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _DUST = 0.01
 """Share of the largest position that may remain after the last exit: fees in base, and rounding to the exchange's steps."""
 
@@ -181,7 +180,7 @@ def _path(
 def _us(order: FilledOrder) -> int:
     """Return the instant of an order that has one, microseconds since 1970."""
     assert order.filled_at is not None  # noqa: S101  # orders without a time are rejected before
-    return (order.filled_at - _EPOCH) // _MICROSECOND
+    return (order.filled_at - EPOCH) // MICROSECOND
 
 
 def _order_problem(orders: Sequence[FilledOrder]) -> str | None:

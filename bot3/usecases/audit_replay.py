@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
 from bot3.learning.params import LearningSettings
 from bot3.learning.replay import outcomes
 from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.market.instants import microseconds
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.exits import LARGEST_FALL
@@ -63,11 +64,6 @@ def read_candles(candles: CandleReader, pair: str, *, settings: LearningSettings
     horizon = int(settings.horizon / timeframe_duration(settings.timeframe))
     frame = candles.candles(pair, settings.timeframe, start=start, end=until)
     return candle_arrays(frame, candles.funding(pair, start=start, end=until), horizon_candles=horizon)
-
-
-def microseconds(times: pd.Series[Any]) -> NDArray[np.int64]:
-    """Return a column of aware times as microseconds since 1970."""
-    return times.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Levels:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from bot3.errors import DataError, ModelError
 from bot3.learning.feature_panel import FeaturePanel
 from bot3.learning.feeder_models import FeederModel, read_model
-from bot3.market.candle_times import instant_us
 from bot3.market.features import FEATURE_WARM_UP_CANDLES, candle_columns, last_features
+from bot3.market.instants import instant_us, instants
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.ports.models import ModelStore
@@ -75,14 +75,10 @@ def _pair_signals(model: FeederModel, panel: FeaturePanel, index: int, *, span: 
             "pair": pd.Series(pair.pair, index=range(len(called)), dtype="str"),
             "is_short": calls.is_short[called],
             "confidence": calls.confidence[called],
-            "candle_open_time": _instants(opens),
-            "known_at": _instants(opens + panel.step_us),
+            "candle_open_time": instants(opens),
+            "known_at": instants(opens + panel.step_us),
         }
     )
-
-
-def _instants(microseconds: NDArray[np.int64]) -> pd.Series:
-    return pd.Series(microseconds.astype("datetime64[us]")).dt.tz_localize("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

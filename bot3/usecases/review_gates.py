@@ -9,10 +9,10 @@ import structlog
 
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.learning.permissions import Gate, GatedLearner, Ledger
+from bot3.market.instants import EPOCH
 from bot3.trading.parameters import ParameterSet
 
 log = structlog.get_logger()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PublishedParameters(Protocol):
@@ -47,7 +47,7 @@ def review_gates(record: PublishedParameters, learner: GatedLearner, gate: Gate,
 
 def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger, *, day: int) -> Ledger:
     try:
-        published = record.parameters(as_of=_EPOCH + timedelta(days=day))
+        published = record.parameters(as_of=EPOCH + timedelta(days=day))
     except InvalidLearningError as error:
         # No group could trade by it, so the day contains no evidence on what is published.
         log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))

@@ -17,6 +17,7 @@ from bot3.adapters.sql_notices import SqlNotices
 from bot3.adapters.sql_record import SqlRecord
 from bot3.adapters.system_clock import SystemClock
 from bot3.errors import SettingsError, StoreError
+from bot3.market.instants import EPOCH
 from bot3.ports.control import ClockSource
 from bot3.ports.lease import Lease
 from bot3.settings import BOT_NAMES, Settings
@@ -344,7 +345,7 @@ class Ports:
 
 
 def _floored(at: datetime, step: timedelta) -> datetime:
-    return at - (at - datetime(1970, 1, 1, tzinfo=UTC)) % step
+    return at - (at - EPOCH) % step
 
 
 def _limits(settings: Settings) -> RiskLimits:

@@ -15,7 +15,7 @@ from bot3.learning.censoring import CloseCounts, is_late
 from bot3.learning.learning_settings import LearningSettings
 from bot3.learning.params import ParameterLearner
 from bot3.learning.permissions import Permission
-from bot3.learning.pooling import DAY_US
+from bot3.market.instants import DAY_US
 from bot3.trading.trades import OrderPattern
 from tests.learning.worlds import NOW, PAIRS, START, learner_with, trade_row
 

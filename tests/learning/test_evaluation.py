@@ -19,7 +19,7 @@ from bot3.learning.evaluation import (
     split_by_time,
     verdict_of,
 )
-from bot3.learning.pooling import DAY_US
+from bot3.market.instants import DAY_US
 
 HOUR_US = 3_600_000_000
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.learning.grids import GridSums
-from bot3.learning.pooling import DAY_US, Posterior, effective_n, own_weight, pooled, pooling_strength
+from bot3.learning.pooling import Posterior, effective_n, own_weight, pooled, pooling_strength
+from bot3.market.instants import DAY_US
 
 
 def sums_of(outcomes: np.ndarray) -> GridSums:

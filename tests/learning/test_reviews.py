@@ -13,8 +13,9 @@ from bot3.learning.gates import NOMINAL
 from bot3.learning.groups import Group
 from bot3.learning.parameter_rows import state_of
 from bot3.learning.permissions import BETTORS, EnteredTrades, Ledger, Node, Permission, reviewed
-from bot3.learning.pooling import DAY_US, INTERVAL_Z, Posterior
+from bot3.learning.pooling import INTERVAL_Z, Posterior
 from bot3.learning.reviews import LONGEST_HORIZON, BettingGate, last_day_over, row_in_force
+from bot3.market.instants import DAY_US
 from bot3.trading.parameters import ANY, ParameterSet, ParameterState
 from tests.learned import a_row, a_set
 

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import instant_us
+from bot3.market.instants import instant_us
 from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import BacktestResult, backtest

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import instant_us
+from bot3.market.instants import instant_us
 from bot3.market.regimes import Regime
 from bot3.trading.exits import LARGEST_FALL, ExitRule, decide_exit, learned_levels, static_levels
 from bot3.trading.matching import OpenPath, match_trade

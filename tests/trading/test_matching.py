@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
-from bot3.market.candle_times import instant_us
+from bot3.market.instants import instant_us
 from bot3.trading.matching import MatchedExit, OpenPath, match_trade
 from bot3.trading.trades import ExitReason
 from tests.markets import CANDLE, COSTS, FIRST, arrays, candle_frame, funding_frame, random_candles
