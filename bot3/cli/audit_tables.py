@@ -13,7 +13,8 @@ from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.trades import RunMode
 from bot3.usecases import words
-from bot3.usecases.audit_report import AuditReport, GroupComparison, SeveralOrders, UnusedTrades
+from bot3.usecases.audit_report import AuditReport, GroupComparison, SeveralOrders
+from bot3.usecases.left_out import UnusedTrades
 
 GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "gain", "interval", "verdict")
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")

@@ -10,9 +10,9 @@ from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
 from bot3.trading.trades import OrderPattern
 from bot3.usecases import words
-from bot3.usecases.audit_trades import left_out_of_learning
 from bot3.usecases.fleet import PatientReader, trouble_of
 from bot3.usecases.fleet_status import SYNC_GRACE
+from bot3.usecases.left_out import left_out_of_learning
 from bot3.wiring.fleet import FleetBot, zone_of
 
 _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))

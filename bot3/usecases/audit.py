@@ -24,8 +24,9 @@ from bot3.trading.trades import OrderPattern
 from bot3.usecases.audit_judgement import Judgement, horizon_days_of, judge
 from bot3.usecases.audit_orders import Fit, replay_several_orders
 from bot3.usecases.audit_replay import AuditCandles, candle_fit, read_candles
-from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, GroupComparison, SeveralOrders, TradeCounts, unused_by_reason
+from bot3.usecases.audit_report import AuditCosts, AuditReport, CandleFit, GroupComparison, SeveralOrders, TradeCounts
 from bot3.usecases.audit_trades import UsableTrades, first_entries, usable_trades
+from bot3.usecases.left_out import unused_by_reason
 from bot3.usecases.reading import close_frame
 from bot3.usecases.replay_trades import load_candles
 

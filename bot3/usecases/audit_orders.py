@@ -24,7 +24,8 @@ from bot3.market.instants import EPOCH, MICROSECOND, microseconds
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.audit_replay import AuditCandles, Levels, learned_levels_of, static_levels_of
-from bot3.usecases.audit_report import SeveralOrders, unused_by_reason
+from bot3.usecases.audit_report import SeveralOrders
+from bot3.usecases.left_out import unused_by_reason
 
 _DUST = 0.01
 """Share of the largest position that may remain after the last exit: fees in base, and rounding to the exchange's steps."""

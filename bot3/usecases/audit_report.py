@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,15 +13,7 @@ from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.trades import RunMode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnusedTrades:
-    """Trades that could not be used for one reason."""
-
-    reason: str
-    count: int
-    trade_ids: tuple[int, ...]
+from bot3.usecases.left_out import UnusedTrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,12 +230,3 @@ class AuditReport:
     def verdict(self) -> Verdict:
         """Return the verdict on all judged trades together."""
         return Verdict.NOT_ENOUGH_EVIDENCE if self.overall is None else self.overall.verdict
-
-
-def unused_by_reason(reasons: Iterable[tuple[int, str]]) -> tuple[UnusedTrades, ...]:
-    """Return trades (id, reason) by reason, the most frequent first."""
-    ids: dict[str, list[int]] = {}
-    for trade_id, reason in reasons:
-        ids.setdefault(reason, []).append(trade_id)
-    found = [UnusedTrades(reason=reason, count=len(own), trade_ids=tuple(sorted(own))) for reason, own in ids.items()]
-    return tuple(sorted(found, key=lambda unused: (-unused.count, unused.reason)))

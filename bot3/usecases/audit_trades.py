@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import DataError
-from bot3.learning.groups import ABOVE_BINS_REASON, SEVERAL_ORDERS, is_learned
+from bot3.learning.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import ForeignTrades
-from bot3.trading.leverage_bins import leverage_bin, recorded_bin
+from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import OrderPattern, Trade, direction
-from bot3.usecases.audit_report import UnusedTrades, unused_by_reason
+from bot3.usecases.left_out import unlearned_reason
 
 _REASONS_NAMED = 5
 _INSTANTS = ("open_date", "close_date", "known_at")
@@ -71,19 +71,6 @@ def first_entries(usable: UsableTrades, found: ForeignTrades) -> pd.DataFrame:
     rates = [np.nan if first is None or first.rate is None else first.rate for first in firsts]
     several = usable.several.assign(open_rate=np.array(rates, dtype=np.float64))
     return pd.concat([usable.frame, several[several["open_rate"].notna()]], ignore_index=True)
-
-
-def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
-    """Return the closed trades that nothing is learned from, by reason, the most frequent first."""
-    reasons = ((trade.trade_id, unlearned_reason(trade)) for trade in found.closed)
-    return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
-
-
-def unlearned_reason(trade: Trade) -> str | None:
-    """Return why a closed trade of another program is left out of learning; None if it is learned from."""
-    if not is_learned(recorded_bin(trade.leverage)):
-        return ABOVE_BINS_REASON
-    return SEVERAL_ORDERS if trade.order_pattern is OrderPattern.MULTIPLE else None
 
 
 def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, database: str) -> str:

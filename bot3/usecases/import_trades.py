@@ -10,8 +10,7 @@ from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
 from bot3.ports.record import TradeRecord
 from bot3.trading.trades import OrderPattern, RunMode
-from bot3.usecases.audit_report import UnusedTrades
-from bot3.usecases.audit_trades import left_out_of_learning
+from bot3.usecases.left_out import UnusedTrades, left_out_of_learning
 
 Tell = Callable[[str, int, int], None]
 """Progress callback: receives a stage, how much of it is done, and the total."""
