@@ -89,7 +89,7 @@ class Nursery:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmarks.kill_daemons", "bot3.adapters.simulated_market", "bot3.adapters.paper_exchange"])
+        self._context.set_forkserver_preload(["benchmarks.kill_daemons", "bot3.adapters.simulated.market", "bot3.adapters.paper.exchange"])
 
     @property
     def log(self) -> Path:

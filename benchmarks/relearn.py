@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.output import print_result, quantiles, tell
 from benchmarks.replay_world import CANDLES, HORIZON, PAIRS, ReplayWorld, replay_world
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.learning.replay_paths import GivebackRule
 from bot3.market.candle_series import CandleSeries

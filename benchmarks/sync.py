@@ -38,15 +38,15 @@ from sqlalchemy.orm import Session, registry, relationship
 
 from benchmarks.idle_tick import idle_ms
 from benchmarks.output import print_result, tell
-from bot3.adapters.freqtrade_columns import FreqtradeColumns
-from bot3.adapters.influx_buckets import InfluxBuckets
-from bot3.adapters.influx_copy import InfluxCopy
-from bot3.adapters.influx_dead_letters import DeadLetters
-from bot3.adapters.influx_points import TRADE_KINDS
-from bot3.adapters.influx_publisher import InfluxPublisher
-from bot3.adapters.influx_server import InfluxServer
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.freqtrade.columns import FreqtradeColumns
+from bot3.adapters.influx.buckets import InfluxBuckets
+from bot3.adapters.influx.dead_letters import DeadLetters
+from bot3.adapters.influx.points import TRADE_KINDS
+from bot3.adapters.influx.published_copy import InfluxCopy
+from bot3.adapters.influx.publisher import InfluxPublisher
+from bot3.adapters.influx.server import InfluxServer
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.record import TradeRecord
 from bot3.trading.trades import RunMode
 from bot3.usecases.check_published import check_published

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from tests.servers import influx as influx_server
 from tests.servers import redis as redis_server
 from tests.servers.influx import InfluxProgram

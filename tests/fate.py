@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import dagster as dg
 from dagster._core.instance.factory import create_ephemeral_instance
 
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.record.record import SqlRecord
 
 _T = TypeVar("_T")
 

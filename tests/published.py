@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot3.adapters.influx_buckets import InfluxBuckets
-from bot3.adapters.influx_copy import InfluxCopy
-from bot3.adapters.influx_dead_letters import DeadLetters
-from bot3.adapters.influx_publisher import InfluxPublisher
-from bot3.adapters.influx_server import InfluxServer
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.influx.buckets import InfluxBuckets
+from bot3.adapters.influx.dead_letters import DeadLetters
+from bot3.adapters.influx.published_copy import InfluxCopy
+from bot3.adapters.influx.publisher import InfluxPublisher
+from bot3.adapters.influx.server import InfluxServer
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.market.regimes import RegimeState
 from bot3.ports.publisher import Origin
 from bot3.trading.parameters import ParameterSet

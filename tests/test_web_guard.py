@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.adapters.prometheus_server import PrometheusServer
+from bot3.adapters.prometheus.server import PrometheusServer
 from bot3.cli.services import free_port
 from bot3.web_guard import RequestRule, is_host_name
-from tests.adapters.test_prometheus_server import FakeMeasured
+from tests.adapters.prometheus.test_server import FakeMeasured
 from tests.servers.hostile_pages import Sent, foreign_requests, foreign_websockets
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,8 +13,8 @@ from bot3.settings import BOT_NAMES, Settings
 from bot3.wiring.databases import server_url
 
 if TYPE_CHECKING:
-    from bot3.adapters.home_backup import HomeBackup
-    from bot3.adapters.postgres_backup import PostgresBackup
+    from bot3.adapters.backup.postgres import PostgresBackup
+    from bot3.adapters.backup.sqlite import HomeBackup
     from bot3.ports.backup import StoreBackup
 
 _DAGSTER = "dagster"
@@ -84,18 +84,18 @@ def _published(settings: Settings) -> list[str]:
 
 
 def _home(settings: Settings, name: str, *needed: str) -> HomeBackup:
-    from bot3.adapters.home_backup import HomeBackup  # noqa: PLC0415
+    from bot3.adapters.backup.sqlite import HomeBackup  # noqa: PLC0415
 
     return HomeBackup(name=name, home=settings.home, needed=needed)
 
 
 def _files(settings: Settings, name: str, *wanted: str) -> HomeBackup:
-    from bot3.adapters.home_backup import HomeBackup  # noqa: PLC0415
+    from bot3.adapters.backup.sqlite import HomeBackup  # noqa: PLC0415
 
     return HomeBackup(name=name, home=settings.home, wanted=wanted)
 
 
 def _server(name: str, url: str) -> PostgresBackup:
-    from bot3.adapters.postgres_backup import PostgresBackup  # noqa: PLC0415
+    from bot3.adapters.backup.postgres import PostgresBackup  # noqa: PLC0415
 
     return PostgresBackup(name=name, url=url)

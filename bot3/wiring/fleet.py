@@ -122,13 +122,13 @@ def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = tim
 
 def zone_of(bot: FleetBot) -> str | None:
     """Return the time zone in which a bot's database writes its dates; None for SQLite, where it is UTC. Raises StoreError."""
-    from bot3.adapters.freqtrade_zone import writers_zone  # noqa: PLC0415  # heavy
+    from bot3.adapters.freqtrade.time_zone import writers_zone  # noqa: PLC0415  # heavy
 
     return writers_zone(bot.url)
 
 
 def _connect(bot: FleetBot) -> ClosableReader:
-    from bot3.adapters.freqtrade_columns import FreqtradeColumns  # noqa: PLC0415  # heavy
+    from bot3.adapters.freqtrade.columns import FreqtradeColumns  # noqa: PLC0415  # heavy
 
     return FreqtradeColumns.open(bot.url, bot=bot.name, run_mode=bot.run_mode, source_timezone=bot.source_timezone)
 
@@ -184,7 +184,7 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
 
 def _address(where: str, entry: _Entry, *, folder: Path) -> tuple[str, str]:
     """Return the URL of a database, and the same without a password; relative files are resolved against the fleet file's folder."""
-    from bot3.adapters.sql_urls import has_secret, parsed_url, server_url, shown_url  # noqa: PLC0415  # heavy
+    from bot3.adapters.sql.urls import has_secret, parsed_url, server_url, shown_url  # noqa: PLC0415  # heavy
 
     try:
         url = parsed_url(entry.url) if "://" in entry.url else URL.create("sqlite", database=entry.url)

@@ -9,7 +9,7 @@ from bot3.web_guard import RequestRule
 from bot3.wiring.platform import Platform, home_identity
 
 if TYPE_CHECKING:
-    from bot3.adapters.prometheus_server import PrometheusServer
+    from bot3.adapters.prometheus.server import PrometheusServer
     from bot3.ports.metrics import Measured
 
 
@@ -33,14 +33,14 @@ def measured(platform: Platform) -> Measured:
 
 def metrics_page(platform: Platform) -> str:
     """Return the current metrics in Prometheus' text format."""
-    from bot3.adapters.prometheus_server import page_of  # noqa: PLC0415
+    from bot3.adapters.prometheus.server import page_of  # noqa: PLC0415
 
     return page_of(measured(platform)).decode()
 
 
 def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusServer:
     """Return the metrics server. Raises AlreadyRunningError if another process listens on the port."""
-    from bot3.adapters.prometheus_server import PrometheusServer  # noqa: PLC0415
+    from bot3.adapters.prometheus.server import PrometheusServer  # noqa: PLC0415
 
     opened = home_identity(platform.settings)
     rule = RequestRule(allowed_hosts=platform.settings.allowed_hosts)

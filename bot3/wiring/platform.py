@@ -19,7 +19,7 @@ from bot3.wiring.sources import Sources
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bot3.adapters.sql_control import SqlControl
+    from bot3.adapters.sql.control.control import SqlControl
     from bot3.learning.feeder_training import TrainingSettings
     from bot3.learning.params import ParameterLearner
     from bot3.learning.scores import ScoreSettings

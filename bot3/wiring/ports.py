@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from bot3.adapters.market_clock import MarketClock, pause_clock, resume_clock, start_clock
-from bot3.adapters.sql_bot_store import SqlBotStore
-from bot3.adapters.sql_control import SqlControl
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_lease import SqlLease
-from bot3.adapters.sql_notices import SqlNotices
-from bot3.adapters.sql_record import SqlRecord
-from bot3.adapters.system_clock import SystemClock
+from bot3.adapters.clocks.market import MarketClock, pause_clock, resume_clock, start_clock
+from bot3.adapters.clocks.system import SystemClock
+from bot3.adapters.sql.bot.store import SqlBotStore
+from bot3.adapters.sql.control.control import SqlControl
+from bot3.adapters.sql.control.notices import SqlNotices
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.lease import SqlLease
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import SettingsError, StoreError
 from bot3.market.instants import EPOCH
 from bot3.ports.control import ClockSource
@@ -30,7 +30,7 @@ from bot3.wiring.publishing import Publishing
 from bot3.wiring.telling import notifier_of
 
 if TYPE_CHECKING:
-    from bot3.adapters.simulated_market import SimulatedMarket
+    from bot3.adapters.simulated.market import SimulatedMarket
     from bot3.ports.candles import CandleReader, MarketReader
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
@@ -123,8 +123,8 @@ class Ports:
         """Return the candles of this home's market; `pairs` lists those whose stake currency is that of the wallets."""
         if not self.settings.candle_directories:
             return self._simulated
-        from bot3.adapters.currency_candles import CurrencyCandles  # noqa: PLC0415
-        from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415
+        from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415
+        from bot3.adapters.files.currency_candles import CurrencyCandles  # noqa: PLC0415
 
         every = FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
         return CurrencyCandles(every, currency=self.settings.stake_currency)
@@ -133,7 +133,7 @@ class Ports:
     def markets(self) -> MarketReader:
         """Return the filters of the pairs: a markets file, the simulated market's own, or declared defaults."""
         settings = self.settings
-        from bot3.adapters.file_markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415
+        from bot3.adapters.files.markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415
 
         if settings.markets_file is not None:
             return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
@@ -146,14 +146,14 @@ class Ports:
     @cached_property
     def models(self) -> ModelStore:
         """Return the model files."""
-        from bot3.adapters.file_models import FileModels  # noqa: PLC0415
+        from bot3.adapters.files.models import FileModels  # noqa: PLC0415
 
         return FileModels(self.settings.home / "models")
 
     @cached_property
     def signals(self) -> SignalStore:
         """Return the out-of-sample signals by feeder and week."""
-        from bot3.adapters.file_signals import FileSignals  # noqa: PLC0415
+        from bot3.adapters.files.signals import FileSignals  # noqa: PLC0415
 
         return FileSignals(self.settings.home / "signals")
 
@@ -216,7 +216,7 @@ class Ports:
     def latch_file(self, name: str) -> LatchStore:
         """Return the flag file that stores a bot's latch in addition to its own store."""
         self.require_bot(name)
-        from bot3.adapters.file_latch import FileLatch  # noqa: PLC0415
+        from bot3.adapters.files.latch import FileLatch  # noqa: PLC0415
 
         return FileLatch(self.settings.home / "latches" / f"{name}.json")
 
@@ -227,7 +227,7 @@ class Ports:
     def exchange(self, name: str) -> Exchange:
         """Return the paper account of a bot."""
         self.require_bot(name)
-        from bot3.adapters.paper_exchange import PaperExchange  # noqa: PLC0415
+        from bot3.adapters.paper.exchange import PaperExchange  # noqa: PLC0415
 
         return PaperExchange(
             self._file("exchange", f"{name}.sqlite"),
@@ -305,7 +305,7 @@ class Ports:
 
     @cached_property
     def _simulated(self) -> SimulatedMarket:
-        from bot3.adapters.simulated_market import SimulatedMarket  # noqa: PLC0415
+        from bot3.adapters.simulated.market import SimulatedMarket  # noqa: PLC0415
 
         ends_at = SIMULATED_START + _SIMULATED_LIFE
         return SimulatedMarket(self.settings.market_seed, starts_at=SIMULATED_START, ends_at=ends_at, timeframe=self.settings.timeframe)

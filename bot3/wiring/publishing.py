@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot3.adapters.influx_buckets import InfluxBuckets
+from bot3.adapters.influx.buckets import InfluxBuckets
 from bot3.errors import Bot3Error, SettingsError, StoreBusyError, StoreError
 
 if TYPE_CHECKING:
-    from bot3.adapters.influx_server import InfluxServer
-    from bot3.adapters.sql_record import SqlRecord
+    from bot3.adapters.influx.server import InfluxServer
+    from bot3.adapters.sql.record.record import SqlRecord
     from bot3.ports.publisher import Origin, PublishedCopy, Publisher
     from bot3.ports.record import LearningReader
     from bot3.settings import Settings
@@ -103,8 +103,8 @@ class Publishing:
         """Return the daemon's reader of learning: the record, or the copy, polled in a thread so that no caller waits for it."""
         if self._settings.parameters_from == "record":
             return self._record()
-        from bot3.adapters.influx_follower import FollowedLearning  # noqa: PLC0415
-        from bot3.adapters.influx_learning import InfluxLearning  # noqa: PLC0415
+        from bot3.adapters.cached_learning import FollowedLearning  # noqa: PLC0415
+        from bot3.adapters.influx.learning import InfluxLearning  # noqa: PLC0415
 
         settings = self._settings
         server = self._server(settings.influx_read_timeout_s, retries=0)
@@ -118,7 +118,7 @@ class Publishing:
     @cached_property
     def copy(self) -> PublishedCopy:
         """Return the readers' view of the copy. Raises SettingsError if there is none."""
-        from bot3.adapters.influx_copy import InfluxCopy  # noqa: PLC0415
+        from bot3.adapters.influx.published_copy import InfluxCopy  # noqa: PLC0415
 
         server = self._server(self._settings.influx_timeout_s, retries=0)
         return InfluxCopy(server, buckets=buckets_of(self._settings), origin=lambda: self._record().origin(), wall_now=self._wall_now)
@@ -244,15 +244,15 @@ class Publishing:
     @cached_property
     def publisher(self) -> Publisher:
         """Return the writer of the copy. Raises SettingsError if there is none."""
-        from bot3.adapters.influx_dead_letters import DeadLetters  # noqa: PLC0415
-        from bot3.adapters.influx_publisher import InfluxPublisher  # noqa: PLC0415
+        from bot3.adapters.influx.dead_letters import DeadLetters  # noqa: PLC0415
+        from bot3.adapters.influx.publisher import InfluxPublisher  # noqa: PLC0415
 
         letters = DeadLetters(self._settings.home / _FOLDER / _LETTERS)
         server = self._server(self._settings.influx_timeout_s, retries=2)
         return InfluxPublisher(server, buckets=buckets_of(self._settings), letters=letters, wall_now=self._wall_now)
 
     def _server(self, timeout_s: float, *, retries: int) -> InfluxServer:
-        from bot3.adapters.influx_server import InfluxAddress, InfluxServer  # noqa: PLC0415
+        from bot3.adapters.influx.server import InfluxAddress, InfluxServer  # noqa: PLC0415
 
         settings = self._settings
         if not settings.influx_url:

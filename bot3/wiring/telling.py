@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bot3.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bot3.adapters.telegram_client import TelegramAddress
+    from bot3.adapters.telegram.client import TelegramAddress
     from bot3.ports.chat import Chat
     from bot3.ports.notifier import Notifier
     from bot3.settings import Settings
@@ -19,14 +19,14 @@ def notifier_of(settings: Settings) -> Notifier | None:
     """Return the notifier that delivers messages; None without a token."""
     if not settings.telegram_token.get_secret_value():
         return None
-    from bot3.adapters.telegram_notifier import TelegramNotifier  # noqa: PLC0415
+    from bot3.adapters.telegram.notifier import TelegramNotifier  # noqa: PLC0415
 
     return TelegramNotifier(telegram_address(settings))
 
 
 def telegram_address(settings: Settings) -> TelegramAddress:
     """Return the address of the Bot API. Raises SettingsError without a token."""
-    from bot3.adapters.telegram_client import TelegramAddress  # noqa: PLC0415
+    from bot3.adapters.telegram.client import TelegramAddress  # noqa: PLC0415
 
     token = settings.telegram_token.get_secret_value()
     if not token:
@@ -37,7 +37,7 @@ def telegram_address(settings: Settings) -> TelegramAddress:
 @contextmanager
 def telegram_chat(settings: Settings) -> Iterator[Chat]:
     """Open the chat of the settings, to listen and answer; sends no request yet. Raises SettingsError without a token."""
-    from bot3.adapters.telegram_chat import TelegramChat  # noqa: PLC0415
+    from bot3.adapters.telegram.chat import TelegramChat  # noqa: PLC0415
 
     chat = TelegramChat(telegram_address(settings))
     try:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot3.adapters.system_clock import SystemClock
+from bot3.adapters.clocks.system import SystemClock
 from bot3.errors import CandleError
 from bot3.trading.trades import RunMode
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def inspect_candle_files(directory: Path) -> tuple[tuple[CandleFileFinding, ...], tuple[IgnoredCandleFile, ...]]:
     """Return the validation result of every file of a directory, of any timeframe and kind, and the files that are ignored."""
-    from bot3.adapters.candle_inspection import inspect_files  # noqa: PLC0415  # heavy
+    from bot3.adapters.files.candle_inspection import inspect_files  # noqa: PLC0415  # heavy
 
     return inspect_files(directory, now=SystemClock().wall_now())
 
@@ -45,7 +45,7 @@ def fetch_candle_files(
     exchange_url : str, optional
         URL of the exchange, instead of its own.
     """
-    from bot3.adapters.ccxt_candles import CcxtCandles  # noqa: PLC0415  # two seconds
+    from bot3.adapters.ccxt.candles import CcxtCandles  # noqa: PLC0415  # two seconds
 
     source, now = CcxtCandles(directory, exchange_id=exchange, base_url=exchange_url), SystemClock().wall_now()
     if until is not None:
@@ -63,7 +63,7 @@ def fetch_candle_files(
 
 def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | None:
     """Return when the last candle of a file closes; None if there is none. The download reports a broken file."""
-    from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
+    from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # heavy
 
     try:
         return FileCandles(directory, timeframe=timeframe).span(pair, timeframe)[1]
@@ -73,14 +73,14 @@ def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | Non
 
 def file_candles(directory: Path, *, timeframe: str, funding_from: Sequence[Path] = ()) -> CandleReader:
     """Return the candles and funding of a data directory, and the funding of more. Raises CandleError without candles of the timeframe."""
-    from bot3.adapters.file_candles import FileCandles  # noqa: PLC0415  # heavy
+    from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # heavy
 
     return FileCandles(directory, timeframe=timeframe, funding_from=funding_from)
 
 
 def shown_address(address: str) -> str:
     """Return a database's address without its login and secrets (a path unchanged). Raises SettingsError if it is not an address."""
-    from bot3.adapters.sql_urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
+    from bot3.adapters.sql.urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
 
     # In `URL.set`, None means "unchanged".
     return shown_url(parsed_url(address)._replace(username=None, password=None)) if "://" in address else address
@@ -88,7 +88,7 @@ def shown_address(address: str) -> str:
 
 def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSource, str]:
     """Read a backtest result of freqtrade; return its trades and the strategy's name. See `FreqtradeBacktest.open` for its errors."""
-    from bot3.adapters.freqtrade_backtest import FreqtradeBacktest  # noqa: PLC0415  # only audits of backtests need it
+    from bot3.adapters.freqtrade.backtest import FreqtradeBacktest  # noqa: PLC0415  # only audits of backtests need it
 
     found = FreqtradeBacktest.open(path, strategy=strategy)
     return found, found.strategy
@@ -99,7 +99,7 @@ def open_foreign_trades(
     address: str, *, bot: str, run_mode: RunMode | None = None, source_timezone: str = "UTC", is_any_mode: bool = False
 ) -> Iterator[ForeignTradeReader]:
     """Open a freqtrade database for one read, leaving no files behind; see `FreqtradeTrades.open` for options and errors."""
-    from bot3.adapters.freqtrade_trades import FreqtradeTrades  # noqa: PLC0415  # heavy
+    from bot3.adapters.freqtrade.trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
     reader = FreqtradeTrades.open(
         address, bot=bot, run_mode=run_mode, source_timezone=source_timezone, leaves_no_trace=True, is_any_mode=is_any_mode

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from bot3.adapters.system_clock import SystemClock
+from bot3.adapters.clocks.system import SystemClock
 from bot3.errors import StoreBusyError, StoreFullError
 
 _FIRST_S, _LONGEST_S = 0.5, 5.0

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.influx_publisher import InfluxPublisher
-from bot3.adapters.influx_server import InfluxAddress, InfluxServer
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.influx.publisher import InfluxPublisher
+from bot3.adapters.influx.server import InfluxAddress, InfluxServer
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreBusyError
 from bot3.trading.trades import RunMode
 from bot3.usecases.check_published import check_published

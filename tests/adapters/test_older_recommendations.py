@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from bot3.adapters import sql_migrations
-from bot3.adapters.influx_points import parameter_points, recommendation_points
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.influx.points import parameter_points, recommendation_points
+from bot3.adapters.sql import schema_versions as sql_migrations
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.publisher import ParameterPublication, RecommendationPublication
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from tests.conftest import NewStore

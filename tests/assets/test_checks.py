@@ -13,9 +13,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from bot3.adapters.candle_files import write_candles
-from bot3.adapters.file_candles import FileCandles
-from bot3.adapters.simulated_market import SimulatedMarket
+from bot3.adapters.files.candle_format import write_candles
+from bot3.adapters.files.candles import FileCandles
+from bot3.adapters.simulated.market import SimulatedMarket
 from bot3.market.candles import CandleReport
 from bot3.market.regimes import Regime, RegimeState
 from bot3.market.weeks import WEEK, week_start

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.wiring import Platform, open_platform
 from bot3_assets.assets.synced_trades import bot_trades_metadata, synced_trades_metadata, synced_trades_verdict
 from tests.cli.commands import ROOT, environment

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreBusyError
 from bot3.ports.publisher import Noun
 from bot3.usecases.republish_lost import EVERY_S

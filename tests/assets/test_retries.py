@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import Bot3Error, DataError, LearningError, StoreBusyError, StoreConflictError, StoreError
 from bot3_assets.assets.recommendations import recommendations
 from bot3_assets.resources import PlatformResource

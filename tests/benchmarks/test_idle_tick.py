@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.idle_tick import idle_ms
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreError
 from bot3.trading.trades import RunMode
 from tests.servers.freqtrade_db import FreqtradeDb, a_row

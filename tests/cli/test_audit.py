@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bot3.adapters.candle_files import write_candles
+from bot3.adapters.files.candle_format import write_candles
 from bot3.cli.main import app
 from bot3.errors import Bot3Error, CandleError, DataError, SettingsError, StoreError
 from bot3.ports.foreign_trades import FilledOrder

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bot3.adapters.file_candles import FileCandles
-from bot3.adapters.simulated_market import SimulatedMarket
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.files.candles import FileCandles
+from bot3.adapters.simulated.market import SimulatedMarket
+from bot3.adapters.sql.engine import sqlite_url
 from tests.cli.commands import Ended, bot3
 from tests.servers.freqtrade_db import FreqtradeDb, a_row
 from tests.servers.kline_server import KlineServer

@@ -15,9 +15,9 @@ import pytest
 import urllib3
 from pydantic import SecretStr
 
-from bot3.adapters.influx_points import HEADS
-from bot3.adapters.influx_server import InfluxServer
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.influx.points import HEADS
+from bot3.adapters.influx.server import InfluxServer
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.cli import doctor_fleet, doctor_services, doctor_stores
 from bot3.cli.doctor import _FIRST, _LOOKS, _examine_platform, examine
 from bot3.cli.findings import Finding, Patient

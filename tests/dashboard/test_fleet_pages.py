@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.trading.trades import RunMode
 from bot3.usecases.words import DASH
 from bot3.wiring import open_platform

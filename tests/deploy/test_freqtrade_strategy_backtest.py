@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.freqtrade_strategy import WARM_UP, run_freqtrade
-from bot3.adapters.file_markets import DECLARED_BRACKETS
+from bot3.adapters.files.markets import DECLARED_BRACKETS
 from bot3.market.regimes import Regime
 from bot3.trading.markets import Market
 from bot3.usecases.write_published_files import write_published_files

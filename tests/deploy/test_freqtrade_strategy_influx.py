@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.market.regimes import Regime
 from bot3.usecases.publish_learning import publish_everything, publish_learning
 from bot3.usecases.write_published_files import write_published_files

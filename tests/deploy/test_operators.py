@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from bot3.adapters.influx_server import InfluxAddress
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.influx.server import InfluxAddress
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.settings import load_settings
 from bot3.wiring.publishing import Publishing
 from tests.deploy.test_systemd import ROOT, UNITS

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot3.adapters.sql_bot_store import SqlBotStore
-from bot3.adapters.sql_engine import migrate
+from bot3.adapters.sql.bot.store import SqlBotStore
+from bot3.adapters.sql.engine import migrate
 from bot3.errors import StoreError
 from bot3.trading.trades import RunMode
 from tests.deploy.production import ROOT, Production

@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from bot3.adapters.file_latch import FileLatch
-from bot3.adapters.paper_exchange import PaperExchange
-from bot3.adapters.sql_bot_store import SqlBotStore
-from bot3.adapters.sql_control import SqlControl
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.files.latch import FileLatch
+from bot3.adapters.paper.exchange import PaperExchange
+from bot3.adapters.sql.bot.store import SqlBotStore
+from bot3.adapters.sql.control.control import SqlControl
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import LearningError
 from bot3.market.regimes import RegimeState
 from bot3.ports.lease import Lease

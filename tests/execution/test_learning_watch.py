@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.influx_follower import FollowedLearning
+from bot3.adapters.cached_learning import FollowedLearning
 from bot3.errors import InvalidLearningError, StoreBusyError
 from bot3.trading.decisions import Learning
 from execution.learning_watch import LearningWatch

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.market.regimes import Regime
 from bot3.trading.orders import OrderType
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble

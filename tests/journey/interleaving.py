@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
-from bot3.adapters.freqtrade_columns import FreqtradeColumns
-from bot3.adapters.simulated_market import SimulatedMarket
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.freqtrade.columns import FreqtradeColumns
+from bot3.adapters.simulated.market import SimulatedMarket
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import Bot3Error, StoreBusyError, StoreError
 from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode, Trade

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from bot3.adapters.sql_bot_store import SqlBotStore
+from bot3.adapters.sql.bot.store import SqlBotStore
 from bot3.errors import InvalidTradeError, StoreError
 from bot3.ports.trades import BotStore
 from bot3.trading.orders import Decision, IntentLeg, IntentState

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.candle_files import write_candles, write_funding
-from bot3.adapters.currency_candles import CurrencyCandles
-from bot3.adapters.file_candles import FileCandles
-from bot3.adapters.simulated_market import SimulatedMarket
+from bot3.adapters.files.candle_format import write_candles, write_funding
+from bot3.adapters.files.candles import FileCandles
+from bot3.adapters.files.currency_candles import CurrencyCandles
+from bot3.adapters.simulated.market import SimulatedMarket
 from bot3.errors import CandleError
 from bot3.market.candles import CANDLE_COLUMNS, FUNDING_COLUMNS, checked_candles
 from bot3.ports.candles import CandleReader

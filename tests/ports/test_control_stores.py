@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot3.adapters.sql_control import SqlControl
+from bot3.adapters.sql.control.control import SqlControl
 from bot3.errors import StoreError
 from bot3.ports.control import ClockAnchor, ClockSource, ControlStore, Heartbeat, TradingState
 from tests.conftest import NewStore

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot3.adapters.paper_exchange import PaperExchange
+from bot3.adapters.paper.exchange import PaperExchange
 from bot3.errors import OrderRejectedError
 from bot3.ports.exchange import Exchange
 from bot3.trading.orders import Intent, IntentLeg, OrderSide

@@ -15,10 +15,11 @@ from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters import sql_migrations, sql_tables_platform
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
-from bot3.adapters.sql_rows import to_us
+from bot3.adapters.sql import schema_versions as sql_migrations
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record import tables as sql_tables_platform
+from bot3.adapters.sql.record.record import SqlRecord
+from bot3.adapters.sql.rows import to_us
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
 from bot3.learning.permissions import BETTORS, Ledger
 from bot3.ports.record import PlatformRecord

@@ -15,10 +15,10 @@ from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters import sql_migrations
-from bot3.adapters.file_latch import FileLatch
-from bot3.adapters.sql_bot_store import SqlBotStore
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.files.latch import FileLatch
+from bot3.adapters.sql import schema_versions as sql_migrations
+from bot3.adapters.sql.bot.store import SqlBotStore
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreError
 from bot3.ports.latches import LatchStore
 from bot3.trading.risk import EquityMarks, RiskLatch, TradingState

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot3.adapters.influx_follower import FollowedLearning
-from bot3.adapters.influx_lines import point_ns
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.cached_learning import FollowedLearning
+from bot3.adapters.influx.line_protocol import point_ns
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.ports.record import LearningReader
 from bot3.trading.recommendations import FeederTier

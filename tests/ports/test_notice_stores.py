@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from bot3.adapters.sql_notices import SqlNotices
+from bot3.adapters.sql.control.notices import SqlNotices
 from bot3.errors import StoreError
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot3.adapters.sql_engine import Database, sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.engine import Database, sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreConflictError
 from bot3.ports.publisher import Head, Noun, Origin, OutboxSpan, Pending
 from bot3.trading.trades import RunMode

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from bot3.adapters.freqtrade_trades import FreqtradeTrades
-from bot3.adapters.sql_bot_store import SqlBotStore
-from bot3.adapters.sql_record import SqlRecord
-from bot3.adapters.sql_tables_bot import trades
-from bot3.adapters.sql_trade_rows import trade_row
+from bot3.adapters.freqtrade.trades import FreqtradeTrades
+from bot3.adapters.sql.bot.store import SqlBotStore
+from bot3.adapters.sql.bot.tables import trades
+from bot3.adapters.sql.bot.trade_rows import trade_row
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import OrderPattern, RunMode, Trade
 from bot3.usecases.sync_trades import sync_trades

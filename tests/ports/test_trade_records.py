@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreError
 from bot3.ports.record import PlatformRecord
 from bot3.trading.trades import ExitReason, RunMode, Trade

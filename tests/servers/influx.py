@@ -16,7 +16,7 @@ from typing import Self
 
 import urllib3
 
-from bot3.adapters.influx_server import InfluxAddress
+from bot3.adapters.influx.server import InfluxAddress
 
 MISSING = (
     "no InfluxDB 2: set TEST_INFLUXD to its program, or run `docker run -p 8086:8086 influxdb:2.7` and set TEST_INFLUX_URL, "

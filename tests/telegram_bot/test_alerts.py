@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_notices import SqlNotices
+from bot3.adapters.sql.control.notices import SqlNotices
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.ports.notices import NoticeStore
 from bot3.usecases.fleet_status import Alert
 from telegram_bot.alerts import LOOKS, SEVERE_QUIET, AlertWatch

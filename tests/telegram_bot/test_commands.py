@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreError
 from bot3.settings import load_settings
 from bot3.trading.trades import RunMode

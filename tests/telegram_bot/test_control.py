@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.sql_control import SqlControl
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.control.control import SqlControl
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.ports.control import Heartbeat
 from telegram_bot.commands import Desk
 from telegram_bot.control import LIFE, Control

@@ -11,9 +11,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from bot3.adapters.sql_control import SqlControl
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_notices import SqlNotices
+from bot3.adapters.sql.control.control import SqlControl
+from bot3.adapters.sql.control.notices import SqlNotices
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import AlreadyRunningError, MessageRefusedError, NotifierBusyError, NotifierRefusedError, StoreBusyError
 from bot3.ports.chat import ChatMessage
 from bot3.ports.notices import Notice

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.adapters.sql_control import SqlControl
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.control.control import SqlControl
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreError
 from bot3.ports.control import Heartbeat, TradingState
 from bot3.trading.risk import is_stricter, strictest

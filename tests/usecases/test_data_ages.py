@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.adapters.market_clock import market_time
+from bot3.adapters.clocks.market import market_time
 from bot3.ports.control import ClockAnchor, ClockSource
 from bot3.usecases.data_ages import newest_close_age, read_data_ages, wall_age
 from bot3.usecases.fleet_home import FleetHome

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import SettingsError
 from bot3.learning.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import RefusedTrade

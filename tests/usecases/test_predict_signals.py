@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bot3.adapters.file_models import FileModels
+from bot3.adapters.files.models import FileModels
 from bot3.errors import CandleError, LearningError, ModelError
 from bot3.learning.feeder_training import TrainingSettings
 from bot3.market.candle_series import CandleSeries

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
 from bot3.learning.params import LearningSettings, ParameterLearner
 from bot3.ports.record import SyncOutcome

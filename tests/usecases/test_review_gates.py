@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError
 from bot3.learning.groups import group_of_key
 from bot3.learning.params import LearningSettings, ParameterLearner

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.adapters.freqtrade_columns import FreqtradeColumns
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.freqtrade.columns import FreqtradeColumns
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreBusyError
 from bot3.ports.record import SyncOutcome
 from bot3.trading.trades import RunMode, Trade

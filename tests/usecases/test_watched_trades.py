@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import DataError, StoreBusyError
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.fleet import AWAY

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot3.adapters.sql_engine import sqlite_url
+from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import SettingsError, StoreBusyError
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot3.adapters.candle_files import write_candles
-from bot3.adapters.simulated_market import SimulatedMarket
+from bot3.adapters.files.candle_format import write_candles
+from bot3.adapters.simulated.market import SimulatedMarket
 from bot3.errors import SettingsError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.ports.record import ModelEntry

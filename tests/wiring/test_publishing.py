@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from bot3.adapters.influx_server import InfluxServer
-from bot3.adapters.sql_engine import sqlite_url
-from bot3.adapters.sql_record import SqlRecord
+from bot3.adapters.influx.server import InfluxServer
+from bot3.adapters.sql.engine import sqlite_url
+from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import SettingsError, StoreBusyError
 from bot3.settings import load_settings
 from bot3.trading.trades import RunMode

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_daemons import make_home
-from bot3.adapters.market_clock import MarketClock, resume_clock
+from bot3.adapters.clocks.market import MarketClock, resume_clock
 from bot3.errors import StoreBusyError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.settings import Settings

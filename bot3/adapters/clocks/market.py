@@ -1,0 +1,189 @@
+"""The market clock: wall time when live, the market's own time on simulated and replayed candles, at a set speed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+import structlog
+
+from bot3.adapters.clocks.system import SystemClock
+from bot3.errors import SettingsError, StoreError
+from bot3.ports.clock import Clock
+from bot3.ports.control import ClockAnchor, ClockSource, ControlStore
+
+REFRESH_S = 0.2
+_RETRY_S = 2.0  # a server that does not respond costs seconds per request: the clock must not wait for it at every call
+_STALE_S = 5.0
+
+log = structlog.get_logger()
+
+
+class MarketClock:
+    """A `Clock` that follows the anchor in the control store.
+
+    The time is computed from the last anchor and the wall clock: if the control store is unavailable, or its anchor is invalid, the
+    last valid anchor remains in force, and time advances.
+
+    Parameters
+    ----------
+    control : ControlStore
+        Store of the anchor; it is read again at most every `REFRESH_S` of wall time, after a failure at most every 2 s.
+    wall : Clock, optional
+        Source of wall time; the machine's clock by default.
+    """
+
+    def __init__(self, control: ControlStore, *, wall: Clock | None = None) -> None:
+        self._control = control
+        self._wall = wall or SystemClock()
+        self._lock = Lock()
+        self._anchor: ClockAnchor | None = None
+        self._read_at: datetime | None = None
+        self._floor: datetime | None = None
+        self._is_stale = False
+
+    @property
+    def speed(self) -> float:
+        """Market seconds per wall second; 1.0 when live."""
+        with self._lock:
+            anchor = self._fresh_anchor(self._wall.wall_now())
+        return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
+
+    def now(self) -> datetime:
+        """Return the market's time; it never decreases. Raises StoreError until an anchor was read once."""
+        with self._lock:
+            wall = self._wall.wall_now()
+            now = market_time(self._fresh_anchor(wall), wall=wall)
+            self._floor = now if self._floor is None else max(self._floor, now)
+            return self._floor
+
+    def wall_now(self) -> datetime:
+        """Return the wall time."""
+        return self._wall.wall_now()
+
+    def sleep(self, wall_seconds: float) -> None:
+        """Wait for some seconds of wall time."""
+        self._wall.sleep(wall_seconds)
+
+    def _fresh_anchor(self, wall: datetime) -> ClockAnchor:
+        refresh_s = _RETRY_S if self._is_stale else REFRESH_S
+        if self._anchor is None or self._read_at is None or abs((wall - self._read_at).total_seconds()) >= refresh_s:
+            self._anchor, self._read_at = self._read_anchor(self._anchor, wall=wall), wall
+        return self._anchor
+
+    def _read_anchor(self, last: ClockAnchor | None, *, wall: datetime) -> ClockAnchor:
+        """Return the store's anchor, or the last one if the store has none or cannot be read."""
+        try:
+            anchor = _require_anchor(self._control) if last is None else self._control.anchor() or self._restored(last, wall=wall)
+        except StoreError as error:
+            if last is None:
+                raise
+            if not self._is_stale:
+                log.warning("clock_anchor_kept", error=str(error), market_at=market_time(last, wall=wall).isoformat())
+            self._is_stale = True
+            return last
+        if self._is_stale:
+            log.info("clock_anchor_read_again")
+            self._is_stale = False
+        if anchor != last:
+            self._let_go_of_floor(anchor, wall=wall)
+        return anchor
+
+    def _restored(self, last: ClockAnchor, *, wall: datetime) -> ClockAnchor:
+        """Write the last anchor to a store that was lost and created again: this process still knows the time."""
+        self._control.set_anchor(last)
+        log.warning("clock_anchor_restored", market_at=market_time(last, wall=wall).isoformat())
+        return last
+
+    def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
+        # A process that read the old anchor a moment ago is ahead by that moment: it waits. A process that is ahead by more ran longer
+        # than the others (a resume continues where they stopped) or follows another market: it accepts the new anchor.
+        if self._floor is not None and (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
+            self._floor = None
+
+
+def market_time(anchor: ClockAnchor, *, wall: datetime) -> datetime:
+    """Return the market's time at a wall time."""
+    if anchor.source is ClockSource.WALL:
+        return wall
+    if not anchor.is_running:
+        return anchor.market_at
+    passed = max((wall - anchor.wall_at).total_seconds(), 0.0)
+    now = anchor.market_at + timedelta(seconds=passed * anchor.speed)
+    return now if anchor.ends_at is None else min(now, anchor.ends_at)
+
+
+def start_clock(
+    control: ControlStore,
+    *,
+    source: ClockSource,
+    market_at: datetime,
+    speed: float,
+    ends_at: datetime | None = None,
+    is_running: bool = True,
+    wall: Clock | None = None,
+) -> ClockAnchor:
+    """Set the market clock to a market time, running or paused there; with WALL, `market_at` and `speed` follow the wall clock.
+
+    Raises
+    ------
+    SettingsError
+        If the speed is not above 0.
+    """
+    if not speed > 0.0:
+        raise SettingsError(f"the market clock's speed must be above 0, was {speed}")
+    now = (wall or SystemClock()).wall_now()
+    if source is ClockSource.WALL:
+        market_at, speed = now, 1.0
+    if ends_at is not None:
+        market_at = min(market_at, ends_at)
+    anchor = ClockAnchor(source=source, wall_at=now, market_at=market_at, speed=speed, is_running=is_running, ends_at=ends_at)
+    control.set_anchor(anchor)
+    return anchor
+
+
+def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
+    """Pause the market clock at its time (the wall clock cannot be paused). Raises StoreError if it was never started."""
+    now = (wall or SystemClock()).wall_now()
+    anchor = _require_anchor(control)
+    paused = replace(anchor, wall_at=now, market_at=market_time(anchor, wall=now), is_running=False)
+    control.set_anchor(paused)
+    return paused
+
+
+def resume_clock(control: ControlStore, *, speed: float | None = None, wall: Clock | None = None) -> ClockAnchor:
+    """Resume the market clock where it was paused, at another speed if one is given (the wall clock has none).
+
+    A clock that was never paused was killed with its processes: it continues from the newest heartbeat's market time, so that no market
+    time passes while no process runs. Raises StoreError if it was never started.
+    """
+    now = (wall or SystemClock()).wall_now()
+    anchor = _require_anchor(control)
+    market_at = _last_lived(control, anchor) if anchor.is_running else anchor.market_at
+    is_wall = anchor.source is ClockSource.WALL
+    resumed = replace(
+        anchor,
+        wall_at=now,
+        market_at=now if is_wall else market_at,
+        speed=anchor.speed if speed is None or is_wall else speed,
+        is_running=True,
+    )
+    control.set_anchor(resumed)
+    return resumed
+
+
+def _last_lived(control: ControlStore, anchor: ClockAnchor) -> datetime:
+    # Heartbeats older than this anchor belong to an earlier run, perhaps of another market.
+    beats = [beat for beat in control.heartbeats() if beat.wall_at >= anchor.wall_at]
+    if not beats:
+        return anchor.market_at
+    newest = max(beats, key=lambda beat: beat.wall_at)
+    return min(max(newest.market_at, anchor.market_at), market_time(anchor, wall=newest.wall_at))
+
+
+def _require_anchor(control: ControlStore) -> ClockAnchor:
+    anchor = control.anchor()
+    if anchor is None:
+        raise StoreError("the market clock was never started: run `bot3 init`")
+    return anchor

@@ -1,0 +1,1 @@
+"""Files of a home: candles, markets, models, signals, latches."""

@@ -1,0 +1,1 @@
+"""Databases and backtest results of freqtrade."""

@@ -1,0 +1,162 @@
+"""Fill orders of the paper exchange: market orders at once, resting orders candle by candle, with liquidation in between."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from bot3.adapters.paper.state import Held, PaperState
+from bot3.errors import CandleError, ExchangeBusyError
+from bot3.market.instants import EPOCH, instant_of
+from bot3.market.timeframes import timeframe_duration
+from bot3.ports.candles import CandleReader
+from bot3.trading.costs import Costs
+from bot3.trading.markets import Market
+from bot3.trading.matching import HELD, LIQUIDATED, STOPPED, margin_rates, match_candle
+from bot3.trading.orders import Fill, OrderSide, OrderStatus, OrderType
+from bot3.trading.units import side
+
+_MONEY = Decimal("1e-12")
+
+
+class PaperFills:
+    """Books fills in the state; the caller's transaction makes them atomic."""
+
+    def __init__(
+        self,
+        state: PaperState,
+        *,
+        exchange: str,
+        account: str,
+        candles: CandleReader,
+        costs: Costs,
+        timeframe: str,
+        market: Callable[[str], Market],
+    ) -> None:
+        self._state, self._exchange, self._account, self._candles, self._costs = state, exchange, account, candles, costs
+        self._timeframe, self._market = timeframe, market
+        self._candle_us = timeframe_duration(timeframe) // timedelta(microseconds=1)
+
+    def book(
+        self, client_order_id: str, *, pair: str, side: OrderSide, rate: float, amount: Decimal, at: datetime, fee: float | None = None
+    ) -> Fill:
+        """Fill an order: store the execution, deduct its fee from the wallet, and close the order.
+
+        The rate is a mean of many executions and therefore not on a tick; `fee` is the taker fee by default.
+        """
+        order = self._state.order(client_order_id)
+        filled = (order.filled if order is not None else Decimal(0)) + amount
+        fill_rate = Decimal(f"{rate:.12g}")
+        fee_abs = (fill_rate * amount * Decimal(str(self._costs.taker_fee if fee is None else fee))).quantize(_MONEY)
+        fill = Fill(
+            exchange=self._exchange,
+            account=self._account,
+            exchange_trade_id=f"{client_order_id}.1",
+            client_order_id=client_order_id,
+            pair=pair,
+            side=side,
+            rate=fill_rate,
+            amount=amount,
+            fee_abs=fee_abs,
+            is_maker=False,
+            filled_at=at,
+        )
+        self._state.add_fill(fill)
+        self._state.credit(-fee_abs)
+        self._state.settle_order(client_order_id, status="closed", filled=filled, average_rate=fill_rate)
+        return fill
+
+    def reduce(self, held: Held, *, client_order_id: str, rate: float, amount: Decimal, at: datetime, fee: float | None = None) -> Held:
+        """Fill an order that closes part or all of a position; return the rest of the position."""
+        order_side = OrderSide.BUY if held.is_short else OrderSide.SELL
+        fill = self.book(client_order_id, pair=held.pair, side=order_side, rate=rate, amount=amount, at=at, fee=fee)
+        move = fill.rate - held.open_rate
+        self._state.credit((fill.amount * (-move if held.is_short else move)).quantize(_MONEY))
+        left = replace(held, amount=held.amount - fill.amount)
+        self._state.put_position(left)
+        return left
+
+    def margin_rates(self, held: Held) -> tuple[float, float]:
+        """Return the rate that liquidates a position (0 if none does) and the rate at which it is then closed."""
+        bracket = self._market(held.pair).bracket(float(held.value_abs))
+        return margin_rates(
+            open_rate=float(held.open_rate),
+            is_short=held.is_short,
+            leverage=held.leverage,
+            maintenance_margin_ratio=bracket.maintenance_margin_ratio,
+        )
+
+    def catch_up(self, held: Held, *, opened_at: datetime) -> None:
+        """Match a position against the candles closed by the open of the candle in progress.
+
+        Raises
+        ------
+        ExchangeBusyError
+            If the candles cannot be read; the state is unchanged.
+        """
+        try:
+            frame = self._candles.candles(held.pair, self._timeframe, start=instant_of(held.matched_us), end=opened_at)
+        except CandleError as error:
+            raise ExchangeBusyError(f"{held.pair}: the market cannot be read: {error}") from error
+        opens_us = frame["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
+        rows = frame[["open", "high", "low"]].to_numpy(dtype=np.float64).tolist()
+        for open_us, (opened, high, low) in zip(opens_us, rows, strict=True):
+            held = self._match(held, (opened, high, low), closed_us=open_us + self._candle_us)
+            if held.amount == 0:
+                return
+            held = replace(held, matched_us=open_us + self._candle_us)
+        self._state.put_position(held)
+
+    def _match(self, held: Held, candle: tuple[float, float, float], *, closed_us: int) -> Held:
+        """Fill the orders that one candle touches; several orders may fill, each for its own amount."""
+        sign = side(is_short=held.is_short)
+        slippages = (self._costs.slippage, self._costs.stop_slippage)
+        while held.amount > 0:
+            stop, target = self._nearest(held, OrderType.STOP_MARKET), self._nearest(held, OrderType.TAKE_PROFIT_MARKET)
+            levels = (_trigger(stop), _trigger(target), *self.margin_rates(held))
+            code, rate = match_candle(sign, candle, levels, slippages)
+            if code == HELD:
+                return held
+            if code == LIQUIDATED:
+                return self._liquidate(held, rate=rate, at=instant_of(closed_us))
+            order = stop if code == STOPPED else target
+            if order is None:  # not reachable: without an order match_candle compares with NaN
+                return held
+            amount = min(order.amount, held.amount)
+            held = self.reduce(held, client_order_id=order.client_order_id, rate=rate, amount=amount, at=instant_of(closed_us))
+        return held
+
+    def _nearest(self, held: Held, order_type: OrderType) -> OrderStatus | None:
+        """Return the resting order of a type that a rate meets first: the highest stop and the lowest target of a long."""
+        closing = OrderSide.BUY if held.is_short else OrderSide.SELL
+        orders = [o for o in self._state.open_orders(held.pair) if o.order_type is order_type and o.side is closing]
+        if not orders:
+            return None
+        takes_highest = (order_type is OrderType.STOP_MARKET) is not held.is_short
+        return (max if takes_highest else min)(orders, key=lambda order: order.trigger_rate or Decimal(0))
+
+    def _liquidate(self, held: Held, *, rate: float, at: datetime) -> Held:
+        key = f"{self._account}|{held.pair}|{held.opened_us}|{at.isoformat()}"
+        client_order_id = f"autoclose-{hashlib.blake2s(key.encode(), digest_size=9).hexdigest()}"
+        order = OrderStatus(
+            client_order_id=client_order_id,
+            exchange_order_id="",
+            pair=held.pair,
+            side=OrderSide.BUY if held.is_short else OrderSide.SELL,
+            order_type=OrderType.MARKET,
+            status="open",
+            amount=held.amount,
+            filled=Decimal(0),
+        )
+        self._state.add_order(order, created_us=(at - EPOCH) // timedelta(microseconds=1))
+        return self.reduce(held, client_order_id=client_order_id, rate=rate, amount=held.amount, at=at, fee=0.0)
+
+
+def _trigger(order: OrderStatus | None) -> float:
+    return math.nan if order is None or order.trigger_rate is None else float(order.trigger_rate)

@@ -1,0 +1,130 @@
+"""Pay funding of the paper exchange: once, on the position open when it became due, however late its rate becomes known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from bot3.adapters.paper.state import PaperState
+from bot3.errors import CandleError, ExchangeBusyError
+from bot3.market.instants import instant_of, instant_us
+from bot3.market.timeframes import timeframe_duration
+from bot3.ports.candles import CandleReader
+from bot3.trading.orders import FundingPayment
+
+LATEST = timedelta(days=7)
+"""A funding rate that becomes known later than this after its due time is not paid."""
+
+_MONEY = Decimal("1e-12")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueFunding:
+    """A funding rate that was due and is not settled; `due_us` are microseconds since 1970."""
+
+    pair: str
+    due_us: int
+    rate: float
+
+    @property
+    def payment_id(self) -> str:
+        """Return the id of its payment, the same on every attempt."""
+        return f"{self.pair}-{self.due_us}"
+
+
+class PaperFunding:
+    """Pays funding in the state; the caller's transaction makes the payments atomic with the executions before them."""
+
+    def __init__(self, state: PaperState, *, exchange: str, account: str, candles: CandleReader, timeframe: str) -> None:
+        self._state, self._exchange, self._account, self._candles, self._timeframe = state, exchange, account, candles, timeframe
+        self._candle_us = timeframe_duration(timeframe) // timedelta(microseconds=1)
+        # Paid, or due without a position; entries older than LATEST are deleted.
+        self._settled: set[tuple[str, int]] = set()
+
+    def due(self, *, opened_at: datetime) -> list[DueFunding]:
+        """Return the unsettled funding due by the open of the candle in progress, of pairs with a position or a fill since LATEST.
+
+        Raises
+        ------
+        ExchangeBusyError
+            If the funding rates of a pair with a position cannot be read.
+        """
+        since, held = opened_at - LATEST, {position.pair for position in self._state.positions()}
+        self._settled = {known for known in self._settled if known[1] >= instant_us(since)}
+        found = []
+        for pair in self._state.pairs_filled(since_us=instant_us(since)):
+            try:
+                frame = self._candles.funding(pair, start=since, end=opened_at + timedelta(microseconds=1))
+            except CandleError as error:
+                if pair not in held:
+                    # The funding stays due: a pair without a position must not block the other pairs.
+                    continue
+                raise ExchangeBusyError(f"{pair}: funding rates cannot be read: {error}") from error
+            times = frame["time"].to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
+            rates = frame["funding_rate"].to_numpy(dtype=np.float64).tolist()
+            found += [DueFunding(pair=pair, due_us=at, rate=rate) for at, rate in zip(times, rates, strict=True)]
+        return [due for due in found if (due.pair, due.due_us) not in self._settled]
+
+    def pay(self, due: DueFunding, *, opened_at: datetime) -> bool:
+        """Pay one funding rate on the position: at the first open at or after its due time, on the value and with the date of that open.
+
+        Returns
+        -------
+        bool
+            False if it stays due: the candles of a pair without a position cannot be read, which must not block other pairs.
+
+        Raises
+        ------
+        ExchangeBusyError
+            If the candles of a pair with a position cannot be read.
+        """
+        if self._state.has_payment(due.payment_id):
+            return True
+        try:
+            paid_us, mark_rate = self._first_open(due, opened_at=opened_at)
+        except CandleError as error:
+            if self._state.position(due.pair) is None:
+                return False
+            raise ExchangeBusyError(f"{due.pair} has no rate at {opened_at.isoformat()}: {error}") from error
+        amount = self._held(due, until_us=paid_us)
+        if amount:
+            self._credit(due, Decimal(str(-due.rate * float(amount) * mark_rate)).quantize(_MONEY), paid_us=paid_us)
+        return True
+
+    def settled(self, paid: Sequence[DueFunding]) -> None:
+        """Mark funding as settled, so that `due` omits it; call it once the payments are durable."""
+        self._settled |= {(due.pair, due.due_us) for due in paid}
+
+    def _credit(self, due: DueFunding, amount_abs: Decimal, *, paid_us: int) -> None:
+        payment = FundingPayment(
+            exchange=self._exchange,
+            account=self._account,
+            payment_id=due.payment_id,
+            pair=due.pair,
+            amount_abs=amount_abs,
+            paid_at=instant_of(paid_us),
+        )
+        self._state.add_payment(payment)
+        self._state.credit(payment.amount_abs)
+
+    def _held(self, due: DueFunding, *, until_us: int) -> Decimal:
+        """Return the open amount, below 0 for a short: entered in a candle that opened before the due time and not closed by `until_us`."""
+        held = Decimal(0)
+        for filled_us, amount in self._state.moves(due.pair, until_us=until_us):
+            is_entry = held == 0 or (held > 0) is (amount > 0)
+            if is_entry and filled_us // self._candle_us * self._candle_us >= due.due_us:
+                break
+            held += amount
+        return held
+
+    def _first_open(self, due: DueFunding, *, opened_at: datetime) -> tuple[int, float]:
+        """Return the first open at or after the due time, and its rate; the candle in progress has an open too. Raises CandleError."""
+        first_us = -(-due.due_us // self._candle_us) * self._candle_us
+        frame = self._candles.candles(due.pair, self._timeframe, start=instant_of(first_us), end=opened_at)
+        if frame.empty:
+            return instant_us(opened_at), self._candles.rate_at(due.pair, self._timeframe, opened_at)
+        return instant_us(frame["open_time"].iloc[0].to_pydatetime()), float(frame["open"].iloc[0])

@@ -1,0 +1,1 @@
+"""A simulated market for demonstrations and tests."""

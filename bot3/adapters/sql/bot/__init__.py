@@ -1,0 +1,1 @@
+"""A bot's own database: journal, trades, decisions."""

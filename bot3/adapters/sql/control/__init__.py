@@ -1,0 +1,1 @@
+"""The control database: states, commands, notices, heartbeats."""

@@ -1,0 +1,1 @@
+"""The platform's record: closed trades, replays, parameters, scores, regimes, outbox."""

@@ -1,0 +1,82 @@
+"""Store the results of daily reviews in the record: only the publication to which a review belongs writes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot3.adapters.sql.record.base import SqlRecordBase, Writing
+from bot3.adapters.sql.record.tables import gate_nodes, gate_reviews
+from bot3.adapters.sql.rows import bulk_insert, to_us
+from bot3.errors import InvalidLearningError, LearningError
+from bot3.learning.permissions import BETTORS, Ledger, Node
+from bot3.market.instants import DAY_US
+from bot3.trading.trades import DIRECTIONS
+
+_WEALTH = tuple(f"log_wealth_{bettor}" for bettor in range(BETTORS))
+_REVIEWS = gate_reviews.c
+
+
+class SqlGateRecord(SqlRecordBase):
+    """Returns the evidence of every pair and direction."""
+
+    def ledger(self, *, as_of: datetime) -> Ledger:
+        """Return the result of the newest review.
+
+        Raises
+        ------
+        LearningError
+            If no review was known by then.
+        InvalidLearningError
+            If one of its rows is out of bounds; the message names the row.
+        """
+        newest = sa.select(_REVIEWS.seq, _REVIEWS.day, _REVIEWS.known_at_us, _REVIEWS.replay_version).where(
+            _REVIEWS.known_at_us <= to_us(as_of)
+        )
+        newest = newest.order_by(_REVIEWS.known_at_us.desc(), _REVIEWS.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            review = connection.execute(newest).one_or_none()
+            if review is None:
+                raise LearningError(f"no day was reviewed by {as_of.isoformat()}: run `bot3 learn run`")
+            rows = connection.execute(sa.select(gate_nodes).where(gate_nodes.c.seq == review.seq)).all()
+        return _ledger_of(review, rows)
+
+    def first_reviewed_day(self) -> int:
+        """Return the day of the first review, in days since 1970. Raises LearningError if there was none."""
+        with self._database.read() as connection:
+            # With an invalid day, folding would begin before the first review, or never.
+            valid = sa.and_(_REVIEWS.day >= 0, _REVIEWS.day * DAY_US <= _REVIEWS.known_at_us)
+            day = connection.execute(sa.select(sa.func.min(_REVIEWS.day)).where(valid)).scalar_one()
+        if day is None:
+            raise LearningError("no day was reviewed yet: run `bot3 learn run`")
+        return int(day)
+
+
+def _ledger_of(review: Any, rows: Iterable[Any]) -> Ledger:
+    """Parse a stored ledger; its values are validated, because infinite evidence would open a pair."""
+    if not (isinstance(review.day, int) and 0 <= review.day * DAY_US <= review.known_at_us):
+        raise InvalidLearningError(
+            f"the review of publication {review.seq} has the invalid day {review.day!r}: the day had not ended when the review was made"
+        )
+    log_wealth: dict[Node, tuple[float, ...]] = {}
+    for row in rows:
+        wealth = {name: getattr(row, name) for name in _WEALTH}
+        wrong = [f"{name} {value!r}" for name, value in wealth.items() if not (isinstance(value, float) and math.isfinite(value))]
+        if row.direction not in DIRECTIONS:
+            wrong.append(f"direction {row.direction!r}")
+        if wrong:
+            raise InvalidLearningError(f"the evidence of {row.pair!r} {row.direction!r} in the record is invalid: {', '.join(wrong)}")
+        log_wealth[row.pair, row.direction] = tuple(wealth.values())
+    return Ledger(day=review.day, log_wealth=log_wealth, replay_version=review.replay_version)
+
+
+def insert_ledger(writing: Writing, ledger: Ledger, *, seq: int, known_at: datetime) -> None:
+    """Insert the result of a review, within the transaction of its publication."""
+    instants = {"day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
+    writing.connection.execute(sa.insert(gate_reviews).values(seq=seq, replay_version=ledger.replay_version, **instants))
+    rows = [(seq, pair, side, *map(float, wealth)) for (pair, side), wealth in ledger.log_wealth.items()]
+    bulk_insert(writing.connection, gate_nodes, rows, columns=("seq", "pair", "direction", *_WEALTH), replaces=True)
