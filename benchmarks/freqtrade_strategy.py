@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.output import print_result, tell
-from bot3.learning.candle_arrays import CandleArrays
+from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.market.instants import instant_us
 from bot3.market.weeks import WEEK, walk_forward_weeks, week_start
 from bot3.settings import load_settings

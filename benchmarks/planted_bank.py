@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.grids import ExitGrid, default_grid
+from bot3.learning.replay.grids import ExitGrid, default_grid
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 
 PATH_TYPES = ("noise", "trend", "pop_and_fade", "adverse", "dip_then_run")

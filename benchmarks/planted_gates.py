@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from benchmarks.planted_bank import Bank
 from benchmarks.planted_learner import HORIZON, JudgedDays, PlantedFeed, Publications, cell_group, midnight
 from benchmarks.planted_world import CELLS, DAYS, World
-from bot3.learning.gates import SCALES, STREAMS, log_evidence
-from bot3.learning.groups import Group, group_key, group_of_key
-from bot3.learning.parameter_rows import state_of
-from bot3.learning.params import ParameterLearner
-from bot3.learning.permissions import NOBODY, Ledger, Permission, reviewed
-from bot3.learning.pooling import INTERVAL_Z, Posterior
-from bot3.learning.reviews import row_in_force
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.parameters.rows import state_of
+from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
+from bot3.learning.promotion.e_process import SCALES, STREAMS, log_evidence
+from bot3.learning.promotion.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.promotion.reviews import row_in_force
+from bot3.learning.replay.groups import Group, group_key, group_of_key
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.usecases.review_gates import review_gates
 

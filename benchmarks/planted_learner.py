@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from benchmarks.planted_bank import MAINTENANCE, MAKER, SLIPPAGE, STEPS, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, outcomes_at, sum_paths
 from benchmarks.planted_world import BIN_OF, DIRECTION_OF, PAIR_OF, World
 from bot3.errors import LearningError
-from bot3.learning.candle_arrays import CandleArrays
-from bot3.learning.groups import Group
-from bot3.learning.learning_settings import LearningSettings
-from bot3.learning.params import ParameterLearner
-from bot3.learning.permissions import EnteredTrades, GatedLearner
-from bot3.learning.replay import GroupSums, Outcomes
-from bot3.learning.replay_evidence import ReplayEvidence
-from bot3.learning.replay_kernel import TOTAL
-from bot3.learning.replay_paths import ReplayCandles, ReplayCosts
-from bot3.learning.trade_table import ReplayFrame, ReplayState, TradeTable
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.parameters.replay_evidence import ReplayEvidence
+from bot3.learning.parameters.settings import LearningSettings
+from bot3.learning.promotion.permissions import EnteredTrades, GatedLearner
+from bot3.learning.replay.candle_arrays import CandleArrays
+from bot3.learning.replay.groups import Group
+from bot3.learning.replay.kernel import TOTAL
+from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
+from bot3.learning.replay.replay import GroupSums, Outcomes
+from bot3.learning.replay.trade_table import ReplayFrame, ReplayState, TradeTable
 from bot3.market.instants import DAY_US, microseconds
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.parameters import ParameterSet

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from benchmarks.planted_bank import Bank, sum_losses, sum_paths
 from benchmarks.planted_world import BIN_OF, CELLS, DAYS, DIRECTION_OF, DIRECTIONS, EPOCHS, PAIR_OF, PAIRS, World, realised
-from bot3.learning.decay import choose_half_life
-from bot3.learning.evidence import Evidence
-from bot3.learning.grids import ExitGrid
-from bot3.learning.surface_model import fit_model
-from bot3.learning.surfaces import posterior_surfaces
+from bot3.learning.pooling.evidence import Evidence
+from bot3.learning.pooling.memory import choose_half_life
+from bot3.learning.pooling.surface_model import fit_model
+from bot3.learning.pooling.surfaces import posterior_surfaces
+from bot3.learning.replay.grids import ExitGrid
 
 MIN_TRADES = 5
 EDGE_MIN_TRADES = 10

@@ -14,7 +14,7 @@ from benchmarks.planted_bank import Bank
 from benchmarks.planted_gates import QUARTERLY, GateYear, run_year
 from benchmarks.planted_methods import MIN_TRADES, Sample, naive_best_average, replay_argmax, take_sample
 from benchmarks.planted_world import CELLS, SIZES, make_world
-from bot3.learning.pooling import INTERVAL_Z
+from bot3.learning.pooling.empirical_bayes import INTERVAL_Z
 
 NULL_SEED = 1_000_000
 WORTH = 0.0020

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.planted_bank import Bank
 from benchmarks.planted_methods import METHODS, Choice, Sample, default, take_sample
 from benchmarks.planted_world import CELLS, SIZES, make_world
-from bot3.learning.pooling import INTERVAL_Z
+from bot3.learning.pooling.empirical_bayes import INTERVAL_Z
 
 BPS = 1e4
 _CELL = np.arange(CELLS)

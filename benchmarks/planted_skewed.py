@@ -18,10 +18,10 @@ from scipy.special import ndtri
 from benchmarks.planted_bank import FUNDING, SLIPPAGE, STOP_SLIPPAGE, TAKER
 from benchmarks.planted_learner import HORIZON, START, midnight, pair_name
 from benchmarks.planted_world import DAYS, PAIRS
-from bot3.learning.gates import worst_losses
-from bot3.learning.groups import STATIC, Group
-from bot3.learning.permissions import EnteredTrades, Gate
-from bot3.learning.reviews import BettingGate
+from bot3.learning.promotion.e_process import worst_losses
+from bot3.learning.promotion.permissions import EnteredTrades, Gate
+from bot3.learning.promotion.reviews import BettingGate
+from bot3.learning.replay.groups import STATIC, Group
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.trades import DIRECTIONS

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from benchmarks.output import print_result, quantiles, tell
 from benchmarks.replay_world import CANDLES, HORIZON, PAIRS, ReplayWorld, replay_world
 from bot3.adapters.sql.record.record import SqlRecord
-from bot3.learning.params import LearningSettings, ParameterLearner
-from bot3.learning.replay_paths import GivebackRule
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
+from bot3.learning.replay.paths import GivebackRule
 from bot3.market.candle_series import CandleSeries
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learn_params import LearnOutcome, learn_params

@@ -27,8 +27,8 @@ from benchmarks.output import print_result, tell
 from benchmarks.replay_numpy import numpy_sums
 from benchmarks.replay_rivals import has_vectorbt, pandas_cell, vectorbt_cell, vectorbt_windows, windows
 from benchmarks.replay_world import GROUPS, HORIZON, ReplayWorld, replay_world
-from bot3.learning.grids import default_grid
-from bot3.learning.replay import GivebackRule, GroupSums, ReplayCosts, outcomes, sum_groups
+from bot3.learning.replay.grids import default_grid
+from bot3.learning.replay.replay import GivebackRule, GroupSums, ReplayCosts, outcomes, sum_groups
 
 GRID = default_grid()
 CELLS = GRID.stops.size * GRID.targets.size

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.replay_world import GROUPS, HORIZON, ReplayWorld
 from bot3.errors import InvalidTradeError
-from bot3.learning.grids import ExitGrid
-from bot3.learning.replay import GroupSums, ReplayCandles, ReplayCosts, TradePaths
-from bot3.learning.replay_kernel import CLOSE, LOW, MINUS_HIGH, OPEN
+from bot3.learning.replay.grids import ExitGrid
+from bot3.learning.replay.kernel import CLOSE, LOW, MINUS_HIGH, OPEN
+from bot3.learning.replay.replay import GroupSums, ReplayCandles, ReplayCosts, TradePaths
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import CandleArrays
-from bot3.learning.replay import ReplayCandles, TradePaths
+from bot3.learning.replay.candle_arrays import CandleArrays
+from bot3.learning.replay.replay import ReplayCandles, TradePaths
 from bot3.market.volatility import expected_sigma
 
 PAIRS = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bot3.learning.groups import group_of_key, level_of
+from bot3.learning.replay.groups import group_of_key, level_of
 from bot3.trading import figures
 from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import CandleError
-from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
 from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, PairView

@@ -19,8 +19,8 @@ from bot3.cli.audit_tables import print_report
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import command_settings
 from bot3.errors import SettingsError
-from bot3.learning.params import LearningSettings
-from bot3.learning.replay_paths import ReplayCosts
+from bot3.learning.parameters.learner import LearningSettings
+from bot3.learning.replay.paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
 from bot3.trading.names import shown_name

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
-from bot3.learning.evaluation import Comparison, Estimate
+from bot3.learning.evaluation.comparison import Comparison, Estimate
 from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters

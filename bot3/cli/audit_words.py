@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot3.cli.output import percent
-from bot3.learning.evaluation import MIN_TRADES, Estimate, Verdict
+from bot3.learning.evaluation.comparison import MIN_TRADES, Estimate, Verdict
 from bot3.trading.intervals import MIN_DAYS
 from bot3.usecases.audit_report import AuditReport
 

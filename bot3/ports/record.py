@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from bot3.learning.permissions import Ledger
+from bot3.learning.promotion.permissions import Ledger
 from bot3.market.regimes import RegimeState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation

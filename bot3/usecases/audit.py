@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import CandleError
-from bot3.learning.evaluation import TimeSplit, split_at, split_by_time
-from bot3.learning.groups import SEVERAL_ORDERS
-from bot3.learning.parameter_rows import realised_stats
-from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.evaluation.comparison import TimeSplit, split_at, split_by_time
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
+from bot3.learning.parameters.rows import realised_stats
+from bot3.learning.replay.groups import SEVERAL_ORDERS
 from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import ForeignTrades, ForeignTradeSource

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.evaluation import Comparison, Estimate, Outcomes, TimeSplit, clustered_estimate, compare, level_of_each
-from bot3.learning.params import LearningSettings
+from bot3.learning.evaluation.comparison import Comparison, Estimate, Outcomes, TimeSplit, clustered_estimate, compare, level_of_each
+from bot3.learning.parameters.learner import LearningSettings
 from bot3.market.instants import DAY_US, microseconds
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ParameterSet

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import WARM_UP_CANDLES, CandleArrays
-from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
-from bot3.learning.evaluation import Comparison, Outcomes, clustered_estimate, compare
-from bot3.learning.funding import funding_missing
-from bot3.learning.groups import ended_by_hand
-from bot3.learning.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
-from bot3.learning.params import LearningSettings
-from bot3.learning.replay_kernel import HELD, LIQUIDATED, REACHED, STOPPED
-from bot3.learning.replay_paths import ReplayCandles
-from bot3.learning.trade_table import COMPLETE_SHARE
+from bot3.learning.evaluation.comparison import Comparison, Outcomes, clustered_estimate, compare
+from bot3.learning.parameters.learner import LearningSettings
+from bot3.learning.replay.candle_arrays import WARM_UP_CANDLES, CandleArrays
+from bot3.learning.replay.entry_fit import INSIDE, OUTSIDE, entry_fit
+from bot3.learning.replay.funding import funding_missing
+from bot3.learning.replay.groups import ended_by_hand
+from bot3.learning.replay.kernel import HELD, LIQUIDATED, REACHED, STOPPED
+from bot3.learning.replay.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
+from bot3.learning.replay.paths import ReplayCandles
+from bot3.learning.replay.trade_table import COMPLETE_SHARE
 from bot3.market.instants import EPOCH, MICROSECOND, microseconds
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades
 from bot3.trading.parameters import ParameterSet

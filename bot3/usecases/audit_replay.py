@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import CandleArrays, candle_arrays
-from bot3.learning.entry_fit import INSIDE, OUTSIDE, entry_fit
-from bot3.learning.params import LearningSettings
-from bot3.learning.replay import outcomes
-from bot3.learning.replay_paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.learning.parameters.learner import LearningSettings
+from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
+from bot3.learning.replay.entry_fit import INSIDE, OUTSIDE, entry_fit
+from bot3.learning.replay.paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.learning.replay.replay import outcomes
 from bot3.market.instants import microseconds
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from bot3.learning.evaluation import Comparison, Estimate, Verdict
-from bot3.learning.parameter_rows import RealisedStats
+from bot3.learning.evaluation.comparison import Comparison, Estimate, Verdict
+from bot3.learning.parameters.rows import RealisedStats
 from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bot3.errors import DataError
-from bot3.learning.groups import SEVERAL_ORDERS
+from bot3.learning.replay.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import ForeignTrades
 from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.signals import feeder_of_enter_tag

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot3.errors import LearningError
-from bot3.learning.regime_filter import RegimeSettings, hourly_index, regime_states
+from bot3.learning.regimes.filter import RegimeSettings, hourly_index, regime_states
 from bot3.learning.validity import require_readable
 from bot3.market.regimes import RegimeState
 from bot3.ports.candles import CandleReader

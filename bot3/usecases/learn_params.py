@@ -10,9 +10,9 @@ import pandas as pd
 import structlog
 
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError
-from bot3.learning.groups import Group, group_of_key
-from bot3.learning.params import ParameterLearner
-from bot3.learning.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.promotion.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.replay.groups import Group, group_of_key
 from bot3.learning.validity import problems_of
 from bot3.ports.record import LearningStore
 from bot3.trading.parameters import ParameterSet, ParameterState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot3.learning.groups import ABOVE_BINS_REASON, SEVERAL_ORDERS, is_learned
+from bot3.learning.replay.groups import ABOVE_BINS_REASON, SEVERAL_ORDERS, is_learned
 from bot3.ports.foreign_trades import ForeignTrades
 from bot3.trading.leverage_bins import recorded_bin
 from bot3.trading.trades import OrderPattern, Trade

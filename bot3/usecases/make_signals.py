@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from bot3.learning.feature_panel import FeaturePanel
+from bot3.learning.feeders.feature_panel import FeaturePanel
 from bot3.market.weeks import WEEK, week_start
 from bot3.ports.models import ModelStore
 from bot3.ports.record import ModelRegistry

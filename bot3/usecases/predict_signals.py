@@ -13,8 +13,8 @@ import structlog
 from numpy.typing import NDArray
 
 from bot3.errors import DataError, ModelError
-from bot3.learning.feature_panel import FeaturePanel
-from bot3.learning.feeder_models import FeederModel, read_model
+from bot3.learning.feeders.feature_panel import FeaturePanel
+from bot3.learning.feeders.models import FeederModel, read_model
 from bot3.market.features import FEATURE_WARM_UP_CANDLES, candle_columns, last_features
 from bot3.market.instants import instant_us, instants
 from bot3.market.timeframes import timeframe_duration

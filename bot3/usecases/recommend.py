@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bot3.learning.recommendations import recommend as recommendation_from
+from bot3.learning.feeders.recommendations import recommend as recommendation_from
 from bot3.learning.validity import require_readable
 from bot3.ports.record import LearningStore
 from bot3.trading.recommendations import Recommendation

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot3.errors import LearningError
-from bot3.learning.params import ParameterLearner
-from bot3.learning.regime_filter import RegimeSettings
-from bot3.learning.scores import ScoreSettings
+from bot3.learning.feeders.scores import ScoreSettings
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.regimes.filter import RegimeSettings
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord, SyncOutcome
 from bot3.ports.trades import TradeReader

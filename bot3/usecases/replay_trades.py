@@ -10,8 +10,8 @@ from typing import Protocol
 import pandas as pd
 
 from bot3.errors import CandleError
-from bot3.learning.groups import Group
-from bot3.learning.params import ParameterLearner
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.replay.groups import Group
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import ReplayRecord, TradeRecord
 from bot3.trading.trades import RunMode

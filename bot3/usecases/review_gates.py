@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from bot3.errors import InvalidLearningError, LearningError
-from bot3.learning.permissions import Gate, GatedLearner, Ledger
+from bot3.learning.promotion.permissions import Gate, GatedLearner, Ledger
 from bot3.market.instants import EPOCH
 from bot3.trading.parameters import ParameterSet
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot3.errors import LearningError
-from bot3.learning.scores import ScoreSettings, feeder_scores
+from bot3.learning.feeders.scores import ScoreSettings, feeder_scores
 from bot3.learning.validity import require_readable
 from bot3.ports.record import LearningStore, ShadowRecord
 from bot3.trading.recommendations import FeederScore

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from bot3.errors import LearningError
-from bot3.learning.candle_arrays import CandleArrays
-from bot3.learning.params import ParameterLearner
-from bot3.learning.scores import ScoreSettings
+from bot3.learning.feeders.scores import ScoreSettings
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.market.weeks import WEEK
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot3.errors import DataError, LearningError
-from bot3.learning.candle_arrays import CandleArrays
-from bot3.learning.feature_panel import FeaturePanel
-from bot3.learning.feeder_training import TrainingSettings
-from bot3.learning.feeders import find_feeder
-from bot3.learning.params import ParameterLearner
-from bot3.learning.scores import ScoreSettings
+from bot3.learning.feeders.feature_panel import FeaturePanel
+from bot3.learning.feeders.scores import ScoreSettings
+from bot3.learning.feeders.specs import find_feeder
+from bot3.learning.feeders.training import TrainingSettings
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.market.timeframes import timeframe_duration
 from bot3.market.weeks import WEEK, walk_forward_weeks, week_of, week_start
 from bot3.ports.candles import CandleReader

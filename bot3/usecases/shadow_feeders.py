@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from bot3.learning.candle_arrays import CandleArrays, candle_arrays
+from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import ShadowRecord
 from bot3.ports.signals import SignalStore

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from bot3.learning.feature_panel import FeaturePanel, feature_panel
-from bot3.learning.feeder_training import TrainingSettings, train_feeder_model
-from bot3.learning.feeders import FeederSpec, find_feeder
+from bot3.learning.feeders.feature_panel import FeaturePanel, feature_panel
+from bot3.learning.feeders.specs import FeederSpec, find_feeder
+from bot3.learning.feeders.training import TrainingSettings, train_feeder_model
 from bot3.market.features import FEATURE_NAMES, FEATURE_WARM_UP_CANDLES
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader

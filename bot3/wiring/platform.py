@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bot3.adapters.sql.control.control import SqlControl
-    from bot3.learning.feeder_training import TrainingSettings
-    from bot3.learning.params import ParameterLearner
-    from bot3.learning.scores import ScoreSettings
+    from bot3.learning.feeders.scores import ScoreSettings
+    from bot3.learning.feeders.training import TrainingSettings
+    from bot3.learning.parameters.learner import ParameterLearner
     from bot3.market.regimes import RegimeState
     from bot3.ports.record import ModelEntry
     from bot3.settings import Settings
@@ -79,8 +79,8 @@ class Platform(Sources):
     @cached_property
     def learner(self) -> ParameterLearner:
         """Return the learner, which retains its state from its first step on."""
-        from bot3.learning.params import LearningSettings, ParameterLearner  # noqa: PLC0415
-        from bot3.learning.replay import GivebackRule, ReplayCosts  # noqa: PLC0415
+        from bot3.learning.parameters.learner import LearningSettings, ParameterLearner  # noqa: PLC0415
+        from bot3.learning.replay.replay import GivebackRule, ReplayCosts  # noqa: PLC0415
 
         settings = self.settings
         costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
@@ -378,7 +378,7 @@ class Platform(Sources):
         return {pair: self.markets.market(pair) for pair in self.candles.pairs()}
 
     def _score_settings(self) -> ScoreSettings:
-        from bot3.learning.scores import ScoreSettings  # noqa: PLC0415
+        from bot3.learning.feeders.scores import ScoreSettings  # noqa: PLC0415
 
         settings = self.settings
         return ScoreSettings(
@@ -388,8 +388,8 @@ class Platform(Sources):
         )
 
     def _training_settings(self) -> TrainingSettings:
-        from bot3.learning.feeder_training import TrainingSettings  # noqa: PLC0415
-        from bot3.learning.labels import LabelCosts  # noqa: PLC0415
+        from bot3.learning.feeders.labels import LabelCosts  # noqa: PLC0415
+        from bot3.learning.feeders.training import TrainingSettings  # noqa: PLC0415
 
         settings = self.settings
         costs = LabelCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)

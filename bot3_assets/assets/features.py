@@ -9,7 +9,7 @@ from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
 
 if TYPE_CHECKING:
-    from bot3.learning.feature_panel import PairPanel
+    from bot3.learning.feeders.feature_panel import PairPanel
     from bot3.wiring import Platform
 
 

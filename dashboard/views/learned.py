@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from bot3.learning.groups import group_of_key, level_of
+from bot3.learning.replay.groups import group_of_key, level_of
 from bot3.trading.costs import Costs
 from bot3.trading.figures import level_figures
 from bot3.trading.parameters import ExitParameters, ParameterSet

@@ -88,7 +88,7 @@ def _read_index(home: Home, *, identity: str, start: datetime, until: datetime) 
 
 
 def _make_index(_home: Home, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
-    from bot3.learning.regime_filter import hourly_index  # noqa: PLC0415  # imports a compiler; only this page needs it
+    from bot3.learning.regimes.filter import hourly_index  # noqa: PLC0415  # imports a compiler; only this page needs it
 
     del identity
     timeframe = _home.settings.timeframe

@@ -20,8 +20,8 @@ from benchmarks.planted_skewed import SKEWS, Skew, opens_ever, study_skewed
 from benchmarks.planted_world import DIRECTION_OF, PAIR_OF, World, make_world, realised
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
-from bot3.learning.groups import Group, group_of_key
-from bot3.learning.permissions import Ledger
+from bot3.learning.promotion.permissions import Ledger
+from bot3.learning.replay.groups import Group, group_of_key
 from bot3.trading.parameters import ParameterState
 from bot3.trading.trades import DIRECTIONS
 from bot3.usecases.learn_params import learn_params

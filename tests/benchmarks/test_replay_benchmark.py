@@ -12,9 +12,9 @@ import pytest
 from benchmarks.replay_numpy import numpy_sums
 from benchmarks.replay_rivals import pandas_cell, windows
 from benchmarks.replay_world import GROUPS, ReplayWorld, replay_world
-from bot3.learning.grids import default_grid
-from bot3.learning.replay import ReplayCosts, TradePaths, outcomes, sum_groups
-from bot3.learning.replay_kernel import AMBIGUOUS, TOTAL
+from bot3.learning.replay.grids import default_grid
+from bot3.learning.replay.kernel import AMBIGUOUS, TOTAL
+from bot3.learning.replay.replay import ReplayCosts, TradePaths, outcomes, sum_groups
 
 GRID = default_grid()
 FEE = 0.0005

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot3.adapters.sql.engine import sqlite_url
-from bot3.learning.groups import SEVERAL_ORDERS
+from bot3.learning.replay.groups import SEVERAL_ORDERS
 from tests.cli.commands import bot3
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row, an_order
 

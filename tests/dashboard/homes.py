@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bot3.learning.groups import parent_groups
+from bot3.learning.replay.groups import parent_groups
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from bot3.settings import Settings, load_settings

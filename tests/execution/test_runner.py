@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bot3.learning.candle_arrays import candle_arrays
+from bot3.learning.replay.candle_arrays import candle_arrays
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import candle_open_time
 from bot3.trading.backtest import BacktestResult, backtest

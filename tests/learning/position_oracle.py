@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot3.learning.candle_arrays import CandleArrays
-from bot3.learning.order_replay import PositionOrder, PositionPath
-from bot3.learning.replay import ReplayCosts
+from bot3.learning.replay.candle_arrays import CandleArrays
+from bot3.learning.replay.order_replay import PositionOrder, PositionPath
+from bot3.learning.replay.replay import ReplayCosts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.candle_arrays import CandleArrays
-from bot3.learning.grids import ExitGrid
-from bot3.learning.replay import GivebackRule, ReplayCosts, TradePaths
+from bot3.learning.replay.candle_arrays import CandleArrays
+from bot3.learning.replay.grids import ExitGrid
+from bot3.learning.replay.replay import GivebackRule, ReplayCosts, TradePaths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidLearningError
-from bot3.learning.grids import default_grid
+from bot3.learning.replay.grids import default_grid
 from bot3.learning.validity import (
     FACTOR_BOUNDS,
     STOP_SIGMAS,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.trading.leverage_bins import leverage_bin
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from bot3.adapters.sql.record import tables as sql_tables_platform
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.adapters.sql.rows import to_us
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
-from bot3.learning.permissions import BETTORS, Ledger
+from bot3.learning.promotion.permissions import BETTORS, Ledger
 from bot3.ports.record import PlatformRecord
 from tests.conftest import NewStore
 from tests.journals import OPENED, PAIR, minutes

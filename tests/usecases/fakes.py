@@ -10,7 +10,7 @@ from datetime import datetime
 import pandas as pd
 
 from bot3.errors import CandleError, LearningError, StoreConflictError
-from bot3.learning.permissions import Ledger
+from bot3.learning.promotion.permissions import Ledger
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import SyncOutcome
 from bot3.trading.leverage_bins import recorded_bin

@@ -14,9 +14,9 @@ from bot3.cli.audit_page import audit_page
 from bot3.cli.audit_tables import PARAMETER_COLUMNS, parameter_cells, shown_parameters
 from bot3.cli.audit_words import left_out_words, verdict_words, warnings_of
 from bot3.errors import CandleError, DataError
-from bot3.learning.evaluation import Verdict
-from bot3.learning.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS
-from bot3.learning.params import LearningSettings
+from bot3.learning.evaluation.comparison import Verdict
+from bot3.learning.parameters.learner import LearningSettings
+from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import FilledOrder, ForeignTradeReader, RefusedTrade
 from bot3.trading.trades import OrderPattern, Trade

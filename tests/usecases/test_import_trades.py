@@ -11,7 +11,7 @@ import pytest
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import SettingsError
-from bot3.learning.groups import SEVERAL_ORDERS
+from bot3.learning.replay.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.leverage_bins import ABOVE_BINS
 from bot3.trading.trades import OrderPattern, RunMode, Trade

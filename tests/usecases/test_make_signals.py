@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot3.errors import LearningError, ModelError
-from bot3.learning.feature_panel import FeaturePanel
+from bot3.learning.feeders.feature_panel import FeaturePanel
 from bot3.market.weeks import WEEK, week_of, week_start
 from bot3.usecases.make_signals import make_signals
 from bot3.usecases.train_feeders import build_panel

@@ -10,7 +10,7 @@ import pytest
 
 from bot3.adapters.files.models import FileModels
 from bot3.errors import CandleError, LearningError, ModelError
-from bot3.learning.feeder_training import TrainingSettings
+from bot3.learning.feeders.training import TrainingSettings
 from bot3.market.candle_series import CandleSeries
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import ModelEntry

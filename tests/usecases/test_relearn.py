@@ -14,7 +14,7 @@ import pytest
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
-from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.ports.record import SyncOutcome
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.signals import FEEDER_IDS

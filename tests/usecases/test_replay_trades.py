@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import CandleError
-from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.trading.trades import RunMode
 from bot3.usecases.replay_trades import load_candles, replay_trades
 from tests.learning.worlds import PAIRS, START, candle_frame, trade_row

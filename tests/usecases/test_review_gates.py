@@ -21,11 +21,11 @@ from structlog.testing import capture_logs
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError
-from bot3.learning.groups import group_of_key
-from bot3.learning.params import LearningSettings, ParameterLearner
-from bot3.learning.permissions import BETTORS, Ledger, Node, Permission
-from bot3.learning.replay_paths import ReplayCosts
-from bot3.learning.reviews import LONGEST_HORIZON, BettingGate
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
+from bot3.learning.promotion.permissions import BETTORS, Ledger, Node, Permission
+from bot3.learning.promotion.reviews import LONGEST_HORIZON, BettingGate
+from bot3.learning.replay.groups import group_of_key
+from bot3.learning.replay.paths import ReplayCosts
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.relearn import relearn_step

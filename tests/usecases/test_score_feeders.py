@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot3.learning.scores import ScoreSettings
+from bot3.learning.feeders.scores import ScoreSettings
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.trades import RunMode
 from bot3.usecases.score_feeders import score_feeders
-from tests.learning.test_scores import NO_SKILL, NOW, SKILL, overall, shadow
+from tests.learning.feeders.test_scores import NO_SKILL, NOW, SKILL, overall, shadow
 from tests.usecases.fakes import FakeRecord
 
 

@@ -13,7 +13,7 @@ import pytest
 from bot3.adapters.freqtrade.columns import FreqtradeColumns
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
-from bot3.learning.params import LearningSettings, ParameterLearner
+from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.import_trades import import_trades
 from bot3.usecases.replay_trades import replay_trades

@@ -13,7 +13,7 @@ from bot3.adapters.sql.record.base import SqlRecordBase, Writing
 from bot3.adapters.sql.record.tables import gate_nodes, gate_reviews
 from bot3.adapters.sql.rows import bulk_insert, to_us
 from bot3.errors import InvalidLearningError, LearningError
-from bot3.learning.permissions import BETTORS, Ledger, Node
+from bot3.learning.promotion.permissions import BETTORS, Ledger, Node
 from bot3.market.instants import DAY_US
 from bot3.trading.trades import DIRECTIONS
 

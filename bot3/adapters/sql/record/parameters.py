@@ -16,8 +16,8 @@ from bot3.adapters.sql.record.gates import insert_ledger
 from bot3.adapters.sql.record.tables import parameter_publications, parameter_rows, regime_factors
 from bot3.adapters.sql.rows import bulk_insert, maybe_us, plain, read_frame, stored_name, stored_values, to_us
 from bot3.errors import LearningError, StoreConflictError
-from bot3.learning.groups import group_of_key
-from bot3.learning.permissions import Ledger
+from bot3.learning.promotion.permissions import Ledger
+from bot3.learning.replay.groups import group_of_key
 from bot3.learning.validity import parameter_set
 from bot3.ports.record import Window
 from bot3.trading.parameters import ExitParameters, ParameterSet

@@ -1,0 +1,1 @@
+"""The ten signal feeders: features, labels, training, scores."""

@@ -1,0 +1,239 @@
+"""Feeder scores from shadow trades: empirical Bayes by feeder, then by feeder x regime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior, effective_n, own_weight, pooled, pooling_strength
+from bot3.learning.replay.grids import GridSums
+from bot3.market.regimes import Regime
+from bot3.trading.parameters import ANY
+from bot3.trading.recommendations import FeederScore, FeederTier
+from bot3.trading.signals import FEEDER_IDS
+
+SHADOW_BELOW_CONFIDENCE = 0.2
+NO_EDGE_DEVIATION = 0.002
+"""Standard deviation of feeders' expectancies assumed before any shadow trade, ratio of the price."""
+PRIOR_STRENGTH = 200.0
+"""Effective observations at which all feeders' mean has the same weight as the prior "no edge, only costs"."""
+
+_TRUST = (FeederTier.SHADOW, FeederTier.PROBE, FeederTier.TRADE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSettings:
+    """Settings of the display window, and `round_trip`, the minimum costs of a trade as a ratio of the price.
+
+    The negative of `round_trip` is the prior mean of a feeder without evidence.
+    """
+
+    lookback: timedelta = timedelta(days=30)
+    min_trades: int = 10
+    round_trip: float = 0.0012
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evidence:
+    outcomes: NDArray[np.float64]
+    open_us: NDArray[np.int64]
+
+    @property
+    def n_eff(self) -> float:
+        return effective_n(self.outcomes, self.open_us)
+
+    @property
+    def sums(self) -> GridSums:
+        moves = self.outcomes
+        wins = moves > 0.0
+        numbers = (moves.sum(), (moves**2).sum(), wins.sum(), moves[wins].sum(), moves[~wins].sum(), 0.0)
+        total, squares, won, profit, loss, ambiguous = (np.array([[number]], dtype=np.float64) for number in numbers)
+        return GridSums(n=len(moves), total=total, squares=squares, wins=won, gross_profit=profit, gross_loss=loss, ambiguous=ambiguous)
+
+
+def feeder_scores(
+    shadow_trades: pd.DataFrame, *, now: datetime, settings: ScoreSettings, previous: Sequence[FeederScore] = ()
+) -> tuple[FeederScore, ...]:
+    """Compute the score of every feeder over all regimes ("*") and in each regime, ranked within each.
+
+    Parameters
+    ----------
+    shadow_trades : DataFrame
+        The record's shadow frame; rows known after `now` are ignored.
+    previous : sequence of FeederScore
+        The scores in force: a tier can be raised only at the first scoring of a market day (UTC), and lowered at any.
+
+    Returns
+    -------
+    tuple of FeederScore
+        50 rows: "*" first, by rank, then each regime; a feeder without shadow trades has n 0 and the prior.
+    """
+    known = shadow_trades[shadow_trades["known_at"] <= pd.Timestamp(now)]
+    scores = _all_regimes(known, now=now, settings=settings)
+    strength, within = _regime_strength(known)
+    by_regime = [_in_regime(known, scores, regime, strength=strength, within=within, now=now, settings=settings) for regime in Regime]
+    in_force = {(score.feeder_id, score.regime): score for score in previous}
+    ranked = [*_ranked(list(scores.values())), *(score for group in by_regime for score in _ranked(group))]
+    ranked = [_held_down(score, in_force.get((score.feeder_id, score.regime))) for score in ranked]
+    version = _version(ranked, settings)
+    return tuple(replace(score, version=version) for score in ranked)
+
+
+def _all_regimes(known: pd.DataFrame, *, now: datetime, settings: ScoreSettings) -> dict[str, FeederScore]:
+    evidence = {feeder: _evidence(known[known["feeder_id"] == feeder]) for feeder in FEEDER_IDS}
+    strength = pooling_strength([(own.sums, own.n_eff, ANY) for own in evidence.values()])
+    everything = _evidence(known)
+    prior = Posterior(mean=-settings.round_trip, deviation=NO_EDGE_DEVIATION)
+    top = _posterior(everything, parent=prior, strength=PRIOR_STRENGTH, variance=_variance(everything))
+    shared = _variance(everything)
+    return {
+        feeder: _score(
+            known[known["feeder_id"] == feeder],
+            own,
+            feeder=feeder,
+            regime=ANY,
+            parent=top,
+            strength=strength,
+            variance=shared,
+            now=now,
+            settings=settings,
+        )
+        for feeder, own in evidence.items()
+    }
+
+
+def _in_regime(
+    known: pd.DataFrame,
+    scores: dict[str, FeederScore],
+    regime: Regime,
+    *,
+    strength: float,
+    within: float,
+    now: datetime,
+    settings: ScoreSettings,
+) -> list[FeederScore]:
+    found = []
+    for feeder in FEEDER_IDS:
+        rows = known[(known["feeder_id"] == feeder) & (known["regime"].astype(str) == str(regime))]
+        above = scores[feeder]
+        deviation = (above.upper_bound - above.lower_bound) / 2.0 / INTERVAL_Z
+        parent = Posterior(mean=above.expectancy, deviation=deviation)
+        found.append(
+            _score(
+                rows,
+                _evidence(rows),
+                feeder=feeder,
+                regime=str(regime),
+                parent=parent,
+                strength=strength,
+                variance=within,
+                now=now,
+                settings=settings,
+            )
+        )
+    return found
+
+
+def _regime_strength(known: pd.DataFrame) -> tuple[float, float]:
+    """Estimate k of feeder x regime (siblings are the regimes of one feeder), and the variance of one outcome."""
+    groups = []
+    for feeder in FEEDER_IDS:
+        rows = known[known["feeder_id"] == feeder]
+        for regime in Regime:
+            own = _evidence(rows[rows["regime"].astype(str) == str(regime)])
+            groups.append((own.sums, own.n_eff, feeder))
+    return pooling_strength(groups), _variance(_evidence(known))
+
+
+def _evidence(rows: pd.DataFrame) -> _Evidence:
+    return _Evidence(
+        outcomes=rows["close_move"].to_numpy(dtype=np.float64),
+        open_us=rows["open_date"].to_numpy(dtype="datetime64[us]").astype(np.int64),
+    )
+
+
+def _variance(evidence: _Evidence) -> float:
+    return float(evidence.outcomes.var(ddof=1)) if len(evidence.outcomes) > 1 else 0.0
+
+
+def _posterior(own: _Evidence, *, parent: Posterior, strength: float, variance: float) -> Posterior:
+    weight = own_weight(own.n_eff, strength)
+    mean = float(own.outcomes.mean()) if weight > 0.0 else 0.0
+    return pooled(weight=weight, mean=mean, variance=variance, n_eff=own.n_eff, parent=parent, k=strength)
+
+
+def _score(
+    rows: pd.DataFrame,
+    own: _Evidence,
+    *,
+    feeder: str,
+    regime: str,
+    parent: Posterior,
+    strength: float,
+    variance: float,
+    now: datetime,
+    settings: ScoreSettings,
+) -> FeederScore:
+    posterior = _posterior(own, parent=parent, strength=strength, variance=variance)
+    moves = own.outcomes
+    recent = rows[rows["known_at"] > pd.Timestamp(now - settings.lookback)]["close_move"].to_numpy(dtype=np.float64)
+    shown = len(recent) >= settings.min_trades
+    return FeederScore(
+        feeder_id=feeder,
+        regime=regime,
+        n=len(moves),
+        n_eff=own.n_eff,
+        mean_move=float(moves.mean()) if len(moves) else None,
+        expectancy=posterior.mean,
+        lower_bound=posterior.lower,
+        upper_bound=posterior.upper,
+        confidence=posterior.confidence,
+        own_share=own_weight(own.n_eff, strength),
+        win_rate=float((moves > 0.0).mean()) if len(moves) else None,
+        n_window=len(recent),
+        win_rate_window=float((recent > 0.0).mean()) if shown else None,
+        mean_move_window=float(recent.mean()) if shown else None,
+        tier=tier_of(posterior, n=len(moves)),
+        rank=1,
+        known_at=now,
+        version="",
+    )
+
+
+def tier_of(posterior: Posterior, *, n: int) -> FeederTier:
+    """Return the tier: trade on evidence for a feeder, shadow on evidence against it, probe without evidence."""
+    if posterior.lower > 0.0:
+        return FeederTier.TRADE
+    if n and (posterior.upper < 0.0 or posterior.confidence < SHADOW_BELOW_CONFIDENCE):
+        return FeederTier.SHADOW
+    return FeederTier.PROBE
+
+
+def _held_down(score: FeederScore, before: FeederScore | None) -> FeederScore:
+    """Return the score with the lower of both tiers if the previous score is from the same market day.
+
+    A fixed bound that is checked every few minutes is crossed by chance sooner or later; with one check a day this takes far longer.
+    """
+    if before is None or before.known_at.date() != score.known_at.date():
+        return score
+    return replace(score, tier=min(score.tier, before.tier, key=_TRUST.index))
+
+
+def _ranked(scores: list[FeederScore]) -> list[FeederScore]:
+    ordered = sorted(scores, key=lambda score: (-score.expectancy, score.feeder_id))
+    return [replace(score, rank=rank) for rank, score in enumerate(ordered, start=1)]
+
+
+def _version(scores: list[FeederScore], settings: ScoreSettings) -> str:
+    content = [[{**asdict(score), "known_at": score.known_at.isoformat()} for score in scores], str(settings)]
+    if any(not math.isfinite(score.expectancy) for score in scores):
+        raise ValueError("a feeder's expectancy is not finite")
+    return hashlib.blake2s(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,1 @@
+"""The parameter learner and the rows it publishes."""

@@ -1,0 +1,199 @@
+"""Convert a learned surface to a published row: select allowed levels, choose the best, convert the units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.pooling.beliefs import Belief
+from bot3.learning.pooling.empirical_bayes import Posterior
+from bot3.learning.replay.censoring import CloseCounts
+from bot3.learning.replay.grids import ExitGrid
+from bot3.learning.replay.groups import STATIC, Group, group_key
+from bot3.learning.replay.paths import ReplayCosts
+from bot3.learning.validity import NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT
+from bot3.trading.parameters import ANY, ExitParameters, ParameterState
+from bot3.trading.trades import DIRECTIONS
+from bot3.trading.units import stop_inside_liquidation
+
+MIN_TARGET_COSTS = 1.5
+"""Minimum target as a multiple of the costs of a round trip."""
+EVIDENCE_AGAINST_N = 10.0
+"""Minimum number of effective observations for the state shadow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealisedStats:
+    """Statistics of the closes of a group; all but `n` are None without closes (profit factor also without a loss)."""
+
+    n: int
+    win_rate: float | None
+    avg_profit: float | None
+    profit_factor: float | None
+
+
+def realised_stats(close_profit: NDArray[np.float64]) -> RealisedStats:
+    """Compute count, win rate, mean close_profit and profit factor of closes."""
+    if not len(close_profit):
+        return RealisedStats(n=0, win_rate=None, avg_profit=None, profit_factor=None)
+    lost = -float(close_profit[close_profit < 0.0].sum())
+    won = float(close_profit[close_profit > 0.0].sum())
+    return RealisedStats(
+        n=len(close_profit),
+        win_rate=float((close_profit > 0.0).mean()),
+        avg_profit=float(close_profit.mean()),
+        profit_factor=won / lost if lost > 0.0 else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenStats:
+    """Statistics of a group's replays under its chosen levels: effective number, and share with stop and target inside one candle."""
+
+    n_eff: float
+    ambiguous_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupScale:
+    """Mean volatility at entry, mean and highest leverage of a group; they convert sigmas to moves and to ratios of the stake.
+
+    `sigma_ref` is that of the parent if the group's own is so small that no level could be published (`is_publishable`).
+    """
+
+    sigma_ref: float
+    leverage_ref: float
+    leverage_max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedGroup:
+    """Result of learning for a group.
+
+    `n` is the number of its replays; `belief` is its own or, if `is_own` is false, the parent's; `surface` is the posterior mean of every
+    setting, and `cell` the best allowed one. `parent` is None for the root.
+    """
+
+    group: Group
+    n: int
+    is_own: bool
+    belief: Belief
+    surface: NDArray[np.float64]
+    cell: tuple[int, int]
+    scale: GroupScale
+    parent: LearnedGroup | None
+
+    @property
+    def evidence_n(self) -> int:
+        """Return the number of replays of the group that `belief` belongs to."""
+        return self.n if self.is_own or self.parent is None else self.parent.evidence_n
+
+
+def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
+    """Return which cells may be published.
+
+    Excluded are stops that the daemon would move nearer (`stop_inside_liquidation`), stops too near to protect, and targets below
+    `MIN_TARGET_COSTS` times the costs. At least one stop and the largest target are always allowed, because a group must have some
+    protection. Rows of both directions use the liquidation distance of a short, which is the smaller one.
+    """
+    _, side, leverage_bin = group
+    farthest = stop_inside_liquidation(
+        -1.0,
+        leverage=scale.leverage_ref if leverage_bin == ANY else scale.leverage_max,
+        maintenance_margin_ratio=costs.maintenance_margin_ratio,
+        is_short=side != DIRECTIONS[0],
+    )
+    stops = (-grid.stops * scale.sigma_ref >= farthest) & (-grid.stops * scale.sigma_ref * scale.leverage_ref <= NEAREST_STOP_LOSS)
+    targets = grid.targets * scale.sigma_ref >= MIN_TARGET_COSTS * costs.round_trip
+    stops[0], targets[-1] = stops[0] or not stops.any(), True
+    allowed: NDArray[np.bool_] = stops[:, None] & targets[None, :]
+    return allowed
+
+
+def is_publishable(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts) -> bool:
+    """Return whether any level of a group may be published: with very low volatility, every target earns less than its fees."""
+    farthest_stop = -float(grid.stops[-1]) * scale.sigma_ref * scale.leverage_ref
+    largest_target = _profit_after_fees(float(grid.targets[-1]) * scale.sigma_ref, scale=scale, costs=costs)
+    return farthest_stop <= NEAREST_STOP_LOSS and largest_target >= NEAREST_TAKE_PROFIT
+
+
+def _profit_after_fees(target_move: float, *, scale: GroupScale, costs: ReplayCosts) -> float:
+    return (target_move - costs.taker_fee * (2.0 + target_move)) * scale.leverage_ref
+
+
+def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the allowed cell with the highest posterior mean."""
+    stop, target = np.unravel_index(int(np.argmax(np.where(allowed, surface, -np.inf))), surface.shape)
+    return int(stop), int(target)
+
+
+def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> ParameterState:
+    """Return the permitted use of a row: trade on evidence for it, shadow on evidence against it, else probe.
+
+    Parameters
+    ----------
+    may_trade : bool
+        Whether a review allows the group to trade (`permissions.Permission`); a lower bound above 0 is not sufficient, because by itself
+        it is wrong too often.
+    """
+    if may_trade and posterior.lower > 0.0:
+        return ParameterState.TRADE
+    if posterior.upper < 0.0 and n_eff >= EVIDENCE_AGAINST_N:
+        return ParameterState.SHADOW
+    return ParameterState.PROBE
+
+
+def parameter_row(
+    learned: LearnedGroup,
+    *,
+    stats: RealisedStats,
+    chosen: ChosenStats,
+    grid: ExitGrid,
+    costs: ReplayCosts,
+    closes: CloseCounts,
+    may_trade: bool,
+    is_censored: bool | None,
+    known_at: datetime,
+    version: str,
+) -> ExitParameters:
+    """Build the row of a group, with levels in sigmas, as moves of the price and as ratios of the stake."""
+    posterior = learned.belief.posterior(learned.cell)
+    stop_sigma, target_sigma = -float(grid.stops[learned.cell[0]]), float(grid.targets[learned.cell[1]])
+    scale = learned.scale
+    stop_move, target_move = stop_sigma * scale.sigma_ref, target_sigma * scale.sigma_ref
+    pair, side, leverage_bin = learned.group
+    return ExitParameters(
+        pair=pair,
+        direction=side,
+        leverage_bin=leverage_bin,
+        stop_loss=stop_move * scale.leverage_ref,
+        take_profit_target=_profit_after_fees(target_move, scale=scale, costs=costs),
+        stop_move=stop_move,
+        take_profit_move=target_move,
+        stop_sigma=stop_sigma,
+        take_profit_sigma=target_sigma,
+        sigma_ref=scale.sigma_ref,
+        leverage_ref=scale.leverage_ref,
+        trades_count=stats.n,
+        replays_count=learned.n,
+        n_eff=chosen.n_eff,
+        win_rate=stats.win_rate,
+        avg_profit=stats.avg_profit,
+        profit_factor=stats.profit_factor,
+        expectancy=posterior.mean,
+        lower_bound=posterior.lower,
+        upper_bound=posterior.upper,
+        confidence=posterior.confidence,
+        own_share=learned.belief.own_share(learned.cell) if learned.is_own else 0.0,
+        parent=STATIC if learned.parent is None else group_key(learned.parent.group),
+        ambiguous_share=chosen.ambiguous_share,
+        state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n), may_trade=may_trade),
+        left_out_count=closes.left_out,
+        late_count=closes.late,
+        is_censored=is_censored,
+        known_at=known_at,
+        version=version,
+    )

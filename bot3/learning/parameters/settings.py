@@ -1,0 +1,82 @@
+"""Settings of the learner, and its prior before any trade."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.parameters.rows import GroupScale
+from bot3.learning.replay.grids import ExitGrid, default_grid
+from bot3.learning.replay.groups import Group
+from bot3.learning.replay.paths import GivebackRule, ReplayCosts
+from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.parameters import ANY
+
+_RULE = "first-touch-3"  # part of every version: increase the number when the arithmetic changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningSettings:
+    """Settings of the learner.
+
+    Parameters
+    ----------
+    min_trades : int
+        A group with fewer trades uses its parent's values.
+    static_stop_loss, static_take_profit : float
+        The static safe set, ratios of the stake; all groups are shrunk to it without evidence.
+    static_strength : float
+        Number of effective observations at which the data of all trades have the same weight as the static set.
+    giveback : GivebackRule or None
+        Giveback rule of the bots that trade by this learning; None if they have no such rule.
+    max_censored_share : float
+        Share of the closes of a pair and direction, left out or late, above which it may not trade.
+    static_sigma : float
+        Volatility over the horizon assumed before any trade, a ratio of the price.
+    """
+
+    timeframe: str = "5m"
+    horizon: timedelta = timedelta(hours=24)
+    costs: ReplayCosts = field(default_factory=ReplayCosts)
+    grid: ExitGrid = field(default_factory=default_grid)
+    giveback: GivebackRule | None = None
+    min_trades: int = 5
+    static_stop_loss: float = -0.03
+    static_take_profit: float = 0.03
+    static_strength: float = 200.0
+    static_sigma: float = 0.03
+    max_censored_share: float = 0.10
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that identifies rule and settings."""
+        grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
+        numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
+        giveback = None if self.giveback is None else asdict(self.giveback)
+        return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), giveback, grid, numbers])
+
+    def static_scale(self, group: Group) -> GroupScale:
+        """Return the default scale of a group without trades: the static volatility, and the middle of its leverage bin (1 without bin)."""
+        if group[2] == ANY:
+            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
+        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
+        return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
+
+    def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
+        """Return the prior surface: no edge before costs, with the static set slightly best (2 bps per squared log unit of distance)."""
+        stop = -self.static_stop_loss / scale.leverage_ref / scale.sigma_ref
+        target = (self.static_take_profit / scale.leverage_ref + self.costs.round_trip) / scale.sigma_ref
+        away = np.log(self.grid.stops / stop)[:, None] ** 2 + np.log(self.grid.targets / target)[None, :] ** 2
+        surface: NDArray[np.float64] = -self.costs.round_trip - 0.0002 * away
+        return surface
+
+
+def digest_of(content: Any) -> str:
+    """Compute the digest of JSON content."""
+    return hashlib.blake2s(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()

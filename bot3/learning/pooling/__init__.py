@@ -1,0 +1,1 @@
+"""Empirical Bayes pooling of evidence over groups."""

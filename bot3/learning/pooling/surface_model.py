@@ -1,0 +1,109 @@
+"""Fit the pooling model (how far groups differ), which a full run fits and incremental runs reuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot3.learning.pooling.effects import design_of, fit_variances, solve_effects
+from bot3.learning.pooling.evidence import Evidence, group_means
+from bot3.learning.pooling.surface_basis import Basis, fit_basis
+from bot3.learning.pooling.surfaces import LEVEL_IS_ERROR, PoolingModel, labels_of, posterior_surfaces, refreshed
+
+OPTIMISM_SPREAD = 0.3
+"""Prior standard deviation of the optimism, in posterior deviations."""
+MIN_JUDGING_PERIODS = 4
+"""Minimum number of evaluation periods for estimating the error of the optimism; with fewer none is subtracted."""
+
+
+def fit_model(
+    evidence: Evidence, *, prior: NDArray[np.float64], strength: float, deviation: float, weights: NDArray[np.float64] | None = None
+) -> PoolingModel:
+    """Fit basis, variances and centre from all groups.
+
+    Parameters
+    ----------
+    prior : array of shape (stops, targets)
+        Surface assumed without any trade.
+    strength : float
+        Number of trades at which the data of all groups have the same weight as the prior.
+    deviation : float
+        Standard deviation of a trade's net move assumed before any trade; the static volatility.
+    weights : array of shape (periods,) or None
+        Weight of each period; None for equal weights.
+    """
+    weights = np.ones(evidence.n.shape[1]) if weights is None else weights
+    basis = fit_basis(evidence, weights, deviation=deviation)
+    n_eff, means = group_means(evidence, weights)
+    centre = _centre(n_eff, means, prior=prior.ravel(), strength=strength, basis=basis)
+    values, labels = basis.analysis @ (means - centre).T, labels_of(evidence)
+    design = design_of(labels, errors=LEVEL_IS_ERROR)
+    fixed = np.full((len(values), len(LEVEL_IS_ERROR)), np.nan)
+    fixed[:, 0] = 1.0 / strength
+    fixed[:, -1] = _market_error(evidence, weights, basis)
+    variances = fit_variances(values, n_eff, labels=labels, design=design, fixed=fixed)
+    effects = solve_effects(values, n_eff, labels=labels, design=design, variances=variances)
+    model = PoolingModel(basis=basis, design=design, variances=variances, effects=effects, centre=centre, weights=weights, optimism=0.0)
+    return replace(model, optimism=selection_optimism(evidence, model))
+
+
+def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
+    """Estimate the optimism: by how many deviations the posterior mean of the best setting exceeds its mean on trades of other periods.
+
+    Even periods choose the setting and odd ones evaluate it, and vice versa. With a correct prior the posterior has no optimism; if effects
+    are not normally distributed as pooling assumes, the best of a thousand settings is overestimated. The estimate is shrunk towards 0 by
+    its own error (from the scatter of the evaluation periods) and is never negative: no setting is reported as better than its posterior.
+    """
+    periods = np.arange(evidence.n.shape[1])
+    judged = [_judged(evidence, model, model.weights * (periods % 2 == half)) for half in (0, 1)]
+    excess, scale = (np.concatenate(parts) for parts in zip(*judged, strict=True))
+    if len(scale) < MIN_JUDGING_PERIODS or scale.sum() <= 0.0:
+        return 0.0
+    found = float(excess.sum() / scale.sum())
+    error = float(np.sqrt(((excess - found * scale) ** 2).sum()) / scale.sum())
+    return max(found, 0.0) * OPTIMISM_SPREAD**2 / (OPTIMISM_SPREAD**2 + error**2)
+
+
+def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, per evaluation period, the excess of predicted over observed sums times deviation, and the squared deviations times n.
+
+    Both are summed over groups. Evaluation periods have weight 0 in `weights` and a weight above 0 in the model.
+    """
+    surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=weights))
+    rows, cells = np.arange(len(evidence.n)), surfaces.best()
+    told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
+    deviation = surfaces.told(cells)[1]
+    out = (weights == 0.0) & (model.weights > 0.0)
+    n, totals = evidence.n[:, out], evidence.totals[:, out][rows, :, cells[:, 0], cells[:, 1]]
+    excess = deviation @ (n * told[:, None] - totals)
+    return excess, (deviation**2) @ n
+
+
+def _centre(
+    n_eff: NDArray[np.float64], means: NDArray[np.float64], *, prior: NDArray[np.float64], strength: float, basis: Basis
+) -> NDArray[np.float64]:
+    """Return the prior inside the basis, plus the mean of all groups outside of it, where nothing is pooled."""
+    total = n_eff.sum()
+    away = (n_eff @ means - total * prior) / (total + strength)
+    inside: NDArray[np.float64] = (away @ basis.analysis.T) @ basis.components
+    centre: NDArray[np.float64] = prior + away - inside
+    return centre
+
+
+def _market_error(evidence: Evidence, weights: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]:
+    """Return the variance of the error shared by groups of a direction, by component: the scatter of periods beyond the groups' noise."""
+    _, means = group_means(evidence, weights)
+    flat = evidence.totals.reshape(*evidence.n.shape, -1) @ basis.analysis.T
+    away = flat - evidence.n[..., None] * (means @ basis.analysis.T)[:, None]
+    squares, counts = np.zeros(flat.shape[2]), 0.0
+    for side in np.unique(evidence.direction):
+        rows = evidence.direction == side
+        squares += (away[rows].sum(axis=0) ** 2).sum(axis=0)
+        own = evidence.n[rows] * (1.0 - evidence.n[rows] / np.maximum(evidence.n[rows].sum(axis=1, keepdims=True), 1.0))
+        squares -= own.sum()
+        counts += float((evidence.n[rows].sum(axis=0) ** 2).sum())
+    of_period = np.maximum(squares / max(counts, 1.0), 0.0)
+    shares = evidence.n.sum(axis=0) * weights
+    return of_period * float((shares**2).sum() / max(shares.sum() ** 2, 1e-300))

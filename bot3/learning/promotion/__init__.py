@@ -1,0 +1,1 @@
+"""Which groups may trade: sequential tests and their reviews."""

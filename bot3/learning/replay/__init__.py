@@ -1,0 +1,1 @@
+"""Replay of closed trades under every stop and target."""

@@ -1,0 +1,56 @@
+"""Over which spans funding is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot3.learning.replay.funding import has_funding, is_funding_known
+
+HOUR = 3_600_000_000
+EVERY_8H = np.arange(0, 241, 8) * HOUR
+
+
+def known(start: float, end: float, times: np.ndarray = EVERY_8H) -> bool:
+    (found,) = is_funding_known(times, np.array([start * HOUR], dtype="int64"), np.array([end * HOUR], dtype="int64")).tolist()
+    return bool(found)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(0, 24, True), (-1, 24, False), (100, 240, True), (200, 247, True), (200, 248, False), (300, 324, False)],
+)
+def test_funding_given_a_span_then_it_is_known_from_the_first_rate_until_the_next_one_is_due(start: int, end: int, expected: bool) -> None:
+    assert known(start, end) is expected
+
+
+def test_funding_given_a_hole_then_only_spans_that_meet_it_are_unknown() -> None:
+    times = EVERY_8H[(EVERY_8H <= 96 * HOUR) | (EVERY_8H >= 120 * HOUR)]
+
+    assert [known(start, start + 10, times) for start in (80, 90, 100, 115, 120, 130)] == [True, False, False, False, True, True]
+
+
+def test_funding_given_hourly_rates_then_the_next_one_is_due_after_an_hour() -> None:
+    assert [known(10, end, np.arange(0, 25) * HOUR) for end in (24.5, 25)] == [True, False]
+
+
+def test_funding_given_none_then_nothing_is_known() -> None:
+    assert not known(0, 1, np.zeros(0, dtype="int64"))
+
+
+@given(start=st.integers(-50, 300), length=st.integers(0, 48), kept=st.sets(st.integers(0, 30), min_size=1), asked=st.integers(-30, 30))
+def test_funding_that_is_known_for_a_span_is_known_for_each_span_inside(start: int, length: int, kept: set[int], asked: int) -> None:
+    times = EVERY_8H[sorted(kept)]
+    inner = min(max(start, start + asked), start + length)
+
+    assert not known(start, start + length, times) or known(inner, start + length, times)
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [("BTC/USDT:USDT", True), ("BTC/USD:BTC", True), ("BTC/USDT", False), ("BTC/USDT:USDT-270326", False)],
+)
+def test_has_funding_given_a_pair_then_only_contracts_without_an_expiry_have(pair: str, expected: bool) -> None:
+    assert has_funding(pair) is expected
