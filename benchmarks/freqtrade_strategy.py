@@ -41,9 +41,9 @@ from bot3.trading.risk import EquityMarks
 from bot3.trading.shadow_trades import shadow_trades
 from bot3.trading.signals import FEEDER_IDS, Signal, feeder_of_enter_tag
 from bot3.trading.trades import RunMode
-from bot3.usecases.detect_regimes import detect_regimes
-from bot3.usecases.shadow_feeders import read_arrays
-from bot3.usecases.write_published_files import write_published_files
+from bot3.usecases.feeders.shadow_feeders import read_arrays
+from bot3.usecases.learning.detect_regimes import detect_regimes
+from bot3.usecases.publishing.files import write_published_files
 from bot3.wiring import Platform, open_platform
 
 COINS = ("BTC", "ETH", "XRP")

@@ -37,7 +37,7 @@ from benchmarks.outage_stack import Outages, outage_stack, service_processes
 from benchmarks.output import print_result, quantiles, tell
 from bot3.errors import Bot3Error, StoreError
 from bot3.trading.trades import RunMode
-from bot3.usecases.bot_state import DAEMON, daemon_beat
+from bot3.usecases.fleet.bot_state import DAEMON, daemon_beat
 from bot3.wiring import Platform, open_platform
 
 _PATIENCE_S = 120.0

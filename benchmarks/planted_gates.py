@@ -26,7 +26,7 @@ from bot3.learning.promotion.permissions import NOBODY, Ledger, Permission, revi
 from bot3.learning.promotion.reviews import row_in_force
 from bot3.learning.replay.groups import Group, group_key, group_of_key
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
-from bot3.usecases.review_gates import review_gates
+from bot3.usecases.learning.review_gates import review_gates
 
 FIRST_DAY = 61
 """First day of a publication: two periods must be complete before their scatter can be learned."""

@@ -34,8 +34,8 @@ from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.learning.replay.paths import GivebackRule
 from bot3.market.candle_series import CandleSeries
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.learn_params import LearnOutcome, learn_params
-from bot3.usecases.replay_trades import replay_trades
+from bot3.usecases.learning.learn_params import LearnOutcome, learn_params
+from bot3.usecases.learning.replay_trades import replay_trades
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)

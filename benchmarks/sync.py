@@ -49,9 +49,9 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.record import TradeRecord
 from bot3.trading.trades import RunMode
-from bot3.usecases.check_published import check_published
-from bot3.usecases.publish_learning import publish_learning
-from bot3.usecases.sync_trades import sync_trades
+from bot3.usecases.learning.sync_trades import sync_trades
+from bot3.usecases.publishing.check import check_published
+from bot3.usecases.publishing.publish import publish_learning
 
 _T = TypeVar("_T")
 Seconds = NDArray[np.float64]

@@ -15,7 +15,7 @@ from bot3.errors import StoreBusyError
 from bot3_assets.lineage import Lineage, report_closes, report_refusal
 
 if TYPE_CHECKING:
-    from bot3.usecases.relearn import RelearnReport, TradeSource
+    from bot3.usecases.learning.relearn import RelearnReport, TradeSource
     from bot3.wiring import Platform
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ BACKLOG = 2_000
 DUE_EVERY_S = 1.0
 """Seconds between two checks for replays whose horizon has ended: no store reports that as a change."""
 _SHOWN = 100
-_AWAY = "away"  # equal to bot3.usecases.fleet.AWAY, whose import is slow
+_AWAY = "away"  # equal to bot3.usecases.fleet.foreign_sources.AWAY, whose import is slow
 
 
 class BacklogError(StoreBusyError):

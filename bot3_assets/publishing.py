@@ -17,8 +17,8 @@ from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
-    from bot3.usecases.check_published import PublishedCheck
-    from bot3.usecases.publish_learning import PublishReport
+    from bot3.usecases.publishing.check import PublishedCheck
+    from bot3.usecases.publishing.publish import PublishReport
     from bot3.wiring import Platform
 
 POLL_S = 0.05
@@ -59,7 +59,7 @@ class Beat:
     """
 
     def __init__(self, platform: "Platform", *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        from bot3.usecases.republish_lost import LostWrites  # noqa: PLC0415  # heavy
+        from bot3.usecases.publishing.republish_lost import LostWrites  # noqa: PLC0415  # heavy
 
         self._platform, self._monotonic = platform, monotonic
         self._teller = Teller(platform.record.store_id)
@@ -80,7 +80,7 @@ class Beat:
         Writes published by another process, such as `bot3 publish run`, have left the outbox: only the cursor shows that they were not
         reported to Dagster.
         """
-        from bot3.usecases.publish_learning import nothing_published  # noqa: PLC0415  # heavy
+        from bot3.usecases.publishing.publish import nothing_published  # noqa: PLC0415  # heavy
 
         with self._turn:
             # Read the revision first: a write in between stays pending, or was published and is reported a second time.

@@ -83,7 +83,7 @@ def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResou
 
 def deliver(opened: Platform) -> str:
     """Deliver pending notices; return a summary text. A failing notifier is reported in it, never raised: the notices stay pending."""
-    from bot3.usecases.tell import tell  # noqa: PLC0415
+    from bot3.usecases.operations.notify import tell  # noqa: PLC0415
 
     if opened.notifier is None:
         return f"{opened.notices.waiting()} notices are pending for `python -m telegram_bot`: this process has no BOT3_TELEGRAM_TOKEN"

@@ -22,8 +22,8 @@ from bot3.trading.figures import (
 )
 from bot3.trading.intervals import MIN_DAYS, Estimate
 from bot3.trading.trades import RunMode, Trade, direction
-from bot3.usecases import words
-from bot3.usecases.fleet_status import BotStatus, Fleet, WatchedStatus
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus
 from bot3.usecases.foreign_text import plain
 from dashboard.cells import LEVERAGE, RATE
 from dashboard.home import Home
@@ -51,14 +51,14 @@ def show_bots(fleet: Fleet, home: Home) -> None:
     columns = {plain(bot.bot): _own_cells(bot, fleet, home) for bot in fleet.bots}
     columns |= {plain(bot.name): _watched_cells(bot, fleet) for bot in fleet.watched}
     marks = {
-        "Drawdown (closes): now, worst": words.ratio(DRAWDOWN_MARK, 0),
-        "Win rate": words.share(home.settings.win_rate_mark),
-        "Return on stake (sum of profit / sum of stake)": words.ratio(AVG_PROFIT_MARK),
-        "Profit factor (money)": words.number(PROFIT_FACTOR_MARK, 1),
+        "Drawdown (closes): now, worst": fmt.ratio(DRAWDOWN_MARK, 0),
+        "Win rate": fmt.share(home.settings.win_rate_mark),
+        "Return on stake (sum of profit / sum of stake)": fmt.ratio(AVG_PROFIT_MARK),
+        "Profit factor (money)": fmt.number(PROFIT_FACTOR_MARK, 1),
     }
     frame = pd.DataFrame({**columns, "Mark": [marks.get(row, "") for row in _ROWS]}, index=list(_ROWS))
     st.table(frame, alt="State and figures of each bot beside the marks")
-    wallet = words.amount(home.settings.wallet_abs, home.settings.stake_currency)
+    wallet = fmt.amount(home.settings.wallet_abs, home.settings.stake_currency)
     fleet_note = " Bots of the fleet file: closes from the record, open positions from their own databases." if fleet.watched else ""
     st.caption(
         f"Paper closes of each of our bots' own database; ratios in brackets are of its wallet of {wallet}.{fleet_note} Money is summed by "
@@ -70,22 +70,22 @@ def show_bots(fleet: Fleet, home: Home) -> None:
 
 def _own_cells(bot: BotStatus, fleet: Fleet, home: Home) -> tuple[str, ...]:
     if bot.closes is None:
-        return ("cannot be read", _state(bot), *([words.DASH] * (len(_ROWS) - 2)))
+        return ("cannot be read", _state(bot), *([fmt.DASH] * (len(_ROWS) - 2)))
     currency, wallet_abs = home.settings.stake_currency, home.settings.wallet_abs
     equity = fleet.told(f"{bot.bot}_equity_abs")
     curve = equity_curve(by_currency(bot.closes).get(currency, bot.closes.head(0)), wallet_abs=wallet_abs)
-    drawdown = f"{words.ratio(curve['drawdown'].iloc[-1])}, {words.ratio(curve['drawdown'].min())}" if len(curve) else words.DASH
+    drawdown = f"{fmt.ratio(curve['drawdown'].iloc[-1])}, {fmt.ratio(curve['drawdown'].min())}" if len(curve) else fmt.DASH
     today = bot.closes[bot.closes["close_date"] >= fleet.now.replace(hour=0, minute=0, second=0, microsecond=0)]
     return (
         f"own database, {bot.store_id[:8]}",
         _state(bot),
         _positions(bot.open_trades),
-        words.amount(equity, currency) if isinstance(equity, int | float) else words.DASH,
+        fmt.amount(equity, currency) if isinstance(equity, int | float) else fmt.DASH,
         _profit(today, currency=currency, wallet_abs=wallet_abs),
         _profit(bot.closes, currency=currency, wallet_abs=wallet_abs),
         drawdown,
         *_figures(summary(bot.closes)),
-        words.age(bot.closes["close_date"].iloc[-1].to_pydatetime(), now=fleet.now) if len(bot.closes) else words.DASH,
+        fmt.age(bot.closes["close_date"].iloc[-1].to_pydatetime(), now=fleet.now) if len(bot.closes) else fmt.DASH,
     )
 
 
@@ -95,36 +95,36 @@ def _watched_cells(bot: WatchedStatus, fleet: Fleet) -> tuple[str, ...]:
     return (
         f"fleet file, {bot.store_id[:8]}{unsynced}",
         "its database cannot be read" if bot.problem else "only read",
-        f"{words.DASH} unavailable" if bot.open_trades is None else _positions(bot.open_trades),
-        words.DASH,
-        words.moneys(_shown(profit_sums(today))),
-        words.moneys(_shown(profit_sums(bot.closes))),
-        words.DASH,
+        f"{fmt.DASH} unavailable" if bot.open_trades is None else _positions(bot.open_trades),
+        fmt.DASH,
+        fmt.moneys(_shown(profit_sums(today))),
+        fmt.moneys(_shown(profit_sums(bot.closes))),
+        fmt.DASH,
         *_figures(summary(bot.closes)),
-        words.age(bot.closes["close_date"].iloc[-1].to_pydatetime(), now=fleet.wall_now) if len(bot.closes) else words.DASH,
+        fmt.age(bot.closes["close_date"].iloc[-1].to_pydatetime(), now=fleet.wall_now) if len(bot.closes) else fmt.DASH,
     )
 
 
 def _figures(found: Summary) -> tuple[str, str, str, str]:
-    n, win, mean = words.evidence(found.n), found.win_rate, found.mean_profit
+    n, win, mean = fmt.evidence(found.n), found.win_rate, found.mean_profit
     several = len(found.money) > 1
-    named = [(f"{words.currency_name(plain(money.currency))}: " if several else "", money) for money in found.money]
-    returns = [f"{name}{_with_interval(money.return_on_stake)}, {words.evidence(money.n)}" for name, money in named]
-    factors = [f"{name}{words.number(money.profit_factor)}, {words.evidence(money.n)}" for name, money in named]
+    named = [(f"{fmt.currency_name(plain(money.currency))}: " if several else "", money) for money in found.money]
+    returns = [f"{name}{_with_interval(money.return_on_stake)}, {fmt.evidence(money.n)}" for name, money in named]
+    factors = [f"{name}{fmt.number(money.profit_factor)}, {fmt.evidence(money.n)}" for name, money in named]
     return (
-        f"{words.share(win.value)} ({words.share_interval(win.low, win.high)}), {n}",
-        "; ".join(returns) or words.DASH,
-        "; ".join(factors) or words.DASH,
+        f"{fmt.share(win.value)} ({fmt.share_interval(win.low, win.high)}), {n}",
+        "; ".join(returns) or fmt.DASH,
+        "; ".join(factors) or fmt.DASH,
         f"{_with_interval(mean)}, {n}",
     )
 
 
 def _with_interval(found: Estimate) -> str:
-    return f"{words.ratio(found.value)} ({words.interval(found.low, found.high)})"
+    return f"{fmt.ratio(found.value)} ({fmt.interval(found.low, found.high)})"
 
 
 def _positions(trades: Sequence[Trade]) -> str:
-    return f"{len(trades)}" + (f", {words.amounts(_shown(notional_sums(trades)))} at entry" if trades else "")
+    return f"{len(trades)}" + (f", {fmt.amounts(_shown(notional_sums(trades)))} at entry" if trades else "")
 
 
 def _shown(sums: Mapping[str, float]) -> dict[str, float]:
@@ -134,15 +134,15 @@ def _shown(sums: Mapping[str, float]) -> dict[str, float]:
 
 def _profit(closes: pd.DataFrame, *, currency: str, wallet_abs: float) -> str:
     sums = profit_sums(closes)
-    of_wallet = f" ({words.ratio(sums[currency] / wallet_abs)})" if currency in sums else ""
-    return f"{words.moneys(_shown(sums))}{of_wallet if len(sums) == 1 else ''}"
+    of_wallet = f" ({fmt.ratio(sums[currency] / wallet_abs)})" if currency in sums else ""
+    return f"{fmt.moneys(_shown(sums))}{of_wallet if len(sums) == 1 else ''}"
 
 
 def _state(bot: BotStatus) -> str:
     found = bot.in_force
     if found.state is not TradingState.ACTIVE:
         return f"{found.state.value.upper()}: {plain(found.reason)}"
-    return found.state.value if found.is_told else f"{words.DASH} not latched, and the daemon tells nothing"
+    return found.state.value if found.is_told else f"{fmt.DASH} not latched, and the daemon tells nothing"
 
 
 def show_positions(fleet: Fleet) -> None:
@@ -168,8 +168,8 @@ def _position(bot: str, mode: RunMode, trade: Trade) -> dict[str, object]:
         "pair": trade.pair,
         "direction": direction(is_short=trade.is_short),
         "leverage": trade.leverage,
-        "stake": words.amount(trade.stake_amount, stake_currency(trade.pair)),
+        "stake": fmt.amount(trade.stake_amount, stake_currency(trade.pair)),
         "open rate": trade.open_rate,
-        "opened": words.stamp(trade.open_date),
+        "opened": fmt.stamp(trade.open_date),
         "feeder or tag": trade.enter_tag,
     }

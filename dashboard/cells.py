@@ -9,7 +9,7 @@ import pandas as pd
 
 from bot3.trading.currencies import currency_digits
 from bot3.trading.figures import by_currency
-from bot3.usecases.words import currency_name
+from bot3.usecases.formatting import currency_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from bot3.market.regimes import Regime
 from bot3.trading.figures import thinned
 from bot3.trading.parameters import ExitParameters
 from bot3.trading.recommendations import FeederScore
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 
 BLUE, ORANGE, TEAL, GREY = "#2f6fb5", "#d5761c", "#1f8a7d", "#707b89"
 LINE_POINTS = 600
@@ -64,7 +64,7 @@ def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
 def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profit: float) -> go.Figure:
     """Draw the learned stops and targets of each group with the static ones; the group axis is categorical."""
     names = [_short(row) for row in rows]
-    hover = [f"{words.evidence(row.trades_count, row.n_eff)}, {row.state.value}" for row in rows]
+    hover = [f"{fmt.evidence(row.trades_count, row.n_eff)}, {row.state.value}" for row in rows]
     figure = go.Figure()
     levels = (
         ("learned target", [row.take_profit_target for row in rows], BLUE, "triangle-up"),

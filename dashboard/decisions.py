@@ -7,7 +7,7 @@ import streamlit as st
 
 from bot3.trading.entry_outcomes import EntryOutcome
 from bot3.trading.trades import direction
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 from dashboard.cells import COUNT
 from dashboard.home import Home
 from dashboard.page import missing, table
@@ -40,14 +40,14 @@ def show_untraded(home: Home, *, key: str) -> None:
     st.subheader("Entries that were decided on and not traded")
     shown = pd.DataFrame(
         {
-            "candle closed (market time)": found["candle_close_time"].map(words.stamp),
+            "candle closed (market time)": found["candle_close_time"].map(fmt.stamp),
             "bot": found["bot"],
             "pair": found["pair"],
             "direction": [direction(is_short=bool(value)) for value in found["is_short"]],
             "feeder": found["feeder_id"],
             "outcome": [str(value).replace("_", " ") for value in found["outcome"]],
             "reason": found["reason"],
-            "what was said": [str(detail.get("reject_reason") or words.DASH) for detail in found["detail"]],
+            "what was said": [str(detail.get("reject_reason") or fmt.DASH) for detail in found["detail"]],
         }
     )
     table(shown, alt="Newest entries without a trade", key=f"{key}_untraded")

@@ -12,7 +12,7 @@ from bot3.ports.trades import TradeReader
 from bot3.settings import Settings
 from bot3.trading.costs import Costs
 from bot3.trading.orders import Intent
-from bot3.usecases.fleet_home import FleetHome, FleetPorts
+from bot3.usecases.fleet.home import FleetHome, FleetPorts
 
 
 class TradeJournal(TradeReader, Protocol):

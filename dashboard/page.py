@@ -13,12 +13,12 @@ import streamlit as st
 from bot3.errors import Bot3Error, DataError, LearningError, StoreBusyError
 from bot3.logs import redacted
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
-from bot3.usecases import words
-from bot3.usecases.bot_state import STALE, daemon_beat, is_silent, state_in_force
-from bot3.usecases.data_ages import read_data_ages
-from bot3.usecases.fleet_status import ALL_ACTIVE, halted
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.bot_state import STALE, daemon_beat, is_silent, state_in_force
+from bot3.usecases.fleet.data_ages import read_data_ages
+from bot3.usecases.fleet.status import ALL_ACTIVE, halted
+from bot3.usecases.fleet.trade_cache import Known
 from bot3.usecases.foreign_text import plain
-from bot3.usecases.reading import Known
 from dashboard.cells import Cells, scaled
 from dashboard.home import Home
 
@@ -66,7 +66,7 @@ def table(
     same = {
         "hide_index": True,
         "height": min(ROW_PX * (len(frame) + 1) + 3, MOST_ROWS_PX),
-        "placeholder": words.DASH,
+        "placeholder": fmt.DASH,
         "alt": alt,
         "key": key,
         "column_config": config,
@@ -103,7 +103,7 @@ def _show_bar(home: Home) -> None:
     beat = daemon_beat(beats)
     halt = halted({bot: state_in_force(control, bot, wall_now=wall_now) for bot in home.ports.bot_names})
     silent = is_silent(beat, wall_now=wall_now)
-    daemon = "daemon never seen" if beat is None else f"daemon beat {words.span(wall_now - beat.wall_at)} ago"
+    daemon = "daemon never seen" if beat is None else f"daemon beat {fmt.span(wall_now - beat.wall_at)} ago"
     speed = f"{anchor.speed:g}x" if anchor.is_running else "standing still"
     ended = "" if anchor.ends_at is None or clock.now() < anchor.ends_at else ", ended"
     st.markdown(
@@ -111,9 +111,9 @@ def _show_bar(home: Home) -> None:
         f":{'red' if silent else 'blue'}-badge[{'STALE: ' if silent else ''}{daemon}] "
         f"{_age_badges(home, anchor=anchor, beats=beats, wall_now=wall_now)} "
         f":{'blue' if halt == ALL_ACTIVE else 'red'}-badge[{halt}] "
-        f":gray-badge[market {words.stamp(clock.now())} UTC, {speed}{ended}] "
-        f":gray-badge[wall {words.stamp(wall_now)} UTC] "
-        f"**{words.sentence(words.market_source(anchor.source))}**"
+        f":gray-badge[market {fmt.stamp(clock.now())} UTC, {speed}{ended}] "
+        f":gray-badge[wall {fmt.stamp(wall_now)} UTC] "
+        f"**{fmt.sentence(fmt.market_source(anchor.source))}**"
     )
 
 
@@ -132,4 +132,4 @@ def _age_badges(home: Home, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], 
 
 
 def _age(span: timedelta | None) -> str:
-    return "none yet" if span is None else words.ago(span)
+    return "none yet" if span is None else fmt.ago(span)

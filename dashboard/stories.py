@@ -11,19 +11,19 @@ import streamlit as st
 from bot3.trading.currencies import stake_currency
 from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 from bot3.usecases.foreign_text import plain
 from dashboard.home import Home
 from dashboard.page import banner, missing, table
 
 _TELLERS: Mapping[str, Callable[[float], str]] = {
-    "confidence": lambda value: words.share(value, 1),
-    "sigma": lambda value: f"{words.share(value, 2)} of the price over the horizon",
-    "stop_loss": lambda value: f"{words.ratio(value)} of the stake",
-    "stop_rate": words.rate,
-    "take_profit_rate": words.rate,
-    "giveback_activation_move": lambda value: f"{words.ratio(value)} of the price",
-    "giveback_share": words.share,
+    "confidence": lambda value: fmt.share(value, 1),
+    "sigma": lambda value: f"{fmt.share(value, 2)} of the price over the horizon",
+    "stop_loss": lambda value: f"{fmt.ratio(value)} of the stake",
+    "stop_rate": fmt.rate,
+    "take_profit_rate": fmt.rate,
+    "giveback_activation_move": lambda value: f"{fmt.ratio(value)} of the price",
+    "giveback_share": fmt.share,
 }
 
 
@@ -51,12 +51,12 @@ def sentence(trade: pd.Series[Any]) -> str:
     """Return one sentence that describes a trade and its result."""
     lasted = trade["close_date"] - trade["open_date"]
     currency = stake_currency(str(trade["pair"]))
-    profit, funding = (plain(words.money(trade[name], currency)) for name in ("close_profit_abs", "funding_fees"))
+    profit, funding = (plain(fmt.money(trade[name], currency)) for name in ("close_profit_abs", "funding_fees"))
     return (
         f"**{trade['direction'].capitalize()} {plain(trade['pair'])} at {trade['leverage']:.1f}x** on feeder {plain(trade['feeder_id'])}, "
-        f"opened {words.stamp(trade['open_date'])} at {words.rate(trade['open_rate'])}, closed after {words.span(lasted)} at "
-        f"{words.rate(trade['close_rate'])} by {plain(trade['exit_reason'])}: result {words.ratio(trade['close_profit'])} of the stake "
-        f"of {plain(words.amount(trade['stake_amount'], currency))}, {profit} after fees and {funding} funding."
+        f"opened {fmt.stamp(trade['open_date'])} at {fmt.rate(trade['open_rate'])}, closed after {fmt.span(lasted)} at "
+        f"{fmt.rate(trade['close_rate'])} by {plain(trade['exit_reason'])}: result {fmt.ratio(trade['close_profit'])} of the stake "
+        f"of {plain(fmt.amount(trade['stake_amount'], currency))}, {profit} after fees and {funding} funding."
     )
 
 
@@ -69,7 +69,7 @@ def _show_context(entry: Intent) -> None:
 
 def _told(name: str, value: object) -> str:
     if value is None:
-        return words.DASH
+        return fmt.DASH
     if isinstance(value, float):
         return _TELLERS[name](value) if name in _TELLERS else f"{value:.4g}"
     return str(value)
@@ -85,15 +85,15 @@ def _show_parameters(entry: Intent, home: Home) -> None:
     exact = history[history["version"] == version]
     used = exact if len(exact) else history[history["known_at"] <= entry.candle_close_time]
     if used.empty:
-        st.caption(f"Protected by row {words.key(key)} of the set {words.version(str(version))}, which the record does not hold.")
+        st.caption(f"Protected by row {fmt.key(key)} of the set {fmt.version(str(version))}, which the record does not hold.")
         return
     row = used.iloc[-1]
     st.markdown(
-        f"**Parameters used**: {words.key(key)} of the set {words.version(str(version))}, row of version "
-        f"{words.version(str(row['version']))}: stop {words.ratio(row['stop_loss'])}, "
-        f"target {words.ratio(row['take_profit_target'])} of the stake at {row['leverage_ref']:.1f}x; "
-        f"expectancy {words.ratio(row['expectancy'], 3)} ({words.interval(row['lower_bound'], row['upper_bound'], 3)}) of the price, "
-        f"{words.evidence(int(row['trades_count']), float(row['n_eff']))}, state {row['state']}."
+        f"**Parameters used**: {fmt.key(key)} of the set {fmt.version(str(version))}, row of version "
+        f"{fmt.version(str(row['version']))}: stop {fmt.ratio(row['stop_loss'])}, "
+        f"target {fmt.ratio(row['take_profit_target'])} of the stake at {row['leverage_ref']:.1f}x; "
+        f"expectancy {fmt.ratio(row['expectancy'], 3)} ({fmt.interval(row['lower_bound'], row['upper_bound'], 3)}) of the price, "
+        f"{fmt.evidence(int(row['trades_count']), float(row['n_eff']))}, state {row['state']}."
     )
 
 
@@ -105,12 +105,12 @@ def _show_orders(intents: list[Intent]) -> None:
             "side": [intent.side.value for intent in intents],
             "type": [intent.order_type.value for intent in intents],
             "amount": [str(intent.amount) for intent in intents],
-            "trigger rate": [words.DASH if intent.trigger_rate is None else str(intent.trigger_rate) for intent in intents],
+            "trigger rate": [fmt.DASH if intent.trigger_rate is None else str(intent.trigger_rate) for intent in intents],
             "state": [intent.state.value for intent in intents],
-            "decided (market)": [words.stamp(intent.candle_close_time) for intent in intents],
-            "sent (wall)": [words.stamp(intent.sent_at) for intent in intents],
+            "decided (market)": [fmt.stamp(intent.candle_close_time) for intent in intents],
+            "sent (wall)": [fmt.stamp(intent.sent_at) for intent in intents],
             "client order id": [intent.client_order_id for intent in intents],
-            "why": [str(intent.context.get("exit_reason") or intent.reject_reason or words.DASH) for intent in intents],
+            "why": [str(intent.context.get("exit_reason") or intent.reject_reason or fmt.DASH) for intent in intents],
         }
     )
     table(shown, alt="Orders of the trade, oldest first", key="story_orders")

@@ -11,8 +11,8 @@ import streamlit as st
 from bot3.trading.currencies import stake_currency
 from bot3.trading.figures import by_currency, notional_sums
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases import words
-from bot3.usecases.fleet_status import BotStatus, Fleet, WatchedStatus
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus
 from bot3.usecases.foreign_text import plain
 from dashboard.home import Home
 
@@ -82,11 +82,11 @@ def show_totals(fleet: Fleet, home: Home) -> None:
 
 def _show_currency(covered: Covered, currency: str, *, today: pd.DataFrame, closes: pd.DataFrame, trades: list[Trade]) -> None:
     mode, positions = covered.mode.value, len(trades)
-    held = f"{words.amounts(notional_sums(trades))} at entry" if trades else "none"
+    held = f"{fmt.amounts(notional_sums(trades))} at entry" if trades else "none"
     cells = (
-        (f"Realised today, {mode}", _earned(today, currency), f"{words.evidence(len(today))}, since 00:00 UTC{_whose_day(covered)}"),
-        (f"Realised since the first close, {mode}", _earned(closes, currency), words.evidence(len(closes))),
-        (f"Open positions in {words.currency_name(currency)}, {mode}", str(positions), f"{held}; realised figures leave them out"),
+        (f"Realised today, {mode}", _earned(today, currency), f"{fmt.evidence(len(today))}, since 00:00 UTC{_whose_day(covered)}"),
+        (f"Realised since the first close, {mode}", _earned(closes, currency), fmt.evidence(len(closes))),
+        (f"Open positions in {fmt.currency_name(currency)}, {mode}", str(positions), f"{held}; realised figures leave them out"),
     )
     for column, (label, value, note) in zip(st.columns(3), cells, strict=True):
         column.metric(plain(label), value, border=True)
@@ -95,7 +95,7 @@ def _show_currency(covered: Covered, currency: str, *, today: pd.DataFrame, clos
 
 def _earned(closes: pd.DataFrame, currency: str) -> str:
     # The currency is part of a pair's name, which another program may have chosen.
-    return words.money(float(closes["close_profit_abs"].sum()), plain(currency)) if len(closes) else words.DASH
+    return fmt.money(float(closes["close_profit_abs"].sum()), plain(currency)) if len(closes) else fmt.DASH
 
 
 def _whose_day(covered: Covered) -> str:

@@ -19,7 +19,7 @@ from bot3.private_files import create_private_files
 from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
 from bot3.trading.trades import RunMode
-from bot3.usecases.bot_state import DAEMON
+from bot3.usecases.fleet.bot_state import DAEMON
 from bot3.wiring import Platform, is_seeded, open_platform, when_available
 from execution.bot import Bot, Shared
 from execution.closes import SignalSource

@@ -11,7 +11,7 @@ from bot3.errors import StoreBusyError, StoreError
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
 from bot3.trading.risk import EquityMarks
-from bot3.usecases.bot_state import DAEMON, daemon_beat
+from bot3.usecases.fleet.bot_state import DAEMON, daemon_beat
 
 _EVERY = timedelta(seconds=1)
 

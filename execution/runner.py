@@ -10,7 +10,7 @@ from bot3.errors import AlreadyRunningError, ExchangeBusyError, StoreBusyError
 from bot3.market.instants import instant_us
 from bot3.trading.loss_watch import closes_to_judge
 from bot3.trading.risk import TradingState
-from bot3.usecases.bot_state import CANDLE_DONE
+from bot3.usecases.fleet.bot_state import CANDLE_DONE
 from execution.bot import Account, Bot
 from execution.closes import Closes
 from execution.commands import Commands

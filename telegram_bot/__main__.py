@@ -18,8 +18,8 @@ from bot3.ports.chat import Chat
 from bot3.private_files import create_private_files
 from bot3.settings import Settings, load_settings
 from bot3.stopping import Stop
-from bot3.usecases.bot_state import TELEGRAM
-from bot3.usecases.fleet_status import Alert, alerts, read_fleet
+from bot3.usecases.fleet.bot_state import TELEGRAM
+from bot3.usecases.fleet.status import Alert, alerts, read_fleet
 from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat, when_available
 from telegram_bot.alerts import PREFIX, AlertWatch
 from telegram_bot.closed import CloseWatch

@@ -11,7 +11,7 @@ import structlog
 from bot3.logs import redacted
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message
-from bot3.usecases.fleet_status import Alert
+from bot3.usecases.fleet.status import Alert
 
 SEVERE_QUIET = timedelta(minutes=2)
 """Upper limit of the quiet time of a severe alert that occurs again."""

@@ -15,7 +15,7 @@ from bot3.ports.notifier import Message
 from bot3.trading.currencies import stake_currency
 from bot3.trading.figures import profit_sums
 from bot3.trading.trades import direction
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 from telegram_bot.home import Home
 
 PREFIX = "closed|"
@@ -73,12 +73,12 @@ def _mark(frame: pd.DataFrame, *, now: datetime) -> str:
 def _message(bot: str, fresh: pd.DataFrame) -> Message:
     lines = [_line(row) for row in fresh.tail(_MOST).to_dict("records")]
     left_out = [f"and {len(fresh) - _MOST} more"] if len(fresh) > _MOST else []
-    title = f"{bot} closed {len(fresh)}: {words.moneys(profit_sums(fresh))} (paper)"
+    title = f"{bot} closed {len(fresh)}: {fmt.moneys(profit_sums(fresh))} (paper)"
     return Message(title=title, lines=(*lines, *left_out), is_silent=True)
 
 
 def _line(row: Mapping[Hashable, object]) -> str:
     kind = f"{str(row['pair']).partition(':')[0]} {direction(is_short=bool(row['is_short']))} {float(str(row['leverage'])):.1f}x"
     currency = stake_currency(str(row["pair"]))
-    profit = f"{words.ratio(float(str(row['close_profit'])))} of the stake, {words.money(float(str(row['close_profit_abs'])), currency)}"
+    profit = f"{fmt.ratio(float(str(row['close_profit'])))} of the stake, {fmt.money(float(str(row['close_profit_abs'])), currency)}"
     return f"trade {row['trade_id']}, {kind}: {profit}, {row['exit_reason']}, {row['enter_tag']}"

@@ -11,7 +11,7 @@ import structlog
 
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore
-from bot3.usecases.bot_state import daemon_beat, is_silent, state_in_force
+from bot3.usecases.fleet.bot_state import daemon_beat, is_silent, state_in_force
 from telegram_bot.page import Page
 
 LIFE = timedelta(seconds=30)

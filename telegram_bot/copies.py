@@ -8,8 +8,8 @@ from typing import Protocol
 
 from bot3.errors import StoreError
 from bot3.ports.publisher import OutboxSpan
-from bot3.usecases.check_published import PublishedCheck
-from bot3.usecases.fleet_status import Alert
+from bot3.usecases.fleet.status import Alert
+from bot3.usecases.publishing.check import PublishedCheck
 
 EVERY = timedelta(minutes=5)
 DIFFERS = "copy|differs"

@@ -12,9 +12,9 @@ from bot3.ports.control import ClockAnchor
 from bot3.settings import Settings
 from bot3.trading.costs import Costs
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
-from bot3.usecases.fleet_home import FleetHome, FleetPorts
-from bot3.usecases.reconciled import recorded_closes
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.home import FleetHome, FleetPorts
+from bot3.usecases.learning.reconciled import recorded_closes
 
 
 class HomePorts(FleetPorts, Protocol):
@@ -77,7 +77,7 @@ class Home(FleetHome):
     def as_of(self) -> str:
         """Return a line with the source of the market and its time."""
         anchor = self.anchor()
-        return f"As of {words.stamp(self.now())} UTC, market time; {words.market_source(None if anchor is None else anchor.source)}."
+        return f"As of {fmt.stamp(self.now())} UTC, market time; {fmt.market_source(None if anchor is None else anchor.source)}."
 
     def of_record(self, mode: RunMode) -> str:
         """Return a line that names the record as the source of the figures."""

@@ -9,9 +9,9 @@ from bot3.trading import figures
 from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import Recommendation
-from bot3.usecases import words
-from bot3.usecases.data_ages import newest_close_age
-from bot3.usecases.reading import Known, known
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.data_ages import newest_close_age
+from bot3.usecases.fleet.trade_cache import Known, known
 from telegram_bot.asked import Asked
 from telegram_bot.home import Home
 from telegram_bot.page import Page, Table
@@ -38,22 +38,22 @@ def learning(home: Home, asked: Asked) -> Page:
 def _parameters(found: Known[ParameterSet], home: Home) -> str:
     if found.value is None:
         meanwhile = "" if found.is_refused else " The static parameters protect positions meanwhile, on paper only."
-        return f"Parameters: {words.DASH} {found.problem}.{meanwhile}"
+        return f"Parameters: {fmt.DASH} {found.problem}.{meanwhile}"
     wall, value = home.ports.clock.wall_now(), found.value
-    life = words.expiry(value.expires_at, now=home.now(), anchor=home.anchor())
+    life = fmt.expiry(value.expires_at, now=home.now(), anchor=home.anchor())
     return (
-        f"Parameters {words.version(value.version)}: {life}, {len(value.rows)} rows, "
-        f"computed {words.age(value.computed_at, now=wall)} (wall time), learned up to revision {value.revision:,}"
+        f"Parameters {fmt.version(value.version)}: {life}, {len(value.rows)} rows, "
+        f"computed {fmt.age(value.computed_at, now=wall)} (wall time), learned up to revision {value.revision:,}"
     )
 
 
 def _recommendation(found: Known[Recommendation], home: Home) -> str:
     if found.value is None:
-        return f"Recommendation: {words.DASH} {found.problem}."
+        return f"Recommendation: {fmt.DASH} {found.problem}."
     advice = found.value
     return (
-        f"Recommendation {words.version(advice.version)}: {words.expiry(advice.expires_at, now=home.now(), anchor=home.anchor())}; "
-        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, {words.leverage(advice)}, "
+        f"Recommendation {fmt.version(advice.version)}: {fmt.expiry(advice.expires_at, now=home.now(), anchor=home.anchor())}; "
+        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, {fmt.leverage(advice)}, "
         f"size x {advice.suggested_position_size_multiplier:.2f}"
     )
 
@@ -66,10 +66,10 @@ def _regime(home: Home) -> str:
     now = home.now()
     found = known(lambda: home.ports.record.regime(as_of=now))
     if found.value is None:
-        return f"Regime: {words.DASH} {found.problem}."
+        return f"Regime: {fmt.DASH} {found.problem}."
     state = found.value
-    name, sure = state.regime.value.replace("_", " "), words.share(max(state.probabilities))
-    return f"Regime: {name}, probability {sure}, since {words.stamp(state.since)}"
+    name, sure = state.regime.value.replace("_", " "), fmt.share(max(state.probabilities))
+    return f"Regime: {name}, probability {sure}, since {fmt.stamp(state.since)}"
 
 
 def _counts(home: Home) -> str:
@@ -77,14 +77,14 @@ def _counts(home: Home) -> str:
     told = [f"{mode} {int(frame['trades'].sum()):,}" for mode, frame in counts.groupby("run_mode")]
     anchor, wall_now = home.anchor(), home.ports.clock.wall_now()
     age = None if anchor is None else newest_close_age(counts, own=home.ports.bot_names, anchor=anchor, wall_now=wall_now)
-    newest = "no paper or live close yet" if age is None else f"newest paper or live close {words.ago(age)} (wall time)"
+    newest = "no paper or live close yet" if age is None else f"newest paper or live close {fmt.ago(age)} (wall time)"
     return f"Closes in the record: {', '.join(told) or 'none'}; {newest}"
 
 
 def _progress(parameters: ParameterSet, home: Home) -> Table:
     minimum = home.settings.min_trades_per_bin
     rows = [
-        (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", words.number(row.n_eff, 1), _standing(row, minimum))
+        (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", fmt.number(row.n_eff, 1), _standing(row, minimum))
         for row in bins_of(parameters)
     ]
     note = f"A bin with fewer than {minimum} closes uses its parent's values. /leverage shows stop and target."
@@ -108,7 +108,7 @@ def leverage(home: Home, asked: Asked) -> Page:
     foot = (home.of_record(asked.mode), home.as_of())
     blocks: list[str | Table] = _realised(home, asked)
     if parameters.value is None:
-        blocks.append(f"Learned: {words.DASH} {parameters.problem}.")
+        blocks.append(f"Learned: {fmt.DASH} {parameters.problem}.")
     else:
         blocks += [_levels(parameters.value, home), _version(parameters.value, home)]
     return Page(title=f"Leverage bins: {asked.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
@@ -122,7 +122,7 @@ def _realised(home: Home, asked: Asked) -> list[str | Table]:
         return ["The record contains no close of this run mode yet."]
     return [
         Table(
-            head=("bin", "n", "won", "ret", "PF", words.currency_name(currency)),
+            head=("bin", "n", "won", "ret", "PF", fmt.currency_name(currency)),
             rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own)),
             note=f"Realised by {bots}; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses; both of money, after fees.",
         )
@@ -139,14 +139,14 @@ def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
     found = figures.summary(closes)
     money = found.of(currency)
     if money is None:
-        return name, words.count(found.n), *([words.DASH] * 4)
+        return name, fmt.count(found.n), *([fmt.DASH] * 4)
     return (
         name,
-        words.count(found.n),
-        words.share(found.win_rate.value),
-        words.ratio(money.return_on_stake.value),
-        words.number(money.profit_factor),
-        words.signed(money.profit_abs, currency),
+        fmt.count(found.n),
+        fmt.share(found.win_rate.value),
+        fmt.ratio(money.return_on_stake.value),
+        fmt.number(money.profit_factor),
+        fmt.signed(money.profit_abs, currency),
     )
 
 
@@ -156,8 +156,8 @@ def _levels(parameters: ParameterSet, home: Home) -> Table:
         level = figures.level_figures(
             stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=home.ports.costs
         )
-        ends = (words.ratio(row.stop_loss), words.ratio(row.take_profit_target))
-        rows.append((row.leverage_bin, *ends, words.number(level.reward_to_risk), words.share(level.break_even), f"{row.trades_count:,}"))
+        ends = (fmt.ratio(row.stop_loss), fmt.ratio(row.take_profit_target))
+        rows.append((row.leverage_bin, *ends, fmt.number(level.reward_to_risk), fmt.share(level.break_even), f"{row.trades_count:,}"))
     note = (
         "stop_loss: a distance of the price as ratio of the stake, before fees; take profit: profit of the stake after fees; both at the "
         "bin's mean leverage. R:R and break-even wins are after costs."
@@ -166,4 +166,4 @@ def _levels(parameters: ParameterSet, home: Home) -> Table:
 
 
 def _version(parameters: ParameterSet, home: Home) -> str:
-    return f"Parameters {words.version(parameters.version)}: {words.expiry(parameters.expires_at, now=home.now(), anchor=home.anchor())}"
+    return f"Parameters {fmt.version(parameters.version)}: {fmt.expiry(parameters.expires_at, now=home.now(), anchor=home.anchor())}"

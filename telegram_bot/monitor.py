@@ -16,8 +16,8 @@ from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore, Heartbeat
 from bot3.ports.notices import NoticeStore
 from bot3.ports.notifier import Message, Notifier
-from bot3.usecases.bot_state import LISTENING, TELEGRAM
-from bot3.usecases.tell import tell
+from bot3.usecases.fleet.bot_state import LISTENING, TELEGRAM
+from bot3.usecases.operations.notify import tell
 from telegram_bot.access import Access, access_of, command_of
 from telegram_bot.page import Page, rendered
 

@@ -10,8 +10,8 @@ import pandas as pd
 from bot3.trading import figures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.trades import Trade, direction
-from bot3.usecases import words
-from bot3.usecases.fleet_status import BotStatus, Fleet, WatchedStatus, read_fleet
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus, read_fleet
 from telegram_bot.asked import Asked, NotUnderstoodError
 from telegram_bot.home import Closes, Home
 from telegram_bot.page import Page, Table
@@ -38,8 +38,8 @@ def _performance(closes: Closes, home: Home) -> str:
         return f"{closes.bot}: no close yet"
     won = int((closes.frame["close_profit"] > 0.0).sum())
     win, mean = found.win_rate, found.mean_profit
-    wins = f"{words.share(win.value)} ({words.share_interval(win.low, win.high)}; mark {words.share(home.settings.win_rate_mark)})"
-    means = f"{words.ratio(mean.value)} of the stake, unweighted ({words.interval(mean.low, mean.high)})"
+    wins = f"{fmt.share(win.value)} ({fmt.share_interval(win.low, win.high)}; mark {fmt.share(home.settings.win_rate_mark)})"
+    means = f"{fmt.ratio(mean.value)} of the stake, unweighted ({fmt.interval(mean.low, mean.high)})"
     return "\n".join(
         (
             f"{closes.bot}: n {found.n:,} on {found.days} days, {won:,} won, {found.n - won:,} not",
@@ -51,17 +51,17 @@ def _performance(closes: Closes, home: Home) -> str:
 
 
 def _money_lines(found: figures.MoneyFigures) -> tuple[str, ...]:
-    earned, mark = found.return_on_stake, words.ratio(figures.AVG_PROFIT_MARK)
+    earned, mark = found.return_on_stake, fmt.ratio(figures.AVG_PROFIT_MARK)
     return (
-        f"  realised {words.money(found.profit_abs, found.currency)} on stakes of {words.amount(found.stake_abs, found.currency)}",
-        f"  return on stake {words.ratio(earned.value)} ({words.interval(earned.low, earned.high)}; mark {mark})",
-        f"  profit factor {words.number(found.profit_factor)} of money (mark {figures.PROFIT_FACTOR_MARK})",
+        f"  realised {fmt.money(found.profit_abs, found.currency)} on stakes of {fmt.amount(found.stake_abs, found.currency)}",
+        f"  return on stake {fmt.ratio(earned.value)} ({fmt.interval(earned.low, earned.high)}; mark {mark})",
+        f"  profit factor {fmt.number(found.profit_factor)} of money (mark {figures.PROFIT_FACTOR_MARK})",
     )
 
 
 def _exits(every: pd.DataFrame, bots: str) -> list[Table]:
     return [
-        Table(head=("exit reason", "n", "won", words.currency_name(currency)), rows=_exit_rows(own, currency), note=bots)
+        Table(head=("exit reason", "n", "won", fmt.currency_name(currency)), rows=_exit_rows(own, currency), note=bots)
         for currency, own in figures.by_currency(every).items()
     ]
 
@@ -69,7 +69,7 @@ def _exits(every: pd.DataFrame, bots: str) -> list[Table]:
 def _exit_rows(closes: pd.DataFrame, currency: str) -> tuple[tuple[str, ...], ...]:
     grouped = closes.assign(reason=closes["exit_reason"].fillna("unknown")).groupby("reason")
     return tuple(
-        (str(reason), words.count(len(own)), words.share(float((own["close_profit"] > 0.0).mean())), _sum(own, currency))
+        (str(reason), fmt.count(len(own)), fmt.share(float((own["close_profit"] > 0.0).mean())), _sum(own, currency))
         for reason, own in sorted(grouped, key=lambda item: -len(item[1]))
     )
 
@@ -78,7 +78,7 @@ def _durations(every: pd.DataFrame) -> str:
     seconds = (every["close_date"] - every["open_date"]).dt.total_seconds()
     won = every["close_profit"] > 0.0
     told = [
-        f"{name} {words.span(timedelta(seconds=float(seconds[chosen].median())))} (n {int(chosen.sum()):,})"
+        f"{name} {fmt.span(timedelta(seconds=float(seconds[chosen].median())))} (n {int(chosen.sum()):,})"
         for name, chosen in (("won", won), ("not won", ~won))
         if chosen.any()
     ]
@@ -94,8 +94,8 @@ def profit(home: Home, asked: Asked) -> Page:
     for closes in found:
         for currency, own in (figures.by_currency(closes.frame) or {home.settings.stake_currency: closes.frame}).items():
             kinds = _by_direction(own)
-            rows = [(kind, *(_earned(frame, since, currency) for _, since in spans), words.count(len(frame))) for kind, frame in kinds]
-            head = f"{closes.bot} {words.currency_name(currency)}"
+            rows = [(kind, *(_earned(frame, since, currency) for _, since in spans), fmt.count(len(frame))) for kind, frame in kinds]
+            head = f"{closes.bot} {fmt.currency_name(currency)}"
             blocks.append(Table(head=(head, *(name for name, _ in spans), "n"), rows=tuple(rows)))
     blocks.append("Realised, after fees and funding; open positions are not in it. Days are the market's.")
     return Page(title=f"Profit: {asked.mode.value} closes", blocks=tuple(blocks), foot=(_from(found), home.as_of()))
@@ -114,7 +114,7 @@ def _earned(closes: pd.DataFrame, since: datetime | None, currency: str) -> str:
 
 def _sum(closes: pd.DataFrame, currency: str) -> str:
     """Return the sum of the profits of trades in one currency, as text."""
-    return words.signed(float(closes["close_profit_abs"].sum()), currency) if len(closes) else words.DASH
+    return fmt.signed(float(closes["close_profit_abs"].sum()), currency) if len(closes) else fmt.DASH
 
 
 def _bots(found: Sequence[Closes]) -> str:
@@ -139,8 +139,8 @@ def _daily(found: Sequence[Closes], currency: str, starts: Sequence[datetime]) -
     rows = []
     for start in starts:
         of_day = [_between(frame, start) for _, frame in own]
-        rows.append((f"{start:%m-%d}", *(_sum(frame, currency) for frame in of_day), words.count(sum(len(frame) for frame in of_day))))
-    note = f"{words.currency_name(currency)} realised on the day; {words.DASH} is a day without a close. The first row is today so far."
+        rows.append((f"{start:%m-%d}", *(_sum(frame, currency) for frame in of_day), fmt.count(sum(len(frame) for frame in of_day))))
+    note = f"{fmt.currency_name(currency)} realised on the day; {fmt.DASH} is a day without a close. The first row is today so far."
     return Table(head=("UTC day", *(bot for bot, _ in own), "n"), rows=tuple(rows), note=note)
 
 
@@ -167,15 +167,13 @@ def _pairs(closes: pd.DataFrame, currency: str) -> Table:
     left_out = f"; {len(summed) - len(shown)} pairs between them are left out" if shown != summed else ""
     bots = ", ".join(sorted(str(bot) for bot in closes["bot"].unique()))
     note = f"{bots}; best first; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses{left_out}"
-    return Table(head=("pair", "n", "won", "ret", "PF", words.currency_name(currency)), rows=tuple(rows), note=note)
+    return Table(head=("pair", "n", "won", "ret", "PF", fmt.currency_name(currency)), rows=tuple(rows), note=note)
 
 
 def _pair_row(pair: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
     won, money = float((closes["close_profit"] > 0.0).mean()), figures.summary(closes).of(currency)
-    earned, factor = (
-        (words.DASH, words.DASH) if money is None else (words.ratio(money.return_on_stake.value), words.number(money.profit_factor))
-    )
-    return pair.partition(":")[0], words.count(len(closes)), words.share(won), earned, factor, _sum(closes, currency)
+    earned, factor = (fmt.DASH, fmt.DASH) if money is None else (fmt.ratio(money.return_on_stake.value), fmt.number(money.profit_factor))
+    return pair.partition(":")[0], fmt.count(len(closes)), fmt.share(won), earned, factor, _sum(closes, currency)
 
 
 def balance(home: Home, asked: Asked) -> Page:
@@ -183,8 +181,8 @@ def balance(home: Home, asked: Asked) -> Page:
     del asked
     fleet, settings = read_fleet(home), home.settings
     blocks = [_balance(bot, fleet, home) for bot in fleet.bots] + [_watched(bot) for bot in fleet.watched]
-    wallet = words.amount(settings.wallet_abs, settings.stake_currency)
-    note = f"Each own bot began with {wallet}. Equity with open profit is from the newest heartbeat; {words.DASH}: no heartbeat arrives."
+    wallet = fmt.amount(settings.wallet_abs, settings.stake_currency)
+    note = f"Each own bot began with {wallet}. Equity with open profit is from the newest heartbeat; {fmt.DASH}: no heartbeat arrives."
     sources = ", ".join(f"{bot.bot} {bot.store_id[:8]}" for bot in fleet.bots if bot.store_id)
     return Page(title="Balance: wallets and positions", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
 
@@ -197,20 +195,20 @@ def _balance(bot: BotStatus, fleet: Fleet, home: Home) -> str:
     curve = figures.equity_curve(figures.by_currency(bot.closes).get(currency, bot.closes.head(0)), wallet_abs=home.settings.wallet_abs)
     lines = [
         f"{bot.bot}: {bot.in_force.state.value if bot.in_force.is_told or bot.in_force.is_latched else 'state unknown'}",
-        f"  equity with open profit {words.amount(equity, currency) if isinstance(equity, int | float) else words.DASH}",
-        f"  realised {words.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,})",
+        f"  equity with open profit {fmt.amount(equity, currency) if isinstance(equity, int | float) else fmt.DASH}",
+        f"  realised {fmt.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,})",
     ]
     if len(curve):
         now, worst = curve["drawdown"].iloc[-1], curve["drawdown"].min()
-        mark = words.ratio(figures.DRAWDOWN_MARK, 0)
-        lines.append(f"  drawdown of closes {words.ratio(now)}, worst {words.ratio(worst)} (mark {mark})")
+        mark = fmt.ratio(figures.DRAWDOWN_MARK, 0)
+        lines.append(f"  drawdown of closes {fmt.ratio(now)}, worst {fmt.ratio(worst)} (mark {mark})")
     return "\n".join([*lines, *_positions(bot.open_trades)])
 
 
 def _watched(bot: WatchedStatus) -> str:
     lines = [
         f"{bot.name}: listed in the fleet file, read only",
-        f"  realised {words.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,}, from the record)",
+        f"  realised {fmt.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,}, from the record)",
     ]
     if bot.open_trades is None:
         return "\n".join([*lines, f"  open positions unavailable: {bot.problem}"])
@@ -221,10 +219,10 @@ def _positions(trades: Sequence[Trade]) -> list[str]:
     if not trades:
         return ["  no open position"]
     each = [
-        f"  {trade.pair.partition(':')[0]} {direction(is_short=trade.is_short)} {trade.leverage:.1f}x from {words.rate(trade.open_rate)}"
+        f"  {trade.pair.partition(':')[0]} {direction(is_short=trade.is_short)} {trade.leverage:.1f}x from {fmt.rate(trade.open_rate)}"
         for trade in trades
     ]
-    return [f"  {len(each)} open, {words.amounts(figures.notional_sums(trades))} at entry", *each]
+    return [f"  {len(each)} open, {fmt.amounts(figures.notional_sums(trades))} at entry", *each]
 
 
 def _midnight(now: datetime) -> datetime:

@@ -17,7 +17,7 @@ from bot3.market.regimes import RegimeState
 from bot3.ports.publisher import Origin
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
-from bot3.usecases.publish_learning import publish_learning
+from bot3.usecases.publishing.publish import publish_learning
 from tests.servers.influx import InfluxProgram
 
 NEVER = timedelta(0)

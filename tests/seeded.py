@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot3.settings import Settings, load_settings
-from bot3.usecases.seed_home import seed_home
+from bot3.usecases.seed.home import seed_home
 from bot3.wiring import open_platform
 
 TINY: dict[str, Any] = {"seed_days": 42, "feeder_first_weeks": 5, "feeder_every_weeks": 4, "feeder_train_days": 14}

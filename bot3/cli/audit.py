@@ -24,9 +24,9 @@ from bot3.learning.replay.paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
 from bot3.trading.names import shown_name
-from bot3.usecases.audit import AuditSettings, Tell
-from bot3.usecases.audit import audit as audit_trades
-from bot3.usecases.audit_report import AuditReport
+from bot3.usecases.audit.audit import AuditSettings, Tell
+from bot3.usecases.audit.audit import audit as audit_trades
+from bot3.usecases.audit.report import AuditReport
 from bot3.wiring import file_candles, open_backtest, open_foreign_trades, shown_address
 
 

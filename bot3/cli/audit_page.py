@@ -24,7 +24,7 @@ from bot3.cli.audit_tables import (
     unused_cells,
 )
 from bot3.cli.audit_words import left_out_words, verdict_words, warnings_of
-from bot3.usecases.audit_report import AuditReport, GroupComparison
+from bot3.usecases.audit.report import AuditReport, GroupComparison
 
 _STYLE = """
 :root { color-scheme: light; }

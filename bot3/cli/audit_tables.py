@@ -12,9 +12,9 @@ from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
-from bot3.usecases.audit_report import AuditReport, GroupComparison, SeveralOrders
-from bot3.usecases.left_out import UnusedTrades
+from bot3.usecases import formatting as fmt
+from bot3.usecases.audit.report import AuditReport, GroupComparison, SeveralOrders
+from bot3.usecases.learning.left_out import UnusedTrades
 
 GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "gain", "interval", "verdict")
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
@@ -124,10 +124,10 @@ def _counted(unused: UnusedTrades) -> str:
 def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
     """Return the row with the earnings in money of the trades in one stake currency."""
     earned = found.return_on_stake
-    interval_words = f"90 %: {words.interval(earned.low, earned.high)}" if earned.low is not None else f"no interval: {_no_interval(found)}"
-    figures = f"{words.money(found.profit_abs, found.currency)}, {percent(earned.value)} of all stakes ({interval_words})"
-    rests = f"profit factor {words.number(found.profit_factor)}, {found.n} trades on {found.days} days"
-    return f"{label}, {words.currency_name(found.currency)}", f"{figures}, {rests}"
+    interval_words = f"90 %: {fmt.interval(earned.low, earned.high)}" if earned.low is not None else f"no interval: {_no_interval(found)}"
+    figures = f"{fmt.money(found.profit_abs, found.currency)}, {percent(earned.value)} of all stakes ({interval_words})"
+    rests = f"profit factor {fmt.number(found.profit_factor)}, {found.n} trades on {found.days} days"
+    return f"{label}, {fmt.currency_name(found.currency)}", f"{figures}, {rests}"
 
 
 def _no_interval(found: MoneyFigures) -> str:

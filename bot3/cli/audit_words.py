@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bot3.cli.output import percent
 from bot3.learning.evaluation.comparison import MIN_TRADES, Estimate, Verdict
 from bot3.trading.intervals import MIN_DAYS
-from bot3.usecases.audit_report import AuditReport
+from bot3.usecases.audit.report import AuditReport
 
 _OUTSIDE_SHARE = 0.1
 _FUNDING_SHARE = 0.0

@@ -12,8 +12,8 @@ import typer
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import command_settings, seeded_platform
 from bot3.errors import DataError
-from bot3.usecases.back_up import back_up
-from bot3.usecases.back_up import restore as restore_stores
+from bot3.usecases.operations.back_up import back_up
+from bot3.usecases.operations.back_up import restore as restore_stores
 from bot3.wiring import begin_epoch, is_seeded, open_platform, store_backups
 
 

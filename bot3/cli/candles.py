@@ -12,7 +12,7 @@ from bot3.cli.output import JsonFlag, messages, print_json, print_table
 from bot3.cli.session import command_settings, seeded_platform
 from bot3.errors import CandleError, SettingsError
 from bot3.ports.candles import CandleFileFinding
-from bot3.usecases.candle_needs import CandleNeed, candle_needs, fetch_needs
+from bot3.usecases.audit.candle_needs import CandleNeed, candle_needs, fetch_needs
 from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 

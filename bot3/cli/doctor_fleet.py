@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.errors import StoreError
 from bot3.trading.trades import OrderPattern
-from bot3.usecases import words
-from bot3.usecases.fleet import PatientReader, trouble_of
-from bot3.usecases.fleet_status import SYNC_GRACE
-from bot3.usecases.left_out import left_out_of_learning
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.foreign_sources import PatientReader, trouble_of
+from bot3.usecases.fleet.status import SYNC_GRACE
+from bot3.usecases.learning.left_out import left_out_of_learning
 from bot3.wiring.fleet import FleetBot, zone_of
 
 _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
@@ -42,7 +42,7 @@ def _wrong(bot: FleetBot, reader: PatientReader, patient: Patient) -> Iterator[t
     yield from _wrong_zone(bot, name=name, now=patient.platform.wall_now())
     found = patient.unsynced(reader, run_mode=bot.run_mode, speed=1.0)
     if patient.is_served and found is not None and found.is_late:
-        detail = f"{name}: {found.recorded} of {found.closed} closed trades are synced after {words.span(SYNC_GRACE)}"
+        detail = f"{name}: {found.recorded} of {found.closed} closed trades are synced after {fmt.span(SYNC_GRACE)}"
         yield detail, "see the ticks of `closes_to_parameters`, then `bot3 learn run`"
 
 

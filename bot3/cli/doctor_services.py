@@ -9,8 +9,8 @@ from typing import Any
 from bot3.cli.findings import Finding, Patient, bad, good
 from bot3.cli.services import ask_dagster, daemons_are_healthy, location_is_loaded, require_free_port
 from bot3.errors import AlreadyRunningError
-from bot3.usecases import words
-from bot3.usecases.bot_state import ENDED, LISTENING, TELEGRAM, daemon_beat, is_silent
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.bot_state import ENDED, LISTENING, TELEGRAM, daemon_beat, is_silent
 
 _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
@@ -213,4 +213,4 @@ def _run_trouble(run: Mapping[str, Any], *, now: datetime) -> str | None:
     if now - since <= allowed or (is_running and _MAX_RUNTIME not in tags):
         return None
     does = "runs" if is_running else "waits"
-    return f"run {run['runId'][:8]} of {run['jobName']} {does} for {words.span(now - since)} ({run['status'].lower()})"
+    return f"run {run['runId'][:8]} of {run['jobName']} {does} for {fmt.span(now - since)} ({run['status'].lower()})"

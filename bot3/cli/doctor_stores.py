@@ -16,13 +16,13 @@ from bot3.errors import CandleError, DataError
 from bot3.ports.control import TradingState
 from bot3.settings import Settings
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
-from bot3.usecases.bot_state import state_in_force
-from bot3.usecases.fleet_status import SYNC_GRACE
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.bot_state import state_in_force
+from bot3.usecases.fleet.status import SYNC_GRACE
 from bot3.wiring import facts_of_server, server_urls
 
 if TYPE_CHECKING:
-    from bot3.usecases.check_published import HeadsGap
+    from bot3.usecases.publishing.check import HeadsGap
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _FRESH_CANDLES = timedelta(minutes=15)
@@ -105,7 +105,7 @@ def record(subject: str, patient: Patient) -> Finding:
             if found is not None:
                 (late if found.is_late else waiting).append(f"{name} {mode}: {found.recorded} of {found.closed}")
     if late and patient.is_served:
-        detail = f"closed trades are not synced after {words.span(SYNC_GRACE)}: {'; '.join(late)}"
+        detail = f"closed trades are not synced after {fmt.span(SYNC_GRACE)}: {'; '.join(late)}"
         return bad(subject, detail, remedy="see the ticks of `closes_to_parameters`, then `bot3 learn run`")
     counts = platform.record.counts()
     held = f"revision {platform.record.revision()}, {int(counts['trades'].sum())} trades"
@@ -187,7 +187,7 @@ def _late_writes(patient: Patient) -> str | None:
         return None
     span = patient.platform.record.span()
     why = patient.platform.publishing.last_error() or "no error was reported, check that Dagster's daemon runs"
-    return f"{0 if span is None else span.writes} writes are pending publication, the oldest for {words.span(age)}: {why}"
+    return f"{0 if span is None else span.writes} writes are pending publication, the oldest for {fmt.span(age)}: {why}"
 
 
 def _unequal(subject: str, gap: HeadsGap) -> Finding | None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from bot3.cli.supervisor import is_same_process
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode
-from bot3.usecases.fleet_status import SYNC_GRACE
-from bot3.usecases.reconciled import recorded_count
+from bot3.usecases.fleet.status import SYNC_GRACE
+from bot3.usecases.learning.reconciled import recorded_count
 from bot3.wiring import Platform
 
 

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import seeded_platform
 from bot3.trading.trades import RunMode
-from bot3.usecases.import_trades import Tell, TradeImport, require_importable
-from bot3.usecases.import_trades import import_trades as copy_trades
+from bot3.usecases.learning.import_trades import Tell, TradeImport, require_importable
+from bot3.usecases.learning.import_trades import import_trades as copy_trades
 from bot3.wiring import open_foreign_trades
 from bot3.wiring.fleet import require_bucket, require_name
 

@@ -25,7 +25,7 @@ def init(
     wait: WaitFlag = False,
 ) -> None:
     """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Continues an interrupted seed."""
-    from bot3.usecases.seed_home import seed_home  # noqa: PLC0415  # heavy
+    from bot3.usecases.seed.home import seed_home  # noqa: PLC0415  # heavy
 
     settings = command_settings(candles=candles)
     # Homes of an earlier release were created with the umask of their first user.

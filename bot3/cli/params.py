@@ -9,7 +9,7 @@ import typer
 from bot3.cli.output import JsonFlag, percent, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.trading.parameters import ExitParameters
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def params(
     if as_json:
         print_json({"version": parameters.version, "known_at": parameters.known_at, "expires_at": parameters.expires_at, "rows": rows})
         return
-    life = words.expiry(parameters.expires_at, now=now, anchor=anchor)
+    life = fmt.expiry(parameters.expires_at, now=now, anchor=anchor)
     results.print(f"version {parameters.version[:12]}, {life}")
     results.print(f"known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
     print_table(
@@ -42,9 +42,9 @@ def params(
     )
     censored = [row for row in parameters.censored() if pair is None or row.pair == pair]
     if censored:
-        results.print(f"May not trade. {words.why_censored(limit)}")
+        results.print(f"May not trade. {fmt.why_censored(limit)}")
         columns = ("pair", "direction", "closes missing from the evidence")
-        print_table("Too many closes are missing", columns, [(row.pair, row.direction, words.missing_closes(row)) for row in censored])
+        print_table("Too many closes are missing", columns, [(row.pair, row.direction, fmt.missing_closes(row)) for row in censored])
 
 
 def _cells(row: ExitParameters) -> tuple[Any, ...]:

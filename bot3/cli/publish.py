@@ -8,7 +8,7 @@ import typer
 
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import seeded_platform
-from bot3.usecases.check_published import PublishedCheck
+from bot3.usecases.publishing.check import PublishedCheck
 
 UNEQUAL = 4
 

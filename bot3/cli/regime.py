@@ -7,7 +7,7 @@ import typer
 from bot3.cli.output import JsonFlag, print_json, results
 from bot3.cli.session import seeded_platform
 from bot3.market.regimes import Regime
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +27,6 @@ def regime(*, as_json: JsonFlag = False) -> None:
     odds = ", ".join(f"{name.value} {share:.0%}" for name, share in zip(Regime, state.probabilities, strict=True))
     results.print(f"{state.regime.value} since {state.since:%Y-%m-%d %H:%M} UTC, known at {state.known_at:%Y-%m-%d %H:%M} ({odds})")
     results.print(f"top feeders {list(recommendation.top_feeders)}, avoid {list(recommendation.avoid_feeders)}")
-    results.print(f"{words.leverage(recommendation)}, size x {recommendation.suggested_position_size_multiplier:.2f}")
-    results.print(words.expiry(recommendation.expires_at, now=now, anchor=anchor))
+    results.print(f"{fmt.leverage(recommendation)}, size x {recommendation.suggested_position_size_multiplier:.2f}")
+    results.print(fmt.expiry(recommendation.expires_at, now=now, anchor=anchor))
     results.print(f"expires at {recommendation.expires_at:%Y-%m-%d %H:%M} (market time)")

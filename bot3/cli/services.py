@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bot3.errors import AlreadyRunningError, SettingsError
 from bot3.settings import Settings
-from bot3.usecases.bot_state import TELEGRAM
+from bot3.usecases.fleet.bot_state import TELEGRAM
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ENTRYPOINT = str(_DEPLOY / "entrypoint.py")

@@ -16,12 +16,12 @@ from bot3.errors import DataError, LearningError
 from bot3.ports.control import Heartbeat
 from bot3.trading.figures import MoneyFigures, notional_sums, summary
 from bot3.trading.trades import OrderPattern, RunMode, Trade
-from bot3.usecases import words
-from bot3.usecases.bot_state import ENDED, is_silent, state_in_force
-from bot3.usecases.data_ages import read_data_ages
-from bot3.usecases.fleet import PatientReader
-from bot3.usecases.fleet_home import FleetHome
-from bot3.usecases.reading import close_frame
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.bot_state import ENDED, is_silent, state_in_force
+from bot3.usecases.fleet.data_ages import read_data_ages
+from bot3.usecases.fleet.foreign_sources import PatientReader
+from bot3.usecases.fleet.home import FleetHome
+from bot3.usecases.fleet.trade_cache import close_frame
 from bot3.wiring import Platform
 
 _UNHEALTHY = 4
@@ -185,7 +185,7 @@ def _learning(platform: Platform) -> Mapping[str, Any]:
                 "known_at": value.known_at,
                 "expires_at": value.expires_at,
                 "is_expired": now >= value.expires_at,
-                "life": words.expiry(value.expires_at, now=now, anchor=anchor),
+                "life": fmt.expiry(value.expires_at, now=now, anchor=anchor),
             }
     return found
 
@@ -198,7 +198,7 @@ def _show(found: Mapping[str, Any]) -> None:
             f"{found['home']}: {found['trading_mode']} on the {market['source']} market, {market['now']:%Y-%m-%d %H:%M:%S} UTC, {running}"
         )
     ages = found["newest_data_age_s"]
-    told = ", ".join(f"{what} {'none yet' if age is None else words.ago(timedelta(seconds=age))}" for what, age in ages.items())
+    told = ", ".join(f"{what} {'none yet' if age is None else fmt.ago(timedelta(seconds=age))}" for what, age in ages.items())
     results.print(f"newest data (wall time): {told}")
     services = [
         (s["service"], s["pid"], "yes" if s["is_running"] else "NO", s["state"], s["heartbeat"], s["address"]) for s in found["services"]
@@ -240,9 +240,9 @@ def _money_cells(money: Sequence[MoneyFigures]) -> tuple[str | None, str | None,
     if not money:
         return None, None, None
     return (
-        "\n".join(words.money(found.profit_abs, found.currency) for found in money),
-        "\n".join(words.ratio(found.return_on_stake.value) for found in money),
-        "\n".join(words.number(found.profit_factor) for found in money),
+        "\n".join(fmt.money(found.profit_abs, found.currency) for found in money),
+        "\n".join(fmt.ratio(found.return_on_stake.value) for found in money),
+        "\n".join(fmt.number(found.profit_factor) for found in money),
     )
 
 

@@ -11,7 +11,7 @@ from bot3.cli.session import seeded_platform
 from bot3.errors import SettingsError
 from bot3.trading.currencies import stake_currency
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def trades(
                 None if row.is_open else row.close_date,
                 None if row.is_open else row.close_rate,
                 "open" if row.is_open else percent(profit),
-                None if row.is_open else words.money(earned, stake_currency(str(row.pair))),
+                None if row.is_open else fmt.money(earned, stake_currency(str(row.pair))),
                 None if row.is_open else row.exit_reason,
             )
             for row, profit, earned in zip(

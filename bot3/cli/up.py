@@ -23,7 +23,7 @@ from bot3.errors import AlreadyRunningError, Bot3Error, StoreError
 from bot3.logs import redacted
 from bot3.private_files import close_to_others
 from bot3.settings import Settings
-from bot3.usecases.bot_state import DAEMON, TELEGRAM
+from bot3.usecases.fleet.bot_state import DAEMON, TELEGRAM
 from bot3.wiring import Platform, fleet_of, is_seeded, open_platform, when_available
 
 _HEALTHY_WITHIN_S = 180.0

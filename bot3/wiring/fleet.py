@@ -22,7 +22,7 @@ from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.wiring.publishing import buckets_of
 
 if TYPE_CHECKING:
-    from bot3.usecases.fleet import ClosableReader, PatientReader
+    from bot3.usecases.fleet.foreign_sources import ClosableReader, PatientReader
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
 """Names are partitions, tags and parts of bucket names: plain characters are valid in all of them."""
@@ -112,7 +112,7 @@ def read_fleet(path: Path) -> tuple[FleetBot, ...]:
 
 def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[PatientReader]:
     """Return a reader of each bot's database; none connects before its first query."""
-    from bot3.usecases.fleet import PatientReader  # noqa: PLC0415  # heavy
+    from bot3.usecases.fleet.foreign_sources import PatientReader  # noqa: PLC0415  # heavy
 
     return [
         PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot), monotonic=monotonic)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def measured(platform: Platform) -> Measured:
     """Return the source of a platform's metrics."""
-    from bot3.usecases.measure import Measure  # noqa: PLC0415
-    from bot3.usecases.measurements import Subject  # noqa: PLC0415
+    from bot3.usecases.operations.measure import Measure  # noqa: PLC0415
+    from bot3.usecases.operations.measurements import Subject  # noqa: PLC0415
 
     return Measure(
         Subject(

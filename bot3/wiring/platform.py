@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from bot3.settings import Settings
     from bot3.trading.markets import Market
     from bot3.trading.recommendations import FeederScore, Recommendation
-    from bot3.usecases.relearn import RelearnReport, TradeSource
-    from bot3.usecases.replay_trades import ReplayOutcome
-    from bot3.usecases.seed_home import SeedParts
-    from bot3.usecases.sync_trades import TradeSync
+    from bot3.usecases.learning.relearn import RelearnReport, TradeSource
+    from bot3.usecases.learning.replay_trades import ReplayOutcome
+    from bot3.usecases.learning.sync_trades import TradeSync
+    from bot3.usecases.seed.home import SeedParts
 
 # Heavy packages (pandas, numba, LightGBM) are imported by the step that needs them, so that a read-only command starts in a second.
 
@@ -99,7 +99,7 @@ class Platform(Sources):
 
     def sync(self, bot: str) -> tuple[TradeSync, ...]:
         """Copy all of one bot's closed trades to the record."""
-        from bot3.usecases.sync_trades import sync_trades  # noqa: PLC0415
+        from bot3.usecases.learning.sync_trades import sync_trades  # noqa: PLC0415
 
         return tuple(
             sync_trades(source.reader, self.record, run_mode=source.run_mode, overlap=self._overlap, full=True)
@@ -108,7 +108,7 @@ class Platform(Sources):
 
     def replay(self) -> ReplayOutcome:
         """Replay every due trade of all bots: one signal that several bots took is one observation."""
-        from bot3.usecases.replay_trades import replay_trades  # noqa: PLC0415
+        from bot3.usecases.learning.replay_trades import replay_trades  # noqa: PLC0415
 
         with self._turn:
             return replay_trades(self.record, self.learner, self.candles, run_modes=self.settings.run_modes, now=self.clock.now())
@@ -122,7 +122,7 @@ class Platform(Sources):
         return self._relearn(self.sources(), full=True)
 
     def _relearn(self, sources: Sequence[TradeSource], *, full: bool) -> RelearnReport:
-        from bot3.usecases.relearn import relearn_step  # noqa: PLC0415
+        from bot3.usecases.learning.relearn import relearn_step  # noqa: PLC0415
 
         with self._turn:
             return relearn_step(
@@ -140,7 +140,7 @@ class Platform(Sources):
 
     def detect_regimes(self) -> tuple[RegimeState, ...]:
         """Publish the regime of every hour that has passed."""
-        from bot3.usecases.detect_regimes import detect_regimes  # noqa: PLC0415
+        from bot3.usecases.learning.detect_regimes import detect_regimes  # noqa: PLC0415
 
         return detect_regimes(
             self.record,
@@ -153,14 +153,14 @@ class Platform(Sources):
 
     def score_feeders(self) -> tuple[FeederScore, ...]:
         """Score every feeder from its shadow trades, and publish the scores."""
-        from bot3.usecases.score_feeders import score_feeders  # noqa: PLC0415
+        from bot3.usecases.learning.score_feeders import score_feeders  # noqa: PLC0415
 
         return score_feeders(self.record, run_modes=self.settings.run_modes, now=self.clock.now(), settings=self._score_settings())
 
     def recommend(self) -> Recommendation:
         """Publish the recommendation, to the record and as files for other readers."""
-        from bot3.usecases.recommend import recommend  # noqa: PLC0415
-        from bot3.usecases.write_published_files import write_published_files  # noqa: PLC0415
+        from bot3.usecases.learning.recommend import recommend  # noqa: PLC0415
+        from bot3.usecases.publishing.files import write_published_files  # noqa: PLC0415
 
         now = self.clock.now()
         made = recommend(self.record, now=now, computed_at=self.clock.wall_now(), life=self._recommendations_life)
@@ -176,7 +176,7 @@ class Platform(Sources):
 
     def train_feeder(self, feeder_id: str, *, until: datetime) -> ModelEntry:
         """Train a feeder on the data known by a time; store and register its model."""
-        from bot3.usecases.train_feeders import train_feeder  # noqa: PLC0415
+        from bot3.usecases.feeders.train_feeders import train_feeder  # noqa: PLC0415
 
         entry = train_feeder(
             feeder_id,
@@ -195,8 +195,8 @@ class Platform(Sources):
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
         """Make the signals of some feeders and weeks, up to now; features of a week are computed once for all its feeders."""
         from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
-        from bot3.usecases.make_signals import make_signals  # noqa: PLC0415
-        from bot3.usecases.train_feeders import build_panel  # noqa: PLC0415
+        from bot3.usecases.feeders.make_signals import make_signals  # noqa: PLC0415
+        from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415
 
         now, made = self.clock.now(), {}
         for week in sorted({week for _, week in keys}):
@@ -214,7 +214,7 @@ class Platform(Sources):
         """Make the signals since the last call, and every feeder's shadow trades that closed by now; return how many trades."""
         from bot3.market.weeks import walk_forward_weeks, week_of, week_start  # noqa: PLC0415
         from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
-        from bot3.usecases.shadow_feeders import (  # noqa: PLC0415
+        from bot3.usecases.feeders.shadow_feeders import (  # noqa: PLC0415
             VOLATILITY_WARM_UP,
             ShadowMarket,
             read_arrays,
@@ -249,7 +249,7 @@ class Platform(Sources):
 
     def relearn_everything(self) -> RelearnReport:
         """Run every step once: sync, shadow trades, regime, parameters, scores, recommendation."""
-        from bot3.usecases.relearn import full_relearn_step  # noqa: PLC0415
+        from bot3.usecases.learning.relearn import full_relearn_step  # noqa: PLC0415
 
         self.extend_shadow_trades()
         with self._turn:
@@ -279,7 +279,7 @@ class Platform(Sources):
         SettingsError
             If it was begun with other settings, rules or markets: two histories would be mixed.
         """
-        from bot3.usecases.seed_home import SeedParts  # noqa: PLC0415
+        from bot3.usecases.seed.home import SeedParts  # noqa: PLC0415
 
         settings = self.settings
         start, end = self._seed_span()

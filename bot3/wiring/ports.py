@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bot3.ports.notifier import Notifier
     from bot3.ports.record import LearningReader
     from bot3.ports.signals import SignalStore
-    from bot3.usecases.predict_signals import SignalMaker
+    from bot3.usecases.feeders.predict_signals import SignalMaker
 
 SIMULATED_START = datetime(2025, 1, 6, tzinfo=UTC)
 _SIMULATED_LIFE = timedelta(days=3_650)
@@ -242,7 +242,7 @@ class Ports:
 
     def signal_maker(self) -> SignalMaker:
         """Return the maker of all feeders' signals at a candle's close."""
-        from bot3.usecases.predict_signals import SignalMaker  # noqa: PLC0415
+        from bot3.usecases.feeders.predict_signals import SignalMaker  # noqa: PLC0415
 
         return SignalMaker(
             models=self.models, registry=self.record, candles=self.candles, pairs=self.candles.pairs(), timeframe=self.settings.timeframe

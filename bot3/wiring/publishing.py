@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from bot3.ports.publisher import Origin, PublishedCopy, Publisher
     from bot3.ports.record import LearningReader
     from bot3.settings import Settings
-    from bot3.usecases.check_published import HeadsGap, PublishedCheck, Recorded
-    from bot3.usecases.publish_learning import PublishReport, ReplayReport, Tell
+    from bot3.usecases.publishing.check import HeadsGap, PublishedCheck, Recorded
+    from bot3.usecases.publishing.publish import PublishReport, ReplayReport, Tell
 
 _FOLDER = "influx"
 _LETTERS = "dead_letters.jsonl"
@@ -125,7 +125,7 @@ class Publishing:
 
     def bots(self) -> tuple[str, ...]:
         """Return the bots whose trades the copy contains: our own, and all others that the record knows."""
-        from bot3.usecases.publish_learning import published_bots  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import published_bots  # noqa: PLC0415
 
         return published_bots(self._record().counts(), own=self._own)
 
@@ -139,7 +139,7 @@ class Publishing:
 
     def heads_gap(self) -> HeadsGap:
         """Compare the publications of the record with those of the copy. Raises as `check`."""
-        from bot3.usecases.check_published import gap_of_heads  # noqa: PLC0415
+        from bot3.usecases.publishing.check import gap_of_heads  # noqa: PLC0415
 
         return gap_of_heads(self._record(), self.copy)
 
@@ -156,7 +156,7 @@ class Publishing:
         if not self.is_configured:
             self._record().fold()
             return None
-        from bot3.usecases.publish_learning import nothing_published, publish_learning  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import nothing_published, publish_learning  # noqa: PLC0415
 
         if self._record().span() is None and self._is_prepared:
             return nothing_published(None)
@@ -165,21 +165,21 @@ class Publishing:
 
     def publish_everything(self) -> PublishReport:
         """Clear the copy and publish the whole record. Raises as `publish`, and SettingsError if there is no copy."""
-        from bot3.usecases.publish_learning import publish_everything  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415
 
         with self._turn():
             return publish_everything(self._record(), self.publisher, bots=self.bots())
 
     def replay_dead_letters(self) -> ReplayReport:
         """Write the dead letters again, and what was written to the record since. Raises as `publish_everything`."""
-        from bot3.usecases.publish_learning import replay_dead_letters  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import replay_dead_letters  # noqa: PLC0415
 
         with self._turn():
             return replay_dead_letters(self._record(), self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
         """Compare the copy with the record. Raises StoreBusyError if either cannot be queried, SettingsError if there is no copy."""
-        from bot3.usecases.check_published import check_published  # noqa: PLC0415
+        from bot3.usecases.publishing.check import check_published  # noqa: PLC0415
 
         try:
             return check_published(self._record(), self.copy, bots=self._own, now=now)
@@ -193,13 +193,13 @@ class Publishing:
 
     def recorded(self) -> Recorded:
         """Return what the copy must contain once all pending writes are published. Raises as `check`."""
-        from bot3.usecases.check_published import recorded  # noqa: PLC0415
+        from bot3.usecases.publishing.check import recorded  # noqa: PLC0415
 
         return recorded(self._record())
 
     def find_losses(self, before: Recorded) -> PublishedCheck:
         """Compare the copy with the record's contents before all pending writes were published. Raises as `check`."""
-        from bot3.usecases.check_published import find_losses  # noqa: PLC0415
+        from bot3.usecases.publishing.check import find_losses  # noqa: PLC0415
 
         return find_losses(self._record(), self.copy, before=before, bots=self._own)
 

@@ -10,7 +10,7 @@ import structlog
 
 from bot3.errors import StoreBusyError, StoreError
 from bot3.trading.risk import RiskLatch, TradingState, strictest
-from bot3.usecases.bot_state import CANDLE_DONE
+from bot3.usecases.fleet.bot_state import CANDLE_DONE
 
 if TYPE_CHECKING:
     from bot3.ports.control import ControlStore

@@ -95,7 +95,7 @@ _UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "
 
 def gate_reports(platform: "Platform") -> "tuple[CandleReport, ...]":
     """Run the last week of every pair through the candle gate again."""
-    from bot3.usecases.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
+    from bot3.usecases.audit.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
 
     now = platform.clock.now()
     return inspect_candles(platform.candles, timeframe=platform.settings.timeframe, start=now - _GATED, now=now)

@@ -62,7 +62,7 @@ def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
 def _last_day(platform: "Platform") -> "list[PairPanel]":
     """Return each pair's features of the last day; the warm-up before that day is left out."""
     from bot3.market.instants import instant_us  # noqa: PLC0415
-    from bot3.usecases.train_feeders import build_panel  # noqa: PLC0415
+    from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415
 
     now = platform.clock.now()
     start = now - timedelta(days=1)

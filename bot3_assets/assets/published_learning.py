@@ -10,8 +10,8 @@ from bot3_assets.resources import PlatformResource
 from bot3_assets.retries import tried_again
 
 if TYPE_CHECKING:
-    from bot3.usecases.check_published import PublishedCheck
-    from bot3.usecases.publish_learning import PublishReport
+    from bot3.usecases.publishing.check import PublishedCheck
+    from bot3.usecases.publishing.publish import PublishReport
     from bot3.wiring import Platform
 
 NO_COPY = "no copy is configured: BOT3_INFLUX_URL is empty, and readers use the record itself"

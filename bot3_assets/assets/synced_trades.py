@@ -11,7 +11,7 @@ from bot3_assets.resources import PlatformResource
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot3.usecases.sync_trades import Reconciliation, TradeSync
+    from bot3.usecases.learning.sync_trades import Reconciliation, TradeSync
     from bot3.wiring import Platform
 
 _NAMED = 1_000
@@ -102,8 +102,8 @@ def synced_trades_verdict(platform: "Platform", *, bots: "Sequence[str] | None" 
 
     A source that cannot be read proves nothing: the check then fails as a warning only, so that it does not block the learning of others.
     """
-    from bot3.usecases.fleet import trouble_of  # noqa: PLC0415
-    from bot3.usecases.sync_trades import reconcile  # noqa: PLC0415
+    from bot3.usecases.fleet.foreign_sources import trouble_of  # noqa: PLC0415
+    from bot3.usecases.learning.sync_trades import reconcile  # noqa: PLC0415
 
     differences: dict[str, object] = {}
     unread: dict[str, object] = {}

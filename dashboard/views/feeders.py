@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from bot3.trading.recommendations import FeederScore
-from bot3.usecases import words
-from bot3.usecases.reading import known
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.trade_cache import known
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
 from dashboard.home import Home
@@ -51,9 +51,9 @@ def _show_scores(home: Home) -> None:
     ranked = sorted((score for score in scores.value if score.regime == regime), key=lambda score: score.rank)
     newest = ranked[0]
     st.caption(
-        f"Version {words.version(newest.version)} from the record {home.ports.record.store_id[:8]}, "
-        f"known at {words.stamp(newest.known_at)} "
-        f"({words.age(newest.known_at, now=now)}, market time). From shadow trades of every feeder, traded or not: net ratio of the price "
+        f"Version {fmt.version(newest.version)} from the record {home.ports.record.store_id[:8]}, "
+        f"known at {fmt.stamp(newest.known_at)} "
+        f"({fmt.age(newest.known_at, now=now)}, market time). From shadow trades of every feeder, traded or not: net ratio of the price "
         "a trade, posterior with its 90 % interval. Ranks whose intervals overlap are not told apart by the data."
     )
     figure = charts.expectancy_chart([f"{score.rank}. {score.feeder_id} {score.tier.value}" for score in ranked], ranked)
@@ -86,7 +86,7 @@ def _cells(score: FeederScore, *, has_window: bool) -> dict[str, object]:
         "feeder": score.feeder_id,
         "tier": score.tier.value,
         "expectancy": score.expectancy,
-        "90 % interval": words.interval(score.lower_bound, score.upper_bound, 3),
+        "90 % interval": fmt.interval(score.lower_bound, score.upper_bound, 3),
         "n": score.n,
         "effective n": score.n_eff,
         "P(expectancy > 0)": score.confidence,
@@ -111,15 +111,15 @@ def _show_models(home: Home) -> None:
     shown = pd.DataFrame(
         {
             "feeder": chosen["feeder_id"],
-            "known at": chosen["known_at"].map(words.stamp),
-            "trained from": chosen["trained_from"].map(words.stamp),
-            "trained until": chosen["trained_until"].map(words.stamp),
+            "known at": chosen["known_at"].map(fmt.stamp),
+            "trained from": chosen["trained_from"].map(fmt.stamp),
+            "trained until": chosen["trained_until"].map(fmt.stamp),
             "rows": chosen["rows"],
             "log loss": chosen["log_loss_oof"],
             "of the base rate": chosen["base_log_loss_oof"],
             "gained": 1.0 - chosen["log_loss_oof"] / chosen["base_log_loss_oof"],
             "threshold": chosen["threshold"],
-            "digest": chosen["digest"].map(words.version),
+            "digest": chosen["digest"].map(fmt.version),
         }
     )
     cells = {

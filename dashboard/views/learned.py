@@ -12,8 +12,8 @@ from bot3.learning.replay.groups import group_of_key, level_of
 from bot3.trading.costs import Costs
 from bot3.trading.figures import level_figures
 from bot3.trading.parameters import ExitParameters, ParameterSet
-from bot3.usecases import words
-from bot3.usecases.reading import known
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.trade_cache import known
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, FINE_SHARE, HUNDREDTH, RATIO, SHARE, TENTH
 from dashboard.home import Home
@@ -57,15 +57,15 @@ def render(home: Home) -> None:
 
 
 def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> None:
-    life = words.expiry(parameters.expires_at, now=now, anchor=home.ports.control.anchor())
+    life = fmt.expiry(parameters.expires_at, now=now, anchor=home.ports.control.anchor())
     if now >= parameters.expires_at:
         st.error(f"**These values are not in force: {life}.** Entries stop.")
     revision = home.ports.record.revision()
     st.markdown(
-        f"Version **{words.version(parameters.version)}** from the record {home.ports.record.store_id[:8]}: "
-        f"{life}; computed {words.age(parameters.computed_at, now=home.ports.clock.wall_now())} at "
-        f"{words.stamp(parameters.computed_at)} UTC (wall time), known at {words.stamp(parameters.known_at)} "
-        f"({words.age(parameters.known_at, now=now)}, market time). "
+        f"Version **{fmt.version(parameters.version)}** from the record {home.ports.record.store_id[:8]}: "
+        f"{life}; computed {fmt.age(parameters.computed_at, now=home.ports.clock.wall_now())} at "
+        f"{fmt.stamp(parameters.computed_at)} UTC (wall time), known at {fmt.stamp(parameters.known_at)} "
+        f"({fmt.age(parameters.known_at, now=now)}, market time). "
         f"Learned from the record up to revision {parameters.revision:,}; it is at {revision:,} now."
     )
     settings = home.settings
@@ -75,8 +75,8 @@ def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> Non
         "the stake, before costs. Target: profit of the stake after fees. Reward to risk and the break-even win rate are after costs, "
         "counting exits at stop and target only. Expectancy: net, ratio of the price, with its 90 % posterior interval. Mean profit and "
         "profit factor of ratios count each trade alike, whatever its stake; figures of money are on the page Trades. The static set "
-        f"({words.ratio(settings.stop_loss)} / {words.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
-        f"and breaks even at {words.share(static.break_even)}."
+        f"({fmt.ratio(settings.stop_loss)} / {fmt.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
+        f"and breaks even at {fmt.share(static.break_even)}."
     )
 
 
@@ -85,11 +85,11 @@ def _show_censored(parameters: ParameterSet, home: Home) -> None:
     if not rows:
         return
     st.subheader("May not trade: too many closes are missing")
-    st.warning(words.why_censored(home.settings.max_censored_share))
+    st.warning(fmt.why_censored(home.settings.max_censored_share))
     frame = pd.DataFrame(
         {
-            "pair and direction": [words.group(row.pair, row.direction, row.leverage_bin) for row in rows],
-            "closes missing": [words.missing_closes(row) for row in rows],
+            "pair and direction": [fmt.group(row.pair, row.direction, row.leverage_bin) for row in rows],
+            "closes missing": [fmt.missing_closes(row) for row in rows],
             "n": [row.trades_count for row in rows],
         }
     )
@@ -130,7 +130,7 @@ def _show_cells(parameters: ParameterSet, home: Home) -> None:
     table(parameter_frame(parents, home), cells=_CELLS, alt="Learned values of the parents", key="learned_parents")
     drawn = shown if pair != ALL_PAIRS else parents
     if drawn:
-        figure = charts.expectancy_chart([words.group(row.pair, row.direction, row.leverage_bin) for row in drawn], drawn)
+        figure = charts.expectancy_chart([fmt.group(row.pair, row.direction, row.leverage_bin) for row in drawn], drawn)
         st.plotly_chart(figure, alt="Expectancy of each group with its 90 % interval", key="learned_expectancy")
 
 
@@ -143,16 +143,16 @@ def parameter_frame(rows: Sequence[ExitParameters], home: Home) -> pd.DataFrame:
 def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, object]:
     levels = level_figures(stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=costs)
     return {
-        "group": words.group(row.pair, row.direction, row.leverage_bin),
+        "group": fmt.group(row.pair, row.direction, row.leverage_bin),
         "state": row.state.value,
         "stop": row.stop_loss,
         "target": row.take_profit_target,
         "n": row.trades_count,
         "effective n": row.n_eff,
         "expectancy (price)": row.expectancy,
-        "90 % interval": words.interval(row.lower_bound, row.upper_bound, 3),
+        "90 % interval": fmt.interval(row.lower_bound, row.upper_bound, 3),
         "P(expectancy > 0)": row.confidence,
-        "rests on": words.standing(row, minimum=minimum),
+        "rests on": fmt.standing(row, minimum=minimum),
         "reward to risk": levels.reward_to_risk,
         "break-even wins": levels.break_even,
         "win rate": row.win_rate,
@@ -162,11 +162,11 @@ def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, obje
         "stop, target in sigma": f"{row.stop_sigma:.2f}, {row.take_profit_sigma:+.2f}",
         "at leverage": f"{row.leverage_ref:.1f}x",
         "replayed": row.replays_count,
-        "closes missing": words.missing_closes(row),
+        "closes missing": fmt.missing_closes(row),
         "ambiguous": row.ambiguous_share,
-        "parent": words.key(row.parent),
-        "known at": words.stamp(row.known_at),
-        "version": words.version(row.version),
+        "parent": fmt.key(row.parent),
+        "known at": fmt.stamp(row.known_at),
+        "version": fmt.version(row.version),
     }
 
 
@@ -189,7 +189,7 @@ def _show_factors(parameters: ParameterSet) -> None:
 def _show_history(parameters: ParameterSet, home: Home) -> None:
     st.subheader("How one row moved")
     keys = [row.key for row in _of_levels(parameters, *_ORDER)]
-    key = str(st.selectbox("row", keys, format_func=words.key, key="row", bind="query-params"))
+    key = str(st.selectbox("row", keys, format_func=fmt.key, key="row", bind="query-params"))
     history = home.ports.record.parameters_history(key=key)
     if history.empty:
         missing("This row was never published.", "`bot3 learn run` publishes all rows.")
@@ -197,6 +197,6 @@ def _show_history(parameters: ParameterSet, home: Home) -> None:
     st.plotly_chart(charts.history_chart(history), alt="Published stop and target of the row over time", key="learned_history")
     last = history.iloc[-1]
     st.caption(
-        f"{len(history):,} publications from {words.stamp(history['known_at'].iloc[0])} to {words.stamp(last['known_at'])} (market time); "
-        f"the newest rests on {words.evidence(int(last['trades_count']), float(last['n_eff']))}."
+        f"{len(history):,} publications from {fmt.stamp(history['known_at'].iloc[0])} to {fmt.stamp(last['known_at'])} (market time); "
+        f"the newest rests on {fmt.evidence(int(last['trades_count']), float(last['n_eff']))}."
     )

@@ -10,8 +10,8 @@ import streamlit as st
 
 from bot3.trading.figures import by_currency, equity_curve
 from bot3.trading.trades import RunMode, direction
-from bot3.usecases import words
-from bot3.usecases.fleet_status import Alert, Fleet, alerts, read_fleet
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.status import Alert, Fleet, alerts, read_fleet
 from bot3.usecases.foreign_text import plain
 from dashboard import charts
 from dashboard.bots import show_bots, show_positions
@@ -66,35 +66,35 @@ def _show_in_force(fleet: Fleet) -> None:
     with process.container(border=True):
         st.markdown("**Execution daemon**")
         if beat is None:
-            st.markdown(f"{words.DASH} never seen")
+            st.markdown(f"{fmt.DASH} never seen")
         else:
-            st.markdown(f"{beat.state}, heartbeat {words.age(beat.wall_at, now=fleet.wall_now)} (wall time)")
+            st.markdown(f"{beat.state}, heartbeat {fmt.age(beat.wall_at, now=fleet.wall_now)} (wall time)")
             candle = fleet.told("last_candle")
             decided = (
-                f"decided on the candle of {words.stamp(datetime.fromisoformat(candle))}" if isinstance(candle, str) else "no candle yet"
+                f"decided on the candle of {fmt.stamp(datetime.fromisoformat(candle))}" if isinstance(candle, str) else "no candle yet"
             )
-            uses = words.version(str(fleet.told("parameters_version") or ""))
-            st.caption(f"process {beat.pid}, up {words.span(fleet.wall_now - beat.started_at)}, {decided}, uses parameters {uses}")
+            uses = fmt.version(str(fleet.told("parameters_version") or ""))
+            st.caption(f"process {beat.pid}, up {fmt.span(fleet.wall_now - beat.started_at)}, {decided}, uses parameters {uses}")
     with parameters.container(border=True):
         st.markdown("**Parameters** (record)")
         learned = fleet.parameters.value
-        st.markdown(words.DASH if learned is None else words.expiry(learned.expires_at, now=fleet.now, anchor=fleet.anchor))
+        st.markdown(fmt.DASH if learned is None else fmt.expiry(learned.expires_at, now=fleet.now, anchor=fleet.anchor))
         if learned is not None:
-            computed = words.age(learned.computed_at, now=fleet.wall_now)
-            known_at = words.age(learned.known_at, now=fleet.now)
+            computed = fmt.age(learned.computed_at, now=fleet.wall_now)
+            known_at = fmt.age(learned.known_at, now=fleet.now)
             st.caption(
-                f"version {words.version(learned.version)}, {len(learned.rows)} rows, computed {computed} (wall time), "
+                f"version {fmt.version(learned.version)}, {len(learned.rows)} rows, computed {computed} (wall time), "
                 f"known {known_at} (market time)"
             )
     with recommendation.container(border=True):
         st.markdown("**Recommendation** (record)")
         advice = fleet.recommendation.value
-        st.markdown(words.DASH if advice is None else words.expiry(advice.expires_at, now=fleet.now, anchor=fleet.anchor))
+        st.markdown(fmt.DASH if advice is None else fmt.expiry(advice.expires_at, now=fleet.now, anchor=fleet.anchor))
         if advice is not None:
             top = ", ".join(f"F{number:02d}" for number in advice.top_feeders) or "none"
             st.caption(
-                f"version {words.version(advice.version)}: {advice.regime.value.replace('_', ' ')}, top {top}, "
-                f"{words.leverage(advice)}, size x {advice.suggested_position_size_multiplier:.2f}"
+                f"version {fmt.version(advice.version)}: {advice.regime.value.replace('_', ' ')}, top {top}, "
+                f"{fmt.leverage(advice)}, size x {advice.suggested_position_size_multiplier:.2f}"
             )
 
 
@@ -110,7 +110,7 @@ def _show_last_closes(fleet: Fleet) -> None:
     money, cells = money_columns(last)
     shown = pd.DataFrame(
         {
-            "closed (UTC)": last["close_date"].map(words.stamp),
+            "closed (UTC)": last["close_date"].map(fmt.stamp),
             "bot": last["bot"],
             "mode": last["mode"],
             "trade": last["trade_id"],
@@ -143,7 +143,7 @@ def _show_equity(home: Home) -> None:
     )
     left, right = st.columns([5, 1])
     left.caption(
-        f"Drawn at market time {words.stamp(home.ports.clock.now())} and left alone, so that your zoom stays. Paper closes of "
+        f"Drawn at market time {fmt.stamp(home.ports.clock.now())} and left alone, so that your zoom stays. Paper closes of "
         f"{', '.join(drawn)} in {currency}; open positions are not in it."
     )
     right.button("Draw again")

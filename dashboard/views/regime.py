@@ -13,9 +13,9 @@ import streamlit as st
 from bot3.errors import CandleError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockSource
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.trade_cache import known
 from bot3.usecases.foreign_text import plain
-from bot3.usecases.reading import known
 from dashboard import charts
 from dashboard.cells import HUNDREDTH
 from dashboard.home import Home
@@ -41,11 +41,11 @@ def _show_state(state: RegimeState, home: Home, *, now: datetime) -> None:
     columns = st.columns(len(Regime) + 1)
     columns[0].metric("In force", state.regime.value.replace("_", " "), border=True)
     for column, regime, probability in zip(columns[1:], Regime, state.probabilities, strict=True):
-        column.metric(f"P({regime.value.replace('_', ' ')})", words.share(probability, 1), border=True)
+        column.metric(f"P({regime.value.replace('_', ' ')})", fmt.share(probability, 1), border=True)
     st.caption(
-        f"Since {words.stamp(state.since)} ({words.span(now - state.since)}), as known at {words.stamp(state.known_at)} "
-        f"({words.age(state.known_at, now=now)}, market time), computed "
-        f"{words.age(state.computed_at, now=home.ports.clock.wall_now())} (wall time); version {words.version(state.version)} from the "
+        f"Since {fmt.stamp(state.since)} ({fmt.span(now - state.since)}), as known at {fmt.stamp(state.known_at)} "
+        f"({fmt.age(state.known_at, now=now)}, market time), computed "
+        f"{fmt.age(state.computed_at, now=home.ports.clock.wall_now())} (wall time); version {fmt.version(state.version)} from the "
         f"record {home.ports.record.store_id[:8]}. The regime is the whole market's: of the equal-weight index of the pairs. "
         "Probabilities are those known at the time (a forward filter); another regime comes into force only after it held most of the "
         "probability for some hours."
@@ -120,4 +120,4 @@ def _show_factors(home: Home, *, now: datetime) -> None:
     )
     cells = {"factor on the stop": HUNDREDTH, "factor on the target": HUNDREDTH}
     table(shown, cells=cells, alt="Factors on stop and target by regime", key="regime_factors")
-    st.caption(f"Of parameters {words.version(parameters.value.version)}; 1.00 changes nothing. Factors carry no interval yet.")
+    st.caption(f"Of parameters {fmt.version(parameters.value.version)}; 1.00 changes nothing. Factors carry no interval yet.")

@@ -17,11 +17,11 @@ from bot3.settings import Settings
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
-from bot3.usecases.bot_state import is_silent
-from bot3.usecases.reading import known
-from bot3.usecases.reconciled import recorded_count
-from bot3.usecases.watched_trades import WatchedReader
+from bot3.usecases import formatting as fmt
+from bot3.usecases.fleet.bot_state import is_silent
+from bot3.usecases.fleet.trade_cache import known
+from bot3.usecases.fleet.watched_trades import WatchedReader
+from bot3.usecases.learning.reconciled import recorded_count
 from dashboard.cells import COUNT
 from dashboard.home import Home, TradeJournal
 from dashboard.page import banner, missing, table
@@ -53,12 +53,12 @@ def _show_beats(home: Home) -> None:
     shown = pd.DataFrame(
         {
             "process": [beat.process for beat in beats],
-            "heartbeat (wall)": [words.age(beat.wall_at, now=wall_now) for beat in beats],
+            "heartbeat (wall)": [fmt.age(beat.wall_at, now=wall_now) for beat in beats],
             "verdict": ["SILENT" if is_silent(beat, wall_now=wall_now) else "beats" for beat in beats],
             "state it told": [beat.state for beat in beats],
             "pid": [beat.pid for beat in beats],
-            "up": [words.span(beat.wall_at - beat.started_at) for beat in beats],
-            "market time it saw": [words.stamp(beat.market_at) for beat in beats],
+            "up": [fmt.span(beat.wall_at - beat.started_at) for beat in beats],
+            "market time it saw": [fmt.stamp(beat.market_at) for beat in beats],
             "detail": [redacted(", ".join(f"{name}={value}" for name, value in beat.detail.items())) for beat in beats],
         }
     )
@@ -117,12 +117,12 @@ def _recorded_row(bot: str, mode: RunMode, *, where: str, counts: pd.DataFrame) 
         "bot": bot,
         "run mode": mode.value,
         "where": where,
-        "store": words.DASH,
+        "store": fmt.DASH,
         "closed in the store": None,
         "in the record": recorded_count(counts, bot=bot, run_mode=mode),
         "deleted in the record": int(found["deleted"].sum()),
         "verdict": "",
-        "last close in the record": words.stamp(found["last_close"].iloc[0]) if len(found) else words.DASH,
+        "last close in the record": fmt.stamp(found["last_close"].iloc[0]) if len(found) else fmt.DASH,
     }
 
 
@@ -157,13 +157,13 @@ def _show_published(home: Home) -> None:
 def _published_cells(read: Callable[[], Sequence[Published]], *, now: datetime, anchor: ClockAnchor | None) -> dict[str, str]:
     found = known(read)
     if found.value is None:
-        return {"version": words.DASH, "known at": words.DASH, "age (market)": words.DASH, "life (wall time first)": found.problem}
+        return {"version": fmt.DASH, "known at": fmt.DASH, "age (market)": fmt.DASH, "life (wall time first)": found.problem}
     newest = max(found.value, key=lambda one: one.known_at)
-    life = words.expiry(newest.expires_at, now=now, anchor=anchor) if isinstance(newest, ParameterSet | Recommendation) else words.DASH
+    life = fmt.expiry(newest.expires_at, now=now, anchor=anchor) if isinstance(newest, ParameterSet | Recommendation) else fmt.DASH
     return {
-        "version": words.version(newest.version),
-        "known at": words.stamp(newest.known_at),
-        "age (market)": words.age(newest.known_at, now=now),
+        "version": fmt.version(newest.version),
+        "known at": fmt.stamp(newest.known_at),
+        "age (market)": fmt.age(newest.known_at, now=now),
         "life (wall time first)": life,
     }
 
@@ -174,12 +174,12 @@ def _show_clock(home: Home) -> None:
     if anchor is None:
         missing("The market clock was never started.", "`bot3 init` seeds the home and starts it.")
         return
-    ends = "does not end" if anchor.ends_at is None else f"ends at {words.stamp(anchor.ends_at)}"
+    ends = "does not end" if anchor.ends_at is None else f"ends at {fmt.stamp(anchor.ends_at)}"
     running = "running" if anchor.is_running else "standing still"
     st.markdown(
-        f"{words.sentence(words.market_source(anchor.source))} Now {words.stamp(home.ports.clock.now())} UTC, {anchor.speed:g} market "
-        f"seconds a wall second, {running}, {ends}. Anchored at {words.stamp(anchor.market_at)} when the wall said "
-        f"{words.stamp(anchor.wall_at)}."
+        f"{fmt.sentence(fmt.market_source(anchor.source))} Now {fmt.stamp(home.ports.clock.now())} UTC, {anchor.speed:g} market "
+        f"seconds a wall second, {running}, {ends}. Anchored at {fmt.stamp(anchor.market_at)} when the wall said "
+        f"{fmt.stamp(anchor.wall_at)}."
     )
 
 
@@ -207,4 +207,4 @@ def _told(value: object) -> str:
         return "set" if value.get_secret_value() else "not set"
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)
-    return redacted(str(value)) if value not in ("", None) else words.DASH
+    return redacted(str(value)) if value not in ("", None) else fmt.DASH

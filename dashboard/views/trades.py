@@ -12,7 +12,7 @@ from bot3.trading import figures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 from bot3.usecases.foreign_text import plain
 from dashboard import charts
 from dashboard.cells import LEVERAGE, RATE, RATIO, money_columns
@@ -91,18 +91,18 @@ def _show_filters(everything: pd.DataFrame, home: Home) -> tuple[str, dict[str, 
 
 def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark: float) -> None:
     of = figures.summary(found)
-    n, mean = words.evidence(of.n), of.mean_profit
+    n, mean = fmt.evidence(of.n), of.mean_profit
     cells = (
-        ("Closes", words.count(of.n), f"{MODES[mode]}, on {of.days} UTC days"),
+        ("Closes", fmt.count(of.n), f"{MODES[mode]}, on {of.days} UTC days"),
         (
             "Win rate",
-            words.share(of.win_rate.value),
-            f"{n}, 90 %: {words.share_interval(of.win_rate.low, of.win_rate.high)}, mark {words.share(win_rate_mark)}",
+            fmt.share(of.win_rate.value),
+            f"{n}, 90 %: {fmt.share_interval(of.win_rate.low, of.win_rate.high)}, mark {fmt.share(win_rate_mark)}",
         ),
         (
             "Mean profit a trade",
-            words.ratio(mean.value),
-            f"of the stake, unweighted: every trade counts alike, whatever its stake; {n}, 90 %: {words.interval(mean.low, mean.high)}",
+            fmt.ratio(mean.value),
+            f"of the stake, unweighted: every trade counts alike, whatever its stake; {n}, 90 %: {fmt.interval(mean.low, mean.high)}",
         ),
     )
     _show_metrics(cells)
@@ -124,19 +124,19 @@ def _show_metrics(cells: Sequence[tuple[str, str, str]]) -> None:
 
 
 def _show_money(money: figures.MoneyFigures) -> None:
-    currency, n, earned = plain(words.currency_name(money.currency)), words.evidence(money.n), money.return_on_stake
-    stake, mark = plain(words.amount(money.stake_abs, money.currency)), words.ratio(figures.AVG_PROFIT_MARK)
+    currency, n, earned = plain(fmt.currency_name(money.currency)), fmt.evidence(money.n), money.return_on_stake
+    stake, mark = plain(fmt.amount(money.stake_abs, money.currency)), fmt.ratio(figures.AVG_PROFIT_MARK)
     _show_metrics(
         (
-            (f"Realised, {currency}", words.signed(money.profit_abs, money.currency), n),
+            (f"Realised, {currency}", fmt.signed(money.profit_abs, money.currency), n),
             (
                 f"Return on stake, {currency}",
-                words.ratio(earned.value),
-                f"sum of profit / sum of stake, {stake}, {n}, 90 %: {words.interval(earned.low, earned.high)}, mark {mark}",
+                fmt.ratio(earned.value),
+                f"sum of profit / sum of stake, {stake}, {n}, 90 %: {fmt.interval(earned.low, earned.high)}, mark {mark}",
             ),
             (
                 f"Profit factor, {currency}",
-                words.number(money.profit_factor),
+                fmt.number(money.profit_factor),
                 f"sum of gains / sum of losses, {n}, mark {figures.PROFIT_FACTOR_MARK}",
             ),
         )
@@ -199,7 +199,7 @@ def _show_selected(everything: pd.DataFrame, home: Home) -> None:
 def _shown(rows: pd.DataFrame, money: Mapping[str, pd.Series[float]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "closed (market time)": rows["close_date"].map(words.stamp),
+            "closed (market time)": rows["close_date"].map(fmt.stamp),
             "bot": rows["bot"],
             "mode": rows["run_mode"],
             "trade": rows["trade_id"],

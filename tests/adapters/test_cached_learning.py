@@ -23,7 +23,7 @@ from bot3.ports.publisher import Origin
 from bot3.ports.record import LearningReader
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
-from bot3.usecases.publish_learning import publish_learning
+from bot3.usecases.publishing.publish import publish_learning
 from execution.learning_watch import LearningWatch
 from tests.clocks import MovableClock
 from tests.journals import OPENED, minutes

@@ -17,8 +17,8 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreBusyError
 from bot3.trading.trades import RunMode
-from bot3.usecases.check_published import check_published
-from bot3.usecases.publish_learning import publish_learning
+from bot3.usecases.publishing.check import check_published
+from bot3.usecases.publishing.publish import publish_learning
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_regime, a_row, a_set
 from tests.published import BOTS, Copy, wall_now

@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["bot3_assets.definitions", "bot3.wiring", "bot3.usecases.relearn", "bot3.adapters.simulated.market"])
+_FORKS.set_forkserver_preload(
+    ["bot3_assets.definitions", "bot3.wiring", "bot3.usecases.learning.relearn", "bot3.adapters.simulated.market"]
+)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreBusyError
 from bot3.ports.publisher import Noun
-from bot3.usecases.republish_lost import EVERY_S
+from bot3.usecases.publishing.republish_lost import EVERY_S
 from bot3_assets.lineage import Lineage
 from bot3_assets.publishing import CHECK_EVERY_S, LOOK_EVERY_S, SEARCH_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, Beat
 from tests.fate import Fate

@@ -24,7 +24,7 @@ from bot3.learning.promotion.permissions import Ledger
 from bot3.learning.replay.groups import Group, group_of_key
 from bot3.trading.parameters import ParameterState
 from bot3.trading.trades import DIRECTIONS
-from bot3.usecases.learn_params import learn_params
+from bot3.usecases.learning.learn_params import learn_params
 
 DAYS = tuple(range(40, 55))
 HIDDEN_DAYS = (61, 75, 90, 105)

@@ -20,7 +20,7 @@ from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import ExitReason, RunMode, Trade
-from bot3.usecases.sync_trades import sync_trades
+from bot3.usecases.learning.sync_trades import sync_trades
 from bot3.wiring import SIMULATED_START, Platform, open_platform
 from tests.learned import a_model, a_recommendation, a_row, a_score, a_set
 

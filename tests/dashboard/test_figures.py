@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot3.trading.costs import Costs
 from bot3.trading.figures import equity_curve, level_figures, summary, thinned
-from bot3.usecases.reading import close_frame
+from bot3.usecases.fleet.trade_cache import close_frame
 from dashboard.cells import RATIO, scaled
 from tests.journals import OPENED, a_closed_trade
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.trading.trades import RunMode
-from bot3.usecases.words import DASH
+from bot3.usecases.formatting import DASH
 from bot3.wiring import open_platform
 from tests.dashboard.homes import closes, make_home, settings_of
 from tests.dashboard.test_pages import a_page, texts

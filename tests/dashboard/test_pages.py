@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from bot3.ports.control import ClockAnchor, ClockSource
 from bot3.settings import load_settings
-from bot3.usecases.words import DASH
+from bot3.usecases.formatting import DASH
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
 from tests.dashboard.homes import NOW, PAIRS, a_beat, make_home, publish_censored, reject_an_entry, settings_of

@@ -19,7 +19,7 @@ from bot3.cli.services import free_port
 from bot3.market.weeks import week_start
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
-from bot3.usecases.back_up import read_manifest
+from bot3.usecases.operations.back_up import read_manifest
 from bot3.wiring import open_platform
 from bot3_assets.assets.synced_trades import synced_trades_verdict
 from tests.deploy.composed import SERVICES, Place

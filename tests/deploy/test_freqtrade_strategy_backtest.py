@@ -16,7 +16,7 @@ from benchmarks.freqtrade_strategy import WARM_UP, run_freqtrade
 from bot3.adapters.files.markets import DECLARED_BRACKETS
 from bot3.market.regimes import Regime
 from bot3.trading.markets import Market
-from bot3.usecases.write_published_files import write_published_files
+from bot3.usecases.publishing.files import write_published_files
 from tests.learned import a_recommendation, a_row, a_score, a_set
 
 PYTHON = Path(__file__).parent.parent.parent / ".venv-freqtrade" / "bin" / "python"

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from bot3.market.regimes import Regime
-from bot3.usecases.write_published_files import PARAMETERS_FILE, write_published_files
+from bot3.usecases.publishing.files import PARAMETERS_FILE, write_published_files
 from tests.deploy.test_freqtrade_strategy_rules import mixin
 from tests.journals import OPENED, PAIR
 from tests.learned import a_recommendation, a_row, a_score, a_set

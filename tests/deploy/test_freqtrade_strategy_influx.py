@@ -12,8 +12,8 @@ import pytest
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.market.regimes import Regime
-from bot3.usecases.publish_learning import publish_everything, publish_learning
-from bot3.usecases.write_published_files import write_published_files
+from bot3.usecases.publishing.files import write_published_files
+from bot3.usecases.publishing.publish import publish_everything, publish_learning
 from tests.deploy.test_freqtrade_strategy_rules import mixin
 from tests.journals import OPENED, PAIR, minutes
 from tests.learned import a_recommendation, a_row, a_score, a_set

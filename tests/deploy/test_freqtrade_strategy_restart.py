@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot3.market.regimes import Regime
-from bot3.usecases.write_published_files import write_published_files
+from bot3.usecases.publishing.files import write_published_files
 from tests.journals import OPENED
 from tests.learned import a_recommendation, a_row, a_score, a_set
 

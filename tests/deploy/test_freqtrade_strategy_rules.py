@@ -26,7 +26,7 @@ from bot3.trading.parameters import ParameterState
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.signals import FEEDER_IDS, UNKNOWN_FEEDER, feeder_of_enter_tag
 from bot3.trading.sizing import choose_leverage, half_kelly_notional
-from bot3.usecases.write_published_files import write_published_files
+from bot3.usecases.publishing.files import write_published_files
 from tests.journals import OPENED, PAIR
 from tests.learned import a_recommendation, a_row, a_score, a_set
 

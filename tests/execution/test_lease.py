@@ -13,7 +13,7 @@ from bot3.errors import AlreadyRunningError
 from bot3.settings import Settings
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import ExitReason
-from bot3.usecases.bot_state import CANDLE_DONE
+from bot3.usecases.fleet.bot_state import CANDLE_DONE
 from bot3.wiring import open_platform
 from execution.lease import lease
 from tests.execution.floors import ENTRY_AT, OpenFloor, ScriptedSignals, signal_at

@@ -11,7 +11,7 @@ from bot3.adapters.files.latch import FileLatch
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.trading.risk import TradingState
-from bot3.usecases.bot_state import state_in_force
+from bot3.usecases.fleet.bot_state import state_in_force
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, signal_at, wobble
 from tests.markets import LIMITS, a_profile
 

@@ -18,7 +18,7 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import Bot3Error, StoreBusyError, StoreError
 from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.fleet import RETRY_AFTER_S, PatientReader
+from bot3.usecases.fleet.foreign_sources import RETRY_AFTER_S, PatientReader
 from bot3.wiring import SIMULATED_START, Platform
 from bot3.wiring.fleet import open_fleet
 from bot3.wiring.home_market import settings_of_home

@@ -19,7 +19,7 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.ports.record import LearningReader
 from bot3.trading.recommendations import FeederTier
-from bot3.usecases.publish_learning import publish_learning
+from bot3.usecases.publishing.publish import publish_learning
 from tests.journals import PAIR, minutes
 from tests.learned import a_recommendation, a_regime, a_row, a_score, a_set
 from tests.published import BOTS, Copy

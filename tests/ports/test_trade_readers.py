@@ -16,7 +16,7 @@ from bot3.adapters.sql.bot.trade_rows import trade_row
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import OrderPattern, RunMode, Trade
-from bot3.usecases.sync_trades import sync_trades
+from bot3.usecases.learning.sync_trades import sync_trades
 from tests.conftest import NewStore
 from tests.journals import ACCOUNT, OPENED, PAIR, a_closed_trade, minutes
 from tests.servers.freqtrade_db import FreqtradeDb, an_order

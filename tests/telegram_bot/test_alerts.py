@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot3.adapters.sql.control.notices import SqlNotices
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.ports.notices import NoticeStore
-from bot3.usecases.fleet_status import Alert
+from bot3.usecases.fleet.status import Alert
 from telegram_bot.alerts import LOOKS, SEVERE_QUIET, AlertWatch
 from tests.journals import OPENED
 

@@ -14,7 +14,7 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreError
 from bot3.settings import load_settings
 from bot3.trading.trades import RunMode
-from bot3.usecases import words
+from bot3.usecases import formatting as fmt
 from bot3.wiring import open_platform
 from telegram_bot.commands import COMMANDS, Desk
 from telegram_bot.home import Closes, Home
@@ -61,8 +61,8 @@ def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:
     text = told(home, "stats")
 
     assert f"BOT1: n {len(closes)} on 26 days, {won} won, {len(closes) - won} not" in text
-    assert f"realised {words.money(sum(trade.close_profit_abs or 0.0 for trade in closes), 'USDT')}" in text
-    assert f"win rate {words.share(won / len(closes))} (" in text
+    assert f"realised {fmt.money(sum(trade.close_profit_abs or 0.0 for trade in closes), 'USDT')}" in text
+    assert f"win rate {fmt.share(won / len(closes))} (" in text
     assert "mark 55 %" in text
 
 
@@ -100,7 +100,7 @@ def test_daily_given_days_then_one_row_each_and_no_close_is_no_zero(home: Home) 
 
     assert len(rows) == 30
     assert rows[0][0] == f"{NOW:%m-%d}"
-    assert {value for _, value in rows[27:]} == {words.DASH}
+    assert {value for _, value in rows[27:]} == {fmt.DASH}
 
 
 def test_leverage_given_bins_then_losses_are_negative_and_n_stands_beside(home: Home) -> None:
@@ -128,7 +128,7 @@ def test_balance_given_a_daemon_that_tells_one_bot_then_the_others_are_unknown(f
         text = told(Home(platform), "balance")
 
     assert "equity with open profit 10,012.50 USDT" in text
-    assert text.count(f"equity with open profit {words.DASH}") == 2
+    assert text.count(f"equity with open profit {fmt.DASH}") == 2
     assert "BRAVO/USDT long 3.0x" in text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot3.errors import StoreBusyError
 from bot3.ports.publisher import OutboxSpan
-from bot3.usecases.check_published import PublishedCheck, TradesCheck
+from bot3.usecases.publishing.check import PublishedCheck, TradesCheck
 from telegram_bot.copies import EVERY, CopyWatch
 from tests.clocks import MovableClock
 

@@ -18,7 +18,7 @@ from bot3.errors import AlreadyRunningError, MessageRefusedError, NotifierBusyEr
 from bot3.ports.chat import ChatMessage
 from bot3.ports.notices import Notice
 from bot3.ports.notifier import Message
-from bot3.usecases.bot_state import LISTENING, STALE
+from bot3.usecases.fleet.bot_state import LISTENING, STALE
 from telegram_bot.monitor import LOOK_EVERY, STORES_AWAY, UNREACHED, Monitor, Parts
 from tests.clocks import MovableClock
 

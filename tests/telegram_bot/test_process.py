@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bot3.usecases.bot_state import LISTENING, TELEGRAM
+from bot3.usecases.fleet.bot_state import LISTENING, TELEGRAM
 from bot3.wiring import open_platform
 from tests.dashboard.homes import make_home, settings_of
 from tests.servers.bot_api import TOKEN, BotApi

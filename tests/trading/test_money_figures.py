@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot3.trading.figures import by_currency, notional_sums, profit_sums, summary
 from bot3.trading.trades import Trade
-from bot3.usecases.reading import close_frame
+from bot3.usecases.fleet.trade_cache import close_frame
 from tests.journals import OPENED, a_closed_trade
 
 PAIRS = ("BTC/USDT:USDT", "ETH/USDT", "ETH/BTC", "XRP/USDC:USDC", "ADAUSDT")

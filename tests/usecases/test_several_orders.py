@@ -15,9 +15,9 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.import_trades import import_trades
-from bot3.usecases.replay_trades import replay_trades
-from bot3.usecases.sync_trades import sync_trades
+from bot3.usecases.learning.import_trades import import_trades
+from bot3.usecases.learning.replay_trades import replay_trades
+from bot3.usecases.learning.sync_trades import sync_trades
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_order
 from tests.usecases.foreign import DAYS, START, MarketCandles, market, random_walk, trades_on
 

@@ -14,7 +14,7 @@ from bot3.ports.control import ClockSource
 from bot3.ports.record import ModelEntry
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
-from bot3.usecases.seed_home import SeedParts, seed_home
+from bot3.usecases.seed.home import SeedParts, seed_home
 from bot3.wiring import SIMULATED_START, Platform, is_seeded, open_platform
 from tests.seeded import copy_of_home, seeded_home, tiny_settings
 

@@ -13,7 +13,7 @@ import pytest
 
 from bot3.errors import LearningError
 from bot3.settings import load_settings
-from bot3.usecases.back_up import back_up, restore
+from bot3.usecases.operations.back_up import back_up, restore
 from bot3.wiring import Platform, begin_epoch, open_platform, store_backups
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_recommendation, a_regime, a_score, a_set

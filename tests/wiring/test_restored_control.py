@@ -13,7 +13,7 @@ from bot3.errors import StoreBusyError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.settings import Settings
 from bot3.trading.risk import RiskLatch, TradingState
-from bot3.usecases.bot_state import CANDLE_DONE
+from bot3.usecases.fleet.bot_state import CANDLE_DONE
 from bot3.wiring import SIMULATED_START, open_platform
 from tests.clocks import MovableClock
 

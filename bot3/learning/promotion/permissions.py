@@ -2,8 +2,8 @@
 
 A learner evaluates the trades of each day under the parameters that were in force when the day began (`GatedLearner`). A gate accumulates
 the days in a ledger and opens pairs and directions by it (`Gate`). A gate does not depend on candles or pooling, and a learner not on the
-gate's evidence: only `usecases/review_gates.py` combines the two, and the planted benchmark calls the same code. Another rule (another
-ledger, other trade columns) can replace this one behind the same two protocols.
+gate's evidence: only `usecases/learning/review_gates.py` combines the two, and the planted benchmark calls the same code. Another rule
+(another ledger, other trade columns) can replace this one behind the same two protocols.
 """
 
 from __future__ import annotations

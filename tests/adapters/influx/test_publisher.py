@@ -23,8 +23,8 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError, StoreBusyError, StoreError
 from bot3.ports.publisher import OutboxSpan
 from bot3.trading.trades import RunMode
-from bot3.usecases.check_published import PublishedCheck, check_published
-from bot3.usecases.publish_learning import publish_everything, publish_learning, replay_dead_letters
+from bot3.usecases.publishing.check import PublishedCheck, check_published
+from bot3.usecases.publishing.publish import publish_everything, publish_learning, replay_dead_letters
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_recommendation, a_regime, a_row, a_score, a_set
 from tests.published import BOTS, Copy

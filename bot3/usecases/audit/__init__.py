@@ -1,0 +1,1 @@
+"""The audit of foreign trades on unseen data."""

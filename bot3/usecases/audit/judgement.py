@@ -1,0 +1,165 @@
+"""Judges the used trades of an audit: outcomes of both settings, split in time, over all trades and in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import starmap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bot3.learning.evaluation.comparison import Comparison, Estimate, Outcomes, TimeSplit, clustered_estimate, compare, level_of_each
+from bot3.learning.parameters.learner import LearningSettings
+from bot3.market.instants import DAY_US, microseconds
+from bot3.trading.intervals import MIN_DAYS
+from bot3.trading.parameters import ParameterSet
+from bot3.usecases.audit.replay import AuditCandles, learned_levels_of, replay_levels, static_levels_of
+from bot3.usecases.audit.report import DayOutcome, GroupComparison, Promise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Used trades (the trade frame with `sigma`), their split, and each one's outcomes under both settings.
+
+    `expected_move` is the posterior expectancy of the learned settings that each would have used.
+    """
+
+    trades: pd.DataFrame
+    split: TimeSplit
+    outcomes: Outcomes
+    expected_move: NDArray[np.float64]
+    horizon_days: int
+
+    @property
+    def fitted_days(self) -> int:
+        """Return the number of UTC days on which fitted trades were entered."""
+        return _days(self.outcomes.open_us[self.split.fitted])
+
+    @property
+    def judged_days(self) -> int:
+        """Return the number of UTC days on which judged trades were entered."""
+        return _days(self.outcomes.open_us[self.split.judged])
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Return the positions of the judged rows."""
+        return np.flatnonzero(self.split.judged)
+
+    def static_whole(self) -> Estimate:
+        """Return the mean outcome of all used trades under the static settings, ratio of the stake: nothing was fitted."""
+        return self._mean(self.outcomes.static_move * self.outcomes.leverage, self.outcomes.open_us)
+
+    def overall(self) -> Comparison | None:
+        """Return the comparison on all judged trades; None if there are none."""
+        return compare(self.outcomes.take(self.rows), horizon_days=self.horizon_days) if len(self.rows) else None
+
+    def promise(self) -> Promise | None:
+        """Return the expected and the actual outcome; None if no trade is judged or too few were fitted."""
+        rows, fitted = self.rows, np.flatnonzero(self.split.fitted)
+        if not len(rows) or self.fitted_days < MIN_DAYS:
+            return None
+        outcomes = self.outcomes
+        kept = self._mean(outcomes.learned_move[rows], outcomes.open_us[rows])
+        expected = float(self.expected_move[rows].mean())
+        return Promise(
+            expected_move=expected,
+            kept=kept,
+            optimism_move=expected - kept.mean,
+            gain_fitted_move=float((outcomes.learned_move[fitted] - outcomes.static_move[fitted]).mean()),
+        )
+
+    def groups(self, *columns: str) -> tuple[GroupComparison, ...]:
+        """Return the comparison in each group of the judged trades; their intervals are simultaneous.
+
+        Parameters
+        ----------
+        columns : str
+            Columns of the trade frame; the key joins their values with "|".
+        """
+        rows = self.rows
+        judged = self.trades.iloc[rows]
+        places = judged.groupby(list(columns), sort=True).indices
+        level = level_of_each(len(places))
+        return tuple(
+            GroupComparison(
+                key="|".join(key) if isinstance(key, tuple) else str(key),
+                comparison=compare(self.outcomes.take(rows[own]), horizon_days=self.horizon_days, level=level),
+            )
+            for key, own in places.items()
+        )
+
+    def days(self) -> tuple[DayOutcome, ...]:
+        """Return the judged trades by day of entry."""
+        rows = self.rows
+        outcomes = self.outcomes.take(rows)
+        sums = pd.DataFrame(
+            {
+                "n": 1,
+                "realised_profit": outcomes.close_profit,
+                "static_profit": outcomes.static_move * outcomes.leverage,
+                "learned_profit": outcomes.learned_move * outcomes.leverage,
+            }
+        )
+        by_day = sums.groupby(self.trades["open_date"].iloc[rows].dt.date.to_numpy(), sort=True).sum()
+        return tuple(starmap(_day, zip(by_day.index.tolist(), by_day.to_dict("records"), strict=True)))
+
+    def _mean(self, values: NDArray[np.float64], open_us: NDArray[np.int64]) -> Estimate:
+        return clustered_estimate(values, open_us, horizon_days=self.horizon_days)
+
+
+def _days(open_us: NDArray[np.int64]) -> int:
+    return len(np.unique(open_us // DAY_US))
+
+
+def _day(day: date, sums: Mapping[Any, Any]) -> DayOutcome:
+    return DayOutcome(
+        day=day,
+        n=int(sums["n"]),
+        realised_profit=float(sums["realised_profit"]),
+        static_profit=float(sums["static_profit"]),
+        learned_profit=float(sums["learned_profit"]),
+    )
+
+
+def judge(
+    used: pd.DataFrame, candles: AuditCandles, *, settings: LearningSettings, parameters: ParameterSet, split: TimeSplit
+) -> Judgement:
+    """Replay used trades under the static settings and under parameters learned from the fitted ones.
+
+    Parameters
+    ----------
+    used : DataFrame
+        The trade frame with `sigma`, of trades whose whole horizon the candles cover.
+
+    Notes
+    -----
+    Learned outcomes are NaN if the fitted trades are on fewer than `MIN_DAYS` days.
+    """
+    levels, expected = learned_levels_of(used, parameters=parameters, costs=settings.costs)
+    static = static_levels_of(used, settings=settings)
+    learned_move = replay_levels(candles, used, levels, costs=settings.costs)
+    if _days(microseconds(used["open_date"])[split.fitted]) < MIN_DAYS:
+        # Values learned from so few days are not reliable enough to be judged.
+        learned_move, expected = np.full(len(used), np.nan), np.full(len(used), np.nan)
+    return Judgement(
+        trades=used,
+        split=split,
+        outcomes=Outcomes(
+            open_us=microseconds(used["open_date"]),
+            leverage=used["leverage"].to_numpy(dtype=np.float64),
+            close_profit=used["close_profit"].to_numpy(dtype=np.float64),
+            static_move=replay_levels(candles, used, static, costs=settings.costs),
+            learned_move=learned_move,
+        ),
+        expected_move=expected,
+        horizon_days=horizon_days_of(settings),
+    )
+
+
+def horizon_days_of(settings: LearningSettings) -> int:
+    """Return the number of days over which trades overlap: the horizon, rounded up."""
+    return max(1, -(-settings.horizon // timedelta(days=1)))

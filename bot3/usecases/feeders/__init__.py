@@ -1,0 +1,1 @@
+"""Training feeders and their signals and shadow trades."""

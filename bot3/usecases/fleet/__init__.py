@@ -1,0 +1,1 @@
+"""The status of a fleet: bots, states, trades, data ages."""

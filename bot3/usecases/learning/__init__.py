@@ -1,0 +1,1 @@
+"""The steps from a closed trade to published parameters."""

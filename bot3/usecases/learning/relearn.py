@@ -1,0 +1,311 @@
+"""The controller's step, from closes to published parameters; and the meta-learner's run, which includes it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from bot3.errors import LearningError
+from bot3.learning.feeders.scores import ScoreSettings
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.regimes.filter import RegimeSettings
+from bot3.ports.candles import CandleReader
+from bot3.ports.record import PlatformRecord, SyncOutcome
+from bot3.ports.trades import TradeReader
+from bot3.trading.parameters import ParameterSet, ParameterState
+from bot3.trading.recommendations import Recommendation
+from bot3.trading.trades import RunMode
+from bot3.usecases.learning.detect_regimes import detect_regimes
+from bot3.usecases.learning.learn_params import Check, LearnOutcome, learn_params
+from bot3.usecases.learning.recommend import recommend
+from bot3.usecases.learning.replay_trades import ReplayOutcome, replay_trades
+from bot3.usecases.learning.score_feeders import score_feeders
+from bot3.usecases.learning.sync_trades import TradeSync, sync_trades
+from bot3.usecases.publishing.files import PARAMETERS_FILE, RECOMMENDATIONS_FILE, write_published_files
+
+_T = TypeVar("_T")
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSource:
+    """One bot's trades of one run mode."""
+
+    reader: TradeReader
+    run_mode: RunMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetReport:
+    """Result of a step for one asset: figures to show with it, duration, and checks."""
+
+    asset: str
+    metadata: Mapping[str, Value]
+    duration_s: float
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelearnReport:
+    """Result of one step, asset by asset, in the order of the lineage.
+
+    `parameters` and `recommendation` are what was published; None if nothing new was.
+    """
+
+    revision: int
+    changed: bool
+    assets: tuple[AssetReport, ...]
+    parameters: ParameterSet | None
+    recommendation: Recommendation | None = None
+
+    @property
+    def failed_checks(self) -> tuple[Check, ...]:
+        """Return the checks that failed."""
+        return tuple(check for asset in self.assets for check in asset.checks if not check.passed)
+
+
+def relearn_step(
+    record: PlatformRecord,
+    learner: ParameterLearner,
+    candles: CandleReader,
+    *,
+    sources: Sequence[TradeSource],
+    run_modes: Sequence[RunMode],
+    now: datetime,
+    computed_at: datetime,
+    life: timedelta,
+    overlap: timedelta = timedelta(days=7),
+    full: bool = False,
+) -> RelearnReport:
+    """Sync all bots, replay due trades, learn the touched groups, and publish the result.
+
+    Parameters
+    ----------
+    sources : sequence of TradeSource
+        Bots to sync; none if the record is synced already.
+    run_modes : sequence of RunMode
+        Run modes whose trades are learned from together.
+    life : timedelta
+        Market time until published parameters expire.
+    full : bool
+        Refit pooling and republish every row.
+
+    Raises
+    ------
+    StoreBusyError
+        If a store is locked: wait and call again.
+    LearningError
+        If a source and the record do not contain the same trades, or a check of the parameters failed: the last valid ones stay in force,
+        and synced trades stay synced.
+    """
+    syncs, sync_s = _timed(lambda: [_synced(source, record, overlap=overlap) for source in sources])
+    require_reconciled(syncs)
+    replays, replay_s = _timed(lambda: replay_trades(record, learner, candles, run_modes=run_modes, now=now))
+    learned, learn_s = _timed(
+        lambda: learn_params(
+            record,
+            learner,
+            now=now,
+            computed_at=computed_at,
+            life=life,
+            trades_revision=replays.trades_revision,
+            full=full,
+        )
+    )
+    return RelearnReport(
+        revision=max(replays.revision, learned.revision),
+        changed=any(sync.changed for sync in syncs) or bool(replays.touched) or learned.published is not None,
+        assets=(_sync_report(syncs, sync_s), _replay_report(replays, replay_s), _learn_report(learned, learn_s)),
+        parameters=learned.published,
+    )
+
+
+def full_relearn_step(
+    record: PlatformRecord,
+    learner: ParameterLearner,
+    candles: CandleReader,
+    *,
+    sources: Sequence[TradeSource],
+    run_modes: Sequence[RunMode],
+    pairs: Sequence[str],
+    directory: Path,
+    now: datetime,
+    computed_at: datetime,
+    parameters_life: timedelta,
+    recommendations_life: timedelta,
+    overlap: timedelta = timedelta(days=7),
+    score_settings: ScoreSettings | None = None,
+    regime_settings: RegimeSettings | None = None,
+    parameters_file: Path = Path(PARAMETERS_FILE),
+    recommendations_file: Path = Path(RECOMMENDATIONS_FILE),
+) -> RelearnReport:
+    """Detect the regime, relearn everything, score all feeders, recommend, and write the published files.
+
+    Parameters
+    ----------
+    pairs : sequence of str
+        Pairs whose equal-weight index determines the market's regime.
+    directory : Path
+        Directory of the two JSON files; absolute paths of files are not changed.
+    parameters_life, recommendations_life : timedelta
+        Lifetimes in market time.
+    """
+    states, regime_s = _timed(
+        lambda: detect_regimes(
+            record,
+            candles,
+            pairs=pairs,
+            timeframe=learner.settings.timeframe,
+            now=now,
+            computed_at=computed_at,
+            settings=regime_settings,
+        )
+    )
+    step = relearn_step(
+        record,
+        learner,
+        candles,
+        sources=sources,
+        run_modes=run_modes,
+        now=now,
+        computed_at=computed_at,
+        life=parameters_life,
+        overlap=overlap,
+        full=True,
+    )
+    settings = score_settings or ScoreSettings()
+    scores, score_s = _timed(lambda: score_feeders(record, run_modes=run_modes, now=now, settings=settings))
+    made, recommend_s = _timed(lambda: recommend(record, now=now, computed_at=computed_at, life=recommendations_life))
+    write_published_files(
+        directory,
+        parameters=record.parameters(as_of=now),
+        scores=scores,
+        recommendation=made,
+        parameters_file=parameters_file,
+        recommendations_file=recommendations_file,
+    )
+    regime = record.regime(as_of=now)
+    regime_report = AssetReport(
+        asset="regime_state",
+        metadata={"states": len(states), "regime": str(regime.regime), "known_at": regime.known_at.isoformat()},
+        duration_s=regime_s,
+    )
+    score_report = AssetReport(
+        asset="feeder_scores",
+        metadata={"version": scores[0].version, "shadow_trades": sum(score.n for score in scores if score.regime == "*")},
+        duration_s=score_s,
+    )
+    recommend_report = AssetReport(asset="recommendations", metadata=_recommendation_figures(made), duration_s=recommend_s)
+    return RelearnReport(
+        revision=record.revision(),
+        changed=True,
+        assets=(regime_report, *step.assets, score_report, recommend_report),
+        parameters=step.parameters,
+        recommendation=made,
+    )
+
+
+def require_reconciled(syncs: Sequence[TradeSync]) -> None:
+    """Raise LearningError if a source and the record do not contain the same trades: learning would use other trades than were made."""
+    lost = [f"{sync.bot} {sync.run_mode} ({_difference(sync)})" for sync in syncs if not sync.is_reconciled]
+    if lost:
+        raise LearningError(
+            f"closed trades and the record differ: {'; '.join(lost)}; nothing was learned, the last publication stays in force: "
+            "correct the difference, then run `bot3 learn run`"
+        )
+
+
+def _synced(source: TradeSource, record: PlatformRecord, *, overlap: timedelta) -> TradeSync:
+    first = sync_trades(source.reader, record, run_mode=source.run_mode, overlap=overlap)
+    if first.is_reconciled:
+        return first
+    # A trade may have closed between reading and counting: only what still differs at a second comparison is lost.
+    second = sync_trades(source.reader, record, run_mode=source.run_mode, full=True)
+    return replace(second, outcome=_joined(first.outcome, second.outcome))
+
+
+def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
+    return SyncOutcome(
+        inserted=first.inserted + second.inserted,
+        updated=first.updated + second.updated,
+        unchanged=second.unchanged,
+        deleted=first.deleted + second.deleted,
+        revision=second.revision,
+    )
+
+
+def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
+
+
+def _sync_report(syncs: Sequence[TradeSync], duration_s: float) -> AssetReport:
+    metadata: dict[str, Value] = {
+        name: sum(getattr(sync.outcome, name) for sync in syncs) for name in ("inserted", "updated", "unchanged", "deleted")
+    }
+    checks = tuple(
+        Check(
+            name=f"trades_of_{sync.bot}_{sync.run_mode}_are_reconciled",
+            passed=sync.is_reconciled,
+            detail=_difference(sync),
+        )
+        for sync in syncs
+    )
+    return AssetReport(asset="synced_trades", metadata=metadata, duration_s=duration_s, checks=checks)
+
+
+def _difference(sync: TradeSync) -> str:
+    return f"source {sync.source_count}, record {sync.record_count}, missing {_ids(sync.missing)}, surplus {_ids(sync.surplus)}"
+
+
+def _ids(keys: Sequence[tuple[int, datetime]]) -> str:
+    return ", ".join(str(trade_id) for trade_id, _ in keys[:20]) or "none"
+
+
+def _replay_report(replays: ReplayOutcome, duration_s: float) -> AssetReport:
+    metadata: dict[str, Value] = {f"written_{state}": count for state, count in replays.written.items()}
+    metadata["touched_groups"] = len(replays.touched)
+    metadata["funding_missing_share"] = replays.funding_missing_share
+    detail = "; ".join(f"{pair}: {why}" for pair, why in replays.missing.items()) or "all"
+    return AssetReport(
+        asset="trade_replays",
+        metadata=metadata,
+        duration_s=duration_s,
+        checks=(Check(name="candles_of_traded_pairs_are_readable", passed=not replays.missing, detail=detail),),
+    )
+
+
+def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
+    published = learned.published
+    metadata: dict[str, Value] = {
+        "rows": len(published.rows) if published else 0,
+        "version": published.version if published else None,
+        "is_full": learned.is_full,
+    }
+    if published is not None:
+        states = Counter(row.state for row in published.rows.values())
+        metadata |= {f"rows_{state.value}": states[state] for state in ParameterState}
+        censored = sorted({f"{row.pair} {row.direction}" for row in published.rows.values() if row.is_censored})
+        metadata["censored_pairs_and_directions"] = ", ".join(censored) or "none"
+    if learned.ledger is not None and learned.permission is not None:
+        reviewed = datetime.fromtimestamp(86_400.0 * learned.ledger.day, UTC).date()
+        metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(learned.permission.opened)}
+    return AssetReport(asset="adaptive_params", metadata=metadata, duration_s=duration_s, checks=learned.checks)
+
+
+def _recommendation_figures(made: Recommendation) -> dict[str, Value]:
+    low, high = made.suggested_leverage_range
+    return {
+        "version": made.version,
+        "regime": str(made.regime),
+        "top_feeders": ", ".join(map(str, made.top_feeders)),
+        "avoid_feeders": ", ".join(map(str, made.avoid_feeders)),
+        "leverage_range": f"{low} to {high}",
+        "open_bins": ", ".join(made.open_bins),
+        "size_multiplier": made.suggested_position_size_multiplier,
+    }

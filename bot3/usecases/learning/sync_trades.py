@@ -1,0 +1,146 @@
+"""Copies a bot's closed trades to the record: by key, within a window, and reconciled afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from bot3.ports.record import SyncOutcome, TradeRecord
+from bot3.ports.trade_columns import ColumnReader, ColumnRecord
+from bot3.ports.trades import TradeReader
+from bot3.trading.trades import RunMode, Trade
+from bot3.usecases.learning.reconciled import recorded_count
+
+Key = tuple[int, datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """Whether a source and the record have the same number of trades.
+
+    `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only
+    computed if the counts differ.
+    """
+
+    bot: str
+    run_mode: RunMode
+    source_count: int
+    record_count: int
+    missing: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Return whether source and record contain the same number of trades."""
+        return self.source_count == self.record_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSync(Reconciliation):
+    """Result of one bot's sync, and whether both sides have the same number of trades afterwards."""
+
+    outcome: SyncOutcome
+    is_full: bool
+
+    @property
+    def changed(self) -> int:
+        """Return the number of trades inserted, updated or deleted."""
+        return self.outcome.inserted + self.outcome.updated + self.outcome.deleted
+
+
+def sync_trades(
+    reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
+) -> TradeSync:
+    """Upsert a bot's closed trades, mark those that disappeared, and compare the counts.
+
+    Parameters
+    ----------
+    overlap : timedelta
+        Closes this long before the newest known one are read again: trades are corrected, and clocks of databases differ.
+    full : bool
+        Read all closes. This is also done if the counts differ after the window was read.
+    """
+    since = None if full else _window_start(record, bot=reader.bot, run_mode=run_mode, overlap=overlap)
+    outcome = _sync_window(reader, record, run_mode=run_mode, since=since)
+    synced = _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=since is None)
+    if synced.is_reconciled or since is None:
+        return synced
+    outcome = _joined(outcome, _sync_window(reader, record, run_mode=run_mode, since=None))
+    return _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=True)
+
+
+def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
+    """Compare how many closed trades a source and the record contain, and return the keys that one side lacks."""
+    recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
+    counted = reader.count_closed(closed_since=None)
+    missing: tuple[Key, ...] = ()
+    surplus: tuple[Key, ...] = ()
+    if counted != recorded:
+        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        theirs = _source_keys(reader)
+        missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
+    return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=recorded, missing=missing, surplus=surplus)
+
+
+def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
+    row = _count_row(record.counts(), bot=bot, run_mode=run_mode)
+    if row is None or pd.isna(row["last_close"]) or row["outdated"]:
+        return None
+    last: datetime = pd.Timestamp(row["last_close"]).to_pydatetime()
+    return last - overlap
+
+
+def _count_row(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> dict[str, Any] | None:
+    found = counts[(counts["bot"] == bot) & (counts["run_mode"].astype(str) == str(run_mode))]
+    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+
+
+def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
+    # Read the keys first: a trade that closes in between is then new to both, and never considered deleted.
+    known = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
+    outcome, found = _upserted(reader, record, since=since)
+    vanished = known - found() if known else set()
+    if since is not None and vanished:
+        # A close whose time was corrected to before the window has not disappeared.
+        vanished -= _source_keys(reader)
+    if not vanished:
+        return outcome
+    return _joined(outcome, record.delete_trades(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
+
+
+def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
+    """Upsert a window's trades, as columns if both sides support it; return the outcome and a function that returns their keys."""
+    if isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
+        columns = reader.closed_columns(closed_since=since)
+        return record.upsert_columns(columns), columns.keys
+    trades = reader.closed_trades(closed_since=since)
+    return record.upsert_trades(trades), lambda: _keys(trades)
+
+
+def _source_keys(reader: TradeReader) -> set[Key]:
+    if isinstance(reader, ColumnReader):
+        return reader.closed_columns(closed_since=None).keys()
+    return _keys(reader.closed_trades(closed_since=None))
+
+
+def _keys(trades: list[Trade]) -> set[Key]:
+    return {(trade.trade_id, trade.open_date) for trade in trades}
+
+
+def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
+    return SyncOutcome(
+        inserted=first.inserted + second.inserted,
+        updated=first.updated + second.updated,
+        unchanged=first.unchanged + second.unchanged,
+        deleted=first.deleted + second.deleted,
+        revision=max(first.revision, second.revision),
+    )
+
+
+def _reconciled(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, outcome: SyncOutcome, is_full: bool) -> TradeSync:
+    compared = reconcile(reader, record, run_mode=run_mode)
+    return TradeSync(**{item.name: getattr(compared, item.name) for item in fields(Reconciliation)}, outcome=outcome, is_full=is_full)

@@ -1,0 +1,1 @@
+"""Backups, notifications, metrics."""

@@ -1,0 +1,1 @@
+"""Copying the record to InfluxDB and files, and comparing the copies."""

@@ -1,0 +1,218 @@
+"""Compare a published copy with the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+from bot3.errors import LearningError
+from bot3.ports.publisher import Head, Outbox, PublishedCopy
+from bot3.ports.record import LearningReader
+from bot3.trading.trades import RunMode
+from bot3.usecases.publishing.publish import PUBLISHED_MODES, published_bots
+
+_KEY = ("run_mode", "trade_id", "open_date")
+
+
+class PublishingRecord(LearningReader, Outbox, Protocol):
+    """The part of the record that is compared with the copy."""
+
+    def counts(self) -> pd.DataFrame:
+        """Return the number of closed trades by bot and run_mode, as `TradeRecord` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesCheck:
+    """One bot's trades: how many the record and the copy contain, and the ids of those that differ."""
+
+    record: int
+    published: int
+    missing: tuple[int, ...]
+    extra: tuple[int, ...]
+    changed: tuple[int, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Return whether the copy contains the record's trades and no others, one point each."""
+        return not (self.missing or self.extra or self.changed) and self.record == self.published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedCheck:
+    """Differences between the copy and the record.
+
+    Parameters
+    ----------
+    missing, extra : tuple of Head
+        Publications that only the record, or only the copy, contains.
+    differing : tuple of str
+        Values in force that differ: "parameters", "feeder_scores", "regime", "recommendation".
+    waiting : int
+        Writes that were still pending at the comparison; a difference is only a delay then.
+    """
+
+    missing: tuple[Head, ...]
+    extra: tuple[Head, ...]
+    differing: tuple[str, ...]
+    trades: Mapping[str, TradesCheck]
+    waiting: int
+
+    @property
+    def is_equal(self) -> bool:
+        """Return whether nothing differs."""
+        return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Return texts of everything that the copy lacks or contains with other values; nothing that it has in excess."""
+        trades = (f"trade {trade_id} of {bot}" for bot, check in self.trades.items() for trade_id in (*check.missing, *check.changed))
+        heads = (f"{head.noun} {head.version} of {head.known_at}" for head in self.missing)
+        return frozenset((*heads, *(f"{noun} in force" for noun in self.differing), *trades))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadsGap:
+    """Numbers of publications that only the record, or only the copy, contains.
+
+    `missing` is None while the record is ahead of the copy: a pending publication is not missing.
+    """
+
+    missing: int | None
+    extra: int
+
+
+def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
+    """Compare the publications of the record with those of the copy.
+
+    Raises
+    ------
+    StoreBusyError
+        If either cannot be queried.
+    """
+    # Read the copy first: what is published in between is in the record already.
+    since, told = copy.kept_since(trades=False), copy.heads()
+    waited = record.span() is not None
+    held = record.heads()
+    is_ahead = waited or record.span() is not None
+    missing = _kept(held, since) - told
+    return HeadsGap(missing=None if is_ahead else len(missing), extra=len(_kept(told, since) - held))
+
+
+def check_published(
+    record: PublishingRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
+) -> PublishedCheck:
+    """Compare every publication's head, all values in force, and every trade by the digest of its row.
+
+    Parameters
+    ----------
+    bots : sequence of str
+        Bots that are always compared; every other bot whose trades the record ever contained is compared too.
+
+    Raises
+    ------
+    StoreBusyError
+        If either cannot be queried: what was not compared is never reported as equal.
+    """
+    span = record.span()
+    held, told = _kept(record.heads(), copy.kept_since(trades=False)), copy.heads()
+    trades = record.trade_digests(run_modes=run_modes)
+    since = copy.kept_since(trades=True)
+    names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
+    return PublishedCheck(
+        missing=tuple(sorted(held - told, key=_place)),
+        extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
+        differing=tuple(noun for noun in ("parameters", "feeder_scores", "regime", "recommendation") if _differs(record, copy, noun, now)),
+        trades={name: _compared(_since(trades[trades["bot"] == name], since), copy.trade_digests(name)) for name in names},
+        waiting=0 if span is None else span.writes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Publications and trades of the record at one time."""
+
+    heads: frozenset[Head]
+    trades: pd.DataFrame
+
+
+def recorded(record: PublishingRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
+    """Return what a copy must contain once all pending writes are published."""
+    return Recorded(heads=record.heads(), trades=record.trade_digests(run_modes=run_modes))
+
+
+def find_losses(
+    record: PublishingRecord, copy: PublishedCopy, *, before: Recorded, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
+) -> PublishedCheck:
+    """Compare heads and trades while the record is being written; values in force are not compared.
+
+    Parameters
+    ----------
+    before : Recorded
+        Read before all pending writes were published: what the record still contains of it and the copy does not was lost.
+
+    Raises
+    ------
+    StoreBusyError
+        If either cannot be queried.
+    """
+    told = copy.heads()
+    names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
+    published = {name: copy.trade_digests(name) for name in names}
+    span, held, since = record.span(), record.heads(), copy.kept_since(trades=True)
+    trades = _since(before.trades.merge(record.trade_digests(run_modes=run_modes)), since)
+    return PublishedCheck(
+        missing=tuple(sorted(_kept(before.heads & held, copy.kept_since(trades=False)) - told, key=_place)),
+        extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
+        differing=(),
+        trades={name: replace(_compared(trades[trades["bot"] == name], published[name]), extra=()) for name in names},
+        waiting=0 if span is None else span.writes,
+    )
+
+
+def _kept(heads: frozenset[Head], since: datetime | None) -> frozenset[Head]:
+    return heads if since is None else frozenset(head for head in heads if head.known_at >= since)
+
+
+def _place(head: Head) -> tuple[str, datetime, int]:
+    return head.noun, head.known_at, head.seq
+
+
+def _differs(record: LearningReader, copy: LearningReader, noun: str, now: datetime) -> bool:
+    return _read(getattr(record, noun), now=now) != _read(getattr(copy, noun), now=now)
+
+
+def _read(read: Callable[..., object], *, now: datetime) -> object:
+    try:
+        return read(as_of=now)
+    except LearningError as error:
+        # No value in force is equal only to no value in force, and an invalid one only to an invalid one.
+        return type(error)
+
+
+def _since(trades: pd.DataFrame, since: datetime | None) -> pd.DataFrame:
+    return trades if since is None else trades[trades["close_date"] >= since]
+
+
+def _compared(record: pd.DataFrame, published: pd.DataFrame) -> TradesCheck:
+    held, told = _digests(record), _digests(published)
+    return TradesCheck(
+        record=len(record),
+        published=len(published),
+        missing=_ids(held.keys() - told.keys()),
+        extra=_ids(told.keys() - held.keys()),
+        changed=_ids({key for key in held.keys() & told.keys() if held[key] != told[key]}),
+    )
+
+
+def _digests(trades: pd.DataFrame) -> dict[tuple[str, int, datetime], str]:
+    keys = zip(*(trades[name].tolist() for name in _KEY), strict=True)
+    return dict(zip(keys, trades["digest"].tolist(), strict=True))
+
+
+def _ids(keys: set[tuple[str, int, datetime]]) -> tuple[int, ...]:
+    return tuple(sorted(key[1] for key in keys))

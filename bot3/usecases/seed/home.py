@@ -1,0 +1,257 @@
+"""Seeds a home: feeders trained week by week, their signals, shadow trades, the bots' histories, and the first learning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot3.errors import DataError, LearningError
+from bot3.learning.feeders.feature_panel import FeaturePanel
+from bot3.learning.feeders.scores import ScoreSettings
+from bot3.learning.feeders.specs import find_feeder
+from bot3.learning.feeders.training import TrainingSettings
+from bot3.learning.parameters.learner import ParameterLearner
+from bot3.learning.replay.candle_arrays import CandleArrays
+from bot3.market.timeframes import timeframe_duration
+from bot3.market.weeks import WEEK, walk_forward_weeks, week_of, week_start
+from bot3.ports.candles import CandleReader
+from bot3.ports.models import ModelStore
+from bot3.ports.record import PlatformRecord
+from bot3.ports.signals import SignalStore
+from bot3.ports.trades import BotStore
+from bot3.trading.costs import Costs
+from bot3.trading.markets import Market
+from bot3.trading.profiles import BotProfile
+from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import RunMode
+from bot3.usecases.feeders.make_signals import make_signals
+from bot3.usecases.feeders.shadow_feeders import ShadowMarket, read_arrays, shadow_feeders
+from bot3.usecases.feeders.train_feeders import build_panel, feeder_settings_digest, train_feeder
+from bot3.usecases.learning.detect_regimes import detect_regimes
+from bot3.usecases.learning.relearn import full_relearn_step
+from bot3.usecases.seed.histories import Histories
+
+Progress = Callable[[str, int, int], None]
+"""Progress callback: receives a step's name, how much of it is done, and the total."""
+
+_MOST_WORKERS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedParts:
+    """Inputs and outputs of a seed.
+
+    Parameters
+    ----------
+    start, end : datetime
+        The span that is learned from; the daemon continues at its end.
+    first_weeks, every_weeks, train_days : int
+        Candles before the first models, weeks between two models of a feeder, longest training window.
+    history_stores, profiles : mapping
+        Stores and profiles by bot.
+    parameters_life, recommendations_life : timedelta
+        Lifetimes in market time of what is published at the end.
+    directory, parameters_file, recommendations_file : Path
+        Paths of the files for other readers.
+    wall_now : callable
+        Returns the wall time, for `computed_at`.
+    """
+
+    candles: CandleReader
+    markets: Mapping[str, Market]
+    models: ModelStore
+    signals: SignalStore
+    record: PlatformRecord
+    history_stores: Mapping[str, BotStore]
+    profiles: Mapping[str, BotProfile]
+    learner: ParameterLearner
+    training: TrainingSettings
+    scores: ScoreSettings
+    costs: Costs
+    timeframe: str
+    start: datetime
+    end: datetime
+    first_weeks: int
+    every_weeks: int
+    train_days: int
+    run_modes: tuple[RunMode, ...]
+    parameters_life: timedelta
+    recommendations_life: timedelta
+    directory: Path
+    parameters_file: Path
+    recommendations_file: Path
+    wall_now: Callable[[], datetime]
+
+    @property
+    def model_weeks(self) -> tuple[str, ...]:
+        """Return the weeks that get models of their own.
+
+        Raises
+        ------
+        DataError
+            If there are too few candles for one.
+        """
+        first = self.start + self.first_weeks * WEEK
+        weeks = walk_forward_weeks(first, self.end - timedelta(days=1), every=self.every_weeks)
+        if not weeks:
+            raise DataError(
+                f"candles from {self.start:%Y-%m-%d} to {self.end:%Y-%m-%d} are too few: {self.first_weeks} weeks are needed before "
+                "the first feeder model and one after it; add more candles, or lower BOT3_FEEDER_FIRST_WEEKS"
+            )
+        return weeks
+
+    @property
+    def signal_weeks(self) -> tuple[str, ...]:
+        """Return the weeks that get signals: from the first models to the end."""
+        return walk_forward_weeks(week_start(self.model_weeks[0]), self.end, every=1)
+
+    def histories(self, arrays: Mapping[str, CandleArrays]) -> Histories:
+        """Return the maker of the bots' histories on these candles."""
+        return Histories(
+            record=self.record,
+            stores=self.history_stores,
+            profiles=self.profiles,
+            learner=self.learner,
+            candles=self.candles,
+            arrays=arrays,
+            signals=self.signals,
+            markets=self.markets,
+            costs=self.costs,
+            scores=self.scores,
+            candle=timeframe_duration(self.timeframe),
+            run_modes=self.run_modes,
+            wall_now=self.wall_now,
+        )
+
+
+def seed_home(parts: SeedParts, *, progress: Progress) -> None:
+    """Seed a home. Results of an earlier attempt are not made again, and the result is the same.
+
+    Raises
+    ------
+    DataError
+        If there are too few candles, or they cannot be read.
+    """
+    weeks = parts.model_weeks
+    progress("features", 0, 1)
+    panel = build_panel(parts.candles, pairs=parts.candles.pairs(), start=parts.start, end=parts.end, timeframe=parts.timeframe)
+    progress("features", 1, 1)
+    _train(parts, panel, weeks, progress=progress)
+    _predict(parts, panel, progress=progress)
+    del panel
+    progress("regimes", 0, 1)
+    _detect_regimes(parts)
+    progress("regimes", 1, 1)
+    arrays = _arrays(parts)
+    first = week_start(weeks[0])
+    _shadow(parts, arrays, since=first, progress=progress)
+    parts.histories(arrays).make(start=first, end=parts.end, progress=progress)
+    _learn(parts, progress=progress)
+
+
+def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, progress: Progress) -> None:
+    """Train what no earlier attempt trained, on as many threads as the machine has cores: LightGBM releases the interpreter lock."""
+    known = parts.record.models_frame()
+    done = set(zip(known["feeder_id"], known["trained_until"], known["settings_digest"], strict=True))
+    jobs = [(feeder, week) for week in weeks for feeder in FEEDER_IDS]
+    missing = [(feeder, week) for feeder, week in jobs if (feeder, week_start(week), _digest(parts, feeder)) not in done]
+    count = len(jobs) - len(missing)
+    progress("feeder models", count, len(jobs))
+    with ThreadPoolExecutor(max_workers=min(_MOST_WORKERS, os.cpu_count() or 1)) as pool:
+        waiting = [
+            pool.submit(
+                train_feeder,
+                feeder,
+                until=week_start(week),
+                pairs=parts.candles.pairs(),
+                candles=parts.candles,
+                models=parts.models,
+                now=parts.wall_now(),
+                timeframe=parts.timeframe,
+                train_days=parts.train_days,
+                settings=parts.training,
+                panel=panel,
+            )
+            for feeder, week in missing
+        ]
+        try:
+            for finished in as_completed(waiting):
+                parts.record.register_model(finished.result())
+                count += 1
+                progress("feeder models", count, len(jobs))
+        except BaseException:
+            # Pending jobs in the queue would occupy a stopped command for minutes.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _digest(parts: SeedParts, feeder_id: str) -> str:
+    return feeder_settings_digest(find_feeder(feeder_id), settings=parts.training, train_days=parts.train_days)
+
+
+def _predict(parts: SeedParts, panel: FeaturePanel, *, progress: Progress) -> None:
+    jobs = [(feeder, week) for feeder in FEEDER_IDS for week in parts.signal_weeks]
+    for count, (feeder, week) in enumerate(jobs, 1):
+        make_signals(feeder, week, panel, registry=parts.record, models=parts.models, signals=parts.signals, now=parts.end)
+        progress("signals", count, len(jobs))
+
+
+def _detect_regimes(parts: SeedParts) -> None:
+    try:
+        newest = parts.record.regime(as_of=parts.end).known_at
+    except LearningError:
+        newest = None
+    if newest is None or week_of(newest) < week_of(parts.end):
+        detect_regimes(
+            parts.record,
+            parts.candles,
+            pairs=parts.candles.pairs(),
+            timeframe=parts.timeframe,
+            now=parts.end,
+            computed_at=parts.wall_now(),
+        )
+
+
+def _arrays(parts: SeedParts) -> dict[str, CandleArrays]:
+    horizon_candles = int(parts.learner.settings.horizon / timeframe_duration(parts.timeframe))
+    return read_arrays(parts.candles, timeframe=parts.timeframe, start=parts.start, end=parts.end, horizon_candles=horizon_candles)
+
+
+def _shadow(parts: SeedParts, arrays: Mapping[str, CandleArrays], *, since: datetime, progress: Progress) -> None:
+    progress("shadow trades", 0, 1)
+    shadow_feeders(
+        parts.record,
+        parts.signals,
+        ShadowMarket(candles=arrays, markets=parts.markets, costs=parts.costs, candle=timeframe_duration(parts.timeframe)),
+        profile=parts.profiles["BOT1"],
+        run_mode=RunMode.BACKTEST,
+        since=since,
+        now=parts.end,
+        regimes=parts.record.regimes_frame(start=parts.start, end=parts.end),
+    )
+    progress("shadow trades", 1, 1)
+
+
+def _learn(parts: SeedParts, *, progress: Progress) -> None:
+    progress("learning", 0, 1)
+    full_relearn_step(
+        parts.record,
+        parts.learner,
+        parts.candles,
+        sources=[],
+        run_modes=parts.run_modes,
+        pairs=parts.candles.pairs(),
+        directory=parts.directory,
+        now=parts.end,
+        computed_at=parts.wall_now(),
+        parameters_life=parts.parameters_life,
+        recommendations_life=parts.recommendations_life,
+        score_settings=parts.scores,
+        parameters_file=parts.parameters_file,
+        recommendations_file=parts.recommendations_file,
+    )
+    progress("learning", 1, 1)
