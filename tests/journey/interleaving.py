@@ -325,4 +325,4 @@ def an_own_trade(trade_id: int, at: datetime) -> Trade:
 
 
 def an_outage() -> BaseException:
-    return StoreBusyError("a store is away")
+    return StoreBusyError("a store is unavailable")
