@@ -11,7 +11,7 @@ import numpy as np
 from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode
 from bot3.wiring import Platform, open_platform
-from bot3_assets.listening import Watch
+from bot3_assets.listening import ChangeDetector
 
 _TIMES = 50
 
@@ -31,14 +31,14 @@ def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str,
     """
     with open_platform(_settings(url, folder, bot=bot, run_mode=run_mode)) as platform:
         platform.sync(bot)
-        watch = Watch(platform)
+        watch = ChangeDetector(platform)
         watch.changed()
         looks, dues = _times_ms(lambda: _look(watch)), _times_ms(platform.record.next_due_at)
         ticks, counts = _times_ms(lambda: _tick(platform, watch)), _times_ms(lambda: _require_synced(platform))
         return {"idle_tick_ms": ticks, "idle_look_ms": looks, "idle_due_ms": dues, "idle_count_ms": counts}
 
 
-def _tick(platform: Platform, watch: Watch) -> None:
+def _tick(platform: Platform, watch: ChangeDetector) -> None:
     platform.record.revision()
     _look(watch)
     platform.record.next_due_at()
@@ -49,7 +49,7 @@ def _require_synced(platform: Platform) -> None:
         raise SystemExit(f"{waiting} closes are not synced, so this was not an idle tick")
 
 
-def _look(watch: Watch) -> None:
+def _look(watch: ChangeDetector) -> None:
     if changed := watch.changed():
         raise SystemExit(f"{[source.reader.bot for source in changed]} changed while nothing was committed")
     if unread := watch.unread():

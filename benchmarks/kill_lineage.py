@@ -140,7 +140,7 @@ class Killer:
         time.sleep(float(self.random.uniform(0.0, _WITHIN_S)))
         target = _TARGETS[self.random.choice(len(_TARGETS), p=(0.5, 0.2, 0.3))]
         self.victims.kill(target)
-        self.untold += "code" in target and not self.audit.is_told
+        self.untold += "code" in target and not self.audit.is_reported
         if self.random.random() < 0.5:
             self._close(1)
         self.victims.start(target)

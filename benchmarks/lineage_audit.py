@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorType
 
 from bot3.errors import StoreError
-from bot3.ports.publisher import Noun
+from bot3.ports.publisher import PublicationKind
 from bot3.trading.trades import RunMode
 from bot3.wiring import Platform
 from bot3_assets.publishing import SENSOR as PUBLISHING
@@ -33,7 +33,7 @@ class LineageAudit:
         self.before = self._published()
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Return whether the newest materialization of the parameters has the version in force."""
         return self._shown_version() == self._in_force()
 
@@ -57,7 +57,7 @@ class LineageAudit:
         shown = {str(one.metadata["version"].value) for one in self._materializations(_PARAMETERS)}
         if untold := self._published() - self.before - shown:
             yield f"{len(untold)} publications of parameters have no materialization: {sorted(untold)}"
-        if not self.is_told:
+        if not self.is_reported:
             yield "the newest materialization of the parameters does not have the version in force"
 
     def _chain(self) -> Iterator[str]:
@@ -97,7 +97,7 @@ class LineageAudit:
         yield from self._cursor(PUBLISHING)
 
     def _published(self) -> frozenset[str]:
-        return frozenset(head.version for head in self.platform.record.heads() if head.noun is Noun.PARAMETERS)
+        return frozenset(head.version for head in self.platform.record.heads() if head.noun is PublicationKind.PARAMETERS)
 
     def _in_force(self) -> str:
         return self.platform.record.parameters(as_of=self.platform.clock.now()).version

@@ -22,7 +22,7 @@ from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.parameters.rows import state_of
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
 from bot3.learning.promotion.e_process import SCALES, STREAMS, log_evidence
-from bot3.learning.promotion.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.promotion.permissions import NOBODY, GateLedger, Permission, reviewed
 from bot3.learning.promotion.reviews import row_in_force
 from bot3.learning.replay.groups import Group, group_key, group_of_key
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
@@ -48,7 +48,7 @@ class Review:
     day: int
     raised: frozenset[Group]
     permission: Permission
-    ledger: Ledger
+    ledger: GateLedger
     forced_open: bool
 
 
@@ -116,8 +116,8 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
         reads none that it could not know, and only a new pair may join some days early.
     """
     learner, judged, forced = feed.learner, JudgedDays(feed.learner), Publications()
-    ledger: Ledger | None = None
-    stressed: Ledger | None = None
+    ledger: GateLedger | None = None
+    stressed: GateLedger | None = None
     feed.take_in(now=midnight(days[0]) + LOOK)
     for start, end in pairwise((*days, DAYS)):
         for day in range(start, end):
@@ -154,7 +154,7 @@ def raised(published: ParameterSet, permission: Permission) -> frozenset[Group]:
     return frozenset(group for group, state in states.items() if state is ParameterState.TRADE)
 
 
-def best_evidence(ledger: Ledger) -> float:
+def best_evidence(ledger: GateLedger) -> float:
     """Return the highest log evidence of any node in a ledger; 0 without nodes."""
     if not ledger.log_wealth:
         return 0.0

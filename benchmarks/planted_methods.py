@@ -252,7 +252,7 @@ def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
     model = fit_model(sample.evidence, prior=static_surface(sample.grid), strength=STATIC_STRENGTH, deviation=STATIC_SIGMA, weights=weights)
     surfaces = posterior_surfaces(sample.evidence, model)
     cells = surfaces.best()
-    mean, deviation = surfaces.told(cells)
+    mean, deviation = surfaces.posteriors(cells)
     return Choice(stop=cells[:, 0], target=cells[:, 1], reported=mean, deviation=deviation)
 
 

@@ -37,14 +37,14 @@ class BacklogError(StoreBusyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class ReportedCursor:
     """The state last reported to Dagster: the id of the record, and its revision at that time (a sensor's cursor)."""
 
     store_id: str
     revision: int
 
     @classmethod
-    def of(cls, cursor: str | None, *, store_id: str) -> Reported:
+    def of(cls, cursor: str | None, *, store_id: str) -> ReportedCursor:
         """Parse a cursor; an empty or invalid cursor, or one of another record, means that nothing was reported."""
         if not cursor:
             return cls(store_id=store_id, revision=0)
@@ -61,11 +61,11 @@ class Reported:
         return json.dumps({"store": self.store_id, "revision": self.revision})
 
 
-class Teller:
+class EventReporter:
     """Stores between ticks what was reported to Dagster: a tick starts with the cursor from Dagster and ends with the newest one."""
 
     def __init__(self, store_id: str) -> None:
-        self.reported = Reported(store_id=store_id, revision=0)
+        self.reported = ReportedCursor(store_id=store_id, revision=0)
         self._handed: str | None = None
 
     def take(self, cursor: str | None, *, revision: int) -> None:
@@ -77,17 +77,17 @@ class Teller:
             The current revision of the record. If it is below the reported one the record was restored: everything is reported again.
         """
         if cursor is None or cursor != self._handed:
-            self.reported = Reported.of(cursor, store_id=self.reported.store_id)
+            self.reported = ReportedCursor.of(cursor, store_id=self.reported.store_id)
         if self.reported.revision > revision:
-            self.reported = Reported(store_id=self.reported.store_id, revision=0)
+            self.reported = ReportedCursor(store_id=self.reported.store_id, revision=0)
 
-    def hand(self) -> Reported:
+    def hand(self) -> ReportedCursor:
         """Return the state to store as the cursor."""
         self._handed = self.reported.cursor()
         return self.reported
 
 
-class Watch:
+class ChangeDetector:
     """Detects commits to the bots' databases, and replays that have become due."""
 
     def __init__(self, platform: Platform) -> None:
@@ -127,12 +127,12 @@ class Watch:
         return due_at is not None and due_at <= self._platform.clock.now()
 
 
-class Listener:
+class ClosesLoop:
     """Learns from the closes of one platform; sensor ticks and the background thread between them take turns."""
 
     def __init__(self, platform: Platform) -> None:
-        self._platform, self._watch = platform, Watch(platform)
-        self._teller = Teller(platform.record.store_id)
+        self._platform, self._watch = platform, ChangeDetector(platform)
+        self._teller = EventReporter(platform.record.store_id)
         self._turn = RLock()
         self._is_untold = False
         self.learned = 0
@@ -149,7 +149,7 @@ class Listener:
             self._teller.take(cursor, revision=revision)
             self._is_untold = self._is_untold or revision > self._teller.reported.revision
 
-    def end(self) -> Reported:
+    def end(self) -> ReportedCursor:
         """End a tick; return the state that Dagster stores as the cursor."""
         with self._turn:
             return self._teller.hand()
@@ -217,9 +217,9 @@ class Listener:
             raise
 
 
-def report_step(lineage: Lineage, opened: Platform) -> Reported:
+def report_step(lineage: Lineage, opened: Platform) -> ReportedCursor:
     """Report the chain from the record; return the revision that was reported for certain."""
     # Read the revision first: a commit of another process in between may be reported twice, but is never missed.
-    reported = Reported(store_id=opened.record.store_id, revision=opened.record.revision())
+    reported = ReportedCursor(store_id=opened.record.store_id, revision=opened.record.revision())
     report_closes(lineage, opened, bots=opened.source_names)
     return reported

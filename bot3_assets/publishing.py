@@ -11,10 +11,10 @@ import dagster as dg
 import structlog
 
 from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict, republished_text
+from bot3_assets.keep_alive_loop import KeepAliveLoops, warm_instance
 from bot3_assets.lineage import Lineage
-from bot3_assets.listening import Reported, Teller
+from bot3_assets.listening import EventReporter, ReportedCursor
 from bot3_assets.resources import KeptByPlatform, PlatformResource
-from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
     from bot3.usecases.publishing.check import PublishedCheck
@@ -49,7 +49,7 @@ publish_record = dg.define_asset_job(
 )
 
 
-class Beat:
+class PublishLoop:
     """Publishes pending writes in one process, reports to Dagster, compares periodically, and publishes again what the copy lost.
 
     Parameters
@@ -62,7 +62,7 @@ class Beat:
         from bot3.usecases.publishing.republish_lost import LostWrites  # noqa: PLC0415  # heavy
 
         self._platform, self._monotonic = platform, monotonic
-        self._teller = Teller(platform.record.store_id)
+        self._teller = EventReporter(platform.record.store_id)
         self._turn = RLock()
         self._compared_at = self._tried_at = -math.inf
         self._warned_at = monotonic()
@@ -89,7 +89,7 @@ class Beat:
             if revision > self._teller.reported.revision and self._platform.record.span() is None:
                 self._tell(nothing_published(revision), lineage=lineage)
 
-    def end(self) -> Reported:
+    def end(self) -> ReportedCursor:
         """End a tick; return the state that Dagster stores as the cursor."""
         with self._turn:
             return self._teller.hand()
@@ -200,11 +200,11 @@ class Beat:
     def _tell(self, report: "PublishReport", *, lineage: Lineage) -> None:
         lineage.materialized("published_learning", published_metadata(self._platform, report))
         reported = self._teller.reported
-        self._teller.reported = Reported(store_id=reported.store_id, revision=max(reported.revision, report.revision or 0))
+        self._teller.reported = ReportedCursor(store_id=reported.store_id, revision=max(reported.revision, report.revision or 0))
 
 
-_beats = KeptByPlatform(Beat)
-_vigils = Vigils(SENSOR, poll_s=POLL_S)
+_beats = KeptByPlatform(PublishLoop)
+_loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
 
 
 @dg.sensor(
@@ -233,10 +233,10 @@ def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResour
         context.log.warning(f"delayed: {error}")
         return _end(context, beat, text=f"delayed: {error}")
     if kept is not None:
-        _vigils.keep(opened, lambda: beat.work(lineage))
+        _loops.renew(opened, lambda: beat.work(lineage))
     return _end(context, beat, text=f"published {beat.writes} writes since this process began")
 
 
-def _end(context: dg.SensorEvaluationContext, beat: Beat, *, text: str) -> dg.SkipReason:
+def _end(context: dg.SensorEvaluationContext, beat: PublishLoop, *, text: str) -> dg.SkipReason:
     context.update_cursor(beat.end().cursor())
     return dg.SkipReason(text)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3_assets.keep_alive_loop import KeepAliveLoops, warm_instance
 from bot3_assets.lineage import Lineage
-from bot3_assets.listening import BacklogError, Listener
+from bot3_assets.listening import BacklogError, ClosesLoop
 from bot3_assets.lost_runs import LostRuns
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.schedules import backlog, retraining
-from bot3_assets.vigil import Vigils, warm_instance
 
 if TYPE_CHECKING:
     pass
@@ -24,9 +24,9 @@ SENSOR = "closes_to_parameters"
 _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
-_listeners = KeptByPlatform(Listener)
+_listeners = KeptByPlatform(ClosesLoop)
 _lost_runs = KeptByPlatform(LostRuns)
-_vigils = Vigils(SENSOR, poll_s=POLL_S)
+_loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
 
 
 @dg.sensor(
@@ -52,13 +52,13 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
         listener.begin(context.cursor)
         listener.look(lineage)
     except BacklogError as error:
-        _vigils.end(opened)
+        _loops.end(opened)
         return _backlog_run(context.instance, waiting=error.waiting, now=opened.wall_now())
     except (StoreBusyError, StoreConflictError, StoreFullError) as error:
         delay = f"delayed: {error}"
         context.log.warning(delay)
     if kept is not None:
-        _vigils.keep(opened, lambda: listener.look(lineage))
+        _loops.renew(opened, lambda: listener.look(lineage))
     reported = listener.end()
     context.update_cursor(reported.cursor())
     return dg.SkipReason(delay or f"learned {listener.learned} times since this process began, revision {reported.revision}")

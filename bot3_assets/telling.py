@@ -83,13 +83,13 @@ def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResou
 
 def deliver(opened: Platform) -> str:
     """Deliver pending notices; return a summary text. A failing notifier is reported in it, never raised: the notices stay pending."""
-    from bot3.usecases.operations.notify import tell  # noqa: PLC0415
+    from bot3.usecases.operations.notify import notify  # noqa: PLC0415
 
     if opened.notifier is None:
         return f"{opened.notices.waiting()} notices are pending for `python -m telegram_bot`: this process has no BOT3_TELEGRAM_TOKEN"
-    came = tell(opened.notices, opened.notifier, wall_now=opened.wall_now)
+    came = notify(opened.notices, opened.notifier, wall_now=opened.wall_now)
     problem = f"; {came.problem}" if came.problem else ""
-    return f"{came.told} notices sent, {came.refused} rejected, {came.waiting} pending{problem}"
+    return f"{came.sent} notices sent, {came.refused} rejected, {came.waiting} pending{problem}"
 
 
 def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) -> Notice:

@@ -13,11 +13,11 @@ from bot3.errors import SettingsError, StoreBusyError, StoreError
 from bot3.logs import configure_logs
 from bot3.settings import Settings, load_settings
 from bot3.wiring import home_identity, is_seeded, open_platform
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import banner, missing, show_bar
 from dashboard.views import feeders, learned, now, regime, system, trades
 
-PAGES: tuple[tuple[str, str, Callable[[Home], None]], ...] = (
+PAGES: tuple[tuple[str, str, Callable[[DashboardHome], None]], ...] = (
     ("Now", ":material/explore:", now.render),
     ("Trades", ":material/receipt_long:", trades.render),
     ("Learned", ":material/school:", learned.render),
@@ -33,7 +33,7 @@ class OpenedHome:
     def __init__(self, settings: Settings, identity: str) -> None:
         self._closers = ExitStack()
         platform = self._closers.enter_context(open_platform(settings, read_only=True))
-        self.home = Home(platform, is_seeded=is_seeded(settings), is_current=lambda: home_identity(settings) == identity)
+        self.home = DashboardHome(platform, is_seeded=is_seeded(settings), is_current=lambda: home_identity(settings) == identity)
 
     def close(self) -> None:
         """Close the stores of the home."""
@@ -82,7 +82,7 @@ def main() -> None:
     page.run()
 
 
-def _stop_without_stores(home: Home) -> None:
+def _stop_without_stores(home: DashboardHome) -> None:
     try:
         home.ports.control.anchor()
     except StoreBusyError:
@@ -91,11 +91,11 @@ def _stop_without_stores(home: Home) -> None:
         st.stop()
 
 
-def _page(title: str, icon: str, render: Callable[[Home], None], home: Home) -> st.Page:
+def _page(title: str, icon: str, render: Callable[[DashboardHome], None], home: DashboardHome) -> st.Page:
     return st.Page(partial(_guarded, title, render, home), title=title, icon=icon, url_path=title.lower(), default=title == "Now")
 
 
-def _guarded(title: str, render: Callable[[Home], None], home: Home) -> None:
+def _guarded(title: str, render: Callable[[DashboardHome], None], home: DashboardHome) -> None:
     with banner(f"The page {title}"):
         render(home)
 

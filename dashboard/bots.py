@@ -26,7 +26,7 @@ from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus
 from bot3.usecases.foreign_text import plain
 from dashboard.cells import LEVERAGE, RATE
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import table
 
 _ROWS = (
@@ -45,7 +45,7 @@ _ROWS = (
 )
 
 
-def show_bots(fleet: Fleet, home: Home) -> None:
+def show_bots(fleet: Fleet, home: DashboardHome) -> None:
     """Show the state and the figures of every bot, with their target marks."""
     st.subheader("Bots")
     columns = {plain(bot.bot): _own_cells(bot, fleet, home) for bot in fleet.bots}
@@ -68,11 +68,11 @@ def show_bots(fleet: Fleet, home: Home) -> None:
     )
 
 
-def _own_cells(bot: BotStatus, fleet: Fleet, home: Home) -> tuple[str, ...]:
+def _own_cells(bot: BotStatus, fleet: Fleet, home: DashboardHome) -> tuple[str, ...]:
     if bot.closes is None:
         return ("cannot be read", _state(bot), *([fmt.DASH] * (len(_ROWS) - 2)))
     currency, wallet_abs = home.settings.stake_currency, home.settings.wallet_abs
-    equity = fleet.told(f"{bot.bot}_equity_abs")
+    equity = fleet.reported(f"{bot.bot}_equity_abs")
     curve = equity_curve(by_currency(bot.closes).get(currency, bot.closes.head(0)), wallet_abs=wallet_abs)
     drawdown = f"{fmt.ratio(curve['drawdown'].iloc[-1])}, {fmt.ratio(curve['drawdown'].min())}" if len(curve) else fmt.DASH
     today = bot.closes[bot.closes["close_date"] >= fleet.now.replace(hour=0, minute=0, second=0, microsecond=0)]
@@ -142,7 +142,7 @@ def _state(bot: BotStatus) -> str:
     found = bot.in_force
     if found.state is not TradingState.ACTIVE:
         return f"{found.state.value.upper()}: {plain(found.reason)}"
-    return found.state.value if found.is_told else f"{fmt.DASH} not latched, and the daemon tells nothing"
+    return found.state.value if found.is_reported else f"{fmt.DASH} not latched, and the daemon tells nothing"
 
 
 def show_positions(fleet: Fleet) -> None:

@@ -9,14 +9,14 @@ from bot3.trading.entry_outcomes import EntryOutcome
 from bot3.trading.trades import direction
 from bot3.usecases import formatting as fmt
 from dashboard.cells import COUNT
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import missing, table
 
 DECISIONS = 200
 LAST_UNTRADED = 8
 
 
-def show_reasons(home: Home) -> None:
+def show_reasons(home: DashboardHome) -> None:
     """Show the reasons of each bot's newest decisions, with their counts."""
     st.subheader("Signals and why they were not traded")
     counts = {bot: frame["reason"].value_counts() for bot, frame in _newest(home).items()}
@@ -31,7 +31,7 @@ def show_reasons(home: Home) -> None:
     )
 
 
-def show_untraded(home: Home, *, key: str) -> None:
+def show_untraded(home: DashboardHome, *, key: str) -> None:
     """Show the entry decisions without a trade, or with a pending result; show nothing if there are none."""
     frames = [frame[frame["outcome"].isin({EntryOutcome.NOT_TRADED, EntryOutcome.PENDING})] for frame in _newest(home).values()]
     if not any(len(frame) for frame in frames):
@@ -54,6 +54,6 @@ def show_untraded(home: Home, *, key: str) -> None:
     st.caption(f"The newest {len(found)} among the {DECISIONS} newest decisions of each bot, from their orders in its own database.")
 
 
-def _newest(home: Home) -> dict[str, pd.DataFrame]:
+def _newest(home: DashboardHome) -> dict[str, pd.DataFrame]:
     found = {bot: home.ports.bot_store(bot).decisions_frame(limit=DECISIONS) for bot in home.ports.bot_names}
     return {bot: frame for bot, frame in found.items() if len(frame)}

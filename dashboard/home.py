@@ -54,7 +54,7 @@ class HomePorts(FleetPorts, Protocol):
         ...
 
 
-class Home(FleetHome):
+class DashboardHome(FleetHome):
     """One home, shared by all sessions of the dashboard.
 
     Parameters

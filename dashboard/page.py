@@ -20,7 +20,7 @@ from bot3.usecases.fleet.status import ALL_ACTIVE, halted
 from bot3.usecases.fleet.trade_cache import Known
 from bot3.usecases.foreign_text import plain
 from dashboard.cells import Cells, scaled
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 
 BAR_EVERY_S = 2.0
 ROW_PX, MOST_ROWS_PX = 35, 560
@@ -81,7 +81,7 @@ def table(
     st.dataframe(scaled(frame, cells), on_select=tell, selection_mode="single-row", **same)
 
 
-def _guarded_bar(home: Home) -> None:
+def _guarded_bar(home: DashboardHome) -> None:
     """Show the global bar: mode, market and wall time, age of the newest data, source of the market, halt state."""
     if not home.is_current():
         st.rerun()  # the home was seeded meanwhile, or deleted and seeded again: the whole page is outdated
@@ -92,7 +92,7 @@ def _guarded_bar(home: Home) -> None:
 show_bar = st.fragment(_guarded_bar, run_every=BAR_EVERY_S)
 
 
-def _show_bar(home: Home) -> None:
+def _show_bar(home: DashboardHome) -> None:
     control, clock = home.ports.control, home.ports.clock
     anchor = control.anchor()
     if anchor is None:
@@ -117,7 +117,7 @@ def _show_bar(home: Home) -> None:
     )
 
 
-def _age_badges(home: Home, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> str:
+def _age_badges(home: DashboardHome, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> str:
     """Return badges with the wall-time age of the newest candle, close and publication; red if the candles are too old to trade on."""
     try:
         ages = read_data_ages(home, anchor=anchor, beats=beats, wall_now=wall_now)

@@ -13,7 +13,7 @@ from bot3.trading.orders import ENTRY_CONTEXT, Intent, IntentLeg
 from bot3.trading.trades import RunMode
 from bot3.usecases import formatting as fmt
 from bot3.usecases.foreign_text import plain
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import banner, missing, table
 
 _TELLERS: Mapping[str, Callable[[float], str]] = {
@@ -27,7 +27,7 @@ _TELLERS: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def show_story(trade: pd.Series[Any], home: Home) -> None:
+def show_story(trade: pd.Series[Any], home: DashboardHome) -> None:
     """Show the history of the trade in a row of the record's trade frame."""
     bot, mode = str(trade["bot"]), RunMode(trade["run_mode"])
     st.subheader(f"{bot}, {mode.value} trade {trade['trade_id']}")
@@ -75,7 +75,7 @@ def _told(name: str, value: object) -> str:
     return str(value)
 
 
-def _show_parameters(entry: Intent, home: Home) -> None:
+def _show_parameters(entry: Intent, home: DashboardHome) -> None:
     key, version = entry.context.get("parameters_key"), entry.context.get("parameters_version")
     if not isinstance(key, str) or key.count("|") < 2:
         st.caption("Protected by the static set of the settings: no learned row was used.")

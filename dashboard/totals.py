@@ -14,7 +14,7 @@ from bot3.trading.trades import RunMode, Trade
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus
 from bot3.usecases.foreign_text import plain
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def covered_modes(fleet: Fleet) -> list[Covered]:
     return [one for one in found if one.watched or any(bot.closes is not None for bot in one.own)]
 
 
-def show_totals(fleet: Fleet, home: Home) -> None:
+def show_totals(fleet: Fleet, home: DashboardHome) -> None:
     """Show realised profits and open positions, by run mode and currency."""
     for covered in covered_modes(fleet):
         closes, today, trades = covered.closes(), covered.closes_today(fleet), covered.open_trades()
@@ -104,7 +104,7 @@ def _whose_day(covered: Covered) -> str:
     return ", market time" if covered.own else ", wall time"
 
 
-def _name_imports(fleet: Fleet, home: Home) -> None:
+def _name_imports(fleet: Fleet, home: DashboardHome) -> None:
     shown = {(bot.bot, RunMode.PAPER.value) for bot in fleet.bots} | {(bot.bot, bot.run_mode.value) for bot in fleet.watched}
     counts = home.trades.counts()
     rows = zip(counts["bot"], counts["run_mode"], strict=True)

@@ -138,8 +138,8 @@ class BotState:
         """Write the latch to every store that has not saved it yet. Raises StoreError for the last store that could not be written."""
         clock, latch, failed = self._bot.shared.clock, self._latch, None
         steps: dict[str, Callable[[], None]] = {
-            _FLAG: lambda: self._bot.flag.keep_latch(latch),
-            _JOURNAL: lambda: self._bot.store.keep_latch(latch),
+            _FLAG: lambda: self._bot.flag.save_latch(latch),
+            _JOURNAL: lambda: self._bot.store.save_latch(latch),
             _CONTROL: lambda: self._bot.shared.control.set_trading_state(
                 self._bot.name, latch.state, reason=latch.reason, at=clock.wall_now()
             ),

@@ -23,10 +23,10 @@ from bot3.usecases.fleet.status import Alert, alerts, read_fleet
 from bot3.wiring import Platform, home_identity, is_seeded, open_platform, telegram_chat, when_available
 from telegram_bot.alerts import PREFIX, AlertWatch
 from telegram_bot.closed import CloseWatch
-from telegram_bot.commands import Desk
+from telegram_bot.commands import CommandHandler
 from telegram_bot.control import Control
 from telegram_bot.copies import DIFFERS, CopyWatch
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 from telegram_bot.monitor import Monitor, Parts
 
 log = structlog.get_logger()
@@ -74,14 +74,14 @@ def _run(settings: Settings) -> None:
 
 def parts_of(platform: Platform, chat: Chat) -> Parts:
     """Return the parts that the monitor loop needs. Raises SettingsError if no token is set."""
-    settings, clock, home = platform.settings, platform.clock, Home(platform)
+    settings, clock, home = platform.settings, platform.clock, BotHome(platform)
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
     letters, differed = settings.home / "influx" / "dead_letters.jsonl", platform.notices.marks().get(f"{PREFIX}{DIFFERS}", "")
     copies = CopyWatch(platform.publishing, platform.record, letters=letters, differed=differed)
     opened = home_identity(settings)
     control = Control(platform.control, clock=clock, bots=platform.bot_names) if settings.telegram_control else None
-    desk = Desk(home, control=control)
+    desk = CommandHandler(home, control=control)
     quiet = timedelta(minutes=settings.notice_quiet_minutes)
 
     def wrong() -> list[Alert]:

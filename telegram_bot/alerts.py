@@ -50,7 +50,7 @@ class AlertWatch:
     def _tell(self, key: str, alert: Alert | None, was: str, *, at: datetime) -> None:
         message = _over(was) if alert is None else _begun(alert)
         notice = Notice(key=f"{PREFIX}{key}", message=message, at=at, quiet=self._quiet_of(alert))
-        self._notices.keep_mark(f"{PREFIX}{key}", None if alert is None else alert.text, at=at, notice=notice)
+        self._notices.save_mark(f"{PREFIX}{key}", None if alert is None else alert.text, at=at, notice=notice)
         log.info("alert_over" if alert is None else "alert_begun", key=key, text=was if alert is None else alert.text)
         del self._differs[key]
 

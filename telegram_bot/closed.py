@@ -16,7 +16,7 @@ from bot3.trading.currencies import stake_currency
 from bot3.trading.figures import profit_sums
 from bot3.trading.trades import direction
 from bot3.usecases import formatting as fmt
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 
 PREFIX = "closed|"
 _MOST = 10
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 class CloseWatch:
     """Reports each closed trade of the bots' own databases once; trades closed before the first check are not reported."""
 
-    def __init__(self, home: Home, notices: NoticeStore) -> None:
+    def __init__(self, home: BotHome, notices: NoticeStore) -> None:
         self._home, self._notices = home, notices
 
     def step(self, *, wall_now: datetime) -> None:
@@ -52,7 +52,7 @@ class CloseWatch:
             key = f"{PREFIX}{bot}|{mark}"
             is_history = kept is None
             notice = None if is_history else Notice(key=key, message=_message(bot, fresh), at=at, quiet=timedelta(0))
-            self._notices.keep_mark(f"{PREFIX}{bot}", mark, at=at, notice=notice)
+            self._notices.save_mark(f"{PREFIX}{bot}", mark, at=at, notice=notice)
 
 
 def _since(frame: pd.DataFrame, mark: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from bot3.trading.trades import RunMode
 from telegram_bot import control, learned, results
 from telegram_bot.asked import Asked, NotUnderstoodError, asked_of
 from telegram_bot.control import Control
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 from telegram_bot.page import Page, rendered
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ class Command:
 
     usage: str
     summary: str
-    answer: Callable[[Home, Asked], Page]
+    answer: Callable[[BotHome, Asked], Page]
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -40,10 +40,10 @@ COMMANDS: Mapping[str, Command] = {
 _HELP = ("help", "start")
 
 
-class Desk:
+class CommandHandler:
     """Answers the commands of listed users; with a `control` it also accepts commands for the daemon."""
 
-    def __init__(self, home: Home, *, control: Control | None = None) -> None:
+    def __init__(self, home: BotHome, *, control: Control | None = None) -> None:
         self._home, self._control = home, control
 
     def answer(self, name: str, arguments: Sequence[str], *, user: int) -> str:

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class _PendingCommand:
     command: str
     bots: tuple[str, ...]
     code: str
@@ -44,7 +44,7 @@ class Control:
 
     def __init__(self, control: ControlStore, *, clock: Clock, bots: Sequence[str], new_code: Callable[[], str] = _new_code) -> None:
         self._control, self._clock, self._bots, self._new_code = control, clock, tuple(bots), new_code
-        self._wishes: dict[int, _Wish] = {}
+        self._wishes: dict[int, _PendingCommand] = {}
 
     def answer(self, name: str, arguments: Sequence[str], *, user: int) -> Page:
         """Return the answer to a control command. Raises StoreError if the control store is unavailable."""
@@ -57,7 +57,7 @@ class Control:
             return Page(
                 title="Refused", blocks=("The daemon sends no heartbeat, so the state in which it starts is unknown. Start it first.",)
             )
-        wish = _Wish(command=name, bots=bots, code=self._new_code(), until=self._clock.wall_now() + LIFE)
+        wish = _PendingCommand(command=name, bots=bots, code=self._new_code(), until=self._clock.wall_now() + LIFE)
         self._wishes[user] = wish
         rest = f"/{CONFIRM} {wish.code} within {LIFE.total_seconds():.0f} s executes it; any other message changes nothing."
         return Page(title=f"{name} {', '.join(bots)}?", blocks=(f"Then: {COMMANDS[name]}.", self._states(bots), rest))
@@ -97,6 +97,6 @@ class Control:
     def _states(self, bots: Sequence[str]) -> str:
         found = {bot: state_in_force(self._control, bot, wall_now=self._clock.wall_now()) for bot in bots}
         return "\n".join(
-            f"{bot} is {one.state.value if one.is_told or one.is_latched else 'unknown'}" + (f": {one.reason}" if one.reason else "")
+            f"{bot} is {one.state.value if one.is_reported or one.is_latched else 'unknown'}" + (f": {one.reason}" if one.reason else "")
             for bot, one in found.items()
         )

@@ -15,7 +15,7 @@ EVERY = timedelta(minutes=5)
 DIFFERS = "copy|differs"
 
 
-class Publishing(Protocol):
+class PublishedCopies(Protocol):
     """The part of the publishing service that compares the copy with the record."""
 
     @property
@@ -28,7 +28,7 @@ class Publishing(Protocol):
         ...
 
 
-class Outbox(Protocol):
+class PendingPublications(Protocol):
     """The writes that are pending publication."""
 
     def span(self) -> OutboxSpan | None:
@@ -46,7 +46,7 @@ class CopyWatch:
         comparison finds no pending writes and an equal copy.
     """
 
-    def __init__(self, publishing: Publishing, outbox: Outbox, *, letters: Path, differed: str = "") -> None:
+    def __init__(self, publishing: PublishedCopies, outbox: PendingPublications, *, letters: Path, differed: str = "") -> None:
         self._publishing, self._outbox, self._letters = publishing, outbox, letters
         self._asked_at: datetime | None = None
         self._waited_since: int | None = None

@@ -32,7 +32,7 @@ class HomePorts(FleetPorts, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closes:
+class ClosedTrades:
     """Closed trades of one bot and run mode; `source` names the store that they were read from."""
 
     bot: str
@@ -40,7 +40,7 @@ class Closes:
     source: str
 
 
-class Home(FleetHome):
+class BotHome(FleetHome):
     """One home, with the reads that the commands share."""
 
     def __init__(self, ports: HomePorts) -> None:
@@ -56,19 +56,19 @@ class Home(FleetHome):
         """Return the market time."""
         return self.ports.clock.now()
 
-    def every_closes(self, mode: RunMode) -> list[Closes]:
+    def every_closes(self, mode: RunMode) -> list[ClosedTrades]:
         """Return the closes of the own bots, then of the other bots with closes of this run mode in the record. Raises StoreError."""
         counts = self.trades.counts()
         foreign = counts.loc[(counts["run_mode"] == mode.value) & ~counts["bot"].isin(self.ports.bot_names), "bot"]
         return [self.closes_of(str(bot), mode) for bot in (*self.ports.bot_names, *sorted(foreign))]
 
-    def closes_of(self, bot: str, mode: RunMode) -> Closes:
+    def closes_of(self, bot: str, mode: RunMode) -> ClosedTrades:
         """Return a bot's closes: paper closes of own bots from the bot's database, all others from the record. Raises StoreError."""
         if mode is RunMode.PAPER and bot in self.ports.bot_names:
             store = self.ports.bot_store(bot)
-            return Closes(bot=bot, frame=self.closes(bot).frame(), source=f"{bot}'s own database {store.store_id[:8]}")
+            return ClosedTrades(bot=bot, frame=self.closes(bot).frame(), source=f"{bot}'s own database {store.store_id[:8]}")
         frame, _ = self.trades.frame()
-        return Closes(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"the record ({bot})")
+        return ClosedTrades(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"the record ({bot})")
 
     def anchor(self) -> ClockAnchor | None:
         """Return the market clock's anchor."""

@@ -13,11 +13,11 @@ from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.data_ages import newest_close_age
 from bot3.usecases.fleet.trade_cache import Known, known
 from telegram_bot.asked import Asked
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 from telegram_bot.page import Page, Table
 
 
-def learning(home: Home, asked: Asked) -> Page:
+def learning(home: BotHome, asked: Asked) -> Page:
     """Return the page with the learning in force, its age, and the progress of each leverage bin."""
     del asked
     now, record = home.now(), home.ports.record
@@ -35,7 +35,7 @@ def learning(home: Home, asked: Asked) -> Page:
     return Page(title="Learning", blocks=tuple(blocks), foot=(foot, home.as_of()))
 
 
-def _parameters(found: Known[ParameterSet], home: Home) -> str:
+def _parameters(found: Known[ParameterSet], home: BotHome) -> str:
     if found.value is None:
         meanwhile = "" if found.is_refused else " The static parameters protect positions meanwhile, on paper only."
         return f"Parameters: {fmt.DASH} {found.problem}.{meanwhile}"
@@ -47,7 +47,7 @@ def _parameters(found: Known[ParameterSet], home: Home) -> str:
     )
 
 
-def _recommendation(found: Known[Recommendation], home: Home) -> str:
+def _recommendation(found: Known[Recommendation], home: BotHome) -> str:
     if found.value is None:
         return f"Recommendation: {fmt.DASH} {found.problem}."
     advice = found.value
@@ -62,7 +62,7 @@ def _feeders(numbers: tuple[int, ...]) -> str:
     return " ".join(f"F{number:02d}" for number in numbers) or "none"
 
 
-def _regime(home: Home) -> str:
+def _regime(home: BotHome) -> str:
     now = home.now()
     found = known(lambda: home.ports.record.regime(as_of=now))
     if found.value is None:
@@ -72,7 +72,7 @@ def _regime(home: Home) -> str:
     return f"Regime: {name}, probability {sure}, since {fmt.stamp(state.since)}"
 
 
-def _counts(home: Home) -> str:
+def _counts(home: BotHome) -> str:
     counts = home.trades.counts()
     told = [f"{mode} {int(frame['trades'].sum()):,}" for mode, frame in counts.groupby("run_mode")]
     anchor, wall_now = home.anchor(), home.ports.clock.wall_now()
@@ -81,7 +81,7 @@ def _counts(home: Home) -> str:
     return f"Closes in the record: {', '.join(told) or 'none'}; {newest}"
 
 
-def _progress(parameters: ParameterSet, home: Home) -> Table:
+def _progress(parameters: ParameterSet, home: BotHome) -> Table:
     minimum = home.settings.min_trades_per_bin
     rows = [
         (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", fmt.number(row.n_eff, 1), _standing(row, minimum))
@@ -101,7 +101,7 @@ def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
     return [found[name] for name in LEVERAGE_BINS if name in found]
 
 
-def leverage(home: Home, asked: Asked) -> Page:
+def leverage(home: BotHome, asked: Asked) -> Page:
     """Return the page with the results of each leverage bin's closes, and the stop and target learned for it."""
     now = home.now()
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
@@ -114,7 +114,7 @@ def leverage(home: Home, asked: Asked) -> Page:
     return Page(title=f"Leverage bins: {asked.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
 
 
-def _realised(home: Home, asked: Asked) -> list[str | Table]:
+def _realised(home: BotHome, asked: Asked) -> list[str | Table]:
     frame, _ = home.trades.frame()
     of_mode = frame[frame["run_mode"] == asked.mode.value]
     bots = ", ".join(sorted(str(bot) for bot in of_mode["bot"].unique()))
@@ -150,7 +150,7 @@ def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
     )
 
 
-def _levels(parameters: ParameterSet, home: Home) -> Table:
+def _levels(parameters: ParameterSet, home: BotHome) -> Table:
     rows = []
     for row in bins_of(parameters):
         level = figures.level_figures(
@@ -165,5 +165,5 @@ def _levels(parameters: ParameterSet, home: Home) -> Table:
     return Table(head=("bin", "stop", "target", "R:R", "even", "n"), rows=tuple(rows), note=note)
 
 
-def _version(parameters: ParameterSet, home: Home) -> str:
+def _version(parameters: ParameterSet, home: BotHome) -> str:
     return f"Parameters {fmt.version(parameters.version)}: {fmt.expiry(parameters.expires_at, now=home.now(), anchor=home.anchor())}"

@@ -17,7 +17,7 @@ from bot3.ports.control import ControlStore, Heartbeat
 from bot3.ports.notices import NoticeStore
 from bot3.ports.notifier import Message, Notifier
 from bot3.usecases.fleet.bot_state import LISTENING, TELEGRAM
-from bot3.usecases.operations.notify import tell
+from bot3.usecases.operations.notify import notify
 from telegram_bot.access import Access, access_of, command_of
 from telegram_bot.page import Page, rendered
 
@@ -172,7 +172,7 @@ class Monitor:
 
     def _tell(self) -> None:
         try:
-            tell(self._parts.notices, self._parts.notifier, wall_now=self._parts.clock.wall_now, at_most=3)
+            notify(self._parts.notices, self._parts.notifier, wall_now=self._parts.clock.wall_now, at_most=3)
         except StoreError as error:
             log.warning("stores_away", problem=str(error))
 

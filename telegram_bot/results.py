@@ -13,7 +13,7 @@ from bot3.trading.trades import Trade, direction
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus, read_fleet
 from telegram_bot.asked import Asked, NotUnderstoodError
-from telegram_bot.home import Closes, Home
+from telegram_bot.home import BotHome, ClosedTrades
 from telegram_bot.page import Page, Table
 
 _INTERVALS = f"Intervals are 90 %, closes of one UTC day counted as moving together; they need {MIN_DAYS} days."
@@ -22,7 +22,7 @@ _MOST_DAYS = 60
 _MOST_PAIRS = 30
 
 
-def stats(home: Home, asked: Asked) -> Page:
+def stats(home: BotHome, asked: Asked) -> Page:
     """Return the page with the overall performance of each bot, and its trades by exit reason and duration."""
     found = home.every_closes(asked.mode)
     blocks: list[str | Table] = [_performance(closes, home) for closes in found]
@@ -32,7 +32,7 @@ def stats(home: Home, asked: Asked) -> Page:
     return Page(title=f"Performance: {asked.mode.value} closes", blocks=tuple(blocks), foot=(_INTERVALS, _from(found), home.as_of()))
 
 
-def _performance(closes: Closes, home: Home) -> str:
+def _performance(closes: ClosedTrades, home: BotHome) -> str:
     found = figures.summary(closes.frame)
     if not found.n:
         return f"{closes.bot}: no close yet"
@@ -85,7 +85,7 @@ def _durations(every: pd.DataFrame) -> str:
     return f"Duration, median: {', '.join(told)}"
 
 
-def profit(home: Home, asked: Asked) -> Page:
+def profit(home: BotHome, asked: Asked) -> Page:
     """Return the page with the realised profit by bot and direction: today, the last days, and in all."""
     now, days = home.now(), asked.number or _DAYS
     found = home.every_closes(asked.mode)
@@ -117,11 +117,11 @@ def _sum(closes: pd.DataFrame, currency: str) -> str:
     return fmt.signed(float(closes["close_profit_abs"].sum()), currency) if len(closes) else fmt.DASH
 
 
-def _bots(found: Sequence[Closes]) -> str:
+def _bots(found: Sequence[ClosedTrades]) -> str:
     return ", ".join(closes.bot for closes in found if len(closes.frame))
 
 
-def daily(home: Home, asked: Asked) -> Page:
+def daily(home: BotHome, asked: Asked) -> Page:
     """Return the page with the profit of each UTC market day by bot, and the number of closes. Raises NotUnderstoodError."""
     now, days = home.now(), asked.number or _DAYS
     if days > _MOST_DAYS:
@@ -134,7 +134,7 @@ def daily(home: Home, asked: Asked) -> Page:
     return Page(title=f"Daily: {asked.mode.value} closes", blocks=tables, foot=(_from(found), home.as_of()))
 
 
-def _daily(found: Sequence[Closes], currency: str, starts: Sequence[datetime]) -> Table:
+def _daily(found: Sequence[ClosedTrades], currency: str, starts: Sequence[datetime]) -> Table:
     own = [(closes.bot, figures.by_currency(closes.frame).get(currency, closes.frame.head(0))) for closes in found]
     rows = []
     for start in starts:
@@ -148,7 +148,7 @@ def _between(closes: pd.DataFrame, start: datetime) -> pd.DataFrame:
     return closes[(closes["close_date"] >= start) & (closes["close_date"] < start + timedelta(days=1))]
 
 
-def pairs(home: Home, asked: Asked) -> Page:
+def pairs(home: BotHome, asked: Asked) -> Page:
     """Return the page with the results of each pair, all bots together."""
     frame, _ = home.trades.frame()
     of_mode = frame[frame["run_mode"] == asked.mode.value]
@@ -176,7 +176,7 @@ def _pair_row(pair: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]
     return pair.partition(":")[0], fmt.count(len(closes)), fmt.share(won), earned, factor, _sum(closes, currency)
 
 
-def balance(home: Home, asked: Asked) -> Page:
+def balance(home: BotHome, asked: Asked) -> Page:
     """Return the page with each bot's wallet and open positions, on paper."""
     del asked
     fleet, settings = read_fleet(home), home.settings
@@ -187,14 +187,14 @@ def balance(home: Home, asked: Asked) -> Page:
     return Page(title="Balance: wallets and positions", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
 
 
-def _balance(bot: BotStatus, fleet: Fleet, home: Home) -> str:
+def _balance(bot: BotStatus, fleet: Fleet, home: BotHome) -> str:
     if bot.closes is None:
         return f"{bot.bot}: cannot be read. {bot.problem}"
     currency = home.settings.stake_currency
-    equity = fleet.told(f"{bot.bot}_equity_abs")
+    equity = fleet.reported(f"{bot.bot}_equity_abs")
     curve = figures.equity_curve(figures.by_currency(bot.closes).get(currency, bot.closes.head(0)), wallet_abs=home.settings.wallet_abs)
     lines = [
-        f"{bot.bot}: {bot.in_force.state.value if bot.in_force.is_told or bot.in_force.is_latched else 'state unknown'}",
+        f"{bot.bot}: {bot.in_force.state.value if bot.in_force.is_reported or bot.in_force.is_latched else 'state unknown'}",
         f"  equity with open profit {fmt.amount(equity, currency) if isinstance(equity, int | float) else fmt.DASH}",
         f"  realised {fmt.moneys(figures.profit_sums(bot.closes))} (n {len(bot.closes):,})",
     ]
@@ -229,5 +229,5 @@ def _midnight(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _from(found: Sequence[Closes]) -> str:
+def _from(found: Sequence[ClosedTrades]) -> str:
     return f"From {', '.join(closes.source for closes in found)}."

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bot3.errors import LearningError
 from bot3.market.regimes import RegimeState
-from bot3.ports.publisher import Head, Noun, Origin, ParameterPublication, Pending, Published, Replayed
+from bot3.ports.publisher import Head, Origin, ParameterPublication, Pending, PublicationKind, Published, Replayed
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from tests.fate import Fate
@@ -28,8 +28,8 @@ class MemoryCopy:
 
     fate: Fate
     trades: dict[_Place, dict[str, Any]] = field(default_factory=dict)
-    rows: dict[tuple[Noun, datetime, int], Any] = field(default_factory=dict)
-    known: dict[Noun, dict[tuple[datetime, int], Head]] = field(default_factory=lambda: {noun: {} for noun in Noun})
+    rows: dict[tuple[PublicationKind, datetime, int], Any] = field(default_factory=dict)
+    known: dict[PublicationKind, dict[tuple[datetime, int], Head]] = field(default_factory=lambda: {noun: {} for noun in PublicationKind})
     closes: int = 0
     restarts: int = 0
 
@@ -51,7 +51,7 @@ class MemoryCopy:
         def cleared() -> None:
             self.trades.clear()
             self.rows.clear()
-            self.known = {noun: {} for noun in Noun}
+            self.known = {noun: {} for noun in PublicationKind}
 
         self.fate.around(cleared)
 
@@ -78,24 +78,24 @@ class MemoryCopy:
         return None
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        newest: ParameterPublication = self._newest(Noun.PARAMETERS, as_of)
+        newest: ParameterPublication = self._newest(PublicationKind.PARAMETERS, as_of)
         rows: dict[str, Any] = {}
-        for place in sorted(self.known[Noun.PARAMETERS]):
-            said: ParameterPublication = self.rows[Noun.PARAMETERS, *place]
+        for place in sorted(self.known[PublicationKind.PARAMETERS]):
+            said: ParameterPublication = self.rows[PublicationKind.PARAMETERS, *place]
             if (newest.full_known_at, newest.full_seq) <= place <= (newest.parameters.known_at, newest.seq):
                 rows |= said.parameters.rows
         return replace(newest.parameters, rows=rows)
 
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        scores: tuple[FeederScore, ...] = self._newest(Noun.FEEDER_SCORES, as_of).scores
+        scores: tuple[FeederScore, ...] = self._newest(PublicationKind.FEEDER_SCORES, as_of).scores
         return scores
 
     def regime(self, *, as_of: datetime) -> RegimeState:
-        state: RegimeState = self._newest(Noun.REGIME, as_of)
+        state: RegimeState = self._newest(PublicationKind.REGIME, as_of)
         return state
 
     def recommendation(self, *, as_of: datetime) -> Recommendation:
-        made: Recommendation = self._newest(Noun.RECOMMENDATION, as_of).recommendation
+        made: Recommendation = self._newest(PublicationKind.RECOMMENDATION, as_of).recommendation
         return made
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
@@ -104,7 +104,7 @@ class MemoryCopy:
     def learning_token(self) -> str:
         return str(sorted((noun.value, max(heads)) for noun, heads in self.known.items() if heads))
 
-    def _newest(self, noun: Noun, as_of: datetime) -> Any:
+    def _newest(self, noun: PublicationKind, as_of: datetime) -> Any:
         known = [place for place in self.known[noun] if place[0] <= as_of]
         if not known:
             raise LearningError(f"no {noun} were published by then")
@@ -123,14 +123,14 @@ def _place(row: Mapping[Any, Any]) -> _Place:
 def _publications(pending: Pending) -> Iterator[tuple[Head, Any]]:
     head = partial(_head, origin=pending.origin)
     for one in pending.parameters:
-        yield head(Noun.PARAMETERS, one.parameters.known_at, one.seq, one.parameters.version, len(one.parameters.rows)), one
+        yield head(PublicationKind.PARAMETERS, one.parameters.known_at, one.seq, one.parameters.version, len(one.parameters.rows)), one
     for scored in pending.scores:
-        yield head(Noun.FEEDER_SCORES, scored.known_at, scored.seq, scored.scores[0].version, len(scored.scores)), scored
+        yield head(PublicationKind.FEEDER_SCORES, scored.known_at, scored.seq, scored.scores[0].version, len(scored.scores)), scored
     for state in pending.regimes:
-        yield head(Noun.REGIME, state.known_at, 0, state.version, 1), state
+        yield head(PublicationKind.REGIME, state.known_at, 0, state.version, 1), state
     for made in pending.recommendations:
-        yield head(Noun.RECOMMENDATION, made.recommendation.known_at, made.seq, made.recommendation.version, 1), made
+        yield head(PublicationKind.RECOMMENDATION, made.recommendation.known_at, made.seq, made.recommendation.version, 1), made
 
 
-def _head(noun: Noun, known_at: datetime, seq: int, version: str, rows: int, *, origin: Origin) -> Head:
+def _head(noun: PublicationKind, known_at: datetime, seq: int, version: str, rows: int, *, origin: Origin) -> Head:
     return Head(origin=origin, noun=noun, known_at=known_at, seq=seq, version=version, rows=rows)

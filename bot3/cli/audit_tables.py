@@ -7,7 +7,7 @@ from typing import Any
 
 from bot3.cli.audit_words import interval, left_out_words, verdict_words, warnings_of
 from bot3.cli.output import percent, print_table, results
-from bot3.learning.evaluation.comparison import Comparison, Estimate
+from bot3.learning.evaluation.comparison import Comparison, IntervalEstimate
 from bot3.trading.figures import MoneyFigures
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ANY, ExitParameters
@@ -215,7 +215,7 @@ def _kept(row: ExitParameters, report: AuditReport) -> tuple[int, str]:
     return (0, percent(None)) if found is None else (found.n, percent(found.learned_move, 3))
 
 
-def _ends(estimate: Estimate) -> str:
+def _ends(estimate: IntervalEstimate) -> str:
     return interval(estimate).removeprefix("95 %: ")
 
 
@@ -229,7 +229,7 @@ def _judged_rows(overall: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def _estimate(estimate: Estimate, digits: int = 2) -> str:
+def _estimate(estimate: IntervalEstimate, digits: int = 2) -> str:
     return f"{percent(estimate.mean, digits)} ({interval(estimate, digits)})"
 
 

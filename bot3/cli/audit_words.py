@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot3.cli.output import percent
-from bot3.learning.evaluation.comparison import MIN_TRADES, Estimate, Verdict
+from bot3.learning.evaluation.comparison import MIN_TRADES, IntervalEstimate, Verdict
 from bot3.trading.intervals import MIN_DAYS
 from bot3.usecases.audit.report import AuditReport
 
@@ -53,7 +53,7 @@ def _shortened(reason: str) -> str:
     return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
 
 
-def interval(estimate: Estimate, digits: int = 2) -> str:
+def interval(estimate: IntervalEstimate, digits: int = 2) -> str:
     """Return an interval as text, "95 %: -0.10 % to +0.31 %", or the reason why there is none."""
     if estimate.mean != estimate.mean:  # unknown
         return f"fitted on fewer than {MIN_DAYS} days"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bot3.cli import doctor_fleet, doctor_services, doctor_stores
-from bot3.cli.findings import Finding, Look, Patient, bad, good, is_supervised
+from bot3.cli.findings import DoctorContext, Finding, Look, bad, good, is_supervised
 from bot3.cli.output import JsonFlag, print_json, print_table
 from bot3.cli.session import command_settings
 from bot3.errors import Bot3Error, SettingsError
@@ -89,13 +89,13 @@ def examine(settings: Settings, *, only: Sequence[str], is_served: bool | None, 
 def _examine_platform(settings: Settings, *, wanted: set[str], is_served: bool | None, web: str) -> Iterator[Finding]:
     try:
         with open_platform(settings, read_only=True) as platform:
-            patient = Patient(platform=platform, is_served=is_supervised(platform) if is_served is None else is_served, web=web)
+            patient = DoctorContext(platform=platform, is_served=is_supervised(platform) if is_served is None else is_served, web=web)
             yield from (_finding(name, look, patient) for name, look in _LOOKS.items() if name in wanted)
     except Bot3Error as error:
         yield bad("stores", str(error), remedy="fix the problem that the text names")
 
 
-def _finding(name: str, look: Look, patient: Patient) -> Finding:
+def _finding(name: str, look: Look, patient: DoctorContext) -> Finding:
     try:
         return look(name, patient)
     except Bot3Error as error:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot3.cli.findings import Finding, Patient, bad, good
+from bot3.cli.findings import DoctorContext, Finding, bad, good
 from bot3.errors import StoreError
 from bot3.trading.trades import OrderPattern
 from bot3.usecases import formatting as fmt
-from bot3.usecases.fleet.foreign_sources import PatientReader, trouble_of
+from bot3.usecases.fleet.foreign_sources import UnreliableReader, trouble_of
 from bot3.usecases.fleet.status import SYNC_GRACE
 from bot3.usecases.learning.left_out import left_out_of_learning
 from bot3.wiring.fleet import FleetBot, zone_of
@@ -18,7 +18,7 @@ from bot3.wiring.fleet import FleetBot, zone_of
 _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
 
 
-def fleet(subject: str, patient: Patient) -> Finding:
+def fleet(subject: str, patient: DoctorContext) -> Finding:
     """Check every bot of the fleet file: its database is readable, its dates are in the configured zone, all its trades are synced."""
     platform = patient.platform
     bots = list(zip(platform.fleet_bots, platform.fleet, strict=True))
@@ -30,7 +30,7 @@ def fleet(subject: str, patient: Patient) -> Finding:
     return good(subject, "; ".join(_described(bot, reader) for bot, reader in bots))
 
 
-def _wrong(bot: FleetBot, reader: PatientReader, patient: Patient) -> Iterator[tuple[str, str]]:
+def _wrong(bot: FleetBot, reader: UnreliableReader, patient: DoctorContext) -> Iterator[tuple[str, str]]:
     """Yield each problem of a bot's database, with its remedy."""
     name = f"{bot.name} {bot.run_mode}"
     if (trouble := trouble_of(reader)) is not None:
@@ -69,7 +69,7 @@ def _is_same(zone: str, other: str, *, now: datetime) -> bool:
     return all(at.astimezone(first).utcoffset() == at.astimezone(second).utcoffset() for at in instants)
 
 
-def _described(bot: FleetBot, reader: PatientReader) -> str:
+def _described(bot: FleetBot, reader: UnreliableReader) -> str:
     found = reader.read_all()
     left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found))
     unknown = sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed)

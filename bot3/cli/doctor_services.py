@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot3.cli.findings import Finding, Patient, bad, good
-from bot3.cli.services import ask_dagster, daemons_are_healthy, location_is_loaded, require_free_port
+from bot3.cli.findings import DoctorContext, Finding, bad, good
+from bot3.cli.services import daemons_are_healthy, location_is_loaded, query_dagster, require_free_port
 from bot3.errors import AlreadyRunningError
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.bot_state import ENDED, LISTENING, TELEGRAM, daemon_beat, is_silent
@@ -36,7 +36,7 @@ _MONITOR_EVERY = timedelta(minutes=1)
 """Interval of Dagster's run monitor, which ends a run that exceeds its time limit."""
 
 
-def parameters(subject: str, patient: Patient) -> Finding:
+def parameters(subject: str, patient: DoctorContext) -> Finding:
     """Check that the learned parameters are not expired."""
     now = patient.platform.clock.now()
     held = patient.platform.record.parameters(as_of=now)
@@ -44,7 +44,7 @@ def parameters(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{len(held.rows)} rows, until {held.expires_at:%Y-%m-%d %H:%M} market time")
 
 
-def recommendation(subject: str, patient: Patient) -> Finding:
+def recommendation(subject: str, patient: DoctorContext) -> Finding:
     """Check that the recommendation is not expired, if services that renew it should run."""
     now = patient.platform.clock.now()
     held = patient.platform.record.recommendation(as_of=now)
@@ -53,7 +53,7 @@ def recommendation(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{held.regime}, until {held.expires_at:%Y-%m-%d %H:%M} market time")
 
 
-def clock(subject: str, patient: Patient) -> Finding:
+def clock(subject: str, patient: DoctorContext) -> Finding:
     """Check the market clock: it is set, runs if services should run, and this machine's clock is not behind its anchor."""
     anchor = patient.platform.control.anchor()
     if anchor is None:
@@ -69,7 +69,7 @@ def clock(subject: str, patient: Patient) -> Finding:
     return good(subject, detail)
 
 
-def execution(subject: str, patient: Patient) -> Finding:
+def execution(subject: str, patient: DoctorContext) -> Finding:
     """Check the daemon's heartbeat, whether it rejects the published learning, and whether the HALT file exists."""
     platform = patient.platform
     halt = platform.settings.home / "HALT"
@@ -92,7 +92,7 @@ def execution(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{beat.state}, heartbeat {age.total_seconds():.0f} s ago")
 
 
-def telegram(subject: str, patient: Patient) -> Finding:
+def telegram(subject: str, patient: DoctorContext) -> Finding:
     """Check that notices are sent and commands answered, if the settings require it."""
     platform, settings = patient.platform, patient.platform.settings
     if not settings.telegram_chat_id:
@@ -118,7 +118,7 @@ def telegram(subject: str, patient: Patient) -> Finding:
     return good(subject, f"listening, {waiting} notices are pending{dropped}")
 
 
-def dagster(subject: str, patient: Patient) -> Finding:
+def dagster(subject: str, patient: DoctorContext) -> Finding:
     """Check through Dagster's web server that the code location is loaded and every daemon sends heartbeats."""
     if not patient.is_served:
         return good(subject, "not started")
@@ -130,11 +130,11 @@ def dagster(subject: str, patient: Patient) -> Finding:
     return good(subject, "web server, code location and daemons respond")
 
 
-def ticks(subject: str, patient: Patient) -> Finding:
+def ticks(subject: str, patient: DoctorContext) -> Finding:
     """Check the newest tick of every sensor and schedule: none failed, and no sensor has stopped."""
     if not patient.is_served:
         return good(subject, "not started")
-    data = ask_dagster(patient.web, TICKS)
+    data = query_dagster(patient.web, TICKS)
     if data is None:
         return bad(subject, f"{patient.web} does not return its ticks", remedy="see the log of Dagster's web server (docs/runbook.md)")
     now = patient.platform.clock.wall_now()
@@ -144,11 +144,11 @@ def ticks(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{len(list(_states(data)))} sensors and schedules, none failed")
 
 
-def runs(subject: str, patient: Patient) -> Finding:
+def runs(subject: str, patient: DoctorContext) -> Finding:
     """Check the unfinished runs: none exceeds its time limit, and none waits for a run that has died."""
     if not patient.is_served:
         return good(subject, "not started")
-    data = ask_dagster(patient.web, RUNS)
+    data = query_dagster(patient.web, RUNS)
     found = data.get("runsOrError") if data else None
     if not isinstance(found, dict) or "results" not in found:
         return bad(subject, f"{patient.web} does not return its runs", remedy="see the log of Dagster's web server (docs/runbook.md)")
@@ -159,7 +159,7 @@ def runs(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{len(found['results'])} in progress")
 
 
-def ports(subject: str, patient: Patient) -> Finding:
+def ports(subject: str, patient: DoctorContext) -> Finding:
     """Check that the ports are free if no service of this platform runs."""
     settings = patient.platform.settings
     if patient.is_served:

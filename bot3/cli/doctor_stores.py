@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot3.cli.findings import Finding, Patient, bad, good
+from bot3.cli.findings import DoctorContext, Finding, bad, good
 from bot3.errors import CandleError, DataError
 from bot3.ports.control import TradingState
 from bot3.settings import Settings
@@ -45,7 +45,7 @@ def home(settings: Settings) -> Finding:
     return good("home", f"{settings.home}, {free / 1e9:.0f} GB free")
 
 
-def permissions(subject: str, patient: Patient) -> Finding:
+def permissions(subject: str, patient: DoctorContext) -> Finding:
     """Check that this user may write every file of the home, and that no other user may read secrets."""
     home = patient.platform.settings.home
     closed = [path for path in sorted(home.rglob("*.sqlite")) if not os.access(path, os.R_OK | os.W_OK)]
@@ -82,7 +82,7 @@ def _group_may_read(path: Path) -> bool:
     return bool(whole.stat().st_mode & stat.S_IRGRP) and all(folder.stat().st_mode & stat.S_IXGRP for folder in whole.parents)
 
 
-def _secret_files(patient: Patient) -> list[Path]:
+def _secret_files(patient: DoctorContext) -> list[Path]:
     """Return the files that contain a secret: a `.env` with one, files named in settings, and the password files of the fleet."""
     text = Path(".env").read_text(encoding="utf-8") if Path(".env").exists() else ""
     named = [Path(path) for name, path in os.environ.items() if name.startswith("BOT3_") and name.endswith(_SECRET_ENDS) and path]
@@ -94,7 +94,7 @@ def _listed(paths: Sequence[Path]) -> str:
     return f"{', '.join(str(path) for path in paths[:3])}{f' and {len(paths) - 3} more' if len(paths) > 3 else ''}"
 
 
-def record(subject: str, patient: Patient) -> Finding:
+def record(subject: str, patient: DoctorContext) -> Finding:
     """Compare the closed trades in the bots' databases with the record; a close that is still being synced is no problem."""
     platform = patient.platform
     late: list[str] = []
@@ -113,7 +113,7 @@ def record(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{held}; pending sync: {'; '.join(unsynced)}" if unsynced else held)
 
 
-def bot_store(subject: str, patient: Patient) -> Finding:
+def bot_store(subject: str, patient: DoctorContext) -> Finding:
     """Check a bot's database and its trading state; the subject is "BOT1 store"."""
     platform, name = patient.platform, subject.split(maxsplit=1)[0]
     store = platform.bot_store(name)
@@ -129,7 +129,7 @@ def bot_store(subject: str, patient: Patient) -> Finding:
     return good(subject, detail)
 
 
-def servers(subject: str, patient: Patient) -> Finding:
+def servers(subject: str, patient: DoctorContext) -> Finding:
     """Query every PostgreSQL server for its time zone, its clock and the privileges of this platform's role."""
     names = server_urls(patient.platform.settings)
     if not names:
@@ -150,7 +150,7 @@ def servers(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{'; '.join(told)}; UTC, clocks agree")
 
 
-def candles(subject: str, patient: Patient) -> Finding:
+def candles(subject: str, patient: DoctorContext) -> Finding:
     """Compare the newest candle of every pair with the market time."""
     platform = patient.platform
     now = platform.clock.now()
@@ -169,7 +169,7 @@ def candles(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{len(platform.candles.pairs())} pairs, fresh at {now:%Y-%m-%d %H:%M} market time")
 
 
-def models(subject: str, patient: Patient) -> Finding:
+def models(subject: str, patient: DoctorContext) -> Finding:
     """Read every registered model and compare its digest."""
     digests = patient.platform.record.models_frame()["digest"].unique()
     for digest in digests:
@@ -179,7 +179,7 @@ def models(subject: str, patient: Patient) -> Finding:
     return good(subject, f"{len(digests)} files, every digest is correct")
 
 
-def _late_writes(patient: Patient) -> str | None:
+def _late_writes(patient: DoctorContext) -> str | None:
     """Return since when writes are pending publication, and the reason; None if they are not late yet."""
     since = patient.platform.record.waiting_since()
     age = timedelta(0) if since is None else patient.platform.wall_now() - since
@@ -205,7 +205,7 @@ def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
     return None
 
 
-def influx(subject: str, patient: Patient) -> Finding:
+def influx(subject: str, patient: DoctorContext) -> Finding:
     """Query InfluxDB for its buckets, and the record for pending and rejected writes."""
     publishing = patient.platform.publishing
     if not publishing.is_configured:

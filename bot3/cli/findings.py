@@ -34,7 +34,7 @@ class Unsynced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class DoctorContext:
     """The context of the checks.
 
     Parameters
@@ -73,7 +73,7 @@ class Patient:
         return Unsynced(recorded=recorded, closed=closed, is_late=is_late)
 
 
-Look = Callable[[str, Patient], Finding]
+Look = Callable[[str, DoctorContext], Finding]
 """A check of one subject, which is passed by name."""
 
 

@@ -188,7 +188,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def ask_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> Mapping[str, object] | None:
+def query_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> Mapping[str, object] | None:
     """Return the data of a GraphQL query; None if the web server returns no valid response."""
     body = json.dumps({"query": query}).encode()
     request = urllib.request.Request(f"{web}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
@@ -205,12 +205,12 @@ def cancel_runs(web: str) -> int:
 
     Also returns 0 if Dagster does not respond or rejects commands: the next code server ends the runs that it finds lost.
     """
-    data = ask_dagster(web, RUNS_UNDER_WAY)
+    data = query_dagster(web, RUNS_UNDER_WAY)
     found = data.get("runsOrError") if data else None
     ids = [run["runId"] for run in found.get("results", ())] if isinstance(found, dict) else []
     if not ids:
         return 0
-    answer = ask_dagster(web, termination(ids), timeout_s=_CANCEL_TIMEOUT_S)
+    answer = query_dagster(web, termination(ids), timeout_s=_CANCEL_TIMEOUT_S)
     ended = answer.get("terminateRuns") if answer else None
     results = ended.get("terminateRunResults", ()) if isinstance(ended, dict) else ()
     return sum(result["__typename"] == "TerminateRunSuccess" for result in results)
@@ -225,14 +225,14 @@ def termination(run_ids: Sequence[str]) -> str:
 
 def location_is_loaded(web: str) -> bool:
     """Return whether Dagster's web server has loaded the code location."""
-    data = ask_dagster(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
+    data = query_dagster(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
     found = data.get("repositoriesOrError") if data else None
     return isinstance(found, dict) and bool(found.get("nodes"))
 
 
 def daemons_are_healthy(web: str) -> bool:
     """Return whether Dagster's sensor, schedule and run daemons send heartbeats."""
-    data = ask_dagster(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
+    data = query_dagster(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
     if not data:
         return False
     statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]  # type: ignore[index]

@@ -19,7 +19,7 @@ from bot3.trading.trades import OrderPattern, RunMode, Trade
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.bot_state import ENDED, is_silent, state_in_force
 from bot3.usecases.fleet.data_ages import read_data_ages
-from bot3.usecases.fleet.foreign_sources import PatientReader
+from bot3.usecases.fleet.foreign_sources import UnreliableReader
 from bot3.usecases.fleet.home import FleetHome
 from bot3.usecases.fleet.trade_cache import close_frame
 from bot3.wiring import Platform
@@ -126,7 +126,7 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
         "state": found.state,
         "reason": found.reason,
         "is_latched": found.is_latched,
-        "is_told_by_daemon": found.is_told,
+        "is_told_by_daemon": found.is_reported,
         "open_trades": len(opened),
         "open_notional_abs": notional_sums(opened),
         "closed_trades": len(closes),
@@ -143,7 +143,7 @@ def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
     return [_fleet_bot(platform, bot, RunMode(mode), watched.get((bot, mode))) for bot, mode in sorted({*foreign, *watched})]
 
 
-def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: PatientReader | None) -> Mapping[str, Any]:
+def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: UnreliableReader | None) -> Mapping[str, Any]:
     closes = platform.record.trades(as_of=None, run_modes=(mode,), bots=(bot,))
     opened, trouble = _open_trades(source)
     verdict = "not watched" if source is None else "read" if trouble is None else "NOT READ"
@@ -161,7 +161,7 @@ def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: PatientReade
     }
 
 
-def _open_trades(source: PatientReader | None) -> tuple[list[Trade] | None, str | None]:
+def _open_trades(source: UnreliableReader | None) -> tuple[list[Trade] | None, str | None]:
     """Return the open trades of a fleet database and None, or None and the reason why they are unknown; two None without a database."""
     if source is None:
         return None, None

@@ -8,12 +8,12 @@ from bot3.trading.risk import RiskLatch
 
 
 class LatchStore(Protocol):
-    """Stores one bot's latch: the last one written, durable when `keep_latch` returns."""
+    """Stores one bot's latch: the last one written, durable when `save_latch` returns."""
 
     def latch(self) -> RiskLatch | None:
         """Return the latch; None if none was ever stored. Raises StoreError if it is invalid; the text names the field."""
         ...
 
-    def keep_latch(self, latch: RiskLatch) -> None:
+    def save_latch(self, latch: RiskLatch) -> None:
         """Write the latch; it replaces the previous one."""
         ...

@@ -67,7 +67,7 @@ class NoticeStore(Protocol):
         """Return the oldest notice that is due, and reserve it for `hold`; None if there is none."""
         ...
 
-    def told(self, notice_id: int, *, at: datetime) -> None:
+    def mark_sent(self, notice_id: int, *, at: datetime) -> None:
         """Record that a notice was delivered."""
         ...
 
@@ -91,6 +91,6 @@ class NoticeStore(Protocol):
         """Return the last reported state of each subject: text by key."""
         ...
 
-    def keep_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
+    def save_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
         """Store the reported state of a subject (None: remove it), and queue its notice, both or neither."""
         ...

@@ -17,7 +17,7 @@ from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.trades import RunMode
 
 
-class Noun(StrEnum):
+class PublicationKind(StrEnum):
     """Kind of a publication."""
 
     PARAMETERS = "parameters"
@@ -42,7 +42,7 @@ class Head:
     """Identifies a complete publication: origin, kind, time it took effect, number in the record, version and number of rows."""
 
     origin: Origin
-    noun: Noun
+    noun: PublicationKind
     known_at: datetime
     seq: int
     version: str

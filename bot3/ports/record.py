@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from bot3.learning.promotion.permissions import Ledger
+from bot3.learning.promotion.permissions import GateLedger
 from bot3.market.regimes import RegimeState
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
@@ -205,7 +205,7 @@ class LearningStore(LearningReader, Protocol):
         *,
         replaces: str | None,
         is_full: bool,
-        ledger: Ledger | None = None,
+        ledger: GateLedger | None = None,
         windows: Mapping[str, Window] | None = None,
     ) -> int:
         """Publish rows (all of them if is_full, else only changed ones); return the revision.
@@ -215,7 +215,7 @@ class LearningStore(LearningReader, Protocol):
         """
         ...
 
-    def ledger(self, *, as_of: datetime) -> Ledger:
+    def ledger(self, *, as_of: datetime) -> GateLedger:
         """Return the ledger of the newest review. Raises LearningError if none by then, InvalidLearningError if it is out of bounds."""
         ...
 

@@ -22,7 +22,7 @@ from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.wiring.publishing import buckets_of
 
 if TYPE_CHECKING:
-    from bot3.usecases.fleet.foreign_sources import ClosableReader, PatientReader
+    from bot3.usecases.fleet.foreign_sources import ClosableReader, UnreliableReader
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
 """Names are partitions, tags and parts of bucket names: plain characters are valid in all of them."""
@@ -110,12 +110,12 @@ def read_fleet(path: Path) -> tuple[FleetBot, ...]:
     return tuple(_bot(path, entry) for entry in entries)
 
 
-def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[PatientReader]:
+def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[UnreliableReader]:
     """Return a reader of each bot's database; none connects before its first query."""
-    from bot3.usecases.fleet.foreign_sources import PatientReader  # noqa: PLC0415  # heavy
+    from bot3.usecases.fleet.foreign_sources import UnreliableReader  # noqa: PLC0415  # heavy
 
     return [
-        PatientReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot), monotonic=monotonic)
+        UnreliableReader(bot=bot.name, run_mode=bot.run_mode, store_id=_identity(bot), connect=partial(_connect, bot), monotonic=monotonic)
         for bot in bots
     ]
 

@@ -14,7 +14,7 @@ from bot3.wiring.ports import Ports
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bot3.usecases.fleet.foreign_sources import PatientReader
+    from bot3.usecases.fleet.foreign_sources import UnreliableReader
     from bot3.usecases.learning.relearn import TradeSource
 
 
@@ -32,7 +32,7 @@ class Sources(Ports):
         return fleet_of(self.settings)
 
     @cached_property
-    def fleet(self) -> tuple[PatientReader, ...]:
+    def fleet(self) -> tuple[UnreliableReader, ...]:
         """Return readers of the databases in the fleet file; an unavailable one stays so until it is queried and responds."""
         readers = open_fleet(self.fleet_bots)
         for reader in readers:

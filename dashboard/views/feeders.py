@@ -12,7 +12,7 @@ from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import missing, not_known, table
 
 ALL_REGIMES = "*"
@@ -33,14 +33,14 @@ _CELLS = {
 }
 
 
-def render(home: Home) -> None:
+def render(home: DashboardHome) -> None:
     """Show the page Feeders."""
     st.title("Feeders")
     _show_scores(home)
     _show_models(home)
 
 
-def _show_scores(home: Home) -> None:
+def _show_scores(home: DashboardHome) -> None:
     now = home.ports.clock.now()
     scores = known(lambda: home.ports.record.feeder_scores(as_of=now))
     if scores.value is None:
@@ -99,7 +99,7 @@ def _cells(score: FeederScore, *, has_window: bool) -> dict[str, object]:
     }
 
 
-def _show_models(home: Home) -> None:
+def _show_models(home: DashboardHome) -> None:
     st.subheader("Models")
     models = home.ports.record.models_frame()
     if models.empty:

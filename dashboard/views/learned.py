@@ -16,7 +16,7 @@ from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, FINE_SHARE, HUNDREDTH, RATIO, SHARE, TENTH
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import missing, not_known, table
 
 ALL_PAIRS = "all pairs"
@@ -39,7 +39,7 @@ _CELLS = {
 }
 
 
-def render(home: Home) -> None:
+def render(home: DashboardHome) -> None:
     """Show the page Learned."""
     st.title("Learned")
     now = home.ports.clock.now()
@@ -56,7 +56,7 @@ def render(home: Home) -> None:
     _show_history(parameters, home)
 
 
-def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> None:
+def _show_version(parameters: ParameterSet, home: DashboardHome, *, now: datetime) -> None:
     life = fmt.expiry(parameters.expires_at, now=now, anchor=home.ports.control.anchor())
     if now >= parameters.expires_at:
         st.error(f"**These values are not in force: {life}.** Entries stop.")
@@ -80,7 +80,7 @@ def _show_version(parameters: ParameterSet, home: Home, *, now: datetime) -> Non
     )
 
 
-def _show_censored(parameters: ParameterSet, home: Home) -> None:
+def _show_censored(parameters: ParameterSet, home: DashboardHome) -> None:
     rows = parameters.censored()
     if not rows:
         return
@@ -96,7 +96,7 @@ def _show_censored(parameters: ParameterSet, home: Home) -> None:
     table(frame, cells={"n": COUNT}, alt="Pairs and directions that may not trade, with their missing closes", key="learned_censored")
 
 
-def _show_bins(parameters: ParameterSet, home: Home) -> None:
+def _show_bins(parameters: ParameterSet, home: DashboardHome) -> None:
     rows = _of_levels(parameters, "bin")
     st.subheader("By leverage bin")
     if not rows:
@@ -115,7 +115,7 @@ def _of_levels(parameters: ParameterSet, *levels: str) -> list[ExitParameters]:
     return [row for level, _, row in sorted(named, key=lambda item: (_ORDER.index(item[0]), item[1])) if level in levels]
 
 
-def _show_cells(parameters: ParameterSet, home: Home) -> None:
+def _show_cells(parameters: ParameterSet, home: DashboardHome) -> None:
     st.subheader("By pair, direction and leverage bin")
     cells = _of_levels(parameters, "cell")
     pairs = sorted({row.pair for row in _of_levels(parameters, "cell", "pair")})
@@ -134,7 +134,7 @@ def _show_cells(parameters: ParameterSet, home: Home) -> None:
         st.plotly_chart(figure, alt="Expectancy of each group with its 90 % interval", key="learned_expectancy")
 
 
-def parameter_frame(rows: Sequence[ExitParameters], home: Home) -> pd.DataFrame:
+def parameter_frame(rows: Sequence[ExitParameters], home: DashboardHome) -> pd.DataFrame:
     """Return parameter rows formatted for readers: every learned value with its n, its interval and the source of its data."""
     settings = home.settings
     return pd.DataFrame([_cells(row, minimum=settings.min_trades_per_bin, costs=home.ports.costs) for row in rows])
@@ -186,7 +186,7 @@ def _show_factors(parameters: ParameterSet) -> None:
     st.caption("Pooled towards 1; a factor is published without n or interval, so read it as a point.")
 
 
-def _show_history(parameters: ParameterSet, home: Home) -> None:
+def _show_history(parameters: ParameterSet, home: DashboardHome) -> None:
     st.subheader("How one row moved")
     keys = [row.key for row in _of_levels(parameters, *_ORDER)]
     key = str(st.selectbox("row", keys, format_func=fmt.key, key="row", bind="query-params"))

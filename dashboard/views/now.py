@@ -17,7 +17,7 @@ from dashboard import charts
 from dashboard.bots import show_bots, show_positions
 from dashboard.cells import LEVERAGE, RATIO, money_columns
 from dashboard.decisions import show_reasons, show_untraded
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import banner, missing, table
 from dashboard.totals import show_totals
 
@@ -25,7 +25,7 @@ EVERY_S = 2.0
 LAST_CLOSES = 8
 
 
-def render(home: Home) -> None:
+def render(home: DashboardHome) -> None:
     """Show the page Now."""
     st.title("Now")
     show_numbers(home)
@@ -35,7 +35,7 @@ def render(home: Home) -> None:
         show_untraded(home, key="now")
 
 
-def _show_numbers(home: Home) -> None:
+def _show_numbers(home: DashboardHome) -> None:
     """Show the values that change continuously; charts are outside this fragment, because a rerun would reset the reader's zoom."""
     with banner("The state of the fleet"):
         fleet = read_fleet(home)
@@ -69,11 +69,11 @@ def _show_in_force(fleet: Fleet) -> None:
             st.markdown(f"{fmt.DASH} never seen")
         else:
             st.markdown(f"{beat.state}, heartbeat {fmt.age(beat.wall_at, now=fleet.wall_now)} (wall time)")
-            candle = fleet.told("last_candle")
+            candle = fleet.reported("last_candle")
             decided = (
                 f"decided on the candle of {fmt.stamp(datetime.fromisoformat(candle))}" if isinstance(candle, str) else "no candle yet"
             )
-            uses = fmt.version(str(fleet.told("parameters_version") or ""))
+            uses = fmt.version(str(fleet.reported("parameters_version") or ""))
             st.caption(f"process {beat.pid}, up {fmt.span(fleet.wall_now - beat.started_at)}, {decided}, uses parameters {uses}")
     with parameters.container(border=True):
         st.markdown("**Parameters** (record)")
@@ -127,7 +127,7 @@ def _show_last_closes(fleet: Fleet) -> None:
     table(shown, cells=cells, alt="The newest closes of all bots", key="now_last_closes")
 
 
-def _show_equity(home: Home) -> None:
+def _show_equity(home: DashboardHome) -> None:
     st.subheader("Equity from closed trades")
     wallet_abs, currency = home.settings.wallet_abs, home.settings.stake_currency
     curves = {}

@@ -18,13 +18,13 @@ from bot3.usecases.fleet.trade_cache import known
 from bot3.usecases.foreign_text import plain
 from dashboard import charts
 from dashboard.cells import HUNDREDTH
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import missing, not_known, table
 
 WINDOWS = {"7 days": 7, "30 days": 30, "90 days": 90}
 
 
-def render(home: Home) -> None:
+def render(home: DashboardHome) -> None:
     """Show the page Regime."""
     st.title("Regime")
     now = home.ports.clock.now()
@@ -37,7 +37,7 @@ def render(home: Home) -> None:
     _show_factors(home, now=now)
 
 
-def _show_state(state: RegimeState, home: Home, *, now: datetime) -> None:
+def _show_state(state: RegimeState, home: DashboardHome, *, now: datetime) -> None:
     columns = st.columns(len(Regime) + 1)
     columns[0].metric("In force", state.regime.value.replace("_", " "), border=True)
     for column, regime, probability in zip(columns[1:], Regime, state.probabilities, strict=True):
@@ -52,7 +52,7 @@ def _show_state(state: RegimeState, home: Home, *, now: datetime) -> None:
     )
 
 
-def _show_ribbon(home: Home, *, now: datetime) -> None:
+def _show_ribbon(home: DashboardHome, *, now: datetime) -> None:
     name = str(st.segmented_control("window", list(WINDOWS), default="30 days", required=True, key="window"))
     start = now - timedelta(days=WINDOWS[name])
     states = home.ports.record.regimes_frame(start=start, end=now + timedelta(microseconds=1))
@@ -70,7 +70,7 @@ def _show_ribbon(home: Home, *, now: datetime) -> None:
     st.caption(f"{len(states):,} states{every}. Index: equal weight of {len(home.ports.candles.pairs())} pairs, hourly.")
 
 
-def _index(home: Home, *, start: datetime, now: datetime) -> tuple[pd.Series[Any] | None, str]:
+def _index(home: DashboardHome, *, start: datetime, now: datetime) -> tuple[pd.Series[Any] | None, str]:
     anchor = home.ports.control.anchor()
     is_simulated = not home.settings.candle_directories
     if anchor is not None and (anchor.source is ClockSource.SIMULATED) != is_simulated:
@@ -81,13 +81,13 @@ def _index(home: Home, *, start: datetime, now: datetime) -> tuple[pd.Series[Any
         return None, str(error)
 
 
-def _read_index(home: Home, *, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
+def _read_index(home: DashboardHome, *, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
     # Rounded to whole hours, so that repeated queries within an hour use the cache.
     index: pd.Series[Any] = _cached_index(home, identity, start.replace(minute=0, second=0, microsecond=0), until)
     return index
 
 
-def _make_index(_home: Home, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
+def _make_index(_home: DashboardHome, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
     from bot3.learning.regimes.filter import hourly_index  # noqa: PLC0415  # imports a compiler; only this page needs it
 
     del identity
@@ -101,7 +101,7 @@ def _make_index(_home: Home, identity: str, start: datetime, until: datetime) ->
 _cached_index = st.cache_data(_make_index, max_entries=12, show_spinner="Reading candles")
 
 
-def _show_factors(home: Home, *, now: datetime) -> None:
+def _show_factors(home: DashboardHome, *, now: datetime) -> None:
     st.subheader("What it changes")
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
     if parameters.value is None:

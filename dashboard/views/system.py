@@ -23,13 +23,13 @@ from bot3.usecases.fleet.trade_cache import known
 from bot3.usecases.fleet.watched_trades import WatchedReader
 from bot3.usecases.learning.reconciled import recorded_count
 from dashboard.cells import COUNT
-from dashboard.home import Home, TradeJournal
+from dashboard.home import DashboardHome, TradeJournal
 from dashboard.page import banner, missing, table
 
 Published = ParameterSet | Recommendation | FeederScore | RegimeState
 
 
-def render(home: Home) -> None:
+def render(home: DashboardHome) -> None:
     """Show the page System."""
     st.title("System")
     with banner("Heartbeats"):
@@ -43,7 +43,7 @@ def render(home: Home) -> None:
     _show_settings(home.settings)
 
 
-def _show_beats(home: Home) -> None:
+def _show_beats(home: DashboardHome) -> None:
     st.subheader("Processes")
     beats = home.ports.control.heartbeats()
     if not beats:
@@ -66,7 +66,7 @@ def _show_beats(home: Home) -> None:
     st.caption("Dagster's own processes do not beat here: `bot3 status` asks them.")
 
 
-def _show_stores(home: Home) -> None:
+def _show_stores(home: DashboardHome) -> None:
     st.subheader("Stores, and whether their counts agree")
     counts = home.ports.record.counts()
     rows = []
@@ -81,7 +81,9 @@ def _show_stores(home: Home) -> None:
     st.caption(f"Record {record.store_id[:8]} is at revision {record.revision():,}. A close may take seconds to reach it.")
 
 
-def _store_row(bot: str, mode: RunMode, opened: Callable[[str], TradeJournal], *, home: Home, counts: pd.DataFrame) -> dict[str, object]:
+def _store_row(
+    bot: str, mode: RunMode, opened: Callable[[str], TradeJournal], *, home: DashboardHome, counts: pd.DataFrame
+) -> dict[str, object]:
     row = _recorded_row(bot, mode, where=place(home.settings, bot=bot, mode=mode), counts=counts)
     try:
         store = opened(bot)
@@ -140,7 +142,7 @@ def place(settings: Settings, *, bot: str, mode: RunMode) -> str:
     return f"{'history' if mode is RunMode.BACKTEST else 'bots'}/{bot}.sqlite in the home"
 
 
-def _show_published(home: Home) -> None:
+def _show_published(home: DashboardHome) -> None:
     st.subheader("Published learning")
     now, record = home.ports.clock.now(), home.ports.record
     reads: dict[str, Callable[[], Sequence[Published]]] = {
@@ -168,7 +170,7 @@ def _published_cells(read: Callable[[], Sequence[Published]], *, now: datetime, 
     }
 
 
-def _show_clock(home: Home) -> None:
+def _show_clock(home: DashboardHome) -> None:
     st.subheader("Market clock")
     anchor = home.ports.control.anchor()
     if anchor is None:

@@ -17,7 +17,7 @@ from bot3.usecases.foreign_text import plain
 from dashboard import charts
 from dashboard.cells import LEVERAGE, RATE, RATIO, money_columns
 from dashboard.decisions import show_untraded
-from dashboard.home import Home
+from dashboard.home import DashboardHome
 from dashboard.page import banner, missing, table
 from dashboard.stories import show_story
 
@@ -35,7 +35,7 @@ _CELLS = {
 }
 
 
-def render(home: Home) -> None:
+def render(home: DashboardHome) -> None:
     """Show the page Trades."""
     st.title("Trades")
     everything, revision = home.trades.frame()
@@ -71,7 +71,7 @@ def _remedy(everything: pd.DataFrame, *, mode: str) -> str:
     return "Widen the filters."
 
 
-def _show_filters(everything: pd.DataFrame, home: Home) -> tuple[str, dict[str, str]]:
+def _show_filters(everything: pd.DataFrame, home: DashboardHome) -> tuple[str, dict[str, str]]:
     options: dict[str, Sequence[str]] = {
         "bot": [*home.ports.bot_names, *sorted(set(everything["bot"]) - set(home.ports.bot_names))],
         "pair": sorted(everything["pair"].unique()),
@@ -184,7 +184,7 @@ def find_trade(trades: pd.DataFrame, name: str) -> pd.Series[Any] | None:
     return None if rows.empty else rows.iloc[-1]
 
 
-def _show_selected(everything: pd.DataFrame, home: Home) -> None:
+def _show_selected(everything: pd.DataFrame, home: DashboardHome) -> None:
     name = st.query_params.get("trade", "")
     if not name:
         st.caption("Select a row to read the trade's story; its address can be kept.")

@@ -10,7 +10,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from bot3.ports.publisher import Noun
+from bot3.ports.publisher import PublicationKind
 from bot3.trading.trades import RunMode
 from bot3.wiring import Platform, open_platform
 from tests.assets.doomed_ticks import Tick, tick
@@ -38,7 +38,7 @@ class Place:
 
     def versions(self, opened: Platform) -> set[str]:
         """Return the versions of the parameters that were ever in force, but those of the seed."""
-        return {head.version for head in opened.record.heads() if head.noun is Noun.PARAMETERS} - self.known
+        return {head.version for head in opened.record.heads() if head.noun is PublicationKind.PARAMETERS} - self.known
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def place(tmp_path: Path) -> Place:
     home, dagster_home = copy_of_home(tmp_path), tmp_path / "dagster"
     dagster_home.mkdir()
     with open_platform(tiny_settings(home)) as opened:
-        known = frozenset(head.version for head in opened.record.heads() if head.noun is Noun.PARAMETERS)
+        known = frozenset(head.version for head in opened.record.heads() if head.noun is PublicationKind.PARAMETERS)
     first = tick(home, dagster_home, cursor=None)
     assert first is not None
     return Place(home=home, dagster_home=dagster_home, cursor=first.cursor, known=known)

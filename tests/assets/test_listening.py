@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError, StoreBusyError
 from bot3.wiring import Platform
 from bot3_assets.lineage import Lineage
-from bot3_assets.listening import BACKLOG, BacklogError, Listener, Reported, Teller, Watch
+from bot3_assets.listening import BACKLOG, BacklogError, ChangeDetector, ClosesLoop, EventReporter, ReportedCursor
 
 STORE = "record-1"
 
@@ -97,9 +97,9 @@ def failing() -> object:
     raise AwayError
 
 
-def platform(learn: Callable[[], object] = failing, **given: Any) -> tuple[APlatform, Listener, Lineage]:
+def platform(learn: Callable[[], object] = failing, **given: Any) -> tuple[APlatform, ClosesLoop, Lineage]:
     made = APlatform([ASource("a"), ASource("b")], learn, **given)
-    return made, Listener(cast("Platform", made)), Lineage(instance=dg.DagsterInstance.ephemeral(), source="test")
+    return made, ClosesLoop(cast("Platform", made)), Lineage(instance=dg.DagsterInstance.ephemeral(), source="test")
 
 
 ODD_CURSORS = ["garbage", "5", "null", "[]", '"text"', '{"store": 1}', '{"revision": 7}', '{"store": "record-1"}', "NaN"]
@@ -108,14 +108,14 @@ ODD_REVISIONS = ['"x"', "null", "[1]", "-4", "1e999", "NaN"]
 
 @pytest.mark.parametrize("cursor", [*ODD_CURSORS, *(f'{{"store": "record-1", "revision": {text}}}' for text in ODD_REVISIONS)])
 def test_reported_given_what_a_person_wrote_into_the_cursor_then_nothing_was_reported(cursor: str) -> None:
-    assert Reported.of(cursor, store_id=STORE) == Reported(store_id=STORE, revision=0)
+    assert ReportedCursor.of(cursor, store_id=STORE) == ReportedCursor(store_id=STORE, revision=0)
 
 
 @given(cursor=st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=4).map(json.dumps))
 def test_reported_given_any_cursor_then_is_read_and_written_again(cursor: str) -> None:
-    reported = Reported.of(cursor, store_id=STORE)
+    reported = ReportedCursor.of(cursor, store_id=STORE)
 
-    assert Reported.of(reported.cursor(), store_id=STORE) == reported
+    assert ReportedCursor.of(reported.cursor(), store_id=STORE) == reported
 
 
 def test_begin_given_a_cursor_that_is_none_then_all_is_told_anew_and_the_next_one_is_read() -> None:
@@ -128,7 +128,7 @@ def test_begin_given_a_cursor_that_is_none_then_all_is_told_anew_and_the_next_on
 
 def test_watch_given_a_source_that_is_busy_then_names_those_before_it_again() -> None:
     a, b = ASource("a"), ASource("b")
-    watch = Watch(cast("Platform", APlatform([a, b], failing)))
+    watch = ChangeDetector(cast("Platform", APlatform([a, b], failing)))
     assert watch.changed() == [a, b]
     a.commits, b.is_busy = 1, True
     with pytest.raises(StoreBusyError):
@@ -171,7 +171,7 @@ def test_begin_given_an_event_that_failed_and_no_new_revision_then_it_is_told_st
     with pytest.raises(AwayError):
         listener.look(lineage)
     made.record.is_away = False
-    listener.begin(Reported(store_id=STORE, revision=5).cursor())
+    listener.begin(ReportedCursor(store_id=STORE, revision=5).cursor())
     made.record.is_away, asked = True, made.record.asked
 
     with pytest.raises(AwayError):
@@ -181,10 +181,10 @@ def test_begin_given_an_event_that_failed_and_no_new_revision_then_it_is_told_st
 
 
 def test_teller_given_a_record_that_was_restored_to_an_earlier_state_then_all_of_it_is_untold() -> None:
-    teller = Teller(STORE)
+    teller = EventReporter(STORE)
 
-    teller.take(Reported(store_id=STORE, revision=9).cursor(), revision=9)
+    teller.take(ReportedCursor(store_id=STORE, revision=9).cursor(), revision=9)
     kept = teller.reported.revision
-    teller.take(Reported(store_id=STORE, revision=9).cursor(), revision=7)
+    teller.take(ReportedCursor(store_id=STORE, revision=9).cursor(), revision=7)
 
     assert (kept, teller.reported.revision) == (9, 0)

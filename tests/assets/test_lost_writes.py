@@ -11,10 +11,10 @@ import pytest
 
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreBusyError
-from bot3.ports.publisher import Noun
+from bot3.ports.publisher import PublicationKind
 from bot3.usecases.publishing.republish_lost import EVERY_S
 from bot3_assets.lineage import Lineage
-from bot3_assets.publishing import CHECK_EVERY_S, LOOK_EVERY_S, SEARCH_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, Beat
+from bot3_assets.publishing import CHECK_EVERY_S, LOOK_EVERY_S, SEARCH_EVERY_S, SENSOR, TRY_AFTER_OUTAGE_S, PublishLoop
 from tests.fate import Fate
 from tests.journey.interleaving import World, a_close, an_outage
 from tests.learned import a_regime
@@ -36,7 +36,7 @@ class Beating:
         self.world.tick()
         self.platform, self.now_s = self.world.platform, 0.0
         self.lineage = Lineage(instance=self.world.instance, source=SENSOR)
-        self.beat = Beat(self.platform, monotonic=lambda: self.now_s)
+        self.beat = PublishLoop(self.platform, monotonic=lambda: self.now_s)
         self.work(0.0)
 
     def work(self, after_s: float) -> None:
@@ -117,7 +117,7 @@ def test_beat_given_a_failed_step_then_drops_connections_that_may_be_half_open(b
 
 
 def test_beat_given_lost_publications_and_no_outage_then_publishes_them_after_its_next_comparison(beating: Beating) -> None:
-    beating.memory.known[Noun.PARAMETERS].clear()
+    beating.memory.known[PublicationKind.PARAMETERS].clear()
 
     beating.work(CHECK_EVERY_S)
     beating.work(TRY_AFTER_OUTAGE_S)

@@ -15,7 +15,7 @@ from bot3.wiring import Platform, open_platform
 from bot3_assets.assets.published_learning import NO_COPY, published_learning
 from bot3_assets.definitions import location
 from bot3_assets.lineage import REPORTED_BY, Lineage
-from bot3_assets.publishing import SENSOR, Beat, record_to_copy
+from bot3_assets.publishing import SENSOR, PublishLoop, record_to_copy
 from bot3_assets.resources import PlatformResource
 from tests.learned import a_regime
 from tests.seeded import copy_of_home, tiny_settings
@@ -78,7 +78,7 @@ def test_sensor_given_no_server_then_skips_at_once(resource: PlatformResource, i
 @on_a_home
 @pytest.mark.influx
 def test_beat_given_a_seeded_home_then_publishes_it_all_and_reports_it_equal(published: Platform, instance: dg.DagsterInstance) -> None:
-    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat, lineage = PublishLoop(published), Lineage(instance=instance, source=SENSOR)
 
     writes = beat.step(lineage)
     beat.compare(lineage)
@@ -95,7 +95,7 @@ def test_beat_given_a_seeded_home_then_publishes_it_all_and_reports_it_equal(pub
 @on_a_home
 @pytest.mark.influx
 def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Platform, instance: dg.DagsterInstance) -> None:
-    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat, lineage = PublishLoop(published), Lineage(instance=instance, source=SENSOR)
     beat.step(lineage)
     learn_on(published)
     published.learn_parameters()
@@ -115,7 +115,7 @@ def test_beat_given_a_server_that_loses_its_log_at_a_restart_then_publishes_agai
         if not program.is_ours:
             pytest.skip("the server that TEST_INFLUX_URL names is not ours to stop")
         with copied_home(tmp_path / "home", program) as published:
-            beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+            beat, lineage = PublishLoop(published), Lineage(instance=instance, source=SENSOR)
             beat.work(lineage)
             program.stop()
             for log in tmp_path.glob("bot3-influx-*/engine/wal/**/*.wal"):
@@ -153,10 +153,10 @@ def test_beat_given_a_kill_between_the_copy_and_its_event_then_the_next_process_
     lineage, cursor = Lineage(instance=instance, source=SENSOR), kept_after_everything(published, instance)
     learn_on(published)
     with pytest.raises(KilledError):
-        Beat(published).step(DyingLineage(instance=instance, source=SENSOR))
+        PublishLoop(published).step(DyingLineage(instance=instance, source=SENSOR))
     told = shown_revision(instance)
 
-    beat = Beat(published)
+    beat = PublishLoop(published)
     beat.begin(lineage, cursor=cursor)
     beat.step(lineage)
 
@@ -170,7 +170,7 @@ def test_beat_given_a_kill_between_the_copy_and_its_event_then_the_next_process_
 def test_beat_given_an_event_that_failed_then_its_next_step_tells_it(published: Platform, instance: dg.DagsterInstance) -> None:
     kept_after_everything(published, instance)
     learn_on(published)
-    beat = Beat(published)
+    beat = PublishLoop(published)
     with pytest.raises(KilledError):
         beat.step(DyingLineage(instance=instance, source=SENSOR))
 
@@ -186,7 +186,7 @@ def test_beat_given_another_process_published_then_the_next_tick_tells_it(publis
     learn_on(published)
     published.publishing.publish()
 
-    Beat(published).begin(Lineage(instance=instance, source=SENSOR), cursor=cursor)
+    PublishLoop(published).begin(Lineage(instance=instance, source=SENSOR), cursor=cursor)
 
     assert shown_revision(instance) == published.record.revision()
 
@@ -196,7 +196,7 @@ def test_beat_given_another_process_published_then_the_next_tick_tells_it(publis
 def test_beat_given_a_cursor_that_names_everything_then_tells_nothing(published: Platform, instance: dg.DagsterInstance) -> None:
     cursor = kept_after_everything(published, instance)
 
-    Beat(published).begin(DyingLineage(instance=instance, source=SENSOR), cursor=cursor)
+    PublishLoop(published).begin(DyingLineage(instance=instance, source=SENSOR), cursor=cursor)
 
     assert shown_revision(instance) == published.record.revision()
 
@@ -210,7 +210,7 @@ def learn_on(published: Platform) -> None:
 
 def kept_after_everything(published: Platform, instance: dg.DagsterInstance) -> str:
     """Publish all that waits, and return the cursor that Dagster then keeps."""
-    beat, lineage = Beat(published), Lineage(instance=instance, source=SENSOR)
+    beat, lineage = PublishLoop(published), Lineage(instance=instance, source=SENSOR)
     beat.step(lineage)
     beat.begin(lineage, cursor=None)
     return beat.end().cursor()
@@ -230,7 +230,7 @@ def test_learning_given_a_server_that_is_down_then_is_not_delayed_by_it(tmp_path
 
         assert report.revision == opened.record.revision()
         with pytest.raises(StoreBusyError, match="cannot be reached in time"):
-            Beat(opened).step(Lineage(instance=instance, source=SENSOR))
+            PublishLoop(opened).step(Lineage(instance=instance, source=SENSOR))
         assert opened.record.span() is not None
 
 

@@ -21,7 +21,7 @@ from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
 from bot3_assets.definitions import defs
 from bot3_assets.lineage import REPORTED_BY, Lineage
-from bot3_assets.listening import BACKLOG, Reported, Watch, report_step
+from bot3_assets.listening import BACKLOG, ChangeDetector, ReportedCursor, report_step
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource, close_platforms
 from bot3_assets.schedules import weekly_retraining
@@ -359,7 +359,7 @@ def test_sensor_given_its_backlog_was_synced_by_a_run_then_learns_from_it(resour
 
 @on_a_home
 def test_watch_given_a_commit_of_another_process_then_names_its_source_once(platform: Platform) -> None:
-    watch = Watch(platform)
+    watch = ChangeDetector(platform)
     watch.changed()
     close_trades(platform.settings.home)
 
@@ -371,7 +371,7 @@ def test_watch_given_a_commit_of_another_process_then_names_its_source_once(plat
 
 @on_a_home
 def test_watch_given_a_source_that_did_not_get_through_then_names_it_again(platform: Platform) -> None:
-    watch = Watch(platform)
+    watch = ChangeDetector(platform)
     found = watch.changed()
 
     watch.forget(found[:1])
@@ -380,11 +380,11 @@ def test_watch_given_a_source_that_did_not_get_through_then_names_it_again(platf
 
 
 def test_reported_given_a_cursor_of_another_record_then_nothing_was_reported() -> None:
-    cursor = Reported(store_id="old", revision=41).cursor()
+    cursor = ReportedCursor(store_id="old", revision=41).cursor()
 
-    assert Reported.of(cursor, store_id="old").revision == 41
-    assert Reported.of(cursor, store_id="new").revision == 0
-    assert Reported.of(None, store_id="new").revision == 0
+    assert ReportedCursor.of(cursor, store_id="old").revision == 41
+    assert ReportedCursor.of(cursor, store_id="new").revision == 0
+    assert ReportedCursor.of(None, store_id="new").revision == 0
 
 
 @on_a_home

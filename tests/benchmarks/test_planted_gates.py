@@ -20,7 +20,7 @@ from benchmarks.planted_skewed import SKEWS, Skew, opens_ever, study_skewed
 from benchmarks.planted_world import DIRECTION_OF, PAIR_OF, World, make_world, realised
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
-from bot3.learning.promotion.permissions import Ledger
+from bot3.learning.promotion.permissions import GateLedger
 from bot3.learning.replay.groups import Group, group_of_key
 from bot3.trading.parameters import ParameterState
 from bot3.trading.trades import DIRECTIONS
@@ -28,7 +28,7 @@ from bot3.usecases.learning.learn_params import learn_params
 
 DAYS = tuple(range(40, 55))
 HIDDEN_DAYS = (61, 75, 90, 105)
-Daily = list[tuple[frozenset[Group], Ledger]]
+Daily = list[tuple[frozenset[Group], GateLedger]]
 
 
 @cache

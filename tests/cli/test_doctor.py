@@ -20,7 +20,7 @@ from bot3.adapters.influx.server import InfluxServer
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.cli import doctor_fleet, doctor_services, doctor_stores
 from bot3.cli.doctor import _FIRST, _LOOKS, _examine_platform, examine
-from bot3.cli.findings import Finding, Patient
+from bot3.cli.findings import DoctorContext, Finding
 from bot3.errors import SettingsError, StoreBusyError
 from bot3.ports.control import Heartbeat
 from bot3.ports.notices import Notice
@@ -53,8 +53,8 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
         yield opened
 
 
-def patient(platform: Platform, *, is_served: bool = True, web: str = NOBODY) -> Patient:
-    return Patient(platform=platform, is_served=is_served, web=web)
+def patient(platform: Platform, *, is_served: bool = True, web: str = NOBODY) -> DoctorContext:
+    return DoctorContext(platform=platform, is_served=is_served, web=web)
 
 
 def beat(platform: Platform, *, age: timedelta, state: str = "running", detail: dict[str, Any] | None = None) -> None:
@@ -225,7 +225,7 @@ def test_execution_given_the_kill_switch_then_is_bad_whatever_beats(platform: Pl
     assert (finding.is_good, "HALT" in finding.detail) == (False, True)
 
 
-def telegram_patient(home: Path, **changes: Any) -> Iterator[Patient]:
+def telegram_patient(home: Path, **changes: Any) -> Iterator[DoctorContext]:
     with open_platform(load_settings({}, env_file=home / "no.env", home=home, telegram_chat_id=77, **changes)) as opened:
         yield patient(opened)
 

@@ -47,7 +47,7 @@ def test_init_given_a_kill_then_the_next_one_goes_on_and_comes_to_the_same_learn
 
 def test_init_given_the_control_store_was_deleted_then_makes_it_anew_with_its_latches(home: Path) -> None:
     with open_platform(tiny_settings(home)) as platform:
-        platform.latch_file("BOT3").keep_latch(RiskLatch(state=TradingState.HALTED, reason="halted by command"))
+        platform.latch_file("BOT3").save_latch(RiskLatch(state=TradingState.HALTED, reason="halted by command"))
     for file in home.glob("control.sqlite*"):
         file.unlink()
     looked = bot3("status", home=home)

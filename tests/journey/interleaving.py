@@ -18,13 +18,13 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import Bot3Error, StoreBusyError, StoreError
 from bot3.settings import Settings, load_settings
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.fleet.foreign_sources import RETRY_AFTER_S, PatientReader
+from bot3.usecases.fleet.foreign_sources import RETRY_AFTER_S, UnreliableReader
 from bot3.wiring import SIMULATED_START, Platform
 from bot3.wiring.fleet import open_fleet
 from bot3.wiring.home_market import settings_of_home
 from bot3.wiring.publishing import Publishing
 from bot3_assets.definitions import defs
-from bot3_assets.listening import Reported
+from bot3_assets.listening import ReportedCursor
 from bot3_assets.publishing import record_to_copy
 from bot3_assets.resources import PlatformResource
 from bot3_assets.sensors import closes_to_parameters
@@ -86,7 +86,7 @@ class MortalPlatform(Platform):
         return publishing
 
     @cached_property
-    def fleet(self) -> tuple[PatientReader, ...]:
+    def fleet(self) -> tuple[UnreliableReader, ...]:
         readers = open_fleet(self.fleet_bots, monotonic=lambda: self.world.wall_s)
         for reader in readers:
             self._closers.callback(reader.close)
@@ -269,7 +269,7 @@ class World:
 
     def reported(self) -> int:
         """Return the last reported revision in the sensor's cursor."""
-        return Reported.of(self.cursor, store_id=self.platform.record.store_id).revision
+        return ReportedCursor.of(self.cursor, store_id=self.platform.record.store_id).revision
 
 
 def digests_of(record: SqlRecord) -> list[tuple[Any, ...]]:

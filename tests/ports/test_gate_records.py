@@ -21,7 +21,7 @@ from bot3.adapters.sql.record import tables as sql_tables_platform
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.adapters.sql.rows import to_us
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
-from bot3.learning.promotion.permissions import BETTORS, Ledger
+from bot3.learning.promotion.permissions import BETTORS, GateLedger
 from bot3.ports.record import PlatformRecord
 from tests.conftest import NewStore
 from tests.journals import OPENED, PAIR, minutes
@@ -35,9 +35,9 @@ def record(new_store: NewStore) -> Iterator[PlatformRecord]:
     record.close()
 
 
-def a_ledger(day: int = 20_000, *, wealth: float = 0.1) -> Ledger:
+def a_ledger(day: int = 20_000, *, wealth: float = 0.1) -> GateLedger:
     held = tuple(wealth + bettor / 3.0 for bettor in range(BETTORS))
-    return Ledger(day=day, log_wealth={(PAIR, "long"): held, (PAIR, "short"): tuple(-one for one in held)})
+    return GateLedger(day=day, log_wealth={(PAIR, "long"): held, (PAIR, "short"): tuple(-one for one in held)})
 
 
 def test_ledger_given_a_publication_with_one_then_returns_it_whole(record: PlatformRecord) -> None:
@@ -58,9 +58,9 @@ def test_ledger_given_the_version_of_its_replays_then_returns_it_and_the_first_d
 
 
 def test_ledger_given_no_node_yet_then_remembers_the_day(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=Ledger(day=20_000, log_wealth={}))
+    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=GateLedger(day=20_000, log_wealth={}))
 
-    assert record.ledger(as_of=OPENED) == Ledger(day=20_000, log_wealth={})
+    assert record.ledger(as_of=OPENED) == GateLedger(day=20_000, log_wealth={})
 
 
 def test_ledger_given_a_later_publication_without_a_review_then_stays(record: PlatformRecord) -> None:
@@ -135,7 +135,7 @@ def test_publish_given_others_published_then_keeps_no_ledger_either(record: Plat
 
 def test_publish_given_a_ledger_that_cannot_be_written_then_publishes_nothing(record: PlatformRecord) -> None:
     record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
-    nameless = Ledger(day=20_001, log_wealth={**a_ledger().log_wealth, (None, "long"): (0.0,) * BETTORS})  # type: ignore[dict-item]
+    nameless = GateLedger(day=20_001, log_wealth={**a_ledger().log_wealth, (None, "long"): (0.0,) * BETTORS})  # type: ignore[dict-item]
 
     with pytest.raises(StoreError):
         record.publish_parameters(a_set("v2", known_at=minutes(2)), replaces="v1", is_full=True, ledger=nameless)

@@ -62,8 +62,8 @@ def test_latch_given_none_was_kept_then_is_none(store: LatchStore) -> None:
 @given(first=latches, second=latches)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_latch_given_any_two_were_kept_then_is_the_second(store: LatchStore, first: RiskLatch, second: RiskLatch) -> None:
-    store.keep_latch(first)
-    store.keep_latch(second)
+    store.save_latch(first)
+    store.save_latch(second)
 
     assert store.latch() == second
 
@@ -76,7 +76,7 @@ BROKEN_IN_FILES = [*BROKEN, ("state", []), ("state", {}), ("peak_abs", 10**400),
 def test_latch_given_a_row_with_an_invalid_field_then_names_it(tmp_path: Path, field: str, value: object) -> None:
     url = sqlite_url(tmp_path / "BOT1.sqlite")
     with closing(open_store(url)) as store:
-        store.keep_latch(HALTED)
+        store.save_latch(HALTED)
         with store._database.write() as connection:
             connection.execute(sa.text(f"UPDATE risk_latch SET {field} = :value"), {"value": value})  # noqa: S608  # a name of the table above
 
@@ -87,7 +87,7 @@ def test_latch_given_a_row_with_an_invalid_field_then_names_it(tmp_path: Path, f
 @pytest.mark.parametrize(("field", "value"), BROKEN_IN_FILES)
 def test_latch_given_a_file_with_an_invalid_field_then_names_it(tmp_path: Path, field: str, value: object) -> None:
     path = tmp_path / "BOT1.json"
-    FileLatch(path).keep_latch(HALTED)
+    FileLatch(path).save_latch(HALTED)
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
 
     with pytest.raises(StoreError, match=rf"BOT1\.json.*{field} is"):
@@ -106,7 +106,7 @@ def test_keep_latch_given_a_directory_that_cannot_be_made_then_says_so(tmp_path:
     (tmp_path / "latches").write_text("a file")
 
     with pytest.raises(StoreError, match=r"BOT1\.json cannot be written"):
-        FileLatch(tmp_path / "latches" / "BOT1.json").keep_latch(HALTED)
+        FileLatch(tmp_path / "latches" / "BOT1.json").save_latch(HALTED)
 
 
 def test_migrate_given_a_day_latch_of_the_first_schema_then_keeps_it(new_store: NewStore) -> None:

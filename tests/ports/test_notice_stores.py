@@ -34,7 +34,7 @@ def tell_next(store: NoticeStore, *, at: float) -> tuple[str, int] | None:
     taken = store.take(now=minutes(at), hold=HOLD)
     if taken is None:
         return None
-    store.told(taken.notice_id, at=minutes(at))
+    store.mark_sent(taken.notice_id, at=minutes(at))
     return taken.message.title, taken.count
 
 
@@ -94,7 +94,7 @@ def test_queue_given_one_is_being_told_then_that_one_is_left_alone(store: Notice
     assert taken is not None
 
     store.queue(a_notice(at=1, title="second"))
-    store.told(taken.notice_id, at=minutes(1))
+    store.mark_sent(taken.notice_id, at=minutes(1))
 
     assert tell_next(store, at=1) == ("second", 1)
 
@@ -138,15 +138,15 @@ def test_refused_given_a_notice_then_it_waits_no_more_and_makes_no_quiet(store: 
 
 def test_told_given_an_unknown_id_then_says_so(store: NoticeStore) -> None:
     with pytest.raises(StoreError, match="contains no notice 99"):
-        store.told(99, at=minutes(0))
+        store.mark_sent(99, at=minutes(0))
 
 
 def test_keep_mark_given_on_and_over_then_remembers_and_tells_each(store: NoticeStore) -> None:
-    store.keep_mark("halted|BOT1", "BOT1 is halted", at=minutes(0), notice=a_notice("halted|BOT1", title="on"))
+    store.save_mark("halted|BOT1", "BOT1 is halted", at=minutes(0), notice=a_notice("halted|BOT1", title="on"))
     assert store.marks() == {"halted|BOT1": "BOT1 is halted"}
     assert tell_next(store, at=0) == ("on", 1)
 
-    store.keep_mark("halted|BOT1", None, at=minutes(1), notice=a_notice("halted|BOT1", at=1, title="over", quiet=0))
+    store.save_mark("halted|BOT1", None, at=minutes(1), notice=a_notice("halted|BOT1", at=1, title="over", quiet=0))
 
     assert store.marks() == {}
     assert tell_next(store, at=1) == ("over", 1)

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from bot3.adapters.sql.engine import Database, sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreConflictError
-from bot3.ports.publisher import Head, Noun, Origin, OutboxSpan, Pending
+from bot3.ports.publisher import Head, Origin, OutboxSpan, Pending, PublicationKind
 from bot3.trading.trades import RunMode
 from tests.adapters.test_older_recommendations import upgrade_to
 from tests.conftest import NewStore
@@ -69,14 +69,14 @@ def test_pending_given_one_of_each_publication_then_holds_them_as_published(reco
 @pytest.mark.parametrize(
     ("noun", "change"),
     [
-        (Noun.PARAMETERS, "UPDATE parameter_rows SET stop_loss = 0.0"),
-        (Noun.FEEDER_SCORES, "UPDATE feeder_scores SET tier = 'all in'"),
-        (Noun.REGIME, "UPDATE regime_states SET regime = 'calm'"),
-        (Noun.RECOMMENDATION, "UPDATE recommendations SET leverage_high = 20.0"),
+        (PublicationKind.PARAMETERS, "UPDATE parameter_rows SET stop_loss = 0.0"),
+        (PublicationKind.FEEDER_SCORES, "UPDATE feeder_scores SET tier = 'all in'"),
+        (PublicationKind.REGIME, "UPDATE regime_states SET regime = 'calm'"),
+        (PublicationKind.RECOMMENDATION, "UPDATE recommendations SET leverage_high = 20.0"),
     ],
 )
 def test_pending_given_a_publication_that_breaks_a_bound_then_leaves_it_out_and_holds_all_others(
-    record: SqlRecord, url: str, noun: Noun, change: str
+    record: SqlRecord, url: str, noun: PublicationKind, change: str
 ) -> None:
     record.publish_parameters(a_set("v1", a_row()), replaces=None, is_full=True)
     record.publish_feeder_scores([a_score()])
@@ -90,7 +90,7 @@ def test_pending_given_a_publication_that_breaks_a_bound_then_leaves_it_out_and_
         pending = waiting(record)
 
     counts = (len(pending.parameters), len(pending.scores), len(pending.regimes), len(pending.recommendations), len(pending.trades))
-    assert counts == tuple(0 if place is noun else 1 for place in (*Noun, None))
+    assert counts == tuple(0 if place is noun else 1 for place in (*PublicationKind, None))
     assert [(entry["event"], entry["noun"]) for entry in logs] == [("publication_refused", noun.value)]
 
 
@@ -287,8 +287,8 @@ def test_heads_given_publications_then_names_each_with_its_rows(record: SqlRecor
     record.publish_regimes([a_regime()])
 
     assert record.heads() == {
-        Head(origin=record.origin(), noun=Noun.PARAMETERS, known_at=OPENED, seq=1, version="v1", rows=2),
-        Head(origin=record.origin(), noun=Noun.REGIME, known_at=OPENED, seq=0, version="r1", rows=1),
+        Head(origin=record.origin(), noun=PublicationKind.PARAMETERS, known_at=OPENED, seq=1, version="v1", rows=2),
+        Head(origin=record.origin(), noun=PublicationKind.REGIME, known_at=OPENED, seq=0, version="r1", rows=1),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot3.wiring import open_platform
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 from tests.dashboard.homes import make_home, settings_of
 
 
@@ -20,6 +20,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(filled: Path) -> Iterator[Home]:
+def home(filled: Path) -> Iterator[BotHome]:
     with open_platform(settings_of(filled), read_only=True) as platform:
-        yield Home(platform)
+        yield BotHome(platform)

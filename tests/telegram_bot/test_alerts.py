@@ -48,7 +48,7 @@ class Desk:
     def told(self) -> list[tuple[str, str]]:
         found = []
         while (taken := self.notices.take(now=self.at, hold=timedelta(minutes=1))) is not None:
-            self.notices.told(taken.notice_id, at=self.at)
+            self.notices.mark_sent(taken.notice_id, at=self.at)
             found.append((taken.message.title, taken.message.lines[0]))
         return found
 

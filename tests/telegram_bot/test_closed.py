@@ -14,7 +14,7 @@ from bot3.ports.notifier import Message
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
 from telegram_bot.closed import CloseWatch
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 from tests.dashboard.homes import NOW, closes, settings_of
 
 
@@ -25,7 +25,7 @@ def platform(filled: Path, tmp_path: Path) -> Iterator[Platform]:
 
 
 def watch(platform: Platform) -> CloseWatch:
-    return CloseWatch(Home(platform), platform.notices)
+    return CloseWatch(BotHome(platform), platform.notices)
 
 
 def close(platform: Platform, *numbers: int, minutes_ago: float) -> None:
@@ -42,7 +42,7 @@ def _moved(trade: Trade, number: int, *, at: object) -> Trade:
 def told(platform: Platform) -> list[Message]:
     found = []
     while (taken := platform.notices.take(now=platform.wall_now(), hold=timedelta(minutes=1))) is not None:
-        platform.notices.told(taken.notice_id, at=platform.wall_now())
+        platform.notices.mark_sent(taken.notice_id, at=platform.wall_now())
         found.append(taken.message)
     return found
 
@@ -99,7 +99,7 @@ def test_watch_given_a_bot_whose_database_cannot_be_read_then_tells_of_the_other
     with open_platform(settings_of(home)) as writers:
         close(writers, 901, minutes_ago=5)
         with open_platform(settings_of(home), read_only=True) as readers:
-            watching = CloseWatch(Home(readers), writers.notices)
+            watching = CloseWatch(BotHome(readers), writers.notices)
             watching.step(wall_now=writers.wall_now())
             close(writers, 902, minutes_ago=4)
 

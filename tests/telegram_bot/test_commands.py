@@ -16,23 +16,23 @@ from bot3.settings import load_settings
 from bot3.trading.trades import RunMode
 from bot3.usecases import formatting as fmt
 from bot3.wiring import open_platform
-from telegram_bot.commands import COMMANDS, Desk
-from telegram_bot.home import Closes, Home
+from telegram_bot.commands import COMMANDS, CommandHandler
+from telegram_bot.home import BotHome, ClosedTrades
 from tests.dashboard.homes import NOW, a_beat, make_home, settings_of
 from tests.learned import spoil_learning
 from tests.servers.bot_api import problem_of
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_open_row
 
 
-def told(home: Home, name: str, *arguments: str) -> str:
+def told(home: BotHome, name: str, *arguments: str) -> str:
     """Return an answer as it is read."""
-    text = Desk(home).answer(name, arguments, user=7)
+    text = CommandHandler(home).answer(name, arguments, user=7)
     assert problem_of(text) == ""
     return html.unescape(re.sub("<[^>]+>", "", text))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_answer_given_a_filled_home_then_says_from_where_and_when(home: Home, name: str) -> None:
+def test_answer_given_a_filled_home_then_says_from_where_and_when(home: BotHome, name: str) -> None:
     text = told(home, name)
 
     assert "As of 2025-02-05 13:00" in text
@@ -47,14 +47,14 @@ def test_answer_given_publications_that_break_a_bound_then_tells_the_refusal(nam
     shutil.copytree(filled, home)
     spoil_learning(home / "platform.sqlite")
     with open_platform(settings_of(home), read_only=True) as platform:
-        text = told(Home(platform), name)
+        text = told(BotHome(platform), name)
 
     assert "stop_loss must be a number from -1 to -0.0001, was 0.0" in text
     assert "is refused" in text
     assert "The static parameters protect" not in text
 
 
-def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:
+def test_stats_given_closes_then_its_figures_are_the_stores(home: BotHome) -> None:
     closes = home.ports.bot_store("BOT1").closed_trades(closed_since=None)
     won = sum((trade.close_profit or 0.0) > 0.0 for trade in closes)
 
@@ -66,14 +66,14 @@ def test_stats_given_closes_then_its_figures_are_the_stores(home: Home) -> None:
     assert "mark 55 %" in text
 
 
-def test_stats_given_exit_reasons_then_each_has_its_n(home: Home) -> None:
+def test_stats_given_exit_reasons_then_each_has_its_n(home: BotHome) -> None:
     found = re.findall(r"^(roi|stop_loss|giveback|time_exit) +(\d+) ", told(home, "stats"), flags=re.MULTILINE)
 
     assert {name for name, _ in found} == {"roi", "stop_loss", "giveback", "time_exit"}
     assert sum(int(number) for _, number in found) == 181
 
 
-def test_profit_given_a_bot_of_both_ways_then_directions_add_up(home: Home) -> None:
+def test_profit_given_a_bot_of_both_ways_then_directions_add_up(home: BotHome) -> None:
     block = told(home, "profit").partition("BOT3 USDT")[2]
     rows = {line.split()[0]: line.split() for line in block.splitlines()[1:4]}
 
@@ -81,13 +81,13 @@ def test_profit_given_a_bot_of_both_ways_then_directions_add_up(home: Home) -> N
     assert int(rows["long"][-1]) + int(rows["short"][-1]) == int(rows["in"][-1]) == 61
 
 
-def test_profit_given_a_run_mode_then_it_is_not_pooled(home: Home) -> None:
+def test_profit_given_a_run_mode_then_it_is_not_pooled(home: BotHome) -> None:
     assert "backtest closes" in told(home, "profit", "3", "backtest")
     assert "the record (BOT1)" in told(home, "profit", "backtest")
     assert "n 60" in told(home, "stats", "backtest")
 
 
-def test_daily_given_more_days_than_fit_then_says_so_and_shows_none(home: Home) -> None:
+def test_daily_given_more_days_than_fit_then_says_so_and_shows_none(home: BotHome) -> None:
     said = told(home, "daily", "61")
 
     assert "at most 60 days" in said
@@ -95,7 +95,7 @@ def test_daily_given_more_days_than_fit_then_says_so_and_shows_none(home: Home) 
     assert len(re.findall(r"^\d\d-\d\d", told(home, "daily", "60"), flags=re.MULTILINE)) == 60
 
 
-def test_daily_given_days_then_one_row_each_and_no_close_is_no_zero(home: Home) -> None:
+def test_daily_given_days_then_one_row_each_and_no_close_is_no_zero(home: BotHome) -> None:
     rows = re.findall(r"^(\d\d-\d\d) +(\S+)", told(home, "daily", "30"), flags=re.MULTILINE)
 
     assert len(rows) == 30
@@ -103,7 +103,7 @@ def test_daily_given_days_then_one_row_each_and_no_close_is_no_zero(home: Home) 
     assert {value for _, value in rows[27:]} == {fmt.DASH}
 
 
-def test_leverage_given_bins_then_losses_are_negative_and_n_stands_beside(home: Home) -> None:
+def test_leverage_given_bins_then_losses_are_negative_and_n_stands_beside(home: BotHome) -> None:
     text = told(home, "leverage")
     stops = re.findall(r"^\S+ +(\S+) % +(\S+) % \d", text, flags=re.MULTILINE)
 
@@ -112,7 +112,7 @@ def test_leverage_given_bins_then_losses_are_negative_and_n_stands_beside(home: 
     assert "before fees" in text
 
 
-def test_learning_given_bins_then_progress_is_of_the_live_record(home: Home) -> None:
+def test_learning_given_bins_then_progress_is_of_the_live_record(home: BotHome) -> None:
     text = told(home, "learning")
 
     assert f"revision {home.ports.record.revision()}" in text
@@ -125,14 +125,14 @@ def test_balance_given_a_daemon_that_tells_one_bot_then_the_others_are_unknown(f
     copied = Path(shutil.copytree(filled, tmp_path / "home"))
     with open_platform(settings_of(copied)) as platform:
         platform.control.beat(a_beat(platform.clock.wall_now()))
-        text = told(Home(platform), "balance")
+        text = told(BotHome(platform), "balance")
 
     assert "equity with open profit 10,012.50 USDT" in text
     assert text.count(f"equity with open profit {fmt.DASH}") == 2
     assert "BRAVO/USDT long 3.0x" in text
 
 
-def test_pairs_given_closes_then_best_first(home: Home) -> None:
+def test_pairs_given_closes_then_best_first(home: BotHome) -> None:
     sums = [float(value) for value in re.findall(r"/USDT .* (\S+)$", told(home, "pairs"), flags=re.MULTILINE)]
 
     assert sums == sorted(sums, reverse=True)
@@ -140,7 +140,7 @@ def test_pairs_given_closes_then_best_first(home: Home) -> None:
 
 
 @pytest.fixture
-def of_two_currencies(filled: Path, tmp_path: Path) -> Iterator[Home]:
+def of_two_currencies(filled: Path, tmp_path: Path) -> Iterator[BotHome]:
     """Yield a home with a bot of the fleet that trades BTC and USDT, and another whose database is missing."""
     source = FreqtradeDb(sqlite_url(tmp_path / "grid7.sqlite"))
     source.add(
@@ -154,10 +154,10 @@ def of_two_currencies(filled: Path, tmp_path: Path) -> Iterator[Home]:
     settings = load_settings({"BOT3_FLEET_FILE": str(tmp_path / "fleet.toml")}, env_file=copied / "no.env", home=copied)
     with open_platform(settings) as platform:
         platform.sync("GRID7")
-        yield Home(platform)
+        yield BotHome(platform)
 
 
-def test_answers_given_two_currencies_then_none_is_added_to_the_other(of_two_currencies: Home) -> None:
+def test_answers_given_two_currencies_then_none_is_added_to_the_other(of_two_currencies: BotHome) -> None:
     stats, profit, pairs, daily, leverage = (
         told(of_two_currencies, name, "live") for name in ("stats", "profit", "pairs", "daily", "leverage")
     )
@@ -172,7 +172,7 @@ def test_answers_given_two_currencies_then_none_is_added_to_the_other(of_two_cur
     assert ("Realised by GRID7" in leverage, leverage.count("PF")) == (True, 4)
 
 
-def test_balance_given_a_fleet_then_lists_its_open_positions_and_says_what_is_unavailable(of_two_currencies: Home) -> None:
+def test_balance_given_a_fleet_then_lists_its_open_positions_and_says_what_is_unavailable(of_two_currencies: BotHome) -> None:
     text = told(of_two_currencies, "balance")
 
     assert "GRID7 (live): listed in the fleet file, read only" in text
@@ -182,15 +182,15 @@ def test_balance_given_a_fleet_then_lists_its_open_positions_and_says_what_is_un
 
 
 @pytest.mark.parametrize("word", ["yesterday", "0", "-3", "1e9", "9999"])
-def test_answer_given_an_argument_it_does_not_know_then_says_what_it_knows(home: Home, word: str) -> None:
+def test_answer_given_an_argument_it_does_not_know_then_says_what_it_knows(home: BotHome, word: str) -> None:
     assert "neither a run mode (backtest, paper, live) nor a number" in told(home, "profit", word)
 
 
-def test_answer_given_an_unknown_command_then_points_to_help(home: Home) -> None:
+def test_answer_given_an_unknown_command_then_points_to_help(home: BotHome) -> None:
     assert "/help" in told(home, "forceexit")
 
 
-def test_help_given_any_then_lists_every_command_and_no_control(home: Home) -> None:
+def test_help_given_any_then_lists_every_command_and_no_control(home: BotHome) -> None:
     text = told(home, "help")
 
     assert [name for name in COMMANDS if f"/{name}" not in text] == []
@@ -199,16 +199,16 @@ def test_help_given_any_then_lists_every_command_and_no_control(home: Home) -> N
 
 def test_answer_given_no_trade_yet_then_says_so_and_shows_no_zero(tmp_path: Path) -> None:
     with open_platform(make_home(tmp_path, trades_per_bot=0), read_only=True) as platform:
-        home = Home(platform)
+        home = BotHome(platform)
 
         assert "BOT1: no close yet" in told(home, "stats")
         assert "no close of this run mode yet" in told(home, "pairs", "live")
         assert "no close of this run mode yet" in told(home, "leverage", "live")
 
 
-def test_answer_given_a_store_that_cannot_be_asked_then_says_so_without_its_password(home: Home) -> None:
-    class Away(Home):
-        def every_closes(self, mode: RunMode) -> list[Closes]:  # noqa: ARG002  # as it is asked
+def test_answer_given_a_store_that_cannot_be_asked_then_says_so_without_its_password(home: BotHome) -> None:
+    class Away(BotHome):
+        def every_closes(self, mode: RunMode) -> list[ClosedTrades]:  # noqa: ARG002  # as it is asked
             raise StoreError("postgresql://bot3:hunter2@db/bot1 cannot be reached")
 
     text = told(Away(home.ports), "stats")
@@ -217,9 +217,9 @@ def test_answer_given_a_store_that_cannot_be_asked_then_says_so_without_its_pass
     assert "hunter2" not in text
 
 
-def test_answer_given_a_bug_then_says_so_and_the_process_goes_on(home: Home) -> None:
-    class Broken(Home):
-        def every_closes(self, mode: RunMode) -> list[Closes]:  # noqa: ARG002  # as it is asked
+def test_answer_given_a_bug_then_says_so_and_the_process_goes_on(home: BotHome) -> None:
+    class Broken(BotHome):
+        def every_closes(self, mode: RunMode) -> list[ClosedTrades]:  # noqa: ARG002  # as it is asked
             raise ZeroDivisionError
 
     assert "/stats failed" in told(Broken(home.ports), "stats")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.ports.control import Heartbeat
-from telegram_bot.commands import Desk
+from telegram_bot.commands import CommandHandler
 from telegram_bot.control import LIFE, Control
-from telegram_bot.home import Home
+from telegram_bot.home import BotHome
 from telegram_bot.page import rendered
 from tests.clocks import MovableClock
 
@@ -150,16 +150,16 @@ def test_control_given_any_talk_then_sends_no_more_than_was_confirmed_in_time(
     assert len(sent) == allowed
 
 
-def test_desk_given_control_is_off_then_knows_no_such_command(home: Home) -> None:
-    desk = Desk(home)
+def test_desk_given_control_is_off_then_knows_no_such_command(home: BotHome) -> None:
+    desk = CommandHandler(home)
 
     for name in ("pause", "halt", "resume", "confirm"):
         assert "Unknown command" in desk.answer(name, ["BOT1"], user=7)
         assert f"/{name}" not in desk.answer("help", [], user=7)
 
 
-def test_desk_given_control_is_on_then_help_names_it_and_says_how(home: Home, bench: Bench) -> None:
-    desk = Desk(home, control=bench.control)
+def test_desk_given_control_is_on_then_help_names_it_and_says_how(home: BotHome, bench: Bench) -> None:
+    desk = CommandHandler(home, control=bench.control)
 
     assert "/halt BOT|all" in desk.answer("help", [], user=7)
     assert "/confirm CODE" in desk.answer("help", [], user=7)

@@ -10,7 +10,7 @@ from datetime import datetime
 import pandas as pd
 
 from bot3.errors import CandleError, LearningError, StoreConflictError
-from bot3.learning.promotion.permissions import Ledger
+from bot3.learning.promotion.permissions import GateLedger
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import SyncOutcome
 from bot3.trading.leverage_bins import recorded_bin
@@ -74,7 +74,7 @@ class FakeRecord:
         self.replay_rows: dict[tuple[object, ...], dict[str, object]] = {}
         self.shadow = pd.DataFrame()
         self.published: list[tuple[ParameterSet, str | None, bool]] = []
-        self.ledgers: list[tuple[datetime, Ledger]] = []
+        self.ledgers: list[tuple[datetime, GateLedger]] = []
         self.scores: tuple[FeederScore, ...] = ()
         self.states: list[RegimeState] = []
         self.recommendations: list[Recommendation] = []
@@ -162,7 +162,7 @@ class FakeRecord:
             rows = dict(published.rows) if is_full else rows | dict(published.rows)
         return replace(known[-1][0], rows=rows)
 
-    def ledger(self, *, as_of: datetime) -> Ledger:
+    def ledger(self, *, as_of: datetime) -> GateLedger:
         known = [ledger for known_at, ledger in self.ledgers if known_at <= as_of]
         if not known:
             raise LearningError("no day was reviewed by then")
@@ -177,7 +177,7 @@ class FakeRecord:
         return f"{len(self.published)}-{len(self.scores)}-{len(self.recommendations)}"
 
     def publish_parameters(
-        self, parameters: ParameterSet, *, replaces: str | None, is_full: bool, ledger: Ledger | None = None, **_: object
+        self, parameters: ParameterSet, *, replaces: str | None, is_full: bool, ledger: GateLedger | None = None, **_: object
     ) -> int:
         if self.conflicts:
             self.conflicts -= 1

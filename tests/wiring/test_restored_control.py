@@ -26,8 +26,8 @@ def settings(tmp_path: Path) -> Settings:
     """Return a home whose BOT1 is halted by its own store, BOT2 by its flag file, and whose control store is gone."""
     settings = make_home(tmp_path / "home")
     with open_platform(settings) as platform:
-        platform.bot_store("BOT1").keep_latch(LATCH)
-        platform.latch_file("BOT2").keep_latch(LATCH)
+        platform.bot_store("BOT1").save_latch(LATCH)
+        platform.latch_file("BOT2").save_latch(LATCH)
         platform.bot_store("BOT2").set_bookmark(CANDLE_DONE, DECIDED_AT)
     delete_control(settings)
     return settings

@@ -30,7 +30,7 @@ class FileLatch:
             raise StoreError(f"{self._path} contains no latch: the bot's own store is used")
         return latch_of(fields, shown=str(self._path))
 
-    def keep_latch(self, latch: RiskLatch) -> None:
+    def save_latch(self, latch: RiskLatch) -> None:
         """Write the latch. Raises StoreError if the file cannot be written, StoreFullError if the disk is full."""
         text = json.dumps(fields_of(latch), indent=2).encode()
         try:

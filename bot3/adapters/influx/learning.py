@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot3.adapters.influx.line_protocol import Kind, field_of, instant_of, parse_ns, point_ns, text_of_tag
+from bot3.adapters.influx.line_protocol import Kind, field_of, instant_of_ns, parse_ns, point_ns, text_of_tag
 from bot3.adapters.influx.points import (
     BY_PAIR,
     HEADS,
@@ -30,7 +30,7 @@ from bot3.adapters.influx.server import InfluxServer
 from bot3.errors import LearningError
 from bot3.learning.validity import parameter_set, refusing
 from bot3.market.regimes import RegimeState
-from bot3.ports.publisher import Head, Noun, Origin
+from bot3.ports.publisher import Head, Origin, PublicationKind
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
@@ -138,9 +138,9 @@ class InfluxLearning:
     @refusing
     def parameters(self, *, as_of: datetime) -> ParameterSet:
         """Return the parameters in force: the newest row of each group published since the last full publication."""
-        newest = self._newest(Noun.PARAMETERS, as_of=as_of, what="no parameters were published")
+        newest = self._newest(PublicationKind.PARAMETERS, as_of=as_of, what="no parameters were published")
         first_ns = int(newest.says["full_ns"])
-        heads = self._heads_between(Noun.PARAMETERS, first_ns, newest.at_ns)
+        heads = self._heads_between(PublicationKind.PARAMETERS, first_ns, newest.at_ns)
         if not heads or heads[0].at_ns != first_ns:
             raise LearningError("the parameters that the newest ones are based on are missing in InfluxDB: run `bot3 publish run --all`")
         full_ns = max((head.at_ns for head in heads if head.says["is_full"]), default=heads[0].at_ns)
@@ -152,7 +152,7 @@ class InfluxLearning:
     @refusing
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
         """Return the scores of the newest publication, by regime and rank."""
-        newest = self._newest(Noun.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
+        newest = self._newest(PublicationKind.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
         points = self._points(SCORES, SCORE_TAGS, SCORE_KINDS, start=newest.at_ns, stop=newest.at_ns)
         _require_complete(points, [newest], what="feeder scores")
         scores = [score_of(values) for _, values in points]
@@ -161,21 +161,21 @@ class InfluxLearning:
     @refusing
     def regime(self, *, as_of: datetime) -> RegimeState:
         """Return the regime state in force."""
-        newest = self._newest(Noun.REGIME, as_of=as_of, what="no regime was known")
-        return state_of(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of(newest.at_ns))
+        newest = self._newest(PublicationKind.REGIME, as_of=as_of, what="no regime was known")
+        return state_of(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of_ns(newest.at_ns))
 
     @refusing
     def recommendation(self, *, as_of: datetime) -> Recommendation:
         """Return the newest recommendation."""
-        newest = self._newest(Noun.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
-        return recommendation_of(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of(newest.at_ns))
+        newest = self._newest(PublicationKind.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
+        return recommendation_of(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of_ns(newest.at_ns))
 
     @refusing
     def next_known_at(self, *, after: datetime) -> datetime | None:
         """Return when the first publication known later than a time comes into force; None if there is none."""
         start = point_ns(after + _TICK, 0)
         found = self._server.rows(_NEXT, bucket=self._bucket, start=start, stop=_EVER_NS, **_own(self._origin()))
-        return min((instant_of(parse_ns(row["_time"])) for row in found), default=None)
+        return min((instant_of_ns(parse_ns(row["_time"])) for row in found), default=None)
 
     @refusing
     def learning_token(self) -> str:
@@ -185,9 +185,9 @@ class InfluxLearning:
         newest = {row["noun"]: _Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in found}
         heads = []
         for noun, head in sorted(newest.items()):
-            if noun not in set(Noun):
+            if noun not in set(PublicationKind):
                 continue
-            own = [head] if head.is_of(origin) else self._newest_own(Noun(noun), origin, stop=_EVER_NS)
+            own = [head] if head.is_of(origin) else self._newest_own(PublicationKind(noun), origin, stop=_EVER_NS)
             heads += [f"{noun}@{one.at_ns}#{one.says['seq']}" for one in own]
         return " ".join([origin.epoch, *heads])
 
@@ -196,7 +196,7 @@ class InfluxLearning:
         """Return every complete publication in the bucket, of any origin."""
         own = self._origin()
         found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
-        return frozenset(head_of(row["noun"], instant_of(parse_ns(row["_time"])), row["_value"], own=own) for row in found)
+        return frozenset(head_of(row["noun"], instant_of_ns(parse_ns(row["_time"])), row["_value"], own=own) for row in found)
 
     def _parameter_points(self, first: int, last: int, heads: Sequence[_Manifest]) -> list[_Point]:
         points: list[_Point] = []
@@ -212,7 +212,7 @@ class InfluxLearning:
             self._held = (first, last, [point for point in points if point[0] in complete])
         return points
 
-    def _newest(self, noun: Noun, *, as_of: datetime, what: str) -> _Manifest:
+    def _newest(self, noun: PublicationKind, *, as_of: datetime, what: str) -> _Manifest:
         origin, stop = self._origin(), point_ns(as_of + _TICK, 0)
         newest = self._manifests(_NEWEST, noun, start=0, stop=stop)
         if not newest:
@@ -225,15 +225,15 @@ class InfluxLearning:
             )
         return own[-1]
 
-    def _newest_own(self, noun: Noun, origin: Origin, *, stop: int) -> list[_Manifest]:
+    def _newest_own(self, noun: PublicationKind, origin: Origin, *, stop: int) -> list[_Manifest]:
         return self._manifests(_NEWEST_OWN, noun, start=0, stop=stop, **_own(origin))
 
-    def _heads_between(self, noun: Noun, first: int, last: int) -> list[_Manifest]:
+    def _heads_between(self, noun: PublicationKind, first: int, last: int) -> list[_Manifest]:
         origin = self._origin()
         heads = [head for head in self._manifests(_HEADS, noun, start=first, stop=last + 1) if head.is_of(origin)]
         return sorted(heads, key=lambda head: head.at_ns)
 
-    def _manifests(self, flux: str, noun: Noun, *, start: int, stop: int, **params: str | int) -> list[_Manifest]:
+    def _manifests(self, flux: str, noun: PublicationKind, *, start: int, stop: int, **params: str | int) -> list[_Manifest]:
         rows = self._server.rows(flux, bucket=self._bucket, noun=noun.value, start=start, stop=stop, **params)
         return [_Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in rows]
 
@@ -294,7 +294,7 @@ def _set_of(head: _Manifest, rows: Iterable[Mapping[str, Any]]) -> ParameterSet:
         publication={
             "version": says["version"],
             "revision": says["learned_revision"],
-            "known_at": instant_of(head.at_ns),
+            "known_at": instant_of_ns(head.at_ns),
             "computed_at": datetime.fromisoformat(says["computed_at"]),
             "expires_at": datetime.fromisoformat(says["expires_at"]),
         },

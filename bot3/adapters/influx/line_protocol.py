@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bot3.errors import StoreError
-from bot3.market.instants import EPOCH, MICROSECOND
+from bot3.market.instants import EPOCH, MICROSECOND, instant_of
 
 PLACES = 1_000
 """Nanoseconds per microsecond. Our instants are whole microseconds, so this many points of a series can share an instant."""
@@ -51,7 +51,7 @@ def require_time(at_us: int) -> None:
         raise UnwritableError(f"a time {at_us} microseconds after 1970 cannot be published: points lie between 1970 and 2200")
 
 
-def instant_of(at_ns: int) -> datetime:
+def instant_of_ns(at_ns: int) -> datetime:
     """Return the instant of a point's time, without its number."""
     return instant_of(at_ns // PLACES)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bot3.adapters.influx.line_protocol import PLACES, Kind, field_parts, joined, line, point_ns, require_time, tag_texts, tag_value
 from bot3.market.regimes import Regime, RegimeState
-from bot3.ports.publisher import Head, Noun, Origin, ParameterPublication, RecommendationPublication, ScorePublication
+from bot3.ports.publisher import Head, Origin, ParameterPublication, PublicationKind, RecommendationPublication, ScorePublication
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore
 
@@ -89,7 +89,9 @@ def parameter_points(publication: ParameterPublication, origin: Origin) -> Point
         for row in parameters.rows.values()
         if (row.pair, row.direction) == (ANY, ANY) and row.leverage_bin != ANY
     ]
-    return Points(at_ns=at_ns, rows=(*rows, *bins), head=_head_line(Noun.PARAMETERS, at_ns, _parameter_manifest(publication), origin))
+    return Points(
+        at_ns=at_ns, rows=(*rows, *bins), head=_head_line(PublicationKind.PARAMETERS, at_ns, _parameter_manifest(publication), origin)
+    )
 
 
 def score_points(publication: ScorePublication, origin: Origin) -> Points:
@@ -99,7 +101,7 @@ def score_points(publication: ScorePublication, origin: Origin) -> Points:
         line(SCORES, _tags(score, SCORE_TAGS), _fields(score, SCORE_KINDS), kinds=SCORE_KINDS, at_ns=at_ns) for score in publication.scores
     )
     manifest = {"seq": publication.seq, "version": publication.scores[0].version, "rows": len(rows)}
-    return Points(at_ns=at_ns, rows=rows, head=_head_line(Noun.FEEDER_SCORES, at_ns, manifest, origin))
+    return Points(at_ns=at_ns, rows=rows, head=_head_line(PublicationKind.FEEDER_SCORES, at_ns, manifest, origin))
 
 
 def regime_points(state: RegimeState, origin: Origin) -> Points:
@@ -107,7 +109,9 @@ def regime_points(state: RegimeState, origin: Origin) -> Points:
     at_ns = point_ns(state.known_at, 0)
     values = {"regime": state.regime, "since": state.since, "computed_at": state.computed_at, "version": state.version}
     row = line(REGIMES, {}, values | dict(zip(PROBABILITIES, state.probabilities, strict=True)), kinds=REGIME_KINDS, at_ns=at_ns)
-    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.REGIME, at_ns, {"seq": 0, "version": state.version, "rows": 1}, origin))
+    return Points(
+        at_ns=at_ns, rows=(row,), head=_head_line(PublicationKind.REGIME, at_ns, {"seq": 0, "version": state.version, "rows": 1}, origin)
+    )
 
 
 def recommendation_points(publication: RecommendationPublication, origin: Origin) -> Points:
@@ -125,7 +129,7 @@ def recommendation_points(publication: RecommendationPublication, origin: Origin
     }
     row = line(RECOMMENDATIONS, {}, values, kinds=RECOMMENDATION_KINDS, at_ns=at_ns)
     manifest = {"seq": publication.seq, "version": made.version, "rows": 1}
-    return Points(at_ns=at_ns, rows=(row,), head=_head_line(Noun.RECOMMENDATION, at_ns, manifest, origin))
+    return Points(at_ns=at_ns, rows=(row,), head=_head_line(PublicationKind.RECOMMENDATION, at_ns, manifest, origin))
 
 
 def trade_lines(trades: pd.DataFrame) -> list[str]:
@@ -166,7 +170,7 @@ def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Hea
     said = json.loads(manifest)
     return Head(
         origin=origin_of_manifest(said, own=own),
-        noun=Noun(noun),
+        noun=PublicationKind(noun),
         known_at=known_at,
         seq=int(said["seq"]),
         version=said["version"],
@@ -206,7 +210,7 @@ def _parameter_manifest(publication: ParameterPublication) -> dict[str, Any]:
     }
 
 
-def _head_line(noun: Noun, at_ns: int, manifest: Mapping[str, Any], origin: Origin) -> str:
+def _head_line(noun: PublicationKind, at_ns: int, manifest: Mapping[str, Any], origin: Origin) -> str:
     text = _compact({**manifest, "origin": {"store": origin.store_id, "epoch": origin.epoch}})
     return line(HEADS, {"noun": noun.value}, {"manifest": text}, kinds=MANIFEST, at_ns=at_ns)
 

@@ -24,16 +24,16 @@ class TelegramChat:
 
     def name(self) -> str:
         """Return the bot's name."""
-        return self._client.ask(lambda bot: bot.get_me()).username or ""
+        return self._client.call(lambda bot: bot.get_me()).username or ""
 
     def skip_waiting(self) -> None:
         """Skip the messages sent before this call."""
-        self._keep(self._client.ask(lambda bot: bot.get_updates(offset=-1, timeout=0)))
+        self._keep(self._client.call(lambda bot: bot.get_updates(offset=-1, timeout=0)))
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
         """Return the messages since the last call, from all chats; wait up to `wait_s` seconds for the first one."""
         offset, wait = self._next, int(wait_s)
-        updates = self._client.ask(lambda bot: bot.get_updates(offset=offset, timeout=wait, allowed_updates=["message"]))
+        updates = self._client.call(lambda bot: bot.get_updates(offset=offset, timeout=wait, allowed_updates=["message"]))
         # Telegram deletes these updates once the next request has a higher offset.
         self._keep(updates)
         return [_read(update) for update in updates if update.message is not None]
@@ -41,7 +41,7 @@ class TelegramChat:
     def answer(self, html: str) -> None:
         """Send a message to the configured chat."""
         chat_id = self._client.address.chat_id
-        self._client.ask(lambda bot: bot.send_message(chat_id=chat_id, text=html, parse_mode="HTML"))
+        self._client.call(lambda bot: bot.send_message(chat_id=chat_id, text=html, parse_mode="HTML"))
 
     def _keep(self, updates: tuple[Update, ...]) -> None:
         self._next = max((update.update_id + 1 for update in updates), default=self._next)

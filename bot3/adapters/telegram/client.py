@@ -62,7 +62,7 @@ class TelegramClient:
         self._runner.run(_close(self._requests))
         self._runner.close()
 
-    def ask(self, request: Callable[[Bot], Awaitable[_Answer]]) -> _Answer:
+    def call(self, request: Callable[[Bot], Awaitable[_Answer]]) -> _Answer:
         """Send a request and return its response.
 
         Raises

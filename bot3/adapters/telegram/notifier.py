@@ -22,7 +22,7 @@ class TelegramNotifier:
         """Deliver a message. Raises NotifierBusyError, NotifierRefusedError or MessageRefusedError."""
         text = rendered(message)
         with TelegramClient(self._address) as client:
-            client.ask(
+            client.call(
                 lambda bot: bot.send_message(
                     chat_id=self._address.chat_id, text=text, parse_mode="HTML", disable_notification=message.is_silent
                 )

@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class IntervalEstimate:
     """A mean and its interval; the ends are infinite if there are too few days."""
 
     mean: float
@@ -66,15 +66,15 @@ class Comparison:
     realised_profit: float
     static_profit: float
     learned_profit: float
-    gain: Estimate
+    gain: IntervalEstimate
     static_move: float
     learned_move: float
-    gain_move: Estimate
+    gain_move: IntervalEstimate
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcomes:
+class JudgedTrades:
     """N evaluated trades: entries (microseconds since 1970), leverage, realised ratio of the stake, and net moves of both settings."""
 
     open_us: NDArray[np.int64]
@@ -86,9 +86,9 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.open_us)
 
-    def take(self, rows: NDArray[np.int64]) -> Outcomes:
+    def take(self, rows: NDArray[np.int64]) -> JudgedTrades:
         """Return some of the trades."""
-        return Outcomes(
+        return JudgedTrades(
             open_us=self.open_us[rows],
             leverage=self.leverage[rows],
             close_profit=self.close_profit[rows],
@@ -123,13 +123,15 @@ def split_at(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, at_us: 
     return TimeSplit(at_us=at_us, fitted=known_us <= at_us, judged=open_us >= at_us)
 
 
-def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], *, horizon_days: int = 1, level: float = LEVEL) -> Estimate:
-    """Estimate the mean of some outcomes and its interval, clustered by day.
+def clustered_estimate(
+    values: NDArray[np.float64], open_us: NDArray[np.int64], *, horizon_days: int = 1, level: float = LEVEL
+) -> IntervalEstimate:
+    """IntervalEstimate the mean of some outcomes and its interval, clustered by day.
 
     Parameters
     ----------
     values : array of shape (n,)
-        Outcomes, at least one.
+        JudgedTrades, at least one.
     open_us : array of shape (n,)
         Times of the entries, microseconds since 1970.
     horizon_days : int
@@ -146,7 +148,7 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
     days = open_us // DAY_US - int(open_us.min()) // DAY_US
     clusters = len(np.unique(days))
     if clusters < MIN_DAYS or not math.isfinite(mean):
-        return Estimate(mean=mean, lower=-math.inf, upper=math.inf)
+        return IntervalEstimate(mean=mean, lower=-math.inf, upper=math.inf)
     sums = np.bincount(days, weights=values - mean)
     spread = float(sums @ sums)
     long_run = spread
@@ -157,10 +159,10 @@ def clustered_estimate(values: NDArray[np.float64], open_us: NDArray[np.int64], 
     left = max(clusters / counted, 2.0)
     deviation = math.sqrt(max(long_run, spread) * left / (left - 1.0)) / n
     reach = student_quantile(0.5 + level / 2.0, degrees=left - 1.0) * deviation
-    return Estimate(mean=mean, lower=mean - reach, upper=mean + reach)
+    return IntervalEstimate(mean=mean, lower=mean - reach, upper=mean + reach)
 
 
-def compare(outcomes: Outcomes, *, horizon_days: int = 1, level: float = LEVEL) -> Comparison:
+def compare(outcomes: JudgedTrades, *, horizon_days: int = 1, level: float = LEVEL) -> Comparison:
     """Compare learned with static settings on at least one trade.
 
     The verdict uses the gain as a ratio of the stake. It favours a side only if the interval excludes zero, with at least `MIN_TRADES`
@@ -182,7 +184,7 @@ def compare(outcomes: Outcomes, *, horizon_days: int = 1, level: float = LEVEL) 
     )
 
 
-def verdict_of(gain: Estimate, *, n: int) -> Verdict:
+def verdict_of(gain: IntervalEstimate, *, n: int) -> Verdict:
     """Return the verdict on a gain from n trades."""
     if n < MIN_TRADES or not math.isfinite(gain.mean) or gain.lower <= 0.0 <= gain.upper:
         return Verdict.NOT_ENOUGH_EVIDENCE

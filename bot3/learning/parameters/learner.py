@@ -33,7 +33,7 @@ from bot3.learning.pooling.evidence import Evidence
 from bot3.learning.pooling.memory import choose_half_life, period_weights
 from bot3.learning.pooling.surface_model import fit_model
 from bot3.learning.pooling.surfaces import posterior_surfaces
-from bot3.learning.promotion.permissions import NOBODY, EnteredTrades, Gate, Ledger, Node, node_of
+from bot3.learning.promotion.permissions import NOBODY, EnteredTrades, Gate, GateLedger, Node, node_of
 from bot3.learning.promotion.reviews import BettingGate, last_day_over, row_in_force
 from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
 from bot3.learning.replay.frames import replay_frame
@@ -84,7 +84,7 @@ class ParameterLearner:
         self.deleted: int | None = None
         self.published_version: str | None = None
         self.published_token: str | None = None
-        self.ledger: Ledger | None = None
+        self.ledger: GateLedger | None = None
         self.permission = NOBODY
         self._later = pd.DataFrame()
         self._evidence.forget_all()

@@ -37,7 +37,7 @@ class Belief:
 
         The deviation is the mean of the cells' deviations, as if their errors were perfectly correlated: this is the maximum possible.
         """
-        mean, deviation = self.surfaces.told(self._everywhere(cell))
+        mean, deviation = self.surfaces.posteriors(self._everywhere(cell))
         return Posterior(mean=float(self.weights @ mean), deviation=float(self.weights @ deviation))
 
     def own_share(self, cell: tuple[int, int]) -> float:

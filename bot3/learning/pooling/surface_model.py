@@ -74,7 +74,7 @@ def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64
     surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=weights))
     rows, cells = np.arange(len(evidence.n)), surfaces.best()
     told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
-    deviation = surfaces.told(cells)[1]
+    deviation = surfaces.posteriors(cells)[1]
     out = (weights == 0.0) & (model.weights > 0.0)
     n, totals = evidence.n[:, out], evidence.totals[:, out][rows, :, cells[:, 0], cells[:, 1]]
     excess = deviation @ (n * told[:, None] - totals)

@@ -41,7 +41,7 @@ class Surfaces:
     pooled: Pooled
     model: PoolingModel
 
-    def told(self, cells: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def posteriors(self, cells: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return posterior mean and deviation of the setting (stop, target) chosen for each group; `cells` has the shape (groups, 2).
 
         The optimism due to the choice of the best setting is subtracted from the mean.

@@ -27,7 +27,7 @@ Node = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class GateLedger:
     """State of a gate: the wealth of the bettors of every node.
 
     Parameters
@@ -113,23 +113,23 @@ class GatedLearner(Protocol):
 class Gate(Protocol):
     """Gate that opens pairs and directions by evidence. Methods never modify a ledger; days are folded in order, each once."""
 
-    def start(self, *, day: int) -> Ledger:
+    def start(self, *, day: int) -> GateLedger:
         """Return the ledger of a first review, which folds nothing; the first counted day is the one after `day`."""
         ...
 
-    def join(self, ledger: Ledger, cells: Iterable[Group]) -> Ledger:
+    def join(self, ledger: GateLedger, cells: Iterable[Group]) -> GateLedger:
         """Return the ledger with both directions of every pair of the given cells added."""
         ...
 
-    def skip(self, ledger: Ledger, *, day: int) -> Ledger:
+    def skip(self, ledger: GateLedger, *, day: int) -> GateLedger:
         """Return the ledger after a day that began before anything was published."""
         ...
 
-    def fold(self, ledger: Ledger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> Ledger:
+    def fold(self, ledger: GateLedger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> GateLedger:
         """Return the ledger after a day. Raises LearningError if the day is not the next one."""
         ...
 
-    def opened(self, ledger: Ledger, *, horizon: timedelta) -> frozenset[Node]:
+    def opened(self, ledger: GateLedger, *, horizon: timedelta) -> frozenset[Node]:
         """Return the nodes opened by the evidence, for trades that are open for at most a horizon."""
         ...
 
@@ -140,7 +140,7 @@ def node_of(group: Group) -> Node | None:
 
 
 def reviewed(
-    gate: Gate, ledger: Ledger | None, *, horizon: timedelta, before: Permission, closed: frozenset[Node] = frozenset()
+    gate: Gate, ledger: GateLedger | None, *, horizon: timedelta, before: Permission, closed: frozenset[Node] = frozenset()
 ) -> Permission:
     """Return the permission after a review, which can open nodes; without one (`ledger` is None) only groups that trade may continue.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bot3.errors import LearningError
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z
 from bot3.learning.promotion.e_process import SCALES, STREAMS, DayTrades, bet_sizes, fold_day, joiners, open_nodes
-from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, Ledger, Node
+from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, GateLedger, Node
 from bot3.learning.replay.groups import Group, group_key, parent_of
 from bot3.market.instants import DAY_US
 from bot3.trading.parameters import ExitParameters, ParameterSet
@@ -30,11 +30,11 @@ _CLOSED = (0.0,) * BETTORS
 class BettingGate:
     """Gate that opens a pair and direction once bets against "nothing here earns" have grown enough (`permissions.Gate`)."""
 
-    def start(self, *, day: int) -> Ledger:
+    def start(self, *, day: int) -> GateLedger:
         """Return the ledger of a first review: nothing was published before, so nothing is folded."""
-        return Ledger(day=day, log_wealth={})
+        return GateLedger(day=day, log_wealth={})
 
-    def join(self, ledger: Ledger, cells: Iterable[Group]) -> Ledger:
+    def join(self, ledger: GateLedger, cells: Iterable[Group]) -> GateLedger:
         """Return the ledger with both directions of every pair added; a new node starts with the mean of the others, at most 1."""
         nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
         if not nodes:
@@ -43,11 +43,11 @@ class BettingGate:
         start = tuple(joiners(_shaped(held)).ravel().tolist()) if held else _CLOSED
         return replace(ledger, log_wealth={**dict.fromkeys(nodes, start), **ledger.log_wealth})
 
-    def skip(self, ledger: Ledger, *, day: int) -> Ledger:
+    def skip(self, ledger: GateLedger, *, day: int) -> GateLedger:
         """Return the ledger after a day without published parameters, on which there are no bets."""
         return replace(ledger, day=day)
 
-    def fold(self, ledger: Ledger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> Ledger:
+    def fold(self, ledger: GateLedger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> GateLedger:
         """Return the ledger after a day.
 
         Parameters
@@ -80,7 +80,7 @@ class BettingGate:
         own = wealth.reshape(len(nodes), BETTORS).tolist()
         return replace(ledger, day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
 
-    def opened(self, ledger: Ledger, *, horizon: timedelta) -> frozenset[Node]:
+    def opened(self, ledger: GateLedger, *, horizon: timedelta) -> frozenset[Node]:
         """Return the nodes opened by the evidence; none if trades may be open for longer than `LONGEST_HORIZON`."""
         nodes = sorted(ledger.log_wealth)
         if not nodes or horizon > LONGEST_HORIZON:

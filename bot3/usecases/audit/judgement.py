@@ -12,13 +12,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.evaluation.comparison import Comparison, Estimate, Outcomes, TimeSplit, clustered_estimate, compare, level_of_each
+from bot3.learning.evaluation.comparison import (
+    Comparison,
+    IntervalEstimate,
+    JudgedTrades,
+    TimeSplit,
+    clustered_estimate,
+    compare,
+    level_of_each,
+)
 from bot3.learning.parameters.learner import LearningSettings
 from bot3.market.instants import DAY_US, microseconds
 from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.audit.replay import AuditCandles, learned_levels_of, replay_levels, static_levels_of
-from bot3.usecases.audit.report import DayOutcome, GroupComparison, Promise
+from bot3.usecases.audit.report import DayOutcome, GroupComparison, OutOfSampleResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +38,7 @@ class Judgement:
 
     trades: pd.DataFrame
     split: TimeSplit
-    outcomes: Outcomes
+    outcomes: JudgedTrades
     expected_move: NDArray[np.float64]
     horizon_days: int
 
@@ -49,7 +57,7 @@ class Judgement:
         """Return the positions of the judged rows."""
         return np.flatnonzero(self.split.judged)
 
-    def static_whole(self) -> Estimate:
+    def static_whole(self) -> IntervalEstimate:
         """Return the mean outcome of all used trades under the static settings, ratio of the stake: nothing was fitted."""
         return self._mean(self.outcomes.static_move * self.outcomes.leverage, self.outcomes.open_us)
 
@@ -57,7 +65,7 @@ class Judgement:
         """Return the comparison on all judged trades; None if there are none."""
         return compare(self.outcomes.take(self.rows), horizon_days=self.horizon_days) if len(self.rows) else None
 
-    def promise(self) -> Promise | None:
+    def promise(self) -> OutOfSampleResult | None:
         """Return the expected and the actual outcome; None if no trade is judged or too few were fitted."""
         rows, fitted = self.rows, np.flatnonzero(self.split.fitted)
         if not len(rows) or self.fitted_days < MIN_DAYS:
@@ -65,7 +73,7 @@ class Judgement:
         outcomes = self.outcomes
         kept = self._mean(outcomes.learned_move[rows], outcomes.open_us[rows])
         expected = float(self.expected_move[rows].mean())
-        return Promise(
+        return OutOfSampleResult(
             expected_move=expected,
             kept=kept,
             optimism_move=expected - kept.mean,
@@ -107,7 +115,7 @@ class Judgement:
         by_day = sums.groupby(self.trades["open_date"].iloc[rows].dt.date.to_numpy(), sort=True).sum()
         return tuple(starmap(_day, zip(by_day.index.tolist(), by_day.to_dict("records"), strict=True)))
 
-    def _mean(self, values: NDArray[np.float64], open_us: NDArray[np.int64]) -> Estimate:
+    def _mean(self, values: NDArray[np.float64], open_us: NDArray[np.int64]) -> IntervalEstimate:
         return clustered_estimate(values, open_us, horizon_days=self.horizon_days)
 
 
@@ -148,7 +156,7 @@ def judge(
     return Judgement(
         trades=used,
         split=split,
-        outcomes=Outcomes(
+        outcomes=JudgedTrades(
             open_us=microseconds(used["open_date"]),
             leverage=used["leverage"].to_numpy(dtype=np.float64),
             close_profit=used["close_profit"].to_numpy(dtype=np.float64),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.evaluation.comparison import Comparison, Outcomes, clustered_estimate, compare
+from bot3.learning.evaluation.comparison import Comparison, JudgedTrades, clustered_estimate, compare
 from bot3.learning.parameters.learner import LearningSettings
 from bot3.learning.replay.candle_arrays import WARM_UP_CANDLES, CandleArrays
 from bot3.learning.replay.entry_fit import INSIDE, OUTSIDE, entry_fit
@@ -122,7 +122,7 @@ def _judged(
         return None
     later = replace(traced, frame=traced.frame.iloc[rows], paths=tuple(traced.paths[row] for row in rows.tolist()))
     levels, _ = learned_levels_of(later.frame, parameters=fit.parameters, costs=settings.costs)
-    outcomes = Outcomes(
+    outcomes = JudgedTrades(
         open_us=opened[rows],
         leverage=later.frame["leverage"].to_numpy(dtype=np.float64),
         close_profit=later.frame["close_profit"].to_numpy(dtype=np.float64),

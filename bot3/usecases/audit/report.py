@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from bot3.learning.evaluation.comparison import Comparison, Estimate, Verdict
+from bot3.learning.evaluation.comparison import Comparison, IntervalEstimate, Verdict
 from bot3.learning.parameters.rows import RealisedStats
 from bot3.ports.foreign_trades import RefusedTrade
 from bot3.trading.figures import MoneyFigures
@@ -25,14 +25,14 @@ class GroupComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class OutOfSampleResult:
     """Expected outcome of the learned settings before the split, and their actual outcome after it; ratios of the price, net.
 
     Parameters
     ----------
     expected_move : float
         Mean posterior expectancy of the settings that the judged trades would have used.
-    kept : Estimate
+    kept : IntervalEstimate
         Mean actual outcome of these trades.
     optimism_move : float
         expected - kept: the correction of a figure from before the split.
@@ -41,7 +41,7 @@ class Promise:
     """
 
     expected_move: float
-    kept: Estimate
+    kept: IntervalEstimate
     optimism_move: float
     gain_fitted_move: float
 
@@ -107,7 +107,7 @@ class SeveralOrders:
         Orders of the replayed trades except their last exits, and those before the simulated exits: the others are not executed.
     realised_profit : float or None
         Mean profit at which the bot closed them, ratio of the stake.
-    static : Estimate or None
+    static : IntervalEstimate or None
         Mean outcome under the static settings.
     stopped_share, reached_share, held_share, liquidated_share : float or None
         Shares by simulated end: at the stop, at the target, at the end of the horizon, by liquidation.
@@ -127,7 +127,7 @@ class SeveralOrders:
     orders: int = 0
     orders_done: int = 0
     realised_profit: float | None = None
-    static: Estimate | None = None
+    static: IntervalEstimate | None = None
     stopped_share: float | None = None
     reached_share: float | None = None
     held_share: float | None = None
@@ -163,7 +163,7 @@ class AuditReport:
         The same trades weighted by their money, per stake currency.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
-    static_whole : Estimate or None
+    static_whole : IntervalEstimate or None
         Their outcome on all used trades: nothing was fitted. None if no trade could be used.
     split_at : datetime or None
         First instant that is judged; None if no trade could be used.
@@ -198,10 +198,10 @@ class AuditReport:
     money: tuple[MoneyFigures, ...]
     static_stop_loss: float
     static_take_profit: float
-    static_whole: Estimate | None
+    static_whole: IntervalEstimate | None
     split_at: datetime | None
     overall: Comparison | None
-    promise: Promise | None
+    promise: OutOfSampleResult | None
     by_pair: tuple[GroupComparison, ...]
     by_direction: tuple[GroupComparison, ...]
     by_bin: tuple[GroupComparison, ...]

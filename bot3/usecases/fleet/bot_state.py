@@ -32,14 +32,14 @@ class StateInForce:
     ----------
     is_latched : bool
         It is in the control store: only a person's `resume` removes it; else it ends with its cause (a flag file, a day's loss).
-    is_told : bool
+    is_reported : bool
         The daemon reported it recently; else only the latch is known, and no process trades.
     """
 
     state: TradingState
     reason: str
     is_latched: bool
-    is_told: bool
+    is_reported: bool
 
 
 def daemon_beat(beats: Sequence[Heartbeat]) -> Heartbeat | None:
@@ -78,7 +78,7 @@ def state_in_force(control: ControlStore, bot: str, *, wall_now: datetime) -> St
     told = _told(daemon_beat(control.heartbeats()), bot, wall_now=wall_now)
     state, reason = latch if told is None else strictest([latch, told])
     return StateInForce(
-        state=state, reason=reason, is_latched=state is latch[0] and state is not TradingState.ACTIVE, is_told=told is not None
+        state=state, reason=reason, is_latched=state is latch[0] and state is not TradingState.ACTIVE, is_reported=told is not None
     )
 
 

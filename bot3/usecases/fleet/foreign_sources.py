@@ -34,7 +34,7 @@ class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
         ...
 
 
-class PatientReader:
+class UnreliableReader:
     """A `ForeignTradeReader` of a database that may be unavailable: opened at the first query, not retried for a while after a failure.
 
     Every query of an unavailable database raises the error of the first one (StoreBusyError until the next retry), except `change_token`:
@@ -163,4 +163,4 @@ class PatientReader:
 
 def trouble_of(reader: TradeReader) -> str | None:
     """Query a source; return why it cannot be read now, None if it can (our own stores raise instead, and have no unavailable state)."""
-    return reader.trouble if isinstance(reader, PatientReader) and reader.is_away() else None
+    return reader.trouble if isinstance(reader, UnreliableReader) and reader.is_away() else None

@@ -104,7 +104,7 @@ class Fleet:
         """Return whether the daemon never sent a heartbeat, or not recently: its last report is out of date then."""
         return is_silent(self.daemon, wall_now=self.wall_now)
 
-    def told(self, name: str) -> str | float | int | bool | None:
+    def reported(self, name: str) -> str | float | int | bool | None:
         """Return the value of a name in the daemon's heartbeat; None if it has none, or the daemon is silent."""
         return None if self.daemon is None or self.is_silent else self.daemon.detail.get(name)
 
@@ -185,7 +185,7 @@ def alerts(fleet: Fleet) -> list[Alert]:
     found = [*_clock_alerts(fleet), *_beat_alerts(fleet), *_learning_alerts(fleet)]
     for bot in fleet.bots:
         found += _bot_alerts(bot)
-        if not bot.in_force.is_told and not fleet.is_silent:
+        if not bot.in_force.is_reported and not fleet.is_silent:
             found.append(
                 Alert(
                     key=f"untold|{bot.bot}",
@@ -303,5 +303,5 @@ def halted(states: Mapping[str, StateInForce]) -> str:
     stopped = [f"{bot} {found.state.value}" for bot, found in states.items() if found.state is not TradingState.ACTIVE]
     if stopped:
         return ", ".join(stopped)
-    untold = [bot for bot, found in states.items() if not found.is_told]
+    untold = [bot for bot, found in states.items() if not found.is_reported]
     return f"state unknown: {', '.join(untold)}" if untold else ALL_ACTIVE

@@ -11,7 +11,7 @@ import structlog
 
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError
 from bot3.learning.parameters.learner import ParameterLearner
-from bot3.learning.promotion.permissions import NOBODY, Ledger, Permission, reviewed
+from bot3.learning.promotion.permissions import NOBODY, GateLedger, Permission, reviewed
 from bot3.learning.replay.groups import Group, group_of_key
 from bot3.learning.validity import problems_of
 from bot3.ports.record import LearningStore
@@ -47,7 +47,7 @@ class LearnOutcome:
     is_full: bool
     revision: int
     checks: tuple[Check, ...]
-    ledger: Ledger | None = None
+    ledger: GateLedger | None = None
     permission: Permission | None = None
 
 
@@ -113,7 +113,7 @@ def learn_params(
 
 
 def _note_published(
-    record: LearningStore, learner: ParameterLearner, learned: ParameterSet, *, is_full: bool, ledger: Ledger | None
+    record: LearningStore, learner: ParameterLearner, learned: ParameterSet, *, is_full: bool, ledger: GateLedger | None
 ) -> None:
     kept = frozenset() if is_full else learner.permission.raised - {group_of_key(key) for key in learned.rows}
     learner.permission = Permission(raised=kept | _trading(learned))
@@ -166,7 +166,7 @@ def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: 
     return in_force.version
 
 
-def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
+def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> GateLedger | None:
     """Return the ledger of the newest review.
 
     If it folded outcomes of other replays, or its rows are out of bounds, return the start of a review that folds every day again.
@@ -184,7 +184,7 @@ def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) 
     return _first_ledger(record, learner)
 
 
-def _first_ledger(record: LearningStore, learner: ParameterLearner) -> Ledger | None:
+def _first_ledger(record: LearningStore, learner: ParameterLearner) -> GateLedger | None:
     try:
         first_day = record.first_reviewed_day()
     except LearningError:
@@ -192,7 +192,7 @@ def _first_ledger(record: LearningStore, learner: ParameterLearner) -> Ledger | 
     return learner.gate.join(learner.gate.start(day=first_day), learner.cells())
 
 
-def _reviewed_ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> Ledger | None:
+def _reviewed_ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> GateLedger | None:
     ledger = review_gates(record, learner, learner.gate, learner.ledger, now=now)
     return None if ledger is None else replace(ledger, replay_version=learner.replay_version)
 

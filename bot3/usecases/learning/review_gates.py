@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from bot3.errors import InvalidLearningError, LearningError
-from bot3.learning.promotion.permissions import Gate, GatedLearner, Ledger
+from bot3.learning.promotion.permissions import Gate, GatedLearner, GateLedger
 from bot3.market.instants import EPOCH
 from bot3.trading.parameters import ParameterSet
 
@@ -23,12 +23,14 @@ class PublishedParameters(Protocol):
         ...
 
 
-def review_gates(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger | None, *, now: datetime) -> Ledger | None:
+def review_gates(
+    record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger | None, *, now: datetime
+) -> GateLedger | None:
     """Return the ledger after all ended days; None if none has ended since the last review.
 
     Parameters
     ----------
-    ledger : Ledger or None
+    ledger : GateLedger or None
         Result of the last review; None before the first one, which folds nothing, because nothing had been published.
 
     Notes
@@ -45,7 +47,7 @@ def review_gates(record: PublishedParameters, learner: GatedLearner, gate: Gate,
     return gate.join(ledger, learner.cells())
 
 
-def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: Ledger, *, day: int) -> Ledger:
+def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger, *, day: int) -> GateLedger:
     try:
         published = record.parameters(as_of=EPOCH + timedelta(days=day))
     except InvalidLearningError as error:

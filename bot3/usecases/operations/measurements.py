@@ -96,7 +96,7 @@ def states(subject: Subject) -> Iterator[Family]:
         name="bot3_trading_state_told",
         help="1 while the running daemon reports a bot's state, 0 while only its latch is known.",
         labels=("bot",),
-        samples={(bot,): float(one.is_told) for bot, one in found.items()},
+        samples={(bot,): float(one.is_reported) for bot, one in found.items()},
     )
 
 

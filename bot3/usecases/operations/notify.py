@@ -24,20 +24,20 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class NotifyResult:
     """Result of a delivery: numbers of delivered, rejected and still pending notices; `problem` is why pending ones failed."""
 
-    told: int
+    sent: int
     refused: int
     waiting: int
     problem: str = ""
 
 
-def tell(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], datetime], at_most: int = 20) -> Told:
+def notify(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], datetime], at_most: int = 20) -> NotifyResult:
     """Deliver the notices that are due, the oldest first; postpone all if the notifier is busy or rejects the token or chat."""
-    told = refused = 0
+    sent = refused = 0
     problem = ""
-    while told + refused < at_most:
+    while sent + refused < at_most:
         waiting = notices.take(now=wall_now(), hold=HOLD)
         if waiting is None:
             break
@@ -58,9 +58,9 @@ def tell(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], dat
             refused, problem = refused + 1, str(error)
             log.warning("notice_refused", key=waiting.key, problem=problem)
         else:
-            notices.told(waiting.notice_id, at=wall_now())
-            told += 1
-    return Told(told=told, refused=refused, waiting=notices.waiting(), problem=problem)
+            notices.mark_sent(waiting.notice_id, at=wall_now())
+            sent += 1
+    return NotifyResult(sent=sent, refused=refused, waiting=notices.waiting(), problem=problem)
 
 
 def counted(waiting: WaitingNotice) -> Message:

@@ -13,7 +13,7 @@ from bot3.adapters.influx.line_protocol import (
     UnwritableError,
     field_parts,
     format_ns,
-    instant_of,
+    instant_of_ns,
     joined,
     line,
     parse_ns,
@@ -76,7 +76,7 @@ def test_point_ns_given_a_time_that_no_reader_looks_for_then_refuses(at: datetim
 def test_point_ns_then_keeps_the_instant_and_survives_the_servers_text(at: datetime, number: int) -> None:
     at_ns = point_ns(at, number)
 
-    assert instant_of(at_ns) == at
+    assert instant_of_ns(at_ns) == at
     assert parse_ns(format_ns(at_ns)) == at_ns
 
 

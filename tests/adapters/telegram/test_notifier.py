@@ -96,7 +96,7 @@ def test_ask_given_a_text_that_telegram_does_not_take_then_that_text_alone_is_re
     address = TelegramAddress(api_url=api.url, token=TOKEN, chat_id=77)
 
     with TelegramClient(address) as client, pytest.raises(MessageRefusedError, match="Can't parse entities"):
-        client.ask(lambda bot: bot.send_message(chat_id=77, text="<b>open", parse_mode="HTML"))
+        client.call(lambda bot: bot.send_message(chat_id=77, text="<b>open", parse_mode="HTML"))
 
 
 def test_notify_given_a_bot_that_was_blocked_then_is_refused(api: BotApi) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bot3.learning.evaluation.comparison import (
-    Estimate,
-    Outcomes,
+    IntervalEstimate,
+    JudgedTrades,
     Verdict,
     clustered_estimate,
     compare,
@@ -24,9 +24,9 @@ from bot3.market.instants import DAY_US
 HOUR_US = 3_600_000_000
 
 
-def outcomes(learned: NDArray[np.float64], static: NDArray[np.float64], *, leverage: float = 4.0) -> Outcomes:
+def outcomes(learned: NDArray[np.float64], static: NDArray[np.float64], *, leverage: float = 4.0) -> JudgedTrades:
     n = len(learned)
-    return Outcomes(
+    return JudgedTrades(
         open_us=np.arange(n, dtype=np.int64) * 6 * HOUR_US,
         leverage=np.full(n, leverage),
         close_profit=np.full(n, 0.01),
@@ -90,7 +90,7 @@ def test_clustered_estimate_given_days_that_move_together_then_covers_as_it_says
 def test_clustered_estimate_given_few_days_then_its_interval_has_no_ends() -> None:
     found = clustered_estimate(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 2], dtype=np.int64) * DAY_US)
 
-    assert found == Estimate(mean=2.0, lower=-np.inf, upper=np.inf)
+    assert found == IntervalEstimate(mean=2.0, lower=-np.inf, upper=np.inf)
 
 
 def test_clustered_estimate_given_independent_days_then_is_students() -> None:
@@ -122,7 +122,7 @@ def test_compare_given_a_steady_gain_then_says_which_is_better() -> None:
 
 
 def test_verdict_given_zero_inside_then_there_is_not_enough_evidence() -> None:
-    assert verdict_of(Estimate(mean=0.1, lower=0.0, upper=0.2), n=1_000) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert verdict_of(IntervalEstimate(mean=0.1, lower=0.0, upper=0.2), n=1_000) is Verdict.NOT_ENOUGH_EVIDENCE
 
 
 def test_level_of_each_given_ten_groups_then_all_hold_together() -> None:

@@ -12,7 +12,7 @@ from bot3.errors import LearningError
 from bot3.learning.parameters.rows import state_of
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
 from bot3.learning.promotion.e_process import NOMINAL
-from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, Ledger, Node, Permission, reviewed
+from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, GateLedger, Node, Permission, reviewed
 from bot3.learning.promotion.reviews import LONGEST_HORIZON, BettingGate, last_day_over, row_in_force
 from bot3.learning.replay.groups import Group
 from bot3.market.instants import DAY_US
@@ -21,7 +21,7 @@ from tests.learned import a_row, a_set
 
 PAIR, OTHER = "AAA/USDT:USDT", "BBB/USDT:USDT"
 CELL: Group = (PAIR, "long", "2.0-3.5")
-SURE = Ledger(day=10, log_wealth={(PAIR, "long"): (20.0,) * BETTORS, (PAIR, "short"): (0.0,) * BETTORS})
+SURE = GateLedger(day=10, log_wealth={(PAIR, "long"): (20.0,) * BETTORS, (PAIR, "short"): (0.0,) * BETTORS})
 GATE = BettingGate()
 groups = st.tuples(st.sampled_from([PAIR, OTHER, ANY]), st.sampled_from(["long", "short", ANY]), st.sampled_from(["2.0-3.5", ANY]))
 
@@ -38,7 +38,7 @@ def entered(cells: Sequence[Group], net: float, *, worst: float = 0.02) -> Enter
 STARTED = GATE.join(GATE.start(day=10), [CELL])
 
 
-def opened(ledger: Ledger) -> frozenset[Node]:
+def opened(ledger: GateLedger) -> frozenset[Node]:
     return GATE.opened(ledger, horizon=LONGEST_HORIZON)
 
 
@@ -111,7 +111,7 @@ def test_joined_given_a_new_pair_then_both_directions_count_and_wealth_stays() -
 
 
 def test_joined_given_others_have_lost_then_begins_with_what_they_have_left() -> None:
-    poor = Ledger(day=10, log_wealth={(PAIR, "long"): (-1.0,) * 3 + (2.0,) * 3, (PAIR, "short"): (-1.0,) * 3 + (2.0,) * 3})
+    poor = GateLedger(day=10, log_wealth={(PAIR, "long"): (-1.0,) * 3 + (2.0,) * 3, (PAIR, "short"): (-1.0,) * 3 + (2.0,) * 3})
 
     ledger = GATE.join(poor, [(OTHER, "long", "2.0-3.5")])
 
@@ -120,11 +120,11 @@ def test_joined_given_others_have_lost_then_begins_with_what_they_have_left() ->
 
 def test_opened_by_given_more_nodes_then_each_needs_more() -> None:
     wealth = float(np.log(2 * 2 / NOMINAL)) + 1e-9
-    few = Ledger(day=1, log_wealth={(PAIR, "long"): (wealth,) * BETTORS, (PAIR, "short"): (0.0,) * BETTORS})
+    few = GateLedger(day=1, log_wealth={(PAIR, "long"): (wealth,) * BETTORS, (PAIR, "short"): (0.0,) * BETTORS})
 
     assert opened(few) == {(PAIR, "long")}
     assert opened(GATE.join(few, [(OTHER, "long", "2.0-3.5")])) == frozenset()
-    assert opened(Ledger(day=1, log_wealth={})) == frozenset()
+    assert opened(GateLedger(day=1, log_wealth={})) == frozenset()
 
 
 @given(
@@ -163,4 +163,4 @@ def test_reviewed_given_no_review_then_only_what_traded_before_may_go_on() -> No
 
 def test_ledger_given_another_number_of_bettors_then_refuses() -> None:
     with pytest.raises(LearningError, match="bettors"):
-        Ledger(day=1, log_wealth={(PAIR, "long"): (0.0,)})
+        GateLedger(day=1, log_wealth={(PAIR, "long"): (0.0,)})

@@ -45,7 +45,7 @@ def test_state_in_force_given_an_active_latch_and_a_heartbeat_that_halts_then_is
 
     told = state_in_force(control, "BOT1", wall_now=NOON)
 
-    assert (told.state, told.reason, told.is_latched, told.is_told) == (HALTED, "HALT exists", False, True)
+    assert (told.state, told.reason, told.is_latched, told.is_reported) == (HALTED, "HALT exists", False, True)
 
 
 def test_state_in_force_given_a_stricter_latch_then_is_the_latch(control: SqlControl) -> None:
@@ -62,13 +62,13 @@ def test_state_in_force_given_an_old_heartbeat_then_is_the_latch_and_says_that_n
 
     told = state_in_force(control, "BOT1", wall_now=NOON + STALE + timedelta(seconds=1))
 
-    assert (told.state, told.reason, told.is_told) == (ACTIVE, "", False)
+    assert (told.state, told.reason, told.is_reported) == (ACTIVE, "", False)
 
 
 def test_state_in_force_given_a_heartbeat_of_other_bots_then_says_that_nobody_told(control: SqlControl) -> None:
     beat(control, BOT2_state="active")
 
-    assert not state_in_force(control, "BOT1", wall_now=NOON).is_told
+    assert not state_in_force(control, "BOT1", wall_now=NOON).is_reported
 
 
 def test_state_in_force_given_a_state_that_there_is_not_then_refuses(control: SqlControl) -> None:

@@ -9,7 +9,7 @@ import pytest
 from bot3.errors import StoreBusyError, StoreError
 from bot3.ports.trade_columns import TradeColumns
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.fleet.foreign_sources import AWAY, PatientReader, trouble_of
+from bot3.usecases.fleet.foreign_sources import AWAY, UnreliableReader, trouble_of
 from tests.journals import a_closed_trade
 from tests.usecases.fakes import FakeReader
 from tests.usecases.foreign import FakeForeignTrades
@@ -33,8 +33,8 @@ class Server:
         if not self.is_up:
             raise StoreBusyError("the server cannot be reached")
 
-    def reader(self) -> PatientReader:
-        return PatientReader(
+    def reader(self) -> UnreliableReader:
+        return UnreliableReader(
             bot="GRID7",
             run_mode=RunMode.LIVE,
             store_id="grid",

@@ -26,7 +26,7 @@ from bot3.wiring import Platform, open_platform
 from tests.dashboard.homes import NOW, a_beat, closes, make_home
 from tests.learned import a_recommendation, a_set
 
-ACTIVE = StateInForce(state=TradingState.ACTIVE, reason="", is_latched=False, is_told=True)
+ACTIVE = StateInForce(state=TradingState.ACTIVE, reason="", is_latched=False, is_reported=True)
 WELL = BotStatus(bot="BOT1", in_force=ACTIVE)
 
 
@@ -70,8 +70,8 @@ def test_alerts_given_no_heartbeat_then_say_that_no_bot_trades() -> None:
 
 
 def test_told_given_a_silent_daemon_then_is_unknown() -> None:
-    assert a_fleet().told("open_trades") == 1
-    assert a_fleet(beats=(a_beat(NOW - timedelta(minutes=5)),)).told("open_trades") is None
+    assert a_fleet().reported("open_trades") == 1
+    assert a_fleet(beats=(a_beat(NOW - timedelta(minutes=5)),)).reported("open_trades") is None
 
 
 def test_alerts_given_expired_learning_then_name_both() -> None:
@@ -88,7 +88,7 @@ def test_alerts_given_nothing_learned_then_pass_on_what_is_missing() -> None:
 
 
 def test_alerts_given_a_halted_bot_then_give_its_reason_and_the_way_back() -> None:
-    halted = StateInForce(state=TradingState.HALTED, reason="drawdown of -15.2 %", is_latched=True, is_told=True)
+    halted = StateInForce(state=TradingState.HALTED, reason="drawdown of -15.2 %", is_latched=True, is_reported=True)
     bot = replace(WELL, in_force=halted)
 
     found = alerts(a_fleet(bots=(bot,)))
@@ -115,11 +115,11 @@ def test_alerts_given_a_state_that_only_the_heartbeat_tells_then_show_it(platfor
 
 def test_halted_given_a_bot_that_nobody_tells_of_then_does_not_call_it_active() -> None:
     assert halted({"BOT1": ACTIVE, "BOT2": ACTIVE}) == ALL_ACTIVE
-    assert halted({"BOT1": ACTIVE, "BOT2": replace(ACTIVE, is_told=False)}) == "state unknown: BOT2"
+    assert halted({"BOT1": ACTIVE, "BOT2": replace(ACTIVE, is_reported=False)}) == "state unknown: BOT2"
 
 
 def test_alerts_given_a_daemon_that_tells_nothing_of_a_bot_then_say_so() -> None:
-    bot = replace(WELL, in_force=replace(ACTIVE, is_told=False))
+    bot = replace(WELL, in_force=replace(ACTIVE, is_reported=False))
 
     assert [alert.text for alert in alerts(a_fleet(bots=(bot,)))] == [
         "BOT1: the daemon is running, but its heartbeat does not report this bot."

@@ -22,7 +22,7 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
-from bot3.learning.promotion.permissions import BETTORS, Ledger, Node, Permission
+from bot3.learning.promotion.permissions import BETTORS, GateLedger, Node, Permission
 from bot3.learning.promotion.reviews import LONGEST_HORIZON, BettingGate
 from bot3.learning.replay.groups import group_of_key
 from bot3.learning.replay.paths import ReplayCosts
@@ -41,7 +41,7 @@ LEVERAGES = (1.5, 3.0, 6.0)
 GATE = BettingGate()
 
 
-def opened_by(ledger: Ledger) -> frozenset[Node]:
+def opened_by(ledger: GateLedger) -> frozenset[Node]:
     return GATE.opened(ledger, horizon=LONGEST_HORIZON)
 
 
@@ -247,7 +247,7 @@ def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0()
 def test_review_given_levels_published_within_the_day_then_judges_it_by_those_before_it() -> None:
     studied = Studied(days=12, drift=0.03)
     day = START + timedelta(days=8)
-    studied.learner.ledger = GATE.join(Ledger(day=(day - EPOCH).days - 1, log_wealth={}), studied.learner.cells())
+    studied.learner.ledger = GATE.join(GateLedger(day=(day - EPOCH).days - 1, log_wealth={}), studied.learner.cells())
     before = [one for one in studied.record.published if one[0].known_at <= day]
 
     known = [review_of(studied, [*before, hopeful(before[-1][0], known_at=at)]) for at in (day, day + timedelta(microseconds=1))]
@@ -258,7 +258,7 @@ def test_review_given_levels_published_within_the_day_then_judges_it_by_those_be
 
 def test_review_given_days_before_anything_was_published_then_skips_them() -> None:
     studied = Studied(days=12, drift=0.03)
-    studied.learner.ledger = Ledger(day=(START - EPOCH).days, log_wealth={})
+    studied.learner.ledger = GateLedger(day=(START - EPOCH).days, log_wealth={})
 
     ledger = review_of(studied, [])
 
@@ -301,7 +301,7 @@ def test_learn_given_a_ledger_of_other_replays_then_folds_every_day_again(versio
 class RecordOfRefusedLedgers(FakeRecord):
     """A record whose rows of reviews were changed, so that they are refused."""
 
-    def ledger(self, *, as_of: datetime) -> Ledger:
+    def ledger(self, *, as_of: datetime) -> GateLedger:
         raise InvalidLearningError(f"the evidence in force at {as_of.isoformat()} is no number")
 
 
@@ -347,7 +347,7 @@ def test_learn_given_a_ledger_of_its_own_replays_then_folds_no_day_again() -> No
     assert before[-1][1].replay_version == LearningSettings(costs=FREE).digest
 
 
-def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> Ledger | None:
+def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> GateLedger | None:
     record = FakeRecord()
     record.published = published
     return review_gates(record, studied.learner, GATE, studied.learner.ledger, now=START + timedelta(days=10, minutes=10))
@@ -387,7 +387,7 @@ class Mortal:
         return write
 
 
-def lived_through(path: Path, candles: FakeCandles, *, deaths: dict[int, bool]) -> tuple[Ledger, int]:
+def lived_through(path: Path, candles: FakeCandles, *, deaths: dict[int, bool]) -> tuple[GateLedger, int]:
     """Return the ledger after ten days of steps, each repeated by a new process until one survives, and the number of reviews."""
     record = SqlRecord.open(sqlite_url(path))
     record.upsert_trades(trades_on(candles, days=11, each_day=6))

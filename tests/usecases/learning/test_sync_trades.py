@@ -20,7 +20,7 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreBusyError
 from bot3.ports.record import SyncOutcome
 from bot3.trading.trades import RunMode, Trade
-from bot3.usecases.fleet.foreign_sources import PatientReader
+from bot3.usecases.fleet.foreign_sources import UnreliableReader
 from bot3.usecases.learning.sync_trades import TradeSync, reconcile, sync_trades
 from tests.conftest import NewStore
 from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row, an_order
@@ -82,7 +82,9 @@ class World:
 
     def open(self) -> None:
         self.record = ShakyRecord(SqlRecord.open(self.record_url))
-        self.reader = PatientReader(bot="GRID7", run_mode=RunMode.LIVE, store_id="grid", connect=self.connect, monotonic=lambda: self.now_s)
+        self.reader = UnreliableReader(
+            bot="GRID7", run_mode=RunMode.LIVE, store_id="grid", connect=self.connect, monotonic=lambda: self.now_s
+        )
 
     def connect(self) -> FreqtradeColumns:
         if self.is_away:

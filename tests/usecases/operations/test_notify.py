@@ -15,7 +15,7 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import MessageRefusedError, NotifierBusyError, NotifierRefusedError
 from bot3.ports.notices import Notice, NoticeStore
 from bot3.ports.notifier import Message
-from bot3.usecases.operations.notify import AGAIN, HOLD, MENDED_AGAIN, tell
+from bot3.usecases.operations.notify import AGAIN, HOLD, MENDED_AGAIN, notify
 from tests.journals import OPENED
 
 
@@ -64,36 +64,36 @@ def test_tell_given_notices_then_tells_the_oldest_first(store: NoticeStore) -> N
     for key in ("one", "two", "three"):
         queue(store, key, at=wall())
 
-    came = tell(store, notifier, wall_now=wall)
+    came = notify(store, notifier, wall_now=wall)
 
     assert titles(notifier) == ["one", "two", "three"]
-    assert (came.told, came.waiting, came.problem) == (3, 0, "")
+    assert (came.sent, came.waiting, came.problem) == (3, 0, "")
 
 
 def test_tell_given_a_flood_then_leaves_the_notifier_alone_for_as_long_as_it_says(store: NoticeStore) -> None:
     wall, notifier = Wall(), FakeNotifier(NotifierBusyError("patience", retry_after_s=90.0))
     queue(store, "one", at=wall())
 
-    assert tell(store, notifier, wall_now=wall).problem == "patience"
+    assert notify(store, notifier, wall_now=wall).problem == "patience"
     wall.pass_by(89.0)
-    assert tell(store, notifier, wall_now=wall).told == 0
+    assert notify(store, notifier, wall_now=wall).sent == 0
     wall.pass_by(1.0)
 
-    assert tell(store, notifier, wall_now=wall).told == 1
+    assert notify(store, notifier, wall_now=wall).sent == 1
 
 
 def test_tell_given_a_flood_and_several_notices_then_none_is_told_before_its_end_and_their_order_is_kept(store: NoticeStore) -> None:
     wall, notifier = Wall(), FakeNotifier(NotifierBusyError("patience", retry_after_s=90.0))
     for key in ("one", "two"):
         queue(store, key, at=wall())
-    tell(store, notifier, wall_now=wall)
+    notify(store, notifier, wall_now=wall)
     wall.pass_by(30.0)
     queue(store, "three", at=wall())
 
-    assert tell(store, notifier, wall_now=wall).told == 0
+    assert notify(store, notifier, wall_now=wall).sent == 0
     wall.pass_by(60.0)
 
-    assert tell(store, notifier, wall_now=wall).told == 3
+    assert notify(store, notifier, wall_now=wall).sent == 3
     assert titles(notifier) == ["one", "two", "three"]
 
 
@@ -102,14 +102,14 @@ def test_tell_given_a_chat_that_is_refused_then_all_wait_until_it_is_mended_and_
     queue(store, "one", at=wall())
     queue(store, "two", at=wall())
 
-    came = tell(store, notifier, wall_now=wall)
-    assert (came.told, came.refused, came.waiting, came.problem) == (0, 0, 2, "chat not found")
+    came = notify(store, notifier, wall_now=wall)
+    assert (came.sent, came.refused, came.waiting, came.problem) == (0, 0, 2, "chat not found")
     assert (store.refusals().problem, store.refusals().dropped) == ("chat not found", 0)
     wall.pass_by(MENDED_AGAIN.total_seconds() - 1.0)
-    assert tell(store, notifier, wall_now=wall).told == 0
+    assert notify(store, notifier, wall_now=wall).sent == 0
     wall.pass_by(1.0)
 
-    assert tell(store, notifier, wall_now=wall).told == 2
+    assert notify(store, notifier, wall_now=wall).sent == 2
     assert (titles(notifier), store.refusals().problem) == (["one", "two"], "")
 
 
@@ -118,7 +118,7 @@ def test_tell_given_a_text_that_is_refused_then_drops_it_counts_it_and_goes_on(s
     queue(store, "one", at=wall())
     queue(store, "two", at=wall())
 
-    came = tell(store, notifier, wall_now=wall)
+    came = notify(store, notifier, wall_now=wall)
 
     assert (titles(notifier), came.refused, came.waiting, came.problem) == (["two"], 1, 0, "message is too long")
     assert (store.refusals().problem, store.refusals().dropped) == ("", 1)
@@ -130,7 +130,7 @@ def test_tell_given_several_of_a_key_then_says_how_many_since_when(store: Notice
         queue(store, "one", at=wall())
         wall.pass_by(60.0)
 
-    tell(store, notifier, wall_now=wall)
+    notify(store, notifier, wall_now=wall)
 
     assert notifier.told[0].lines == (
         "3 times from 2026-01-05 12:00:00 to 2026-01-05 12:02:00 UTC (wall time); this is the newest.",
@@ -142,12 +142,12 @@ def test_tell_given_a_process_died_while_it_told_then_another_tells_it_again(sto
     wall, dying, other = Wall(), FakeNotifier(KeyboardInterrupt()), FakeNotifier()  # type: ignore[arg-type]
     queue(store, "one", at=wall())
     with pytest.raises(KeyboardInterrupt):
-        tell(store, dying, wall_now=wall)
+        notify(store, dying, wall_now=wall)
 
-    assert tell(store, other, wall_now=wall).told == 0
+    assert notify(store, other, wall_now=wall).sent == 0
     wall.pass_by(HOLD.total_seconds())
 
-    assert tell(store, other, wall_now=wall).told == 1
+    assert notify(store, other, wall_now=wall).sent == 1
 
 
 @pytest.mark.slow
@@ -168,10 +168,10 @@ def test_tell_given_any_outages_then_every_notice_is_told_or_counted_at_last(
         elif step == "wait":
             wall.pass_by(30.0)
         else:
-            tell(store, notifier, wall_now=wall)
+            notify(store, notifier, wall_now=wall)
     notifier.faults.clear()
     wall.pass_by(60.0 + AGAIN.total_seconds())
-    tell(store, notifier, wall_now=wall)
+    notify(store, notifier, wall_now=wall)
 
     counts = [int(message.lines[0].split()[0]) if len(message.lines) > 1 else 1 for message in notifier.told]
     left = store.waiting()

@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot3.ports.publisher import Head, Noun, Origin
+from bot3.ports.publisher import Head, Origin, PublicationKind
 from bot3.usecases.publishing.check import PublishedCheck, TradesCheck
 from bot3.usecases.publishing.republish_lost import EVERY_S, LostWrites
 
 EQUAL = PublishedCheck(missing=(), extra=(), differing=(), trades={}, waiting=0)
 HEAD = Head(
-    origin=Origin(store_id="r", epoch="1"), noun=Noun.REGIME, known_at=datetime(2026, 1, 1, tzinfo=UTC), seq=0, version="v1", rows=1
+    origin=Origin(store_id="r", epoch="1"),
+    noun=PublicationKind.REGIME,
+    known_at=datetime(2026, 1, 1, tzinfo=UTC),
+    seq=0,
+    version="v1",
+    rows=1,
 )
 
 

@@ -206,7 +206,7 @@ class SqlBotStore(SqlTradeReader):
             else latch_of({str(name): value for name, value in row.items()}, shown=f"{self._database.shown}, table risk_latch")
         )
 
-    def keep_latch(self, latch: RiskLatch) -> None:
+    def save_latch(self, latch: RiskLatch) -> None:
         """Write the bot's latch."""
         with self._write() as connection:
             upsert(connection, risk_latch, {"id": 1, "account": self.account, **fields_of(latch)})

@@ -58,7 +58,7 @@ class SqlNotices:
             row = connection.execute(taken).mappings().one_or_none()
         return None if row is None else _waiting(row)
 
-    def told(self, notice_id: int, *, at: datetime) -> None:
+    def mark_sent(self, notice_id: int, *, at: datetime) -> None:
         """Mark a notice as delivered; delete notices that were closed longer ago than the retention."""
         self._change(notice_id, closed_at_us=to_us(at))
         with self._database.write() as connection:
@@ -93,7 +93,7 @@ class SqlNotices:
             rows = connection.execute(sa.select(marks.c.key, marks.c.text).where(marks.c.key != _REST).order_by(marks.c.key)).all()
         return {row.key: row.text for row in rows}
 
-    def keep_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
+    def save_mark(self, key: str, text: str | None, *, at: datetime, notice: Notice | None) -> None:
         """Update the reported text of a subject (None deletes it) and queue its notice, in one transaction."""
         with self._database.write() as connection:
             if text is None:

@@ -13,7 +13,7 @@ from bot3.adapters.sql.record.base import SqlRecordBase, Writing
 from bot3.adapters.sql.record.tables import gate_nodes, gate_reviews
 from bot3.adapters.sql.rows import bulk_insert, to_us
 from bot3.errors import InvalidLearningError, LearningError
-from bot3.learning.promotion.permissions import BETTORS, Ledger, Node
+from bot3.learning.promotion.permissions import BETTORS, GateLedger, Node
 from bot3.market.instants import DAY_US
 from bot3.trading.trades import DIRECTIONS
 
@@ -24,7 +24,7 @@ _REVIEWS = gate_reviews.c
 class SqlGateRecord(SqlRecordBase):
     """Returns the evidence of every pair and direction."""
 
-    def ledger(self, *, as_of: datetime) -> Ledger:
+    def ledger(self, *, as_of: datetime) -> GateLedger:
         """Return the result of the newest review.
 
         Raises
@@ -56,7 +56,7 @@ class SqlGateRecord(SqlRecordBase):
         return int(day)
 
 
-def _ledger_of(review: Any, rows: Iterable[Any]) -> Ledger:
+def _ledger_of(review: Any, rows: Iterable[Any]) -> GateLedger:
     """Parse a stored ledger; its values are validated, because infinite evidence would open a pair."""
     if not (isinstance(review.day, int) and 0 <= review.day * DAY_US <= review.known_at_us):
         raise InvalidLearningError(
@@ -71,10 +71,10 @@ def _ledger_of(review: Any, rows: Iterable[Any]) -> Ledger:
         if wrong:
             raise InvalidLearningError(f"the evidence of {row.pair!r} {row.direction!r} in the record is invalid: {', '.join(wrong)}")
         log_wealth[row.pair, row.direction] = tuple(wealth.values())
-    return Ledger(day=review.day, log_wealth=log_wealth, replay_version=review.replay_version)
+    return GateLedger(day=review.day, log_wealth=log_wealth, replay_version=review.replay_version)
 
 
-def insert_ledger(writing: Writing, ledger: Ledger, *, seq: int, known_at: datetime) -> None:
+def insert_ledger(writing: Writing, ledger: GateLedger, *, seq: int, known_at: datetime) -> None:
     """Insert the result of a review, within the transaction of its publication."""
     instants = {"day": ledger.day, "known_at_us": to_us(known_at), "revision": writing.revision}
     writing.connection.execute(sa.insert(gate_reviews).values(seq=seq, replay_version=ledger.replay_version, **instants))

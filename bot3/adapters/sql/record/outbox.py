@@ -34,7 +34,15 @@ from bot3.adapters.sql.record.tables import (
 from bot3.adapters.sql.rows import from_us, read_frame
 from bot3.errors import InvalidLearningError
 from bot3.market.regimes import RegimeState
-from bot3.ports.publisher import Head, Noun, OutboxSpan, ParameterPublication, Pending, RecommendationPublication, ScorePublication
+from bot3.ports.publisher import (
+    Head,
+    OutboxSpan,
+    ParameterPublication,
+    Pending,
+    PublicationKind,
+    RecommendationPublication,
+    ScorePublication,
+)
 from bot3.trading.trades import RunMode
 
 _TRADE = tuple(column for column in synced_trades.columns if column.name not in {"is_open", "known_at_us", "revision", "deleted"})
@@ -166,7 +174,7 @@ def _trades(connection: Connection, span: OutboxSpan, *, run_modes: Sequence[Run
     return columns_frame(read if np.array_equal(order, np.arange(len(order))) else {name: column[order] for name, column in read.items()})
 
 
-def _readable(noun: Noun, publications: Iterable[Any], read: Callable[[Any], _Read]) -> tuple[_Read, ...]:
+def _readable(noun: PublicationKind, publications: Iterable[Any], read: Callable[[Any], _Read]) -> tuple[_Read, ...]:
     """Return the parsed publications; an invalid one is logged and left out, so that it does not block the others."""
     found = []
     for publication in publications:
@@ -181,7 +189,7 @@ def _readable(noun: Noun, publications: Iterable[Any], read: Callable[[Any], _Re
 def _parameters(connection: Connection, span: OutboxSpan) -> tuple[ParameterPublication, ...]:
     table = parameter_publications.c
     query = sa.select(parameter_publications).where(_within(parameter_publications, span)).order_by(table.known_at_us, table.seq)
-    return _readable(Noun.PARAMETERS, connection.execute(query).all(), partial(_publication, connection))
+    return _readable(PublicationKind.PARAMETERS, connection.execute(query).all(), partial(_publication, connection))
 
 
 def _publication(connection: Connection, publication: Any) -> ParameterPublication:
@@ -212,7 +220,7 @@ def _full_before(connection: Connection, publication: Any) -> tuple[int, int]:
 def _scores(connection: Connection, span: OutboxSpan) -> tuple[ScorePublication, ...]:
     table = feeder_publications.c
     query = sa.select(feeder_publications).where(_within(feeder_publications, span)).order_by(table.known_at_us, table.seq)
-    return _readable(Noun.FEEDER_SCORES, connection.execute(query).all(), partial(_scored, connection))
+    return _readable(PublicationKind.FEEDER_SCORES, connection.execute(query).all(), partial(_scored, connection))
 
 
 def _scored(connection: Connection, publication: Any) -> ScorePublication:
@@ -227,7 +235,7 @@ def _scored(connection: Connection, publication: Any) -> ScorePublication:
 
 def _regimes(connection: Connection, span: OutboxSpan) -> tuple[RegimeState, ...]:
     query = sa.select(regime_states).where(_within(regime_states, span)).order_by(regime_states.c.known_at_us)
-    return _readable(Noun.REGIME, connection.execute(query).all(), state_of_row)
+    return _readable(PublicationKind.REGIME, connection.execute(query).all(), state_of_row)
 
 
 def _recommendations(connection: Connection, span: OutboxSpan) -> tuple[RecommendationPublication, ...]:
@@ -237,16 +245,16 @@ def _recommendations(connection: Connection, span: OutboxSpan) -> tuple[Recommen
     def made(row: Any) -> RecommendationPublication:
         return RecommendationPublication(seq=row.seq, recommendation=recommendation_of_row(row))
 
-    return _readable(Noun.RECOMMENDATION, connection.execute(query).all(), made)
+    return _readable(PublicationKind.RECOMMENDATION, connection.execute(query).all(), made)
 
 
-def _head_queries() -> tuple[tuple[Noun, sa.Select[Any]], ...]:
+def _head_queries() -> tuple[tuple[PublicationKind, sa.Select[Any]], ...]:
     one = sa.literal(1).label("rows")
     return (
-        (Noun.PARAMETERS, _counted(parameter_publications, parameter_rows)),
-        (Noun.FEEDER_SCORES, _counted(feeder_publications, feeder_scores)),
-        (Noun.REGIME, sa.select(regime_states.c.known_at_us, sa.literal(0).label("seq"), regime_states.c.version, one)),
-        (Noun.RECOMMENDATION, sa.select(recommendations.c.known_at_us, recommendations.c.seq, recommendations.c.version, one)),
+        (PublicationKind.PARAMETERS, _counted(parameter_publications, parameter_rows)),
+        (PublicationKind.FEEDER_SCORES, _counted(feeder_publications, feeder_scores)),
+        (PublicationKind.REGIME, sa.select(regime_states.c.known_at_us, sa.literal(0).label("seq"), regime_states.c.version, one)),
+        (PublicationKind.RECOMMENDATION, sa.select(recommendations.c.known_at_us, recommendations.c.seq, recommendations.c.version, one)),
     )
 
 

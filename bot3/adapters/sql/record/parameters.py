@@ -16,7 +16,7 @@ from bot3.adapters.sql.record.gates import insert_ledger
 from bot3.adapters.sql.record.tables import parameter_publications, parameter_rows, regime_factors
 from bot3.adapters.sql.rows import bulk_insert, maybe_us, plain, read_frame, stored_name, stored_values, to_us
 from bot3.errors import LearningError, StoreConflictError
-from bot3.learning.promotion.permissions import Ledger
+from bot3.learning.promotion.permissions import GateLedger
 from bot3.learning.replay.groups import group_of_key
 from bot3.learning.validity import parameter_set
 from bot3.ports.record import Window
@@ -36,7 +36,7 @@ class SqlParameterRecord(SqlRecordBase):
         *,
         replaces: str | None,
         is_full: bool,
-        ledger: Ledger | None = None,
+        ledger: GateLedger | None = None,
         windows: Mapping[str, Window] | None = None,
     ) -> int:
         """Publish rows (all if is_full, else changed ones only) and a review's result in one transaction; return the revision.

@@ -20,7 +20,7 @@ _JOIN_S = 10.0
 log = structlog.get_logger()
 
 
-class Vigil:
+class KeepAliveLoop:
     """Repeats a step between the ticks of a sensor, so that work does not wait for the next tick.
 
     Dagster starts a tick five seconds after the last one at best, and ten if that one took too long. Each tick renews the lease. A step
@@ -41,11 +41,11 @@ class Vigil:
         self._thread: Thread | None = None
 
     @property
-    def is_kept(self) -> bool:
+    def is_running(self) -> bool:
         """Return whether the step is being repeated."""
         return self._thread is not None
 
-    def keep(self) -> None:
+    def renew(self) -> None:
         """Renew the lease from now, and start the thread if it is not running."""
         with self._lock:
             self._until = time.monotonic() + self._lease_s
@@ -65,14 +65,14 @@ class Vigil:
         if thread is not None:
             thread.join(timeout=_JOIN_S)
             if thread.is_alive():
-                log.warning("vigil_goes_on", sensor=self._name, waited_s=_JOIN_S)
+                log.warning("keep_alive_loop_still_running", sensor=self._name, waited_s=_JOIN_S)
 
     def _run(self) -> None:
         pause_s, busy = 0.0, ""
         while self._goes_on(pause_s):
             trouble = self._taken()
             if trouble and trouble != busy:
-                log.warning("vigil_delayed", sensor=self._name, error=trouble)
+                log.warning("keep_alive_loop_delayed", sensor=self._name, error=trouble)
             pause_s, busy = BUSY_S if trouble else self._poll_s, trouble
 
     def _taken(self) -> str:
@@ -84,7 +84,7 @@ class Vigil:
         except (StoreBusyError, StoreConflictError, StoreFullError) as error:
             return str(error)
         except Exception as error:  # a thread cannot report to Dagster: the next tick gets the same error and shows it
-            log.exception("vigil_ended", sensor=self._name, error=str(error))
+            log.exception("keep_alive_loop_failed", sensor=self._name, error=str(error))
             self._stop.set()
         return ""
 
@@ -98,29 +98,29 @@ class Vigil:
             return True
 
 
-class Vigils:
+class KeepAliveLoops:
     """The background threads of one sensor, one for each platform that is open in this process."""
 
     def __init__(self, name: str, *, poll_s: float) -> None:
         self._name, self._poll_s = name, poll_s
         self._lock = Lock()
-        self._kept: dict[int, Vigil] = {}
+        self._running: dict[int, KeepAliveLoop] = {}
 
-    def keep(self, platform: object, step: Callable[[], object]) -> None:
+    def renew(self, platform: object, step: Callable[[], object]) -> None:
         """Renew the lease of a platform's thread; the step passed at a platform's first call is used."""
         with self._lock:
             key = id(platform)
-            if key not in self._kept:
-                self._kept[key] = Vigil(self._name, step, poll_s=self._poll_s)
-                close_with_platforms(lambda: self._kept.pop(key).end())
-            self._kept[key].keep()
+            if key not in self._running:
+                self._running[key] = KeepAliveLoop(self._name, step, poll_s=self._poll_s)
+                close_with_platforms(lambda: self._running.pop(key).end())
+            self._running[key].renew()
 
     def end(self, platform: object) -> None:
         """Stop a platform's thread after the current step."""
         with self._lock:
-            vigil = self._kept.get(id(platform))
-        if vigil is not None:
-            vigil.end()
+            loop = self._running.get(id(platform))
+        if loop is not None:
+            loop.end()
 
 
 _instances: list[tuple[InstanceRef, dg.DagsterInstance]] = []

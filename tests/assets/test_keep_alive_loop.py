@@ -13,9 +13,9 @@ from dagster import SensorEvaluationContext
 from structlog.testing import capture_logs
 
 from bot3.errors import StoreBusyError, StoreError
+from bot3_assets.keep_alive_loop import KeepAliveLoop, KeepAliveLoops, warm_instance
 from bot3_assets.resources import PlatformResource, close_platforms
 from bot3_assets.sensors import closes_to_parameters
-from bot3_assets.vigil import Vigil, Vigils, warm_instance
 from tests.assets.test_sensors import close_trades, told
 
 PATIENCE_S = 20.0
@@ -37,79 +37,79 @@ class Steps:
             raise failure
 
 
-Watch = Callable[[Vigil], Vigil]
+Watch = Callable[[KeepAliveLoop], KeepAliveLoop]
 
 
 @pytest.fixture
 def watched() -> Iterator[Watch]:
-    """Return what ends a vigil after the test."""
-    begun: list[Vigil] = []
+    """Return what ends a loop after the test."""
+    begun: list[KeepAliveLoop] = []
 
-    def watch(vigil: Vigil) -> Vigil:
-        begun.append(vigil)
-        return vigil
+    def watch(loop: KeepAliveLoop) -> KeepAliveLoop:
+        begun.append(loop)
+        return loop
 
     yield watch
-    for vigil in begun:
-        vigil.end()
+    for loop in begun:
+        loop.end()
 
 
-def test_vigil_given_a_tick_then_repeats_its_step_until_it_is_ended(watched: Watch) -> None:
+def test_loop_given_a_tick_then_repeats_its_step_until_it_is_ended(watched: Watch) -> None:
     steps = Steps()
-    vigil = watched(Vigil("test", steps, poll_s=0.001))
+    loop = watched(KeepAliveLoop("test", steps, poll_s=0.001))
 
-    vigil.keep()
+    loop.renew()
     is_repeated = steps.third.wait(PATIENCE_S)
-    vigil.end()
+    loop.end()
 
     taken = steps.taken
     assert is_repeated
-    assert not vigil.is_kept
+    assert not loop.is_running
     assert steps.taken == taken
 
 
-def test_vigil_given_no_further_tick_then_ends_with_its_lease(watched: Watch) -> None:
+def test_loop_given_no_further_tick_then_ends_with_its_lease(watched: Watch) -> None:
     steps = Steps()
-    vigil = watched(Vigil("test", steps, poll_s=0.001, lease_s=0.0))
+    loop = watched(KeepAliveLoop("test", steps, poll_s=0.001, lease_s=0.0))
 
-    vigil.keep()
-    vigil.join()
+    loop.renew()
+    loop.join()
 
-    assert not vigil.is_kept
+    assert not loop.is_running
     assert steps.taken == 0
 
 
-def test_vigil_given_a_store_that_is_busy_then_goes_on(watched: Watch) -> None:
+def test_loop_given_a_store_that_is_busy_then_goes_on(watched: Watch) -> None:
     steps = Steps(StoreBusyError("locked"))
-    vigil = watched(Vigil("test", steps, poll_s=0.001))
+    loop = watched(KeepAliveLoop("test", steps, poll_s=0.001))
 
     with capture_logs() as logs:
-        vigil.keep()
+        loop.renew()
         is_repeated = steps.third.wait(PATIENCE_S)
-        vigil.end()
+        loop.end()
 
     assert is_repeated
-    assert [entry["event"] for entry in logs] == ["vigil_delayed"]
+    assert [entry["event"] for entry in logs] == ["keep_alive_loop_delayed"]
 
 
-def test_vigil_given_a_step_that_fails_then_ends_and_the_next_tick_begins_it_again(watched: Watch) -> None:
+def test_loop_given_a_step_that_fails_then_ends_and_the_next_tick_begins_it_again(watched: Watch) -> None:
     steps = Steps(None, StoreError("damaged"))
-    vigil = watched(Vigil("test", steps, poll_s=0.001))
+    loop = watched(KeepAliveLoop("test", steps, poll_s=0.001))
 
     with capture_logs() as logs:
-        vigil.keep()
-        vigil.join()
-        is_over, taken = not vigil.is_kept, steps.taken
-        vigil.keep()
+        loop.renew()
+        loop.join()
+        is_over, taken = not loop.is_running, steps.taken
+        loop.renew()
         is_repeated = steps.third.wait(PATIENCE_S)
 
     assert (is_over, taken, is_repeated) == (True, 2, True)
-    assert [entry["event"] for entry in logs] == ["vigil_ended"]
+    assert [entry["event"] for entry in logs] == ["keep_alive_loop_failed"]
 
 
-def test_vigils_given_the_platforms_are_closed_then_end_before() -> None:
-    steps, vigils, platform = Steps(), Vigils("test", poll_s=0.001), object()
-    vigils.keep(platform, steps)
+def test_loops_given_the_platforms_are_closed_then_end_before() -> None:
+    steps, loops, platform = Steps(), KeepAliveLoops("test", poll_s=0.001), object()
+    loops.keep(platform, steps)
     is_repeated = steps.third.wait(PATIENCE_S)
 
     close_platforms()
