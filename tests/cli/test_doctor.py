@@ -402,7 +402,7 @@ def test_fleet_given_a_session_with_a_zone_of_its_own_then_does_not_take_it_for_
 
     assert not finding.is_good
     assert "time zone is unknown (" in finding.detail
-    assert f"was given Europe/Berlin ({source})" in finding.detail
+    assert f"has the explicit zone Europe/Berlin ({source})" in finding.detail
     assert "source_timezone" not in finding.remedy
     assert told.is_good, told
 

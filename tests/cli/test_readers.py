@@ -100,7 +100,7 @@ def test_trades_given_no_bot_of_that_name_then_names_those_there_are(seeded: Pat
     ended = bot3("trades", "--bot", "BOT9", home=seeded)
 
     assert ended.code == 2
-    assert "the bots are BOT1, BOT2, BOT3" in ended.said
+    assert "valid names are BOT1, BOT2, BOT3" in ended.said
 
 
 def test_readers_leave_the_home_as_it_was(home: Path) -> None:

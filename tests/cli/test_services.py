@@ -115,7 +115,7 @@ def test_supervisor_given_a_service_that_ends_four_times_then_starts_it_a_fifth_
     assert (tmp_path / "starts").read_text() == "5"
     assert is_alive
     assert late in ([], ["fails"])
-    assert [f"again in {seconds} s" in said for seconds in (0.1, 0.2, 0.4, 0.8)] == [True] * 4
+    assert [f"restarting it in {seconds} s" in said for seconds in (0.1, 0.2, 0.4, 0.8)] == [True] * 4
 
 
 def test_supervisor_given_a_service_that_runs_for_long_before_each_end_then_names_every_end(
