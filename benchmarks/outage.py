@@ -40,6 +40,8 @@ from bot3.trading.trades import RunMode
 from bot3.usecases.fleet.bot_state import DAEMON, daemon_beat
 from bot3.wiring import Platform, open_platform
 
+_HALF_OPEN_CLOSES_S = 5.0
+"""Wall seconds during which trades close over half-open connections before recovery is awaited."""
 _PATIENCE_S = 120.0
 _SETTLED_S = 300.0
 _FIRST_ID = 900_000  # descending, because the daemon's own ids ascend from the highest
@@ -210,9 +212,12 @@ def suffer(fault: Fault, servers: Mapping[str, Server], watch: Watch, load: Load
     for name in fault.servers:
         servers[name].begin(fault.kind)
     if fault.kind == "half_open":
-        time.sleep(fault.lasts_s)  # trades close in the meantime
+        time.sleep(min(fault.lasts_s, _HALF_OPEN_CLOSES_S))  # trades close in the meantime
         load.hold()
         found = wait_well(watch, load, since=began, patience_s=_PATIENCE_S)
+        # The old connections stay half-open for the rest of the fault, and trades close again over the new ones.
+        load.go_on()
+        time.sleep(max(0.0, began + fault.lasts_s - time.monotonic()))
         for name in fault.servers:
             servers[name].end(fault.kind)
         return found
