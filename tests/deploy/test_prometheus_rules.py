@@ -58,6 +58,8 @@ def test_proofs_given_an_alert_that_never_fires_then_they_fail(promtool: str, tm
                 rule["expr"] = f"({rule['expr']}) and on () vector(1) == 2"
     (tmp_path / RULES.name).write_text(yaml.safe_dump(rules))
     proofs = yaml.safe_load(PROOFS.read_text(encoding="utf-8")) | {"rule_files": [RULES.name]}
+    # The proofs of other alerts take a second and change nothing.
+    proofs["tests"] = [test for test in proofs["tests"] if any(rule["alertname"] == alert for rule in test.get("alert_rule_test", ()))]
     (tmp_path / PROOFS.name).write_text(yaml.safe_dump(proofs))
 
     ended = run(promtool, "test", "rules", tmp_path / PROOFS.name)
