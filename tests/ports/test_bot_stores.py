@@ -390,6 +390,6 @@ def test_open_given_another_bots_store_then_refuses(store: BotStore, url: str) -
 def test_open_given_reading_only_then_writing_is_refused(store: BotStore, url: str) -> None:
     reader = SqlBotStore.open(url, bot="BOT1", run_mode=RunMode.PAPER, account=ACCOUNT, read_only=True)
 
-    with pytest.raises(StoreError, match=r"reading only|refused"):
+    with pytest.raises(StoreError, match="reading only"):
         reader.set_bookmark("candle", minutes(5))
     reader.close()

@@ -65,16 +65,23 @@ def _of_sqlite(shown: str, error: sqlite3.Error) -> StoreError:
     return StoreError(f"{shown} {_SQLITE_REMEDIES.get(code, f'failed ({error}): run `bot3 doctor`')}")
 
 
+_PLAIN_STATES = {
+    "25006": "was opened for reading only, or its server is a replica: write to the primary server",
+    "42P01": "lacks a table or column (42P01): it is no store of this release; run `bot3 init`",
+    "42703": "lacks a table or column (42703): it is no store of this release; run `bot3 init`",
+}
+
+
 def _of_server(shown: str, error: DBAPIError) -> StoreError:
     state = getattr(error.orig, "sqlstate", None)
     if state in _BUSY_STATES:
         return StoreBusyError(f"{shown} is busy ({state}): wait and retry, nothing was written")
     if state == "53100":
-        return StoreFullError(f"{shown}: the server's disk is full: free space and retry, nothing was written")
+        return StoreFullError(f"{shown}: the server's disk is full: free some and retry, nothing was written")
     if state in _REFUSED_STATES or "password authentication failed" in str(error.orig):
         return StoreError(f"{shown} rejects this user or database ({state or 'connection'}): check its name, user and password settings")
-    if state in {"42P01", "42703"}:
-        return StoreError(f"{shown} lacks a table or column ({state}): it is no store of this release; run `bot3 init`")
+    if state in _PLAIN_STATES:
+        return StoreError(f"{shown} {_PLAIN_STATES[state]}")
     is_lost = state is not None and state.startswith(_CONNECTION_LOST)
     if is_lost or (state is None and isinstance(error, (OperationalError, InterfaceError))):
         return StoreBusyError(f"{shown} cannot be reached: start the server or wait, then retry")

@@ -41,3 +41,10 @@ def test_translated_given_a_full_disk_then_is_full() -> None:
 @pytest.mark.parametrize("state", ["28P01", "3D000", "42P01", "22003"])
 def test_translated_given_what_a_retry_does_not_mend_then_is_not_busy(state: str) -> None:
     assert type(error_of(state)) is StoreError
+
+
+def test_translated_given_a_write_in_a_session_for_reading_then_says_that_it_is_read_only() -> None:
+    error = error_of("25006")
+
+    assert type(error) is StoreError
+    assert "reading only" in str(error)
