@@ -77,7 +77,7 @@ def _of_server(shown: str, error: DBAPIError) -> StoreError:
     if state in _BUSY_STATES:
         return StoreBusyError(f"{shown} is busy ({state}): wait and retry, nothing was written")
     if state == "53100":
-        return StoreFullError(f"{shown}: the server's disk is full: free some and retry, nothing was written")
+        return StoreFullError(f"{shown}: the server's disk is full: free space and retry, nothing was written")
     if state in _REFUSED_STATES or "password authentication failed" in str(error.orig):
         return StoreError(f"{shown} rejects this user or database ({state or 'connection'}): check its name, user and password settings")
     if state in _PLAIN_STATES:
