@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together: what they share is made once. In their own order: the longest files would come last, and alone.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run down test lint check lock debian clean
+.PHONY: run down test lint check docs lock debian clean
 
 run: $(READY)
 	@$(BIN)/bot3 up
@@ -26,6 +26,10 @@ lint: $(READY)
 
 check: lint
 	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx and not redis" $(PARALLEL) $(PYTEST_ARGS)
+
+# The parts of pages that are written from the code.
+docs: $(READY)
+	@$(BIN)/python -m benchmarks.rooms
 
 # Debian packages that tests start: a PostgreSQL server, Redis, Chromium and promtool.
 debian:
