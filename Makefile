@@ -30,6 +30,7 @@ check: lint
 # The parts of pages that are written from the code.
 docs: $(READY)
 	@$(BIN)/python -m benchmarks.rooms
+	@$(BIN)/python -m benchmarks.glossary
 
 # Debian packages that tests start: a PostgreSQL server, Redis, Chromium and promtool.
 debian:
