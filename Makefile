@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together: what they share is made once. In their own order: the longest files would come last, and alone.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run down test lint check mutate lock debian clean
+.PHONY: run down test lint check docs mutate lock debian clean
 
 run: $(READY)
 	@$(BIN)/bot3 up
@@ -30,6 +30,11 @@ check: lint
 # How many deliberate faults in the rules the tests notice (an hour; not a part of continuous integration).
 mutate: $(READY)
 	@$(BIN)/python -m tests.mutation $(MUTATE_ARGS)
+
+# The parts of pages that are written from the code.
+docs: $(READY)
+	@$(BIN)/python -m benchmarks.rooms
+	@$(BIN)/python -m benchmarks.glossary
 
 # Debian packages that tests start: a PostgreSQL server, Redis, Chromium and promtool.
 debian:

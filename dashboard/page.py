@@ -19,6 +19,7 @@ from bot3.usecases.fleet.data_ages import read_data_ages
 from bot3.usecases.fleet.status import ALL_ACTIVE, halted
 from bot3.usecases.fleet.trade_cache import Known
 from bot3.usecases.foreign_text import plain
+from bot3.usecases.terms import definition
 from dashboard.cells import Cells, scaled
 from dashboard.home import DashboardHome
 
@@ -58,11 +59,13 @@ def not_known(found: Known[Any], what: str, remedy: str = "") -> None:
 def table(
     frame: pd.DataFrame, *, alt: str, key: str, cells: Mapping[str, Cells] | None = None, select: Callable[[list[int]], None] | None = None
 ) -> None:
-    """Show a frame, unknown values as en dashes; `select` is called with the positions of the selected rows."""
+    """Show a frame, unknown values as en dashes and terms with tooltips; `select` is called with the positions of the selected rows."""
     cells = cells or {}
-    config: dict[str, Any] = {name: st.column_config.NumberColumn(format=one.text) for name, one in cells.items()}
+    config: dict[str, Any] = {name: st.column_config.Column(help=definition(name)) for name in map(str, frame.columns)}
+    config |= {name: st.column_config.NumberColumn(format=one.text, help=definition(name)) for name, one in cells.items()}
     # The first column identifies the row, so it is pinned while the reader scrolls to the right.
-    config[str(frame.columns[0])] = st.column_config.Column(pinned=True)
+    first = str(frame.columns[0])
+    config[first] = st.column_config.Column(pinned=True, help=definition(first))
     same = {
         "hide_index": True,
         "height": min(ROW_PX * (len(frame) + 1) + 3, MOST_ROWS_PX),

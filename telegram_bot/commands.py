@@ -10,6 +10,7 @@ import structlog
 from bot3.errors import Bot3Error
 from bot3.logs import redacted
 from bot3.trading.trades import RunMode
+from bot3.usecases.terms import TERMS
 from telegram_bot import control, learned, results
 from telegram_bot.asked import Asked, NotUnderstoodError, asked_of
 from telegram_bot.control import Control
@@ -38,6 +39,7 @@ COMMANDS: Mapping[str, Command] = {
     "balance": Command(usage="", summary="wallets and open positions", answer=results.balance),
 }
 _HELP = ("help", "start")
+_TERMS = "terms"
 
 
 class CommandHandler:
@@ -63,6 +65,8 @@ class CommandHandler:
     def _page(self, name: str, arguments: Sequence[str], *, user: int) -> Page:
         if name in _HELP:
             return help_page(is_controlling=self._control is not None)
+        if name == _TERMS:
+            return terms_page(arguments)
         if self._control is not None and name in {*control.COMMANDS, control.CONFIRM}:
             return self._control.answer(name, arguments, user=user)
         command = COMMANDS.get(name)
@@ -74,6 +78,7 @@ class CommandHandler:
 def help_page(*, is_controlling: bool) -> Page:
     """Return the help page, which lists the commands."""
     lines = "\n".join(f"/{name} {command.usage}".rstrip() + f": {command.summary}" for name, command in COMMANDS.items())
+    lines += f"\n/{_TERMS} [NAME]: the definition of a term, such as probe"
     notes = (
         "mode is paper (the default), backtest or live; modes are never summed. A loss is negative, times are UTC, n is the number of "
         "closes behind a figure. /stats and /profit differ from freqtrade's: /stats is overall performance, exit reasons and durations."
@@ -82,3 +87,12 @@ def help_page(*, is_controlling: bool) -> Page:
         return Page(title="BOT3", blocks=(lines, notes, "All commands only read."))
     commands = "\n".join(f"/{name} BOT|{control.EVERY_BOT}: {what}" for name, what in control.COMMANDS.items())
     return Page(title="BOT3", blocks=(lines, f"{commands}\nEach is executed only after /{control.CONFIRM} CODE.", notes))
+
+
+def terms_page(words: Sequence[str]) -> Page:
+    """Return the definition of the term that the words name, or the names of all terms."""
+    name = " ".join(words).casefold()
+    if name in TERMS:
+        return Page(title=name, blocks=(TERMS[name],))
+    title = "Unknown term" if name else "Terms"
+    return Page(title=title, blocks=(", ".join(TERMS), f"/{_TERMS} NAME shows the definition of one."))

@@ -6,11 +6,12 @@ import typer
 
 from bot3.cli.output import JsonFlag, percent, print_json, print_table
 from bot3.cli.session import seeded_platform
+from bot3.usecases.terms import definitions
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(feeders)
+    app.command(epilog=definitions("tier", "probe", "shadow", "n", "effective n", "expectancy", "90 % interval", "confidence"))(feeders)
 
 
 def feeders(*, as_json: JsonFlag = False) -> None:

@@ -10,11 +10,27 @@ from bot3.cli.output import JsonFlag, percent, print_json, print_table, results
 from bot3.cli.session import seeded_platform
 from bot3.trading.parameters import ExitParameters
 from bot3.usecases import formatting as fmt
+from bot3.usecases.terms import definitions
+
+_TERMS = (
+    "stop",
+    "target",
+    "leverage bin",
+    "n",
+    "replay",
+    "effective n",
+    "expectancy",
+    "own share",
+    "parent",
+    "censored share",
+    "probe",
+    "shadow",
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(params)
+    app.command(epilog=definitions(*_TERMS))(params)
 
 
 def params(

@@ -8,11 +8,12 @@ from bot3.cli.output import JsonFlag, print_json, results
 from bot3.cli.session import seeded_platform
 from bot3.market.regimes import Regime
 from bot3.usecases import formatting as fmt
+from bot3.usecases.terms import definitions
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(regime)
+    app.command(epilog=definitions("regime", "recommendation", "known at", "market time", "wall time"))(regime)
 
 
 def regime(*, as_json: JsonFlag = False) -> None:

@@ -12,6 +12,7 @@ from bot3.errors import SettingsError
 from bot3.trading.currencies import stake_currency
 from bot3.trading.trades import RunMode
 from bot3.usecases import formatting as fmt
+from bot3.usecases.terms import definitions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ LimitOption = Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(trades)
-    app.command()(skipped)
+    app.command(epilog=definitions("feeder"))(trades)
+    app.command(epilog=definitions("hold", "feeder", "confidence"))(skipped)
 
 
 def trades(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import URL
 
+from bot3.adapters.clocks.system import SystemClock
 from bot3.settings import BOT_NAMES, Settings
 
 if TYPE_CHECKING:
@@ -47,4 +48,4 @@ def facts_of_server(settings: Settings, name: str) -> ServerFacts:
     """Query the facts of a store's server. Raises StoreError if it cannot be queried."""
     from bot3.adapters.sql.server_facts import server_facts  # noqa: PLC0415
 
-    return server_facts(server_urls(settings)[name])
+    return server_facts(server_urls(settings)[name], clock=SystemClock())

@@ -126,7 +126,7 @@ class Ports:
         from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415
         from bot3.adapters.files.currency_candles import CurrencyCandles  # noqa: PLC0415
 
-        every = FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe)
+        every = FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe, wall_now=SystemClock().wall_now)
         return CurrencyCandles(every, currency=self.settings.stake_currency)
 
     @cached_property

@@ -66,7 +66,7 @@ def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | Non
     from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # heavy
 
     try:
-        return FileCandles(directory, timeframe=timeframe).span(pair, timeframe)[1]
+        return FileCandles(directory, timeframe=timeframe, wall_now=SystemClock().wall_now).span(pair, timeframe)[1]
     except CandleError:
         return None
 
@@ -75,7 +75,7 @@ def file_candles(directory: Path, *, timeframe: str, funding_from: Sequence[Path
     """Return the candles and funding of a data directory, and the funding of more. Raises CandleError without candles of the timeframe."""
     from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # heavy
 
-    return FileCandles(directory, timeframe=timeframe, funding_from=funding_from)
+    return FileCandles(directory, timeframe=timeframe, funding_from=funding_from, wall_now=SystemClock().wall_now)
 
 
 def shown_address(address: str) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 from bot3.trading.recommendations import FeederScore
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
+from bot3.usecases.terms import definitions
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
 from dashboard.home import DashboardHome
@@ -54,7 +55,8 @@ def _show_scores(home: DashboardHome) -> None:
         f"Version {fmt.version(newest.version)} from the record {home.ports.record.store_id[:8]}, "
         f"known at {fmt.stamp(newest.known_at)} "
         f"({fmt.age(newest.known_at, now=now)}, market time). From shadow trades of every feeder, traded or not: net ratio of the price "
-        "a trade, posterior with its 90 % interval. Ranks whose intervals overlap are not told apart by the data."
+        "a trade, posterior with its 90 % interval. Ranks whose intervals overlap are not told apart by the data.",
+        help=definitions("shadow trade", "tier", "probe", "shadow", "known at", "market time"),
     )
     figure = charts.expectancy_chart([f"{score.rank}. {score.feeder_id} {score.tier.value}" for score in ranked], ranked)
     st.plotly_chart(figure, alt="Posterior expectancy of each feeder with its 90 % interval, best first", key="feeder_scores")

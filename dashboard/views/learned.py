@@ -14,6 +14,7 @@ from bot3.trading.figures import level_figures
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
+from bot3.usecases.terms import definitions
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, FINE_SHARE, HUNDREDTH, RATIO, SHARE, TENTH
 from dashboard.home import DashboardHome
@@ -76,7 +77,8 @@ def _show_version(parameters: ParameterSet, home: DashboardHome, *, now: datetim
         "counting exits at stop and target only. Expectancy: net, ratio of the price, with its 90 % posterior interval. Mean profit and "
         "profit factor of ratios count each trade alike, whatever its stake; figures of money are on the page Trades. The static set "
         f"({fmt.ratio(settings.stop_loss)} / {fmt.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
-        f"and breaks even at {fmt.share(static.break_even)}."
+        f"and breaks even at {fmt.share(static.break_even)}.",
+        help=definitions("expectancy", "reward to risk", "profit factor", "sigma", "leverage bin", "revision", "market time", "wall time"),
     )
 
 

@@ -16,6 +16,7 @@ from bot3.ports.control import ClockSource
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
 from bot3.usecases.foreign_text import plain
+from bot3.usecases.terms import TERMS, definitions
 from dashboard import charts
 from dashboard.cells import HUNDREDTH
 from dashboard.home import DashboardHome
@@ -39,7 +40,7 @@ def render(home: DashboardHome) -> None:
 
 def _show_state(state: RegimeState, home: DashboardHome, *, now: datetime) -> None:
     columns = st.columns(len(Regime) + 1)
-    columns[0].metric("In force", state.regime.value.replace("_", " "), border=True)
+    columns[0].metric("In force", state.regime.value.replace("_", " "), border=True, help=TERMS["regime"])
     for column, regime, probability in zip(columns[1:], Regime, state.probabilities, strict=True):
         column.metric(f"P({regime.value.replace('_', ' ')})", fmt.share(probability, 1), border=True)
     st.caption(
@@ -48,7 +49,8 @@ def _show_state(state: RegimeState, home: DashboardHome, *, now: datetime) -> No
         f"{fmt.age(state.computed_at, now=home.ports.clock.wall_now())} (wall time); version {fmt.version(state.version)} from the "
         f"record {home.ports.record.store_id[:8]}. The regime is the whole market's: of the equal-weight index of the pairs. "
         "Probabilities are those known at the time (a forward filter); another regime comes into force only after it held most of the "
-        "probability for some hours."
+        "probability for some hours.",
+        help=definitions("known at", "market time", "wall time", "version"),
     )
 
 

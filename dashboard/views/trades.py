@@ -14,6 +14,7 @@ from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.usecases import formatting as fmt
 from bot3.usecases.foreign_text import plain
+from bot3.usecases.terms import definition
 from dashboard import charts
 from dashboard.cells import LEVERAGE, RATE, RATIO, money_columns
 from dashboard.decisions import show_untraded
@@ -119,7 +120,7 @@ def _show_figures(found: pd.DataFrame, *, mode: str, source: str, win_rate_mark:
 
 def _show_metrics(cells: Sequence[tuple[str, str, str]]) -> None:
     for column, (label, value, note) in zip(st.columns(len(cells)), cells, strict=True):
-        column.metric(label, value, border=True)
+        column.metric(label, value, border=True, help=definition(label))
         column.caption(note)
 
 

@@ -217,7 +217,9 @@ def test_freshness_verdict_given_candles_that_ended_then_names_their_pairs_and_s
         end = now - timedelta(minutes=20 if number < pairs_behind else 10)
         write_candles(tmp_path / "candles", pair=pair, timeframe="5m", candles=market.candles(pair, "5m", start=start, end=end))
 
-    verdict = freshness_verdict(FileCandles(tmp_path / "candles"), timeframe="5m", now=now, oldest=timedelta(minutes=15))
+    verdict = freshness_verdict(
+        FileCandles(tmp_path / "candles", wall_now=lambda: now), timeframe="5m", now=now, oldest=timedelta(minutes=15)
+    )
 
     assert (verdict.passed, verdict.severity) == (False, severity)
     assert value_of(verdict, "behind") == list(pairs[:pairs_behind])

@@ -64,7 +64,7 @@ def span(market: SimulatedMarket) -> pd.DataFrame:
 
 
 def read(directory: Path) -> pd.DataFrame:
-    return FileCandles(directory, now=END).candles(PAIR, "5m", start=START, end=END)
+    return FileCandles(directory, wall_now=lambda: END).candles(PAIR, "5m", start=START, end=END)
 
 
 def test_fetch_given_trades_then_brings_just_their_span(

@@ -21,12 +21,24 @@ from bot3.errors import Bot3Error
 from tests.seeded import tiny_settings
 from tests.servers.status_server import StatusServer
 
+HOSTS = ("-h", "-H", "--server.address")
+
 
 def test_services_given_nothing_else_was_asked_for_then_all_learn_on_one_thread(tmp_path: Path) -> None:
     made = services(tiny_settings(tmp_path), dagster_home=tmp_path, code_port=1, execution_is_fresh=lambda: True)
 
     expected = os.environ.get("OPENBLAS_NUM_THREADS", "1")
     assert {service.environment["OPENBLAS_NUM_THREADS"] for service in made} == {expected}
+
+
+def test_services_given_those_that_listen_then_each_is_bound_to_loopback(tmp_path: Path) -> None:
+    made = services(tiny_settings(tmp_path), dagster_home=tmp_path, code_port=1, execution_is_fresh=lambda: True)
+
+    ports = {"-p", "--server.port"}
+    listening = {service.name: service.command for service in made if ports & set(service.command)}
+    addresses = {name: command[command.index(option) + 1] for name, command in listening.items() for option in command if option in HOSTS}
+    assert len(listening) >= 3
+    assert addresses == dict.fromkeys(listening, "127.0.0.1")
 
 
 def test_services_given_a_token_then_telegram_is_one_and_not_needed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from datetime import timedelta
@@ -14,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from bot3.ports.control import ClockAnchor, ClockSource
 from bot3.settings import load_settings
 from bot3.usecases.formatting import DASH
+from bot3.usecases.terms import definition
 from bot3.wiring import open_platform
 from dashboard.views.system import settings_frame
 from tests.dashboard.homes import NOW, PAIRS, a_beat, make_home, publish_censored, reject_an_entry, settings_of
@@ -316,3 +318,12 @@ def test_settings_frame_given_secrets_then_never_shows_them(tmp_path: Path) -> N
     told = dict(zip(frame["setting"], frame["value"], strict=True))
     assert (told["BOT3_BOT1_DB_PASSWORD"], told["BOT3_BOT2_DB_PASSWORD"], told["BOT3_BOT1_DB_HOST"]) == ("set", "not set", DASH)
     assert isinstance(settings.bot1_db_password, SecretStr)
+
+
+@pytest.mark.parametrize(("name", "heading"), [("learned", "effective n"), ("feeders", "tier"), ("learned", "rests on")])
+def test_table_given_a_column_with_a_term_then_its_tooltip_is_the_definition(name: str, heading: str, filled_home: Path) -> None:
+    page = a_page(name, filled_home)
+
+    tables = [json.loads(frame.proto.columns) for frame in page.dataframe]
+    tooltips = [columns[heading].get("help") for columns in tables if heading in columns]
+    assert set(tooltips) == {definition(heading)}

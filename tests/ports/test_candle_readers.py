@@ -36,7 +36,7 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for pair in market.pairs():
         write_candles(directory, pair=pair, timeframe="5m", candles=market.candles(pair, "5m", start=START, end=END))
         write_funding(directory, pair=pair, funding=market.funding(pair, start=START, end=END))
-    files = FileCandles(directory, now=END)
+    files = FileCandles(directory, wall_now=lambda: END)
     return CurrencyCandles(files, currency="USDT") if request.param == "currency" else files
 
 

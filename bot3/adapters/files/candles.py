@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ from threading import RLock
 
 import pandas as pd
 
-from bot3.adapters.clocks.system import SystemClock
 from bot3.adapters.files.candle_format import read_frame
 from bot3.adapters.files.candle_names import CANDLES, FUNDING, CandleFile, IgnoredFile, candle_file, name_of_pair
 from bot3.errors import CandleError
@@ -46,9 +45,9 @@ class FileCandles:
         Further roots, from which only funding rates are read.
     timeframe : str
         Timeframe of the pairs that `pairs` lists.
-    now : datetime, optional
-        Candles that close after it are dropped as unclosed; the wall clock by default. A file's modification time is no substitute:
-        copies, archives and images have any.
+    wall_now : callable
+        The wall time when a file is read: candles that close after it are dropped as unclosed. A file's modification time is no
+        substitute: copies, archives and images have any.
 
     Raises
     ------
@@ -56,9 +55,11 @@ class FileCandles:
         If a directory cannot be read, or none of them contains candles of the timeframe.
     """
 
-    def __init__(self, *directories: Path, timeframe: str = "5m", now: datetime | None = None, funding_from: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, *directories: Path, wall_now: Callable[[], datetime], timeframe: str = "5m", funding_from: Sequence[Path] = ()
+    ) -> None:
         self._timeframe = timeframe
-        self._now = now
+        self._wall_now = wall_now
         named = [found for directory in directories for found in files_of(directory)]
         named += [
             found for directory in funding_from for found in files_of(directory) if isinstance(found, CandleFile) and found.kind == FUNDING
@@ -118,7 +119,7 @@ class FileCandles:
             return loaded
 
     def _read(self, paths: list[Path], *, pair: str, timeframe: str, stamps: _Stamps) -> _Loaded:
-        now = self._now or SystemClock().wall_now()
+        now = self._wall_now()
         gated = [candles_of(path, pair=pair, timeframe=timeframe, now=now) for path in paths]
         candles, report = gated[0]
         if len(gated) > 1:

@@ -7,8 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from bot3.adapters.latch_fields import fields_of, latch_of
 from bot3.errors import StoreError, file_error_kind
+from bot3.ports.latch_fields import fields_of, latch_of
 from bot3.trading.risk import RiskLatch
 
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from bot3.adapters.clocks.system import SystemClock
 from bot3.adapters.sql.errors import translated
 from bot3.adapters.sql.server import server_engine
 from bot3.adapters.sql.urls import parsed_url, server_url, shown_url
+from bot3.ports.clock import Clock
 from bot3.ports.servers import ServerFacts
 
 _QUESTION = """
@@ -19,11 +19,10 @@ SELECT current_database(), current_user, current_setting('TimeZone'), extract(ep
 _CONNECT_TIMEOUT_S = 3
 
 
-def server_facts(url: str) -> ServerFacts:
+def server_facts(url: str, *, clock: Clock) -> ServerFacts:
     """Query a server's facts. Raises StoreError if the server cannot be queried."""
     address = server_url(parsed_url(url))
     engine = server_engine(address, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
-    clock = SystemClock()
     with translated(shown_url(address)), engine.connect() as connection:
         began = clock.wall_now()
         database, role, zone, epoch_s, is_superuser = connection.exec_driver_sql(_QUESTION).one()

@@ -40,7 +40,9 @@ def a_source(server: KlineServer, directory: Path) -> CcxtCandles:
 
 
 def read(directory: Path) -> pd.DataFrame:
-    return FileCandles(directory, now=NOW + timedelta(days=300)).candles(PAIR, "5m", start=START, end=NOW + timedelta(days=300))
+    return FileCandles(directory, wall_now=lambda: NOW + timedelta(days=300)).candles(
+        PAIR, "5m", start=START, end=NOW + timedelta(days=300)
+    )
 
 
 def test_download_given_several_pages_then_every_closed_candle_is_on_disk(
@@ -135,7 +137,7 @@ def test_download_given_funding_then_it_is_read_back_at_whole_seconds(server: Kl
     first = source.download_funding(PAIR, since=START, now=NOW)
     again = source.download_funding(PAIR, since=START, now=NOW)
 
-    reader = FileCandles(tmp_path, now=NOW)
+    reader = FileCandles(tmp_path, wall_now=lambda: NOW)
     expected = market.funding(PAIR, start=START, end=NOW)
     assert (first.added, again.added) == (len(expected), 0)
     pd.testing.assert_frame_equal(reader.funding(PAIR, start=START, end=NOW), expected)

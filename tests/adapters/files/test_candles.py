@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot3.adapters.clocks.system import SystemClock
 from bot3.adapters.files.candle_format import write_candles, write_funding
 from bot3.adapters.files.candle_inspection import inspect_files
 from bot3.adapters.files.candle_names import CandleFile, IgnoredFile, candle_file, candle_path
@@ -33,7 +34,7 @@ def candles() -> pd.DataFrame:
 
 
 def read(directory: Path, pair: str = PAIR, timeframe: str = "5m") -> pd.DataFrame:
-    return FileCandles(directory, timeframe=timeframe, now=NOW).candles(pair, timeframe, start=START, end=NOW)
+    return FileCandles(directory, timeframe=timeframe, wall_now=lambda: NOW).candles(pair, timeframe, start=START, end=NOW)
 
 
 def _feather(path: Path, frame: pd.DataFrame) -> None:
@@ -181,7 +182,7 @@ def test_reader_given_spot_and_a_future_then_they_are_two_pairs(tmp_path: Path, 
     candles.iloc[50:].rename(columns={"open_time": "date"}).reset_index(drop=True).to_feather(tmp_path / "ALFA_USDT-5m-futures.feather")
     write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
 
-    reader = FileCandles(tmp_path, now=NOW)
+    reader = FileCandles(tmp_path, wall_now=lambda: NOW)
 
     assert reader.pairs() == ("ALFA/USDT", PAIR)
     assert [len(reader.candles(pair, "5m", start=START, end=NOW)) for pair in reader.pairs()] == [100, len(candles)]
@@ -214,7 +215,7 @@ def test_reader_given_a_directory_for_funding_then_takes_no_candles_from_it(tmp_
     times = pd.to_datetime([START, START + timedelta(hours=8)], utc=True)
     write_funding(tmp_path / "b", pair=PAIR, funding=pd.DataFrame({"time": times, "funding_rate": [0.0001, -0.0002]}))
 
-    reader = FileCandles(tmp_path / "a", funding_from=[tmp_path / "b"], now=NOW)
+    reader = FileCandles(tmp_path / "a", funding_from=[tmp_path / "b"], wall_now=lambda: NOW)
 
     assert (len(reader.candles(PAIR, "5m", start=START, end=NOW)), reader.has_funding(PAIR)) == (100, True)
 
@@ -270,7 +271,7 @@ def test_writer_given_an_unlawful_frame_then_refuses_and_keeps_the_old_file(tmp_
 
 def test_reader_given_a_file_that_was_replaced_then_reads_it_again(tmp_path: Path, candles: pd.DataFrame) -> None:
     write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles.iloc[:100])
-    reader = FileCandles(tmp_path, now=NOW)
+    reader = FileCandles(tmp_path, wall_now=lambda: NOW)
     before = len(reader.candles(PAIR, "5m", start=START, end=NOW))
 
     write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
@@ -283,18 +284,18 @@ def test_reader_given_any_time_of_writing_then_drops_no_candle(tmp_path: Path, c
     path = write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
     os.utime(path, (written, written))
 
-    report = FileCandles(tmp_path).reports()[0]
+    report = FileCandles(tmp_path, wall_now=lambda: NOW).reports()[0]
 
     assert (report.rows_out, report.unclosed) == (len(candles), 0)
 
 
-def test_reader_given_no_time_then_what_has_not_closed_by_the_clock_is_dropped(tmp_path: Path, candles: pd.DataFrame) -> None:
+def test_reader_given_candles_that_close_after_the_wall_time_then_drops_them_as_unclosed(tmp_path: Path, candles: pd.DataFrame) -> None:
     to_come = candles["open_time"] + pd.Timedelta(days=36_500)
     write_candles(
         tmp_path, pair=PAIR, timeframe="5m", candles=candles.assign(open_time=candles["open_time"].where(candles.index < 100, to_come))
     )
 
-    report = FileCandles(tmp_path).reports()[0]
+    report = FileCandles(tmp_path, wall_now=lambda: NOW).reports()[0]
 
     assert (report.rows_out, report.unclosed) == (100, len(candles) - 100)
 
@@ -303,7 +304,7 @@ def test_reader_given_two_directories_then_joins_their_candles(tmp_path: Path, c
     write_candles(tmp_path / "a", pair=PAIR, timeframe="5m", candles=candles.iloc[:300])
     write_candles(tmp_path / "b", pair=PAIR, timeframe="5m", candles=candles.iloc[250:])
 
-    reader = FileCandles(tmp_path / "a", tmp_path / "b", now=NOW)
+    reader = FileCandles(tmp_path / "a", tmp_path / "b", wall_now=lambda: NOW)
 
     pd.testing.assert_frame_equal(reader.candles(PAIR, "5m", start=START, end=NOW), candles)
 
@@ -313,7 +314,7 @@ def test_reader_given_a_timeframe_then_names_the_pairs_that_have_it(tmp_path: Pa
     hourly = candles.iloc[::12].reset_index(drop=True)
     write_candles(tmp_path, pair="BRAVO/USDT", timeframe="1h", candles=hourly.assign(open_time=hourly["open_time"].dt.floor("h")))
 
-    reader = FileCandles(tmp_path, timeframe="1h", now=NOW)
+    reader = FileCandles(tmp_path, timeframe="1h", wall_now=lambda: NOW)
 
     assert reader.pairs() == ("BRAVO/USDT",)
     assert reader.span(PAIR, "5m")[0] == START
@@ -326,14 +327,14 @@ def test_reader_given_freqtrade_s_funding_then_the_rate_stands_in_open(tmp_path:
     times = pd.to_datetime([START, START + timedelta(hours=8)], utc=True)
     write_funding(tmp_path, pair=PAIR, funding=pd.DataFrame({"time": times, "funding_rate": [0.0001, -0.0002]}))
 
-    funding = FileCandles(tmp_path, now=NOW).funding(PAIR, start=START, end=END)
+    funding = FileCandles(tmp_path, wall_now=lambda: NOW).funding(PAIR, start=START, end=END)
 
     assert funding["funding_rate"].tolist() == [0.0001, -0.0002]
 
 
 def test_reader_given_no_funding_then_says_so(tmp_path: Path, candles: pd.DataFrame) -> None:
     write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
-    reader = FileCandles(tmp_path, now=NOW)
+    reader = FileCandles(tmp_path, wall_now=lambda: NOW)
 
     assert not reader.has_funding(PAIR)
     assert len(reader.funding(PAIR, start=START, end=END)) == 0
@@ -341,12 +342,12 @@ def test_reader_given_no_funding_then_says_so(tmp_path: Path, candles: pd.DataFr
 
 def test_reader_given_no_directory_then_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CandleError, match="nowhere is not a directory: name a freqtrade data directory"):
-        FileCandles(tmp_path / "nowhere")
+        FileCandles(tmp_path / "nowhere", wall_now=lambda: NOW)
 
 
 def test_reader_given_an_empty_directory_then_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CandleError, match="files are named like BTC_USDT_USDT-5m-futures"):
-        FileCandles(tmp_path)
+        FileCandles(tmp_path, wall_now=lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +368,7 @@ def test_reader_given_an_empty_directory_then_a_clear_error(tmp_path: Path) -> N
 )
 def test_reader_given_a_file_that_cannot_be_read_then_names_path_and_remedy(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    reader = FileCandles(tmp_path, now=NOW)
+    reader = FileCandles(tmp_path, wall_now=lambda: NOW)
 
     with pytest.raises(CandleError, match="ALFA_USDT_USDT-5m") as caught:
         reader.candles(PAIR, "5m", start=START, end=END)
@@ -410,7 +411,7 @@ def test_reader_given_a_vendor_s_mixture_then_clean_candles_and_a_report(tmp_pat
     mixture["Volume USDT"] = 1.0
     mixture.drop(columns="open_time").rename(columns={"volume": "Volume ALFA"}).to_csv(tmp_path / "ALFA_USDT_USDT-5m.csv.gz", index=False)
 
-    reader = FileCandles(tmp_path, now=NOW)
+    reader = FileCandles(tmp_path, wall_now=lambda: NOW)
     found = reader.candles(PAIR, "5m", start=START, end=NOW)
 
     report = reader.reports()[0]
@@ -427,7 +428,7 @@ dirty = pytest.mark.skipif(not DIRTY.is_dir(), reason="the shared recordings (..
 def test_dirty_cryptodatadownload_given_as_it_is_then_clean_candles_and_a_report(tmp_path: Path) -> None:
     shutil.copy(DIRTY / "cryptodatadownload_BTCUSDT_1h_2017_2021.csv.gz", tmp_path / "BTC_USDT-1h.csv.gz")
 
-    report = FileCandles(tmp_path, timeframe="1h", now=NOW).reports()[0]
+    report = FileCandles(tmp_path, timeframe="1h", wall_now=lambda: NOW).reports()[0]
 
     assert (report.rows_in, report.rows_out, report.duplicates, report.conflicting) == (36_062, 33_413, 2_649, 313)
     assert report.mixed_units > 0
@@ -443,12 +444,12 @@ def test_dirty_bitfinex_given_without_header_then_refused_and_with_its_names_cle
 
     path.write_text(body)
     with pytest.raises(CandleError, match="no header"):
-        FileCandles(tmp_path, timeframe="1m", now=NOW).reports()
+        FileCandles(tmp_path, timeframe="1m", wall_now=lambda: NOW).reports()
     path.write_text("date,open,high,low,close,volume\n" + body)
     with pytest.raises(CandleError, match="the column names are in the order"):
-        FileCandles(tmp_path, timeframe="1m", now=NOW).reports()
+        FileCandles(tmp_path, timeframe="1m", wall_now=lambda: NOW).reports()
     path.write_text("date,open,close,high,low,volume\n" + body)
-    report = FileCandles(tmp_path, timeframe="1m", now=NOW).reports()[0]
+    report = FileCandles(tmp_path, timeframe="1m", wall_now=lambda: NOW).reports()[0]
 
     assert report.rows_out > 18_000
     assert report.gaps_count > 0
@@ -458,5 +459,5 @@ def test_dirty_bitfinex_given_without_header_then_refused_and_with_its_names_cle
 def test_recorded_directories_given_as_they_are_then_all_are_read() -> None:
     root = DIRTY.parent
     for name, timeframe in (("usdm-5m-2025", "5m"), ("usdm-1h-2025", "1h"), ("usdm-1m-2025-mit", "1m")):
-        for report in FileCandles(root / name, timeframe=timeframe).reports():
+        for report in FileCandles(root / name, timeframe=timeframe, wall_now=SystemClock().wall_now).reports():
             assert report.rows_in == report.rows_out

@@ -30,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_pairs_given_two_currencies_then_lists_the_wallets_own_and_reads_both(directory: Path) -> None:
-    files = FileCandles(directory, now=END)
+    files = FileCandles(directory, wall_now=lambda: END)
     candles = CurrencyCandles(files, currency="USDT")
 
     assert candles.pairs() == (OWN,)
@@ -39,7 +39,7 @@ def test_pairs_given_two_currencies_then_lists_the_wallets_own_and_reads_both(di
 
 
 def test_pairs_given_none_of_the_currency_then_names_the_setting_and_what_there_is(directory: Path) -> None:
-    candles = CurrencyCandles(FileCandles(directory, now=END), currency="BTC")
+    candles = CurrencyCandles(FileCandles(directory, wall_now=lambda: END), currency="BTC")
 
     with pytest.raises(SettingsError, match="only in USDC, USDT: set BOT3_STAKE_CURRENCY"):
         candles.pairs()

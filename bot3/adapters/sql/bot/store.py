@@ -12,7 +12,6 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot3.adapters.latch_fields import fields_of, latch_of
 from bot3.adapters.sql.bot.decisions import read_decisions
 from bot3.adapters.sql.bot.journal_rows import decision_row, fill_row, intent_of_row, intent_row, payment_row
 from bot3.adapters.sql.bot.projection import StoreIdentity, project_trades, trades_of_orders, trades_of_pairs
@@ -33,6 +32,7 @@ from bot3.adapters.sql.bot.trade_rows import trade_row
 from bot3.adapters.sql.engine import Database
 from bot3.adapters.sql.rows import from_us, insert_ignore, maybe_us, to_us, upsert
 from bot3.errors import StoreError
+from bot3.ports.latch_fields import fields_of, latch_of
 from bot3.trading.ledger import require_exit_reason
 from bot3.trading.orders import Decision, Fill, FundingPayment, Intent, IntentLeg, IntentState
 from bot3.trading.risk import RiskLatch
