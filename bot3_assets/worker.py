@@ -33,7 +33,7 @@ def worker_app() -> Celery:
     """
     launcher = InstanceRef.from_dir(os.environ["DAGSTER_HOME"]).run_launcher
     if not isinstance(launcher, WorkersRunLauncher):
-        sys.exit("the instance of DAGSTER_HOME starts runs by itself: name deploy/dagster-workers.yaml as DAGSTER_INSTANCE_FILE")
+        sys.exit("the instance of DAGSTER_HOME starts runs by itself: name dagster-workers.yaml as DAGSTER_INSTANCE_FILE")
     app = launcher.celery
     create_execute_job_task(app)
     create_resume_job_task(app)

@@ -64,7 +64,7 @@ def main() -> None:
     """Show the page that was asked for."""
     # An emoji: the browser would fetch a material icon of its tab from fonts.gstatic.com.
     st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
-    # Also where the process was started in another directory than the one with `.streamlit/config.toml`: no traceback on a page.
+    # Whatever an environment variable or an option of `streamlit run` says: no traceback on a page.
     st.set_option("client.showErrorDetails", "none")
     try:
         settings = read_settings()

@@ -1,9 +1,9 @@
-"""Starts a module: `entrypoint.py MODULE ARGUMENTS`; every service of a container, and each Dagster process everywhere.
+"""Starts a module: `python -m bot3.entrypoint MODULE ARGUMENTS`; every service of a container, and each Dagster process everywhere.
 
 Dagster takes the password of its database from the environment alone: DAGSTER_PG_PASSWORD_FILE names the file that holds it. So does Celery
 with the address of its broker: DAGSTER_REDIS_PASSWORD_FILE is put into it. Dagster also writes into DAGSTER_HOME, which in containers lies
-on a temporary file system: where DAGSTER_INSTANCE_FILE names an instance file, it is copied there. The platform's own secrets need nothing
-of this: their settings read files (docs/settings.md).
+on a temporary file system: where DAGSTER_INSTANCE_FILE names an instance file (a path from the root, or a file of `bot3_assets/config`), it
+is copied there. The platform's own secrets need nothing of this: their settings read files (docs/settings.md).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
+
+from bot3.package_files import DAGSTER_CONFIG
 
 PG, REDIS = "DAGSTER_PG_PASSWORD", "DAGSTER_REDIS_PASSWORD"
 BROKER = "DAGSTER_CELERY_BROKER"
@@ -45,15 +47,16 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
     source = environment.get("DAGSTER_INSTANCE_FILE")
     if source is None:
         return
+    path = DAGSTER_CONFIG / source  # an absolute path stays as it is
     target = Path(environment["DAGSTER_HOME"]) / "dagster.yaml"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(source, fresh)
+        shutil.copyfile(path, fresh)
         # A health check starts beside the service: neither may see half a file.
         fresh.replace(target)
     except OSError as error:
-        sys.exit(f"DAGSTER_INSTANCE_FILE {source} cannot be copied to {target}: {error.strerror}")
+        sys.exit(f"DAGSTER_INSTANCE_FILE {path} cannot be copied to {target}: {error.strerror}")
 
 
 if __name__ == "__main__":
