@@ -17,5 +17,5 @@ COPY --from=build --chown=root:root /app /app
 USER bot3
 WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH BOT3_HOME=/data/home PYTHONUNBUFFERED=1
-ENTRYPOINT ["/app/.venv/bin/python", "/app/deploy/entrypoint.py"]
+ENTRYPOINT ["/app/.venv/bin/python", "-m", "bot3.entrypoint"]
 CMD ["bot3.cli.main", "status"]

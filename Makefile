@@ -4,10 +4,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The versions that the lock resolves for.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+VERSION := import sys; print(*sys.version_info[:2], sep=".")
 # A file's tests stay together: what they share is made once. In their own order: the longest files would come last, and alone.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run down test lint check docs mutate lock debian clean
+.PHONY: run down test lint check docs mutate lock debian clean other-python
+
+# An environment of another Python stays in use unless PYTHON is given: then it is created again.
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null))
+$(READY): other-python
+endif
+endif
 
 run: $(READY)
 	@$(BIN)/bot3 up
@@ -41,16 +51,18 @@ debian:
 	@bash deploy/debian-packages.sh
 
 lock: $(READY)
-	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra dev --extra build --extra workers --custom-compile-command "make lock" pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --extra build --extra workers -c requirements.lock --custom-compile-command "make lock" pyproject.toml -o requirements-run.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev --extra build --extra workers --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra build --extra workers -c requirements.lock --custom-compile-command "make lock" pyproject.toml -o requirements-run.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
 # uv installs the lock several times faster than pip; it is itself installed from a lock with hashes.
 $(READY): requirements.lock requirements-uv.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 run" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 2; }
+	@if ! test -x $(BIN)/python || test -n "$(filter other-python,$^)"; then \
+	  $(PYTHON) -c '$(SUPPORTED)' || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13 run" >&2; exit 2; }; \
+	  $(PYTHON) -m venv --clear $(VENV) || { echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 2; }; \
+	fi
 	@echo "Installing locked dependencies into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock

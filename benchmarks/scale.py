@@ -26,9 +26,10 @@ from benchmarks.output import print_result, tell
 from benchmarks.scale_home import Base, Work, feeder_weeks, made, make_alone, platform_of, seed_base
 from benchmarks.scale_stack import Stack
 from bot3.cli.services import free_port
+from bot3.package_files import DAGSTER_CONFIG
 from bot3.trading.signals import FEEDER_IDS
 from bot3_assets.partitions import feeder_week_key
-from tests.deploy.composed import ROOT, Place
+from tests.deploy.composed import Place
 from tests.deploy.production import production
 from tests.servers.redis import RedisServer
 
@@ -183,7 +184,7 @@ def _told(way: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _instance(poll_s: int) -> str:
-    text = (ROOT / "deploy" / "dagster-workers.yaml").read_text(encoding="utf-8")
+    text = (DAGSTER_CONFIG / "dagster-workers.yaml").read_text(encoding="utf-8")
     return text.replace("poll_interval_seconds: 30", f"poll_interval_seconds: {poll_s}")
 
 

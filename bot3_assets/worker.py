@@ -32,7 +32,7 @@ def worker_app() -> Celery:
     """
     launcher = InstanceRef.from_dir(os.environ["DAGSTER_HOME"]).run_launcher
     if not isinstance(launcher, WorkersRunLauncher):
-        sys.exit("the instance in DAGSTER_HOME does not send runs to workers: set DAGSTER_INSTANCE_FILE to deploy/dagster-workers.yaml")
+        sys.exit("the instance in DAGSTER_HOME does not send runs to workers: set DAGSTER_INSTANCE_FILE to dagster-workers.yaml")
     app = launcher.celery
     create_execute_job_task(app)
     create_resume_job_task(app)

@@ -64,7 +64,7 @@ def main() -> None:
     """Show the requested page, or an error if the settings are invalid."""
     # An emoji as page icon: the browser would fetch a material icon from fonts.gstatic.com.
     st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
-    # Set here too, for processes started outside the directory of `.streamlit/config.toml`: pages must show no traceback.
+    # Set here too, because an environment variable or an option of `streamlit run` may change it: pages must show no traceback.
     st.set_option("client.showErrorDetails", "none")
     try:
         settings = read_settings()

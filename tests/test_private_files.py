@@ -88,8 +88,8 @@ def test_command_given_an_open_umask_then_what_it_makes_is_private_and_an_older_
 
 
 def test_entry_points_given_any_umask_then_make_private_files(tmp_path: Path) -> None:
-    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path / "dagster"), "DAGSTER_INSTANCE_FILE": str(ROOT / "deploy" / "dagster.yaml")}
-    command = [sys.executable, "deploy/entrypoint.py", "zipfile", "-c", str(tmp_path / "made.zip"), "README.md"]
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path / "dagster"), "DAGSTER_INSTANCE_FILE": "dagster.yaml"}
+    command = [sys.executable, "-m", "bot3.entrypoint", "zipfile", "-c", str(tmp_path / "made.zip"), "README.md"]
 
     subprocess.run(["bash", "-c", 'umask 0022; exec "$@"', "bash", *command], cwd=ROOT, env=environment, check=True, timeout=60)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
-from bot3.cli.services import ENTRYPOINT, prepare_dagster_home
+from bot3.cli.services import ENTRYPOINT, child_environment, prepare_dagster_home
 from bot3.errors import Bot3Error
 from bot3.settings import Settings
 
@@ -26,8 +25,8 @@ def report_seed_once(settings: Settings) -> None:
     dagster_home = prepare_dagster_home(settings, code_port=0)
     if (dagster_home / _TOLD).exists():
         return
-    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home), "BOT3_HOME": str(settings.home.resolve())}
-    command = [sys.executable, ENTRYPOINT, "bot3_assets.report_seed"]
+    environment = {**child_environment(), "DAGSTER_HOME": str(dagster_home), "BOT3_HOME": str(settings.home.resolve())}
+    command = [sys.executable, *ENTRYPOINT, "bot3_assets.report_seed"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise Bot3Error(

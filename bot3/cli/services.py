@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot3.errors import AlreadyRunningError, SettingsError
+from bot3.package_files import DAGSTER_CONFIG, DASHBOARD_SCRIPT
 from bot3.settings import Settings
 from bot3.usecases.fleet.bot_state import TELEGRAM
 
-_DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-ENTRYPOINT = str(_DEPLOY / "entrypoint.py")
-"""Script that starts a Dagster process, with the secrets that Dagster reads only from the environment."""
+ENTRYPOINT = ("-m", "bot3.entrypoint")
+"""Starts a Dagster process, with the secrets that Dagster reads only from the environment."""
 RELEASED_INSTANCE_FILES = frozenset(
     {
         "6fe68b119b94c015cf896c7b388276d26d0d1204315f01c2d7a41bb104b42c27",
         "9a85e6c972d97cb939f654253b443b4d547b327088b683491b0a1482741f1edd",
     }
 )
-"""Digests of all released versions of `deploy/dagster.yaml`, including the newest: a file with one of them was not edited."""
+"""Digests of all released versions of `dagster.yaml`, including the newest: a file with one of them was not edited."""
 _HEALTH_TIMEOUT_S = 3.0
 _CANCEL_TIMEOUT_S = 10.0
 RUNS_UNDER_WAY = """
@@ -63,6 +63,11 @@ def one_thread() -> Mapping[str, str]:
     return {"OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1")}
 
 
+def child_environment() -> dict[str, str]:
+    """Return the environment of a Python process of ours: it imports nothing from the working directory, whatever files have our names."""
+    return {**os.environ, **one_thread(), "PYTHONSAFEPATH": "1"}
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that no process listens on now."""
     with socket.socket() as listener:
@@ -89,9 +94,9 @@ def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
     """
     home = (settings.home / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
-    template = _DEPLOY / "dagster.yaml"
+    template = DAGSTER_CONFIG / "dagster.yaml"
     if not template.exists():
-        raise SettingsError(f"{template} is missing: run from a checkout, or restore the file")
+        raise SettingsError(f"{template} is missing: install bot3 again")
     instance = home / "dagster.yaml"
     if not instance.exists() or _digest(instance) in RELEASED_INSTANCE_FILES:
         fresh = instance.with_suffix(".new")
@@ -117,11 +122,11 @@ def services(
 ) -> list[Service]:
     """Return all services in the order in which they are started."""
     python = sys.executable
-    base = {**os.environ, **one_thread(), "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
+    base = {**child_environment(), "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
     dagster = {**base, "DAGSTER_HOME": str(dagster_home), "DAGSTER_DISABLE_TELEMETRY": "1"}
     workspace = str(dagster_home / "workspace.yaml")
     web, page = f"http://127.0.0.1:{settings.dagster_port}", f"http://127.0.0.1:{settings.dashboard_port}"
-    code = (python, ENTRYPOINT, "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(code_port), "-m", "bot3_assets.definitions")
+    code = (python, *ENTRYPOINT, "dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(code_port), "-m", "bot3_assets.definitions")
     return [
         Service(
             name="execution",
@@ -131,27 +136,27 @@ def services(
         ),
         Service(
             name="code",
-            command=(*code, "--location-name", "bot3"),
+            command=(*code, "--empty-working-directory", "--location-name", "bot3"),
             environment=dagster,
             is_healthy=lambda: _listens(code_port),
         ),
         Service(
             name="dashboard",
-            command=(python, "-m", "streamlit", "run", _page_script(), "--server.port", str(settings.dashboard_port), *_STREAMLIT),
+            command=(python, "-m", "streamlit", "run", str(DASHBOARD_SCRIPT), "--server.port", str(settings.dashboard_port), *_STREAMLIT),
             environment=base,
             is_healthy=lambda: _answers(f"{page}/_stcore/health"),
             address=page,
         ),
         Service(
             name="dagster-web",
-            command=(python, ENTRYPOINT, "bot3_assets.web", "-H", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
+            command=(python, *ENTRYPOINT, "bot3_assets.web", "-H", "127.0.0.1", "-p", str(settings.dagster_port), "-w", workspace),
             environment=dagster,
             is_healthy=lambda: location_is_loaded(web),
             address=web,
         ),
         Service(
             name="dagster-daemon",
-            command=(python, ENTRYPOINT, "dagster._daemon", "run", "-w", workspace),
+            command=(python, *ENTRYPOINT, "dagster._daemon", "run", "-w", workspace),
             environment=dagster,
             is_healthy=lambda: daemons_are_healthy(web),
         ),
@@ -168,10 +173,6 @@ def _telegram(settings: Settings, *, environment: Mapping[str, str], is_fresh: C
 
 
 _STREAMLIT = ("--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false")
-
-
-def _page_script() -> str:
-    return str(Path(__file__).resolve().parents[2] / "dashboard" / "serve.py")
 
 
 def _listens(port: int) -> bool:

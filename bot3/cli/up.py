@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
-from bot3.cli.services import cancel_runs, free_port, one_thread, prepare_dagster_home, require_free_port, services
+from bot3.cli.services import cancel_runs, child_environment, free_port, prepare_dagster_home, require_free_port, services
 from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
 from bot3.errors import AlreadyRunningError, Bot3Error, StoreError
@@ -71,7 +70,7 @@ def _seed_if_empty(settings: Settings, candles: str | None) -> None:
     # In a separate process: training leaves half a gigabyte of memory allocated, which the supervisor should not keep.
     override = [] if candles is None else ["--candles", candles]
     command = [sys.executable, "-m", "bot3.cli.main", "init", *override]
-    code = subprocess.run(command, env={**os.environ, **one_thread()}, check=False).returncode  # noqa: S603
+    code = subprocess.run(command, env=child_environment(), check=False).returncode  # noqa: S603
     if code != 0:
         raise Bot3Error(f"seeding {settings.home} ended with {code}; run `bot3 init` to continue")
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from bot3.package_files import DAGSTER_CONFIG
+
+WORKSPACE = DAGSTER_CONFIG / "workspace.yaml"
 
 
 def validated(workspace: Path, *, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -18,8 +20,8 @@ def validated(workspace: Path, *, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_location_given_the_workspace_then_dagster_validates_it() -> None:
-    ended = validated(ROOT / "workspace.yaml", cwd=ROOT)
+def test_location_given_the_workspace_then_dagster_validates_it_in_any_directory(tmp_path: Path) -> None:
+    ended = validated(WORKSPACE, cwd=tmp_path)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Validation successful for code location bot3" in ended.stdout + ended.stderr
@@ -32,12 +34,12 @@ def test_location_given_an_asset_that_rests_on_itself_then_dagster_refuses_it(tm
         "circle = [dg.AssetSpec('hen', deps=['egg']), dg.AssetSpec('egg', deps=['hen'])]\n"
         "defs = dg.Definitions.merge(whole, dg.Definitions(assets=circle))\n"
     )
-    (entry,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    (entry,) = yaml.safe_load(WORKSPACE.read_text())["load_from"]
     entry["python_module"] |= {"module_name": "broken", "working_directory": str(tmp_path)}
     workspace = tmp_path / "workspace.yaml"
     workspace.write_text(yaml.safe_dump({"load_from": [entry]}))
 
-    ended = validated(workspace, cwd=ROOT)
+    ended = validated(workspace, cwd=tmp_path)
 
     assert ended.returncode == 1
     assert "Validation failed for code location bot3" in ended.stdout + ended.stderr

@@ -13,13 +13,14 @@ from typing import Any
 
 import yaml
 
+from bot3.package_files import DAGSTER_CONFIG
 from bot3.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "bot3:local")
-ENTRYPOINT = ROOT / "deploy" / "entrypoint.py"
+ENTRYPOINT = [sys.executable, "-m", "bot3.entrypoint"]
 _PORTS_OF = {"DAGSTER_PG_PORT": "postgres", "DAGSTER_REDIS_PORT": "redis", "REDIS_PORT": "redis"}
 
 
@@ -50,7 +51,7 @@ class Place:
 
     def path(self, text: str) -> str:
         """Return a text with the containers' paths replaced; also translates files that name other services."""
-        if text == "/app/deploy/workspace-compose.yaml":
+        if text == "/app/bot3_assets/config/workspace-compose.yaml":
             return str(self._workspace())
         roots = {"/app/.venv/bin/python": sys.executable, "/app": str(ROOT), "/run/secrets": str(self.secrets)}
         roots |= {folder: f"{self.folder}{folder}" for folder in ("/data", "/tmp", "/backups")}  # noqa: S108  # paths of containers
@@ -59,7 +60,7 @@ class Place:
     def command(self, name: str) -> list[str]:
         """Return the command of a service's container."""
         words = [self._word(self.path(word)) for word in SERVICES[name]["command"]]
-        return [sys.executable, str(ENTRYPOINT), *words] if name in OURS else words
+        return [*ENTRYPOINT, *words] if name in OURS else words
 
     def environment(self, name: str) -> dict[str, str]:
         """Return the environment of a service, as defined by the image and the service."""
@@ -73,7 +74,7 @@ class Place:
 
     def bot3(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command `bot3` in a service's environment, with the paths of its volumes translated."""
-        command = [sys.executable, str(ENTRYPOINT), "bot3.cli.main", *map(self.path, arguments)]
+        command = [*ENTRYPOINT, "bot3.cli.main", *map(self.path, arguments)]
         return self.execute(name, command, timeout_s=150.0)
 
     def settings(self, name: str) -> Settings:
@@ -113,7 +114,7 @@ class Place:
         return f"http://127.0.0.1:{self.ports[found[1]]}" if found else self.path(value)
 
     def _workspace(self) -> Path:
-        workspace = yaml.safe_load((ROOT / "deploy" / "workspace-compose.yaml").read_text(encoding="utf-8"))
+        workspace = yaml.safe_load((DAGSTER_CONFIG / "workspace-compose.yaml").read_text(encoding="utf-8"))
         for entry in workspace["load_from"]:
             server = entry["grpc_server"]
             server.update(host="127.0.0.1", port=self.ports[str(server["port"])])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bot3.package_files import DAGSTER_CONFIG
 from bot3.settings import load_settings
 from tests.deploy.composed import COMPOSE, OURS, ROOT, SERVICES, interpolated
 
@@ -74,6 +75,17 @@ def test_service_given_its_command_then_its_module_and_files_exist(name: str) ->
     assert [word for word in command if word.startswith("/app/") and not (ROOT / Path(word).relative_to("/app")).exists()] == []
 
 
+def test_services_given_the_instance_file_that_they_name_then_it_is_installed() -> None:
+    named = {
+        interpolated(service["environment"].get("DAGSTER_INSTANCE_FILE", ""), {})
+        for service in SERVICES.values()
+        if "environment" in service
+    }
+
+    assert named - {""} == {"dagster-postgres.yaml"}
+    assert (DAGSTER_CONFIG / "dagster-postgres.yaml").is_file()
+
+
 @pytest.mark.parametrize("name", ["dashboard", "metrics"])
 def test_service_given_it_only_looks_then_holds_no_secret_of_an_owner(name: str) -> None:
     assert set(SERVICES[name]["secrets"]) == {"reader_db_password"}
@@ -136,7 +148,7 @@ def test_secrets_given_they_lie_in_the_checkout_then_never_come_into_an_image() 
 
 def test_dagster_instances_given_two_stores_then_differ_in_nothing_else() -> None:
     embedded, server = (
-        yaml.safe_load((ROOT / "deploy" / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("dagster", "dagster-postgres")
+        yaml.safe_load((DAGSTER_CONFIG / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("dagster", "dagster-postgres")
     )
 
     assert server.pop("storage")["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
@@ -145,7 +157,7 @@ def test_dagster_instances_given_two_stores_then_differ_in_nothing_else() -> Non
 
 def test_dagster_instances_given_workers_then_differ_in_who_runs_and_in_how_many_at_once() -> None:
     alone, workers = (
-        yaml.safe_load((ROOT / "deploy" / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("dagster-postgres", "dagster-workers")
+        yaml.safe_load((DAGSTER_CONFIG / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("dagster-postgres", "dagster-workers")
     )
 
     limits = workers["run_coordinator"]["config"].pop("tag_concurrency_limits")
@@ -157,7 +169,7 @@ def test_dagster_instances_given_workers_then_differ_in_who_runs_and_in_how_many
 
 
 def test_workers_given_a_message_that_comes_again_then_no_run_can_still_be_under_way() -> None:
-    workers = yaml.safe_load((ROOT / "deploy" / "dagster-workers.yaml").read_text(encoding="utf-8"))
+    workers = yaml.safe_load((DAGSTER_CONFIG / "dagster-workers.yaml").read_text(encoding="utf-8"))
 
     visible_after_s = workers["run_launcher"]["config"]["config_source"]["broker_transport_options"]["visibility_timeout"]
     assert visible_after_s > workers["run_monitoring"]["max_runtime_seconds"]

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-ENTRYPOINT = Path(__file__).resolve().parents[2] / "deploy" / "entrypoint.py"
+from bot3.package_files import DAGSTER_CONFIG
+
+ROOT = str(Path(__file__).resolve().parents[2])
 
 
 def start(folder: Path, *arguments: str, module: str = "tells", **given: str) -> subprocess.CompletedProcess[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_")}
     (folder / "tells.py").write_text("import os, sys; print(os.environ.get('DAGSTER_PG_PASSWORD'), *sys.argv[1:])")
-    command = [sys.executable, str(ENTRYPOINT), module, *arguments]
-    environment = {**own, "PYTHONPATH": str(folder), **given}
+    command = [sys.executable, "-m", "bot3.entrypoint", module, *arguments]
+    environment = {**own, "PYTHONPATH": os.pathsep.join((str(folder), ROOT)), **given}
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
 
 
@@ -55,12 +57,26 @@ def test_entrypoint_given_an_instance_file_then_dagster_finds_it_in_its_home(tmp
     assert [path.name for path in home.iterdir()] == ["dagster.yaml"]
 
 
+def test_entrypoint_given_the_name_of_an_instance_file_then_takes_the_one_that_is_installed(tmp_path: Path) -> None:
+    home = tmp_path / "dagster"
+
+    ended = start(tmp_path, DAGSTER_HOME=str(home), DAGSTER_INSTANCE_FILE="dagster-postgres.yaml")
+
+    assert ended.returncode == 0
+    assert (home / "dagster.yaml").read_bytes() == (DAGSTER_CONFIG / "dagster-postgres.yaml").read_bytes()
+
+
 def test_entrypoint_given_a_shell_that_ignores_interrupts_then_the_module_hears_them(tmp_path: Path) -> None:
     (tmp_path / "tells_signal.py").write_text("import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)")
-    command = f"trap '' INT; {sys.executable} {ENTRYPOINT} tells_signal"
+    command = f"trap '' INT; {sys.executable} -m bot3.entrypoint tells_signal"
 
     ended = subprocess.run(
-        ["bash", "-c", command], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True, timeout=30
+        ["bash", "-c", command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), ROOT))},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
 
     assert ended.stdout == "True\n"

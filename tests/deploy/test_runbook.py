@@ -138,7 +138,7 @@ def test_installing_given_the_blocks_of_the_page_then_services_reach_the_servers
             settings=f"{ports}DAGSTER_PG_PORT={port}\n",
             commands={
                 "bot3-home": ["-c", OPEN_STORES],
-                "bot3-meta-learner": ["/opt/bot3/deploy/entrypoint.py", "dagster", "instance", "info"],
+                "bot3-meta-learner": ["-m", "bot3.entrypoint", "dagster", "instance", "info"],
                 "bot3-web": ["-c", status_of(status)],
             },
             environment={"PGHOST": str(server.directory), "PGPORT": str(port)},

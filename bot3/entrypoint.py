@@ -1,9 +1,10 @@
-"""Start a module: `entrypoint.py MODULE ARGUMENTS`; for every service of a container, and each Dagster process everywhere.
+"""Start a module: `python -m bot3.entrypoint MODULE ARGUMENTS`; for every service of a container, and each Dagster process everywhere.
 
 Dagster reads the password of its database only from the environment: DAGSTER_PG_PASSWORD_FILE names the file that contains it. Celery
 reads the address of its broker the same way: the password in DAGSTER_REDIS_PASSWORD_FILE becomes part of it. Dagster also writes to
-DAGSTER_HOME, which in containers is on a temporary file system: if DAGSTER_INSTANCE_FILE names an instance file, it is copied there. The
-platform's own secrets need none of this: their settings read files (docs/settings.md).
+DAGSTER_HOME, which in containers is on a temporary file system: if DAGSTER_INSTANCE_FILE names an instance file (an absolute path, or a
+file of `bot3_assets/config`), it is copied there. The platform's own secrets need none of this: their settings read files
+(docs/settings.md).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
+
+from bot3.package_files import DAGSTER_CONFIG
 
 PG, REDIS = "DAGSTER_PG_PASSWORD", "DAGSTER_REDIS_PASSWORD"
 BROKER = "DAGSTER_CELERY_BROKER"
@@ -45,15 +48,16 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
     source = environment.get("DAGSTER_INSTANCE_FILE")
     if source is None:
         return
+    path = DAGSTER_CONFIG / source  # an absolute path stays as it is
     target = Path(environment["DAGSTER_HOME"]) / "dagster.yaml"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(source, fresh)
+        shutil.copyfile(path, fresh)
         # A health check starts in parallel with the service: neither may read an incomplete file.
         fresh.replace(target)
     except OSError as error:
-        sys.exit(f"DAGSTER_INSTANCE_FILE {source} cannot be copied to {target}: {error.strerror}")
+        sys.exit(f"DAGSTER_INSTANCE_FILE {path} cannot be copied to {target}: {error.strerror}")
 
 
 if __name__ == "__main__":
