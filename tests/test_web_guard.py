@@ -47,7 +47,7 @@ NO_HOSTS = ["", " ", "[::1", "a:b:c", "127.0.0.1:port"]
 
 @pytest.mark.parametrize("host", [*OTHER_HOSTS, *NO_HOSTS])
 def test_refusal_given_another_host_then_names_it_as_the_reason(host: str) -> None:
-    assert "host" in str(refusal(("Host", host)))
+    assert "Host" in str(refusal(("Host", host)))
 
 
 def test_refusal_given_no_host_or_two_then_refuses() -> None:
