@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +11,14 @@ from typing import Self
 from bot3.errors import InvalidTradeError, LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.costs import Costs
-from bot3.trading.matching import gives_back
+from bot3.trading.exit_law import GAVE_BACK, TIMED_OUT, exit_event
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.profiles import BotProfile
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import move_of_profit, move_of_sigma, move_of_stake, side
+
+_NO_LEVELS = (math.nan, math.nan, 0.0, 0.0)
+_AT_CLOSE = {GAVE_BACK: ExitReason.GIVEBACK, TIMED_OUT: ExitReason.TIME_EXIT}
 
 LARGEST_FALL = 0.99
 """Farthest target of a short, as a move of the price."""
@@ -97,7 +101,9 @@ def decide_exit(
     close_rate : float
         Close of the candle.
     """
-    activation, share = rule.giveback_activation_move, rule.giveback_share
-    if gives_back(side(is_short=is_short), open_rate, best_rate, close_rate, activation, share):
-        return ExitReason.GIVEBACK
-    return ExitReason.TIME_EXIT if candle_close_time >= rule.expires_at else None
+    # Stop, target and liquidation are the exchange's: only the events at the close remain.
+    candle = (close_rate, close_rate, close_rate, close_rate)
+    is_over = candle_close_time >= rule.expires_at
+    judged = (open_rate, best_rate, rule.giveback_activation_move, rule.giveback_share, is_over)
+    code, _ = exit_event(side(is_short=is_short), candle, _NO_LEVELS, judged)
+    return _AT_CLOSE.get(code)

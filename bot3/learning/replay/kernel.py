@@ -1,4 +1,4 @@
-"""The inner loops of replay, compiled by numba.
+"""The inner loops of replay, compiled by numba: the exit law (`trading.exit_law`) for all levels of a grid at once.
 
 Rates are mirrored for shorts (times -1), so that a stop always lies below and a target above. Stops are touched in the order of their
 distance, and so are targets. When a stop is touched, the targets touched before it are the first t* ones: in every cell of that stop from
@@ -15,11 +15,10 @@ import numba
 import numpy as np
 
 from bot3.learning.replay.lanes import BLOCK, BLOCKS, first_block, first_in_block, soon
+from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED
 
 TOTAL, SQUARES, WINS, PROFIT, AMBIGUOUS = range(5)
 """Indices of the sums that `sum_paths` fills; the last one is an unweighted count."""
-HELD, STOPPED, REACHED, LIQUIDATED, GAVE_BACK = range(5)
-"""Kinds of the end of a path."""
 OPEN, CLOSE, LOW, MINUS_HIGH, BLOCK_LOW, BLOCK_MINUS_HIGH = range(6)
 """Rows of the prices: highs are mirrored; the last two rows are the minima of LOW and MINUS_HIGH over a block from each candle on."""
 ROWS = 6
@@ -170,7 +169,9 @@ def _scatter(candles: Any, paths: Any, k: int, levels: Any, costs: Any, rule: An
         return last, held_code
     stop_at, target_at = room[1][0, 0], room[1][1, 0]
     if stop_at <= target_at:
-        return first + stop_at // 2, LIQUIDATED if room[0][0, 0] <= liquidation else STOPPED
+        at = first + stop_at // 2
+        fill = np.float64(room[0][0, 0]) if stop_at & 1 == 1 else side * np.float64(candles[0][OPEN * n + at])
+        return at, LIQUIDATED if fill <= liquidation else STOPPED
     return first + target_at // 2, REACHED
 
 

@@ -1,10 +1,9 @@
 """First-touch replay: compute what trades would have earned under every stop and target.
 
 Each trade's candles are processed once. The net outcomes at stop, target and the end of the horizon are summed for every cell of the grid,
-by group; a second pass computes the outcome of each trade under the chosen levels. Inside one candle the stop is assumed to be touched
-before the target; levels that the open gaps over fill at the open, before any touch inside that candle. The candle of the entry is excluded
-unless candles last a minute. Moves are net of the exit's slippage, both fees and funding; the entry's slippage is in `open_rate`. Beyond
-the liquidation rate exactly the margin is lost.
+by group; a second pass computes the outcome of each trade under the chosen levels. Trades end by the exit law (`trading.exit_law`). The
+candle of the entry is excluded unless candles last a minute. Moves are net of the exit's slippage, both fees and funding; the entry's
+slippage is in `open_rate`. Beyond the liquidation rate exactly the margin is lost.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class GroupSums:
 class Outcomes:
     """Outcomes of N trades under one stop and target each.
 
-    `net` is the net move (ratio of the price), `ended_at` the index of the candle, `code` the kind of the end (`replay_kernel`), and
+    `net` is the net move (ratio of the price), `ended_at` the index of the candle, `code` the kind of the end (`exit_law`), and
     `is_ambiguous` whether stop and target lay inside that candle: then the stop is assumed to be first.
     """
 
