@@ -10,6 +10,7 @@ is assumed to precede its best one. Rules that need the candle's close are judge
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,10 @@ import numba
 
 HELD, STOPPED, REACHED, LIQUIDATED, GAVE_BACK, TIMED_OUT = range(6)
 """Codes of the outcome of a candle; `HELD` is the absence of an event."""
+
+
+NO_RULE = (math.inf, 0.5, math.inf)
+"""`ExitRule.numbers` of a trade without exit rules."""
 
 
 class Moment(StrEnum):
@@ -75,7 +80,7 @@ EVENTS = (
 
 
 @numba.njit(cache=True)
-def exit_event(side: float, candle: Any, levels: Any, rule: Any) -> tuple[int, float]:  # noqa: PLR0911  # one return an event
+def exit_event(side: float, candle: Any, levels: Any, state: Any, rule: Any) -> tuple[int, float]:  # noqa: PLR0911  # one return an event
     """Return the code of the first event of `EVENTS` in a candle and its fill before slippage; (`HELD`, 0) if the trade stays open.
 
     Parameters
@@ -86,9 +91,10 @@ def exit_event(side: float, candle: Any, levels: Any, rule: Any) -> tuple[int, f
     levels : (stop, target, liquidation, bankruptcy)
         NaN for an order that does not exist, 0 for no liquidation. Levels and candle are rates, or both are moves of the price (signed,
         with `side` 1.0 and without liquidation).
-    rule : (open_rate, best_rate, activation, share, is_over)
-        Giveback rule as for `gives_back`, with the best rate from the entry to the end of this candle, and whether the horizon is over at
-        its close; an infinite activation disables the giveback.
+    state : (open_rate, best_rate, is_over)
+        Entry, best rate from the entry to the end of this candle, and whether the horizon is over at its close.
+    rule : tuple of float
+        `ExitRule.numbers`, or `NO_RULE`.
 
     Notes
     -----
@@ -97,7 +103,8 @@ def exit_event(side: float, candle: Any, levels: Any, rule: Any) -> tuple[int, f
     """
     opened, high, low, close = candle
     stop, target, liquidation, bankruptcy = levels
-    open_rate, best_rate, activation, share, is_over = rule
+    open_rate, best_rate, is_over = state
+    activation, share, _ = rule
     worst, best = (low, high) if side > 0.0 else (high, low)
     if liquidation > 0.0 and side * (opened - liquidation) <= 0.0:
         return LIQUIDATED, bankruptcy
@@ -132,6 +139,30 @@ def gives_back(side: float, open_rate: float, best_rate: float, close_rate: floa
     """Return whether a close gives back at least a share of the best open move, once that reached the activation (moves of the price)."""
     best = side * (best_rate / open_rate - 1.0)
     return bool(best >= activation and side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best)
+
+
+@numba.njit(cache=True)
+def stop_at_open(side: float, stop: float, opened: float, state: Any, rule: Any) -> float:
+    """Return the stop from the open of a candle on: the break-even rate if it is nearer and the rule moves the stop there.
+
+    Parameters
+    ----------
+    opened : float
+        Open of the candle.
+    state : (open_rate, best_rate, break_even)
+        Entry, best rate of the earlier candles of the trade, and the rate that the stop is moved to.
+    rule : tuple of float
+        `ExitRule.numbers`, or `NO_RULE`.
+
+    Notes
+    -----
+    An open that is not beyond the break-even rate moves nothing, because an exchange rejects a stop that would trigger at once; the next
+    open is tested again.
+    """
+    open_rate, best_rate, break_even = state
+    _, _, activation = rule
+    is_active = side * (best_rate / open_rate - 1.0) >= activation
+    return break_even if is_active and side * (opened - break_even) > 0.0 and side * (break_even - stop) > 0.0 else stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

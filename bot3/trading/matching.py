@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
+from bot3.market.instants import instant_us
 from bot3.trading.costs import Costs
-from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED, TIMED_OUT, exit_event, slipped
+from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED, TIMED_OUT, exit_event, slipped, stop_at_open
+from bot3.trading.exit_rules import ExitRule
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import bankruptcy_rate, liquidation_rate, side
 
@@ -80,8 +82,8 @@ class OpenPath:
         Index of the candle at whose open the trade entered.
     open_rate : float
         Fill rate of the entry, slippage included.
-    expires_us : int
-        End of the horizon, microseconds since 1970.
+    break_even_rate : float
+        Rate that the rule moves the stop to.
     """
 
     entry: int
@@ -91,9 +93,8 @@ class OpenPath:
     stop_rate: float
     take_profit_rate: float
     maintenance_margin_ratio: float
-    giveback_activation_move: float
-    giveback_share: float
-    expires_us: int
+    rule: ExitRule
+    break_even_rate: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,7 @@ def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us
         path.entry,
         side(is_short=path.is_short),
         (path.open_rate, path.stop_rate, path.take_profit_rate, liquidation, bankruptcy),
-        (path.giveback_activation_move, path.giveback_share, path.expires_us),
+        (path.rule.numbers, path.break_even_rate, instant_us(path.rule.expires_at)),
         (costs.slippage, costs.stop_slippage),
         candle_us,
     )
@@ -185,21 +186,23 @@ def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, sli
     ----------
     candles : (open_us, open, high, low, close, funding_sum)
     rates : (open_rate, stop, target, liquidation, bankruptcy)
-    rule : (giveback activation move, giveback share, end of the horizon in microseconds since 1970)
+    rule : (`ExitRule.numbers`, break-even rate, end of the horizon in microseconds since 1970)
     slippages : (slippage, stop_slippage)
     """
     open_us, opens, highs, lows, closes, funding_sum = candles
     open_rate, stop, target, liquidation, bankruptcy = rates
-    activation, share, expires_us = rule
+    numbers, break_even, expires_us = rule
     funding, lowest, highest = 0.0, open_rate, open_rate
     last = len(opens) - 1
     for i in range(entry, last + 1):
         if i > entry:
             # Funding is paid on the position's value at that time; the candle's open is used as the mark rate.
             funding -= side * (funding_sum[i] - funding_sum[i - 1]) * opens[i] / open_rate
+            best = highest if side > 0.0 else lowest
+            stop = stop_at_open(side, stop, opens[i], (open_rate, best, break_even), numbers)
         low, high = min(lowest, lows[i]), max(highest, highs[i])
-        rule = (open_rate, high if side > 0.0 else low, activation, share, open_us[i] + candle_us >= expires_us)
-        code, fill = exit_event(side, (opens[i], highs[i], lows[i], closes[i]), (stop, target, liquidation, bankruptcy), rule)
+        state = (open_rate, high if side > 0.0 else low, open_us[i] + candle_us >= expires_us)
+        code, fill = exit_event(side, (opens[i], highs[i], lows[i], closes[i]), (stop, target, liquidation, bankruptcy), state, numbers)
         if code in (STOPPED, REACHED, LIQUIDATED):
             rate = slipped(side, code, fill, slippages)
             return code, i, open_us[i] + candle_us, rate, funding, min(lowest, rate), max(highest, rate)

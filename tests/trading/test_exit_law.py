@@ -25,8 +25,7 @@ from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.learning.replay.grids import ExitGrid
 from bot3.learning.replay.kernel import TOTAL
 from bot3.learning.replay.order_replay import PositionOrder, PositionPath, replay_position
-from bot3.learning.replay.replay import GivebackRule, ReplayCandles, ReplayCosts, TradePaths, outcomes
-from bot3.market.instants import instant_us
+from bot3.learning.replay.replay import ReplayCandles, ReplayCosts, TradePaths, outcomes
 from bot3.trading.costs import Costs
 from bot3.trading.decide import decide_exit
 from bot3.trading.exit_law import (
@@ -40,13 +39,14 @@ from bot3.trading.exit_law import (
     GAVE_BACK,
     HELD,
     LIQUIDATED,
+    NO_RULE,
     REACHED,
     TIMED_OUT,
     ExitCase,
     Moment,
     exit_event,
 )
-from bot3.trading.exits import ExitRule
+from bot3.trading.exit_rules import ExitRule, ExitRules
 from bot3.trading.matching import EXIT_REASONS, OpenPath, margin_rates, match_trade
 from bot3.trading.orders import IntentLeg, OrderSide, OrderType
 from bot3.trading.trades import ExitReason
@@ -61,7 +61,7 @@ CANDLE_US = CANDLE // timedelta(microseconds=1)
 FREE = Costs(taker_fee=0.0, maker_fee=0.0, slippage=0.0, stop_slippage=0.0)
 FREE_REPLAY = ReplayCosts(taker_fee=0.0, maker_fee=0.0, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=CASE_MAINTENANCE)
 SIGMA = 0.01
-GIVEBACK = GivebackRule(activation_sigma=CASE_ACTIVATION / SIGMA, share=CASE_SHARE)
+RULES = ExitRules(giveback_activation_sigma=CASE_ACTIVATION / SIGMA, giveback_share=CASE_SHARE)
 AT_CLOSE = {GAVE_BACK, TIMED_OUT}
 CODES = {reason: code for code, reason in EXIT_REASONS.items()}
 
@@ -92,12 +92,12 @@ def rate_of(case: ExitCase, net: float) -> float:
 def function(case: ExitCase) -> Outcome:
     _, high, low, _ = case.candle
     best = min(case.best_rate, low) if case.is_short else max(case.best_rate, high)
-    rule = (CASE_RATE, best, CASE_ACTIVATION, CASE_SHARE, case.is_over)
-    return exit_event(side(is_short=case.is_short), case.candle, levels_of(case), rule)
+    state, rule = (CASE_RATE, best, case.is_over), (CASE_ACTIVATION, CASE_SHARE, math.inf)
+    return exit_event(side(is_short=case.is_short), case.candle, levels_of(case), state, rule)
 
 
 def matching(case: ExitCase) -> Outcome:
-    over_us = instant_us(FIRST + (2 if case.is_over else 9) * CANDLE)
+    over_at = FIRST + (2 if case.is_over else 9) * CANDLE
     path = OpenPath(
         entry=0,
         is_short=case.is_short,
@@ -106,9 +106,8 @@ def matching(case: ExitCase) -> Outcome:
         stop_rate=case.stop,
         take_profit_rate=case.target,
         maintenance_margin_ratio=CASE_MAINTENANCE,
-        giveback_activation_move=CASE_ACTIVATION,
-        giveback_share=CASE_SHARE,
-        expires_us=over_us,
+        rule=ExitRule(giveback_activation_move=CASE_ACTIVATION, giveback_share=CASE_SHARE, expires_at=over_at),
+        break_even_rate=CASE_RATE,
     )
     found = match_trade(arrays(frame_of(case)), path, costs=FREE, candle_us=CANDLE_US)
     return (HELD, 0.0) if found is None else (CODES[found.reason], found.close_rate)
@@ -140,7 +139,7 @@ def paper(case: ExitCase) -> Outcome:
             Path(directory) / "BOT1.sqlite",
             account=ACCOUNT,
             wallet_abs=10_000.0,
-            candles=FrameCandles(frame_of(case)),
+            candles=FrameCandles({BTC: frame_of(case)}),
             markets=FixedMarkets(a_market()),
             clock=clock,
             costs=FREE,
@@ -189,7 +188,7 @@ def kernel(case: ExitCase) -> Outcome:
         stop_sigma=np.array([stop / SIGMA]),
         target_sigma=np.array([target / SIGMA]),
         costs=FREE_REPLAY,
-        giveback=GIVEBACK,
+        exit_rules=RULES,
     )
     return int(left.code[0]), rate_of(case, float(left.net[0]))
 
@@ -379,7 +378,7 @@ def test_implementations_given_random_candles_then_all_agree_with_the_law(case: 
 def test_exit_event_given_no_orders_and_no_liquidation_then_the_trade_stays_open() -> None:
     levels = (math.nan, math.nan, 0.0, 0.0)
 
-    assert exit_event(1.0, (100.0, 1e9, 1e-9, 100.0), levels, (100.0, 1e9, math.inf, 0.5, False)) == (HELD, 0.0)
+    assert exit_event(1.0, (100.0, 1e9, 1e-9, 100.0), levels, (100.0, 1e9, False), NO_RULE) == (HELD, 0.0)
 
 
 def test_mixin_given_a_giveback_at_the_close_and_a_rate_beyond_the_target_then_the_close_was_first(tmp_path: Path) -> None:

@@ -17,15 +17,15 @@ from bot3.market.instants import EPOCH, instant_of
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.costs import Costs
-from bot3.trading.exit_law import HELD, LIQUIDATED, STOPPED, exit_event, slipped
+from bot3.trading.exit_law import HELD, LIQUIDATED, NO_RULE, STOPPED, exit_event, slipped
 from bot3.trading.markets import Market
 from bot3.trading.matching import margin_rates
 from bot3.trading.orders import Fill, OrderSide, OrderStatus, OrderType
 from bot3.trading.units import side
 
 _MONEY = Decimal("1e-12")
-_NO_RULE = (1.0, 1.0, math.inf, 0.5, False)
-"""Rule of `exit_event` without events at the close: those are the bot's, not the exchange's."""
+_NO_STATE = (1.0, 1.0, False)
+"""State for `exit_event` without events at the close: those are the bot's, not the exchange's."""
 
 
 class PaperFills:
@@ -123,7 +123,7 @@ class PaperFills:
         while held.amount > 0:
             stop, target = self._nearest(held, OrderType.STOP_MARKET), self._nearest(held, OrderType.TAKE_PROFIT_MARKET)
             levels = (_trigger(stop), _trigger(target), *self.margin_rates(held))
-            code, fill = exit_event(sign, candle, levels, _NO_RULE)
+            code, fill = exit_event(sign, candle, levels, _NO_STATE, NO_RULE)
             if code == HELD:
                 return held
             rate = slipped(sign, code, fill, slippages)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.market.indicators import Floats
-from bot3.trading.exit_law import HELD, STOPPED, exit_event
+from bot3.trading.exit_law import HELD, NO_RULE, STOPPED, exit_event
 
 NO_LABEL = -1
 
@@ -114,7 +114,7 @@ def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
             opened, closed = side * (prices[0, j] / entry - 1.0), side * (prices[3, j] / entry - 1.0)
             up, down = side * (prices[1, j] / entry - 1.0), side * (prices[2, j] / entry - 1.0)
             candle = (opened, max(up, down), min(up, down), closed)
-            code, moved = exit_event(1.0, candle, (stop, target, 0.0, 0.0), (1.0, 1.0, np.inf, 0.5, j == last))
+            code, moved = exit_event(1.0, candle, (stop, target, 0.0, 0.0), (1.0, 1.0, j == last), NO_RULE)
             if code != HELD:
                 until = j
                 break
