@@ -337,9 +337,8 @@ class Judge:
             stop_rate=levels[0],
             take_profit_rate=levels[1],
             maintenance_margin_ratio=choice.maintenance_margin_ratio,
-            giveback_activation_move=self._profile.giveback_activation_sigma * float(arrays.sigma[entry - 1]),
-            giveback_share=self._profile.giveback_share,
-            expires_us=instant_us(opened + self._profile.horizon),
+            rule=self._profile.exit_rules.of_trade(sigma=float(arrays.sigma[entry - 1]), expires_at=opened + self._profile.horizon),
+            break_even_rate=self._costs.break_even_rate(trade["open_rate"], is_short=trade["is_short"]),
         )
         return match_trade(arrays, path, costs=self._costs, candle_us=CANDLE // timedelta(microseconds=1))
 

@@ -31,8 +31,8 @@ from benchmarks.output import print_result, quantiles, tell
 from benchmarks.replay_world import CANDLES, HORIZON, PAIRS, ReplayWorld, replay_world
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
-from bot3.learning.replay.paths import GivebackRule
 from bot3.market.candle_series import CandleSeries
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.learn_params import LearnOutcome, learn_params
 from bot3.usecases.learning.replay_trades import replay_trades
@@ -40,7 +40,7 @@ from bot3.usecases.learning.replay_trades import replay_trades
 START = datetime(2025, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
 NOW = START + CANDLES * STEP
-SETTINGS = LearningSettings(giveback=GivebackRule(activation_sigma=1.0, share=0.5))  # the platform's defaults
+SETTINGS = LearningSettings(exit_rules=ExitRules(giveback_activation_sigma=1.0, giveback_share=0.5))  # the platform's defaults
 LIFE = timedelta(days=7)
 _NAMES = tuple(f"P{number:02d}/USDT:USDT" for number in range(PAIRS))
 

@@ -28,7 +28,8 @@ from benchmarks.replay_numpy import numpy_sums
 from benchmarks.replay_rivals import has_vectorbt, pandas_cell, vectorbt_cell, vectorbt_windows, windows
 from benchmarks.replay_world import GROUPS, HORIZON, ReplayWorld, replay_world
 from bot3.learning.replay.grids import default_grid
-from bot3.learning.replay.replay import GivebackRule, GroupSums, ReplayCosts, outcomes, sum_groups
+from bot3.learning.replay.replay import GroupSums, ReplayCosts, outcomes, sum_groups
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 
 GRID = default_grid()
 CELLS = GRID.stops.size * GRID.targets.size
@@ -65,8 +66,8 @@ def main() -> None:
     _print(rates, many_rates["kernel"], agreement=agreement, working_set_mb=_working_set_mb(many), scaling=_scaling(many))
 
 
-def _kernel(world: ReplayWorld, *, giveback: GivebackRule | None = None) -> Callable[[], GroupSums]:
-    return lambda: sum_groups(world.candles, world.paths, group=world.group, groups=GROUPS, grid=GRID, costs=COSTS, giveback=giveback)
+def _kernel(world: ReplayWorld, *, rules: ExitRules = NO_RULES) -> Callable[[], GroupSums]:
+    return lambda: sum_groups(world.candles, world.paths, group=world.group, groups=GROUPS, grid=GRID, costs=COSTS, exit_rules=rules)
 
 
 def _numpy(world: ReplayWorld, *, by_corners: bool) -> Callable[[], GroupSums]:
@@ -75,10 +76,10 @@ def _numpy(world: ReplayWorld, *, by_corners: bool) -> Callable[[], GroupSums]:
 
 def _works(world: ReplayWorld) -> dict[str, tuple[Callable[[], Any], int]]:
     """Return the functions to time: name to (function, number of its trade-cells)."""
-    rule = GivebackRule(activation_sigma=1.0, share=0.5)
+    rule = ExitRules(giveback_activation_sigma=1.0, giveback_share=0.5)
     works: dict[str, tuple[Callable[[], Any], int]] = {
         "kernel": (_kernel(world), len(world.paths) * CELLS),
-        "kernel_with_giveback": (_kernel(world, giveback=rule), len(world.paths) * CELLS),
+        "kernel_with_giveback": (_kernel(world, rules=rule), len(world.paths) * CELLS),
         "numpy_cells": (_numpy(world, by_corners=False), len(world.paths) * CELLS),
         "numpy_corners": (_numpy(world, by_corners=True), len(world.paths) * CELLS),
         "pandas": (lambda: _pandas(world), 4 * len(_CELLS_TRIED)),

@@ -6,6 +6,7 @@ file that contains it.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot3.errors import SettingsError
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
 from bot3.trading.trades import RunMode
 from bot3.web_guard import is_host_name
@@ -60,6 +62,9 @@ class Settings(BaseSettings):
     horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
     giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
     giveback_activation_sigma: float = Field(1.0, gt=0.0, description="Open profit, in sigma, from which giveback protects.")
+    break_even_activation_sigma: float | None = Field(
+        None, gt=0.0, description="Open profit, in sigma, from which the stop is moved to the entry plus costs; none: never."
+    )
     stake_currency: str = Field(
         "USDT", pattern=r"^[A-Z0-9]{2,12}$", description="Currency of the paper wallets; our own bots trade the pairs counted in it."
     )
@@ -255,6 +260,15 @@ class Settings(BaseSettings):
         return timedelta(hours=self.horizon_hours)
 
     @property
+    def exit_rules(self) -> ExitRules:
+        """Return the exit rules beside stop and target."""
+        return ExitRules(
+            giveback_activation_sigma=self.giveback_activation_sigma,
+            giveback_share=self.giveback_share,
+            break_even_activation_sigma=self.break_even_activation_sigma or math.inf,
+        )
+
+    @property
     def dagster_address(self) -> str:
         """Return the URL of Dagster's pages."""
         return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
@@ -304,7 +318,7 @@ def _resolve(named: Mapping[str, str]) -> dict[str, Any]:
 def _parsed(field: str, text: str) -> Any:
     if field in {"leverage_bins", "learn_from", "telegram_users", "allowed_hosts"}:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if field in {"fleet_file", "markets_file"} and not text:
+    if field in {"fleet_file", "markets_file", "break_even_activation_sigma"} and not text:
         return None
     if field == "telegram_chat_id" and not text:
         return 0

@@ -24,6 +24,7 @@ _TELLERS: Mapping[str, Callable[[float], str]] = {
     "take_profit_rate": fmt.rate,
     "giveback_activation_move": lambda value: f"{fmt.ratio(value)} of the price",
     "giveback_share": fmt.share,
+    "break_even_activation_move": lambda value: f"{fmt.ratio(value)} of the price",
 }
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from bot3.errors import CandleError
 from bot3.trading.decide import decide_exit
-from bot3.trading.exits import ExitRule
+from bot3.trading.exit_rules import ExitRule
 from bot3.trading.ledger import require_exit_reason
 from bot3.trading.orders import Intent, IntentLeg, IntentState
 from bot3.trading.trades import ExitReason, Trade
@@ -109,16 +109,30 @@ class Exits:
             if is_allowed and self._backoff.is_due(trade_id, "exit", wall=self._bot.shared.clock.wall_now()):
                 self.leave(by_id[trade_id], account, reason=reason)
 
-    def judge_candles(self, account: Account, *, since: datetime, until: datetime, may_leave: bool) -> None:
-        """Judge every candle that closed after `since` and by `until`: update the extreme rates, exit if the exit rule requires it."""
+    def judge_candles(self, account: Account, *, since: datetime, until: datetime, may_leave: bool) -> dict[int, float]:
+        """Judge every candle that closed after `since` and by `until`: update the extreme rates, exit if the exit rule requires it.
+
+        Returns
+        -------
+        dict of int to float
+            Best rate by trade, of the trades that the rule keeps open.
+        """
+        kept: dict[int, float] = {}
         for trade in account.trades.values():
             try:
-                reason = self._judge(trade, since=since, until=until)
+                reason, best = self._judge(trade, since=since, until=until)
             except CandleError as error:
                 log.warning("candles_unreadable", bot=self._bot.name, pair=trade.pair, error=str(error))
                 continue
-            if reason is not None and may_leave and trade.trade_id not in self._wanted:
+            if reason is None:
+                kept[trade.trade_id] = best
+            elif may_leave and trade.trade_id not in self._wanted:
                 self.leave(trade, account, reason=reason)
+        return kept
+
+    def rule_of(self, trade: Trade) -> ExitRule:
+        """Return the exit rule that a trade was opened with."""
+        return self._rules.setdefault(trade.trade_id, ExitRule.of_context(opening_intent(self._bot, trade).context))
 
     def widen_closed(self, trade: Trade, *, since: datetime) -> None:
         """Update the extreme rates of a trade that closed before its last candles were judged.
@@ -137,16 +151,17 @@ class Exits:
         if not frame.empty:
             self._widen(trade, low=float(frame["low"].min()), high=float(frame["high"].max()))
 
-    def _judge(self, trade: Trade, *, since: datetime, until: datetime) -> ExitReason | None:
+    def _judge(self, trade: Trade, *, since: datetime, until: datetime) -> tuple[ExitReason | None, float]:
+        """Return the reason to exit, or None, and the best rate seen so far."""
         shared = self._bot.shared
         first = max(since, shared.newest_close(trade.open_date))
         frame = shared.candles.candles(trade.pair, shared.timeframe, start=first, end=until)
+        best = _best_so_far(trade)
         if frame.empty:
-            return None
+            return None, best
         lows, highs = frame["low"].to_list(), frame["high"].to_list()
         self._widen(trade, low=min(lows), high=max(highs))
-        rule = self._rules.setdefault(trade.trade_id, ExitRule.of_context(opening_intent(self._bot, trade).context))
-        best = _best_so_far(trade)
+        rule = self.rule_of(trade)
         rows = zip(frame["open_time"].to_list(), lows, highs, frame["close"].to_list(), strict=True)
         for opened, low, high, close in rows:
             best = min(best, low) if trade.is_short else max(best, high)
@@ -159,8 +174,8 @@ class Exits:
                 candle_close_time=opened.to_pydatetime() + shared.candle,
             )
             if reason is not None:
-                return reason
-        return None
+                return reason, best
+        return None, best
 
     def _widen(self, trade: Trade, *, low: float, high: float) -> None:
         lowest, highest = trade.min_rate or trade.open_rate, trade.max_rate or trade.open_rate

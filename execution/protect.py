@@ -1,16 +1,24 @@
-"""Protect every position with a stop and a target on the exchange; close a position at market if its stop is not placed in time."""
+"""Protect every position with a stop and a target on the exchange; close a position at market if its stop is not placed in time.
+
+A stop is moved by placing the new one before the old one is cancelled, so a position is never without one. Both steps are visible in the
+journal and on the exchange, so a killed process continues where it was.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 import structlog
 
 from bot3.errors import InvalidTradeError, OrderRejectedError
+from bot3.trading.exit_law import stop_at_open
 from bot3.trading.orders import Intent, IntentLeg, IntentState, Position
 from bot3.trading.risk import TradingState
 from bot3.trading.trades import ExitReason, Trade
+from bot3.trading.units import side
 from execution.bot import OWN_PREFIX, Account, Bot
 from execution.exits import Backoff, Exits, opening_intent
 from execution.states import BotState
@@ -41,6 +49,34 @@ class Protector:
                     "position_found_unprotected", bot=self._bot.name, pair=pair, trade_id=trade.trade_id, opened=str(trade.open_date)
                 )
 
+    def tighten(self, account: Account, *, best: Mapping[int, float]) -> None:
+        """Place the stops that the exit rule moves at the open of a candle (`exit_law.stop_at_open`); `protect` cancels the old ones.
+
+        An order that fails is tried again at the next close; until then the old stop stays open.
+
+        Parameters
+        ----------
+        best : mapping of int to float
+            Best rate of the closed candles, by trade.
+        """
+        for trade in account.trades.values():
+            is_held = trade.pair in account.positions and not self._exits.is_leaving(trade, account)
+            if is_held and trade.trade_id in best and self._exits.rule_of(trade).break_even_activation_move < math.inf:
+                self._tighten(trade, account, best_rate=best[trade.trade_id])
+
+    def _tighten(self, trade: Trade, account: Account, *, best_rate: float) -> None:
+        shared, sign = self._bot.shared, side(is_short=trade.is_short)
+        stop = float(self._stop_rate(trade, opening_intent(self._bot, trade)))
+        moved = shared.markets.market(trade.pair).break_even_rate(trade.open_rate, is_short=trade.is_short, costs=shared.costs)
+        opened = float(self._bot.exchange.fetch_rate(trade.pair))
+        state = (trade.open_rate, best_rate, float(moved))
+        if stop_at_open(sign, stop, opened, state, self._exits.rule_of(trade).numbers) == stop or self._is_unknown(trade, account):
+            return
+        amount, close = account.positions[trade.pair].amount, shared.newest_close(shared.clock.now())
+        intent = closing_intent(self._bot, trade, IntentLeg.STOP, amount=amount, candle_close_time=close, trigger_rate=moved)
+        sent = self._submitter.submit(intent)
+        log.info("stop_moved", bot=self._bot.name, pair=trade.pair, trade_id=trade.trade_id, stop_rate=str(moved), state=sent)
+
     def protect(self, account: Account) -> None:
         """Place missing stops and targets, close positions unprotected past the deadline, cancel orders whose trade is closed."""
         held = {trade.trade_id for pair, trade in account.trades.items() if pair in account.positions}
@@ -58,6 +94,7 @@ class Protector:
             return
         if missing <= 0:
             self._bare_since.pop(trade.trade_id, None)
+            self._cancel_looser(trade, account)
         if not self._exits.is_leaving(trade, account) and trade.trade_id not in self._without_target:
             self._aim(trade, account)
 
@@ -110,10 +147,29 @@ class Protector:
 
     def _place(self, trade: Trade, leg: IntentLeg, *, amount: Decimal) -> IntentState | None:
         opening = opening_intent(self._bot, trade)
-        intent = closing_intent(
-            self._bot, trade, leg, amount=amount, candle_close_time=opening.candle_close_time, trigger_rate=_rate(opening, leg)
-        )
+        rate = self._stop_rate(trade, opening) if leg is IntentLeg.STOP else _rate(opening, leg)
+        intent = closing_intent(self._bot, trade, leg, amount=amount, candle_close_time=opening.candle_close_time, trigger_rate=rate)
         return self._submitter.submit(intent)
+
+    def _stop_rate(self, trade: Trade, opening: Intent) -> Decimal:
+        """Return the stop in force: the nearest one that was placed, or may have been, else that of the entry."""
+        stops = (intent for intent in self._bot.store.intents_of_trade(trade.trade_id) if intent.leg is IntentLeg.STOP)
+        placed = (stop.trigger_rate for stop in stops if stop.state not in {IntentState.REJECTED, IntentState.DEAD})
+        nearest = min if trade.is_short else max
+        return nearest([_rate(opening, IntentLeg.STOP), *(rate for rate in placed if rate is not None)])
+
+    def _cancel_looser(self, trade: Trade, account: Account) -> None:
+        """Cancel the stops that a nearer one has replaced, once that covers the whole position."""
+        intents = {intent.client_order_id: intent for intent in account.waiting(IntentLeg.STOP, trade_id=trade.trade_id)}
+        stops = [order for order_id, order in account.orders.items() if order_id in intents]
+        rates = {order.trigger_rate for order in stops if order.trigger_rate is not None}
+        if len(rates) < 2:
+            return
+        nearest = min(rates) if trade.is_short else max(rates)
+        covered = sum((order.amount for order in stops if order.trigger_rate == nearest), Decimal(0))
+        for order in stops:
+            if order.trigger_rate != nearest and covered >= account.positions[trade.pair].amount:
+                self._cancel(pair=order.pair, client_order_id=order.client_order_id, intent=intents[order.client_order_id])
 
     def _uncovered(self, trade: Trade, account: Account) -> Decimal:
         """Return the part of a position's amount that no open stop of its trade would close."""

@@ -115,11 +115,13 @@ class BotRunner:
     def _close_candle(self, close: datetime, account: Account, *, skipped: int) -> None:
         candle = self._bot.shared.candle
         since = self._exits_done or close - candle
+        best: dict[int, float] = {}
         if close > since:
-            self._exits.judge_candles(account, since=since, until=close, may_leave=self._may_leave)
+            best = self._exits.judge_candles(account, since=since, until=close, may_leave=self._may_leave)
             self._exits_done = close
         if self._submitter.submitted:
             account = self._look()
+        self._protector.tighten(account, best=best)
         if skipped:
             log.warning("candles_skipped", bot=self.name, count=skipped, until=close.isoformat())
         try:

@@ -15,6 +15,7 @@ from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
 from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, PairView
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.markets import LeverageBracket, Market
 from bot3.trading.profiles import BotProfile
 from bot3.trading.risk import EquityMarks, RiskLimits
@@ -36,6 +37,7 @@ LIMITS = RiskLimits(
     max_candle_age=timedelta(minutes=15),
     price_collar=0.01,
 )
+RULES = ExitRules(giveback_activation_sigma=1.0, giveback_share=0.5)
 
 
 def a_profile(**changes: Any) -> BotProfile:
@@ -50,8 +52,7 @@ def a_profile(**changes: Any) -> BotProfile:
         stop_loss=-0.03,
         take_profit=0.03,
         horizon=timedelta(hours=24),
-        giveback_share=0.5,
-        giveback_activation_sigma=1.0,
+        exit_rules=RULES,
         max_stake_ratio=0.1,
         max_pair_notional_ratio=1.0,
         max_gross_notional_ratio=3.0,

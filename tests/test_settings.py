@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from bot3.errors import SettingsError
 from bot3.settings import Settings, load_settings
+from bot3.trading.exit_rules import ExitRules
 
 
 def loaded(tmp_path: Path, **environment: str) -> Settings:
@@ -17,6 +19,22 @@ def test_settings_given_nothing_then_paper_and_the_static_safe_set(tmp_path: Pat
 
     assert (settings.trading_mode, settings.stop_loss, settings.take_profit) == ("paper", -0.03, 0.03)
     assert (settings.win_rate_mark, settings.min_trades_per_bin, settings.meta_learner_interval_s) == (0.55, 5, 300)
+
+
+@pytest.mark.parametrize(("text", "activation"), [("", math.inf), ("0.5", 0.5)])
+def test_exit_rules_given_a_break_even_setting_then_contain_it(tmp_path: Path, text: str, activation: float) -> None:
+    rules = loaded(tmp_path, BOT3_BREAK_EVEN_ACTIVATION_SIGMA=text, BOT3_GIVEBACK_SHARE="0.4").exit_rules
+
+    assert rules == ExitRules(giveback_activation_sigma=1.0, giveback_share=0.4, break_even_activation_sigma=activation)
+
+
+def test_exit_rules_given_no_setting_then_break_even_is_off(tmp_path: Path) -> None:
+    assert loaded(tmp_path).exit_rules.break_even_activation_sigma == math.inf
+
+
+def test_settings_given_a_break_even_activation_of_0_then_refuses(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="BOT3_BREAK_EVEN_ACTIVATION_SIGMA"):
+        loaded(tmp_path, BOT3_BREAK_EVEN_ACTIVATION_SIGMA="0")
 
 
 def test_settings_given_an_unknown_name_then_names_it_and_the_nearest(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from bot3.learning.parameters.learner import LearningSettings
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
 from bot3.settings import Settings
+from bot3.trading.exit_rules import NO_RULES
 from bot3.trading.names import shown_name
 from bot3.usecases.audit.audit import AuditSettings, Tell
 from bot3.usecases.audit.audit import audit as audit_trades
@@ -105,7 +106,7 @@ def _address(db: str | None, *, backtest: Path | None, strategy: str | None, sou
 
 def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:
     timeframe_duration(timeframe)
-    # Without giveback: freqtrade bots have no such exit rule.
+    # Without giveback: freqtrade bots have no such exit rule, but they can move a stop.
     return LearningSettings(
         timeframe=timeframe,
         horizon=timedelta(hours=settings.horizon_hours),
@@ -115,6 +116,7 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
             slippage=settings.slippage,
             stop_slippage=settings.stop_slippage,
         ),
+        exit_rules=replace(NO_RULES, break_even_activation_sigma=settings.exit_rules.break_even_activation_sigma),
         min_trades=settings.min_trades_per_bin,
         static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
         static_take_profit=settings.take_profit if take_profit is None else take_profit,

@@ -14,7 +14,7 @@ from bot3.errors import InvalidTradeError
 from bot3.market.instants import instant_of, instant_us
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.decisions import Book, EntryPlan, HoldReason, PairView
-from bot3.trading.exits import ExitRule
+from bot3.trading.exit_rules import ExitRule
 from bot3.trading.loss_watch import LossWatch, closes_to_judge
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
@@ -209,7 +209,8 @@ class BacktestBook:
                 f"trade {trade.trade_id}: the candle of {trade.plan.pair} at its entry {instant_of(trade.open_us)} is missing: load it"
             )
         self.held[trade.plan.pair] = trade
-        matched = match_trade(candles, _path(trade, entry=entry), costs=self._costs, candle_us=self._candle_us)
+        path = _path(trade, entry=entry, market=self._markets[trade.plan.pair], costs=self._costs)
+        matched = match_trade(candles, path, costs=self._costs, candle_us=self._candle_us)
         if matched is not None:
             heapq.heappush(self._exits, (matched.close_us, trade.trade_id, trade, matched))
         self._profits.add(
@@ -233,19 +234,18 @@ class BacktestBook:
             self._stops = [*self._stops, closed.close_date][-max(self._profile.limits.stop_streak, 1) :]
 
 
-def _path(trade: OpenTrade, *, entry: int) -> OpenPath:
-    rule = ExitRule.of_context(trade.plan.context)
+def _path(trade: OpenTrade, *, entry: int, market: Market, costs: Costs) -> OpenPath:
+    is_short = trade.plan.is_short
     return OpenPath(
         entry=entry,
-        is_short=trade.plan.is_short,
+        is_short=is_short,
         leverage=trade.plan.leverage,
         open_rate=trade.open_rate,
         stop_rate=float(trade.plan.stop_rate),
         take_profit_rate=float(trade.plan.take_profit_rate),
         maintenance_margin_ratio=trade.maintenance_margin_ratio,
-        giveback_activation_move=rule.giveback_activation_move,
-        giveback_share=rule.giveback_share,
-        expires_us=instant_us(rule.expires_at),
+        rule=ExitRule.of_context(trade.plan.context),
+        break_even_rate=float(market.break_even_rate(trade.open_rate, is_short=is_short, costs=costs)),
     )
 
 

@@ -32,6 +32,12 @@ class Costs:
         """Return the fill rate of an exit at market when the market is at `rate`."""
         return rate * (1.0 + self.slippage if is_short else 1.0 - self.slippage)
 
+    def break_even_rate(self, open_rate: float, *, is_short: bool) -> float:
+        """Return the trigger rate of a stop whose fill earns 0 after both fees and the slippage of stops, without funding."""
+        side = -1.0 if is_short else 1.0
+        kept = (1.0 - side * self.taker_fee) * (1.0 - side * (self.slippage + self.stop_slippage))
+        return open_rate * (1.0 + side * self.taker_fee) / kept
+
 
 def close_profit(
     *,

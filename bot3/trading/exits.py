@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
-from bot3.errors import InvalidTradeError, LearningError
+from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.costs import Costs
-from bot3.trading.matching import gives_back
+from bot3.trading.exit_law import GAVE_BACK, TIMED_OUT, exit_event
+from bot3.trading.exit_rules import ExitRule
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.profiles import BotProfile
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import move_of_profit, move_of_sigma, move_of_stake, side
+
+_NO_LEVELS = (math.nan, math.nan, 0.0, 0.0)
+_AT_CLOSE = {GAVE_BACK: ExitReason.GIVEBACK, TIMED_OUT: ExitReason.TIME_EXIT}
 
 LARGEST_FALL = 0.99
 """Farthest target of a short, as a move of the price."""
@@ -31,28 +34,6 @@ class ExitLevels:
     take_profit_move: float
     source: str
     version: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExitRule:
-    """Exit rules checked when a candle closes: giveback and time.
-
-    `giveback_activation_move` is a move of the price from the entry's fill; `expires_at` is market time.
-    """
-
-    giveback_activation_move: float
-    giveback_share: float
-    expires_at: datetime
-
-    @classmethod
-    def of_context(cls, context: Mapping[str, str | float | int | bool | None]) -> Self:
-        """Read the rule from an entry's context (`orders.ENTRY_CONTEXT`). Raises InvalidTradeError if a field is missing or invalid."""
-        activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
-        if not isinstance(activation, int | float) or not isinstance(share, int | float) or not isinstance(expires_at, str):
-            raise InvalidTradeError(
-                f"an entry's context has a missing or invalid giveback_activation_move, giveback_share or expires_at: {dict(context)}"
-            )
-        return cls(giveback_activation_move=activation, giveback_share=share, expires_at=datetime.fromisoformat(expires_at))
 
 
 def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs: Costs) -> ExitLevels:
@@ -97,7 +78,8 @@ def decide_exit(
     close_rate : float
         Close of the candle.
     """
-    activation, share = rule.giveback_activation_move, rule.giveback_share
-    if gives_back(side(is_short=is_short), open_rate, best_rate, close_rate, activation, share):
-        return ExitReason.GIVEBACK
-    return ExitReason.TIME_EXIT if candle_close_time >= rule.expires_at else None
+    # Stop, target and liquidation are the exchange's: only the events at the close remain.
+    candle = (close_rate, close_rate, close_rate, close_rate)
+    is_over = candle_close_time >= rule.expires_at
+    code, _ = exit_event(side(is_short=is_short), candle, _NO_LEVELS, (open_rate, best_rate, is_over), rule.numbers)
+    return _AT_CLOSE.get(code)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
+from bot3.trading.costs import Costs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeverageBracket:
@@ -42,6 +44,10 @@ class Market:
         """Round a rate to the tick, up or down; the caller chooses the safe direction."""
         rounding = ROUND_UP if up else ROUND_DOWN
         return (Decimal(str(rate)) / self.rate_tick).to_integral_value(rounding) * self.rate_tick
+
+    def break_even_rate(self, open_rate: float, *, is_short: bool, costs: Costs) -> Decimal:
+        """Return the rate of a break-even stop, rounded to the tick away from the entry."""
+        return self.round_rate(costs.break_even_rate(open_rate, is_short=is_short), up=not is_short)
 
     def bracket(self, notional_abs: float) -> LeverageBracket:
         """Return the bracket of a notional (the last bracket if it exceeds the highest cap)."""

@@ -1,9 +1,6 @@
-"""Match trades against candles: the exit rules shared by backtest, shadow trades and the paper exchange.
+"""Match trades against candles by the exit law (`trading.exit_law`), for backtest and shadow trades.
 
-A trade enters at the open of the candle after its signal's close, plus slippage, and is matched against whole candles from there on. Inside
-a candle the stop is assumed to be touched before the target. A level that the open gaps over fills at the open: worse for a stop, better
-for a target; beyond the liquidation rate the whole stake is lost. At a candle's close, giveback and horizon are checked; they exit at the
-next open.
+A trade enters at the open of the candle after its signal's close, plus slippage, and is matched against whole candles from there on.
 """
 
 from __future__ import annotations
@@ -16,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
+from bot3.market.instants import instant_us
 from bot3.trading.costs import Costs
+from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED, TIMED_OUT, exit_event, slipped, stop_at_open
+from bot3.trading.exit_rules import ExitRule
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import bankruptcy_rate, liquidation_rate, side
-
-HELD, STOPPED, REACHED, LIQUIDATED, GAVE_BACK, TIMED_OUT = range(6)
 
 EXIT_REASONS = {
     STOPPED: ExitReason.STOP_LOSS,
@@ -84,8 +82,8 @@ class OpenPath:
         Index of the candle at whose open the trade entered.
     open_rate : float
         Fill rate of the entry, slippage included.
-    expires_us : int
-        End of the horizon, microseconds since 1970.
+    break_even_rate : float
+        Rate that the rule moves the stop to.
     """
 
     entry: int
@@ -95,9 +93,8 @@ class OpenPath:
     stop_rate: float
     take_profit_rate: float
     maintenance_margin_ratio: float
-    giveback_activation_move: float
-    giveback_share: float
-    expires_us: int
+    rule: ExitRule
+    break_even_rate: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +150,7 @@ def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us
         path.entry,
         side(is_short=path.is_short),
         (path.open_rate, path.stop_rate, path.take_profit_rate, liquidation, bankruptcy),
-        (path.giveback_activation_move, path.giveback_share, path.expires_us),
+        (path.rule.numbers, path.break_even_rate, instant_us(path.rule.expires_at)),
         (costs.slippage, costs.stop_slippage),
         candle_us,
     )
@@ -180,51 +177,6 @@ def margin_rates(*, open_rate: float, is_short: bool, leverage: float, maintenan
 
 
 @numba.njit(cache=True)
-def match_candle(side: float, candle: Any, levels: Any, slippages: Any) -> tuple[int, float]:  # noqa: PLR0911  # one return an outcome
-    """Match a position against one candle; return the outcome's code, and the fill rate (0 if the position stays open).
-
-    Parameters
-    ----------
-    candle : (open, high, low)
-    levels : (stop, target, liquidation, bankruptcy)
-        Rates; NaN for an order that does not exist, 0 for no liquidation.
-    slippages : (slippage, stop_slippage)
-
-    Notes
-    -----
-    A NaN level compares false, so it never triggers. Multiplying by `side` makes one comparison valid for longs and shorts.
-    """
-    opened, high, low = candle
-    stop, target, liquidation, bankruptcy = levels
-    slippage, stop_slippage = slippages
-    worst, best = (low, high) if side > 0.0 else (high, low)
-    stop_slip = 1.0 - side * (slippage + stop_slippage)
-    target_slip = 1.0 - side * slippage
-    # First the open: levels that it has reached or gapped over fill at the open rate.
-    if liquidation > 0.0 and side * (opened - liquidation) <= 0.0:
-        return LIQUIDATED, bankruptcy
-    if side * (opened - stop) <= 0.0:
-        return STOPPED, opened * stop_slip
-    if side * (opened - target) >= 0.0:
-        return REACHED, opened * target_slip
-    # Then the rest of the candle, the worst rate first. A stop at or beyond the liquidation rate cannot fill.
-    if side * (worst - stop) <= 0.0 and (liquidation == 0.0 or side * (stop - liquidation) > 0.0):
-        return STOPPED, stop * stop_slip
-    if liquidation > 0.0 and side * (worst - liquidation) <= 0.0:
-        return LIQUIDATED, bankruptcy
-    if side * (best - target) >= 0.0:
-        return REACHED, target * target_slip
-    return HELD, 0.0
-
-
-@numba.njit(cache=True)
-def gives_back(side: float, open_rate: float, best_rate: float, close_rate: float, activation: float, share: float) -> bool:  # noqa: PLR0917  # numba supports no keywords
-    """Return whether a close gives back at least a share of the best open move, once that reached the activation (moves of the price)."""
-    best = side * (best_rate / open_rate - 1.0)
-    return bool(best >= activation and side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best)
-
-
-@numba.njit(cache=True)
 def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, slippages: Any, candle_us: int) -> Any:  # noqa: PLR0917
     """Match a trade against its candles one by one.
 
@@ -234,34 +186,33 @@ def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, sli
     ----------
     candles : (open_us, open, high, low, close, funding_sum)
     rates : (open_rate, stop, target, liquidation, bankruptcy)
-    rule : (giveback activation move, giveback share, end of the horizon in microseconds since 1970)
+    rule : (`ExitRule.numbers`, break-even rate, end of the horizon in microseconds since 1970)
     slippages : (slippage, stop_slippage)
     """
     open_us, opens, highs, lows, closes, funding_sum = candles
     open_rate, stop, target, liquidation, bankruptcy = rates
-    activation, share, expires_us = rule
+    numbers, break_even, expires_us = rule
     funding, lowest, highest = 0.0, open_rate, open_rate
     last = len(opens) - 1
     for i in range(entry, last + 1):
         if i > entry:
             # Funding is paid on the position's value at that time; the candle's open is used as the mark rate.
             funding -= side * (funding_sum[i] - funding_sum[i - 1]) * opens[i] / open_rate
-        code, rate = match_candle(side, (opens[i], highs[i], lows[i]), (stop, target, liquidation, bankruptcy), slippages)
-        if code != HELD:
+            best = highest if side > 0.0 else lowest
+            stop = stop_at_open(side, stop, opens[i], (open_rate, best, break_even), numbers)
+        low, high = min(lowest, lows[i]), max(highest, highs[i])
+        state = (open_rate, high if side > 0.0 else low, open_us[i] + candle_us >= expires_us)
+        code, fill = exit_event(side, (opens[i], highs[i], lows[i], closes[i]), (stop, target, liquidation, bankruptcy), state, numbers)
+        if code in (STOPPED, REACHED, LIQUIDATED):
+            rate = slipped(side, code, fill, slippages)
             return code, i, open_us[i] + candle_us, rate, funding, min(lowest, rate), max(highest, rate)
-        lowest, highest = min(lowest, lows[i]), max(highest, highs[i])
-        best = highest if side > 0.0 else lowest
-        # The rules at the candle's close: giveback first, then the horizon. They exit at the next candle's open.
-        left = HELD
-        if gives_back(side, open_rate, best, closes[i], activation, share):
-            left = GAVE_BACK
-        elif open_us[i] + candle_us >= expires_us:
-            left = TIMED_OUT
-        if left != HELD and i < last:
-            rate = opens[i + 1] * (1.0 - side * slippages[0])
+        lowest, highest = low, high
+        # Giveback and time exit at the next candle's open.
+        if code != HELD and i < last:
+            rate = slipped(side, code, opens[i + 1], slippages)
             funding -= side * (funding_sum[i + 1] - funding_sum[i]) * opens[i + 1] / open_rate
-            return left, i + 1, open_us[i + 1], rate, funding, min(lowest, rate), max(highest, rate)
+            return code, i + 1, open_us[i + 1], rate, funding, min(lowest, rate), max(highest, rate)
         # Without a next candle the exit has no rate yet, so the trade is returned as open.
-        if left != HELD:
+        if code != HELD:
             break
     return HELD, last, open_us[last], open_rate, funding, lowest, highest

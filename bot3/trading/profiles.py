@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot3.errors import InvalidTradeError
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.risk import RiskLimits
 from bot3.trading.trades import DIRECTIONS
 
@@ -28,8 +29,8 @@ class BotProfile:
         Static safe set, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
     horizon : timedelta
         Maximum duration of a trade; then it is exited.
-    giveback_share, giveback_activation_sigma : float
-        A trade is exited when it gives back this share of its best open move, once that move reached the activation, in units of sigma.
+    exit_rules : ExitRules
+        Giveback and break-even stop.
     max_stake_ratio, max_pair_notional_ratio, max_gross_notional_ratio : float
         Maximum stake of an order, notional of a pair, and notional of all pairs, as ratios of the equity.
     """
@@ -44,8 +45,7 @@ class BotProfile:
     stop_loss: float
     take_profit: float
     horizon: timedelta
-    giveback_share: float
-    giveback_activation_sigma: float
+    exit_rules: ExitRules
     max_stake_ratio: float
     max_pair_notional_ratio: float
     max_gross_notional_ratio: float
@@ -60,8 +60,6 @@ class BotProfile:
             raise InvalidTradeError(
                 f"{self.name}: stop_loss must be between -1 and 0, take_profit above 0, were {self.stop_loss}, {self.take_profit}"
             )
-        if not 0.0 < self.giveback_share < 1.0 or not self.giveback_activation_sigma > 0.0:
-            raise InvalidTradeError(f"{self.name}: giveback_share must be between 0 and 1, and giveback_activation_sigma above 0")
         self._require_positive()
 
     def _require_positive(self) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
-from bot3.market.instants import instant_us, microseconds
+from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.trading.backtest_signals import RegimeLine
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.exits import static_levels
@@ -66,7 +66,7 @@ def shadow_trades(
         A signal frame (`ports.signals`) of one feeder, sorted by known_at. To continue an earlier call, pass the signals known from the
         oldest last close on.
     profile : BotProfile
-        Profile whose static stop and target, leverage rule, horizon and giveback are used; its directions and caps are ignored.
+        Profile whose static stop and target, leverage rule, horizon and exit rules are used; its directions and caps are ignored.
     end : datetime
         Trades that close later are not returned: they are open, and the next call simulates them again.
     last_closes : mapping, optional
@@ -158,9 +158,8 @@ class _ShadowTrader:
             stop_rate=rate_of_move(stop_move, open_rate=open_rate, is_short=is_short),
             take_profit_rate=rate_of_move(levels.take_profit_move, open_rate=open_rate, is_short=is_short),
             maintenance_margin_ratio=maintenance,
-            giveback_activation_move=profile.giveback_activation_sigma * sigma,
-            giveback_share=profile.giveback_share,
-            expires_us=at_us + self._horizon_us,
+            rule=profile.exit_rules.of_trade(sigma=sigma, expires_at=instant_of(at_us + self._horizon_us)),
+            break_even_rate=self._costs.break_even_rate(open_rate, is_short=is_short),
         )
 
     def _outcome(self, path: OpenPath, matched: MatchedExit) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Platform(Sources):
     def learner(self) -> ParameterLearner:
         """Return the learner, which retains its state from its first step on."""
         from bot3.learning.parameters.learner import LearningSettings, ParameterLearner  # noqa: PLC0415
-        from bot3.learning.replay.replay import GivebackRule, ReplayCosts  # noqa: PLC0415
+        from bot3.learning.replay.replay import ReplayCosts  # noqa: PLC0415
 
         settings = self.settings
         costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
@@ -89,7 +89,7 @@ class Platform(Sources):
                 timeframe=settings.timeframe,
                 horizon=settings.horizon,
                 costs=costs,
-                giveback=GivebackRule(activation_sigma=settings.giveback_activation_sigma, share=settings.giveback_share),
+                exit_rules=settings.exit_rules,
                 min_trades=settings.min_trades_per_bin,
                 max_censored_share=settings.max_censored_share,
                 static_stop_loss=settings.stop_loss,

@@ -808,14 +808,16 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return float(trade.calc_profit_ratio(target))
 
     def custom_exit(self, *, pair: str, trade: Any, current_time: datetime, current_rate: float, **kwargs: Any) -> str | None:
-        """Return the exit reason: a rate beyond the target (all targets, in a freqtrade without `custom_roi`), giveback, or the horizon."""
+        """Return the exit reason: giveback, the horizon, or a rate beyond the target (all targets, in a freqtrade without `custom_roi`)."""
         del kwargs
         plan = self._plan_of(trade)
-        if plan.side * (current_rate - plan.rate(plan.take_profit_move, open_rate=trade.open_rate)) >= 0.0:
-            return "take_profit"
+        # Giveback and horizon are judged at the last close, which precedes the current rate.
         if self._gives_back(pair, trade, plan, current_time=current_time):
             return "giveback"
-        return "time_exit" if current_time >= datetime.fromisoformat(plan.expires_at) else None
+        if current_time >= datetime.fromisoformat(plan.expires_at):
+            return "time_exit"
+        is_reached = plan.side * (current_rate - plan.rate(plan.take_profit_move, open_rate=trade.open_rate)) >= 0.0
+        return "take_profit" if is_reached else None
 
     def _gives_back(self, pair: str, trade: Any, plan: Plan, *, current_time: datetime) -> bool:
         extreme = trade.min_rate if trade.is_short else trade.max_rate

@@ -20,8 +20,8 @@ from bot3.learning import validity
 from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
 from bot3.trading import leverage_bins, units
+from bot3.trading.exit_law import gives_back
 from bot3.trading.exits import learned_levels
-from bot3.trading.matching import gives_back
 from bot3.trading.parameters import ParameterState
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.signals import FEEDER_IDS, UNKNOWN_FEEDER, feeder_of_enter_tag

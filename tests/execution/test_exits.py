@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import ExitReason
 from tests.execution.faults import BUSY, Fault, FaultyExchange
@@ -15,7 +16,7 @@ from tests.markets import CANDLE, FIRST, a_profile
 FALLS = (100.0, 100.1, 98.5, 99.0)
 RISES = (100.0, 101.5, 99.9, 101.4)
 UP, DOWN = (100.0, 100.8, 99.9, 100.7), (100.7, 100.75, 100.1, 100.2)
-GIVES_BACK = a_profile(giveback_activation_sigma=0.1)
+GIVES_BACK = a_profile(exit_rules=ExitRules(giveback_activation_sigma=0.1))
 SHORT_LIVED = a_profile(horizon=timedelta(minutes=20))
 
 

@@ -21,6 +21,7 @@ from bot3.market.regimes import Regime
 from bot3.market.timeframes import candle_open_time
 from bot3.trading.backtest import BacktestResult, backtest
 from bot3.trading.decisions import NOTHING_LEARNED, HoldReason, Learning
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.leverage_bins import leverage_bin as leverage_bin_of
 from bot3.trading.parameters import ParameterState
@@ -236,7 +237,7 @@ def test_daemon_given_a_volatility_that_moves_then_trades_as_a_backtest_in_each_
                 PROFILE,
                 # A halted daemon leaves at stop and target only.
                 horizon=timedelta(hours=24),
-                giveback_activation_sigma=50.0,
+                exit_rules=ExitRules(giveback_activation_sigma=50.0),
                 stop_loss=-0.15,
                 take_profit=0.12,
                 target_volatility=0.35,
@@ -254,6 +255,18 @@ def test_daemon_given_a_limit_broken_at_a_close_without_a_signal_then_stops_entr
     assert lives.tested_holds["limit"] > 0
     # The loss was made good again: at the closes with a signal alone nobody would have seen it.
     assert sum(trade.close_profit_abs or 0.0 for trade in lives.tested) > 0.0
+    assert_same(lives)
+
+
+def test_daemon_given_a_break_even_stop_and_restarts_then_makes_the_trades_of_a_backtest(open_floor: OpenFloor) -> None:
+    rules = ExitRules(giveback_activation_sigma=1.0, break_even_activation_sigma=0.3)
+    profile = replace(PROFILE, max_open_trades=2, limits=UNLIMITED, exit_rules=rules)
+
+    lives = both(open_floor, seed=5, profile=profile, restart_every=31)
+
+    ended_at_nothing = [trade for trade in lives.tested if abs(trade.close_profit or 1.0) < 0.002]
+    assert {trade.exit_reason for trade in ended_at_nothing} == {ExitReason.STOP_LOSS.value}
+    assert {trade.is_short for trade in ended_at_nothing} == {False, True}
     assert_same(lives)
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.learning.replay.grids import ExitGrid
-from bot3.learning.replay.replay import GivebackRule, ReplayCosts, TradePaths
+from bot3.learning.replay.replay import ReplayCosts, TradePaths
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,13 @@ class Position:
     def liquidation(self) -> float:
         room = (1.0 / self.leverage - self.costs.maintenance_margin_ratio) / (1.0 - self.side * self.costs.maintenance_margin_ratio)
         return float(np.float32(self.rate * (1.0 - self.side * room)))
+
+    @property
+    def break_even(self) -> float:
+        """Return the stop whose fill nets 0 without funding."""
+        opened = self.rate * (1.0 + self.side * self.costs.taker_fee)
+        slippage = self.costs.slippage + self.costs.stop_slippage
+        return float(np.float32(opened / ((1.0 - self.side * self.costs.taker_fee) * (1.0 - self.side * slippage))))
 
     @property
     def all_lost(self) -> float:
@@ -86,37 +94,46 @@ def inside(position: Position, i: int, *, stop: float, target: float) -> OracleO
     return OracleOutcome(net=position.reached(target, i, is_maker=is_maker)) if is_reached else None
 
 
-def gives_back(position: Position, i: int, *, giveback: GivebackRule | None, activation: float, first: int) -> bool:
-    if giveback is None or i + 1 >= position.end:
-        return False
+def best_move(position: Position, i: int, *, first: int) -> float:
     name = "high" if position.side > 0.0 else "low"
-    best = max(position.side * (position.price(name, j) / position.rate - 1.0) for j in range(first, i + 1))
+    return max((position.side * (position.price(name, j) / position.rate - 1.0) for j in range(first, i + 1)), default=-np.inf)
+
+
+def gives_back(position: Position, i: int, *, rules: ExitRules, sigma: float, first: int) -> bool:
+    if i + 1 >= position.end:
+        return False
+    best = best_move(position, i, first=first)
     closed = position.side * (position.price("close", i) / position.rate - 1.0)
-    return best >= activation and closed <= (1.0 - giveback.share) * best
+    return best >= rules.giveback_activation_sigma * sigma and closed <= (1.0 - rules.giveback_share) * best
 
 
-def oracle(
-    position: Position, *, stop_move: float, target_move: float, giveback: GivebackRule | None, sigma: float, first: int
-) -> OracleOutcome:
+def is_moved(position: Position, i: int, *, rules: ExitRules, sigma: float, first: int) -> bool:
+    """Return whether the open of a candle moves the stop to break-even."""
+    is_beyond = not position.is_beyond(position.price("open", i), position.break_even)
+    return is_beyond and best_move(position, i - 1, first=first) >= rules.break_even_activation_sigma * sigma
+
+
+def oracle(position: Position, *, stop_move: float, target_move: float, rules: ExitRules, sigma: float, first: int) -> OracleOutcome:
     """Return the outcome of one trade under one stop and target (distances, moves of the price)."""
     # Levels are rounded to float32, as candles are.
     stop, target = (float(np.float32(position.rate * (1.0 + position.side * move))) for move in (-stop_move, target_move))
     if position.is_beyond(stop, position.liquidation):
         stop = position.liquidation
-    activation = giveback.activation_sigma * sigma if giveback else 0.0
     fee, slippage = position.costs.taker_fee, position.costs.slippage
     for i in range(first, position.end):
+        if is_moved(position, i, rules=rules, sigma=sigma, first=first):
+            stop = position.break_even
         ended = inside(position, i, stop=stop, target=target)
         if ended is not None:
             return ended
-        if gives_back(position, i, giveback=giveback, activation=activation, first=first):
+        if gives_back(position, i, rules=rules, sigma=sigma, first=first):
             return OracleOutcome(net=position.net(position.price("open", i + 1), i + 1, fee=fee, slippage=slippage))
     last = position.end - 1
     return OracleOutcome(net=position.net(position.price("close", last), last, fee=fee, slippage=slippage))
 
 
 def oracle_cells(
-    candles: CandleArrays, paths: TradePaths, k: int, *, grid: ExitGrid, costs: ReplayCosts, giveback: GivebackRule | None = None
+    candles: CandleArrays, paths: TradePaths, k: int, *, grid: ExitGrid, costs: ReplayCosts, rules: ExitRules = NO_RULES
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the net outcome of one path in every cell, and whether it is ambiguous there."""
     position = Position(
@@ -130,7 +147,7 @@ def oracle_cells(
     )
     sigma, first = float(paths.sigma[k]), position.entry + (not paths.has_entry_candle)
     found = [
-        [oracle(position, stop_move=s * sigma, target_move=t * sigma, giveback=giveback, sigma=sigma, first=first) for t in grid.targets]
+        [oracle(position, stop_move=s * sigma, target_move=t * sigma, rules=rules, sigma=sigma, first=first) for t in grid.targets]
         for s in grid.stops
     ]
     nets = np.array([[cell.net for cell in row] for row in found])

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.errors import InvalidTradeError
-from bot3.market.instants import instant_us
 from bot3.market.regimes import Regime
-from bot3.trading.exits import LARGEST_FALL, ExitRule, decide_exit, learned_levels, static_levels
+from bot3.trading.exit_rules import ExitRule
+from bot3.trading.exits import LARGEST_FALL, decide_exit, learned_levels, static_levels
 from bot3.trading.matching import OpenPath, match_trade
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import profit_of_move
@@ -57,17 +56,6 @@ def test_learned_levels_given_a_wild_pair_then_a_shorts_target_stays_above_zero(
     assert levels.take_profit_move == LARGEST_FALL
 
 
-def test_exit_rule_given_a_context_without_it_then_refuses() -> None:
-    with pytest.raises(InvalidTradeError, match="missing or invalid giveback"):
-        ExitRule.of_context({"feeder_id": "F01"})
-
-
-def test_exit_rule_given_an_entrys_context_then_reads_it_back() -> None:
-    context = {"giveback_activation_move": 0.02, "giveback_share": 0.5, "expires_at": NOON.isoformat()}
-
-    assert ExitRule.of_context(context) == RULE
-
-
 @given(seed=st.integers(0, 10_000), is_short=st.booleans())
 def test_decide_exit_given_every_close_of_a_path_then_agrees_with_the_matching(seed: int, is_short: bool) -> None:
     candles = arrays(random_candles(seed, candles=60))
@@ -79,11 +67,9 @@ def test_decide_exit_given_every_close_of_a_path_then_agrees_with_the_matching(s
         stop_rate=1e9 if is_short else 1e-9,
         take_profit_rate=1e-9 if is_short else 1e9,
         maintenance_margin_ratio=0.0,
-        giveback_activation_move=0.01,
-        giveback_share=0.5,
-        expires_us=instant_us(FIRST + 40 * CANDLE),
+        rule=replace(RULE, giveback_activation_move=0.01, expires_at=FIRST + 40 * CANDLE),
+        break_even_rate=100.0,
     )
-    rule = replace(RULE, giveback_activation_move=0.01, expires_at=FIRST + 40 * CANDLE)
 
     found = match_trade(candles, path, costs=COSTS, candle_us=CANDLE // timedelta(microseconds=1))
 
@@ -91,7 +77,7 @@ def test_decide_exit_given_every_close_of_a_path_then_agrees_with_the_matching(s
     best = [min(100.0, candles.low[: i + 1].min()) if is_short else max(100.0, candles.high[: i + 1].max()) for i in closes]
     decided = [
         decide_exit(
-            rule,
+            path.rule,
             is_short=is_short,
             open_rate=100.0,
             best_rate=float(best[i]),

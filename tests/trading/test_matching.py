@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
 from bot3.market.instants import instant_us
+from bot3.trading.exit_rules import ExitRule
 from bot3.trading.matching import MatchedExit, OpenPath, match_trade
 from bot3.trading.trades import ExitReason
 from tests.markets import CANDLE, COSTS, FIRST, arrays, candle_frame, funding_frame, random_candles
@@ -25,11 +26,19 @@ LONG = OpenPath(
     stop_rate=98.0,
     take_profit_rate=103.0,
     maintenance_margin_ratio=0.01,
-    giveback_activation_move=0.02,
-    giveback_share=0.5,
-    expires_us=instant_us(FIRST + timedelta(days=1)),
+    rule=ExitRule(giveback_activation_move=0.02, giveback_share=0.5, expires_at=FIRST + timedelta(days=1)),
+    break_even_rate=100.14,
 )
-SHORT = replace(LONG, is_short=True, stop_rate=102.0, take_profit_rate=97.0)
+SHORT = replace(LONG, is_short=True, stop_rate=102.0, take_profit_rate=97.0, break_even_rate=99.86)
+
+
+def expiring(path: OpenPath, *, candles: int) -> OpenPath:
+    return replace(path, rule=replace(path.rule, expires_at=FIRST + candles * CANDLE))
+
+
+def moving(path: OpenPath) -> OpenPath:
+    """Return the path with a break-even stop from an open move of 1 % on."""
+    return replace(path, rule=replace(path.rule, break_even_activation_move=0.01))
 
 
 def matched(path: OpenPath, *rows: tuple[float, float, float, float]) -> MatchedExit | None:
@@ -87,13 +96,13 @@ def test_match_trade_given_the_best_below_the_activation_then_gives_back_all_and
 
 
 def test_match_trade_given_the_horizon_is_over_then_leaves_at_the_next_open() -> None:
-    short_lived = replace(LONG, expires_us=instant_us(FIRST + 2 * CANDLE))
+    short_lived = expiring(LONG, candles=2)
 
     assert outcome(short_lived, QUIET, QUIET, (100.2, 100.3, 100.0, 100.1)) == (ExitReason.TIME_EXIT, pytest.approx(100.2 * 0.9999), 2)
 
 
 def test_match_trade_given_the_next_candle_is_not_there_yet_then_is_open() -> None:
-    assert matched(replace(LONG, expires_us=instant_us(FIRST + CANDLE)), QUIET) is None
+    assert matched(expiring(LONG, candles=1), QUIET) is None
 
 
 def test_match_trade_given_funding_while_held_then_a_long_pays_on_the_value_there() -> None:
@@ -114,7 +123,7 @@ def test_match_trade_given_an_entry_outside_the_candles_then_refuses() -> None:
 @given(seed=st.integers(0, 10_000), is_short=st.booleans())
 def test_match_trade_given_random_candles_then_extremes_hold_every_rate_seen(seed: int, is_short: bool) -> None:
     candles = arrays(random_candles(seed, candles=60))
-    path = replace(SHORT if is_short else LONG, expires_us=instant_us(FIRST + 50 * CANDLE))
+    path = expiring(SHORT if is_short else LONG, candles=50)
 
     found = match_trade(candles, path, costs=COSTS, candle_us=CANDLE_US)
 
@@ -131,3 +140,46 @@ def test_match_trade_given_more_candles_then_the_exit_stays_the_same(seed: int, 
 
     if first is not None:
         assert match_trade(arrays(frame.iloc[:later]), LONG, costs=COSTS, candle_us=CANDLE_US) == first
+
+
+def test_match_trade_given_the_activation_reached_then_the_stop_is_at_break_even_from_the_next_open_on() -> None:
+    rows = [(100.0, 101.2, 99.5, 100.5), (100.5, 100.6, 100.0, 100.2)]
+
+    assert outcome(moving(LONG), *rows) == (ExitReason.STOP_LOSS, pytest.approx(100.14 * 0.9996), 1)
+    assert matched(LONG, *rows) is None
+
+
+def test_match_trade_given_a_short_with_the_activation_reached_then_its_stop_moves_down() -> None:
+    rows = [(100.0, 100.5, 98.8, 99.5), (99.5, 100.0, 99.4, 99.8)]
+
+    assert outcome(moving(SHORT), *rows) == (ExitReason.STOP_LOSS, pytest.approx(99.86 * 1.0004), 1)
+
+
+def test_match_trade_given_an_open_at_or_below_break_even_then_the_stop_moves_at_the_first_open_beyond_it() -> None:
+    rows = [(100.0, 101.2, 99.5, 100.0), (100.14, 100.3, 99.0, 100.2), (100.2, 100.4, 100.0, 100.3)]
+
+    assert outcome(moving(LONG), *rows) == (ExitReason.STOP_LOSS, pytest.approx(100.14 * 0.9996), 2)
+
+
+def test_match_trade_given_the_activation_reached_and_the_stop_touched_in_one_candle_then_the_old_stop_fills() -> None:
+    assert outcome(moving(LONG), QUIET, (100.0, 101.5, 97.0, 99.0)) == (ExitReason.STOP_LOSS, pytest.approx(98.0 * 0.9996), 1)
+
+
+def test_match_trade_given_a_gap_beyond_the_moved_stop_then_fills_at_the_open() -> None:
+    rows = [(100.0, 101.2, 99.5, 100.5), (100.5, 100.6, 100.3, 100.4), (99.0, 99.5, 98.5, 99.2)]
+
+    assert outcome(moving(LONG), *rows) == (ExitReason.STOP_LOSS, pytest.approx(99.0 * 0.9996), 2)
+
+
+@given(seed=st.integers(0, 10_000), is_short=st.booleans())
+def test_match_trade_given_a_break_even_stop_then_loses_no_more_than_without_it(seed: int, is_short: bool) -> None:
+    candles = arrays(random_candles(seed, candles=60))
+    path = expiring(SHORT if is_short else LONG, candles=50)
+
+    with_rule = match_trade(candles, moving(path), costs=COSTS, candle_us=CANDLE_US)
+    without = match_trade(candles, path, costs=COSTS, candle_us=CANDLE_US)
+
+    assert with_rule is not None
+    assert without is not None
+    assert with_rule.index <= without.index
+    assert with_rule == without or with_rule.reason is ExitReason.STOP_LOSS

@@ -19,7 +19,6 @@ from tests.markets import a_profile
         {"leverage_cap": 11.0},
         {"stop_loss": 0.03},
         {"take_profit": -0.03},
-        {"giveback_share": 1.0},
         {"max_open_trades": 0},
         {"target_volatility": 0.0},
         {"horizon": timedelta(0)},

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from bot3.errors import InvalidTradeError
 from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import backtest
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
+from bot3.trading.profiles import BotProfile
 from bot3.trading.shadow_trades import SHADOW_COLUMNS, shadow_trades
 from bot3.trading.sizing import choose_leverage
 from bot3.trading.trades import RunMode
@@ -33,11 +35,14 @@ def signals_of(seed: int, *, feeder_id: str = "F01", pairs: tuple[str, ...] = (B
     return pd.DataFrame({**columns, "confidence": rng.uniform(0.5, 0.9, len(rows)), **times})
 
 
-def shadow(signals: pd.DataFrame, seed: int, *, end: datetime = END, **changes: Any) -> pd.DataFrame:
+PROFILE = a_profile()
+
+
+def shadow(signals: pd.DataFrame, seed: int, *, end: datetime = END, profile: BotProfile = PROFILE, **changes: Any) -> pd.DataFrame:
     candles = {pair: arrays(random_candles(seed + index, candles=400), sigma=0.03) for index, pair in enumerate((BTC, ETH))}
     markets = {pair: a_market(pair) for pair in candles}
     return shadow_trades(
-        signals, candles, a_profile(), markets=markets, costs=COSTS, candle=CANDLE, end=end, run_mode=RunMode.BACKTEST, **changes
+        signals, candles, profile, markets=markets, costs=COSTS, candle=CANDLE, end=end, run_mode=RunMode.BACKTEST, **changes
     )
 
 
@@ -48,6 +53,16 @@ def test_shadow_trades_given_signals_then_has_the_columns_and_never_overlaps_on_
     assert len(trades) > 20
     for _, own in trades.groupby("pair"):
         assert bool((own["open_date"].iloc[1:].to_numpy() >= own["close_date"].iloc[:-1].to_numpy()).all())
+
+
+def test_shadow_trades_given_a_break_even_stop_then_some_end_at_nothing() -> None:
+    profile = replace(PROFILE, exit_rules=ExitRules(break_even_activation_sigma=0.1))
+
+    trades = shadow(signals_of(1), 1, profile=profile)
+
+    ended_at_nothing = trades[trades["close_profit"].abs() < 1e-9]
+    assert set(ended_at_nothing["exit_reason"]) == {"stop_loss"}
+    assert set(ended_at_nothing["is_short"]) == {False, True}
 
 
 @settings(max_examples=15, deadline=None)

@@ -17,12 +17,15 @@ from bot3.market.instants import EPOCH, instant_of
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.costs import Costs
+from bot3.trading.exit_law import HELD, LIQUIDATED, NO_RULE, STOPPED, exit_event, slipped
 from bot3.trading.markets import Market
-from bot3.trading.matching import HELD, LIQUIDATED, STOPPED, margin_rates, match_candle
+from bot3.trading.matching import margin_rates
 from bot3.trading.orders import Fill, OrderSide, OrderStatus, OrderType
 from bot3.trading.units import side
 
 _MONEY = Decimal("1e-12")
+_NO_STATE = (1.0, 1.0, False)
+"""State for `exit_event` without events at the close: those are the bot's, not the exchange's."""
 
 
 class PaperFills:
@@ -105,28 +108,29 @@ class PaperFills:
         except CandleError as error:
             raise ExchangeBusyError(f"{held.pair}: the market cannot be read: {error}") from error
         opens_us = frame["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
-        rows = frame[["open", "high", "low"]].to_numpy(dtype=np.float64).tolist()
-        for open_us, (opened, high, low) in zip(opens_us, rows, strict=True):
-            held = self._match(held, (opened, high, low), closed_us=open_us + self._candle_us)
+        rows = frame[["open", "high", "low", "close"]].to_numpy(dtype=np.float64).tolist()
+        for open_us, (opened, high, low, close) in zip(opens_us, rows, strict=True):
+            held = self._match(held, (opened, high, low, close), closed_us=open_us + self._candle_us)
             if held.amount == 0:
                 return
             held = replace(held, matched_us=open_us + self._candle_us)
         self._state.put_position(held)
 
-    def _match(self, held: Held, candle: tuple[float, float, float], *, closed_us: int) -> Held:
+    def _match(self, held: Held, candle: tuple[float, float, float, float], *, closed_us: int) -> Held:
         """Fill the orders that one candle touches; several orders may fill, each for its own amount."""
         sign = side(is_short=held.is_short)
         slippages = (self._costs.slippage, self._costs.stop_slippage)
         while held.amount > 0:
             stop, target = self._nearest(held, OrderType.STOP_MARKET), self._nearest(held, OrderType.TAKE_PROFIT_MARKET)
             levels = (_trigger(stop), _trigger(target), *self.margin_rates(held))
-            code, rate = match_candle(sign, candle, levels, slippages)
+            code, fill = exit_event(sign, candle, levels, _NO_STATE, NO_RULE)
             if code == HELD:
                 return held
+            rate = slipped(sign, code, fill, slippages)
             if code == LIQUIDATED:
                 return self._liquidate(held, rate=rate, at=instant_of(closed_us))
             order = stop if code == STOPPED else target
-            if order is None:  # not reachable: without an order match_candle compares with NaN
+            if order is None:  # not reachable: without an order exit_event compares with NaN
                 return held
             amount = min(order.amount, held.amount)
             held = self.reduce(held, client_order_id=order.client_order_id, rate=rate, amount=amount, at=instant_of(closed_us))

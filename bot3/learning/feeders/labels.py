@@ -1,8 +1,7 @@
 """Triple-barrier labels: whether a trade signalled at a candle's close would have earned more than its costs.
 
-The trade enters at the open of the next candle and exits at its stop, its target or the horizon's last close, whichever is first.
-A level that a candle's open gaps over fills at that open; inside the candle the stop is assumed to be touched before the target. Both
-sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition.
+The trade enters at the open of the next candle and exits at its stop, its target or the horizon's last close, by the exit law
+(`trading.exit_law`). Both sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.market.indicators import Floats
+from bot3.trading.exit_law import HELD, NO_RULE, STOPPED, exit_event
 
 NO_LABEL = -1
 
@@ -108,21 +108,17 @@ def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
             continue
         entry = prices[0, i + 1] * (1.0 + side * slippage)
         stop, target = -stop_sigma * sigma[i], target_sigma * sigma[i]
-        # Default outcome: the last close of the horizon. The loop replaces it if a level is touched before.
-        moved, slip, until = side * (prices[3, last] / entry - 1.0), slippage, last
+        # All rates as moves of the price; a label has no liquidation and no giveback, and ends at the last close of its horizon.
+        code, moved, until = HELD, 0.0, last
         for j in range(i + 1, last + 1):
-            opened = side * (prices[0, j] / entry - 1.0)
+            opened, closed = side * (prices[0, j] / entry - 1.0), side * (prices[3, j] / entry - 1.0)
             up, down = side * (prices[1, j] / entry - 1.0), side * (prices[2, j] / entry - 1.0)
-            # The open is the first rate of its candle: beyond the target it fills there, however low the candle falls afterwards.
-            if opened >= target:
-                moved, until = opened, j
+            candle = (opened, max(up, down), min(up, down), closed)
+            code, moved = exit_event(1.0, candle, (stop, target, 0.0, 0.0), (1.0, 1.0, j == last), NO_RULE)
+            if code != HELD:
+                until = j
                 break
-            if min(up, down) <= stop:
-                moved, slip, until = min(stop, opened), slippage + stop_slippage, j
-                break
-            if max(up, down) >= target:
-                moved, until = target, j
-                break
+        slip = slippage + stop_slippage if code == STOPPED else slippage
         # Entry fee on the entry value; exit fee and slippage on the exit value.
         net = moved - fee - (1.0 + side * moved) * (fee + slip)
         net_move[i], label[i], end[i] = net, 1 if net > 0.0 else 0, until

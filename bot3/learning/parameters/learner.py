@@ -70,7 +70,7 @@ class ParameterLearner:
             candle_us=candle // timedelta(microseconds=1),
         )
         self._candles: dict[str, CandleArrays] = {}
-        self._evidence = evidence or ReplayEvidence(grid=settings.grid, costs=settings.costs, giveback=settings.giveback)
+        self._evidence = evidence or ReplayEvidence(grid=settings.grid, costs=settings.costs, exit_rules=settings.exit_rules)
         self._raw: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self._funding_looked_us = 0
         self.reset()

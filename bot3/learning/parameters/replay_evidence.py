@@ -13,10 +13,11 @@ from bot3.learning.promotion.e_process import worst_losses
 from bot3.learning.replay.grids import ExitGrid
 from bot3.learning.replay.groups import Group
 from bot3.learning.replay.kernel import TOTAL
-from bot3.learning.replay.paths import GivebackRule, ReplayCandles, ReplayCosts, TradePaths
+from bot3.learning.replay.paths import ReplayCandles, ReplayCosts, TradePaths
 from bot3.learning.replay.replay import GroupSums, Outcomes, outcomes, sum_groups
 from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS
 
@@ -67,8 +68,8 @@ class ReplayEvidence:
     Only `outcomes` and `pair_sums` read candles: a planted world with known outcomes overrides just these two.
     """
 
-    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, giveback: GivebackRule | None = None) -> None:
-        self._grid, self._costs, self._giveback = grid, costs, giveback
+    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, exit_rules: ExitRules = NO_RULES) -> None:
+        self._grid, self._costs, self._exit_rules = grid, costs, exit_rules
         self._cells: dict[Group, CellSums] = {}
         self._left: dict[Group, dict[tuple[float, float], Outcomes]] = {}
         self.candles: dict[str, ReplayCandles] = {}
@@ -127,7 +128,7 @@ class ReplayEvidence:
                 stop_sigma=stops[places],
                 target_sigma=targets[places],
                 costs=self._costs,
-                giveback=self._giveback,
+                exit_rules=self._exit_rules,
             )
             out.net[places], out.ended_at[places] = left.net, left.ended_at
             out.code[places], out.is_ambiguous[places] = left.code, left.is_ambiguous
@@ -168,7 +169,7 @@ class ReplayEvidence:
             groups=groups,
             grid=self._grid,
             costs=self._costs,
-            giveback=self._giveback,
+            exit_rules=self._exit_rules,
         )
 
     def _replay(self, table: TradeTable, cells: Sequence[Group]) -> None:

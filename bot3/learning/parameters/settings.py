@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from bot3.learning.parameters.rows import GroupScale
 from bot3.learning.replay.grids import ExitGrid, default_grid
 from bot3.learning.replay.groups import Group
-from bot3.learning.replay.paths import GivebackRule, ReplayCosts
+from bot3.learning.replay.paths import ReplayCosts
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
 from bot3.trading.parameters import ANY
 
@@ -33,8 +34,8 @@ class LearningSettings:
         The static safe set, ratios of the stake; all groups are shrunk to it without evidence.
     static_strength : float
         Number of effective observations at which the data of all trades have the same weight as the static set.
-    giveback : GivebackRule or None
-        Giveback rule of the bots that trade by this learning; None if they have no such rule.
+    exit_rules : ExitRules
+        Exit rules of the bots that trade by this learning; all off by default.
     max_censored_share : float
         Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
@@ -45,7 +46,7 @@ class LearningSettings:
     horizon: timedelta = timedelta(hours=24)
     costs: ReplayCosts = field(default_factory=ReplayCosts)
     grid: ExitGrid = field(default_factory=default_grid)
-    giveback: GivebackRule | None = None
+    exit_rules: ExitRules = NO_RULES
     min_trades: int = 5
     static_stop_loss: float = -0.03
     static_take_profit: float = 0.03
@@ -58,8 +59,8 @@ class LearningSettings:
         """Return the digest that identifies rule and settings."""
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
         numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
-        giveback = None if self.giveback is None else asdict(self.giveback)
-        return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), giveback, grid, numbers])
+        rules = self.exit_rules.digest_content
+        return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), rules, grid, numbers])
 
     def static_scale(self, group: Group) -> GroupScale:
         """Return the default scale of a group without trades: the static volatility, and the middle of its leverage bin (1 without bin)."""

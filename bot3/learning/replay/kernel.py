@@ -1,4 +1,4 @@
-"""The inner loops of replay, compiled by numba.
+"""The inner loops of replay, compiled by numba: the exit law (`trading.exit_law`) for all levels of a grid at once.
 
 Rates are mirrored for shorts (times -1), so that a stop always lies below and a target above. Stops are touched in the order of their
 distance, and so are targets. When a stop is touched, the targets touched before it are the first t* ones: in every cell of that stop from
@@ -15,11 +15,10 @@ import numba
 import numpy as np
 
 from bot3.learning.replay.lanes import BLOCK, BLOCKS, first_block, first_in_block, soon
+from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED
 
 TOTAL, SQUARES, WINS, PROFIT, AMBIGUOUS = range(5)
 """Indices of the sums that `sum_paths` fills; the last one is an unweighted count."""
-HELD, STOPPED, REACHED, LIQUIDATED, GAVE_BACK = range(5)
-"""Kinds of the end of a path."""
 OPEN, CLOSE, LOW, MINUS_HIGH, BLOCK_LOW, BLOCK_MINUS_HIGH = range(6)
 """Rows of the prices: highs are mirrored; the last two rows are the minima of LOW and MINUS_HIGH over a block from each candle on."""
 ROWS = 6
@@ -41,8 +40,8 @@ def sum_paths(candles: Any, paths: Any, grouped: Any, levels: Any, costs: Any, r
     levels : (stops, targets)
         Distances in sigmas, ascending.
     costs : (taker_fee, maker_fee, slippage, stop_slippage, maintenance_margin_ratio, target_rests)
-    rule : (activation_sigma, share)
-        Giveback rule; an infinite activation disables it.
+    rule : (giveback activation, giveback share, break-even activation)
+        `ExitRules.numbers`; activations are in sigmas, an infinite one disables its rule.
     """
     order, starts = grouped
     n_stops, n_targets = len(levels[0]), len(levels[1])
@@ -145,9 +144,15 @@ def _scatter(candles: Any, paths: Any, k: int, levels: Any, costs: Any, rule: An
     # The loss is limited to the margin, without costs of an exit.
     floor = side * (rate * (1.0 - side / leverage) / opened - 1.0)
     window = (entry, first, end, n)
-    stopped = _touch(
-        candles[0], window, LOW if side > 0.0 else MINUS_HIGH, levels[0], (side, side * rate, rate * sigma, liquidation), room, 0
-    )
+    worst_row, ladder = LOW if side > 0.0 else MINUS_HIGH, (side, side * rate, rate * sigma, liquidation)
+    if rule[2] < np.inf:
+        # The rate at which a stop's net move is 0; stops that are untouched when the rule becomes active are moved there.
+        break_even = np.float32(side * opened / ((1.0 - side * fee) * (1.0 - side * (slip + stop_slip))))
+        moved = _break_even_start(candles[0], n, first, end, side, rate, rule[2] * sigma, break_even)
+        stopped = _touch(candles[0], (entry, first, moved, n), worst_row, levels[0], ladder, room, 0)
+        stopped = _touch_moved(candles[0], (first, moved, end, n), worst_row, side, break_even, room, stopped, len(levels[0]))
+    else:
+        stopped = _touch(candles[0], window, worst_row, levels[0], ladder, room, 0)
     # Targets are mirrored once more, so that a touch is a fall to the level, as for stops.
     reached = _touch(
         candles[0], window, MINUS_HIGH if side > 0.0 else LOW, levels[1], (-side, -side * rate, rate * sigma, -np.inf), room, 1
@@ -170,7 +175,9 @@ def _scatter(candles: Any, paths: Any, k: int, levels: Any, costs: Any, rule: An
         return last, held_code
     stop_at, target_at = room[1][0, 0], room[1][1, 0]
     if stop_at <= target_at:
-        return first + stop_at // 2, LIQUIDATED if room[0][0, 0] <= liquidation else STOPPED
+        at = first + stop_at // 2
+        fill = np.float64(room[0][0, 0]) if stop_at & 1 == 1 else side * np.float64(candles[0][OPEN * n + at])
+        return at, LIQUIDATED if fill <= liquidation else STOPPED
     return first + target_at // 2, REACHED
 
 
@@ -184,6 +191,35 @@ def _giveback_end(prices: Any, n: int, first: int, end: int, side: float, rate: 
         if best >= activation and side * prices[CLOSE * n + i] / rate - side <= (1.0 - share) * best:
             return i + 1
     return end
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _break_even_start(prices: Any, n: int, first: int, end: int, side: float, rate: float, activation: float, break_even: Any) -> int:  # noqa: PLR0917
+    """Return the candle from whose open on the stops are at the break-even rate; `end` if they never are (`exit_law.stop_at_open`)."""
+    best = -np.inf
+    for i in range(first, end - 1):
+        best = max(best, -np.float64(prices[(MINUS_HIGH if side > 0.0 else LOW) * n + i]) / rate - side)
+        if best >= activation and np.float32(side) * prices[OPEN * n + i + 1] > break_even:
+            return i + 1
+    return end
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _touch_moved(prices: Any, window: Any, row: int, side: float, break_even: Any, room: Any, touched: int, count: int) -> int:  # noqa: PLR0917
+    """Find the instant at which the stops moved to break-even are touched, all at once; return the number of touched stops.
+
+    Stops up to `touched` were touched before they could move; the others of `count` are written to `room` as by `_touch`.
+    """
+    first, moved, end, n = window
+    for i in range(moved, end):
+        if prices[row * n + i] <= break_even:
+            inside = int(np.float32(side) * prices[OPEN * n + i] > break_even)
+            for level in range(touched, count):
+                room[0][0, level] = break_even
+                room[1][0, level] = 2 * (i - first) + inside
+            room[1][0, count] = NEVER
+            return count
+    return touched
 
 
 @numba.njit(cache=True, error_model="numpy")

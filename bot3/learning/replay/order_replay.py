@@ -1,8 +1,7 @@
 """Replay of trades that were built and reduced by several orders, under one stop and one target each.
 
-The rules are those of `replay`: inside one candle the stop is assumed to be touched before the target, levels that the open gaps over fill
-at the open, the candle of the first entry is excluded, moves are net of slippage, fees and funding, and beyond the liquidation rate the
-margin of the open position is lost. In addition:
+The rules are those of `replay`: trades end by the exit law (`trading.exit_law`), the candle of the first entry is excluded, and moves are
+net of slippage, fees and funding. In addition:
 
 - An order changes the position at the end of its candle, so inside that candle the levels from before the order are tested.
 - An entry changes the average rate, and with it target and liquidation. The stop is recomputed at its distance from the average, and moves
@@ -23,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
-from bot3.learning.replay.kernel import CLOSE, HELD, LIQUIDATED, LOW, MINUS_HIGH, OPEN, REACHED, STOPPED
+from bot3.learning.replay.kernel import CLOSE, LOW, MINUS_HIGH, OPEN
 from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
+from bot3.trading.exit_law import HELD, LIQUIDATED, REACHED, STOPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class PositionOutcome:
     ended_at : int
         Index of the candle in which the position ended.
     code : int
-        Kind of the end, a code of `replay_kernel`.
+        Kind of the end, a code of `exit_law`.
     is_ambiguous : bool
         Whether stop and target, or an order, lay inside the candle of the end: their order is assumed, not known.
     orders_done : int
@@ -261,7 +261,7 @@ def _ended(
         fill = float(position.stop) if touched.is_inside else opened
         lost = position.net(fill, fee=costs.taker_fee, slippage=costs.slippage + costs.stop_slippage)
         net = lost if lost > position.all_lost and fill > position.liquidation else position.all_lost
-        code = LIQUIDATED if position.stop <= position.liquidation else STOPPED
+        code = STOPPED if fill > position.liquidation else LIQUIDATED
     else:
         rises = candles.row(MINUS_HIGH if side > 0.0 else LOW)
         is_maker = costs.target_rests and touched.is_inside and bool(rises[at] < position.minus_target)

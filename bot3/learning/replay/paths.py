@@ -41,22 +41,6 @@ class ReplayCosts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivebackRule:
-    """Giveback rule, the third axis of the grid.
-
-    A trade is exited when a close gives back at least `share` of its best open move, once that reached the activation. `activation_sigma`
-    is in units of the volatility at entry. As in `trading.matching`, the exit is at the open after that close.
-    """
-
-    activation_sigma: float
-    share: float
-
-    def __post_init__(self) -> None:
-        if not self.activation_sigma > 0.0 or not 0.0 < self.share < 1.0:
-            raise InvalidTradeError(f"a giveback needs an activation above 0 and a share between 0 and 1, were {self}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCandles:
     """Candles of one pair, or of several pairs concatenated, in the format of the kernel.
 

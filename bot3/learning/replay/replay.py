@@ -1,15 +1,13 @@
 """First-touch replay: compute what trades would have earned under every stop and target.
 
 Each trade's candles are processed once. The net outcomes at stop, target and the end of the horizon are summed for every cell of the grid,
-by group; a second pass computes the outcome of each trade under the chosen levels. Inside one candle the stop is assumed to be touched
-before the target; levels that the open gaps over fill at the open, before any touch inside that candle. The candle of the entry is excluded
-unless candles last a minute. Moves are net of the exit's slippage, both fees and funding; the entry's slippage is in `open_rate`. Beyond
-the liquidation rate exactly the margin is lost.
+by group; a second pass computes the outcome of each trade under the chosen levels. Trades end by the exit law (`trading.exit_law`). The
+candle of the entry is excluded unless candles last a minute. Moves are net of the exit's slippage, both fees and funding; the entry's
+slippage is in `open_rate`. Beyond the liquidation rate exactly the margin is lost.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +17,10 @@ from numpy.typing import NDArray
 from bot3.errors import InvalidTradeError
 from bot3.learning.replay.grids import ExitGrid, GridSums
 from bot3.learning.replay.kernel import AMBIGUOUS, PROFIT, SQUARES, TOTAL, WINS, leave_paths, sum_paths, summarise_paths
-from bot3.learning.replay.paths import GivebackRule, ReplayCandles, ReplayCosts, TradePaths
+from bot3.learning.replay.paths import ReplayCandles, ReplayCosts, TradePaths
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 
 __all__ = [
-    "GivebackRule",
     "GroupSums",
     "Outcomes",
     "PathSummary",
@@ -75,7 +73,7 @@ class GroupSums:
 class Outcomes:
     """Outcomes of N trades under one stop and target each.
 
-    `net` is the net move (ratio of the price), `ended_at` the index of the candle, `code` the kind of the end (`replay_kernel`), and
+    `net` is the net move (ratio of the price), `ended_at` the index of the candle, `code` the kind of the end (`exit_law`), and
     `is_ambiguous` whether stop and target lay inside that candle: then the stop is assumed to be first.
     """
 
@@ -107,7 +105,7 @@ def sum_groups(
     grid: ExitGrid,
     costs: ReplayCosts,
     weight: NDArray[np.float64] | None = None,
-    giveback: GivebackRule | None = None,
+    exit_rules: ExitRules = NO_RULES,
 ) -> GroupSums:
     """Replay every path under every stop and target of the grid, and sum the outcomes by group.
 
@@ -117,8 +115,8 @@ def sum_groups(
         Group of each path, from 0 up to `groups` (excluded).
     weight : array of shape (N,) or None
         Weight of each path in all sums except the ambiguous ones; None is 1.
-    giveback : GivebackRule or None
-        Giveback rule; None to exit at the horizon only.
+    exit_rules : ExitRules
+        Giveback and break-even stop; without them a trade exits at its levels and the horizon only.
 
     Raises
     ------
@@ -138,7 +136,7 @@ def sum_groups(
         (order, starts),
         (grid.stops, grid.targets),
         _numbers(costs),
-        _rule(giveback),
+        exit_rules.numbers,
         sums,
     )
     return GroupSums(n=n, weight=np.bincount(group, weights=weights, minlength=groups).astype(np.float64), sums=sums)
@@ -151,7 +149,7 @@ def outcomes(
     stop_sigma: NDArray[np.float64],
     target_sigma: NDArray[np.float64],
     costs: ReplayCosts,
-    giveback: GivebackRule | None = None,
+    exit_rules: ExitRules = NO_RULES,
 ) -> Outcomes:
     """Replay every path under its own stop and target (distances in sigmas, above 0): the second pass, for the chosen levels.
 
@@ -170,7 +168,7 @@ def outcomes(
         _columns(paths, np.ones(n)),
         (stop_sigma, target_sigma),
         _numbers(costs),
-        _rule(giveback),
+        exit_rules.numbers,
         (left.net, left.ended_at, left.code, left.is_ambiguous),
     )
     return left
@@ -202,7 +200,3 @@ def _columns(paths: TradePaths, weights: NDArray[np.float64]) -> tuple[Any, ...]
 
 def _numbers(costs: ReplayCosts) -> tuple[Any, ...]:
     return (costs.taker_fee, costs.maker_fee, costs.slippage, costs.stop_slippage, costs.maintenance_margin_ratio, costs.target_rests)
-
-
-def _rule(giveback: GivebackRule | None) -> tuple[float, float]:
-    return (math.inf, 0.0) if giveback is None else (giveback.activation_sigma, giveback.share)

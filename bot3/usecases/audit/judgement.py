@@ -149,7 +149,7 @@ def judge(
     """
     levels, expected = learned_levels_of(used, parameters=parameters, costs=settings.costs)
     static = static_levels_of(used, settings=settings)
-    learned_move = replay_levels(candles, used, levels, costs=settings.costs)
+    learned_move = replay_levels(candles, used, levels, settings=settings)
     if _days(microseconds(used["open_date"])[split.fitted]) < MIN_DAYS:
         # Values learned from so few days are not reliable enough to be judged.
         learned_move, expected = np.full(len(used), np.nan), np.full(len(used), np.nan)
@@ -160,7 +160,7 @@ def judge(
             open_us=microseconds(used["open_date"]),
             leverage=used["leverage"].to_numpy(dtype=np.float64),
             close_profit=used["close_profit"].to_numpy(dtype=np.float64),
-            static_move=replay_levels(candles, used, static, costs=settings.costs),
+            static_move=replay_levels(candles, used, static, settings=settings),
             learned_move=learned_move,
         ),
         expected_move=expected,

@@ -16,12 +16,12 @@ from bot3.learning.replay.candle_arrays import WARM_UP_CANDLES, CandleArrays
 from bot3.learning.replay.entry_fit import INSIDE, OUTSIDE, entry_fit
 from bot3.learning.replay.funding import funding_missing
 from bot3.learning.replay.groups import ended_by_hand
-from bot3.learning.replay.kernel import HELD, LIQUIDATED, REACHED, STOPPED
 from bot3.learning.replay.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
 from bot3.learning.replay.paths import ReplayCandles
 from bot3.learning.replay.trade_table import COMPLETE_SHARE
 from bot3.market.instants import EPOCH, MICROSECOND, microseconds
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades
+from bot3.trading.exit_law import HELD, LIQUIDATED, REACHED, STOPPED
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.audit.replay import AuditCandles, Levels, learned_levels_of, static_levels_of
 from bot3.usecases.audit.report import SeveralOrders

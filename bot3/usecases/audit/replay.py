@@ -93,11 +93,11 @@ def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: 
     return _levels(levels), np.array(expected, dtype=np.float64)
 
 
-def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *, costs: ReplayCosts) -> NDArray[np.float64]:
+def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *, settings: LearningSettings) -> NDArray[np.float64]:
     """Return the net move of each trade (with its `sigma`) under its own stop and target, in the order of the frame."""
     net = np.full(len(trades), np.nan)
     for pair, rows in _rows_by_pair(trades).items():
-        net[rows] = _replay_pair(candles, pair, trades.iloc[rows], _levels_at(levels, rows), costs=costs)
+        net[rows] = _replay_pair(candles, pair, trades.iloc[rows], _levels_at(levels, rows), settings=settings)
     return net
 
 
@@ -146,7 +146,9 @@ def _rows_by_pair(trades: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
     return {str(pair): np.asarray(rows, dtype=np.int64) for pair, rows in trades.groupby("pair", sort=True).indices.items()}
 
 
-def _replay_pair(candles: AuditCandles, pair: str, trades: pd.DataFrame, levels: Levels, *, costs: ReplayCosts) -> NDArray[np.float64]:
+def _replay_pair(
+    candles: AuditCandles, pair: str, trades: pd.DataFrame, levels: Levels, *, settings: LearningSettings
+) -> NDArray[np.float64]:
     held, step = candles.by_pair[pair], candles.step_us
     opened = microseconds(trades["open_date"])
     sigma = trades["sigma"].to_numpy(dtype=np.float64)
@@ -159,7 +161,15 @@ def _replay_pair(candles: AuditCandles, pair: str, trades: pd.DataFrame, levels:
         sigma=sigma,
     )
     stop_sigma, target_sigma = -levels.stop_move / sigma, levels.take_profit_move / sigma
-    return outcomes(ReplayCandles.of(held), paths, stop_sigma=stop_sigma, target_sigma=target_sigma, costs=costs).net
+    found = outcomes(
+        ReplayCandles.of(held),
+        paths,
+        stop_sigma=stop_sigma,
+        target_sigma=target_sigma,
+        costs=settings.costs,
+        exit_rules=settings.exit_rules,
+    )
+    return found.net
 
 
 def _stop(move: float, *, leverage: float, is_short: bool, costs: ReplayCosts) -> float:

@@ -71,7 +71,7 @@ def shadow_feeders(
     Parameters
     ----------
     profile : BotProfile
-        Profile of a control bot: its static stop and target, leverage rule, horizon and giveback are used.
+        Profile of a control bot: its static stop and target, leverage rule, horizon and exit rules are used.
     since : datetime
         Time from which a pair that a feeder never traded has no position.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,11 +25,14 @@ from bot3.adapters.paper.exchange import PaperExchange
 from bot3.errors import ExchangeBusyError, StoreError
 from bot3.market.candles import CANDLE_COLUMNS
 from bot3.trading.backtest import backtest
-from bot3.trading.exits import ExitRule, decide_exit
+from bot3.trading.exit_law import stop_at_open
+from bot3.trading.exit_rules import ExitRule, ExitRules
+from bot3.trading.exits import decide_exit
 from bot3.trading.ledger import project_trade
-from bot3.trading.orders import Intent, IntentLeg, OrderSide, OrderType
+from bot3.trading.orders import Intent, IntentLeg, OrderSide, OrderType, Position
 from bot3.trading.profiles import BotProfile
 from bot3.trading.trades import RunMode, Trade
+from bot3.trading.units import side
 from tests.clocks import MovableClock
 from tests.journals import ACCOUNT, an_intent
 from tests.markets import (
@@ -46,6 +50,7 @@ from tests.markets import (
     random_candles,
 )
 
+RULES = ExitRules(giveback_activation_sigma=0.5)
 LENGTH, LATENCY = 160, timedelta(seconds=1.5)
 QUIET = (100.0, 100.2, 99.8, 100.0)
 
@@ -88,9 +93,24 @@ class PaperBot:
             close_rate=float(self.frame["close"].iloc[index]),
             candle_close_time=FIRST + (index + 1) * CANDLE,
         )
-        if reason is not None and index + 1 < len(self.frame):
+        if reason is None:
+            self._tighten(float(seen["low"].min() if is_short else seen["high"].max()), positions[0])
+        elif index + 1 < len(self.frame):
             exit_intent = _closing(opened, leg=IntentLeg.EXIT, side=OrderSide.BUY if is_short else OrderSide.SELL)
             self._send(exit_intent, context={"exit_reason": reason.value})
+
+    def _tighten(self, best_rate: float, position: Position) -> None:
+        """Move the stop as the daemon does: the new one is placed before the old one is cancelled."""
+        stop = [intent for intent in self.intents if intent.leg is IntentLeg.STOP][-1]
+        assert stop.trigger_rate is not None
+        moved = a_market().break_even_rate(float(position.open_rate), is_short=position.is_short, costs=COSTS)
+        rule = ExitRule.of_context(self.intents[0].context)
+        opened = float(self.exchange.fetch_rate(BTC)) if rule.break_even_activation_move < math.inf else math.nan
+        state = (float(position.open_rate), best_rate, float(moved))
+        before = float(stop.trigger_rate)
+        if stop_at_open(side(is_short=position.is_short), before, opened, state, rule.numbers) != before:
+            self._send(replace(stop, trigger_rate=moved, attempt=2))
+            self.exchange.cancel_order(pair=BTC, client_order_id=stop.client_order_id)
 
     def trade(self) -> Trade:
         fills, funding = self.exchange.fetch_fills(since=FIRST), self.exchange.fetch_funding(since=FIRST)
@@ -150,8 +170,8 @@ def both_trades(
     return (result.trades[0] if result.trades else None), trade
 
 
-def wide_profile(*, stop_loss: float, take_profit: float, hours: float) -> BotProfile:
-    profile = {"stop_loss": stop_loss, "take_profit": take_profit, "horizon": timedelta(hours=hours), "giveback_activation_sigma": 0.5}
+def wide_profile(*, stop_loss: float, take_profit: float, hours: float, rules: ExitRules = RULES) -> BotProfile:
+    profile = {"stop_loss": stop_loss, "take_profit": take_profit, "horizon": timedelta(hours=hours), "exit_rules": rules}
     limits = a_profile().limits
     collar = type(limits)(**{**{name: getattr(limits, name) for name in type(limits).__slots__}, "price_collar": 0.9})
     return a_profile(directions=frozenset({"long", "short"}), limits=collar, **profile)
@@ -164,16 +184,18 @@ def wide_profile(*, stop_loss: float, take_profit: float, hours: float) -> BotPr
     sigma=st.floats(0.012, 0.15),
     levels=st.tuples(st.floats(-0.4, -0.02), st.floats(0.02, 0.6)),
     hours=st.sampled_from([1.0, 4.0, 24.0]),
+    break_even=st.sampled_from([math.inf, 0.2]),
 )
-@example(seed=1, is_short=True, sigma=0.02, levels=(-0.4, 0.6), hours=4.0)
+@example(seed=1, is_short=True, sigma=0.02, levels=(-0.4, 0.6), hours=4.0, break_even=math.inf)
 def test_a_trade_given_the_same_candles_then_earns_the_same_in_backtest_and_paper(
-    seed: int, is_short: bool, sigma: float, levels: tuple[float, float], hours: float
+    *, seed: int, is_short: bool, sigma: float, levels: tuple[float, float], hours: float, break_even: float
 ) -> None:
     frame = random_candles(seed, candles=LENGTH)
     rng = np.random.default_rng(seed)
     times = [FIRST + timedelta(minutes=5 * int(index), milliseconds=int(rng.integers(0, 3))) for index in range(0, LENGTH, 16)]
     funding = funding_frame(times, rng.normal(0.0, 0.002, len(times)).tolist())
-    profile = wide_profile(stop_loss=levels[0], take_profit=levels[1], hours=hours)
+    rules = replace(RULES, break_even_activation_sigma=break_even)
+    profile = wide_profile(stop_loss=levels[0], take_profit=levels[1], hours=hours, rules=rules)
 
     tested, traded = both_trades(frame, funding, profile=profile, sigma=sigma, is_short=is_short)
 

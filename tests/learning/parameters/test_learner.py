@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.learning.replay.groups import group_of_key
-from bot3.learning.replay.paths import GivebackRule
 from bot3.learning.validity import problems_of
 from bot3.market.regimes import Regime
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.units import stop_inside_liquidation
 from tests.learned import a_row, a_set
@@ -234,11 +234,9 @@ def test_learn_all_publishes_no_stop_that_the_daemon_would_bring_nearer(seed: in
         assert kept == row.stop_move
 
 
-@pytest.mark.parametrize(("giveback", "move"), [(None, 0.0), (GivebackRule(activation_sigma=1.0, share=0.5), 0.04)])
-def test_entered_on_given_a_rise_that_is_lost_again_then_nets_what_the_bots_rule_would_keep(
-    giveback: GivebackRule | None, move: float
-) -> None:
-    learner = ParameterLearner(LearningSettings(giveback=giveback))
+@pytest.mark.parametrize(("rules", "move"), [(NO_RULES, 0.0), (ExitRules(giveback_activation_sigma=1.0, giveback_share=0.5), 0.04)])
+def test_entered_on_given_a_rise_that_is_lost_again_then_nets_what_the_bots_rule_would_keep(rules: ExitRules, move: float) -> None:
+    learner = ParameterLearner(LearningSettings(exit_rules=rules))
     candles = peak_frame(height=0.08)
     learner.add_candles(PAIRS[0], candles, funding_frame().iloc[:0])
     opened = candles["open_time"].iloc[PEAK_STARTS].to_pydatetime() + timedelta(seconds=4)
@@ -266,10 +264,11 @@ def peak_frame(*, height: float) -> pd.DataFrame:
     return frame.assign(open=opened, close=close, high=np.maximum(opened, close), low=np.minimum(opened, close))
 
 
-def test_replay_version_given_another_giveback_then_is_another() -> None:
-    rules = (None, GivebackRule(activation_sigma=1.0, share=0.5), GivebackRule(activation_sigma=1.0, share=0.4))
+def test_replay_version_given_other_exit_rules_then_is_another() -> None:
+    giveback = ExitRules(giveback_activation_sigma=1.0, giveback_share=0.5)
+    rules = (NO_RULES, giveback, replace(giveback, giveback_share=0.4), replace(giveback, break_even_activation_sigma=1.0))
 
-    assert len({LearningSettings(giveback=rule).digest for rule in rules}) == 3
+    assert len({LearningSettings(exit_rules=rule).digest for rule in rules}) == 4
 
 
 @pytest.mark.parametrize("step", [1e-6, 1e-5, 2e-5, 4e-5, 1e-4])

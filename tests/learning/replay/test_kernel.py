@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from bot3.errors import InvalidTradeError
 from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.learning.replay.grids import ExitGrid
-from bot3.learning.replay.replay import GivebackRule, ReplayCandles, ReplayCosts, TradePaths, outcomes, sum_groups, summary
+from bot3.learning.replay.replay import ReplayCandles, ReplayCosts, TradePaths, outcomes, sum_groups, summary
+from bot3.trading.exit_law import STOPPED
+from bot3.trading.exit_rules import NO_RULES, ExitRules
 from tests.learning.replay_oracle import oracle_cells
 
 GRID = ExitGrid(stops=np.array([0.1, 0.3, 0.7, 1.5, 4.0]), targets=np.array([0.1, 0.4, 1.0, 2.5]))
 COSTS = ReplayCosts(target_rests=True)
-RULE = GivebackRule(activation_sigma=0.5, share=0.4)
+RULE = ExitRules(giveback_activation_sigma=0.5, giveback_share=0.4)
+MOVING = ExitRules(break_even_activation_sigma=0.3)
+RULES = (NO_RULES, RULE, MOVING, ExitRules(giveback_activation_sigma=0.7, giveback_share=0.6, break_even_activation_sigma=0.4))
 
 
 def candles_of(seed: int, *, n: int, step: float, gap: float) -> CandleArrays:
@@ -63,19 +67,22 @@ def paths_on(candles: CandleArrays, *, seed: int, n: int, longest: int, with_ent
     step=st.sampled_from([0.0005, 0.003, 0.02]),
     gap=st.sampled_from([0.0, 0.01, 0.08]),
     longest=st.sampled_from([1, 5, 40, 700]),
-    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    flags=st.tuples(st.booleans(), st.booleans()),
+    rules=st.sampled_from(RULES),
 )
-def test_sums_equal_the_oracle_in_every_cell(seed: int, step: float, gap: float, longest: int, flags: tuple[bool, bool, bool]) -> None:
-    with_entry, rests, giveback = flags[0], flags[1], RULE if flags[2] else None
+def test_sums_equal_the_oracle_in_every_cell(
+    *, seed: int, step: float, gap: float, longest: int, flags: tuple[bool, bool], rules: ExitRules
+) -> None:
+    with_entry, rests = flags
     candles = candles_of(seed, n=720, step=step, gap=gap)
     paths = paths_on(candles, seed=seed, n=6, longest=longest, with_entry=with_entry)
     costs = replace(COSTS, target_rests=rests)
     group = np.arange(6) % 2
 
-    found = sum_groups(ReplayCandles.of(candles), paths, group=group, groups=2, grid=GRID, costs=costs, giveback=giveback)
+    found = sum_groups(ReplayCandles.of(candles), paths, group=group, groups=2, grid=GRID, costs=costs, exit_rules=rules)
 
     for number in range(2):
-        cells = [oracle_cells(candles, paths, k, grid=GRID, costs=costs, giveback=giveback) for k in np.flatnonzero(group == number)]
+        cells = [oracle_cells(candles, paths, k, grid=GRID, costs=costs, rules=rules) for k in np.flatnonzero(group == number)]
         nets, clashes = np.stack([net for net, _ in cells]), np.stack([clash for _, clash in cells])
         sums = found.group(number)
         expected = {
@@ -92,13 +99,13 @@ def test_sums_equal_the_oracle_in_every_cell(seed: int, step: float, gap: float,
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), giveback=st.sampled_from([None, RULE]))
-def test_outcomes_of_chosen_levels_add_up_to_the_sums(seed: int, giveback: GivebackRule | None) -> None:
+@given(seed=st.integers(0, 10_000), rules=st.sampled_from(RULES))
+def test_outcomes_of_chosen_levels_add_up_to_the_sums(seed: int, rules: ExitRules) -> None:
     candles = candles_of(seed, n=600, step=0.003, gap=0.01)
     paths = paths_on(candles, seed=seed, n=50, longest=300, with_entry=False)
     walked = ReplayCandles.of(candles)
     group = np.zeros(50, dtype=np.int64)
-    sums = sum_groups(walked, paths, group=group, groups=1, grid=GRID, costs=COSTS, giveback=giveback).group(0)
+    sums = sum_groups(walked, paths, group=group, groups=1, grid=GRID, costs=COSTS, exit_rules=rules).group(0)
 
     for s, stop in enumerate(GRID.stops):
         for t, target in enumerate(GRID.targets):
@@ -108,7 +115,7 @@ def test_outcomes_of_chosen_levels_add_up_to_the_sums(seed: int, giveback: Giveb
                 stop_sigma=np.full(50, stop),
                 target_sigma=np.full(50, target),
                 costs=COSTS,
-                giveback=giveback,
+                exit_rules=rules,
             )
             assert left.net.sum() == pytest.approx(sums.total[s, t], rel=1e-9, abs=1e-12)
             assert left.is_ambiguous.sum() == sums.ambiguous[s, t]
@@ -181,3 +188,18 @@ def test_sums_given_a_path_beyond_the_candles_then_refuse() -> None:
         sum_groups(
             ReplayCandles.of(candles), replace(paths, end=paths.end + 40), group=np.zeros(2, np.int64), groups=1, grid=GRID, costs=COSTS
         )
+
+
+def test_outcomes_given_a_break_even_stop_then_it_ends_some_paths_earlier_at_about_nothing() -> None:
+    candles = candles_of(3, n=600, step=0.003, gap=0.0)
+    paths = paths_on(candles, seed=3, n=200, longest=300, with_entry=False)
+    levels = {"stop_sigma": np.full(200, 4.0), "target_sigma": np.full(200, 2.5)}
+
+    plain = outcomes(ReplayCandles.of(candles), paths, **levels, costs=COSTS)
+    moved = outcomes(ReplayCandles.of(candles), paths, **levels, costs=COSTS, exit_rules=MOVING)
+
+    differs = moved.ended_at != plain.ended_at
+    assert (moved.ended_at <= plain.ended_at).all()
+    assert differs.sum() > 20
+    assert (moved.code[differs] == STOPPED).all()
+    assert np.median(np.abs(moved.net[differs])) < 1e-3

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
 from bot3.learning.replay.candle_arrays import CandleArrays
-from bot3.learning.replay.kernel import HELD, REACHED, STOPPED
 from bot3.learning.replay.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
 from bot3.learning.replay.replay import ReplayCandles, ReplayCosts, TradePaths, outcomes
+from bot3.trading.exit_law import HELD, REACHED, STOPPED
 from tests.learning.position_oracle import oracle_position
 from tests.learning.replay.test_kernel import candles_of
 

@@ -19,6 +19,7 @@ from bot3.learning.parameters.learner import LearningSettings
 from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS
 from bot3.ports.candles import CandleReader
 from bot3.ports.foreign_trades import FilledOrder, ForeignTradeReader, RefusedTrade
+from bot3.trading.exit_rules import ExitRules
 from bot3.trading.trades import OrderPattern, Trade
 from bot3.usecases.audit.audit import AuditSettings, audit
 from bot3.usecases.audit.report import AuditReport, SeveralOrders
@@ -76,6 +77,21 @@ def test_audit_given_a_market_that_knows_nothing_then_there_is_not_enough_eviden
 
     assert report.verdict is Verdict.NOT_ENOUGH_EVIDENCE
     assert {group.comparison.verdict for group in report.by_pair} == {Verdict.NOT_ENOUGH_EVIDENCE}
+
+
+def test_audit_given_a_break_even_stop_then_both_settings_are_judged_with_it() -> None:
+    candles = market(random_walk)
+    trades = trades_on(candles)
+    rules = ExitRules(break_even_activation_sigma=0.1)
+
+    plain = audited(trades, candles)
+    moved = audited(trades, candles, settings=AuditSettings(learning=LearningSettings(exit_rules=rules)))
+
+    assert plain.overall is not None
+    assert moved.overall is not None
+    assert moved.overall.static_profit != plain.overall.static_profit
+    assert moved.overall.learned_profit != plain.overall.learned_profit
+    assert moved.overall.realised_profit == plain.overall.realised_profit
 
 
 @pytest.mark.slow
