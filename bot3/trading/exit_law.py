@@ -129,9 +129,8 @@ def slipped(side: float, code: int, fill: float, slippages: Any) -> float:
     slippage, stop_slippage = slippages
     if code == LIQUIDATED:
         return fill
-    if code == STOPPED:
-        return fill * (1.0 - side * (slippage + stop_slippage))
-    return fill * (1.0 - side * slippage)
+    rate: float = fill * (1.0 - side * (slippage + (stop_slippage if code == STOPPED else 0.0)))
+    return rate
 
 
 @numba.njit(cache=True)
@@ -275,3 +274,45 @@ CASES = (
     *_cases("the stop touched and half given back", (103.0, 103.5, 95.0, 99.0), STOPPED, 96.0, moment=Moment.INSIDE, best_rate=104.0),
 )
 """Worked cases of `EVENTS`: every row, ties between rows, and candles without an event."""
+
+
+@numba.njit(cache=True)
+def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, slippages: Any, candle_us: int) -> Any:  # noqa: PLR0917
+    """Match a trade against its candles one by one.
+
+    Return (code, index, close_us, rate, funding_ratio, min_rate, max_rate); the code is HELD if the trade is still open.
+
+    Parameters
+    ----------
+    candles : (open_us, open, high, low, close, funding_sum)
+    rates : (open_rate, stop, target, liquidation, bankruptcy)
+    rule : (`ExitRule.numbers`, break-even rate, end of the horizon in microseconds since 1970)
+    slippages : (slippage, stop_slippage)
+    """
+    open_us, opens, highs, lows, closes, funding_sum = candles
+    open_rate, stop, target, liquidation, bankruptcy = rates
+    numbers, break_even, expires_us = rule
+    funding, lowest, highest = 0.0, open_rate, open_rate
+    last = len(opens) - 1
+    for i in range(entry, last + 1):
+        if i > entry:
+            # Funding is paid on the position's value at that time; the candle's open is used as the mark rate.
+            funding -= side * (funding_sum[i] - funding_sum[i - 1]) * opens[i] / open_rate
+            best = highest if side > 0.0 else lowest
+            stop = stop_at_open(side, stop, opens[i], (open_rate, best, break_even), numbers)
+        low, high = min(lowest, lows[i]), max(highest, highs[i])
+        state = (open_rate, high if side > 0.0 else low, open_us[i] + candle_us >= expires_us)
+        code, fill = exit_event(side, (opens[i], highs[i], lows[i], closes[i]), (stop, target, liquidation, bankruptcy), state, numbers)
+        if code in (STOPPED, REACHED, LIQUIDATED):
+            rate = slipped(side, code, fill, slippages)
+            return code, i, open_us[i] + candle_us, rate, funding, min(lowest, rate), max(highest, rate)
+        lowest, highest = low, high
+        # Giveback and time exit at the next candle's open.
+        if code != HELD and i < last:
+            rate = slipped(side, code, opens[i + 1], slippages)
+            funding -= side * (funding_sum[i + 1] - funding_sum[i]) * opens[i + 1] / open_rate
+            return code, i + 1, open_us[i + 1], rate, funding, min(lowest, rate), max(highest, rate)
+        # Without a next candle the exit has no rate yet, so the trade is returned as open.
+        if code != HELD:
+            break
+    return HELD, last, open_us[last], open_rate, funding, lowest, highest

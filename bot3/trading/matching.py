@@ -6,16 +6,15 @@ A trade enters at the open of the candle after its signal's close, plus slippage
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
 from bot3.market.instants import instant_us
 from bot3.trading.costs import Costs
-from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED, TIMED_OUT, exit_event, slipped, stop_at_open
+from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED, TIMED_OUT, walk_trade
 from bot3.trading.exit_rules import ExitRule
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import bankruptcy_rate, liquidation_rate, side
@@ -174,45 +173,3 @@ def margin_rates(*, open_rate: float, is_short: bool, leverage: float, maintenan
         open_rate=open_rate, leverage=leverage, maintenance_margin_ratio=maintenance_margin_ratio, is_short=is_short
     )
     return liquidation or 0.0, bankruptcy_rate(open_rate=open_rate, leverage=leverage, is_short=is_short)
-
-
-@numba.njit(cache=True)
-def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, slippages: Any, candle_us: int) -> Any:  # noqa: PLR0917
-    """Match a trade against its candles one by one.
-
-    Return (code, index, close_us, rate, funding_ratio, min_rate, max_rate); the code is HELD if the trade is still open.
-
-    Parameters
-    ----------
-    candles : (open_us, open, high, low, close, funding_sum)
-    rates : (open_rate, stop, target, liquidation, bankruptcy)
-    rule : (`ExitRule.numbers`, break-even rate, end of the horizon in microseconds since 1970)
-    slippages : (slippage, stop_slippage)
-    """
-    open_us, opens, highs, lows, closes, funding_sum = candles
-    open_rate, stop, target, liquidation, bankruptcy = rates
-    numbers, break_even, expires_us = rule
-    funding, lowest, highest = 0.0, open_rate, open_rate
-    last = len(opens) - 1
-    for i in range(entry, last + 1):
-        if i > entry:
-            # Funding is paid on the position's value at that time; the candle's open is used as the mark rate.
-            funding -= side * (funding_sum[i] - funding_sum[i - 1]) * opens[i] / open_rate
-            best = highest if side > 0.0 else lowest
-            stop = stop_at_open(side, stop, opens[i], (open_rate, best, break_even), numbers)
-        low, high = min(lowest, lows[i]), max(highest, highs[i])
-        state = (open_rate, high if side > 0.0 else low, open_us[i] + candle_us >= expires_us)
-        code, fill = exit_event(side, (opens[i], highs[i], lows[i], closes[i]), (stop, target, liquidation, bankruptcy), state, numbers)
-        if code in (STOPPED, REACHED, LIQUIDATED):
-            rate = slipped(side, code, fill, slippages)
-            return code, i, open_us[i] + candle_us, rate, funding, min(lowest, rate), max(highest, rate)
-        lowest, highest = low, high
-        # Giveback and time exit at the next candle's open.
-        if code != HELD and i < last:
-            rate = slipped(side, code, opens[i + 1], slippages)
-            funding -= side * (funding_sum[i + 1] - funding_sum[i]) * opens[i + 1] / open_rate
-            return code, i + 1, open_us[i + 1], rate, funding, min(lowest, rate), max(highest, rate)
-        # Without a next candle the exit has no rate yet, so the trade is returned as open.
-        if code != HELD:
-            break
-    return HELD, last, open_us[last], open_rate, funding, lowest, highest

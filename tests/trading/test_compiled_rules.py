@@ -17,7 +17,7 @@ import bot3.trading
 def kernels() -> Iterator[Any]:
     """Yield every compiled function of the rules."""
     for package in (bot3.trading, bot3.learning):
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield from (value for value in vars(importlib.import_module(found.name)).values() if isinstance(value, Dispatcher))
 
 

@@ -91,7 +91,8 @@ def barrier_labels(
     return BarrierLabels(label=label, net_move=net_move, end=end)
 
 
-@numba.njit(cache=True)
+# Not cached: Numba checks the age of this file only, so a cached kernel would keep the old law when `exit_law.py` changes.
+@numba.njit
 def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
     """Simulate the trade of every candle up to its exit; write (label, net_move, end) to `out` in place.
 
