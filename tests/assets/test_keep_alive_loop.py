@@ -109,7 +109,7 @@ def test_loop_given_a_step_that_fails_then_ends_and_the_next_tick_begins_it_agai
 
 def test_loops_given_the_platforms_are_closed_then_end_before() -> None:
     steps, loops, platform = Steps(), KeepAliveLoops("test", poll_s=0.001), object()
-    loops.keep(platform, steps)
+    loops.renew(platform, steps)
     is_repeated = steps.third.wait(PATIENCE_S)
 
     close_platforms()
