@@ -21,9 +21,10 @@ import logging
 import math
 import os
 import re
+import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -34,12 +35,15 @@ import numpy as np
 import pandas as pd
 
 try:
+    from freqtrade import __version__ as freqtrade_version
     from freqtrade.strategy import IStrategy
 except ModuleNotFoundError:  # the rules below can be read and tested without freqtrade
-    IStrategy = object
+    IStrategy, freqtrade_version = object, None
 
 log = logging.getLogger(__name__)
 
+TESTED_WITH = ((2026, 9),)  # releases of freqtrade that this file was tested with (docs/freqtrade.md)
+OLDEST = (2024, 3)  # the first release with `order_filled` and a trade's custom data, which stores the plan
 PARAMETERS_FILES = "adaptive_params*.json"
 RECOMMENDATIONS_FILES = "meta_learner_recommendations*.json"
 PLAN = "bot3_plan"  # key of a trade's custom data
@@ -479,19 +483,28 @@ class PublishedFiles:
 
     In live trading this is the platform's home, where each publication replaces the file. For a backtest it is a directory with all
     versions, under any names with the same prefix. An unusable file is logged, and its last good content stays in force.
+
+    A home contains thousands of other files, and freqtrade calls its loop every few seconds: all directories are searched at the start and
+    then every `SEARCH_EVERY_S`. In between, the known files are checked by modification time, number and size, and their directories and
+    the top one are listed again only if their modification time changed.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._read: dict[Path, tuple[int, Parameters | Recommendation]] = {}
-        self._broken: dict[Path, int] = {}
+    SEARCH_EVERY_S = 300.0
+
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory, self._clock = directory, clock
+        self._searched_at: float | None = None
+        self._kinds: dict[Path, type[Parameters | Recommendation]] = {}
+        self._listed: dict[Path, int | None] = {}
+        self._read: dict[Path, tuple[tuple[int, ...], Parameters | Recommendation]] = {}
+        self._broken: dict[Path, tuple[int, ...]] = {}
         self._parameters: Versions[Parameters] = Versions(())
         self._recommendations: Versions[Recommendation] = Versions(())
 
     def refresh(self) -> None:
         """Read the files that changed since the last call."""
-        fresh = [self._take(path, Parameters) for path in sorted(self._directory.rglob(PARAMETERS_FILES))]
-        fresh += [self._take(path, Recommendation) for path in sorted(self._directory.rglob(RECOMMENDATIONS_FILES))]
+        self._find_files()
+        fresh = [self._take(path, kind) for path, kind in sorted(self._kinds.items())]
         if any(fresh):
             known = [version for _, version in self._read.values()]
             self._parameters = Versions(version for version in known if isinstance(version, Parameters))
@@ -505,9 +518,32 @@ class PublishedFiles:
         """Return the newest recommendation known by a time."""
         return _found(self._recommendations.as_of(as_of), missing="missing_recommendation", where=self._directory)
 
+    def _find_files(self) -> None:
+        now = self._clock()
+        if self._searched_at is None or now - self._searched_at >= self.SEARCH_EVERY_S:
+            self._searched_at = now
+            self._note_files(self._directory.rglob)
+            for folder in {self._directory, *(path.parent for path in self._kinds)}:
+                self._list(folder)
+            return
+        for folder, changed_at in list(self._listed.items()):
+            if _changed_at(folder) != changed_at:
+                self._list(folder)
+
+    def _list(self, folder: Path) -> None:
+        # Read before the listing, so that the next call notices a change during it.
+        self._listed[folder] = _changed_at(folder)
+        self._note_files(folder.glob)
+
+    def _note_files(self, find: Callable[[str], Iterable[Path]]) -> None:
+        self._kinds |= dict.fromkeys(find(PARAMETERS_FILES), Parameters)
+        self._kinds |= dict.fromkeys(find(RECOMMENDATIONS_FILES), Recommendation)
+
     def _take(self, path: Path, kind: type[Parameters] | type[Recommendation]) -> bool:
         try:
-            written = path.stat().st_mtime_ns
+            status = path.stat()
+            # A file that is replaced within one tick of the file system's clock has the same time, but another number.
+            written = status.st_mtime_ns, status.st_ino, status.st_size
             if self._broken.get(path) == written or (path in self._read and self._read[path][0] == written):
                 return False
             self._read[path] = written, kind.of(json.loads(path.read_text(encoding="utf-8")))
@@ -519,6 +555,13 @@ class PublishedFiles:
             return False
         log.info("BOT3: read %s, version %s", path, self._read[path][1].version)
         return True
+
+
+def _changed_at(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:  # it was removed
+        return None
 
 
 def _found(version: _Version | None, *, missing: str, where: Path) -> _Version:
@@ -645,10 +688,31 @@ def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> 
     return PublishedFiles(Path(directory))
 
 
+def require_freqtrade(version: str | None) -> None:
+    """Check freqtrade's version; log one warning if this file was not tested with it. None: freqtrade is not installed.
+
+    Raises
+    ------
+    ValueError
+        If the version is too old.
+    """
+    if version is None:
+        return
+    number = re.search(r"(\d{4})\.(\d+)", version)  # "2026.9", "2026.9-dev", "docker-2026.9-0123abcd"
+    release = (int(number[1]), int(number[2])) if number else None
+    if release is not None and release < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise ValueError(f"BOT3: freqtrade {version} is too old: it stores no custom data with a trade; install {needed} or newer")
+    if release not in TESTED_WITH:
+        tested = ", ".join(f"{year}.{month}" for year, month in TESTED_WITH)
+        log.warning("BOT3: tested with freqtrade %s, running in %s: check a backtest and a dry run before trading", tested, version)
+
+
 class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  # freqtrade ships no types
     """The mixin: derive from it, and set `enter_long` or `enter_short` with a feeder's `enter_tag` in `populate_entry_trend`."""
 
     INTERFACE_VERSION = 3
+    bot3_freqtrade: str | None = freqtrade_version
     timeframe = "5m"
     can_short = True
     process_only_new_candles = True
@@ -675,6 +739,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
     def bot_start(self, **kwargs: Any) -> None:
         """Read the settings and the published learning. Raises ValueError for a configuration that cannot protect trades."""
         del kwargs
+        require_freqtrade(self.bot3_freqtrade)
         settings = dict(self.config.get("bot3", {}))
         if settings.get("parameters_from") == "influx" and not self._is_live:
             raise ValueError("BOT3: a backtest must read versions from files, because InfluxDB contains only the learning in force now")
