@@ -6,63 +6,15 @@ Exit codes: 0 done; 1 unexpected error; 2 usage or settings; 3 data not found or
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Collection, Sequence
 
-import typer
-
-from bot3.cli import (
-    audit,
-    backup,
-    candles,
-    clock,
-    control,
-    doctor,
-    down,
-    feeders,
-    import_trades,
-    init,
-    learn,
-    metrics,
-    params,
-    publish,
-    regime,
-    status,
-    trades,
-    up,
-)
+from bot3.cli.commands import COMMANDS, command_app
 from bot3.errors import Bot3Error, DataError
 from bot3.logs import redacted
 from bot3.private_files import create_private_files
 from bot3.usecases.foreign_text import visible
-
-app = typer.Typer(
-    name="bot3",
-    help="Learn from a fleet's closed trades, and trade with the learned parameters (on paper).",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-)
-for group in (
-    up,
-    down,
-    status,
-    doctor,
-    init,
-    learn,
-    params,
-    feeders,
-    regime,
-    trades,
-    publish,
-    metrics,
-    control,
-    clock,
-    candles,
-    audit,
-    backup,
-    import_trades,
-):
-    group.register(app)
 
 
 def main() -> None:
@@ -70,7 +22,7 @@ def main() -> None:
     create_private_files()
     try:
         # Typer's own exits (usage, --help, Exit, Ctrl-C) carry their code in SystemExit.
-        app()
+        command_app(_names_to_load(sys.argv[1:]))()
     except Bot3Error as error:
         _say(str(error))
         sys.exit(error.exit_code)
@@ -79,6 +31,13 @@ def main() -> None:
             raise
         _say(f"{error.filename}: {error.strerror}; fix this, or set BOT3_HOME to a directory that is writable for this user")
         sys.exit(DataError.exit_code)
+
+
+def _names_to_load(words: Sequence[str]) -> Collection[str]:
+    """Return the requested command, the first word that is no option; all commands if a shell requests completions."""
+    if any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ):
+        return COMMANDS
+    return [word for word in words if not word.startswith("-")][:1]
 
 
 def _say(text: str) -> None:

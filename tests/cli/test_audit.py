@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bot3.adapters.files.candle_format import write_candles
-from bot3.cli.main import app
+from bot3.cli.commands import command_app
 from bot3.errors import Bot3Error, CandleError, DataError, SettingsError, StoreError
 from bot3.ports.foreign_trades import FilledOrder
 from bot3.trading.trades import Trade
@@ -48,7 +48,7 @@ def row_of(trade: Trade) -> dict[str, Any]:
 
 
 def audit(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, ["audit", *map(str, words)])
+    return CliRunner().invoke(command_app(["audit"]), ["audit", *map(str, words)])
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:

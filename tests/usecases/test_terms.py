@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot3.cli.main import app
+from bot3.cli.commands import command_app
 from bot3.usecases.terms import HEADINGS, TERMS, definition, definitions
 from telegram_bot.commands import terms_page
 from telegram_bot.page import rendered
@@ -41,7 +41,8 @@ def test_definitions_given_a_name_that_is_no_term_then_refuses() -> None:
     [("params", "own share"), ("feeders", "tier"), ("regime", "market time"), ("trades", "feeder"), ("skipped", "hold")],
 )
 def test_help_of_a_command_given_its_terms_then_quotes_their_definitions(command: str, name: str) -> None:
-    epilogs = {registered.callback.__name__: registered.epilog for registered in app.registered_commands if registered.callback}
+    registered = command_app([command]).registered_commands
+    epilogs = {one.callback.__name__: one.epilog for one in registered if one.callback}
 
     assert definitions(name) in str(epilogs[command])
 

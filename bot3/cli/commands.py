@@ -1,0 +1,89 @@
+"""The commands of `bot3` and the modules that define them. A module is imported when one of its commands runs.
+
+Every module imports the platform, and with it pandas and numba: `bot3 --help` lists all commands without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from typing import NamedTuple
+
+import typer
+
+
+class CommandEntry(NamedTuple):
+    """A module of `bot3.cli`, and the text of one of its commands in `bot3 --help`."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Mapping[str, CommandEntry] = {
+    "up": CommandEntry("up", "Seed the home if it is empty, start every service, print the addresses, stop all at Ctrl-C."),
+    "down": CommandEntry("down", "Stop the supervisor of this home and every service it started."),
+    "status": CommandEntry(
+        "status", "Show services, the market clock, bots and published learning; exit code 4 if a service that should run does not."
+    ),
+    "doctor": CommandEntry(
+        "doctor",
+        "Check settings, home, databases, fleet, clocks, candles, models, learning, InfluxDB, services; exit code 4 if there is a problem.",
+    ),
+    "init": CommandEntry(
+        "init", "Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Continues an interrupted seed."
+    ),
+    "learn": CommandEntry("learn", "Manual learning; Dagster learns automatically while it runs."),
+    "params": CommandEntry(
+        "params", "Show stop and target per pair, direction and leverage bin, with n, interval and the source of their data."
+    ),
+    "feeders": CommandEntry("feeders", "Show feeder scores over all regimes, best first, with n and interval."),
+    "regime": CommandEntry("regime", "Show the regime, its probabilities, and the meta-learner's recommendation."),
+    "trades": CommandEntry("trades", "Show the newest trades of a bot, open ones first."),
+    "skipped": CommandEntry("trades", "Show the newest decisions on signals: traded, or the reason why not."),
+    "publish": CommandEntry("publish", "The record's copy in InfluxDB; Dagster updates it while it runs."),
+    "metrics": CommandEntry("metrics", "Serve /metrics, /livez and /readyz until stopped; all stores are opened read-only."),
+    "pause": CommandEntry("control", "Let a bot only reduce: no entries; exits and stops continue."),
+    "resume": CommandEntry("control", "Let a bot trade again after a pause, a halt or a mismatch."),
+    "halt": CommandEntry("control", "Stop a bot: only cancels; stops that are open on the exchange remain."),
+    "exit": CommandEntry("control", "Close one open trade at market."),
+    "clock": CommandEntry("clock", "The market clock; `bot3 up` starts and pauses it automatically."),
+    "candles": CommandEntry("candles", "Candles on disk."),
+    "audit": CommandEntry(
+        "audit",
+        "Replay a bot's trades: report what its static stop and target earned, and what learned ones would have earned on unseen trades.",
+    ),
+    "backup": CommandEntry(
+        "backup",
+        "Copy databases, models, signals and published files into a new directory, with a digest of each; services may continue to run.",
+    ),
+    "restore": CommandEntry(
+        "backup", "Restore a backup into an empty home and empty databases; the market clock is paused at the time of the backup."
+    ),
+    "import": CommandEntry(
+        "import_trades",
+        "Copy a foreign bot's closed trades into the record; a repeat changes nothing. Bots that still trade belong in the fleet file.",
+    ),
+}
+"""In the order of `bot3 --help`. A test compares each summary with the command's own."""
+
+
+def command_app(names: Collection[str]) -> typer.Typer:
+    """Return the command line with the named commands and their modules; all other commands are listed only."""
+    app = typer.Typer(
+        name="bot3",
+        help="Learn from a fleet's closed trades, and trade with the learned parameters (on paper).",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+    )
+    modules = {COMMANDS[name].module for name in names if name in COMMANDS}
+    for name, entry in COMMANDS.items():
+        if entry.module not in modules:
+            app.command(name, help=entry.summary)(_listed_only)
+    for module in modules:
+        import_module(f"bot3.cli.{module}").register(app)
+    return app
+
+
+def _listed_only() -> None:
+    raise AssertionError("this command was not named, so its module is not loaded")
