@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -91,8 +92,6 @@ def outage_stack(folder: Path) -> Iterator[Outages]:
 
 def service_processes(folder: Path) -> dict[str, bool]:
     """Return whether each supervised service runs now."""
-    import json  # noqa: PLC0415
-
     state = json.loads((folder / "supervisor.json").read_text(encoding="utf-8"))
     return {name: psutil.pid_exists(int(pid)) for name, (pid, _) in state["services"].items()}
 

@@ -18,6 +18,7 @@ import argparse
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,8 +151,6 @@ def _sums_that_differ(world: ReplayWorld, *, by_corners: bool) -> float:
 
 def _without_funding(world: ReplayWorld) -> ReplayWorld:
     """Return the world at leverage 1 without funding, because vectorbt and pandas support neither."""
-    from dataclasses import replace  # noqa: PLC0415
-
     candles = replace(world.candles, funding=np.zeros_like(world.candles.funding))
     return replace(world, candles=candles, paths=replace(world.paths, leverage=np.ones(len(world.paths))))
 

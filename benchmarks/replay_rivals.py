@@ -42,7 +42,7 @@ def vectorbt_windows(world: ReplayWorld) -> dict[str, Any]:
 
 def vectorbt_cell(prepared: dict[str, Any], *, stop_move: Floats, target_move: Floats, engine: str) -> Floats:
     """Return every trade's net move under one stop and one target, without costs."""
-    import vectorbt  # noqa: PLC0415
+    import vectorbt  # noqa: PLC0415  # a rival that need not be installed
 
     portfolio = vectorbt.Portfolio.from_signals(
         **prepared,

@@ -10,6 +10,7 @@ import dagster as dg
 import structlog
 from dagster._core.instance.ref import InstanceRef
 
+from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError
 from bot3_assets.resources import close_with_platforms
 
 LEASE_S = 20.0
@@ -77,8 +78,6 @@ class KeepAliveLoop:
 
     def _taken(self) -> str:
         """Run the step; return the error text of an unavailable store, or an empty text if there is no reason to wait."""
-        from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError  # noqa: PLC0415  # heavy
-
         try:
             self._step()
         except (StoreBusyError, StoreConflictError, StoreFullError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot3.errors import StoreBusyError
+from bot3.errors import LearningError, StoreBusyError
 from bot3_assets.lineage import Lineage, report_closes, report_refusal
 
 if TYPE_CHECKING:
@@ -186,7 +186,6 @@ class ClosesLoop:
             raise BacklogError(waiting)
 
     def _is_anything_in_force(self) -> bool:
-        from bot3.errors import LearningError  # noqa: PLC0415  # heavy
 
         try:
             self._platform.record.parameters(as_of=self._platform.clock.now())
@@ -201,8 +200,6 @@ class ClosesLoop:
 
     def _learn(self, sources: Sequence[TradeSource], *, lineage: Lineage) -> RelearnReport:
         """Learn from sources; a failed step loses no close, because the next step reads these sources again."""
-        from bot3.errors import LearningError  # noqa: PLC0415  # heavy
-
         try:
             if sources:
                 self._require_few()

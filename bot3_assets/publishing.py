@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import structlog
 
+from bot3.errors import DataError
 from bot3_assets.assets.published_learning import NO_COPY, not_compared, published_metadata, published_verdict, republished_text
 from bot3_assets.keep_alive_loop import KeepAliveLoops, warm_instance
 from bot3_assets.lineage import Lineage
@@ -216,8 +217,6 @@ _loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
 )
 def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """Publish pending writes, and continue in a thread until the next tick."""
-    from bot3.errors import DataError  # noqa: PLC0415  # heavy
-
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()

@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.market.weeks import WEEK, week_of, week_start
+from bot3.ports.record import ModelEntry
+from bot3.trading.signals import FEEDER_IDS
 from bot3_assets.assets.candles import candles_age, candles_metadata, candles_verdict, gate_reports
 from bot3_assets.assets.features import features_metadata, features_verdict
 from bot3_assets.assets.feeder_models import feeder_model_metadata, models_verdict
@@ -48,10 +51,6 @@ def report_seed(lineage: Lineage, platform: "Platform") -> None:
 
 def _report_feeders(lineage: Lineage, platform: "Platform") -> None:
     """Report models and signals by feeder and week; a week without own models uses the newest models before it."""
-    from bot3.market.weeks import WEEK, week_of, week_start  # noqa: PLC0415
-    from bot3.ports.record import ModelEntry  # noqa: PLC0415
-    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
-
     models = platform.record.models_frame().to_dict("records")
     entries = [ModelEntry(**{str(name): value for name, value in row.items()}) for row in models]
     weeks = sorted({week for feeder in FEEDER_IDS for week in platform.signals.weeks(feeder)})

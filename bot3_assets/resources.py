@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import dagster as dg
 
+from bot3.errors import StoreBusyError, StoreFullError
+
 if TYPE_CHECKING:
     from bot3.wiring import Platform
 
@@ -39,9 +41,9 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             If a setting is invalid or the home cannot be opened; nothing is cached then.
         """
         # Imported here: the imports are slow, and the code location must load within seconds.
-        from bot3.logs import configure_logs  # noqa: PLC0415
-        from bot3.settings import load_settings  # noqa: PLC0415
-        from bot3.wiring import open_platform  # noqa: PLC0415
+        from bot3.logs import configure_logs  # noqa: PLC0415  # loaded when the platform is opened
+        from bot3.settings import load_settings  # noqa: PLC0415  # loaded when the platform is opened
+        from bot3.wiring import open_platform  # noqa: PLC0415  # loaded when the platform is opened
 
         with _lock:
             settings = load_settings(home=Path(self.home)) if self.home else load_settings()
@@ -61,9 +63,8 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         SettingsError, DataError
             If a setting is invalid, or a store cannot be opened and a retry cannot help.
         """
-        from bot3.errors import StoreBusyError, StoreFullError  # noqa: PLC0415
-        from bot3.settings import load_settings  # noqa: PLC0415
-        from bot3.wiring import is_seeded  # noqa: PLC0415
+        from bot3.settings import load_settings  # noqa: PLC0415  # loaded when the platform is opened
+        from bot3.wiring import is_seeded  # noqa: PLC0415  # loaded when the platform is opened
 
         settings = load_settings(home=Path(self.home)) if self.home else load_settings()
         if not is_seeded(settings):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from bot3.errors import StoreBusyError, StoreConflictError
+
 TIMES = 3
 WAIT_S = 10.0
 
@@ -18,8 +20,6 @@ def tried_again(*, times: int = TIMES, wait_s: float = WAIT_S) -> Iterator[None]
 
     An invalid input, a bug or a missing file would cause the same error again: the step fails immediately.
     """
-    from bot3.errors import StoreBusyError, StoreConflictError  # noqa: PLC0415
-
     try:
         yield
     except (StoreBusyError, StoreConflictError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from bot3.market.weeks import week_of
 from bot3.settings import load_settings
 from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week
 from bot3_assets.resources import PlatformResource
@@ -71,7 +72,6 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformR
     """Request the models of the market's current week, all feeders in one run."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
-    from bot3.market.weeks import week_of  # noqa: PLC0415
 
     week = week_of(platform.platform().clock.now())
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError
+from bot3.market.weeks import week_of
 from bot3_assets.keep_alive_loop import KeepAliveLoops, warm_instance
 from bot3_assets.lineage import Lineage
 from bot3_assets.listening import BacklogError, ClosesLoop
@@ -38,8 +40,6 @@ _loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Learn from the closes committed since the last tick, and continue in a thread until the next one."""
-    from bot3.errors import StoreBusyError, StoreConflictError, StoreFullError  # noqa: PLC0415  # heavy
-
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()
@@ -84,8 +84,6 @@ def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -
 )
 def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """Request the models of the market week once it has begun."""
-    from bot3.market.weeks import week_of  # noqa: PLC0415
-
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.errors import StoreBusyError
+from bot3.logs import redacted
+from bot3.ports.notices import Notice
+from bot3.ports.notifier import Message
+from bot3.usecases.operations.notify import notify
+
 # Dagster reads the resource's type from the signature.
 from bot3_assets.resources import PlatformResource
 
@@ -18,7 +24,6 @@ if TYPE_CHECKING:
     from dagster._core.events import DagsterEvent
     from dagster_shared.error import SerializableErrorInfo
 
-    from bot3.ports.notices import Notice
     from bot3.wiring import Platform
 
 NOBODY = "no notice is sent: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
@@ -54,8 +59,6 @@ def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) 
 
 def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sleep) -> None:
     """Queue a notice, with retries if the control store is busy, because Dagster reports a run once only. Raises StoreBusyError at last."""
-    from bot3.errors import StoreBusyError  # noqa: PLC0415
-
     for _ in range(TIMES - 1):
         try:
             queue()
@@ -83,8 +86,6 @@ def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResou
 
 def deliver(opened: Platform) -> str:
     """Deliver pending notices; return a summary text. A failing notifier is reported in it, never raised: the notices stay pending."""
-    from bot3.usecases.operations.notify import notify  # noqa: PLC0415
-
     if opened.notifier is None:
         return f"{opened.notices.waiting()} notices are pending for `python -m telegram_bot`: this process has no BOT3_TELEGRAM_TOKEN"
     came = notify(opened.notices, opened.notifier, wall_now=opened.wall_now)
@@ -94,9 +95,6 @@ def deliver(opened: Platform) -> str:
 
 def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) -> Notice:
     """Return the notice about a failed run."""
-    from bot3.ports.notices import Notice  # noqa: PLC0415
-    from bot3.ports.notifier import Message  # noqa: PLC0415
-
     partition = run.tags.get("dagster/partition")
     of = f"run {run.run_id[:8]}" + (f", partition {partition}" if partition else "")
     lines = (of, why, f"{opened.settings.dagster_address}/runs/{run.run_id}")
@@ -117,8 +115,6 @@ def name_of(run: dg.DagsterRun) -> str:
 
 def first_line(event: DagsterEvent, steps: Sequence[DagsterEvent]) -> str:
     """Return the reason of a failed run in one line, without secrets: the innermost cause of its first failed step, or its message."""
-    from bot3.logs import redacted  # noqa: PLC0415
-
     error = steps[0].step_failure_data.error if steps else None
     text = _innermost(error).message if error is not None else (event.message or "no message")
     line = redacted(next((line.strip() for line in text.splitlines() if line.strip()), "no message"))

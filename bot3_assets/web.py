@@ -46,12 +46,12 @@ def serve(*, host: str, port: int, workspace: str, is_read_only: bool, allowed_h
         Refuse every mutation.
     """
     # Dagster takes a second to import, so import it only after the arguments were parsed.
-    import uvicorn  # noqa: PLC0415
-    from dagster import DagsterInstance, __version__  # noqa: PLC0415
-    from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415
-    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: PLC0415
-    from dagster._utils.log import configure_loggers  # noqa: PLC0415
-    from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415  # after the arguments were read
+    from dagster import DagsterInstance, __version__  # noqa: PLC0415  # after the arguments were read
+    from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415  # after the arguments were read
+    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: PLC0415  # after the arguments were read
+    from dagster._utils.log import configure_loggers  # noqa: PLC0415  # after the arguments were read
+    from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415  # after the arguments were read
 
     configure_loggers(formatter="colored", log_level="INFO")
     with DagsterInstance.get() as instance:

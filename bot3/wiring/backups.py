@@ -84,18 +84,18 @@ def _published(settings: Settings) -> list[str]:
 
 
 def _home(settings: Settings, name: str, *needed: str) -> HomeBackup:
-    from bot3.adapters.backup.sqlite import HomeBackup  # noqa: PLC0415
+    from bot3.adapters.backup.sqlite import HomeBackup  # noqa: PLC0415  # only a backup needs it
 
     return HomeBackup(name=name, home=settings.home, needed=needed)
 
 
 def _files(settings: Settings, name: str, *wanted: str) -> HomeBackup:
-    from bot3.adapters.backup.sqlite import HomeBackup  # noqa: PLC0415
+    from bot3.adapters.backup.sqlite import HomeBackup  # noqa: PLC0415  # only a backup needs it
 
     return HomeBackup(name=name, home=settings.home, wanted=wanted)
 
 
 def _server(name: str, url: str) -> PostgresBackup:
-    from bot3.adapters.backup.postgres import PostgresBackup  # noqa: PLC0415
+    from bot3.adapters.backup.postgres import PostgresBackup  # noqa: PLC0415  # only a backup of a server needs it
 
     return PostgresBackup(name=name, url=url)

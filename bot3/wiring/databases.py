@@ -46,6 +46,6 @@ def server_urls(settings: Settings) -> Mapping[str, str]:
 
 def facts_of_server(settings: Settings, name: str) -> ServerFacts:
     """Query the facts of a store's server. Raises StoreError if it cannot be queried."""
-    from bot3.adapters.sql.server_facts import server_facts  # noqa: PLC0415
+    from bot3.adapters.sql.server_facts import server_facts  # noqa: PLC0415  # homes on SQLite need no server's driver
 
     return server_facts(server_urls(settings)[name], clock=SystemClock())

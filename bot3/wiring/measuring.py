@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def measured(platform: Platform) -> Measured:
     """Return the source of a platform's metrics."""
-    from bot3.usecases.operations.measure import Measure  # noqa: PLC0415
-    from bot3.usecases.operations.measurements import Subject  # noqa: PLC0415
+    from bot3.usecases.operations.measure import Measure  # noqa: PLC0415  # loads numba
+    from bot3.usecases.operations.measurements import Subject  # noqa: PLC0415  # loads numba
 
     return Measure(
         Subject(
@@ -33,14 +33,14 @@ def measured(platform: Platform) -> Measured:
 
 def metrics_page(platform: Platform) -> str:
     """Return the current metrics in Prometheus' text format."""
-    from bot3.adapters.prometheus.server import page_of  # noqa: PLC0415
+    from bot3.adapters.prometheus.server import page_of  # noqa: PLC0415  # only `bot3 metrics` needs its client
 
     return page_of(measured(platform)).decode()
 
 
 def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusServer:
     """Return the metrics server. Raises AlreadyRunningError if another process listens on the port."""
-    from bot3.adapters.prometheus.server import PrometheusServer  # noqa: PLC0415
+    from bot3.adapters.prometheus.server import PrometheusServer  # noqa: PLC0415  # only `bot3 metrics` needs its client
 
     opened = home_identity(platform.settings)
     rule = RequestRule(allowed_hosts=platform.settings.allowed_hosts)

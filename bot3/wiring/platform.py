@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from bot3.errors import StoreError
 from bot3.market.timeframes import timeframe_duration
+from bot3.market.weeks import WEEK, walk_forward_weeks, week_of, week_start
+from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
 from bot3.wiring.sources import Sources
@@ -69,7 +71,7 @@ class Platform(Sources):
         """Fill a control store that was lost and created again, from the bots' stores and flag files."""
         if not is_seeded(self.settings) or control.anchor() is not None:
             return
-        from bot3.wiring.restored_control import last_lived, restore_latches  # noqa: PLC0415
+        from bot3.wiring.restored_control import last_lived, restore_latches  # noqa: PLC0415  # only a home that lost its control store needs it
 
         stores = {name: self.bot_store(name) for name in self.bot_names}
         restore_latches(control, [(name, (store, self.latch_file(name))) for name, store in stores.items()], at=self.wall_now())
@@ -79,8 +81,8 @@ class Platform(Sources):
     @cached_property
     def learner(self) -> ParameterLearner:
         """Return the learner, which retains its state from its first step on."""
-        from bot3.learning.parameters.learner import LearningSettings, ParameterLearner  # noqa: PLC0415
-        from bot3.learning.replay.replay import ReplayCosts  # noqa: PLC0415
+        from bot3.learning.parameters.learner import LearningSettings, ParameterLearner  # noqa: PLC0415  # loads numba
+        from bot3.learning.replay.replay import ReplayCosts  # noqa: PLC0415  # loads numba
 
         settings = self.settings
         costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
@@ -99,7 +101,7 @@ class Platform(Sources):
 
     def sync(self, bot: str) -> tuple[TradeSync, ...]:
         """Copy all of one bot's closed trades to the record."""
-        from bot3.usecases.learning.sync_trades import sync_trades  # noqa: PLC0415
+        from bot3.usecases.learning.sync_trades import sync_trades  # noqa: PLC0415  # only this step needs it
 
         return tuple(
             sync_trades(source.reader, self.record, run_mode=source.run_mode, overlap=self._overlap, full=True)
@@ -108,7 +110,7 @@ class Platform(Sources):
 
     def replay(self) -> ReplayOutcome:
         """Replay every due trade of all bots: one signal that several bots took is one observation."""
-        from bot3.usecases.learning.replay_trades import replay_trades  # noqa: PLC0415
+        from bot3.usecases.learning.replay_trades import replay_trades  # noqa: PLC0415  # loads numba
 
         with self._turn:
             return replay_trades(self.record, self.learner, self.candles, run_modes=self.settings.run_modes, now=self.clock.now())
@@ -122,7 +124,7 @@ class Platform(Sources):
         return self._relearn(self.sources(), full=True)
 
     def _relearn(self, sources: Sequence[TradeSource], *, full: bool) -> RelearnReport:
-        from bot3.usecases.learning.relearn import relearn_step  # noqa: PLC0415
+        from bot3.usecases.learning.relearn import relearn_step  # noqa: PLC0415  # loads numba
 
         with self._turn:
             return relearn_step(
@@ -140,7 +142,7 @@ class Platform(Sources):
 
     def detect_regimes(self) -> tuple[RegimeState, ...]:
         """Publish the regime of every hour that has passed."""
-        from bot3.usecases.learning.detect_regimes import detect_regimes  # noqa: PLC0415
+        from bot3.usecases.learning.detect_regimes import detect_regimes  # noqa: PLC0415  # loads numba
 
         return detect_regimes(
             self.record,
@@ -153,14 +155,14 @@ class Platform(Sources):
 
     def score_feeders(self) -> tuple[FeederScore, ...]:
         """Score every feeder from its shadow trades, and publish the scores."""
-        from bot3.usecases.learning.score_feeders import score_feeders  # noqa: PLC0415
+        from bot3.usecases.learning.score_feeders import score_feeders  # noqa: PLC0415  # only this step needs it
 
         return score_feeders(self.record, run_modes=self.settings.run_modes, now=self.clock.now(), settings=self._score_settings())
 
     def recommend(self) -> Recommendation:
         """Publish the recommendation, to the record and as files for other readers."""
-        from bot3.usecases.learning.recommend import recommend  # noqa: PLC0415
-        from bot3.usecases.publishing.files import write_published_files  # noqa: PLC0415
+        from bot3.usecases.learning.recommend import recommend  # noqa: PLC0415  # only this step needs it
+        from bot3.usecases.publishing.files import write_published_files  # noqa: PLC0415  # only this step needs it
 
         now = self.clock.now()
         made = recommend(self.record, now=now, computed_at=self.clock.wall_now(), life=self._recommendations_life)
@@ -176,7 +178,7 @@ class Platform(Sources):
 
     def train_feeder(self, feeder_id: str, *, until: datetime) -> ModelEntry:
         """Train a feeder on the data known by a time; store and register its model."""
-        from bot3.usecases.feeders.train_feeders import train_feeder  # noqa: PLC0415
+        from bot3.usecases.feeders.train_feeders import train_feeder  # noqa: PLC0415  # loads numba and TA-Lib
 
         entry = train_feeder(
             feeder_id,
@@ -194,9 +196,8 @@ class Platform(Sources):
 
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
         """Make the signals of some feeders and weeks, up to now; features of a week are computed once for all its feeders."""
-        from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
-        from bot3.usecases.feeders.make_signals import make_signals  # noqa: PLC0415
-        from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415
+        from bot3.usecases.feeders.make_signals import make_signals  # noqa: PLC0415  # loads numba and TA-Lib
+        from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415  # loads numba and TA-Lib
 
         now, made = self.clock.now(), {}
         for week in sorted({week for _, week in keys}):
@@ -212,9 +213,7 @@ class Platform(Sources):
 
     def extend_shadow_trades(self) -> int:
         """Make the signals since the last call, and every feeder's shadow trades that closed by now; return how many trades."""
-        from bot3.market.weeks import walk_forward_weeks, week_of, week_start  # noqa: PLC0415
-        from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
-        from bot3.usecases.feeders.shadow_feeders import (  # noqa: PLC0415
+        from bot3.usecases.feeders.shadow_feeders import (  # noqa: PLC0415  # loads numba
             VOLATILITY_WARM_UP,
             ShadowMarket,
             read_arrays,
@@ -249,7 +248,7 @@ class Platform(Sources):
 
     def relearn_everything(self) -> RelearnReport:
         """Run every step once: sync, shadow trades, regime, parameters, scores, recommendation."""
-        from bot3.usecases.learning.relearn import full_relearn_step  # noqa: PLC0415
+        from bot3.usecases.learning.relearn import full_relearn_step  # noqa: PLC0415  # loads numba
 
         self.extend_shadow_trades()
         with self._turn:
@@ -279,7 +278,7 @@ class Platform(Sources):
         SettingsError
             If it was begun with other settings, rules or markets: two histories would be mixed.
         """
-        from bot3.usecases.seed.home import SeedParts  # noqa: PLC0415
+        from bot3.usecases.seed.home import SeedParts  # noqa: PLC0415  # loads numba and TA-Lib
 
         settings = self.settings
         start, end = self._seed_span()
@@ -378,7 +377,7 @@ class Platform(Sources):
         return {pair: self.markets.market(pair) for pair in self.candles.pairs()}
 
     def _score_settings(self) -> ScoreSettings:
-        from bot3.learning.feeders.scores import ScoreSettings  # noqa: PLC0415
+        from bot3.learning.feeders.scores import ScoreSettings  # noqa: PLC0415  # only this step needs it
 
         settings = self.settings
         return ScoreSettings(
@@ -388,8 +387,8 @@ class Platform(Sources):
         )
 
     def _training_settings(self) -> TrainingSettings:
-        from bot3.learning.feeders.labels import LabelCosts  # noqa: PLC0415
-        from bot3.learning.feeders.training import TrainingSettings  # noqa: PLC0415
+        from bot3.learning.feeders.labels import LabelCosts  # noqa: PLC0415  # loads numba and TA-Lib
+        from bot3.learning.feeders.training import TrainingSettings  # noqa: PLC0415  # loads numba and TA-Lib
 
         settings = self.settings
         costs = LabelCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)

@@ -123,8 +123,8 @@ class Ports:
         """Return the candles of this home's market; `pairs` lists those whose stake currency is that of the wallets."""
         if not self.settings.candle_directories:
             return self._simulated
-        from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415
-        from bot3.adapters.files.currency_candles import CurrencyCandles  # noqa: PLC0415
+        from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # loads pyarrow's file formats
+        from bot3.adapters.files.currency_candles import CurrencyCandles  # noqa: PLC0415  # only readers of candles need it
 
         every = FileCandles(*self.settings.candle_directories, timeframe=self.settings.timeframe, wall_now=SystemClock().wall_now)
         return CurrencyCandles(every, currency=self.settings.stake_currency)
@@ -133,7 +133,7 @@ class Ports:
     def markets(self) -> MarketReader:
         """Return the filters of the pairs: a markets file, the simulated market's own, or declared defaults."""
         settings = self.settings
-        from bot3.adapters.files.markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415
+        from bot3.adapters.files.markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415  # only processes that use it load it
 
         if settings.markets_file is not None:
             return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
@@ -146,14 +146,14 @@ class Ports:
     @cached_property
     def models(self) -> ModelStore:
         """Return the model files."""
-        from bot3.adapters.files.models import FileModels  # noqa: PLC0415
+        from bot3.adapters.files.models import FileModels  # noqa: PLC0415  # only processes that use it load it
 
         return FileModels(self.settings.home / "models")
 
     @cached_property
     def signals(self) -> SignalStore:
         """Return the out-of-sample signals by feeder and week."""
-        from bot3.adapters.files.signals import FileSignals  # noqa: PLC0415
+        from bot3.adapters.files.signals import FileSignals  # noqa: PLC0415  # only processes that use it load it
 
         return FileSignals(self.settings.home / "signals")
 
@@ -215,7 +215,7 @@ class Ports:
     def latch_file(self, name: str) -> LatchStore:
         """Return the flag file that stores a bot's latch in addition to its own store."""
         self.require_bot(name)
-        from bot3.adapters.files.latch import FileLatch  # noqa: PLC0415
+        from bot3.adapters.files.latch import FileLatch  # noqa: PLC0415  # only processes that use it load it
 
         return FileLatch(self.settings.home / "latches" / f"{name}.json")
 
@@ -226,7 +226,7 @@ class Ports:
     def exchange(self, name: str) -> Exchange:
         """Return the paper account of a bot."""
         self.require_bot(name)
-        from bot3.adapters.paper.exchange import PaperExchange  # noqa: PLC0415
+        from bot3.adapters.paper.exchange import PaperExchange  # noqa: PLC0415  # loads numba
 
         return PaperExchange(
             self._file("exchange", f"{name}.sqlite"),
@@ -241,7 +241,7 @@ class Ports:
 
     def signal_maker(self) -> SignalMaker:
         """Return the maker of all feeders' signals at a candle's close."""
-        from bot3.usecases.feeders.predict_signals import SignalMaker  # noqa: PLC0415
+        from bot3.usecases.feeders.predict_signals import SignalMaker  # noqa: PLC0415  # loads numba and TA-Lib
 
         return SignalMaker(
             models=self.models, registry=self.record, candles=self.candles, pairs=self.candles.pairs(), timeframe=self.settings.timeframe
@@ -304,7 +304,7 @@ class Ports:
 
     @cached_property
     def _simulated(self) -> SimulatedMarket:
-        from bot3.adapters.simulated.market import SimulatedMarket  # noqa: PLC0415
+        from bot3.adapters.simulated.market import SimulatedMarket  # noqa: PLC0415  # only homes on the simulated market need it
 
         ends_at = SIMULATED_START + _SIMULATED_LIFE
         return SimulatedMarket(self.settings.market_seed, starts_at=SIMULATED_START, ends_at=ends_at, timeframe=self.settings.timeframe)

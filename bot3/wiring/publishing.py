@@ -103,8 +103,8 @@ class Publishing:
         """Return the daemon's reader of learning: the record, or the copy, polled in a thread so that no caller waits for it."""
         if self._settings.parameters_from == "record":
             return self._record()
-        from bot3.adapters.cached_learning import FollowedLearning  # noqa: PLC0415
-        from bot3.adapters.influx.learning import InfluxLearning  # noqa: PLC0415
+        from bot3.adapters.cached_learning import FollowedLearning  # noqa: PLC0415  # only homes that publish to InfluxDB need it
+        from bot3.adapters.influx.learning import InfluxLearning  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         settings = self._settings
         server = self._server(settings.influx_read_timeout_s, retries=0)
@@ -118,14 +118,14 @@ class Publishing:
     @cached_property
     def copy(self) -> PublishedCopy:
         """Return the readers' view of the copy. Raises SettingsError if there is none."""
-        from bot3.adapters.influx.published_copy import InfluxCopy  # noqa: PLC0415
+        from bot3.adapters.influx.published_copy import InfluxCopy  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         server = self._server(self._settings.influx_timeout_s, retries=0)
         return InfluxCopy(server, buckets=buckets_of(self._settings), origin=lambda: self._record().origin(), wall_now=self._wall_now)
 
     def bots(self) -> tuple[str, ...]:
         """Return the bots whose trades the copy contains: our own, and all others that the record knows."""
-        from bot3.usecases.publishing.publish import published_bots  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import published_bots  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return published_bots(self._record().counts(), own=self._own)
 
@@ -139,7 +139,7 @@ class Publishing:
 
     def heads_gap(self) -> HeadsGap:
         """Compare the publications of the record with those of the copy. Raises as `check`."""
-        from bot3.usecases.publishing.check import gap_of_heads  # noqa: PLC0415
+        from bot3.usecases.publishing.check import gap_of_heads  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return gap_of_heads(self._record(), self.copy)
 
@@ -156,7 +156,7 @@ class Publishing:
         if not self.is_configured:
             self._record().fold()
             return None
-        from bot3.usecases.publishing.publish import nothing_published, publish_learning  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import nothing_published, publish_learning  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         if self._record().span() is None and self._is_prepared:
             return nothing_published(None)
@@ -165,21 +165,21 @@ class Publishing:
 
     def publish_everything(self) -> PublishReport:
         """Clear the copy and publish the whole record. Raises as `publish`, and SettingsError if there is no copy."""
-        from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
             return publish_everything(self._record(), self.publisher, bots=self.bots())
 
     def replay_dead_letters(self) -> ReplayReport:
         """Write the dead letters again, and what was written to the record since. Raises as `publish_everything`."""
-        from bot3.usecases.publishing.publish import replay_dead_letters  # noqa: PLC0415
+        from bot3.usecases.publishing.publish import replay_dead_letters  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
             return replay_dead_letters(self._record(), self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
         """Compare the copy with the record. Raises StoreBusyError if either cannot be queried, SettingsError if there is no copy."""
-        from bot3.usecases.publishing.check import check_published  # noqa: PLC0415
+        from bot3.usecases.publishing.check import check_published  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         try:
             return check_published(self._record(), self.copy, bots=self._own, now=now)
@@ -193,13 +193,13 @@ class Publishing:
 
     def recorded(self) -> Recorded:
         """Return what the copy must contain once all pending writes are published. Raises as `check`."""
-        from bot3.usecases.publishing.check import recorded  # noqa: PLC0415
+        from bot3.usecases.publishing.check import recorded  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return recorded(self._record())
 
     def find_losses(self, before: Recorded) -> PublishedCheck:
         """Compare the copy with the record's contents before all pending writes were published. Raises as `check`."""
-        from bot3.usecases.publishing.check import find_losses  # noqa: PLC0415
+        from bot3.usecases.publishing.check import find_losses  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return find_losses(self._record(), self.copy, before=before, bots=self._own)
 
@@ -215,7 +215,7 @@ class Publishing:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Lock publishing: an older state of the record must not be written over a newer one."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         folder = self._settings.home / _FOLDER
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,15 +244,15 @@ class Publishing:
     @cached_property
     def publisher(self) -> Publisher:
         """Return the writer of the copy. Raises SettingsError if there is none."""
-        from bot3.adapters.influx.dead_letters import DeadLetters  # noqa: PLC0415
-        from bot3.adapters.influx.publisher import InfluxPublisher  # noqa: PLC0415
+        from bot3.adapters.influx.dead_letters import DeadLetters  # noqa: PLC0415  # only homes that publish to InfluxDB need it
+        from bot3.adapters.influx.publisher import InfluxPublisher  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         letters = DeadLetters(self._settings.home / _FOLDER / _LETTERS)
         server = self._server(self._settings.influx_timeout_s, retries=2)
         return InfluxPublisher(server, buckets=buckets_of(self._settings), letters=letters, wall_now=self._wall_now)
 
     def _server(self, timeout_s: float, *, retries: int) -> InfluxServer:
-        from bot3.adapters.influx.server import InfluxAddress, InfluxServer  # noqa: PLC0415
+        from bot3.adapters.influx.server import InfluxAddress, InfluxServer  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         settings = self._settings
         if not settings.influx_url:

@@ -47,7 +47,7 @@ class Sources(Ports):
         SettingsError
             If a name is not a bot of this platform nor of its fleet.
         """
-        from bot3.usecases.learning.relearn import TradeSource  # noqa: PLC0415
+        from bot3.usecases.learning.relearn import TradeSource  # noqa: PLC0415  # loads numba
 
         names = self.source_names if bots is None else bots
         for name in names:
@@ -59,13 +59,13 @@ class Sources(Ports):
 
     def reachable(self, sources: Sequence[TradeSource]) -> list[TradeSource]:
         """Return the sources that can be read now: a foreign bot with an unavailable database delays only its own learning."""
-        from bot3.usecases.fleet.foreign_sources import trouble_of  # noqa: PLC0415
+        from bot3.usecases.fleet.foreign_sources import trouble_of  # noqa: PLC0415  # only processes that use it load it
 
         return [source for source in sources if trouble_of(source.reader) is None]
 
     def unsynced_closes(self) -> int:
         """Return how many closed trades of the readable sources the record lacks."""
-        from bot3.usecases.learning.reconciled import recorded_count  # noqa: PLC0415
+        from bot3.usecases.learning.reconciled import recorded_count  # noqa: PLC0415  # only processes that use it load it
 
         counts = self.record.counts()
         return sum(

@@ -19,14 +19,14 @@ def notifier_of(settings: Settings) -> Notifier | None:
     """Return the notifier that delivers messages; None without a token."""
     if not settings.telegram_token.get_secret_value():
         return None
-    from bot3.adapters.telegram.notifier import TelegramNotifier  # noqa: PLC0415
+    from bot3.adapters.telegram.notifier import TelegramNotifier  # noqa: PLC0415  # only homes with a token need it
 
     return TelegramNotifier(telegram_address(settings))
 
 
 def telegram_address(settings: Settings) -> TelegramAddress:
     """Return the address of the Bot API. Raises SettingsError without a token."""
-    from bot3.adapters.telegram.client import TelegramAddress  # noqa: PLC0415
+    from bot3.adapters.telegram.client import TelegramAddress  # noqa: PLC0415  # only homes with a token need it
 
     token = settings.telegram_token.get_secret_value()
     if not token:
@@ -37,7 +37,7 @@ def telegram_address(settings: Settings) -> TelegramAddress:
 @contextmanager
 def telegram_chat(settings: Settings) -> Iterator[Chat]:
     """Open the chat of the settings, to listen and answer; sends no request yet. Raises SettingsError without a token."""
-    from bot3.adapters.telegram.chat import TelegramChat  # noqa: PLC0415
+    from bot3.adapters.telegram.chat import TelegramChat  # noqa: PLC0415  # only homes with a token need it
 
     chat = TelegramChat(telegram_address(settings))
     try:

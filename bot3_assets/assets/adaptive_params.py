@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.learning.validity import problems_of
 from bot3_assets.freshness import every_beat
 from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
@@ -67,8 +68,6 @@ def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.AssetCheckResult:
     """Fail with the name of every row that breaks a bound; an expired set fails too."""
-    from bot3.learning.validity import problems_of  # noqa: PLC0415
-
     problems = {row.key: problems_of(row) for row in parameters.rows.values()}
     broken = {key: "; ".join(f"{field} {problem}" for field, problem in found.items()) for key, found in problems.items() if found}
     if "*|*|*" not in parameters.rows:

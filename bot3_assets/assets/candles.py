@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.market.timeframes import timeframe_duration
+from bot3.market.weeks import week_of
+from bot3.usecases.foreign_text import plain
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
 
@@ -43,16 +46,12 @@ def candles_are_fresh(platform: PlatformResource) -> dg.AssetCheckResult:
 
 def candles_version(platform: "Platform") -> dg.DataVersion:
     """Return the data version that models depend on: it changes with the source and with each new week, not with each candle."""
-    from bot3.market.weeks import week_of  # noqa: PLC0415
-
     source = platform.settings.candles or f"simulated-{platform.settings.market_seed}"
     return dg.DataVersion(f"{source}|{week_of(platform.clock.now())}")
 
 
 def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the counts of the last week of the market, after the candle gate."""
-    from bot3.usecases.foreign_text import plain  # noqa: PLC0415
-
     reports = gate_reports(platform)
     rows = "\n".join(f"| {plain(r.pair)} | {r.rows_out} | {r.missing_candles} | {r.spikes} | {r.flat} |" for r in reports)
     return {
@@ -79,8 +78,6 @@ def candles_age(platform: "Platform") -> dg.AssetCheckResult:
 
 def freshness_verdict(source: "CandleReader", *, timeframe: str, now: datetime, oldest: timedelta) -> dg.AssetCheckResult:
     """Report the pairs without a candle that closed within `oldest` (plus one candle) before `now`."""
-    from bot3.market.timeframes import timeframe_duration  # noqa: PLC0415
-
     start, pairs = now - oldest - timeframe_duration(timeframe), source.pairs()
     behind = [pair for pair in pairs if source.candles(pair, timeframe, start=start, end=now).empty]
     return dg.AssetCheckResult(

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
 
+from bot3.market.instants import instant_us
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
 
@@ -33,7 +35,7 @@ def features_have_no_gap(platform: PlatformResource) -> dg.AssetCheckResult:
 
 def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the number of features and of the candles they were computed for."""
-    from bot3.market.features import FEATURE_FAMILIES, FEATURE_NAMES  # noqa: PLC0415
+    from bot3.market.features import FEATURE_FAMILIES, FEATURE_NAMES  # noqa: PLC0415  # loads TA-Lib
 
     panel = _last_day(platform)
     families = {family: len(names) for family, names in FEATURE_FAMILIES.items()}
@@ -47,9 +49,7 @@ def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
     """Report every feature that is NaN or infinite on some candle of the last day, with its pair."""
-    import numpy as np  # noqa: PLC0415
-
-    from bot3.market.features import FEATURE_NAMES  # noqa: PLC0415
+    from bot3.market.features import FEATURE_NAMES  # noqa: PLC0415  # loads TA-Lib
 
     holes = {}
     for pair in _last_day(platform):
@@ -61,8 +61,7 @@ def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
 
 def _last_day(platform: "Platform") -> "list[PairPanel]":
     """Return each pair's features of the last day; the warm-up before that day is left out."""
-    from bot3.market.instants import instant_us  # noqa: PLC0415
-    from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415
+    from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415  # loads numba and TA-Lib
 
     now = platform.clock.now()
     start = now - timedelta(days=1)

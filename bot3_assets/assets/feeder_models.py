@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.errors import ModelError
+from bot3.market.weeks import week_start
 from bot3_assets.freshness import weekly
 from bot3_assets.partitions import feeder_and_week, feeder_weeks
 from bot3_assets.resources import PlatformResource
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 @tried_again()
 def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """A feeder's model of a week, trained on data known before the week began; a walk-forward is therefore a backfill."""
-    from bot3.market.weeks import week_start  # noqa: PLC0415
-
     opened = platform.platform()
     for key in context.partition_keys:
         feeder_id, week = feeder_and_week(key)
@@ -56,8 +56,6 @@ def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
 
 def models_verdict(platform: "Platform") -> dg.AssetCheckResult:
     """Read every registered model file and compare its digest."""
-    from bot3.errors import ModelError  # noqa: PLC0415
-
     digests = [str(digest) for digest in platform.record.models_frame()["digest"].unique()]
     broken = {}
     for digest in digests:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.trading.signals import FEEDER_IDS
 from bot3_assets.freshness import every_beat
 from bot3_assets.plots import Interval, plot_intervals
 from bot3_assets.resources import PlatformResource
@@ -60,8 +61,6 @@ def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 def feeder_scores_verdict(scores: "tuple[FeederScore, ...]") -> dg.AssetCheckResult:
     """Pass if all ten feeders have a score with ordered bounds."""
-    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
-
     overall = {s.feeder_id: s for s in scores if s.regime == "*"}
     missing = sorted(set(FEEDER_IDS) - set(overall))
     crossed = [s.feeder_id for s in overall.values() if not s.lower_bound <= s.expectancy <= s.upper_bound]

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.market.weeks import WEEK, week_start
+from bot3.trading.signals import FEEDER_IDS
 from bot3_assets.freshness import weekly
 from bot3_assets.partitions import feeder_and_week, feeder_week_key, feeder_weeks
 from bot3_assets.resources import PlatformResource
@@ -50,9 +52,6 @@ def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataVal
 
 def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
     """Compare the signals of the two newest weeks with the time up to which their models were trained."""
-    from bot3.market.weeks import WEEK, week_start  # noqa: PLC0415
-    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
-
     trained = platform.record.models_frame().set_index("digest")["trained_until"]
     early: dict[str, int] = {}
     total = 0

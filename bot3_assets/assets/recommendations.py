@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.trading.signals import FEEDER_IDS
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
 from bot3_assets.retries import tried_again
@@ -63,8 +64,6 @@ def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 def recommendation_verdict(newest: "Recommendation", *, now: datetime) -> dg.AssetCheckResult:
     """Pass if all ten feeders have a tier, the versions it was computed from are named, and it is not expired."""
-    from bot3.trading.signals import FEEDER_IDS  # noqa: PLC0415
-
     missing = sorted(set(FEEDER_IDS) - set(newest.tiers))
     unnamed = [name for name in ("version", "parameters_version", "scores_version") if not getattr(newest, name)]
     expired = now >= newest.expires_at

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.market.regimes import Regime
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
 from bot3_assets.retries import tried_again
@@ -45,7 +46,6 @@ def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     state = platform.record.regime(as_of=now)
     day = platform.record.regimes_frame(start=now - timedelta(days=1), end=now)
     shares = day["regime"].value_counts(normalize=True)
-    from bot3.market.regimes import Regime  # noqa: PLC0415
 
     return {
         "regime": dg.MetadataValue.text(str(state.regime)),

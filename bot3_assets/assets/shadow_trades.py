@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
 
 from bot3_assets.freshness import every_beat
 from bot3_assets.resources import PlatformResource
@@ -42,8 +43,6 @@ def shadow_trades_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
 
 def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
     """Count the rows that break a bound, per bound."""
-    import numpy as np  # noqa: PLC0415
-
     broken = {name: int((~np.isfinite(frame[name])).sum()) for name in _NUMBERS}
     broken |= {f"{name} at or below 0": int((frame[name] <= 0.0).sum()) for name in ("open_rate", "close_rate", "sigma")}
     broken["closed before it opened"] = int((frame["close_date"] < frame["open_date"]).sum())

@@ -4,6 +4,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from bot3.errors import DataError
+from bot3.trading.trades import RunMode
+from bot3.usecases.fleet.foreign_sources import trouble_of
+from bot3.usecases.learning.sync_trades import reconcile
 from bot3_assets.freshness import with_closes
 from bot3_assets.partitions import bots
 from bot3_assets.resources import PlatformResource
@@ -39,8 +43,6 @@ bot_trades = dg.AssetSpec(
 )
 def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """Every closed trade of a bot, once, with its run mode and account; imported history is distinguished from paper trades."""
-    from bot3.errors import DataError  # noqa: PLC0415
-
     opened = platform.platform()
     troubles = []
     for bot in context.partition_keys:
@@ -64,8 +66,6 @@ def synced_trades_are_reconciled(context: dg.AssetCheckExecutionContext, platfor
 
 def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
     """Return the counts and names of a bot's databases; for an unavailable one, the reason why it cannot be read."""
-    from bot3.trading.trades import RunMode  # noqa: PLC0415
-
     own = [source for source in platform.sources([bot]) if source.run_mode is not RunMode.BACKTEST]
     readable = [source.reader for source in platform.reachable(own)]
     told: dict[str, dg.MetadataValue] = {"store": dg.MetadataValue.text(", ".join(source.reader.store_id for source in own))}
@@ -102,9 +102,6 @@ def synced_trades_verdict(platform: "Platform", *, bots: "Sequence[str] | None" 
 
     A source that cannot be read proves nothing: the check then fails as a warning only, so that it does not block the learning of others.
     """
-    from bot3.usecases.fleet.foreign_sources import trouble_of  # noqa: PLC0415
-    from bot3.usecases.learning.sync_trades import reconcile  # noqa: PLC0415
-
     differences: dict[str, object] = {}
     unread: dict[str, object] = {}
     for source in platform.sources(bots):

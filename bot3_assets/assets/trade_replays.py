@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
 
 from bot3_assets.freshness import with_closes
 from bot3_assets.partitions import bots
@@ -46,8 +47,6 @@ def replays_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
 
 def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
     """Count the complete replays that break a bound, per bound."""
-    import numpy as np  # noqa: PLC0415
-
     complete = frame[frame["state"] == "complete"]
     broken = {name: int((~np.isfinite(complete[name])).sum()) for name in _MOVES}
     broken["sigma not above 0"] = int((~(complete["sigma"] > 0.0)).sum())

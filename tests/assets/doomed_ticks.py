@@ -70,13 +70,13 @@ def tick(home: Path, dagster_home: Path, *, cursor: str | None, dies_at: int = 0
 
 
 def _be_the_code_server(home: Path, dagster_home: Path, cursor: str | None, dies_at: int, answer: Connection) -> None:
-    import dagster as dg  # noqa: PLC0415
-    from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415
+    import dagster as dg  # noqa: PLC0415  # only the forked child loads Dagster
+    from dagster._core.instance.ref import InstanceRef  # noqa: PLC0415  # only the forked child loads Dagster
 
-    from bot3_assets.definitions import defs  # noqa: PLC0415
-    from bot3_assets.resources import PlatformResource  # noqa: PLC0415
-    from bot3_assets.sensors import closes_to_parameters  # noqa: PLC0415
-    from tests.seeded import tiny_environment  # noqa: PLC0415
+    from bot3_assets.definitions import defs  # noqa: PLC0415  # only the forked child loads Dagster
+    from bot3_assets.resources import PlatformResource  # noqa: PLC0415  # only the forked child loads Dagster
+    from bot3_assets.sensors import closes_to_parameters  # noqa: PLC0415  # only the forked child loads Dagster
+    from tests.seeded import tiny_environment  # noqa: PLC0415  # only the forked child loads Dagster
 
     os.environ.update(tiny_environment(home))
     guillotine = Guillotine(at=dies_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -83,7 +84,6 @@ def fail(instance: dg.DagsterInstance, platform: Platform, said: list[str] | Non
 
 class _heard:  # noqa: N801  # a context manager, read as a verb
     def __init__(self, context: Any, said: list[str]) -> None:
-        import logging  # noqa: PLC0415
 
         self._log, self._handler = context.log, logging.Handler()
         self._handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]

@@ -103,7 +103,7 @@ class InfluxServer:
         StoreError
             If the server rejects the query.
         """
-        from influxdb_client import Dialect  # noqa: PLC0415
+        from influxdb_client import Dialect  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
 
         plain = Dialect(header=True, annotations=[], date_time_format="RFC3339Nano")
         with self._translated():
@@ -119,7 +119,7 @@ class InfluxServer:
         RefusedLinesError
             If the server rejects a line permanently; other lines may have been written, and writing them again changes nothing.
         """
-        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
+        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
 
         api = self._client.write_api(write_options=SYNCHRONOUS)
         for batch in batches(lines, _BATCH):
@@ -170,7 +170,7 @@ class InfluxServer:
         return {bucket.name: sum(rule.every_seconds for rule in bucket.retention_rules or ()) for bucket in found}
 
     def _buckets_called(self, name: str) -> list[Any]:
-        from influxdb_client.rest import ApiException  # noqa: PLC0415
+        from influxdb_client.rest import ApiException  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
 
         try:
             return list(self._client.buckets_api().find_buckets(name=name, org=self._address.org).buckets)
@@ -200,7 +200,7 @@ class InfluxServer:
 
     def create_bucket(self, name: str, *, keep_s: int) -> None:
         """Create a bucket with a retention in seconds (0: unlimited)."""
-        from influxdb_client import BucketRetentionRules  # noqa: PLC0415
+        from influxdb_client import BucketRetentionRules  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
 
         with self._translated():
             self._client.buckets_api().create_bucket(
@@ -237,8 +237,8 @@ class InfluxServer:
     @property
     def _client(self) -> InfluxDBClient:
         if self._opened is None:
-            from influxdb_client import InfluxDBClient  # noqa: PLC0415
-            from urllib3.util.retry import Retry  # noqa: PLC0415
+            from influxdb_client import InfluxDBClient  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
+            from urllib3.util.retry import Retry  # noqa: PLC0415  # comes with InfluxDB's client
 
             retries = Retry(
                 total=self._retries, backoff_factor=_BACK_OFF_S, status_forcelist=_BUSY, allowed_methods=None, raise_on_status=False
@@ -257,8 +257,8 @@ class InfluxServer:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        from influxdb_client.rest import ApiException  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+        from influxdb_client.rest import ApiException  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415  # comes with InfluxDB's client
 
         try:
             yield

@@ -86,7 +86,7 @@ def _reals(connection: Connection, rows: sa.Subquery) -> set[str]:
 def _in_bytes(connection: Connection) -> Iterator[None]:
     """Request results in binary format instead of texts of twice the length."""
     from psycopg import Cursor  # noqa: PLC0415  # homes on SQLite need no server driver
-    from psycopg.pq import Format  # noqa: PLC0415
+    from psycopg.pq import Format  # noqa: PLC0415  # homes on SQLite need no server's driver
 
     def cursor_of(driver: Any, **options: Any) -> Cursor[Any]:
         cursor: Cursor[Any] = Cursor(driver, **options)

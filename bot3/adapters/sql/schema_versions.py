@@ -53,7 +53,7 @@ def upgrade(connection: Connection, *, kind: str, shown: str) -> None:
         return
     before = _version(connection, kind=kind)
     from alembic import command  # noqa: PLC0415  # loading Alembic costs more than opening a store
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  # loading Alembic costs more than opening a store
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

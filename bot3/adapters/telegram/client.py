@@ -76,7 +76,7 @@ class TelegramClient:
         AlreadyRunningError
             If another process polls with this token.
         """
-        from telegram.error import TelegramError  # noqa: PLC0415
+        from telegram.error import TelegramError  # noqa: PLC0415  # only homes with a token load Telegram's client
 
         failed: TelegramError | None = None
         try:
@@ -87,7 +87,7 @@ class TelegramClient:
         raise self._translated(failed)
 
     def _translated(self, error: TelegramError) -> NotifierError | AlreadyRunningError:
-        from telegram import error as errors  # noqa: PLC0415
+        from telegram import error as errors  # noqa: PLC0415  # only homes with a token load Telegram's client
 
         said = error.message.replace(self.address.token, "***")
         if isinstance(error, errors.RetryAfter):
@@ -101,7 +101,7 @@ class TelegramClient:
 
 
 def _refusal(error: TelegramError, said: str) -> NotifierError:
-    from telegram import error as errors  # noqa: PLC0415
+    from telegram import error as errors  # noqa: PLC0415  # only homes with a token load Telegram's client
 
     if isinstance(error, errors.InvalidToken):
         return NotifierRefusedError("Telegram rejects this token as invalid: set BOT3_TELEGRAM_TOKEN to the token from @BotFather")
@@ -113,8 +113,8 @@ def _refusal(error: TelegramError, said: str) -> NotifierError:
 
 
 async def _open(address: TelegramAddress) -> tuple[Bot, Sequence[BaseRequest]]:
-    from telegram import Bot  # noqa: PLC0415
-    from telegram.request import HTTPXRequest  # noqa: PLC0415
+    from telegram import Bot  # noqa: PLC0415  # only homes with a token load Telegram's client
+    from telegram.request import HTTPXRequest  # noqa: PLC0415  # only homes with a token load Telegram's client
 
     wait = address.timeout_s
     plain, polling = (
