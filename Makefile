@@ -33,6 +33,7 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tests.source_rules
 
 check: lint
 	@$(BIN)/python -m pytest -q -m "not slow and not postgres and not browser and not influx and not redis" $(PARALLEL) $(PYTEST_ARGS)
