@@ -30,7 +30,7 @@ def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str,
         If a source changed, could not be read, or had closes that were not synced.
     """
     with open_platform(_settings(url, folder, bot=bot, run_mode=run_mode)) as platform:
-        platform.sync(bot)
+        platform.steps.sync(bot)
         watch = ChangeDetector(platform)
         watch.changed()
         looks, dues = _times_ms(lambda: _look(watch)), _times_ms(platform.record.next_due_at)
@@ -45,7 +45,7 @@ def _tick(platform: Platform, watch: ChangeDetector) -> None:
 
 
 def _require_synced(platform: Platform) -> None:
-    if waiting := platform.unsynced_closes():
+    if waiting := platform.steps.unsynced_closes():
         raise SystemExit(f"{waiting} closes are not synced, so this was not an idle tick")
 
 

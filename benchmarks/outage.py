@@ -166,7 +166,7 @@ class Watch:
         return [] if age <= _FRESH and beat.state == "running" else [f"{DAEMON} is {beat.state}, {age.total_seconds():.0f} s ago"]
 
     def _record(self, load: Load) -> list[str]:
-        missing = self.platform.unsynced_closes()
+        missing = self.platform.steps.unsynced_closes()
         recorded = self.recorded()
         lost = sum(len(ids - recorded[bot].keys()) for bot, ids in load.committed.items())
         return [f"{missing} closes are not in the record, {lost} of them from the load"] if missing or lost else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from benchmarks.planted_bank import Bank
 from benchmarks.planted_learner import HORIZON, JudgedDays, PlantedFeed, Publications, cell_group, midnight
 from benchmarks.planted_world import CELLS, DAYS, World
-from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.parameters.rows import state_of
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
 from bot3.learning.promotion.e_process import SCALES, STREAMS, log_evidence
 from bot3.learning.promotion.permissions import NOBODY, GateLedger, Permission, reviewed
-from bot3.learning.promotion.reviews import row_in_force
+from bot3.learning.promotion.reviews import BettingGate, row_in_force
 from bot3.learning.replay.groups import Group, group_key, group_of_key
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.usecases.learning.review_gates import review_gates
@@ -115,7 +114,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
         Whether trades may close after their horizon. If none does, all trades up to the next publication are ingested at once: a review
         reads none that it could not know, and only a new pair may join some days early.
     """
-    learner, judged, forced = feed.learner, JudgedDays(feed.learner), Publications()
+    learner, gate, judged, forced = feed.learner, BettingGate(), JudgedDays(feed.learner), Publications()
     ledger: GateLedger | None = None
     stressed: GateLedger | None = None
     feed.take_in(now=midnight(days[0]) + LOOK)
@@ -124,22 +123,22 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
             now = midnight(day) + LOOK
             if closes_late:
                 feed.take_in(now=now)
-            ledger = review_gates(published, judged, learner.gate, ledger, now=now) or ledger
-            stressed = review_gates(forced, judged, learner.gate, stressed, now=now) or stressed
+            ledger = review_gates(published, judged, gate, ledger, now=now) or ledger
+            stressed = review_gates(forced, judged, gate, stressed, now=now) or stressed
             if ledger is None or stressed is None:
                 raise AssertionError("a first review must return a ledger")
-            learner.permission = reviewed(learner.gate, ledger, horizon=HORIZON, before=NOBODY, closed=learner.censored_nodes())
+            permission = reviewed(gate, ledger, horizon=HORIZON, before=NOBODY, closed=learner.censored_nodes())
             if day == start:
-                published.published.append(_learned(learner, now=now))
+                published.published.append(learner.learn_all(now=now, computed_at=now, life=LIFE, revision=0, permission=permission))
                 forced.published.append(_forced(published.published[-1]))
                 if not closes_late:
                     feed.take_in(now=midnight(end) + LOOK)
             yield Review(
                 day=day,
-                raised=raised(published.published[-1], learner.permission),
-                permission=learner.permission,
+                raised=raised(published.published[-1], permission),
+                permission=permission,
                 ledger=ledger,
-                forced_open=bool(learner.gate.opened(stressed, horizon=HORIZON)),
+                forced_open=bool(gate.opened(stressed, horizon=HORIZON)),
             )
 
 
@@ -160,10 +159,6 @@ def best_evidence(ledger: GateLedger) -> float:
         return 0.0
     wealth = np.array(list(ledger.log_wealth.values())).reshape(-1, STREAMS, len(SCALES))
     return float(log_evidence(wealth).max())
-
-
-def _learned(learner: ParameterLearner, *, now: datetime) -> ParameterSet:
-    return learner.learn_all(now=now, computed_at=now, life=LIFE, revision=0)
 
 
 def _forced(published: ParameterSet) -> ParameterSet:

@@ -109,8 +109,8 @@ class BankEvidence(ReplayEvidence):
 class PlantedTable(TradeTable):
     """Trades whose outcome is known as soon as their horizon has passed, because no candles are needed."""
 
-    def __init__(self, bank: Bank, world: World) -> None:
-        super().__init__(ReplayFrame(horizon_candles=HORIZON // _CANDLE, candle_us=_CANDLE // timedelta(microseconds=1)))
+    def __init__(self, bank: Bank, world: World, frame: ReplayFrame) -> None:
+        super().__init__(frame)
         self._sigma = bank.sigma[world.trades.path].astype(np.float64)
         self._places = np.zeros(0, dtype=np.int64)
 
@@ -151,8 +151,11 @@ class PlantedFeed:
         settings: LearningSettings | None = None,
     ) -> None:
         settings = settings or planted_settings(bank)
-        self.learner = ParameterLearner(settings, evidence=BankEvidence(bank, world, shift=shift, costs=settings.costs))
-        self.learner.table = PlantedTable(bank, world)
+        self.learner = ParameterLearner(
+            settings,
+            evidence=BankEvidence(bank, world, shift=shift, costs=settings.costs),
+            table=lambda frame: PlantedTable(bank, world, frame),
+        )
         self._frame = (trade_frame(world) if frame is None else frame).sort_values("close_date", kind="stable", ignore_index=True)
         self._closes_us = microseconds(self._frame["close_date"])
         self._taken = 0

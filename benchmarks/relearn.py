@@ -35,6 +35,7 @@ from bot3.market.candle_series import CandleSeries
 from bot3.trading.exit_rules import ExitRules
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.learn_params import LearnOutcome, learn_params
+from bot3.usecases.learning.learner_session import LearnerSession
 from bot3.usecases.learning.replay_trades import replay_trades
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -162,13 +163,13 @@ def _trade(number: int, *, pair: str, place: int, rate: float, is_short: bool, l
 
 
 def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None:
-    learner = ParameterLearner(SETTINGS)
-    first_s = _run(record, learner, candles, full=True)
+    session = LearnerSession(ParameterLearner(SETTINGS))
+    first_s = _run(record, session, candles, full=True)
     tell(f"first run, which writes all replays: {first_s[0]:.2f} s ({first_s[1]:.2f} s of wall time) without reading")
-    full_s = np.stack([_run(record, ParameterLearner(SETTINGS), candles, full=True) for _ in range(rounds)])
-    beat_s = np.stack([_run(record, learner, candles, full=True) for _ in range(rounds)])
+    full_s = np.stack([_run(record, LearnerSession(ParameterLearner(SETTINGS)), candles, full=True) for _ in range(rounds)])
+    beat_s = np.stack([_run(record, session, candles, full=True) for _ in range(rounds)])
     newest = record.trades(as_of=None, run_modes=[RunMode.PAPER])
-    close_s = np.stack([_close(record, learner, candles, newest=newest, number=number) for number in range(closes + 1)][1:])
+    close_s = np.stack([_close(record, session, candles, newest=newest, number=number) for number in range(closes + 1)][1:])
     calm, wall = quantiles(close_s[:, 0].tolist()), quantiles(close_s[:, 1].tolist())
     tell(f"new process {full_s[:, 0]}, warm {beat_s[:, 0]}, one close {calm}")
     print_result(
@@ -188,22 +189,22 @@ def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None
             # Peak of the whole process, candles included; the cost of a trade follows from runs of two sizes (docs/scale.md).
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
             "trades": len(newest),
-            "cells": len(learner.table.by_group),
+            "cells": len(session.learner.table.by_group),
         }
     )
 
 
-def _run(record: Reads, learner: ParameterLearner, candles: Reads, *, full: bool) -> NDArray[np.float64]:
+def _run(record: Reads, session: LearnerSession, candles: Reads, *, full: bool) -> NDArray[np.float64]:
     record.seconds, candles.seconds = np.zeros(2), np.zeros(2)
     began = _now()
-    outcome = _step(record, learner, candles, full=full)
+    outcome = _step(record, session, candles, full=full)
     took = _now() - began - record.seconds - candles.seconds
     if outcome.published is None or outcome.is_full != full:
         raise SystemExit("nothing was published, or the run was not of the requested kind (full or incremental)")
     return took
 
 
-def _close(record: Reads, learner: ParameterLearner, candles: Reads, *, newest: pd.DataFrame, number: int) -> NDArray[np.float64]:
+def _close(record: Reads, session: LearnerSession, candles: Reads, *, newest: pd.DataFrame, number: int) -> NDArray[np.float64]:
     """Commit one close whose horizon has passed, and learn from it; return its seconds, reading included as a part of the latency."""
     old = newest.iloc[(number * 977) % len(newest)]
     place = int((old["open_date"] - pd.Timestamp(START)) / pd.Timedelta(STEP))
@@ -217,16 +218,16 @@ def _close(record: Reads, learner: ParameterLearner, candles: Reads, *, newest: 
     )
     record.upsert_trades([replace(trade, bot="BOT1")])
     began = _now()
-    outcome = _step(record, learner, candles, full=False)
+    outcome = _step(record, session, candles, full=False)
     took = _now() - began
     if outcome.published is None or outcome.is_full:
         raise SystemExit("a new close was not learned incrementally")
     return took
 
 
-def _step(record: Any, learner: ParameterLearner, candles: Any, *, full: bool) -> LearnOutcome:
-    replayed = replay_trades(record, learner, candles, run_modes=[RunMode.PAPER], now=NOW)
-    return learn_params(record, learner, now=NOW, computed_at=NOW, life=LIFE, trades_revision=replayed.trades_revision, full=full)
+def _step(record: Any, session: LearnerSession, candles: Any, *, full: bool) -> LearnOutcome:
+    replayed = replay_trades(record, session, candles, run_modes=[RunMode.PAPER], now=NOW)
+    return learn_params(record, session, now=NOW, computed_at=NOW, life=LIFE, trades_revision=replayed.trades_revision, full=full)
 
 
 if __name__ == "__main__":

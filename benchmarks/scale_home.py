@@ -108,12 +108,12 @@ def make_alone(place: Place, work: Work) -> None:
     with platform_of(place) as platform:
         todo = feeder_weeks(platform, work)
         for feeder, week in todo:
-            platform.train_feeder(feeder, until=week_start(week))
-        platform.predict_weeks(todo)
+            platform.feeders.train_feeder(feeder, until=week_start(week))
+        platform.feeders.predict_weeks(todo)
         for bot in platform.bot_names:
-            platform.sync(bot)
-        platform.replay()
-        platform.learn_parameters()
+            platform.steps.sync(bot)
+        platform.steps.replay()
+        platform.steps.learn_parameters()
 
 
 def made(place: Place, work: Work) -> dict[str, str]:

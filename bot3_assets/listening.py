@@ -181,7 +181,7 @@ class ClosesLoop:
 
     def _require_few(self) -> None:
         """Raise BacklogError if many closes are pending: a run has a page and logs, a thread would process them without any."""
-        waiting = self._platform.unsynced_closes()
+        waiting = self._platform.steps.unsynced_closes()
         if waiting > BACKLOG:
             raise BacklogError(waiting)
 
@@ -203,7 +203,7 @@ class ClosesLoop:
         try:
             if sources:
                 self._require_few()
-            return self._platform.learn_from_closes(sources)
+            return self._platform.steps.learn_from_closes(sources)
         except Exception as error:
             # After any error, whether a due run or a bug: the closes are still pending.
             self._watch.forget(sources)

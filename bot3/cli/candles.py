@@ -12,7 +12,7 @@ from bot3.cli.output import JsonFlag, messages, print_json, print_table
 from bot3.cli.session import command_settings, seeded_platform
 from bot3.errors import CandleError, SettingsError
 from bot3.ports.candles import CandleFileFinding
-from bot3.usecases.audit.candle_needs import CandleNeed, candle_needs, fetch_needs
+from bot3.usecases.audit.candle_needs import CandleNeed, candle_needs, fetch_needs, foreign_trades
 from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 
@@ -60,7 +60,8 @@ def _day(text: str) -> datetime:
 def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str, exchange_url: str | None) -> None:
     with seeded_platform() as platform:
         settings = platform.settings
-        needs = candle_needs(platform.foreign_trades(bots), horizon=settings.horizon, now=platform.wall_now())
+        trades = foreign_trades(platform.record, own=platform.bot_names, bots=bots)
+        needs = candle_needs(trades, horizon=settings.horizon, now=platform.wall_now())
     messages.print(f"{sum(need.trades for need in needs)} trades on {len(needs)} pairs")
 
     def fetch(need: CandleNeed) -> int:

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def run(*, as_json: JsonFlag = False) -> None:
     """Sync all bots, replay what is due, relearn everything, and publish parameters, scores, regime and recommendation."""
     with seeded_platform(read_only=False) as platform:
-        outcome = platform.relearn_everything()
+        outcome = platform.steps.relearn_everything()
         revision = platform.record.revision()
     if as_json:
         print_json({"revision": revision, "outcome": outcome})

@@ -7,13 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bot3.errors import SettingsError
-from bot3.trading.trades import RunMode
 from bot3.wiring.fleet import FleetBot, fleet_of, open_fleet, source_names
 from bot3.wiring.ports import Ports
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bot3.usecases.fleet.foreign_sources import UnreliableReader
     from bot3.usecases.learning.relearn import TradeSource
 
@@ -56,37 +53,3 @@ class Sources(Ports):
         stores = [store for name in names if name in self.bot_names for store in (self.bot_store(name), self.history_store(name))]
         own = [TradeSource(reader=store, run_mode=store.run_mode) for store in stores]
         return own + [TradeSource(reader=reader, run_mode=reader.run_mode) for reader in self.fleet if reader.bot in names]
-
-    def reachable(self, sources: Sequence[TradeSource]) -> list[TradeSource]:
-        """Return the sources that can be read now: a foreign bot with an unavailable database delays only its own learning."""
-        from bot3.usecases.fleet.foreign_sources import trouble_of  # noqa: PLC0415  # only processes that use it load it
-
-        return [source for source in sources if trouble_of(source.reader) is None]
-
-    def unsynced_closes(self) -> int:
-        """Return how many closed trades of the readable sources the record lacks."""
-        from bot3.usecases.learning.reconciled import recorded_count  # noqa: PLC0415  # only processes that use it load it
-
-        counts = self.record.counts()
-        return sum(
-            max(0, source.reader.count_closed(closed_since=None) - recorded_count(counts, bot=source.reader.bot, run_mode=source.run_mode))
-            for source in self.reachable(self.sources())
-        )
-
-    def foreign_trades(self, bots: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
-
-        Our own bots' paper and backtest trades are left out: they were made on this home's candles, which exist.
-
-        Raises
-        ------
-        SettingsError
-            If there is none.
-        """
-        trades = self.record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
-        is_own = trades["bot"].isin(self.bot_names) & (trades["run_mode"] != RunMode.LIVE.value)
-        if is_own.all():
-            raise SettingsError(
-                "the record contains no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
-            )
-        return trades[~is_own].reset_index(drop=True)

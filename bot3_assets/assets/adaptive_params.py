@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Stop and target of every pair, direction and leverage bin, pooled towards its parents; refits the pooling and computes all rows."""
     opened = platform.platform()
-    opened.learn_parameters()
+    opened.steps.learn_parameters()
     return dg.MaterializeResult(metadata=adaptive_params_metadata(opened))
 
 

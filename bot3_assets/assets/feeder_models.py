@@ -31,7 +31,7 @@ def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource)
     opened = platform.platform()
     for key in context.partition_keys:
         feeder_id, week = feeder_and_week(key)
-        entry = opened.train_feeder(feeder_id, until=week_start(week))
+        entry = opened.feeders.train_feeder(feeder_id, until=week_start(week))
         context.add_asset_metadata(feeder_model_metadata(entry), partition_key=key)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Results of each feeder's shadow trades after costs, pooled over feeders and regimes, with bounds and a tier."""
     opened = platform.platform()
-    opened.score_feeders()
+    opened.steps.score_feeders()
     return dg.MaterializeResult(metadata=feeder_scores_metadata(opened))
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """A feeder's signals of a week, from the newest model known before the week began."""
     opened = platform.platform()
-    made = opened.predict_weeks([feeder_and_week(key) for key in context.partition_keys])
+    made = opened.feeders.predict_weeks([feeder_and_week(key) for key in context.partition_keys])
     for (feeder_id, week), signals in made.items():
         context.add_asset_metadata(feeder_signals_metadata(signals), partition_key=feeder_week_key(feeder_id, week))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def recommendations(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Feeders by tier, leverage range and size for the regime in force; published to the record and as two JSON files."""
     opened = platform.platform()
-    opened.recommend()
+    opened.steps.recommend()
     return dg.MaterializeResult(metadata=recommendations_metadata(opened))
 
 

@@ -28,7 +28,7 @@ _SUMS_TO_ONE = 1e-6
 def regime_state(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """The market regime as known at each time: probabilities of a forward filter, with hysteresis and without smoothing."""
     opened = platform.platform()
-    opened.detect_regimes()
+    opened.steps.detect_regimes()
     return dg.MaterializeResult(metadata=regime_state_metadata(opened))
 
 

@@ -28,7 +28,7 @@ _NUMBERS = ("open_rate", "close_rate", "close_profit", "close_move", "sigma", "c
 def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Simulated results of all signals of each feeder, at all times, so that scoring a feeder needs no exploration trades."""
     opened = platform.platform()
-    added = opened.extend_shadow_trades()
+    added = opened.feeders.extend_shadow_trades()
     return dg.MaterializeResult(metadata={"added": dg.MetadataValue.int(added), **shadow_trades_metadata(opened)})
 
 

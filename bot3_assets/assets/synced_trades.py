@@ -6,7 +6,7 @@ import dagster as dg
 
 from bot3.errors import DataError
 from bot3.trading.trades import RunMode
-from bot3.usecases.fleet.foreign_sources import trouble_of
+from bot3.usecases.fleet.foreign_sources import reachable, trouble_of
 from bot3.usecases.learning.sync_trades import reconcile
 from bot3_assets.freshness import with_closes
 from bot3_assets.partitions import bots
@@ -47,7 +47,7 @@ def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource)
     troubles = []
     for bot in context.partition_keys:
         try:
-            changed = {name: dg.MetadataValue.int(count) for name, count in _changes(opened.sync(bot)).items()}
+            changed = {name: dg.MetadataValue.int(count) for name, count in _changes(opened.steps.sync(bot)).items()}
         except DataError as error:
             # An unavailable database of one bot must not block the trades of the other bots.
             troubles.append(f"{bot}: {error}")
@@ -67,7 +67,7 @@ def synced_trades_are_reconciled(context: dg.AssetCheckExecutionContext, platfor
 def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
     """Return the counts and names of a bot's databases; for an unavailable one, the reason why it cannot be read."""
     own = [source for source in platform.sources([bot]) if source.run_mode is not RunMode.BACKTEST]
-    readable = [source.reader for source in platform.reachable(own)]
+    readable = [source.reader for source in reachable(own)]
     told: dict[str, dg.MetadataValue] = {"store": dg.MetadataValue.text(", ".join(source.reader.store_id for source in own))}
     if foreign := [entry for entry in platform.fleet_bots if entry.name == bot]:
         told["databases"] = dg.MetadataValue.text(", ".join(entry.shown for entry in foreign))

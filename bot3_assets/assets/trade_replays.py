@@ -31,7 +31,7 @@ _MOVES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
     """Each trade's candles from its entry over the whole horizon, so that learning is not limited by the stop that was in force."""
     opened = platform.platform()
-    opened.replay()
+    opened.steps.replay()
     for bot in context.partition_keys:
         context.add_asset_metadata(trade_replays_metadata(opened, bot), partition_key=bot)
 

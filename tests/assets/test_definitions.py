@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -15,6 +16,8 @@ from bot3.settings import load_settings
 from bot3_assets.definitions import defs, location
 from bot3_assets.freshness import of_beat
 from bot3_assets.schedules import every
+from tests.usecases.fakes import FakeRecord
+from tests.usecases.learning.test_relearn import full, shadow_frame
 
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 WITH_COPY = location(has_copy=True, has_notifier=False)
@@ -148,3 +151,13 @@ def test_every_job_ends_by_itself_and_is_told_apart_from_the_others() -> None:
     assert {job.name for job in jobs} == {"meta_learner", "retraining", "backlog", "compare_trades", "publish_record"}
     assert [job.name for job in jobs if int(job.tags["dagster/max_runtime"]) > 3_600] == []  # type: ignore[union-attr]
     assert {job.tags["bot3/beat"] for job in jobs} == {job.name for job in jobs}  # type: ignore[union-attr]
+
+
+def test_relearn_everything_given_the_lineage_then_reports_no_asset_before_one_that_it_depends_on(tmp_path: Path) -> None:
+    record = FakeRecord()
+    record.shadow = shadow_frame()
+
+    order = [asset.asset for asset in full(record, tmp_path).assets]
+
+    assert set(order) == {"regime_state", "synced_trades", "trade_replays", "adaptive_params", "feeder_scores", "recommendations"}
+    assert [(name, later) for place, name in enumerate(order) for later in order[place + 1 :] if later in ancestors(name)] == []

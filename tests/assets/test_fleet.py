@@ -47,7 +47,7 @@ def platform(tmp_path: Path, file: Path) -> Iterator[Platform]:
 
 def test_verdict_given_trades_not_synced_then_names_their_ids(platform: Platform, grid: FreqtradeDb) -> None:
     grid.add(a_row(3), a_row(4))
-    platform.sync("GRID7")
+    platform.steps.sync("GRID7")
     grid.add(a_row(8))
 
     verdict = synced_trades_verdict(platform)
@@ -59,12 +59,12 @@ def test_verdict_given_trades_not_synced_then_names_their_ids(platform: Platform
 
 def test_verdict_given_imported_trades_without_a_source_then_they_hide_nothing(platform: Platform, grid: FreqtradeDb) -> None:
     grid.add(a_row(3))
-    platform.sync("GRID7")
+    platform.steps.sync("GRID7")
     (trade,) = platform.fleet[0].closed_trades(closed_since=None)
     platform.record.upsert_trades([replace(trade, bot="OLD")])
 
     assert synced_trades_verdict(platform).passed
-    assert platform.unsynced_closes() == 0
+    assert platform.steps.unsynced_closes() == 0
 
 
 def test_verdict_given_a_database_that_is_away_then_warns_and_does_not_pass(platform: Platform) -> None:
@@ -76,7 +76,7 @@ def test_verdict_given_a_database_that_is_away_then_warns_and_does_not_pass(plat
 
 def test_metadata_given_a_foreign_bot_then_tells_what_it_holds(platform: Platform, grid: FreqtradeDb) -> None:
     grid.add(a_row(3), an_open_row(4))
-    platform.sync("GRID7")
+    platform.steps.sync("GRID7")
 
     held, synced = bot_trades_metadata(platform, "GRID7"), synced_trades_metadata(platform, "GRID7")
 

@@ -77,7 +77,7 @@ def test_meta_learner_given_a_record_that_lost_a_close_then_publishes_nothing(
     close_trades(Path(resource.home))
 
     with losing(Path(resource.home) / "platform.sqlite"), pytest.raises(LearningError, match="BOT1 paper"):
-        platform.learn_parameters()
+        platform.steps.learn_parameters()
 
     assert platform.record.parameters(as_of=platform.clock.now()).version == version
 

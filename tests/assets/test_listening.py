@@ -78,6 +78,10 @@ class APlatform:
     def sources(self) -> list[ASource]:
         return self.found
 
+    @property
+    def steps(self) -> APlatform:
+        return self
+
     def unsynced_closes(self) -> int:
         return self.waiting
 

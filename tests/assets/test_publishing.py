@@ -98,7 +98,7 @@ def test_beat_given_a_learning_step_then_publishes_what_it_wrote(published: Plat
     beat, lineage = PublishLoop(published), Lineage(instance=instance, source=SENSOR)
     beat.step(lineage)
     learn_on(published)
-    published.learn_parameters()
+    published.steps.learn_parameters()
 
     writes = beat.step(lineage)
 
@@ -226,7 +226,7 @@ def shown_revision(instance: dg.DagsterInstance) -> object:
 @on_a_home
 def test_learning_given_a_server_that_is_down_then_is_not_delayed_by_it(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     with open_platform(tiny_settings(copy_of_home(tmp_path), influx_url="http://127.0.0.1:1", influx_timeout_s=0.5)) as opened:
-        report = opened.learn_from_closes(opened.sources())
+        report = opened.steps.learn_from_closes(opened.sources())
 
         assert report.revision == opened.record.revision()
         with pytest.raises(StoreBusyError, match="cannot be reached in time"):

@@ -157,7 +157,7 @@ def test_sensor_given_a_kill_between_record_and_event_then_tells_it_at_the_next_
     close_trades(Path(resource.home))
     close_platforms()
     with daemon(Path(resource.home)) as killed:
-        killed.learn_from_closes(killed.sources(["BOT1"]))
+        killed.steps.learn_from_closes(killed.sources(["BOT1"]))
         learned = killed.record.parameters(as_of=killed.clock.now()).version
 
     tick(resource, instance, cursor=first.cursor)
@@ -177,7 +177,7 @@ def test_sensor_given_a_record_that_refuses_a_close_then_learns_it_once_the_reco
 
     with refusing(record), pytest.raises(StoreError):
         tick(resource, instance, cursor=first.cursor)
-    missed = resource.platform().unsynced_closes()
+    missed = resource.platform().steps.unsynced_closes()
     tick(resource, instance, cursor=first.cursor)
 
     keys = resource.platform().record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
@@ -255,7 +255,7 @@ class BusyLineage(Lineage):
         if asset == "adaptive_params":
             close_trades(self.home)
             with daemon(self.home) as other:
-                other.learn_from_closes(other.sources(["BOT1"]))
+                other.steps.learn_from_closes(other.sources(["BOT1"]))
 
 
 @on_a_home
@@ -296,7 +296,7 @@ def test_sensor_given_more_closes_than_a_tick_should_take_then_asks_for_a_run(
     assert resource.platform().record.revision() == revision
     done = defs.resolve_job_def("backlog").execute_in_process(instance=instance, resources={"platform": resource}, tags=dict(request.tags))
     assert done.success
-    assert resource.platform().unsynced_closes() == 0
+    assert resource.platform().steps.unsynced_closes() == 0
 
 
 @on_a_home

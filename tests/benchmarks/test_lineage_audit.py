@@ -26,7 +26,7 @@ def test_audit_given_a_close_then_finds_what_is_missing_until_it_is_learned_and_
 
         platform.bot_store("BOT1").import_trades([closed_trade(platform, 0)])
         committed = audit.findings()
-        platform.learn_from_closes(platform.sources())
+        platform.steps.learn_from_closes(platform.sources())
         learned = audit.findings()
         report_closes(lineage, platform, bots=platform.source_names)
         told = audit.findings()

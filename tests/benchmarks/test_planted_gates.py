@@ -25,6 +25,7 @@ from bot3.learning.replay.groups import Group, group_of_key
 from bot3.trading.parameters import ParameterState
 from bot3.trading.trades import DIRECTIONS
 from bot3.usecases.learning.learn_params import learn_params
+from bot3.usecases.learning.learner_session import LearnerSession
 
 DAYS = tuple(range(40, 55))
 HIDDEN_DAYS = (61, 75, 90, 105)
@@ -54,9 +55,10 @@ def through_the_record(world: World, path: Path) -> Daily:
     """Learn and publish every day by the use case, on a record, and return what the record says afterwards."""
     record = SqlRecord.open(sqlite_url(path))
     feed, found = PlantedFeed(bank(), world, shift=longs_earn(world)), []
+    session = LearnerSession(feed.learner)
     for now in (midnight(day) + LOOK for day in DAYS):
         feed.take_in(now=now)
-        learn_params(record, feed.learner, now=now, computed_at=now, life=LIFE, trades_revision=0, full=True)
+        learn_params(record, session, now=now, computed_at=now, life=LIFE, trades_revision=0, full=True)
         rows = record.parameters(as_of=now).rows.items()
         trading = frozenset(group_of_key(key) for key, row in rows if row.state is ParameterState.TRADE)
         found.append((trading, replace(record.ledger(as_of=now), replay_version=None)))

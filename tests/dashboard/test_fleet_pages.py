@@ -41,7 +41,7 @@ def fleet_home(tmp_path: Path) -> Path:
     (tmp_path / "no.env").write_text(f"BOT3_FLEET_FILE={tmp_path / 'fleet.toml'}\n", encoding="utf-8")
     make_home(tmp_path, trades_per_bot=3)
     with open_platform(settings_of(tmp_path)) as platform:
-        platform.sync("GRID-7")
+        platform.steps.sync("GRID-7")
         platform.record.upsert_trades(closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=4, seed=3))
     source.add(a_row(3), an_open_row(4, pair=ODD, enter_tag=MARKUP))
     return tmp_path

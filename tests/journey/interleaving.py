@@ -210,12 +210,12 @@ class World:
         return dg.build_sensor_context(instance=self.instance, cursor=cursor, definitions=defs, resources={"platform": self.resource})
 
     def compare_nightly(self) -> None:
-        self.platform.sync(self.name)
+        self.platform.steps.sync(self.name)
 
     def learn_untold(self) -> None:
         """Learn in a process that ends before it reports to Dagster."""
         other = self.new_process(Fate())
-        other.learn_from_closes(other.sources([self.name]))
+        other.steps.learn_from_closes(other.sources([self.name]))
         other.close()
 
     def struck(self, act: Callable[[], None], *, step: int, is_late: bool, is_kill: bool) -> None:

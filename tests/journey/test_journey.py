@@ -82,9 +82,9 @@ class Journey:
 
     def learn(self) -> ParameterSet:
         """Take the steps of the sensor and of the meta-learner's beat."""
-        self.platform.learn_from_closes(self.platform.sources())
-        self.platform.detect_regimes()
-        self.platform.recommend()
+        self.platform.steps.learn_from_closes(self.platform.sources())
+        self.platform.steps.detect_regimes()
+        self.platform.steps.recommend()
         return self.parameters()
 
     def parameters(self) -> ParameterSet:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
+from bot3.learning.parameters.learner import Hyperparameters, LearningSettings, ParameterLearner
 from bot3.trading.leverage_bins import leverage_bin
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -83,8 +83,14 @@ def many_trades(n: int, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def learner_with(trades: pd.DataFrame, *, now: datetime = NOW) -> ParameterLearner:
-    learner = ParameterLearner(LearningSettings())
+def learner_with(
+    trades: pd.DataFrame,
+    *,
+    now: datetime = NOW,
+    settings: LearningSettings | None = None,
+    hyper: Hyperparameters | None = None,
+) -> ParameterLearner:
+    learner = ParameterLearner(settings or LearningSettings(), hyper=hyper)
     for place, pair in enumerate(PAIRS):
         frame, funding = candle_frame(seed=place), funding_frame()
         known = frame["open_time"] + pd.Timedelta(minutes=5) <= pd.Timestamp(now)

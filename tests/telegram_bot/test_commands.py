@@ -153,7 +153,7 @@ def of_two_currencies(filled: Path, tmp_path: Path) -> Iterator[BotHome]:
     copied = Path(shutil.copytree(filled, tmp_path / "home"))
     settings = load_settings({"BOT3_FLEET_FILE": str(tmp_path / "fleet.toml")}, env_file=copied / "no.env", home=copied)
     with open_platform(settings) as platform:
-        platform.sync("GRID7")
+        platform.steps.sync("GRID7")
         yield BotHome(platform)
 
 

@@ -45,6 +45,9 @@ class FakeCandles:
         self.frames = frames
         self._funding = funding
 
+    def pairs(self) -> tuple[str, ...]:
+        return tuple(self.frames)
+
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         if pair not in self.frames:
             raise CandleError(f"there are no candles of {pair}")
@@ -69,7 +72,7 @@ class FakeRecord:
     def __init__(self, *, conflicts: int = 0) -> None:
         self._revision = 0
         self._trades: dict[tuple[object, ...], tuple[Trade, int]] = {}
-        self._deleted: dict[str, int] = {}
+        self._deleted: dict[tuple[str, RunMode], int] = {}
         self.conflicts = conflicts
         self.replay_rows: dict[tuple[object, ...], dict[str, object]] = {}
         self.shadow = pd.DataFrame()
@@ -101,7 +104,7 @@ class FakeRecord:
     def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
         for trade_id, open_date in keys:
             del self._trades[bot, run_mode, trade_id, open_date]
-        self._deleted[bot] = self._deleted.get(bot, 0) + len(keys)
+        self._deleted[bot, run_mode] = self._deleted.get((bot, run_mode), 0) + len(keys)
         return SyncOutcome(inserted=0, updated=0, unchanged=0, deleted=len(keys), revision=self._raise_revision())
 
     def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
@@ -133,12 +136,13 @@ class FakeRecord:
 
     def counts(self) -> pd.DataFrame:
         columns = ["bot", "run_mode", "trades", "first_close", "last_close", "deleted", "several_orders", "outdated"]
-        groups: dict[tuple[str, RunMode], list[datetime]] = {}
+        groups: dict[tuple[str, RunMode], list[datetime]] = {key: [] for key in self._deleted}
         for trade, _ in self._trades.values():
             assert trade.close_date is not None
             groups.setdefault((trade.bot, trade.run_mode), []).append(trade.close_date)
         rows = [
-            (bot, mode, len(closes), min(closes), max(closes), self._deleted.get(bot, 0), 0, 0) for (bot, mode), closes in groups.items()
+            (*key, len(closes), min(closes, default=pd.NaT), max(closes, default=pd.NaT), self._deleted.get(key, 0), 0, 0)
+            for key, closes in groups.items()
         ]
         return pd.DataFrame(rows, columns=columns)
 

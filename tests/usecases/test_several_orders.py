@@ -16,6 +16,7 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.import_trades import import_trades
+from bot3.usecases.learning.learner_session import LearnerSession
 from bot3.usecases.learning.replay_trades import replay_trades
 from bot3.usecases.learning.sync_trades import sync_trades
 from tests.servers.freqtrade_db import FreqtradeDb, a_row, an_order
@@ -50,7 +51,8 @@ def learned_states(
     record = SqlRecord.open(sqlite_url(directory / "platform.sqlite"))
     with closing(record), closing(FreqtradeColumns.open(bot.url, bot="GRID7")) as reader:
         take(reader, record)
-        replay_trades(record, ParameterLearner(LearningSettings()), candles, run_modes=[RunMode.LIVE], now=START + timedelta(days=DAYS))
+        session = LearnerSession(ParameterLearner(LearningSettings()))
+        replay_trades(record, session, candles, run_modes=[RunMode.LIVE], now=START + timedelta(days=DAYS))
         return sorted(record.replays(as_of=None, run_modes=[RunMode.LIVE])["state"].tolist())
 
 

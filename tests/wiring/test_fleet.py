@@ -12,6 +12,7 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import SettingsError, StoreBusyError
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
+from bot3.usecases.fleet.foreign_sources import reachable
 from bot3.wiring import open_platform
 from bot3.wiring.fleet import read_fleet, require_name, zone_of
 from tests.seeded import tiny_settings
@@ -94,7 +95,7 @@ def test_platform_given_two_bots_in_schemas_of_one_database_then_each_has_its_ow
     file.write_text(entry.replace("GRID7", "MAIN") + entry + 'schema = "bot1"\n')
 
     with open_platform(tiny_settings(tmp_path / "home", fleet_file=file)) as platform:
-        synced = {name: platform.sync(name)[0].outcome.inserted for name in ("MAIN", "GRID7")}
+        synced = {name: platform.steps.sync(name)[0].outcome.inserted for name in ("MAIN", "GRID7")}
         zones = [zone_of(bot) for bot in platform.fleet_bots]
         identities = {reader.store_id for reader in platform.fleet}
 
@@ -133,12 +134,12 @@ def test_platform_given_a_fleet_then_its_bots_are_sources_beside_our_own(tmp_pat
         assert platform.source_names == (*BOT_NAMES, "GRID7")
         assert platform.bot_names == BOT_NAMES
         assert [source.run_mode for source in platform.sources(["BOT1"])] == [RunMode.PAPER, RunMode.BACKTEST, RunMode.LIVE]
-        assert platform.unsynced_closes() == 4
+        assert platform.steps.unsynced_closes() == 4
 
-        (synced,) = platform.sync("GRID7")
+        (synced,) = platform.steps.sync("GRID7")
 
         assert (synced.outcome.inserted, synced.is_reconciled, synced.run_mode) == (2, True, RunMode.LIVE)
-        assert platform.unsynced_closes() == 2
+        assert platform.steps.unsynced_closes() == 2
 
 
 def test_platform_given_a_source_that_is_away_then_the_others_are_read(tmp_path: Path, file: Path) -> None:
@@ -146,12 +147,12 @@ def test_platform_given_a_source_that_is_away_then_the_others_are_read(tmp_path:
     file.write_text(GRID + GRID.replace("GRID7", "LATE").replace("grid7", "late"))
 
     with open_platform(tiny_settings(tmp_path / "home", fleet_file=file)) as platform:
-        readable = platform.reachable(platform.sources(["GRID7", "LATE"]))
+        readable = reachable(platform.sources(["GRID7", "LATE"]))
 
         assert [source.reader.bot for source in readable] == ["GRID7"]
-        assert platform.unsynced_closes() == 1
+        assert platform.steps.unsynced_closes() == 1
         with pytest.raises(StoreBusyError, match=r"late\.sqlite does not exist"):
-            platform.sync("LATE")
+            platform.steps.sync("LATE")
 
 
 def test_sources_given_an_unknown_name_then_names_the_bots(tmp_path: Path, file: Path) -> None:
@@ -190,7 +191,7 @@ def test_sync_given_three_ages_and_time_zones_then_all_are_reconciled_at_the_sam
     )
 
     with open_platform(tiny_settings(tmp_path / "home", fleet_file=file)) as platform:
-        syncs = [sync for bot in ("OLD", "BERLIN", "TOKYO") for sync in platform.sync(bot)]
+        syncs = [sync for bot in ("OLD", "BERLIN", "TOKYO") for sync in platform.steps.sync(bot)]
         trades = platform.record.trades(as_of=None, run_modes=(RunMode.LIVE,))
 
     assert [(sync.source_count, sync.record_count, sync.is_reconciled) for sync in syncs] == [(2, 2, True)] * 3

@@ -173,7 +173,7 @@ def keep_candles(directory: Path, *, days: int) -> None:
 @pytest.mark.slow
 def test_unsynced_closes_given_a_seeded_home_then_none_waits() -> None:
     with open_platform(tiny_settings(seeded_home()), read_only=True) as platform:
-        assert platform.unsynced_closes() == 0
+        assert platform.steps.unsynced_closes() == 0
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_relearn_everything_given_names_of_published_files_then_writes_those(tmp
         (home / name).unlink()
 
     with open_platform(tiny_settings(home, parameters_file=Path("p.json"), recommendations_file=Path("r.json"))) as platform:
-        platform.relearn_everything()
+        platform.steps.relearn_everything()
 
     assert {path.name for path in home.glob("*.json")} == {"home.json", "market.json", "p.json", "r.json"}
 

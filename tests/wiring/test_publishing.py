@@ -188,7 +188,7 @@ def test_publishing_given_bots_of_the_fleet_and_imported_ones_then_each_has_a_bu
     fleet: Platform, grid: FreqtradeDb, names: tuple[str, str], influx: InfluxProgram
 ) -> None:
     grid.add(a_row(1), a_row(2))
-    fleet.sync(names[0])
+    fleet.steps.sync(names[0])
     fleet.record.upsert_trades([replace(trade, bot=names[1]) for trade in fleet.fleet[0].closed_trades(closed_since=None)])
     missing = fleet.publishing.health()
 
@@ -208,7 +208,7 @@ def test_check_given_the_copy_of_a_foreign_bot_differs_then_names_its_trades(
     fleet: Platform, grid: FreqtradeDb, names: tuple[str, str], influx: InfluxProgram
 ) -> None:
     grid.add(a_row(1), a_row(2))
-    fleet.sync(names[0])
+    fleet.steps.sync(names[0])
     fleet.publishing.publish()
     at = int((OPENED_THERE + timedelta(hours=1)).replace(tzinfo=UTC).timestamp()) * 1_000_000_000 + 2
     tags = {"bot": names[0], "run_mode": "live"}
@@ -225,10 +225,10 @@ def test_check_given_a_foreign_bot_lost_all_its_trades_then_is_still_looked_at(
     fleet: Platform, grid: FreqtradeDb, names: tuple[str, str]
 ) -> None:
     grid.add(a_row(1))
-    fleet.sync(names[0])
+    fleet.steps.sync(names[0])
     fleet.publishing.publish()
     grid.execute("DELETE FROM trades")
-    fleet.sync(names[0])
+    fleet.steps.sync(names[0])
 
     late = fleet.publishing.check(now=minutes(1))
     fleet.publishing.publish()

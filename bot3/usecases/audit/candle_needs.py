@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
 
-from bot3.errors import CandleError, ExchangeBusyError
+from bot3.errors import CandleError, ExchangeBusyError, SettingsError
+from bot3.ports.record import TradeRecord
+from bot3.trading.trades import RunMode
 
 WARM_UP = timedelta(days=20)
 """The volatility at entry gives each day half the weight of the day after it: candles older than this have a weight of a millionth."""
@@ -30,6 +32,25 @@ class NeedsFetched:
 
     added: dict[str, int]
     refused: dict[str, str]
+
+
+def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
+
+    Paper and backtest trades of our own bots are left out: they were made on this home's candles, which exist.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    trades = record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
+    is_own = trades["bot"].isin(own) & (trades["run_mode"] != RunMode.LIVE.value)
+    if is_own.all():
+        raise SettingsError(
+            "the record contains no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
+        )
+    return trades[~is_own].reset_index(drop=True)
 
 
 def candle_needs(trades: pd.DataFrame, *, horizon: timedelta, now: datetime) -> tuple[CandleNeed, ...]:

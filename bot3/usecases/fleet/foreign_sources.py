@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,6 +18,8 @@ from bot3.trading.trades import RunMode, Trade
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bot3.usecases.learning.relearn import TradeSource
 
 log = structlog.get_logger()
 
@@ -159,6 +161,11 @@ class UnreliableReader:
                 log.warning("source_not_read", bot=self._bot, run_mode=str(self._run_mode), error=str(error))
             self._trouble, self._again_at = str(error), self._monotonic() + self._retry_after_s
             self.close()
+
+
+def reachable(sources: Sequence[TradeSource]) -> list[TradeSource]:
+    """Return the sources that can be read now: a foreign bot with an unavailable database delays only its own learning."""
+    return [source for source in sources if trouble_of(source.reader) is None]
 
 
 def trouble_of(reader: TradeReader) -> str | None:

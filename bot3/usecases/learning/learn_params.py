@@ -1,30 +1,26 @@
-"""Learn parameters and publish them with compare-and-swap."""
+"""Review, learn parameters, and publish them with compare-and-swap: each step is a function of the result of the one before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
-import structlog
 
-from bot3.errors import InvalidLearningError, LearningError, StoreConflictError
-from bot3.learning.parameters.learner import ParameterLearner
-from bot3.learning.promotion.permissions import NOBODY, GateLedger, Permission, reviewed
-from bot3.learning.replay.groups import Group, group_of_key
+from bot3.errors import LearningError, StoreConflictError
+from bot3.learning.promotion.permissions import GateLedger, Permission
 from bot3.learning.validity import problems_of
 from bot3.ports.record import LearningStore
-from bot3.trading.parameters import ParameterSet, ParameterState
-from bot3.usecases.learning.review_gates import review_gates
+from bot3.trading.parameters import ParameterSet
+from bot3.usecases.learning.learner_session import LearnerSession
+from bot3.usecases.learning.review_gates import Review, review
 
 PUBLISH_ATTEMPTS = 3
 _STOPS = frozenset({"stop_loss", "stop_move", "stop_sigma"})
 _TARGETS = frozenset({"take_profit_target", "take_profit_move", "take_profit_sigma"})
 _INTERVALS = frozenset({"expectancy", "lower_bound", "upper_bound", "own_share"})
 _SHOWN = 5
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +30,16 @@ class Check:
     name: str
     passed: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """Parameters that were learned from a review, valid in every row, and their checks; not published yet."""
+
+    parameters: ParameterSet
+    is_full: bool
+    review: Review
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class LearnOutcome:
 
 def learn_params(
     record: LearningStore,
-    learner: ParameterLearner,
+    session: LearnerSession,
     *,
     now: datetime,
     computed_at: datetime,
@@ -61,14 +67,14 @@ def learn_params(
     trades_revision: int,
     full: bool = False,
 ) -> LearnOutcome:
-    """Learn from the learner's trades (see `replay_trades`), check the result, and publish it.
+    """Review who may trade, learn from the session's trades (see `replay_trades`), check the result, and publish it.
 
     Parameters
     ----------
     life : timedelta
         Market time until the parameters expire.
     full : bool
-        Refit pooling and republish every row. This is also done if this learner never did, if nothing is in force, and once a day: when a
+        Refit pooling and republish every row. This is also done if this session never did, if nothing is in force, and once a day: when a
         day has ended, a review decides who may trade.
 
     Raises
@@ -79,51 +85,81 @@ def learn_params(
         If other processes published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
     """
     for attempt in range(PUBLISH_ATTEMPTS):
-        in_force = _version_in_force(record, learner, now=now, is_first=attempt == 0)
-        ledger = _reviewed_ledger(record, learner, now=now)
-        is_full = full or learner.hyper is None or in_force is None or ledger is not None
-        if not is_full and not learner.touched:
+        found = review(record, session, now=now, trusts_session=attempt == 0)
+        learned = learn(record, session, found, now=now, computed_at=computed_at, life=life, trades_revision=trades_revision, full=full)
+        if learned is None:
             return LearnOutcome(published=None, is_full=False, revision=trades_revision, checks=())
-        permission = reviewed(
-            learner.gate, ledger, horizon=learner.settings.horizon, before=learner.permission, closed=learner.censored_nodes()
-        )
-        learner.permission = permission
-        learned = _learn(
-            record, learner, now=now, computed_at=computed_at, life=life, revision=trades_revision, is_full=is_full, in_force=in_force
-        )
-        checks = check_parameters(learned)
-        _require(checks)
-        windows = learner.windows(learned.rows)
         try:
-            revision = record.publish_parameters(learned, replaces=in_force, is_full=is_full, ledger=ledger, windows=windows)
+            return publish(record, session, learned)
         except StoreConflictError:
             if attempt == PUBLISH_ATTEMPTS - 1:
                 raise
-            continue
-        _note_published(record, learner, learned, is_full=is_full, ledger=ledger)
-        return LearnOutcome(
-            published=learned,
-            is_full=is_full,
-            revision=revision,
-            checks=checks,
-            ledger=ledger,
-            permission=None if ledger is None else permission,
-        )
     raise StoreConflictError("parameters could not be published: run it again")
 
 
-def _note_published(
-    record: LearningStore, learner: ParameterLearner, learned: ParameterSet, *, is_full: bool, ledger: GateLedger | None
-) -> None:
-    kept = frozenset() if is_full else learner.permission.raised - {group_of_key(key) for key in learned.rows}
-    learner.permission = Permission(raised=kept | _trading(learned))
-    learner.ledger = ledger or learner.ledger
-    learner.touched.clear()
-    learner.published_version, learner.published_token = learned.version, record.learning_token()
+def learn(
+    record: LearningStore,
+    session: LearnerSession,
+    found: Review,
+    *,
+    now: datetime,
+    computed_at: datetime,
+    life: timedelta,
+    trades_revision: int,
+    full: bool = False,
+) -> Learned | None:
+    """Return the parameters that follow from the session's trades and a review; None if no row can have changed.
+
+    Raises
+    ------
+    LearningError
+        If a row breaks a bound.
+    """
+    learner = session.learner
+    is_full = full or learner.hyper is None or found.in_force is None or found.ledger is not None
+    if is_full:
+        parameters = learner.learn_all(
+            now=now,
+            computed_at=computed_at,
+            life=life,
+            revision=trades_revision,
+            permission=found.permission,
+            regimes=_regimes(record, session, now=now),
+        )
+    elif session.touched:
+        if session.publication is None or found.in_force != session.publication.version:
+            # Another process published since, most likely in full: use the parents of today, as it does.
+            learner.refit(now=now, regimes=_regimes(record, session, now=now))
+        parameters = learner.learn_touched(
+            session.touched, now=now, computed_at=computed_at, life=life, revision=trades_revision, permission=found.permission
+        )
+    else:
+        return None
+    checks = check_parameters(parameters)
+    _require(checks)
+    return Learned(parameters=parameters, is_full=is_full, review=found, checks=checks)
 
 
-def _trading(parameters: ParameterSet) -> frozenset[Group]:
-    return frozenset(group_of_key(key) for key, row in parameters.rows.items() if row.state is ParameterState.TRADE)
+def publish(record: LearningStore, session: LearnerSession, learned: Learned) -> LearnOutcome:
+    """Write learned parameters, in place of those that the review read, with the ledger of the review.
+
+    Raises
+    ------
+    StoreConflictError
+        If another process published since the review: review again.
+    """
+    parameters, is_full, found = learned.parameters, learned.is_full, learned.review
+    windows = session.learner.windows(parameters.rows)
+    revision = record.publish_parameters(parameters, replaces=found.in_force, is_full=is_full, ledger=found.ledger, windows=windows)
+    session.published(parameters, is_full=is_full, ledger=found.ledger, token=record.learning_token())
+    return LearnOutcome(
+        published=parameters,
+        is_full=is_full,
+        revision=revision,
+        checks=learned.checks,
+        ledger=found.ledger,
+        permission=None if found.ledger is None else found.permission,
+    )
 
 
 def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
@@ -148,74 +184,6 @@ def _require(checks: tuple[Check, ...]) -> None:
         raise LearningError(f"parameters were not published, the last valid ones stay in force: {'; '.join(failed)}")
 
 
-def _version_in_force(record: LearningStore, learner: ParameterLearner, *, now: datetime, is_first: bool) -> str | None:
-    # Nothing was published since: the rows need not be read. If that is wrong, compare-and-swap fails and everything is read again.
-    if is_first and learner.published_version is not None and record.learning_token() == learner.published_token:
-        return learner.published_version
-    try:
-        in_force = record.parameters(as_of=now)
-    except InvalidLearningError as error:
-        # Every reader rejects the values in force: no group may trade with them, and all rows are published again in their place.
-        learner.permission, learner.ledger, learner.hyper = NOBODY, _ledger(record, learner, now=now), None
-        return error.version
-    except LearningError:
-        learner.permission, learner.ledger = NOBODY, None
-        return None
-    # Read after the version: a review published in between makes the version outdated, and compare-and-swap fails.
-    learner.permission, learner.ledger = Permission(raised=_trading(in_force)), _ledger(record, learner, now=now)
-    return in_force.version
-
-
-def _ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> GateLedger | None:
-    """Return the ledger of the newest review.
-
-    If it folded outcomes of other replays, or its rows are out of bounds, return the start of a review that folds every day again.
-    """
-    try:
-        ledger = record.ledger(as_of=now)
-    except InvalidLearningError as error:
-        log.error("gate_folds_again", error=str(error))  # noqa: TRY400  # the text contains all details
-        return _first_ledger(record, learner)
-    except LearningError:
-        return None
-    if ledger.replay_version == learner.replay_version:
-        return ledger
-    log.info("gate_folds_again", before=ledger.replay_version, after=learner.replay_version, last_day=ledger.day)
-    return _first_ledger(record, learner)
-
-
-def _first_ledger(record: LearningStore, learner: ParameterLearner) -> GateLedger | None:
-    try:
-        first_day = record.first_reviewed_day()
-    except LearningError:
-        return None
-    return learner.gate.join(learner.gate.start(day=first_day), learner.cells())
-
-
-def _reviewed_ledger(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> GateLedger | None:
-    ledger = review_gates(record, learner, learner.gate, learner.ledger, now=now)
-    return None if ledger is None else replace(ledger, replay_version=learner.replay_version)
-
-
-def _learn(
-    record: LearningStore,
-    learner: ParameterLearner,
-    *,
-    now: datetime,
-    computed_at: datetime,
-    life: timedelta,
-    revision: int,
-    is_full: bool,
-    in_force: str | None,
-) -> ParameterSet:
-    if is_full:
-        return learner.learn_all(now=now, computed_at=computed_at, life=life, revision=revision, regimes=_regimes(record, learner, now=now))
-    if in_force != learner.published_version:
-        # Another process published since, most likely in full: use the parents of today, as it does.
-        learner.refit(now=now, regimes=_regimes(record, learner, now=now))
-    return learner.learn_touched(now=now, computed_at=computed_at, life=life, revision=revision)
-
-
-def _regimes(record: LearningStore, learner: ParameterLearner, *, now: datetime) -> pd.DataFrame:
-    start = learner.first_open() or now
+def _regimes(record: LearningStore, session: LearnerSession, *, now: datetime) -> pd.DataFrame:
+    start = session.learner.first_open() or now
     return record.regimes_frame(start=start - timedelta(days=1), end=now)

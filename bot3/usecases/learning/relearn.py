@@ -1,4 +1,4 @@
-"""The controller's step, from closes to published parameters; and the meta-learner's run, which includes it."""
+"""From closed trades to published parameters: sync, replay, review, learn, publish, in this order."""
 
 from __future__ import annotations
 
@@ -7,26 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from bot3.errors import LearningError
-from bot3.learning.feeders.scores import ScoreSettings
-from bot3.learning.parameters.learner import ParameterLearner
-from bot3.learning.regimes.filter import RegimeSettings
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord, SyncOutcome
 from bot3.ports.trades import TradeReader
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.recommendations import Recommendation
 from bot3.trading.trades import RunMode
-from bot3.usecases.learning.detect_regimes import detect_regimes
 from bot3.usecases.learning.learn_params import Check, LearnOutcome, learn_params
-from bot3.usecases.learning.recommend import recommend
+from bot3.usecases.learning.learner_session import LearnerSession
 from bot3.usecases.learning.replay_trades import ReplayOutcome, replay_trades
-from bot3.usecases.learning.score_feeders import score_feeders
 from bot3.usecases.learning.sync_trades import TradeSync, sync_trades
-from bot3.usecases.publishing.files import PARAMETERS_FILE, RECOMMENDATIONS_FILE, write_published_files
 
 _T = TypeVar("_T")
 Value = str | int | float | bool | None
@@ -71,7 +64,7 @@ class RelearnReport:
 
 def relearn_step(
     record: PlatformRecord,
-    learner: ParameterLearner,
+    session: LearnerSession,
     candles: CandleReader,
     *,
     sources: Sequence[TradeSource],
@@ -103,13 +96,13 @@ def relearn_step(
         If a source and the record do not contain the same trades, or a check of the parameters failed: the last valid ones stay in force,
         and synced trades stay synced.
     """
-    syncs, sync_s = _timed(lambda: [_synced(source, record, overlap=overlap) for source in sources])
+    syncs, sync_s = timed(lambda: [_synced(source, record, overlap=overlap) for source in sources])
     require_reconciled(syncs)
-    replays, replay_s = _timed(lambda: replay_trades(record, learner, candles, run_modes=run_modes, now=now))
-    learned, learn_s = _timed(
+    replays, replay_s = timed(lambda: replay_trades(record, session, candles, run_modes=run_modes, now=now))
+    learned, learn_s = timed(
         lambda: learn_params(
             record,
-            learner,
+            session,
             now=now,
             computed_at=computed_at,
             life=life,
@@ -122,91 +115,6 @@ def relearn_step(
         changed=any(sync.changed for sync in syncs) or bool(replays.touched) or learned.published is not None,
         assets=(_sync_report(syncs, sync_s), _replay_report(replays, replay_s), _learn_report(learned, learn_s)),
         parameters=learned.published,
-    )
-
-
-def full_relearn_step(
-    record: PlatformRecord,
-    learner: ParameterLearner,
-    candles: CandleReader,
-    *,
-    sources: Sequence[TradeSource],
-    run_modes: Sequence[RunMode],
-    pairs: Sequence[str],
-    directory: Path,
-    now: datetime,
-    computed_at: datetime,
-    parameters_life: timedelta,
-    recommendations_life: timedelta,
-    overlap: timedelta = timedelta(days=7),
-    score_settings: ScoreSettings | None = None,
-    regime_settings: RegimeSettings | None = None,
-    parameters_file: Path = Path(PARAMETERS_FILE),
-    recommendations_file: Path = Path(RECOMMENDATIONS_FILE),
-) -> RelearnReport:
-    """Detect the regime, relearn everything, score all feeders, recommend, and write the published files.
-
-    Parameters
-    ----------
-    pairs : sequence of str
-        Pairs whose equal-weight index determines the market's regime.
-    directory : Path
-        Directory of the two JSON files; absolute paths of files are not changed.
-    parameters_life, recommendations_life : timedelta
-        Lifetimes in market time.
-    """
-    states, regime_s = _timed(
-        lambda: detect_regimes(
-            record,
-            candles,
-            pairs=pairs,
-            timeframe=learner.settings.timeframe,
-            now=now,
-            computed_at=computed_at,
-            settings=regime_settings,
-        )
-    )
-    step = relearn_step(
-        record,
-        learner,
-        candles,
-        sources=sources,
-        run_modes=run_modes,
-        now=now,
-        computed_at=computed_at,
-        life=parameters_life,
-        overlap=overlap,
-        full=True,
-    )
-    settings = score_settings or ScoreSettings()
-    scores, score_s = _timed(lambda: score_feeders(record, run_modes=run_modes, now=now, settings=settings))
-    made, recommend_s = _timed(lambda: recommend(record, now=now, computed_at=computed_at, life=recommendations_life))
-    write_published_files(
-        directory,
-        parameters=record.parameters(as_of=now),
-        scores=scores,
-        recommendation=made,
-        parameters_file=parameters_file,
-        recommendations_file=recommendations_file,
-    )
-    regime = record.regime(as_of=now)
-    regime_report = AssetReport(
-        asset="regime_state",
-        metadata={"states": len(states), "regime": str(regime.regime), "known_at": regime.known_at.isoformat()},
-        duration_s=regime_s,
-    )
-    score_report = AssetReport(
-        asset="feeder_scores",
-        metadata={"version": scores[0].version, "shadow_trades": sum(score.n for score in scores if score.regime == "*")},
-        duration_s=score_s,
-    )
-    recommend_report = AssetReport(asset="recommendations", metadata=_recommendation_figures(made), duration_s=recommend_s)
-    return RelearnReport(
-        revision=record.revision(),
-        changed=True,
-        assets=(regime_report, *step.assets, score_report, recommend_report),
-        parameters=step.parameters,
-        recommendation=made,
     )
 
 
@@ -239,7 +147,8 @@ def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
     )
 
 
-def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
+def timed(work: Callable[[], _T]) -> tuple[_T, float]:
+    """Call a step; return its result, and its duration in seconds of wall time."""
     began = time.perf_counter()
     return work(), time.perf_counter() - began
 
@@ -296,16 +205,3 @@ def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
         reviewed = datetime.fromtimestamp(86_400.0 * learned.ledger.day, UTC).date()
         metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(learned.permission.opened)}
     return AssetReport(asset="adaptive_params", metadata=metadata, duration_s=duration_s, checks=learned.checks)
-
-
-def _recommendation_figures(made: Recommendation) -> dict[str, Value]:
-    low, high = made.suggested_leverage_range
-    return {
-        "version": made.version,
-        "regime": str(made.regime),
-        "top_feeders": ", ".join(map(str, made.top_feeders)),
-        "avoid_feeders": ", ".join(map(str, made.avoid_feeders)),
-        "leverage_range": f"{low} to {high}",
-        "open_bins": ", ".join(made.open_bins),
-        "size_multiplier": made.suggested_position_size_multiplier,
-    }

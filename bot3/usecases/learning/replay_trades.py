@@ -1,4 +1,4 @@
-"""Load new trades of the record into the learner, replay those that are due, and store the replays."""
+"""Load new trades of the record into a session's learner, replay those that are due, and store the replays."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bot3.learning.replay.groups import Group
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import ReplayRecord, TradeRecord
 from bot3.trading.trades import RunMode
+from bot3.usecases.learning.learner_session import LearnerSession, RecordPosition
 
 
 class TradeAndReplayRecord(TradeRecord, ReplayRecord, Protocol):
@@ -38,29 +39,31 @@ class ReplayOutcome:
 
 def replay_trades(
     record: TradeAndReplayRecord,
-    learner: ParameterLearner,
+    session: LearnerSession,
     candles: CandleReader,
     *,
     run_modes: Sequence[RunMode],
     now: datetime,
 ) -> ReplayOutcome:
-    """Load new and changed trades into the learner, replay those whose horizon has ended, and write the changes.
+    """Load new and changed trades into the session's learner, replay those whose horizon has ended, and write the changes.
 
     A learner that starts empty reads all trades, and replays them all in memory; only states that the record lacks are written.
     """
-    trades_revision, touched = _take_in(record, learner, run_modes=run_modes, now=now)
+    trades_revision, ingested = _ingest(record, session, run_modes=run_modes, now=now)
+    learner = session.learner
     missing: dict[str, str] = {}
     for pair in learner.pairs_waiting(now=now):
         try:
             load_candles(learner, candles, pair, now=now)
         except CandleError as error:
             missing[pair] = str(error)
-    touched |= learner.replay_due(now=now)
+    replayed = learner.replay_due(now=now)
+    session.touch(replayed)
     replays, rows = learner.unsaved_replays()
     revision = record.save_replays(replays) if len(replays) else record.revision()
-    learner.table.confirm_saved(rows)
+    learner.confirm_saved(rows)
     return ReplayOutcome(
-        touched=frozenset(touched),
+        touched=frozenset(ingested | replayed),
         written={str(state): int(count) for state, count in replays["state"].value_counts().items()},
         trades_revision=trades_revision,
         revision=revision,
@@ -88,21 +91,28 @@ def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *,
     learner.add_candles(pair, candles.candles(pair, timeframe, start=start, end=now), candles.funding(pair, start=first, end=now))
 
 
-def _take_in(
-    record: TradeAndReplayRecord, learner: ParameterLearner, *, run_modes: Sequence[RunMode], now: datetime
+def _ingest(
+    record: TradeAndReplayRecord, session: LearnerSession, *, run_modes: Sequence[RunMode], now: datetime
 ) -> tuple[int, set[Group]]:
-    """Load the trades that changed since the learner's revision; load all of them at the start or after a deletion."""
+    """Load the trades that changed since the session's position; load all of them at the start or after a deletion."""
     # Read the revision first: a trade written in between is read now and once more, never missed.
-    revision = record.revision()
-    if revision == learner.revision:
-        return revision, learner.ingest_known(pd.DataFrame(), now=now)
+    revision, known = record.revision(), session.position
+    if known is not None and revision == known.revision:
+        return revision, _ingest_known(session, pd.DataFrame(), now=now)
     counts = record.counts()
     deleted = int(counts["deleted"].sum()) if len(counts) else 0
-    if learner.revision is not None and deleted != learner.deleted:
-        learner.reset()
-    is_new = learner.revision is None
-    touched = learner.ingest_known(record.trades(as_of=None, run_modes=run_modes, since_revision=learner.revision), now=now)
-    if is_new:
-        learner.table.mark_saved(record.replays(as_of=None, run_modes=run_modes), version=learner.replay_version)
-    learner.revision, learner.deleted = revision, deleted
+    if known is not None and deleted != known.deleted:
+        session.restart()
+        known = None
+    since = None if known is None else known.revision
+    touched = _ingest_known(session, record.trades(as_of=None, run_modes=run_modes, since_revision=since), now=now)
+    if known is None:
+        session.learner.mark_saved(record.replays(as_of=None, run_modes=run_modes))
+    session.ingested(RecordPosition(revision=revision, deleted=deleted))
     return revision, touched
+
+
+def _ingest_known(session: LearnerSession, trades: pd.DataFrame, *, now: datetime) -> set[Group]:
+    touched = session.learner.ingest_known(trades, now=now)
+    session.touch(touched)
+    return touched

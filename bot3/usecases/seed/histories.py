@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pandas as pd
 
 from bot3.errors import LearningError
-from bot3.learning.feeders.scores import ScoreSettings
-from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.market.weeks import WEEK
-from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord
 from bot3.ports.signals import SignalStore
 from bot3.ports.trades import BotStore
@@ -23,9 +20,8 @@ from bot3.trading.markets import Market
 from bot3.trading.profiles import BotProfile
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
-from bot3.usecases.learning.recommend import recommend
-from bot3.usecases.learning.relearn import relearn_step, require_reconciled
-from bot3.usecases.learning.score_feeders import score_feeders
+from bot3.usecases.learning.relearn import require_reconciled
+from bot3.usecases.learning.steps import LearningSteps, Moment
 from bot3.usecases.learning.sync_trades import sync_trades
 
 LIFE_IN_HISTORY = WEEK + timedelta(days=1)
@@ -40,6 +36,8 @@ class Histories:
     ----------
     stores, profiles : mapping
         Stores and profiles by bot.
+    steps : LearningSteps
+        The steps that learn; their times and files are not used.
     arrays : mapping
         Candles by pair, over the whole span.
     """
@@ -47,15 +45,12 @@ class Histories:
     record: PlatformRecord
     stores: Mapping[str, BotStore]
     profiles: Mapping[str, BotProfile]
-    learner: ParameterLearner
-    candles: CandleReader
+    steps: LearningSteps
     arrays: Mapping[str, CandleArrays]
     signals: SignalStore
     markets: Mapping[str, Market]
     costs: Costs
-    scores: ScoreSettings
     candle: timedelta
-    run_modes: tuple[RunMode, ...]
     wall_now: Callable[[], datetime]
 
     def make(self, *, start: datetime, end: datetime, progress: Callable[[str, int, int], None]) -> None:
@@ -129,19 +124,8 @@ class Histories:
                 return
         except LearningError:
             pass
-        relearn_step(
-            self.record,
-            self.learner,
-            self.candles,
-            sources=[],
-            run_modes=self.run_modes,
-            now=now,
-            computed_at=self.wall_now(),
-            life=LIFE_IN_HISTORY,
-            full=True,
-        )
-        score_feeders(self.record, run_modes=self.run_modes, now=now, settings=self.scores)
-        recommend(self.record, now=now, computed_at=self.wall_now(), life=LIFE_IN_HISTORY)
+        moment = Moment(now=now, computed_at=self.wall_now(), parameters_life=LIFE_IN_HISTORY, recommendations_life=LIFE_IN_HISTORY)
+        replace(self.steps.at(moment), files=None).relearn_everything()
 
 
 def _weeks(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

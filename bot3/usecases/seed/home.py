@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from bot3.errors import DataError, LearningError
 from bot3.learning.feeders.feature_panel import FeaturePanel
-from bot3.learning.feeders.scores import ScoreSettings
 from bot3.learning.feeders.specs import find_feeder
 from bot3.learning.feeders.training import TrainingSettings
-from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.market.timeframes import timeframe_duration
 from bot3.market.weeks import WEEK, walk_forward_weeks, week_of, week_start
@@ -32,7 +29,7 @@ from bot3.usecases.feeders.make_signals import make_signals
 from bot3.usecases.feeders.shadow_feeders import ShadowMarket, read_arrays, shadow_feeders
 from bot3.usecases.feeders.train_feeders import build_panel, feeder_settings_digest, train_feeder
 from bot3.usecases.learning.detect_regimes import detect_regimes
-from bot3.usecases.learning.relearn import full_relearn_step
+from bot3.usecases.learning.steps import LearningSteps
 from bot3.usecases.seed.histories import Histories
 
 Progress = Callable[[str, int, int], None]
@@ -53,10 +50,8 @@ class SeedParts:
         Candles before the first models, weeks between two models of a feeder, longest training window.
     history_stores, profiles : mapping
         Stores and profiles by bot.
-    parameters_life, recommendations_life : timedelta
-        Lifetimes in market time of what is published at the end.
-    directory, parameters_file, recommendations_file : Path
-        Paths of the files for other readers.
+    steps : LearningSteps
+        The steps that learn, at the end of the span; they sync no source, because the histories are synced as they are made.
     wall_now : callable
         Returns the wall time, for `computed_at`.
     """
@@ -68,9 +63,8 @@ class SeedParts:
     record: PlatformRecord
     history_stores: Mapping[str, BotStore]
     profiles: Mapping[str, BotProfile]
-    learner: ParameterLearner
+    steps: LearningSteps
     training: TrainingSettings
-    scores: ScoreSettings
     costs: Costs
     timeframe: str
     start: datetime
@@ -78,12 +72,6 @@ class SeedParts:
     first_weeks: int
     every_weeks: int
     train_days: int
-    run_modes: tuple[RunMode, ...]
-    parameters_life: timedelta
-    recommendations_life: timedelta
-    directory: Path
-    parameters_file: Path
-    recommendations_file: Path
     wall_now: Callable[[], datetime]
 
     @property
@@ -115,15 +103,12 @@ class SeedParts:
             record=self.record,
             stores=self.history_stores,
             profiles=self.profiles,
-            learner=self.learner,
-            candles=self.candles,
+            steps=self.steps,
             arrays=arrays,
             signals=self.signals,
             markets=self.markets,
             costs=self.costs,
-            scores=self.scores,
             candle=timeframe_duration(self.timeframe),
-            run_modes=self.run_modes,
             wall_now=self.wall_now,
         )
 
@@ -217,7 +202,7 @@ def _detect_regimes(parts: SeedParts) -> None:
 
 
 def _arrays(parts: SeedParts) -> dict[str, CandleArrays]:
-    horizon_candles = int(parts.learner.settings.horizon / timeframe_duration(parts.timeframe))
+    horizon_candles = int(parts.steps.session.learner.settings.horizon / timeframe_duration(parts.timeframe))
     return read_arrays(parts.candles, timeframe=parts.timeframe, start=parts.start, end=parts.end, horizon_candles=horizon_candles)
 
 
@@ -238,20 +223,5 @@ def _shadow(parts: SeedParts, arrays: Mapping[str, CandleArrays], *, since: date
 
 def _learn(parts: SeedParts, *, progress: Progress) -> None:
     progress("learning", 0, 1)
-    full_relearn_step(
-        parts.record,
-        parts.learner,
-        parts.candles,
-        sources=[],
-        run_modes=parts.run_modes,
-        pairs=parts.candles.pairs(),
-        directory=parts.directory,
-        now=parts.end,
-        computed_at=parts.wall_now(),
-        parameters_life=parts.parameters_life,
-        recommendations_life=parts.recommendations_life,
-        score_settings=parts.scores,
-        parameters_file=parts.parameters_file,
-        recommendations_file=parts.recommendations_file,
-    )
+    parts.steps.relearn_everything()
     progress("learning", 1, 1)

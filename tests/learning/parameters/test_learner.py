@@ -30,14 +30,11 @@ def test_learn_touched_equals_learning_everything_at_equal_hyperparameters(seed:
     trades = many_trades(120 + new, seed=seed)
     learner = learner_with(trades.iloc[:120])
     learner.learn_all(**WHEN)
-    learner.touched.clear()
-    learner.ingest(trades.iloc[120:])
-    learner.replay_due(now=NOW)
+    changed = learner.ingest(trades.iloc[120:]) | learner.replay_due(now=NOW)
 
-    touched = learner.learn_touched(**WHEN)
+    touched = learner.learn_touched(changed, **WHEN)
 
-    everything = learner_with(trades)
-    everything.hyper = learner.hyper
+    everything = learner_with(trades, hyper=learner.hyper)
     expected = everything.rows_of([group_of_key(key) for key in touched.rows], now=NOW, version=touched.version)
     assert dict(touched.rows) == expected
 
@@ -105,7 +102,7 @@ def test_learn_all_given_the_future_changed_then_learns_the_same() -> None:
 
 def test_learn_touched_given_nothing_learned_yet_then_says_so() -> None:
     with pytest.raises(LearningError, match="learn_all first"):
-        ParameterLearner(LearningSettings()).learn_touched(**WHEN)
+        ParameterLearner(LearningSettings()).learn_touched(set(), **WHEN)
 
 
 def replay_states(trades: list[dict[str, object]]) -> dict[int, tuple[str, str]]:
@@ -159,7 +156,7 @@ def test_unsaved_replays_given_they_were_confirmed_then_none_is_left() -> None:
     learner = learner_with(many_trades(20))
     _, rows = learner.unsaved_replays()
 
-    learner.table.confirm_saved(rows)
+    learner.confirm_saved(rows)
 
     assert learner.unsaved_replays()[0].empty
 
@@ -182,25 +179,27 @@ def test_version_given_other_content_then_differs() -> None:
 
 
 def test_refit_given_the_same_day_then_keeps_the_memory_and_on_another_chooses_anew() -> None:
-    learner = learner_with(many_trades(60))
-    learner.learn_all(**WHEN)
-    assert learner.hyper is not None
-    learner.hyper = replace(learner.hyper, half_life_days=10.0)
+    fitted = learner_with(many_trades(60))
+    fitted.refit(now=NOW)
+    assert fitted.hyper is not None
+    learner = learner_with(many_trades(60), hyper=replace(fitted.hyper, half_life_days=10.0))
 
     learner.refit(now=NOW)
     same_day = learner.hyper
     learner.refit(now=NOW + timedelta(days=1))
 
+    assert same_day is not None
+    assert learner.hyper is not None
     assert (same_day.half_life_days, same_day.model.weights.tolist()) == (10.0, pytest.approx([0.125, 1.0]))
     assert learner.hyper.half_life_days is None
     assert learner.hyper.model.weights.tolist() == [1.0, 1.0]
 
 
 def test_version_given_another_memory_then_differs_even_if_no_row_does() -> None:
-    learner = learner_with(pd.DataFrame())
-    learner.learn_all(**WHEN)
-    assert learner.hyper is not None
-    learner.hyper = replace(learner.hyper, half_life_days=365.0)
+    fitted = learner_with(pd.DataFrame())
+    fitted.refit(now=NOW)
+    assert fitted.hyper is not None
+    learner = learner_with(pd.DataFrame(), hyper=replace(fitted.hyper, half_life_days=365.0))
 
     forgetful, endless = learner.learn_all(**WHEN), learner_with(pd.DataFrame()).learn_all(**WHEN)
 

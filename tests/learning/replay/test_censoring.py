@@ -106,9 +106,7 @@ def test_counts_given_a_corrected_exit_then_follow_it() -> None:
 def learner_of(*, forced: int, whole: int, limit: float) -> ParameterLearner:
     rows = [close(place, "force_exit" if place < forced else "roi", candle=place) for place in range(forced + whole)]
     rows += [close(900 + place, "roi", candle=place, is_short=True) for place in range(whole)]
-    learner = learner_with(pd.DataFrame(rows))
-    learner.settings = LearningSettings(max_censored_share=limit)
-    return learner
+    return learner_with(pd.DataFrame(rows), settings=LearningSettings(max_censored_share=limit))
 
 
 def test_censored_nodes_given_a_limit_then_are_those_above_it() -> None:
@@ -119,9 +117,9 @@ def test_censored_nodes_given_a_limit_then_are_those_above_it() -> None:
 
 def test_published_rows_given_a_censored_node_then_say_so_with_their_counts() -> None:
     learner = learner_of(forced=3, whole=17, limit=0.10)
-    learner.permission = Permission(closed=learner.censored_nodes())
+    permission = Permission(closed=learner.censored_nodes())
 
-    learned = learner.learn_all(now=NOW, computed_at=NOW, life=timedelta(days=7), revision=1)
+    learned = learner.learn_all(now=NOW, computed_at=NOW, life=timedelta(days=7), revision=1, permission=permission)
 
     cell, node, other = (learned.rows[f"{PAIRS[0]}|{rest}"] for rest in ("long|2.0-3.5", "long|*", "short|*"))
     assert [(row.trades_count, row.left_out_count, row.late_count) for row in (cell, node, other)] == [(20, 3, 0), (20, 3, 0), (17, 0, 0)]
@@ -140,11 +138,12 @@ def test_allows_given_a_closed_node_then_never_at_a_review_or_between() -> None:
 def test_learn_touched_given_a_node_that_was_closed_then_withdraws_all_its_groups_that_traded() -> None:
     learner = learner_of(forced=3, whole=17, limit=0.10)
     learner.learn_all(now=NOW, computed_at=NOW, life=timedelta(days=7), revision=1)
-    learner.touched = {(PAIRS[0], "short", "2.0-3.5")}
     node = (PAIRS[0], "long", "*")
-    learner.permission = Permission(raised=frozenset({node}), closed=frozenset({(PAIRS[0], "long")}))
+    permission = Permission(raised=frozenset({node}), closed=frozenset({(PAIRS[0], "long")}))
 
-    learned = learner.learn_touched(now=NOW, computed_at=NOW, life=timedelta(days=7), revision=2)
+    learned = learner.learn_touched(
+        {(PAIRS[0], "short", "2.0-3.5")}, now=NOW, computed_at=NOW, life=timedelta(days=7), revision=2, permission=permission
+    )
 
     assert learned.rows[f"{PAIRS[0]}|long|*"].is_censored
 
@@ -154,8 +153,7 @@ def test_learn_touched_given_a_trade_that_was_given_up_then_counts_it_as_learnin
     learner = learner_with(pd.DataFrame([close(1, "roi")]), now=soon)
     when: dict[str, Any] = {"computed_at": soon, "life": timedelta(days=7), "revision": 1}
     learner.learn_all(now=soon, **when)
-    learner.touched.clear()
 
-    learner.replay_due(now=later)
+    touched = learner.replay_due(now=later)
 
-    assert learner.learn_touched(now=later, **when).rows[f"{PAIRS[0]}|long|2.0-3.5"].left_out_count == 1
+    assert learner.learn_touched(touched, now=later, **when).rows[f"{PAIRS[0]}|long|2.0-3.5"].left_out_count == 1

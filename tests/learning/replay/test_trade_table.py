@@ -82,14 +82,13 @@ def test_replays_given_trades_without_orders_in_any_portions_then_states_are_tho
 def test_replays_given_leverage_above_the_bins_then_is_left_out_and_touches_no_group() -> None:
     high = {"leverage": 20.0, "leverage_bin": ABOVE_BINS}
     learner = learner_with(pd.DataFrame([trade_row(1, opened=START + timedelta(days=5))]))
-    cells, before = learner.cells(), set(learner.touched)
+    cells = learner.cells()
 
-    learner.ingest(pd.DataFrame([trade_row(2, opened=START + timedelta(days=6)) | high]))
-    learner.replay_due(now=NOW)
+    touched = learner.ingest(pd.DataFrame([trade_row(2, opened=START + timedelta(days=6)) | high])) | learner.replay_due(now=NOW)
 
     replays, _ = learner.unsaved_replays()
     assert replays.loc[replays["trade_id"] == 2, ["state", "reason"]].to_numpy().tolist() == [["left_out", "leverage above 10"]]
-    assert (learner.cells(), learner.touched) == (cells, before)
+    assert (learner.cells(), touched) == (cells, set())
 
 
 def test_replays_given_a_trade_was_corrected_then_it_is_replayed_again() -> None:

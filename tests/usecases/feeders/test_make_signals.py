@@ -51,7 +51,7 @@ def test_make_signals_given_half_a_week_then_they_are_the_first_half_of_the_whol
 def test_make_signals_given_a_younger_model_then_the_one_known_at_the_weeks_start_speaks(platform: Platform) -> None:
     week = week_of_models(platform)
     known = platform.record.model("F01", as_of=week_start(week))
-    platform.train_feeder("F01", until=week_start(week) + timedelta(days=1))
+    platform.feeders.train_feeder("F01", until=week_start(week) + timedelta(days=1))
 
     made = make_signals(
         "F01",
@@ -70,7 +70,7 @@ def test_make_signals_given_no_model_was_known_then_refuses(platform: Platform) 
     week = week_of(week_start(week_of_models(platform)) - WEEK)
 
     with pytest.raises(LearningError):
-        platform.predict_weeks([("F01", week)])
+        platform.feeders.predict_weeks([("F01", week)])
 
 
 def test_make_signals_given_a_damaged_model_then_writes_no_signal(platform: Platform) -> None:
@@ -80,7 +80,7 @@ def test_make_signals_given_a_damaged_model_then_writes_no_signal(platform: Plat
     (platform.settings.home / "models" / f"{digest}.model").write_bytes(b"tree")
 
     with pytest.raises(ModelError, match=digest):
-        platform.predict_weeks([("F01", week)])
+        platform.feeders.predict_weeks([("F01", week)])
 
     after = platform.signals.signals(feeder_ids=["F01"], start=week_start(week), end=week_start(week) + WEEK)
     assert after.equals(before)

@@ -20,7 +20,9 @@ from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.learn_params import check_parameters
-from bot3.usecases.learning.relearn import RelearnReport, TradeSource, full_relearn_step, relearn_step
+from bot3.usecases.learning.learner_session import LearnerSession
+from bot3.usecases.learning.relearn import RelearnReport, TradeSource, relearn_step
+from bot3.usecases.learning.steps import LearningSteps, Moment, PublishedFiles
 from bot3.usecases.learning.sync_trades import sync_trades
 from bot3.usecases.publishing.files import write_published_files
 from tests.learned import a_recommendation
@@ -71,17 +73,21 @@ def shadow_frame(*, now: datetime = NOW) -> pd.DataFrame:
     return frame.assign(regime="sideways")
 
 
-def step(record: FakeRecord | SqlRecord, learner: ParameterLearner, reader: FakeReader, **changes: Any) -> RelearnReport:
+def a_session() -> LearnerSession:
+    return LearnerSession(ParameterLearner(LearningSettings()))
+
+
+def step(record: FakeRecord | SqlRecord, session: LearnerSession, reader: FakeReader, **changes: Any) -> RelearnReport:
     source = TradeSource(reader=reader, run_mode=RunMode.PAPER)  # type: ignore[arg-type]
-    return relearn_step(record, learner, CANDLES, sources=[source], life=timedelta(days=7), **(WHEN | changes))  # type: ignore[arg-type]
+    return relearn_step(record, session, CANDLES, sources=[source], life=timedelta(days=7), **(WHEN | changes))  # type: ignore[arg-type]
 
 
 def test_relearn_step_given_a_new_close_then_republishes_its_cell_and_bin_alone() -> None:
-    record, learner, reader = FakeRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(40))
-    step(record, learner, reader)
+    record, session, reader = FakeRecord(), a_session(), FakeReader("BOT1", some_trades(40))
+    step(record, session, reader)
     reader.trades.append(a_trade(99, opened=NOW - timedelta(hours=3), leverage=8.0))
 
-    report = step(record, learner, reader)
+    report = step(record, session, reader)
 
     assert report.parameters is not None
     assert set(report.parameters.rows) == {f"{PAIRS[0]}|long|7.5-10.0", "*|*|7.5-10.0"}
@@ -94,42 +100,42 @@ ODD_PAIRS = ("NA|STY/USDT", "NA\\STY/USDT", "NA\nSTY/USDT", "", "*")
 
 
 def test_relearn_step_given_pairs_that_older_releases_took_then_learns_the_others_and_forgets_them(tmp_path: Path) -> None:
-    record, learner = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite")), ParameterLearner(LearningSettings())
+    record, session = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite")), a_session()
     odd = [a_trade(100 + number, opened=START + timedelta(days=3), pair=pair) for number, pair in enumerate(ODD_PAIRS)]
     reader = FakeReader("BOT1", [*some_trades(40), *odd])
 
-    with_them = step(record, learner, reader)
+    with_them = step(record, session, reader)
     history = record.parameters_history(key="NA|STY/USDT|long|2.0-3.5")
     reader.trades = some_trades(40)
-    without = step(record, learner, reader)
+    without = step(record, session, reader)
 
     sound = {f"{pair}|long|2.0-3.5" for pair in PAIRS[:2]}
     assert with_them.parameters is not None
     assert sound <= set(with_them.parameters.rows)
     assert history["trades_count"].tolist() == [1]
     assert without.assets[0].metadata["deleted"] == len(ODD_PAIRS)
-    full = step(record, learner, reader, full=True).parameters
+    full = step(record, session, reader, full=True).parameters
     assert full is not None
     assert {row.pair for row in full.rows.values()} == {"*", *PAIRS[:2]}
     record.close()
 
 
 def test_relearn_step_given_nothing_new_then_publishes_nothing() -> None:
-    record, learner, reader = FakeRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10))
-    step(record, learner, reader)
+    record, session, reader = FakeRecord(), a_session(), FakeReader("BOT1", some_trades(10))
+    step(record, session, reader)
     revision = record.revision()
 
-    report = step(record, learner, reader)
+    report = step(record, session, reader)
 
     assert (report.changed, report.parameters, record.revision()) == (False, None, revision)
 
 
 def test_relearn_step_given_a_horizon_that_ends_then_replays_and_learns_again() -> None:
-    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    record, session = FakeRecord(), a_session()
     reader = FakeReader("BOT1", [*some_trades(10), a_trade(99, opened=NOW - timedelta(hours=26))])
-    step(record, learner, reader, now=NOW - timedelta(hours=20))
+    step(record, session, reader, now=NOW - timedelta(hours=20))
 
-    report = step(record, learner, reader)
+    report = step(record, session, reader)
 
     assert report.assets[1].metadata["written_complete"] == 1
     assert report.parameters is not None
@@ -137,20 +143,20 @@ def test_relearn_step_given_a_horizon_that_ends_then_replays_and_learns_again() 
 
 def test_relearn_step_given_a_new_process_then_writes_no_replay_twice() -> None:
     record, reader = FakeRecord(), FakeReader("BOT1", some_trades(10))
-    step(record, ParameterLearner(LearningSettings()), reader)
+    step(record, a_session(), reader)
 
-    report = step(record, ParameterLearner(LearningSettings()), reader)
+    report = step(record, a_session(), reader)
 
     assert not [name for name in report.assets[1].metadata if name.startswith("written")]
     assert report.assets[2].metadata["is_full"] is True
 
 
 def test_relearn_step_given_a_trade_vanished_then_forgets_it() -> None:
-    record, learner, reader = FakeRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(12))
-    step(record, learner, reader)
+    record, session, reader = FakeRecord(), a_session(), FakeReader("BOT1", some_trades(12))
+    step(record, session, reader)
     del reader.trades[11]
 
-    report = step(record, learner, reader)
+    report = step(record, session, reader)
 
     assert report.parameters is not None
     assert report.parameters.rows["*|*|*"].trades_count == 11
@@ -159,20 +165,20 @@ def test_relearn_step_given_a_trade_vanished_then_forgets_it() -> None:
 def test_relearn_step_given_others_published_then_tries_again() -> None:
     record = FakeRecord(conflicts=2)
 
-    step(record, ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10)))
+    step(record, a_session(), FakeReader("BOT1", some_trades(10)))
 
     assert len(record.published) == 1
 
 
 def test_relearn_step_given_others_publish_all_the_time_then_gives_up() -> None:
     with pytest.raises(StoreConflictError):
-        step(FakeRecord(conflicts=9), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10)))
+        step(FakeRecord(conflicts=9), a_session(), FakeReader("BOT1", some_trades(10)))
 
 
 def test_relearn_step_given_a_pair_without_candles_then_says_so_and_goes_on() -> None:
     reader = FakeReader("BOT1", [a_trade(1, opened=START + timedelta(days=4), pair="ZZZ/USDT:USDT")])
 
-    report = step(FakeRecord(), ParameterLearner(LearningSettings()), reader)
+    report = step(FakeRecord(), a_session(), reader)
 
     assert [check.name for check in report.failed_checks] == ["candles_of_traded_pairs_are_readable"]
     assert report.assets[1].metadata["written_no_candles"] == 1
@@ -196,25 +202,25 @@ class BusyReader(FakeReader):
 
 
 def test_relearn_step_given_the_record_lost_a_trade_then_publishes_nothing_and_names_it() -> None:
-    record, learner, reader = LosingRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(40))
-    step(record, learner, reader)
+    record, session, reader = LosingRecord(), a_session(), FakeReader("BOT1", some_trades(40))
+    step(record, session, reader)
     reader.trades += [a_trade(98, opened=NOW - timedelta(hours=4)), a_trade(99, opened=NOW - timedelta(hours=3))]
 
     with pytest.raises(LearningError, match=r"BOT1 paper \(source 42, record 41, missing 99, surplus none\)"):
-        step(record, learner, reader)
+        step(record, session, reader)
 
     assert len(record.published) == 1
     assert int(record.counts()["trades"].sum()) == 41
 
 
 def test_relearn_step_given_the_lost_trade_is_found_again_then_learns_what_waited() -> None:
-    record, learner, reader = LosingRecord(), ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(40))
+    record, session, reader = LosingRecord(), a_session(), FakeReader("BOT1", some_trades(40))
     reader.trades += [a_trade(98, opened=NOW - timedelta(hours=4)), a_trade(99, opened=NOW - timedelta(hours=3))]
     with pytest.raises(LearningError):
-        step(record, learner, reader)
+        step(record, session, reader)
     del reader.trades[-1]
 
-    report = step(record, learner, reader)
+    report = step(record, session, reader)
 
     assert report.parameters is not None
     assert report.parameters.rows["*|*|*"].trades_count == 41
@@ -223,7 +229,7 @@ def test_relearn_step_given_the_lost_trade_is_found_again_then_learns_what_waite
 def test_relearn_step_given_a_close_between_reading_and_counting_then_takes_it_in() -> None:
     reader = BusyReader("BOT1", some_trades(10))
 
-    report = step(FakeRecord(), ParameterLearner(LearningSettings()), reader)
+    report = step(FakeRecord(), a_session(), reader)
 
     assert report.failed_checks == ()
     assert report.assets[0].metadata["inserted"] == 11
@@ -241,12 +247,12 @@ class RefusedRecord(FakeRecord):
 
 
 def test_relearn_step_given_parameters_in_force_that_are_refused_then_publishes_all_rows_in_their_place() -> None:
-    record, reader, learner = RefusedRecord(), FakeReader("BOT1", some_trades(10)), ParameterLearner(LearningSettings())
-    step(record, learner, reader)
+    record, reader, session = RefusedRecord(), FakeReader("BOT1", some_trades(10)), a_session()
+    step(record, session, reader)
     record.recommendations.append(a_recommendation())  # another process published: what is in force is read again
     reader.trades.append(a_trade(77, opened=START + timedelta(days=9)))
 
-    report = step(record, learner, reader, now=NOW + timedelta(minutes=5))
+    report = step(record, session, reader, now=NOW + timedelta(minutes=5))
 
     assert report.failed_checks == ()
     (first, _, _), (second, replaces, is_full) = record.published
@@ -257,7 +263,7 @@ def test_relearn_step_given_parameters_in_force_that_are_refused_then_publishes_
 
 def test_check_parameters_given_a_stop_beyond_liquidation_then_fails() -> None:
     record = FakeRecord()
-    learned = step(record, ParameterLearner(LearningSettings()), FakeReader("BOT1", some_trades(10))).parameters
+    learned = step(record, a_session(), FakeReader("BOT1", some_trades(10))).parameters
     assert learned is not None
     wrong = replace(learned.rows["*|*|*"], stop_move=-0.6)
 
@@ -276,22 +282,23 @@ def test_sync_given_a_trade_older_than_the_window_then_counts_find_it() -> None:
     assert (synced.is_full, synced.is_reconciled, synced.outcome.inserted) == (True, True, 1)
 
 
-def full(record: FakeRecord, directory: Path, **changes: Any) -> RelearnReport:
+def full(record: FakeRecord, directory: Path, **files: Path) -> RelearnReport:
     source = TradeSource(reader=FakeReader("BOT1", some_trades(40)), run_mode=RunMode.PAPER)  # type: ignore[arg-type]
-    return full_relearn_step(
-        record,  # type: ignore[arg-type]
-        ParameterLearner(LearningSettings()),
-        CANDLES,  # type: ignore[arg-type]
-        sources=[source],
-        pairs=PAIRS,
-        directory=directory,
-        parameters_life=timedelta(days=7),
-        recommendations_life=timedelta(minutes=30),
-        **(WHEN | changes),
+    moment = Moment(now=NOW, computed_at=NOW, parameters_life=timedelta(days=7), recommendations_life=timedelta(minutes=30))
+    steps = LearningSteps(
+        record=record,  # type: ignore[arg-type]
+        session=a_session(),
+        candles=CANDLES,  # type: ignore[arg-type]
+        sources=lambda _: [source],
+        reachable=lambda sources: sources,
+        run_modes=[RunMode.PAPER],
+        moment=lambda: moment,
+        files=PublishedFiles(directory=directory, **files),
     )
+    return steps.relearn_everything()
 
 
-def test_full_relearn_step_publishes_everything_and_writes_both_files(tmp_path: Path) -> None:
+def test_relearn_everything_publishes_everything_and_writes_both_files(tmp_path: Path) -> None:
     record = FakeRecord()
     record.shadow = shadow_frame()
 
@@ -307,16 +314,16 @@ def test_full_relearn_step_publishes_everything_and_writes_both_files(tmp_path: 
     assert [score.feeder_id for score in record.scores if score.regime == "*" and score.n == 0] == ["F10"]
 
 
-def test_full_relearn_step_given_names_of_files_then_writes_those_and_no_others(tmp_path: Path) -> None:
+def test_relearn_everything_given_names_of_files_then_writes_those_and_no_others(tmp_path: Path) -> None:
     record = FakeRecord()
     record.shadow = shadow_frame()
 
-    full(record, tmp_path, parameters_file=Path("a/parameters.json"), recommendations_file=tmp_path / "b.json")
+    full(record, tmp_path, parameters=Path("a/parameters.json"), recommendations=tmp_path / "b.json")
 
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")} == {"a/parameters.json", "b.json"}
 
 
-def test_full_relearn_step_given_no_evidence_then_probes_at_plain_size(tmp_path: Path) -> None:
+def test_relearn_everything_given_no_evidence_then_probes_at_plain_size(tmp_path: Path) -> None:
     record = FakeRecord()
     record.shadow = shadow_frame().iloc[:0]
 
@@ -345,7 +352,7 @@ def test_recommend_given_nothing_published_then_refuses() -> None:
 
 def test_relearn_step_given_another_process_published_in_full_then_rests_on_its_parents() -> None:
     record, reader = FakeRecord(), FakeReader("BOT1", some_trades(20))
-    first, second = ParameterLearner(LearningSettings()), ParameterLearner(LearningSettings())
+    first, second = a_session(), a_session()
     step(record, first, reader)
     reader.trades = some_trades(40)
     step(record, second, reader)
@@ -354,16 +361,17 @@ def test_relearn_step_given_another_process_published_in_full_then_rests_on_its_
     report = step(record, first, reader)
 
     assert report.parameters is not None
-    assert first.hyper is not None
-    assert first.hyper.parents["*", "*", "*"].n == 40
+    hyper = first.learner.hyper
+    assert hyper is not None
+    assert hyper.parents["*", "*", "*"].n == 40
 
 
 def test_relearn_step_given_a_close_after_now_then_learns_it_at_a_later_now_only() -> None:
-    record, learner = FakeRecord(), ParameterLearner(LearningSettings())
+    record, session = FakeRecord(), a_session()
     reader = FakeReader("BOT1", [*some_trades(10), a_trade(99, opened=NOW - timedelta(hours=3), leverage=8.0)])
-    early = step(record, learner, reader, now=NOW - timedelta(hours=2)).parameters
+    early = step(record, session, reader, now=NOW - timedelta(hours=2)).parameters
 
-    later = step(record, learner, reader).parameters
+    later = step(record, session, reader).parameters
 
     assert early is not None
     assert later is not None

@@ -28,6 +28,7 @@ from bot3.learning.replay.groups import group_of_key
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.trades import RunMode, Trade
+from bot3.usecases.learning.learner_session import LearnerSession
 from bot3.usecases.learning.relearn import relearn_step
 from bot3.usecases.learning.review_gates import review_gates
 from tests.learning.worlds import PAIRS, START
@@ -97,10 +98,14 @@ def a_trade(number: int, *, pair: str, opened: datetime, rate: float, leverage: 
     )
 
 
-def learn(record: FakeRecord, learner: ParameterLearner, candles: FakeCandles, *, now: datetime, full: bool = False) -> ParameterSet | None:
+def a_session(*, horizon: timedelta = timedelta(hours=24)) -> LearnerSession:
+    return LearnerSession(ParameterLearner(LearningSettings(costs=FREE, horizon=horizon)))
+
+
+def learn(record: FakeRecord, session: LearnerSession, candles: FakeCandles, *, now: datetime, full: bool = False) -> ParameterSet | None:
     report = relearn_step(
         record,  # type: ignore[arg-type]
-        learner,
+        session,
         candles,  # type: ignore[arg-type]
         sources=[],
         run_modes=[RunMode.PAPER],
@@ -117,18 +122,18 @@ def midnights(days: int) -> Sequence[datetime]:
 
 
 class Studied:
-    """A record after reviews on all midnights of a market without costs, and the learner that made it."""
+    """A record after reviews on all midnights of a market without costs, and the session that made it."""
 
     def __init__(self, *, days: int, drift: float, seed: int = 0, horizon: timedelta = timedelta(hours=24)) -> None:
         self.candles, self.record = market(days=days + 3, drift=drift, seed=seed), FakeRecord()
-        self.learner = ParameterLearner(LearningSettings(costs=FREE, horizon=horizon))
+        self.session = a_session(horizon=horizon)
         self.record.upsert_trades(trades_on(self.candles, days=days, each_day=6))
         for now in midnights(days):
             self.learn(now)
         self.now = midnights(days)[-1]
 
     def learn(self, now: datetime, *, full: bool = False) -> ParameterSet | None:
-        return learn(self.record, self.learner, self.candles, now=now, full=full)
+        return learn(self.record, self.session, self.candles, now=now, full=full)
 
     @property
     def trading(self) -> set[str]:
@@ -233,21 +238,21 @@ def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0()
     studied = deepcopy(rising())
     before = studied.record.parameters(as_of=studied.now).rows
     cell, short = f"{PAIRS[0]}|long|2.0-3.5", f"{PAIRS[0]}|short|2.0-3.5"
-    studied.learner.permission = Permission(raised=frozenset(group_of_key(key) for key in before))
-    studied.learner.touched |= {group_of_key(cell), group_of_key(short)}
+    studied.session.permission = Permission(raised=frozenset(group_of_key(key) for key in before))
+    studied.session.touch({group_of_key(cell), group_of_key(short)})
 
     learned = studied.learn(studied.now + timedelta(minutes=5))
 
     assert learned is not None
     assert (learned.rows[cell].state, learned.rows[cell].lower_bound > 0.0) == (ParameterState.TRADE, True)
     assert (learned.rows[short].state is ParameterState.TRADE, learned.rows[short].lower_bound > 0.0) == (False, False)
-    assert group_of_key(short) not in studied.learner.permission.raised
+    assert group_of_key(short) not in studied.session.permission.raised
 
 
 def test_review_given_levels_published_within_the_day_then_judges_it_by_those_before_it() -> None:
     studied = Studied(days=12, drift=0.03)
     day = START + timedelta(days=8)
-    studied.learner.ledger = GATE.join(GateLedger(day=(day - EPOCH).days - 1, log_wealth={}), studied.learner.cells())
+    studied.session.ledger = GATE.join(GateLedger(day=(day - EPOCH).days - 1, log_wealth={}), studied.session.learner.cells())
     before = [one for one in studied.record.published if one[0].known_at <= day]
 
     known = [review_of(studied, [*before, hopeful(before[-1][0], known_at=at)]) for at in (day, day + timedelta(microseconds=1))]
@@ -258,7 +263,7 @@ def test_review_given_levels_published_within_the_day_then_judges_it_by_those_be
 
 def test_review_given_days_before_anything_was_published_then_skips_them() -> None:
     studied = Studied(days=12, drift=0.03)
-    studied.learner.ledger = GateLedger(day=(START - EPOCH).days, log_wealth={})
+    studied.session.ledger = GateLedger(day=(START - EPOCH).days, log_wealth={})
 
     ledger = review_of(studied, [])
 
@@ -274,7 +279,7 @@ def test_learn_given_rows_that_trade_by_an_older_rule_then_a_review_takes_it_awa
     rows = {key: replace(row, state=ParameterState.TRADE) for key, row in newest.rows.items()}
     record.published, record.ledgers = [(replace(newest, rows=rows), None, True)], []
 
-    learned = learn(record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+    learned = learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
     assert learned is not None
     assert set(learned.rows) == set(rows)
@@ -291,7 +296,7 @@ def test_learn_given_a_ledger_of_other_replays_then_folds_every_day_again(versio
         for known_at, ledger in record.ledgers
     ]
 
-    learn(record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+    learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
     again = record.ledgers[-1][1]
     assert (again.day, again.replay_version) == (right.day, right.replay_version)
@@ -310,7 +315,7 @@ def test_learn_given_a_ledger_that_is_refused_then_folds_every_day_again() -> No
     vars(record).update(vars(studied.record))
     right = record.ledgers[-1][1]
 
-    learn(record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+    learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
     again = record.ledgers[-1][1]
     assert again is not right
@@ -330,7 +335,7 @@ def test_review_given_a_day_whose_publication_is_refused_then_skips_it_and_logs_
     ledger = next(ledger for _, ledger in studied.record.ledgers if ledger.log_wealth)
 
     with capture_logs() as logs:
-        review_gates(RecordOfRefusedParameters(), studied.learner, GATE, ledger, now=studied.now)
+        review_gates(RecordOfRefusedParameters(), studied.session.learner, GATE, ledger, now=studied.now)
 
     skipped = [entry for entry in logs if entry["event"] == "day_skipped_by_gate"]
     assert len(skipped) == studied.record.ledgers[-1][1].day - ledger.day
@@ -341,7 +346,7 @@ def test_learn_given_a_ledger_of_its_own_replays_then_folds_no_day_again() -> No
     studied = deepcopy(rising())
     before = list(studied.record.ledgers)
 
-    learn(studied.record, ParameterLearner(LearningSettings(costs=FREE)), studied.candles, now=studied.now + timedelta(hours=1))
+    learn(studied.record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
     assert studied.record.ledgers == before
     assert before[-1][1].replay_version == LearningSettings(costs=FREE).digest
@@ -350,7 +355,7 @@ def test_learn_given_a_ledger_of_its_own_replays_then_folds_no_day_again() -> No
 def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> GateLedger | None:
     record = FakeRecord()
     record.published = published
-    return review_gates(record, studied.learner, GATE, studied.learner.ledger, now=START + timedelta(days=10, minutes=10))
+    return review_gates(record, studied.session.learner, GATE, studied.session.ledger, now=START + timedelta(days=10, minutes=10))
 
 
 def hopeful(parameters: ParameterSet, *, known_at: datetime) -> tuple[ParameterSet, str | None, bool]:
@@ -391,13 +396,13 @@ def lived_through(path: Path, candles: FakeCandles, *, deaths: dict[int, bool]) 
     """Return the ledger after ten days of steps, each repeated by a new process until one survives, and the number of reviews."""
     record = SqlRecord.open(sqlite_url(path))
     record.upsert_trades(trades_on(candles, days=11, each_day=6))
-    mortal, learner = Mortal(real=record, deaths=deaths), ParameterLearner(LearningSettings(costs=FREE))
+    mortal, session = Mortal(real=record, deaths=deaths), a_session()
     for now in midnights(12):
         while True:
             try:
-                learn(cast(FakeRecord, mortal), learner, candles, now=now)
+                learn(cast(FakeRecord, mortal), session, candles, now=now)
             except KilledError:
-                learner = ParameterLearner(LearningSettings(costs=FREE))
+                session = a_session()
             else:
                 break
     ledger = record.ledger(as_of=midnights(12)[-1])

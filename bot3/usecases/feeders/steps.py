@@ -1,0 +1,115 @@
+"""The steps of the feeders on one home: train a model, make the signals of weeks, extend the shadow trades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from bot3.learning.feeders.training import TrainingSettings
+from bot3.market.timeframes import timeframe_duration
+from bot3.market.weeks import WEEK, walk_forward_weeks, week_of, week_start
+from bot3.ports.candles import CandleReader
+from bot3.ports.models import ModelStore
+from bot3.ports.record import ModelEntry, PlatformRecord
+from bot3.ports.signals import SignalStore
+from bot3.trading.costs import Costs
+from bot3.trading.markets import Market
+from bot3.trading.profiles import BotProfile
+from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import RunMode
+from bot3.usecases.feeders.make_signals import make_signals
+from bot3.usecases.feeders.shadow_feeders import VOLATILITY_WARM_UP, ShadowMarket, read_arrays, shadow_feeders, shadow_since
+from bot3.usecases.feeders.train_feeders import build_panel, train_feeder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeederSteps:
+    """The steps of the feeders, on the ports of one home.
+
+    Parameters
+    ----------
+    markets : callable
+        Returns the filters of every pair.
+    profile : BotProfile
+        Rules by which signals become shadow trades.
+    run_mode : RunMode
+        Run mode of new shadow trades.
+    train_days : int
+        Longest training window.
+    now, wall_now : callable
+        Return market time and wall time.
+    seeded_until : callable
+        Returns the end of the seed, which made the signals and shadow trades before.
+    """
+
+    record: PlatformRecord
+    candles: CandleReader
+    models: ModelStore
+    signals: SignalStore
+    markets: Callable[[], Mapping[str, Market]]
+    costs: Costs
+    profile: BotProfile
+    run_mode: RunMode
+    timeframe: str
+    train_days: int
+    training: TrainingSettings
+    now: Callable[[], datetime]
+    wall_now: Callable[[], datetime]
+    seeded_until: Callable[[], datetime]
+
+    def train_feeder(self, feeder_id: str, *, until: datetime) -> ModelEntry:
+        """Train a feeder on the data known by a time; store and register its model."""
+        entry = train_feeder(
+            feeder_id,
+            until=until,
+            pairs=self.candles.pairs(),
+            candles=self.candles,
+            models=self.models,
+            now=self.wall_now(),
+            timeframe=self.timeframe,
+            train_days=self.train_days,
+            settings=self.training,
+        )
+        self.record.register_model(entry)
+        return entry
+
+    def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
+        """Make the signals of some feeders and weeks, up to now; features of a week are computed once for all its feeders."""
+        now, made = self.now(), {}
+        for week in sorted({week for _, week in keys}):
+            start = week_start(week)
+            panel = build_panel(self.candles, pairs=self.candles.pairs(), start=start, end=min(start + WEEK, now), timeframe=self.timeframe)
+            for feeder_id in sorted(feeder for feeder, its_week in keys if its_week == week):
+                made[feeder_id, week] = make_signals(
+                    feeder_id, week, panel, registry=self.record, models=self.models, signals=self.signals, now=now
+                )
+        return made
+
+    def extend_shadow_trades(self) -> int:
+        """Make the signals since the last call, and every feeder's shadow trades that closed by now; return how many trades."""
+        now, seeded = self.now(), self.seeded_until()
+        newest = min(max(self.signals.weeks(feeder), default=week_of(seeded)) for feeder in FEEDER_IDS)
+        weeks = walk_forward_weeks(week_start(newest), now, every=1)
+        self.predict_weeks([(feeder, week) for feeder in FEEDER_IDS for week in weeks])
+        since = shadow_since(self.record, run_mode=self.run_mode, pairs=self.candles.pairs(), since=seeded)
+        candle = timeframe_duration(self.timeframe)
+        arrays = read_arrays(
+            self.candles,
+            timeframe=self.timeframe,
+            start=since - VOLATILITY_WARM_UP,
+            end=now,
+            horizon_candles=int(self.profile.horizon / candle),
+        )
+        return shadow_feeders(
+            self.record,
+            self.signals,
+            ShadowMarket(candles=arrays, markets=self.markets(), costs=self.costs, candle=candle),
+            profile=self.profile,
+            run_mode=self.run_mode,
+            since=seeded,
+            now=now,
+            regimes=self.record.regimes_frame(start=since - timedelta(days=1), end=now),
+        )
