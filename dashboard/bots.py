@@ -25,6 +25,7 @@ from bot3.trading.trades import RunMode, Trade, direction
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus
 from bot3.usecases.foreign_text import plain
+from bot3.usecases.terms import definitions
 from dashboard.cells import LEVERAGE, RATE
 from dashboard.home import DashboardHome
 from dashboard.page import table
@@ -64,7 +65,8 @@ def show_bots(fleet: Fleet, home: DashboardHome) -> None:
         f"Paper closes of each of our bots' own database; ratios in brackets are of its wallet of {wallet}.{fleet_note} Money is summed by "
         "currency, never across; return on stake and profit factor are of money, the mean profit counts each trade alike. "
         f"Intervals are 90 %, closes of one UTC day counted as moving together, and need {MIN_DAYS} days. "
-        "Marks are targets to compare with, not gates."
+        "Marks are targets to compare with, not gates.",
+        help=definitions("90 % interval", "drawdown", "effective n", "latch", "n", "profit factor", "return on stake", "win rate"),
     )
 
 

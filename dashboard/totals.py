@@ -14,6 +14,7 @@ from bot3.trading.trades import RunMode, Trade
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus
 from bot3.usecases.foreign_text import plain
+from bot3.usecases.terms import definitions
 from dashboard.home import DashboardHome
 
 
@@ -90,7 +91,7 @@ def _show_currency(covered: Covered, currency: str, *, today: pd.DataFrame, clos
     )
     for column, (label, value, note) in zip(st.columns(3), cells, strict=True):
         column.metric(plain(label), value, border=True)
-        column.caption(plain(f"{note}; {covered.described()}"))
+        column.caption(plain(f"{note}; {covered.described()}"), help=definitions("effective n", "market time", "n", "wall time"))
 
 
 def _earned(closes: pd.DataFrame, currency: str) -> str:

@@ -13,6 +13,7 @@ from bot3.cli.output import JsonFlag, print_json, print_table
 from bot3.cli.session import command_settings
 from bot3.errors import Bot3Error, SettingsError
 from bot3.settings import BOT_NAMES, Settings
+from bot3.usecases.terms import definitions
 from bot3.wiring import is_seeded, open_platform
 
 _UNHEALTHY = 4
@@ -40,7 +41,7 @@ _LOOKS: dict[str, Look] = {
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(doctor)
+    app.command(epilog=definitions("dead letter", "epoch", "heartbeat", "latch", "record", "recommendation"))(doctor)
 
 
 def doctor(

@@ -9,13 +9,18 @@ import typer
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import seeded_platform
 from bot3.usecases.publishing.check import PublishedCheck
+from bot3.usecases.terms import definitions
 
 UNEQUAL = 4
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(no_args_is_help=True, help="The record's copy in InfluxDB; Dagster updates it while it runs.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="The record's copy in InfluxDB; Dagster updates it while it runs.",
+        epilog=definitions("dead letter", "epoch", "head", "record", "revision"),
+    )
     group.command("run")(run)
     group.command("check")(check)
     group.command("replay-dead-letters")(replay_dead_letters)

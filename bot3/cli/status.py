@@ -22,6 +22,7 @@ from bot3.usecases.fleet.data_ages import read_data_ages
 from bot3.usecases.fleet.foreign_sources import UnreliableReader
 from bot3.usecases.fleet.home import FleetHome
 from bot3.usecases.fleet.trade_cache import close_frame
+from bot3.usecases.terms import definitions
 from bot3.wiring import Platform
 
 _UNHEALTHY = 4
@@ -29,7 +30,8 @@ _UNHEALTHY = 4
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(status)
+    terms = ("heartbeat", "latch", "market time", "wall time", "version", "known at", "profit factor", "return on stake", "win rate")
+    app.command(epilog=definitions(*terms))(status)
 
 
 def status(*, as_json: JsonFlag = False) -> None:

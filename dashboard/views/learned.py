@@ -78,7 +78,18 @@ def _show_version(parameters: ParameterSet, home: DashboardHome, *, now: datetim
         "profit factor of ratios count each trade alike, whatever its stake; figures of money are on the page Trades. The static set "
         f"({fmt.ratio(settings.stop_loss)} / {fmt.ratio(settings.take_profit)}) at 1x has reward to risk {static.reward_to_risk:.2f} "
         f"and breaks even at {fmt.share(static.break_even)}.",
-        help=definitions("expectancy", "reward to risk", "profit factor", "sigma", "leverage bin", "revision", "market time", "wall time"),
+        help=definitions(
+            "expectancy",
+            "reward to risk",
+            "profit factor",
+            "sigma",
+            "leverage bin",
+            "static set",
+            "horizon",
+            "revision",
+            "market time",
+            "wall time",
+        ),
     )
 
 

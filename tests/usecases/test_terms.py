@@ -38,7 +38,15 @@ def test_definitions_given_a_name_that_is_no_term_then_refuses() -> None:
 
 @pytest.mark.parametrize(
     ("command", "name"),
-    [("params", "own share"), ("feeders", "tier"), ("regime", "market time"), ("trades", "feeder"), ("skipped", "hold")],
+    [
+        ("params", "own share"),
+        ("feeders", "tier"),
+        ("regime", "market time"),
+        ("trades", "feeder"),
+        ("skipped", "hold"),
+        ("status", "latch"),
+        ("doctor", "dead letter"),
+    ],
 )
 def test_help_of_a_command_given_its_terms_then_quotes_their_definitions(command: str, name: str) -> None:
     registered = command_app([command]).registered_commands
