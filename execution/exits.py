@@ -59,6 +59,7 @@ class Exits:
         self._wanted: dict[int, ExitReason] = {}
         self._sent: set[int] = set()
         self._rules: dict[int, ExitRule] = {}
+        self._unjudged_since: dict[int, datetime] = {}
         self._backoff = Backoff()
 
     def recover(self, account: Account) -> None:
@@ -112,22 +113,27 @@ class Exits:
     def judge_candles(self, account: Account, *, since: datetime, until: datetime, may_leave: bool) -> dict[int, float]:
         """Judge every candle that closed after `since` and by `until`: update the extreme rates, exit if the exit rule requires it.
 
+        If the candles of a trade cannot be read, the next call judges them too.
+
         Returns
         -------
         dict of int to float
             Best rate by trade, of the trades that the rule keeps open.
         """
         kept: dict[int, float] = {}
+        unjudged: dict[int, datetime] = {}
         for trade in account.trades.values():
             try:
-                reason, best = self._judge(trade, since=since, until=until)
+                reason, best = self._judge(trade, since=self._unjudged_since.get(trade.trade_id, since), until=until)
             except CandleError as error:
                 log.warning("candles_unreadable", bot=self._bot.name, pair=trade.pair, error=str(error))
+                unjudged.setdefault(trade.trade_id, self._unjudged_since.get(trade.trade_id, since))
                 continue
             if reason is None:
                 kept[trade.trade_id] = best
             elif may_leave and trade.trade_id not in self._wanted:
                 self.leave(trade, account, reason=reason)
+        self._unjudged_since = unjudged
         return kept
 
     def rule_of(self, trade: Trade) -> ExitRule:

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import structlog
 
-from bot3.errors import InvalidTradeError, OrderRejectedError
+from bot3.errors import ExchangeBusyError, InvalidTradeError, OrderRejectedError
 from bot3.trading.exit_law import stop_at_open
 from bot3.trading.orders import Intent, IntentLeg, IntentState, Position
 from bot3.trading.risk import TradingState
@@ -49,24 +49,36 @@ class Protector:
                     "position_found_unprotected", bot=self._bot.name, pair=pair, trade_id=trade.trade_id, opened=str(trade.open_date)
                 )
 
-    def tighten(self, account: Account, *, best: Mapping[int, float]) -> None:
+    def tighten(self, account: Account, *, best: Mapping[int, float]) -> dict[int, float]:
         """Place the stops that the exit rule moves at the open of a candle (`exit_law.stop_at_open`); `protect` cancels the old ones.
 
-        An order that fails is tried again at the next close; until then the old stop stays open.
+        An order that fails is tried again at the next close; until then the old stop stays open. A rejected one does not count towards the
+        rejections that halt a bot, because the position is still protected.
 
         Parameters
         ----------
         best : mapping of int to float
             Best rate of the closed candles, by trade.
+
+        Returns
+        -------
+        dict of int to float
+            The part of `best` whose trades have no known market rate now: try these again.
         """
+        unread: dict[int, float] = {}
         for trade in account.trades.values():
             is_held = trade.pair in account.positions and not self._exits.is_leaving(trade, account)
             if is_held and trade.trade_id in best and self._exits.rule_of(trade).break_even_activation_move < math.inf:
-                self._tighten(trade, account, best_rate=best[trade.trade_id])
+                try:
+                    self._tighten(trade, account, best_rate=best[trade.trade_id])
+                except ExchangeBusyError as error:
+                    log.warning("stop_not_moved", bot=self._bot.name, pair=trade.pair, trade_id=trade.trade_id, error=str(error))
+                    unread[trade.trade_id] = best[trade.trade_id]
+        return unread
 
     def _tighten(self, trade: Trade, account: Account, *, best_rate: float) -> None:
         shared, sign = self._bot.shared, side(is_short=trade.is_short)
-        stop = float(self._stop_rate(trade, opening_intent(self._bot, trade)))
+        stop = float(self._open_stop(trade, account))
         moved = shared.markets.market(trade.pair).break_even_rate(trade.open_rate, is_short=trade.is_short, costs=shared.costs)
         opened = float(self._bot.exchange.fetch_rate(trade.pair))
         state = (trade.open_rate, best_rate, float(moved))
@@ -74,7 +86,7 @@ class Protector:
             return
         amount, close = account.positions[trade.pair].amount, shared.newest_close(shared.clock.now())
         intent = closing_intent(self._bot, trade, IntentLeg.STOP, amount=amount, candle_close_time=close, trigger_rate=moved)
-        sent = self._submitter.submit(intent)
+        sent = self._submitter.submit(intent, is_essential=False)
         log.info("stop_moved", bot=self._bot.name, pair=trade.pair, trade_id=trade.trade_id, stop_rate=str(moved), state=sent)
 
     def protect(self, account: Account) -> None:
@@ -157,6 +169,14 @@ class Protector:
         placed = (stop.trigger_rate for stop in stops if stop.state not in {IntentState.REJECTED, IntentState.DEAD})
         nearest = min if trade.is_short else max
         return nearest([_rate(opening, IntentLeg.STOP), *(rate for rate in placed if rate is not None)])
+
+    def _open_stop(self, trade: Trade, account: Account) -> Decimal:
+        """Return the rate of the nearest stop that is open; the one in force if none is."""
+        waiting = (intent.trigger_rate for intent in account.waiting(IntentLeg.STOP, trade_id=trade.trade_id))
+        rates = [rate for rate in waiting if rate is not None]
+        if not rates:
+            return self._stop_rate(trade, opening_intent(self._bot, trade))
+        return min(rates) if trade.is_short else max(rates)
 
     def _cancel_looser(self, trade: Trade, account: Account) -> None:
         """Cancel the stops that a nearer one has replaced, once that covers the whole position."""

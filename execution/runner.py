@@ -40,6 +40,7 @@ class BotRunner:
         self._commands = Commands(bot, state=self.state, exits=self._exits)
         self._done = bot.store.bookmark(CANDLE_DONE)
         self._exits_done = self._done
+        self._best: dict[int, float] = {}
         self._is_recovered = False
         self._is_behind = False
         self._account: Account | None = None
@@ -57,14 +58,18 @@ class BotRunner:
 
     def tick(self) -> None:
         """Execute every step that is due now; a step that failed is retried by the next tick."""
+        # The time is read before the account, so that the account contains everything that a due candle filled.
+        now = self._bot.shared.clock.now()
         account = self._look()
         self._commands.obey(account)
-        now = self._bot.shared.clock.now()
         if self._submitter.submitted:
             account = self._look()
         due = self._due_closes(now)
         if due:
             self._close_candle(self._bot.shared.newest_close(now), account, skipped=len(due) - 1)
+            self._look()
+        elif self._best:
+            self._tighten(account)
             self._look()
         self._tell_behind(self._bot.shared.newest_close(now))
 
@@ -115,13 +120,12 @@ class BotRunner:
     def _close_candle(self, close: datetime, account: Account, *, skipped: int) -> None:
         candle = self._bot.shared.candle
         since = self._exits_done or close - candle
-        best: dict[int, float] = {}
         if close > since:
-            best = self._exits.judge_candles(account, since=since, until=close, may_leave=self._may_leave)
+            self._best = self._exits.judge_candles(account, since=since, until=close, may_leave=self._may_leave)
             self._exits_done = close
         if self._submitter.submitted:
             account = self._look()
-        self._protector.tighten(account, best=best)
+        self._tighten(account)
         if skipped:
             log.warning("candles_skipped", bot=self.name, count=skipped, until=close.isoformat())
         try:
@@ -133,6 +137,10 @@ class BotRunner:
             self._finish(close)
             raise
         self._finish(close)
+
+    def _tighten(self, account: Account) -> None:
+        """Move the stops that the exit rule moves, unless the bot is halted; the next tick repeats it for rates that could not be read."""
+        self._best = self._protector.tighten(account, best=self._best) if self._may_leave else {}
 
     def _tell_behind(self, close: datetime) -> None:
         """Log once that the market time was set back: nothing is decided until it reaches the last decided candle again."""

@@ -72,8 +72,20 @@ class Submitter:
         self._bot, self._state = bot, state
         self.submitted = 0
 
-    def submit(self, intent: Intent) -> IntentState | None:
-        """Journal an intent, send it, journal the response; return its state, or None if it was already journalled and nothing was sent."""
+    def submit(self, intent: Intent, *, is_essential: bool = True) -> IntentState | None:
+        """Write an intent to the journal, send its order, write the response to the journal.
+
+        Parameters
+        ----------
+        is_essential : bool
+            Whether a rejection counts towards the number of rejections that halts the bot.
+
+        Returns
+        -------
+        IntentState or None
+            The state after the response; `SENT` if the response is ambiguous; None if the journal contained the intent, so that nothing was
+            sent.
+        """
         store, wall = self._bot.store, self._bot.shared.clock.wall_now
         if not store.plan_intent(intent):
             log.warning("intent_known_already", **_named(intent))
@@ -84,9 +96,9 @@ class Submitter:
         try:
             status = self._bot.exchange.create_order(replace(intent, state=IntentState.SENT, sent_at=sent_at))
         except OrderRejectedError as error:
-            return self._refused(intent, IntentState.REJECTED, error)
+            return self._refused(intent, IntentState.REJECTED, error, is_essential=is_essential)
         except ExchangeBusyError as error:
-            return self._refused(intent, IntentState.DEAD, error)
+            return self._refused(intent, IntentState.DEAD, error, is_essential=is_essential)
         except OrderAmbiguousError as error:
             log.warning("order_left_unknown", **_named(intent), error=str(error))
             return IntentState.SENT
@@ -106,13 +118,14 @@ class Submitter:
             return 1
         return newest.attempt + 1 if newest.state is IntentState.DEAD else newest.attempt
 
-    def _refused(self, intent: Intent, state: IntentState, error: Exception) -> IntentState:
+    def _refused(self, intent: Intent, state: IntentState, error: Exception, *, is_essential: bool) -> IntentState:
         if state is IntentState.DEAD:
             self.bury(intent, reason=str(error))
             return state
         self._bot.store.move_intent(intent.client_order_id, state=state, reject_reason=str(error))
         log.error("order_rejected", **_named(intent), error=str(error))
-        self._state.rejected(wall=self._bot.shared.clock.wall_now())
+        if is_essential:
+            self._state.rejected(wall=self._bot.shared.clock.wall_now())
         return state
 
 

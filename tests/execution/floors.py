@@ -113,6 +113,7 @@ class Floor:
     markets: Sequence[Market] = (a_market(),)
     wrap_store: Wrap = lambda port: port
     wrap_exchange: Wrap = lambda port: port
+    wrap_candles: Wrap = lambda port: port
     busy_timeout_s: float = 5.0
     lease: Lease | None = None
     new_clock: Callable[..., MovableClock] = MovableClock
@@ -132,7 +133,7 @@ class Floor:
         self.control = SqlControl.open(sqlite_url(self.home / "control.sqlite"))
         shared = Shared(
             clock=self.clock,
-            candles=candles,
+            candles=self.wrap_candles(candles),
             markets=markets,
             control=self.control,
             costs=COSTS,

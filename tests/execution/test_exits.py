@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+import pandas as pd
 import pytest
 
+from bot3.errors import CandleError
+from bot3.ports.candles import CandleReader
 from bot3.trading.exit_rules import ExitRules
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import ExitReason
@@ -47,6 +52,39 @@ def test_daemon_given_an_exit_then_closes_once_and_leaves_nothing_behind(
     assert floor.exchanges["BOT1"].fetch_positions() == []
     assert floor.resting() == {}
     assert len(floor.intents(IntentLeg.EXIT)) == (0 if reason in {ExitReason.STOP_LOSS, ExitReason.ROI} else 1)
+
+
+def test_exits_given_candles_that_cannot_be_read_at_one_close_then_judges_them_at_the_next(open_floor: OpenFloor) -> None:
+    candles = []
+    recovers = (100.2, 100.78, 100.1, 100.75)
+    floor = open_floor(
+        after_entry(UP, DOWN, recovers), profiles=[GIVES_BACK], wrap_candles=lambda real: candles.append(Unreadable(real)) or candles[-1]
+    )
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 1)
+
+    candles[-1].is_readable = False
+    floor.run_candles(ENTRY_AT + 2, ENTRY_AT + 2)
+    candles[-1].is_readable = True
+    assert floor.open_trade().is_open
+    floor.run_candles(ENTRY_AT + 3, ENTRY_AT + 3)
+
+    assert floor.closed_trade().exit_reason == ExitReason.GIVEBACK.value
+
+
+@dataclass
+class Unreadable:
+    """Candles that can be made unreadable."""
+
+    real: CandleReader
+    is_readable: bool = True
+
+    def candles(self, *arguments: Any, **named: Any) -> pd.DataFrame:
+        if not self.is_readable:
+            raise CandleError("the candles cannot be read")
+        return self.real.candles(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 def held(open_floor: OpenFloor, *faults: Fault, profile: object = SHORT_LIVED) -> Floor:

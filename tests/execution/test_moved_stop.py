@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from bot3.errors import OrderRejectedError
+from bot3.ports.exchange import Exchange
 from bot3.trading.exit_rules import ExitRules
-from bot3.trading.orders import IntentLeg, IntentState, OrderType
+from bot3.trading.orders import IntentLeg, IntentState, OrderStatus, OrderType
 from bot3.trading.trades import ExitReason
 from tests.execution.faults import BUSY, REFUSED, UNKNOWN, Fault, FaultyExchange, Guillotine, KilledError
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, Rows, wobble
-from tests.markets import BTC, COSTS, a_market, a_profile
+from tests.markets import BTC, CANDLE, COSTS, FIRST, a_market, a_profile
 
 STOP = frozenset({IntentLeg.STOP})
 MOVES = a_profile(exit_rules=ExitRules(giveback_activation_sigma=50.0, break_even_activation_sigma=0.1))
@@ -141,6 +146,119 @@ def test_stop_given_a_moved_one_is_cancelled_from_outside_then_is_placed_again_a
     floor.tick_after(0.2)
 
     assert stops(floor) == [break_even(floor)]
+
+
+def test_stop_given_the_rate_cannot_be_read_at_the_close_then_is_moved_within_the_candle(open_floor: OpenFloor) -> None:
+    exchanges: list[FaultyExchange] = []
+    floor = floor_of(open_floor, UP, HIGH, DOWN, wrap_exchange=lambda real: exchanges.append(FaultyExchange(real)) or exchanges[-1])
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+    old, exchanges[-1].away = stops(floor), frozenset({"fetch_rate"})
+
+    floor.run_candles(MOVED_AT, MOVED_AT)
+    during, exchanges[-1].away = stops(floor), frozenset()
+    floor.tick_after(0.2)
+
+    assert during == old
+    assert stops(floor) == [break_even(floor)]
+
+
+def test_stop_given_every_move_is_rejected_then_the_old_one_rests_and_the_bot_trades_on(open_floor: OpenFloor) -> None:
+    fault = Fault(REFUSED, legs=STOP, times=0)
+    floor = floor_of(open_floor, UP, *[HIGH] * 8, wrap_exchange=lambda real: FaultyExchange(real, [fault]))
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+    old, fault.times = stops(floor), 99
+
+    floor.run_candles(MOVED_AT, MOVED_AT + 6)
+
+    assert stop_states(floor).count(IntentState.REJECTED) == 7
+    assert stops(floor) == old
+    assert floor.state() == ("active", "")
+
+
+def test_stop_given_a_halted_bot_then_stays_where_it_is(open_floor: OpenFloor) -> None:
+    floor = floor_of(open_floor, UP, HIGH, HIGH)
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+    old = stops(floor)
+    (floor.home / "HALT").touch()
+
+    floor.run_candles(MOVED_AT, MOVED_AT + 1)
+
+    assert floor.state()[0] == "halted"
+    assert stops(floor) == old
+    assert len(floor.intents(IntentLeg.STOP)) == 1
+
+
+def test_stop_given_a_moved_one_disappears_while_the_old_one_rests_then_is_moved_again(open_floor: OpenFloor) -> None:
+    exchanges: list[NoCancel] = []
+    floor = floor_of(open_floor, UP, *[HIGH] * 4, wrap_exchange=lambda real: exchanges.append(NoCancel(real)) or exchanges[-1])
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+    exchanges[-1].refuses = True
+    floor.run_candles(MOVED_AT, MOVED_AT)
+    both = stops(floor)
+    moved = next(order for order in floor.exchanges["BOT1"].fetch_open_orders() if order.trigger_rate == break_even(floor))
+    floor.exchanges["BOT1"].cancel_order(pair=BTC, client_order_id=moved.client_order_id)
+    exchanges[-1].refuses = False
+
+    floor.run_candles(MOVED_AT + 1, MOVED_AT + 2)
+
+    assert len(both) == 2
+    assert stops(floor) == [break_even(floor)]
+
+
+def test_stop_given_the_trade_closed_while_its_account_was_read_then_is_not_sent(open_floor: OpenFloor) -> None:
+    """The candle that closes between the reading of the account and the decision touches the target."""
+    exchanges: list[SlowPositions] = []
+    floor = floor_of(
+        open_floor,
+        (100.0, 100.05, 99.95, 100.0),
+        (100.0, 140.0, 99.95, 139.0),
+        *[(139.0, 139.5, 138.5, 139.0)] * 2,
+        wrap_exchange=lambda real: exchanges.append(SlowPositions(real)) or exchanges[-1],
+    )
+    floor.run_candles(ENTRY_AT - 1, MOVED_AT)
+    close = FIRST + (MOVED_AT + 1) * CANDLE
+    floor.clock.move(((close - floor.clock.now()).total_seconds() - 0.6) / floor.speed)
+    exchanges[-1].when_read = lambda: floor.clock.move(1.2 / floor.speed)
+
+    floor.daemon.tick()
+    floor.tick_after(0.2)
+
+    assert floor.closed_trade().exit_reason == ExitReason.ROI.value
+    assert IntentState.REJECTED not in stop_states(floor)
+
+
+@dataclass
+class NoCancel:
+    """An `Exchange` that can refuse to cancel orders."""
+
+    real: Exchange
+    refuses: bool = False
+
+    def cancel_order(self, **named: Any) -> OrderStatus:
+        if self.refuses:
+            raise OrderRejectedError("not cancelled")
+        return self.real.cancel_order(**named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+@dataclass
+class SlowPositions:
+    """An `Exchange` whose next answer about positions is preceded by an event once."""
+
+    real: Exchange
+    when_read: Callable[[], None] | None = None
+
+    def fetch_positions(self) -> Any:
+        found = self.real.fetch_positions()
+        if self.when_read is not None:
+            happens, self.when_read = self.when_read, None
+            happens()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])

@@ -191,6 +191,7 @@ def numbers(trade: Trade) -> tuple[float | None, ...]:
         trade.max_rate,
         trade.leverage,
         trade.initial_stop_loss_pct,
+        trade.stop_loss_pct,
         trade.liquidation_price,
     )
 
