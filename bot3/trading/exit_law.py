@@ -280,7 +280,8 @@ CASES = (
 def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, slippages: Any, candle_us: int) -> Any:  # noqa: PLR0917
     """Match a trade against its candles one by one.
 
-    Return (code, index, close_us, rate, funding_ratio, min_rate, max_rate); the code is HELD if the trade is still open.
+    Return (code, index, close_us, rate, funding_ratio, min_rate, max_rate, rate of the stop at the end); the code is HELD if the trade is
+    still open.
 
     Parameters
     ----------
@@ -305,14 +306,14 @@ def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, sli
         code, fill = exit_event(side, (opens[i], highs[i], lows[i], closes[i]), (stop, target, liquidation, bankruptcy), state, numbers)
         if code in (STOPPED, REACHED, LIQUIDATED):
             rate = slipped(side, code, fill, slippages)
-            return code, i, open_us[i] + candle_us, rate, funding, min(lowest, rate), max(highest, rate)
+            return code, i, open_us[i] + candle_us, rate, funding, min(lowest, rate), max(highest, rate), stop
         lowest, highest = low, high
         # Giveback and time exit at the next candle's open.
         if code != HELD and i < last:
             rate = slipped(side, code, opens[i + 1], slippages)
             funding -= side * (funding_sum[i + 1] - funding_sum[i]) * opens[i + 1] / open_rate
-            return code, i + 1, open_us[i + 1], rate, funding, min(lowest, rate), max(highest, rate)
+            return code, i + 1, open_us[i + 1], rate, funding, min(lowest, rate), max(highest, rate), stop
         # Without a next candle the exit has no rate yet, so the trade is returned as open.
         if code != HELD:
             break
-    return HELD, last, open_us[last], open_rate, funding, lowest, highest
+    return HELD, last, open_us[last], open_rate, funding, lowest, highest, stop

@@ -114,6 +114,8 @@ class MatchedExit:
         Funding received (above 0) or paid (below 0) while the trade was open, ratio of the value at entry.
     min_rate, max_rate : float
         Extreme rates from the entry to the exit. Of the exit's candle only the fill counts, because the order of events in it is unknown.
+    stop_rate : float
+        Rate of the stop at the exit: that of the entry, unless the exit rule moved it.
     """
 
     index: int
@@ -124,6 +126,7 @@ class MatchedExit:
     funding_ratio: float
     min_rate: float
     max_rate: float
+    stop_rate: float
 
 
 def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us: int) -> MatchedExit | None:
@@ -144,7 +147,7 @@ def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us
     liquidation, bankruptcy = margin_rates(
         open_rate=path.open_rate, is_short=path.is_short, leverage=path.leverage, maintenance_margin_ratio=path.maintenance_margin_ratio
     )
-    code, index, close_us, rate, funding, lowest, highest = walk_trade(
+    code, index, close_us, rate, funding, lowest, highest, stop = walk_trade(
         (candles.open_us, candles.open, candles.high, candles.low, candles.close, candles.funding_sum),
         path.entry,
         side(is_short=path.is_short),
@@ -164,6 +167,7 @@ def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us
         funding_ratio=funding,
         min_rate=lowest,
         max_rate=highest,
+        stop_rate=stop,
     )
 
 

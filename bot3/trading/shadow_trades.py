@@ -102,6 +102,7 @@ class _ShadowTrader:
 
     def __init__(self, pair: str, candles: PairCandles, *, profile: BotProfile, market: Market, costs: Costs, candle: timedelta) -> None:
         self._pair, self._candles, self._profile, self._costs = pair, candles, profile, costs
+        self._market = market
         self._bracket = market.bracket(profile.wallet_abs * profile.max_stake_ratio * profile.leverage_cap)
         self._candle_us = candle // timedelta(microseconds=1)
         self._horizon_us = profile.horizon // timedelta(microseconds=1)
@@ -159,7 +160,7 @@ class _ShadowTrader:
             take_profit_rate=rate_of_move(levels.take_profit_move, open_rate=open_rate, is_short=is_short),
             maintenance_margin_ratio=maintenance,
             rule=profile.exit_rules.of_trade(sigma=sigma, expires_at=instant_of(at_us + self._horizon_us)),
-            break_even_rate=self._costs.break_even_rate(open_rate, is_short=is_short),
+            break_even_rate=float(self._market.break_even_rate(open_rate, is_short=is_short, costs=self._costs)),
         )
 
     def _outcome(self, path: OpenPath, matched: MatchedExit) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class Trade:
     """A trade as stored in a bot's database; key in the record: (bot, run_mode, trade_id, open_date).
 
     Ratios are fractions of the stake, leverage included, after fees and funding; rates are quote per base; a loss is negative.
-    `initial_stop_loss_pct` and `stop_loss_pct` are freqtrade's: ratios of the stake, below 0. The close fields are None while open.
+    `initial_stop_loss_pct` and `stop_loss_pct` are ratios of the stake: below 0, except that `stop_loss_pct` is above 0 for a stop that was
+    moved beyond the entry (freqtrade writes it as a negative number then, too). The close fields are None while open.
     `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received. `amount` is 0 while the entry of an open
     trade is not filled. `order_pattern` shows whether the trade has one entry and one exit: for other trades `open_rate` is the average
     rate of the last open amount, and `close_rate` the rate of the last exit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
 from bot3.trading.ledger import LedgerTrade, close_profit_so_far, project_trade
-from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState
+from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderSide
 from bot3.trading.trades import RunMode
 from tests.journals import PAIR, a_fill, a_payment, an_intent, minutes
 
@@ -124,6 +125,24 @@ def test_project_trade_given_a_stop_was_moved_then_the_ratio_follows_it() -> Non
     assert ledger.trade.stop_loss_pct == pytest.approx(-0.025)
     assert ledger.trade.initial_stop_loss_pct == -0.05
     assert [order.status for order in ledger.orders] == ["canceled", "open"]
+
+
+@pytest.mark.parametrize(("is_short", "moved", "ratio"), [(False, "100.2", 0.01), (True, "99.8", 0.01)])
+def test_project_trade_given_a_stop_beyond_the_entry_then_its_ratio_is_above_0_also_after_the_close(
+    is_short: bool, moved: str, ratio: float
+) -> None:
+    entry = replace(ENTRY, side=OrderSide.SELL if is_short else OrderSide.BUY)
+    first = "101" if is_short else "99"
+    old = an_intent(IntentLeg.STOP, trigger_rate=Decimal(first), state=IntentState.CANCELED)
+    new = an_intent(IntentLeg.STOP, trigger_rate=Decimal(moved), state=IntentState.CANCELED, attempt=2)
+    never = an_intent(IntentLeg.STOP, trigger_rate=Decimal(100), state=IntentState.REJECTED, attempt=3)
+    fills = [a_fill(entry, number=1, rate="100"), a_fill(EXIT, number=2, rate="103", at=5)]
+
+    ledger = held(fills, intents=(entry, old, new, never, EXIT))
+
+    assert ledger.stop_rate == float(moved)
+    assert ledger.trade.stop_loss_pct == pytest.approx(ratio)
+    assert ledger.trade.initial_stop_loss_pct == -0.05
 
 
 def test_project_trade_given_funding_outside_its_life_then_leaves_it_out() -> None:

@@ -182,4 +182,6 @@ def test_match_trade_given_a_break_even_stop_then_loses_no_more_than_without_it(
     assert with_rule is not None
     assert without is not None
     assert with_rule.index <= without.index
-    assert with_rule == without or with_rule.reason is ExitReason.STOP_LOSS
+    assert replace(with_rule, stop_rate=without.stop_rate) == without or with_rule.reason is ExitReason.STOP_LOSS
+    assert without.stop_rate == path.stop_rate
+    assert with_rule.stop_rate in {path.stop_rate, moving(path).break_even_rate}
