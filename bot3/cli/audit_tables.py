@@ -72,6 +72,8 @@ def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
             ("optimism (expected - kept)", percent(promise.optimism_move, 3)),
         ]
     source = "median of the trades" if costs.fee_is_from_trades else "as requested"
+    if report.break_even_activation_sigma is not None:
+        rows.append(("stop moved to break-even", f"from a move of {report.break_even_activation_sigma:g} sigma, static and learned"))
     return [
         *rows,
         ("costs a side", f"fee {costs.fee:.3%} ({source}), slippage {costs.slippage:.3%}, stops {costs.stop_slippage:.3%} more"),

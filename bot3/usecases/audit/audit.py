@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -328,6 +329,7 @@ def _days_of(used: pd.DataFrame, row: ExitParameters) -> int:
 def _report(learned: _Learned, several: SeveralOrders | None, material: _Material, *, database: str, costs: AuditCosts) -> AuditReport:
     closed, settings, judgement = material.found.closed, material.settings, learned.judgement
     not_learned = [(int(trade_id), SEVERAL_ORDERS) for trade_id in material.usable.several["trade_id"]]
+    activation = settings.exit_rules.break_even_activation_sigma
     return AuditReport(
         database=database,
         run_mode=closed[0].run_mode,
@@ -357,6 +359,7 @@ def _report(learned: _Learned, several: SeveralOrders | None, material: _Materia
         parameters=learned.parameters,
         parameter_days={} if judgement is None else {row.key: _days_of(judgement.trades, row) for row in learned.parameters},
         several_orders=several,
+        break_even_activation_sigma=None if math.isinf(activation) else activation,
     )
 
 

@@ -181,6 +181,9 @@ class AuditReport:
         Trades with several entries or exits; None if there is none.
     parameter_days : mapping
         `ExitParameters.key` to the days on which trades of the row were entered; below `MIN_DAYS` its bounds are not reliable.
+    break_even_activation_sigma : float or None
+        Move of the price, in sigma, from which both the static and the learned replays move the stop to break-even; None without this rule.
+        Trades with several entries or exits are always replayed without it.
     """
 
     database: str
@@ -211,6 +214,7 @@ class AuditReport:
     parameters: tuple[ExitParameters, ...]
     parameter_days: Mapping[str, int]
     several_orders: SeveralOrders | None = None
+    break_even_activation_sigma: float | None = None
 
     @property
     def is_learned(self) -> bool:

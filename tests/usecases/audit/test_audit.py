@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bot3.cli.audit_page import audit_page
-from bot3.cli.audit_tables import PARAMETER_COLUMNS, parameter_cells, shown_parameters
+from bot3.cli.audit_tables import PARAMETER_COLUMNS, figure_rows, parameter_cells, shown_parameters
 from bot3.cli.audit_words import left_out_words, verdict_words, warnings_of
 from bot3.errors import CandleError, DataError
 from bot3.learning.evaluation.comparison import Verdict
@@ -92,6 +92,9 @@ def test_audit_given_a_break_even_stop_then_both_settings_are_judged_with_it() -
     assert moved.overall.static_profit != plain.overall.static_profit
     assert moved.overall.learned_profit != plain.overall.learned_profit
     assert moved.overall.realised_profit == plain.overall.realised_profit
+    assert (plain.break_even_activation_sigma, moved.break_even_activation_sigma) == (None, 0.1)
+    assert ("stop moved to break-even", "from a move of 0.1 sigma, static and learned") in figure_rows(moved)
+    assert len(figure_rows(moved)) == len(figure_rows(plain)) + 1
 
 
 @pytest.mark.slow
