@@ -521,8 +521,9 @@ class PublishedFiles:
     def _find_files(self) -> None:
         now = self._clock()
         if self._searched_at is None or now - self._searched_at >= self.SEARCH_EVERY_S:
-            self._searched_at = now
+            self._kinds = {path: kind for path, kind in self._kinds.items() if _is_there(path)}
             self._note_files(self._directory.rglob)
+            self._searched_at = now
             for folder in {self._directory, *(path.parent for path in self._kinds)}:
                 self._list(folder)
             return
@@ -540,6 +541,7 @@ class PublishedFiles:
         self._kinds |= dict.fromkeys(find(RECOMMENDATIONS_FILES), Recommendation)
 
     def _take(self, path: Path, kind: type[Parameters] | type[Recommendation]) -> bool:
+        written: tuple[int, ...] = ()
         try:
             status = path.stat()
             # A file that is replaced within one tick of the file system's clock has the same time, but another number.
@@ -555,6 +557,14 @@ class PublishedFiles:
             return False
         log.info("BOT3: read %s, version %s", path, self._read[path][1].version)
         return True
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # it was removed, or its directory cannot be read
+        return False
+    return True
 
 
 def _changed_at(folder: Path) -> int | None:

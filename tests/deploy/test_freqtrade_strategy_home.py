@@ -117,6 +117,46 @@ def test_source_given_a_file_that_was_replaced_within_the_same_instant_then_read
     assert source.parameters(as_of=NOW).version == "v2"
 
 
+def test_source_given_a_path_that_cannot_be_read_any_more_then_reads_the_others_and_drops_it_in_the_next_search(home: Path) -> None:
+    seconds = [0.0]
+    source = mixin.PublishedFiles(home, clock=lambda: seconds[0])
+    other = home / "copy"
+    other.mkdir()
+    write(other, "v0")
+    source.refresh()
+    for path in other.iterdir():
+        path.unlink()
+    other.rmdir()
+    other.write_text("a file where the directory was")
+
+    write(home, "v2")
+    source.refresh()
+    seconds[0] = mixin.PublishedFiles.SEARCH_EVERY_S
+    source.refresh()
+
+    assert source._read[home / PARAMETERS_FILE][1].version == "v2"
+    assert {path.parent for path in source._kinds} == {home}
+
+
+def test_source_given_a_search_that_fails_then_searches_again_in_the_next_loop(home: Path) -> None:
+    class Vanishing(type(home)):  # type: ignore[misc]  # the class of this machine's paths
+        searches = 0
+
+        def rglob(self, pattern: str) -> Any:
+            Vanishing.searches += 1
+            if Vanishing.searches == 1:
+                raise FileNotFoundError(pattern)
+            return super().rglob(pattern)
+
+    source = mixin.PublishedFiles(Vanishing(home))
+
+    with pytest.raises(FileNotFoundError):
+        source.refresh()
+    source.refresh()
+
+    assert source.parameters(as_of=NOW).version == "v1"
+
+
 # Which freqtrade.
 
 
