@@ -41,19 +41,26 @@ FORBIDDEN = (
     "pandas.Timestamp.today",
     "pandas.Timestamp.utcnow",
     "random",
+    "secrets.SystemRandom",
     "secrets.choice",
     "secrets.randbelow",
     "secrets.randbits",
     "secrets.token_bytes",
     "secrets.token_hex",
     "secrets.token_urlsafe",
+    "time.ctime",
+    "time.gmtime",
+    "time.localtime",
     "time.time",
     "time.time_ns",
     "uuid.uuid1",
     "uuid.uuid4",
 )
+PARSERS = ("numpy.datetime64", "pandas.Timestamp", "pandas.to_datetime")
+"""Functions that return the current time if they are called with "now" or "today"."""
 _MODULES = {name.split(".")[0] for name in FORBIDDEN}
 _INDENTED_IMPORT = re.compile(r"^[ \t]+(?:import|from) ", flags=re.MULTILINE)
+_NOW = ("now", "today")
 _HAS_REASON = re.compile(r"# noqa: [A-Z0-9, ]*PLC0415[A-Z0-9, ]*# \S")
 
 
@@ -107,35 +114,36 @@ def nondeterministic_reads(source: str) -> Iterator[tuple[int, str]]:
     """Yield line and full name of each read of the wall clock, of random numbers and of new identities."""
     tree = ast.parse(source)
     names = _imported_names(tree)
-    if not any(name.split(".")[0] in _MODULES for name in names.values()):
+    if not any(name.split(".")[0] in _MODULES for full in names.values() for name in full):
         return
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute | ast.Name) and id(node) not in inner:
-            full = _full_name(node, names)
-            if full is not None and any(full == name or full.startswith(f"{name}.") for name in FORBIDDEN):
-                yield node.lineno, full
+            found = (full for full in _full_names(node, names) if any(full == name or full.startswith(f"{name}.") for name in FORBIDDEN))
+            yield from ((node.lineno, full) for full in sorted(found))
+        if isinstance(node, ast.Call) and any(isinstance(argument, ast.Constant) and argument.value in _NOW for argument in node.args):
+            yield from ((node.lineno, full) for full in sorted(_full_names(node.func, names) & set(PARSERS)))
 
 
-def _imported_names(tree: ast.AST) -> dict[str, str]:
-    """Return the full name of each imported name: "np" is "numpy", "datetime" may be "datetime.datetime"."""
-    names: dict[str, str] = {}
+def _imported_names(tree: ast.AST) -> dict[str, set[str]]:
+    """Return the full names of each imported name; "time" has two if functions of a file import the module and its function."""
+    names: dict[str, set[str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {
-                alias.asname or alias.name.split(".")[0]: alias.name if alias.asname else alias.name.split(".")[0] for alias in node.names
-            }
+            for alias in node.names:
+                top = alias.name.split(".")[0]
+                names.setdefault(alias.asname or top, set()).add(alias.name if alias.asname else top)
         elif isinstance(node, ast.ImportFrom):
-            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            for alias in node.names:
+                names.setdefault(alias.asname or alias.name, set()).add(f"{node.module}.{alias.name}")
     return names
 
 
-def _full_name(node: ast.expr, names: Mapping[str, str]) -> str | None:
-    """Return the full dotted name of an imported name or its attribute; None for any other expression."""
+def _full_names(node: ast.expr, names: Mapping[str, set[str]]) -> set[str]:
+    """Return the full dotted names that an imported name or its attribute may have; an empty set for any other expression."""
     if isinstance(node, ast.Attribute):
-        parent = _full_name(node.value, names)
-        return None if parent is None else f"{parent}.{node.attr}"
-    return names.get(node.id) if isinstance(node, ast.Name) else None
+        return {f"{parent}.{node.attr}" for parent in _full_names(node.value, names)}
+    return names.get(node.id, set()) if isinstance(node, ast.Name) else set()
 
 
 if __name__ == "__main__":

@@ -95,17 +95,19 @@ class LearningSteps:
         if self.extend_shadow_trades is not None:
             self.extend_shadow_trades()
         with self.turn:
-            steps = self.at(self.moment())
+            # A database that does not respond delays this step: time is read after it, so that it is not outdated when it is published.
+            readable = self.reachable(self.sources(None))
+            moment = self.moment()
+            steps = self.at(moment)
             states, regime_s = timed(steps.detect_regimes)
-            learned = steps.learn_parameters()
+            learned = self._relearn(readable, at=moment, full=True)
             scores, score_s = timed(steps.score_feeders)
             made, recommend_s = timed(steps.recommend)
-            now = steps.moment().now
         return RelearnReport(
             revision=self.record.revision(),
             changed=True,
             assets=(
-                AssetReport(asset="regime_state", metadata=_regime_figures(self.record, states, now=now), duration_s=regime_s),
+                AssetReport(asset="regime_state", metadata=_regime_figures(self.record, states, now=moment.now), duration_s=regime_s),
                 *learned.assets,
                 AssetReport(asset="feeder_scores", metadata=_score_figures(scores), duration_s=score_s),
                 AssetReport(asset="recommendations", metadata=_recommendation_figures(made), duration_s=recommend_s),
@@ -136,27 +138,29 @@ class LearningSteps:
 
     def learn_from_closes(self, sources: Sequence[TradeSource]) -> RelearnReport:
         """Sync the sources that can be read, replay due trades, relearn the groups they touch, publish. Raises as `relearn_step`."""
-        return self._relearn(sources, full=False)
+        with self.turn:
+            readable = self.reachable(sources)
+            return self._relearn(readable, at=self.moment(), full=False)
 
     def learn_parameters(self) -> RelearnReport:
         """Relearn everything with pooling fitted again, and publish all rows; sync sources first, so that a lost trade stops it."""
-        return self._relearn(self.sources(None), full=True)
-
-    def _relearn(self, sources: Sequence[TradeSource], *, full: bool) -> RelearnReport:
         with self.turn:
-            readable, at = self.reachable(sources), self.moment()
-            return relearn_step(
-                self.record,
-                self.session,
-                self.candles,
-                sources=readable,
-                run_modes=self.run_modes,
-                now=at.now,
-                computed_at=at.computed_at,
-                life=at.parameters_life,
-                overlap=self.overlap,
-                full=full,
-            )
+            readable = self.reachable(self.sources(None))
+            return self._relearn(readable, at=self.moment(), full=True)
+
+    def _relearn(self, sources: Sequence[TradeSource], *, at: Moment, full: bool) -> RelearnReport:
+        return relearn_step(
+            self.record,
+            self.session,
+            self.candles,
+            sources=sources,
+            run_modes=self.run_modes,
+            now=at.now,
+            computed_at=at.computed_at,
+            life=at.parameters_life,
+            overlap=self.overlap,
+            full=full,
+        )
 
     def detect_regimes(self) -> tuple[RegimeState, ...]:
         """Publish the regime of every hour that has passed."""
