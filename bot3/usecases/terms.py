@@ -19,12 +19,12 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "epoch": "A text that identifies one uninterrupted history of a record; a restore starts a new epoch.",
         "expectancy": "The estimated mean net result of a trade after costs, as a ratio of the price.",
         "feeder": "A source of signals: a trained model with its own horizon and features, or a rule named in the enter tag.",
-        "giveback": "The rule that closes a trade once, at the close of a candle, it has returned a set share of its best move.",
+        "giveback": "The rule that exits a trade when a candle closes after the price has lost a set share of the trade's best move.",
         "half-life": "The age at which an observation counts half as much as a new one.",
         "head": "The last row written of a publication, which states how many rows it has; without it the publication is not read.",
         "heartbeat": "The time and state that a process writes at short intervals; without a recent one it counts as silent.",
         "hold": "A decision not to trade a signal, stored with its reason.",
-        "horizon": "The longest time that a trade is held, and the span after its entry over which it is replayed.",
+        "horizon": "The longest time that a bot of the platform is in a trade, and the span after an entry over which it is replayed.",
         "known at": "The market time from which a value may be used: the latest time at which any of its inputs could be known.",
         "latch": "A stored stop of a bot's trading that remains after a restart, until a person resumes the bot or its time has passed.",
         "leverage bin": "One of five ranges of leverage between 1 and 10, by which trades are grouped.",
@@ -36,7 +36,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "probe": "The permission to trade at the smallest order size only, because there is not enough evidence.",
         "profit factor": "The sum of gains over the sum of losses.",
         "raw mean": "The mean of a feeder's results before pooling, as a ratio of the price.",
-        "recommendation": "The published permissions of feeders and leverage bins, with a factor on the size, until they expire.",
+        "recommendation": "The published tiers of feeders and leverage bins that may be traded, with a factor on the size and an expiry.",
         "record": "The platform's own store: synced trades, replays, shadow trades and everything learned.",
         "regime": "The state of the whole market: bull trending, bear trending, sideways or volatile.",
         "replay": "The computation of what a closed trade would have earned under other stops and targets, on the candles of its horizon.",
@@ -46,7 +46,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "shadow": "The state in which signals are evaluated without orders, because the evidence is against trading.",
         "shadow trade": "A trade of a feeder's signal that is computed on the candles and never sent as an order.",
         "sigma": "The expected standard deviation of the log price over a trade's horizon, known at its entry.",
-        "static set": "The stop and target of the settings, which are in force where nothing was learned.",
+        "static set": "The stop and target of the settings: the control bots always use them, BOT3 on paper until something is learned.",
         "stop": "The loss at which a trade is closed, as a ratio of the stake, leverage included, before costs.",
         "target": "The profit at which a trade is closed, as a ratio of the stake, leverage included, after fees.",
         "threshold": "The confidence above which a feeder's prediction becomes a signal.",
@@ -57,7 +57,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "win rate": "The share of trades with a profit above 0.",
     }
 )
-"""Term to its definition, one sentence."""
+"""Term to its definition in one sentence."""
 
 HEADINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -87,11 +87,14 @@ HEADINGS: Mapping[str, str] = MappingProxyType(
 
 
 def definition(heading: str) -> str | None:
-    """Return the definition of the term that a heading or label shows; None if it shows none."""
+    """Return the definition of the term in a heading or label, whatever its case; text after a comma is ignored.
+
+    None if it is neither a term nor one of `HEADINGS`.
+    """
     shown = heading.casefold()
     return next((TERMS[name] for name in (HEADINGS.get(shown, shown), shown.partition(",")[0]) if name in TERMS), None)
 
 
 def definitions(*names: str) -> str:
-    """Return "name: definition" of some terms, one paragraph each."""
+    """Return "name: definition" of some terms, one paragraph each. Raises KeyError if a name is not in `TERMS`."""
     return "\n\n".join(f"{name}: {TERMS[name]}" for name in names)

@@ -1,4 +1,4 @@
-"""Reports the fleet's status: each bot's positions and profit, values in force, and alerts."""
+"""Read the fleet's status (each bot's state, open trades and closed trades, and the published learning) and derive its alerts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from bot3.usecases.learning.reconciled import NO_GAP, Gap, gap_of_closes, gap_of
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
-"""Wall time within which a close must reach the record before its absence is an alert (the slowest interval is 30 s)."""
+"""Wall time after a close from which its absence from the record is an alert; the slowest sync interval is 30 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A problem and its remedy; severe ones stop trading or make a figure wrong. `key` is the same while the problem lasts.
+    """A problem and its remedy; severe ones stop trading or make a figure wrong.
 
-    `hides` are keys of alerts that cannot be checked while this one is active: their absence means nothing.
+    `key` identifies the problem and is the same while it lasts. `hides` are the keys of alerts that cannot be checked while this one is
+    active: that they are absent then does not show that their problems have ended.
     """
 
     key: str
@@ -41,10 +42,20 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotStatus:
-    """One bot, from its own store; `problem` is why nothing is known.
+    """Status of one of the platform's own bots.
 
-    `gap` is between its own database and the record, over closes older than the grace; `history_gap` between its backtest history and the
-    record, None if the history cannot be read (`history_problem`).
+    Parameters
+    ----------
+    in_force : StateInForce
+        Its trading state.
+    open_trades, closes : tuple of Trade, DataFrame or None
+        From its own database (`trade_cache.CLOSE_COLUMNS`).
+    gap : Gap
+        Paper closes that only its own database or only the record contains, without those younger than `SYNC_GRACE`.
+    history_gap : Gap or None
+        The same for its backtest history, by the counts; None if the history cannot be read (`history_problem`).
+    problem : str
+        Why its database cannot be read; then only `bot` and `in_force` are known. "" if it was read.
     """
 
     bot: str
@@ -60,16 +71,16 @@ class BotStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedStatus:
-    """One bot of the fleet file, whose database is only read.
+    """Status of one bot and run mode of the fleet file: a bot of another program, whose database is never written.
 
     Parameters
     ----------
     closes : DataFrame
-        Its closed trades in the record.
+        Its closed trades of this run mode in the record.
     open_trades : tuple of Trade or None
         From its database; None while that cannot be read (`problem`).
     unsynced : int or None
-        Number of closed trades of its database that the record lacks; None while it cannot be read.
+        By how many its database has more closed trades than the record, at least 0; None while the database cannot be read.
     """
 
     bot: str
@@ -82,13 +93,17 @@ class WatchedStatus:
 
     @property
     def name(self) -> str:
-        """Return the bot and its run mode, "GRID-7 (live)": another database may contain the same bot's other mode."""
+        """Return the bot and its run mode, "GRID-7 (live)": another database may contain trades of the same bot in another run mode."""
         return f"{self.bot} ({self.run_mode.value})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Status of the fleet, read at one time: our own bots, and those of the fleet file."""
+    """Status of the fleet at one time: the platform's own bots (`bots`), and those of the fleet file (`watched`).
+
+    `now` is market time. `anchor` is None before a home is seeded. `parameters` and `recommendation` are the newest published ones, which
+    may have expired.
+    """
 
     now: datetime
     wall_now: datetime
@@ -101,16 +116,16 @@ class Fleet:
 
     @property
     def is_silent(self) -> bool:
-        """Return whether the daemon never sent a heartbeat, or not recently: its last report is out of date then."""
+        """Return whether the daemon never wrote a heartbeat, or its last one is older than `bot_state.STALE`."""
         return is_silent(self.daemon, wall_now=self.wall_now)
 
     def reported(self, name: str) -> str | float | int | bool | None:
-        """Return the value of a name in the daemon's heartbeat; None if it has none, or the daemon is silent."""
+        """Return a detail of the daemon's heartbeat by its name; None if the daemon is silent or the heartbeat lacks it."""
         return None if self.daemon is None or self.is_silent else self.daemon.detail.get(name)
 
     @property
     def daemon(self) -> Heartbeat | None:
-        """Return the daemon's heartbeat."""
+        """Return the daemon's last heartbeat, however old; None if it never wrote one."""
         return daemon_beat(self.beats)
 
 
@@ -120,13 +135,13 @@ def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
     Parameters
     ----------
     busy_is_problem : bool
-        If True, a busy store of a bot is reported as that bot's problem, and the others are read; else StoreBusyError is raised, for
-        callers that retry.
+        If True, a busy store of a bot is that bot's `problem`, and the other bots are read; else StoreBusyError is raised, for callers that
+        retry.
 
     Raises
     ------
     StoreError
-        If the control store or the record cannot be read.
+        If the control store or the record cannot be read, or the daemon's heartbeat contains an unknown state of a bot.
     """
     ports = home.fleet_ports
     now = ports.clock.now()
@@ -169,7 +184,7 @@ def _read_watched(home: FleetHome, reader: WatchedReader) -> WatchedStatus:
 
 
 def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> BotStatus:
-    """Return a bot with the gap of its history: a history grows only at a seed, so that counts are enough."""
+    """Return a bot's status with `history_gap`. A history grows only when a home is seeded, so comparing the counts is enough."""
     try:
         closed = home.fleet_ports.history_store(bot.bot).count_closed(closed_since=None)
     except StoreError as error:
@@ -181,7 +196,7 @@ def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> 
 
 
 def alerts(fleet: Fleet) -> list[Alert]:
-    """Return the fleet's alerts, the severe ones first."""
+    """Return the fleet's alerts, the severe ones first; empty if there is no problem."""
     found = [*_clock_alerts(fleet), *_beat_alerts(fleet), *_learning_alerts(fleet)]
     for bot in fleet.bots:
         found += _bot_alerts(bot)
@@ -238,7 +253,13 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
     found = []
     for noun, learned in (("Parameters", fleet.parameters), ("Recommendations", fleet.recommendation)):
         if learned.value is None:
-            found.append(Alert(key=noun.lower(), text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
+            found.append(
+                Alert(
+                    key=noun.lower(),
+                    text=f"{noun}: {learned.problem}.",
+                    remedy="Without them BOT3 enters no trades; on paper, before the first publication, only the smallest.",
+                )
+            )
             continue
         try:
             learned.value.require_fresh(now=fleet.now)
