@@ -55,7 +55,7 @@ class TradeSync(Reconciliation):
 def sync_trades(
     reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
 ) -> TradeSync:
-    """Insert or update a bot's closed trades in the record, mark those missing in the source as deleted, and compare the counts.
+    """Insert or update a bot's closed trades in the record, mark those that the source lacks as deleted, compare the counts.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def sync_trades(
 
 
 def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
-    """Count the closed trades of a source and of the record; if the counts differ, find the keys that one side lacks. Nothing is written."""
+    """Count the closed trades of a source and of the record; if the counts differ, find the keys that one side lacks."""
     recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
     counted = reader.count_closed(closed_since=None)
     missing: tuple[Key, ...] = ()
