@@ -39,7 +39,7 @@ _COLOURS = {"realised": "#8d99ae", "static": "#b56576", "learned": "#3d5a80"}
 
 
 def audit_page(report: AuditReport) -> str:
-    """Return the HTML page; it contains plotly's script."""
+    """Return the HTML page with all tables and figures; it includes plotly's script if it has a figure."""
     figures = [figure for figure in (_days_figure(report), _gains_figure(report)) if figure is not None]
     parts = [
         f"<h1>Audit of {escape(report.database)}</h1>",
@@ -78,7 +78,10 @@ def _plot(figure: go.Figure, *, is_first: bool) -> str:
 
 
 def _days_figure(report: AuditReport) -> go.Figure | None:
-    """Return a figure of the running sums over the judged days, in stakes; None if no day was judged."""
+    """Return a figure of the cumulative profits of the judged trades by day, in stakes; None if no trade was judged.
+
+    The line of the learned settings is left out if too little was learned.
+    """
     if not report.days:
         return None
     figure = go.Figure(layout={"title": "Judged trades, sum of net profits (stakes)", "template": "plotly_white", "height": 420})
@@ -92,7 +95,7 @@ def _days_figure(report: AuditReport) -> go.Figure | None:
 
 
 def _gains_figure(report: AuditReport) -> go.Figure | None:
-    """Return a figure of each group's gain with its interval; groups without an interval appear in the table only."""
+    """Return a figure of each group's gain with its interval; None if no group has an interval (groups without one are left out)."""
     groups = [group for group in (*report.by_direction, *report.by_bin, *report.by_pair) if group.comparison.gain.lower > -float("inf")]
     if not groups:
         return None

@@ -26,7 +26,7 @@ _IDS_SHOWN = 10
 
 
 def print_report(report: AuditReport) -> None:
-    """Print a report in the width of a terminal; the HTML page and the JSON contain every group."""
+    """Print a report on standard output in tables with few columns; only the HTML page and the JSON output contain all groups."""
     results.print(f"{report.database}: {_span(report)}")
     results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:
@@ -46,7 +46,7 @@ def print_report(report: AuditReport) -> None:
 
 
 def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
-    """Return the key figures as pairs of label and text."""
+    """Return the key figures as pairs of label and text; figures that are unknown (None) have no row."""
     counts, realised, costs = report.counts, report.realised, report.costs
     rows = [
         (
@@ -122,7 +122,7 @@ def _counted(unused: UnusedTrades) -> str:
 
 
 def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
-    """Return the row with the earnings in money of the trades in one stake currency."""
+    """Return label and text of the realised profit in money of the closed trades in one stake currency."""
     earned = found.return_on_stake
     interval_words = f"90 %: {fmt.interval(earned.low, earned.high)}" if earned.low is not None else f"no interval: {_no_interval(found)}"
     figures = f"{fmt.money(found.profit_abs, found.currency)}, {percent(earned.value)} of all stakes ({interval_words})"
@@ -158,7 +158,10 @@ def group_cells(group: GroupComparison) -> tuple[Any, ...]:
 
 
 def shown_parameters(report: AuditReport) -> list[ExitParameters]:
-    """Return the rows that have trades, except those over all pairs and both directions; sorted by pair, direction and bin."""
+    """Return the parameter rows to show, sorted by pair, direction and bin.
+
+    Rows without trades, and those of all pairs in both directions (the root and the leverage bins), are left out.
+    """
     rows = [row for row in report.parameters if row.trades_count and (row.pair != ANY or row.direction != ANY)]
     return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
 
@@ -180,7 +183,7 @@ def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]
 
 
 def unused_cells(unused: UnusedTrades) -> tuple[Any, ...]:
-    """Return the count, the reason and the first trade ids."""
+    """Return the number of trades, the reason, and up to ten trade ids."""
     more = f" and {unused.count - _IDS_SHOWN} more" if unused.count > _IDS_SHOWN else ""
     return unused.count, unused.reason, ", ".join(map(str, unused.trade_ids[:_IDS_SHOWN])) + more
 

@@ -1,4 +1,4 @@
-"""Express an audit in sentences: its conclusion, and the warnings that a reader must know before relying on it."""
+"""Express an audit in sentences: its conclusion, and warnings about the reliability of its figures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def verdict_words(report: AuditReport) -> str:
 
 
 def left_out_words(report: AuditReport) -> str | None:
-    """Return a sentence with the number of closed trades left out of learning and the most frequent reasons; None if none is."""
+    """Return a sentence with the number of closed trades left out of learning and up to four reasons; None if no trade is left out."""
     if not report.unused:
         return None
     left_out = sum(unused.count for unused in report.unused)
@@ -49,7 +49,7 @@ def left_out_words(report: AuditReport) -> str | None:
 
 
 def _shortened(reason: str) -> str:
-    """Return the beginning of a reason; the table below contains the whole text."""
+    """Return a reason, cut to 90 characters; the table of unused trades contains the whole text."""
     return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
 
 
@@ -63,7 +63,7 @@ def interval(estimate: IntervalEstimate, digits: int = 2) -> str:
 
 
 def warnings_of(report: AuditReport) -> Iterator[str]:
-    """Yield the warnings that a reader must know before relying on the figures."""
+    """Yield warnings about the reliability of the figures; none if there is no reason for one."""
     fit, counts = report.candle_fit, report.counts
     if fit.is_in_another_zone:
         other = f" or {fit.shift_hours + 1:+d} h" if fit.has_summer_time else ""

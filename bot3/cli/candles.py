@@ -17,7 +17,7 @@ from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command group."""
+    """Add the command group `candles` to the command line."""
     group = typer.Typer(no_args_is_help=True, help="Candles on disk.")
     group.command("fetch")(fetch)
     group.command("check")(check)

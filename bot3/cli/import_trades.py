@@ -1,4 +1,4 @@
-"""`bot3 import`: copy the closed trades of a foreign database into the record, once."""
+"""`bot3 import`: copy the closed trades of another program's database into the record, once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bot3.wiring.fleet import require_bucket, require_name
 
 
 class ForeignMode(StrEnum):
-    """The run mode of another program's trades."""
+    """Run modes that trades of another program can have."""
 
     PAPER = "paper"
     LIVE = "live"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `import` to the command line."""
     app.command("import")(import_trades)
 
 

@@ -15,7 +15,7 @@ UNEQUAL = 4
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command group."""
+    """Add the command group `publish` to the command line."""
     group = typer.Typer(
         no_args_is_help=True,
         help="The record's copy in InfluxDB; Dagster updates it while it runs.",

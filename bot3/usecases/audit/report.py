@@ -48,7 +48,7 @@ class OutOfSampleResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCosts:
-    """Costs of each side, ratios of the order's value: fee, slippage, and the slippage of stops, which replaces it there.
+    """Costs of each side as ratios: fee, slippage, and `stop_slippage`, which is added to the slippage at stops.
 
     `fee_is_from_trades` is whether the fee is the median of the trades' own fees. `funding_missing_share` is the share of used trades whose
     funding is not known over the whole horizon; unknown funding counts as zero.
