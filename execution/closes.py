@@ -16,7 +16,7 @@ from execution.bot import Bot, Shared
 
 
 class SignalSource(Protocol):
-    """Produces the signals of all feeders (`usecases.predict_signals.SignalMaker`)."""
+    """Produces the signals of all feeders (`usecases.feeders.predict_signals.SignalMaker`)."""
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
         """Return the signals of the candle that opened at a time; they become known at its close."""

@@ -602,8 +602,8 @@ def _found(version: _Version | None, *, missing: str, where: Path) -> _Version:
 class PublishedInflux:
     """Reads published learning from the InfluxDB bucket that BOT3 publishes to, through influxdb-client, at most twice a minute.
 
-    A publication is read by its head (measurement `publications`), which is written after its rows; an incomplete one is not used. While the
-    server is unavailable, the last data read is used until it expires. For live trading only: a backtest reads versions from files.
+    A publication is read by its head (measurement `publications`), which is written after its rows; an incomplete one is not used. While
+    the server is unavailable, the last data read is used until it expires. For live trading only: a backtest reads versions from files.
     """
 
     _HEADS = """from(bucket: bucket) |> range(start: time(v: start), stop: time(v: stop))
