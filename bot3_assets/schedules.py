@@ -34,7 +34,7 @@ meta_learner = dg.define_asset_job(
 backlog = dg.define_asset_job(
     "backlog",
     selection=["synced_trades", "trade_replays"],
-    description="Many closed trades at once, of all bots: synced and replayed in one run; parameters follow from the sensor.",
+    description="Syncs and replays many closed trades of all bots in one run; the sensor closes_to_parameters then learns from them.",
     executor_def=dg.in_process_executor,
     tags={BEAT: "backlog", "dagster/max_runtime": "1800", **FIRST},
 )

@@ -36,7 +36,7 @@ _loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
     job=backlog,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Waits for closed trades, learns from them immediately, and reports the chain from trades to parameters.",
+    description="Syncs closed trades when they are committed, learns from them, and reports every asset from trades to parameters.",
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Sync and learn from trades closed since the last tick, and continue in a thread until the next one; request a run for a backlog."""
@@ -80,7 +80,7 @@ def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -
     job=retraining,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the models of each new market week; a market faster than wall time begins them before the calendar does.",
+    description="Requests the feeders' models at the start of each week of market time, which may run faster than wall time.",
 )
 def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """Request the models of the current market week, once per week; not for the week in which the seed ended, whose models exist."""
@@ -89,6 +89,6 @@ def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResou
     opened = platform.platform()
     week = week_of(opened.clock.now())
     if context.cursor == week or week == week_of(opened.seeded_until):
-        return dg.SkipReason(f"the models of {week} were already requested, or those of the seed are in force")
+        return dg.SkipReason(f"the models of the week {week} were requested already, or made by the seed")
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))], cursor=week)

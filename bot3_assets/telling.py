@@ -75,7 +75,7 @@ def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sle
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Retries notices that could not be delivered, and sends those that were counted meanwhile.",
+    description="Delivers pending notices: those that could not be delivered before, and those that waited for their quiet time.",
 )
 def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """Deliver the pending notices that are due, and report the result as the tick's skip reason."""

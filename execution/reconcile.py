@@ -150,7 +150,7 @@ class Reconciler:
         closed = [trade for trade in changed if not trade.is_open]
         self._closed += closed
         for trade in closed:
-            # A funding payment closes no trade: it was booked after its trade had closed.
+            # A funding payment closes no trade: without fills, the trade had closed before and its payment is booked late.
             log.info("trade_closed" if fills else "closed_trade_corrected", **_outcome(trade))
         return changed
 

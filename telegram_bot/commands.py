@@ -30,8 +30,8 @@ class Command:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "stats": Command(usage="[mode]", summary="overall performance of each bot, and by exit reason", answer=results.stats),
-    "learning": Command(usage="", summary="the learning in force, and the progress of each leverage bin", answer=learned.learning),
+    "stats": Command(usage="[mode]", summary="results of each bot's closed trades, and of all bots by exit reason", answer=results.stats),
+    "learning": Command(usage="", summary="published learning, and the number of trades of each leverage bin", answer=learned.learning),
     "profit": Command(usage="[days] [mode]", summary="realised profit by bot and direction", answer=results.profit),
     "pairs": Command(usage="[mode]", summary="which pairs earn", answer=results.pairs),
     "leverage": Command(usage="[mode]", summary="results, stop and target by leverage bin", answer=learned.leverage),

@@ -185,7 +185,7 @@ def balance(home: BotHome, asked: Asked) -> Page:
     fleet, settings = read_fleet(home), home.settings
     blocks = [_balance(bot, fleet, home) for bot in fleet.bots] + [_watched(bot) for bot in fleet.watched]
     wallet = fmt.amount(settings.wallet_abs, settings.stake_currency)
-    note = f"Each own bot began with {wallet}. Equity with open profit is from the newest heartbeat; {fmt.DASH}: no heartbeat arrives."
+    note = f"Each own bot began with {wallet}. Equity with open profit is from the daemon's heartbeat; {fmt.DASH}: it sends none."
     sources = ", ".join(f"{bot.bot} {bot.store_id[:8]}" for bot in fleet.bots if bot.store_id)
     return Page(title="Balance: wallets and positions", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
 

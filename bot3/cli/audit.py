@@ -51,10 +51,14 @@ def audit(
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that works without a network.")] = None,
     timeframe: Annotated[str, typer.Option(help="Timeframe of the candles for the replay.")] = "5m",
     split: Annotated[
-        float, typer.Option(help="Share of the trades used for learning; the rest is used for judging.", min=0.05, max=0.95)
+        float,
+        typer.Option(
+            help="Share of the trades, by entry, before the split: learning uses these, judging those after it.", min=0.05, max=0.95
+        ),
     ] = 0.6,
     judge_from: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day used for judging, instead of --split.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day of the split, instead of a share: trades entered on it or later are judged."),
     ] = None,
     stop_loss: Annotated[float | None, typer.Option(help="Static stop, ratio of the stake, -0.03 [setting].", max=-1e-4)] = None,
     take_profit: Annotated[

@@ -46,7 +46,7 @@ def audit_page(report: AuditReport) -> str:
         f"<p class='verdict'>{escape(verdict_words(report))}</p>",
         *(f"<p>{escape(text)}</p>" for text in (left_out_words(report),) if text is not None),
         *(f"<p class='note'>{escape(warning)}</p>" for warning in warnings_of(report)),
-        _table("Net figures of a trade, ratios of the stake with leverage", ("what", "value"), figure_rows(report)),
+        _table("Mean of a trade, net of all costs, ratio of the stake with leverage", ("what", "value"), figure_rows(report)),
         *(_plot(figure, is_first=number == 0) for number, figure in enumerate(figures)),
         *(_table(title, GROUP_COLUMNS, map(group_cells, groups)) for title, groups in group_tables(report)),
         _table("By pair, direction and leverage bin", GROUP_COLUMNS, map(group_cells, report.by_group)),

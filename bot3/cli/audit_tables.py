@@ -20,8 +20,10 @@ GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "ga
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
 _SHORT_GROUP_COLUMNS = ("group", "trades", "days", "static", "learned", "gain (interval)", "verdict")
 _SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "n_eff", "expected (90 %)", "judged", "kept")
-PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept on judged trades, of the price"
-SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: a trade, of the stake with leverage"
+PARAMETER_TITLE = (
+    "Learned from all used trades: stop and target, ratios of the stake; expected, and kept on judged trades, ratios of the price"
+)
+SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: mean of a trade, ratio of the stake with leverage"
 _IDS_SHOWN = 10
 
 
@@ -31,7 +33,7 @@ def print_report(report: AuditReport) -> None:
     results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:
         results.print(f"{left_out}\n")
-    print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
+    print_table("Mean of a trade, net of all costs, ratio of the stake with leverage", ("what", "value"), figure_rows(report))
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
     rows = [row for row in shown_parameters(report) if row.leverage_bin == ANY]
@@ -99,7 +101,7 @@ def several_rows(several: SeveralOrders) -> list[tuple[str, str]]:
         rows.append(("funding unknown, counted as zero", _ratio(several.funding_missing_share)))
     if several.judged is not None:
         rows += [
-            ("entered after the cut", f"{several.judged.n}: static {percent(several.judged.static_profit)}"),
+            ("entered after the split", f"{several.judged.n}: static {percent(several.judged.static_profit)}"),
             ("learned from single entries, on those", percent(several.judged.learned_profit)),
             ("gain (learned - static), on those", f"{_estimate(several.judged.gain)}: {several.judged.verdict}"),
         ]

@@ -26,7 +26,7 @@ def verdict_words(report: AuditReport) -> str:
     if not report.counts.used:
         return "Nothing was learned: no trade has one entry and one exit that its candles cover (reasons below)."
     if overall is None:
-        return "Not enough evidence: no trade is left to judge on after the cut."
+        return "Not enough evidence: no trade was entered after the split, so none can be judged."
     if not report.is_learned:
         fitted = f"{report.counts.fitted} trades on {report.counts.fitted_days} days were fitted"
         return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days are too few to learn from (see --split)."
@@ -82,7 +82,7 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
     if counts.fitted_days < MIN_DAYS or counts.judged_days < MIN_DAYS:
         yield (
             f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
-            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, and more trades help if there are too few days"
+            f"each part needs {MIN_DAYS} days; --split and --judge-from move the split, and more trades help if there are too few days"
         )
     several = report.several_orders
     if several is not None:

@@ -64,7 +64,9 @@ def clock(subject: str, patient: DoctorContext) -> Finding:
     if anchor.wall_at > patient.platform.clock.wall_now() + _STALE:
         remedy = "correct this machine's clock (`timedatectl set-ntp true`)"
         return bad(
-            subject, f"this machine's clock is behind the anchor of the market clock ({anchor.wall_at:%Y-%m-%d %H:%M:%S})", remedy=remedy
+            subject,
+            f"this machine's clock is behind the time at which the market clock was set ({anchor.wall_at:%Y-%m-%d %H:%M:%S})",
+            remedy=remedy,
         )
     detail = f"{anchor.source} market, {patient.platform.clock.now():%Y-%m-%d %H:%M} UTC, {anchor.speed:g}x"
     if patient.is_served and not anchor.is_running:

@@ -206,7 +206,9 @@ def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
     if gap.missing:
         detail = f"{gap.missing} publications of the record are missing in InfluxDB: InfluxDB lost them, or they were deleted"
         return bad(
-            subject, detail, remedy="wait a minute: `record_to_copy` publishes them again; else `bot3 publish check`, then `run --all`"
+            subject,
+            detail,
+            remedy="the sensor `record_to_copy` publishes them within a minute; else `bot3 publish check`, then `bot3 publish run --all`",
         )
     return None
 

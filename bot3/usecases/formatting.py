@@ -218,10 +218,10 @@ def why_censored(limit: float) -> str:
         Largest permitted share of missing closes, 0 to 1.
     """
     return (
-        f"More than {share(limit, 1)} of their closes (BOT3_MAX_CENSORED_SHARE) are missing from the evidence: left out (closed by force, "
-        "manually or by liquidation, in parts, or without candles), or closed after the day of their entry was reviewed. Losing trades "
-        "stay open longer and are closed manually more often than winning ones, so the remaining evidence is too good. They may trade "
-        "again at a review once the share is lower."
+        f"More than {share(limit, 1)} of their closed trades (BOT3_MAX_CENSORED_SHARE) are missing from the evidence: left out (forced or "
+        "manual exits, liquidations, several entries or exits, no candles), or closed after the day of their entry could be reviewed. "
+        "Losing trades stay open longer and are closed manually more often than winning ones, so the remaining evidence is too good. They "
+        "may trade again at a review once the share is lower."
     )
 
 

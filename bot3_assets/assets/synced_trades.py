@@ -23,7 +23,7 @@ _NAMED = 1_000
 
 bot_trades = dg.AssetSpec(
     "bot_trades",
-    description="Trades in each bot's own database, written by the daemon (or by freqtrade); read only here.",
+    description="Trades in each bot's own database, written by the daemon (or by freqtrade); Dagster only reads them.",
     partitions_def=bots,
     group_name="trades",
     kinds={"sqlite"},

@@ -161,7 +161,7 @@ def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: boo
     in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
     try:
         store = home.fleet_ports.bot_store(name)
-        # Read the own database first: what closes in between is only in the record, and younger than the grace.
+        # Read the bot's database before the record: a trade that closes in between is then only in the record, and too young to be counted.
         closes, trades = home.closes(name).frame(), tuple(store.open_trades())
     except StoreError as error:
         if isinstance(error, StoreBusyError) and not busy_is_problem:
@@ -216,7 +216,7 @@ def _away(bot: WatchedStatus) -> Alert:
     return Alert(
         key=f"away|{bot.bot}|{bot.run_mode.value}",
         text=f"{bot.name}: its database cannot be read: {bot.problem.rstrip('.')}.",
-        remedy="Its open trades and newer closes are unknown until it can; run `bot3 doctor` for details.",
+        remedy="Its open trades and its newest closed trades are unknown until it can be read; run `bot3 doctor` for details.",
         is_severe=False,
     )
 
@@ -266,7 +266,11 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
         except LearningError:
             text = f"{noun} {fmt.version(learned.value.version)} expired {fmt.age(learned.value.expires_at, now=fleet.now)} (market time)."
             found.append(
-                Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; check Dagster's daemon.")
+                Alert(
+                    key=noun.lower(),
+                    text=text,
+                    remedy="BOT3 enters no trades with them. Run `bot3 learn run`, and check that Dagster's daemon runs.",
+                )
             )
     return found
 
@@ -316,7 +320,9 @@ def _way_back(bot: BotStatus) -> str:
     what = "trades nothing" if bot.in_force.state is TradingState.HALTED else "only reduces"
     if bot.in_force.is_latched:
         return f"It {what}. Once the cause is corrected: `bot3 resume {bot.bot}`."
-    return f"It {what} until the cause ends; `bot3 resume {bot.bot}` ends a loss of the day, not a flag file."
+    return (
+        f"It {what} until the cause ends; `bot3 resume {bot.bot}` ends the limit after a daily loss, but not the effect of the file HALT."
+    )
 
 
 def halted(states: Mapping[str, StateInForce]) -> str:

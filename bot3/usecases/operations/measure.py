@@ -97,7 +97,7 @@ class Measure:
         yield Family(name="bot3_missing_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.missing)})
         told = "Closed trades of the record that a bot's own database lacks."
         yield Family(name="bot3_surplus_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.surplus)})
-        told = "How long this process has seen the record lack closes of a bot's own database, wall time; 0 if it lacks none."
+        told = "Wall time for which this process has observed closes of a bot's own database missing in the record; 0 if none is."
         lag = self._lag(key, is_behind=gap.missing > 0)
         yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
 
@@ -111,7 +111,7 @@ class Measure:
         if bot not in ports.bot_names or source.run_mode is not RunMode.PAPER:
             return gap_of_counts(source.reader.count_closed(closed_since=None), recorded)
         until = ports.clock.now() - SYNC_GRACE * ports.clock.speed
-        # Read the own database first: what closes in between is only in the record, and younger than the grace.
+        # Read the bot's database before the record: a trade that closes in between is then only in the record, and too young to be counted.
         own = self._home.closes(bot).frame()
         return gap_of_closes(own, self._recorded_closes(bot), until=until)
 

@@ -201,9 +201,9 @@ def learning(subject: Subject) -> Iterator[Family]:
         left[noun,] = (held.expires_at - now).total_seconds() / speed
         lives[noun,] = (held.expires_at - held.known_at).total_seconds() / speed
     yield Family(name="bot3_learning_age_seconds", help="Wall time since it was computed.", labels=("noun",), samples=ages)
-    told = "Wall time until it expires at the market clock's speed; below 0: expired, entries stop."
+    told = "Wall time until it expires at the market clock's speed; below 0: it has expired, and BOT3 enters no trades."
     yield Family(name="bot3_learning_expiry_seconds", help=told, labels=("noun",), samples=left)
-    told = "Wall time for which it was published, at the market clock's speed."
+    told = "Wall time from its publication to its expiry, at the market clock's speed."
     yield Family(name="bot3_learning_life_seconds", help=told, labels=("noun",), samples=lives)
 
 
@@ -226,7 +226,9 @@ def notices(subject: Subject) -> Iterator[Family]:
     """Yield how many notices are pending, whether deliveries are rejected, and how many notices were lost."""
     yield _plain("bot3_notices_waiting", "Messages to people that are not delivered yet.", float(subject.notices.waiting()))
     refusals = subject.notices.refusals()
-    yield _plain("bot3_notifier_refused", "1 while token or chat is rejected: nothing is delivered.", float(bool(refusals.problem)))
+    yield _plain(
+        "bot3_notifier_refused", "1 while Telegram rejects the token or the chat: no message is delivered.", float(bool(refusals.problem))
+    )
     yield _plain("bot3_notices_dropped", "Messages of the last 30 days that were rejected for their text: lost.", float(refusals.dropped))
 
 
