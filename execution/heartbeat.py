@@ -27,7 +27,7 @@ class Pulse:
         self._beat_at: datetime | None = None
 
     def is_due(self) -> bool:
-        """Return whether no heartbeat was written yet, the last one is a second old, or the wall clock was set back since."""
+        """Return whether no heartbeat was written yet, the last one is at least a second old, or the wall clock was set back since."""
         return self._beat_at is None or not timedelta(0) <= self._clock.wall_now() - self._beat_at < _EVERY
 
     def beat(self, state: str, detail: Mapping[str, str | float | int | bool | None]) -> None:

@@ -33,7 +33,7 @@ class Page:
 
 
 def rendered(page: Page) -> str:
-    """Return a page as HTML of at most `LIMIT`; blocks that do not fit are cut from the end, and a line says so."""
+    """Return a page as HTML of at most `LIMIT`; blocks that do not fit are cut from the end, and a note is added."""
     title, foot = _short(page.title, LIMIT // 8), _short("\n".join(page.foot), LIMIT // 4)
     parts, left = [f"<b>{escape(title)}</b>"], LIMIT - _units(title) - _units(foot) - _units(_CUT) - 4
     for block in page.blocks:

@@ -61,7 +61,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "import": CommandEntry(
         "import_trades",
-        "Copy a foreign bot's closed trades into the record; a repeat changes nothing. Bots that still trade belong in the fleet file.",
+        "Copy the closed trades of another program's bot into the record; a repeat changes nothing. Bots that still trade: the fleet file.",
     ),
 }
 """Name of each command to its entry, in the order of `bot3 --help`; a test compares each summary with the command's docstring."""

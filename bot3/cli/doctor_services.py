@@ -213,7 +213,7 @@ def _first_cause(error: Mapping[str, Any]) -> str:
 
 
 def _run_trouble(run: Mapping[str, Any], *, now: datetime) -> str | None:
-    """Return the problem of an unfinished run; None if there is none."""
+    """Return the problem of an unfinished run: it exceeds its time limit, or is pending for longer than `_LATE_RUN`; None if neither."""
     is_running = run["status"] in {"STARTED", "CANCELING"}
     since = datetime.fromtimestamp((run["startTime"] if is_running else None) or run["creationTime"], tz=UTC)
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}

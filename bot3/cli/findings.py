@@ -16,7 +16,7 @@ from bot3.wiring import Platform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The result of one check; `remedy` says what to do if `is_good` is False."""
+    """The result of one check; `remedy` is what a person must do if `is_good` is False."""
 
     subject: str
     is_good: bool

@@ -228,7 +228,7 @@ def why_censored(limit: float) -> str:
 def standing(row: ExitParameters, *, minimum: int) -> str:
     """Return which data a row of learned parameters is based on, "35 % own data, the rest from ...".
 
-    A group with fewer trades than `minimum`, or without a replayed one, uses the values of its parent; the text says why.
+    For a group with fewer trades than `minimum`, or without a replayed one, the text is that it uses its parent's values, and the reason.
     """
     if row.trades_count < minimum:
         return f"Using its parent's values: {row.trades_count} of {minimum} trades"

@@ -26,7 +26,7 @@ class GroupComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfSampleResult:
-    """Outcome that the learned settings promised before the split, and their outcome after it; ratios of the price, net of costs.
+    """Outcome of the learned settings as estimated before the split, and as simulated after it; ratios of the price, net of costs.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class OutOfSampleResult:
     kept : IntervalEstimate
         Mean outcome of the judged trades under these settings.
     optimism_move : float
-        `expected_move` minus the mean of `kept`: by how much the promise was too high.
+        `expected_move` minus the mean of `kept`: by how much the estimate was too high.
     gain_fitted_move : float
         Mean gain over the static settings on the trades used for fitting, which overstates the gain on other trades.
     """
@@ -179,7 +179,7 @@ class AuditReport:
     overall : Comparison or None
         Learned compared with static settings on all judged trades; None if there are none, as is `promise`.
     promise : OutOfSampleResult or None
-        What the learned settings promised and what they achieved; None also if too little was fitted (`is_learned`).
+        The estimated outcome of the learned settings, and their outcome on the judged trades; None also if too little was fitted.
     by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
         `overall` in each group; the intervals of one tuple are jointly valid. Empty without judged trades.
     days : tuple of DayOutcome

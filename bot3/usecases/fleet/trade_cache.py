@@ -46,8 +46,8 @@ def known(read: Callable[[], _Value]) -> Known[_Value]:
 class RecordedTrades:
     """Cache of all closed trades of the record, updated when the record's revision has changed.
 
-    Reading 50,000 rows takes most of a second, too long for a page: only rows that changed since the last call are read again; all rows
-    are if a trade was deleted.
+    Reading 50,000 rows takes most of a second, too long for a page: only rows that changed since the last call are read. All rows are read
+    again if a trade was deleted.
     """
 
     def __init__(self, record: TradeRecord) -> None:
