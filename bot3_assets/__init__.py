@@ -1,4 +1,4 @@
-"""The Dagster code location."""
+"""The Dagster code location: assets, jobs, schedules and sensors of the platform."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The code location: all assets of the platform with their lineage, checks, schedules, sensors and backfills."""
+"""The definitions of the code location: all assets with their checks, jobs, schedules and sensors."""
 
 import dagster as dg
 
@@ -40,7 +40,15 @@ _NOUNS = [
 
 
 def location(*, has_copy: bool, has_notifier: bool) -> dg.Definitions:
-    """Return the code location; the InfluxDB copy and the delivery of notices are part of it only if they are configured."""
+    """Return the definitions of the code location.
+
+    Parameters
+    ----------
+    has_copy : bool
+        Whether to include the copy in InfluxDB: its asset, job and sensor.
+    has_notifier : bool
+        Whether to include the sensor that delivers notices.
+    """
     nouns = [*_NOUNS, published_learning] if has_copy else _NOUNS
     return dg.Definitions(
         assets=dg.load_assets_from_modules(nouns, include_specs=True),

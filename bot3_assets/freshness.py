@@ -1,4 +1,4 @@
-"""Define how old an asset may become, in wall time, before it is reported as stale."""
+"""Freshness policies: how old an asset may become, in wall time, before Dagster reports it as stale."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ _SLACK = timedelta(minutes=2)
 
 
 def of_beat(*, beat_s: int, life_s: int) -> dg.FreshnessPolicy:
-    """Return the policy of an asset that is updated at every beat: a warning after one missed beat, a failure when its data has expired.
+    """Return the policy of an asset that the meta-learner's schedule updates.
+
+    A warning is reported two intervals and two minutes after the last update, a failure after the lifetime of the published data, but at
+    least three intervals and two minutes.
 
     Parameters
     ----------
     beat_s : int
         Seconds between two scheduled updates.
     life_s : int
-        Lifetime of the published data; the failure is reported after three beats at the earliest.
+        Seconds until the published data expires.
     """
     beat, life = timedelta(seconds=beat_s), timedelta(seconds=life_s)
     return dg.FreshnessPolicy.time_window(fail_window=max(life, 3 * beat + _SLACK), warn_window=2 * beat + _SLACK)

@@ -1,4 +1,4 @@
-"""Send runs to workers: Dagster's Celery launcher, extended to detect that a whole worker is lost."""
+"""Start runs on workers with Dagster's Celery launcher, extended to detect that a worker is lost."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ if TYPE_CHECKING:
     from dagster import DagsterRun
 
 ANSWER_S = 3.0
-"""Seconds to wait for the workers' responses to a task query; workers respond while a child process executes a run."""
+"""Seconds to wait for workers to respond to a query; a worker also responds while its child process executes a run."""
 ASKED = 3
 """Number of queries before a worker counts as lost: a busy machine may miss one."""
 
 
 class WorkersRunLauncher(CeleryRunLauncher):
-    """Starts runs as Celery tasks, and reports whether any worker still executes them.
+    """Starts runs as Celery tasks, and reports whether a worker still executes them.
 
-    Celery itself reports a run whose process died while its worker survived. It reports nothing about a worker that was killed together
-    with its process, or whose machine is lost: the task stays "started" for ever. This launcher therefore queries the workers.
+    Celery itself reports a run whose process died while its worker survived. If the worker was killed too, or its machine is lost, the task
+    stays "started" for ever. This launcher therefore queries the workers.
     """
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Return FAILED once no worker executes the run: run monitoring then ends it, and its retry is sent to another worker."""
+        """Return RUNNING while a worker executes the run, SUCCESS or FAILED after its task has ended, and FAILED if no worker executes it.
+
+        NOT_FOUND if the run was never sent to a worker. After FAILED, Dagster's run monitoring ends the run, and its retry is sent to
+        another worker.
+        """
         task_id = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
         if task_id is None:
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The run was never sent to a worker.")
@@ -42,14 +46,14 @@ class WorkersRunLauncher(CeleryRunLauncher):
         )
 
     def is_held(self, task_id: str, *, worker: str | None) -> bool:
-        """Query a worker, or all of them, for a task. Raises if the broker is unavailable, which proves nothing about the worker."""
+        """Return whether a worker (None: any) has a task. Raises if the broker is unavailable: the workers' state is unknown then."""
         destination = None if worker is None else [worker]
         asked = self.celery.control.inspect(destination=destination, timeout=ANSWER_S, limit=destination and 1)
         answers = asked.query_task([task_id]) or {}
         return any(task_id in found for found in answers.values())
 
     def _worker_of(self, task_id: str) -> str | None:
-        """Return the host name of the worker that reported the task as started; None if no worker did."""
+        """Return the Celery node name of the worker that reported the task as started; None if no worker did."""
         said = self.celery.backend.get_task_meta(task_id).get("result")
         return said.get("hostname") if isinstance(said, dict) else None
 

@@ -1,4 +1,4 @@
-"""Report steps outside a run to Dagster, as materializations and check evaluations in the order of the lineage."""
+"""Report to Dagster, as asset materializations and check results, what was done outside a Dagster run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ REPORTED_BY = "reported_by"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """Reports events to a Dagster instance without a run.
+    """Reports materializations and check results to a Dagster instance without a run.
 
     Parameters
     ----------
@@ -49,7 +49,10 @@ class Lineage:
 
 
 def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]) -> None:
-    """Report the complete chain from closed trades to parameters, in order, so that no part of it is shown as stale."""
+    """Report every asset from the bots' databases to the parameters, in the order of their dependencies, with current figures.
+
+    All are reported, changed or not, so that Dagster shows none of them as out of date.
+    """
     for bot in bots:
         lineage.materialized("bot_trades", bot_trades_metadata(platform, bot), partition=bot)
     for bot in bots:
@@ -63,5 +66,5 @@ def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]
 
 
 def report_refusal(lineage: Lineage, platform: "Platform") -> None:
-    """Report the current checks of a step that learned nothing because of them; the rejected data was not published."""
+    """Report the current result of the check that compares bots' databases and record, after a learning step that failed."""
     lineage.checked("synced_trades", "synced_trades_are_reconciled", synced_trades_verdict(platform))

@@ -1,4 +1,4 @@
-"""Detect closed trades, learn from each one as soon as it is committed, and report the result to Dagster."""
+"""Detect newly closed trades in the bots' databases, learn from them at once, and report the result to Dagster."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BACKLOG = 2_000
-"""Number of new trades above which learning is moved to a separate run."""
+"""Number of closed trades missing in the record above which they are synced in a Dagster run instead."""
 DUE_EVERY_S = 1.0
-"""Seconds between two checks for replays whose horizon has ended: no store reports that as a change."""
+"""Minimum seconds between two checks whether the horizon of a pending replay has ended, which no store reports as a change."""
 _SHOWN = 100
 _AWAY = "away"  # equal to bot3.usecases.fleet.foreign_sources.AWAY, whose import is slow
 
 
 class BacklogError(StoreBusyError):
-    """Raised if so many closes are pending that they need a separate run; callers that cannot request a run wait for it."""
+    """Raised if more than `BACKLOG` closed trades are missing in the record: a tick requests a run for them, a thread waits for it."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} closes are pending: wait for the run that the next tick requests")
@@ -38,14 +38,14 @@ class BacklogError(StoreBusyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedCursor:
-    """The state last reported to Dagster: the id of the record, and its revision at that time (a sensor's cursor)."""
+    """A sensor's cursor: the id of the record, and its revision up to which changes were reported to Dagster."""
 
     store_id: str
     revision: int
 
     @classmethod
     def of(cls, cursor: str | None, *, store_id: str) -> ReportedCursor:
-        """Parse a cursor; an empty or invalid cursor, or one of another record, means that nothing was reported."""
+        """Parse a cursor; an empty or invalid one, or one of another record, gives revision 0: nothing was reported."""
         if not cursor:
             return cls(store_id=store_id, revision=0)
         try:
@@ -62,19 +62,21 @@ class ReportedCursor:
 
 
 class EventReporter:
-    """Stores between ticks what was reported to Dagster: a tick starts with the cursor from Dagster and ends with the newest one."""
+    """Stores, between a sensor's ticks, up to which revision of the record changes were reported to Dagster."""
 
     def __init__(self, store_id: str) -> None:
         self.reported = ReportedCursor(store_id=store_id, revision=0)
         self._handed: str | None = None
 
     def take(self, cursor: str | None, *, revision: int) -> None:
-        """Restore the state from Dagster's cursor if that is not the last one returned: the process was killed, or a person reset it.
+        """Compare Dagster's cursor at the begin of a tick with the last one that `hand` returned, and adopt it if they differ.
+
+        They differ after a restart of the process, or after a person has reset the cursor.
 
         Parameters
         ----------
         revision : int
-            The current revision of the record. If it is below the reported one the record was restored: everything is reported again.
+            The current revision of the record. If it is below the reported one, the record was restored, and revision 0 is assumed.
         """
         if cursor is None or cursor != self._handed:
             self.reported = ReportedCursor.of(cursor, store_id=self.reported.store_id)
@@ -82,13 +84,13 @@ class EventReporter:
             self.reported = ReportedCursor(store_id=self.reported.store_id, revision=0)
 
     def hand(self) -> ReportedCursor:
-        """Return the state to store as the cursor."""
+        """Return the state that Dagster must store as the cursor at the end of a tick."""
         self._handed = self.reported.cursor()
         return self.reported
 
 
 class ChangeDetector:
-    """Detects commits to the bots' databases, and replays that have become due."""
+    """Detects commits to the bots' databases, and replays whose horizon has ended."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -96,29 +98,32 @@ class ChangeDetector:
         self._tokens: dict[str, str] = {}
         self._looked_at = 0.0
         self.refusal = ""
-        """Why nothing was learned at the last attempt, as reported to Dagster; empty if something was learned."""
+        """Text of the LearningError of the last attempt, as reported to Dagster; "" if that attempt did not raise one."""
         self.told_unread: frozenset[str] | None = None
-        """The unreadable sources last reported to Dagster; None if this process has not reported yet."""
+        """Ids of the databases that could not be read at the last report to Dagster; None if this process has not reported yet."""
 
     def changed(self) -> list[TradeSource]:
-        """Return the sources with commits since the last call; all sources at the first call."""
+        """Return the sources with commits since the last call, and those marked by `forget`; all sources at the first call.
+
+        A database that became unavailable, or available again, counts as changed.
+        """
         tokens = {source.reader.store_id: source.reader.change_token() for source in self._sources}
         found = [source for source in self._sources if self._tokens.get(source.reader.store_id) != tokens[source.reader.store_id]]
-        # Updated before the sources are read, so that a commit in between is seen again, never missed; and only after all were queried.
+        # Updated before the sources are read, so that a commit in between is detected again, never missed; and only after all were queried.
         self._tokens.update(tokens)
         return found
 
     def unread(self) -> frozenset[str]:
-        """Return the sources that were unavailable at the last check."""
+        """Return the ids of the databases that were unavailable at the last call of `changed`."""
         return frozenset(store_id for store_id, token in self._tokens.items() if token == _AWAY)
 
     def forget(self, sources: Sequence[TradeSource]) -> None:
-        """Mark sources as changed again, because what was read from them was not processed."""
+        """Let the next call of `changed` return these sources again, because their trades were not processed."""
         for source in sources:
             self._tokens.pop(source.reader.store_id, None)
 
     def is_replay_due(self) -> bool:
-        """Return whether a trade's horizon has ended since the last check; queried once a second at most."""
+        """Return whether the horizon of a pending replay has ended by now; False without a query within `DUE_EVERY_S` of the last one."""
         now = time.monotonic()
         if now - self._looked_at < DUE_EVERY_S:
             return False
@@ -128,7 +133,7 @@ class ChangeDetector:
 
 
 class ClosesLoop:
-    """Learns from the closes of one platform; sensor ticks and the background thread between them take turns."""
+    """Learns from closed trades of one platform; a lock lets only one of sensor tick and background thread work at a time."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform, self._watch = platform, ChangeDetector(platform)
@@ -141,8 +146,8 @@ class ClosesLoop:
     def begin(self, cursor: str | None) -> None:
         """Begin a tick with the cursor that Dagster stored.
 
-        If the record is ahead of the cursor, the difference is reported at the next look: the process was killed between writing the record
-        and reporting the event, or another process wrote to it.
+        If the record's revision is above the cursor's, the next `look` reports to Dagster: the process was killed between writing the
+        record and reporting, or another process has written to the record.
         """
         with self._turn:
             revision = self._platform.record.revision()
@@ -155,18 +160,22 @@ class ClosesLoop:
             return self._teller.hand()
 
     def look(self, lineage: Lineage) -> None:
-        """Learn from the commits since the last call, and report the result.
+        """Sync and learn from trades committed since the last call and from replays that are due, and report the result to Dagster.
+
+        Nothing happens if there is none and no report is pending.
 
         Raises
         ------
         BacklogError
-            If more than `BACKLOG` closes are pending: request a run.
+            If more than `BACKLOG` closed trades are missing in the record: request a run.
         StoreBusyError, StoreConflictError
-            If a store is temporarily unavailable: nothing is lost, call again.
+            If a store is temporarily unavailable, or another process published: nothing is lost, call again.
+        LearningError
+            If sources and record differ, or learned parameters failed a check; this was reported to Dagster, once for each text.
         """
         with self._turn:
             if self._is_untold and not self._watch.refusal and self._is_anything_in_force():
-                # Report before learning: the parameters in force meanwhile need their own materialization. A refusal was reported already.
+                # Report before learning: the parameters published meanwhile get their own materialization. An error was reported already.
                 self._tell(lineage)
             sources = self._watch.changed()
             if not (sources or self._is_untold or self._watch.is_replay_due()):
@@ -180,7 +189,7 @@ class ClosesLoop:
                 self.learned, self._watch.refusal, self._watch.told_unread = self.learned + 1, "", unread
 
     def _require_few(self) -> None:
-        """Raise BacklogError if many closes are pending: a run has a page and logs, a thread would process them without any."""
+        """Raise BacklogError if many closed trades are missing in the record: a run has logs and progress in Dagster, a thread has not."""
         waiting = self._platform.steps.unsynced_closes()
         if waiting > BACKLOG:
             raise BacklogError(waiting)
@@ -194,18 +203,18 @@ class ClosesLoop:
         return True
 
     def _tell(self, lineage: Lineage) -> None:
-        """Report the state of the record; if reporting an event fails, the report stays pending."""
+        """Report the assets' current state; if that fails, the report stays pending."""
         self._teller.reported = report_step(lineage, self._platform)
         self._is_untold = False
 
     def _learn(self, sources: Sequence[TradeSource], *, lineage: Lineage) -> RelearnReport:
-        """Learn from sources; a failed step loses no close, because the next step reads these sources again."""
+        """Sync and learn from sources; after any error they count as changed again, so that no trade is missed."""
         try:
             if sources:
                 self._require_few()
             return self._platform.steps.learn_from_closes(sources)
         except Exception as error:
-            # After any error, whether a due run or a bug: the closes are still pending.
+            # After any error, also a BacklogError or a bug: the trades are still to be processed.
             self._watch.forget(sources)
             if isinstance(error, LearningError) and self._watch.refusal != str(error):
                 # Report each reason once: a tick every few seconds would fill Dagster with the same result.
@@ -215,7 +224,7 @@ class ClosesLoop:
 
 
 def report_step(lineage: Lineage, opened: Platform) -> ReportedCursor:
-    """Report the chain from the record; return the revision that was reported for certain."""
+    """Report every asset from the bots' databases to the parameters; return the record's revision that is completely reported."""
     # Read the revision first: a commit of another process in between may be reported twice, but is never missed.
     reported = ReportedCursor(store_id=opened.record.store_id, revision=opened.record.revision())
     report_closes(lineage, opened, bots=opened.source_names)

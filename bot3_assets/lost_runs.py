@@ -1,4 +1,4 @@
-"""End runs whose process died with an earlier code server: otherwise only their time limit ends them, and the next beat waits for them."""
+"""End Dagster runs whose process died with an earlier code server: otherwise they would block the next scheduled run until their limit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LOST = "the process of this run no longer exists: the code server was killed or 
 
 
 class LostRuns:
-    """Ends lost runs once per code server process: the runs that it starts itself do not outlive it."""
+    """Ends lost runs once in a code server process: runs that this process starts later end with it."""
 
     def __init__(self, _platform: object = None) -> None:
         self._is_done = False
 
     def end(self, instance: dg.DagsterInstance) -> int:
-        """End the runs whose process no longer exists; return their number, 0 after the first call."""
+        """End the runs whose process no longer exists; return their number. After the first success a call does nothing and returns 0."""
         if self._is_done:
             return 0
         ended = end_lost_runs(instance)
@@ -31,7 +31,7 @@ class LostRuns:
 def end_lost_runs(instance: dg.DagsterInstance) -> int:
     """End every run of this machine whose process no longer exists, as failed, or as canceled if that was requested; return their number.
 
-    Dagster's launcher for one machine cannot check whether a run's process exists. Runs on workers are left to their launcher, which can.
+    Dagster's launcher for one machine does not check whether a run's process exists. With another launcher (workers) nothing is done.
     """
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return 0
@@ -47,7 +47,7 @@ def end_lost_runs(instance: dg.DagsterInstance) -> int:
 
 
 def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
-    """Return whether the process that a run reported may exist; a run that reported none is left to its time limit."""
+    """Return whether a process that the run reported exists, or the run has reported none (then only its time limit ends it)."""
     entries = instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     events = [entry.dagster_event.engine_event_data for entry in entries if entry.dagster_event is not None]
     pids = [int(str(event.metadata["pid"].value)) for event in events if "pid" in event.metadata]
@@ -57,7 +57,7 @@ def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
 
 
 def is_process_of_run(pid: int, *, started_at: float) -> bool:
-    """Return whether a process exists that started before the run did: another process may have got the same id since."""
+    """Return whether a process with this id exists that started before the run; one that started later has only reused the id."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= started_at + _CLOCKS_DIFFER_S

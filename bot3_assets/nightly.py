@@ -1,4 +1,4 @@
-"""Compare every closed trade of every bot with the record each night, including trades outside the time windows of the day's syncs."""
+"""Sync all closed trades of all bots again each night, because the syncs of the day read only the trades of the last days."""
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ compare_trades = dg.define_asset_job(
     description="Every night at 2:40 UTC, all bots in one run.",
 )
 def nightly_comparison(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Request a run over every bot's partition, once a night."""
+    """Request a run over every bot's partition once a night; skip if there is no seeded home or a store is unavailable."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     night = context.scheduled_execution_time

@@ -1,4 +1,4 @@
-"""Define the partitions of assets: by bot, and by feeder and market week."""
+"""Partitions of assets: by bot, and by feeder and market week."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def feeder_week_key(feeder_id: str, week: str) -> str:
 
 
 def feeder_and_week(key: str) -> tuple[str, str]:
-    """Return the feeder and the week of a partition key."""
+    """Return the feeder and the week of a partition key (`feeder_week_key`)."""
     feeder_id, week = key.split("|")
     return feeder_id, week
 

@@ -1,4 +1,4 @@
-"""Render plots as Markdown metadata: Dagster shows a picture inline if its text is shorter than a thousand characters."""
+"""Render plots as Markdown metadata; Dagster shows such a picture only if its text is short, about a thousand characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_ROWS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """One row of a plot: a bar from `low` to `high` with a tick at `mark`; ratios."""
+    """One row of a plot: a bar from `low` to `high` with a tick at `mark`, all ratios."""
 
     label: str
     low: float
@@ -30,7 +30,7 @@ class Interval:
 
 
 def plot_intervals(rows: Sequence[Interval], *, title: str) -> dg.MetadataValue:
-    """Return a picture of intervals, one below the other, with a line at zero and the labels of both ends of the scale.
+    """Return a picture of intervals, one below the other, with a line at zero and both ends of the scale; a text if there are no rows.
 
     Parameters
     ----------

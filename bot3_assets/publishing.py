@@ -1,4 +1,4 @@
-"""Update the copy in InfluxDB with a separate sensor, so that learning never waits for that server."""
+"""The sensor that publishes the record to InfluxDB, separate from learning, so that learning never waits for that server."""
 
 import math
 import time
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 CHECK_EVERY_S = 60.0
-"""Seconds between two complete comparisons; one takes about a second for fifty thousand trades."""
+"""Seconds between two complete comparisons of copy and record; one takes about a second for fifty thousand trades."""
 TRY_EVERY_S = 10.0
-"""Minimum seconds between two attempts that find the record being written: publishing waits during a comparison."""
+"""Minimum seconds between two attempts of a comparison, during which nothing is published."""
 TRY_AFTER_OUTAGE_S = 1.0
-"""The same after an outage, because a restarted server may have lost acknowledged writes."""
+"""The same after an outage, because a restarted server may have lost writes that it had confirmed."""
 LOOK_EVERY_S = 1.0
-"""Minimum seconds between two checks whether the connection to the server was opened again."""
+"""Minimum seconds between two checks whether the connection to the server had to be opened again."""
 SEARCH_FOR_S, SEARCH_EVERY_S = 60.0, 3.0
-"""Duration and interval, in seconds, of the search for lost writes after a failure.
+"""Seconds after a failure during which lost writes are searched for, and seconds between two searches.
 
-A full disk fails writes first; the restart that loses acknowledged writes comes later.
+A full disk first makes writes fail; the restart that loses confirmed writes follows later.
 """
 OLD_AFTER_S = 600.0
 SENSOR = "record_to_copy"
@@ -51,7 +51,7 @@ publish_record = dg.define_asset_job(
 
 
 class PublishLoop:
-    """Publishes pending writes in one process, reports to Dagster, compares periodically, and publishes again what the copy lost.
+    """Publishes pending writes, reports to Dagster, compares copy and record periodically, and publishes lost writes again.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ class PublishLoop:
     def begin(self, lineage: Lineage, *, cursor: str | None) -> None:
         """Begin a tick with the cursor that Dagster stored.
 
-        Writes published by another process, such as `bot3 publish run`, have left the outbox: only the cursor shows that they were not
-        reported to Dagster.
+        Writes that another process published, such as `bot3 publish run`, are no longer in the outbox; if the record's revision is above
+        the cursor's, they are reported to Dagster now.
         """
         from bot3.usecases.publishing.publish import nothing_published  # noqa: PLC0415  # heavy
 
@@ -96,7 +96,7 @@ class PublishLoop:
             return self._teller.hand()
 
     def step(self, lineage: Lineage) -> int:
-        """Publish and report pending writes; return their number. Raises StoreError if the server is unavailable."""
+        """Publish pending writes and report them to Dagster; return their number. Raises StoreError if the server is unavailable."""
         with self._turn, self._noticed():
             if self._platform.record.span() is None:
                 return 0
@@ -107,10 +107,11 @@ class PublishLoop:
             return report.writes
 
     def compare(self, lineage: Lineage) -> None:
-        """Report whether the copy equals the record, if the last comparison is too old or the server was unavailable since.
+        """Compare copy and record if that is due, and report the result to Dagster.
 
-        Writes that the copy lost become pending again, and the next step publishes the whole record. Raises StoreError if either store is
-        unavailable.
+        It is due `CHECK_EVERY_S` after the last comparison, and soon after an outage. A comparison during which the record was written does
+        not count. If the copy lost writes, the whole record becomes pending, and the next step publishes it. Raises StoreError if the
+        record or InfluxDB is unavailable.
         """
         with self._turn, self._noticed():
             if not self._is_due():
@@ -127,7 +128,7 @@ class PublishLoop:
                 self._warned_at = self._tried_at
 
     def work(self, lineage: Lineage) -> None:
-        """Publish pending writes; search for losses after an outage, and compare if that is due. Raises as `step` and `compare` do."""
+        """Publish pending writes, search for lost ones for a minute after an outage, and compare if due. Raises as `step` and `compare`."""
         with self._turn:
             self._look()
             if self._is_search_due():
@@ -136,7 +137,7 @@ class PublishLoop:
             self.compare(lineage)
 
     def _look(self) -> None:
-        """Suspect lost writes if the connection had to be opened again: the server may have restarted between two steps."""
+        """Treat a connection that had to be opened again as an outage: the server may have restarted between two steps."""
         with self._noticed():
             if self._monotonic() - self._looked_at < LOOK_EVERY_S:
                 return
@@ -146,7 +147,7 @@ class PublishLoop:
                 self._suspect()
 
     def _search(self, lineage: Lineage) -> None:
-        """Search for lost writes immediately: a comparison would wait until the record is not being written."""
+        """Search for lost writes while the record may be written, when a complete comparison is not possible."""
         with self._noticed():
             before = self._platform.publishing.recorded()
             self.step(lineage)
@@ -156,7 +157,7 @@ class PublishLoop:
                 self._publish_again(found, lineage=lineage)
 
     def _publish_again(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
-        """Queue the whole record for publishing again, and report in the check what was lost."""
+        """Make the whole record pending for publishing, and report to Dagster what the copy has lost."""
         self._platform.record.requeue()
         self._republished = republished_text(found, at=self._platform.wall_now())
         log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
@@ -174,7 +175,7 @@ class PublishLoop:
         return now - self._compared_at >= CHECK_EVERY_S and now - self._tried_at >= TRY_EVERY_S
 
     def _judge(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
-        """Report a comparison; if the copy lost something, queue the record again and repeat the comparison soon."""
+        """Report a comparison to Dagster; if the copy has lost writes, make the whole record pending and compare again soon."""
         self._compared_at, self._is_suspect = self._monotonic(), False
         if self._lost.are_due(found):
             self._publish_again(found, lineage=lineage)
@@ -183,7 +184,7 @@ class PublishLoop:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Suspect lost writes after any failure: the server may have restarted."""
+        """Run a block; treat any failure as an outage, after which writes may be lost, close the connections, and raise the error."""
         try:
             yield
         except Exception:
@@ -216,7 +217,7 @@ _loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
     description="Publishes writes of the record to InfluxDB as they occur; an unavailable server delays only this sensor.",
 )
 def record_to_copy(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """Publish pending writes, and continue in a thread until the next tick."""
+    """Publish pending writes, and continue in a thread until the next tick; unavailable stores only delay it."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()

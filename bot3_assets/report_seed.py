@@ -1,4 +1,4 @@
-"""Report a seed to Dagster with `python -m bot3_assets.report_seed`, so that its lineage is complete from the start."""
+"""Report the results of a seed to Dagster with `python -m bot3_assets.report_seed`, so that every asset is materialized from the start."""
 
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ REPORTED_BY = "seed"
 
 
 def report_seed(lineage: Lineage, platform: "Platform") -> None:
-    """Report every asset in the order of the lineage, each with its checks."""
+    """Report a materialization of every asset except the InfluxDB copy, in the order of dependencies, and the results of its checks."""
     now, record = platform.clock.now(), platform.record
     lineage.materialized("candles", candles_metadata(platform))
     lineage.checked("candles", "candles_are_lawful", candles_verdict(gate_reports(platform)))
@@ -50,7 +50,7 @@ def report_seed(lineage: Lineage, platform: "Platform") -> None:
 
 
 def _report_feeders(lineage: Lineage, platform: "Platform") -> None:
-    """Report models and signals by feeder and week; a week without own models uses the newest models before it."""
+    """Report the models and the signals by feeder and week; weeks without new models have signals of earlier ones."""
     models = platform.record.models_frame().to_dict("records")
     entries = [ModelEntry(**{str(name): value for name, value in row.items()}) for row in models]
     weeks = sorted({week for feeder in FEEDER_IDS for week in platform.signals.weeks(feeder)})
@@ -68,7 +68,7 @@ def _report_feeders(lineage: Lineage, platform: "Platform") -> None:
 
 
 def main() -> None:
-    """Report the seed of BOT3_HOME to the instance of DAGSTER_HOME."""
+    """Report the seed of the home BOT3_HOME to the Dagster instance in DAGSTER_HOME."""
     with dg.DagsterInstance.get() as instance:
         report_seed(Lineage(instance=instance, source=REPORTED_BY), PlatformResource().platform())
 

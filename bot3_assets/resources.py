@@ -1,4 +1,4 @@
-"""The platform as a Dagster resource, opened once per process and cached."""
+"""The platform of a home as a Dagster resource, opened once in a process."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _closers = ExitStack()
 
 
 class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
-    """The platform of a home.
+    """Dagster resource that opens the platform of a home.
 
-    Opening takes a second of imports, so a process opens each home once and the sensor ticks share that platform.
+    Opening takes a second because of imports, so a process opens each home once, and all ticks and runs in it share the platform.
     """
 
     home: str = ""
     """Directory of the home; if empty, BOT3_HOME."""
 
     def platform(self) -> Platform:
-        """Return the platform, which is opened at the first call.
+        """Return the home's platform, which the first call in a process opens.
 
         Raises
         ------
         SettingsError, DataError
-            If a setting is invalid or the home cannot be opened; nothing is cached then.
+            If a setting is invalid or the home cannot be opened; the next call tries again.
         """
         # Imported here: the imports are slow, and the code location must load within seconds.
         from bot3.logs import configure_logs  # noqa: PLC0415  # loaded when the platform is opened
@@ -56,12 +56,12 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             return _open[home]
 
     def nothing_to_do(self) -> str | None:
-        """Return why a sensor or schedule must skip: no seeded home, or a store that cannot be opened yet; None if there is no reason.
+        """Return why a sensor or schedule must skip its tick: there is no seeded home, or a store is unavailable; None if neither is so.
 
         Raises
         ------
         SettingsError, DataError
-            If a setting is invalid, or a store cannot be opened and a retry cannot help.
+            If a setting is invalid, or a store cannot be opened and the failure is not temporary.
         """
         from bot3.settings import load_settings  # noqa: PLC0415  # loaded when the platform is opened
         from bot3.wiring import is_seeded  # noqa: PLC0415  # loaded when the platform is opened
@@ -77,13 +77,13 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
 
 def close_with_platforms(close: Callable[[], object]) -> None:
-    """Register a callback that runs before the currently open platforms are closed, because it depends on them."""
+    """Register a callback that runs when the process' open platforms are closed, before they are."""
     with _lock:
         _closers.callback(close)
 
 
 class KeptByPlatform(Generic[_Kept]):
-    """Caches one object for each platform that is open in this process: created on first use, dropped with the platforms."""
+    """Caches one object for each platform that is open in this process; it is created on first use and dropped with the platforms."""
 
     def __init__(self, make: Callable[[Platform], _Kept]) -> None:
         self._make, self._lock = make, Lock()

@@ -1,6 +1,6 @@
-"""Retry a step if a store was busy or unavailable for a moment; other errors are not retried.
+"""Retry a step of a run if a store was busy or unavailable; other errors are not retried.
 
-`synced_trades` does not use this: it reports the errors of each bot, and the sensor syncs the rest.
+The asset `synced_trades` does not use this: it reports the error of each bot's database, and the sensor syncs that bot later.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ WAIT_S = 10.0
 
 @contextmanager
 def tried_again(*, times: int = TIMES, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Request a retry of the step from Dagster if the store was busy; every write of a step is one transaction, so a repeat is harmless.
+    """Let Dagster retry a step, up to `times` times after `wait_s` seconds each, if its block raises StoreBusyError or StoreConflictError.
 
-    An invalid input, a bug or a missing file would cause the same error again: the step fails immediately.
+    A repeat is harmless, because every write of a step is one transaction. Any other error fails the step at once.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Schedule the slow jobs, the meta-learner and the weekly retraining, as ordinary runs."""
+"""The jobs that are Dagster runs (meta-learner, weekly retraining, backlog), and their schedules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LONGEST_S = 600
 
 
 def longest_run_s(interval_s: int) -> int:
-    """Return the time limit of a scheduled run: less than the interval, so that a run whose process died delays at most one beat."""
+    """Return the time limit of a scheduled run in seconds: 80 % of the interval, at most `LONGEST_S`.
+
+    A run whose process died therefore ends before the next one is due.
+    """
     return min(LONGEST_S, interval_s * 4 // 5)
 
 
@@ -31,7 +34,7 @@ meta_learner = dg.define_asset_job(
 backlog = dg.define_asset_job(
     "backlog",
     selection=["synced_trades", "trade_replays"],
-    description="Many closed trades at once, of all bots: synced and replayed in one run; parameters follow from the sensor.",
+    description="Syncs and replays many closed trades of all bots in one run; the sensor closes_to_parameters then learns from them.",
     executor_def=dg.in_process_executor,
     tags={BEAT: "backlog", "dagster/max_runtime": "1800", **FIRST},
 )
@@ -45,7 +48,10 @@ retraining = dg.define_asset_job(
 
 
 def every(seconds: int) -> str:
-    """Return the cron schedule of an interval in whole minutes that divide an hour; the settings accept no other interval."""
+    """Return the cron schedule of an interval in seconds, which must be whole minutes that divide an hour, as the settings require.
+
+    3,600 gives a run at every full hour.
+    """
     return "0 * * * *" if seconds == 3_600 else f"*/{seconds // 60} * * * *"
 
 
@@ -56,7 +62,7 @@ def every(seconds: int) -> str:
     description="Every BOT3_META_LEARNER_INTERVAL_S.",
 )
 def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Request a run of the meta-learner."""
+    """Request a run of the meta-learner; skip if there is no seeded home or a store is unavailable."""
     reason = platform.nothing_to_do()
     return dg.RunRequest() if reason is None else dg.SkipReason(reason)
 
@@ -69,7 +75,7 @@ def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReas
     description="Mondays at 3: the models of the market's current week.",
 )
 def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Request the models of the market's current week, all feeders in one run."""
+    """Request the models of the market's current week, all feeders in one run, unless this schedule has requested that week before."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
 

@@ -1,4 +1,4 @@
-"""Run the fast sensors: learn from closes as they are committed, and train the models of a new market week."""
+"""The sensors that learn from closed trades as soon as they are committed, and that request the models of a new market week."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.02
 BACKLOG_AGAIN_S = 60.0
-"""Wall seconds between the end of a backlog run and the next one: a run that fails immediately must not fill Dagster."""
+"""Minimum wall seconds between the end of a backlog run and the next request: a run that fails at once must not fill Dagster."""
 SENSOR = "closes_to_parameters"
 # Without NOT_STARTED: a run that was created but never launched would block further runs for ever.
 _UNDER_WAY = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
@@ -36,10 +36,10 @@ _loops = KeepAliveLoops(SENSOR, poll_s=POLL_S)
     job=backlog,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Waits for closed trades, learns from them immediately, and reports the chain from trades to parameters.",
+    description="Syncs closed trades when they are committed, learns from them, and reports every asset from trades to parameters.",
 )
 def closes_to_parameters(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
-    """Learn from the closes committed since the last tick, and continue in a thread until the next one."""
+    """Sync and learn from trades closed since the last tick, and continue in a thread until the next one; request a run for a backlog."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()
@@ -65,7 +65,7 @@ def closes_to_parameters(context: dg.SensorEvaluationContext, platform: Platform
 
 
 def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -> dg.RunRequest | dg.SkipReason:
-    """Request a run that syncs and replays everything: one at a time, and another one if the last run did not complete the work."""
+    """Request a run that syncs and replays all bots' trades, unless one is in progress or has ended within `BACKLOG_AGAIN_S`."""
     if instance.get_runs_count(dg.RunsFilter(job_name=backlog.name, statuses=list(_UNDER_WAY))):
         return dg.SkipReason(f"{waiting} closes are pending; a run of {backlog.name} is in progress")
     last = next(iter(instance.get_run_records(dg.RunsFilter(job_name=backlog.name), limit=1)), None)
@@ -80,15 +80,15 @@ def _backlog_run(instance: dg.DagsterInstance, *, waiting: int, now: datetime) -
     job=retraining,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Requests the models of each new market week; a market faster than wall time begins them before the calendar does.",
+    description="Requests the feeders' models at the start of each week of market time, which may run faster than wall time.",
 )
 def new_market_week(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
-    """Request the models of the market week once it has begun."""
+    """Request the models of the current market week, once per week; not for the week in which the seed ended, whose models exist."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()
     week = week_of(opened.clock.now())
     if context.cursor == week or week == week_of(opened.seeded_until):
-        return dg.SkipReason(f"the models of {week} were already requested, or those of the seed are in force")
+        return dg.SkipReason(f"the models of the week {week} were requested already, or made by the seed")
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))], cursor=week)

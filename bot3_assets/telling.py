@@ -1,4 +1,4 @@
-"""Notify people of failed runs: one message per failure, repeated failures counted, none lost while delivery is impossible."""
+"""Notify people of failed Dagster runs, and deliver pending notices; repeated failures of one job are counted in one message."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 NOBODY = "no notice is sent: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
 TIMES = 5
 WAIT_S = 2.0
-"""Wait between attempts. A busy store waits itself before it raises; in total an attempt for a failed run takes half a minute."""
+"""Seconds between attempts. A busy store waits itself before it raises; all attempts together take up to half a minute."""
 _LINE = 300
 _BY_HAND = "__ASSET_JOB"
-"""Dagster's job name of all runs that materialize assets outside a job."""
+"""Dagster's job name of runs that materialize assets without a job of the code location."""
 
 
 @dg.run_failure_sensor(
@@ -40,7 +40,7 @@ _BY_HAND = "__ASSET_JOB"
     description="Notifies people which run failed, and why; without a configured chat the failure is only logged.",
 )
 def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) -> None:
-    """Log a failed run and queue a notice about it; notices that cannot be delivered now stay pending in the control store."""
+    """Log a failed run, queue a notice about it if a chat is set, and try to deliver it; otherwise it stays in the control store."""
     run, why = context.dagster_run, first_line(context.failure_event, context.get_step_failure_events())
     context.log.error(f"run {run.run_id} of {name_of(run)} failed: {why}")
     opened = platform.platform()
@@ -58,7 +58,10 @@ def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) 
 
 
 def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Queue a notice, with retries if the control store is busy, because Dagster reports a run once only. Raises StoreBusyError at last."""
+    """Queue a notice, up to `TIMES` times if the control store is busy, because Dagster reports a failed run only once.
+
+    Raises StoreBusyError if the last attempt fails.
+    """
     for _ in range(TIMES - 1):
         try:
             queue()
@@ -72,10 +75,10 @@ def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sle
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Retries notices that could not be delivered, and sends those that were counted meanwhile.",
+    description="Delivers pending notices: those that could not be delivered before, and those that waited for their quiet time.",
 )
 def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """Deliver the pending notices that are due."""
+    """Deliver the pending notices that are due, and report the result as the tick's skip reason."""
     if (reason := platform.nothing_to_do()) is not None:
         return dg.SkipReason(reason)
     opened = platform.platform()
@@ -85,7 +88,7 @@ def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResou
 
 
 def deliver(opened: Platform) -> str:
-    """Deliver pending notices; return a summary text. A failing notifier is reported in it, never raised: the notices stay pending."""
+    """Deliver pending notices that are due; return a summary. A failure of Telegram is reported in it, and the notices stay pending."""
     if opened.notifier is None:
         return f"{opened.notices.waiting()} notices are pending for `python -m telegram_bot`: this process has no BOT3_TELEGRAM_TOKEN"
     came = notify(opened.notices, opened.notifier, wall_now=opened.wall_now)
@@ -94,7 +97,7 @@ def deliver(opened: Platform) -> str:
 
 
 def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) -> Notice:
-    """Return the notice about a failed run."""
+    """Return the notice about a failed run: its name, id and partition, the reason, and its address."""
     partition = run.tags.get("dagster/partition")
     of = f"run {run.run_id[:8]}" + (f", partition {partition}" if partition else "")
     lines = (of, why, f"{opened.settings.dagster_address}/runs/{run.run_id}")
@@ -107,14 +110,14 @@ def notice_of(run: dg.DagsterRun, why: str, *, opened: Platform, now: datetime) 
 
 
 def name_of(run: dg.DagsterRun) -> str:
-    """Return the display name of a run: its job, or the assets of a run without one."""
+    """Return the display name of a run: its job, or for a run without a job the names of its assets."""
     if run.job_name != _BY_HAND or not run.asset_selection:
         return run.job_name
     return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
 
 
 def first_line(event: DagsterEvent, steps: Sequence[DagsterEvent]) -> str:
-    """Return the reason of a failed run in one line, without secrets: the innermost cause of its first failed step, or its message."""
+    """Return why a run failed in one line, without secrets: the innermost cause of its first failed step, else the run's message."""
     error = steps[0].step_failure_data.error if steps else None
     text = _innermost(error).message if error is not None else (event.message or "no message")
     line = redacted(next((line.strip() for line in text.splitlines() if line.strip()), "no message"))

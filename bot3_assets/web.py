@@ -1,6 +1,6 @@
-"""Serve Dagster's pages, rejecting requests of other pages: `python -m bot3_assets.web -p PORT -w WORKSPACE_FILE [--read-only]`.
+"""Serve Dagster's web pages, with protection against requests of other web pages: `python -m bot3_assets.web -p PORT -w WORKSPACE_FILE`.
 
-Dagster's own server accepts commands from every page that is open in a browser on this machine: a mutation in a request's URL, a body of
+Dagster's own server accepts commands from any web page that is open in a browser on this machine: a mutation in a request's URL, a body of
 another content type, a websocket. This module serves the same application behind `bot3.web_guard`.
 """
 
@@ -24,7 +24,7 @@ _STATEMENT_TIMEOUT_MS, _POOL_RECYCLE_S, _POOL_OVERFLOW = 15_000, 3_600, 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until stopped; exit with code 2 if the settings are invalid."""
+    """Parse the arguments and serve until stopped; exit with code 2 if arguments or settings are invalid."""
     create_private_files()
     asked = _parser().parse_args(arguments)
     try:
@@ -43,7 +43,9 @@ def serve(*, host: str, port: int, workspace: str, is_read_only: bool, allowed_h
     workspace : str
         Path of the workspace file.
     is_read_only : bool
-        Refuse every mutation.
+        Reject every command (mutation).
+    allowed_hosts : sequence of str
+        Host names, besides this machine's own, under which browsers may request the pages.
     """
     # Dagster takes a second to import, so import it only after the arguments were parsed.
     import uvicorn  # noqa: PLC0415  # after the arguments were read

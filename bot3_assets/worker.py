@@ -1,4 +1,4 @@
-"""Run a worker with `python -m bot3_assets.worker`, which executes runs from Redis one after another; `... worker ping` checks it.
+"""Run a worker, which executes Dagster runs from Redis one after another, with `python -m bot3_assets.worker`; `... ping` checks one.
 
 Broker and settings are read from the launcher in the instance file (DAGSTER_HOME). WORKER_NAME distinguishes workers on one machine.
 """
@@ -40,12 +40,12 @@ def worker_app() -> Celery:
 
 
 def node_name() -> str:
-    """Return the Celery node name of this worker."""
+    """Return the Celery node name of this machine's worker: WORKER_NAME (bot3 by default), @ and the host name."""
     return f"{os.environ.get('WORKER_NAME', 'bot3')}@{socket.gethostname()}"
 
 
 def work(app: Celery) -> None:
-    """Execute runs until stopped; a current run is completed first."""
+    """Execute runs until stopped; at a stop the current run is completed first."""
     import bot3_assets.definitions  # noqa: F401, PLC0415  # imported once here: the process of each run is forked from this one
 
     app.worker_main(
@@ -54,7 +54,7 @@ def work(app: Celery) -> None:
 
 
 def is_alive(app: Celery) -> bool:
-    """Return whether the worker with this machine and name responds."""
+    """Return whether the worker of this machine and name responds within ten seconds."""
     return bool(app.control.ping(destination=[node_name()], timeout=_ANSWER_S))
 
 

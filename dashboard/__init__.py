@@ -1,1 +1,1 @@
-"""The Streamlit dashboard."""
+"""The Streamlit dashboard of one home; it only reads the stores."""

@@ -1,4 +1,4 @@
-"""Run the dashboard's pages with `streamlit run dashboard/app.py`."""
+"""The dashboard's pages and their navigation; Streamlit runs this script (`dashboard/serve.py` serves it)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGES: tuple[tuple[str, str, Callable[[DashboardHome], None]], ...] = (
 
 
 class OpenedHome:
-    """A home with its open stores; Streamlit's cache closes it on release."""
+    """A home whose stores are opened read-only at first use; Streamlit's cache calls `close` when it drops the object."""
 
     def __init__(self, settings: Settings, identity: str) -> None:
         self._closers = ExitStack()
@@ -36,7 +36,7 @@ class OpenedHome:
         self.home = DashboardHome(platform, is_seeded=is_seeded(settings), is_current=lambda: home_identity(settings) == identity)
 
     def close(self) -> None:
-        """Close the stores of the home."""
+        """Close all stores that were opened."""
         self._closers.close()
 
 
@@ -49,7 +49,7 @@ def _read_settings() -> Settings:
 def _open_home(_settings: Settings, identity: str) -> OpenedHome:
     opened = OpenedHome(_settings, identity)
     # Streamlit runs the garbage collector after every run of every fragment. Loaded modules are never garbage, and scanning them takes most
-    # of the time of a tick: `freeze` excludes them.
+    # of a run's time: `freeze` excludes them.
     gc.collect()
     gc.freeze()
     return opened
@@ -61,7 +61,7 @@ open_home = st.cache_resource(_open_home, max_entries=1, on_release=OpenedHome.c
 
 
 def main() -> None:
-    """Show the requested page, or an error if the settings are invalid."""
+    """Show the requested page below the bar with the platform's state; only an error if the settings are invalid."""
     # An emoji as page icon: the browser would fetch a material icon from fonts.gstatic.com.
     st.set_page_config(page_title="BOT3", page_icon="🧭", layout="wide")
     # Set here too, because an environment variable or an option of `streamlit run` may change it: pages must show no traceback.

@@ -1,4 +1,4 @@
-"""Show each bot's state and figures, and the open positions of all bots."""
+"""Parts of the page Now: each bot's state and results, and the open positions of all bots."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ROWS = (
 
 
 def show_bots(fleet: Fleet, home: DashboardHome) -> None:
-    """Show the state and the figures of every bot, with their target marks."""
+    """Show a table with the state and results of every own and fleet bot, one column each, and the marks to compare them with."""
     st.subheader("Bots")
     columns = {plain(bot.bot): _own_cells(bot, fleet, home) for bot in fleet.bots}
     columns |= {plain(bot.name): _watched_cells(bot, fleet) for bot in fleet.watched}
@@ -130,7 +130,7 @@ def _positions(trades: Sequence[Trade]) -> str:
 
 
 def _shown(sums: Mapping[str, float]) -> dict[str, float]:
-    """Return sums by currency, safe for a cell: the currency is part of a pair's name, which another program may have chosen."""
+    """Return sums by currency, with the currency escaped for Markdown: it is from a pair's name, which another program may have chosen."""
     return {plain(currency): value for currency, value in sums.items()}
 
 
@@ -148,7 +148,7 @@ def _state(bot: BotStatus) -> str:
 
 
 def show_positions(fleet: Fleet) -> None:
-    """Show the open positions of all bots; show nothing if there are none and every bot's database is readable."""
+    """Show the open trades of all bots, and name the bots whose database cannot be read; show nothing if there are neither."""
     own = [(bot.bot, RunMode.PAPER, trade) for bot in fleet.bots for trade in bot.open_trades]
     held = [*own, *((bot.bot, bot.run_mode, trade) for bot in fleet.watched for trade in bot.open_trades or ())]
     unread = [bot.bot for bot in fleet.bots if bot.closes is None] + [bot.name for bot in fleet.watched if bot.open_trades is None]

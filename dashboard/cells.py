@@ -1,4 +1,4 @@
-"""Define how number columns are shown: scaled here and formatted in the browser, so that they sort as numbers and pages stay fast."""
+"""Formats of number columns in tables: values are scaled here and formatted in the browser, so that they sort as numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.usecases.formatting import currency_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """Format of a number column: values are multiplied by `scale`, rounded to `digits` and shown with `text` (printf)."""
+    """Format of a number column: values are multiplied by `scale`, rounded to `digits` decimals and shown with the printf format `text`."""
 
     text: str
     digits: int
@@ -34,17 +34,17 @@ RATE = Cells(text="%.6g", digits=10)
 
 
 def scaled(frame: pd.DataFrame, cells: Mapping[str, Cells]) -> pd.DataFrame:
-    """Return a frame with its number columns scaled and rounded; unknown values stay unknown."""
+    """Return a frame whose columns in `cells` are float64, scaled and rounded; None and NaN become NaN."""
     # Adding 0.0 removes the sign of values rounded to zero: "-0.00 %" would read as a loss.
     columns = {name: (frame[name].astype("float64") * one.scale).round(one.digits) + 0.0 for name, one in cells.items()}
     return frame.assign(**columns)
 
 
 def money_columns(closes: pd.DataFrame) -> tuple[dict[str, pd.Series[float]], dict[str, Cells]]:
-    """Return the profits of trades (columns pair, close_profit_abs) as one column per currency, with the digits of that currency.
+    """Return the profits of trades (columns pair, close_profit_abs) as one column per stake currency, and the format of each column.
 
-    A trade has a number only in the column of its own currency: in one column for all currencies, amounts that cannot be compared would be
-    sorted and summed.
+    A trade has a number only in the column of its own currency, else NaN: in one column for all currencies, amounts that cannot be compared
+    would be sorted together.
     """
     columns: dict[str, pd.Series[float]] = {}
     cells: dict[str, Cells] = {}

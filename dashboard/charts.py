@@ -1,4 +1,4 @@
-"""Draw charts: fixed heights, few points, colours that colour-blind readers can distinguish, and never colour as the only mark."""
+"""Draw charts with fixed heights and few points; colours can be distinguished by colour-blind readers and are never the only mark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,15 @@ _PERCENT = ".2%"
 
 
 def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float, currency: str) -> go.Figure:
-    """Draw the equity after each close, one line per bot (columns close_date, equity_abs)."""
+    """Draw the equity after each closed trade, one line per bot, and the wallet at the start.
+
+    Parameters
+    ----------
+    curves : mapping
+        Bot to a frame with columns close_date and equity_abs; long ones are thinned to `LINE_POINTS` points.
+    wallet_abs : float
+        Wallet of a bot at the start, in `currency`.
+    """
     figure = go.Figure()
     for position, (bot, curve) in enumerate(curves.items()):
         kept = curve.iloc[thinned(curve["equity_abs"].to_numpy(dtype=np.float64), points=LINE_POINTS)] if len(curve) else curve
@@ -47,7 +55,7 @@ def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float, curre
 
 
 def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
-    """Draw a histogram of close profits in 40 bins from the 1st to the 99th percentile; values outside count in the outer bins."""
+    """Draw a histogram of at least one close profit in 40 bins from the 1st to the 99th percentile; the outer bins include the rest."""
     values = close_profit.to_numpy(dtype=np.float64)
     low, high = np.quantile(values, [0.01, 0.99])
     edges = np.linspace(low, high if high > low else low + 0.01, 41)
@@ -62,7 +70,7 @@ def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
 
 
 def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profit: float) -> go.Figure:
-    """Draw the learned stops and targets of each group with the static ones; the group axis is categorical."""
+    """Draw the learned stop and target of each group, and lines at the static ones; all are ratios of the stake."""
     names = [_short(row) for row in rows]
     hover = [f"{fmt.evidence(row.trades_count, row.n_eff)}, {row.state.value}" for row in rows]
     figure = go.Figure()
@@ -95,7 +103,7 @@ def levels_chart(rows: Sequence[ExitParameters], *, stop_loss: float, take_profi
 
 
 def expectancy_chart(names: Sequence[str], rows: Sequence[ExitParameters] | Sequence[FeederScore]) -> go.Figure:
-    """Draw posterior expectancies with their 90 % intervals, the first row on top; the name axis is categorical."""
+    """Draw the posterior expectancies of groups or feeders with their 90 % intervals, the first row at the top."""
     middle = [row.expectancy for row in rows]
     above = [row.upper_bound - row.expectancy for row in rows]
     below = [row.expectancy - row.lower_bound for row in rows]
@@ -126,14 +134,14 @@ def history_chart(history: pd.DataFrame) -> go.Figure:
 
 
 def regime_chart(states: pd.DataFrame, index: pd.Series[Any] | None) -> go.Figure:
-    """Draw the market index, and below it a ribbon of the regime probabilities as known at each time.
+    """Draw the market index, and below it the regime probabilities as known at each time, stacked to 1.
 
     Parameters
     ----------
     states : DataFrame
         Columns known_at and p_* of each regime; at most `LINE_POINTS` rows.
     index : Series or None
-        Market index by time, 100 at its start; None if no candles can be read.
+        Market index by time, 100 at its start; None draws no index.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.5, 0.5], vertical_spacing=0.06)
     if index is not None:

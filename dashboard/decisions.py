@@ -1,4 +1,4 @@
-"""Show the results of decisions on signals: traded, or the reason why not."""
+"""Parts of pages that show the results of the bots' decisions on signals: traded, or the reason why not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_UNTRADED = 8
 
 
 def show_reasons(home: DashboardHome) -> None:
-    """Show the reasons of each bot's newest decisions, with their counts."""
+    """Show, for each own bot, how often each reason occurs in its newest `DECISIONS` decisions."""
     st.subheader("Signals and why they were not traded")
     counts = {bot: frame["reason"].value_counts() for bot, frame in _newest(home).items()}
     if not counts:
@@ -32,7 +32,7 @@ def show_reasons(home: DashboardHome) -> None:
 
 
 def show_untraded(home: DashboardHome, *, key: str) -> None:
-    """Show the entry decisions without a trade, or with a pending result; show nothing if there are none."""
+    """Show the newest decisions to enter whose order made no trade or whose result is pending; show nothing if there are none."""
     frames = [frame[frame["outcome"].isin({EntryOutcome.NOT_TRADED, EntryOutcome.PENDING})] for frame in _newest(home).values()]
     if not any(len(frame) for frame in frames):
         return

@@ -1,4 +1,4 @@
-"""Provide the ports of one home to the pages."""
+"""Access to one home for the pages."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from bot3.usecases.fleet.home import FleetHome, FleetPorts
 
 
 class TradeJournal(TradeReader, Protocol):
-    """The part of a bot's store that the pages read: its trades, their orders, and why signals were not traded."""
+    """The part of a bot's database that the pages read: its trades, their orders, and the decisions on signals."""
 
     def intents_of_trade(self, trade_id: int) -> list[Intent]:
-        """Return the intents of a trade, oldest first."""
+        """Return the intents (planned orders) of a trade, oldest first."""
         ...
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions with their results."""
+        """Return the newest decisions on signals with their results, newest first."""
         ...
 
 
 class HomePorts(FleetPorts, Protocol):
-    """The part of the wired platform that the pages read."""
+    """The part of the platform that the pages read."""
 
     @property
     def settings(self) -> Settings:
-        """Return the settings in force."""
+        """Return the settings of this process."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class DashboardHome(FleetHome):
     Parameters
     ----------
     is_current : callable
-        Returns whether the files that were opened still belong to the home.
+        Returns whether the opened files still belong to the home; False after it was seeded, or deleted and seeded again.
     """
 
     def __init__(self, ports: HomePorts, *, is_seeded: bool, is_current: Callable[[], bool]) -> None:
@@ -71,5 +71,5 @@ class DashboardHome(FleetHome):
 
     @property
     def settings(self) -> Settings:
-        """Return the settings in force."""
+        """Return the settings of this process."""
         return self.ports.settings

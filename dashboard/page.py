@@ -1,4 +1,4 @@
-"""Provide the parts that all pages share: the global bar, tables, empty states, and the banners that report errors."""
+"""Parts that all pages share: the bar with the platform's state, tables, messages about missing data, and error banners."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROW_PX, MOST_ROWS_PX = 35, 560
 
 @contextmanager
 def banner(what: str) -> Iterator[None]:
-    """Report an error of the platform as a banner in place of the numbers that could not be read; no stale number is shown beside it."""
+    """Run a block that shows `what`; if it raises a Bot3Error, show the error as a banner where the rest of the block would be."""
     try:
         yield
     except StoreBusyError as error:
@@ -43,12 +43,12 @@ def banner(what: str) -> Iterator[None]:
 
 
 def missing(what: str, remedy: str) -> None:
-    """Show which data is missing, and how to create it."""
+    """Show a message that data is missing, and how to create it."""
     st.info(f"**{what}** {remedy}", icon=":material/inbox:")
 
 
 def not_known(found: Known[Any], what: str, remedy: str = "") -> None:
-    """Show why no learned data is available: nothing was published yet (`what`), or the publication is invalid."""
+    """Show why a published value is not available: an error if it is out of bounds, else `what`, the reason and the remedy."""
     problem = plain(found.problem)
     if found.is_refused:
         st.error(f"**What was published is refused**: {problem}.")
@@ -59,7 +59,17 @@ def not_known(found: Known[Any], what: str, remedy: str = "") -> None:
 def table(
     frame: pd.DataFrame, *, alt: str, key: str, cells: Mapping[str, Cells] | None = None, select: Callable[[list[int]], None] | None = None
 ) -> None:
-    """Show a frame, unknown values as en dashes and terms with tooltips; `select` is called with the positions of the selected rows."""
+    """Show a frame as a table: unknown values as en dashes, headings that are terms with their definition as tooltip.
+
+    Parameters
+    ----------
+    alt, key : str
+        Description for screen readers, and the unique key of the widget.
+    cells : mapping, optional
+        Format of the number columns, by name.
+    select : callable, optional
+        Called with the positions of the selected rows (one or none) when the selection changes; None: rows cannot be selected.
+    """
     cells = cells or {}
     config: dict[str, Any] = {name: st.column_config.Column(help=definition(name)) for name in map(str, frame.columns)}
     config |= {name: st.column_config.NumberColumn(format=one.text, help=definition(name)) for name, one in cells.items()}
@@ -85,7 +95,7 @@ def table(
 
 
 def _guarded_bar(home: DashboardHome) -> None:
-    """Show the global bar: mode, market and wall time, age of the newest data, source of the market, halt state."""
+    """Show the bar: mode, age of the daemon's heartbeat and of the newest data, states of the bots, market and wall time, market source."""
     if not home.is_current():
         st.rerun()  # the home was seeded meanwhile, or deleted and seeded again: the whole page is outdated
     with banner("The control store"):
@@ -121,7 +131,7 @@ def _show_bar(home: DashboardHome) -> None:
 
 
 def _age_badges(home: DashboardHome, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> str:
-    """Return badges with the wall-time age of the newest candle, close and publication; red if the candles are too old to trade on."""
+    """Return badges with the ages of `DataAges`; the candle's is red if it is unknown or too old for entries."""
     try:
         ages = read_data_ages(home, anchor=anchor, beats=beats, wall_now=wall_now)
     except DataError:

@@ -1,6 +1,6 @@
 """Serve the dashboard with `streamlit run dashboard/serve.py`.
 
-The server shows the pages of `app.py` and rejects requests of foreign pages (`bot3.web_guard`).
+The server shows the pages of `app.py` and rejects requests that other web pages cause (`bot3.web_guard`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot3.web_guard import RequestRule, WebGuard
 
 
 def allowed_hosts() -> tuple[str, ...]:
-    """Return the hosts in the settings; none in addition to the loopback hosts if the settings are invalid, which the pages report."""
+    """Return the host names that are accepted besides the loopback ones; none if the settings are invalid, which the pages report."""
     try:
         return load_settings().allowed_hosts
     except SettingsError:

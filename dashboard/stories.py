@@ -1,4 +1,4 @@
-"""Show the history of one trade: why it was opened, how it was protected, which orders it placed."""
+"""Show the history of one trade: its result, the values that it was opened with, the parameters used, and its orders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _TELLERS: Mapping[str, Callable[[float], str]] = {
 
 
 def show_story(trade: pd.Series[Any], home: DashboardHome) -> None:
-    """Show the history of the trade in a row of the record's trade frame."""
+    """Show the history of a closed trade, given as a row of the record's trade frame.
+
+    Orders and decision are shown only of paper and backtest trades of own bots, if their database contains them.
+    """
     bot, mode = str(trade["bot"]), RunMode(trade["run_mode"])
     st.subheader(f"{bot}, {mode.value} trade {trade['trade_id']}")
     st.markdown(sentence(trade))
@@ -49,7 +52,7 @@ def show_story(trade: pd.Series[Any], home: DashboardHome) -> None:
 
 
 def sentence(trade: pd.Series[Any]) -> str:
-    """Return one sentence that describes a trade and its result."""
+    """Return one sentence, as Markdown, that describes a closed trade and its result."""
     lasted = trade["close_date"] - trade["open_date"]
     currency = stake_currency(str(trade["pair"]))
     profit, funding = (plain(fmt.money(trade[name], currency)) for name in ("close_profit_abs", "funding_fees"))

@@ -1,4 +1,4 @@
-"""Show the earnings and open positions of all bots; every total names its run mode, its currency and the bots that it covers."""
+"""Part of the page Now: totals of realised profit and open positions by run mode and currency, with the bots that each covers."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from dashboard.home import DashboardHome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Covered:
-    """The bots of one run mode: own ones with their databases, the fleet's with the record and their databases."""
+    """The bots of one run mode that a total covers: own bots, and bots of the fleet file (`watched`)."""
 
     mode: RunMode
     own: tuple[BotStatus, ...]
     watched: tuple[WatchedStatus, ...]
 
     def closes(self) -> pd.DataFrame:
-        """Return the closes of all bots whose stores are readable."""
+        """Return the closed trades of own bots whose database can be read, from there, and of fleet bots from the record."""
         own = [bot.closes for bot in self.own if bot.closes is not None]
         return pd.concat([*own, *(bot.closes for bot in self.watched)], ignore_index=True)
 
     def closes_today(self, fleet: Fleet) -> pd.DataFrame:
-        """Return the closes since midnight UTC, in market time for own bots, in wall time for the fleet's."""
+        """Return those of `closes` since midnight UTC, of market time for own bots, of wall time for fleet bots."""
         own = [_since_midnight(bot.closes, fleet.now) for bot in self.own if bot.closes is not None]
         return pd.concat([*own, *(_since_midnight(bot.closes, fleet.wall_now) for bot in self.watched)], ignore_index=True)
 
     def open_trades(self) -> list[Trade]:
-        """Return the open trades of all bots whose databases are readable."""
+        """Return the open trades of all bots whose databases can be read."""
         watched = [trade for bot in self.watched for trade in bot.open_trades or ()]
         return [*(trade for bot in self.own for trade in bot.open_trades), *watched]
 
     def described(self) -> str:
-        """Return which bots are covered, with their sources, and which are not because they are unreadable."""
+        """Return a text with the covered bots and their sources, and with the bots whose database cannot be read."""
         own = ", ".join(bot.bot for bot in self.own if bot.closes is not None)
         watched = ", ".join(bot.bot for bot in self.watched)
         unread = [
@@ -54,7 +54,7 @@ class Covered:
 
 
 def covered_modes(fleet: Fleet) -> list[Covered]:
-    """Return the bots of the fleet by run mode, paper first; a mode without a bot is left out."""
+    """Return the bots by run mode, paper before live; a mode without a fleet bot and without a readable own bot is left out."""
     found = [
         Covered(
             mode=mode, own=fleet.bots if mode is RunMode.PAPER else (), watched=tuple(bot for bot in fleet.watched if bot.run_mode is mode)
@@ -65,7 +65,7 @@ def covered_modes(fleet: Fleet) -> list[Covered]:
 
 
 def show_totals(fleet: Fleet, home: DashboardHome) -> None:
-    """Show realised profits and open positions, by run mode and currency."""
+    """Show realised profit today and in all, and open positions, by run mode and stake currency; name the bots that are not included."""
     for covered in covered_modes(fleet):
         closes, today, trades = covered.closes(), covered.closes_today(fleet), covered.open_trades()
         every, of_today = by_currency(closes), by_currency(today)

@@ -1,1 +1,1 @@
-"""The execution daemon, which places and manages the bots' orders."""
+"""The execution daemon, which places and manages the orders of the platform's own bots."""

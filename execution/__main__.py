@@ -1,7 +1,7 @@
 """Run the execution daemon with `python -m execution`: trade on paper with the published learning.
 
-Exit codes: 0 stopped on request; 1 a bug; 2 invalid usage or settings; 3 no seeded home, or invalid data; 6 another daemon already runs on
-the home or on a bot's database.
+Exit codes: 0 stopped on request, or at the end of the market; 1 a bug; 2 invalid usage or settings; 3 no seeded home, or invalid data;
+6 another daemon already runs on the home or on a bot's database.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ def _run(platform: Platform, given: argparse.Namespace, *, signals: Callable[[Pl
 
 
 def _ready(platform: Platform, given: argparse.Namespace, *, signals: Callable[[Platform], SignalSource]) -> tuple[Daemon, datetime | None]:
-    """Open everything that the daemon needs before its first tick. Raises StoreError if a store cannot be opened."""
+    """Open all stores and build the daemon; return it, and the market time at which it must end (None without --until-market-end).
+
+    Raises StoreError if a store cannot be opened.
+    """
     platform.open_stores()
     until = _market_end(platform) if given.until_market_end else None
     daemon = Daemon(bots_of(platform), signals=signals(platform), learning=platform.learning_reader, poll_s=given.poll)

@@ -1,4 +1,4 @@
-"""Recognize fills and payments that were already booked, because consecutive queries overlap in time."""
+"""Recognize fills and funding payments that were already booked: consecutive queries overlap in time and return some twice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 class Booked:
     """The ids of recently booked fills or payments, each with its market time.
 
-    An id older than the overlap is dropped: no later query can return it again.
+    Ids more than `overlap` older than the newest are dropped: no later query returns them again.
 
     Parameters
     ----------
     newest : datetime
-        Time of the newest item that was booked.
+        Market time of the newest item that was booked.
     overlap : timedelta
-        How long after a newer item an older one may still be reported.
+        By how much the market time of an item may be before that of an item that was reported earlier.
     """
 
     def __init__(self, newest: datetime, *, overlap: timedelta) -> None:
@@ -31,10 +31,10 @@ class Booked:
 
     @property
     def since(self) -> datetime:
-        """Return the time from which the next query must start."""
+        """Return the market time at which the next query must start: `overlap` before the newest booked item."""
         return self.newest - self._overlap
 
     def add(self, found: Mapping[str, datetime]) -> None:
-        """Add the ids of booked items and drop those older than the overlap."""
+        """Add the ids of booked items with their market times, and drop those before `since`."""
         self.newest = max([self.newest, *found.values()])
         self._names = {name: at for name, at in {**self._names, **found}.items() if at >= self.since}

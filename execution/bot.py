@@ -1,4 +1,4 @@
-"""Describe one bot as the daemon uses it (rules, store, account), and what all bots share."""
+"""One bot as the daemon uses it (rules, database, exchange account), and what all bots share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Shared:
     Parameters
     ----------
     protect_deadline : timedelta
-        Wall time after which a position without a working stop is closed at market.
+        Wall time after which a position that is not completely covered by open stops is closed at market.
     halt_file : Path
         While this file exists every bot is HALTED, whatever state the stores contain.
     """
@@ -54,7 +54,7 @@ class Shared:
         return timeframe_duration(self.timeframe)
 
     def newest_close(self, now: datetime) -> datetime:
-        """Return the close time of the newest closed candle."""
+        """Return the close time of the newest candle that has closed by a market time."""
         return candle_open_time(now, self.timeframe)
 
 
@@ -65,10 +65,10 @@ class Bot:
     Parameters
     ----------
     flag : LatchStore
-        Stores the bot's latch a second time, outside its database, so that the loss of either copy does not lose the latch.
+        Stores the bot's latched trading state a second time, in a file outside its database, so that it survives the loss of either.
     lease : Lease or None
-        Without the lease the bot enters no trade. None where the lock on the home is sufficient, because the bot's store is a file in
-        that home.
+        The exclusive right to trade the bot; while it is lost the bot enters no trade. None if the bot's database is a file in the home,
+        which has its own lock.
     """
 
     profile: BotProfile
@@ -86,9 +86,16 @@ class Bot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The state of the exchange account and the journal at one time.
+    """The state of a bot's exchange account and of its database at one time.
 
-    Positions and open trades are keyed by pair, orders and intents by client order id.
+    Parameters
+    ----------
+    positions, trades : mapping
+        Pair to the position on the exchange, and to the open trade in the database.
+    orders, unsettled : mapping
+        Client order id to the open order on the exchange, and to the intent (planned order) whose result is not final.
+    mismatch : str or None
+        Where positions and open trades differ; None if they agree.
     """
 
     positions: Mapping[str, Position]
@@ -98,9 +105,9 @@ class Account:
     mismatch: str | None
 
     def waiting(self, leg: IntentLeg, *, trade_id: int) -> list[Intent]:
-        """Return the intents of one leg of a trade that were sent and are not settled yet."""
+        """Return the unsettled intents of one leg (stop, target, exit) of a trade that are SENT or ACKED."""
         return [i for i in self.unsettled.values() if i.leg is leg and i.trade_id == trade_id and i.state in UNANSWERED]
 
     def entries_in_flight(self) -> list[Intent]:
-        """Return the entry intents that may or may not have opened a position."""
+        """Return the unsettled entry intents, which may have opened a position or not."""
         return [i for i in self.unsettled.values() if i.leg is IntentLeg.ENTRY]

@@ -1,4 +1,4 @@
-"""Compute what a candle's close makes known, once for all bots: signals, newest close rate, volatility."""
+"""Compute, once for all bots, what is known at a candle's close: the feeders' signals, close rates and volatility."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from execution.bot import Bot, Shared
 
 
 class SignalSource(Protocol):
-    """Produces the signals of all feeders (`usecases.predict_signals.SignalMaker`)."""
+    """Produces the signals of all feeders (`usecases.feeders.predict_signals.SignalMaker`)."""
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals that became known at a candle's close."""
+        """Return the signals of the candle that opened at a time; they become known at its close."""
         ...
 
 
@@ -31,7 +31,7 @@ class _Newest:
 
 
 class Closes:
-    """The signals and the volatility of the newest close; only one close is cached."""
+    """Cache of the signals, close rates and volatilities of one candle close; a request for another close replaces it."""
 
     def __init__(self, shared: Shared, *, signals: SignalSource) -> None:
         self._shared, self._source = shared, signals
@@ -40,16 +40,17 @@ class Closes:
         self._newest: dict[tuple[str, timedelta], _Newest | None] = {}
 
     def signals(self, close: datetime, *, now: datetime) -> list[Signal]:
-        """Return the signals of the candle that closed at `close`; computed once per close."""
+        """Return the signals of the candle that closed at `close`; they are computed once."""
         self._keep(close)
         if self._signals is None:
             self._signals = self._source.signals_at(close - self._shared.candle, now)
         return self._signals
 
     def view(self, bot: Bot, pair: str, *, close: datetime) -> PairView | None:
-        """Return the market of a pair as a bot sees it; None if no candle is available.
+        """Return a pair's market data for a bot's decision: the exchange's current rate, and close rate and volatility at `close`.
 
-        If the exchange is busy the rate is NaN, and a NaN rate opens no trade.
+        None if the pair's candles before `close` are missing or cannot be read. If the exchange is busy, the rate is NaN, and no trade is
+        opened at a NaN rate.
         """
         self._keep(close)
         key = (pair, bot.profile.horizon)

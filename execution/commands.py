@@ -1,4 +1,4 @@
-"""Execute the commands that a person sent through the control store: pause, resume, halt, force_exit."""
+"""Execute the commands that a person has queued in the control store: pause, resume, halt, force_exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class Commands:
-    """The commands of one bot; each is executed once, and its result is stored with it."""
+    """Executes the commands of one bot, each at most once, and stores the result of each with it."""
 
     def __init__(self, bot: Bot, *, state: BotState, exits: Exits) -> None:
         self._bot, self._state, self._exits = bot, state, exits

@@ -1,4 +1,4 @@
-"""Run all bots in one loop, one after the other; an error of one bot does not affect the others."""
+"""Run all bots in one loop, one after the other; an error of one bot does not affect the others, except bugs that end the process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Daemon:
     Parameters
     ----------
     bots : sequence of Bot
-        All bots trade one market; each has its own store and account.
+        All bots trade the same market; each has its own database and exchange account.
     poll_s : float
         Longest wait between two ticks, in wall seconds; the wait ends earlier at the close of a candle.
     """
@@ -53,7 +53,10 @@ class Daemon:
         self._slowest_ms = 0.0
 
     def run(self, *, should_stop: Callable[[], bool], until: datetime | None = None, is_once: bool = False) -> None:
-        """Tick until `should_stop` returns true, until `until` has passed in market time and its last candle is decided on, or once."""
+        """Call `tick` repeatedly until `should_stop` returns True or the market time `until` is reached, or once if `is_once`.
+
+        The candle that closes at `until` is still decided on. The last heartbeat has the state "stopped", after an error "failed".
+        """
         self._guard("heartbeat", lambda: self._pulse.beat("starting", self.detail()))
         state = "failed"
         try:
@@ -72,7 +75,11 @@ class Daemon:
             self._guard("heartbeat", lambda: self._pulse.beat(state, self.detail()))
 
     def tick(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Update the learning, run the due steps of every bot, and write the heartbeat."""
+        """Read new learning, run the due steps of every bot, and write the heartbeat if it is due.
+
+        Errors of a bot are logged, and the next tick retries. Raises InvalidTradeError (a bug) and AlreadyRunningError (another process
+        trades a bot), which end the process.
+        """
         began = self._clock.wall_now()
         is_changed = self._guard("learning", self.learning.look)
         if is_changed:
@@ -89,7 +96,10 @@ class Daemon:
             self._slowest_ms = 0.0
 
     def detail(self) -> Detail:
-        """Return the details that the heartbeat reports."""
+        """Return the details of the heartbeat: versions of the learning, counters, and the state of each bot.
+
+        `last_candle` is the close time of the last candle that every bot has decided on; None if none has.
+        """
         candles = [runner.last_candle for runner in self.runners if runner.last_candle is not None]
         detail: Detail = {
             **self.learning.versions(),
@@ -129,7 +139,7 @@ class Daemon:
             return None
 
     def _tell(self, event: str, error: Exception, *, bot: str) -> None:
-        """Log an error with its traceback; an identical error is logged again only after `_TELL_AGAIN`."""
+        """Count and log an error with its traceback; an identical one of the same bot is logged again only after `_TELL_AGAIN`."""
         self._errors += 1
         wall, key = self._clock.wall_now(), f"{event} {bot}"
         text, at = self._told.get(key, ("", wall))
@@ -148,7 +158,7 @@ class Daemon:
         return self._poll_s if left_s is None else min(self._poll_s, left_s)
 
     def _until_close_s(self) -> float:
-        """Return the wall seconds until the next candle has closed."""
+        """Return the wall seconds until just after the next candle's close."""
         now = self._clock.now()
         left = self._shared.newest_close(now) + self._shared.candle - now
         return left.total_seconds() / self._clock.speed + _AFTER_CLOSE_S

@@ -1,4 +1,4 @@
-"""Enter trades: turn the signals of a close into decisions and the decisions into intents, and record all of them."""
+"""Enter trades: decide on the signals of a candle's close, store all decisions, and send the orders of those to trade."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Entries:
-    """Enters the trades of one bot; the rules are in `trading.decide`."""
+    """Enters the trades of one bot; `trading.decide` contains the rules."""
 
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter, closes: Closes) -> None:
         self._bot, self._state, self._submitter, self._closes = bot, state, submitter, closes
@@ -33,12 +33,16 @@ class Entries:
     def enter(
         self, close: datetime, account: Account, *, balance: Balance, marks: EquityMarks, learning: Learning, regime: Regime | None
     ) -> None:
-        """Decide on the signals of a close, record the decisions, submit the planned entries.
+        """Decide on the signals of the candle that closed at `close`, store the decisions in the bot's database, and send entry orders.
 
         Parameters
         ----------
-        balance, marks : Balance, EquityMarks
-            The wallet at the close, and the equity marks that losses are measured from after this close was judged (`BotState.look`).
+        balance : Balance
+            The balance of the wallet at the close.
+        marks : EquityMarks
+            The equities that losses are measured from, updated with this balance (`BotState.look`).
+        regime : Regime or None
+            The market's regime; None if it is unknown.
         """
         now = self._bot.shared.clock.now()
         signals = self._closes.signals(close, now=now)
@@ -70,7 +74,7 @@ class Entries:
         self._send(verdicts)
 
     def _allowed(self, account: Account) -> TradingState:
-        """Return the trading state in force; an account that differs from the journal enters nothing, even before the state is latched."""
+        """Return the bot's trading state, but at least REDUCING while positions on the exchange and open trades differ."""
         if account.mismatch is not None and self._state.state is TradingState.ACTIVE:
             return TradingState.REDUCING
         return self._state.state
@@ -95,7 +99,7 @@ class Entries:
         return replace(intent, attempt=self._submitter.entry_attempt(plan.pair, plan.candle_close_time))
 
     def _closed_lately(self, now: datetime) -> list[tuple[str, str | None, datetime]]:
-        """Return pair, exit reason and close date of the trades that stop streaks and cool-offs depend on, oldest first."""
+        """Return pair, exit reason and close date of the closed trades that stop streaks and cool-offs depend on, oldest first."""
         limits = self._bot.profile.limits
         since = now - limits.stop_streak_window - limits.stop_streak_pause - limits.cool_off
         closed = self._bot.store.closed_trades(closed_since=since)
@@ -103,7 +107,10 @@ class Entries:
 
 
 def _notionals(account: Account, views: dict[str, PairView]) -> dict[str, float]:
-    """Return the notional of each pair: open trades, positions without a trade, and entries whose response is pending."""
+    """Return pair to notional: of open trades, of positions without a trade, and of entry orders whose result is not known yet.
+
+    The first two are valued at the entry rate, the orders at the current rate (0 if the pair has no signal now).
+    """
     held = {pair: float(position.amount * position.open_rate) for pair, position in account.positions.items()}
     booked = {pair: trade.amount * trade.open_rate for pair, trade in account.trades.items()}
     in_flight = {i.pair: float(i.amount) * (views[i.pair].rate if i.pair in views else 0.0) for i in account.entries_in_flight()}

@@ -1,4 +1,4 @@
-"""Exit trades: after a closed candle, on a command, or because a stop is missing."""
+"""Exit trades at market: by the exit rule after a candle's close, on a command, or because a stop is missing."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ log = structlog.get_logger()
 
 
 def opening_intent(bot: Bot, trade: Trade) -> Intent:
-    """Return the intent that opened a trade; its context contains stop, target and exit rule."""
+    """Return the intent (planned order) that opened a trade; its context contains stop, target and exit rules of the trade."""
     entries = (intent for intent in bot.store.intents_of_trade(trade.trade_id) if intent.leg is IntentLeg.ENTRY)
     return next(intent for intent in entries if intent.state not in {IntentState.REJECTED, IntentState.DEAD})
 
 
 class Backoff:
-    """Computes when an action may be retried, in wall time."""
+    """Computes when a failed action on a trade may be retried, in wall time: 0.2 s after a failure, doubled up to 5 s."""
 
     def __init__(self) -> None:
         self._waits: dict[tuple[int, str], tuple[datetime, timedelta]] = {}
 
     def is_due(self, trade_id: int, what: str, *, wall: datetime) -> bool:
-        """Return whether the action may be tried now; a wall clock that was set back does not lengthen the wait."""
+        """Return whether the action `what` on a trade may be tried now; a wall clock that was set back does not lengthen the wait."""
         if (trade_id, what) not in self._waits:
             return True
         due, wait = self._waits[trade_id, what]
         return wall >= due or wall < due - wait
 
     def failed(self, trade_id: int, what: str, *, wall: datetime) -> None:
-        """Record a failure: the next wait is twice the last one, up to `_LONGEST_WAIT`."""
+        """Note a failure of the action: its wait is twice the last one, at most `_LONGEST_WAIT`."""
         _, last = self._waits.get((trade_id, what), (wall, _FIRST_WAIT / 2))
         wait = min(last * 2, _LONGEST_WAIT)
         self._waits[trade_id, what] = (wall + wait, wait)
 
     def forget(self, trade_ids: set[int]) -> None:
-        """Drop the waits of all trades except these."""
+        """Drop the waits of all trades except those with the given ids."""
         self._waits = {key: value for key, value in self._waits.items() if key[0] in trade_ids}
 
 
 class Exits:
-    """Exits the trades of one bot at market. An exit that failed because the exchange was busy is retried until the trade is closed."""
+    """Exits the trades of one bot at market; an exit that failed because the exchange was busy is retried until the trade is closed."""
 
     def __init__(self, bot: Bot, *, submitter: Submitter) -> None:
         self._bot, self._submitter = bot, submitter
@@ -63,7 +63,7 @@ class Exits:
         self._backoff = Backoff()
 
     def recover(self, account: Account) -> None:
-        """Schedule again the exits that a killed process left undone: those that definitely did not happen."""
+        """Schedule again the exits that an earlier process could not send: trades whose newest exit intent is DEAD (no order exists)."""
         for trade in account.trades.values():
             exits = [intent for intent in self._bot.store.intents_of_trade(trade.trade_id) if intent.leg is IntentLeg.EXIT]
             newest = max(exits, key=lambda intent: intent.attempt, default=None)
@@ -71,11 +71,15 @@ class Exits:
                 self._wanted[trade.trade_id] = ExitReason(require_exit_reason(newest))
 
     def is_leaving(self, trade: Trade, account: Account) -> bool:
-        """Return whether an exit of the trade is in progress."""
+        """Return whether an exit order of the trade was sent and its result is not final or not read yet."""
         return trade.trade_id in self._sent or bool(account.waiting(IntentLeg.EXIT, trade_id=trade.trade_id))
 
     def leave(self, trade: Trade, account: Account, *, reason: ExitReason) -> IntentState | None:
-        """Close a trade's position at market; return None if there is no position or an exit is in progress."""
+        """Send a market order that closes a trade's position; return the state of its intent.
+
+        None, and nothing is sent, if the account has no position of the trade's pair and direction, or an exit is in progress. DEAD means
+        that the exchange was busy: `retry` sends the exit again.
+        """
         position, clock = account.positions.get(trade.pair), self._bot.shared.clock
         if position is None or position.is_short is not trade.is_short or self.is_leaving(trade, account):
             return None
@@ -98,7 +102,10 @@ class Exits:
         return state
 
     def retry(self, account: Account, *, may_leave: bool) -> None:
-        """Retry the exits that failed because the exchange was busy; without `may_leave` only emergency and forced exits."""
+        """Retry the exits that failed because the exchange was busy, if they are due; without `may_leave` only emergency and forced exits.
+
+        This must be called right after a reconciliation, whose result is `account`.
+        """
         # The account was just reconciled, so it contains the result of every exit sent before.
         self._sent.clear()
         by_id = {trade.trade_id: trade for trade in account.trades.values()}
@@ -111,14 +118,16 @@ class Exits:
                 self.leave(by_id[trade_id], account, reason=reason)
 
     def judge_candles(self, account: Account, *, since: datetime, until: datetime, may_leave: bool) -> dict[int, float]:
-        """Judge every candle that closed after `since` and by `until`: update the extreme rates, exit if the exit rule requires it.
+        """Apply the exit rules of all open trades to the candles that closed after `since` and by `until`, and store the extreme rates.
+
+        A trade whose rule requires an exit is closed at market if `may_leave`. A trade whose candles cannot be read is skipped.
 
         If the candles of a trade cannot be read, the next call judges them too.
 
         Returns
         -------
         dict of int to float
-            Best rate by trade, of the trades that the rule keeps open.
+            Trade id to the best rate since entry, of the trades whose rule requires no exit.
         """
         kept: dict[int, float] = {}
         unjudged: dict[int, datetime] = {}
@@ -137,13 +146,13 @@ class Exits:
         return kept
 
     def rule_of(self, trade: Trade) -> ExitRule:
-        """Return the exit rule that a trade was opened with."""
+        """Return the exit rules that a trade was opened with."""
         return self._rules.setdefault(trade.trade_id, ExitRule.of_context(opening_intent(self._bot, trade).context))
 
     def widen_closed(self, trade: Trade, *, since: datetime) -> None:
-        """Update the extreme rates of a trade that closed before its last candles were judged.
+        """Store the extreme rates of a closed trade from the candles that closed after `since` and before its close.
 
-        The candle in which the trade closed is left out: in that candle only the fill counts.
+        The candle in which the trade closed is left out: in that candle only the fill counts. If candles cannot be read, nothing is stored.
         """
         shared = self._bot.shared
         if trade.close_date is None or trade.close_date <= since:
@@ -158,7 +167,7 @@ class Exits:
             self._widen(trade, low=float(frame["low"].min()), high=float(frame["high"].max()))
 
     def _judge(self, trade: Trade, *, since: datetime, until: datetime) -> tuple[ExitReason | None, float]:
-        """Return the reason to exit, or None, and the best rate seen so far."""
+        """Return the reason to exit a trade (None if there is none), and its best rate since entry."""
         shared = self._bot.shared
         first = max(since, shared.newest_close(trade.open_date))
         frame = shared.candles.candles(trade.pair, shared.timeframe, start=first, end=until)

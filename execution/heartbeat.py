@@ -1,4 +1,4 @@
-"""Write the daemon's heartbeat to the control store."""
+"""Write the daemon's heartbeat to the control store, and read the equity marks of an earlier one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Detail = dict[str, str | float | int | bool | None]
 
 
 class Pulse:
-    """Writes the heartbeat, which is due every second of wall time; `beat` writes it immediately."""
+    """Writes the daemon's heartbeat; `is_due` is True once a second of wall time."""
 
     def __init__(self, control: ControlStore, *, clock: Clock) -> None:
         self._control, self._clock = control, clock
@@ -27,11 +27,11 @@ class Pulse:
         self._beat_at: datetime | None = None
 
     def is_due(self) -> bool:
-        """Return whether a second has passed since the last heartbeat, or the wall clock was set back."""
+        """Return whether no heartbeat was written yet, the last one is at least a second old, or the wall clock was set back since."""
         return self._beat_at is None or not timedelta(0) <= self._clock.wall_now() - self._beat_at < _EVERY
 
     def beat(self, state: str, detail: Mapping[str, str | float | int | bool | None]) -> None:
-        """Write the heartbeat now."""
+        """Write a heartbeat now, whether it is due or not. Raises StoreError if the control store cannot be written."""
         wall = self._clock.wall_now()
         self._control.beat(
             Heartbeat(
@@ -48,14 +48,17 @@ class Pulse:
 
 
 def marks_detail(bot: str, marks: EquityMarks | None) -> Detail:
-    """Return the equity marks that a bot's losses are measured from, as heartbeat details; a restart reads them back."""
+    """Return the equities that a bot's losses are measured from as details of the heartbeat; empty for None (see `marks_before`)."""
     if marks is None:
         return {}
     return {f"{bot}_day": marks.day.isoformat(), f"{bot}_day_start_abs": marks.day_start_abs, f"{bot}_peak_abs": marks.peak_abs}
 
 
 def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
-    """Return the equity marks of a bot from the last heartbeat; None if there are none or they are invalid."""
+    """Return the equities that a bot's losses are measured from, from the daemon's last heartbeat.
+
+    None if the heartbeat has none or they are invalid. Raises StoreBusyError if the control store is unavailable.
+    """
     try:
         beat = daemon_beat(control.heartbeats())
     except StoreBusyError:

@@ -1,4 +1,4 @@
-"""Cache the learning in force: read it again after a publication or when one takes effect, and use the last valid one until it expires."""
+"""Cache the published learning: read it again after a publication or when one takes effect, and use the last valid one if that fails."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = structlog.get_logger()
 
 
 class LearningWatch:
-    """The parameters, recommendation and regime in force at the current market time.
+    """The last valid parameters, recommendation and regime that were published by the market time of the last `look`.
 
-    Expiry is not checked here: the trading rules compare it with the time of each decision. If a read fails or the result is invalid, the
-    last valid one stays in force.
+    Their expiry is not checked here: the trading rules compare it with the time of each decision. If one of them is missing or out of
+    bounds at a later read, the last valid one is used further.
     """
 
     def __init__(self, reader: LearningReader, *, clock: Clock) -> None:
@@ -39,20 +39,27 @@ class LearningWatch:
 
     @property
     def learning(self) -> Learning:
-        """Return the learning that decisions use; a part is None if none was published or none was valid."""
+        """Return the parameters and the recommendation that decisions use.
+
+        Each is None if no valid one was read yet. `is_unread` is True before the first `look`, and while a published part is out of bounds.
+        """
         is_unread = self._token is None or bool(self._refused)
         return Learning(parameters=self._parameters, recommendation=self._recommendation, is_unread=is_unread)
 
     @property
     def regime(self) -> Regime | None:
-        """Return the regime of the market; None if none was published."""
+        """Return the last valid published regime of the market; None if no valid one was read yet."""
         return None if self._regime is None else self._regime.regime
 
     def look(self) -> bool:
-        """Read the learning again if it was published or took effect since the last call; return whether the versions in force changed.
+        """Read the learning if something was published or has taken effect since the last call; return whether `versions` changed.
 
-        A publication may have a `known_at` later than this process' market time. It is read once the market time reaches its `known_at`;
-        the same holds for every further pending publication.
+        A publication whose `known_at` is later than the market time is read once the market time has reached it.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read; the learning of the last call stays in use, and the next call reads again.
         """
         token, now = self._reader.learning_token(), self._clock.now()
         if token == self._token and (self._next_at is None or now < self._next_at):
@@ -68,7 +75,10 @@ class LearningWatch:
         return True
 
     def versions(self) -> dict[str, str | int | None]:
-        """Return the versions in force, keyed by name."""
+        """Return the versions and expiries of the learning in use, keyed by name of the heartbeat's detail; None for missing parts.
+
+        `learning_refused` contains why published values are out of bounds; None if they are not.
+        """
         parameters, recommendation = self._parameters, self._recommendation
         return {
             "parameters_version": None if parameters is None else parameters.version,
@@ -95,7 +105,7 @@ class LearningWatch:
             self._refused[noun] = str(error)
             return last
         except LearningError:
-            # Nothing is published at this time: the last one stays in force until it expires.
+            # Nothing is published at this time: the last one stays in use; decisions check its expiry.
             found = last
         # Only after a successful read: while the store cannot be read, the refusal stays reported.
         self._refused.pop(noun, None)

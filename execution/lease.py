@@ -1,4 +1,4 @@
-"""Allow one daemon per home: a file lock that a second daemon cannot acquire."""
+"""Allow one daemon per home by a file lock that a second daemon cannot acquire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.errors import AlreadyRunningError
 
 @contextmanager
 def lease(home: Path) -> Iterator[None]:
-    """Lock a home until the block ends; the operating system releases the lock when the process ends for any reason.
+    """Lock a home until the block ends; if the process is killed, the operating system releases the lock.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Protect every position with a stop and a target on the exchange; close a position at market if its stop is not placed in time.
 
-A stop is moved by placing the new one before the old one is cancelled, so a position is never without one. Both steps are visible in the
-journal and on the exchange, so a killed process continues where it was.
+A stop is moved by placing the new one before the old one is cancelled, so the position keeps a stop. Both orders are in the bot's database
+and on the exchange, so after a kill the next process cancels the old one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 class Protector:
     """Places the stops and targets of one bot.
 
-    Their rates are read from the intent that opened each trade, so a process killed after the entry loses none of them.
+    Their rates are read from the intent that opened each trade, which is stored before the entry is sent, so they survive a kill.
     """
 
     def __init__(self, bot: Bot, *, state: BotState, submitter: Submitter, exits: Exits) -> None:
@@ -42,7 +42,7 @@ class Protector:
         self._backoff = Backoff()
 
     def report_exposure(self, account: Account) -> None:
-        """Log the positions that have no working stop at start-up; their deadline starts now."""
+        """Log, at start-up, the trades whose position is not completely covered by open stops; `protect` must follow."""
         for pair, trade in account.trades.items():
             if self._uncovered(trade, account) > 0:
                 log.warning(
@@ -50,15 +50,15 @@ class Protector:
                 )
 
     def tighten(self, account: Account, *, best: Mapping[int, float]) -> dict[int, float]:
-        """Place the stops that the exit rule moves at the open of a candle (`exit_law.stop_at_open`); `protect` cancels the old ones.
+        """Place a new stop for each trade whose break-even rule moves it (`exit_law.stop_at_open`); `protect` cancels the old ones.
 
-        An order that fails is tried again at the next close; until then the old stop stays open. A rejected one does not count towards the
-        rejections that halt a bot, because the position is still protected.
+        An order that fails is tried again at the next candle's close; until then the old stop stays on the exchange. A rejected one does
+        not count towards the rejections that halt a bot, because the position is still protected.
 
         Parameters
         ----------
         best : mapping of int to float
-            Best rate of the closed candles, by trade.
+            Trade id to the best rate of its closed candles; trades that are not in it are left unchanged.
 
         Returns
         -------
@@ -90,7 +90,10 @@ class Protector:
         log.info("stop_moved", bot=self._bot.name, pair=trade.pair, trade_id=trade.trade_id, stop_rate=str(moved), state=sent)
 
     def protect(self, account: Account) -> None:
-        """Place missing stops and targets, close positions unprotected past the deadline, cancel orders whose trade is closed."""
+        """Place missing stops and targets, close positions without a complete stop past the deadline, and cancel superfluous orders.
+
+        Superfluous are a trade's looser stops once it is covered, and this platform's orders whose trade is closed.
+        """
         held = {trade.trade_id for pair, trade in account.trades.items() if pair in account.positions}
         self._bare_since = {trade_id: since for trade_id, since in self._bare_since.items() if trade_id in held}
         self._without_target &= held
@@ -111,12 +114,16 @@ class Protector:
             self._aim(trade, account)
 
     def _cover(self, trade: Trade, account: Account, *, amount: Decimal) -> bool:
-        """Place a stop and return whether it is open now; exit at market if it is rejected or not placed within the deadline."""
+        """Place a stop for the uncovered amount; return whether the exchange has confirmed it.
+
+        The position is closed at market if the stop is rejected, or is missing for longer than the deadline. Nothing is placed while the
+        result of an earlier stop is unknown, or before a retry is due.
+        """
         wall = self._bot.shared.clock.wall_now()
-        # A wall clock that was set back restarts the deadline: otherwise it would be extended by that amount.
+        # A wall clock that was set back restarts the deadline: otherwise the deadline would be later by that amount.
         since = self._bare_since[trade.trade_id] = min(self._bare_since.get(trade.trade_id, wall), wall)
         if wall - since > self._bot.shared.protect_deadline:
-            self._flatten(trade, account, why="no stop rested within the deadline")
+            self._flatten(trade, account, why="no stop was confirmed within the deadline")
             return False
         if account.waiting(IntentLeg.STOP, trade_id=trade.trade_id) and self._is_unknown(trade, account):
             return False
@@ -141,7 +148,7 @@ class Protector:
             self._backoff.failed(trade.trade_id, "flatten", wall=wall)
 
     def _aim(self, trade: Trade, account: Account) -> None:
-        """Place the target unless it is open already; exit at market if the rate has already passed it."""
+        """Place the target unless it was sent already; if it is rejected because the rate has passed it, exit at market unless HALTED."""
         wall = self._bot.shared.clock.wall_now()
         if account.waiting(IntentLeg.TARGET, trade_id=trade.trade_id) or not self._backoff.is_due(trade.trade_id, "target", wall=wall):
             return
@@ -192,7 +199,7 @@ class Protector:
                 self._cancel(pair=order.pair, client_order_id=order.client_order_id, intent=intents[order.client_order_id])
 
     def _uncovered(self, trade: Trade, account: Account) -> Decimal:
-        """Return the part of a position's amount that no open stop of its trade would close."""
+        """Return the part of a position's amount that the trade's open stops would not close; 0 without a position."""
         position: Position | None = account.positions.get(trade.pair)
         if position is None:
             return Decimal(0)
@@ -201,7 +208,7 @@ class Protector:
         return position.amount - sum(resting, Decimal(0))
 
     def _cancel_orphans(self, account: Account) -> None:
-        """Cancel open orders of this platform whose trade is closed; leave the orders of others untouched."""
+        """Cancel the open orders of this platform that belong to no open trade; orders of other programs are not changed."""
         open_ids = {trade.trade_id for trade in account.trades.values()}
         for order_id, order in account.orders.items():
             intent = account.unsettled.get(order_id)

@@ -1,4 +1,4 @@
-"""Reconcile the journal with the exchange, at start-up after any kind of interruption and on every tick."""
+"""Compare a bot's database with its exchange account and book what the exchange reports, at start-up and on every tick."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from execution.states import BotState
 from execution.submit import Submitter, closing_intent, state_of
 
 FILLS_SEEN, FUNDING_SEEN = "fills_seen_until", "funding_seen_until"
-"""Bookmark names: the times of the newest booked fill and funding payment."""
+"""Names of bookmarks in the bot's database: the market times of the newest booked fill and funding payment."""
 
 AUTOCLOSE_PREFIX = "autoclose-"
-"""Prefix of the client order id of a fill by which the exchange liquidated a position."""
+"""Prefix of the client order id of fills by which the exchange liquidated a position."""
 
 _OVERLAP = timedelta(minutes=10)  # market time: fills and payments may be reported with a delay
 _FUNDING_OVERLAP = timedelta(days=7)  # market time: funding rates may be published days late; queried once a candle
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class Reconciler:
-    """Reconciles the journal of one bot with its exchange account.
+    """Reconciles the database of one bot (its journal of intents, fills and payments) with its exchange account.
 
     A failed query raises an error: it is never treated as an empty result.
     """
@@ -50,9 +50,15 @@ class Reconciler:
         self._closed: list[Trade] = []
 
     def reconcile(self, *, is_startup: bool = False) -> Account:
-        """Settle intents, book fills and funding, compare both sides; return the account as it is now.
+        """Determine the results of sent orders, book fills and funding, compare positions with open trades; return the account.
 
-        A mismatch stops entries immediately. It is latched if it persists for `_PATIENCE`; at start-up it is latched immediately.
+        While positions and open trades differ (`Account.mismatch`), the bot enters no trades. If they differ for `_PATIENCE`, or at
+        start-up, the state REDUCING is latched.
+
+        Raises
+        ------
+        ExchangeBusyError, StoreError
+            If the exchange or the database cannot be queried.
         """
         exchange = self._bot.exchange
         orders = {order.client_order_id: order for order in exchange.fetch_open_orders()}
@@ -72,7 +78,10 @@ class Reconciler:
         return Account(positions=positions, trades=trades, orders=orders, unsettled=unsettled, mismatch=mismatch)
 
     def book(self) -> list[Trade]:
-        """Book the fills and funding payments since the last query; return the trades that changed."""
+        """Query and book the fills and funding payments that are not booked yet; return the trades that changed, open and closed.
+
+        Queries start 10 minutes of market time before the newest booked item; once per candle, that of funding starts 7 days before it.
+        """
         exchange, close = self._bot.exchange, self._bot.shared.newest_close(self._bot.shared.clock.now())
         is_thorough = self._late_funding_asked is None or close > self._late_funding_asked
         funding_since = self._funding.since if is_thorough else self._funding.newest - _OVERLAP
@@ -86,12 +95,12 @@ class Reconciler:
         return changed
 
     def take_closed(self) -> list[Trade]:
-        """Return the trades that closed since the last call, and forget them."""
+        """Return the closed trades that were booked or changed since the last call; the next call does not return them again."""
         closed, self._closed = self._closed, []
         return closed
 
     def save_bookmarks(self) -> None:
-        """Store the times up to which fills and funding are booked; items queried again after a restart change nothing."""
+        """Store the times of the newest booked fill and payment, from which a restarted process queries again."""
         wanted = (self._fills.newest, self._funding.newest)
         for name, at, saved in zip((FILLS_SEEN, FUNDING_SEEN), wanted, self._saved, strict=True):
             if at != saved:
@@ -141,7 +150,7 @@ class Reconciler:
         closed = [trade for trade in changed if not trade.is_open]
         self._closed += closed
         for trade in closed:
-            # A funding payment closes no trade: it was booked after its trade had closed.
+            # A funding payment closes no trade: without fills, the trade had closed before and its payment is booked late.
             log.info("trade_closed" if fills else "closed_trade_corrected", **_outcome(trade))
         return changed
 
@@ -158,7 +167,10 @@ class Reconciler:
             return []
 
     def _book_liquidation(self, fill: Fill) -> list[Trade]:
-        """Book a fill by which the exchange liquidated a position, as an exit with the reason `liquidation`."""
+        """Latch HALTED, and book a fill by which the exchange liquidated a position as an exit with the reason `liquidation`.
+
+        If the pair has no open trade and the fill is not booked yet, it is stored as a fill without a matching intent.
+        """
         store = self._bot.store
         self._state.latch(TradingState.HALTED, f"{fill.pair} was liquidated at {fill.filled_at.isoformat()}")
         trade = next((trade for trade in store.open_trades() if trade.pair == fill.pair), None)
@@ -201,7 +213,7 @@ class Reconciler:
 
 
 def _mismatch(positions: Mapping[str, Position], trades: Mapping[str, Trade]) -> str | None:
-    """Return where positions and open trades differ, as text; None if they match."""
+    """Return a text with the pairs whose position and open trade differ in signed amount; None if all agree."""
     differ = []
     for pair in sorted({*positions, *trades}):
         held, booked = _signed(positions.get(pair)), _booked(trades.get(pair))

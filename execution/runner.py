@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class BotRunner:
-    """Runs one bot. Only wall-clock waits and counters exist in memory alone: every start-up is a crash recovery."""
+    """Runs one bot. All state except waits in wall time and counters is stored, so every start-up is a recovery after a crash."""
 
     def __init__(self, bot: Bot, *, closes: Closes, learning: LearningWatch) -> None:
         self._bot, self._learning = bot, learning
@@ -53,11 +53,11 @@ class BotRunner:
 
     @property
     def last_candle(self) -> datetime | None:
-        """Return the close time of the newest candle that was decided on."""
+        """Return the close time of the last candle that this bot decided on; None if it has not decided on any yet."""
         return self._done
 
     def tick(self) -> None:
-        """Execute every step that is due now; a step that failed is retried by the next tick."""
+        """Execute every step that is due now. An error ends the tick; the next tick repeats the steps that are still due."""
         # The time is read before the account, so that the account contains everything that a due candle filled.
         now = self._bot.shared.clock.now()
         account = self._look()
@@ -74,7 +74,7 @@ class BotRunner:
         self._tell_behind(self._bot.shared.newest_close(now))
 
     def detail(self) -> Detail:
-        """Return the details that the heartbeat reports for this bot."""
+        """Return this bot's details of the heartbeat; counts and equity are None until they were read."""
         name, account = self.name, self._account
         return {
             f"{name}_state": self.state.state.value,
@@ -87,11 +87,14 @@ class BotRunner:
 
     @property
     def open_positions(self) -> int:
-        """Return the number of open positions."""
+        """Return the number of positions on the exchange at the last reconciliation; 0 before the first."""
         return 0 if self._account is None else len(self._account.positions)
 
     def _look(self) -> Account:
-        """Reconcile, then protect; at start-up also resume the exits that a killed process left undone."""
+        """Reconcile the database with the exchange, retry failed exits, and place missing stops and targets; return the account.
+
+        The first call also schedules the exits that an earlier process could not send.
+        """
         self._submitter.submitted = 0
         self.state.refresh(self._bot.shared.clock.now())
         account = self._reconciler.reconcile(is_startup=not self._is_recovered)
@@ -113,7 +116,7 @@ class BotRunner:
         return self.state.state is not TradingState.HALTED
 
     def _due_closes(self, now: datetime) -> range:
-        """Return the candle closes that were not decided on yet; loss limits are judged at these, as in a backtest."""
+        """Return the closes, in microseconds, of the candles by `now` that were not decided on yet, as a backtest would count them."""
         after_us = None if self._done is None else instant_us(self._done)
         return closes_to_judge(after_us=after_us, until_us=instant_us(now), candle_us=self._bot.shared.candle // timedelta(microseconds=1))
 
@@ -131,7 +134,7 @@ class BotRunner:
         try:
             self._enter(close, account)
         except (StoreBusyError, ExchangeBusyError, AlreadyRunningError):
-            # A definite, temporary failure: a later tick, or the process that trades the bot now, decides on the candle while it is fresh.
+            # A temporary failure, nothing was sent: a later tick, or the process that trades the bot now, decides on the candle.
             raise
         except Exception:
             self._finish(close)
@@ -143,14 +146,14 @@ class BotRunner:
         self._best = self._protector.tighten(account, best=self._best) if self._may_leave else {}
 
     def _tell_behind(self, close: datetime) -> None:
-        """Log once that the market time was set back: nothing is decided until it reaches the last decided candle again."""
+        """Log once if the market time was set back: no candle is decided on until it has passed the last decided one again."""
         is_behind = self._done is not None and close < self._done
         if is_behind and not self._is_behind:
             log.warning("market_time_set_back", bot=self.name, close=close.isoformat(), decided_until=str(self._done))
         self._is_behind = is_behind
 
     def _enter(self, close: datetime, account: Account) -> None:
-        # The loss limits are judged at every close, even if no entry is allowed.
+        # The loss limits are checked at every close, even if no entry is allowed.
         balance = self._bot.exchange.fetch_balance()
         marks = self.state.look(equity_abs=float(balance.equity_abs), now=self._bot.shared.clock.now())
         wall = self._bot.shared.clock.wall_now()

@@ -1,4 +1,4 @@
-"""Compute what a bot may do now: the strictest state of its latch, the halt file, its lease and its loss limits."""
+"""Compute a bot's trading state: the strictest of its latched state, the file HALT, its lease and the daily loss."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ log = structlog.get_logger()
 
 
 class BotState:
-    """The trading state of one bot. Latches survive restarts; only a `resume` command loosens them.
+    """The trading state of one bot. A latched state survives restarts; only commands of a person make it less strict.
 
-    The latch, and the equity marks that losses are measured from, are stored in the bot's own store and in a flag file; the control store
-    contains a copy of the state for other processes. A lost copy of the three is rewritten from the others, and where they differ the
-    strictest is in force. A daily loss that only reduces ends with the day, as in a backtest.
+    The latched state, and the equities that losses are measured from (marks), are stored in the bot's own database and in a flag file; the
+    control store contains a copy of the state for other processes. A lost copy is written again from the others; if they differ, the
+    strictest is in force. The state REDUCING because of a daily loss is not latched and ends with the UTC day, as in a backtest.
 
     Parameters
     ----------
     marks : EquityMarks or None
-        The equity marks before a restart, for a home of an earlier release, whose stores contain none.
+        The equities before a restart, from the heartbeat; used only if the bot's database and flag file contain none and there is no flag
+        file, as in a home of an earlier release.
     """
 
     def __init__(self, bot: Bot, *, marks: EquityMarks | None = None) -> None:
@@ -43,16 +44,18 @@ class BotState:
 
     @property
     def marks(self) -> EquityMarks | None:
-        """Return the equity marks that losses are measured from; None before the first check."""
+        """Return the equities that losses are measured from; None before the first check, and after a `resume` until the next one."""
         return self._latch.marks
 
     def refresh(self, now: datetime) -> None:
-        """Update `state` and `reason` to the strictest of the latch, the halt file, the daily loss and the lease.
+        """Save what is not saved yet, and set `state` and `reason` to the strictest of latched state, daily loss, file HALT and lease.
+
+        While the control store is unavailable, the state is at least REDUCING.
 
         Raises
         ------
         AlreadyRunningError
-            If another process now trades this bot.
+            If another process now owns the lease of this bot.
         """
         before = (self.state, self.reason)
         self._save()
@@ -61,7 +64,7 @@ class BotState:
             log.info("trading_state_changed", bot=self._bot.name, state=self.state.value, reason=self.reason)
 
     def latch(self, state: TradingState, reason: str) -> None:
-        """Latch a state unless a stricter one is latched; it is in force in this process even if no store can be written."""
+        """Latch a state, unless the latched one is at least as strict; it is in force at once, even if no store can be written."""
         if not is_stricter(state, self._latch.state):
             return
         log.error("trading_state_latched", bot=self._bot.name, state=state.value, reason=reason)
@@ -69,12 +72,12 @@ class BotState:
         self.refresh(self._bot.shared.clock.now())
 
     def command(self, state: TradingState, reason: str) -> None:
-        """Set the state that a command requests; ACTIVE resets the equity marks, the rejection count and the daily limit.
+        """Latch the state that a command requests; ACTIVE also resets the equity marks, the count of rejected orders and the daily loss.
 
         Raises
         ------
         StoreError
-            If the new state is looser than the latched one and a store could not be written: the stricter one then stays in force.
+            If the new state is not stricter than the latched one and a store could not be written: the old one then stays in force.
         """
         before = self._latch
         is_new = state is TradingState.ACTIVE
@@ -90,7 +93,7 @@ class BotState:
         self.refresh(self._bot.shared.clock.now())
 
     def rejected(self, *, wall: datetime) -> None:
-        """Count a rejected order; `_REJECTS` of them within `_REJECT_WINDOW` halt the bot."""
+        """Count an order that the exchange rejected; the fifth within ten minutes of wall time latches HALTED."""
         self._rejects.append(wall)
         while wall - self._rejects[0] > _REJECT_WINDOW:
             self._rejects.popleft()
@@ -99,7 +102,10 @@ class BotState:
             self.latch(TradingState.HALTED, f"{len(self._rejects)} orders were rejected in {minutes} minutes: see the intents' reasons")
 
     def look(self, *, equity_abs: float, now: datetime) -> EquityMarks:
-        """Check the equity against the loss limits; return the equity marks that losses are measured from."""
+        """Update the equity marks with the wallet's equity and check the loss limits; return the updated marks.
+
+        A drawdown, or a daily loss beyond the second limit, latches HALTED; a smaller daily loss means REDUCING until the next UTC day.
+        """
         self.equity_abs = equity_abs
         marks = mark_equity(self.marks, equity_abs=equity_abs, now=now)
         if marks != self.marks:
@@ -121,7 +127,7 @@ class BotState:
         return marks
 
     def _change(self, latch: RiskLatch, *, is_state: bool = True) -> None:
-        """Put a latch in force; it is saved at the next opportunity, to the control store only if the state changed."""
+        """Set the latch in memory and note the stores to write it to: all three, or without the control store if only marks changed."""
         self._latch = latch
         self._unsaved |= {_JOURNAL, _FLAG, _CONTROL} if is_state else {_JOURNAL, _FLAG}
 
@@ -155,7 +161,7 @@ class BotState:
         self._save_error = ""
 
     def _of_control(self) -> tuple[TradingState, str]:
-        """Compare the control store's copy with the latch: take over a stricter state, overwrite any other difference."""
+        """Compare the latched state with the control store (a stricter one there is latched, any other is overwritten) and return it."""
         latch = self._latch
         try:
             found, reason = self._bot.shared.control.trading_state(self._bot.name)
@@ -166,7 +172,7 @@ class BotState:
                     self._unsaved.add(_CONTROL)
                 self._save()
         except StoreError as error:
-            # Without the control store no command arrives: a person cannot halt the bot.
+            # Without the control store no command can be read: a person could not halt the bot.
             return strictest([(latch.state, latch.reason), (TradingState.REDUCING, f"the control store is unavailable: {error}")])
         return self._latch.state, self._latch.reason
 
@@ -177,7 +183,7 @@ class BotState:
         return TradingState.REDUCING, f"daily_loss until {until.isoformat()}"
 
     def _of_lease(self) -> tuple[TradingState, str]:
-        """Return REDUCING without the lease: positions are still protected and exited, but another holder might enter the same trades."""
+        """Return REDUCING while the lease is lost: positions are still protected and exited, but another process might enter trades too."""
         lease = self._bot.lease
         if lease is None or lease.is_held():
             return TradingState.ACTIVE, ""
@@ -189,7 +195,10 @@ class BotState:
 
 
 def _kept_latch(bot: Bot, *, marks: EquityMarks | None) -> tuple[RiskLatch, set[str]]:
-    """Return the latch in force after a restart, and the stores that must be written. Raises StoreBusyError if a store is unavailable."""
+    """Return the latch after a restart, from the database, the flag file and the control store, and which of them must be written.
+
+    The strictest state is in force; an invalid copy counts as missing. Raises StoreBusyError if a store is unavailable.
+    """
     journal, flag = _read(bot.store, bot=bot.name), _read(bot.flag, bot=bot.name)
     control = _read_control(bot)
     kept = [latch for latch in (journal, flag) if latch is not None]
@@ -218,7 +227,7 @@ def _read_control(bot: Bot) -> tuple[TradingState, str]:
 
 
 def _read(store: LatchStore, *, bot: str) -> RiskLatch | None:
-    """Return the latch of a store; an invalid one counts as lost, because the other stores contain it."""
+    """Return the latch in a store; None if it has none or an invalid one (logged), because the other stores contain it."""
     try:
         return store.latch()
     except StoreBusyError:

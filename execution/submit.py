@@ -1,4 +1,4 @@
-"""Submit intents: write the journal first, then send the order to the exchange, then journal the result."""
+"""Send orders: store an intent (planned order) in the bot's database, then send the order, then store the result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,19 @@ def closing_intent(
     trigger_rate: Decimal | None = None,
     reason: str | None = None,
 ) -> Intent:
-    """Return the next attempt of an intent that reduces a trade; `reason` is the exit reason of an exit."""
+    """Return an intent that reduces a trade (stop, target or exit), with the next attempt number of its leg.
+
+    Parameters
+    ----------
+    amount : Decimal
+        Amount in base currency.
+    candle_close_time : datetime
+        Close of the candle that the decision is based on; part of the intent's key.
+    trigger_rate : Decimal or None
+        Rate of a stop or target; None for an exit.
+    reason : str or None
+        Exit reason of an exit.
+    """
     attempts = [intent.attempt for intent in bot.store.intents_of_trade(trade.trade_id) if intent.leg is leg]
     return Intent(
         account=bot.exchange.account,
@@ -62,10 +74,10 @@ def closing_intent(
 
 
 class Submitter:
-    """The only component that sends orders to the exchange.
+    """The only class that sends orders to the exchange.
 
-    An intent that is already in the journal is not sent again. What may have happened (an ambiguous response, a killed process) stays SENT
-    until `reconcile` has determined the result; only what definitely did not happen is attempted again.
+    An intent that is already in the database is not sent again. One whose result is unknown (an ambiguous response, a killed process) stays
+    SENT until `Reconciler.reconcile` has determined the result; only an order that definitely does not exist is attempted again.
     """
 
     def __init__(self, bot: Bot, state: BotState) -> None:
@@ -73,18 +85,20 @@ class Submitter:
         self.submitted = 0
 
     def submit(self, intent: Intent, *, is_essential: bool = True) -> IntentState | None:
-        """Write an intent to the journal, send its order, write the response to the journal.
+        """Store an intent, send its order, and store the result; return the state of the intent.
+
+        ACKED (open on the exchange), DONE (filled), CANCELED; REJECTED by the exchange; DEAD if the exchange was busy and no order exists;
+        SENT if the response was ambiguous (the result is not stored then). None if the intent is already stored: nothing was sent.
 
         Parameters
         ----------
         is_essential : bool
             Whether a rejection counts towards the number of rejections that halts the bot.
 
-        Returns
-        -------
-        IntentState or None
-            The state after the response; `SENT` if the response is ambiguous; None if the journal contained the intent, so that nothing was
-            sent.
+        Raises
+        ------
+        StoreError
+            If the database cannot be written.
         """
         store, wall = self._bot.store, self._bot.shared.clock.wall_now
         if not store.plan_intent(intent):
@@ -107,12 +121,15 @@ class Submitter:
         return state_of(status)
 
     def bury(self, intent: Intent, *, reason: str) -> None:
-        """Journal that the order of an intent definitely does not exist."""
+        """Store the state DEAD for an intent whose order definitely does not exist, with the reason."""
         self._bot.store.move_intent(intent.client_order_id, state=IntentState.DEAD, reject_reason=reason)
         log.warning("intent_dropped", **_named(intent), reason=reason)
 
     def entry_attempt(self, pair: str, candle_close_time: datetime) -> int:
-        """Return the number of the next entry attempt on a candle close: one above the last attempt if that is DEAD, else the last one."""
+        """Return the attempt number for an entry on a pair at a candle's close.
+
+        1 for the first; one above the last attempt if that is DEAD; else that of the last attempt, which `submit` does not send again.
+        """
         newest = max(self._bot.store.entries_of_close(pair, candle_close_time), key=lambda intent: intent.attempt, default=None)
         if newest is None:
             return 1

@@ -1,1 +1,1 @@
-"""The Telegram process, which answers commands from the stores and sends alerts."""
+"""The Telegram process, which answers commands with figures from the stores and sends alerts."""

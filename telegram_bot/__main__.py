@@ -73,7 +73,7 @@ def _run(settings: Settings) -> None:
 
 
 def parts_of(platform: Platform, chat: Chat) -> Parts:
-    """Return the parts that the monitor loop needs. Raises SettingsError if no token is set."""
+    """Build what the monitor loop needs from a platform and a chat. Raises SettingsError if no token is set."""
     settings, clock, home = platform.settings, platform.clock, BotHome(platform)
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")

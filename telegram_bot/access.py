@@ -1,4 +1,4 @@
-"""Decide who receives an answer: the listed users, in the configured chat."""
+"""Decide which messages are answered: those of the listed users in the configured chat."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ class Access(StrEnum):
 
 
 def access_of(message: ChatMessage, *, chat_id: int, users: Collection[int]) -> Access:
-    """Return what to do with a message: its chat and its sender must both be configured; with an empty list no user is answered."""
+    """Return ANSWER for a message of a listed user in the configured chat, REFUSE for another user there, IGNORE for another chat.
+
+    With an empty list no user is answered.
+    """
     if message.chat_id != chat_id:
         return Access.IGNORE
     return Access.ANSWER if message.user_id in users else Access.REFUSE
 
 
 def command_of(text: str, *, bot_name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return a command's name in lower case and its arguments; None if the text is no command, or is addressed to another bot."""
+    """Return the name of a command such as "/profit 7" in lower case, without slash, and its arguments.
+
+    None if the text is no command, or is addressed to another bot ("/profit@other").
+    """
     words = text.split()
     if not words or not words[0].startswith("/"):
         return None

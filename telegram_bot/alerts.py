@@ -1,4 +1,4 @@
-"""Send one message when a problem begins and one when it is resolved; the state of alerts survives restarts."""
+"""Send one message when an alert begins and one when it ends; which alerts were reported is stored, so a restart repeats none."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from bot3.ports.notifier import Message
 from bot3.usecases.fleet.status import Alert
 
 SEVERE_QUIET = timedelta(minutes=2)
-"""Upper limit of the quiet time of a severe alert that occurs again."""
+"""Longest time between the last notice about a severe alert and a notice that it has begun again."""
 LOOKS = 2
-"""Number of consecutive checks that must agree before an alert or its end is reported, so that a restart causes no messages."""
+"""Number of consecutive checks that must find a change before it is reported, so that the restart of a service causes no messages."""
 PREFIX = "alert|"
 
 log = structlog.get_logger()
 
 
 class AlertWatch:
-    """Compares the current problems with the reported ones and queues notices for the changes.
+    """Compares the current alerts with the reported ones and queues a notice for each that has begun or ended.
 
     Parameters
     ----------
+    look : callable
+        Returns the current alerts.
     quiet : timedelta
-        Minimum time between the last notice about an alert and its next occurrence; the end of an alert is reported without delay.
+        Minimum wall time between the last notice about an alert and the notice that it has begun again (for severe alerts at most
+        `SEVERE_QUIET`); the end of an alert is reported without this delay.
     """
 
     def __init__(self, notices: NoticeStore, *, look: Callable[[], Sequence[Alert]], quiet: timedelta) -> None:
@@ -36,11 +39,14 @@ class AlertWatch:
         self._differs: Counter[str] = Counter()
 
     def step(self, *, wall_now: datetime) -> int:
-        """Check once, queue notices of changes, return the number of active alerts. Raises StoreError if the stores are unavailable."""
+        """Check the alerts once and queue notices of changes that `LOOKS` checks have found; return the number of current alerts.
+
+        Raises StoreError if a store is unavailable.
+        """
         wrong = {alert.key: alert for alert in self._look()}
         told = {key.removeprefix(PREFIX): text for key, text in self._notices.marks().items() if key.startswith(PREFIX)}
         hidden = {key for alert in wrong.values() for key in alert.hides}
-        # Reset the count of an alert whose state matches what was reported; an alert that cannot be checked now does not count as resolved.
+        # An alert whose state equals what was reported has its count reset; one that cannot be checked now does not count as ended.
         changed = (wrong.keys() ^ told.keys()) - (hidden - wrong.keys())
         self._differs = Counter({key: self._differs[key] + 1 for key in changed})
         for key in sorted(key for key, looks in self._differs.items() if looks >= LOOKS):

@@ -11,19 +11,22 @@ MOST = 366
 
 
 class NotUnderstoodError(ValueError):
-    """Raised for an invalid argument; the text lists the valid ones."""
+    """Raised for an invalid argument of a command; the text names the valid ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The parsed arguments: the run mode of the trades, and a number (of days), which is None if none was given."""
+    """Parsed arguments of a command: the run mode of the trades, and a number of days, None if none was given."""
 
     mode: RunMode
     number: int | None
 
 
 def asked_of(arguments: Sequence[str], *, default: RunMode) -> Asked:
-    """Parse arguments: a run mode and a number, both optional, in any order. Raises NotUnderstoodError for anything else."""
+    """Parse a run mode (`default` if none is given) and a number from 1 to 366, both optional, in any order; the last of several counts.
+
+    Raises NotUnderstoodError for any other word.
+    """
     mode, number = default, None
     for word in arguments:
         if word.lower() in set(RunMode):

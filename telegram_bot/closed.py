@@ -1,4 +1,4 @@
-"""Report closed trades; the last reported close of each bot is stored, so that restarts repeat none."""
+"""Report closed trades of the platform's own bots; the last reported close of each is stored, so that a restart repeats none."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ log = structlog.get_logger()
 
 
 class CloseWatch:
-    """Reports each closed trade of the bots' own databases once; trades closed before the first check are not reported."""
+    """Queues notices of closed trades in the own bots' databases, each trade once; trades closed before the first check are left out."""
 
     def __init__(self, home: BotHome, notices: NoticeStore) -> None:
         self._home, self._notices = home, notices
 
     def step(self, *, wall_now: datetime) -> None:
-        """Queue a notice of the trades closed since the last check.
+        """Queue one notice for each bot with trades closed since its last check.
 
-        A bot whose database is unavailable is reported at a later check. Raises StoreError if the notices cannot be stored.
+        A bot whose database is unavailable is skipped until a later check. Raises StoreError if the control store is unavailable.
         """
         marks = self._notices.marks()
         for bot in self._home.ports.bot_names:

@@ -1,4 +1,4 @@
-"""Define the commands and the page that each returns."""
+"""The commands of the chat, and the function that answers each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: its usage and summary in /help, and the function that returns its answer."""
+    """One command: its arguments and its summary as /help shows them, and the function that returns its answer."""
 
     usage: str
     summary: str
@@ -30,8 +30,8 @@ class Command:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "stats": Command(usage="[mode]", summary="overall performance of each bot, and by exit reason", answer=results.stats),
-    "learning": Command(usage="", summary="the learning in force, and the progress of each leverage bin", answer=learned.learning),
+    "stats": Command(usage="[mode]", summary="results of each bot's closed trades, and of all bots by exit reason", answer=results.stats),
+    "learning": Command(usage="", summary="published learning, and the number of trades of each leverage bin", answer=learned.learning),
     "profit": Command(usage="[days] [mode]", summary="realised profit by bot and direction", answer=results.profit),
     "pairs": Command(usage="[mode]", summary="which pairs earn", answer=results.pairs),
     "leverage": Command(usage="[mode]", summary="results, stop and target by leverage bin", answer=learned.leverage),
@@ -43,13 +43,13 @@ _TERMS = "terms"
 
 
 class CommandHandler:
-    """Answers the commands of listed users; with a `control` it also accepts commands for the daemon."""
+    """Returns the answers to commands; only with a `control` it also accepts pause, halt and resume."""
 
     def __init__(self, home: BotHome, *, control: Control | None = None) -> None:
         self._home, self._control = home, control
 
     def answer(self, name: str, arguments: Sequence[str], *, user: int) -> str:
-        """Return the answer as HTML; an error is logged and returned as the answer."""
+        """Return the answer to a command as HTML; it never raises: an error is returned as the answer."""
         try:
             return redacted(rendered(self._page(name, arguments, user=user)))
         except NotUnderstoodError as error:
@@ -76,7 +76,7 @@ class CommandHandler:
 
 
 def help_page(*, is_controlling: bool) -> Page:
-    """Return the help page, which lists the commands."""
+    """Return the page that lists the commands, with pause, halt and resume if `is_controlling`."""
     lines = "\n".join(f"/{name} {command.usage}".rstrip() + f": {command.summary}" for name, command in COMMANDS.items())
     lines += f"\n/{_TERMS} [NAME]: the definition of a term, such as probe"
     notes = (
@@ -90,7 +90,7 @@ def help_page(*, is_controlling: bool) -> Page:
 
 
 def terms_page(words: Sequence[str]) -> Page:
-    """Return the definition of the term that the words name, or the names of all terms."""
+    """Return the definition of the term that the words name, in any case; the names of all terms if they name none."""
     name = " ".join(words).casefold()
     if name in TERMS:
         return Page(title=name, blocks=(TERMS[name],))

@@ -1,4 +1,4 @@
-"""Pause, halt and resume bots from the chat. Each command is shown first and confirmed by its sender; a setting enables them."""
+"""Pause, halt and resume bots from the chat: the sender must confirm each command with a code. BOT3_TELEGRAM_CONTROL enables this."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bot3.usecases.fleet.bot_state import daemon_beat, is_silent, state_in_force
 from telegram_bot.page import Page
 
 LIFE = timedelta(seconds=30)
-"""Lifetime of a confirmation code; a code is valid once, for the user who requested it."""
+"""Wall time for which a confirmation code is valid, once, for the user who sent the command."""
 EVERY_BOT = "all"
 CONFIRM = "confirm"
 COMMANDS: Mapping[str, str] = {
     "pause": "no entries; exits and stops continue",
-    "halt": "only cancels; stops that are open on the exchange remain",
-    "resume": "entries again",
+    "halt": "no entries, no exits by its rules; stops and targets on the exchange remain",
+    "resume": "entries are allowed again",
 }
 
 log = structlog.get_logger()
@@ -40,14 +40,17 @@ def _new_code() -> str:
 
 
 class Control:
-    """Sends commands to the daemon through the control store; commands pending confirmation are lost at a restart."""
+    """Queues confirmed commands for the daemon in the control store; a restart of this process discards unconfirmed ones."""
 
     def __init__(self, control: ControlStore, *, clock: Clock, bots: Sequence[str], new_code: Callable[[], str] = _new_code) -> None:
         self._control, self._clock, self._bots, self._new_code = control, clock, tuple(bots), new_code
         self._wishes: dict[int, _PendingCommand] = {}
 
     def answer(self, name: str, arguments: Sequence[str], *, user: int) -> Page:
-        """Return the answer to a control command. Raises StoreError if the control store is unavailable."""
+        """Return the answer to pause, halt, resume (a request to confirm) or confirm (which queues the user's pending command).
+
+        Raises StoreError if the control store is unavailable.
+        """
         if name == CONFIRM:
             return self._confirm(" ".join(arguments), user=user)
         bots = self._meant(arguments)
@@ -63,7 +66,7 @@ class Control:
         return Page(title=f"{name} {', '.join(bots)}?", blocks=(f"Then: {COMMANDS[name]}.", self._states(bots), rest))
 
     def _confirm(self, code: str, *, user: int) -> Page:
-        # Remove the pending command first: a code may be tried once only, right or wrong.
+        # Remove the pending command first: a code may be tried only once, right or wrong.
         wish = self._wishes.pop(user, None)
         if wish is None or self._clock.wall_now() > wish.until or not secrets.compare_digest(code.encode(), wish.code.encode()):
             return Page(

@@ -1,4 +1,4 @@
-"""Provide the ports of one home to the commands."""
+"""Access to one home for the chat's commands."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bot3.usecases.learning.reconciled import recorded_closes
 
 
 class HomePorts(FleetPorts, Protocol):
-    """The part of the wired platform that the answers are built from."""
+    """The part of the platform that the answers are built from."""
 
     @property
     def settings(self) -> Settings:
-        """Return the settings in force."""
+        """Return the settings of this process."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class HomePorts(FleetPorts, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedTrades:
-    """Closed trades of one bot and run mode; `source` names the store that they were read from."""
+    """Closed trades of one bot and run mode; `source` is a text that names the store that they were read from."""
 
     bot: str
     frame: pd.DataFrame
@@ -41,7 +41,7 @@ class ClosedTrades:
 
 
 class BotHome(FleetHome):
-    """One home, with the reads that the commands share."""
+    """One home, with the queries that several commands use."""
 
     def __init__(self, ports: HomePorts) -> None:
         super().__init__(ports)
@@ -49,7 +49,7 @@ class BotHome(FleetHome):
 
     @property
     def settings(self) -> Settings:
-        """Return the settings in force."""
+        """Return the settings of this process."""
         return self.ports.settings
 
     def now(self) -> datetime:
@@ -57,13 +57,19 @@ class BotHome(FleetHome):
         return self.ports.clock.now()
 
     def every_closes(self, mode: RunMode) -> list[ClosedTrades]:
-        """Return the closes of the own bots, then of the other bots with closes of this run mode in the record. Raises StoreError."""
+        """Return the closed trades of one run mode by bot: first of every own bot, then, sorted, of other bots that the record has some of.
+
+        Own bots without closes are included. Raises StoreError if a store cannot be read.
+        """
         counts = self.trades.counts()
         foreign = counts.loc[(counts["run_mode"] == mode.value) & ~counts["bot"].isin(self.ports.bot_names), "bot"]
         return [self.closes_of(str(bot), mode) for bot in (*self.ports.bot_names, *sorted(foreign))]
 
     def closes_of(self, bot: str, mode: RunMode) -> ClosedTrades:
-        """Return a bot's closes: paper closes of own bots from the bot's database, all others from the record. Raises StoreError."""
+        """Return a bot's closed trades of one run mode: paper trades of own bots from their database, all others from the record.
+
+        Raises StoreError if the store cannot be read.
+        """
         if mode is RunMode.PAPER and bot in self.ports.bot_names:
             store = self.ports.bot_store(bot)
             return ClosedTrades(bot=bot, frame=self.closes(bot).frame(), source=f"{bot}'s own database {store.store_id[:8]}")
@@ -71,14 +77,14 @@ class BotHome(FleetHome):
         return ClosedTrades(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"the record ({bot})")
 
     def anchor(self) -> ClockAnchor | None:
-        """Return the market clock's anchor."""
+        """Return the settings of the market clock; None before a home is seeded."""
         return self.ports.control.anchor()
 
     def as_of(self) -> str:
-        """Return a line with the source of the market and its time."""
+        """Return a line with the market time and a description of the market."""
         anchor = self.anchor()
         return f"As of {fmt.stamp(self.now())} UTC, market time; {fmt.market_source(None if anchor is None else anchor.source)}."
 
     def of_record(self, mode: RunMode) -> str:
-        """Return a line that names the record as the source of the figures."""
+        """Return a line that names the record, its revision and the run mode as the source of the figures."""
         return f"From the record {self.ports.record.store_id[:8]}, revision {self.ports.record.revision():,}; {mode.value} trades."

@@ -1,4 +1,4 @@
-"""Answer /learning and /leverage: the learning in force, the progress of each leverage bin, its stop and target."""
+"""Answers to /learning and /leverage: the published learning, and the trades, stop and target of each leverage bin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from telegram_bot.page import Page, Table
 
 
 def learning(home: BotHome, asked: Asked) -> Page:
-    """Return the page with the learning in force, its age, and the progress of each leverage bin."""
+    """Return the page with published parameters, recommendation and regime, their ages, and the number of trades of each leverage bin."""
     del asked
     now, record = home.now(), home.ports.record
     parameters = known(lambda: record.parameters(as_of=now))
@@ -37,7 +37,11 @@ def learning(home: BotHome, asked: Asked) -> Page:
 
 def _parameters(found: Known[ParameterSet], home: BotHome) -> str:
     if found.value is None:
-        meanwhile = "" if found.is_refused else " The static parameters protect positions meanwhile, on paper only."
+        meanwhile = (
+            ""
+            if found.is_refused
+            else " On paper, BOT3 enters the smallest orders with the static stop and target until the first publication."
+        )
         return f"Parameters: {fmt.DASH} {found.problem}.{meanwhile}"
     wall, value = home.ports.clock.wall_now(), found.value
     life = fmt.expiry(value.expires_at, now=home.now(), anchor=home.anchor())
@@ -96,13 +100,13 @@ def _standing(row: ExitParameters, minimum: int) -> str:
 
 
 def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
-    """Return the rows of the leverage bins, lowest first."""
+    """Return the parameter rows of the leverage bins over all pairs and both directions, lowest first; bins without a row are left out."""
     found = {row.leverage_bin: row for key, row in parameters.rows.items() if level_of(group_of_key(key)) == "bin"}
     return [found[name] for name in LEVERAGE_BINS if name in found]
 
 
 def leverage(home: BotHome, asked: Asked) -> Page:
-    """Return the page with the results of each leverage bin's closes, and the stop and target learned for it."""
+    """Return the page with the results of each leverage bin's closed trades of one run mode in the record, and its stop and target."""
     now = home.now()
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
     foot = (home.of_record(asked.mode), home.as_of())
@@ -131,7 +135,7 @@ def _realised(home: BotHome, asked: Asked) -> list[str | Table]:
 
 
 def _bins_with(closes: pd.DataFrame) -> tuple[str, ...]:
-    """Return the leverage bins, and the label for leverage above them if such closes exist, so that the rows sum up to all closes."""
+    """Return the leverage bins, and the label of leverage above them if there are such trades, so that the rows cover all trades."""
     return (*LEVERAGE_BINS, ABOVE_BINS) if (closes["leverage_bin"] == ABOVE_BINS).any() else LEVERAGE_BINS
 
 

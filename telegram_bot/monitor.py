@@ -1,4 +1,4 @@
-"""Run the loop of the process: receive messages, answer, check alerts, send pending notices, and write a heartbeat before each step."""
+"""The loop of the process: receive and answer messages, check alerts, send pending notices, and write heartbeats in between."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from telegram_bot.page import Page, rendered
 UNREACHED = "cannot reach Telegram"
 LOOK_EVERY = timedelta(seconds=10)
 STORES_AWAY = timedelta(seconds=60)
-"""After so long without the stores, their outage is reported directly, because the notice queue is in one of them."""
+"""Wall time after which an outage of the stores is reported without the queue of notices, because that is in one of them."""
 _LONGEST_PAUSE_S = 8.0
 
 log = structlog.get_logger()
@@ -32,7 +32,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the loop needs; `look` returns the number of active alerts and raises StoreError if the stores are unavailable."""
+    """What the loop needs.
+
+    Parameters
+    ----------
+    chat_id, users : int, collection of int
+        The chat, and the users whose commands are answered.
+    answer : callable
+        Returns the answer to a command as HTML, from its name, its arguments and the user's id.
+    look : callable
+        Checks for alerts and returns the number of current ones; raises StoreError if the stores are unavailable.
+    """
 
     chat: Chat
     notifier: Notifier
@@ -48,9 +58,9 @@ class Parts:
 class Monitor:
     """Receives messages and sends notices until it is stopped.
 
-    While Telegram is unavailable, answers and alerts are delayed; unavailable stores are reported; neither ends the loop. These errors do:
-    another process uses the same token (AlreadyRunningError), Telegram does not accept the token (NotifierRefusedError), the home was
-    replaced (DataError).
+    While Telegram is unavailable, notices are delayed; unavailable stores are reported. Neither ends the loop. These errors do: another
+    process uses the same token (AlreadyRunningError), Telegram does not accept the token (NotifierRefusedError), or the home was replaced
+    by another one (DataError).
     """
 
     def __init__(self, parts: Parts, *, wait_s: float = 4.0) -> None:
@@ -66,12 +76,12 @@ class Monitor:
         self._refused: set[int | None] = set()
 
     def run(self, *, should_stop: Callable[[], bool]) -> None:
-        """Repeat `step` until `should_stop` returns true."""
+        """Call `step` repeatedly until `should_stop` returns True."""
         while not should_stop():
             self.step()
 
     def step(self) -> None:
-        """Receive messages once and run the steps that are due."""
+        """Wait for messages once and answer them, check the alerts if that is due, and send up to three pending notices."""
         self._beat()
         for message in self._heard():
             self._receive(message)

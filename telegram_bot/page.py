@@ -1,4 +1,4 @@
-"""Render an answer (a title, lines and tables) as Telegram HTML that fits in one message."""
+"""Render an answer (a title, texts and tables) as Telegram HTML that fits in one message."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from html import escape
 
 LIMIT = 4_096
-"""Longest message in UTF-16 code units, counted after Telegram has parsed its entities."""
+"""Longest message in UTF-16 code units; HTML tags and escapes do not count."""
 _CELL = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under a head; the first column is left-aligned, the others right-aligned; `note` is printed below the rows."""
+    """A table: `head` are the column titles; the first column is left-aligned, the others right-aligned; `note` is shown below the rows."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -22,7 +22,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """An answer; `foot` names the source and the time of its figures, and is shortened only beyond a quarter of the limit."""
+    """An answer: a title, texts and tables, and `foot`, lines that name source and time of the figures.
+
+    If the answer is too long, blocks are cut first; `foot` is cut only if it is longer than a quarter of the limit.
+    """
 
     title: str
     blocks: tuple[str | Table, ...]
@@ -30,7 +33,7 @@ class Page:
 
 
 def rendered(page: Page) -> str:
-    """Return a page as HTML; what does not fit is cut from the end, and a notice is added."""
+    """Return a page as HTML of at most `LIMIT`; blocks that do not fit are cut from the end, and a note is added."""
     title, foot = _short(page.title, LIMIT // 8), _short("\n".join(page.foot), LIMIT // 4)
     parts, left = [f"<b>{escape(title)}</b>"], LIMIT - _units(title) - _units(foot) - _units(_CUT) - 4
     for block in page.blocks:

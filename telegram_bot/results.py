@@ -1,4 +1,4 @@
-"""Answer the commands about results: figures of closed trades by bot, day and pair, and the bots' open positions."""
+"""Answers to the commands about results: closed trades by bot, day and pair, and the bots' wallets and open positions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_PAIRS = 30
 
 
 def stats(home: BotHome, asked: Asked) -> Page:
-    """Return the page with the overall performance of each bot, and its trades by exit reason and duration."""
+    """Return the page with the results of each bot's closed trades of one run mode, and of all bots by exit reason and duration."""
     found = home.every_closes(asked.mode)
     blocks: list[str | Table] = [_performance(closes, home) for closes in found]
     every = pd.concat([closes.frame for closes in found], ignore_index=True)
@@ -86,7 +86,7 @@ def _durations(every: pd.DataFrame) -> str:
 
 
 def profit(home: BotHome, asked: Asked) -> Page:
-    """Return the page with the realised profit by bot and direction: today, the last days, and in all."""
+    """Return the page with the realised profit by bot, currency and direction: today (UTC, market time), the last days, and in all."""
     now, days = home.now(), asked.number or _DAYS
     found = home.every_closes(asked.mode)
     spans = (("today", _midnight(now)), (f"{days} d", now - timedelta(days=days)), ("all", None))
@@ -113,7 +113,7 @@ def _earned(closes: pd.DataFrame, since: datetime | None, currency: str) -> str:
 
 
 def _sum(closes: pd.DataFrame, currency: str) -> str:
-    """Return the sum of the profits of trades in one currency, as text."""
+    """Return the sum of the profits of trades in one currency as text; a dash without trades."""
     return fmt.signed(float(closes["close_profit_abs"].sum()), currency) if len(closes) else fmt.DASH
 
 
@@ -122,7 +122,10 @@ def _bots(found: Sequence[ClosedTrades]) -> str:
 
 
 def daily(home: BotHome, asked: Asked) -> Page:
-    """Return the page with the profit of each UTC market day by bot, and the number of closes. Raises NotUnderstoodError."""
+    """Return the page with the realised profit of each UTC day of market time by bot, newest first, and the number of closes.
+
+    Raises NotUnderstoodError for more than 60 days.
+    """
     now, days = home.now(), asked.number or _DAYS
     if days > _MOST_DAYS:
         raise NotUnderstoodError(f"/daily shows at most {_MOST_DAYS} days: {days} are too many for one message")
@@ -149,7 +152,7 @@ def _between(closes: pd.DataFrame, start: datetime) -> pd.DataFrame:
 
 
 def pairs(home: BotHome, asked: Asked) -> Page:
-    """Return the page with the results of each pair, all bots together."""
+    """Return the page with the results of each pair's closed trades in the record, of one run mode and all bots together."""
     frame, _ = home.trades.frame()
     of_mode = frame[frame["run_mode"] == asked.mode.value]
     foot = (home.of_record(asked.mode), home.as_of())
@@ -177,12 +180,12 @@ def _pair_row(pair: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]
 
 
 def balance(home: BotHome, asked: Asked) -> Page:
-    """Return the page with each bot's wallet and open positions, on paper."""
+    """Return the page with each own bot's paper wallet and open positions, and the open positions of the fleet file's bots."""
     del asked
     fleet, settings = read_fleet(home), home.settings
     blocks = [_balance(bot, fleet, home) for bot in fleet.bots] + [_watched(bot) for bot in fleet.watched]
     wallet = fmt.amount(settings.wallet_abs, settings.stake_currency)
-    note = f"Each own bot began with {wallet}. Equity with open profit is from the newest heartbeat; {fmt.DASH}: no heartbeat arrives."
+    note = f"Each own bot began with {wallet}. Equity with open profit is from the daemon's heartbeat; {fmt.DASH}: it sends none."
     sources = ", ".join(f"{bot.bot} {bot.store_id[:8]}" for bot in fleet.bots if bot.store_id)
     return Page(title="Balance: wallets and positions", blocks=(*blocks, note), foot=(f"From own databases: {sources}.", home.as_of()))
 

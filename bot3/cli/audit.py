@@ -1,4 +1,4 @@
-"""`bot3 audit`: report what the learning finds in a freqtrade bot's own trades; no other service is needed."""
+"""`bot3 audit`: report what learned stops and targets would have earned on a freqtrade bot's trades; no other service is needed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bot3.wiring import file_candles, open_backtest, open_foreign_trades, shown_
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `audit` to the command line."""
     app.command()(audit)
 
 
@@ -51,10 +51,14 @@ def audit(
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file that works without a network.")] = None,
     timeframe: Annotated[str, typer.Option(help="Timeframe of the candles for the replay.")] = "5m",
     split: Annotated[
-        float, typer.Option(help="Share of the trades used for learning; the rest is used for judging.", min=0.05, max=0.95)
+        float,
+        typer.Option(
+            help="Share of the trades, by entry, before the split: learning uses these, judging those after it.", min=0.05, max=0.95
+        ),
     ] = 0.6,
     judge_from: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day used for judging, instead of --split.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Day of the split, instead of a share: trades entered on it or later are judged."),
     ] = None,
     stop_loss: Annotated[float | None, typer.Option(help="Static stop, ratio of the stake, -0.03 [setting].", max=-1e-4)] = None,
     take_profit: Annotated[
@@ -94,7 +98,7 @@ def audit(
 
 
 def _address(db: str | None, *, backtest: Path | None, strategy: str | None, source_timezone: str) -> str:
-    """Return the address of the source: of the database, or the path of the backtest result."""
+    """Return the database's address or the backtest result's path; raise SettingsError unless exactly one is set and its options fit."""
     if (db is None) == (backtest is None):
         raise SettingsError("set the source of the trades: either --db (a bot's database) or --backtest (a backtest result)")
     if backtest is None and strategy is not None:
@@ -106,7 +110,7 @@ def _address(db: str | None, *, backtest: Path | None, strategy: str | None, sou
 
 def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float | None, take_profit: float | None) -> LearningSettings:
     timeframe_duration(timeframe)
-    # Without giveback: freqtrade bots have no such exit rule, but they can move a stop.
+    # The giveback rule is off: freqtrade bots have no such exit rule, but they can move a stop.
     return LearningSettings(
         timeframe=timeframe,
         horizon=timedelta(hours=settings.horizon_hours),
@@ -124,13 +128,13 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
 
 
 def _without_bounds(report: AuditReport) -> dict[str, Any]:
-    """Return a report as a dictionary; rows based on too few days have None as their bounds."""
+    """Return a report as a dictionary; the bounds of parameter rows based on fewer than `MIN_DAYS` days are None."""
     rows = [asdict(row) | ({} if report.has_interval(row) else {"lower_bound": None, "upper_bound": None}) for row in report.parameters]
     return {item.name: getattr(report, item.name) for item in fields(report)} | {"parameters": rows, "is_learned": report.is_learned}
 
 
 def _require_writable(html: Path, *, db: str) -> None:
-    """Raise SettingsError before the audit starts if the page cannot be written, or would overwrite the database."""
+    """Raise SettingsError if the HTML page cannot be written or would overwrite the source; called before the audit starts."""
     # The address may carry options: sqlite:///tradesv3.sqlite?timeout=5
     database = db.removeprefix("sqlite:///").partition("?")[0] if "://" in db else db
     if html.resolve() == Path(database).resolve():
@@ -140,7 +144,7 @@ def _require_writable(html: Path, *, db: str) -> None:
 
 
 def _write(html: Path, text: str) -> None:
-    """Write the page atomically: the file contains either the old or the new page, never a part."""
+    """Write the page atomically: the file contains its old contents or the whole page. Raises SettingsError if it cannot be written."""
     try:
         handle, temporary = tempfile.mkstemp(dir=html.parent, prefix=f".{html.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:

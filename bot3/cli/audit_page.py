@@ -39,14 +39,14 @@ _COLOURS = {"realised": "#8d99ae", "static": "#b56576", "learned": "#3d5a80"}
 
 
 def audit_page(report: AuditReport) -> str:
-    """Return the HTML page; it contains plotly's script."""
+    """Return the HTML page with all tables and figures; it includes plotly's script if it has a figure."""
     figures = [figure for figure in (_days_figure(report), _gains_figure(report)) if figure is not None]
     parts = [
         f"<h1>Audit of {escape(report.database)}</h1>",
         f"<p class='verdict'>{escape(verdict_words(report))}</p>",
         *(f"<p>{escape(text)}</p>" for text in (left_out_words(report),) if text is not None),
         *(f"<p class='note'>{escape(warning)}</p>" for warning in warnings_of(report)),
-        _table("Net figures of a trade, ratios of the stake with leverage", ("what", "value"), figure_rows(report)),
+        _table("Mean of a trade, net of all costs, ratio of the stake with leverage", ("what", "value"), figure_rows(report)),
         *(_plot(figure, is_first=number == 0) for number, figure in enumerate(figures)),
         *(_table(title, GROUP_COLUMNS, map(group_cells, groups)) for title, groups in group_tables(report)),
         _table("By pair, direction and leverage bin", GROUP_COLUMNS, map(group_cells, report.by_group)),
@@ -78,7 +78,10 @@ def _plot(figure: go.Figure, *, is_first: bool) -> str:
 
 
 def _days_figure(report: AuditReport) -> go.Figure | None:
-    """Return a figure of the running sums over the judged days, in stakes; None if no day was judged."""
+    """Return a figure of the cumulative profits of the judged trades by day, in stakes; None if no trade was judged.
+
+    The line of the learned settings is left out if too little was learned.
+    """
     if not report.days:
         return None
     figure = go.Figure(layout={"title": "Judged trades, sum of net profits (stakes)", "template": "plotly_white", "height": 420})
@@ -92,7 +95,7 @@ def _days_figure(report: AuditReport) -> go.Figure | None:
 
 
 def _gains_figure(report: AuditReport) -> go.Figure | None:
-    """Return a figure of each group's gain with its interval; groups without an interval appear in the table only."""
+    """Return a figure of each group's gain with its interval; None if no group has an interval (groups without one are left out)."""
     groups = [group for group in (*report.by_direction, *report.by_bin, *report.by_pair) if group.comparison.gain.lower > -float("inf")]
     if not groups:
         return None

@@ -20,18 +20,20 @@ GROUP_COLUMNS = ("group", "trades", "days", "realised", "static", "learned", "ga
 PARAMETER_COLUMNS = ("group", "stop", "target", "reward/risk", "trades", "n_eff", "own data", "expected", "interval", "judged", "kept")
 _SHORT_GROUP_COLUMNS = ("group", "trades", "days", "static", "learned", "gain (interval)", "verdict")
 _SHORT_PARAMETER_COLUMNS = ("group", "stop", "target", "trades", "n_eff", "expected (90 %)", "judged", "kept")
-PARAMETER_TITLE = "Learned from all used trades: stop and target of the stake; expected, and kept on judged trades, of the price"
-SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: a trade, of the stake with leverage"
+PARAMETER_TITLE = (
+    "Learned from all used trades: stop and target, ratios of the stake; expected, and kept on judged trades, ratios of the price"
+)
+SEVERAL_TITLE = "Trades with several entries or exits, replayed from their orders: mean of a trade, ratio of the stake with leverage"
 _IDS_SHOWN = 10
 
 
 def print_report(report: AuditReport) -> None:
-    """Print a report in the width of a terminal; the HTML page and the JSON contain every group."""
+    """Print a report on standard output in tables with few columns; groups by pair, direction and bin together are left out."""
     results.print(f"{report.database}: {_span(report)}")
     results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:
         results.print(f"{left_out}\n")
-    print_table("Net of all costs, a trade, of the stake with leverage", ("what", "value"), figure_rows(report))
+    print_table("Mean of a trade, net of all costs, ratio of the stake with leverage", ("what", "value"), figure_rows(report))
     for title, groups in group_tables(report):
         print_table(title, _SHORT_GROUP_COLUMNS, [_short_group_cells(group) for group in groups])
     rows = [row for row in shown_parameters(report) if row.leverage_bin == ANY]
@@ -46,7 +48,7 @@ def print_report(report: AuditReport) -> None:
 
 
 def figure_rows(report: AuditReport) -> list[tuple[str, str]]:
-    """Return the key figures as pairs of label and text."""
+    """Return the key figures as pairs of label and text; figures that are unknown (None) have no row."""
     counts, realised, costs = report.counts, report.realised, report.costs
     rows = [
         (
@@ -101,7 +103,7 @@ def several_rows(several: SeveralOrders) -> list[tuple[str, str]]:
         rows.append(("funding unknown, counted as zero", _ratio(several.funding_missing_share)))
     if several.judged is not None:
         rows += [
-            ("entered after the cut", f"{several.judged.n}: static {percent(several.judged.static_profit)}"),
+            ("entered after the split", f"{several.judged.n}: static {percent(several.judged.static_profit)}"),
             ("learned from single entries, on those", percent(several.judged.learned_profit)),
             ("gain (learned - static), on those", f"{_estimate(several.judged.gain)}: {several.judged.verdict}"),
         ]
@@ -124,7 +126,7 @@ def _counted(unused: UnusedTrades) -> str:
 
 
 def _money_row(found: MoneyFigures, label: str) -> tuple[str, str]:
-    """Return the row with the earnings in money of the trades in one stake currency."""
+    """Return label and text of the realised profit in money of the closed trades in one stake currency."""
     earned = found.return_on_stake
     interval_words = f"90 %: {fmt.interval(earned.low, earned.high)}" if earned.low is not None else f"no interval: {_no_interval(found)}"
     figures = f"{fmt.money(found.profit_abs, found.currency)}, {percent(earned.value)} of all stakes ({interval_words})"
@@ -160,7 +162,10 @@ def group_cells(group: GroupComparison) -> tuple[Any, ...]:
 
 
 def shown_parameters(report: AuditReport) -> list[ExitParameters]:
-    """Return the rows that have trades, except those over all pairs and both directions; sorted by pair, direction and bin."""
+    """Return the parameter rows to show, sorted by pair, direction and bin.
+
+    Rows without trades, and those of all pairs in both directions (the root and the leverage bins), are left out.
+    """
     rows = [row for row in report.parameters if row.trades_count and (row.pair != ANY or row.direction != ANY)]
     return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
 
@@ -182,7 +187,7 @@ def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]
 
 
 def unused_cells(unused: UnusedTrades) -> tuple[Any, ...]:
-    """Return the count, the reason and the first trade ids."""
+    """Return the number of trades, the reason, and up to ten trade ids."""
     more = f" and {unused.count - _IDS_SHOWN} more" if unused.count > _IDS_SHOWN else ""
     return unused.count, unused.reason, ", ".join(map(str, unused.trade_ids[:_IDS_SHOWN])) + more
 

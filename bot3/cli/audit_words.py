@@ -1,4 +1,4 @@
-"""Express an audit in sentences: its conclusion, and the warnings that a reader must know before relying on it."""
+"""Express an audit in sentences: its conclusion, and warnings about the reliability of its figures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verdict_words(report: AuditReport) -> str:
     if not report.counts.used:
         return "Nothing was learned: no trade has one entry and one exit that its candles cover (reasons below)."
     if overall is None:
-        return "Not enough evidence: no trade is left to judge on after the cut."
+        return "Not enough evidence: no trade was entered after the split, so none can be judged."
     if not report.is_learned:
         fitted = f"{report.counts.fitted} trades on {report.counts.fitted_days} days were fitted"
         return f"Not enough evidence: {fitted}, and fewer than {MIN_DAYS} days are too few to learn from (see --split)."
@@ -39,7 +39,7 @@ def verdict_words(report: AuditReport) -> str:
 
 
 def left_out_words(report: AuditReport) -> str | None:
-    """Return a sentence with the number of closed trades left out of learning and the most frequent reasons; None if none is."""
+    """Return a sentence with the number of closed trades left out of learning and up to four reasons; None if no trade is left out."""
     if not report.unused:
         return None
     left_out = sum(unused.count for unused in report.unused)
@@ -49,7 +49,7 @@ def left_out_words(report: AuditReport) -> str | None:
 
 
 def _shortened(reason: str) -> str:
-    """Return the beginning of a reason; the table below contains the whole text."""
+    """Return a reason, cut to 90 characters; the table of unused trades contains the whole text."""
     return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1].rstrip()}…"
 
 
@@ -63,7 +63,7 @@ def interval(estimate: IntervalEstimate, digits: int = 2) -> str:
 
 
 def warnings_of(report: AuditReport) -> Iterator[str]:
-    """Yield the warnings that a reader must know before relying on the figures."""
+    """Yield warnings about the reliability of the figures; none if there is no reason for one."""
     fit, counts = report.candle_fit, report.counts
     if fit.is_in_another_zone:
         other = f" or {fit.shift_hours + 1:+d} h" if fit.has_summer_time else ""
@@ -82,7 +82,7 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
     if counts.fitted_days < MIN_DAYS or counts.judged_days < MIN_DAYS:
         yield (
             f"{counts.fitted} trades on {counts.fitted_days} days are fitted and {counts.judged} on {counts.judged_days} days are judged: "
-            f"each part needs {MIN_DAYS} days; --split and --judge-from move the cut, and more trades help if there are too few days"
+            f"each part needs {MIN_DAYS} days; --split and --judge-from move the split, and more trades help if there are too few days"
         )
     several = report.several_orders
     if several is not None:

@@ -18,7 +18,7 @@ from bot3.wiring import begin_epoch, is_seeded, open_platform, store_backups
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands `backup` and `restore` to the command line."""
     app.command()(backup)
     app.command()(restore)
 

@@ -17,7 +17,7 @@ from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command group."""
+    """Add the command group `candles` to the command line."""
     group = typer.Typer(no_args_is_help=True, help="Candles on disk.")
     group.command("fetch")(fetch)
     group.command("check")(check)
@@ -30,7 +30,12 @@ def fetch(
     directory: Annotated[Path, typer.Option(help="Directory to store them in, in freqtrade's layout.")],
     since: Annotated[str | None, typer.Option(help="First day, 2025-01-31.")] = None,
     for_trades: Annotated[
-        bool, typer.Option("--for-trades", help="Only what the record's trades of foreign bots need: their pairs, from warm-up to horizon.")
+        bool,
+        typer.Option(
+            "--for-trades",
+            help="Fetch what the record's trades of fleet and imported bots need: their pairs, from 20 days before the first entry to the "
+            "horizon after the last.",
+        ),
     ] = False,
     bot: Annotated[list[str] | None, typer.Option(help="With --for-trades: only this bot; may be repeated.")] = None,
     exchange: Annotated[str, typer.Option(help="ccxt's id of the exchange.")] = "binanceusdm",
@@ -43,7 +48,7 @@ def fetch(
         _fetch_for_trades(directory, bots=bot, exchange=exchange, exchange_url=exchange_url)
         return
     if not pairs or since is None or bot:
-        raise SettingsError("set PAIRS and --since, or --for-trades (which --bot belongs to)")
+        raise SettingsError("set PAIRS and --since, or --for-trades; --bot is valid only with --for-trades")
     settings, start = command_settings(), _day(since)
     for pair in pairs:
         rows = fetch_candle_files(settings, directory=directory, pair=pair, since=start, exchange=exchange, exchange_url=exchange_url)

@@ -1,4 +1,4 @@
-"""`bot3 clock`: start or pause the market clock, if no supervisor does it."""
+"""`bot3 clock`: start or pause the market clock, for homes whose services `bot3 up` does not start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot3.wiring import when_available
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command group."""
+    """Add the command group `clock` to the command line."""
     group = typer.Typer(no_args_is_help=True, help="The market clock; `bot3 up` starts and pauses it automatically.")
     group.command("start")(start)
     group.command("pause")(pause)

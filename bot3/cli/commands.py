@@ -1,6 +1,6 @@
-"""The commands of `bot3` and the modules that define them. A module is imported when one of its commands runs.
+"""The commands of `bot3` and the modules that define them; a module is imported only if one of its commands is called.
 
-Every module imports the platform, and with it pandas and numba: `bot3 --help` lists all commands without them.
+The modules import pandas and numba, which takes long, so `bot3 --help` lists the commands without importing them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 
 
 class CommandEntry(NamedTuple):
-    """A module of `bot3.cli`, and the text of one of its commands in `bot3 --help`."""
+    """The module of `bot3.cli` that defines a command, and the command's text in `bot3 --help`."""
 
     module: str
     summary: str
@@ -38,13 +38,13 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "feeders": CommandEntry("feeders", "Show feeder scores over all regimes, best first, with n and interval."),
     "regime": CommandEntry("regime", "Show the regime, its probabilities, and the meta-learner's recommendation."),
-    "trades": CommandEntry("trades", "Show the newest trades of a bot, open ones first."),
+    "trades": CommandEntry("trades", "Show a bot's newest trades, open and closed; of bots of others, closed ones from the record."),
     "skipped": CommandEntry("trades", "Show the newest decisions on signals: traded, or the reason why not."),
     "publish": CommandEntry("publish", "The record's copy in InfluxDB; Dagster updates it while it runs."),
     "metrics": CommandEntry("metrics", "Serve /metrics, /livez and /readyz until stopped; all stores are opened read-only."),
     "pause": CommandEntry("control", "Let a bot only reduce: no entries; exits and stops continue."),
     "resume": CommandEntry("control", "Let a bot trade again after a pause, a halt or a mismatch."),
-    "halt": CommandEntry("control", "Stop a bot: only cancels; stops that are open on the exchange remain."),
+    "halt": CommandEntry("control", "Stop a bot: no entries, no exits by its rules; stops and targets on the exchange remain."),
     "exit": CommandEntry("control", "Close one open trade at market."),
     "clock": CommandEntry("clock", "The market clock; `bot3 up` starts and pauses it automatically."),
     "candles": CommandEntry("candles", "Candles on disk."),
@@ -61,14 +61,14 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "import": CommandEntry(
         "import_trades",
-        "Copy a foreign bot's closed trades into the record; a repeat changes nothing. Bots that still trade belong in the fleet file.",
+        "Copy the closed trades of another program's bot into the record; a repeat changes nothing. Bots that still trade: the fleet file.",
     ),
 }
-"""In the order of `bot3 --help`. A test compares each summary with the command's own."""
+"""Name of each command to its entry, in the order of `bot3 --help`; a test compares each summary with the command's docstring."""
 
 
 def command_app(names: Collection[str]) -> typer.Typer:
-    """Return the command line with the named commands and their modules; all other commands are listed only."""
+    """Return the command line. Only the modules of the named commands are imported; other commands appear in `--help` but cannot run."""
     app = typer.Typer(
         name="bot3",
         help="Learn from a fleet's closed trades, and trade with the learned parameters (on paper).",

@@ -1,4 +1,4 @@
-"""`bot3 pause`, `resume`, `halt`, `exit`: send commands that the daemon reads from the control store."""
+"""`bot3 pause`, `resume`, `halt`, `exit`: queue commands in the control store, which the execution daemon takes from there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ YesFlag = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmatio
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands `pause`, `resume`, `halt` and `exit` to the command line."""
     app.command()(pause)
     app.command()(resume)
     app.command()(halt)
@@ -37,7 +37,7 @@ def resume(bot: BotArgument, *, yes: YesFlag = False) -> None:
 
 
 def halt(bot: BotArgument) -> None:
-    """Stop a bot: only cancels; stops that are open on the exchange remain."""
+    """Stop a bot: no entries, no exits by its rules; stops and targets on the exchange remain."""
     _send(bot, "halt", "")
 
 

@@ -40,7 +40,7 @@ _LOOKS: dict[str, Look] = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `doctor` to the command line."""
     app.command(epilog=definitions("dead letter", "epoch", "heartbeat", "latch", "record", "recommendation"))(doctor)
 
 
@@ -67,7 +67,16 @@ def doctor(
 
 
 def examine(settings: Settings, *, only: Sequence[str], is_served: bool | None, web: str) -> Iterator[Finding]:
-    """Yield one finding per subject; a subject that cannot be checked is a bad finding, not an error.
+    """Check the subjects in `only` (all if it is empty) and yield a finding for each; one that cannot be checked is a bad finding.
+
+    If the home is not seeded, only settings and home are checked, and a bad finding `seed` is yielded.
+
+    Parameters
+    ----------
+    is_served : bool or None
+        Whether services should run; None: whether `bot3 up` runs for this home.
+    web : str
+        Address of Dagster's web server.
 
     Raises
     ------

@@ -19,7 +19,10 @@ _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
 
 
 def fleet(subject: str, patient: DoctorContext) -> Finding:
-    """Check every bot of the fleet file: its database is readable, its dates are in the configured zone, all its trades are synced."""
+    """Check every bot of the fleet file: its database is readable, its dates are in the configured time zone, its trades are synced.
+
+    Whether trades are synced is checked only if services should run.
+    """
     platform = patient.platform
     bots = list(zip(platform.fleet_bots, platform.fleet, strict=True))
     if not bots:
@@ -31,7 +34,7 @@ def fleet(subject: str, patient: DoctorContext) -> Finding:
 
 
 def _wrong(bot: FleetBot, reader: UnreliableReader, patient: DoctorContext) -> Iterator[tuple[str, str]]:
-    """Yield each problem of a bot's database, with its remedy."""
+    """Yield each problem of a bot's database and its remedy; nothing if there is no problem."""
     name = f"{bot.name} {bot.run_mode}"
     if (trouble := trouble_of(reader)) is not None:
         yield (

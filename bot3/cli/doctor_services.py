@@ -1,4 +1,4 @@
-"""Check what runs (the daemon, Dagster and its ticks, ports, the market clock) and the learning in force."""
+"""Checks of running services (execution daemon, Telegram process, Dagster, ports, market clock) and of the published learning."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bot3.usecases.fleet.bot_state import ENDED, LISTENING, TELEGRAM, daemon_bea
 _STALE = timedelta(seconds=15)
 _LATE_SENSOR = timedelta(minutes=2)
 _LATE_RUN = timedelta(minutes=10)
-"""A run pending for longer waits for a run that has died, or for a queue that is full."""
+"""Wall time: a run that is pending for longer is blocked by a run that has died, or by a full queue."""
 DELAYED = "delayed: "
-"""Prefix of the skip reason of a sensor or schedule that found a store unavailable (`bot3_assets`)."""
+"""Prefix of the skip reason that a sensor or schedule of `bot3_assets` reports if a store is unavailable."""
 _DELAYED_TICKS = 3
 _TICK = "timestamp status skipReason error { message causes { message } }"
 TICKS = f"""
@@ -37,7 +37,7 @@ _MONITOR_EVERY = timedelta(minutes=1)
 
 
 def parameters(subject: str, patient: DoctorContext) -> Finding:
-    """Check that the learned parameters are not expired."""
+    """Check that parameters are published, valid and not expired. Raises LearningError, which the doctor reports, if they are not."""
     now = patient.platform.clock.now()
     held = patient.platform.record.parameters(as_of=now)
     held.require_fresh(now=now)
@@ -45,7 +45,10 @@ def parameters(subject: str, patient: DoctorContext) -> Finding:
 
 
 def recommendation(subject: str, patient: DoctorContext) -> Finding:
-    """Check that the recommendation is not expired, if services that renew it should run."""
+    """Check that a recommendation is published and valid, and not expired if the services that renew it should run.
+
+    Raises LearningError, which the doctor reports, if it is not.
+    """
     now = patient.platform.clock.now()
     held = patient.platform.record.recommendation(as_of=now)
     if patient.is_served:
@@ -54,14 +57,16 @@ def recommendation(subject: str, patient: DoctorContext) -> Finding:
 
 
 def clock(subject: str, patient: DoctorContext) -> Finding:
-    """Check the market clock: it is set, runs if services should run, and this machine's clock is not behind its anchor."""
+    """Check the market clock: it was set, it runs if services should run, and this machine's clock is not behind the time it was set at."""
     anchor = patient.platform.control.anchor()
     if anchor is None:
         return bad(subject, "the market clock was never set", remedy="`bot3 init` sets it")
     if anchor.wall_at > patient.platform.clock.wall_now() + _STALE:
         remedy = "correct this machine's clock (`timedatectl set-ntp true`)"
         return bad(
-            subject, f"this machine's clock is behind the anchor of the market clock ({anchor.wall_at:%Y-%m-%d %H:%M:%S})", remedy=remedy
+            subject,
+            f"this machine's clock is behind the time at which the market clock was set ({anchor.wall_at:%Y-%m-%d %H:%M:%S})",
+            remedy=remedy,
         )
     detail = f"{anchor.source} market, {patient.platform.clock.now():%Y-%m-%d %H:%M} UTC, {anchor.speed:g}x"
     if patient.is_served and not anchor.is_running:
@@ -70,7 +75,7 @@ def clock(subject: str, patient: DoctorContext) -> Finding:
 
 
 def execution(subject: str, patient: DoctorContext) -> Finding:
-    """Check the daemon's heartbeat, whether it rejects the published learning, and whether the HALT file exists."""
+    """Check that no file HALT exists and, if services should run, that the daemon runs and accepts the published learning."""
     platform = patient.platform
     halt = platform.settings.home / "HALT"
     if halt.exists():
@@ -93,7 +98,7 @@ def execution(subject: str, patient: DoctorContext) -> Finding:
 
 
 def telegram(subject: str, patient: DoctorContext) -> Finding:
-    """Check that notices are sent and commands answered, if the settings require it."""
+    """Check that Telegram accepts notices and that the Telegram process runs if it should; good if no chat is set."""
     platform, settings = patient.platform, patient.platform.settings
     if not settings.telegram_chat_id:
         return good(subject, "not used: BOT3_TELEGRAM_CHAT_ID is not set")
@@ -119,7 +124,10 @@ def telegram(subject: str, patient: DoctorContext) -> Finding:
 
 
 def dagster(subject: str, patient: DoctorContext) -> Finding:
-    """Check through Dagster's web server that the code location is loaded and every daemon sends heartbeats."""
+    """Check through Dagster's web server that the code location is loaded and Dagster's daemons send heartbeats.
+
+    This and the next two checks are skipped if services should not run.
+    """
     if not patient.is_served:
         return good(subject, "not started")
     if not location_is_loaded(patient.web):
@@ -131,7 +139,7 @@ def dagster(subject: str, patient: DoctorContext) -> Finding:
 
 
 def ticks(subject: str, patient: DoctorContext) -> Finding:
-    """Check the newest tick of every sensor and schedule: none failed, and no sensor has stopped."""
+    """Check every sensor and schedule: it is turned on, its last tick has not failed or been delayed repeatedly, and sensors still tick."""
     if not patient.is_served:
         return good(subject, "not started")
     data = query_dagster(patient.web, TICKS)
@@ -145,7 +153,7 @@ def ticks(subject: str, patient: DoctorContext) -> Finding:
 
 
 def runs(subject: str, patient: DoctorContext) -> Finding:
-    """Check the unfinished runs: none exceeds its time limit, and none waits for a run that has died."""
+    """Check Dagster's unfinished runs: none exceeds its time limit, and none is pending for longer than `_LATE_RUN`."""
     if not patient.is_served:
         return good(subject, "not started")
     data = query_dagster(patient.web, RUNS)
@@ -160,7 +168,7 @@ def runs(subject: str, patient: DoctorContext) -> Finding:
 
 
 def ports(subject: str, patient: DoctorContext) -> Finding:
-    """Check that the ports are free if no service of this platform runs."""
+    """Check that the ports of Dagster and the dashboard are free; if services should run, only report them."""
     settings = patient.platform.settings
     if patient.is_served:
         return good(subject, f"Dagster {settings.dagster_port}, dashboard {settings.dashboard_port}")
@@ -180,13 +188,13 @@ def _states(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _trouble(name: str, state: Mapping[str, Any], *, now: datetime) -> str | None:
-    """Return the problem of a sensor or schedule; None if there is none."""
+    """Return the problem of a sensor or schedule from its last ticks; None if there is none, or no tick yet."""
     if state["status"] != "RUNNING":
         return f"{name} is turned off"
     newest = next(iter(state["ticks"]), None)
     if newest is None:
         return None  # Dagster has just started; a daemon that does not tick is detected by its missing heartbeat
-        # A tick that has only started proves nothing: the tick before it may have failed, as every tick does while a call hangs.
+    # A tick that has only started proves nothing: the tick before it may have failed, as every tick does while a call hangs.
     ended = [tick for tick in state["ticks"] if tick["status"] != "STARTED"]
     if ended and ended[0]["status"] == "FAILURE":
         return f"{name} failed: {_first_cause(ended[0]['error'] or {})}"
@@ -205,7 +213,7 @@ def _first_cause(error: Mapping[str, Any]) -> str:
 
 
 def _run_trouble(run: Mapping[str, Any], *, now: datetime) -> str | None:
-    """Return the problem of an unfinished run; None if there is none."""
+    """Return the problem of an unfinished run: it exceeds its time limit, or is pending for longer than `_LATE_RUN`; None if neither."""
     is_running = run["status"] in {"STARTED", "CANCELING"}
     since = datetime.fromtimestamp((run["startTime"] if is_running else None) or run["creationTime"], tz=UTC)
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}

@@ -1,4 +1,4 @@
-"""Check the stores: the home, databases, models, candles, the copy in InfluxDB."""
+"""Checks of the stores: the home, databases, models, candles, and the copy in InfluxDB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SECRET_LINE = re.compile(r"^\s*(export\s+)?BOT3_\w*(PASSWORD|TOKEN)\s*=\s*\S", 
 
 
 def home(settings: Settings) -> Finding:
-    """Check the directory of the home: writable by this user, not by all users, and with free space on its disk."""
+    """Check the home's directory (its parent if it does not exist): this user can write it, others cannot, and 1 GB of disk is free."""
     probe = settings.home if settings.home.exists() else settings.home.resolve().parent
     if not os.access(probe, os.W_OK):
         return bad("home", f"{probe} is not writable", remedy="make this user the owner of the directory, or set BOT3_HOME")
@@ -46,7 +46,7 @@ def home(settings: Settings) -> Finding:
 
 
 def permissions(subject: str, patient: DoctorContext) -> Finding:
-    """Check that this user may write every file of the home, and that no other user may read secrets."""
+    """Check that this user may read and write every SQLite file of the home, and that other users can read neither these nor secrets."""
     home = patient.platform.settings.home
     closed = [path for path in sorted(home.rglob("*.sqlite")) if not os.access(path, os.R_OK | os.W_OK)]
     if closed:
@@ -65,7 +65,7 @@ def permissions(subject: str, patient: DoctorContext) -> Finding:
 
 
 def _others_may_read(path: Path) -> bool:
-    """Return whether other users of this machine may reach and read a file.
+    """Return whether other users of this machine (neither owner nor group) may reach and read a file.
 
     Files mounted by a container runtime (`/run/secrets`) are not checked: only this service sees them, and the machine's own file is in a
     directory closed to others (`deploy/make-secrets.sh`).
@@ -95,7 +95,10 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def record(subject: str, patient: DoctorContext) -> Finding:
-    """Compare the closed trades in the bots' databases with the record; a close that is still being synced is no problem."""
+    """Compare the numbers of closed trades in the own bots' databases and histories with the record.
+
+    A difference is a problem only if services should run and it cannot be a trade that closed within `SYNC_GRACE`.
+    """
     platform = patient.platform
     late: list[str] = []
     waiting: list[str] = []
@@ -114,7 +117,7 @@ def record(subject: str, patient: DoctorContext) -> Finding:
 
 
 def bot_store(subject: str, patient: DoctorContext) -> Finding:
-    """Check a bot's database and its trading state; the subject is "BOT1 store"."""
+    """Check that a bot's database can be read and that its trading state is ACTIVE; the subject is "BOT1 store"."""
     platform, name = patient.platform, subject.split(maxsplit=1)[0]
     store = platform.bot_store(name)
     found = state_in_force(platform.control, name, wall_now=platform.wall_now())
@@ -130,7 +133,7 @@ def bot_store(subject: str, patient: DoctorContext) -> Finding:
 
 
 def servers(subject: str, patient: DoctorContext) -> Finding:
-    """Query every PostgreSQL server for its time zone, its clock and the privileges of this platform's role."""
+    """Check every database on a PostgreSQL server: its time zone is UTC, its clock agrees with this machine's, its role is no superuser."""
     names = server_urls(patient.platform.settings)
     if not names:
         return good(subject, "every store is a file in the home")
@@ -151,7 +154,7 @@ def servers(subject: str, patient: DoctorContext) -> Finding:
 
 
 def candles(subject: str, patient: DoctorContext) -> Finding:
-    """Compare the newest candle of every pair with the market time."""
+    """Check that every pair has a candle that closed within 15 minutes of market time."""
     platform = patient.platform
     now = platform.clock.now()
     behind = []
@@ -170,7 +173,7 @@ def candles(subject: str, patient: DoctorContext) -> Finding:
 
 
 def models(subject: str, patient: DoctorContext) -> Finding:
-    """Read every registered model and compare its digest."""
+    """Read every registered model file and compare its digest. Raises ModelError, DataError, which the doctor reports, if one is wrong."""
     digests = patient.platform.record.models_frame()["digest"].unique()
     for digest in digests:
         patient.platform.models.read(str(digest))
@@ -180,7 +183,10 @@ def models(subject: str, patient: DoctorContext) -> Finding:
 
 
 def _late_writes(patient: DoctorContext) -> str | None:
-    """Return since when writes are pending publication, and the reason; None if they are not late yet."""
+    """Return a text with the number of writes pending publication, since when, and the reason.
+
+    None if the oldest is pending for at most `SYNC_GRACE`, or services should not run.
+    """
     since = patient.platform.record.waiting_since()
     age = timedelta(0) if since is None else patient.platform.wall_now() - since
     if not patient.is_served or age <= SYNC_GRACE:
@@ -191,7 +197,7 @@ def _late_writes(patient: DoctorContext) -> str | None:
 
 
 def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
-    """Return the problem of the publications in the copy; None if there is none."""
+    """Return a bad finding if the copy has publications that the record lacks, or lacks some; None otherwise."""
     if gap.extra:
         detail = (
             f"{gap.extra} publications in InfluxDB belong to another record or to an epoch before a restore, {gap.missing or 0} are missing"
@@ -200,13 +206,15 @@ def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
     if gap.missing:
         detail = f"{gap.missing} publications of the record are missing in InfluxDB: InfluxDB lost them, or they were deleted"
         return bad(
-            subject, detail, remedy="wait a minute: `record_to_copy` publishes them again; else `bot3 publish check`, then `run --all`"
+            subject,
+            detail,
+            remedy="the sensor `record_to_copy` publishes them within a minute; else `bot3 publish check`, then `bot3 publish run --all`",
         )
     return None
 
 
 def influx(subject: str, patient: DoctorContext) -> Finding:
-    """Query InfluxDB for its buckets, and the record for pending and rejected writes."""
+    """Check the copy in InfluxDB: buckets, write access, late and rejected writes, and publications; good if none is configured."""
     publishing = patient.platform.publishing
     if not publishing.is_configured:
         return good(subject, "not used: BOT3_INFLUX_URL is empty")

@@ -1,4 +1,4 @@
-"""`bot3 down`: stop what `bot3 up` started."""
+"""`bot3 down`: stop the supervisor and the services that `bot3 up` started."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STOP_WITHIN_S = 30.0
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `down` to the command line."""
     app.command()(down)
 
 

@@ -1,4 +1,4 @@
-"""`bot3 feeders`: show the score of each feeder, and its evidence."""
+"""`bot3 feeders`: show the published score of each feeder, with its number of shadow trades and its interval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot3.usecases.terms import definitions
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `feeders` to the command line."""
     app.command(epilog=definitions("tier", "probe", "shadow", "n", "effective n", "expectancy", "90 % interval", "confidence"))(feeders)
 
 

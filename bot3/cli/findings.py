@@ -1,4 +1,4 @@
-"""Define the findings of the doctor, and the context of its checks."""
+"""The findings of `bot3 doctor`, and the context that its checks get."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot3.wiring import Platform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The result of one check."""
+    """The result of one check; `remedy` is what a person must do if `is_good` is False."""
 
     subject: str
     is_good: bool
@@ -26,7 +26,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsynced:
-    """Closed trades in the record and in a database; `is_late` if a trade missing on one side cannot be a close still being synced."""
+    """Different numbers of closed trades in the record and in a bot's database.
+
+    `is_late` is True if the record has more, or lacks a trade that closed longer than `SYNC_GRACE` ago and should have been synced.
+    """
 
     recorded: int
     closed: int
@@ -50,12 +53,12 @@ class DoctorContext:
     web: str
 
     def unsynced(self, reader: TradeReader, *, run_mode: RunMode, speed: float | None = None) -> Unsynced | None:
-        """Compare a database with the record; return None if both contain the same number of closed trades.
+        """Compare a bot's database with the record; return None if both contain the same number of closed trades.
 
         Parameters
         ----------
         speed : float, optional
-            Speed of the database's clock relative to wall time; the speed of the market clock if None.
+            None for databases whose dates are market time; 1.0 for those whose dates are wall time.
         """
         platform = self.platform
         grace = SYNC_GRACE * (platform.clock.speed if speed is None else speed)
@@ -74,7 +77,7 @@ class DoctorContext:
 
 
 Look = Callable[[str, DoctorContext], Finding]
-"""A check of one subject, which is passed by name."""
+"""A check: receives the name of the subject and the context, and returns a finding."""
 
 
 def good(subject: str, detail: str) -> Finding:
@@ -88,6 +91,6 @@ def bad(subject: str, detail: str, *, remedy: str) -> Finding:
 
 
 def is_supervised(platform: Platform) -> bool:
-    """Return whether `bot3 up` runs for this home."""
+    """Return whether the supervisor that `bot3 up` starts runs for this home."""
     state_file = platform.settings.home / "run" / "supervisor.json"
     return state_file.exists() and is_same_process(json.loads(state_file.read_text(encoding="utf-8"))["supervisor"])

@@ -1,4 +1,4 @@
-"""`bot3 import`: copy the closed trades of a foreign database into the record, once."""
+"""`bot3 import`: copy the closed trades of another program's database into the record, once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bot3.wiring.fleet import require_bucket, require_name
 
 
 class ForeignMode(StrEnum):
-    """The run mode of another program's trades."""
+    """Run modes that trades of another program can have."""
 
     PAPER = "paper"
     LIVE = "live"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `import` to the command line."""
     app.command("import")(import_trades)
 
 
@@ -43,7 +43,7 @@ def import_trades(
     ] = "UTC",
     as_json: JsonFlag = False,
 ) -> None:
-    """Copy a foreign bot's closed trades into the record; a repeat changes nothing. Bots that still trade belong in the fleet file."""
+    """Copy the closed trades of another program's bot into the record; a repeat changes nothing. Bots that still trade: the fleet file."""
     require_name(bot)
     asked = None if run_mode is None else RunMode(run_mode)
     with seeded_platform(read_only=False) as platform:

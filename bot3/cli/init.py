@@ -1,4 +1,4 @@
-"""`bot3 init`: seed a home with candles, feeders, histories and first learning."""
+"""`bot3 init`: seed a home: train feeders, make the bots' backtest histories, and learn from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot3.wiring import is_seeded, open_platform, when_available
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `init` to the command line."""
     app.command()(init)
 
 
@@ -28,7 +28,7 @@ def init(
     from bot3.usecases.seed.home import seed_home  # noqa: PLC0415  # heavy
 
     settings = command_settings(candles=candles)
-    # Homes of an earlier release were created with the umask of their first user.
+    # An earlier release created homes with the umask of their first user, which may let others read them.
     close_to_others(settings.home)
     if wait:
         with open_platform(settings) as platform:
@@ -47,7 +47,7 @@ def init(
 
 
 class _Bars:
-    """Shows one progress bar per step on standard error; one line per step if that is no terminal."""
+    """Shows a progress bar for each step on standard error, or one line for each completed step if that is no terminal."""
 
     def __init__(self) -> None:
         self._progress = Progress(

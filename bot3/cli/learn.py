@@ -9,7 +9,7 @@ from bot3.cli.session import seeded_platform
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command group."""
+    """Add the command group `learn` to the command line."""
     group = typer.Typer(no_args_is_help=True, help="Manual learning; Dagster learns automatically while it runs.")
     group.command("run")(run)
     app.add_typer(group, name="learn")

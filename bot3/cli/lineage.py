@@ -1,4 +1,4 @@
-"""Report the lineage of a home's seed to Dagster, once per home."""
+"""Report the results of a home's seed to Dagster as asset materializations, once per home."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TOLD = "seed_reported"
 
 
 def report_seed_once(settings: Settings) -> None:
-    """Report the seed's lineage in a separate process unless it was reported; that process creates Dagster's storage too.
+    """Report a seed's results to Dagster in a separate process, unless an earlier call did.
 
-    Otherwise each of Dagster's services would try to create a missing storage, and the slower ones would fail.
+    That process also creates Dagster's storage: several services that start at once would all try to create it, and some would fail.
 
     Raises
     ------
     Bot3Error
-        If reporting failed; the next call tries again.
+        If the process failed; the next call tries again.
     """
     dagster_home = prepare_dagster_home(settings, code_port=0)
     if (dagster_home / _TOLD).exists():

@@ -1,7 +1,7 @@
 """Run the `bot3` command: JSON on standard output with `--json`, messages on standard error, an exit code for each outcome.
 
-Exit codes: 0 done; 1 unexpected error; 2 usage or settings; 3 data not found or refused; 4 unhealthy;
-5 refused without `--yes`; 6 already running.
+Exit codes: 0 done; 1 a step failed, or a bug; 2 invalid usage or settings; 3 data missing, invalid or unavailable; 4 unhealthy services, or
+a copy that differs from the record; 5 not confirmed; 6 already running.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot3.usecases.foreign_text import visible
 
 
 def main() -> None:
-    """Run the command and exit with its exit code."""
+    """Run the command of the process' arguments and exit with its exit code."""
     create_private_files()
     try:
         # Typer's own exits (usage, --help, Exit, Ctrl-C) carry their code in SystemExit.
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _names_to_load(words: Sequence[str]) -> Collection[str]:
-    """Return the requested command, the first word that is no option; all commands if a shell requests completions."""
+    """Return the requested command, which is the first word that is no option; none without one; all if a shell requests completions."""
     if any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ):
         return COMMANDS
     return [word for word in words if not word.startswith("-")][:1]

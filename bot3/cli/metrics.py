@@ -16,7 +16,7 @@ from bot3.wiring import metrics_page, metrics_server, when_available
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `metrics` to the command line."""
     app.command()(metrics)
 
 

@@ -23,10 +23,10 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on
 
 
 class PlainConsole(Console):
-    """Prints texts literally: nothing in them is interpreted as markup, emoji name or terminal control sequence."""
+    """Prints texts as they are: nothing in them is interpreted as markup, emoji name or terminal control sequence."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text to print, with its control characters made visible."""
+        """Return a text to print, in which escape sequences replace control characters except line breaks."""
         return super().render_str(visible(text, keep="\n"), **(options | {"markup": False, "emoji": False}))
 
 
@@ -37,12 +37,12 @@ results = PlainConsole(file=sys.stdout, highlight=False, markup=False, emoji=Fal
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on standard output; numbers that are not finite are null, never NaN."""
+    """Print a value as JSON on standard output; numbers that are not finite are null, times are ISO texts, frames are lists of rows."""
     sys.stdout.write(json.dumps(_plain(value), indent=2, sort_keys=False) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; None is shown as an en dash."""
+    """Print a table on standard output; None and NaN are shown as an en dash, times without their zone."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -52,12 +52,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 
 def percent(ratio: float | None, digits: int = 2) -> str:
-    """Return 0.0123 as "+1.23 %"; an unknown ratio as an en dash."""
+    """Return 0.0123 as "+1.23 %"; an unknown ratio (None or NaN) as an en dash."""
     return "\N{EN DASH}" if ratio is None or ratio != ratio else f"{ratio:+.{digits}%}".replace("%", " %")  # noqa: PLR0124
 
 
 def age(then: datetime, *, now: datetime) -> str:
-    """Return the age of `then` as text, "42 s", "3.1 h"."""
+    """Return how long ago a time was, as text: "42 s", "3.1 h"; a time in the future has a minus sign."""
     seconds = (now.astimezone(UTC) - then.astimezone(UTC)).total_seconds()
     for limit, unit, size in ((120, "s", 1), (7_200, "min", 60), (172_800, "h", 3_600)):
         if abs(seconds) < limit:

@@ -1,4 +1,4 @@
-"""`bot3 params`: show the learned parameters in force, each with its evidence."""
+"""`bot3 params`: show the published parameters of each group of trades, with the data that they are based on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TERMS = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `params` to the command line."""
     app.command(epilog=definitions(*_TERMS))(params)
 
 

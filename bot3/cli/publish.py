@@ -15,7 +15,7 @@ UNEQUAL = 4
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command group."""
+    """Add the command group `publish` to the command line."""
     group = typer.Typer(
         no_args_is_help=True,
         help="The record's copy in InfluxDB; Dagster updates it while it runs.",
@@ -46,7 +46,7 @@ def run(
 
 
 def replay_dead_letters(*, as_json: JsonFlag = False) -> None:
-    """Write points again that InfluxDB rejected, after their cause was fixed, and what was recorded since."""
+    """Write the points again that could not be written (once their cause is corrected), then everything recorded since."""
     with seeded_platform(read_only=False) as platform:
         report = platform.publishing.replay_dead_letters()
     if as_json:

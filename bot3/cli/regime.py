@@ -1,4 +1,4 @@
-"""`bot3 regime`: show the market regime as known at this time, and the recommendation in force."""
+"""`bot3 regime`: show the published market regime and the newest recommendation, which may have expired."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot3.usecases.terms import definitions
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `regime` to the command line."""
     app.command(epilog=definitions("regime", "recommendation", "known at", "market time", "wall time"))(regime)
 
 

@@ -20,14 +20,14 @@ from bot3.settings import Settings
 from bot3.usecases.fleet.bot_state import TELEGRAM
 
 ENTRYPOINT = ("-m", "bot3.entrypoint")
-"""Starts a Dagster process, with the secrets that Dagster reads only from the environment."""
+"""Arguments of Python that start a Dagster process and set the secrets that Dagster reads only from the environment."""
 RELEASED_INSTANCE_FILES = frozenset(
     {
         "6fe68b119b94c015cf896c7b388276d26d0d1204315f01c2d7a41bb104b42c27",
         "9a85e6c972d97cb939f654253b443b4d547b327088b683491b0a1482741f1edd",
     }
 )
-"""Digests of all released versions of `dagster.yaml`, including the newest: a file with one of them was not edited."""
+"""SHA-256 digests of all released versions of `dagster.yaml`, including the newest: a file with one of them was not edited."""
 _HEALTH_TIMEOUT_S = 3.0
 _CANCEL_TIMEOUT_S = 10.0
 RUNS_UNDER_WAY = """
@@ -38,12 +38,14 @@ _DAEMONS_NEEDED = {"SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One process: its command, its environment, and a health check that returns true once the process works.
+    """One process: its command, its environment, and a function that returns whether it works.
 
     Parameters
     ----------
+    address : str or None
+        Its address for a browser; None if it has none.
     is_needed : bool
-        At start-up, a needed service that ends because of an invalid setting ends all services; another one is only restarted.
+        If a needed service ends at start-up with an error that a person must correct, all services are stopped; any other is restarted.
     """
 
     name: str
@@ -55,7 +57,7 @@ class Service:
 
 
 def one_thread() -> Mapping[str, str]:
-    """Return the environment of a process that learns, unless this process' environment sets it already.
+    """Return the environment variable that limits linear algebra to one thread; a value that is set already is not changed.
 
     The matrices used in learning are small: threads of linear algebra that wait for each other cost up to four times what they save. numpy
     reads this setting when it is imported, so it must be set when the process starts.
@@ -64,19 +66,19 @@ def one_thread() -> Mapping[str, str]:
 
 
 def child_environment() -> dict[str, str]:
-    """Return the environment of a Python process of ours: it imports nothing from the working directory, whatever files have our names."""
+    """Return the environment of a Python process of the platform, which then imports no modules from its working directory."""
     return {**os.environ, **one_thread(), "PYTHONSAFEPATH": "1"}
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that no process listens on now."""
+    """Return a port of 127.0.0.1 on which no process listens now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def require_free_port(port: int, *, setting: str) -> None:
-    """Raise AlreadyRunningError if a process listens on the port."""
+    """Raise AlreadyRunningError, with the name of the port's setting, if a process listens on a port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -88,9 +90,9 @@ def require_free_port(port: int, *, setting: str) -> None:
 
 
 def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
-    """Write DAGSTER_HOME (instance and workspace files) and return it.
+    """Create the home's directory DAGSTER_HOME with Dagster's instance and workspace files; return its path.
 
-    An instance file that differs from all released ones was edited by the operator and is not overwritten.
+    An instance file (`dagster.yaml`) that differs from all released versions was edited by the operator and is not overwritten.
     """
     home = (settings.home / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,7 @@ def services(
     execution_is_fresh: Callable[[], bool],
     telegram_is_fresh: Callable[[], bool] = lambda: True,
 ) -> list[Service]:
-    """Return all services in the order in which they are started."""
+    """Return all services in the order in which they are started; the Telegram process only if a token is set."""
     python = sys.executable
     base = {**child_environment(), "BOT3_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
     dagster = {**base, "DAGSTER_HOME": str(dagster_home), "DAGSTER_DISABLE_TELEMETRY": "1"}
@@ -168,7 +170,7 @@ def _telegram(settings: Settings, *, environment: Mapping[str, str], is_fresh: C
     if not settings.telegram_token.get_secret_value():
         return []
     command = (sys.executable, "-m", "telegram_bot")
-    # A rejection by Telegram must not stop trading.
+    # An invalid token or chat must not stop trading.
     return [Service(name=TELEGRAM, command=command, environment=environment, is_healthy=is_fresh, is_needed=False)]
 
 
@@ -190,7 +192,7 @@ def _answers(address: str) -> bool:
 
 
 def query_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S) -> Mapping[str, object] | None:
-    """Return the data of a GraphQL query; None if the web server returns no valid response."""
+    """Return the data of a GraphQL query to Dagster's web server; None if it cannot be reached or its response has no data."""
     body = json.dumps({"query": query}).encode()
     request = urllib.request.Request(f"{web}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310
     try:
@@ -202,9 +204,10 @@ def query_dagster(web: str, query: str, *, timeout_s: float = _HEALTH_TIMEOUT_S)
 
 
 def cancel_runs(web: str) -> int:
-    """Cancel every queued or running run and return their number; otherwise the stopping services would leave them marked as running.
+    """Cancel every queued or running run of Dagster; return how many were canceled.
 
-    Also returns 0 if Dagster does not respond or rejects commands: the next code server ends the runs that it finds lost.
+    Without this, runs whose services are stopped would stay marked as running. The result is also 0 if Dagster does not respond or rejects
+    the request; the next code server then ends these runs.
     """
     data = query_dagster(web, RUNS_UNDER_WAY)
     found = data.get("runsOrError") if data else None
@@ -218,21 +221,21 @@ def cancel_runs(web: str) -> int:
 
 
 def termination(run_ids: Sequence[str]) -> str:
-    """Return the mutation that cancels runs, whether or not their processes respond."""
+    """Return the GraphQL mutation that marks runs as canceled, whether or not their processes respond."""
     policy = "terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY"
     results = "... on TerminateRunsResult { terminateRunResults { __typename } }"
     return f"mutation {{ terminateRuns(runIds: {json.dumps(run_ids)}, {policy}) {{ {results} }} }}"
 
 
 def location_is_loaded(web: str) -> bool:
-    """Return whether Dagster's web server has loaded the code location."""
+    """Return whether Dagster's web server responds and has loaded a code location."""
     data = query_dagster(web, "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name } } } }")
     found = data.get("repositoriesOrError") if data else None
     return isinstance(found, dict) and bool(found.get("nodes"))
 
 
 def daemons_are_healthy(web: str) -> bool:
-    """Return whether Dagster's sensor, schedule and run daemons send heartbeats."""
+    """Return whether Dagster's web server responds and its sensor, schedule and run queue daemons send heartbeats."""
     data = query_dagster(web, "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }")
     if not data:
         return False

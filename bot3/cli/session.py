@@ -1,4 +1,4 @@
-"""Provide what every command needs first: settings, logs, and an open platform."""
+"""Read the settings, set up logs, and open the platform for a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait for unavailable sto
 
 
 def command_settings(*, candles: str | None = None) -> Settings:
-    """Read settings and set up logs for a command; `candles` overrides BOT3_CANDLES."""
+    """Read the settings and set up logs for a command; `candles` overrides BOT3_CANDLES. Raises SettingsError if a setting is invalid."""
     settings = load_settings() if candles is None else load_settings(candles=candles)
     configure_logs("bot3", level=settings.log_level, secrets=settings.secrets())
     return settings
@@ -25,12 +25,14 @@ def command_settings(*, candles: str | None = None) -> Settings:
 
 @contextmanager
 def seeded_platform(*, read_only: bool = True) -> Iterator[Platform]:
-    """Open the platform of a seeded home.
+    """Read the settings and open the platform of a seeded home.
 
     Raises
     ------
+    SettingsError
+        If a setting is invalid.
     DataError
-        If the home was never seeded.
+        If the home is not seeded, or its seed is not complete.
     """
     settings = command_settings()
     if not is_seeded(settings):

@@ -1,4 +1,4 @@
-"""`bot3 status`: show the running services, the age of their data, and the learning in force."""
+"""`bot3 status`: show the services, the age of the newest data, the bots with their results, and the published learning."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNHEALTHY = 4
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `status` to the command line."""
     terms = ("heartbeat", "latch", "market time", "wall time", "version", "known at", "profit factor", "return on stake", "win rate")
     app.command(epilog=definitions(*terms))(status)
 
@@ -69,7 +69,7 @@ def _market(platform: Platform) -> Mapping[str, Any]:
 
 
 def _ages(platform: Platform) -> Mapping[str, float | None]:
-    """Return the wall-time age of the newest candle, close and publication, in seconds; None if there is none yet."""
+    """Return the ages of `DataAges` in seconds; None for unknown ones, and for all before the market clock is set."""
     anchor = platform.control.anchor()
     if anchor is None:
         return {"candle": None, "close": None, "publication": None}
@@ -103,7 +103,7 @@ def _services(platform: Platform) -> list[Mapping[str, Any]]:
 
 
 def _service_elsewhere(beat: Heartbeat) -> Mapping[str, Any]:
-    """Return a process that `bot3 up` did not start (but systemd or a container), as its heartbeat reports it."""
+    """Return the row of a process that `bot3 up` did not start (but systemd or a container), from its heartbeat."""
     return {
         "service": beat.process,
         "pid": beat.pid,
@@ -138,7 +138,7 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
 
 
 def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
-    """Return the bots of others: their closes in the record, and for each database of the fleet whether it is readable."""
+    """Return the bots that are not the platform's own, with live trades of its own: results from the record, open trades if readable."""
     counts, watched = platform.record.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
     held = {(str(row["bot"]), str(row["run_mode"])) for row in counts.to_dict("records")}
     foreign = [key for key in held if key[0] not in platform.bot_names or key[1] == RunMode.LIVE.value]
@@ -164,7 +164,7 @@ def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: UnreliableRe
 
 
 def _open_trades(source: UnreliableReader | None) -> tuple[list[Trade] | None, str | None]:
-    """Return the open trades of a fleet database and None, or None and the reason why they are unknown; two None without a database."""
+    """Return the open trades of a fleet database and None; None and the reason if it cannot be read; None twice without a database."""
     if source is None:
         return None, None
     try:
@@ -238,7 +238,7 @@ def _fleet_cells(bot: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _money_cells(money: Sequence[MoneyFigures]) -> tuple[str | None, str | None, str | None]:
-    """Return profit, return on stake and profit factor, one line per currency; None if no trade was closed."""
+    """Return profit, return on stake and profit factor as texts with one line per currency; three None if no trade was closed."""
     if not money:
         return None, None, None
     return (

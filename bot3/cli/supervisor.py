@@ -1,4 +1,4 @@
-"""Supervise all services: start them, wait until they are healthy, restart those that end, stop all."""
+"""Supervise all services of a home: start them, wait until they are healthy, restart those that end, and stop all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Child:
     restart_at: float | None = None
 
     def ended(self, now: float, *, first_delay_s: float, steady_s: float) -> bool:
-        """Return whether the process has ended since the last check, and schedule its restart if so."""
+        """Return whether the process has ended since the last check; if so, schedule its restart."""
         if self.restart_at is not None or self.process.poll() is None:
             return False
         is_steady = now - self.started_at >= steady_s
@@ -47,14 +47,16 @@ class _Child:
 
 
 class Supervisor:
-    """Owns the processes of one home; `run_directory` contains their ids, `log_directory` their output.
+    """Starts, restarts and stops the processes of one home.
 
     Parameters
     ----------
+    run_directory, log_directory : Path
+        Directories of the file with the processes' ids, and of their output.
     first_delay_s : float
-        Wall seconds before a service that ended is restarted; doubled at each further end, up to 10.
+        Seconds before a service that ended is restarted; doubled each time it ends again, up to 10.
     steady_s : float
-        After a service ran for this many wall seconds, its restarts begin with the first delay again.
+        After a service has run for this many seconds, its next restart has the first delay again.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Supervisor:
             directory.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
-        """Start every service; from now on SIGINT and SIGTERM request a stop."""
+        """Start every service in order; from now on SIGINT and SIGTERM request a stop."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
         for service in self._services:
@@ -86,20 +88,20 @@ class Supervisor:
             self._remember()
 
     def wait_healthy(self, *, timeout_s: float, tell: Callable[[str, float], None]) -> list[str]:
-        """Wait until every service is healthy; call `tell` with the name and the seconds of each one.
+        """Wait until every service is healthy; call `tell` with the name of each healthy one and the seconds since the start of the wait.
 
-        A service that ends is restarted, as in `supervise`.
+        A service that ends is restarted, as in `supervise`. A service that is not needed is not waited for once it has ended.
 
         Returns
         -------
         list of str
-            The services that were not healthy in time; they remain supervised.
+            The services that were not healthy within `timeout_s` seconds or before a stop was requested; they remain supervised.
 
         Raises
         ------
         Bot3Error
-            If a needed service ends because of an invalid setting, or because another process does its work: a person must act. The text
-            contains its name and the end of its log.
+            If a needed service ends because of invalid settings, or because it runs already: a person must act. The text contains its name
+            and the end of its log.
         """
         began = time.monotonic()
         waiting = {child.service.name: child for child in self._children}
@@ -118,14 +120,14 @@ class Supervisor:
         return list(waiting)
 
     def supervise(self, *, for_s: float = math.inf) -> None:
-        """Supervise until a stop is requested, or for `for_s` seconds; restart a service that ends, after 1 s at first and 10 s at most."""
+        """Restart services that end, until a stop is requested or `for_s` seconds have passed; see the class for the delays."""
         until = time.monotonic() + for_s
         while not self._is_stopping and time.monotonic() < until:
             self._restart_ended()
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop every service, the last started first, and wait; kill those that do not end in time."""
+        """Send SIGTERM to every service, the last started first, wait up to 20 s, and kill what has not ended, child processes included."""
         self._is_stopping = True
         # Skip processes that have ended: another process may use their id now.
         groups = [(child, _descendants(child.process.pid)) for child in self._children if child.process.poll() is None]
@@ -147,7 +149,7 @@ class Supervisor:
             before_s = child.delay_s
             if child.ended(now, first_delay_s=self._first_delay_s, steady_s=self._steady_s):
                 name, code = child.service.name, child.process.returncode
-                # Report a service that ends repeatedly until its delay is the longest, then no more.
+                # Once a service that ends repeatedly has the longest delay, its restarts are no longer printed.
                 if child.delay_s != before_s or child.delay_s < _LONGEST_DELAY_S:
                     _print(f"{name} ended with {code}: restarting it in {child.delay_s:g} s; see {self._log(name)}")
             elif child.restart_at is not None and now >= child.restart_at:
@@ -199,7 +201,7 @@ class Supervisor:
 
 
 def process_identity(pid: int) -> list[float]:
-    """Return (pid, start time): the pid is not sufficient, because another process may have reused it."""
+    """Return [pid, start time], start time 0 if there is no such process; another process may have the same pid later, but not both."""
     try:
         return [pid, psutil.Process(pid).create_time()]
     except psutil.NoSuchProcess:
@@ -207,13 +209,13 @@ def process_identity(pid: int) -> list[float]:
 
 
 def is_same_process(identity: Sequence[float]) -> bool:
-    """Return whether the process of an identity still exists."""
+    """Return whether the process of an identity (`process_identity`) still exists."""
     pid, started = int(identity[0]), identity[1]
     return psutil.pid_exists(pid) and process_identity(pid)[1] == started
 
 
 def kill_all(pids: Sequence[int]) -> None:
-    """Kill those of the processes that still exist."""
+    """Send SIGKILL to those of the processes that still exist."""
     for pid in pids:
         _send(pid, signal.SIGKILL)
 

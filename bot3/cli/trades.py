@@ -1,4 +1,7 @@
-"""`bot3 trades`: show a bot's trades from its own database (a fleet bot's from the record), and why signals were not traded."""
+"""`bot3 trades` and `bot3 skipped`: show a bot's newest trades, and its newest decisions on signals with the reasons.
+
+Trades of the platform's own bots are from their databases, those of other bots from the record.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ LimitOption = Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands `trades` and `skipped` to the command line."""
     app.command(epilog=definitions("feeder"))(trades)
     app.command(epilog=definitions("hold", "feeder", "confidence"))(skipped)
 
@@ -37,7 +40,7 @@ def trades(
     history: Annotated[bool, typer.Option("--history", help="Show the backtest history instead of the bot's own database.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the newest trades of a bot, open ones first."""
+    """Show a bot's newest trades, open and closed; of bots of others, closed ones from the record."""
     with seeded_platform() as platform:
         if history and bot not in platform.bot_names:
             raise SettingsError(f"{bot!r} has no backtest history: bots with one are {', '.join(platform.bot_names)}")
@@ -76,7 +79,10 @@ def trades(
 
 
 def _recorded(platform: Platform, bot: str, *, limit: int) -> pd.DataFrame:
-    """Return the newest closed trades of a foreign bot. Raises SettingsError if the record contains no bot of that name."""
+    """Return the closed trades of a bot in the record, of all run modes, newest close first.
+
+    Raises SettingsError if the name is neither in the record nor in the fleet file.
+    """
     known = sorted({*platform.source_names, *platform.record.counts()["bot"]})
     if bot not in known:
         raise SettingsError(f"{bot!r} is not a bot: valid names are {', '.join(known)}")

@@ -30,7 +30,7 @@ _FRESH = timedelta(seconds=10)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command `up` to the command line."""
     app.command()(up)
 
 
@@ -117,7 +117,7 @@ def _tell_healthy(name: str, seconds: float) -> None:
 
 
 def _tell_late(settings: Settings, late: Sequence[str], *, may_wait: bool) -> None:
-    """Report services that are not healthy in time. Raises Bot3Error if `up` stops automatically: its timer would never start."""
+    """Print the services that are not healthy in time. Raises Bot3Error instead if `up` was called with a time after which it stops."""
     if not late:
         return
     text = f"not healthy after {_HEALTHY_WITHIN_S:.0f} s: {', '.join(late)}; see {settings.home / 'logs'}"

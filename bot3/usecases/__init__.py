@@ -1,1 +1,1 @@
-"""Use cases of the platform, on ports."""
+"""Use cases of the platform; they access stores, exchange and clock only through the interfaces in `bot3.ports`."""

@@ -1,4 +1,4 @@
-"""Shows texts of other programs (pairs, tags, reasons, file names) literally: without terminal control codes and without markup."""
+"""Display texts of other programs (pairs, tags, reasons, file names) as they are: no terminal control code or markup in them has effect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 _HIDDEN_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 _BIDI = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
-"""Marks that reorder the text around them."""
+"""Unicode marks that reorder the text around them."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&@^=])|(?<!\w)([-.])|(?<=www)(\.)")
 _NUMBERED = re.compile(r"^(\d+)(?=\.)")
 # Streamlit replaces :smile:, :material/home: and :red[x] after it has resolved escapes: a word joiner, which has no width, breaks the name.
@@ -15,15 +15,21 @@ _NAMED = re.compile(r":(?=[a-z+\-])")
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """Return a text whose control characters are replaced by escapes, except those in `keep`."""
+    """Return a text in which escape sequences replace control characters, line separators, surrogates and marks that reorder text.
+
+    Characters in `keep` are not replaced.
+    """
     if text.isprintable():
-        # Python treats marks that reorder text as not printable too.
+        # `isprintable` is also False for marks that reorder text.
         return text
     return "".join(_written_out(char) if char not in keep and _is_control(char) else char for char in text)
 
 
 def plain(text: object) -> str:
-    """Return a text as Markdown (of Streamlit and Dagster) that is shown as the text itself, on one line and in a table's cell."""
+    """Return Markdown that Streamlit and Dagster display as the given text itself, on one line; it may be used in a table's cell.
+
+    Runs of white space become one space, control characters become escapes, and markup characters are escaped.
+    """
     shown = visible(" ".join(str(text).split()))
     escaped = _SPECIAL.sub(lambda found: f"\\{found.group()}", shown)
     return _NAMED.sub(":\N{WORD JOINER}", _NUMBERED.sub(r"\1\\", escaped))

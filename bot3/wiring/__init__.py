@@ -1,4 +1,4 @@
-"""Builds the ports from the settings (the only place that selects adapters), and the use cases on them."""
+"""Build the ports from the settings, and the use cases on them; only this package selects adapters."""
 
 from bot3.wiring.backups import store_backups
 from bot3.wiring.databases import facts_of_server, server_urls

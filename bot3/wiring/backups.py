@@ -1,4 +1,4 @@
-"""The stores of a home, for a backup."""
+"""The stores of a home that a backup contains, and their order."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ _DAGSTER = "dagster"
 
 
 def store_backups(settings: Settings, environment: Mapping[str, str]) -> Sequence[Sequence[StoreBackup]]:
-    """Return all stores in the order in which they are copied.
+    """Return all stores of a home in the order in which they are copied, in groups that are copied as of one instant.
 
-    A store that is derived from another one is copied before it: Dagster's storage, then the record, then the bots. Events in between are
-    reported and synced again after a restore, and never the other way round. A bot's store is locked while its paper account is copied,
-    and no longer. The mark of a seeded home is copied last: an interrupted restore leaves no valid home.
+    A store that is derived from another one is copied before it: Dagster's storage, then the record, then the bots' databases. What happens
+    in between is then only missing in the derived store, and is synced and reported again after a restore. A bot's database is locked while
+    its paper account is copied. The file that marks a home as seeded is last: after an interrupted restore the home counts as not seeded.
 
     Parameters
     ----------
     environment : mapping
-        Contains Dagster's database as DAGSTER_PG_*; without them its storage is in the home.
+        Environment variables: DAGSTER_PG_* name Dagster's database on a server; without them its storage is in the home.
+
+    Raises
+    ------
+    SettingsError
+        If the password file of Dagster's database cannot be read.
     """
     files = ("history", "models", "signals", "influx", "market.json", "HALT", "latches", *_published(settings))
     groups: list[list[StoreBackup]] = [[_dagster(settings, environment)], [_platform(settings)]]
@@ -79,7 +84,7 @@ def _dagster_password(environment: Mapping[str, str]) -> str | None:
 
 
 def _published(settings: Settings) -> list[str]:
-    """Return the published files that are in the home."""
+    """Return the paths of the JSON files of published values that are in the home (relative paths)."""
     return [str(path) for path in (settings.parameters_file, settings.recommendations_file) if not path.is_absolute()]
 
 

@@ -1,4 +1,4 @@
-"""Databases of the settings: a store with a host is on a PostgreSQL server, else it is a SQLite file of the home."""
+"""Databases of the settings: a store whose host is set is on a PostgreSQL server, any other is a SQLite file in the home."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def server_url(settings: Settings, name: str) -> str | None:
-    """Return the URL of a store ("BOT1", "platform") on a server, including its password; None for a file."""
+    """Return the URL of a store ("BOT1", "platform") on a PostgreSQL server, including its password; None for a SQLite file."""
     prefix = name.lower()
     host = getattr(settings, f"{prefix}_db_host")
     if not host:
@@ -39,13 +39,13 @@ def server_url(settings: Settings, name: str) -> str | None:
 
 
 def server_urls(settings: Settings) -> Mapping[str, str]:
-    """Return the URLs of all stores that are on servers, by store."""
+    """Return store ("BOT1", "platform") to URL, with the password, of all stores that are on PostgreSQL servers."""
     found = {name: server_url(settings, name) for name in ("platform", *BOT_NAMES)}
     return {name: url for name, url in found.items() if url is not None}
 
 
 def facts_of_server(settings: Settings, name: str) -> ServerFacts:
-    """Query the facts of a store's server. Raises StoreError if it cannot be queried."""
+    """Query the properties of a store's server. Raises StoreError if it cannot be queried, KeyError if the store is a file."""
     from bot3.adapters.sql.server_facts import server_facts  # noqa: PLC0415  # homes on SQLite need no server's driver
 
     return server_facts(server_urls(settings)[name], clock=SystemClock())

@@ -1,4 +1,4 @@
-"""The fleet file: further bots, whose databases are only read."""
+"""The fleet file, which lists bots of other programs; their databases are read and never written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bot3.usecases.fleet.foreign_sources import ClosableReader, UnreliableReader
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,31}$"
-"""Names are partitions, tags and parts of bucket names: plain characters are valid in all of them."""
+"""Pattern of a bot's name, which is used as a partition key, as a tag and in bucket names: these characters are valid in all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,13 @@ class FleetBot:
     url : str
         Path of a SQLite file, or a PostgreSQL URL with its password.
     shown : str
-        The same without the password.
+        The same without the password, for messages.
+    source_timezone : str
+        Time zone of the dates in the database.
+    directions : tuple of str
+        Directions that the bot trades: "long", "short" or both, sorted.
+    password_file : Path or None
+        File that the password was read from; None without one.
     """
 
     name: str
@@ -68,7 +74,7 @@ class _File(BaseModel):
 
 
 def fleet_of(settings: Settings) -> tuple[FleetBot, ...]:
-    """Return the bots of the settings' fleet file; none if there is no file.
+    """Return the bots of the fleet file that the settings name; an empty tuple if they name none.
 
     Raises
     ------
@@ -87,23 +93,23 @@ def fleet_of(settings: Settings) -> tuple[FleetBot, ...]:
 
 
 def source_names(settings: Settings) -> tuple[str, ...]:
-    """Return the names of all bots whose trades are synced: our own, then the fleet's, each once."""
+    """Return the names of all bots whose trades are synced: the platform's own, then those of the fleet file, each once."""
     return tuple(dict.fromkeys((*BOT_NAMES, *(bot.name for bot in fleet_of(settings)))))
 
 
 def require_name(name: str) -> None:
-    """Raise SettingsError for a text that cannot be a bot's name."""
+    """Raise SettingsError if a text is not a valid name of a bot (`NAME_PATTERN`)."""
     if not re.fullmatch(NAME_PATTERN, name):
         raise SettingsError(f"{name!r} is not a valid bot name: use at most 32 letters, digits, - and _, beginning with a letter")
 
 
 def require_bucket(settings: Settings, name: str) -> None:
-    """Raise SettingsError for a bot whose trades would be published to another's bucket: BOT33, whose bucket is BOT3's."""
+    """Raise SettingsError for a bot whose trades would be published to the InfluxDB bucket of another bot, as BOT33 to that of BOT3."""
     buckets_of(settings).of_bot(name)
 
 
 def read_fleet(path: Path) -> tuple[FleetBot, ...]:
-    """Return the bots of a fleet file; see `fleet_of`."""
+    """Return the bots of a fleet file. Raises SettingsError as `fleet_of`; bucket names are not checked."""
     entries = _parsed(path).bots
     for place, entry in enumerate(entries):
         _require_free(path, entry, earlier=entries[:place])
@@ -111,7 +117,7 @@ def read_fleet(path: Path) -> tuple[FleetBot, ...]:
 
 
 def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = time.monotonic) -> list[UnreliableReader]:
-    """Return a reader of each bot's database; none connects before its first query."""
+    """Return a reader of each bot's database, in the same order; a reader connects at its first query."""
     from bot3.usecases.fleet.foreign_sources import UnreliableReader  # noqa: PLC0415  # heavy
 
     return [
@@ -121,7 +127,10 @@ def open_fleet(bots: Sequence[FleetBot], *, monotonic: Callable[[], float] = tim
 
 
 def zone_of(bot: FleetBot) -> str | None:
-    """Return the time zone in which a bot's database writes its dates; None for SQLite, where it is UTC. Raises StoreError."""
+    """Return the time zone in which a bot's PostgreSQL database writes dates; None for SQLite, where dates are in UTC.
+
+    Raises StoreError if the database cannot be queried.
+    """
     from bot3.adapters.freqtrade.time_zone import writers_zone  # noqa: PLC0415  # heavy
 
     return writers_zone(bot.url)
@@ -183,7 +192,7 @@ def _bot(path: Path, entry: _Entry) -> FleetBot:
 
 
 def _address(where: str, entry: _Entry, *, folder: Path) -> tuple[str, str]:
-    """Return the URL of a database, and the same without a password; relative files are resolved against the fleet file's folder."""
+    """Return the URL of a database, and the same without a password; relative paths are relative to the fleet file's directory."""
     from bot3.adapters.sql.urls import has_secret, parsed_url, server_url, shown_url  # noqa: PLC0415  # heavy
 
     try:

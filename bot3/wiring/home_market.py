@@ -1,4 +1,4 @@
-"""The market and the seed of a home: recorded when its seed begins, and never mixed with another."""
+"""The note of a home's market and seed: it is written when the seed begins, and prevents that the home continues with another market."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.trading.markets import Market
 
 _FILE = "market.json"
 _ROOMS = ("market", "trading", "learning", "usecases", "adapters")
-"""Packages whose code shapes a seed."""
+"""Packages whose code determines the result of a seed."""
 
 _SHAPES_NO_SEED = frozenset(
     {
@@ -31,23 +31,23 @@ _SHAPES_NO_SEED = frozenset(
         *("recommendations_file", "parameters_file", "recommendations_life_s", "parameters_life_s"),
     }
 )
-"""Every other setting is assumed to shape a seed, a new one too until it is listed here; addresses of servers never do."""
+"""Settings that do not change the result of a seed; any other may change it, except addresses of databases and of InfluxDB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedNote:
-    """The settings, code and markets that shape a seed, in forms that JSON can store.
+    """The settings, code and markets that determine the result of a seed, as JSON can store them.
 
     Parameters
     ----------
     settings : mapping
-        Values by field name.
+        Field name of `Settings` to its value.
     rules : str
         Digest of the code.
     markets : mapping
-        Digest of the filters, by pair.
+        Pair to the digest of its exchange filters.
     start, end : datetime
-        The time span that is learned from.
+        The span of candles that is used, in market time.
     """
 
     settings: Mapping[str, Any]
@@ -69,7 +69,10 @@ class SeedNote:
         )
 
     def differences(self, other: SeedNote) -> list[str]:
-        """Return the differences between this note and another as texts: settings; if they are the same, code and filters of pairs."""
+        """Return the differences between this note and another as texts; empty if there is none.
+
+        If settings differ, only these are returned; otherwise changed code and changed filters of pairs. The spans are not compared.
+        """
         names = [name for name in sorted({*self.settings, *other.settings}) if self.settings.get(name) != other.settings.get(name)]
         if names:
             return [f"BOT3_{name.upper()} was {self.settings.get(name)}, is {other.settings.get(name)}" for name in names]
@@ -79,7 +82,7 @@ class SeedNote:
 
 
 def note_seed(settings: Settings, note: SeedNote) -> None:
-    """Record the market of a home (`settings_of_home` has compared it) and the note of its seed."""
+    """Write the market of a home and the note of its seed to a file in the home; it replaces an earlier one."""
     path = settings.home / _FILE
     seed = {
         "settings": note.settings,
@@ -95,19 +98,22 @@ def note_seed(settings: Settings, note: SeedNote) -> None:
 
 
 def noted_seed(home: Path) -> SeedNote | None:
-    """Return the note of a home's seed; None if there is none.
+    """Return the note of a home's seed; None if the home has no note, or one of an earlier release without the seed.
 
     Raises
     ------
     StoreError
-        If the note cannot be read.
+        If the file cannot be read or is invalid.
     """
     path = home / _FILE
     return _read(path).seed if path.exists() else None
 
 
 def require_same_seed(home: Path, note: SeedNote) -> None:
-    """Raise SettingsError if an interrupted seed would continue as another one: two histories would be mixed without an error."""
+    """Raise SettingsError if an interrupted seed would continue with other settings, code or markets, or its note is missing.
+
+    Otherwise the results of two different seeds would be mixed.
+    """
     begun = noted_seed(home)
     differences = ["it has no record of its settings"] if begun is None else begun.differences(note)
     if differences:
@@ -118,7 +124,7 @@ def require_same_seed(home: Path, note: SeedNote) -> None:
 
 
 def settings_of_home(settings: Settings) -> Settings:
-    """Return the settings with the candle directories of their home, if none are set.
+    """Return the settings with the candle directories that their home was made from; unchanged for a home without a note.
 
     Raises
     ------
@@ -126,7 +132,7 @@ def settings_of_home(settings: Settings) -> Settings:
         If the settings name other candles, or another seed of the simulated market, than the home was made from: its positions and its
         learned values would be compared with the prices of another market.
     StoreError
-        If the note cannot be read.
+        If the note cannot be read or is invalid.
     """
     path = settings.home / _FILE
     if not path.exists():
@@ -182,7 +188,7 @@ def _seed_of(kept: Mapping[str, Any]) -> SeedNote:
 
 @cache
 def _rules_digest() -> str:
-    """Return a digest of the code that shapes a seed: the rules have no version numbers of their own."""
+    """Return a digest of the source files that determine the result of a seed; there is no version number for them."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(path for room in _ROOMS for path in (package / room).rglob("*.py")):

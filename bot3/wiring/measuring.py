@@ -1,4 +1,4 @@
-"""The metrics of one home for a monitoring system."""
+"""Build the metrics of one home for a monitoring system."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def metrics_page(platform: Platform) -> str:
 
 
 def metrics_server(platform: Platform, *, host: str, port: int) -> PrometheusServer:
-    """Return the metrics server. Raises AlreadyRunningError if another process listens on the port."""
+    """Return an HTTP server of the metrics, which already listens. Raises AlreadyRunningError if another process listens on the port."""
     from bot3.adapters.prometheus.server import PrometheusServer  # noqa: PLC0415  # only `bot3 metrics` needs its client
 
     opened = home_identity(platform.settings)

@@ -1,4 +1,4 @@
-"""The platform of one home: its ports, and the use cases that commands, Dagster and the seed run on them."""
+"""The platform of one home: its ports, and the use cases that commands, Dagster and the seed run."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _HOME_FILE = "home.json"
 
 
 def is_seeded(settings: Settings) -> bool:
-    """Return whether the home's seed is complete."""
+    """Return whether the home's seed is complete; False also for an interrupted one."""
     return (settings.home / _HOME_FILE).exists()
 
 
 def begin_epoch(settings: Settings) -> None:
-    """Begin a new epoch of a restored record: what was published after its backup does not belong to it."""
+    """Begin a new epoch of a restored record, so that publications made after its backup are recognized as not its own."""
     with open_platform(settings) as platform:
         platform.record.begin_epoch()
 
 
 def home_identity(settings: Settings) -> str:
-    """Return an identity that changes when a home is deleted and seeded again: open files would continue to show the old one."""
+    """Return a text that changes when a home is seeded, or deleted and seeded again (on SQLite): open files are then of the old home."""
     parts = [str(settings.home.resolve()), str(is_seeded(settings))]
     for name in ("platform.sqlite", "control.sqlite"):
         path = settings.home / name
@@ -53,14 +53,17 @@ def home_identity(settings: Settings) -> str:
 
 
 class Platform(Sources):
-    """The ports of one home, and the use cases on them."""
+    """The ports of one home, and the use cases that run on them; built at first use."""
 
     def __init__(self, settings: Settings, *, read_only: bool, beats: bool = False) -> None:
         super().__init__(settings, read_only=read_only, beats=beats)
         self._building = Lock()
 
     def _refill(self, control: SqlControl) -> None:
-        """Fill a control store that was lost and created again, from the bots' stores and flag files."""
+        """Restore trading states and the market clock in a control store that was lost, from the bots' databases and flag files.
+
+        This does nothing if the home is not seeded, or the store contains the market clock.
+        """
         if not is_seeded(self.settings) or control.anchor() is not None:
             return
         from bot3.wiring.restored_control import last_lived, restore_latches  # noqa: PLC0415  # only a home that lost its control store needs it
@@ -72,7 +75,7 @@ class Platform(Sources):
 
     @property
     def steps(self) -> LearningSteps:
-        """Return the steps of learning, whose session retains its state from the first step on."""
+        """Return the learning steps; each call returns the same object, whose learner stays in memory between steps."""
         # Two threads must not build two sessions: each would read all trades.
         with self._building:
             return self._steps
@@ -101,7 +104,7 @@ class Platform(Sources):
 
     @cached_property
     def feeders(self) -> FeederSteps:
-        """Return the steps of the feeders."""
+        """Return the steps that train feeders, make their signals and extend their shadow trades."""
         from bot3.usecases.feeders.steps import FeederSteps  # noqa: PLC0415  # loads numba and TA-Lib
 
         return FeederSteps(
@@ -145,16 +148,16 @@ class Platform(Sources):
         return self.feeders.extend_shadow_trades()
 
     def _clock_wall_now(self) -> datetime:
-        # The clock is anchored by the seed, after these steps may have been built.
+        # These steps may be built before the seed sets the market clock.
         return self.clock.wall_now()
 
     def _moment(self) -> Moment:
         return self._moment_at(self.clock.now(), computed_at=self.clock.wall_now(), speed=self.clock.speed)
 
     def _moment_at(self, now: datetime, *, computed_at: datetime, speed: float) -> Moment:
-        """Return a market time with the lifetimes at a speed of the clock.
+        """Return the times of a step at a market time and a speed of the market clock.
 
-        Schedules that renew learning run in wall time; on a faster market, the lifetime of what they publish is scaled with its speed.
+        Schedules that renew learning run in wall time, so the lifetime of what they publish, in market time, is multiplied by the speed.
         """
         from bot3.usecases.learning.steps import Moment  # noqa: PLC0415  # loads numba
 
@@ -166,12 +169,14 @@ class Platform(Sources):
         )
 
     def seed_parts(self) -> SeedParts:
-        """Return the inputs of this home's seed; an interrupted one continues over the span that it began with.
+        """Return the inputs of this home's seed; an interrupted seed continues over the span of candles that it began with.
+
+        If no seed has begun, the note of this one is written to the home.
 
         Raises
         ------
         SettingsError
-            If it was begun with other settings, rules or markets: two histories would be mixed.
+            If an interrupted seed was begun with other settings, code or markets.
         """
         from bot3.usecases.seed.home import SeedParts  # noqa: PLC0415  # loads numba and TA-Lib
 
@@ -205,7 +210,7 @@ class Platform(Sources):
         )
 
     def finish_seed(self) -> None:
-        """Set the market clock to the end of the learned span, paused, and mark the home as seeded."""
+        """Set the market clock to the end of the seed's span, paused, create the bots' databases, and mark the home as seeded."""
         _, end = self._seed_span()
         self.set_clock(end)
         for name in self.bot_names:
@@ -221,12 +226,12 @@ class Platform(Sources):
         path.with_suffix(".new").replace(path)
 
     def _seed_span(self) -> tuple[datetime, datetime]:
-        """Return the span of the seed that was begun, whatever candles were added since; before that, the span a seed would learn from."""
+        """Return the span of the seed that has begun, even if candles were added since; if none has begun, that of a seed begun now."""
         noted = noted_seed(self.settings.home)
         return (noted.start, noted.end) if noted is not None and self._has_models() else self.history_span()
 
     def _keep_to_seed(self, note: SeedNote) -> None:
-        """Record the note of a seed before it makes anything; later, reject another one. A complete seed is not checked."""
+        """Write the note of a seed before it makes anything; later, raise SettingsError if it differs. A complete seed is not checked."""
         if is_seeded(self.settings):
             return
         if self._has_models():
@@ -235,17 +240,17 @@ class Platform(Sources):
             note_seed(self.settings, note)
 
     def _has_models(self) -> bool:
-        """Return whether a seed has made something: models are made first, and before them there is nothing to mix."""
+        """Return whether a seed has begun to store results; models are the first of them."""
         return not self.record.models_frame().empty
 
     @cached_property
     def seeded_until(self) -> datetime:
-        """Return the market time up to which the seed learned.
+        """Return the market time at which the seed's span ended.
 
         Raises
         ------
         StoreError
-            If the home's own file cannot be read.
+            If the file that marks the home as seeded is missing or invalid.
         """
         path = self.settings.home / _HOME_FILE
         try:
@@ -277,9 +282,19 @@ class Platform(Sources):
 
 @contextmanager
 def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = False) -> Iterator[Platform]:
-    """Open the platform of a home; stores are opened at first use and closed at the end.
+    """Open the platform of a home; stores are opened at first use and closed when the block ends.
 
-    With `beats` the control store is writable even if all else is read-only: for processes that only read, and send heartbeats.
+    Parameters
+    ----------
+    read_only : bool
+        Open stores for reading only.
+    beats : bool
+        Open the control store for writing even if `read_only`: for processes that only read and write heartbeats.
+
+    Raises
+    ------
+    SettingsError
+        If the settings name another market than the home was made from.
     """
     platform = Platform(settings_of_home(settings), read_only=read_only, beats=beats)
     try:

@@ -1,4 +1,4 @@
-"""Builds the ports from the settings: selects the adapter of each."""
+"""Build the ports from the settings: select the adapter of each."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
 
 
 class Ports:
-    """The ports of one home, opened at first use; `close` closes the open ones."""
+    """The ports of one home; each is opened at first use and closed by `close`."""
 
     bot_names = BOT_NAMES
 
@@ -71,7 +71,7 @@ class Ports:
 
     @cached_property
     def publishing(self) -> Publishing:
-        """Return the record's copy in InfluxDB: its publisher, its readers and their check."""
+        """Return the access to the record's copy in InfluxDB: publishing to it, reading it, and comparing it with the record."""
         publishing = Publishing(
             self.settings, record=lambda: self.record, bots=self.bot_names, now=self._market_now, wall_now=self.wall_now
         )
@@ -85,7 +85,7 @@ class Ports:
 
     @cached_property
     def control(self) -> SqlControl:
-        """Return the control store; every process writes it except those that only read and send no heartbeat."""
+        """Return the control store, read-only in processes that neither write stores nor send heartbeats."""
         control = SqlControl.open(self._platform_url("control"), read_only=self._control_is_read_only)
         try:
             if not self._control_is_read_only:
@@ -96,7 +96,7 @@ class Ports:
         return self._kept(control)
 
     def _refill(self, control: SqlControl) -> None:
-        """Fill a control store that was lost; does nothing here, a subclass with a complete home overrides it."""
+        """Restore the contents of a control store that was lost; `Platform` overrides this, here it does nothing."""
 
     def open_stores(self) -> None:
         """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
@@ -105,12 +105,12 @@ class Ports:
 
     @cached_property
     def notices(self) -> SqlNotices:
-        """Return the pending notices, which the control store contains."""
+        """Return the store of pending notices, which is in the control store's database."""
         return self._kept(SqlNotices.open(self._platform_url("control"), read_only=self._control_is_read_only))
 
     @cached_property
     def notifier(self) -> Notifier | None:
-        """Return the notifier; None without a token."""
+        """Return the notifier that sends messages to Telegram; None if no token is set."""
         return notifier_of(self.settings)
 
     @cached_property
@@ -120,7 +120,10 @@ class Ports:
 
     @cached_property
     def candles(self) -> CandleReader:
-        """Return the candles of this home's market; `pairs` lists those whose stake currency is that of the wallets."""
+        """Return the reader of this home's candles (files, or the simulated market).
+
+        With files, `pairs` lists only pairs whose stake currency is that of the wallets.
+        """
         if not self.settings.candle_directories:
             return self._simulated
         from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # loads pyarrow's file formats
@@ -131,7 +134,7 @@ class Ports:
 
     @cached_property
     def markets(self) -> MarketReader:
-        """Return the filters of the pairs: a markets file, the simulated market's own, or declared defaults."""
+        """Return the exchange filters of the pairs: from the markets file, else of the simulated market, else defaults for candle files."""
         settings = self.settings
         from bot3.adapters.files.markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415  # only processes that use it load it
 
@@ -139,27 +142,27 @@ class Ports:
             return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
         if not settings.candle_directories:
             return self._simulated
-        # The tick is a property of the pair, not knowledge of its future: all existing candles may be used for it.
+        # The price tick is a constant of the pair and says nothing about its future prices: all existing candles may be used for it.
         rates = seen_rates(self.candles, settings.timeframe, until=datetime.max.replace(tzinfo=UTC))
         return DeclaredMarkets(rates, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
 
     @cached_property
     def models(self) -> ModelStore:
-        """Return the model files."""
+        """Return the store of the feeders' model files."""
         from bot3.adapters.files.models import FileModels  # noqa: PLC0415  # only processes that use it load it
 
         return FileModels(self.settings.home / "models")
 
     @cached_property
     def signals(self) -> SignalStore:
-        """Return the out-of-sample signals by feeder and week."""
+        """Return the store of the feeders' out-of-sample signals, by feeder and week."""
         from bot3.adapters.files.signals import FileSignals  # noqa: PLC0415  # only processes that use it load it
 
         return FileSignals(self.settings.home / "signals")
 
     @cached_property
     def costs(self) -> Costs:
-        """Return the trading costs."""
+        """Return the trading costs of the settings."""
         settings = self.settings
         return Costs(
             taker_fee=settings.taker_fee,
@@ -169,7 +172,7 @@ class Ports:
         )
 
     def profile(self, name: str) -> BotProfile:
-        """Return a bot's trading profile."""
+        """Return the rules and limits of one of the platform's own bots. Raises SettingsError for another name."""
         self.require_bot(name)
         settings = self.settings
         return BotProfile(
@@ -191,16 +194,19 @@ class Ports:
         )
 
     def bot_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
-        """Return a bot's own database."""
+        """Return the database of one of the platform's own bots.
+
+        Raises SettingsError for another name, StoreError if it cannot be opened (read-only: also if there is none yet).
+        """
         return self._store(name, "bots", run_mode=RunMode.PAPER, account=f"paper-{name}", read_only=read_only)
 
     def bot_lease(self, name: str) -> Lease | None:
-        """Return the lease of a bot whose database is on a server, acquired; None if it is a file of the home, whose lock covers it.
+        """Acquire and return the lease of a bot whose database is on a server; None if it is a file in the home, which has its own lock.
 
         Raises
         ------
         AlreadyRunningError
-            If another process owns it, of this home or another one.
+            If another process owns the lease, of this home or another one.
         StoreError
             If the server cannot be reached or rejects the request.
         """
@@ -213,18 +219,18 @@ class Ports:
         return self._leases[name]
 
     def latch_file(self, name: str) -> LatchStore:
-        """Return the flag file that stores a bot's latch in addition to its own store."""
+        """Return the file in the home that stores a bot's trading state in addition to its own database."""
         self.require_bot(name)
         from bot3.adapters.files.latch import FileLatch  # noqa: PLC0415  # only processes that use it load it
 
         return FileLatch(self.settings.home / "latches" / f"{name}.json")
 
     def history_store(self, name: str, *, read_only: bool = False) -> SqlBotStore:
-        """Return the store of a bot's backtest history."""
+        """Return the store of a bot's backtest trades. Raises as `bot_store`."""
         return self._store(name, "history", run_mode=RunMode.BACKTEST, account=f"history-{name}", read_only=read_only)
 
     def exchange(self, name: str) -> Exchange:
-        """Return the paper account of a bot."""
+        """Return the simulated exchange account of a bot (paper trading)."""
         self.require_bot(name)
         from bot3.adapters.paper.exchange import PaperExchange  # noqa: PLC0415  # loads numba
 
@@ -240,7 +246,7 @@ class Ports:
         )
 
     def signal_maker(self) -> SignalMaker:
-        """Return the maker of all feeders' signals at a candle's close."""
+        """Return the object that makes the signals of all feeders at a candle's close."""
         from bot3.usecases.feeders.predict_signals import SignalMaker  # noqa: PLC0415  # loads numba and TA-Lib
 
         return SignalMaker(
@@ -248,12 +254,16 @@ class Ports:
         )
 
     def require_bot(self, name: str) -> None:
-        """Raise SettingsError for a name that is not a bot of this platform."""
+        """Raise SettingsError if a name is not one of the platform's own bots."""
         if name not in self.bot_names:
             raise SettingsError(f"{name!r} is not a bot: the bots are {', '.join(self.bot_names)}")
 
     def history_span(self) -> tuple[datetime, datetime]:
-        """Return the span that the seed learns from: real candles except their last days, or the simulated market's first days."""
+        """Return the span of candles for a seed.
+
+        With candle files it is the span that all pairs have, without its last BOT3_REPLAY_DAYS; else the simulated market's first
+        BOT3_SEED_DAYS.
+        """
         settings = self.settings
         if not settings.candle_directories:
             return SIMULATED_START, SIMULATED_START + timedelta(days=settings.seed_days)
@@ -262,25 +272,25 @@ class Ports:
         return first, _floored(last - timedelta(days=settings.replay_days), timedelta(hours=1))
 
     def market_end(self) -> datetime | None:
-        """Return when replayed candles end; None for a market without an end."""
+        """Return when the candle files end: the earliest last close of the pairs; None for the simulated market."""
         if not self.settings.candle_directories:
             return None
         return min(self.candles.span(pair, self.settings.timeframe)[1] for pair in self.candles.pairs())
 
     @property
     def clock_source(self) -> ClockSource:
-        """Return the source of this home's market clock."""
+        """Return the source of this home's market: candle files that are replayed, or the simulated market."""
         return ClockSource.REPLAYED if self.settings.candle_directories else ClockSource.SIMULATED
 
     def _market_now(self) -> datetime:
         return self.clock.now()
 
     def wall_now(self) -> datetime:
-        """Return the wall time; unlike the market clock's, it is available before the clock is set."""
+        """Return the wall time; unlike `clock.wall_now`, this works before the market clock is set."""
         return SystemClock().wall_now()
 
     def set_clock(self, market_at: datetime) -> None:
-        """Set the market clock to a time, paused, at the speed of the settings and with the end of the candles."""
+        """Set the market clock to a time, paused, with the speed of the settings; it will stop at the end of the candles."""
         self.anchor_clock(self.control, market_at)
 
     def anchor_clock(self, control: SqlControl, market_at: datetime) -> None:
@@ -295,7 +305,7 @@ class Ports:
         )
 
     def start_clock(self) -> None:
-        """Resume the market clock where it paused, at the speed of the settings."""
+        """Resume the market clock at the time at which it was paused, with the speed of the settings."""
         resume_clock(self.control, speed=self.settings.clock_speed)
 
     def pause_clock(self) -> None:

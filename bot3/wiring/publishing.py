@@ -1,4 +1,4 @@
-"""The copy of the record in InfluxDB: its publisher, its readers, and the steps that make it equal to the record."""
+"""The copy of the record in InfluxDB: publishing to it, reading it, and comparing it with the record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOCK_WAIT_S = 0.05
 
 
 def buckets_of(settings: Settings) -> InfluxBuckets:
-    """Return the buckets that the settings name."""
+    """Return the names and retentions of the InfluxDB buckets that the settings name."""
     return InfluxBuckets(
         learning=settings.influx_bucket,
         trades={"BOT1": settings.bot1_influx_bucket, "BOT2": settings.bot2_influx_bucket, "BOT3": settings.bot3_influx_bucket},
@@ -39,7 +39,7 @@ def buckets_of(settings: Settings) -> InfluxBuckets:
 
 @contextmanager
 def noted(path: Path) -> Iterator[None]:
-    """Write the error of a failed step to a file, for processes that report it; remove the file once a step succeeds."""
+    """Run a block; write the text of its error to a file, which other processes report, or remove the file if the block succeeds."""
     try:
         yield
     except Bot3Error as error:
@@ -58,14 +58,14 @@ def _write_note(path: Path, text: str) -> None:
 
 
 class LastOrigin:
-    """Returns the record's origin; while the record is unavailable, the last one that it had."""
+    """Returns the record's origin (identity and epoch); while the record is unavailable, the last origin that it returned."""
 
     def __init__(self, record: Callable[[], SqlRecord]) -> None:
         self._record = record
         self._last: Origin | None = None
 
     def __call__(self) -> Origin:
-        """Return the origin. Raises StoreBusyError if the record could not be read yet."""
+        """Return the origin. Raises StoreBusyError if the record is unavailable and was never read before."""
         try:
             self._last = self._record().origin()
         except StoreBusyError:
@@ -75,7 +75,7 @@ class LastOrigin:
 
 
 class Publishing:
-    """The published copy of one home. Without a URL of InfluxDB there is none, and only the record is read."""
+    """Access to the copy of one home's record in InfluxDB; without BOT3_INFLUX_URL there is no copy, and only the record is read."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Publishing:
 
     @property
     def is_configured(self) -> bool:
-        """Return whether there is a copy."""
+        """Return whether the settings name an InfluxDB server."""
         return bool(self._settings.influx_url)
 
     def close(self) -> None:
@@ -100,7 +100,10 @@ class Publishing:
         self._closers.close()
 
     def learning_reader(self) -> LearningReader:
-        """Return the daemon's reader of learning: the record, or the copy, polled in a thread so that no caller waits for it."""
+        """Return the daemon's reader of published learning: the record, or the copy if BOT3_PARAMETERS_FROM selects it.
+
+        A thread polls the copy, so that no caller waits for the server.
+        """
         if self._settings.parameters_from == "record":
             return self._record()
         from bot3.adapters.cached_learning import FollowedLearning  # noqa: PLC0415  # only homes that publish to InfluxDB need it
@@ -117,36 +120,36 @@ class Publishing:
 
     @cached_property
     def copy(self) -> PublishedCopy:
-        """Return the readers' view of the copy. Raises SettingsError if there is none."""
+        """Return the reader of the copy. Raises SettingsError if BOT3_INFLUX_URL is empty."""
         from bot3.adapters.influx.published_copy import InfluxCopy  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         server = self._server(self._settings.influx_timeout_s, retries=0)
         return InfluxCopy(server, buckets=buckets_of(self._settings), origin=lambda: self._record().origin(), wall_now=self._wall_now)
 
     def bots(self) -> tuple[str, ...]:
-        """Return the bots whose trades the copy contains: our own, and all others that the record knows."""
+        """Return the bots whose trades are published: the platform's own, and all others with trades in the record, deleted ones too."""
         from bot3.usecases.publishing.publish import published_bots  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return published_bots(self._record().counts(), own=self._own)
 
     def health(self) -> tuple[str, ...]:
-        """Return the problems of the copy's server and buckets, as texts. Raises as `check`."""
+        """Return the problems of the server and its buckets as texts; empty if there are none. Raises as `check`."""
         return self.copy.health(bots=self.bots())
 
     def require_write_access(self) -> None:
-        """Raise StoreError if the server does not let this platform write to every bucket. Raises as `check`."""
+        """Raise StoreError if this platform has no right to write to every bucket. Otherwise raises as `check`."""
         self.copy.require_write_access(bots=self.bots())
 
     def heads_gap(self) -> HeadsGap:
-        """Compare the publications of the record with those of the copy. Raises as `check`."""
+        """Count the publications that only the record or only the copy contains. Raises as `check`."""
         from bot3.usecases.publishing.check import gap_of_heads  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return gap_of_heads(self._record(), self.copy)
 
     def publish(self, *, tell: Tell = lambda _: None) -> PublishReport | None:
-        """Publish pending writes; return None if there is no copy.
+        """Publish pending writes to InfluxDB; return None if BOT3_INFLUX_URL is empty.
 
-        The callback `tell` receives what was published before the outbox removes it: possibly twice, but never not at all.
+        The callback `tell` receives the report before the writes are removed from the outbox, so it gets every report at least once.
 
         Raises
         ------
@@ -164,21 +167,27 @@ class Publishing:
             return publish_learning(self._record(), self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
-        """Clear the copy and publish the whole record. Raises as `publish`, and SettingsError if there is no copy."""
+        """Delete the copy's contents and publish the whole record. Raises as `publish`, and SettingsError if BOT3_INFLUX_URL is empty."""
         from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
             return publish_everything(self._record(), self.publisher, bots=self.bots())
 
     def replay_dead_letters(self) -> ReplayReport:
-        """Write the dead letters again, and what was written to the record since. Raises as `publish_everything`."""
+        """Write the dead letters (points that could not be written) again, then all writes to the record since the oldest of them.
+
+        Raises as `publish_everything`.
+        """
         from bot3.usecases.publishing.publish import replay_dead_letters  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
             return replay_dead_letters(self._record(), self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
-        """Compare the copy with the record. Raises StoreBusyError if either cannot be queried, SettingsError if there is no copy."""
+        """Compare the copy with the record, values in force as of `now`.
+
+        Raises StoreBusyError if either cannot be queried, SettingsError if BOT3_INFLUX_URL is empty.
+        """
         from bot3.usecases.publishing.check import check_published  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         try:
@@ -192,21 +201,24 @@ class Publishing:
         return self.publisher.connections()
 
     def recorded(self) -> Recorded:
-        """Return what the copy must contain once all pending writes are published. Raises as `check`."""
+        """Return the record's publications and trades, which the copy must contain once all pending writes are published.
+
+        Raises as `check`.
+        """
         from bot3.usecases.publishing.check import recorded  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return recorded(self._record())
 
     def find_losses(self, before: Recorded) -> PublishedCheck:
-        """Compare the copy with the record's contents before all pending writes were published. Raises as `check`."""
+        """Return what the copy lacks of the contents that the record had `before` all pending writes were published. Raises as `check`."""
         from bot3.usecases.publishing.check import find_losses  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         return find_losses(self._record(), self.copy, before=before, bots=self._own)
 
     def drop_connections(self) -> None:
-        """Close the connections to the copy's server; the next request opens others.
+        """Close the connections to the InfluxDB server; the next request opens new ones.
 
-        After a failure, of the record's server too, they may be half-open, and each would cost a whole timeout.
+        After a failure of any server they may be half-open, and a request on each would wait for the whole timeout.
         """
         if self.is_configured:
             self.publisher.close()
@@ -214,7 +226,10 @@ class Publishing:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Lock publishing: an older state of the record must not be written over a newer one."""
+        """Lock publishing against other processes, so that none writes an older state of the record over a newer one.
+
+        Raises StoreBusyError if another process is publishing.
+        """
         from filelock import FileLock, Timeout  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         folder = self._settings.home / _FOLDER
@@ -233,7 +248,10 @@ class Publishing:
         return self._settings.home / _FOLDER / _LAST_ERROR
 
     def last_error(self) -> str:
-        """Return why the last attempt to publish failed; an empty text if it succeeded."""
+        """Return why the last attempt to publish failed; "" if it succeeded or there was none.
+
+        Raises StoreError if the file with the error cannot be read.
+        """
         try:
             return self._last_error.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -243,7 +261,7 @@ class Publishing:
 
     @cached_property
     def publisher(self) -> Publisher:
-        """Return the writer of the copy. Raises SettingsError if there is none."""
+        """Return the writer of the copy. Raises SettingsError if BOT3_INFLUX_URL is empty."""
         from bot3.adapters.influx.dead_letters import DeadLetters  # noqa: PLC0415  # only homes that publish to InfluxDB need it
         from bot3.adapters.influx.publisher import InfluxPublisher  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 

@@ -1,4 +1,4 @@
-"""Fills a control store that was lost and created again: from the bots' journals and flag files."""
+"""Restore the contents of a control store that was lost, from the bots' databases and flag files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 
 def restore_latches(control: ControlStore, bots: Iterable[tuple[str, Iterable[LatchStore]]], *, at: datetime) -> None:
-    """Write each bot's latch, the strictest of its stored ones. Raises StoreBusyError if a store is unavailable."""
+    """Write each bot's trading state to the control store: the strictest of those in its other stores, ACTIVE if they contain none.
+
+    An invalid stored state is logged and ignored. Raises StoreBusyError if a store is unavailable.
+    """
     for name, stores in bots:
         kept = [latch for latch in map(_latch, stores) if latch is not None]
         state, reason = strictest([(latch.state, latch.reason) for latch in kept] or [(TradingState.ACTIVE, "")])
@@ -30,7 +33,7 @@ def restore_latches(control: ControlStore, bots: Iterable[tuple[str, Iterable[La
 
 
 def last_lived(stores: Iterable[BotStore], *, at_least: datetime) -> datetime:
-    """Return the newest market time at which any bot decided: the market clock continues from there."""
+    """Return the close time of the newest candle that any bot decided on, at least `at_least`: the market clock continues from there."""
     return max([at_least, *(done for store in stores if (done := store.bookmark(CANDLE_DONE)) is not None)])
 
 

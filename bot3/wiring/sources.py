@@ -1,4 +1,4 @@
-"""The sources of closed trades: our own bots' databases, and those of the fleet file."""
+"""The sources of closed trades: the databases of the platform's own bots, and those that the fleet file lists."""
 
 from __future__ import annotations
 
@@ -16,33 +16,37 @@ if TYPE_CHECKING:
 
 
 class Sources(Ports):
-    """The ports of one home, and the sources of its record."""
+    """The ports of one home, and the databases whose closed trades are synced to its record."""
 
     @cached_property
     def source_names(self) -> tuple[str, ...]:
-        """Return the names of all bots whose trades are synced: our own, then those of the fleet file."""
+        """Return the names of all bots whose trades are synced: the platform's own, then those of the fleet file, each once."""
         return source_names(self.settings)
 
     @cached_property
     def fleet_bots(self) -> tuple[FleetBot, ...]:
-        """Return the fleet file's entries, one per bot."""
+        """Return the entries of the fleet file, one per bot and run mode."""
         return fleet_of(self.settings)
 
     @cached_property
     def fleet(self) -> tuple[UnreliableReader, ...]:
-        """Return readers of the databases in the fleet file; an unavailable one stays so until it is queried and responds."""
+        """Return a reader of each database in the fleet file, in the order of `fleet_bots`; the readers connect at their first query."""
         readers = open_fleet(self.fleet_bots)
         for reader in readers:
             self._closers.callback(reader.close)
         return tuple(readers)
 
     def sources(self, bots: Sequence[str] | None = None) -> list[TradeSource]:
-        """Return the sources of closed trades: each bot's own database and its history, and the fleet's databases.
+        """Return the sources of closed trades of some bots (None: of all).
+
+        Each of the platform's own bots has two, its database and its backtest history; a bot of the fleet file has one per run mode.
 
         Raises
         ------
         SettingsError
-            If a name is not a bot of this platform nor of its fleet.
+            If a name is neither one of the platform's own bots nor in the fleet file.
+        StoreError
+            If a store of an own bot cannot be opened.
         """
         from bot3.usecases.learning.relearn import TradeSource  # noqa: PLC0415  # loads numba
 

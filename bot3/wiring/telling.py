@@ -1,4 +1,4 @@
-"""Notifiers and chats, as the settings configure them."""
+"""Build the notifier and the chat that the settings configure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def notifier_of(settings: Settings) -> Notifier | None:
-    """Return the notifier that delivers messages; None without a token."""
+    """Return the notifier that sends messages to Telegram; None if no token is set."""
     if not settings.telegram_token.get_secret_value():
         return None
     from bot3.adapters.telegram.notifier import TelegramNotifier  # noqa: PLC0415  # only homes with a token need it
@@ -25,7 +25,7 @@ def notifier_of(settings: Settings) -> Notifier | None:
 
 
 def telegram_address(settings: Settings) -> TelegramAddress:
-    """Return the address of the Bot API. Raises SettingsError without a token."""
+    """Return the address of Telegram's Bot API, with the token and the chat. Raises SettingsError if no token is set."""
     from bot3.adapters.telegram.client import TelegramAddress  # noqa: PLC0415  # only homes with a token need it
 
     token = settings.telegram_token.get_secret_value()
@@ -36,7 +36,7 @@ def telegram_address(settings: Settings) -> TelegramAddress:
 
 @contextmanager
 def telegram_chat(settings: Settings) -> Iterator[Chat]:
-    """Open the chat of the settings, to listen and answer; sends no request yet. Raises SettingsError without a token."""
+    """Open the chat of the settings, for receiving and answering messages; no request is sent yet. Raises SettingsError without a token."""
     from bot3.adapters.telegram.chat import TelegramChat  # noqa: PLC0415  # only homes with a token need it
 
     chat = TelegramChat(telegram_address(settings))

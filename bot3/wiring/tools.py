@@ -1,4 +1,4 @@
-"""Candle directories and foreign databases for commands that need no home."""
+"""Access to candle directories and databases of other programs, for commands that do not need a seeded home."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def inspect_candle_files(directory: Path) -> tuple[tuple[CandleFileFinding, ...], tuple[IgnoredCandleFile, ...]]:
-    """Return the validation result of every file of a directory, of any timeframe and kind, and the files that are ignored."""
+    """Return the validation result of every candle and funding file of a directory, of any timeframe, and the files that are ignored."""
     from bot3.adapters.files.candle_inspection import inspect_files  # noqa: PLC0415  # heavy
 
     return inspect_files(directory, now=SystemClock().wall_now())
@@ -36,14 +36,23 @@ def fetch_candle_files(
     exchange_url: str | None = None,
     tell: Callable[[datetime], None] | None = None,
 ) -> int:
-    """Fetch a pair's candles and funding that a directory lacks; return how many candles were added.
+    """Fetch a pair's candles and funding rates that a directory lacks; return how many candles were added.
 
     Parameters
     ----------
     until : datetime, optional
-        End of the requested span; now by default. Rows of a file beyond it stay.
+        End of the requested span; now by default. If the file already ends later, its own end is used.
+    exchange : str
+        ccxt's id of the exchange.
     exchange_url : str, optional
-        URL of the exchange, instead of its own.
+        Other URL of the exchange.
+    tell : callable, optional
+        Progress callback: receives the time up to which candles are fetched.
+
+    Raises
+    ------
+    CandleError, ExchangeBusyError
+        If the exchange lacks the pair, an existing file is invalid, or the exchange cannot be reached; fetched candles stay.
     """
     from bot3.adapters.ccxt.candles import CcxtCandles  # noqa: PLC0415  # two seconds
 
@@ -62,7 +71,7 @@ def fetch_candle_files(
 
 
 def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | None:
-    """Return when the last candle of a file closes; None if there is none. The download reports a broken file."""
+    """Return when the last candle of a pair's file closes; None if there is no readable file (the fetch itself reports an invalid one)."""
     from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # heavy
 
     try:
@@ -72,14 +81,20 @@ def _held_until(directory: Path, *, pair: str, timeframe: str) -> datetime | Non
 
 
 def file_candles(directory: Path, *, timeframe: str, funding_from: Sequence[Path] = ()) -> CandleReader:
-    """Return the candles and funding of a data directory, and the funding of more. Raises CandleError without candles of the timeframe."""
+    """Return a reader of a directory's candles and funding, and of the funding in further directories.
+
+    Raises CandleError if the directory contains no candles of the timeframe.
+    """
     from bot3.adapters.files.candles import FileCandles  # noqa: PLC0415  # heavy
 
     return FileCandles(directory, timeframe=timeframe, funding_from=funding_from, wall_now=SystemClock().wall_now)
 
 
 def shown_address(address: str) -> str:
-    """Return a database's address without its login and secrets (a path unchanged). Raises SettingsError if it is not an address."""
+    """Return a database's URL without user name, password and other secrets; a path is returned unchanged.
+
+    Raises SettingsError if it is an invalid URL.
+    """
     from bot3.adapters.sql.urls import parsed_url, shown_url  # noqa: PLC0415  # heavy
 
     # In `URL.set`, None means "unchanged".
@@ -98,7 +113,7 @@ def open_backtest(path: Path, *, strategy: str | None) -> tuple[ForeignTradeSour
 def open_foreign_trades(
     address: str, *, bot: str, run_mode: RunMode | None = None, source_timezone: str = "UTC", is_any_mode: bool = False
 ) -> Iterator[ForeignTradeReader]:
-    """Open a freqtrade database for one read, leaving no files behind; see `FreqtradeTrades.open` for options and errors."""
+    """Open a freqtrade database read-only, so that no files are created next to it; see `FreqtradeTrades.open` for options and errors."""
     from bot3.adapters.freqtrade.trades import FreqtradeTrades  # noqa: PLC0415  # heavy
 
     reader = FreqtradeTrades.open(

@@ -1,4 +1,4 @@
-"""Waits for unavailable stores at start-up: a process that starts before its database does not end."""
+"""Wait for unavailable stores at start-up, so that a process may start before its database."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ def when_available(
     should_stop: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] | None = None,
 ) -> _Opened | None:
-    """Call a step that opens stores and retry until none is unavailable; return its result, None if a stop was requested before.
+    """Call a function that opens stores, and call it again after each temporary failure; return its result.
 
-    Temporary failures are waited for: a server that cannot be reached, a locked file, a full disk. Failures that a person must correct (an
-    unknown database, a wrong password, a newer schema, a damaged file) are raised at once.
+    None if `should_stop` returned True before it succeeded. Temporary failures are StoreBusyError and StoreFullError: a server that cannot
+    be reached, a locked file, a full disk. Other errors, which a person must correct (an unknown database, a wrong password, a newer
+    schema, a damaged file), are raised at once.
 
     Parameters
     ----------
     sleep : callable
-        Waits so many wall seconds (0.5 at first, doubled up to 5); the machine's clock by default.
+        Waits a number of wall seconds: 0.5 at first, doubled after each failure up to 5. By default the process sleeps.
 
     Raises
     ------
     SettingsError, DataError
-        If waiting does not help.
+        If the failure is not temporary.
     """
     pause_s, problem = _FIRST_S, ""
     wait = sleep or SystemClock().sleep

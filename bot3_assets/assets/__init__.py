@@ -1,1 +1,1 @@
-"""The assets, one per file, each with its checks below it."""
+"""The Dagster assets, one per file, each with its checks."""

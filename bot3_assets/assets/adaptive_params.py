@@ -1,4 +1,4 @@
-"""Learned stops and targets."""
+"""Asset of the learned stops and targets."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -25,24 +25,22 @@ if TYPE_CHECKING:
 )
 @tried_again()
 def adaptive_params(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Stop and target of every pair, direction and leverage bin, pooled towards its parents; refits the pooling and computes all rows."""
+    """Stop and target of every pair, direction and leverage bin, pooled towards its parents; a run refits the pooling and all rows."""
     opened = platform.platform()
     opened.steps.learn_parameters()
     return dg.MaterializeResult(metadata=adaptive_params_metadata(opened))
 
 
-@dg.asset_check(
-    asset=adaptive_params, blocking=True, description="Every row has a stop below 0, a target above 0, finite numbers and a life."
-)
+@dg.asset_check(asset=adaptive_params, blocking=True, description="Every row is within its bounds, and the parameters have not expired.")
 def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a parameter row is invalid: recommendations must not use parameters that cannot protect a trade."""
+    """Fail if a published parameter row is out of bounds or the parameters have expired, so that no recommendation is based on them."""
     opened = platform.platform()
     now = opened.clock.now()
     return parameters_verdict(opened.record.parameters(as_of=now), now=now)
 
 
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the version in force, with the values of each leverage bin."""
+    """Return version, expiry and counts of the published parameters, and the stop and target of the rows over all pairs."""
     parameters = platform.record.parameters(as_of=platform.clock.now())
     rows = parameters.rows.values()
     return {
@@ -67,7 +65,7 @@ def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 
 def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.AssetCheckResult:
-    """Fail with the name of every row that breaks a bound; an expired set fails too."""
+    """Pass if every row is within its bounds, the row over all groups exists, and the set has not expired; name the rows that fail."""
     problems = {row.key: problems_of(row) for row in parameters.rows.values()}
     broken = {key: "; ".join(f"{field} {problem}" for field, problem in found.items()) for key, found in problems.items() if found}
     if "*|*|*" not in parameters.rows:
@@ -79,7 +77,7 @@ def parameters_verdict(parameters: "ParameterSet", *, now: datetime) -> dg.Asset
 
 
 def _group(row: "ExitParameters") -> str:
-    """Return the label of a group that covers all pairs; its key contains bars, which would end a table cell."""
+    """Return a label for a row over all pairs, "long 2.0-3.5" or "all"; its key contains bars, which would end a table cell."""
     return " ".join(part for part in (row.direction, row.leverage_bin) if part != "*") or "all"
 
 

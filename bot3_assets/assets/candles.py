@@ -1,4 +1,4 @@
-"""The candles that all other assets are computed from."""
+"""Asset of the candles that all other assets are computed from."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -26,13 +26,15 @@ _GATED = timedelta(days=7)
     freshness_policy=every_beat,
 )
 def candles(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """5m candles of every pair, as accepted by the candle gate; the last week of the market is checked by the gate again."""
+    """Validated candles of every pair, 5m by default; a run validates the last week of market time again."""
     return dg.MaterializeResult(metadata=candles_metadata(platform.platform()), data_version=candles_version(platform.platform()))
 
 
-@dg.asset_check(asset=candles, blocking=True, description="No candle of the last week is missing, repeated, unclosed or off its grid.")
+@dg.asset_check(
+    asset=candles, blocking=True, description="Every pair has candles of the last week; none is repeated, unclosed or off its grid."
+)
 def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Check the candle rules on every pair's last week."""
+    """Fail if the last week of a pair's candles is empty or had rows that validation dropped or corrected."""
     return candles_verdict(gate_reports(platform.platform()))
 
 
@@ -40,18 +42,18 @@ def candles_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     asset=candles, blocking=True, description="Candles are not older than BOT3_MAX_CANDLE_AGE_MINUTES: no trade is opened on older ones."
 )
 def candles_are_fresh(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if every pair is stale; a single stale pair is reported as a warning, and the daemon does not trade it."""
+    """Fail if a pair has no recent candle: as an error if no pair has one, else as a warning, because that pair is not traded."""
     return candles_age(platform.platform())
 
 
 def candles_version(platform: "Platform") -> dg.DataVersion:
-    """Return the data version that models depend on: it changes with the source and with each new week, not with each candle."""
+    """Return the data version of the candles: it changes with their source and with each new market week, not with each candle."""
     source = platform.settings.candles or f"simulated-{platform.settings.market_seed}"
     return dg.DataVersion(f"{source}|{week_of(platform.clock.now())}")
 
 
 def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the counts of the last week of the market, after the candle gate."""
+    """Return the numbers of valid and missing candles of the last week of market time, by pair."""
     reports = gate_reports(platform)
     rows = "\n".join(f"| {plain(r.pair)} | {r.rows_out} | {r.missing_candles} | {r.spikes} | {r.flat} |" for r in reports)
     return {
@@ -64,20 +66,23 @@ def candles_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def candles_verdict(reports: "tuple[CandleReport, ...]") -> dg.AssetCheckResult:
-    """Pass if every pair has candles and the gate corrected nothing; gaps, spikes and flat candles are reported, but do not fail."""
+    """Pass if every pair has candles and validation dropped or corrected no row; gaps, spikes and flat candles do not fail."""
     refused = {name: count for r in reports for name, count in r.findings().items() if name in _UNLAWFUL}
     empty = [r.pair for r in reports if not r.rows_out]
     return dg.AssetCheckResult(passed=not refused and not empty, metadata={"mended": refused, "pairs_without_candles": empty})
 
 
 def candles_age(platform: "Platform") -> dg.AssetCheckResult:
-    """Compare every pair's newest candle with the market time."""
+    """Check that every pair has a candle that closed within BOT3_MAX_CANDLE_AGE_MINUTES (`freshness_verdict`)."""
     oldest = timedelta(minutes=platform.settings.max_candle_age_minutes)
     return freshness_verdict(platform.candles, timeframe=platform.settings.timeframe, now=platform.clock.now(), oldest=oldest)
 
 
 def freshness_verdict(source: "CandleReader", *, timeframe: str, now: datetime, oldest: timedelta) -> dg.AssetCheckResult:
-    """Report the pairs without a candle that closed within `oldest` (plus one candle) before `now`."""
+    """Pass if every pair has a candle that opened at most `oldest` and one candle before `now` and has closed; name the other pairs.
+
+    The failure is an error if no pair has such a candle, else a warning.
+    """
     start, pairs = now - oldest - timeframe_duration(timeframe), source.pairs()
     behind = [pair for pair in pairs if source.candles(pair, timeframe, start=start, end=now).empty]
     return dg.AssetCheckResult(
@@ -91,7 +96,7 @@ _UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "
 
 
 def gate_reports(platform: "Platform") -> "tuple[CandleReport, ...]":
-    """Run the last week of every pair through the candle gate again."""
+    """Validate the candles of every pair's last week again; return one report per pair."""
     from bot3.usecases.audit.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
 
     now = platform.clock.now()

@@ -1,4 +1,4 @@
-"""The features that the feeders' models read."""
+"""Asset of the features that the feeders' models use."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     freshness_policy=every_beat,
 )
 def features(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Technical, regime, volume and momentum features of every pair, causal; computed where they are needed, checked here."""
+    """Technical, regime, volume and momentum features of every pair, from past candles only; not stored, checked for the last day."""
     return dg.MaterializeResult(metadata=features_metadata(platform.platform()))
 
 
 @dg.asset_check(asset=features, blocking=True, description="No feature of the last day is NaN or infinite on any pair.")
 def features_have_no_gap(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if features contain gaps, so that no model reads them."""
+    """Fail if a feature of the last day is NaN or infinite, so that no model uses it."""
     return features_verdict(platform.platform())
 
 
 def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the number of features and of the candles they were computed for."""
+    """Return the number of features, and of the last day's candles that they were computed for."""
     from bot3.market.features import FEATURE_FAMILIES, FEATURE_NAMES  # noqa: PLC0415  # loads TA-Lib
 
     panel = _last_day(platform)
@@ -48,7 +48,7 @@ def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Report every feature that is NaN or infinite on some candle of the last day, with its pair."""
+    """Pass if every feature is finite on every candle of the last day; name those that are not, by pair."""
     from bot3.market.features import FEATURE_NAMES  # noqa: PLC0415  # loads TA-Lib
 
     holes = {}
@@ -60,7 +60,7 @@ def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
 
 
 def _last_day(platform: "Platform") -> "list[PairPanel]":
-    """Return each pair's features of the last day; the warm-up before that day is left out."""
+    """Compute each pair's features of the last day of market time."""
     from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415  # loads numba and TA-Lib
 
     now = platform.clock.now()

@@ -1,4 +1,4 @@
-"""The ten feeders, each with one model per week."""
+"""Asset of the models of the ten feeders, one model per feeder and week."""
 
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @tried_again()
 def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """A feeder's model of a week, trained on data known before the week began; a walk-forward is therefore a backfill."""
+    """A feeder's model of a week, trained on data known before the week began; a backfill trains the models of past weeks."""
     opened = platform.platform()
     for key in context.partition_keys:
         feeder_id, week = feeder_and_week(key)
@@ -37,12 +37,12 @@ def feeder_models(context: dg.AssetExecutionContext, platform: PlatformResource)
 
 @dg.asset_check(asset=feeder_models, blocking=True, description="Every registered model file exists, is unchanged and readable.")
 def models_are_sound(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a model file was lost or changed, so that its signals are not used."""
+    """Fail if no model is registered, or a model file was lost or changed, so that no signals are made with it."""
     return models_verdict(platform.platform())
 
 
 def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
-    """Return what a model was trained on, and its out-of-fold scores."""
+    """Return a model's digest, training span and rows, its out-of-fold log loss, and its threshold."""
     return {
         "digest": dg.MetadataValue.text(entry.digest),
         "rows": dg.MetadataValue.int(entry.rows),
@@ -55,7 +55,7 @@ def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
 
 
 def models_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Read every registered model file and compare its digest."""
+    """Pass if at least one model is registered and every model file can be read with its digest; name those that cannot."""
     digests = [str(digest) for digest in platform.record.models_frame()["digest"].unique()]
     broken = {}
     for digest in digests:

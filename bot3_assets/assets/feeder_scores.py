@@ -1,4 +1,4 @@
-"""The scores that express how far each feeder is trusted."""
+"""Asset of the feeders' scores, which determine how each feeder's signals may be used."""
 
 from typing import TYPE_CHECKING
 
@@ -32,13 +32,13 @@ def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
 
 @dg.asset_check(asset=feeder_scores, blocking=True, description="Each of the ten feeders has a score over all regimes.")
 def every_feeder_is_scored(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a feeder has no score, so that no recommendation guesses one."""
+    """Fail if a feeder has no score, so that no recommendation is made without it."""
     opened = platform.platform()
     return feeder_scores_verdict(opened.record.feeder_scores(as_of=opened.clock.now()))
 
 
 def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the ranking over all regimes."""
+    """Return the published scores over all regimes, best feeder first."""
     overall = sorted((s for s in platform.record.feeder_scores(as_of=platform.clock.now()) if s.regime == "*"), key=lambda s: s.rank)
     lines = [
         f"| {s.rank} | {s.feeder_id} | {s.tier} | {s.n} | {s.n_eff:.0f} | {s.expectancy:.3%} ({s.lower_bound:.3%} to {s.upper_bound:.3%}) |"
@@ -60,7 +60,7 @@ def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def feeder_scores_verdict(scores: "tuple[FeederScore, ...]") -> dg.AssetCheckResult:
-    """Pass if all ten feeders have a score with ordered bounds."""
+    """Pass if all ten feeders have a score over all regimes whose expectancy is within its bounds; name the others."""
     overall = {s.feeder_id: s for s in scores if s.regime == "*"}
     missing = sorted(set(FEEDER_IDS) - set(overall))
     crossed = [s.feeder_id for s in overall.values() if not s.lower_bound <= s.expectancy <= s.upper_bound]

@@ -1,4 +1,4 @@
-"""Out-of-sample signals of every feeder."""
+"""Asset of the out-of-sample signals of every feeder, by week."""
 
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,14 @@ def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource
         context.add_asset_metadata(feeder_signals_metadata(signals), partition_key=feeder_week_key(feeder_id, week))
 
 
-@dg.asset_check(asset=feeder_signals, blocking=True, description="No signal was made by a model that is younger than the signal.")
+@dg.asset_check(asset=feeder_signals, blocking=True, description="Every signal is later than the training data of its model.")
 def signals_are_out_of_sample(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a model was trained on data that followed its signals."""
+    """Fail if a signal became known before the end of its model's training data."""
     return signals_verdict(platform.platform())
 
 
 def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataValue]:
-    """Return the number of signals of a week, the number of shorts, and the mean confidence."""
+    """Return the number of signals of a week and of short ones, and their mean confidence (left out without signals)."""
     figures = {
         "dagster/row_count": dg.MetadataValue.int(len(signals)),
         "shorts": dg.MetadataValue.int(int(signals["is_short"].sum())),
@@ -51,7 +51,7 @@ def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataVal
 
 
 def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Compare the signals of the two newest weeks with the time up to which their models were trained."""
+    """Pass if no signal of the two newest weeks was known before the end of its model's training data; count those that were, by feeder."""
     trained = platform.record.models_frame().set_index("digest")["trained_until"]
     early: dict[str, int] = {}
     total = 0

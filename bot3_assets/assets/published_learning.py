@@ -1,4 +1,4 @@
-"""The copy of the record in InfluxDB."""
+"""Asset of the record's copy in InfluxDB."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -36,10 +36,10 @@ def published_learning(platform: PlatformResource) -> dg.MaterializeResult[None]
 @dg.asset_check(
     asset=published_learning,
     blocking=True,
-    description="Every publication, all that is in force and every trade is in the copy as recorded.",
+    description="Publications, values in force and trades in the copy equal those of the record.",
 )
 def published_equals_record(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Report the publications and trades that are missing, extra or different in the copy."""
+    """Fail if publications, values in force or trades are missing, extra or different in the copy; pass if there is no copy."""
     opened = platform.platform()
     if not opened.publishing.is_configured:
         return dg.AssetCheckResult(passed=True, metadata={"note": NO_COPY})
@@ -47,7 +47,7 @@ def published_equals_record(platform: PlatformResource) -> dg.AssetCheckResult:
 
 
 def published_metadata(platform: "Platform", report: "PublishReport | None") -> dict[str, dg.MetadataValue]:
-    """Return the counts of one publishing step, and its bucket."""
+    """Return the counts of one publishing step, and the bucket of learning; a note if the report is None (no copy is configured)."""
     if report is None:
         return {"note": dg.MetadataValue.text(NO_COPY)}
     return {
@@ -62,14 +62,14 @@ def published_metadata(platform: "Platform", report: "PublishReport | None") -> 
 
 
 def published_verdict(found: "PublishedCheck", *, republished: str = "", is_again: bool = False) -> dg.AssetCheckResult:
-    """Pass if nothing differs.
+    """Pass if copy and record are equal; else report up to twenty differences of each kind, and a remedy.
 
     Parameters
     ----------
     republished : str
-        What the copy had lost when the record was last published again; empty if it never was.
+        Text about what the copy had lost when the record was last published again because of it; "" if it never was.
     is_again : bool
-        True if the record is being published again because of this difference; then no action is needed.
+        True if the record is being published again because of this difference; then the result contains no remedy.
     """
     notes = {"published_again": republished} if republished else {}
     if not found.is_equal and not is_again:
@@ -92,7 +92,7 @@ def published_verdict(found: "PublishedCheck", *, republished: str = "", is_agai
 
 
 def republished_text(found: "PublishedCheck", *, at: datetime) -> str:
-    """Return a text that reports what the copy had lost, and that the record was queued to be published again."""
+    """Return a text with the numbers of publications and trades that the copy had lost, and the time at which this was found."""
     trades = sum(len(check.missing) + len(check.changed) for check in found.trades.values())
     what = [f"{len(found.missing)} publications", f"{trades} trades"]
     if found.differing:
@@ -102,6 +102,6 @@ def republished_text(found: "PublishedCheck", *, at: datetime) -> str:
 
 
 def not_compared(waiting: int, *, for_s: float) -> dg.AssetCheckResult:
-    """Warn that record and copy could not be compared for `for_s` seconds, because each attempt found the record being written."""
+    """Return a failed check (a warning): for `for_s` seconds every comparison was invalid because the record was being written."""
     note = f"not compared for {for_s / 60.0:.0f} minutes: the record was being written at every attempt"
     return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"note": note, "waiting": waiting})

@@ -1,4 +1,4 @@
-"""The recommendation that limits what BOT3 may trade until it expires."""
+"""Asset of the recommendation, which limits what BOT3 may trade until it expires."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -33,10 +33,10 @@ def recommendations(platform: PlatformResource) -> dg.MaterializeResult[None]:
 @dg.asset_check(
     asset=recommendations,
     blocking=True,
-    description="It contains a tier for every feeder, refers to the versions in force, and is not expired.",
+    description="It has a tier for every feeder, names the versions it is based on, and has not expired.",
 )
 def recommendation_is_complete(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if the daemon could not trade on the recommendation."""
+    """Fail if the newest recommendation lacks a feeder or a version, or has expired."""
     opened = platform.platform()
     now = opened.clock.now()
     return recommendation_verdict(opened.record.recommendation(as_of=now), now=now)
@@ -63,7 +63,7 @@ def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
 
 
 def recommendation_verdict(newest: "Recommendation", *, now: datetime) -> dg.AssetCheckResult:
-    """Pass if all ten feeders have a tier, the versions it was computed from are named, and it is not expired."""
+    """Pass if all ten feeders have a tier, the versions that it was computed from are named, and it has not expired."""
     missing = sorted(set(FEEDER_IDS) - set(newest.tiers))
     unnamed = [name for name in ("version", "parameters_version", "scores_version") if not getattr(newest, name)]
     expired = now >= newest.expires_at

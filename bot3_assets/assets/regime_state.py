@@ -1,4 +1,4 @@
-"""The regime of the market."""
+"""Asset of the market's regime."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -32,16 +32,16 @@ def regime_state(platform: PlatformResource) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(metadata=regime_state_metadata(opened))
 
 
-@dg.asset_check(asset=regime_state, blocking=True, description="The regime's probabilities sum to 1 and it is known at this time.")
+@dg.asset_check(asset=regime_state, blocking=True, description="The regime's probabilities sum to 1, and it began before it was known.")
 def regime_is_a_distribution(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if the probabilities are no distribution, or if the regime uses future data."""
+    """Fail if the published probabilities are no distribution, or the regime began after it was known."""
     opened = platform.platform()
     now = opened.clock.now()
     return regime_verdict(opened.record.regime(as_of=now))
 
 
 def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the regime in force, its probabilities, and the shares of the regimes over the last day."""
+    """Return the published regime, its probabilities, and the share of each regime in the last day of market time."""
     now = platform.clock.now()
     state = platform.record.regime(as_of=now)
     day = platform.record.regimes_frame(start=now - timedelta(days=1), end=now)
@@ -58,7 +58,7 @@ def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
 
 
 def regime_verdict(state: "RegimeState") -> dg.AssetCheckResult:
-    """Pass if the probabilities form a distribution and the regime began no later than it was known."""
+    """Pass if the probabilities are at least 0 and sum to 1, and the regime began no later than it was known."""
     total = sum(state.probabilities)
     is_lawful = abs(total - 1.0) < _SUMS_TO_ONE and min(state.probabilities) >= 0.0 and state.since <= state.known_at
     return dg.AssetCheckResult(passed=is_lawful, metadata={"sum": total, "known_at": state.known_at.isoformat()})

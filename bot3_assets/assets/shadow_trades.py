@@ -1,4 +1,4 @@
-"""Every signal of every feeder, simulated as a trade without an order."""
+"""Asset of the shadow trades: the feeders' signals, simulated as trades without orders."""
 
 from typing import TYPE_CHECKING
 
@@ -26,23 +26,23 @@ _NUMBERS = ("open_rate", "close_rate", "close_profit", "close_move", "sigma", "c
 )
 @tried_again()
 def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Simulated results of all signals of each feeder, at all times, so that scoring a feeder needs no exploration trades."""
+    """Simulated trades of each feeder's signals, whether traded or not, so that scoring a feeder requires no real trades."""
     opened = platform.platform()
     added = opened.feeders.extend_shadow_trades()
     return dg.MaterializeResult(metadata={"added": dg.MetadataValue.int(added), **shadow_trades_metadata(opened)})
 
 
 @dg.asset_check(
-    asset=shadow_trades, blocking=True, description="Every figure is a number, no rate is 0, and none was known before its close."
+    asset=shadow_trades, blocking=True, description="Every value is finite, rates and volatility are above 0, none was known early."
 )
 def shadow_trades_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a value is not finite or was known before its close, so that feeders are not scored on it."""
+    """Fail if a shadow trade has a value that is not finite, a rate or volatility of 0, or wrong times, so that no score is based on it."""
     opened = platform.platform()
     return shadow_trades_verdict(opened.record.shadow_trades(as_of=opened.clock.now(), run_modes=opened.settings.run_modes))
 
 
 def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
-    """Count the rows that break a bound, per bound."""
+    """Pass if no row breaks a bound; count the rows that do, by bound."""
     broken = {name: int((~np.isfinite(frame[name])).sum()) for name in _NUMBERS}
     broken |= {f"{name} at or below 0": int((frame[name] <= 0.0).sum()) for name in ("open_rate", "close_rate", "sigma")}
     broken["closed before it opened"] = int((frame["close_date"] < frame["open_date"]).sum())
@@ -52,7 +52,7 @@ def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
 
 
 def shadow_trades_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return the number of shadow trades of each feeder, and their mean move."""
+    """Return the number of shadow trades of each feeder, and their mean net result as a ratio of the price."""
     frame = platform.record.shadow_trades(as_of=platform.clock.now(), run_modes=platform.settings.run_modes)
     by_feeder = frame.groupby("feeder_id")["close_move"].agg(["size", "mean"])
     lines = [f"| {feeder} | {int(row['size'])} | {row['mean']:.4%} |" for feeder, row in by_feeder.iterrows()]

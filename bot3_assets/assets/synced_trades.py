@@ -1,4 +1,4 @@
-"""The closed trades of every bot, in the record."""
+"""Assets of the bots' own databases, and of their closed trades in the record."""
 
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from bot3.wiring import Platform
 
 _NAMED = 1_000
-"""Longest list of trade ids in the metadata; the counts include all trades."""
+"""Maximum number of trade ids in the metadata; the counts include all trades."""
 
 bot_trades = dg.AssetSpec(
     "bot_trades",
-    description="Trades in each bot's own database, written by the daemon (or by freqtrade); read only here.",
+    description="Trades in each bot's own database, written by the daemon (or by freqtrade); Dagster only reads them.",
     partitions_def=bots,
     group_name="trades",
     kinds={"sqlite"},
@@ -42,7 +42,7 @@ bot_trades = dg.AssetSpec(
     freshness_policy=with_closes,
 )
 def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """Every closed trade of a bot, once, with its run mode and account; imported history is distinguished from paper trades."""
+    """Every closed trade of a bot, once, with its run mode (backtest, paper or live) and account."""
     opened = platform.platform()
     troubles = []
     for bot in context.partition_keys:
@@ -57,15 +57,18 @@ def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource)
         raise dg.Failure("not synced: " + "; ".join(troubles))
 
 
-@dg.asset_check(asset=synced_trades, blocking=True, description="The record contains exactly the closed trades of the bots' databases.")
+@dg.asset_check(asset=synced_trades, blocking=True, description="The record and the bots' databases have equally many closed trades.")
 def synced_trades_are_reconciled(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if the record lost or duplicated trades, so that nothing is learned from it; a run of one partition checks that bot only."""
+    """Fail if the record and a bot's databases have different numbers of trades; a run of one partition checks that bot only."""
     bot = context.run.tags.get("dagster/partition")
     return synced_trades_verdict(platform.platform(), bots=None if bot is None else [bot])
 
 
 def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return the counts and names of a bot's databases; for an unavailable one, the reason why it cannot be read."""
+    """Return the names of a bot's databases (without its backtest history), and their numbers of closed and open trades.
+
+    If one cannot be read, the reason is returned instead of the numbers.
+    """
     own = [source for source in platform.sources([bot]) if source.run_mode is not RunMode.BACKTEST]
     readable = [source.reader for source in reachable(own)]
     told: dict[str, dg.MetadataValue] = {"store": dg.MetadataValue.text(", ".join(source.reader.store_id for source in own))}
@@ -82,7 +85,7 @@ def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metadata
 
 
 def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return the number of closed trades of a bot in the record, by run mode."""
+    """Return the numbers of a bot's closed trades in the record, by run mode, with deleted and unused ones and the last close."""
     counts = platform.record.counts()
     own = counts[counts["bot"] == bot]
     by_mode = {f"trades_{mode}": dg.MetadataValue.int(int(n)) for mode, n in zip(own["run_mode"], own["trades"].tolist(), strict=True)}
@@ -98,9 +101,9 @@ def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metad
 
 
 def synced_trades_verdict(platform: "Platform", *, bots: "Sequence[str] | None" = None) -> dg.AssetCheckResult:
-    """Compare the trades in the sources of some bots, or all, with the record, per run mode, and report the trades that differ.
+    """Pass if the sources of some bots (None: all) and the record have the same number of trades per run mode; name the differing ones.
 
-    A source that cannot be read proves nothing: the check then fails as a warning only, so that it does not block the learning of others.
+    If the only problem is a source that cannot be read, the failure is a warning, so that it does not block learning from other bots.
     """
     differences: dict[str, object] = {}
     unread: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The price moves after each trade's entry."""
+"""Asset of the trades' replays: the price moves after each trade's entry."""
 
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ _MOVES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 )
 @tried_again()
 def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource) -> None:
-    """Each trade's candles from its entry over the whole horizon, so that learning is not limited by the stop that was in force."""
+    """Each trade's price moves from its entry over the whole horizon, so that learning can evaluate other stops than the one in force."""
     opened = platform.platform()
     opened.steps.replay()
     for bot in context.partition_keys:
@@ -40,13 +40,13 @@ def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource)
     asset=trade_replays, blocking=True, description="Every complete replay has finite moves, in order, and a volatility above 0."
 )
 def replays_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a replay contains invalid numbers, so that nothing is learned from it."""
+    """Fail if a complete replay contains invalid numbers, so that nothing is learned from it."""
     opened = platform.platform()
     return replays_verdict(opened.record.replays(as_of=None, run_modes=opened.settings.run_modes))
 
 
 def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
-    """Count the complete replays that break a bound, per bound."""
+    """Pass if no complete replay breaks a bound; count those that do, by bound."""
     complete = frame[frame["state"] == "complete"]
     broken = {name: int((~np.isfinite(complete[name])).sum()) for name in _MOVES}
     broken["sigma not above 0"] = int((~(complete["sigma"] > 0.0)).sum())
@@ -56,7 +56,7 @@ def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
 
 
 def trade_replays_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return the number of a bot's trades that are replayed, are pending until their horizon ends, or cannot be replayed."""
+    """Return the numbers of a bot's replays by state: complete, pending until the horizon ends, or not possible (with the reasons)."""
     # Counted by the database: this runs at every close, and a home contains tens of thousands of replays.
     counts = platform.record.replay_counts(bot=bot, run_modes=platform.settings.run_modes)
     states = {str(state): int(count) for state, count in counts.groupby("state")["replays"].sum().items()}

@@ -1,4 +1,4 @@
-"""Page Feeders: how far each feeder is trusted, and on how much evidence."""
+"""Page Feeders: the score and tier of each feeder with its number of shadow trades, and the feeders' models."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _regime_name(regime: str) -> str:
 
 
 def score_frame(ranked: Sequence[FeederScore], *, minimum: int) -> pd.DataFrame:
-    """Return scores formatted for readers; figures of a window with too few trades are unknown."""
+    """Return a row per score; the window's figures are None if it has fewer than `minimum` shadow trades."""
     return pd.DataFrame([_cells(score, has_window=score.n_window >= minimum) for score in ranked])
 
 

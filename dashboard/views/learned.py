@@ -1,4 +1,4 @@
-"""Page Learned: the learned stops and targets, with their number of trades and uncertainty."""
+"""Page Learned: the published stop and target of each group of trades, with the number of trades and the interval of its expectancy."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _show_cells(parameters: ParameterSet, home: DashboardHome) -> None:
 
 
 def parameter_frame(rows: Sequence[ExitParameters], home: DashboardHome) -> pd.DataFrame:
-    """Return parameter rows formatted for readers: every learned value with its n, its interval and the source of its data."""
+    """Return a row per parameter row: its levels, the numbers of trades, the interval of its expectancy and the source of its data."""
     settings = home.settings
     return pd.DataFrame([_cells(row, minimum=settings.min_trades_per_bin, costs=home.ports.costs) for row in rows])
 

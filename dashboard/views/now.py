@@ -1,4 +1,4 @@
-"""Page Now: alerts, totals, bots, positions and learning at a glance."""
+"""Page Now: alerts, totals, bots, open positions, published learning, and the newest closed trades and decisions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def render(home: DashboardHome) -> None:
 
 
 def _show_numbers(home: DashboardHome) -> None:
-    """Show the values that change continuously; charts are outside this fragment, because a rerun would reset the reader's zoom."""
+    """Show the values that are read again every `EVERY_S`; charts are not part of it, because a rerun would reset the reader's zoom."""
     with banner("The state of the fleet"):
         fleet = read_fleet(home)
         _show_alerts(alerts(fleet))

@@ -1,4 +1,4 @@
-"""Page Regime: the market regime, and its probability."""
+"""Page Regime: the market regime and its probabilities over time, and the factors on stop and target by regime."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _index(home: DashboardHome, *, start: datetime, now: datetime) -> tuple[pd.S
 
 
 def _read_index(home: DashboardHome, *, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
-    # Rounded to whole hours, so that repeated queries within an hour use the cache.
+    # Rounded to whole hours, so that repeated calls within an hour use the cache.
     index: pd.Series[Any] = _cached_index(home, identity, start.replace(minute=0, second=0, microsecond=0), until)
     return index
 

@@ -1,4 +1,4 @@
-"""Page System: whether the platform is healthy, and whether its counts agree."""
+"""Page System: heartbeats, numbers of trades in the stores and in the record, publications, the market clock, and the settings."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _fleet_row(reader: WatchedReader, *, counts: pd.DataFrame) -> dict[str, obje
 
 
 def _imported_rows(counts: pd.DataFrame, *, known: set[tuple[object, object]]) -> list[dict[str, object]]:
-    """Return a row for each bot of the record without a watched store, such as an import: there is no store to compare it with."""
+    """Return a row for each bot and run mode of the record that has no database to compare with, such as an import."""
     found = [(str(bot), RunMode(mode)) for bot, mode in zip(counts["bot"], counts["run_mode"], strict=True)]
     left = [(bot, mode) for bot, mode in found if (bot, mode.value) not in known]
     return [
@@ -135,7 +135,7 @@ def _compared(closed: int, counts: pd.DataFrame, *, bot: str, mode: RunMode) -> 
 
 
 def place(settings: Settings, *, bot: str, mode: RunMode) -> str:
-    """Return the location of a store, without user or password."""
+    """Return where an own bot's store is, as text: the PostgreSQL database and its host, or the file in the home."""
     host = getattr(settings, f"{bot.lower()}_db_host") if mode is not RunMode.BACKTEST else ""
     if host:
         return f"PostgreSQL {getattr(settings, f'{bot.lower()}_db_name')} on {host}"

@@ -1,4 +1,4 @@
-"""Page Trades: the closed trades with their figures, and the history of one trade."""
+"""Page Trades: the record's closed trades with their figures, and the history of one trade."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def render(home: DashboardHome) -> None:
 
 
 def filtered(trades: pd.DataFrame, *, mode: str, chosen: Mapping[str, str]) -> pd.DataFrame:
-    """Return the trades of one run mode (of all modes only if pooling was selected) that match every filter, newest close first."""
+    """Return the trades of one run mode, or of all for `POOLED`, that match every filter, newest close first.
+
+    `chosen` maps a column to the value that it must have; `ANYTHING` matches every value.
+    """
     kept = pd.Series(data=True, index=trades.index) if mode == POOLED else trades["run_mode"] == mode
     for column, value in chosen.items():
         if value != ANYTHING:
@@ -171,12 +174,12 @@ def _show_rows(found: pd.DataFrame, *, revision: int) -> None:
 
 
 def trade_name(bot: str, run_mode: str, trade_id: int) -> str:
-    """Return the name of a trade in the page's URL, "BOT3-paper-12"."""
+    """Return the name that identifies a trade in the page's URL, "BOT3-paper-12"."""
     return f"{bot}-{run_mode}-{trade_id}"
 
 
 def find_trade(trades: pd.DataFrame, name: str) -> pd.Series[Any] | None:
-    """Return the trade with a name; None if there is none."""
+    """Return the trade with a name as in `trade_name`, of several the one that closed last; None if there is none."""
     # A bot of the fleet may have a hyphen in its name.
     bot, mode, number = ["", "", "", *name.rsplit("-", 2)][-3:]
     if not number.isdigit():

@@ -9,10 +9,10 @@ FEEDER_TAGS = ("F01", "F02|c=0.60", "F03")
 
 
 def feeder_signals(dataframe: pd.DataFrame) -> pd.DataFrame:
-    """Return the feeder signals at each close: columns `is_long`, `is_short` (bool) and `enter_tag` ("" for none).
+    """Return the feeders' signals at each candle's close: columns `is_long`, `is_short` (bool) and `enter_tag` ("" without a signal).
 
     F01 signals a crossing of averages, F02 a breakout of four hours, F03 a reversion after a large deviation. If several signal, the first
-    one is used.
+    one is used. The first 288 candles have no signal.
     """
     close = dataframe["close"]
     above = close.ewm(span=12).mean() > close.ewm(span=26).mean()
@@ -36,7 +36,7 @@ class BOT3ExampleFeeders(BOT3MetaStrategyAdaptive):
     """Enter when one of the example's feeders signals; the mixin handles everything after the entry."""
 
     def populate_entry_trend(self, dataframe: pd.DataFrame, metadata: dict[str, str]) -> pd.DataFrame:
-        """Mark the entries and name their feeders."""
+        """Set `enter_long`, `enter_short` and `enter_tag` from the feeders' signals."""
         del metadata
         called = feeder_signals(dataframe)
         dataframe["enter_long"] = called["is_long"].astype(int)

@@ -61,16 +61,19 @@ LARGEST_FALL = 0.99  # farthest target of a short
 
 
 class EntryRefusedError(Exception):
-    """The entry is refused; the first argument is the reason in one word, the second the compared value."""
+    """An entry is refused; the first argument is the reason ("no_edge"), the second the value that it is based on."""
 
 
 class UnreadableLearningError(Exception):
-    """Published data is unusable: it is malformed, out of bounds, or lacks a field."""
+    """Published data is unusable: a value is out of bounds, a time has no zone, or a publication is missing or incomplete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Settings of the trade itself, from `bot3` of freqtrade's configuration; an unknown name there is an error."""
+    """Rules of the trades, from the section `bot3` of freqtrade's configuration; an unknown name there is an error.
+
+    `static_stop_loss` and `static_take_profit` are ratios of the stake, for trades that were opened without a plan.
+    """
 
     target_volatility: float = 0.12
     leverage_cap: float = 10.0
@@ -89,7 +92,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Learned protection of one group, "pair|direction|bin"; a trade's own levels are computed from `*_sigma`."""
+    """Learned stop and target of one group of trades, "pair|direction|bin".
+
+    `stop_sigma` (below 0) and `take_profit_sigma` are in units of the volatility at entry; a trade's own levels are computed from them.
+    `lower_bound` is that of the expectancy, a ratio of the price.
+    """
 
     key: str
     stop_sigma: float
@@ -100,7 +107,7 @@ class Row:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Parse a published row. Raises UnreadableLearningError if a value is out of bounds."""
+        """Parse a published row. Raises UnreadableLearningError if a value is out of bounds, KeyError or ValueError if it is malformed."""
         row = cls(
             key=f"{published['pair']}|{published['direction']}|{published['leverage_bin']}",
             stop_sigma=float(published["stop_sigma"]),
@@ -129,7 +136,11 @@ class Parameters:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Parse `adaptive_params.json`. Raises UnreadableLearningError if a row became known later than the version."""
+        """Parse the contents of `adaptive_params.json`.
+
+        Raises UnreadableLearningError if a value is out of bounds or a row became known later than the version, other errors if it is
+        malformed.
+        """
         rows = [Row.of(row) for row in published["rows"]]
         parameters = cls(
             version=str(published["version"]),
@@ -147,7 +158,7 @@ class Parameters:
         return parameters
 
     def find(self, *, pair: str, is_short: bool, leverage: float) -> Row:
-        """Return the row of a trade: of its pair, direction and bin, else of the nearest parent."""
+        """Return the row of a trade: of its pair, direction and bin, else of the nearest parent. Raises EntryRefusedError without any."""
         side = "short" if is_short else "long"
         for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             if key in self.rows:
@@ -174,7 +185,10 @@ class Recommendation:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Parse `meta_learner_recommendations.json`. Raises UnreadableLearningError if a value is out of bounds."""
+        """Parse the contents of `meta_learner_recommendations.json`.
+
+        Raises UnreadableLearningError if a value is out of bounds, other errors if it is malformed.
+        """
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
         if not 1.0 <= low <= high <= LEVERAGE_EDGES[-1]:
             raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to 10")
@@ -207,7 +221,10 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Protection of one trade, decided at its entry and stored with it; moves are relative to the entry's fill, the stop is below 0."""
+    """Stop, target and exit rules of one trade, decided at its entry and stored with it; moves are relative to the entry's fill rate.
+
+    `stop_move` is below 0; `giveback_activation_move` is None without the giveback rule; `is_smallest` requests the smallest order.
+    """
 
     pair: str
     is_short: bool
@@ -242,18 +259,18 @@ class Plan:
         return open_rate * (1.0 + self.side * move)
 
     def stop_rate(self, *, open_rate: float, liquidation_rate: float | None) -> float:
-        """Return the rate of the stop, clamped to half the distance to liquidation."""
+        """Return the rate of the stop, not farther from the entry than half the distance to `liquidation_rate` (None: no limit)."""
         move = self.stop_move
         if liquidation_rate:
             move = max(move, self.side * (liquidation_rate / open_rate - 1.0) / 2.0)
         return self.rate(move, open_rate=open_rate)
 
     def is_activated(self, best_rate: float, *, open_rate: float) -> bool:
-        """Return whether the best rate has reached the activation move of giveback."""
+        """Return whether the best rate has reached the move from which the giveback rule applies; False without the rule."""
         return self.giveback_activation_move is not None and self.side * (best_rate / open_rate - 1.0) >= self.giveback_activation_move
 
     def gives_back(self, *, open_rate: float, best_rate: float, close_rate: float, share: float) -> bool:
-        """Return whether a close gives back at least a share of the best move, once that has reached the activation."""
+        """Return whether the giveback rule applies and a close has lost at least a share of the best move."""
         best = self.side * (best_rate / open_rate - 1.0)
         is_activated = self.is_activated(best_rate, open_rate=open_rate)
         return is_activated and self.side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best
@@ -282,7 +299,10 @@ def feeder_of(enter_tag: str | None) -> int:
 
 
 def leverage_bin(leverage: float) -> str:
-    """Return the bin of a leverage: lower edge included, upper edge excluded, 10.0 in the last bin."""
+    """Return the bin of a leverage: lower edge included, upper edge excluded, 10.0 in the last bin.
+
+    Raises EntryRefusedError if it is below 1 or above 10.
+    """
     if not LEVERAGE_EDGES[0] <= leverage <= LEVERAGE_EDGES[-1]:
         raise EntryRefusedError("leverage_range", leverage)
     return LEVERAGE_BINS[sum(leverage >= edge for edge in LEVERAGE_EDGES[1:-1])]
@@ -346,7 +366,10 @@ def draft_plan(
     recommendation: Recommendation,
     rules: Rules,
 ) -> Plan:
-    """Compute the plan of an entry from the data in force. Raises EntryRefusedError with the first reason not to enter."""
+    """Compute the plan of an entry from published parameters and recommendation. Raises EntryRefusedError with the reason not to enter.
+
+    `sigma` is the volatility over the horizon at the last close, a ratio of the price.
+    """
     require_fresh(parameters, recommendation, now=now)
     tier = permitted_tier(enter_tag, recommendation=recommendation, rules=rules)
     leverage = choose_leverage(sigma, recommendation=recommendation, rules=rules, max_leverage=max_leverage)
@@ -385,7 +408,7 @@ def draft_plan(
 
 
 def require_fresh(parameters: Parameters, recommendation: Recommendation, *, now: datetime) -> None:
-    """Raise EntryRefusedError if the parameters or the recommendation have expired."""
+    """Raise EntryRefusedError if the parameters or the recommendation have expired (also at the exact time)."""
     if now >= recommendation.expires_at:
         raise EntryRefusedError("expired_recommendation", recommendation.expires_at.isoformat())
     if now >= parameters.expires_at:
@@ -404,7 +427,10 @@ def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rul
 
 
 def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rules, max_leverage: float) -> float:
-    """Return the leverage nearest to target volatility / sigma that is in an open bin and within the caps, in hundredths."""
+    """Return the leverage nearest to target volatility / sigma that is in an open bin and within the caps, in hundredths.
+
+    Of two equally near ones the lower is returned. Raises EntryRefusedError if sigma is unknown or no open bin is within the caps.
+    """
     if not 0.0 < sigma < math.inf:
         raise EntryRefusedError("no_volatility", sigma)
     highest = min(rules.leverage_cap, max_leverage)
@@ -419,7 +445,7 @@ def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rule
 
 
 def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: datetime, rules: Rules) -> Plan:
-    """Return the static plan, for a trade that was opened without this mixin (by hand, or before the mixin was used)."""
+    """Return a plan with the static stop and target, for a trade that was opened without this mixin (manually, or before it was used)."""
     return Plan(
         pair=pair,
         is_short=is_short,
@@ -433,7 +459,10 @@ def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: dateti
 
 
 def wanted_notional(plan: Plan, *, equity_abs: float, gross_notional_abs: float, rules: Rules) -> float:
-    """Return the notional of an entry with evidence: the minimum of volatility target, half Kelly at the lower bound, and caps."""
+    """Return the notional of an entry that is not limited to the smallest order.
+
+    It is the minimum of volatility target, half Kelly at the lower bound of the expectancy, and the caps; at least 0.
+    """
     if plan.sigma is None:
         raise EntryRefusedError("no_volatility", None)
     target = equity_abs * rules.max_stake_ratio * rules.target_volatility / plan.sigma * plan.size_multiplier
@@ -450,7 +479,7 @@ class LearningSource(Protocol):
     """Published learning as of a time; both read methods raise EntryRefusedError if nothing was known by then."""
 
     def refresh(self) -> None:
-        """Read new publications; the last good one stays in force if a new one is unusable."""
+        """Read new publications; if one is unusable, that is logged and the last usable one stays in force."""
         ...
 
     def parameters(self, *, as_of: datetime) -> Parameters:
@@ -466,14 +495,14 @@ _Version = TypeVar("_Version", Parameters, Recommendation)
 
 
 class Versions(Generic[_Version]):
-    """Versions ordered by the time when they became known."""
+    """All versions of the parameters or of the recommendation, by the time when they became known."""
 
     def __init__(self, versions: Iterable[_Version]) -> None:
         self._versions: list[_Version] = sorted(versions, key=lambda version: version.known_at)
         self._known_at: list[datetime] = [version.known_at for version in self._versions]
 
     def as_of(self, at: datetime) -> _Version | None:
-        """Return the newest version known by a time, or None."""
+        """Return the newest version known by a time; None if there is none."""
         count = bisect_right(self._known_at, at)
         return self._versions[count - 1] if count else None
 
@@ -482,7 +511,7 @@ class PublishedFiles:
     """Published JSON files of a directory and its subdirectories.
 
     In live trading this is the platform's home, where each publication replaces the file. For a backtest it is a directory with all
-    versions, under any names with the same prefix. An unusable file is logged, and its last good content stays in force.
+    versions, under any names with the same prefix. An unusable file is logged, and its last usable contents stay in force.
 
     A home contains thousands of other files, and freqtrade calls its loop every few seconds: all directories are searched at the start and
     then every `SEARCH_EVERY_S`. In between, the known files are checked by modification time, number and size, and their directories and
@@ -581,10 +610,10 @@ def _found(version: _Version | None, *, missing: str, where: Path) -> _Version:
 
 
 class PublishedInflux:
-    """Learning in force in the bucket that BOT3 publishes to, queried through influxdb-client at most twice a minute.
+    """Reads published learning from the InfluxDB bucket that BOT3 publishes to, through influxdb-client, at most twice a minute.
 
-    A publication is read by its head (`publications`), which is written after its rows; an incomplete one is not used. The last data read
-    stays in force until it expires, however long the server is unavailable. For live trading only: a backtest reads versions from files.
+    A publication is read by its head (measurement `publications`), which is written after its rows; an incomplete one is not used. While
+    the server is unavailable, the last data read is used until it expires. For live trading only: a backtest reads versions from files.
     """
 
     _HEADS = """from(bucket: bucket) |> range(start: time(v: start), stop: time(v: stop))
@@ -609,7 +638,7 @@ class PublishedInflux:
         self._recommendation: Recommendation | None = None
 
     def refresh(self) -> None:
-        """Query new publications, unless the last query is less than 30 s old."""
+        """Query the publications, unless the last query is less than 30 s old; an error is logged and the last data stays in use."""
         now = datetime.now(UTC)
         # If the wall clock was set back, the pause must not become longer.
         if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._PAUSE:
@@ -689,7 +718,10 @@ def _instant_of(at_ns: int) -> str:
 
 
 def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> LearningSource:
-    """Open the source of published learning: InfluxDB if `parameters_from` is "influx", else files. Raises ValueError if there is none."""
+    """Open the source of published learning: InfluxDB if `parameters_from` is "influx", else the files of a directory.
+
+    Raises ValueError if neither `learning_directory` nor BOT3_HOME is a directory.
+    """
     if settings.get("parameters_from", "files") == "influx":
         return PublishedInflux(environment)
     directory = settings.get("learning_directory") or environment.get("BOT3_HOME")
@@ -747,7 +779,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
     }
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Read the settings and the published learning. Raises ValueError for a configuration that cannot protect trades."""
+        """Read the settings and the published learning. Raises ValueError for a configuration in which the plans would not take effect."""
         del kwargs
         require_freqtrade(self.bot3_freqtrade)
         settings = dict(self.config.get("bot3", {}))
@@ -783,7 +815,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
             self.bot3_source.refresh()
 
     def populate_indicators(self, dataframe: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
-        """Add the column `bot3_sigma`; a strategy with its own indicators must call this method first."""
+        """Add the column `bot3_sigma`, the volatility over the horizon; a strategy with its own indicators must call this method first."""
         del metadata
         dataframe["bot3_sigma"] = expected_sigma(dataframe["close"], horizon_hours=self._horizon_hours)
         return dataframe
@@ -794,7 +826,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return dataframe
 
     def leverage(self, *, pair: str, current_time: datetime, max_leverage: float, entry_tag: str | None, side: str, **kwargs: Any) -> float:
-        """Draft the plan of an entry and return its leverage; `confirm_trade_entry` refuses an entry without a draft."""
+        """Compute the plan of an entry and return its leverage; without a plan return 1.0, and `confirm_trade_entry` refuses the entry."""
         del kwargs
         self._drafts.pop(pair, None)
         self._reasons.pop(pair, None)
@@ -817,7 +849,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return plan.leverage
 
     def custom_stake_amount(self, *, pair: str, min_stake: float | None, max_stake: float, leverage: float, **kwargs: Any) -> float:
-        """Return the stake of the plan's notional, or the smallest order for a probe."""
+        """Return the stake of the plan's notional; the smallest stake for a probe, and for an entry without a plan."""
         del kwargs
         plan = self._drafts.get(pair)
         if plan is None:  # refused: `confirm_trade_entry` logs the reason, and freqtrade calls it only with a valid stake
@@ -833,7 +865,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return min(notional / leverage, max_stake)
 
     def confirm_trade_entry(self, *, pair: str, current_time: datetime, entry_tag: str | None, side: str, **kwargs: Any) -> bool:
-        """Accept an entry only if it has a plan and the learning has not expired; log the reason of a refusal."""
+        """Return whether an entry has a plan and the learning has not expired; count and log the reason if not."""
         del kwargs
         try:
             self._confirm(pair, is_short=side == "short", enter_tag=entry_tag, now=current_time)
@@ -855,7 +887,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         require_fresh(self.bot3_source.parameters(as_of=now), self.bot3_source.recommendation(as_of=now), now=now)
 
     def order_filled(self, *, trade: Any, order: Any, **kwargs: Any) -> None:
-        """Store the plan with the trade as soon as its entry is filled."""
+        """Store the plan with the trade when its entry is filled."""
         del kwargs
         if order.ft_order_side == trade.entry_side:
             self._plan_of(trade)
@@ -870,23 +902,29 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         after_fill: bool,  # noqa: FBT001
         **kwargs: Any,
     ) -> float | None:
-        """Return the stop of the plan. It is not rounded here: freqtrade rounds to the tick, towards the entry."""
+        """Return the plan's stop relative to the current rate, as freqtrade expects it; None if the rate is beyond the stop already.
+
+        It is not rounded here: freqtrade rounds to the tick, towards the entry.
+        """
         del pair, current_time, current_profit, after_fill, kwargs
         stop_rate = self._plan_of(trade).stop_rate(open_rate=trade.open_rate, liquidation_rate=trade.liquidation_price)
         return stop_ratio(stop_rate, current_rate=current_rate, is_short=trade.is_short, leverage=trade.leverage)
 
     def custom_roi(self, *, trade: Any, **kwargs: Any) -> float | None:
-        """Return the profit at the plan's target, with freqtrade's own calculation of fees and funding."""
+        """Return the profit at the plan's target, a ratio of the stake, with freqtrade's own calculation of fees and funding."""
         del kwargs
         plan = self._plan_of(trade)
         target = plan.rate(plan.take_profit_move, open_rate=trade.open_rate)
         return float(trade.calc_profit_ratio(target))
 
     def custom_exit(self, *, pair: str, trade: Any, current_time: datetime, current_rate: float, **kwargs: Any) -> str | None:
-        """Return the exit reason: giveback, the horizon, or a rate beyond the target (all targets, in a freqtrade without `custom_roi`)."""
+        """Return the reason to exit: "giveback", "time_exit" after the horizon, "take_profit" at or beyond the target; None to stay.
+
+        A freqtrade without `custom_roi` exits at targets only by this.
+        """
         del kwargs
         plan = self._plan_of(trade)
-        # Giveback and horizon are judged at the last close, which precedes the current rate.
+        # Giveback is checked at the last candle's close, which precedes the current rate.
         if self._gives_back(pair, trade, plan, current_time=current_time):
             return "giveback"
         if current_time >= datetime.fromisoformat(plan.expires_at):
@@ -912,7 +950,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         )
 
     def _plan_of(self, trade: Any) -> Plan:
-        """Return the plan of a trade: from memory, from the trade's custom data after a restart, or a new one."""
+        """Return the plan of a trade: from memory, after a restart from the trade's custom data, else a new one, which is stored."""
         key = (trade.pair, trade.open_date_utc)
         plan = self._plans.get(key)
         if plan is None:

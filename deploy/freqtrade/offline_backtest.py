@@ -34,7 +34,7 @@ FIELDS = (
 
 
 def offline_exchange(markets: list[dict[str, Any]]) -> type:
-    """Return ccxt's exchange class with the given markets instead of those fetched from the network."""
+    """Return ccxt's Binance class with the given markets instead of those fetched from the network, and without currencies."""
 
     class OfflineBinance(ccxt.pro.binance):  # type: ignore[misc,unused-ignore]
         async def fetch_markets(self, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def offline_exchange(markets: list[dict[str, Any]]) -> type:
 
 
 def described(trade: LocalTrade) -> dict[str, Any]:
-    """Return the fields of a trade that the benchmark compares."""
+    """Return the fields of a closed trade that the benchmark compares; times are ISO texts in UTC."""
     return {
         **{name: getattr(trade, name) for name in FIELDS},
         "open_date": trade.open_date_utc.isoformat(),
@@ -60,7 +60,7 @@ def described(trade: LocalTrade) -> dict[str, Any]:
 
 
 def main(config_file: str, markets_file: str, out_file: str) -> None:
-    """Run the backtest of a configuration."""
+    """Run the backtest of a configuration file with a file of markets; write trades, counts of refused entries and duration as JSON."""
     ccxt.pro.binance = offline_exchange(json.loads(Path(markets_file).read_text(encoding="utf-8")))
     config = setup_utils_configuration({"config": [config_file], "backtest_cache": "none", "export": "none"}, RunMode.BACKTEST)
     backtesting = Backtesting(config)

@@ -496,7 +496,7 @@ def test_influx_given_a_server_that_lost_publications_then_says_that_they_are_pu
         finding = doctor_stores.influx("influx", patient(opened))
 
     assert (finding.is_good, "1 publications of the record are missing in InfluxDB" in finding.detail) == (False, True), finding
-    assert "`record_to_copy` publishes them again" in finding.remedy
+    assert "`record_to_copy` publishes them within a minute" in finding.remedy
 
 
 @pytest.mark.influx

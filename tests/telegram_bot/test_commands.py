@@ -51,7 +51,7 @@ def test_answer_given_publications_that_break_a_bound_then_tells_the_refusal(nam
 
     assert "stop_loss must be a number from -1 to -0.0001, was 0.0" in text
     assert "is refused" in text
-    assert "The static parameters protect" not in text
+    assert "with the static stop and target" not in text
 
 
 def test_stats_given_closes_then_its_figures_are_the_stores(home: BotHome) -> None:

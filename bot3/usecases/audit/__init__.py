@@ -1,1 +1,1 @@
-"""The audit of foreign trades on unseen data."""
+"""The audit of another program's trades: learn from the earlier ones, judge the result on the later ones."""

@@ -1,4 +1,4 @@
-"""Audits a bot's own trades with the learning rules; needs no other process and writes nothing."""
+"""Audit the trades of another program's bot with the platform's learning; this needs no other process and writes nothing."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from bot3.usecases.learning.replay_trades import load_candles
 
 _LIFE = timedelta(days=7)
 _NO_MORE_CANDLES = timedelta(days=3)
-"""Time after the last candle or close from which a replay that lacks candles is abandoned."""
+"""Time added after the last candle or close and the horizon: by then, a replay whose candles are missing is final."""
 _WARM_UP = timedelta(days=20)
-"""Candles before the first entry from which its volatility is estimated."""
+"""Time before the first entry whose candles are used to estimate the volatility at entry."""
 
 Span = tuple[datetime, datetime]
 """First open time and last close time of a pair's candles."""
@@ -50,13 +50,13 @@ class AuditSettings:
     Parameters
     ----------
     learning : LearningSettings
-        Settings of learning, with the static settings, the grid, the horizon and the costs.
+        Settings of learning, with the static stop and target, the grid, the horizon and the costs.
     split : float
-        Share of the trades, by entry, that is used for fitting.
+        Share of the trades, ordered by entry, before the split; above 0 and below 1.
     judge_from : datetime or None
-        First instant that is judged, instead of a share.
+        The time of the split; None: `split` determines it.
     fee : float or None
-        Fee of each side, ratio of its value; None: the median of the trades' own fees.
+        Fee of entry and exit each, a ratio of the order's value; None: the median of the trades' own fees, at least 0.
     """
 
     learning: LearningSettings = field(default_factory=LearningSettings)
@@ -67,7 +67,11 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Material:
-    """Input of an audit: `spans` of pairs with candles, `missing` pairs and why; replays may complete until `ends_at`."""
+    """Input of an audit.
+
+    `spans` are those of the pairs with candles, `missing` maps the other pairs to the reason; `ends_at` is the market time at which all
+    replays are evaluated.
+    """
 
     found: ForeignTrades
     usable: UsableTrades
@@ -80,14 +84,17 @@ class _Material:
 
 
 def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
-    """Read a bot's trades, learn from the first part of them, and judge the result on the rest.
+    """Read a bot's closed trades, learn stop and target from those before the split, and judge the result on those after it.
+
+    Trades entered before the split whose outcome was known only after it are used for neither. Trades with several entries or exits are
+    replayed separately; nothing is learned from them.
 
     Parameters
     ----------
     database : str
         Name of the database in the report and in messages.
     tell : Tell
-        Callback of a progress bar.
+        Progress callback.
 
     Raises
     ------
@@ -120,9 +127,10 @@ def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Learned:
-    """Values learned from trades with one entry and one exit, and their results on the later of them.
+    """Values learned from trades with one entry and one exit, and their results on the trades after the split.
 
-    `judgement` is None if no trade could be used; `is_covered` is whether the candles covered any of them.
+    `judgement` is None if no trade's whole horizon was replayed; `is_covered` is whether the candles covered any trade. `parameters` are
+    learned from all trades, `fit` from those before the split; `fit` is None if these were entered on fewer than `MIN_DAYS` days.
     """
 
     judgement: Judgement | None = None
@@ -208,7 +216,7 @@ def _with_fee(settings: AuditSettings, trades: pd.DataFrame) -> LearningSettings
 
 
 def _spans(candles: CandleReader, pairs: Sequence[str], *, timeframe: str) -> tuple[dict[str, Span], dict[str, str]]:
-    """Return the span of each pair's candles, and why other pairs have none: a bad file does not block the audit of other pairs."""
+    """Return the span of each pair's candles, and for pairs without usable candles the reason; the audit continues without them."""
     spans: dict[str, Span] = {}
     missing: dict[str, str] = {}
     for pair in pairs:
@@ -242,7 +250,7 @@ def _learn(
     tell: Tell,
     stage: str,
 ) -> ParameterSet:
-    """Add trades, and the candles closed by a time, to the learner; learn from all of its trades."""
+    """Load trades, and the candles closed by a time, into the learner; return the parameters learned from all of its trades."""
     learner.ingest_known(trades, now=now)
     for done, pair in enumerate(pairs):
         tell(stage, done, len(pairs) + 1)
@@ -254,13 +262,13 @@ def _learn(
 
 
 def _used(trades: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
-    """Return the trades whose whole horizon was replayed, with their sigma, by entry."""
+    """Return the trades whose whole horizon was replayed, with the volatility at entry as column `sigma`, sorted by entry."""
     complete = states.loc[states["state"] == "complete", ["trade_id", "sigma"]]
     return trades.merge(complete, on="trade_id", how="inner").sort_values(["open_date", "trade_id"], ignore_index=True)
 
 
 def _split_of(used: pd.DataFrame, *, at_us: int, fitted: pd.DataFrame) -> TimeSplit:
-    """Return the split of all trades, restricted to the used ones."""
+    """Return the split restricted to the used trades."""
     is_fitted = used["trade_id"].isin(fitted["trade_id"]).to_numpy(dtype=np.bool_)
     return TimeSplit(at_us=at_us, fitted=is_fitted, judged=microseconds(used["open_date"]) >= at_us)
 

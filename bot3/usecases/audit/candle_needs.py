@@ -1,4 +1,7 @@
-"""Computes the candles that trades need: per pair, from the warm-up before the first entry to the horizon after the last."""
+"""Compute the candles that are necessary to replay the record's trades of other programs, and fetch them.
+
+They are one span per pair, from the warm-up before the first entry to the end of the last trade or its horizon.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from bot3.ports.record import TradeRecord
 from bot3.trading.trades import RunMode
 
 WARM_UP = timedelta(days=20)
-"""The volatility at entry gives each day half the weight of the day after it: candles older than this have a weight of a millionth."""
+"""Time before the first entry: in the volatility at entry each day has half the weight of the next one, so older candles hardly count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleNeed:
-    """The candles that one pair's trades need, as one span: a file must not have gaps."""
+    """The span of candles that one pair's trades need, and the number of these trades. It is one span because a file must not have gaps."""
 
     pair: str
     start: datetime
@@ -28,21 +31,28 @@ class CandleNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedsFetched:
-    """Candles that a fetch added by pair, and why a pair's candles could not be fetched (all others were)."""
+    """Result of a fetch: pair to the number of candles added, and for pairs that failed, pair to the reason."""
 
     added: dict[str, int]
     refused: dict[str, str]
 
 
 def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
+    """Return the record's trades of fleet bots and imported bots, and the live trades of the platform's own bots.
 
-    Paper and backtest trades of our own bots are left out: they were made on this home's candles, which exist.
+    Paper and backtest trades of its own bots are left out: they were made on this home's candles, which exist.
+
+    Parameters
+    ----------
+    own : collection of str
+        Names of the platform's own bots.
+    bots : sequence of str or None
+        Only these bots; None for all.
 
     Raises
     ------
     SettingsError
-        If there is none.
+        If there is no such trade.
     """
     trades = record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
     is_own = trades["bot"].isin(own) & (trades["run_mode"] != RunMode.LIVE.value)
@@ -54,16 +64,17 @@ def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[
 
 
 def candle_needs(trades: pd.DataFrame, *, horizon: timedelta, now: datetime) -> tuple[CandleNeed, ...]:
-    """Return the candles that trades need, by pair.
+    """Return the span of candles that trades need, by pair: whole UTC days, from `WARM_UP` before the first entry.
+
+    A span ends after the horizon of the last entry, or after the last close if that is later, but not after `now`; a pair whose span would
+    be empty is left out.
 
     Parameters
     ----------
     trades : DataFrame
         Columns pair, open_date and close_date.
     horizon : timedelta
-        Time over which a trade's candles are replayed, whenever it closed.
-    now : datetime
-        Latest end of a span.
+        Time after its entry over which a trade is replayed, whenever it closed.
     """
     needs = []
     for pair, own in trades.groupby("pair", sort=True):
@@ -78,12 +89,14 @@ def candle_needs(trades: pd.DataFrame, *, horizon: timedelta, now: datetime) -> 
 def fetch_needs(
     needs: Sequence[CandleNeed], *, fetch: Callable[[CandleNeed], int], tell: Callable[[CandleNeed, int], None] = lambda *_: None
 ) -> NeedsFetched:
-    """Fetch the candles of one pair after the other; a pair that the exchange lacks, or fails for, does not block the others.
+    """Fetch the candles of one pair after the other. A pair for which the fetch fails is reported in `refused`, and the next one follows.
 
     Parameters
     ----------
     fetch : callable
-        Fetches missing candles and returns how many were added; those fetched before a failure stay.
+        Fetches the missing candles of a need and returns how many were added; candles fetched before a failure are not removed.
+    tell : callable
+        Progress callback: receives a need and the number of candles added for it; not called after a failure.
     """
     added: dict[str, int] = {}
     refused: dict[str, str] = {}

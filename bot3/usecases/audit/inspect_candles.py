@@ -1,4 +1,4 @@
-"""Validate the candles of a span again, as they are read."""
+"""Validate the candles that a reader returns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot3.ports.candles import CandleReader
 
 
 def inspect_candles(reader: CandleReader, *, timeframe: str, start: datetime, now: datetime) -> tuple[CandleReport, ...]:
-    """Return the validation report of every pair's candles from a start until now.
+    """Return the validation report of every pair's candles that open at or after `start` and are closed by `now` (market time).
 
     Raises
     ------

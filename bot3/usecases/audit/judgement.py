@@ -1,4 +1,4 @@
-"""Judges the used trades of an audit: outcomes of both settings, split in time, over all trades and in groups."""
+"""Compare the outcomes of an audit's trades under static and learned stops and targets, over all trades after the split and in groups."""
 
 from __future__ import annotations
 
@@ -31,9 +31,20 @@ from bot3.usecases.audit.report import DayOutcome, GroupComparison, OutOfSampleR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Used trades (the trade frame with `sigma`), their split, and each one's outcomes under both settings.
+    """The trades whose whole horizon was replayed, and their outcomes under the static and the learned settings (stop and target).
 
-    `expected_move` is the posterior expectancy of the learned settings that each would have used.
+    Parameters
+    ----------
+    trades : DataFrame
+        The trade frame with the volatility at entry as column `sigma`.
+    split : TimeSplit
+        Which of them were used for fitting, and which are judged.
+    outcomes : JudgedTrades
+        Outcomes of all of them; `learned_move` is NaN if too few days were fitted.
+    expected_move : array of shape (n,)
+        Posterior expectancy of the learned settings that each trade would have used, ratio of the price; NaN if too few days were fitted.
+    horizon_days : int
+        Number of days over which trades overlap.
     """
 
     trades: pd.DataFrame
@@ -54,19 +65,22 @@ class Judgement:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Return the positions of the judged rows."""
+        """Return the positions of the judged trades in `trades`."""
         return np.flatnonzero(self.split.judged)
 
     def static_whole(self) -> IntervalEstimate:
-        """Return the mean outcome of all used trades under the static settings, ratio of the stake: nothing was fitted."""
+        """Return the mean outcome of all trades, before and after the split, under the static settings, as a ratio of the stake."""
         return self._mean(self.outcomes.static_move * self.outcomes.leverage, self.outcomes.open_us)
 
     def overall(self) -> Comparison | None:
-        """Return the comparison on all judged trades; None if there are none."""
+        """Return the comparison of both settings on the judged trades; None if there are none."""
         return compare(self.outcomes.take(self.rows), horizon_days=self.horizon_days) if len(self.rows) else None
 
     def promise(self) -> OutOfSampleResult | None:
-        """Return the expected and the actual outcome; None if no trade is judged or too few were fitted."""
+        """Return the expected and the actual outcome of the learned settings on the judged trades.
+
+        None if no trade is judged, or trades of fewer than `MIN_DAYS` days were fitted.
+        """
         rows, fitted = self.rows, np.flatnonzero(self.split.fitted)
         if not len(rows) or self.fitted_days < MIN_DAYS:
             return None
@@ -81,7 +95,7 @@ class Judgement:
         )
 
     def groups(self, *columns: str) -> tuple[GroupComparison, ...]:
-        """Return the comparison in each group of the judged trades; their intervals are simultaneous.
+        """Return the comparison in each group of the judged trades; the intervals of all groups are jointly valid (Bonferroni).
 
         Parameters
         ----------
@@ -101,7 +115,7 @@ class Judgement:
         )
 
     def days(self) -> tuple[DayOutcome, ...]:
-        """Return the judged trades by day of entry."""
+        """Return the sums of the judged trades' outcomes by UTC day of entry, oldest first."""
         rows = self.rows
         outcomes = self.outcomes.take(rows)
         sums = pd.DataFrame(
@@ -136,16 +150,16 @@ def _day(day: date, sums: Mapping[Any, Any]) -> DayOutcome:
 def judge(
     used: pd.DataFrame, candles: AuditCandles, *, settings: LearningSettings, parameters: ParameterSet, split: TimeSplit
 ) -> Judgement:
-    """Replay used trades under the static settings and under parameters learned from the fitted ones.
+    """Replay trades under the static stop and target, and under parameters that were learned from the trades before the split.
 
     Parameters
     ----------
     used : DataFrame
-        The trade frame with `sigma`, of trades whose whole horizon the candles cover.
+        The trade frame with column `sigma`, of trades whose whole horizon the candles cover.
 
     Notes
     -----
-    Learned outcomes are NaN if the fitted trades are on fewer than `MIN_DAYS` days.
+    Learned outcomes are NaN if the trades used for fitting were entered on fewer than `MIN_DAYS` days.
     """
     levels, expected = learned_levels_of(used, parameters=parameters, costs=settings.costs)
     static = static_levels_of(used, settings=settings)
@@ -169,5 +183,5 @@ def judge(
 
 
 def horizon_days_of(settings: LearningSettings) -> int:
-    """Return the number of days over which trades overlap: the horizon, rounded up."""
+    """Return the number of days over which trades overlap: the horizon in days, rounded up, at least 1."""
     return max(1, -(-settings.horizon // timedelta(days=1)))

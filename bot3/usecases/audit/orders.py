@@ -1,4 +1,4 @@
-"""Replays trades with several entries or exits from their orders for an audit; nothing is learned from them."""
+"""Replay, for an audit, trades with several entries or exits from their filled orders; nothing is learned from them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from bot3.usecases.audit.report import SeveralOrders
 from bot3.usecases.learning.left_out import unused_by_reason
 
 _DUST = 0.01
-"""Share of the largest position that may remain after the last exit: fees in base, and rounding to the exchange's steps."""
+"""Share of the largest position that may remain after the last exit because of fees in base and rounding to the exchange's steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """Values learned from the trades before the split, to be judged on those after it."""
+    """Parameters learned from the trades before the split, and the time of the split in microseconds since 1970."""
 
     parameters: ParameterSet
     at_us: int
@@ -41,7 +41,10 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Traced:
-    """Trades whose orders can be replayed: the frame with `sigma` and `ended_us` (the last exit), and their paths in its order."""
+    """Trades whose orders can be replayed: their frame, and their paths in its order; `unused` are the other trades' ids and reasons.
+
+    The frame's column `sigma` is the volatility at entry, `ended_us` the time of the last order in microseconds since 1970.
+    """
 
     frame: pd.DataFrame
     paths: tuple[PositionPath, ...]
@@ -58,7 +61,7 @@ def replay_several_orders(
     fit: Fit | None,
     horizon_days: int,
 ) -> SeveralOrders | None:
-    """Replay trades of several orders under the static settings, and under learned ones if any were learned before them.
+    """Replay trades with several orders under the static stop and target, and those after the split also under the learned ones.
 
     Parameters
     ----------
@@ -67,14 +70,14 @@ def replay_several_orders(
     missing : mapping
         Pairs without candles, and why.
     fit : Fit or None
-        None if nothing was learned.
+        Learned parameters; None if too little was learned.
     horizon_days : int
         Number of days over which trades overlap, for intervals.
 
     Returns
     -------
     SeveralOrders or None
-        None if there is no such trade.
+        None if `trades` is empty.
     """
     if not len(trades):
         return None
@@ -115,7 +118,7 @@ def _judged(
     fit: Fit,
     horizon_days: int,
 ) -> Comparison | None:
-    """Compare both settings on the trades entered at or after the split; None if there is none."""
+    """Compare static and learned settings on the trades entered at or after the split; None if there is none."""
     opened = microseconds(traced.frame["open_date"])
     rows = np.flatnonzero(opened >= fit.at_us)
     if not len(rows):
@@ -179,7 +182,7 @@ def _path(
 
 
 def _us(order: FilledOrder) -> int:
-    """Return the instant of an order that has one, microseconds since 1970."""
+    """Return the time of an order's last fill, which must be known, in microseconds since 1970."""
     assert order.filled_at is not None  # noqa: S101  # orders without a time are rejected before
     return (order.filled_at - EPOCH) // MICROSECOND
 
@@ -217,11 +220,12 @@ def _candle_problem(own: CandleArrays, candles: AuditCandles, *, first_us: int) 
 
 
 def _places(own: CandleArrays, candles: AuditCandles, *, opened: NDArray[np.int64], rates: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Return the candle of each order; None if the rate of one is not in its candle.
+    """Return the index of each order's candle; None if the rate of an order is outside its candle.
 
-    A bot records a fill when it queries the exchange: a later order whose rate is only in the candle before its timestamp was filled there.
+    A bot records a fill when it queries the exchange: if the rate of an order after the first is only in the candle before its timestamp,
+    the order was filled in that candle.
     """
-    # An order after the last candle is behind every horizon that the candles cover.
+    # An order after the last candle is after every horizon that the candles cover.
     places = np.where(opened >= own.open_us[-1] + candles.step_us, len(own), np.searchsorted(own.open_us, opened, side="right") - 1)
     is_outside, was_inside = (
         entry_fit(own, open_us=opened - shift, open_rate=rates, candle_us=candles.step_us) == wanted
@@ -252,7 +256,7 @@ def _replayed(traced: _Traced, candles: AuditCandles, levels: Levels, *, setting
 
 
 def _outlived(traced: _Traced, outcomes: Sequence[PositionOutcome], candles: AuditCandles) -> NDArray[np.bool_]:
-    """Return which simulated exits are after the candle of the real one."""
+    """Return which simulated exits are in a candle that opened after the trade's real last order."""
     pairs, ended = traced.frame["pair"].tolist(), traced.frame["ended_us"].tolist()
     opens = [candles.by_pair[pair].open_us[outcome.ended_at] for pair, outcome in zip(pairs, outcomes, strict=True)]
     return np.array([opened > real for opened, real in zip(opens, ended, strict=True)], dtype=np.bool_)

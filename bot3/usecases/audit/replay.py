@@ -1,4 +1,4 @@
-"""Replays one pair's trades under given levels for an audit, and checks whether the candles match the trades."""
+"""Replay an audit's trades with one entry under given stops and targets, and check whether the candles match the trades."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHIFTS = range(-14, 15)
 _FEW_OUTSIDE = 0.05
 """Highest share of entries outside their candles at which the dates are considered to match."""
 _MIN_ENTRIES = 20
-"""Minimum number of entries: fewer match one of many shifts by chance."""
+"""Minimum number of entries for which a shift is searched: fewer match one of many shifts by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class AuditCandles:
 
     @property
     def due_after_us(self) -> int:
-        """Return how long after its entry a trade's whole path is known, in microseconds."""
+        """Return how long after its entry a trade's whole horizon is known, in microseconds: the horizon and one candle."""
         return (self.horizon_candles + 1) * self.step_us
 
 
@@ -59,7 +59,7 @@ class Levels:
 
 
 def read_candles(candles: CandleReader, pair: str, *, settings: LearningSettings, until: datetime) -> CandleArrays:
-    """Return a pair's candles and funding. Raises CandleError if there are none."""
+    """Return a pair's candles and funding from its first candle to those closed by `until`. Raises CandleError if there are no candles."""
     start = candles.span(pair, settings.timeframe)[0]
     horizon = int(settings.horizon / timeframe_duration(settings.timeframe))
     frame = candles.candles(pair, settings.timeframe, start=start, end=until)
@@ -67,7 +67,10 @@ def read_candles(candles: CandleReader, pair: str, *, settings: LearningSettings
 
 
 def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Levels:
-    """Return the static settings as moves: the stop as a distance before fees, the target as a profit after them."""
+    """Return each trade's levels under the static settings: the stop is a loss before fees, the target a profit after them.
+
+    A stop beyond the liquidation rate is moved inside it.
+    """
     fee, pairs = settings.costs.taker_fee, zip(trades["leverage"].tolist(), trades["is_short"].tolist(), strict=True)
     stop, target = settings.static_stop_loss, settings.static_take_profit
     levels = [
@@ -81,7 +84,10 @@ def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Lev
 
 
 def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: ReplayCosts) -> tuple[Levels, NDArray[np.float64]]:
-    """Return the learned levels of trades (with their `sigma`), rescaled by the volatility at entry, and the expectancies of their rows."""
+    """Return each trade's levels by the learned parameters, scaled with its volatility at entry, and the expectancy of its parameter row.
+
+    A stop beyond the liquidation rate is moved inside it. `trades` needs the column `sigma`; expectancies are ratios of the price.
+    """
     columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "sigma"))
     levels, expected = [], []
     for pair, is_short, leverage, sigma in zip(*columns, strict=True):
@@ -94,7 +100,7 @@ def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: 
 
 
 def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *, settings: LearningSettings) -> NDArray[np.float64]:
-    """Return the net move of each trade (with its `sigma`) under its own stop and target, in the order of the frame."""
+    """Return the net result of each trade under its own stop and target, a ratio of the price, in the order of the frame (with `sigma`)."""
     net = np.full(len(trades), np.nan)
     for pair, rows in _rows_by_pair(trades).items():
         net[rows] = _replay_pair(candles, pair, trades.iloc[rows], _levels_at(levels, rows), settings=settings)
@@ -102,9 +108,10 @@ def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *
 
 
 def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
-    """Return the share of entries outside their candle, and the time zone that moves nearly all of them into it.
+    """Return the share of entries whose rate is outside their candle, and the shift of hours that moves nearly all of them inside.
 
-    A zone is one shift of hours, or two that differ by an hour: summer and winter time.
+    A shift is searched only if more than 5 % of at least 20 entries are outside. It is a number of hours, or two that differ by one hour:
+    winter and summer time of one zone.
     """
     fits = {hours: _fit_of_entries(candles, trades, hours=hours) for hours in _SHIFTS}
     outside = _outside_share(fits[0])
@@ -129,7 +136,7 @@ def _outside_share(fit: NDArray[np.int8]) -> float:
 
 
 def _fit_of_entries(candles: AuditCandles, trades: pd.DataFrame, *, hours: int) -> NDArray[np.int8]:
-    """Return `entry_fit` of each trade whose pair has candles, its entry shifted by some hours."""
+    """Return `entry_fit` of each trade whose pair has candles, with the entry shifted by some hours."""
     shift = hours * int(timedelta(hours=1) / timedelta(microseconds=1))
     found = [np.zeros(0, dtype=np.int8)]
     for pair, rows in _rows_by_pair(trades).items():

@@ -1,4 +1,4 @@
-"""The report of an audit: figures with their evidence, and the trades that could not be used."""
+"""The report of an audit: results with their intervals and numbers of trades, and the trades that could not be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.usecases.learning.left_out import UnusedTrades
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupComparison:
-    """Learned compared with static settings in one group; `key` is a pair, a direction, a bin, or "pair|direction|bin"."""
+    """Learned compared with static settings in one group; `key` is a pair, a direction, a bin, "pair|direction" or "pair|direction|bin"."""
 
     key: str
     comparison: Comparison
@@ -26,18 +26,18 @@ class GroupComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfSampleResult:
-    """Expected outcome of the learned settings before the split, and their actual outcome after it; ratios of the price, net.
+    """Outcome of the learned settings as estimated before the split, and as simulated after it; ratios of the price, net of costs.
 
     Parameters
     ----------
     expected_move : float
-        Mean posterior expectancy of the settings that the judged trades would have used.
+        Mean posterior expectancy of the learned settings that the judged trades would have used.
     kept : IntervalEstimate
-        Mean actual outcome of these trades.
+        Mean outcome of the judged trades under these settings.
     optimism_move : float
-        expected - kept: the correction of a figure from before the split.
+        `expected_move` minus the mean of `kept`: by how much the estimate was too high.
     gain_fitted_move : float
-        Gain over the static settings on the trades used for fitting: the figure of an uncorrected report.
+        Mean gain over the static settings on the trades used for fitting, which overstates the gain on other trades.
     """
 
     expected_move: float
@@ -48,7 +48,11 @@ class OutOfSampleResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCosts:
-    """Costs charged: fee and slippage per side, more at stops; and the share of used trades without known funding (counted as zero)."""
+    """Costs of each side as ratios: fee, slippage, and `stop_slippage`, which is added to the slippage at stops.
+
+    `fee_is_from_trades` is whether the fee is the median of the trades' own fees. `funding_missing_share` is the share of used trades whose
+    funding is not known over the whole horizon; unknown funding counts as zero.
+    """
 
     fee: float
     fee_is_from_trades: bool
@@ -59,10 +63,11 @@ class AuditCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCounts:
-    """Numbers of the database's trades by use: closed = used + unused; used = fitted + embargoed + judged.
+    """Numbers of the database's trades by use: used = fitted + embargoed + judged; the other closed ones are `AuditReport.unused`.
 
-    `*_days` are UTC days with an entry. `refused` are rows that cannot be trades; each is also counted in `closed` or `open`, according to
-    its own state.
+    `fitted` were used for learning before the split; `embargoed` were entered before it, but their outcome was known only after it.
+    `*_days` are the numbers of UTC days with an entry. `refused` are rows that are not valid trades; each is also counted in `closed` or
+    `open`, according to its own state.
     """
 
     closed: int
@@ -78,9 +83,10 @@ class TradeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFit:
-    """Whether candles and trades match: share of entries outside their candle, and the shift of hours that corrects nearly all.
+    """Whether candles and trades match: the share of entries whose rate is outside their candle, and the shift of hours that corrects it.
 
-    `shift_hours` is 0 if the dates match unchanged or no shift corrects them; with summer time some entries need one hour more.
+    `shift_hours` is 0 if the dates match unchanged, or if no shift corrects nearly all of them. With `has_summer_time` some entries need
+    `shift_hours` and the others one hour more.
     """
 
     outside_share: float
@@ -89,7 +95,7 @@ class CandleFit:
 
     @property
     def is_in_another_zone(self) -> bool:
-        """Return whether dates of another time zone explain nearly all entries outside their candles."""
+        """Return whether the dates are in another time zone: a shift moves nearly all entries into their candles."""
         return self.shift_hours != 0 or self.has_summer_time
 
 
@@ -100,25 +106,26 @@ class SeveralOrders:
     Parameters
     ----------
     n, trades : int
-        Number of replayed trades, and of all; shares are of the replayed ones, all figures are None if there is none.
+        Number of replayed trades, and of all. Shares are of the replayed ones; if there is none, all values below are None or 0.
     unreplayed : tuple of UnusedTrades
-        The others by reason.
+        The trades that could not be replayed, by reason.
     orders, orders_done : int
-        Orders of the replayed trades except their last exits, and those before the simulated exits: the others are not executed.
+        Number of the replayed trades' orders without the last one of each trade, and how many of these were before the simulated exit.
     realised_profit : float or None
-        Mean profit at which the bot closed them, ratio of the stake.
+        Mean profit at which the bot closed them, a ratio of the stake.
     static : IntervalEstimate or None
-        Mean outcome under the static settings.
+        Mean outcome under the static settings, a ratio of the stake.
     stopped_share, reached_share, held_share, liquidated_share : float or None
         Shares by simulated end: at the stop, at the target, at the end of the horizon, by liquidation.
     outlived_share : float or None
-        Share whose simulated exit is after the real one: orders that the bot would have added then are unknown.
+        Share whose simulated exit is after the real last order: what the bot would have ordered in between is unknown.
     ambiguous_share : float or None
-        Share that ended in a candle with both levels or an order in it: which was first is assumed.
+        Share that ended in a candle that also reached the other level or contained an order: which of them was first is assumed.
     funding_missing_share : float or None
         Share whose funding is not known over the whole horizon; unknown rates were counted as zero.
     judged : Comparison or None
-        Learned compared with static settings on those entered after the split; learned before it, from trades with one entry and one exit.
+        Learned compared with static settings on those entered at or after the split; the settings were learned before it, from trades with
+        one entry and one exit. None if too little was learned or no such trade was entered then.
     """
 
     n: int
@@ -140,7 +147,7 @@ class SeveralOrders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayOutcome:
-    """Sums over the judged trades that were entered on one UTC day, in stakes."""
+    """The `n` judged trades entered on one UTC day, and the sums of their profits as ratios of the stake: real, static and learned."""
 
     day: date
     n: int
@@ -155,32 +162,37 @@ class AuditReport:
 
     Parameters
     ----------
+    unused : tuple of UnusedTrades
+        Closed trades that were not used, by reason.
     refused : tuple of RefusedTrade
-        Rows that cannot be trades, each with the values found; they are in `unused` as well.
+        Rows that are not valid trades, with the values found; the closed ones are in `unused` as well.
     realised : RealisedStats
-        Of all closed trades except rejected rows (their profit cannot be right), as the bot closed them: each trade has the same weight.
+        Results of all valid closed trades as the bot closed them; each trade has the same weight.
     money : tuple of MoneyFigures
         The same trades weighted by their money, per stake currency.
     static_stop_loss, static_take_profit : float
         The static settings, ratios of the stake.
     static_whole : IntervalEstimate or None
-        Their outcome on all used trades: nothing was fitted. None if no trade could be used.
+        Mean outcome of all used trades under the static settings. None if no trade could be used.
     split_at : datetime or None
-        First instant that is judged; None if no trade could be used.
+        Time of the split: trades entered at or after it are judged. None if no trade could be used.
     overall : Comparison or None
-        On the judged trades; None (and `promise`, and no groups) if there are none.
+        Learned compared with static settings on all judged trades; None if there are none, as is `promise`.
+    promise : OutOfSampleResult or None
+        The estimated outcome of the learned settings, and their outcome on the judged trades; None also if too little was fitted.
     by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
-        The same in groups; the intervals of one table are simultaneous.
+        `overall` in each group; the intervals of one tuple are jointly valid. Empty without judged trades.
     days : tuple of DayOutcome
         The judged trades by day of entry.
     overall, by_*, days
         Their learned figures are unknown (NaN) if too little was fitted (`is_learned`).
     parameters : tuple of ExitParameters
-        Learned from all used trades: the values that would be in force now.
+        Parameters learned from all trades, before and after the split.
     several_orders : SeveralOrders or None
         Trades with several entries or exits; None if there is none.
     parameter_days : mapping
-        `ExitParameters.key` to the days on which trades of the row were entered; below `MIN_DAYS` its bounds are not reliable.
+        `ExitParameters.key` to the number of days on which used trades of the row's group were entered; below `MIN_DAYS` the row's interval
+        is not reliable.
     break_even_activation_sigma : float or None
         Move of the price, in sigma, from which both the static and the learned replays move the stop to break-even; None without this rule.
         Trades with several entries or exits are always replayed without it.
@@ -218,19 +230,22 @@ class AuditReport:
 
     @property
     def is_learned(self) -> bool:
-        """Return whether enough was fitted to judge the learned values: trades on `MIN_DAYS` days."""
+        """Return whether the learned settings can be judged: the trades used for fitting were entered on at least `MIN_DAYS` days."""
         return self.counts.fitted_days >= MIN_DAYS
 
     def has_interval(self, row: ExitParameters) -> bool:
-        """Return whether a row's bounds may be shown: its trades are on `MIN_DAYS` days."""
+        """Return whether a parameter row's interval is reliable: its trades were entered on at least `MIN_DAYS` days."""
         return self.parameter_days.get(row.key, 0) >= MIN_DAYS
 
     def judged(self, row: ExitParameters) -> Comparison | None:
-        """Return the outcome of a row's group after the split under settings learned before it (no optimism); None if none is judged."""
+        """Return the comparison on the judged trades of a parameter row's group, under settings learned before the split.
+
+        None if no trade of the group is judged, and for the rows of all pairs in both directions (the root and the leverage bins).
+        """
         groups = {found.key: found.comparison for found in (*self.by_direction, *self.by_pair_direction, *self.by_group)}
         return groups.get("|".join(part for part in (row.pair, row.direction, row.leverage_bin) if part != ANY))
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict on all judged trades together."""
+        """Return the verdict on all judged trades together; NOT_ENOUGH_EVIDENCE if there are none."""
         return Verdict.NOT_ENOUGH_EVIDENCE if self.overall is None else self.overall.verdict

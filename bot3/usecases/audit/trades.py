@@ -1,4 +1,4 @@
-"""Selects the closed trades of a foreign database that can be replayed, in the form that the learner reads."""
+"""Select the closed trades of another program that can be replayed, as a frame that the learner reads."""
 
 from __future__ import annotations
 
@@ -26,10 +26,16 @@ _TRADE_FIELDS = tuple(Trade.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableTrades:
-    """Closed trades as the record's trade frame, by entry.
+    """Closed trades that can be replayed, as the record's trade frame, sorted by entry.
 
-    `frame` are those that one entry and one exit may have made, `several` those that several orders made; `unused` are the others with
-    their reasons.
+    Parameters
+    ----------
+    frame : DataFrame
+        Trades with one entry and one exit, and those whose orders are unknown.
+    several : DataFrame
+        Trades with several entries or exits.
+    unused : tuple of (int, str)
+        Ids of the other closed trades, and why they are not used.
     """
 
     frame: pd.DataFrame
@@ -43,12 +49,19 @@ class UsableTrades:
 
 
 def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
-    """Return the trades that can be replayed. The entry is the first fill if orders show it, else the trade's open_date.
+    """Return the closed trades that can be replayed; `open_date` is the time of the first entry fill if that is known and plausible.
+
+    Trades with an impossible row or a leverage above 10 are not used.
+
+    Parameters
+    ----------
+    database : str
+        Name of the database in messages.
 
     Raises
     ------
     DataError
-        If no trade remains; the text contains the counts.
+        If no trade remains; the text contains the counts and reasons.
     """
     unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused if not row.is_open]
     usable: list[Trade] = []
@@ -66,7 +79,10 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
 
 
 def first_entries(usable: UsableTrades, found: ForeignTrades) -> pd.DataFrame:
-    """Return all trades with the rate of their first entry: the first order's if there are several; those without one are left out."""
+    """Return all usable trades with the rate of their first entry as `open_rate`.
+
+    For trades with several orders it is the rate of the first entry order; those for which it is unknown are left out.
+    """
     firsts = [next((order for order in found.orders.get(trade_id, ()) if order.is_entry), None) for trade_id in usable.several["trade_id"]]
     rates = [np.nan if first is None or first.rate is None else first.rate for first in firsts]
     several = usable.several.assign(open_rate=np.array(rates, dtype=np.float64))

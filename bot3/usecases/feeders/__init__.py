@@ -1,1 +1,1 @@
-"""Training feeders and their signals and shadow trades."""
+"""Training of feeders (the models that make signals), their signals, and their shadow trades."""

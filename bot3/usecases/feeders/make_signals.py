@@ -26,16 +26,17 @@ def make_signals(
     signals: SignalStore,
     now: datetime,
 ) -> pd.DataFrame:
-    """Write and return a feeder's signals of one week, up to the candle that closed by now.
+    """Compute a feeder's signals of one week, up to the last candle that closed by `now` (market time); store and return them.
 
-    The newest model known at the week's first instant makes them, so every signal is out of sample.
+    They are computed with the newest model known at the week's first instant, so every signal is out of sample. Stored signals of the week
+    are replaced.
 
     Raises
     ------
     LearningError
-        If no model was known by then.
+        If no model of the feeder was known when the week began.
     ModelError
-        If its file is missing or was changed.
+        If the model's file is missing, was changed or is invalid.
     """
     start = week_start(week)
     entry = registry.model(feeder_id, as_of=start)

@@ -1,4 +1,4 @@
-"""Signals of feeders, for a week or for one candle at its close, from the same features and models."""
+"""Compute the signals of feeders' models, for a span of candles or for one candle at its close, from the same features."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bot3.ports.record import ModelRegistry
 from bot3.trading.signals import FEEDER_IDS, Signal
 
 GAP_ROOM_CANDLES = 288
-"""Candles read in addition to the warm-up, so that as many may be missing in it."""
+"""Number of candles read in addition to the warm-up, so that up to this many may be missing in it."""
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
     Parameters
     ----------
     text : bytes
-        A model file's text (`ModelStore.read`), trained on nothing known after `start` if the signals are to be out of sample.
+        A model file's text (`ModelStore.read`). The signals are out of sample only if nothing known after `start` was used for training.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
     Raises
     ------
     ModelError
-        If the text is not a model of that feeder.
+        If the text is not a model, or is the model of another feeder.
     """
     model = model_of(feeder_id, text)
     frames = [_pair_signals(model, panel, index, span=(instant_us(start), instant_us(end))) for index in range(len(panel.pairs))]
@@ -56,7 +56,7 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
 
 
 def model_of(feeder_id: str, text: bytes) -> FeederModel:
-    """Return the model of a text whose digest was compared. Raises ModelError if it belongs to another feeder."""
+    """Parse a model file's text, whose digest was verified before. Raises ModelError if it is invalid or belongs to another feeder."""
     model = read_model(text)
     if model.header.spec.feeder_id != feeder_id:
         raise ModelError(f"this is a model of {model.header.spec.feeder_id}, not of {feeder_id}: register it under its own feeder")
@@ -83,7 +83,7 @@ def _pair_signals(model: FeederModel, panel: FeaturePanel, index: int, *, span: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeSignals:
-    """Signals of one candle, and the reasons for pairs and feeders that were left out, by name."""
+    """Signals of one candle; `refused` maps each pair that was left out, and each feeder without its newest model, to the reason."""
 
     signals: tuple[Signal, ...]
     refused: Mapping[str, str]
@@ -92,8 +92,8 @@ class MadeSignals:
 class SignalMaker:
     """Makes the signals of all feeders at a candle's close.
 
-    Each feeder uses the newest model known at that close. If that model cannot be read, the feeder uses its last valid one; without one it
-    makes no signals. `MadeSignals.refused` contains the reason.
+    Each feeder uses the newest model known at that close. If there is none or it cannot be read, the feeder uses the model that it used
+    last in this process; without one it makes no signals. `MadeSignals.refused` contains the reason in both cases.
 
     Parameters
     ----------
@@ -111,21 +111,21 @@ class SignalMaker:
         self._loaded: dict[str, tuple[str, FeederModel]] = {}
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals of a candle by feeder and pair; pairs and feeders that were left out are logged (`make` returns them)."""
+        """Return the signals of a candle, sorted by feeder and pair; the reasons of `MadeSignals.refused` are logged."""
         made = self.make(candle_open_time, now)
         if made.refused:
             log.warning("signals_refused", candle_open_time=candle_open_time.isoformat(), refused=dict(made.refused))
         return list(made.signals)
 
     def make(self, candle_open_time: datetime, now: datetime) -> MadeSignals:
-        """Return the signals of a candle, and the pairs and feeders that were left out.
+        """Return the signals of a candle, and the reasons for pairs and feeders that were left out.
 
         Parameters
         ----------
         candle_open_time : datetime
             Open time of the candle whose close makes the signals known.
         now : datetime
-            Market time; a candle that has not closed by then gives no signals.
+            Market time; for a candle that has not closed by then there are no signals, and every pair is in `refused`.
         """
         known_at = candle_open_time + self._step
         if now < known_at:

@@ -1,4 +1,4 @@
-"""Shadow-trade every feeder from its last close on, and store the closed shadow trades."""
+"""Simulate every feeder's trades from its last simulated close on (shadow trades), and store those that have closed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 
 VOLATILITY_WARM_UP = timedelta(days=20)
-"""Candles before the first entry: the weight of earlier candles in the volatility is one part in a million by then."""
+"""Time before the first entry from which candles are read: in the volatility at entry, earlier ones have a weight of a millionth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowMarket:
-    """The candles of shadow trades, by pair, and the trading costs."""
+    """Candles and exchange filters by pair, trading costs, and the duration of one candle."""
 
     candles: Mapping[str, CandleArrays]
     markets: Mapping[str, Market]
@@ -34,7 +34,7 @@ class ShadowMarket:
 
 
 def read_arrays(candles: CandleReader, *, timeframe: str, start: datetime, end: datetime, horizon_candles: int) -> dict[str, CandleArrays]:
-    """Return the arrays of every pair that has candles in a span.
+    """Read the candles and funding of every pair that has candles between `start` and `end`; pairs without candles are left out.
 
     Raises
     ------
@@ -50,7 +50,10 @@ def read_arrays(candles: CandleReader, *, timeframe: str, start: datetime, end: 
 
 
 def shadow_since(record: ShadowRecord, *, run_mode: RunMode, pairs: tuple[str, ...], since: datetime) -> datetime:
-    """Return the oldest of the newest closes over all feeders and pairs: candles are needed from there on."""
+    """Return the time from which shadow trades must be simulated: the oldest of the newest closes of all feeders and pairs.
+
+    A feeder that has no shadow trade on a pair yet counts with `since`.
+    """
     last = record.last_shadow_close(run_mode=run_mode)
     return min((last.get((feeder, pair), since) for feeder in FEEDER_IDS for pair in pairs), default=since)
 
@@ -66,14 +69,16 @@ def shadow_feeders(
     now: datetime,
     regimes: pd.DataFrame,
 ) -> int:
-    """Make and store the shadow trades that closed by now; return how many there are.
+    """Simulate and store the shadow trades of all feeders that closed by `now` (market time); return how many were simulated.
 
     Parameters
     ----------
     profile : BotProfile
         Profile of a control bot: its static stop and target, leverage rule, horizon and exit rules are used.
     since : datetime
-        Time from which a pair that a feeder never traded has no position.
+        Time from which a feeder's first shadow trade on a pair may be entered.
+    regimes : DataFrame
+        The record's regime frame, from which each trade's regime at entry is taken.
     """
     last = record.last_shadow_close(run_mode=run_mode)
     made = []

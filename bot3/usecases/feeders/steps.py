@@ -42,7 +42,7 @@ class FeederSteps:
     now, wall_now : callable
         Return market time and wall time.
     seeded_until : callable
-        Returns the end of the seed, which made the signals and shadow trades before.
+        Returns the market time up to which the home was seeded: earlier signals and shadow trades exist.
     """
 
     record: PlatformRecord
@@ -61,7 +61,7 @@ class FeederSteps:
     seeded_until: Callable[[], datetime]
 
     def train_feeder(self, feeder_id: str, *, until: datetime) -> ModelEntry:
-        """Train a feeder on the data known by a time; store and register its model."""
+        """Train a feeder's model on the data known by a market time, store it, and add it to the record. Raises as `train_feeder`."""
         entry = train_feeder(
             feeder_id,
             until=until,
@@ -77,7 +77,10 @@ class FeederSteps:
         return entry
 
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
-        """Make the signals of some feeders and weeks, up to now; features of a week are computed once for all its feeders."""
+        """Compute and store the signals of some (feeder, week) keys, up to the candles closed by now; return them by key.
+
+        The features of a week are computed once for all its feeders. Raises as `make_signals`.
+        """
         now, made = self.now(), {}
         for week in sorted({week for _, week in keys}):
             start = week_start(week)
@@ -89,7 +92,10 @@ class FeederSteps:
         return made
 
     def extend_shadow_trades(self) -> int:
-        """Make the signals since the last call, and every feeder's shadow trades that closed by now; return how many trades."""
+        """Compute the signals since the last stored week, and simulate every feeder's shadow trades that closed by now.
+
+        Return how many shadow trades were simulated.
+        """
         now, seeded = self.now(), self.seeded_until()
         newest = min(max(self.signals.weeks(feeder), default=week_of(seeded)) for feeder in FEEDER_IDS)
         weeks = walk_forward_weeks(week_start(newest), now, every=1)

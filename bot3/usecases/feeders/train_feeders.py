@@ -1,4 +1,4 @@
-"""Train a feeder on the data known by a time, and store its model."""
+"""Train a feeder's model on the data known by a market time, and store the model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bot3.usecases.feeders.predict_signals import GAP_ROOM_CANDLES
 
 
 def build_panel(candles: CandleReader, *, pairs: Sequence[str], start: datetime, end: datetime, timeframe: str = "5m") -> FeaturePanel:
-    """Return the features of all candles from the warm-up before a start to those closed by an end.
+    """Compute the features of the candles from the warm-up before `start` to the last one closed by `end`; omit pairs without candles.
 
     Raises
     ------
     CandleError
         If a pair's candles cannot be read.
     LearningError
-        If there is none.
+        If no pair has candles.
     """
     # Candles may be missing in the warm-up, as they may for a live signal.
     first = start - (FEATURE_WARM_UP_CANDLES + GAP_ROOM_CANDLES) * timeframe_duration(timeframe)
@@ -48,7 +48,7 @@ def train_feeder(
     settings: TrainingSettings = TrainingSettings(),  # noqa: B008  # frozen
     panel: FeaturePanel | None = None,
 ) -> ModelEntry:
-    """Train a feeder on labels that had ended by `until`, store its model, and return its entry; the caller registers it.
+    """Train a feeder on labels whose horizon had ended by `until` and store the model; return its entry, which the caller registers.
 
     Parameters
     ----------
@@ -63,8 +63,10 @@ def train_feeder(
 
     Raises
     ------
+    CandleError
+        If candles cannot be read.
     LearningError
-        If there are too few labelled rows.
+        If there are too few labelled rows, or no candles.
     """
     spec = find_feeder(feeder_id)
     start = until - timedelta(days=train_days)

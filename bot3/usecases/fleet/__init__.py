@@ -1,1 +1,1 @@
-"""The status of a fleet: bots, states, trades, data ages."""
+"""The status of a fleet: its bots, their trading states, trades, and the age of data."""

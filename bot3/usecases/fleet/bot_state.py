@@ -1,4 +1,4 @@
-"""The state of a bot as other processes than the daemon can know it: its latch, and the contents of a recent heartbeat of the daemon."""
+"""The trading state of a bot, as processes other than the daemon read it: the stored state, and the daemon's heartbeat if it is recent."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from bot3.trading.risk import strictest
 DAEMON = "execution"
 """Process name in the daemon's heartbeat."""
 CANDLE_DONE = "candle_done"
-"""The daemon's bookmark in a bot's store: close of the newest candle that was decided on."""
+"""Name of the daemon's bookmark in a bot's store: the close time of the last candle whose signals the daemon decided on."""
 TELEGRAM = "telegram"
 """Process name in the heartbeat of the Telegram process, which answers commands and sends notices."""
 ENDED = frozenset({"failed", "stopped"})
-"""States that the daemon reports in its last heartbeat."""
+"""States in the heartbeat that the daemon writes when it ends: after an error, and on request."""
 LISTENING = "listening"
-"""State that the Telegram process reports while it reaches Telegram."""
+"""State in the heartbeat of the Telegram process while it can reach Telegram."""
 STALE = timedelta(seconds=15)
-"""Wall time after which a process that should send a heartbeat every second or two is considered silent."""
+"""Wall time: a process whose last heartbeat is older is considered silent; processes write one every second or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateInForce:
-    """A bot's state and its reason.
+    """The trading state in force for a bot, and its reason ("" for an active bot).
 
     Parameters
     ----------
     is_latched : bool
-        It is in the control store: only a person's `resume` removes it; else it ends with its cause (a flag file, a day's loss).
+        True if the control store contains this state and it is not ACTIVE: only the command `resume` removes it. A state that only the
+        daemon reports ends with its cause (the file HALT, the loss of a day, a lost lease).
     is_reported : bool
-        The daemon reported it recently; else only the latch is known, and no process trades.
+        True if a heartbeat of the daemon that is not older than `STALE` contains a state of this bot; else only the stored state is known.
     """
 
     state: TradingState
@@ -43,17 +44,19 @@ class StateInForce:
 
 
 def daemon_beat(beats: Sequence[Heartbeat]) -> Heartbeat | None:
-    """Return the daemon's heartbeat; None if it never sent one."""
+    """Return the daemon's heartbeat from a list of all processes' heartbeats, however old it is; None if there is none."""
     return next((beat for beat in beats if beat.process == DAEMON), None)
 
 
 def last_candle(beat: Heartbeat | None) -> datetime | None:
-    """Return the close of the candle that the daemon decided on last, as its heartbeat reports it; None if it reports none.
+    """Return the close time of the last candle that the daemon decided on, from its heartbeat, which may be old.
+
+    Several bots may differ: it is the oldest of their last candles. None without a heartbeat, or if no bot has decided on a candle yet.
 
     Raises
     ------
     StoreError
-        If the reported value is not an instant with a time zone.
+        If the value in the heartbeat is not an ISO time with a time zone.
     """
     told = None if beat is None else beat.detail.get("last_candle")
     if told is None:
@@ -68,12 +71,20 @@ def last_candle(beat: Heartbeat | None) -> datetime | None:
 
 
 def is_silent(beat: Heartbeat | None, *, wall_now: datetime) -> bool:
-    """Return whether a process never sent a heartbeat, or not recently: its last report is out of date then."""
+    """Return whether a process never wrote a heartbeat (None) or wrote the last one more than `STALE` ago."""
     return beat is None or wall_now - beat.wall_at > STALE
 
 
 def state_in_force(control: ControlStore, bot: str, *, wall_now: datetime) -> StateInForce:
-    """Return the stricter of a bot's latch and the state that a recent heartbeat reports. Raises StoreError."""
+    """Return the stricter of two states of a bot: the one in the control store, and the one in the daemon's heartbeat.
+
+    The heartbeat is ignored if it is silent or has no state of this bot.
+
+    Raises
+    ------
+    StoreError
+        If the control store cannot be read, or the heartbeat contains an unknown state.
+    """
     latch = control.trading_state(bot)
     told = _told(daemon_beat(control.heartbeats()), bot, wall_now=wall_now)
     state, reason = latch if told is None else strictest([latch, told])

@@ -1,4 +1,4 @@
-"""Computes the age of the newest data: candle, close and publication, each in wall time."""
+"""Compute, in wall time, how long ago the daemon's last candle closed, the newest trade closed, and the newest learning was computed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from bot3.usecases.fleet.home import FleetHome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAges:
-    """Wall time since the newest item of each kind was added; None if there is none yet.
+    """Wall time since three events.
 
     Parameters
     ----------
     candle : timedelta or None
-        Since the close of the candle that the daemon decided on last, whether it still runs or not.
+        Since the close of the last candle that the daemon decided on, also if the daemon has stopped and newer candles exist; None if its
+        heartbeat contains none.
     close : timedelta or None
-        Since the newest paper or live close of any bot in the record.
+        Since the newest paper or live close in the record, of any bot; None if it has only backtest trades or none.
     publication : timedelta or None
-        Since the newest parameters or recommendation were computed.
+        Since the published parameters or the published recommendation were computed, whichever is newer, expired or not; None if both are
+        missing or invalid.
     """
 
     candle: timedelta | None
@@ -39,7 +41,7 @@ def read_data_ages(home: FleetHome, *, anchor: ClockAnchor, beats: Sequence[Hear
     Raises
     ------
     StoreError
-        If the record cannot be read, or the daemon's heartbeat reports a candle that is not an instant.
+        If the record cannot be read, or the last candle in the daemon's heartbeat is not an ISO time with a time zone.
     """
     published = home.newest_publication()
     return DataAges(
@@ -50,9 +52,9 @@ def read_data_ages(home: FleetHome, *, anchor: ClockAnchor, beats: Sequence[Hear
 
 
 def wall_age(at: datetime, *, anchor: ClockAnchor, wall_now: datetime) -> timedelta:
-    """Return how long ago, in wall time, the market clock showed a market time.
+    """Return how long ago, in wall time, the market clock reached a market time; below 0 if it has not reached it yet.
 
-    A clock that is paused, or whose replay ended, shows its last time while wall time passes: an event of that time gets older.
+    The result also grows while the clock is paused or its replay has ended, because wall time passes.
     """
     if anchor.source is ClockSource.WALL:
         return wall_now - at
@@ -60,14 +62,14 @@ def wall_age(at: datetime, *, anchor: ClockAnchor, wall_now: datetime) -> timede
 
 
 def newest_close_age(counts: pd.DataFrame, *, own: Sequence[str], anchor: ClockAnchor, wall_now: datetime) -> timedelta | None:
-    """Return the wall time since the newest paper or live close.
+    """Return the wall time since the newest paper or live close; None if there is none.
 
     Parameters
     ----------
     counts : DataFrame
-        Counts of the record, by bot and run mode, with last_close.
+        `TradeRecord.counts`: one row per bot and run mode, with last_close; backtest rows are ignored.
     own : sequence of str
-        Bots whose paper trades are in market time; all others' are in wall time.
+        Bots whose paper closes are in market time; live closes, and the closes of all other bots, are in wall time.
     """
     ages = []
     for row in counts.to_dict("records"):

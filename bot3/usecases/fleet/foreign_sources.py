@@ -1,4 +1,4 @@
-"""Databases of foreign bots as sources: one may be unavailable, and nothing else waits for it."""
+"""Read the databases of bots of other programs: while one is unavailable, its queries fail at once and the others are still read."""
 
 from __future__ import annotations
 
@@ -23,31 +23,34 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-AWAY = "away"
-RETRY_AFTER_S = 15.0
+AWAY = "away"  # `change_token` of a database that cannot be queried
+RETRY_AFTER_S = 15.0  # after a failure the database is not opened again for this long
 _T = TypeVar("_T")
 
 
 class ClosableReader(ForeignTradeReader, ColumnReader, Protocol):
-    """A foreign reader that owns connections and returns many closed trades as columns."""
+    """A reader of another program's database that has connections to close and can return closed trades as columns."""
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections of this reader."""
         ...
 
 
 class UnreliableReader:
-    """A `ForeignTradeReader` of a database that may be unavailable: opened at the first query, not retried for a while after a failure.
+    """A `ForeignTradeReader` of a database that may be unavailable: it is opened at the first query.
 
-    Every query of an unavailable database raises the error of the first one (StoreBusyError until the next retry), except `change_token`:
-    it returns `AWAY` then, which is no token of an open database, so that commits made in the meantime are detected as a change.
+    The query that fails raises its own DataError. During the next `retry_after_s` seconds every query raises StoreBusyError with the text
+    of that failure without trying; then the database is opened again. Only `change_token` does not raise: it returns `AWAY`, which no open
+    database returns, so that commits made in the meantime are detected as a change.
 
     Parameters
     ----------
     store_id : str
-        Identity of the database, known before it was ever reached.
+        Identity of the database, known before the database was ever opened.
     connect : callable
         Opens the database; raises DataError or a subclass.
+    monotonic : callable
+        Returns seconds that never decrease.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class UnreliableReader:
 
     @property
     def run_mode(self) -> RunMode:
-        """Return the mode of all its trades."""
+        """Return the run mode of all its trades."""
         return self._run_mode
 
     @property
@@ -84,11 +87,11 @@ class UnreliableReader:
 
     @property
     def trouble(self) -> str | None:
-        """Return why the last query of the database failed; None if it succeeded."""
+        """Return why the database could not be queried the last time; None after a successful query or before the first one."""
         return self._trouble
 
     def is_away(self) -> bool:
-        """Query whether the database is unavailable now."""
+        """Return whether the database cannot be queried now; this sends a query, unless a retry is not due yet."""
         return self.change_token() == AWAY
 
     def change_token(self) -> str:
@@ -119,7 +122,7 @@ class UnreliableReader:
         return self._ask(lambda reader: reader.trades_frame(limit=limit, offset=offset))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
-        """Return the rows that cannot be trades, sorted by id."""
+        """Return the rows of the database that are not valid trades, with the reasons, sorted by id."""
         return self._ask(lambda reader: reader.refused_trades())
 
     def read_all(self) -> ForeignTrades:
@@ -127,7 +130,7 @@ class UnreliableReader:
         return self._ask(lambda reader: reader.read_all())
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections; the next query opens the database again."""
         with self._turn:
             if self._reader is not None:
                 self._reader.close()
@@ -153,7 +156,7 @@ class UnreliableReader:
             return self._reader
 
     def _leave(self, error: DataError) -> None:
-        """Store the error and close the connections: the next query opens the database again."""
+        """Store the error and close the connections: a query after the retry delay opens the database again."""
         with self._turn:
             if self._trouble is not None and self._monotonic() < self._again_at:
                 return
@@ -164,10 +167,13 @@ class UnreliableReader:
 
 
 def reachable(sources: Sequence[TradeSource]) -> list[TradeSource]:
-    """Return the sources that can be read now: a foreign bot with an unavailable database delays only its own learning."""
+    """Return the sources without those whose database is unavailable now: such a database delays only the learning from its own trades."""
     return [source for source in sources if trouble_of(source.reader) is None]
 
 
 def trouble_of(reader: TradeReader) -> str | None:
-    """Query a source; return why it cannot be read now, None if it can (our own stores raise instead, and have no unavailable state)."""
+    """Return why the database of a source cannot be read now; None if it can.
+
+    Only an `UnreliableReader` is queried. None for the stores of the platform's own bots: they raise an error when they are read.
+    """
     return reader.trouble if isinstance(reader, UnreliableReader) and reader.is_away() else None

@@ -1,4 +1,4 @@
-"""The ports of one home from which the fleet's state is read, and a cache of closed trades between two reads."""
+"""Access to one home for readers of the fleet's state, with a cache of closed trades between two reads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bot3.usecases.fleet.watched_trades import WatchedReader, WatchedTrades
 
 
 class FleetPorts(Protocol):
-    """The ports of the platform that the fleet's state is read from."""
+    """The ports of one home from which the state of its bots is read."""
 
     @property
     def bot_names(self) -> tuple[str, ...]:
-        """Return the names of our own bots."""
+        """Return the names of the platform's own bots."""
         ...
 
     @property
@@ -41,11 +41,11 @@ class FleetPorts(Protocol):
 
     @property
     def fleet(self) -> Sequence[WatchedReader]:
-        """Return the databases of the fleet file."""
+        """Return readers of the databases that the fleet file lists: bots of other programs."""
         ...
 
     def bot_store(self, name: str) -> TradeReader:
-        """Return a bot's own store. Raises StoreError if there is none yet."""
+        """Return the store of one of the platform's own bots. Raises StoreError if there is none yet."""
         ...
 
     def history_store(self, name: str) -> TradeReader:
@@ -54,7 +54,7 @@ class FleetPorts(Protocol):
 
 
 class FleetHome:
-    """One home, shared by all readers of a process; closed trades are cached and updated."""
+    """One home, shared by all readers of a process; it caches closed trades and reads only what has changed."""
 
     def __init__(self, ports: FleetPorts) -> None:
         self.fleet_ports = ports
@@ -64,23 +64,26 @@ class FleetHome:
 
     @cached_property
     def trades(self) -> RecordedTrades:
-        """Return the record's closed trades."""
+        """Return the cache of the record's closed trades."""
         return RecordedTrades(self.fleet_ports.record)
 
     def closes(self, bot: str) -> BotCloses:
-        """Return the closed trades of a bot's own store."""
+        """Return the cache of the closed trades in a bot's own store. Raises StoreError if there is no store yet."""
         with self._lock:
             if bot not in self._closes:
                 self._closes[bot] = BotCloses(self.fleet_ports.bot_store(bot))
             return self._closes[bot]
 
     def watched(self, reader: WatchedReader) -> WatchedTrades:
-        """Return the open trades and the count of closes of a fleet database."""
+        """Return the cache of a fleet database's open trades and number of closed trades."""
         with self._lock:
             return self._watched.setdefault((reader.bot, reader.run_mode.value), WatchedTrades(reader))
 
     def newest_publication(self) -> datetime | None:
-        """Return the wall time at which the newest parameters or recommendation in force were computed; None before the first."""
+        """Return the wall time at which the published parameters or recommendation were computed, the later of both.
+
+        Expired ones count; missing or invalid ones do not. None if neither counts.
+        """
         record, now = self.fleet_ports.record, self.fleet_ports.clock.now()
         parameters, recommendation = (
             known(lambda: record.parameters(as_of=now)).value,

@@ -1,4 +1,4 @@
-"""Reports the fleet's status: each bot's positions and profit, values in force, and alerts."""
+"""Read the fleet's status (each bot's state, open trades and closed trades, and the published learning) and derive its alerts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from bot3.usecases.learning.reconciled import NO_GAP, Gap, gap_of_closes, gap_of
 
 ALL_ACTIVE = "all bots active"
 SYNC_GRACE = timedelta(seconds=60)
-"""Wall time within which a close must reach the record before its absence is an alert (the slowest interval is 30 s)."""
+"""Wall time after a close from which its absence from the record is an alert; the slowest sync interval is 30 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A problem and its remedy; severe ones stop trading or make a figure wrong. `key` is the same while the problem lasts.
+    """A problem and its remedy; severe ones stop trading or make a figure wrong.
 
-    `hides` are keys of alerts that cannot be checked while this one is active: their absence means nothing.
+    `key` identifies the problem and is the same while it lasts. `hides` are the keys of alerts that cannot be checked while this one is
+    active: that they are absent then does not show that their problems have ended.
     """
 
     key: str
@@ -41,10 +42,20 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotStatus:
-    """One bot, from its own store; `problem` is why nothing is known.
+    """Status of one of the platform's own bots.
 
-    `gap` is between its own database and the record, over closes older than the grace; `history_gap` between its backtest history and the
-    record, None if the history cannot be read (`history_problem`).
+    Parameters
+    ----------
+    in_force : StateInForce
+        Its trading state.
+    open_trades, closes : tuple of Trade, DataFrame or None
+        From its own database (`trade_cache.CLOSE_COLUMNS`).
+    gap : Gap
+        Paper closes that only its own database or only the record contains, without those younger than `SYNC_GRACE`.
+    history_gap : Gap or None
+        The same for its backtest history, by the counts; None if the history cannot be read (`history_problem`).
+    problem : str
+        Why its database cannot be read; then only `bot` and `in_force` are known. "" if it was read.
     """
 
     bot: str
@@ -60,16 +71,16 @@ class BotStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedStatus:
-    """One bot of the fleet file, whose database is only read.
+    """Status of one bot and run mode of the fleet file: a bot of another program, whose database is never written.
 
     Parameters
     ----------
     closes : DataFrame
-        Its closed trades in the record.
+        Its closed trades of this run mode in the record.
     open_trades : tuple of Trade or None
         From its database; None while that cannot be read (`problem`).
     unsynced : int or None
-        Number of closed trades of its database that the record lacks; None while it cannot be read.
+        By how many its database has more closed trades than the record, at least 0; None while the database cannot be read.
     """
 
     bot: str
@@ -82,13 +93,17 @@ class WatchedStatus:
 
     @property
     def name(self) -> str:
-        """Return the bot and its run mode, "GRID-7 (live)": another database may contain the same bot's other mode."""
+        """Return the bot and its run mode, "GRID-7 (live)": another database may contain trades of the same bot in another run mode."""
         return f"{self.bot} ({self.run_mode.value})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Status of the fleet, read at one time: our own bots, and those of the fleet file."""
+    """Status of the fleet at one time: the platform's own bots (`bots`), and those of the fleet file (`watched`).
+
+    `now` is market time. `anchor` is None before a home is seeded. `parameters` and `recommendation` are the newest published ones, which
+    may have expired.
+    """
 
     now: datetime
     wall_now: datetime
@@ -101,16 +116,16 @@ class Fleet:
 
     @property
     def is_silent(self) -> bool:
-        """Return whether the daemon never sent a heartbeat, or not recently: its last report is out of date then."""
+        """Return whether the daemon never wrote a heartbeat, or its last one is older than `bot_state.STALE`."""
         return is_silent(self.daemon, wall_now=self.wall_now)
 
     def reported(self, name: str) -> str | float | int | bool | None:
-        """Return the value of a name in the daemon's heartbeat; None if it has none, or the daemon is silent."""
+        """Return a detail of the daemon's heartbeat by its name; None if the daemon is silent or the heartbeat lacks it."""
         return None if self.daemon is None or self.is_silent else self.daemon.detail.get(name)
 
     @property
     def daemon(self) -> Heartbeat | None:
-        """Return the daemon's heartbeat."""
+        """Return the daemon's last heartbeat, however old; None if it never wrote one."""
         return daemon_beat(self.beats)
 
 
@@ -120,13 +135,13 @@ def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
     Parameters
     ----------
     busy_is_problem : bool
-        If True, a busy store of a bot is reported as that bot's problem, and the others are read; else StoreBusyError is raised, for
-        callers that retry.
+        If True, a busy store of a bot is that bot's `problem`, and the other bots are read; else StoreBusyError is raised, for callers that
+        retry.
 
     Raises
     ------
     StoreError
-        If the control store or the record cannot be read.
+        If the control store or the record cannot be read, or the daemon's heartbeat contains an unknown state of a bot.
     """
     ports = home.fleet_ports
     now = ports.clock.now()
@@ -146,7 +161,7 @@ def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: boo
     in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
     try:
         store = home.fleet_ports.bot_store(name)
-        # Read the own database first: what closes in between is only in the record, and younger than the grace.
+        # Read the bot's database before the record: a trade that closes in between is then only in the record, and too young to be counted.
         closes, trades = home.closes(name).frame(), tuple(store.open_trades())
     except StoreError as error:
         if isinstance(error, StoreBusyError) and not busy_is_problem:
@@ -169,7 +184,7 @@ def _read_watched(home: FleetHome, reader: WatchedReader) -> WatchedStatus:
 
 
 def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> BotStatus:
-    """Return a bot with the gap of its history: a history grows only at a seed, so that counts are enough."""
+    """Return a bot's status with `history_gap`. A history grows only when a home is seeded, so comparing the counts is enough."""
     try:
         closed = home.fleet_ports.history_store(bot.bot).count_closed(closed_since=None)
     except StoreError as error:
@@ -181,7 +196,7 @@ def _with_history(bot: BotStatus, home: FleetHome, *, busy_is_problem: bool) -> 
 
 
 def alerts(fleet: Fleet) -> list[Alert]:
-    """Return the fleet's alerts, the severe ones first."""
+    """Return the fleet's alerts, the severe ones first; empty if there is no problem."""
     found = [*_clock_alerts(fleet), *_beat_alerts(fleet), *_learning_alerts(fleet)]
     for bot in fleet.bots:
         found += _bot_alerts(bot)
@@ -201,7 +216,7 @@ def _away(bot: WatchedStatus) -> Alert:
     return Alert(
         key=f"away|{bot.bot}|{bot.run_mode.value}",
         text=f"{bot.name}: its database cannot be read: {bot.problem.rstrip('.')}.",
-        remedy="Its open trades and newer closes are unknown until it can; run `bot3 doctor` for details.",
+        remedy="Its open trades and its newest closed trades are unknown until it can be read; run `bot3 doctor` for details.",
         is_severe=False,
     )
 
@@ -238,14 +253,24 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
     found = []
     for noun, learned in (("Parameters", fleet.parameters), ("Recommendations", fleet.recommendation)):
         if learned.value is None:
-            found.append(Alert(key=noun.lower(), text=f"{noun}: {learned.problem}.", remedy="Entries of BOT3 stop without them."))
+            found.append(
+                Alert(
+                    key=noun.lower(),
+                    text=f"{noun}: {learned.problem}.",
+                    remedy="Without them BOT3 enters no trades; on paper, before the first publication, only the smallest.",
+                )
+            )
             continue
         try:
             learned.value.require_fresh(now=fleet.now)
         except LearningError:
             text = f"{noun} {fmt.version(learned.value.version)} expired {fmt.age(learned.value.expires_at, now=fleet.now)} (market time)."
             found.append(
-                Alert(key=noun.lower(), text=text, remedy="Entries stop. Learn again with `bot3 learn run`; check Dagster's daemon.")
+                Alert(
+                    key=noun.lower(),
+                    text=text,
+                    remedy="BOT3 enters no trades with them. Run `bot3 learn run`, and check that Dagster's daemon runs.",
+                )
             )
     return found
 
@@ -295,7 +320,9 @@ def _way_back(bot: BotStatus) -> str:
     what = "trades nothing" if bot.in_force.state is TradingState.HALTED else "only reduces"
     if bot.in_force.is_latched:
         return f"It {what}. Once the cause is corrected: `bot3 resume {bot.bot}`."
-    return f"It {what} until the cause ends; `bot3 resume {bot.bot}` ends a loss of the day, not a flag file."
+    return (
+        f"It {what} until the cause ends; `bot3 resume {bot.bot}` ends the limit after a daily loss, but not the effect of the file HALT."
+    )
 
 
 def halted(states: Mapping[str, StateInForce]) -> str:

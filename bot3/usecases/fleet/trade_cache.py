@@ -1,4 +1,4 @@
-"""Reads data for pages through ports: cached closed trades, values in force, and problems."""
+"""Cache closed trades for pages, and read published values together with the reason why one is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known(Generic[_Value]):
-    """A value, or the reason why there is none; `is_refused` is True if a published one is out of bounds."""
+    """A published value, or None with the reason in `problem`; `is_refused` is True if one is published but has values out of bounds."""
 
     value: _Value | None
     problem: str = ""
@@ -36,7 +36,7 @@ class Known(Generic[_Value]):
 
 
 def known(read: Callable[[], _Value]) -> Known[_Value]:
-    """Return the learned value, or its reader's error that it is missing; other errors are not caught."""
+    """Call a reader of a published value; return the value, or the text of its LearningError. Other errors are not caught."""
     try:
         return Known(value=read())
     except LearningError as error:
@@ -44,9 +44,10 @@ def known(read: Callable[[], _Value]) -> Known[_Value]:
 
 
 class RecordedTrades:
-    """Cache of all closed trades of the record, updated by revision.
+    """Cache of all closed trades of the record, updated when the record's revision has changed.
 
-    Reading 50,000 rows takes most of a second, and a page has a tenth of one: only rows that changed since the last call are read again.
+    Reading 50,000 rows takes most of a second, too long for a page: only rows that changed since the last call are read. All rows are read
+    again if a trade was deleted.
     """
 
     def __init__(self, record: TradeRecord) -> None:
@@ -57,13 +58,13 @@ class RecordedTrades:
         self._counts = pd.DataFrame()
 
     def frame(self) -> tuple[pd.DataFrame, int]:
-        """Return the record's trade frame, oldest close first, all run modes, and its revision; callers must not write to it."""
+        """Return the record's trade frame (all bots and run modes, oldest close first) and its revision; callers must not change it."""
         with self._lock:
             self._refresh()
             return self._frame, self._revision
 
     def counts(self) -> pd.DataFrame:
-        """Return the record's counts by bot and run mode."""
+        """Return `TradeRecord.counts`: the numbers of closed trades by bot and run mode."""
         with self._lock:
             self._refresh()
             return self._counts
@@ -91,7 +92,10 @@ class RecordedTrades:
 
 
 class BotCloses:
-    """Cache of the closed trades of one bot's own store, updated when another connection committed to it."""
+    """Cache of the closed trades of one bot's own store, updated when another connection has committed to it.
+
+    An update reads the trades of the last six hours before the newest close again, or all trades if the number then differs.
+    """
 
     def __init__(self, reader: TradeReader) -> None:
         self._reader = reader
@@ -100,7 +104,7 @@ class BotCloses:
         self._frame = close_frame([])
 
     def frame(self) -> pd.DataFrame:
-        """Return closes, oldest first: `CLOSE_COLUMNS`; callers must not write to the frame."""
+        """Return closed trades with the columns `CLOSE_COLUMNS`, oldest close first; callers must not change the frame."""
         with self._lock:
             token = self._reader.change_token()
             if token != self._token:
@@ -119,7 +123,7 @@ class BotCloses:
 
 
 def close_frame(trades: list[Trade]) -> pd.DataFrame:
-    """Return closed trades as a frame with `CLOSE_COLUMNS`, in their order."""
+    """Return closed trades as a frame with the columns `CLOSE_COLUMNS`, in the given order."""
     frame = pd.DataFrame([[getattr(trade, name) for name in CLOSE_COLUMNS] for trade in trades], columns=list(CLOSE_COLUMNS))
     dates = {name: frame[name].astype("datetime64[us, UTC]") for name in ("open_date", "close_date")}
     numbers = {name: frame[name].astype("float64") for name in ("leverage", "stake_amount", "close_profit", "close_profit_abs")}

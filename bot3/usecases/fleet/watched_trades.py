@@ -1,4 +1,4 @@
-"""Open trades of foreign bots, read from the databases of the fleet file."""
+"""Open trades of bots of other programs, read from the databases that the fleet file lists."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.fleet.foreign_sources import AWAY
 
 REREAD_S = 4.0
-"""Wall time within which a database is not queried again: PostgreSQL's token changes with every transaction of the server."""
+"""Seconds of wall time within which a database is not queried again: PostgreSQL's token changes with every transaction of the server."""
 
 
 class WatchedReader(Protocol):
-    """The queries of a fleet database. Every method but `change_token` raises DataError while the database is unavailable."""
+    """The queries of a fleet database.
+
+    `open_trades` and `count_closed` raise DataError while the database is unavailable; `change_token` returns `foreign_sources.AWAY` then.
+    """
 
     @property
     def bot(self) -> str:
@@ -24,7 +27,7 @@ class WatchedReader(Protocol):
 
     @property
     def run_mode(self) -> RunMode:
-        """Return the mode of all its trades."""
+        """Return the run mode of all its trades."""
         ...
 
     @property
@@ -41,7 +44,7 @@ class WatchedReader(Protocol):
         ...
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count closed trades."""
+        """Count the trades with close_date >= the given time (all closed trades for None)."""
         ...
 
 
@@ -54,7 +57,10 @@ class Watched:
 
 
 class WatchedTrades:
-    """Cache of one fleet database's open trades, read again when another connection committed to it."""
+    """Cache of one fleet database's open trades.
+
+    It queries the database at most once in `REREAD_S`, and reads the trades again if another connection has committed to it.
+    """
 
     def __init__(self, reader: WatchedReader) -> None:
         self._reader = reader
@@ -64,12 +70,12 @@ class WatchedTrades:
         self._held = Watched(open_trades=(), closed=0)
 
     def read(self, *, wall_now: datetime) -> Watched:
-        """Return the contents of the database.
+        """Return the contents of the database, at most `REREAD_S` old.
 
         Raises
         ------
         DataError
-            If it cannot be read now; no older contents are returned instead.
+            If a query is due and the database cannot be read; older contents are not returned instead.
         """
         with self._lock:
             if self._read_at is not None and abs((wall_now - self._read_at).total_seconds()) < REREAD_S:

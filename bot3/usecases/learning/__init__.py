@@ -1,1 +1,1 @@
-"""The steps from a closed trade to published parameters."""
+"""The steps from closed trades to published parameters, feeder scores and recommendations."""

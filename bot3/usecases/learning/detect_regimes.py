@@ -23,16 +23,17 @@ def detect_regimes(
     computed_at: datetime,
     settings: RegimeSettings | None = None,
 ) -> tuple[RegimeState, ...]:
-    """Publish the states that the record lacks, and return them, oldest first (empty until the hour has ended).
+    """Publish the hourly regime states later than the newest one in the record; return them, oldest first.
 
-    All candles are filtered again from the first one, so that no state depends on when it was requested.
+    The result is empty if the record already has the state of the last full hour. Otherwise all candles up to `now` (market time) are
+    filtered again from the first one, so that no state depends on when it was requested.
 
     Raises
     ------
     CandleError
-        If candles cannot be read.
+        If the candles of a pair are missing or cannot be read.
     LearningError
-        If there are too few candles for any state.
+        If there are too few candles for any state, or a state is out of bounds.
     """
     newest = _newest(record, now=now)
     if newest is not None and newest >= now.replace(minute=0, second=0, microsecond=0):

@@ -1,4 +1,4 @@
-"""Copy a foreign database's closed trades into the record once: of a bot that no longer runs, or before it becomes a source."""
+"""Copy the closed trades of another program's database into the record once, for a bot that the platform does not sync."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ BATCH = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeImport:
-    """Result of an import: rows of the record by result, and trades that were not imported.
+    """Result of an import: how many closed trades were new to the record, changed in it, or in it already, and what was not imported.
 
-    `open` trades have no close to learn from; `refused` rows cannot be trades. `left_out` trades are in the record, and nothing is learned
-    from them; those `without_orders` are compared with their candles before anything is learned from them.
+    `open` is the number of open trades, which are not imported; `refused` are rows that are not valid trades. `left_out` are imported
+    trades that learning does not use, by reason. `without_orders` is the number of imported trades whose orders are unknown: learning uses
+    them only if their rates match the candles. `first_close` and `last_close` are None if there is no closed trade.
     """
 
     bot: str
@@ -40,12 +41,12 @@ class TradeImport:
 
 
 def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[str, RunMode]]) -> None:
-    """Reject trades that a source of the platform owns: its next full sync would delete the copies.
+    """Refuse an import of trades under a bot and run mode that are synced: the next full sync would delete the imported trades.
 
     Raises
     ------
     SettingsError
-        If the bot and run mode are synced; the text contains the remedy.
+        If `synced` contains the bot and run mode.
     """
     if (bot, run_mode) in synced:
         raise SettingsError(
@@ -56,9 +57,10 @@ def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[
 def import_trades(
     reader: ForeignTradeReader, record: TradeRecord, *, run_mode: RunMode, tell: Tell = lambda *_: None, batch: int = BATCH
 ) -> TradeImport:
-    """Upsert all closed trades as of one instant; a second import changes nothing, and one after a failure continues.
+    """Insert or update all closed trades that a database contains at one instant, in batches, each in one transaction.
 
-    Trades that the record has and the database lacks are not changed: an import only adds.
+    A second import of the same trades changes nothing; after a failure, an import adds the missing batches. Trades that the record has and
+    the database lacks are not changed.
     """
     found = reader.read_all()
     tell("trades", 0, len(found.closed))

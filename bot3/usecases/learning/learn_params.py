@@ -25,7 +25,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One condition on the learned values, and the values that violate it."""
+    """One condition on data or learned values, whether it is met, and as text what violates it ("none" if nothing does)."""
 
     name: str
     passed: bool
@@ -34,7 +34,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """Parameters that were learned from a review, valid in every row, and their checks; not published yet."""
+    """Learned parameters that have passed all checks and are not published yet, and the review that they are based on.
+
+    `is_full` is whether they contain all groups; otherwise only those whose trades changed.
+    """
 
     parameters: ParameterSet
     is_full: bool
@@ -44,9 +47,16 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnOutcome:
-    """Result of learning: what was published, None if no group was touched.
+    """Result of learning.
 
-    `ledger` is the result of a daily review, and `permission` what it decided: None if no day had ended.
+    Parameters
+    ----------
+    published : ParameterSet or None
+        The published parameters; None if no trades had changed and no full run was due, so that nothing was published.
+    revision : int
+        The record's revision after the publication; without one, the revision up to which trades were read.
+    ledger, permission : GateLedger or None, Permission or None
+        The state of the gate after a daily review, and the groups that may trade by it; None if no day had ended since the last review.
     """
 
     published: ParameterSet | None
@@ -67,22 +77,29 @@ def learn_params(
     trades_revision: int,
     full: bool = False,
 ) -> LearnOutcome:
-    """Review who may trade, learn from the session's trades (see `replay_trades`), check the result, and publish it.
+    """Review which groups may trade, learn parameters from the trades loaded by `replay_trades`, check them, and publish them.
 
     Parameters
     ----------
+    now : datetime
+        Market time.
+    computed_at : datetime
+        Wall time, which is published with the parameters.
     life : timedelta
         Market time until the parameters expire.
+    trades_revision : int
+        The record's revision up to which trades were loaded.
     full : bool
-        Refit pooling and republish every row. This is also done if this session never did, if nothing is in force, and once a day: when a
-        day has ended, a review decides who may trade.
+        Refit pooling and publish the rows of all groups. This is also done if this session has not done it yet, if no valid parameters are
+        published, and when a day has ended since the last review, which then decides which pairs and directions may trade.
 
     Raises
     ------
     LearningError
         If a check fails: the last valid publication stays in force.
     StoreConflictError
-        If other processes published in between, `PUBLISH_ATTEMPTS` times, or at a later `now`: call again with a new one, nothing is lost.
+        If other processes published in between in each of `PUBLISH_ATTEMPTS` attempts, or published parameters that take effect after
+        `now`: call again with a later `now`, nothing is lost.
     """
     for attempt in range(PUBLISH_ATTEMPTS):
         found = review(record, session, now=now, trusts_session=attempt == 0)
@@ -108,12 +125,14 @@ def learn(
     trades_revision: int,
     full: bool = False,
 ) -> Learned | None:
-    """Return the parameters that follow from the session's trades and a review; None if no row can have changed.
+    """Learn parameters from the session's trades and a review, without publishing them.
+
+    None if no full run is due and no trades have changed since the session's last publication.
 
     Raises
     ------
     LearningError
-        If a row breaks a bound.
+        If a row is out of bounds.
     """
     learner = session.learner
     is_full = full or learner.hyper is None or found.in_force is None or found.ledger is not None
@@ -128,7 +147,7 @@ def learn(
         )
     elif session.touched:
         if session.publication is None or found.in_force != session.publication.version:
-            # Another process published since, most likely in full: use the parents of today, as it does.
+            # Another process published since, most likely all rows: refit the parents, as that process did.
             learner.refit(now=now, regimes=_regimes(record, session, now=now))
         parameters = learner.learn_touched(
             session.touched, now=now, computed_at=computed_at, life=life, revision=trades_revision, permission=found.permission
@@ -141,7 +160,7 @@ def learn(
 
 
 def publish(record: LearningStore, session: LearnerSession, learned: Learned) -> LearnOutcome:
-    """Write learned parameters, in place of those that the review read, with the ledger of the review.
+    """Publish learned parameters in place of the version that the review read, with the ledger of the review if a day had ended.
 
     Raises
     ------
@@ -163,7 +182,7 @@ def publish(record: LearningStore, session: LearnerSession, learned: Learned) ->
 
 
 def check_parameters(parameters: ParameterSet) -> tuple[Check, ...]:
-    """Return the checks that every row must pass before publication: the bounds that every reader validates."""
+    """Check that every row is within the bounds that readers of a publication validate; return all checks, the failed ones included."""
     wrong = [(row.key, field, problem) for row in parameters.rows.values() for field, problem in problems_of(row).items()]
 
     def check(name: str, is_part: Callable[[str], bool]) -> Check:

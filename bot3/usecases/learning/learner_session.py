@@ -1,4 +1,4 @@
-"""A learner and its position: in the record's trades, in the publications, and in the reviews of the gate."""
+"""A learner in memory, with the state of the record that it has loaded trades up to, and what is published from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.trading.parameters import ParameterSet, ParameterState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPosition:
-    """State of the record up to which a learner ingested trades: its revision, and its number of deleted trades."""
+    """State of the record up to which a learner has loaded trades: its revision, and its number of deleted trades."""
 
     revision: int
     deleted: int
@@ -22,28 +22,31 @@ class RecordPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """The last publication of a session: its version, and the record's learning token after it."""
+    """The last parameters that a session published: their version, and the record's learning token right after the publication."""
 
     version: str
     token: str
 
 
 class LearnerSession:
-    """Owns a learner from its first trade on, and what the learner itself must not know.
+    """Owns a learner of parameters and the state around it: loaded trades, publications, and the groups that may trade.
 
-    The steps are functions of a record and a session, in one order: `replay_trades` ingests and replays, `review` reads what is in force
-    and folds ended days, `learn` computes rows from the review, `publish` writes them. `learn_params` runs the last three.
+    These functions use a record and a session, in this order: `replay_trades` loads and replays trades, `review` reads the published
+    parameters and adds ended days to the gate's ledger, `learn` computes parameters from the review, `publish` writes them. `learn_params`
+    calls the last three.
 
     Attributes
     ----------
     position : RecordPosition or None
-        What was ingested; None: nothing yet.
+        State of the record up to which trades are loaded; None: no trades are loaded yet.
     publication : Publication or None
-        What this session published last; None: nothing yet.
+        What this session published last; None if it has not published yet.
     permission : Permission
-        The groups that trade by the parameters in force, as last read or published.
+        The groups that trade by the published parameters, as last read or published; no group (`NOBODY`) before the first read, and if the
+        published parameters are missing or invalid.
     ledger : GateLedger or None
-        The gate's evidence in force; None before the first review.
+        The state of the gate that decides which pairs and directions may trade, as last read or published. None before the first review or
+        the first read; a restarted one if the stored ledger is invalid or of another replay version.
     """
 
     def __init__(self, learner: ParameterLearner, *, gate: Gate | None = None) -> None:
@@ -60,33 +63,41 @@ class LearnerSession:
 
     @property
     def touched(self) -> frozenset[Group]:
-        """Return the groups whose trades changed since the last publication."""
+        """Return the groups whose trades or replays changed since this session's last publication."""
         return self._touched
 
     def restart(self) -> None:
-        """Drop all trades, but no candles: the record has lost trades, and a learner cannot remove single ones."""
+        """Return to the state before any trade was loaded, but with the loaded candles.
+
+        This is necessary after trades were deleted from the record, because a learner cannot remove single trades.
+        """
         self.learner.forget_trades()
         self._begin()
 
     def touch(self, groups: AbstractSet[Group]) -> None:
-        """Note groups whose trades changed."""
+        """Add groups whose trades or replays changed to `touched`."""
         self._touched |= groups
 
     def ingested(self, position: RecordPosition) -> None:
-        """Note that all trades up to a position were ingested."""
+        """Store the state of the record up to which all trades are loaded."""
         self.position = position
 
     def follow(self, permission: Permission, ledger: GateLedger | None) -> None:
-        """Replace permission and evidence by those that the record has in force."""
+        """Set `permission` (the groups that may trade by the published parameters) and `ledger` (the gate's state) to what the caller read.
+
+        This method reads no record.
+        """
         self.permission, self.ledger = permission, ledger
 
     def published(self, parameters: ParameterSet, *, is_full: bool, ledger: GateLedger | None, token: str) -> None:
-        """Note a publication of this session; a partial one leaves the other rows in force.
+        """Store what this session has published, and clear `touched`.
 
         Parameters
         ----------
+        is_full : bool
+            Whether the parameters contain all groups; if not, the other groups' published rows stay in force.
         ledger : GateLedger or None
-            Result of the review that was published with it; None if there was none.
+            Ledger of the daily review that was published with them; None if no day had ended.
         token : str
             The record's learning token after the publication.
         """

@@ -1,4 +1,4 @@
-"""Closed trades of other programs that nothing is learned from, by reason."""
+"""Closed trades of other programs that learning does not use because of their leverage or their orders, by reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot3.trading.trades import OrderPattern, Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusedTrades:
-    """Trades that could not be used for one reason."""
+    """Trades that were not used, all for the same reason; `trade_ids` are sorted."""
 
     reason: str
     count: int
@@ -21,20 +21,23 @@ class UnusedTrades:
 
 
 def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
-    """Return the closed trades that nothing is learned from, by reason, the most frequent first."""
+    """Return the closed trades with an `unlearned_reason`, by reason, the most frequent reason first."""
     reasons = ((trade.trade_id, unlearned_reason(trade)) for trade in found.closed)
     return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
 
 
 def unlearned_reason(trade: Trade) -> str | None:
-    """Return why a closed trade of another program is left out of learning; None if it is learned from."""
+    """Return why learning does not use a closed trade of another program: leverage above 10, or several entries or exits; else None.
+
+    Forced exits and missing candles are not checked here; they exclude a trade when it is replayed.
+    """
     if not is_learned(recorded_bin(trade.leverage)):
         return ABOVE_BINS_REASON
     return SEVERAL_ORDERS if trade.order_pattern is OrderPattern.MULTIPLE else None
 
 
 def unused_by_reason(reasons: Iterable[tuple[int, str]]) -> tuple[UnusedTrades, ...]:
-    """Return trades (id, reason) by reason, the most frequent first."""
+    """Group trades, given as (trade id, reason), by reason; return the most frequent reason first."""
     ids: dict[str, list[int]] = {}
     for trade_id, reason in reasons:
         ids.setdefault(reason, []).append(trade_id)

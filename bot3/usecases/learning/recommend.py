@@ -1,4 +1,4 @@
-"""Compute the recommendation from the learned values, and publish it."""
+"""Compute the recommendation from the published parameters, feeder scores and regime, and publish it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bot3.trading.recommendations import Recommendation
 
 
 def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, life: timedelta) -> Recommendation:
-    """Publish and return the recommendation, computed from the values in force at a market time.
+    """Publish and return the recommendation, computed from what is published at the market time `now`; it expires `life` later.
 
     Raises
     ------
     LearningError
-        If parameters, scores or the regime were never published by then, or the parameters expired.
+        If parameters, scores or the regime are missing or out of bounds, the parameters have expired, or the result is out of bounds.
     """
     parameters = record.parameters(as_of=now)
     parameters.require_fresh(now=now)

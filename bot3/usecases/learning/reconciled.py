@@ -1,4 +1,4 @@
-"""Compare a bot's own closes with those of the record."""
+"""Compare the closed trades in a bot's own database with those in the record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = ["trade_id", "open_date"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Closes that only one side has: `missing` ones are not in the record, `surplus` ones only there."""
+    """Numbers of closed trades that only one side has: `missing` are not in the record, `surplus` are only in the record."""
 
     missing: int = 0
     surplus: int = 0
@@ -24,14 +24,14 @@ NO_GAP = Gap()
 
 
 def gap_of_closes(own: pd.DataFrame, recorded: pd.DataFrame, *, until: datetime) -> Gap:
-    """Return how many closes before an instant differ, trade by trade; either side may have any later ones.
+    """Return how many trades that closed before an instant are in only one of two frames, compared by trade_id and open_date.
 
     Parameters
     ----------
     own, recorded : DataFrame
-        Closes of one bot and run mode with the columns trade_id, open_date, close_date.
+        Closed trades of one bot and run mode with the columns trade_id, open_date, close_date: of its own database, and of the record.
     until : datetime
-        Closes since then may not be synced yet, and do not hide older ones.
+        Exclusive end: later closes may not be synced yet and are not counted.
     """
     both = own[[*_KEY, "close_date"]].merge(recorded[[*_KEY, "close_date"]], on=_KEY, how="outer", indicator=True)
     missing = (both["_merge"] == "left_only") & (both["close_date_x"] < until)
@@ -40,16 +40,16 @@ def gap_of_closes(own: pd.DataFrame, recorded: pd.DataFrame, *, until: datetime)
 
 
 def gap_of_counts(closed: int, recorded: int) -> Gap:
-    """Return the difference of two counts of the same closes."""
+    """Return the difference between the number of closed trades in a bot's own database and their number in the record."""
     return Gap(missing=max(closed - recorded, 0), surplus=max(recorded - closed, 0))
 
 
 def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
-    """Return how many closed trades of a bot and run mode the record contains."""
+    """Return the number of closed trades of a bot and run mode in the record, from `TradeRecord.counts`; 0 if it has none."""
     found = counts[(counts["bot"] == bot) & (counts["run_mode"] == run_mode.value)]
     return int(found["trades"].sum())
 
 
 def recorded_closes(trades: pd.DataFrame, *, bot: str, run_mode: RunMode) -> pd.DataFrame:
-    """Return the rows of a bot and run mode of the record's trade frame."""
+    """Return the rows of one bot and run mode from the record's trade frame."""
     return trades[(trades["bot"] == bot) & (trades["run_mode"] == run_mode.value)]

@@ -1,4 +1,4 @@
-"""From closed trades to published parameters: sync, replay, review, learn, publish, in this order."""
+"""Learn and publish parameters from closed trades: sync them to the record, replay, review, learn, publish, in this order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeSource:
-    """One bot's trades of one run mode."""
+    """A reader of one bot's trades of one run mode."""
 
     reader: TradeReader
     run_mode: RunMode
@@ -35,7 +35,7 @@ class TradeSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetReport:
-    """Result of a step for one asset: figures to show with it, duration, and checks."""
+    """Result of a step for one Dagster asset: figures to show with the asset, its duration in seconds, and its checks."""
 
     asset: str
     metadata: Mapping[str, Value]
@@ -45,9 +45,18 @@ class AssetReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelearnReport:
-    """Result of one step, asset by asset, in the order of the lineage.
+    """Result of one learning step, asset by asset, in the order in which they depend on each other.
 
-    `parameters` and `recommendation` are what was published; None if nothing new was.
+    Parameters
+    ----------
+    revision : int
+        The record's revision afterwards.
+    changed : bool
+        Whether trades were synced, groups were touched, or parameters were published.
+    parameters : ParameterSet or None
+        The published parameters; None if none were published.
+    recommendation : Recommendation or None
+        The published recommendation; None if the step computes none (`relearn_step`).
     """
 
     revision: int
@@ -75,26 +84,32 @@ def relearn_step(
     overlap: timedelta = timedelta(days=7),
     full: bool = False,
 ) -> RelearnReport:
-    """Sync all bots, replay due trades, learn the touched groups, and publish the result.
+    """Sync some bots' closed trades to the record, replay due trades, learn the groups whose trades changed, and publish the result.
 
     Parameters
     ----------
     sources : sequence of TradeSource
-        Bots to sync; none if the record is synced already.
+        Trades to sync; empty if the record is synced already.
     run_modes : sequence of RunMode
         Run modes whose trades are learned from together.
+    now, computed_at : datetime
+        Market time, and wall time.
     life : timedelta
         Market time until published parameters expire.
+    overlap : timedelta
+        Closes this long before the newest synced one are synced again.
     full : bool
-        Refit pooling and republish every row.
+        Refit pooling and publish the rows of all groups.
 
     Raises
     ------
     StoreBusyError
-        If a store is locked: wait and call again.
+        If a store is locked or unavailable: wait and call again.
+    StoreConflictError
+        If other processes published in between (`learn_params`).
     LearningError
-        If a source and the record do not contain the same trades, or a check of the parameters failed: the last valid ones stay in force,
-        and synced trades stay synced.
+        If a source and the record do not contain the same number of trades after the sync, or a check of the parameters failed: the last
+        valid ones stay in force, and synced trades stay in the record.
     """
     syncs, sync_s = timed(lambda: [_synced(source, record, overlap=overlap) for source in sources])
     require_reconciled(syncs)
@@ -119,7 +134,7 @@ def relearn_step(
 
 
 def require_reconciled(syncs: Sequence[TradeSync]) -> None:
-    """Raise LearningError if a source and the record do not contain the same trades: learning would use other trades than were made."""
+    """Raise LearningError if a source and the record contain different numbers of trades: learning would use wrong trades."""
     lost = [f"{sync.bot} {sync.run_mode} ({_difference(sync)})" for sync in syncs if not sync.is_reconciled]
     if lost:
         raise LearningError(
@@ -148,7 +163,7 @@ def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
 
 
 def timed(work: Callable[[], _T]) -> tuple[_T, float]:
-    """Call a step; return its result, and its duration in seconds of wall time."""
+    """Call a function; return its result, and its duration in seconds."""
     began = time.perf_counter()
     return work(), time.perf_counter() - began
 

@@ -24,9 +24,20 @@ class TradeAndReplayRecord(TradeRecord, ReplayRecord, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOutcome:
-    """Changes of a replay: groups touched, replays written by state, and the record's revision.
+    """Result of loading and replaying trades.
 
-    `trades_revision` is the revision up to which trades were loaded; `missing` names pairs whose candles could not be read, and why.
+    Parameters
+    ----------
+    touched : frozenset of Group
+        Groups whose trades or replays changed.
+    written : dict
+        State of a replay ("complete", "pending", ...) to the number of replays written to the record in it.
+    trades_revision, revision : int
+        The record's revision up to which trades were loaded, and its revision afterwards.
+    missing : dict
+        Pair to the reason why its candles could not be read; its trades are not replayed.
+    funding_missing_share : float
+        Share of all replayed trades whose funding is not known over their whole horizon, 0 to 1; unknown rates count as zero.
     """
 
     touched: frozenset[Group]
@@ -45,9 +56,10 @@ def replay_trades(
     run_modes: Sequence[RunMode],
     now: datetime,
 ) -> ReplayOutcome:
-    """Load new and changed trades into the session's learner, replay those whose horizon has ended, and write the changes.
+    """Load new and changed trades into the session's learner, replay the trades whose horizon has ended by `now`, and write new replays.
 
-    A learner that starts empty reads all trades, and replays them all in memory; only states that the record lacks are written.
+    A learner without trades loads all of the record and replays them in memory; only replays that differ from the record's are written. A
+    pair whose candles cannot be read is skipped and reported in `ReplayOutcome.missing`.
     """
     trades_revision, ingested = _ingest(record, session, run_modes=run_modes, now=now)
     learner = session.learner
@@ -73,7 +85,7 @@ def replay_trades(
 
 
 def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *, now: datetime) -> None:
-    """Load the candles of a pair that closed since the last load, and all funding known by now, into the learner.
+    """Load the candles of a pair that closed after the last loaded one and by `now`, and all funding known by then, into the learner.
 
     Funding is read completely each time: a payment may become known after the candles around it, and a window that begins at the last
     closed candle would contain the newest payments twice.
@@ -94,7 +106,10 @@ def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *,
 def _ingest(
     record: TradeAndReplayRecord, session: LearnerSession, *, run_modes: Sequence[RunMode], now: datetime
 ) -> tuple[int, set[Group]]:
-    """Load the trades that changed since the session's position; load all of them at the start or after a deletion."""
+    """Load the trades that changed since the session's position (all of them at the start and after a deletion).
+
+    Return the record's revision, and the groups whose trades changed.
+    """
     # Read the revision first: a trade written in between is read now and once more, never missed.
     revision, known = record.revision(), session.position
     if known is not None and revision == known.revision:

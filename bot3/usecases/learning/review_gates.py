@@ -1,4 +1,4 @@
-"""Review who may trade: read what is in force, and fold ended days into the evidence on pairs and directions."""
+"""Review which pairs and directions may trade: read the published parameters, and add the outcomes of ended days to the gate's ledger."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Review:
     Parameters
     ----------
     in_force : str or None
-        Version of the parameters in force, which the next publication replaces; None if there is none.
+        Version of the published parameters (also if they are invalid), which the next publication replaces; None if none are published.
     ledger : GateLedger or None
-        The gate's evidence after all ended days; None if no day has ended since the last review.
+        The gate's ledger after all ended days; None if no day has ended since the last review.
     permission : Permission
-        The groups that may trade by it.
+        The groups that may trade: after ended days those of the pairs and directions that the ledger opens, else those that trade already.
     """
 
     in_force: str | None
@@ -41,18 +41,23 @@ class PublishedParameters(Protocol):
     """The part of the record that a review reads."""
 
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters in force. Raises LearningError if nothing was published by then."""
+        """Return the parameters published by a market time, expired or not.
+
+        Raises LearningError if none were, InvalidLearningError if they are out of bounds.
+        """
         ...
 
 
 def review(record: LearningStore, session: LearnerSession, *, now: datetime, trusts_session: bool = True) -> Review:
-    """Return what learning builds on: the version in force, the evidence after all ended days, and who may trade by it.
+    """Return the version of the published parameters, the gate's ledger after all ended days, and the groups that may trade.
+
+    The session's permission and ledger are set to what is published; nothing is written to the record.
 
     Parameters
     ----------
     trusts_session : bool
-        Do not read the rows in force if nothing was published since the session's own publication. If that is wrong, the publication
-        fails: then review again, without it.
+        If True and nothing was published since the session's own publication, do not read the published parameters again. If another
+        process publishes meanwhile, `publish` raises StoreConflictError: then review again with False.
     """
     in_force = _follow(record, session, now=now, trusts_session=trusts_session)
     learner, ledger = session.learner, review_gates(record, session.learner, session.gate, session.ledger, now=now)
@@ -67,17 +72,19 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
 def review_gates(
     record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger | None, *, now: datetime
 ) -> GateLedger | None:
-    """Return the ledger after all ended days; None if none has ended since the last review.
+    """Add the trades of ended days to a gate's ledger; return the new ledger, or None if no day has ended since the last review.
+
+    A day has ended when its last trades' horizons have ended and no replay of it or of an earlier day is pending.
 
     Parameters
     ----------
     ledger : GateLedger or None
-        Result of the last review; None before the first one, which folds nothing, because nothing had been published.
+        Result of the last review; None before the first one, which adds no trades, because nothing had been published before.
 
     Notes
     -----
-    Nothing is written: the ledger is written to the record with the publication that is based on it, so a day is folded once even if the
-    process is killed.
+    Nothing is written: the ledger is written to the record together with the parameters that are based on it, so the outcomes of a day
+    count once even if the process is killed.
     """
     last = learner.last_day_over(now=now)
     if ledger is not None and last <= ledger.day:
@@ -101,14 +108,14 @@ def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledg
 
 
 def _follow(record: LearningStore, session: LearnerSession, *, now: datetime, trusts_session: bool) -> str | None:
-    """Give the session the permission and evidence in force; return the version in force."""
+    """Set the session's permission and ledger to what is published; return the version of the published parameters, None without any."""
     own = session.publication
     if trusts_session and own is not None and record.learning_token() == own.token:
         return own.version
     try:
         in_force = record.parameters(as_of=now)
     except InvalidLearningError as error:
-        # Every reader rejects the values in force: no group may trade with them, and all rows are published again in their place.
+        # Every reader rejects the published values: no group may trade with them, and all rows are published again in their place.
         session.follow(NOBODY, _ledger(record, session, now=now))
         session.learner.forget_fit()
         return error.version
@@ -121,9 +128,10 @@ def _follow(record: LearningStore, session: LearnerSession, *, now: datetime, tr
 
 
 def _ledger(record: LearningStore, session: LearnerSession, *, now: datetime) -> GateLedger | None:
-    """Return the ledger of the newest review.
+    """Return the ledger of the newest review; None before the first one.
 
-    If it folded outcomes of other replays, or its rows are out of bounds, return the start of a review that folds every day again.
+    If it contains outcomes of another replay version, or is out of bounds, return an empty ledger that starts at the first reviewed day, so
+    that every day since is counted again.
     """
     try:
         ledger = record.ledger(as_of=now)

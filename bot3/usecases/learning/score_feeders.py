@@ -21,7 +21,11 @@ class ShadowAndLearningRecord(ShadowRecord, LearningStore, Protocol):
 def score_feeders(
     record: ShadowAndLearningRecord, *, run_modes: Sequence[RunMode], now: datetime, settings: ScoreSettings
 ) -> tuple[FeederScore, ...]:
-    """Publish and return the scores as of a market time; a tier is raised at most once per market day, also after restarts."""
+    """Compute and publish the scores of all feeders from the shadow trades closed by `now` (market time); return them.
+
+    A feeder's tier can be raised only at the first scoring of a UTC day of market time, also after a restart, because the last published
+    scores are compared.
+    """
     shadow_trades = record.shadow_trades(as_of=now, run_modes=run_modes)
     scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record, now=now))
     for score in scores:
@@ -34,4 +38,4 @@ def _in_force(record: LearningStore, *, now: datetime) -> tuple[FeederScore, ...
     try:
         return record.feeder_scores(as_of=now)
     except LearningError:
-        return ()  # none was published yet: there is no tier to preserve
+        return ()  # none were published yet, or they are out of bounds: there is no tier to compare with

@@ -1,4 +1,4 @@
-"""The steps of learning on one home: one by one for Dagster's assets, from closes, and all of them in one order."""
+"""The steps of learning on one home: one by one for Dagster's assets, after new closes, or all of them in a fixed order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bot3.usecases.publishing.files import PARAMETERS_FILE, RECOMMENDATIONS_FILE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Times of a step: market time, wall time, and the lifetimes of what it publishes, in market time."""
+    """Times of a step: market time (`now`), wall time (`computed_at`), and the market time until what it publishes expires."""
 
     now: datetime
     computed_at: datetime
@@ -38,7 +38,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFiles:
-    """Paths of the files for other readers; relative ones are in the directory."""
+    """Paths of the JSON files of published values for other programs; relative paths are relative to `directory`."""
 
     directory: Path
     parameters: Path = Path(PARAMETERS_FILE)
@@ -49,25 +49,27 @@ class PublishedFiles:
 class LearningSteps:
     """The steps of learning, on the ports of one home.
 
-    `relearn_everything` is their one order; a schedule that runs them one by one, as Dagster's assets, keeps to it. A lock serializes the
-    steps that learn, whichever thread calls them.
+    `relearn_everything` runs them in the right order; Dagster's schedule, which runs them one by one as assets, uses the same order. A lock
+    ensures that only one thread at a time uses the learner.
 
     Parameters
     ----------
     sources : callable
-        Returns the sources of some bots' closed trades; of all bots for None.
+        Returns the sources of the closed trades of some bots, by name; of all bots for None.
     reachable : callable
-        Returns those of some sources that can be read now.
+        Returns those of the given sources that can be read now.
     run_modes : sequence of RunMode
         Run modes whose trades are learned from together.
     overlap : timedelta
-        Closes this long before the newest known one are synced again.
+        Closes this long before the newest synced one are synced again.
     moment : callable
-        Returns the times of a step. It is called under the lock, so that a learner never goes back in time.
+        Returns the times of a step. It is called while the lock is locked, so that the times that a learner gets never decrease.
     extend_shadow_trades : callable or None
-        Makes the shadow trades since the last call, before feeders are scored; None if all exist.
+        Makes the shadow trades since the last call, before feeders are scored; None if all exist already.
     files : PublishedFiles or None
-        Files to write with each recommendation; None for no files.
+        JSON files that are written after each recommendation; None for no files.
+    turn : context manager
+        The lock.
     """
 
     record: PlatformRecord
@@ -84,13 +86,14 @@ class LearningSteps:
     turn: AbstractContextManager[bool] = field(default_factory=RLock, repr=False)
 
     def at(self, moment: Moment) -> LearningSteps:
-        """Return the same steps with their times fixed."""
+        """Return the same steps (same learner, same lock) with fixed times."""
         return replace(self, moment=lambda: moment)
 
     def relearn_everything(self) -> RelearnReport:
-        """Run every step once, all at one market time.
+        """Run every step once and publish the results.
 
-        The order is: shadow trades, regime, parameters (sync, replay, review, learn, publish), scores, recommendation, files.
+        The order is: shadow trades, regime, parameters (sync, replay, review, learn, publish), scores, recommendation, files. All steps
+        after the shadow trades use one market time. Raises what the steps raise; results of earlier steps stay published.
         """
         if self.extend_shadow_trades is not None:
             self.extend_shadow_trades()
@@ -117,14 +120,14 @@ class LearningSteps:
         )
 
     def sync(self, bot: str) -> tuple[TradeSync, ...]:
-        """Copy all of one bot's closed trades to the record."""
+        """Sync all closed trades of one bot to the record, in every run mode that has a source; return one result per source."""
         return tuple(
             sync_trades(source.reader, self.record, run_mode=source.run_mode, overlap=self.overlap, full=True)
             for source in self.sources([bot])
         )
 
     def unsynced_closes(self) -> int:
-        """Return how many closed trades of the readable sources the record lacks."""
+        """Return by how many the sources that can be read now have more closed trades than the record, summed over the sources."""
         counts = self.record.counts()
         return sum(
             max(0, source.reader.count_closed(closed_since=None) - recorded_count(counts, bot=source.reader.bot, run_mode=source.run_mode))
@@ -132,18 +135,21 @@ class LearningSteps:
         )
 
     def replay(self) -> ReplayOutcome:
-        """Replay every due trade of all bots: one signal that several bots took is one observation."""
+        """Replay the due trades of all bots together, because several bots' trades on the same signal count as one observation."""
         with self.turn:
             return replay_trades(self.record, self.session, self.candles, run_modes=self.run_modes, now=self.moment().now)
 
     def learn_from_closes(self, sources: Sequence[TradeSource]) -> RelearnReport:
-        """Sync the sources that can be read, replay due trades, relearn the groups they touch, publish. Raises as `relearn_step`."""
+        """Sync those of the given sources that can be read, replay due trades, learn the groups whose trades changed, and publish.
+
+        Raises as `relearn_step`.
+        """
         with self.turn:
             readable = self.reachable(sources)
             return self._relearn(readable, at=self.moment(), full=False)
 
     def learn_parameters(self) -> RelearnReport:
-        """Relearn everything with pooling fitted again, and publish all rows; sync sources first, so that a lost trade stops it."""
+        """Sync all sources that can be read, learn all groups with pooling fitted again, and publish all rows. Raises as `relearn_step`."""
         with self.turn:
             readable = self.reachable(self.sources(None))
             return self._relearn(readable, at=self.moment(), full=True)
@@ -163,7 +169,7 @@ class LearningSteps:
         )
 
     def detect_regimes(self) -> tuple[RegimeState, ...]:
-        """Publish the regime of every hour that has passed."""
+        """Publish the regime of every full hour since the newest published one; return the new states, oldest first."""
         at, timeframe = self.moment(), self.session.learner.settings.timeframe
         return detect_regimes(
             self.record, self.candles, pairs=self.candles.pairs(), timeframe=timeframe, now=at.now, computed_at=at.computed_at
@@ -174,7 +180,7 @@ class LearningSteps:
         return score_feeders(self.record, run_modes=self.run_modes, now=self.moment().now, settings=self.scores)
 
     def recommend(self) -> Recommendation:
-        """Publish the recommendation, to the record and as files for other readers."""
+        """Publish the recommendation to the record, and write the JSON files for other programs if there are any. Raises as `recommend`."""
         at = self.moment()
         made = recommend(self.record, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)
         if self.files is not None:

@@ -1,4 +1,4 @@
-"""Copies a bot's closed trades to the record: by key, within a window, and reconciled afterwards."""
+"""Copy a bot's closed trades to the record, those of a recent window or all, and compare the counts afterwards."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Key = tuple[int, datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """Whether a source and the record have the same number of trades.
+    """Numbers of closed trades of one bot and run mode in its source and in the record.
 
-    `missing` are keys (trade_id, open_date) that the source has and the record lacks; `surplus` the other way round. Both are only
-    computed if the counts differ.
+    `missing` are the keys (trade_id, open_date) of trades that the source has and the record lacks; `surplus` of those that only the record
+    has. Both are computed only if the numbers differ, and are empty otherwise.
     """
 
     bot: str
@@ -35,13 +35,13 @@ class Reconciliation:
 
     @property
     def is_reconciled(self) -> bool:
-        """Return whether source and record contain the same number of trades."""
+        """Return whether source and record contain the same number of trades; the trades themselves are not compared."""
         return self.source_count == self.record_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeSync(Reconciliation):
-    """Result of one bot's sync, and whether both sides have the same number of trades afterwards."""
+    """Result of a sync, with the comparison of both sides after it; `is_full` is whether all closed trades were read."""
 
     outcome: SyncOutcome
     is_full: bool
@@ -55,14 +55,15 @@ class TradeSync(Reconciliation):
 def sync_trades(
     reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
 ) -> TradeSync:
-    """Upsert a bot's closed trades, mark those that disappeared, and compare the counts.
+    """Insert or update a bot's closed trades in the record, mark those that the source lacks as deleted, compare the counts.
 
     Parameters
     ----------
     overlap : timedelta
-        Closes this long before the newest known one are read again: trades are corrected, and clocks of databases differ.
+        Closes this long before the newest one in the record are read again: trades are corrected later, and clocks of databases differ.
     full : bool
-        Read all closes. This is also done if the counts differ after the window was read.
+        Read all closed trades. This is also done if the record has none of them yet or has rows of an earlier release, and if the counts
+        differ after the window was read.
     """
     since = None if full else _window_start(record, bot=reader.bot, run_mode=run_mode, overlap=overlap)
     outcome = _sync_window(reader, record, run_mode=run_mode, since=since)
@@ -74,7 +75,7 @@ def sync_trades(
 
 
 def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
-    """Compare how many closed trades a source and the record contain, and return the keys that one side lacks."""
+    """Count the closed trades of a source and of the record; if the counts differ, find the keys that one side lacks."""
     recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
     counted = reader.count_closed(closed_since=None)
     missing: tuple[Key, ...] = ()
@@ -113,7 +114,10 @@ def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode,
 
 
 def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
-    """Upsert a window's trades, as columns if both sides support it; return the outcome and a function that returns their keys."""
+    """Insert or update the trades that closed at or after `since` (all for None), as columns if both sides support that.
+
+    Return the outcome, and a function that returns the keys of these trades.
+    """
     if isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
         columns = reader.closed_columns(closed_since=since)
         return record.upsert_columns(columns), columns.keys

@@ -1,1 +1,1 @@
-"""Backups, notifications, metrics."""
+"""Backups, the delivery of notifications, and metrics."""

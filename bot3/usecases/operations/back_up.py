@@ -1,4 +1,4 @@
-"""Back up every store of a running home, and restore it: a directory with a manifest of digests."""
+"""Back up every store of a running home into a directory with a manifest of digests, and restore such a backup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BackupReport:
     Parameters
     ----------
     taken_at, market_at : datetime
-        Wall time and market time at its end: nothing in it is newer.
+        Wall time and market time when the last store was copied: nothing in the backup is newer.
     stores : tuple of str
         Names, in the order in which they were copied.
     files, bytes : int
@@ -44,12 +44,12 @@ class BackupReport:
 def back_up(
     groups: Sequence[Sequence[StoreBackup]], folder: Path, *, now: Callable[[], datetime], market_now: Callable[[], datetime]
 ) -> BackupReport:
-    """Copy every store into a new directory, which is created completely or not at all.
+    """Copy every store into a new directory. The directory exists only once the backup is complete; a failure leaves `.NAME.partial`.
 
     Parameters
     ----------
     groups : sequence of sequences
-        Stores of one group are copied as of one instant: the first one's writers wait while the others are copied, and no longer.
+        Stores of one group are copied as of one instant: writers to the first store wait until the others are copied.
     now, market_now : callable
         Return the wall time and the market time.
 
@@ -77,12 +77,12 @@ def back_up(
 
 
 def read_manifest(folder: Path) -> BackupReport:
-    """Return the contents of a backup, after comparing every file with its digest.
+    """Return the contents of a backup, after every file was compared with its digest in the manifest.
 
     Raises
     ------
     DataError
-        If it is not a backup, or its format is unknown, or a file is missing, changed or unexpected.
+        If the directory has no valid manifest, its format is unknown, or a file is missing, changed or not in the manifest.
     """
     manifest = _manifest(folder)
     wanted: Mapping[str, Any] = manifest["files"]
@@ -102,19 +102,21 @@ def read_manifest(folder: Path) -> BackupReport:
 
 
 def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Callable[[], None]) -> BackupReport:
-    """Restore every store of a backup; nothing is changed unless all of it is valid and nothing would be overwritten.
+    """Restore every store of a backup, after the backup was verified and every store was found empty.
 
     Parameters
     ----------
+    groups : sequence of sequences
+        The stores as in `back_up`; those of the last group are restored last.
     begin : callable
-        Called once all stores except those of the last group are restored: for what must be done before they are used.
+        Called after all groups but the last are restored, for what must be done before they are used.
 
     Raises
     ------
     DataError
-        As `read_manifest`; or if the backup contains other stores than the settings name.
+        As `read_manifest`, or if the backup contains other stores than `groups`; nothing was changed.
     StoreError
-        If a store is not empty, or cannot be written.
+        If a store is not empty (nothing was changed), or cannot be written (stores before it are restored).
     """
     report = read_manifest(folder)
     stores = [store for group in groups for store in group]

@@ -1,4 +1,4 @@
-"""Measures the platform from its stores: a metric whose query fails is absent and counted, never 0."""
+"""Compute the platform's metrics from its stores: if a query fails, its metrics are absent (never 0) and the failure is counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _OF_ALL = ("build", "processes", "clock", "states", "daemon", "record", "learnin
 
 
 class Measure:
-    """Queries the stores for one reader at a time; counts failed queries, and records since when closes are missing."""
+    """Computes all metrics, for one caller at a time.
+
+    Between calls it stores the number of failures of each query, and since when the record has lacked closed trades of each source.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -40,7 +43,7 @@ class Measure:
         self._turn = Lock()
 
     def families(self) -> list[Family]:
-        """Query all metrics again. Never raises if a query fails: its metric is left out, and the failure is counted."""
+        """Query all metrics again. If a query fails, its metrics are left out and `bot3_scrape_errors` counts it; no error is raised."""
         with self._turn:
             asked = [family for what, question in self._questions().items() for family in self._asked(what, question)]
             asked += self._asked("sources", self._differences)
@@ -49,7 +52,7 @@ class Measure:
         return [*_merged(asked), Family(name="bot3_scrape_errors", help=told, kind=Kind.COUNTER, labels=("what",), samples=errors)]
 
     def is_ready(self) -> bool:
-        """Return whether the control store and the record respond."""
+        """Return whether the control store and the record can be queried now."""
         try:
             self._subject.ports.control.heartbeats()
             self._subject.ports.record.revision()
@@ -94,17 +97,21 @@ class Measure:
         yield Family(name="bot3_missing_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.missing)})
         told = "Closed trades of the record that a bot's own database lacks."
         yield Family(name="bot3_surplus_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.surplus)})
-        told = "How long this process has seen the record lack closes of a bot's own database, wall time; 0 if it lacks none."
+        told = "Wall time for which this process has observed closes of a bot's own database missing in the record; 0 if none is."
         lag = self._lag(key, is_behind=gap.missing > 0)
         yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
 
     def _gap(self, source: TradeSource, recorded: int) -> Gap:
-        """Compare our own bots trade by trade, without closes of the last minute; histories and foreign databases by their counts."""
+        """Return the difference between a source and the record.
+
+        Paper trades of the platform's own bots are compared one by one, without closes younger than `SYNC_GRACE`; backtest histories and
+        databases of other programs by their counts.
+        """
         bot, ports = source.reader.bot, self._subject.ports
         if bot not in ports.bot_names or source.run_mode is not RunMode.PAPER:
             return gap_of_counts(source.reader.count_closed(closed_since=None), recorded)
         until = ports.clock.now() - SYNC_GRACE * ports.clock.speed
-        # Read the own database first: what closes in between is only in the record, and younger than the grace.
+        # Read the bot's database before the record: a trade that closes in between is then only in the record, and too young to be counted.
         own = self._home.closes(bot).frame()
         return gap_of_closes(own, self._recorded_closes(bot), until=until)
 
@@ -125,7 +132,7 @@ class Measure:
 
 
 def _merged(asked: Iterable[Family]) -> list[Family]:
-    """Merge families of one name into one; leave out those without a sample."""
+    """Merge the metrics of one name into one; leave out those without a sample."""
     merged: dict[str, Family] = {}
     for family in asked:
         merged.setdefault(family.name, Family(name=family.name, help=family.help, kind=family.kind, labels=family.labels)).samples.update(

@@ -1,4 +1,4 @@
-"""The metrics, one function per query: each reads one store, and raises an error if it cannot."""
+"""The metrics, one function per query; a function raises the store's error if it cannot be read."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Subject:
     Parameters
     ----------
     stake_currency : str
-        Currency of our bots' paper wallets.
+        Currency of the paper wallets of the platform's own bots.
     build : mapping
         Names and values that identify the running build and its mode.
     sources : callable
-        Returns the sources of closed trades, foreign databases too.
+        Returns the sources of closed trades, including databases of other programs.
     outbox : callable or None
-        Returns the record's writes that are pending for publication; None if nothing is published.
+        Returns the record's writes that are not published to InfluxDB yet (None if all are); None if the home publishes nothing there.
     """
 
     ports: FleetPorts
@@ -54,7 +54,7 @@ class Subject:
 
 
 def build(subject: Subject) -> Iterator[Family]:
-    """Yield the running build."""
+    """Yield a constant metric whose labels identify the running build."""
     names = tuple(sorted(subject.build))
     values = tuple(subject.build[name] for name in names)
     yield Family(name="bot3_build_info", help="Always 1; its labels identify the running build.", labels=names, samples={values: 1.0})
@@ -74,7 +74,7 @@ def processes(subject: Subject) -> Iterator[Family]:
 
 
 def clock(subject: Subject) -> Iterator[Family]:
-    """Yield the state and speed of the market clock."""
+    """Yield whether the market clock runs, and its speed; nothing before a home is seeded."""
     anchor = subject.ports.control.anchor()
     if anchor is None:
         return
@@ -83,7 +83,7 @@ def clock(subject: Subject) -> Iterator[Family]:
 
 
 def states(subject: Subject) -> Iterator[Family]:
-    """Yield each bot's trading state: the stricter of its latch and the state that the daemon reports."""
+    """Yield each own bot's trading state (the stricter of the stored and the reported one), and whether the daemon reports one."""
     now = subject.wall_now()
     found = {bot: state_in_force(subject.ports.control, bot, wall_now=now) for bot in subject.ports.bot_names}
     yield Family(
@@ -101,7 +101,7 @@ def states(subject: Subject) -> Iterator[Family]:
 
 
 def daemon(subject: Subject) -> Iterator[Family]:
-    """Yield the daemon's last report; nothing if it is silent, because the report is out of date then."""
+    """Yield the age of the last candle that the daemon decided on, and the bots' equity, from its heartbeat; nothing if it is silent."""
     beat = daemon_beat(subject.ports.control.heartbeats())
     if beat is None or is_silent(beat, wall_now=subject.wall_now()):
         return
@@ -119,12 +119,15 @@ def daemon(subject: Subject) -> Iterator[Family]:
 
 
 def positions(subject: Subject, bot: str) -> Iterator[Family]:
-    """Yield a bot's open positions, from its own database."""
+    """Yield the number and notional of an own bot's open trades, from its own database."""
     yield from _positions(bot, RunMode.PAPER, subject.ports.bot_store(bot).open_trades())
 
 
 def watched_positions(subject: Subject, home: FleetHome, reader: WatchedReader) -> Iterator[Family]:
-    """Yield the open positions of a bot of the fleet file, from its database. Raises DataError while that cannot be read."""
+    """Yield the number and notional of the open trades of a bot of the fleet file, from its database.
+
+    Raises DataError while the database cannot be read.
+    """
     yield from _positions(reader.bot, reader.run_mode, home.watched(reader).read(wall_now=subject.wall_now()).open_trades)
 
 
@@ -144,7 +147,7 @@ def _positions(bot: str, mode: RunMode, trades: Sequence[Trade]) -> Iterator[Fam
 
 
 def realised(home: FleetHome) -> Iterator[Family]:
-    """Yield the profit of closed trades: money by currency, and the unweighted mean of the trades' ratios."""
+    """Yield the results of the record's closed trades by bot and run mode: money by stake currency, and the mean of the trades' ratios."""
     frame, _ = home.trades.frame()
     found = {(str(bot), str(mode)): summary(closes) for (bot, mode), closes in frame.groupby(["bot", "run_mode"])} if len(frame) else {}
     money = {(*key, one.currency): one for key, of in found.items() for one in of.money}
@@ -164,7 +167,7 @@ def realised(home: FleetHome) -> Iterator[Family]:
 
 
 def record(subject: Subject) -> Iterator[Family]:
-    """Yield the contents of the record."""
+    """Yield the record's revision and its numbers of closed trades."""
     yield _plain("bot3_record_revision", "Writes to the record so far.", float(subject.ports.record.revision()))
     counts = subject.ports.record.counts()
     rows = zip(counts["bot"], counts["run_mode"], counts["trades"], strict=True)
@@ -177,7 +180,10 @@ def record(subject: Subject) -> Iterator[Family]:
 
 
 def learning(subject: Subject) -> Iterator[Family]:
-    """Yield the age of the learning in force, and the time until it expires."""
+    """Yield the age of the published parameters and recommendation, the time until they expire, and their lifetime.
+
+    Missing or invalid ones are left out; expired ones are not.
+    """
     now, speed = subject.ports.clock.now(), subject.ports.clock.speed
     ages: dict[tuple[str, ...], float] = {}
     left: dict[tuple[str, ...], float] = {}
@@ -190,19 +196,19 @@ def learning(subject: Subject) -> Iterator[Family]:
         try:
             held = read(as_of=now)
         except LearningError:
-            continue  # nothing was published yet: absent, and no failure
+            continue  # nothing valid is published: the metric is absent, which is not a failed query
         ages[noun,] = (subject.wall_now() - held.computed_at).total_seconds()
         left[noun,] = (held.expires_at - now).total_seconds() / speed
         lives[noun,] = (held.expires_at - held.known_at).total_seconds() / speed
     yield Family(name="bot3_learning_age_seconds", help="Wall time since it was computed.", labels=("noun",), samples=ages)
-    told = "Wall time until it expires at the market clock's speed; below 0: expired, entries stop."
+    told = "Wall time until it expires at the market clock's speed; below 0: it has expired, and BOT3 enters no trades."
     yield Family(name="bot3_learning_expiry_seconds", help=told, labels=("noun",), samples=left)
-    told = "Wall time for which it was published, at the market clock's speed."
+    told = "Wall time from its publication to its expiry, at the market clock's speed."
     yield Family(name="bot3_learning_life_seconds", help=told, labels=("noun",), samples=lives)
 
 
 def feeders(subject: Subject) -> Iterator[Family]:
-    """Yield how many feeders may trade, over all regimes."""
+    """Yield the number of feeders by tier, from their scores over all regimes; nothing if no valid scores are published."""
     try:
         scores = subject.ports.record.feeder_scores(as_of=subject.ports.clock.now())
     except LearningError:
@@ -217,15 +223,17 @@ def feeders(subject: Subject) -> Iterator[Family]:
 
 
 def notices(subject: Subject) -> Iterator[Family]:
-    """Yield the number of pending notices."""
+    """Yield how many notices are pending, whether deliveries are rejected, and how many notices were lost."""
     yield _plain("bot3_notices_waiting", "Messages to people that are not delivered yet.", float(subject.notices.waiting()))
     refusals = subject.notices.refusals()
-    yield _plain("bot3_notifier_refused", "1 while token or chat is rejected: nothing is delivered.", float(bool(refusals.problem)))
+    yield _plain(
+        "bot3_notifier_refused", "1 while Telegram rejects the token or the chat: no message is delivered.", float(bool(refusals.problem))
+    )
     yield _plain("bot3_notices_dropped", "Messages of the last 30 days that were rejected for their text: lost.", float(refusals.dropped))
 
 
 def outbox(subject: Subject) -> Iterator[Family]:
-    """Yield how far the published copy is behind the record."""
+    """Yield how far the copy in InfluxDB is behind the record; nothing if the home does not publish there."""
     if subject.outbox is None:
         return
     # Read the revision first: what is written in between counts as pending.
@@ -237,7 +245,7 @@ def outbox(subject: Subject) -> Iterator[Family]:
 
 
 def home(subject: Subject) -> Iterator[Family]:
-    """Yield the free space on the home's disk, and whether the kill switch's file exists."""
+    """Yield free space and size of the home's disk, and whether the file HALT, which stops all own bots, exists."""
     usage = shutil.disk_usage(subject.directory)
     yield _plain("bot3_disk_free_bytes", "Free space on the disk of the home.", float(usage.free))
     yield _plain("bot3_disk_size_bytes", "Size of the disk of the home.", float(usage.total))

@@ -1,4 +1,4 @@
-"""Deliver pending notices in order, at least once, and retry failed deliveries."""
+"""Deliver pending notices in order, each at least once, and postpone all deliveries after a temporary failure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from bot3.ports.notifier import Message, Notifier
 from bot3.usecases.formatting import stamp
 
 HOLD = timedelta(minutes=2)
-"""Time for which a delivery reserves a notice: if the process dies, the notice is pending again after it."""
+"""Wall time for which a delivery reserves a notice: if the process is killed meanwhile, the notice is pending again afterwards."""
 AGAIN = timedelta(seconds=20)
-"""Delay before a busy notifier is retried; the notifier's own delay is used if it is longer."""
+"""Wall time after a temporary failure before the next attempt; a longer delay that the server requests is used instead."""
 MENDED_AGAIN = timedelta(minutes=5)
-"""Delay before a rejected token or chat is retried: a person must correct it."""
+"""Wall time before the next attempt after the server rejected the token or the chat, which a person must correct."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyResult:
-    """Result of a delivery: numbers of delivered, rejected and still pending notices; `problem` is why pending ones failed."""
+    """Result of `notify`: numbers of delivered, rejected and still pending notices.
+
+    `problem` is the text of the last failure, "" if there was none.
+    """
 
     sent: int
     refused: int
@@ -34,7 +37,11 @@ class NotifyResult:
 
 
 def notify(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], datetime], at_most: int = 20) -> NotifyResult:
-    """Deliver the notices that are due, the oldest first; postpone all if the notifier is busy or rejects the token or chat."""
+    """Deliver up to `at_most` notices that are due, the oldest first.
+
+    A temporary failure, or a rejected token or chat, postpones all notices and ends the call. A notice whose text is rejected is not
+    delivered again, and the next one follows.
+    """
     sent = refused = 0
     problem = ""
     while sent + refused < at_most:
@@ -64,7 +71,7 @@ def notify(notices: NoticeStore, notifier: Notifier, *, wall_now: Callable[[], d
 
 
 def counted(waiting: WaitingNotice) -> Message:
-    """Return the message of a notice; one that represents several events contains their number and their first and last time."""
+    """Return the message of a notice; for several events a first line with their number and their first and last time is added."""
     if waiting.count == 1:
         return waiting.message
     times = f"{waiting.count} times from {stamp(waiting.first_at)} to {stamp(waiting.last_at)} UTC (wall time); this is the newest."

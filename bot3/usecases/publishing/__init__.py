@@ -1,1 +1,1 @@
-"""Copying the record to InfluxDB and files, and comparing the copies."""
+"""Copying the record's published values and trades to InfluxDB and to files, and comparing the copy with the record."""

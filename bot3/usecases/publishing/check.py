@@ -1,4 +1,4 @@
-"""Compare a published copy with the record."""
+"""Compare the copy in InfluxDB with the record: publications, values in force, and trades."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = ("run_mode", "trade_id", "open_date")
 
 
 class PublishingRecord(LearningReader, Outbox, Protocol):
-    """The part of the record that is compared with the copy."""
+    """The part of the record that is needed for comparing it with the copy."""
 
     def counts(self) -> pd.DataFrame:
         """Return the number of closed trades by bot and run_mode, as `TradeRecord` does."""
@@ -28,7 +28,10 @@ class PublishingRecord(LearningReader, Outbox, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradesCheck:
-    """One bot's trades: how many the record and the copy contain, and the ids of those that differ."""
+    """Comparison of one bot's trades: how many the record and the copy contain, and the ids of those that differ.
+
+    `missing` are only in the record, `extra` only in the copy, `changed` have other values in the copy.
+    """
 
     record: int
     published: int
@@ -38,7 +41,7 @@ class TradesCheck:
 
     @property
     def is_equal(self) -> bool:
-        """Return whether the copy contains the record's trades and no others, one point each."""
+        """Return whether the copy contains exactly the record's trades with the same values, each once."""
         return not (self.missing or self.extra or self.changed) and self.record == self.published
 
 
@@ -51,9 +54,11 @@ class PublishedCheck:
     missing, extra : tuple of Head
         Publications that only the record, or only the copy, contains.
     differing : tuple of str
-        Values in force that differ: "parameters", "feeder_scores", "regime", "recommendation".
+        Kinds of published values in force that differ: "parameters", "feeder_scores", "regime", "recommendation".
+    trades : mapping
+        Bot to the comparison of its trades.
     waiting : int
-        Writes that were still pending at the comparison; a difference is only a delay then.
+        Number of writes to the record that were not published yet; above 0, a difference may be only a delay.
     """
 
     missing: tuple[Head, ...]
@@ -69,7 +74,7 @@ class PublishedCheck:
 
     @property
     def lost(self) -> frozenset[str]:
-        """Return texts of everything that the copy lacks or contains with other values; nothing that it has in excess."""
+        """Return one text for each item that the copy lacks or contains with other values; items that only the copy has are left out."""
         trades = (f"trade {trade_id} of {bot}" for bot, check in self.trades.items() for trade_id in (*check.missing, *check.changed))
         heads = (f"{head.noun} {head.version} of {head.known_at}" for head in self.missing)
         return frozenset((*heads, *(f"{noun} in force" for noun in self.differing), *trades))
@@ -77,9 +82,9 @@ class PublishedCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadsGap:
-    """Numbers of publications that only the record, or only the copy, contains.
+    """Numbers of publications that only the record (`missing`) or only the copy (`extra`) contains.
 
-    `missing` is None while the record is ahead of the copy: a pending publication is not missing.
+    `missing` is None while writes to the record are not published yet, because a pending publication is not missing.
     """
 
     missing: int | None
@@ -87,7 +92,7 @@ class HeadsGap:
 
 
 def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
-    """Compare the publications of the record with those of the copy.
+    """Count the publications that only the record or only the copy contains, without those older than the copy's retention.
 
     Raises
     ------
@@ -106,12 +111,16 @@ def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
 def check_published(
     record: PublishingRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
-    """Compare every publication's head, all values in force, and every trade by the digest of its row.
+    """Compare all publications by their heads, all values in force at `now`, and all trades by the digests of their rows.
+
+    Publications and trades older than the copy's retention are left out.
 
     Parameters
     ----------
     bots : sequence of str
-        Bots that are always compared; every other bot whose trades the record ever contained is compared too.
+        Bots that are always compared; every other bot whose trades the record contains or has contained is compared too.
+    now : datetime
+        Market time.
 
     Raises
     ------
@@ -134,26 +143,28 @@ def check_published(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """Publications and trades of the record at one time."""
+    """Heads of all publications and digests of all trades of the record at one time."""
 
     heads: frozenset[Head]
     trades: pd.DataFrame
 
 
 def recorded(record: PublishingRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
-    """Return what a copy must contain once all pending writes are published."""
+    """Return the record's publications and trades, which the copy must contain once all pending writes are published."""
     return Recorded(heads=record.heads(), trades=record.trade_digests(run_modes=run_modes))
 
 
 def find_losses(
     record: PublishingRecord, copy: PublishedCopy, *, before: Recorded, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
-    """Compare heads and trades while the record is being written; values in force are not compared.
+    """Compare publications and trades while the record is being written.
+
+    Values in force are not compared, and trades that only the copy has are not reported.
 
     Parameters
     ----------
     before : Recorded
-        Read before all pending writes were published: what the record still contains of it and the copy does not was lost.
+        Contents of the record, read before all pending writes were published. Whatever the record still contains of it must be in the copy.
 
     Raises
     ------

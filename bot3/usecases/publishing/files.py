@@ -1,4 +1,4 @@
-"""Write learned values to JSON files for other programs."""
+"""Write the published parameters and the recommendation to JSON files for other programs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def write_published_files(
     parameters_file: Path = Path(PARAMETERS_FILE),
     recommendations_file: Path = Path(RECOMMENDATIONS_FILE),
 ) -> tuple[Path, Path]:
-    """Write both files, each atomically (a reader sees the old one or the new one); return their paths.
+    """Write both JSON files, each atomically (a reader sees the old contents or the new ones); return their paths, parameters first.
 
     Parameters
     ----------
     directory : Path
-        Directory of the files; absolute paths are not changed.
+        Directory that relative file paths are relative to; missing directories are created.
 
     Raises
     ------

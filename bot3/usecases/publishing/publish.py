@@ -1,4 +1,4 @@
-"""Publish what the record contains and its copy lacks, in a step of its own: learning does not wait for it."""
+"""Publish new writes of the record to InfluxDB, in a step of its own, so that learning does not wait for the server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PUBLISHED_MODES = (RunMode.PAPER, RunMode.LIVE)
-"""Run modes whose trades are published; backtest history stays local, and is never mixed with the bots' real trades."""
+"""Run modes whose trades are published; trades of backtests are not published, so that readers do not mix them with the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishReport:
-    """Result of publishing, and the record's revision that it reached; `refused` points were stored as dead letters."""
+    """Result of publishing.
+
+    Parameters
+    ----------
+    writes : int
+        Number of writes to the record that were published.
+    points, deleted : int
+        Points written to and deleted from the copy.
+    refused : int
+        Points that could not be written and were stored as dead letters.
+    expired : int
+        Points that were not written because they are older than the copy's retention.
+    revision : int or None
+        The record's revision up to which everything is published; None if nothing was pending.
+    """
 
     writes: int
     points: int
@@ -30,7 +44,7 @@ class PublishReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayReport:
-    """Result of replaying the dead letters, and of the publishing after it."""
+    """Result of writing the dead letters again: how many were written, how many were rejected again, and the publishing afterwards."""
 
     written: int
     still_refused: int
@@ -41,9 +55,9 @@ Tell = Callable[[PublishReport], None]
 
 
 def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> tuple[str, ...]:
-    """Return the bots whose trades a copy contains: our own, and all others that the record knows (`TradeRecord.counts`).
+    """Return the bots whose trades are published: the platform's own, then all others with rows in `TradeRecord.counts`, sorted.
 
-    A bot whose trades were all deleted is one of them: the copy may still contain some of its trades, which is wrong.
+    A bot whose trades were all deleted is included, because the copy may still contain some of them.
     """
     known = counts[counts["run_mode"].astype(str).isin([mode.value for mode in run_modes])]
     return tuple(dict.fromkeys((*own, *sorted(str(bot) for bot in known["bot"].unique()))))
@@ -52,14 +66,15 @@ def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Seque
 def publish_learning(
     outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES, tell: Tell = lambda _: None
 ) -> PublishReport:
-    """Publish all pending writes of the outbox, report them to the callback, then remove them.
+    """Publish all writes that are pending in the outbox, report the result to the callback, then remove them from the outbox.
 
-    A kill in between leaves the outbox unchanged: the same is written again, which changes nothing, and reported again.
+    If the process is killed in between, the outbox is unchanged: the same writes are published again, which changes nothing in the copy,
+    and reported again.
 
     Parameters
     ----------
     tell : callable
-        Callback that receives the report, if anything was pending.
+        Callback that receives the report; not called if nothing was pending.
 
     Raises
     ------
@@ -79,21 +94,26 @@ def publish_learning(
 
 
 def nothing_published(revision: int | None) -> PublishReport:
-    """Return the report of a step that found nothing to publish; the copy is equal to a revision of the record."""
+    """Return the report of a step that had nothing to publish; `revision` is the record's, if known."""
     return PublishReport(writes=0, points=0, deleted=0, refused=0, expired=0, revision=revision)
 
 
 def publish_everything(
     outbox: Outbox, publisher: Publisher, *, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishReport:
-    """Clear the copy and publish the whole record: afterwards it contains what the record contains, and nothing else.
+    """Delete all contents of the copy and publish the whole record again.
 
-    A kill in between leaves the whole record in the outbox.
+    If the process is killed in between, the whole record stays pending in the outbox.
 
     Parameters
     ----------
     bots : sequence of str
-        Bots whose trades the copy contains.
+        Bots whose trades are deleted from the copy (`published_bots`).
+
+    Raises
+    ------
+    StoreBusyError
+        If a server cannot be reached before the timeout; everything stays pending.
     """
     outbox.requeue()
     publisher.clear(bots=bots)
@@ -101,7 +121,10 @@ def publish_everything(
 
 
 def replay_dead_letters(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> ReplayReport:
-    """Write the dead letters again, then all that was written to the record since: an old letter must not replace a newer value."""
+    """Write the dead letters (points that could not be written) again, then publish all writes to the record since the oldest of them.
+
+    Without the second step an old letter could replace a newer value.
+    """
     replayed = publisher.replay_dead_letters()
     if replayed.since is not None:
         outbox.requeue(since=replayed.since)

@@ -1,4 +1,4 @@
-"""Decides when to publish the record again because its copy lost writes: the record is authoritative, the copy is not."""
+"""Decide when the whole record is published to InfluxDB again because the server has lost writes that it had confirmed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ EVERY_S = 600.0
 
 
 class LostWrites:
-    """Limits how often the whole record is published again: once per outage, otherwise once in `EVERY_S`, and never twice without effect.
+    """Limits how often the whole record is published again: once per outage, otherwise at most once in `EVERY_S`.
 
-    A server can lose writes that it acknowledged: when it starts, InfluxDB reads its write-ahead log only up to the first damaged entry,
-    and a full disk leaves such an entry. What is still missing after the record was published again cannot be published (a dead letter, for
-    example).
+    A server can lose writes that it confirmed: when it starts, InfluxDB reads its write-ahead log only up to the first damaged entry, and a
+    full disk leaves such an entry. What is still missing after the record was published again counts as impossible to publish (a dead
+    letter, for example) and is no reason to publish once more.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class LostWrites:
         self._unpublishable: frozenset[str] = frozenset()
 
     def notice_outage(self) -> None:
-        """Record that the server was unavailable: it may have restarted."""
+        """Note that the server was unavailable: it may have restarted, so the next lost writes are published without delay."""
         self._is_after_outage = True
 
     def are_due(self, found: PublishedCheck, *, is_whole: bool = True) -> bool:
-        """Return whether the whole record must be published again; if so, count it as done.
+        """Return whether the whole record must be published again; if True, the caller must do so, because it counts as done.
 
         Parameters
         ----------
@@ -48,7 +48,8 @@ class LostWrites:
 
         Notes
         -----
-        Publications of another record or epoch are left to `bot3 publish run --all`: a restored home must not overwrite another's copy.
+        False if the copy contains publications of another record or epoch: they are left to `bot3 publish run --all`, because a restored
+        home must not overwrite another home's copy.
         """
         lost = frozenset() if found.extra else found.lost
         is_result = is_whole and self._is_unverified and not self._is_after_outage

@@ -1,1 +1,1 @@
-"""A new home with demonstration data."""
+"""Seeding of a new home: models, signals, shadow trades, the bots' backtest histories, and the first learning."""

@@ -1,4 +1,4 @@
-"""Makes the bots' histories: the control bots' in one run, BOT3's week by week with what was learned by the start of each week."""
+"""Make the bots' backtest histories: the control bots' in one run, BOT3's week by week with what was learned by each week's start."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from bot3.usecases.learning.steps import LearningSteps, Moment
 from bot3.usecases.learning.sync_trades import sync_trades
 
 LIFE_IN_HISTORY = WEEK + timedelta(days=1)
-"""Lifetime of learned values in history: it relearns weekly, and they must not expire at the very instant of the next run."""
+"""Lifetime of learned values in a history, longer than the week between two learning runs, so that they never expire in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histories:
-    """Makes the histories of all bots and syncs them to the record.
+    """Makes the backtest trades of all own bots, and syncs them to the record.
 
     Parameters
     ----------
     stores, profiles : mapping
-        Stores and profiles by bot.
+        Bot to the store of its history, and to its rules.
     steps : LearningSteps
-        The steps that learn; their times and files are not used.
+        The learning steps; their own times and files are not used.
     arrays : mapping
-        Candles by pair, over the whole span.
+        Pair to its candles over the whole span.
     """
 
     record: PlatformRecord
@@ -54,16 +54,16 @@ class Histories:
     wall_now: Callable[[], datetime]
 
     def make(self, *, start: datetime, end: datetime, progress: Callable[[str, int, int], None]) -> None:
-        """Replay every bot over the span on out-of-sample signals.
+        """Backtest every bot from `start` to `end` on out-of-sample signals, store its trades, and sync them to the record.
 
-        A rerun makes the same trades, and does not change existing ones.
+        A second run makes the same trades and does not change existing ones.
 
         Raises
         ------
         StoreError
-            If a history contains another trade under an id: another seed made it.
+            If a history already contains a different trade under the same id, because it was made by another seed.
         LearningError
-            If the record lacks trades of a history.
+            If the record and a history contain different numbers of trades after the sync.
         """
         signals = self.signals.signals(feeder_ids=FEEDER_IDS, start=start, end=end)
         regimes = self.record.regimes_frame(start=start - timedelta(days=1), end=end)
@@ -118,7 +118,7 @@ class Histories:
         require_reconciled([sync_trades(store, self.record, run_mode=RunMode.BACKTEST)])
 
     def _learn_by(self, now: datetime) -> None:
-        """Learn and recommend as of a week's start, unless an earlier attempt did."""
+        """Run all learning steps as of a week's start, unless an earlier attempt has published the recommendation of that time."""
         try:
             if self.record.recommendation(as_of=now).generated_at == now:
                 return
@@ -129,7 +129,7 @@ class Histories:
 
 
 def _weeks(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """Return the spans from one week's start to the next, the last one up to the end."""
+    """Split a span into parts of one week, the first from `start`; the last part ends at `end`."""
     spans = []
     while start < end:
         spans.append((start, min(start + WEEK, end)))

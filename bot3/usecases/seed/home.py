@@ -1,4 +1,4 @@
-"""Seeds a home: feeders trained week by week, their signals, shadow trades, the bots' histories, and the first learning."""
+"""Seed a home: train feeder models week by week, make their signals and shadow trades and the bots' histories, and learn from them."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ class SeedParts:
     Parameters
     ----------
     start, end : datetime
-        The span that is learned from; the daemon continues at its end.
-    first_weeks, every_weeks, train_days : int
-        Candles before the first models, weeks between two models of a feeder, longest training window.
+        The span of candles that is used, in market time; the daemon continues at its end.
+    first_weeks, every_weeks : int
+        Weeks of candles before the first models, and weeks between two models of a feeder.
+    train_days : int
+        Longest training window.
     history_stores, profiles : mapping
-        Stores and profiles by bot.
+        Bot to the store of its history, and to its rules.
     steps : LearningSteps
-        The steps that learn, at the end of the span; they sync no source, because the histories are synced as they are made.
+        The learning steps, with the times of the span's end; they sync no source, because the histories are synced when they are made.
     wall_now : callable
         Returns the wall time, for `computed_at`.
     """
@@ -76,12 +78,12 @@ class SeedParts:
 
     @property
     def model_weeks(self) -> tuple[str, ...]:
-        """Return the weeks that get models of their own.
+        """Return the weeks at whose start every feeder gets a new model.
 
         Raises
         ------
         DataError
-            If there are too few candles for one.
+            If the candles are too few for one model.
         """
         first = self.start + self.first_weeks * WEEK
         weeks = walk_forward_weeks(first, self.end - timedelta(days=1), every=self.every_weeks)
@@ -94,11 +96,11 @@ class SeedParts:
 
     @property
     def signal_weeks(self) -> tuple[str, ...]:
-        """Return the weeks that get signals: from the first models to the end."""
+        """Return the weeks for which signals are made: all from the first models to the end."""
         return walk_forward_weeks(week_start(self.model_weeks[0]), self.end, every=1)
 
     def histories(self, arrays: Mapping[str, CandleArrays]) -> Histories:
-        """Return the maker of the bots' histories on these candles."""
+        """Return the `Histories` that make the bots' trades on these candles."""
         return Histories(
             record=self.record,
             stores=self.history_stores,
@@ -114,7 +116,7 @@ class SeedParts:
 
 
 def seed_home(parts: SeedParts, *, progress: Progress) -> None:
-    """Seed a home. Results of an earlier attempt are not made again, and the result is the same.
+    """Seed a home. After an interrupted attempt, existing models are not trained again; the result is the same as of one attempt.
 
     Raises
     ------
@@ -139,7 +141,10 @@ def seed_home(parts: SeedParts, *, progress: Progress) -> None:
 
 
 def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, progress: Progress) -> None:
-    """Train what no earlier attempt trained, on as many threads as the machine has cores: LightGBM releases the interpreter lock."""
+    """Train the models that no earlier attempt trained, on one thread per core, at most `_MOST_WORKERS`.
+
+    Threads are enough because LightGBM releases the interpreter lock.
+    """
     known = parts.record.models_frame()
     done = set(zip(known["feeder_id"], known["trained_until"], known["settings_digest"], strict=True))
     jobs = [(feeder, week) for week in weeks for feeder in FEEDER_IDS]

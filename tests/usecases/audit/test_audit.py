@@ -445,7 +445,7 @@ def test_audit_given_fewer_than_8_days_then_shows_no_interval_and_nothing_learne
     shown = [parameter_cells(row, report) for row in shown_parameters(report)]
     assert {cells[PARAMETER_COLUMNS.index("interval")] for cells in shown} == {"no interval from fewer than 8 days"}
     assert all(float(cells[PARAMETER_COLUMNS.index("n_eff")]) <= 7 for cells in shown)
-    assert any("--split and --judge-from move the cut" in warning for warning in warnings_of(report))
+    assert any("--split and --judge-from move the split" in warning for warning in warnings_of(report))
     assert "fewer than 8 days are too few to learn from (see --split)" in verdict_words(report)
 
 
