@@ -18,13 +18,14 @@ def feeders(*, as_json: JsonFlag = False) -> None:
     """Show feeder scores over all regimes, best first, with n and interval."""
     with seeded_platform() as platform:
         scores = platform.record.feeder_scores(as_of=platform.clock.now())
+        window = f"last {platform.settings.lookback_days} d"
     if as_json:
         print_json({"scores": list(scores)})
         return
     overall = sorted((score for score in scores if score.regime == "*"), key=lambda score: score.rank)
     print_table(
         "Shadow trades after costs, ratios of the price",
-        ("rank", "feeder", "tier", "n", "n_eff", "expectancy", "90 % interval", "P(> 0)", "last 30 d: n", "last 30 d: mean"),
+        ("rank", "feeder", "tier", "n", "n_eff", "expectancy", "90 % interval", "P(> 0)", f"{window}: n", f"{window}: mean"),
         [
             (
                 score.rank,

@@ -203,7 +203,7 @@ def _show_selected(everything: pd.DataFrame, home: DashboardHome) -> None:
 def _shown(rows: pd.DataFrame, money: Mapping[str, pd.Series[float]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "closed (market time)": rows["close_date"].map(fmt.stamp),
+            "closed (UTC)": rows["close_date"].map(fmt.stamp),
             "bot": rows["bot"],
             "mode": rows["run_mode"],
             "trade": rows["trade_id"],

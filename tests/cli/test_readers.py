@@ -41,14 +41,14 @@ def test_reader_given_json_then_prints_one_object_and_says_nothing(seeded: Path,
         ("status", ["simulated market", "paused", "bot3 up", "BOT3", "in force", "newest data (wall time): candle"]),
         ("doctor", ["ok", "every digest is correct", "trades"]),
         ("params", ["version", "in force", "1.0-2.0", "7.5-10.0", "90 % interval"]),
-        ("feeders", ["F01", "F10", "n_eff", "tier"]),
+        ("feeders", ["F01", "F10", "n_eff", "tier", "last 14 d"]),
         ("regime", ["known at", "top feeders", "leverage"]),
         ("trades --history", ["BOT3, history store", "USDT:USDT"]),
         ("skipped", ["BOT3, decisions", "outcome"]),
     ],
 )
 def test_reader_shows_people_what_it_found(seeded: Path, command: str, words: list[str]) -> None:
-    ended = bot3(*command.split(), home=seeded)
+    ended = bot3(*command.split(), home=seeded, BOT3_LOOKBACK_DAYS="14")
 
     assert ended.code == 0
     assert [word for word in words if word not in ended.said] == []

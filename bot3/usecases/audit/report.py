@@ -240,9 +240,9 @@ class AuditReport:
     def judged(self, row: ExitParameters) -> Comparison | None:
         """Return the comparison on the judged trades of a parameter row's group, under settings learned before the split.
 
-        None if no trade of the group is judged, and for the rows of all pairs in both directions (the root and the leverage bins).
+        None if no trade of the group is judged, and for the row of all trades, which `overall` describes.
         """
-        groups = {found.key: found.comparison for found in (*self.by_direction, *self.by_pair_direction, *self.by_group)}
+        groups = {found.key: found.comparison for found in (*self.by_direction, *self.by_bin, *self.by_pair_direction, *self.by_group)}
         return groups.get("|".join(part for part in (row.pair, row.direction, row.leverage_bin) if part != ANY))
 
     @property

@@ -79,6 +79,19 @@ def test_audit_given_a_market_that_knows_nothing_then_there_is_not_enough_eviden
     assert {group.comparison.verdict for group in report.by_pair} == {Verdict.NOT_ENOUGH_EVIDENCE}
 
 
+def test_audit_given_rows_of_every_level_then_each_has_the_comparison_of_its_group() -> None:
+    candles = market(random_walk)
+
+    report = audited(trades_on(candles), candles)
+
+    judged = {row.key: report.judged(row) for row in report.parameters}
+    groups = [*report.by_direction, *report.by_bin, *report.by_pair_direction, *report.by_group]
+    assert report.by_bin
+    assert len([found for found in judged.values() if found is not None]) == len(groups)
+    for group in report.by_bin:
+        assert judged[f"*|*|{group.key}"] is group.comparison
+
+
 def test_audit_given_a_break_even_stop_then_both_settings_are_judged_with_it() -> None:
     candles = market(random_walk)
     trades = trades_on(candles)
