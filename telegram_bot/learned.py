@@ -21,10 +21,10 @@ def learning(home: BotHome, asked: Asked) -> Page:
     """Return the page with the learning in force, its age, and the progress of each leverage bin."""
     del asked
     now, record = home.now(), home.ports.record
-    parameters = known(lambda: record.parameters(as_of=now))
+    parameters = known(lambda: record.parameters.as_of(now))
     blocks: list[str | Table] = [
         _parameters(parameters, home),
-        _recommendation(known(lambda: record.recommendation(as_of=now)), home),
+        _recommendation(known(lambda: record.recommendations.as_of(now)), home),
         _regime(home),
         _counts(home),
     ]
@@ -64,7 +64,7 @@ def _feeders(numbers: tuple[int, ...]) -> str:
 
 def _regime(home: BotHome) -> str:
     now = home.now()
-    found = known(lambda: home.ports.record.regime(as_of=now))
+    found = known(lambda: home.ports.record.regimes.as_of(now))
     if found.value is None:
         return f"Regime: {fmt.DASH} {found.problem}."
     state = found.value
@@ -104,7 +104,7 @@ def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
 def leverage(home: BotHome, asked: Asked) -> Page:
     """Return the page with the results of each leverage bin's closes, and the stop and target learned for it."""
     now = home.now()
-    parameters = known(lambda: home.ports.record.parameters(as_of=now))
+    parameters = known(lambda: home.ports.record.parameters.as_of(now))
     foot = (home.of_record(asked.mode), home.as_of())
     blocks: list[str | Table] = _realised(home, asked)
     if parameters.value is None:

@@ -39,7 +39,7 @@ _MONITOR_EVERY = timedelta(minutes=1)
 def parameters(subject: str, patient: DoctorContext) -> Finding:
     """Check that the learned parameters are not expired."""
     now = patient.platform.clock.now()
-    held = patient.platform.record.parameters(as_of=now)
+    held = patient.platform.record.parameters.as_of(now)
     held.require_fresh(now=now)
     return good(subject, f"{len(held.rows)} rows, until {held.expires_at:%Y-%m-%d %H:%M} market time")
 
@@ -47,7 +47,7 @@ def parameters(subject: str, patient: DoctorContext) -> Finding:
 def recommendation(subject: str, patient: DoctorContext) -> Finding:
     """Check that the recommendation is not expired, if services that renew it should run."""
     now = patient.platform.clock.now()
-    held = patient.platform.record.recommendation(as_of=now)
+    held = patient.platform.record.recommendations.as_of(now)
     if patient.is_served:
         held.require_fresh(now=now)
     return good(subject, f"{held.regime}, until {held.expires_at:%Y-%m-%d %H:%M} market time")

@@ -236,7 +236,7 @@ class Platform(Sources):
 
     def _has_models(self) -> bool:
         """Return whether a seed has made something: models are made first, and before them there is nothing to mix."""
-        return not self.record.models_frame().empty
+        return not self.record.models.frame().empty
 
     @cached_property
     def seeded_until(self) -> datetime:

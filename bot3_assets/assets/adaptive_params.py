@@ -38,12 +38,12 @@ def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     """Fail if a parameter row is invalid: recommendations must not use parameters that cannot protect a trade."""
     opened = platform.platform()
     now = opened.clock.now()
-    return parameters_verdict(opened.record.parameters(as_of=now), now=now)
+    return parameters_verdict(opened.record.parameters.as_of(now), now=now)
 
 
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the version in force, with the values of each leverage bin."""
-    parameters = platform.record.parameters(as_of=platform.clock.now())
+    parameters = platform.record.parameters.as_of(platform.clock.now())
     rows = parameters.rows.values()
     return {
         "dagster/row_count": dg.MetadataValue.int(len(rows)),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from bot3.errors import CandleError, ExchangeBusyError, SettingsError
-from bot3.ports.record import TradeRecord
+from bot3.ports.record import TradeRepository
 from bot3.trading.trades import RunMode
 
 WARM_UP = timedelta(days=20)
@@ -34,7 +34,7 @@ class NeedsFetched:
     refused: dict[str, str]
 
 
-def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[str] | None = None) -> pd.DataFrame:
+def foreign_trades(recorded: TradeRepository, *, own: Collection[str], bots: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the record's trades that were made elsewhere: of fleet and imported bots, all or some.
 
     Paper and backtest trades of our own bots are left out: they were made on this home's candles, which exist.
@@ -44,7 +44,7 @@ def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[
     SettingsError
         If there is none.
     """
-    trades = record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
+    trades = recorded.frame(as_of=None, run_modes=tuple(RunMode), bots=bots)
     is_own = trades["bot"].isin(own) & (trades["run_mode"] != RunMode.LIVE.value)
     if is_own.all():
         raise SettingsError(

@@ -38,7 +38,7 @@ def make_signals(
         If its file is missing or was changed.
     """
     start = week_start(week)
-    entry = registry.model(feeder_id, as_of=start)
+    entry = registry.newest(feeder_id, as_of=start)
     text = models.read(entry.digest)
     made = predict_signals(feeder_id, text, panel, start=start, end=min(start + WEEK, now + _INSTANT))
     signals.write_week(feeder_id, week, made)

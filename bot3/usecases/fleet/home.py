@@ -83,7 +83,7 @@ class FleetHome:
         """Return the wall time at which the newest parameters or recommendation in force were computed; None before the first."""
         record, now = self.fleet_ports.record, self.fleet_ports.clock.now()
         parameters, recommendation = (
-            known(lambda: record.parameters(as_of=now)).value,
-            known(lambda: record.recommendation(as_of=now)).value,
+            known(lambda: record.parameters.as_of(now)).value,
+            known(lambda: record.recommendations.as_of(now)).value,
         )
         return max((found.computed_at for found in (parameters, recommendation) if found is not None), default=None)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import structlog
 
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.learning.promotion.permissions import NOBODY, Gate, GatedLearner, GateLedger, Permission, reviewed
 from bot3.market.instants import EPOCH
-from bot3.ports.record import LearningStore
+from bot3.ports.learning import InForce, LearningStore
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.learning.learner_session import LearnerSession, trading_groups
 
@@ -37,14 +36,6 @@ class Review:
     permission: Permission
 
 
-class PublishedParameters(Protocol):
-    """The part of the record that a review reads."""
-
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters in force. Raises LearningError if nothing was published by then."""
-        ...
-
-
 def review(record: LearningStore, session: LearnerSession, *, now: datetime, trusts_session: bool = True) -> Review:
     """Return what learning builds on: the version in force, the evidence after all ended days, and who may trade by it.
 
@@ -55,7 +46,7 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
         fails: then review again, without it.
     """
     in_force = _follow(record, session, now=now, trusts_session=trusts_session)
-    learner, ledger = session.learner, review_gates(record, session.learner, session.gate, session.ledger, now=now)
+    learner, ledger = session.learner, review_gates(record.parameters, session.learner, session.gate, session.ledger, now=now)
     if ledger is not None:
         ledger = replace(ledger, replay_version=learner.replay_version)
     permission = reviewed(
@@ -65,7 +56,7 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
 
 
 def review_gates(
-    record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger | None, *, now: datetime
+    parameters: InForce[ParameterSet], learner: GatedLearner, gate: Gate, ledger: GateLedger | None, *, now: datetime
 ) -> GateLedger | None:
     """Return the ledger after all ended days; None if none has ended since the last review.
 
@@ -84,13 +75,13 @@ def review_gates(
         return None
     ledger = ledger or gate.start(day=last)
     for day in range(ledger.day + 1, last + 1):
-        ledger = _folded(record, learner, gate, ledger, day=day)
+        ledger = _folded(parameters, learner, gate, ledger, day=day)
     return gate.join(ledger, learner.cells())
 
 
-def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger, *, day: int) -> GateLedger:
+def _folded(parameters: InForce[ParameterSet], learner: GatedLearner, gate: Gate, ledger: GateLedger, *, day: int) -> GateLedger:
     try:
-        published = record.parameters(as_of=EPOCH + timedelta(days=day))
+        published = parameters.as_of(EPOCH + timedelta(days=day))
     except InvalidLearningError as error:
         # No group could trade by it, so the day contains no evidence on what is published.
         log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))
@@ -106,7 +97,7 @@ def _follow(record: LearningStore, session: LearnerSession, *, now: datetime, tr
     if trusts_session and own is not None and record.learning_token() == own.token:
         return own.version
     try:
-        in_force = record.parameters(as_of=now)
+        in_force = record.parameters.as_of(now)
     except InvalidLearningError as error:
         # Every reader rejects the values in force: no group may trade with them, and all rows are published again in their place.
         session.follow(NOBODY, _ledger(record, session, now=now))
@@ -126,7 +117,7 @@ def _ledger(record: LearningStore, session: LearnerSession, *, now: datetime) ->
     If it folded outcomes of other replays, or its rows are out of bounds, return the start of a review that folds every day again.
     """
     try:
-        ledger = record.ledger(as_of=now)
+        ledger = record.gates.as_of(now)
     except InvalidLearningError as error:
         log.error("gate_folds_again", error=str(error))  # noqa: TRY400  # the text contains all details
         return _first_ledger(record, session)
@@ -141,7 +132,7 @@ def _ledger(record: LearningStore, session: LearnerSession, *, now: datetime) ->
 
 def _first_ledger(record: LearningStore, session: LearnerSession) -> GateLedger | None:
     try:
-        first_day = record.first_reviewed_day()
+        first_day = record.gates.first_reviewed_day()
     except LearningError:
         return None
     return session.gate.join(session.gate.start(day=first_day), session.learner.cells())

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
 
 from bot3.errors import LearningError
 from bot3.learning.feeders.scores import ScoreSettings, feeder_scores
 from bot3.learning.validity import require_readable
-from bot3.ports.record import LearningStore, ShadowRecord
+from bot3.ports.learning import ScoreRepository
+from bot3.ports.record import PlatformRecord
 from bot3.trading.recommendations import FeederScore
 from bot3.trading.trades import RunMode
 
 
-class ShadowAndLearningRecord(ShadowRecord, LearningStore, Protocol):
-    """The parts of the record that this use case needs."""
-
-
 def score_feeders(
-    record: ShadowAndLearningRecord, *, run_modes: Sequence[RunMode], now: datetime, settings: ScoreSettings
+    record: PlatformRecord, *, run_modes: Sequence[RunMode], now: datetime, settings: ScoreSettings
 ) -> tuple[FeederScore, ...]:
     """Publish and return the scores as of a market time; a tier is raised at most once per market day, also after restarts."""
-    shadow_trades = record.shadow_trades(as_of=now, run_modes=run_modes)
-    scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record, now=now))
+    shadow_trades = record.shadow_trades.frame(as_of=now, run_modes=run_modes)
+    scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record.feeder_scores, now=now))
     for score in scores:
         require_readable(score)
-    record.publish_feeder_scores(scores)
+    record.feeder_scores.publish(scores)
     return scores
 
 
-def _in_force(record: LearningStore, *, now: datetime) -> tuple[FeederScore, ...]:
+def _in_force(published: ScoreRepository, *, now: datetime) -> tuple[FeederScore, ...]:
     try:
-        return record.feeder_scores(as_of=now)
+        return published.as_of(now)
     except LearningError:
         return ()  # none was published yet: there is no tier to preserve

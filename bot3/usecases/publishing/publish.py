@@ -41,7 +41,7 @@ Tell = Callable[[PublishReport], None]
 
 
 def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> tuple[str, ...]:
-    """Return the bots whose trades a copy contains: our own, and all others that the record knows (`TradeRecord.counts`).
+    """Return the bots whose trades a copy contains: our own, and all others that the record knows (`TradeRepository.counts`).
 
     A bot whose trades were all deleted is one of them: the copy may still contain some of its trades, which is wrong.
     """
