@@ -93,7 +93,7 @@ def measure(stores: Stores, platform: Platform, *, sparse: int, burst: int, name
             **_figures(busy, prefix="burst_"),
             "closes": sparse + burst,
             "closes_without_event": sum(one.event_s is None for one in [*calm, *busy]),
-            "trades_in_record": int(platform.record.counts()["trades"].sum()),
+            "trades_in_record": int(platform.record.trades.counts()["trades"].sum()),
             "load_before": round(load, 2),
             "load_after": round(os.getloadavg()[0], 2),
         }
@@ -150,7 +150,7 @@ class _Series:
             time.sleep(0.05)
 
     def _revision(self, trade_id: int) -> int | None:
-        frame = self.platform.record.trades(as_of=None, run_modes=[RunMode.PAPER], bots=[_BOT])
+        frame = self.platform.record.trades.frame(as_of=None, run_modes=[RunMode.PAPER], bots=[_BOT])
         revisions = frame.loc[frame["trade_id"] == trade_id, "revision"]
         return int(revisions.iloc[0]) if len(revisions) else None
 

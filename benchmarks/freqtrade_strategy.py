@@ -127,10 +127,12 @@ def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
     began, span = time.perf_counter(), {"start": start, "end": end}
     write_signals(platform, **span)
     computed_at = platform.wall_now()
-    detect_regimes(platform.record, platform.candles, pairs=platform.candles.pairs(), timeframe="5m", now=end, computed_at=computed_at)
+    detect_regimes(
+        platform.record.regimes, platform.candles, pairs=platform.candles.pairs(), timeframe="5m", now=end, computed_at=computed_at
+    )
     arrays = read_arrays(platform.candles, timeframe="5m", start=platform.history_span()[0], end=end, horizon_candles=288)
     parts = platform.seed_parts()
-    platform.record.save_shadow_trades(
+    platform.record.shadow_trades.save(
         shadow_trades(
             platform.signals.signals(feeder_ids=[AVOIDED], start=start, end=end),
             arrays,
@@ -143,7 +145,7 @@ def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
         )
     )
     parts.histories(arrays).make(**span, progress=lambda *_: None)
-    tell(f"learned from {int(platform.record.counts()['trades'].sum())} trades in {time.perf_counter() - began:.0f} s")
+    tell(f"learned from {int(platform.record.trades.counts()['trades'].sum())} trades in {time.perf_counter() - began:.0f} s")
 
 
 def write_signals(platform: Platform, *, start: datetime, end: datetime) -> None:
@@ -184,9 +186,9 @@ def export_versions(platform: Platform, directory: Path, *, start: datetime, end
         at = week_start(week)
         write_published_files(
             directory / week,
-            parameters=platform.record.parameters(as_of=at),
-            scores=platform.record.feeder_scores(as_of=at),
-            recommendation=platform.record.recommendation(as_of=at),
+            parameters=platform.record.parameters.as_of(at),
+            scores=platform.record.feeder_scores.as_of(at),
+            recommendation=platform.record.recommendations.as_of(at),
         )
     return len(weeks)
 
@@ -298,7 +300,7 @@ class Judge:
 
     def _decision(self, trade: dict[str, Any], opened: datetime, *, sigma: float) -> tuple[EntryChoice, tuple[float, float]]:
         record, market = self._platform.record, self._markets[trade["pair"]]
-        recommendation = record.recommendation(as_of=opened)
+        recommendation = record.recommendations.as_of(opened)
         signal = Signal(
             feeder_id=feeder_of_enter_tag(trade["enter_tag"]),
             pair=trade["pair"],
@@ -314,7 +316,7 @@ class Judge:
             profile=self._profile,
             book=self._book,
             view=view,
-            learning=Learning(parameters=record.parameters(as_of=opened), recommendation=recommendation),
+            learning=Learning(parameters=record.parameters.as_of(opened), recommendation=recommendation),
             regime=recommendation.regime,
             costs=self._costs,
             run_mode=RunMode.BACKTEST,

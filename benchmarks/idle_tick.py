@@ -33,7 +33,7 @@ def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str,
         platform.steps.sync(bot)
         watch = ChangeDetector(platform)
         watch.changed()
-        looks, dues = _times_ms(lambda: _look(watch)), _times_ms(platform.record.next_due_at)
+        looks, dues = _times_ms(lambda: _look(watch)), _times_ms(platform.record.replays.next_due_at)
         ticks, counts = _times_ms(lambda: _tick(platform, watch)), _times_ms(lambda: _require_synced(platform))
         return {"idle_tick_ms": ticks, "idle_look_ms": looks, "idle_due_ms": dues, "idle_count_ms": counts}
 
@@ -41,7 +41,7 @@ def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str,
 def _tick(platform: Platform, watch: ChangeDetector) -> None:
     platform.record.revision()
     _look(watch)
-    platform.record.next_due_at()
+    platform.record.replays.next_due_at()
 
 
 def _require_synced(platform: Platform) -> None:

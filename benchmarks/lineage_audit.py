@@ -49,7 +49,7 @@ class LineageAudit:
     def _trades(self) -> Iterator[str]:
         for bot in self.platform.bot_names:
             held = {(trade.trade_id, trade.open_date) for trade in self.platform.bot_store(bot).closed_trades(closed_since=None)}
-            recorded = self.platform.record.trade_keys(bot=bot, run_mode=RunMode.PAPER, closed_since=None)
+            recorded = self.platform.record.trades.keys(bot=bot, run_mode=RunMode.PAPER, closed_since=None)
             if held != recorded:
                 yield f"{bot}: {len(held - recorded)} closes are not in the record, {len(recorded - held)} are surplus"
 
@@ -61,8 +61,8 @@ class LineageAudit:
             yield "the newest materialization of the parameters does not have the version in force"
 
     def _chain(self) -> Iterator[str]:
-        counts = self.platform.record.counts()
-        replays = self.platform.record.replays(as_of=None, run_modes=self.platform.settings.run_modes)
+        counts = self.platform.record.trades.counts()
+        replays = self.platform.record.replays.frame(as_of=None, run_modes=self.platform.settings.run_modes)
         for bot in self.platform.bot_names:
             held = {
                 "bot_trades": self.platform.bot_store(bot).count_closed(closed_since=None),
@@ -97,10 +97,10 @@ class LineageAudit:
         yield from self._cursor(PUBLISHING)
 
     def _published(self) -> frozenset[str]:
-        return frozenset(head.version for head in self.platform.record.heads() if head.noun is PublicationKind.PARAMETERS)
+        return frozenset(head.version for head in self.platform.record.outbox.heads() if head.noun is PublicationKind.PARAMETERS)
 
     def _in_force(self) -> str:
-        return self.platform.record.parameters(as_of=self.platform.clock.now()).version
+        return self.platform.record.parameters.as_of(self.platform.clock.now()).version
 
     def _shown_version(self) -> object:
         newest = self._materializations(_PARAMETERS, limit=1)

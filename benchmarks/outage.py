@@ -179,7 +179,7 @@ class Watch:
 
     def recorded(self) -> dict[str, dict[int, int]]:
         """Count the rows of each paper trade in the record, by bot and id."""
-        frame = self.platform.record.trades(as_of=None, run_modes=(RunMode.PAPER,))
+        frame = self.platform.record.trades.frame(as_of=None, run_modes=(RunMode.PAPER,))
         found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for bot, trade_id in zip(frame["bot"], frame["trade_id"], strict=True):
             found[str(bot)][int(trade_id)] += 1

@@ -191,16 +191,16 @@ class JudgedDays:
 
 
 class Publications:
-    """Publications in memory, with the part of the record's interface that a review reads."""
+    """Publications in memory, read as a review reads those of the record."""
 
     def __init__(self) -> None:
         self.published: list[ParameterSet] = []
 
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
+    def as_of(self, at: datetime) -> ParameterSet:
         """Return the newest publication known by a time; each is a full one. Raises LearningError if there is none."""
-        known = [one for one in self.published if one.known_at <= as_of]
+        known = [one for one in self.published if one.known_at <= at]
         if not known:
-            raise LearningError(f"no publication is known by {as_of.isoformat()}")
+            raise LearningError(f"no publication is known by {at.isoformat()}")
         return known[-1]
 
 

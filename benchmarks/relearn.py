@@ -52,14 +52,17 @@ def _now() -> NDArray[np.float64]:
 
 
 class Reads:
-    """A proxy that adds up the seconds (CPU, wall) of the named read methods."""
+    """A proxy that adds up the seconds (CPU, wall) of the named read methods, its own or, as "trades.frame", those of an attribute."""
 
-    def __init__(self, target: Any, names: tuple[str, ...]) -> None:
-        self._target, self._names = target, names
+    def __init__(self, target: Any, names: tuple[str, ...], *, whole: Reads | None = None) -> None:
+        self._target, self._names, self._whole = target, names, whole or self
         self.seconds = np.zeros(2)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._target, name)
+        own = tuple(path.removeprefix(f"{name}.") for path in self._names if path.startswith(f"{name}."))
+        if own:
+            return Reads(found, own, whole=self._whole)
         return self._timed(found) if name in self._names else found
 
     def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,7 +71,7 @@ class Reads:
             try:
                 return call(*arguments, **named)
             finally:
-                self.seconds += _now() - began
+                self._whole.seconds += _now() - began
 
         return timed
 
@@ -111,8 +114,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         store = SqlRecord.open(f"sqlite:///{Path(directory) / 'platform.sqlite'}")
         try:
-            record = Reads(store, ("trades", "replays", "counts"))
-            record.upsert_trades(closed_trades(world))
+            record = Reads(store, ("trades.frame", "trades.counts", "replays.frame"))
+            record.trades.upsert(closed_trades(world))
             _measure(record, candles, rounds=arguments.rounds, closes=arguments.incremental)
         finally:
             store.close()
@@ -168,7 +171,7 @@ def _measure(record: Reads, candles: Reads, *, rounds: int, closes: int) -> None
     tell(f"first run, which writes all replays: {first_s[0]:.2f} s ({first_s[1]:.2f} s of wall time) without reading")
     full_s = np.stack([_run(record, LearnerSession(ParameterLearner(SETTINGS)), candles, full=True) for _ in range(rounds)])
     beat_s = np.stack([_run(record, session, candles, full=True) for _ in range(rounds)])
-    newest = record.trades(as_of=None, run_modes=[RunMode.PAPER])
+    newest = record.trades.frame(as_of=None, run_modes=[RunMode.PAPER])
     close_s = np.stack([_close(record, session, candles, newest=newest, number=number) for number in range(closes + 1)][1:])
     calm, wall = quantiles(close_s[:, 0].tolist()), quantiles(close_s[:, 1].tolist())
     tell(f"new process {full_s[:, 0]}, warm {beat_s[:, 0]}, one close {calm}")
@@ -216,7 +219,7 @@ def _close(record: Reads, session: LearnerSession, candles: Reads, *, newest: pd
         is_short=bool(old["is_short"]),
         leverage=float(old["leverage"]),
     )
-    record.upsert_trades([replace(trade, bot="BOT1")])
+    record.trades.upsert([replace(trade, bot="BOT1")])
     began = _now()
     outcome = _step(record, session, candles, full=False)
     took = _now() - began

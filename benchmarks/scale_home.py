@@ -120,16 +120,16 @@ def made(place: Place, work: Work) -> dict[str, str]:
     """Return the sha256 of every result, by name."""
     with platform_of(place) as platform:
         record, now, modes = platform.record, platform.clock.now(), list(RunMode)
-        parameters = record.parameters(as_of=now)
-        models = record.models_frame()
+        parameters = record.parameters.as_of(now)
+        models = record.models.frame()
         for digest in models["digest"].unique():
             platform.models.read(str(digest))
         found = {
             "models": _digest(sorted(path.name for path in (place.folder / "data/home/models").iterdir())),
             "registry": _digest_of_frame(models, by=["feeder_id", "trained_until"]),
-            "trades": _digest_of_frame(record.trades(as_of=None, run_modes=modes), by=["bot", "run_mode", "trade_id", "open_date"]),
+            "trades": _digest_of_frame(record.trades.frame(as_of=None, run_modes=modes), by=["bot", "run_mode", "trade_id", "open_date"]),
             "replays": _digest_of_frame(
-                record.replays(as_of=None, run_modes=modes), by=["bot", "run_mode", "trade_id", "open_date", "version"]
+                record.replays.frame(as_of=None, run_modes=modes), by=["bot", "run_mode", "trade_id", "open_date", "version"]
             ),
             "parameters": parameters_digest(parameters),
         }

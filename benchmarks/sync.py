@@ -47,7 +47,7 @@ from bot3.adapters.influx.publisher import InfluxPublisher
 from bot3.adapters.influx.server import InfluxServer
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
-from bot3.ports.record import TradeRecord
+from bot3.ports.record import TradeRepository
 from bot3.trading.trades import RunMode
 from bot3.usecases.learning.sync_trades import sync_trades
 from bot3.usecases.publishing.check import check_published
@@ -221,12 +221,12 @@ class Home:
         reader, record = FreqtradeColumns.open(source_url, bot=BOT, run_mode=MODE), self._record
         self._publisher.prepare(bots=(BOT,))
         writes, requests = watch_record(record._database.engine), watch_requests(self._server)  # noqa: SLF001  # stopwatches
-        synced_s = _seconds(lambda: _require_whole(reader, record))
+        synced_s = _seconds(lambda: _require_whole(reader, record.trades))
         sync_write_s = writes.seconds.copy()
         published_s = _seconds(self._publish)
         write_s, sent_s = writes.seconds.copy(), requests.seconds.copy()
         token = reader.change_token()
-        syncs = [_seconds(lambda: sync_trades(reader, record, run_mode=MODE)) for _ in range(5)]
+        syncs = [_seconds(lambda: sync_trades(reader, record.trades, run_mode=MODE)) for _ in range(5)]
         if reader.change_token() != token:
             raise SystemExit("the bot's database changed while nothing was committed")
         reader.close()
@@ -242,7 +242,7 @@ class Home:
         }
 
     def _publish(self) -> None:
-        report = publish_learning(self._record, self._publisher, run_modes=(MODE,))
+        report = publish_learning(self._record.outbox, self._publisher, run_modes=(MODE,))
         if report.refused or not report.points:
             raise SystemExit(f"InfluxDB accepted {report.points} points and refused {report.refused}")
 
@@ -254,8 +254,8 @@ class Home:
             raise SystemExit(f"the copy in InfluxDB differs from the record: {found.record} trades, {found.published} points")
 
 
-def _require_whole(reader: FreqtradeColumns, record: TradeRecord) -> None:
-    synced = sync_trades(reader, record, run_mode=MODE)
+def _require_whole(reader: FreqtradeColumns, recorded: TradeRepository) -> None:
+    synced = sync_trades(reader, recorded, run_mode=MODE)
     if not synced.is_reconciled or synced.outcome.inserted != synced.source_count:
         raise SystemExit(f"source {synced.source_count}, record {synced.record_count}: the sync lost trades")
 

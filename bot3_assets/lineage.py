@@ -62,7 +62,7 @@ def report_closes(lineage: Lineage, platform: "Platform", *, bots: Sequence[str]
         lineage.materialized("trade_replays", trade_replays_metadata(platform, bot), partition=bot)
     now = platform.clock.now()
     lineage.materialized("adaptive_params", adaptive_params_metadata(platform))
-    lineage.checked("adaptive_params", "parameters_are_lawful", parameters_verdict(platform.record.parameters(as_of=now), now=now))
+    lineage.checked("adaptive_params", "parameters_are_lawful", parameters_verdict(platform.record.parameters.as_of(now), now=now))
 
 
 def report_refusal(lineage: Lineage, platform: "Platform") -> None:

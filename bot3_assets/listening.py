@@ -128,7 +128,7 @@ class ChangeDetector:
         if now - self._looked_at < DUE_EVERY_S:
             return False
         self._looked_at = now
-        due_at = self._platform.record.next_due_at()
+        due_at = self._platform.record.replays.next_due_at()
         return due_at is not None and due_at <= self._platform.clock.now()
 
 
@@ -197,7 +197,7 @@ class ClosesLoop:
     def _is_anything_in_force(self) -> bool:
 
         try:
-            self._platform.record.parameters(as_of=self._platform.clock.now())
+            self._platform.record.parameters.as_of(self._platform.clock.now())
         except LearningError:
             return False
         return True

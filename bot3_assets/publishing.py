@@ -87,7 +87,7 @@ class PublishLoop:
             # Read the revision first: a write in between stays pending, or was published and is reported a second time.
             revision = self._platform.record.revision()
             self._teller.take(cursor, revision=revision)
-            if revision > self._teller.reported.revision and self._platform.record.span() is None:
+            if revision > self._teller.reported.revision and self._platform.record.outbox.span() is None:
                 self._tell(nothing_published(revision), lineage=lineage)
 
     def end(self) -> ReportedCursor:
@@ -98,7 +98,7 @@ class PublishLoop:
     def step(self, lineage: Lineage) -> int:
         """Publish pending writes and report them to Dagster; return their number. Raises StoreError if the server is unavailable."""
         with self._turn, self._noticed():
-            if self._platform.record.span() is None:
+            if self._platform.record.outbox.span() is None:
                 return 0
             report = self._platform.publishing.publish(tell=lambda found: self._tell(found, lineage=lineage))
             if report is None:
@@ -158,7 +158,7 @@ class PublishLoop:
 
     def _publish_again(self, found: "PublishedCheck", *, lineage: Lineage) -> None:
         """Make the whole record pending for publishing, and report to Dagster what the copy has lost."""
-        self._platform.record.requeue()
+        self._platform.record.outbox.requeue()
         self._republished = republished_text(found, at=self._platform.wall_now())
         log.warning("copy_lost_writes", lost=len(found.lost), remedy="the whole record is published again")
         self._tell_verdict(published_verdict(found, republished=self._republished, is_again=True), lineage=lineage)

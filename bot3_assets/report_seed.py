@@ -36,22 +36,24 @@ def report_seed(lineage: Lineage, platform: "Platform") -> None:
     lineage.checked("features", "features_have_no_gap", features_verdict(platform))
     _report_feeders(lineage, platform)
     lineage.materialized("regime_state", regime_state_metadata(platform))
-    lineage.checked("regime_state", "regime_is_a_distribution", regime_verdict(record.regime(as_of=now)))
+    lineage.checked("regime_state", "regime_is_a_distribution", regime_verdict(record.regimes.as_of(now)))
     report_closes(lineage, platform, bots=platform.source_names)
     modes = platform.settings.run_modes
-    lineage.checked("trade_replays", "replays_are_lawful", replays_verdict(record.replays(as_of=None, run_modes=modes)))
+    lineage.checked("trade_replays", "replays_are_lawful", replays_verdict(record.replays.frame(as_of=None, run_modes=modes)))
     lineage.materialized("shadow_trades", shadow_trades_metadata(platform))
-    lineage.checked("shadow_trades", "shadow_trades_are_lawful", shadow_trades_verdict(record.shadow_trades(as_of=now, run_modes=modes)))
+    lineage.checked(
+        "shadow_trades", "shadow_trades_are_lawful", shadow_trades_verdict(record.shadow_trades.frame(as_of=now, run_modes=modes))
+    )
     lineage.materialized("feeder_scores", feeder_scores_metadata(platform))
-    lineage.checked("feeder_scores", "every_feeder_is_scored", feeder_scores_verdict(record.feeder_scores(as_of=now)))
+    lineage.checked("feeder_scores", "every_feeder_is_scored", feeder_scores_verdict(record.feeder_scores.as_of(now)))
     lineage.materialized("recommendations", recommendations_metadata(platform))
-    verdict = recommendation_verdict(record.recommendation(as_of=now), now=now)
+    verdict = recommendation_verdict(record.recommendations.as_of(now), now=now)
     lineage.checked("recommendations", "recommendation_is_complete", verdict)
 
 
 def _report_feeders(lineage: Lineage, platform: "Platform") -> None:
     """Report the models and the signals by feeder and week; weeks without new models have signals of earlier ones."""
-    models = platform.record.models_frame().to_dict("records")
+    models = platform.record.models.frame().to_dict("records")
     entries = [ModelEntry(**{str(name): value for name, value in row.items()}) for row in models]
     weeks = sorted({week for feeder in FEEDER_IDS for week in platform.signals.weeks(feeder)})
     lineage.instance.add_dynamic_partitions(MARKET_WEEKS, weeks)

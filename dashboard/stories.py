@@ -84,7 +84,7 @@ def _show_parameters(entry: Intent, home: DashboardHome) -> None:
     if not isinstance(key, str) or key.count("|") < 2:
         st.caption("Protected by the static set of the settings: no learned row was used.")
         return
-    history = home.ports.record.parameters_history(key=key)
+    history = home.ports.record.parameters.history(key=key)
     # An incremental publication contains changed rows only: a parameter set also contains rows of earlier versions.
     exact = history[history["version"] == version]
     used = exact if len(exact) else history[history["known_at"] <= entry.candle_close_time]

@@ -11,7 +11,7 @@ import structlog
 from bot3.errors import AlreadyRunningError, ExchangeBusyError, InvalidTradeError, LearningError, StoreBusyError, StoreFullError
 from bot3.ports.clock import Clock
 from bot3.ports.control import ControlStore
-from bot3.ports.record import LearningReader
+from bot3.ports.learning import LearningReader
 from execution.bot import Bot
 from execution.closes import Closes, SignalSource
 from execution.heartbeat import Detail, Pulse

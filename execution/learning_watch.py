@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ import structlog
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.clock import Clock
-from bot3.ports.record import LearningReader
+from bot3.ports.learning import InForce, LearningReader
 from bot3.trading.decisions import Learning
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import Recommendation
@@ -92,12 +91,12 @@ class LearningWatch:
 
     def _read_all(self, now: datetime) -> None:
         self._parameters = self._read("parameters", self._reader.parameters, self._parameters, now=now)
-        self._recommendation = self._read("recommendation", self._reader.recommendation, self._recommendation, now=now)
-        self._regime = self._read("regime", self._reader.regime, self._regime, now=now)
+        self._recommendation = self._read("recommendation", self._reader.recommendations, self._recommendation, now=now)
+        self._regime = self._read("regime", self._reader.regimes, self._regime, now=now)
 
-    def _read(self, noun: str, read: Callable[..., _Learned], last: _Learned | None, *, now: datetime) -> _Learned | None:
+    def _read(self, noun: str, reader: InForce[_Learned], last: _Learned | None, *, now: datetime) -> _Learned | None:
         try:
-            found: _Learned | None = read(as_of=now)
+            found: _Learned | None = reader.as_of(now)
         except InvalidLearningError as error:
             if self._refused.get(noun) != str(error):
                 keeps = None if last is None else last.version

@@ -78,7 +78,7 @@ def parts_of(platform: Platform, chat: Chat) -> Parts:
     if platform.notifier is None:
         raise SettingsError("BOT3_TELEGRAM_TOKEN is not set")
     letters, differed = settings.home / "influx" / "dead_letters.jsonl", platform.notices.marks().get(f"{PREFIX}{DIFFERS}", "")
-    copies = CopyWatch(platform.publishing, platform.record, letters=letters, differed=differed)
+    copies = CopyWatch(platform.publishing, platform.record.outbox, letters=letters, differed=differed)
     opened = home_identity(settings)
     control = Control(platform.control, clock=clock, bots=platform.bot_names) if settings.telegram_control else None
     desk = CommandHandler(home, control=control)

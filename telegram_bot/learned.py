@@ -21,10 +21,10 @@ def learning(home: BotHome, asked: Asked) -> Page:
     """Return the page with published parameters, recommendation and regime, their ages, and the number of trades of each leverage bin."""
     del asked
     now, record = home.now(), home.ports.record
-    parameters = known(lambda: record.parameters(as_of=now))
+    parameters = known(lambda: record.parameters.as_of(now))
     blocks: list[str | Table] = [
         _parameters(parameters, home),
-        _recommendation(known(lambda: record.recommendation(as_of=now)), home),
+        _recommendation(known(lambda: record.recommendations.as_of(now)), home),
         _regime(home),
         _counts(home),
     ]
@@ -68,7 +68,7 @@ def _feeders(numbers: tuple[int, ...]) -> str:
 
 def _regime(home: BotHome) -> str:
     now = home.now()
-    found = known(lambda: home.ports.record.regime(as_of=now))
+    found = known(lambda: home.ports.record.regimes.as_of(now))
     if found.value is None:
         return f"Regime: {fmt.DASH} {found.problem}."
     state = found.value
@@ -108,7 +108,7 @@ def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
 def leverage(home: BotHome, asked: Asked) -> Page:
     """Return the page with the results of each leverage bin's closed trades of one run mode in the record, and its stop and target."""
     now = home.now()
-    parameters = known(lambda: home.ports.record.parameters(as_of=now))
+    parameters = known(lambda: home.ports.record.parameters.as_of(now))
     foot = (home.of_record(asked.mode), home.as_of())
     blocks: list[str | Table] = _realised(home, asked)
     if parameters.value is None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import dagster as dg
 from dagster._core.instance.factory import create_ephemeral_instance
 
+from bot3.adapters.sql.engine import Database
 from bot3.adapters.sql.record.record import SqlRecord
 
 _T = TypeVar("_T")
@@ -50,23 +51,32 @@ class Fate:
         raise self._error()
 
 
+_WRITES = {
+    "trades": ("upsert_columns", "delete"),
+    "replays": ("save",),
+    "parameters": ("publish",),
+    "regimes": ("publish",),
+    "outbox": ("confirm", "requeue"),
+}
+
+
 class MortalRecord(SqlRecord):
     """The record; each of its writes is a step."""
 
     fate: Fate
 
+    def __init__(self, database: Database, *, read_only: bool) -> None:
+        super().__init__(database, read_only=read_only)
+        for noun, names in _WRITES.items():
+            repository = getattr(self, noun)
+            for name in names:
+                setattr(repository, name, self._mortal(getattr(repository, name)))
 
-def _mortal(name: str) -> Callable[..., Any]:
-    write = getattr(SqlRecord, name)
+    def _mortal(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **named: Any) -> Any:
+            return self.fate.around(lambda: write(*args, **named))
 
-    def step(self: MortalRecord, *args: Any, **named: Any) -> Any:
-        return self.fate.around(lambda: write(self, *args, **named))
-
-    return step
-
-
-for _name in ("upsert_columns", "delete_trades", "save_replays", "publish_parameters", "publish_regimes", "confirm", "requeue"):
-    setattr(MortalRecord, _name, _mortal(_name))
+        return step
 
 
 class MortalInstance(dg.DagsterInstance):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from bot3.adapters.influx.buckets import InfluxBuckets
 from bot3.adapters.influx.dead_letters import DeadLetters
 from bot3.adapters.influx.published_copy import InfluxCopy
 from bot3.adapters.influx.publisher import InfluxPublisher
 from bot3.adapters.influx.server import InfluxServer
+from bot3.adapters.sql.engine import Database
 from bot3.adapters.sql.record.record import SqlRecord
-from bot3.market.regimes import RegimeState
 from bot3.ports.publisher import Origin
-from bot3.trading.parameters import ParameterSet
-from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.usecases.publishing.publish import publish_learning
 from tests.servers.influx import InfluxProgram
 
@@ -75,34 +73,33 @@ class Copy:
         self.server.close()
 
 
+class PublishedKind:
+    """A repository of one kind of publication: each is published to the copy immediately, and only the copy is read as of a time."""
+
+    def __init__(self, record: PublishedRecord, noun: str) -> None:
+        self._record, self._noun, self._repository = record, noun, getattr(record, noun)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repository, name)
+
+    def publish(self, *args: Any, **named: Any) -> int:
+        revision: int = self._repository.publish(*args, **named)
+        publish_learning(self._record.outbox, self._record.copy.publisher)
+        return revision
+
+    def as_of(self, at: datetime) -> Any:
+        return getattr(self._record.copy.reader, self._noun).as_of(at)
+
+
 class PublishedRecord(SqlRecord):
     """A record that publishes every write immediately, and reads learning only from the copy."""
 
     copy: Copy
 
-    def publish_parameters(self, parameters: ParameterSet, *, replaces: str | None, is_full: bool) -> int:
-        return self._told(super().publish_parameters(parameters, replaces=replaces, is_full=is_full))
-
-    def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
-        return self._told(super().publish_feeder_scores(scores))
-
-    def publish_regimes(self, states: Sequence[RegimeState]) -> int:
-        return self._told(super().publish_regimes(states))
-
-    def publish_recommendation(self, recommendation: Recommendation) -> int:
-        return self._told(super().publish_recommendation(recommendation))
-
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        return self.copy.reader.parameters(as_of=as_of)
-
-    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        return self.copy.reader.feeder_scores(as_of=as_of)
-
-    def regime(self, *, as_of: datetime) -> RegimeState:
-        return self.copy.reader.regime(as_of=as_of)
-
-    def recommendation(self, *, as_of: datetime) -> Recommendation:
-        return self.copy.reader.recommendation(as_of=as_of)
+    def __init__(self, database: Database, *, read_only: bool) -> None:
+        super().__init__(database, read_only=read_only)
+        for noun in ("parameters", "feeder_scores", "regimes", "recommendations"):
+            setattr(self, noun, PublishedKind(self, noun))
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
         return self.copy.reader.next_known_at(after=after)
@@ -113,10 +110,6 @@ class PublishedRecord(SqlRecord):
     def close(self) -> None:
         super().close()
         self.copy.close()
-
-    def _told(self, revision: int) -> int:
-        publish_learning(self, self.copy.publisher)
-        return revision
 
 
 def published_record(url: str, copy: Copy) -> PublishedRecord:

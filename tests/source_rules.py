@@ -24,7 +24,7 @@ READERS: Mapping[str, str] = {
     "bot3/adapters/sql/bot/store.py": "the identity of a new store",
     "bot3/adapters/sql/engine.py": "a name for one opening of a database, unique among processes",
     "bot3/adapters/sql/lease.py": "a name for one holder of a lease, unique among processes",
-    "bot3/adapters/sql/record/base.py": "the identity of a new record, the epoch of a restored one",
+    "bot3/adapters/sql/record/record.py": "the identity of a new record, the epoch of a restored one",
     "bot3/cli/up.py": "the supervisor's own process: it counts heartbeats since its start",
     "deploy/freqtrade/BOT3MetaStrategyAdaptive.py": "one file in freqtrade's process, which has no clock to pass",
     "telegram_bot/control.py": "an unpredictable confirmation code; tests pass their own",

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import structlog
 
 from bot3.errors import DataError, InvalidLearningError, LearningError, StoreBusyError, StoreError
 from bot3.market.regimes import RegimeState
-from bot3.ports.record import LearningReader
+from bot3.ports.learning import InForce, LearningReader
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
@@ -23,8 +23,6 @@ log = structlog.get_logger()
 
 _Learned = ParameterSet | tuple[FeederScore, ...] | RegimeState | Recommendation
 _Value = TypeVar("_Value", bound=_Learned)
-
-_NOUNS = ("parameters", "feeder_scores", "regime", "recommendation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +41,28 @@ class _Snapshot:
     number: int
 
 
+class _Cached(Generic[_Value]):
+    """One kind of the cached learning; `snapshot` returns the last valid copy."""
+
+    def __init__(self, snapshot: Callable[[], _Snapshot], *, noun: str, kind: type[_Value]) -> None:
+        self._snapshot, self._noun, self._kind = snapshot, noun, kind
+
+    def as_of(self, at: datetime) -> _Value:
+        """Return the cached value. Raises LearningError if none was known by then."""
+        snapshot = self._snapshot()
+        found = snapshot.found.get(self._noun)
+        if isinstance(found, self._kind) and _known_at(found) <= at:
+            return found
+        if self._noun in snapshot.refused:
+            raise snapshot.refused[self._noun]
+        raise LearningError(f"no {self._noun} were published by {at.isoformat()}: run `bot3 learn run`")
+
+
 class FollowedLearning:
     """A `LearningReader` that caches another one in a thread: its methods return at once, from the last valid copy.
 
     Only the thread retries a server that is down or slow; the cached copy remains until it expires. Invalid learning is logged once and
-    does not replace the last valid copy. Learning known later than `as_of` is not returned: the caller then uses its previous value.
+    does not replace the last valid copy. Learning known later than the time of `as_of` is not returned: the caller uses its last one.
 
     Parameters
     ----------
@@ -66,6 +81,10 @@ class FollowedLearning:
         self._failure: DataError | None = None
         self._is_started = False
         self._thread = Thread(target=self._follow, name="learning", daemon=True)
+        self.parameters = _Cached(self._held, noun="parameters", kind=ParameterSet)
+        self.feeder_scores: InForce[tuple[FeederScore, ...]] = _Cached(self._held, noun="feeder_scores", kind=tuple)
+        self.regimes = _Cached(self._held, noun="regime", kind=RegimeState)
+        self.recommendations = _Cached(self._held, noun="recommendation", kind=Recommendation)
 
     def start(self) -> Self:
         """Start the thread."""
@@ -78,22 +97,6 @@ class FollowedLearning:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_JOIN_S)
-
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters in force. Raises LearningError if none were known by then."""
-        return self._in_force("parameters", ParameterSet, as_of=as_of)
-
-    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        """Return the scores in force. Raises LearningError if none were known by then."""
-        return self._in_force("feeder_scores", tuple, as_of=as_of)
-
-    def regime(self, *, as_of: datetime) -> RegimeState:
-        """Return the regime state in force. Raises LearningError if none was known by then."""
-        return self._in_force("regime", RegimeState, as_of=as_of)
-
-    def recommendation(self, *, as_of: datetime) -> Recommendation:
-        """Return the recommendation in force. Raises LearningError if none was known by then."""
-        return self._in_force("recommendation", Recommendation, as_of=as_of)
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
         """Return when the first cached or pending publication comes into force after a time; None if there is none."""
@@ -148,24 +151,23 @@ class FollowedLearning:
             self._looked.set()
             self._stop.wait(self._poll_s if is_well else self._poll_s * 10.0)
 
-    def _in_force(self, noun: str, kind: type[_Value], *, as_of: datetime) -> _Value:
-        snapshot = self._held()
-        found = snapshot.found.get(noun)
-        if isinstance(found, kind) and _known_at(found) <= as_of:
-            return found
-        if noun in snapshot.refused:
-            raise snapshot.refused[noun]
-        raise LearningError(f"no {noun} were published by {as_of.isoformat()}: run `bot3 learn run`")
+    def _readers(self) -> dict[str, InForce[_Learned]]:
+        reader = self._reader
+        return {
+            "parameters": reader.parameters,
+            "feeder_scores": reader.feeder_scores,
+            "regime": reader.regimes,
+            "recommendation": reader.recommendations,
+        }
 
     def _read(self, token: str, last: _Snapshot | None, *, now: datetime) -> _Snapshot:
         # The token was read first: a publication in between changes it, and the next poll reads that publication.
         found: dict[str, _Learned] = {} if last is None else dict(last.found)
         refused: dict[str, InvalidLearningError] = {}
         is_whole = True
-        for noun in _NOUNS:
-            read: Callable[..., _Learned] = getattr(self._reader, noun)
+        for noun, reader in self._readers().items():
             try:
-                newest = read(as_of=now)
+                newest = reader.as_of(now)
                 # An empty publication of scores replaces nothing.
                 if newest:
                     found[noun] = newest

@@ -39,7 +39,7 @@ _MONITOR_EVERY = timedelta(minutes=1)
 def parameters(subject: str, patient: DoctorContext) -> Finding:
     """Check that parameters are published, valid and not expired. Raises LearningError, which the doctor reports, if they are not."""
     now = patient.platform.clock.now()
-    held = patient.platform.record.parameters(as_of=now)
+    held = patient.platform.record.parameters.as_of(now)
     held.require_fresh(now=now)
     return good(subject, f"{len(held.rows)} rows, until {held.expires_at:%Y-%m-%d %H:%M} market time")
 
@@ -50,7 +50,7 @@ def recommendation(subject: str, patient: DoctorContext) -> Finding:
     Raises LearningError, which the doctor reports, if it is not.
     """
     now = patient.platform.clock.now()
-    held = patient.platform.record.recommendation(as_of=now)
+    held = patient.platform.record.recommendations.as_of(now)
     if patient.is_served:
         held.require_fresh(now=now)
     return good(subject, f"{held.regime}, until {held.expires_at:%Y-%m-%d %H:%M} market time")

@@ -110,7 +110,7 @@ def record(subject: str, patient: DoctorContext) -> Finding:
     if late and patient.is_served:
         detail = f"closed trades are not synced after {fmt.span(SYNC_GRACE)}: {'; '.join(late)}"
         return bad(subject, detail, remedy="see the ticks of `closes_to_parameters`, then `bot3 learn run`")
-    counts = platform.record.counts()
+    counts = platform.record.trades.counts()
     held = f"revision {platform.record.revision()}, {int(counts['trades'].sum())} trades"
     unsynced = [*late, *waiting]
     return good(subject, f"{held}; pending sync: {'; '.join(unsynced)}" if unsynced else held)
@@ -174,7 +174,7 @@ def candles(subject: str, patient: DoctorContext) -> Finding:
 
 def models(subject: str, patient: DoctorContext) -> Finding:
     """Read every registered model file and compare its digest. Raises ModelError, DataError, which the doctor reports, if one is wrong."""
-    digests = patient.platform.record.models_frame()["digest"].unique()
+    digests = patient.platform.record.models.frame()["digest"].unique()
     for digest in digests:
         patient.platform.models.read(str(digest))
     if not len(digests):
@@ -187,11 +187,11 @@ def _late_writes(patient: DoctorContext) -> str | None:
 
     None if the oldest is pending for at most `SYNC_GRACE`, or services should not run.
     """
-    since = patient.platform.record.waiting_since()
+    since = patient.platform.record.outbox.waiting_since()
     age = timedelta(0) if since is None else patient.platform.wall_now() - since
     if not patient.is_served or age <= SYNC_GRACE:
         return None
-    span = patient.platform.record.span()
+    span = patient.platform.record.outbox.span()
     why = patient.platform.publishing.last_error() or "no error was reported, check that Dagster's daemon runs"
     return f"{0 if span is None else span.writes} writes are pending publication, the oldest for {fmt.span(age)}: {why}"
 
@@ -228,7 +228,7 @@ def influx(subject: str, patient: DoctorContext) -> Finding:
         return bad(subject, f"rejected points are stored in {letters}", remedy="fix the cause, then run `bot3 publish replay-dead-letters`")
     if (unequal := _unequal(subject, publishing.heads_gap())) is not None:
         return unequal
-    span = patient.platform.record.span()
+    span = patient.platform.record.outbox.span()
     return good(
         subject,
         f"{len(publishing.bots())} bots, buckets and field types are correct, {0 if span is None else span.writes} writes are pending",

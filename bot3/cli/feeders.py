@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def feeders(*, as_json: JsonFlag = False) -> None:
     """Show feeder scores over all regimes, best first, with n and interval."""
     with seeded_platform() as platform:
-        scores = platform.record.feeder_scores(as_of=platform.clock.now())
+        scores = platform.record.feeder_scores.as_of(platform.clock.now())
         window = f"last {platform.settings.lookback_days} d"
     if as_json:
         print_json({"scores": list(scores)})

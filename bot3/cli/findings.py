@@ -64,13 +64,13 @@ class DoctorContext:
         grace = SYNC_GRACE * (platform.clock.speed if speed is None else speed)
         now = platform.clock.now() if speed is None else platform.wall_now()
         # Count the record first: a trade that closes in between is recent, so it is not late.
-        recorded = recorded_count(platform.record.counts(), bot=reader.bot, run_mode=run_mode)
+        recorded = recorded_count(platform.record.trades.counts(), bot=reader.bot, run_mode=run_mode)
         closed = reader.count_closed(closed_since=None)
         if closed == recorded:
             return None
         if closed < recorded:
             return Unsynced(recorded=recorded, closed=closed, is_late=True)
-        known = platform.record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+        known = platform.record.trades.keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
         missing = [trade for trade in reader.closed_trades(closed_since=None) if (trade.trade_id, trade.open_date) not in known]
         is_late = any(trade.close_date is not None and trade.close_date < now - grace for trade in missing)
         return Unsynced(recorded=recorded, closed=closed, is_late=is_late)

@@ -41,7 +41,7 @@ def params(
     """Show stop and target per pair, direction and leverage bin, with n, interval and the source of their data."""
     with seeded_platform() as platform:
         now = platform.clock.now()
-        parameters, anchor = platform.record.parameters(as_of=now), platform.control.anchor()
+        parameters, anchor = platform.record.parameters.as_of(now), platform.control.anchor()
         limit = platform.settings.max_censored_share
     rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
     rows.sort(key=lambda row: (row.pair, row.direction, row.leverage_bin))

@@ -20,8 +20,8 @@ def regime(*, as_json: JsonFlag = False) -> None:
     """Show the regime, its probabilities, and the meta-learner's recommendation."""
     with seeded_platform() as platform:
         now = platform.clock.now()
-        state = platform.record.regime(as_of=now)
-        recommendation, anchor = platform.record.recommendation(as_of=now), platform.control.anchor()
+        state = platform.record.regimes.as_of(now)
+        recommendation, anchor = platform.record.recommendations.as_of(now), platform.control.anchor()
     if as_json:
         print_json({"regime": state, "recommendation": recommendation, "is_expired": now >= recommendation.expires_at})
         return

@@ -139,14 +139,14 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
 
 def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
     """Return the bots that are not the platform's own, with live trades of its own: results from the record, open trades if readable."""
-    counts, watched = platform.record.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
+    counts, watched = platform.record.trades.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
     held = {(str(row["bot"]), str(row["run_mode"])) for row in counts.to_dict("records")}
     foreign = [key for key in held if key[0] not in platform.bot_names or key[1] == RunMode.LIVE.value]
     return [_fleet_bot(platform, bot, RunMode(mode), watched.get((bot, mode))) for bot, mode in sorted({*foreign, *watched})]
 
 
 def _fleet_bot(platform: Platform, bot: str, mode: RunMode, source: UnreliableReader | None) -> Mapping[str, Any]:
-    closes = platform.record.trades(as_of=None, run_modes=(mode,), bots=(bot,))
+    closes = platform.record.trades.frame(as_of=None, run_modes=(mode,), bots=(bot,))
     opened, trouble = _open_trades(source)
     verdict = "not watched" if source is None else "read" if trouble is None else "NOT READ"
     return {
@@ -176,9 +176,9 @@ def _open_trades(source: UnreliableReader | None) -> tuple[list[Trade] | None, s
 def _learning(platform: Platform) -> Mapping[str, Any]:
     now, anchor = platform.clock.now(), platform.control.anchor()
     found: dict[str, Any] = {"revision": platform.record.revision()}
-    for noun, read in (("parameters", platform.record.parameters), ("recommendation", platform.record.recommendation)):
+    for noun, read in (("parameters", platform.record.parameters.as_of), ("recommendation", platform.record.recommendations.as_of)):
         try:
-            value = read(as_of=now)
+            value = read(now)
         except LearningError as error:
             found[noun] = {"missing": str(error)}
         else:

@@ -83,10 +83,10 @@ def _recorded(platform: Platform, bot: str, *, limit: int) -> pd.DataFrame:
 
     Raises SettingsError if the name is neither in the record nor in the fleet file.
     """
-    known = sorted({*platform.source_names, *platform.record.counts()["bot"]})
+    known = sorted({*platform.source_names, *platform.record.trades.counts()["bot"]})
     if bot not in known:
         raise SettingsError(f"{bot!r} is not a bot: valid names are {', '.join(known)}")
-    found = platform.record.trades(as_of=None, run_modes=tuple(RunMode), bots=[bot])
+    found = platform.record.trades.frame(as_of=None, run_modes=tuple(RunMode), bots=[bot])
     return found.iloc[::-1].head(limit).assign(is_open=False)
 
 

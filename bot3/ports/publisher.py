@@ -11,7 +11,7 @@ from typing import Protocol
 import pandas as pd
 
 from bot3.market.regimes import RegimeState
-from bot3.ports.record import LearningReader
+from bot3.ports.learning import LearningReader
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.trades import RunMode
@@ -119,10 +119,6 @@ class Outbox(Protocol):
         """Return the pending writes; None if there are none."""
         ...
 
-    def origin(self) -> Origin:
-        """Return the identity of the record and its epoch."""
-        ...
-
     def waiting_since(self) -> datetime | None:
         """Return when the oldest pending write was made, by the database's clock; None if none is pending."""
         ...
@@ -145,10 +141,6 @@ class Outbox(Protocol):
 
     def heads(self) -> frozenset[Head]:
         """Return the head of every publication of the record."""
-        ...
-
-    def trade_digests(self, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-        """Return the trades that are not deleted: bot, run_mode, trade_id, open_date, close_date, digest."""
         ...
 
 

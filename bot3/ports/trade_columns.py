@@ -77,11 +77,11 @@ class ColumnReader(Protocol):
 
 
 @runtime_checkable
-class ColumnRecord(Protocol):
-    """A `TradeRecord` that accepts columns."""
+class ColumnRepository(Protocol):
+    """A `TradeRepository` that accepts columns."""
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
-        """Insert or update closed trades as `upsert_trades` does."""
+        """Insert or update closed trades as `upsert` does."""
         ...
 
 

@@ -70,13 +70,13 @@ def shadow_trades(
     end : datetime
         Trades that close later are not returned: they are open, and the next call simulates them again.
     last_closes : mapping, optional
-        Pair to the feeder's newest close (`ShadowRecord.last_shadow_close`); the pair is flat from then on.
+        Pair to the feeder's newest close (`ShadowTradeRepository.last_closes`); the pair is flat from then on.
 
     Returns
     -------
     DataFrame
-        A shadow frame (`ports.record.ShadowRecord`), by pair and open date; trades of a pair never overlap. `regime` is "" before the
-        first known regime.
+        A shadow frame (`ports.record.ShadowTradeRepository`), by pair and open date; trades of a pair never overlap. `regime` is "" before
+        the first known regime.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def measured(platform: Platform) -> Measured:
             directory=platform.settings.home,
             build={"version": _version(), "trading_mode": platform.settings.trading_mode},
             sources=platform.sources,
-            outbox=platform.record.span if platform.publishing.is_configured else None,
+            outbox=platform.record.outbox.span if platform.publishing.is_configured else None,
         )
     )
 

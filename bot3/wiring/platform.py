@@ -241,7 +241,7 @@ class Platform(Sources):
 
     def _has_models(self) -> bool:
         """Return whether a seed has begun to store results; models are the first of them."""
-        return not self.record.models_frame().empty
+        return not self.record.models.frame().empty
 
     @cached_property
     def seeded_until(self) -> datetime:

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from bot3.ports.clock import Clock
     from bot3.ports.exchange import Exchange
     from bot3.ports.latches import LatchStore
+    from bot3.ports.learning import LearningReader
     from bot3.ports.models import ModelStore
     from bot3.ports.notifier import Notifier
-    from bot3.ports.record import LearningReader
     from bot3.ports.signals import SignalStore
     from bot3.usecases.feeders.predict_signals import SignalMaker
 
@@ -250,7 +250,11 @@ class Ports:
         from bot3.usecases.feeders.predict_signals import SignalMaker  # noqa: PLC0415  # loads numba and TA-Lib
 
         return SignalMaker(
-            models=self.models, registry=self.record, candles=self.candles, pairs=self.candles.pairs(), timeframe=self.settings.timeframe
+            models=self.models,
+            registry=self.record.models,
+            candles=self.candles,
+            pairs=self.candles.pairs(),
+            timeframe=self.settings.timeframe,
         )
 
     def require_bot(self, name: str) -> None:

@@ -15,8 +15,8 @@ from bot3.errors import Bot3Error, SettingsError, StoreBusyError, StoreError
 if TYPE_CHECKING:
     from bot3.adapters.influx.server import InfluxServer
     from bot3.adapters.sql.record.record import SqlRecord
+    from bot3.ports.learning import LearningReader
     from bot3.ports.publisher import Origin, PublishedCopy, Publisher
-    from bot3.ports.record import LearningReader
     from bot3.settings import Settings
     from bot3.usecases.publishing.check import HeadsGap, PublishedCheck, Recorded
     from bot3.usecases.publishing.publish import PublishReport, ReplayReport, Tell
@@ -130,7 +130,7 @@ class Publishing:
         """Return the bots whose trades are published: the platform's own, and all others with trades in the record, deleted ones too."""
         from bot3.usecases.publishing.publish import published_bots  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
-        return published_bots(self._record().counts(), own=self._own)
+        return published_bots(self._record().trades.counts(), own=self._own)
 
     def health(self) -> tuple[str, ...]:
         """Return the problems of the server and its buckets as texts; empty if there are none. Raises as `check`."""
@@ -157,21 +157,21 @@ class Publishing:
             If the server cannot be reached before the timeout, or another process is publishing: the writes stay pending.
         """
         if not self.is_configured:
-            self._record().fold()
+            self._record().outbox.fold()
             return None
         from bot3.usecases.publishing.publish import nothing_published, publish_learning  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
-        if self._record().span() is None and self._is_prepared:
+        if self._record().outbox.span() is None and self._is_prepared:
             return nothing_published(None)
         with self._turn():
-            return publish_learning(self._record(), self.publisher, tell=tell)
+            return publish_learning(self._record().outbox, self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
         """Delete the copy's contents and publish the whole record. Raises as `publish`, and SettingsError if BOT3_INFLUX_URL is empty."""
         from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
-            return publish_everything(self._record(), self.publisher, bots=self.bots())
+            return publish_everything(self._record().outbox, self.publisher, bots=self.bots())
 
     def replay_dead_letters(self) -> ReplayReport:
         """Write the dead letters (points that could not be written) again, then all writes to the record since the oldest of them.
@@ -181,7 +181,7 @@ class Publishing:
         from bot3.usecases.publishing.publish import replay_dead_letters  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
-            return replay_dead_letters(self._record(), self.publisher)
+            return replay_dead_letters(self._record().outbox, self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
         """Compare the copy with the record, values in force as of `now`.

@@ -36,12 +36,12 @@ def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     """Fail if a published parameter row is out of bounds or the parameters have expired, so that no recommendation is based on them."""
     opened = platform.platform()
     now = opened.clock.now()
-    return parameters_verdict(opened.record.parameters(as_of=now), now=now)
+    return parameters_verdict(opened.record.parameters.as_of(now), now=now)
 
 
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return version, expiry and counts of the published parameters, and the stop and target of the rows over all pairs."""
-    parameters = platform.record.parameters(as_of=platform.clock.now())
+    parameters = platform.record.parameters.as_of(platform.clock.now())
     rows = parameters.rows.values()
     return {
         "dagster/row_count": dg.MetadataValue.int(len(rows)),

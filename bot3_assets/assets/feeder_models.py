@@ -56,7 +56,7 @@ def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
 
 def models_verdict(platform: "Platform") -> dg.AssetCheckResult:
     """Pass if at least one model is registered and every model file can be read with its digest; name those that cannot."""
-    digests = [str(digest) for digest in platform.record.models_frame()["digest"].unique()]
+    digests = [str(digest) for digest in platform.record.models.frame()["digest"].unique()]
     broken = {}
     for digest in digests:
         try:

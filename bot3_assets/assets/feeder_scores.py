@@ -34,12 +34,12 @@ def feeder_scores(platform: PlatformResource) -> dg.MaterializeResult[None]:
 def every_feeder_is_scored(platform: PlatformResource) -> dg.AssetCheckResult:
     """Fail if a feeder has no score, so that no recommendation is made without it."""
     opened = platform.platform()
-    return feeder_scores_verdict(opened.record.feeder_scores(as_of=opened.clock.now()))
+    return feeder_scores_verdict(opened.record.feeder_scores.as_of(opened.clock.now()))
 
 
 def feeder_scores_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the published scores over all regimes, best feeder first."""
-    overall = sorted((s for s in platform.record.feeder_scores(as_of=platform.clock.now()) if s.regime == "*"), key=lambda s: s.rank)
+    overall = sorted((s for s in platform.record.feeder_scores.as_of(platform.clock.now()) if s.regime == "*"), key=lambda s: s.rank)
     lines = [
         f"| {s.rank} | {s.feeder_id} | {s.tier} | {s.n} | {s.n_eff:.0f} | {s.expectancy:.3%} ({s.lower_bound:.3%} to {s.upper_bound:.3%}) |"
         for s in overall

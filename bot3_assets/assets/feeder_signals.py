@@ -52,7 +52,7 @@ def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataVal
 
 def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
     """Pass if no signal of the two newest weeks was known before the end of its model's training data; count those that were, by feeder."""
-    trained = platform.record.models_frame().set_index("digest")["trained_until"]
+    trained = platform.record.models.frame().set_index("digest")["trained_until"]
     early: dict[str, int] = {}
     total = 0
     for feeder in FEEDER_IDS:

@@ -39,12 +39,12 @@ def recommendation_is_complete(platform: PlatformResource) -> dg.AssetCheckResul
     """Fail if the newest recommendation lacks a feeder or a version, or has expired."""
     opened = platform.platform()
     now = opened.clock.now()
-    return recommendation_verdict(opened.record.recommendation(as_of=now), now=now)
+    return recommendation_verdict(opened.record.recommendations.as_of(now), now=now)
 
 
 def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the fields of the newest recommendation."""
-    newest = platform.record.recommendation(as_of=platform.clock.now())
+    newest = platform.record.recommendations.as_of(platform.clock.now())
     low, high = newest.suggested_leverage_range
     return {
         "regime": dg.MetadataValue.text(str(newest.regime)),

@@ -37,14 +37,14 @@ def regime_is_a_distribution(platform: PlatformResource) -> dg.AssetCheckResult:
     """Fail if the published probabilities are no distribution, or the regime began after it was known."""
     opened = platform.platform()
     now = opened.clock.now()
-    return regime_verdict(opened.record.regime(as_of=now))
+    return regime_verdict(opened.record.regimes.as_of(now))
 
 
 def regime_state_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the published regime, its probabilities, and the share of each regime in the last day of market time."""
     now = platform.clock.now()
-    state = platform.record.regime(as_of=now)
-    day = platform.record.regimes_frame(start=now - timedelta(days=1), end=now)
+    state = platform.record.regimes.as_of(now)
+    day = platform.record.regimes.frame(start=now - timedelta(days=1), end=now)
     shares = day["regime"].value_counts(normalize=True)
 
     return {

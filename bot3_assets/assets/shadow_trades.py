@@ -38,7 +38,7 @@ def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
 def shadow_trades_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     """Fail if a shadow trade has a value that is not finite, a rate or volatility of 0, or wrong times, so that no score is based on it."""
     opened = platform.platform()
-    return shadow_trades_verdict(opened.record.shadow_trades(as_of=opened.clock.now(), run_modes=opened.settings.run_modes))
+    return shadow_trades_verdict(opened.record.shadow_trades.frame(as_of=opened.clock.now(), run_modes=opened.settings.run_modes))
 
 
 def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
@@ -53,7 +53,7 @@ def shadow_trades_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
 
 def shadow_trades_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the number of shadow trades of each feeder, and their mean net result as a ratio of the price."""
-    frame = platform.record.shadow_trades(as_of=platform.clock.now(), run_modes=platform.settings.run_modes)
+    frame = platform.record.shadow_trades.frame(as_of=platform.clock.now(), run_modes=platform.settings.run_modes)
     by_feeder = frame.groupby("feeder_id")["close_move"].agg(["size", "mean"])
     lines = [f"| {feeder} | {int(row['size'])} | {row['mean']:.4%} |" for feeder, row in by_feeder.iterrows()]
     return {

@@ -86,7 +86,7 @@ def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metadata
 
 def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
     """Return the numbers of a bot's closed trades in the record, by run mode, with deleted and unused ones and the last close."""
-    counts = platform.record.counts()
+    counts = platform.record.trades.counts()
     own = counts[counts["bot"] == bot]
     by_mode = {f"trades_{mode}": dg.MetadataValue.int(int(n)) for mode, n in zip(own["run_mode"], own["trades"].tolist(), strict=True)}
     last = own["last_close"].max() if len(own) else None
@@ -112,7 +112,7 @@ def synced_trades_verdict(platform: "Platform", *, bots: "Sequence[str] | None" 
         if (trouble := trouble_of(source.reader)) is not None:
             unread[name] = trouble
             continue
-        compared = reconcile(source.reader, platform.record, run_mode=source.run_mode)
+        compared = reconcile(source.reader, platform.record.trades, run_mode=source.run_mode)
         if not compared.is_reconciled:
             differences[name] = _difference(compared)
     return dg.AssetCheckResult(

@@ -42,7 +42,7 @@ def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource)
 def replays_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
     """Fail if a complete replay contains invalid numbers, so that nothing is learned from it."""
     opened = platform.platform()
-    return replays_verdict(opened.record.replays(as_of=None, run_modes=opened.settings.run_modes))
+    return replays_verdict(opened.record.replays.frame(as_of=None, run_modes=opened.settings.run_modes))
 
 
 def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
@@ -58,7 +58,7 @@ def replays_verdict(frame: "pd.DataFrame") -> dg.AssetCheckResult:
 def trade_replays_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
     """Return the numbers of a bot's replays by state: complete, pending until the horizon ends, or not possible (with the reasons)."""
     # Counted by the database: this runs at every close, and a home contains tens of thousands of replays.
-    counts = platform.record.replay_counts(bot=bot, run_modes=platform.settings.run_modes)
+    counts = platform.record.replays.counts(bot=bot, run_modes=platform.settings.run_modes)
     states = {str(state): int(count) for state, count in counts.groupby("state")["replays"].sum().items()}
     reasons = {str(reason): int(count) for reason, count in counts.groupby("reason")["replays"].sum().items() if reason}
     return {

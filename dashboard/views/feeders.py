@@ -43,7 +43,7 @@ def render(home: DashboardHome) -> None:
 
 def _show_scores(home: DashboardHome) -> None:
     now = home.ports.clock.now()
-    scores = known(lambda: home.ports.record.feeder_scores(as_of=now))
+    scores = known(lambda: home.ports.record.feeder_scores.as_of(now))
     if scores.value is None:
         not_known(scores, "No feeder is scored yet.", "Every feeder is shadow-traded all the time; scores follow its closes.")
         return
@@ -103,7 +103,7 @@ def _cells(score: FeederScore, *, has_window: bool) -> dict[str, object]:
 
 def _show_models(home: DashboardHome) -> None:
     st.subheader("Models")
-    models = home.ports.record.models_frame()
+    models = home.ports.record.models.frame()
     if models.empty:
         missing("No model is registered.", "`bot3 init` trains the first of each feeder; Dagster trains anew every week.")
         return

@@ -44,7 +44,7 @@ def render(home: DashboardHome) -> None:
     """Show the page Learned."""
     st.title("Learned")
     now = home.ports.clock.now()
-    learned = known(lambda: home.ports.record.parameters(as_of=now))
+    learned = known(lambda: home.ports.record.parameters.as_of(now))
     if learned.value is None:
         not_known(learned, "Nothing was learned yet.", "Until then bots are protected by the static set, on paper only.")
         return
@@ -203,7 +203,7 @@ def _show_history(parameters: ParameterSet, home: DashboardHome) -> None:
     st.subheader("How one row moved")
     keys = [row.key for row in _of_levels(parameters, *_ORDER)]
     key = str(st.selectbox("row", keys, format_func=fmt.key, key="row", bind="query-params"))
-    history = home.ports.record.parameters_history(key=key)
+    history = home.ports.record.parameters.history(key=key)
     if history.empty:
         missing("This row was never published.", "`bot3 learn run` publishes all rows.")
         return

@@ -29,7 +29,7 @@ def render(home: DashboardHome) -> None:
     """Show the page Regime."""
     st.title("Regime")
     now = home.ports.clock.now()
-    state = known(lambda: home.ports.record.regime(as_of=now))
+    state = known(lambda: home.ports.record.regimes.as_of(now))
     if state.value is None:
         not_known(state, "No regime is known yet.", "Three days of candles are needed.")
         return
@@ -57,7 +57,7 @@ def _show_state(state: RegimeState, home: DashboardHome, *, now: datetime) -> No
 def _show_ribbon(home: DashboardHome, *, now: datetime) -> None:
     name = str(st.segmented_control("window", list(WINDOWS), default="30 days", required=True, key="window"))
     start = now - timedelta(days=WINDOWS[name])
-    states = home.ports.record.regimes_frame(start=start, end=now + timedelta(microseconds=1))
+    states = home.ports.record.regimes.frame(start=start, end=now + timedelta(microseconds=1))
     if states.empty:
         missing(f"No state lies in the last {name}.", "Choose a longer window.")
         return
@@ -105,7 +105,7 @@ _cached_index = st.cache_data(_make_index, max_entries=12, show_spinner="Reading
 
 def _show_factors(home: DashboardHome, *, now: datetime) -> None:
     st.subheader("What it changes")
-    parameters = known(lambda: home.ports.record.parameters(as_of=now))
+    parameters = known(lambda: home.ports.record.parameters.as_of(now))
     if parameters.value is None:
         not_known(parameters, "No regime factors were learned.")
         return

@@ -68,7 +68,7 @@ def _show_beats(home: DashboardHome) -> None:
 
 def _show_stores(home: DashboardHome) -> None:
     st.subheader("Stores, and whether their counts agree")
-    counts = home.ports.record.counts()
+    counts = home.ports.record.trades.counts()
     rows = []
     for bot in home.ports.bot_names:
         rows.append(_store_row(bot, RunMode.PAPER, home.ports.bot_store, home=home, counts=counts))
@@ -146,10 +146,10 @@ def _show_published(home: DashboardHome) -> None:
     st.subheader("Published learning")
     now, record = home.ports.clock.now(), home.ports.record
     reads: dict[str, Callable[[], Sequence[Published]]] = {
-        "parameters": lambda: (record.parameters(as_of=now),),
-        "recommendation": lambda: (record.recommendation(as_of=now),),
-        "feeder scores": lambda: record.feeder_scores(as_of=now),
-        "regime": lambda: (record.regime(as_of=now),),
+        "parameters": lambda: (record.parameters.as_of(now),),
+        "recommendation": lambda: (record.recommendations.as_of(now),),
+        "feeder scores": lambda: record.feeder_scores.as_of(now),
+        "regime": lambda: (record.regimes.as_of(now),),
     }
     anchor = home.ports.control.anchor()
     rows = [{"what": what, **_published_cells(read, now=now, anchor=anchor)} for what, read in reads.items()]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,11 +19,8 @@ from bot3.adapters.influx.server import InfluxAddress, InfluxServer
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import LearningError, StoreBusyError, StoreError
-from bot3.market.regimes import RegimeState
+from bot3.ports.learning import InForce, LearningReader
 from bot3.ports.publisher import Origin
-from bot3.ports.record import LearningReader
-from bot3.trading.parameters import ParameterSet
-from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.usecases.publishing.publish import publish_learning
 from execution.learning_watch import LearningWatch
 from tests.clocks import MovableClock
@@ -33,6 +31,18 @@ from tests.servers.influx import InfluxProgram
 
 LATER = minutes(900)
 
+_Value = TypeVar("_Value")
+
+
+class FaultyKind(Generic[_Value]):
+    """One kind of learning, read from a server that may be down."""
+
+    def __init__(self, read: Callable[[], InForce[_Value]]) -> None:
+        self._read = read
+
+    def as_of(self, at: datetime) -> _Value:
+        return self._read().as_of(at)
+
 
 class FaultyReader:
     """A reader that can be told to fail, as a server that is down makes it fail."""
@@ -40,21 +50,13 @@ class FaultyReader:
     def __init__(self, reader: LearningReader) -> None:
         self._reader = reader
         self.is_down = False
+        self.parameters = FaultyKind(lambda: self._up().parameters)
+        self.feeder_scores = FaultyKind(lambda: self._up().feeder_scores)
+        self.regimes = FaultyKind(lambda: self._up().regimes)
+        self.recommendations = FaultyKind(lambda: self._up().recommendations)
 
     def learning_token(self) -> str:
         return self._up().learning_token()
-
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        return self._up().parameters(as_of=as_of)
-
-    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        return self._up().feeder_scores(as_of=as_of)
-
-    def regime(self, *, as_of: datetime) -> RegimeState:
-        return self._up().regime(as_of=as_of)
-
-    def recommendation(self, *, as_of: datetime) -> Recommendation:
-        return self._up().recommendation(as_of=as_of)
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
         return self._up().next_known_at(after=after)
@@ -68,10 +70,10 @@ class FaultyReader:
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[SqlRecord]:
     record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
-    record.publish_feeder_scores([a_score()])
-    record.publish_regimes([a_regime()])
-    record.publish_recommendation(a_recommendation())
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True)
+    record.feeder_scores.publish([a_score()])
+    record.regimes.publish([a_regime()])
+    record.recommendations.publish(a_recommendation())
     yield record
     record.close()
 
@@ -98,30 +100,30 @@ def black_hole() -> Iterator[str]:
 def test_followed_given_learning_then_reads_it_as_it_was_published(followed: FollowedLearning, record: SqlRecord) -> None:
     assert followed.look()
 
-    assert followed.parameters(as_of=minutes(1)) == record.parameters(as_of=minutes(1))
-    assert followed.feeder_scores(as_of=minutes(1)) == record.feeder_scores(as_of=minutes(1))
-    assert followed.regime(as_of=minutes(1)) == record.regime(as_of=minutes(1))
-    assert followed.recommendation(as_of=minutes(1)) == record.recommendation(as_of=minutes(1))
+    assert followed.parameters.as_of(minutes(1)) == record.parameters.as_of(minutes(1))
+    assert followed.feeder_scores.as_of(minutes(1)) == record.feeder_scores.as_of(minutes(1))
+    assert followed.regimes.as_of(minutes(1)) == record.regimes.as_of(minutes(1))
+    assert followed.recommendations.as_of(minutes(1)) == record.recommendations.as_of(minutes(1))
 
 
 def test_followed_given_a_new_publication_then_its_token_differs_after_the_next_look(followed: FollowedLearning, record: SqlRecord) -> None:
     followed.look()
     token = followed.learning_token()
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
 
     assert followed.learning_token() == token
     followed.look()
 
     assert followed.learning_token() != token
-    assert followed.parameters(as_of=minutes(5)).version == "v2"
+    assert followed.parameters.as_of(minutes(5)).version == "v2"
 
 
 def test_followed_given_learning_from_after_the_time_asked_for_then_does_not_show_it(followed: FollowedLearning, record: SqlRecord) -> None:
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
     followed.look()
 
     with pytest.raises(LearningError, match="no parameters were published by"):
-        followed.parameters(as_of=minutes(4))
+        followed.parameters.as_of(minutes(4))
 
 
 def test_followed_given_a_publication_hidden_by_a_later_one_that_waits_too_then_shows_each_when_it_comes_into_force(
@@ -132,9 +134,9 @@ def test_followed_given_a_publication_hidden_by_a_later_one_that_waits_too_then_
     watch = LearningWatch(followed, clock=clock)
     followed.look()
     watch.look()
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
-    record.publish_parameters(a_set("v3", known_at=minutes(9)), replaces="v2", is_full=True)
-    record.publish_recommendation(a_recommendation("m2", known_at=minutes(7)))
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.parameters.publish(a_set("v3", known_at=minutes(9)), replaces="v2", is_full=True)
+    record.recommendations.publish(a_recommendation("m2", known_at=minutes(7)))
 
     seen = []
     for _ in range(10):
@@ -158,21 +160,21 @@ def test_followed_given_a_publication_that_breaks_a_bound_then_keeps_the_last_go
         for _ in range(3):
             assert not followed.look()
 
-    assert followed.parameters(as_of=minutes(1)).version == "v1"
+    assert followed.parameters.as_of(minutes(1)).version == "v1"
     assert [(entry["event"], entry["noun"]) for entry in logs] == [("learning_refused", "parameters")]
 
 
 def test_followed_given_a_newest_publication_that_is_not_known_yet_then_holds_the_newest_that_is(record: SqlRecord) -> None:
     clock = MovableClock(minutes(4))
     followed = FollowedLearning(record, now=clock.now, poll_s=0.01, first_wait_s=0.0)
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
 
     assert followed.look()
-    before = followed.parameters(as_of=minutes(4)).version
+    before = followed.parameters.as_of(minutes(4)).version
     clock.move(60.0)
     assert followed.look()
 
-    assert (before, followed.parameters(as_of=minutes(5)).version) == ("v1", "v2")
+    assert (before, followed.parameters.as_of(minutes(5)).version) == ("v1", "v2")
 
 
 def test_followed_given_nothing_read_yet_then_says_so_at_once(followed: FollowedLearning, faulty: FaultyReader) -> None:
@@ -185,14 +187,14 @@ def test_followed_given_nothing_read_yet_then_says_so_at_once(followed: Followed
 
 def test_followed_given_a_noun_that_is_missing_then_looks_for_it_without_a_new_token(tmp_path: Path) -> None:
     record = SqlRecord.open(sqlite_url(tmp_path / "young.sqlite"))
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True)
     followed = FollowedLearning(record, now=lambda: LATER, poll_s=0.01, first_wait_s=0.0)
 
     assert not followed.look()
 
-    assert followed.parameters(as_of=OPENED).version == "v1"
+    assert followed.parameters.as_of(OPENED).version == "v1"
     with pytest.raises(LearningError):
-        followed.regime(as_of=OPENED)
+        followed.regimes.as_of(OPENED)
     record.close()
 
 
@@ -222,7 +224,7 @@ def test_watch_given_a_server_that_came_back_then_reads_what_was_published_meanw
     followed.look()
     watch.look()
     faulty.is_down = True
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
     followed.look()
     watch.look()
     before = watch.versions()["parameters_version"]
@@ -272,7 +274,7 @@ def test_watch_given_an_influxdb_that_stops_and_starts_then_goes_on_with_what_it
             pytest.skip("the server that TEST_INFLUX_URL names is not ours to stop")
         copy = Copy.on(program, tmp_path, record=record)
         copy.publisher.prepare(bots=BOTS)
-        publish_learning(record, copy.publisher)
+        publish_learning(record.outbox, copy.publisher)
         followed = FollowedLearning(copy.reader, now=lambda: LATER, poll_s=0.01, first_wait_s=0.0)
         watch = LearningWatch(followed, clock=MovableClock(minutes(9)))
         followed.look()
@@ -283,8 +285,8 @@ def test_watch_given_an_influxdb_that_stops_and_starts_then_goes_on_with_what_it
         watch.look()
         while_down = watch.versions()
         program.start()
-        record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
-        publish_learning(record, copy.publisher)
+        record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+        publish_learning(record.outbox, copy.publisher)
         followed.look()
         watch.look()
 

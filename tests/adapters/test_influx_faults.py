@@ -81,7 +81,7 @@ def server_of(copy: Copy) -> FailingServer:
 
 def full_set(record: SqlRecord, version: str, *, minute: float, replaces: str | None) -> None:
     rows = [a_row(leverage_bin=name) for name in BINS]
-    record.publish_parameters(a_set(version, *rows, known_at=minutes(minute)), replaces=replaces, is_full=True)
+    record.parameters.publish(a_set(version, *rows, known_at=minutes(minute)), replaces=replaces, is_full=True)
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -91,18 +91,18 @@ def test_parameters_given_an_outage_at_any_request_then_are_the_old_or_the_new_o
 ) -> None:
     record = copy.source.record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
     full_set(record, "v1", minute=0, replaces=None)
-    publish_learning(record, copy.publisher)
-    old = record.parameters(as_of=minutes(9))
+    publish_learning(record.outbox, copy.publisher)
+    old = record.parameters.as_of(minutes(9))
     full_set(record, "v2", minute=5, replaces="v1")
-    record.upsert_trades([a_closed_trade(1)])
+    record.trades.upsert([a_closed_trade(1)])
     server_of(copy).break_at(request_number, is_late=is_late)
 
     with pytest.raises(StoreBusyError):
-        publish_learning(record, copy.publisher)
+        publish_learning(record.outbox, copy.publisher)
 
-    assert copy.reader.parameters(as_of=minutes(9)) in (old, record.parameters(as_of=minutes(9)))
+    assert copy.reader.parameters.as_of(minutes(9)) in (old, record.parameters.as_of(minutes(9)))
     server_of(copy).break_at(None)
-    publish_learning(record, copy.publisher)
+    publish_learning(record.outbox, copy.publisher)
     assert check_published(record, copy.reader, bots=BOTS, now=minutes(90)).is_equal
     record.close()
 
@@ -136,7 +136,7 @@ def test_copy_given_any_order_of_changes_outages_and_kills_then_ends_equal_to_th
         take(record, copy, step, trade_id=trade_id, change=change, number=number)
 
     server_of(copy).break_at(None)
-    publish_learning(record, copy.publisher)
+    publish_learning(record.outbox, copy.publisher)
 
     assert check_published(record, copy.reader, bots=BOTS, now=minutes(900)).is_equal
     record.close()
@@ -147,25 +147,25 @@ def take(record: SqlRecord, copy: Copy, step: str, *, trade_id: int, change: int
     if step in {"write", "reuse"}:
         opened = OPENED if step == "write" else minutes(-60)
         closed, reason = opened + timedelta(minutes=50 + change), None if change == 2 else "roi"
-        record.upsert_trades([a_closed_trade(trade_id, open_date=opened, close_date=closed, exit_reason=reason)])
+        record.trades.upsert([a_closed_trade(trade_id, open_date=opened, close_date=closed, exit_reason=reason)])
     elif step == "delete":
-        record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=[(trade_id, OPENED)])
+        record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(trade_id, OPENED)])
     elif step in {"learn", "full"}:
         learn(record, is_full=step == "full", bins=BINS[: change + 1], number=number)
     else:
         server_of(copy).break_at(None if step == "publish" else trade_id, is_late=step == "break late")
         try:
-            publish_learning(record, copy.publisher)
+            publish_learning(record.outbox, copy.publisher)
         except StoreBusyError:
             assert step != "publish"
 
 
 def learn(record: SqlRecord, *, is_full: bool, bins: Sequence[str], number: int) -> None:
-    span = record.heads()
+    span = record.outbox.heads()
     newest = max((head for head in span if head.noun == "parameters"), key=lambda head: (head.known_at, head.seq), default=None)
     # Some publications share an instant, as they do while the market's time stands still.
     known_at = minutes(number // 3)
     rows = [a_row(leverage_bin=name, stop_sigma=-0.2 * (number % 20 + 1)) for name in bins]
     published = a_set(f"v{number}", *rows, known_at=known_at)
-    record.publish_parameters(published, replaces=None if newest is None else newest.version, is_full=is_full or newest is None)
-    record.publish_regimes([a_regime(known_at)])
+    record.parameters.publish(published, replaces=None if newest is None else newest.version, is_full=is_full or newest is None)
+    record.regimes.publish([a_regime(known_at)])

@@ -53,11 +53,11 @@ def test_record_given_a_store_of_the_release_before_then_is_migrated_and_opens_t
 
     record = SqlRecord.open(url)
 
-    old = record.recommendation(as_of=minutes(1))
+    old = record.recommendations.as_of(minutes(1))
     assert (old.version, old.open_bins, old.suggested_leverage_range) == ("m0", ("2.0-3.5", "3.5-5.0"), (2.0, 5.0))
     newer = a_recommendation("m1", known_at=minutes(5))
-    record.publish_recommendation(newer)
-    assert record.recommendation(as_of=minutes(5)) == newer
+    record.recommendations.publish(newer)
+    assert record.recommendations.as_of(minutes(5)) == newer
     record.close()
 
 
@@ -76,7 +76,7 @@ def test_copy_given_a_point_of_the_release_before_then_daemon_and_mixin_open_the
     copy.server.write(copy.buckets.learning, [old, *both.rows])
     copy.server.write(copy.buckets.learning, [points.head, both.head])
 
-    read = copy.reader.recommendation(as_of=minutes(1))
+    read = copy.reader.recommendations.as_of(minutes(1))
 
     assert read == a_recommendation()
     assert set(read.open_bins) < set(LEVERAGE_BINS)

@@ -41,16 +41,16 @@ from tests.seeded import copy_of_home, set_market_time, tiny_settings
 CHECKED: dict[str, Callable[[Platform], dg.AssetCheckResult]] = {
     "candles": lambda p: candles_verdict(gate_reports(p)),
     "fresh": candles_age,
-    "replays": lambda p: replays_verdict(p.record.replays(as_of=None, run_modes=p.settings.run_modes)),
-    "shadows": lambda p: shadow_trades_verdict(p.record.shadow_trades(as_of=p.clock.now(), run_modes=p.settings.run_modes)),
+    "replays": lambda p: replays_verdict(p.record.replays.frame(as_of=None, run_modes=p.settings.run_modes)),
+    "shadows": lambda p: shadow_trades_verdict(p.record.shadow_trades.frame(as_of=p.clock.now(), run_modes=p.settings.run_modes)),
     "features": features_verdict,
     "models": models_verdict,
     "signals": signals_verdict,
-    "regime": lambda p: regime_verdict(p.record.regime(as_of=p.clock.now())),
+    "regime": lambda p: regime_verdict(p.record.regimes.as_of(p.clock.now())),
     "trades": synced_trades_verdict,
-    "scores": lambda p: feeder_scores_verdict(p.record.feeder_scores(as_of=p.clock.now())),
-    "parameters": lambda p: parameters_verdict(p.record.parameters(as_of=p.clock.now()), now=p.clock.now()),
-    "recommendation": lambda p: recommendation_verdict(p.record.recommendation(as_of=p.clock.now()), now=p.clock.now()),
+    "scores": lambda p: feeder_scores_verdict(p.record.feeder_scores.as_of(p.clock.now())),
+    "parameters": lambda p: parameters_verdict(p.record.parameters.as_of(p.clock.now()), now=p.clock.now()),
+    "recommendation": lambda p: recommendation_verdict(p.record.recommendations.as_of(p.clock.now()), now=p.clock.now()),
 }
 
 
@@ -277,8 +277,8 @@ def test_shadow_trades_verdict_given_an_unlawful_trade_then_counts_it(changes: d
 
 @pytest.mark.slow
 def test_synced_trades_verdict_given_a_trade_that_the_record_lost_then_names_the_bot(platform: Platform) -> None:
-    keys = sorted(platform.record.trade_keys(bot="BOT2", run_mode=platform.history_store("BOT2").run_mode, closed_since=None))
-    platform.record.delete_trades(bot="BOT2", run_mode=platform.history_store("BOT2").run_mode, keys=keys[:1])
+    keys = sorted(platform.record.trades.keys(bot="BOT2", run_mode=platform.history_store("BOT2").run_mode, closed_since=None))
+    platform.record.trades.delete(bot="BOT2", run_mode=platform.history_store("BOT2").run_mode, keys=keys[:1])
 
     verdict = synced_trades_verdict(platform)
 
@@ -296,10 +296,10 @@ def test_models_verdict_given_a_damaged_file_then_names_it(platform: Platform) -
 
 @pytest.mark.slow
 def test_signals_verdict_given_a_model_younger_than_its_signals_then_names_the_feeder(platform: Platform) -> None:
-    entry = platform.record.model("F03", as_of=platform.clock.now())
+    entry = platform.record.models.newest("F03", as_of=platform.clock.now())
     late = entry.trained_until + timedelta(days=30)
     younger = replace(entry, digest=platform.models.put(b"another model"), known_at=late, trained_until=late)
-    platform.record.register_model(younger)
+    platform.record.models.register(younger)
     week = platform.signals.weeks("F03")[-2]
     signals = platform.signals.signals(feeder_ids=["F03"], start=week_start(week), end=week_start(week) + WEEK)
     platform.signals.write_week("F03", week, signals.assign(model_digest=younger.digest))

@@ -155,7 +155,7 @@ def test_every_job_ends_by_itself_and_is_told_apart_from_the_others() -> None:
 
 def test_relearn_everything_given_the_lineage_then_reports_no_asset_before_one_that_it_depends_on(tmp_path: Path) -> None:
     record = FakeRecord()
-    record.shadow = shadow_frame()
+    record.shadow_trades.stored = shadow_frame()
 
     order = [asset.asset for asset in full(record, tmp_path).assets]
 

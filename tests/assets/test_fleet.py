@@ -61,7 +61,7 @@ def test_verdict_given_imported_trades_without_a_source_then_they_hide_nothing(p
     grid.add(a_row(3))
     platform.steps.sync("GRID7")
     (trade,) = platform.fleet[0].closed_trades(closed_since=None)
-    platform.record.upsert_trades([replace(trade, bot="OLD")])
+    platform.record.trades.upsert([replace(trade, bot="OLD")])
 
     assert synced_trades_verdict(platform).passed
     assert platform.steps.unsynced_closes() == 0

@@ -43,7 +43,7 @@ def made(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, dg.A
 
 
 def test_meta_learner_makes_its_assets_with_figures_and_passes_its_checks(resource: PlatformResource, instance: dg.DagsterInstance) -> None:
-    before = resource.platform().record.recommendation(as_of=resource.platform().clock.now()).generated_at
+    before = resource.platform().record.recommendations.as_of(resource.platform().clock.now()).generated_at
 
     result = run("meta_learner", resource=resource, instance=instance)
 
@@ -52,7 +52,7 @@ def test_meta_learner_makes_its_assets_with_figures_and_passes_its_checks(resour
         assert set(made(result, asset)[None].metadata) >= figures, asset
     assert len(result.get_asset_check_evaluations()) == 8
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == []
-    assert resource.platform().record.recommendation(as_of=resource.platform().clock.now()).generated_at >= before
+    assert resource.platform().record.recommendations.as_of(resource.platform().clock.now()).generated_at >= before
 
 
 def test_meta_learner_given_the_market_went_on_then_extends_shadow_trades_and_renews_the_recommendation(
@@ -64,7 +64,7 @@ def test_meta_learner_given_the_market_went_on_then_extends_shadow_trades_and_re
     result = run("meta_learner", resource=resource, instance=instance)
 
     platform = resource.platform()
-    recommendation = platform.record.recommendation(as_of=platform.clock.now())
+    recommendation = platform.record.recommendations.as_of(platform.clock.now())
     assert made(result, "shadow_trades")[None].metadata["added"].value > 0
     assert later <= recommendation.generated_at < later + timedelta(minutes=1)
 
@@ -73,19 +73,19 @@ def test_meta_learner_given_a_record_that_lost_a_close_then_publishes_nothing(
     resource: PlatformResource, instance: dg.DagsterInstance
 ) -> None:
     platform = resource.platform()
-    version = platform.record.parameters(as_of=platform.clock.now()).version
+    version = platform.record.parameters.as_of(platform.clock.now()).version
     close_trades(Path(resource.home))
 
     with losing(Path(resource.home) / "platform.sqlite"), pytest.raises(LearningError, match="BOT1 paper"):
         platform.steps.learn_parameters()
 
-    assert platform.record.parameters(as_of=platform.clock.now()).version == version
+    assert platform.record.parameters.as_of(platform.clock.now()).version == version
 
 
 def test_backlog_syncs_and_replays_every_bot(resource: PlatformResource, platform: Platform, instance: dg.DagsterInstance) -> None:
     result = run("backlog", resource=resource, instance=instance, tags=all_bots())
 
-    synced, counts = made(result, "synced_trades"), platform.record.counts()
+    synced, counts = made(result, "synced_trades"), platform.record.trades.counts()
     assert set(synced) == set(made(result, "trade_replays")) == set(platform.bot_names)
     for bot, event in synced.items():
         assert event.metadata["dagster/row_count"].value == int(counts.loc[counts["bot"] == bot, "trades"].sum()) > 0
@@ -101,7 +101,7 @@ def test_retraining_makes_models_and_signals_of_one_week_and_no_other(resource: 
 
     keys = {feeder_week_key(feeder, week) for feeder in FEEDER_IDS}
     assert set(made(result, "feeder_models")) == set(made(result, "feeder_signals")) == keys
-    models = resource.platform().record.models_frame()
+    models = resource.platform().record.models.frame()
     assert sorted(models.loc[models["trained_until"] == models["trained_until"].max(), "feeder_id"]) == sorted(FEEDER_IDS)
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == []
 

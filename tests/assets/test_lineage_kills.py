@@ -38,7 +38,7 @@ class Place:
 
     def versions(self, opened: Platform) -> set[str]:
         """Return the versions of the parameters that were ever in force, but those of the seed."""
-        return {head.version for head in opened.record.heads() if head.noun is PublicationKind.PARAMETERS} - self.known
+        return {head.version for head in opened.record.outbox.heads() if head.noun is PublicationKind.PARAMETERS} - self.known
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def place(tmp_path: Path) -> Place:
     home, dagster_home = copy_of_home(tmp_path), tmp_path / "dagster"
     dagster_home.mkdir()
     with open_platform(tiny_settings(home)) as opened:
-        known = frozenset(head.version for head in opened.record.heads() if head.noun is PublicationKind.PARAMETERS)
+        known = frozenset(head.version for head in opened.record.outbox.heads() if head.noun is PublicationKind.PARAMETERS)
     first = tick(home, dagster_home, cursor=None)
     assert first is not None
     return Place(home=home, dagster_home=dagster_home, cursor=first.cursor, known=known)
@@ -63,17 +63,17 @@ def steps_of_a_close(place: Place) -> list[str]:
 def assert_nothing_is_missing(place: Place, last: Tick, *, closes: set[int]) -> None:
     with open_platform(tiny_settings(place.home)) as opened, dg.DagsterInstance.local_temp(str(place.dagster_home)) as instance:
         record = opened.record
-        synced = {key[0] for key in record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)}
+        synced = {key[0] for key in record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)}
         shown = told(instance, "adaptive_params")
         newest = {asset: told(instance, asset) for asset in ("bot_trades", "synced_trades", "trade_replays")}
         assert closes <= synced
         assert len(synced) == opened.bot_store("BOT1").count_closed(closed_since=None)
-        assert shown[0].metadata["version"].value == record.parameters(as_of=opened.clock.now()).version
+        assert shown[0].metadata["version"].value == record.parameters.as_of(opened.clock.now()).version
         assert place.versions(opened) <= {str(one.metadata["version"].value) for one in shown}
         assert json.loads(last.cursor)["revision"] == record.revision()
         for asset, events in newest.items():
             of_bot = next(one for one in events if one.partition == "BOT1")
-            held = len(synced) if asset == "bot_trades" else int(record.counts().query("bot == 'BOT1'")["trades"].sum())
+            held = len(synced) if asset == "bot_trades" else int(record.trades.counts().query("bot == 'BOT1'")["trades"].sum())
             assert of_bot.metadata["dagster/row_count"].value == held, asset
 
 

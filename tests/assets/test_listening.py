@@ -58,11 +58,19 @@ class ARecord:
             raise AwayError
         return self.at
 
+    @property
+    def replays(self) -> ARecord:
+        return self
+
     def next_due_at(self) -> datetime | None:
         return None
 
-    def parameters(self, *, as_of: datetime) -> object:
-        raise LearningError(f"nothing was learned as of {as_of}")
+    @property
+    def parameters(self) -> ARecord:
+        return self
+
+    def as_of(self, at: datetime) -> object:
+        raise LearningError(f"nothing was learned as of {at}")
 
 
 @dataclass

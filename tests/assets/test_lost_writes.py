@@ -53,7 +53,7 @@ class Beating:
 
     def write(self) -> None:
         self.world.market_at += timedelta(minutes=5)
-        self.platform.record.publish_regimes([a_regime(self.world.market_at)])
+        self.platform.record.regimes.publish([a_regime(self.world.market_at)])
 
     @property
     def is_equal(self) -> bool:
@@ -144,11 +144,11 @@ def test_beat_given_losses_again_and_no_outage_then_waits_ten_minutes(beating: B
 
     beating.memory.trades.clear()
     beating.work(CHECK_EVERY_S)
-    was_waiting = beating.platform.record.span() is not None
+    was_waiting = beating.platform.record.outbox.span() is not None
     beating.work(EVERY_S)
 
     assert not was_waiting
-    assert beating.platform.record.span() is not None
+    assert beating.platform.record.outbox.span() is not None
 
 
 def test_beat_given_an_extra_trade_then_reports_it_and_the_remedy_alone(beating: Beating) -> None:
@@ -158,7 +158,7 @@ def test_beat_given_an_extra_trade_then_reports_it_and_the_remedy_alone(beating:
     beating.work(CHECK_EVERY_S)
 
     passed, found = beating.verdicts[-1]
-    assert (passed, beating.platform.record.span()) == (False, None)
+    assert (passed, beating.platform.record.outbox.span()) == (False, None)
     assert "bot3 publish run --all" in str(found["remedy"])
 
 
@@ -168,7 +168,7 @@ def test_beat_given_a_restored_record_then_leaves_the_copy_to_a_person(beating: 
     beating.work(CHECK_EVERY_S)
 
     assert beating.verdicts[-1][0] is False
-    assert beating.platform.record.span() is None
+    assert beating.platform.record.outbox.span() is None
 
 
 def test_losses_given_writes_since_the_record_was_read_then_are_only_what_was_published_before(beating: Beating) -> None:

@@ -30,8 +30,8 @@ def test_comparison_given_a_trade_that_the_record_lost_then_it_is_back_and_count
 ) -> None:
     platform = resource.platform()
     history = platform.history_store("BOT2")
-    (first, *_) = sorted(platform.record.trade_keys(bot="BOT2", run_mode=history.run_mode, closed_since=None))
-    platform.record.delete_trades(bot="BOT2", run_mode=history.run_mode, keys=[first])
+    (first, *_) = sorted(platform.record.trades.keys(bot="BOT2", run_mode=history.run_mode, closed_since=None))
+    platform.record.trades.delete(bot="BOT2", run_mode=history.run_mode, keys=[first])
     location = dg.Definitions(
         assets=dg.load_assets_from_modules([candles, synced_trades], include_specs=True),
         asset_checks=dg.load_asset_checks_from_modules([synced_trades]),
@@ -45,4 +45,4 @@ def test_comparison_given_a_trade_that_the_record_lost_then_it_is_back_and_count
     assert result.success
     told = {made.partition: made.metadata for made in result.asset_materializations_for_node("synced_trades")}
     assert {bot: metadata["rows_updated"].value for bot, metadata in told.items()} == {"BOT1": 0, "BOT2": 1, "BOT3": 0}
-    assert first in platform.record.trade_keys(bot="BOT2", run_mode=history.run_mode, closed_since=None)
+    assert first in platform.record.trades.keys(bot="BOT2", run_mode=history.run_mode, closed_since=None)

@@ -205,7 +205,7 @@ def learn_on(published: Platform) -> None:
     """Write something new to the record: what is the same is not published again."""
     at = published.clock.now() + timedelta(minutes=5)
     published.set_clock(at)
-    published.record.publish_regimes([a_regime(at)])
+    published.record.regimes.publish([a_regime(at)])
 
 
 def kept_after_everything(published: Platform, instance: dg.DagsterInstance) -> str:
@@ -231,7 +231,7 @@ def test_learning_given_a_server_that_is_down_then_is_not_delayed_by_it(tmp_path
         assert report.revision == opened.record.revision()
         with pytest.raises(StoreBusyError, match="cannot be reached in time"):
             PublishLoop(opened).step(Lineage(instance=instance, source=SENSOR))
-        assert opened.record.span() is not None
+        assert opened.record.outbox.span() is not None
 
 
 def _parents() -> list[dg.AssetSpec]:

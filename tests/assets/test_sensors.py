@@ -94,13 +94,13 @@ def test_sensor_given_a_close_then_learns_and_reports_the_chain_within_its_tick(
 ) -> None:
     quiet = tick(resource, instance, cursor=None)
     before = len(told(instance, "adaptive_params"))
-    version = resource.platform().record.parameters(as_of=resource.platform().clock.now()).version
+    version = resource.platform().record.parameters.as_of(resource.platform().clock.now()).version
     close_trades(Path(resource.home))
 
     tick(resource, instance, cursor=quiet.cursor)
 
     platform = resource.platform()
-    parameters = platform.record.parameters(as_of=platform.clock.now())
+    parameters = platform.record.parameters.as_of(platform.clock.now())
     newest = told(instance, "adaptive_params")
     assert parameters.version != version
     assert len(newest) == before + 1
@@ -158,7 +158,7 @@ def test_sensor_given_a_kill_between_record_and_event_then_tells_it_at_the_next_
     close_platforms()
     with daemon(Path(resource.home)) as killed:
         killed.steps.learn_from_closes(killed.sources(["BOT1"]))
-        learned = killed.record.parameters(as_of=killed.clock.now()).version
+        learned = killed.record.parameters.as_of(killed.clock.now()).version
 
     tick(resource, instance, cursor=first.cursor)
 
@@ -180,7 +180,7 @@ def test_sensor_given_a_record_that_refuses_a_close_then_learns_it_once_the_reco
     missed = resource.platform().steps.unsynced_closes()
     tick(resource, instance, cursor=first.cursor)
 
-    keys = resource.platform().record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
+    keys = resource.platform().record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
     assert missed == 1
     assert [key[0] for key in keys] == [trade_id]
 
@@ -191,7 +191,7 @@ def test_sensor_given_a_record_that_loses_a_close_then_publishes_nothing_and_rep
 ) -> None:
     first = tick(resource, instance, cursor=None)
     platform = resource.platform()
-    version = platform.record.parameters(as_of=platform.clock.now()).version
+    version = platform.record.parameters.as_of(platform.clock.now()).version
     before = len(verdicts(instance))
     close_trades(Path(resource.home))
 
@@ -200,7 +200,7 @@ def test_sensor_given_a_record_that_loses_a_close_then_publishes_nothing_and_rep
             with pytest.raises(LearningError, match=r"BOT1 paper .*missing 1"):
                 tick(resource, instance, cursor=first.cursor)
 
-    assert platform.record.parameters(as_of=platform.clock.now()).version == version
+    assert platform.record.parameters.as_of(platform.clock.now()).version == version
     assert verdicts(instance)[before:] == [False]
 
 
@@ -210,14 +210,14 @@ def test_sensor_given_the_lost_close_is_found_then_learns_it_and_the_check_passe
 ) -> None:
     first = tick(resource, instance, cursor=None)
     platform = resource.platform()
-    version = platform.record.parameters(as_of=platform.clock.now()).version
+    version = platform.record.parameters.as_of(platform.clock.now()).version
     close_trades(Path(resource.home))
     with losing(Path(resource.home) / "platform.sqlite"), pytest.raises(LearningError):
         tick(resource, instance, cursor=first.cursor)
 
     tick(resource, instance, cursor=first.cursor)
 
-    assert platform.record.parameters(as_of=platform.clock.now()).version != version
+    assert platform.record.parameters.as_of(platform.clock.now()).version != version
     assert verdicts(instance)[-2:] == [False, True]
 
 
@@ -266,7 +266,7 @@ def test_report_step_given_another_process_commits_meanwhile_then_its_cursor_sta
 
     reported = report_step(BusyLineage(instance=instance, source="test", home=Path(resource.home)), platform)
 
-    newest = platform.record.parameters(as_of=platform.clock.now()).version
+    newest = platform.record.parameters.as_of(platform.clock.now()).version
     assert told(instance, "adaptive_params")[0].metadata["version"].value != newest
     assert reported.revision < platform.record.revision()
 
@@ -349,12 +349,12 @@ def a_backlog_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> 
 def test_sensor_given_its_backlog_was_synced_by_a_run_then_learns_from_it(resource: PlatformResource, instance: dg.DagsterInstance) -> None:
     ids = close_trades(Path(resource.home), 30)
     platform = resource.platform()
-    before = platform.record.parameters(as_of=platform.clock.now()).rows["*|*|*"].trades_count
+    before = platform.record.parameters.as_of(platform.clock.now()).rows["*|*|*"].trades_count
     defs.resolve_job_def("backlog").execute_in_process(instance=instance, resources={"platform": resource}, tags=all_bots())
 
     tick(resource, instance, cursor=None)
 
-    assert platform.record.parameters(as_of=platform.clock.now()).rows["*|*|*"].trades_count == before + len(ids)
+    assert platform.record.parameters.as_of(platform.clock.now()).rows["*|*|*"].trades_count == before + len(ids)
 
 
 @on_a_home

@@ -59,9 +59,9 @@ def through_the_record(world: World, path: Path) -> Daily:
     for now in (midnight(day) + LOOK for day in DAYS):
         feed.take_in(now=now)
         learn_params(record, session, now=now, computed_at=now, life=LIFE, trades_revision=0, full=True)
-        rows = record.parameters(as_of=now).rows.items()
+        rows = record.parameters.as_of(now).rows.items()
         trading = frozenset(group_of_key(key) for key, row in rows if row.state is ParameterState.TRADE)
-        found.append((trading, replace(record.ledger(as_of=now), replay_version=None)))
+        found.append((trading, replace(record.gates.as_of(now), replay_version=None)))
     record.close()
     return found
 

@@ -414,7 +414,7 @@ def copied(tmp_path: Path, influx: InfluxProgram, **changes: Any) -> Iterator[Pl
     names = {f"{bot}_influx_bucket": f"{prefix}{bot}" for bot in ("bot1", "bot2", "bot3")} | {"influx_bucket": f"{prefix}learning"}
     server = {"influx_url": address.url, "influx_org": address.org, "influx_token": address.token}
     with open_platform(load_settings({}, env_file=tmp_path / "no.env", home=tmp_path, **server, **names)) as opened:
-        opened.record.publish_regimes([a_regime()])
+        opened.record.regimes.publish([a_regime()])
         opened.publishing.publish()
         assert doctor_stores.influx("influx", patient(opened)).is_good
         settings = opened.settings.model_copy(update=changes)
@@ -455,7 +455,7 @@ def test_influx_given_another_organization_then_says_so(tmp_path: Path, influx: 
 @pytest.mark.influx
 def test_influx_given_writes_that_wait_then_is_bad_after_the_grace_and_says_why(tmp_path: Path, influx: InfluxProgram) -> None:
     with copied(tmp_path, influx) as opened:
-        opened.record.publish_regimes([a_regime(minutes(5))])
+        opened.record.regimes.publish([a_regime(minutes(5))])
         young = doctor_stores.influx("influx", patient(opened))
         with closing(sqlite3.connect(tmp_path / "platform.sqlite")) as connection, connection:
             connection.execute("UPDATE outbox SET written_at_us = written_at_us - 300000000")
@@ -502,7 +502,7 @@ def test_influx_given_a_server_that_lost_publications_then_says_that_they_are_pu
 @pytest.mark.influx
 def test_influx_given_a_dead_letter_then_names_its_file(tmp_path: Path, influx: InfluxProgram) -> None:
     with copied(tmp_path, influx) as opened:
-        opened.record.upsert_trades([a_closed_trade(1, funding_fees=float("inf"))])
+        opened.record.trades.upsert([a_closed_trade(1, funding_fees=float("inf"))])
         opened.publishing.publish()
 
         finding = doctor_stores.influx("influx", patient(opened))
@@ -518,7 +518,7 @@ def test_influx_given_a_bot_of_the_fleet_without_a_bucket_then_names_it(tmp_path
     with open_platform(load_settings({}, env_file=tmp_path / "no.env", home=tmp_path, **server, **names)) as opened:
         opened.publishing.publish()
         before = doctor_stores.influx("influx", patient(opened))
-        opened.record.upsert_trades([a_closed_trade(1, bot=f"{prefix}GRID7")])
+        opened.record.trades.upsert([a_closed_trade(1, bot=f"{prefix}GRID7")])
 
         after = doctor_stores.influx("influx", patient(opened))
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # seeds a home
 
 def version_of(home: Path) -> str:
     with open_platform(tiny_settings(home), read_only=True) as platform:
-        return platform.record.parameters(as_of=platform.clock.now()).version
+        return platform.record.parameters.as_of(platform.clock.now()).version
 
 
 def killed_at(step: str, *, home: Path) -> None:

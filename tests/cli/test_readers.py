@@ -56,7 +56,7 @@ def test_reader_shows_people_what_it_found(seeded: Path, command: str, words: li
 
 def test_params_tells_the_rows_of_the_record(seeded: Path) -> None:
     with open_platform(tiny_settings(seeded), read_only=True) as platform:
-        parameters = platform.record.parameters(as_of=platform.clock.now())
+        parameters = platform.record.parameters.as_of(platform.clock.now())
 
     told = bot3("params", "--json", home=seeded).json()
 

@@ -68,8 +68,8 @@ def _fill_bot(platform: Platform, bot: str, *, count: int) -> None:
     own.import_trades(closes(bot, run_mode=RunMode.PAPER, account=own.account, count=count, seed=2))
     if bot == "BOT3":
         trade_with_orders(platform)
-    sync_trades(history, platform.record, run_mode=RunMode.BACKTEST)
-    sync_trades(own, platform.record, run_mode=RunMode.PAPER)
+    sync_trades(history, platform.record.trades, run_mode=RunMode.BACKTEST)
+    sync_trades(own, platform.record.trades, run_mode=RunMode.PAPER)
 
 
 def closes(bot: str, *, run_mode: RunMode, account: str, count: int, seed: int, first_id: int = 100) -> list[Trade]:
@@ -189,29 +189,29 @@ def _row(group: tuple[str, str, str], *, number: int, stop_loss: float, known_at
 
 def _fill_learning(platform: Platform) -> None:
     record = platform.record
-    record.publish_parameters(parameters("v1", known_at=NOW - timedelta(days=2)), replaces=None, is_full=True)
+    record.parameters.publish(parameters("v1", known_at=NOW - timedelta(days=2)), replaces=None, is_full=True)
     newer = parameters("v2", known_at=NOW - timedelta(hours=4), stop_loss=-0.035)
-    record.publish_parameters(newer, replaces="v1", is_full=True)
+    record.parameters.publish(newer, replaces="v1", is_full=True)
     known_at = NOW - timedelta(minutes=5)
-    record.publish_feeder_scores(_scores(known_at))
-    record.publish_recommendation(a_recommendation("m1", known_at=known_at))
-    record.publish_regimes(_states())
+    record.feeder_scores.publish(_scores(known_at))
+    record.recommendations.publish(a_recommendation("m1", known_at=known_at))
+    record.regimes.publish(_states())
     for number, feeder in enumerate(FEEDER_IDS):
         model = a_model(f"digest-{feeder}", known_at=NOW - timedelta(days=3))
-        record.register_model(replace(model, feeder_id=feeder, log_loss_oof=0.690 + 0.001 * number))
+        record.models.register(replace(model, feeder_id=feeder, log_loss_oof=0.690 + 0.001 * number))
 
 
 def publish_censored(home: Path, pair: str) -> None:
     """Publish parameters under which longs of a pair may not trade, 14 of whose 80 closes are missing from the evidence."""
     with open_platform(settings_of(home)) as platform:
-        last = platform.record.parameters(as_of=NOW)
+        last = platform.record.parameters.as_of(NOW)
         counts = {"trades_count": 80, "left_out_count": 10, "late_count": 4, "is_censored": True}
         rows = {
             key: replace(row, version="v3", **counts) if (row.pair, row.direction) == (pair, "long") else replace(row, version="v3")  # type: ignore[arg-type]
             for key, row in last.rows.items()
         }
         newer = replace(last, version="v3", rows=rows, known_at=NOW - timedelta(minutes=1))
-        platform.record.publish_parameters(newer, replaces=last.version, is_full=True)
+        platform.record.parameters.publish(newer, replaces=last.version, is_full=True)
 
 
 def _scores(known_at: datetime) -> list[FeederScore]:

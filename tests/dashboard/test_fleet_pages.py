@@ -42,7 +42,7 @@ def fleet_home(tmp_path: Path) -> Path:
     make_home(tmp_path, trades_per_bot=3)
     with open_platform(settings_of(tmp_path)) as platform:
         platform.steps.sync("GRID-7")
-        platform.record.upsert_trades(closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=4, seed=3))
+        platform.record.trades.upsert(closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=4, seed=3))
     source.add(a_row(3), an_open_row(4, pair=ODD, enter_tag=MARKUP))
     return tmp_path
 
@@ -120,7 +120,7 @@ def test_trades_given_two_currencies_then_each_has_its_own_sum_and_the_bots_are_
 def test_now_given_a_pair_whose_currency_is_markup_then_totals_and_bots_show_it_as_text(fleet_home: Path) -> None:
     (close,) = closes("GRID-7", run_mode=RunMode.LIVE, account="foreign", count=1, seed=4)
     with open_platform(settings_of(fleet_home)) as platform:
-        platform.record.upsert_trades([replace(close, pair=f"ETH/{IMAGE}", trade_id=9)])
+        platform.record.trades.upsert([replace(close, pair=f"ETH/{IMAGE}", trade_id=9)])
 
     page = a_page("now", fleet_home)
 

@@ -172,7 +172,7 @@ def test_stack_given_a_backfill_of_a_feeder_over_weeks_then_each_week_has_its_mo
     assert (ended["status"], ended["error"]) == ("COMPLETED_SUCCESS", None)
     assert stack.made_by("feeder_models", backfills["weeks"]) == {f"F03|{week}" for week in WEEKS}
     with open_platform(stack.place.settings("code"), read_only=True) as platform:
-        models = platform.record.models_frame()
+        models = platform.record.models.frame()
     assert set(models.loc[models["feeder_id"] == "F03", "trained_until"]) >= {week_start(week) for week in WEEKS}
 
 
@@ -198,7 +198,7 @@ def test_stack_given_a_backup_under_load_then_new_servers_hold_one_state_of_it_a
         assert succeeded(place.bot3("seed", "learn", "run"))
         with open_platform(place.settings("seed")) as platform:
             assert synced_trades_verdict(platform).passed
-            recorded = platform.record.counts().query("run_mode == 'paper'").set_index("bot")["trades"].to_dict()
+            recorded = platform.record.trades.counts().query("run_mode == 'paper'").set_index("bot")["trades"].to_dict()
         assert recorded == {bot: count_closed(server, bot) for bot in BOTS}
         assert server.execute("bot3_reader", "bot33", "SELECT count(*) > 0 FROM trades") == [(True,)]
         told = "SELECT count(*) > 0 FROM event_logs WHERE asset_key IS NOT NULL"

@@ -54,12 +54,12 @@ def test_influx_given_a_full_and_a_partial_publication_then_it_says_what_the_fil
 ) -> None:
     full = a_set("v1", a_row(), a_row(pair=PAIR, direction="long", stop_sigma=-0.6), regime_factors=FACTORS)
     changed = a_row(pair=PAIR, direction="long", stop_sigma=-0.7, known_at=minutes(1))
-    record.publish_parameters(full, replaces=None, is_full=True)
-    record.publish_parameters(a_set("v2", changed, known_at=minutes(1), regime_factors=FACTORS), replaces="v1", is_full=False)
-    record.publish_recommendation(a_recommendation())
-    publish_learning(record, copy.publisher)
+    record.parameters.publish(full, replaces=None, is_full=True)
+    record.parameters.publish(a_set("v2", changed, known_at=minutes(1), regime_factors=FACTORS), replaces="v1", is_full=False)
+    record.recommendations.publish(a_recommendation())
+    publish_learning(record.outbox, copy.publisher)
     write_published_files(
-        tmp_path, parameters=record.parameters(as_of=LATER), scores=[a_score()], recommendation=record.recommendation(as_of=LATER)
+        tmp_path, parameters=record.parameters.as_of(LATER), scores=[a_score()], recommendation=record.recommendations.as_of(LATER)
     )
     files = mixin.PublishedFiles(tmp_path)
     files.refresh()
@@ -74,16 +74,16 @@ def test_influx_given_a_full_and_a_partial_publication_then_it_says_what_the_fil
 def test_influx_given_publications_of_before_and_after_a_restore_then_no_entry_until_all_is_published(
     record: SqlRecord, copy: Copy, influx: InfluxProgram
 ) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
-    record.publish_recommendation(a_recommendation())
-    publish_learning(record, copy.publisher)
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True)
+    record.recommendations.publish(a_recommendation())
+    publish_learning(record.outbox, copy.publisher)
     record.begin_epoch()
-    record.publish_parameters(a_set("v2", known_at=minutes(1)), replaces="v1", is_full=True)
-    publish_learning(record, copy.publisher)
+    record.parameters.publish(a_set("v2", known_at=minutes(1)), replaces="v1", is_full=True)
+    publish_learning(record.outbox, copy.publisher)
 
     with pytest.raises(mixin.EntryRefusedError, match="missing_parameters"):
         source_of(copy, influx).parameters(as_of=LATER)
-    publish_everything(record, copy.publisher, bots=BOTS)
+    publish_everything(record.outbox, copy.publisher, bots=BOTS)
 
     assert source_of(copy, influx).parameters(as_of=LATER).version == "v2"
 

@@ -44,7 +44,7 @@ def test_flux_given_it_is_typed_as_ever_then_finds_the_parameters_that_were_publ
     given = {"BOT3_INFLUX_URL": address.url, "BOT3_INFLUX_TOKEN": address.token, "BOT3_INFLUX_ORG": address.org}
     settings = load_settings(given, env_file=tmp_path / "no.env", home=tmp_path)
     record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
-    record.publish_parameters(a_set("v1", a_row(leverage_bin="2.0-3.5"), known_at=known_at), replaces=None, is_full=True)
+    record.parameters.publish(a_set("v1", a_row(leverage_bin="2.0-3.5"), known_at=known_at), replaces=None, is_full=True)
     publishing = Publishing(
         settings, record=lambda: record, bots=("BOT1", "BOT2", "BOT3"), now=lambda: datetime.now(UTC), wall_now=lambda: datetime.now(UTC)
     )

@@ -18,14 +18,11 @@ from bot3.adapters.sql.bot.store import SqlBotStore
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import LearningError
-from bot3.market.regimes import RegimeState
+from bot3.ports.learning import LearningReader
 from bot3.ports.lease import Lease
-from bot3.ports.record import LearningReader
 from bot3.trading.markets import Market
 from bot3.trading.orders import Intent, IntentLeg, OrderStatus, OrderType
-from bot3.trading.parameters import ParameterSet
 from bot3.trading.profiles import BotProfile
-from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.signals import Signal
 from bot3.trading.trades import RunMode, Trade
 from execution.bot import Bot, Shared
@@ -54,6 +51,17 @@ class ScriptedSignals:
         return [signal for signal in self._signals if signal.candle_open_time == candle_open_time and signal.known_at <= now]
 
 
+class ShelfNoun:
+    """The publications of one kind on a shelf."""
+
+    def __init__(self, shelf: ShelfOfLearning, noun: str) -> None:
+        self._shelf, self._noun = shelf, noun
+
+    def as_of(self, at: datetime) -> Any:
+        self._shelf.reads += 1
+        return self._shelf.known(self._noun, at)
+
+
 class ShelfOfLearning:
     """A `LearningReader` of a test's publications; each publication increments `token`."""
 
@@ -61,26 +69,12 @@ class ShelfOfLearning:
         self.published: dict[str, list[Any]] = {}
         self.reads = 0
         self.token = 0
+        self.parameters, self.recommendations = ShelfNoun(self, "parameters"), ShelfNoun(self, "recommendation")
+        self.regimes, self.feeder_scores = ShelfNoun(self, "regime"), ShelfNoun(self, "feeder_scores")
 
     def publish(self, noun: str, value: object) -> None:
         self.published.setdefault(noun, []).append(value)
         self.token += 1
-
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        self.reads += 1
-        parameters: ParameterSet = self._known("parameters", as_of)
-        return parameters
-
-    def recommendation(self, *, as_of: datetime) -> Recommendation:
-        recommendation: Recommendation = self._known("recommendation", as_of)
-        return recommendation
-
-    def regime(self, *, as_of: datetime) -> RegimeState:
-        state: RegimeState = self._known("regime", as_of)
-        return state
-
-    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        raise LearningError(f"no scores were published by {as_of.isoformat()}")
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
         known = (value.known_at for values in self.published.values() for value in values)
@@ -89,10 +83,10 @@ class ShelfOfLearning:
     def learning_token(self) -> str:
         return str(self.token)
 
-    def _known(self, noun: str, as_of: datetime) -> Any:
-        known = [value for value in self.published.get(noun, []) if value.known_at <= as_of]
+    def known(self, noun: str, at: datetime) -> Any:
+        known = [value for value in self.published.get(noun, []) if value.known_at <= at]
         if not known:
-            raise LearningError(f"no {noun} was published by {as_of.isoformat()}")
+            raise LearningError(f"no {noun} was published by {at.isoformat()}")
         return max(reversed(known), key=lambda value: value.known_at)
 
 

@@ -32,7 +32,7 @@ def test_daemon_given_the_record_then_its_parameters_are_in_force(tmp_path: Path
     found = version_in_force(home, **NOBODY, BOT3_PARAMETERS_FROM="record")
 
     with open_platform(tiny_settings(home), read_only=True) as platform:
-        assert found == platform.record.parameters(as_of=platform.clock.now()).version
+        assert found == platform.record.parameters.as_of(platform.clock.now()).version
 
 
 def test_daemon_given_an_influx_that_is_down_then_takes_no_parameters_from_the_record_instead(tmp_path: Path) -> None:

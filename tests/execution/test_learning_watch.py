@@ -127,10 +127,10 @@ class UnreliableShelf(ShelfOfLearning):
 
     problem: Exception | None = None
 
-    def _known(self, noun: str, as_of: datetime) -> Any:
+    def known(self, noun: str, at: datetime) -> Any:
         if noun == "parameters" and self.problem is not None:
             raise self.problem
-        return super()._known(noun, as_of)
+        return super().known(noun, at)
 
 
 def test_watch_given_refused_parameters_and_then_a_store_that_cannot_be_read_then_it_is_not_as_if_nothing_was_learned() -> None:

@@ -35,9 +35,9 @@ def record(tmp_path: Path) -> Iterator[SqlRecord]:
     record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
     row = a_row(stop_sigma=-4.0, take_profit_sigma=6.0, known_at=FIRST)
     parameters = a_set("v1", row, known_at=FIRST, regime_factors=dict.fromkeys(Regime, (1.0, 1.0)))
-    record.publish_parameters(parameters, replaces=None, is_full=True)
-    record.publish_recommendation(replace(a_recommendation(known_at=FIRST), expires_at=FIRST + timedelta(days=1)))
-    record.publish_regimes([replace(a_regime(FIRST), since=FIRST)])
+    record.parameters.publish(parameters, replaces=None, is_full=True)
+    record.recommendations.publish(replace(a_recommendation(known_at=FIRST), expires_at=FIRST + timedelta(days=1)))
+    record.regimes.publish([replace(a_regime(FIRST), since=FIRST)])
     yield record
     record.close()
 
@@ -135,7 +135,7 @@ def test_daemon_given_another_fault_and_then_a_sound_publication_then_logs_each_
             floor.tick_after(1.0)
             floor.tick_after(1.0)
         sound = a_set("v2", a_row(known_at=FIRST), known_at=FIRST + timedelta(minutes=1))
-        record.publish_parameters(sound, replaces="v1", is_full=True)
+        record.parameters.publish(sound, replaces="v1", is_full=True)
         floor.tick_after(1.0)
 
     assert len(refusals(logs)) == 2

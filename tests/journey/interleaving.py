@@ -241,13 +241,13 @@ class World:
 
     def note(self) -> None:
         """Add the trades that are now in the record to the set of all trades ever seen there."""
-        self.seen |= self.platform.record.trade_keys(bot=self.name, run_mode=RunMode.LIVE, closed_since=None)
+        self.seen |= self.platform.record.trades.keys(bot=self.name, run_mode=RunMode.LIVE, closed_since=None)
 
     def source_digests(self) -> list[tuple[Any, ...]]:
         """Return the bot's trades with their digests, as in a new record that was synced once."""
         reader = FreqtradeColumns.open(self.source_url, bot=self.name, run_mode=RunMode.LIVE)
         fresh = SqlRecord.open(sqlite_url(self.settings.home / "fresh.sqlite"))
-        fresh.upsert_trades(reader.closed_trades(closed_since=None))
+        fresh.trades.upsert(reader.closed_trades(closed_since=None))
         found = digests_of(fresh)
         reader.close()
         fresh.close()
@@ -255,7 +255,7 @@ class World:
 
     def counted(self) -> tuple[int, int]:
         """Return the number of the bot's trades in the record, and of its tombstones."""
-        counts = self.platform.record.counts()
+        counts = self.platform.record.trades.counts()
         own = counts[counts["bot"] == self.name]
         return int(own["trades"].sum()), int(own["deleted"].sum())
 
@@ -274,7 +274,7 @@ class World:
 
 def digests_of(record: SqlRecord) -> list[tuple[Any, ...]]:
     """Return a record's live trades with the digests of their rows."""
-    frame = record.trade_digests(run_modes=LIVE)
+    frame = record.trades.digests(run_modes=LIVE)
     return sorted(zip(*(frame[name].tolist() for name in ("bot", "trade_id", "open_date", "close_date", "digest")), strict=True))
 
 

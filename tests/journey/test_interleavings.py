@@ -119,7 +119,7 @@ class Interleaving(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         self.world.market_at += timedelta(hours=hours)
         self.world.platform.set_clock(self.world.market_at)
-        self.world.platform.record.publish_regimes([a_regime(self.world.market_at)])
+        self.world.platform.record.regimes.publish([a_regime(self.world.market_at)])
 
     # What goes wrong
 
@@ -199,7 +199,7 @@ class Interleaving(RuleBasedStateMachine):
         """Everything that was ever written was told, and what was told last is what is in force."""
         world, platform = self.world, self.world.platform
         revision = platform.record.revision()
-        parameters = platform.record.parameters(as_of=platform.clock.now())
+        parameters = platform.record.parameters.as_of(platform.clock.now())
         trades, tombstones = world.counted()
         for bot in platform.source_names:
             assert world.told("synced_trades", bot)["revision"] == revision
@@ -352,7 +352,7 @@ def test_sensor_given_it_fails_after_any_step_then_what_was_learned_is_told(worl
 
     record = world.platform.record
     assert world.counted() == (2, 0)
-    assert world.told("adaptive_params")["version"] == record.parameters(as_of=world.platform.clock.now()).version
+    assert world.told("adaptive_params")["version"] == record.parameters.as_of(world.platform.clock.now()).version
     assert {world.told("synced_trades", bot)["revision"] for bot in world.platform.source_names} == {record.revision()}
 
 
@@ -364,7 +364,7 @@ def test_sensor_given_a_trade_beyond_the_bins_of_leverage_then_learns_from_all_o
 
     assert world.counted() == (2, 0)
     assert world.platform.fleet[0].refused_trades() == ()
-    replays = world.platform.record.replays(as_of=None, run_modes=(RunMode.LIVE,))
+    replays = world.platform.record.replays.frame(as_of=None, run_modes=(RunMode.LIVE,))
     assert replays.loc[replays["state"] == "left_out", ["trade_id", "leverage_bin", "reason"]].to_numpy().tolist() == [
         [1, ABOVE_BINS, "leverage above 10"]
     ]

@@ -88,7 +88,7 @@ class Journey:
         return self.parameters()
 
     def parameters(self) -> ParameterSet:
-        return self.platform.record.parameters(as_of=self.now)
+        return self.platform.record.parameters.as_of(self.now)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_journey_given_a_closed_trade_then_the_next_trade_is_protected_by_what_i
 
     # The trade is in the record, and its group has learned from it and its replayed horizon.
     mode = journey.store.run_mode
-    assert (closed.trade_id, closed.open_date) in journey.platform.record.trade_keys(bot="BOT3", run_mode=mode, closed_since=None)
+    assert (closed.trade_id, closed.open_date) in journey.platform.record.trades.keys(bot="BOT3", run_mode=mode, closed_since=None)
     old, new = cell_of(closed, before), cell_of(closed, after)
     assert new.trades_count > old.trades_count
     assert new.replays_count > old.replays_count

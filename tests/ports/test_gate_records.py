@@ -41,33 +41,33 @@ def a_ledger(day: int = 20_000, *, wealth: float = 0.1) -> GateLedger:
 
 
 def test_ledger_given_a_publication_with_one_then_returns_it_whole(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
 
-    assert record.ledger(as_of=OPENED) == a_ledger()
+    assert record.gates.as_of(OPENED) == a_ledger()
 
 
 def test_ledger_given_the_version_of_its_replays_then_returns_it_and_the_first_day(record: PlatformRecord) -> None:
     with pytest.raises(LearningError, match="no day was reviewed"):
-        record.first_reviewed_day()
+        record.gates.first_reviewed_day()
     first, second = replace(a_ledger(20_000), replay_version="r1"), replace(a_ledger(20_003), replay_version="r2")
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=first)
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True, ledger=second)
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=first)
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True, ledger=second)
 
-    assert (record.ledger(as_of=OPENED), record.ledger(as_of=minutes(5))) == (first, second)
-    assert record.first_reviewed_day() == 20_000
+    assert (record.gates.as_of(OPENED), record.gates.as_of(minutes(5))) == (first, second)
+    assert record.gates.first_reviewed_day() == 20_000
 
 
 def test_ledger_given_no_node_yet_then_remembers_the_day(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=GateLedger(day=20_000, log_wealth={}))
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=GateLedger(day=20_000, log_wealth={}))
 
-    assert record.ledger(as_of=OPENED) == GateLedger(day=20_000, log_wealth={})
+    assert record.gates.as_of(OPENED) == GateLedger(day=20_000, log_wealth={})
 
 
 def test_ledger_given_a_later_publication_without_a_review_then_stays(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
-    record.publish_parameters(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.parameters.publish(a_set("v2", known_at=minutes(5)), replaces="v1", is_full=True)
 
-    assert record.ledger(as_of=minutes(5)) == a_ledger()
+    assert record.gates.as_of(minutes(5)) == a_ledger()
 
 
 BROKEN = [
@@ -84,25 +84,25 @@ def test_ledger_given_a_row_that_breaks_a_bound_then_refuses_it_and_names_the_fi
     tmp_path: Path, table: str, field: str, value: object
 ) -> None:
     record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
     with record._database.write() as connection:
         # The names are those of the list above; of two nodes one is changed.
         where = "WHERE direction = 'long'" if table == "gate_nodes" else ""
         connection.execute(sa.text(f"UPDATE {table} SET {field} = :value {where}"), {"value": value})  # noqa: S608
 
     with pytest.raises(InvalidLearningError, match=field):
-        record.ledger(as_of=OPENED)
+        record.gates.as_of(OPENED)
     if field == "day":
         with pytest.raises(LearningError, match="no day was reviewed"):
-            record.first_reviewed_day()
+            record.gates.first_reviewed_day()
     record.close()
 
 
 def test_ledger_given_no_review_by_then_then_says_so(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
 
     with pytest.raises(LearningError, match="no day was reviewed by"):
-        record.ledger(as_of=OPENED - timedelta(microseconds=1))
+        record.gates.as_of(OPENED - timedelta(microseconds=1))
 
 
 @given(known=st.lists(st.integers(1, 40), min_size=1, max_size=5, unique=True), at=st.integers(0, 45))
@@ -112,42 +112,42 @@ def test_ledger_given_as_of_then_never_shows_a_later_review(new_store: NewStore,
     for minute in sorted(known):
         version = f"v{minute}"
         ledger = a_ledger(minute, wealth=float(minute))
-        record.publish_parameters(a_set(version, known_at=minutes(minute)), replaces=replaces, is_full=True, ledger=ledger)
+        record.parameters.publish(a_set(version, known_at=minutes(minute)), replaces=replaces, is_full=True, ledger=ledger)
         replaces = version
 
     then = [minute for minute in known if minute <= at]
     if then:
-        assert record.ledger(as_of=minutes(at)) == a_ledger(max(then), wealth=float(max(then)))
+        assert record.gates.as_of(minutes(at)) == a_ledger(max(then), wealth=float(max(then)))
     else:
         with pytest.raises(LearningError):
-            record.ledger(as_of=minutes(at))
+            record.gates.as_of(minutes(at))
     record.close()
 
 
 def test_publish_given_others_published_then_keeps_no_ledger_either(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
 
     with pytest.raises(StoreConflictError):
-        record.publish_parameters(a_set("v3", known_at=minutes(2)), replaces="v0", is_full=True, ledger=a_ledger(20_001))
+        record.parameters.publish(a_set("v3", known_at=minutes(2)), replaces="v0", is_full=True, ledger=a_ledger(20_001))
 
-    assert record.ledger(as_of=minutes(9)).day == 20_000
+    assert record.gates.as_of(minutes(9)).day == 20_000
 
 
 def test_publish_given_a_ledger_that_cannot_be_written_then_publishes_nothing(record: PlatformRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
     nameless = GateLedger(day=20_001, log_wealth={**a_ledger().log_wealth, (None, "long"): (0.0,) * BETTORS})  # type: ignore[dict-item]
 
     with pytest.raises(StoreError):
-        record.publish_parameters(a_set("v2", known_at=minutes(2)), replaces="v1", is_full=True, ledger=nameless)
+        record.parameters.publish(a_set("v2", known_at=minutes(2)), replaces="v1", is_full=True, ledger=nameless)
 
-    assert (record.parameters(as_of=minutes(9)).version, record.ledger(as_of=minutes(9)), record.revision()) == ("v1", a_ledger(), 1)
+    assert (record.parameters.as_of(minutes(9)).version, record.gates.as_of(minutes(9)), record.revision()) == ("v1", a_ledger(), 1)
 
 
 def test_parameters_history_given_windows_then_tells_first_and_last_entry(record: PlatformRecord) -> None:
     published = a_set("v1", a_row(), a_row(pair=PAIR, direction="long"))
-    record.publish_parameters(published, replaces=None, is_full=True, windows={"*|*|*": (minutes(-9), minutes(-2))})
+    record.parameters.publish(published, replaces=None, is_full=True, windows={"*|*|*": (minutes(-9), minutes(-2))})
 
-    told, untold = (record.parameters_history(key=key) for key in ("*|*|*", f"{PAIR}|long|*"))
+    told, untold = (record.parameters.history(key=key) for key in ("*|*|*", f"{PAIR}|long|*"))
 
     assert told[["first_entry", "last_entry"]].iloc[0].tolist() == [pd.Timestamp(minutes(-9)), pd.Timestamp(minutes(-2))]
     assert untold[["first_entry", "last_entry"]].isna().all(axis=None)
@@ -171,8 +171,8 @@ def test_open_given_a_record_of_the_first_release_then_keeps_what_was_published(
 
     record = SqlRecord.open(url)
 
-    assert dict(record.parameters(as_of=OPENED).rows) == {"*|*|*": a_row()}
-    assert record.parameters_history(key="*|*|*")["first_entry"].isna().all()
+    assert dict(record.parameters.as_of(OPENED).rows) == {"*|*|*": a_row()}
+    assert record.parameters.history(key="*|*|*")["first_entry"].isna().all()
     with pytest.raises(LearningError, match="no day was reviewed"):
-        record.ledger(as_of=OPENED)
+        record.gates.as_of(OPENED)
     record.close()

@@ -17,7 +17,7 @@ from bot3.adapters.influx.line_protocol import point_ns
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError
-from bot3.ports.record import LearningReader
+from bot3.ports.learning import InForce, LearningReader
 from bot3.trading.recommendations import FeederTier
 from bot3.usecases.publishing.publish import publish_learning
 from tests.journals import PAIR, minutes
@@ -62,14 +62,20 @@ class Published:
 
     def read(self, noun: str, *, as_of: datetime = NOW) -> Any:
         self.look()
-        return getattr(self.reader, noun)(as_of=as_of)
+        readers: dict[str, InForce[Any]] = {
+            "parameters": self.reader.parameters,
+            "feeder_scores": self.reader.feeder_scores,
+            "regime": self.reader.regimes,
+            "recommendation": self.reader.recommendations,
+        }
+        return readers[noun].as_of(as_of)
 
 
 def publish_all(record: SqlRecord) -> None:
-    record.publish_parameters(a_set("v1", a_row(), a_row(**CELL)), replaces=None, is_full=True)
-    record.publish_feeder_scores([a_score("F01"), a_score("F02", rank=2)])
-    record.publish_regimes([a_regime()])
-    record.publish_recommendation(a_recommendation())
+    record.parameters.publish(a_set("v1", a_row(), a_row(**CELL)), replaces=None, is_full=True)
+    record.feeder_scores.publish([a_score("F01"), a_score("F02", rank=2)])
+    record.regimes.publish([a_regime()])
+    record.recommendations.publish(a_recommendation())
 
 
 @pytest.fixture(
@@ -86,7 +92,7 @@ def published(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Publis
             copy = Copy.on(request.getfixturevalue("influx"), tmp_path, record=record)
             opened.callback(copy.close)
             copy.publisher.prepare(bots=BOTS)
-            publish_learning(record, copy.publisher)
+            publish_learning(record.outbox, copy.publisher)
             yield Published(reader=copy.reader, record=record, copy=copy)
         elif request.param == "followed":
             followed = FollowedLearning(record, now=lambda: NOW, poll_s=0.01, first_wait_s=0.0)
@@ -209,11 +215,11 @@ def test_followed_given_a_bad_publication_after_a_good_one_then_keeps_the_good_o
 
 
 def test_next_known_at_given_publications_that_wait_then_is_the_first_of_them(published: Published) -> None:
-    published.record.publish_parameters(a_set("v2", known_at=minutes(12)), replaces="v1", is_full=True)
-    published.record.publish_regimes([a_regime(minutes(15))])
-    published.record.publish_recommendation(a_recommendation("m2", known_at=minutes(20)))
+    published.record.parameters.publish(a_set("v2", known_at=minutes(12)), replaces="v1", is_full=True)
+    published.record.regimes.publish([a_regime(minutes(15))])
+    published.record.recommendations.publish(a_recommendation("m2", known_at=minutes(20)))
     if published.copy is not None:
-        publish_learning(published.record, published.copy.publisher)
+        publish_learning(published.record.outbox, published.copy.publisher)
     assert published.read("parameters").version == "v1"
 
     # A reader that follows knows the next one alone.

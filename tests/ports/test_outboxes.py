@@ -41,21 +41,21 @@ def record(url: str) -> Iterator[SqlRecord]:
 
 
 def waiting(record: SqlRecord) -> Pending:
-    span = record.span()
+    span = record.outbox.span()
     assert span is not None
-    return record.pending(span, run_modes=PAPER)
+    return record.outbox.pending(span, run_modes=PAPER)
 
 
 def test_span_given_nothing_written_then_is_none(record: SqlRecord) -> None:
-    assert record.span() is None
+    assert record.outbox.span() is None
 
 
 def test_pending_given_one_of_each_publication_then_holds_them_as_published(record: SqlRecord) -> None:
     published = a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5"))
-    record.publish_parameters(published, replaces=None, is_full=True)
-    record.publish_feeder_scores([a_score()])
-    record.publish_regimes([a_regime()])
-    record.publish_recommendation(a_recommendation())
+    record.parameters.publish(published, replaces=None, is_full=True)
+    record.feeder_scores.publish([a_score()])
+    record.regimes.publish([a_regime()])
+    record.recommendations.publish(a_recommendation())
 
     pending = waiting(record)
 
@@ -78,11 +78,11 @@ def test_pending_given_one_of_each_publication_then_holds_them_as_published(reco
 def test_pending_given_a_publication_that_breaks_a_bound_then_leaves_it_out_and_holds_all_others(
     record: SqlRecord, url: str, noun: PublicationKind, change: str
 ) -> None:
-    record.publish_parameters(a_set("v1", a_row()), replaces=None, is_full=True)
-    record.publish_feeder_scores([a_score()])
-    record.publish_regimes([a_regime()])
-    record.publish_recommendation(a_recommendation())
-    record.upsert_trades([a_closed_trade(1)])
+    record.parameters.publish(a_set("v1", a_row()), replaces=None, is_full=True)
+    record.feeder_scores.publish([a_score()])
+    record.regimes.publish([a_regime()])
+    record.recommendations.publish(a_recommendation())
+    record.trades.upsert([a_closed_trade(1)])
     with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
         connection.execute(sa.text(change))
 
@@ -95,19 +95,19 @@ def test_pending_given_a_publication_that_breaks_a_bound_then_leaves_it_out_and_
 
 
 def test_pending_given_an_increment_then_names_the_full_publication_it_stands_on(record: SqlRecord) -> None:
-    record.publish_parameters(a_set("v1", a_row()), replaces=None, is_full=True)
-    record.publish_parameters(a_set("v2", a_row(), known_at=minutes(5)), replaces="v1", is_full=False)
+    record.parameters.publish(a_set("v1", a_row()), replaces=None, is_full=True)
+    record.parameters.publish(a_set("v2", a_row(), known_at=minutes(5)), replaces="v1", is_full=False)
 
     assert [(one.is_full, one.full_known_at) for one in waiting(record).parameters] == [(True, OPENED), (False, OPENED)]
 
 
 def test_span_given_a_refused_publication_then_holds_no_entry_of_it(record: SqlRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True)
 
     with pytest.raises(StoreConflictError):
-        record.publish_parameters(a_set("v2"), replaces="v0", is_full=True)
+        record.parameters.publish(a_set("v2"), replaces="v0", is_full=True)
 
-    assert record.span() == OutboxSpan(since=0, until=1, writes=1)
+    assert record.outbox.span() == OutboxSpan(since=0, until=1, writes=1)
 
 
 def test_entry_given_a_write_that_is_rolled_back_then_is_rolled_back_with_it(record: SqlRecord, url: str) -> None:
@@ -118,24 +118,24 @@ def test_entry_given_a_write_that_is_rolled_back_then_is_rolled_back_with_it(rec
         entries = connection.execute(sa.text("SELECT count(*) FROM outbox")).scalar_one()
         connection.rollback()
 
-    assert (entries, record.span()) == (1, None)
+    assert (entries, record.outbox.span()) == (1, None)
     database.close()
 
 
 def test_confirm_given_writes_since_then_keeps_them(record: SqlRecord) -> None:
-    record.publish_regimes([a_regime()])
-    span = record.span()
+    record.regimes.publish([a_regime()])
+    span = record.outbox.span()
     assert span is not None
-    record.publish_regimes([a_regime(minutes(5))])
+    record.regimes.publish([a_regime(minutes(5))])
 
-    record.confirm(span)
+    record.outbox.confirm(span)
 
-    assert record.span() == OutboxSpan(since=1, until=2, writes=1)
+    assert record.outbox.span() == OutboxSpan(since=1, until=2, writes=1)
     assert waiting(record).regimes == (a_regime(minutes(5)),)
 
 
 def test_pending_given_trades_then_holds_those_of_the_run_modes_with_their_digests(record: SqlRecord) -> None:
-    record.upsert_trades([a_closed_trade(1), a_closed_trade(2, run_mode=RunMode.BACKTEST)])
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(2, run_mode=RunMode.BACKTEST)])
 
     trades = waiting(record).trades
 
@@ -144,8 +144,8 @@ def test_pending_given_trades_then_holds_those_of_the_run_modes_with_their_diges
 
 
 def test_pending_given_a_trade_that_moved_then_says_where_it_stood(record: SqlRecord) -> None:
-    record.upsert_trades([a_closed_trade(1)])
-    record.upsert_trades([a_closed_trade(1, close_date=minutes(90))])
+    record.trades.upsert([a_closed_trade(1)])
+    record.trades.upsert([a_closed_trade(1, close_date=minutes(90))])
 
     pending = waiting(record)
 
@@ -154,15 +154,15 @@ def test_pending_given_a_trade_that_moved_then_says_where_it_stood(record: SqlRe
 
 
 def test_pending_given_a_trade_that_lost_a_value_then_says_where_it_stood(record: SqlRecord) -> None:
-    record.upsert_trades([a_closed_trade(1)])
-    record.upsert_trades([a_closed_trade(1, exit_reason=None)])
+    record.trades.upsert([a_closed_trade(1)])
+    record.trades.upsert([a_closed_trade(1, exit_reason=None)])
 
     assert waiting(record).gone["trade_id"].tolist() == [1]
 
 
 def test_pending_given_a_trade_that_changed_in_place_then_nothing_is_gone(record: SqlRecord) -> None:
-    record.upsert_trades([a_closed_trade(1)])
-    record.upsert_trades([a_closed_trade(1, close_rate=102.0)])
+    record.trades.upsert([a_closed_trade(1)])
+    record.trades.upsert([a_closed_trade(1, close_rate=102.0)])
 
     pending = waiting(record)
 
@@ -171,8 +171,8 @@ def test_pending_given_a_trade_that_changed_in_place_then_nothing_is_gone(record
 
 
 def test_pending_given_a_tombstone_then_it_is_gone_and_not_written(record: SqlRecord) -> None:
-    record.upsert_trades([a_closed_trade(1), a_closed_trade(2)])
-    record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED)])
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(2)])
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED)])
 
     pending = waiting(record)
 
@@ -181,25 +181,25 @@ def test_pending_given_a_tombstone_then_it_is_gone_and_not_written(record: SqlRe
 
 
 def test_requeue_given_confirmed_writes_then_they_wait_again(record: SqlRecord) -> None:
-    record.publish_regimes([a_regime()])
-    record.publish_regimes([a_regime(minutes(5))])
-    span = record.span()
+    record.regimes.publish([a_regime()])
+    record.regimes.publish([a_regime(minutes(5))])
+    span = record.outbox.span()
     assert span is not None
-    record.confirm(span)
+    record.outbox.confirm(span)
 
-    record.requeue(since=1)
+    record.outbox.requeue(since=1)
 
-    assert record.span() == OutboxSpan(since=1, until=2, writes=1)
+    assert record.outbox.span() == OutboxSpan(since=1, until=2, writes=1)
     assert waiting(record).regimes == (a_regime(minutes(5)),)
 
 
 def test_fold_given_many_writes_then_one_entry_holds_them_all(record: SqlRecord) -> None:
     for number in range(4):
-        record.publish_regimes([a_regime(minutes(number))])
+        record.regimes.publish([a_regime(minutes(number))])
 
-    record.fold()
+    record.outbox.fold()
 
-    assert record.span() == OutboxSpan(since=0, until=4, writes=1)
+    assert record.outbox.span() == OutboxSpan(since=0, until=4, writes=1)
     assert len(waiting(record).regimes) == 4
 
 
@@ -208,11 +208,11 @@ def test_outbox_given_thousands_of_writes_that_nobody_publishes_then_is_folded_b
     for revision in (4_093, 4_094, 4_095):
         with database.write() as connection:
             connection.execute(sa.text("UPDATE record_meta SET revision = :revision"), {"revision": revision})
-    before = record.span()
-    record.publish_regimes([a_regime()])
+    before = record.outbox.span()
+    record.regimes.publish([a_regime()])
 
     assert before == OutboxSpan(since=0, until=4_095, writes=3)
-    assert record.span() == OutboxSpan(since=0, until=4_096, writes=1)
+    assert record.outbox.span() == OutboxSpan(since=0, until=4_096, writes=1)
     assert waiting(record).regimes == (a_regime(),)
     database.close()
 
@@ -220,24 +220,24 @@ def test_outbox_given_thousands_of_writes_that_nobody_publishes_then_is_folded_b
 def test_open_given_a_store_of_before_there_was_an_outbox_then_all_that_it_holds_waits(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "old.sqlite")
     record = SqlRecord.open(url)
-    record.publish_regimes([a_regime()])
-    record.upsert_trades([a_closed_trade(1)])
+    record.regimes.publish([a_regime()])
+    record.trades.upsert([a_closed_trade(1)])
     record.close()
     _taken_back(tmp_path / "old.sqlite", "platform_0002")
 
     upgraded = SqlRecord.open(url)
 
-    assert upgraded.span() == OutboxSpan(since=0, until=2, writes=1)
+    assert upgraded.outbox.span() == OutboxSpan(since=0, until=2, writes=1)
     assert (len(waiting(upgraded).regimes), len(waiting(upgraded).trades)) == (1, 1)
-    upgraded.publish_regimes([a_regime(minutes(5))])
-    assert upgraded.span() == OutboxSpan(since=0, until=3, writes=2)
+    upgraded.regimes.publish([a_regime(minutes(5))])
+    assert upgraded.outbox.span() == OutboxSpan(since=0, until=3, writes=2)
     upgraded.close()
 
 
 def test_open_given_a_record_of_before_there_were_epochs_then_has_the_first_one_and_what_waits_goes_on_waiting(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "old.sqlite")
     record = SqlRecord.open(url)
-    record.upsert_trades([a_closed_trade(1)])
+    record.trades.upsert([a_closed_trade(1)])
     identity = record.store_id
     record.close()
     _taken_back(tmp_path / "old.sqlite", "platform_0004")
@@ -245,11 +245,11 @@ def test_open_given_a_record_of_before_there_were_epochs_then_has_the_first_one_
     upgraded = SqlRecord.open(url)
 
     assert upgraded.origin() == Origin(store_id=identity, epoch="")
-    waits = upgraded.waiting_since()
-    upgraded.publish_regimes([a_regime()])
-    assert upgraded.span() == OutboxSpan(since=0, until=2, writes=2)
+    waits = upgraded.outbox.waiting_since()
+    upgraded.regimes.publish([a_regime()])
+    assert upgraded.outbox.span() == OutboxSpan(since=0, until=2, writes=2)
     assert waits is not None
-    assert upgraded.waiting_since() == waits
+    assert upgraded.outbox.waiting_since() == waits
     upgraded.begin_epoch()
     assert upgraded.origin().epoch != ""
     upgraded.close()
@@ -265,28 +265,28 @@ def test_origin_given_a_new_epoch_then_it_is_another_and_the_record_the_same(rec
 
 
 def test_waiting_since_given_writes_then_is_when_the_oldest_was_made(record: SqlRecord) -> None:
-    began, nothing = datetime.now(UTC), record.waiting_since()
-    record.publish_regimes([a_regime()])
-    first = record.waiting_since()
-    record.publish_regimes([a_regime(minutes(5))])
-    later = record.waiting_since()
-    record.requeue()
+    began, nothing = datetime.now(UTC), record.outbox.waiting_since()
+    record.regimes.publish([a_regime()])
+    first = record.outbox.waiting_since()
+    record.regimes.publish([a_regime(minutes(5))])
+    later = record.outbox.waiting_since()
+    record.outbox.requeue()
 
     assert nothing is None
     assert first is not None
     assert abs(first - began) < timedelta(minutes=1)
-    assert (later, record.waiting_since()) == (first, first)
-    span = record.span()
+    assert (later, record.outbox.waiting_since()) == (first, first)
+    span = record.outbox.span()
     assert span is not None
-    record.confirm(span)
-    assert record.waiting_since() is None
+    record.outbox.confirm(span)
+    assert record.outbox.waiting_since() is None
 
 
 def test_heads_given_publications_then_names_each_with_its_rows(record: SqlRecord) -> None:
-    record.publish_parameters(a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5")), replaces=None, is_full=True)
-    record.publish_regimes([a_regime()])
+    record.parameters.publish(a_set("v1", a_row(), a_row(leverage_bin="2.0-3.5")), replaces=None, is_full=True)
+    record.regimes.publish([a_regime()])
 
-    assert record.heads() == {
+    assert record.outbox.heads() == {
         Head(origin=record.origin(), noun=PublicationKind.PARAMETERS, known_at=OPENED, seq=1, version="v1", rows=2),
         Head(origin=record.origin(), noun=PublicationKind.REGIME, known_at=OPENED, seq=0, version="r1", rows=1),
     }
@@ -299,16 +299,16 @@ def test_outbox_given_any_order_of_steps_then_every_write_is_handed_out_after_it
     for number, step in enumerate([*steps, "publish"]):
         if step == "write":
             state = replace(a_regime(minutes(number)), version=f"r{number}")
-            record.publish_regimes([state])
+            record.regimes.publish([state])
             written.add(state)
         elif step == "fold":
-            record.fold()
-        elif (span := record.span()) is not None:
-            told |= set(record.pending(span, run_modes=PAPER).regimes)
-            record.confirm(span)
+            record.outbox.fold()
+        elif (span := record.outbox.span()) is not None:
+            told |= set(record.outbox.pending(span, run_modes=PAPER).regimes)
+            record.outbox.confirm(span)
 
     assert told == written
-    assert record.span() is None
+    assert record.outbox.span() is None
     record.close()
 
 

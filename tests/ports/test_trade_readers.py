@@ -156,9 +156,9 @@ def test_sync_given_a_source_then_the_record_holds_the_same_and_twice_changes_no
     source.write(open_one(3))
     record = SqlRecord.open(new_store())
 
-    first, second = (sync_trades(source.reader, record, run_mode=RunMode.PAPER) for _ in range(2))
+    first, second = (sync_trades(source.reader, record.trades, run_mode=RunMode.PAPER) for _ in range(2))
 
     assert (first.outcome.inserted, first.is_reconciled) == (2, True)
     assert (second.changed, second.is_reconciled) == (0, True)
-    assert record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None) == {(1, OPENED), (2, OPENED)}
+    assert record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None) == {(1, OPENED), (2, OPENED)}
     record.close()

@@ -41,39 +41,39 @@ def ids(frame: pd.DataFrame) -> list[int]:
 
 
 def test_upsert_trades_given_new_changed_and_same_then_counts_and_stamps(record: PlatformRecord) -> None:
-    first = record.upsert_trades([a_closed_trade(1), a_closed_trade(2)])
-    second = record.upsert_trades([a_closed_trade(1), a_closed_trade(2, close_profit=0.5), a_closed_trade(3)])
+    first = record.trades.upsert([a_closed_trade(1), a_closed_trade(2)])
+    second = record.trades.upsert([a_closed_trade(1), a_closed_trade(2, close_profit=0.5), a_closed_trade(3)])
 
     assert (first.inserted, first.updated, first.unchanged, first.revision) == (2, 0, 0, 1)
     assert (second.inserted, second.updated, second.unchanged, second.revision) == (1, 1, 1, 2)
-    frame = record.trades(as_of=None, run_modes=PAPER)
+    frame = record.trades.frame(as_of=None, run_modes=PAPER)
     assert frame["revision"].tolist() == [1, 2, 2]
-    assert ids(record.trades(as_of=None, run_modes=PAPER, since_revision=1)) == [2, 3]
+    assert ids(record.trades.frame(as_of=None, run_modes=PAPER, since_revision=1)) == [2, 3]
 
 
 def test_upsert_trades_given_the_same_twice_then_the_revision_stays(record: PlatformRecord) -> None:
     trades = [a_closed_trade(1, exit_reason=ExitReason.ROI)]
-    record.upsert_trades(trades)
-    before = record.trades(as_of=None, run_modes=PAPER)
+    record.trades.upsert(trades)
+    before = record.trades.frame(as_of=None, run_modes=PAPER)
 
-    outcome = record.upsert_trades([a_closed_trade(1, exit_reason="roi")])
+    outcome = record.trades.upsert([a_closed_trade(1, exit_reason="roi")])
 
     assert (outcome.unchanged, outcome.revision, record.revision()) == (1, 1, 1)
-    pd.testing.assert_frame_equal(record.trades(as_of=None, run_modes=PAPER), before)
+    pd.testing.assert_frame_equal(record.trades.frame(as_of=None, run_modes=PAPER), before)
 
 
 def test_upsert_trades_given_an_open_one_then_refuses(record: PlatformRecord) -> None:
     still_open = a_closed_trade(1, is_open=True, close_date=None)
 
     with pytest.raises(StoreError, match="is open"):
-        record.upsert_trades([still_open])
+        record.trades.upsert([still_open])
 
 
 def test_trades_given_synced_ones_then_the_frame_is_the_law(record: PlatformRecord) -> None:
     trade = a_closed_trade(1, is_short=True, enter_tag="F07|c=0.7", leverage=3.5, min_rate=None)
-    record.upsert_trades([trade])
+    record.trades.upsert([trade])
 
-    frame = record.trades(as_of=None, run_modes=PAPER)
+    frame = record.trades.frame(as_of=None, run_modes=PAPER)
 
     own = [field.name for field in fields(Trade)]
     assert list(frame.columns) == [*own, "direction", "leverage_bin", "feeder_id", "known_at", "revision"]
@@ -85,13 +85,13 @@ def test_trades_given_synced_ones_then_the_frame_is_the_law(record: PlatformReco
 
 
 def test_trades_given_the_same_id_and_another_open_date_then_are_two(record: PlatformRecord) -> None:
-    record.upsert_trades([a_closed_trade(1), a_closed_trade(1, open_date=OPENED + timedelta(microseconds=1))])
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(1, open_date=OPENED + timedelta(microseconds=1))])
 
-    assert ids(record.trades(as_of=None, run_modes=PAPER)) == [1, 1]
+    assert ids(record.trades.frame(as_of=None, run_modes=PAPER)) == [1, 1]
 
 
 def test_trades_given_filters_then_obeys_each(record: PlatformRecord) -> None:
-    record.upsert_trades(
+    record.trades.upsert(
         [
             a_closed_trade(1),
             a_closed_trade(2, run_mode=RunMode.BACKTEST),
@@ -100,17 +100,17 @@ def test_trades_given_filters_then_obeys_each(record: PlatformRecord) -> None:
         ]
     )
 
-    assert ids(record.trades(as_of=None, run_modes=(RunMode.BACKTEST, RunMode.PAPER), bots=["BOT1"])) == [1, 2, 4]
-    assert ids(record.trades(as_of=None, run_modes=PAPER, groups=[(PAIR, "long", "5.0-7.5"), (PAIR, "long", "1.0-2.0")])) == [1, 3]
-    assert ids(record.trades(as_of=None, run_modes=PAPER, groups=[])) == []
+    assert ids(record.trades.frame(as_of=None, run_modes=(RunMode.BACKTEST, RunMode.PAPER), bots=["BOT1"])) == [1, 2, 4]
+    assert ids(record.trades.frame(as_of=None, run_modes=PAPER, groups=[(PAIR, "long", "5.0-7.5"), (PAIR, "long", "1.0-2.0")])) == [1, 3]
+    assert ids(record.trades.frame(as_of=None, run_modes=PAPER, groups=[])) == []
 
 
 @given(closes=st.lists(st.integers(min_value=1, max_value=50), min_size=1, max_size=8), at=st.integers(min_value=0, max_value=60))
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_trades_given_as_of_then_never_shows_later_rows(record: PlatformRecord, closes: list[int], at: int) -> None:
-    record.upsert_trades([a_closed_trade(number, close_date=minutes(close)) for number, close in enumerate(closes)])
+    record.trades.upsert([a_closed_trade(number, close_date=minutes(close)) for number, close in enumerate(closes)])
 
-    frame = record.trades(as_of=minutes(at), run_modes=PAPER)
+    frame = record.trades.frame(as_of=minutes(at), run_modes=PAPER)
 
     assert bool((frame["known_at"] <= pd.Timestamp(minutes(at))).all())
     assert set(enumerate(closes)) >= {(number, closes[number]) for number in ids(frame) if number < len(closes)}
@@ -118,27 +118,27 @@ def test_trades_given_as_of_then_never_shows_later_rows(record: PlatformRecord, 
 
 
 def test_delete_trades_given_a_known_one_then_leaves_a_tombstone(record: PlatformRecord) -> None:
-    record.upsert_trades([a_closed_trade(1), a_closed_trade(2)])
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(2)])
 
-    outcome = record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED), (9, OPENED)])
+    outcome = record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED), (9, OPENED)])
 
     assert (outcome.deleted, outcome.revision) == (1, 2)
-    assert record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None) == {(2, OPENED)}
-    assert ids(record.trades(as_of=None, run_modes=PAPER)) == [2]
-    assert record.counts()[["trades", "deleted"]].to_numpy().tolist() == [[1, 1]]
-    assert record.upsert_trades([a_closed_trade(1)]).updated == 1
+    assert record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None) == {(2, OPENED)}
+    assert ids(record.trades.frame(as_of=None, run_modes=PAPER)) == [2]
+    assert record.trades.counts()[["trades", "deleted"]].to_numpy().tolist() == [[1, 1]]
+    assert record.trades.upsert([a_closed_trade(1)]).updated == 1
 
 
 def test_trade_keys_given_a_time_then_returns_later_closes(record: PlatformRecord) -> None:
-    record.upsert_trades([a_closed_trade(number, close_date=minutes(number)) for number in (1, 2, 3)])
+    record.trades.upsert([a_closed_trade(number, close_date=minutes(number)) for number in (1, 2, 3)])
 
-    assert record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=minutes(2)) == {(2, OPENED), (3, OPENED)}
+    assert record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=minutes(2)) == {(2, OPENED), (3, OPENED)}
 
 
 def test_counts_given_two_modes_then_has_a_row_each(record: PlatformRecord) -> None:
-    record.upsert_trades([a_closed_trade(1), a_closed_trade(2, close_date=minutes(90)), a_closed_trade(1, run_mode=RunMode.BACKTEST)])
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(2, close_date=minutes(90)), a_closed_trade(1, run_mode=RunMode.BACKTEST)])
 
-    counts = record.counts()
+    counts = record.trades.counts()
 
     assert counts["run_mode"].tolist() == ["backtest", "paper"]
     assert counts.loc[1, "last_close"] == pd.Timestamp(minutes(90))
@@ -146,63 +146,63 @@ def test_counts_given_two_modes_then_has_a_row_each(record: PlatformRecord) -> N
 
 
 def test_save_replays_given_a_key_again_then_replaces_it(record: PlatformRecord) -> None:
-    record.save_replays(replays([1, 2], state="pending", due_at=30))
+    record.replays.save(replays([1, 2], state="pending", due_at=30))
 
-    revision = record.save_replays(replays([1]))
+    revision = record.replays.save(replays([1]))
 
     assert revision == record.revision() == 2
-    frame = record.replays(as_of=None, run_modes=PAPER, groups=[(PAIR, "long", "5.0-7.5")])
+    frame = record.replays.frame(as_of=None, run_modes=PAPER, groups=[(PAIR, "long", "5.0-7.5")])
     assert frame["state"].tolist() == ["complete", "pending"]
-    assert ids(record.replays(as_of=minutes(1), run_modes=PAPER)) == [1]
+    assert ids(record.replays.frame(as_of=minutes(1), run_modes=PAPER)) == [1]
     assert frame["sigma"].isna().tolist() == [False, True]
 
 
 def test_due_replays_given_a_time_then_returns_pending_ones(record: PlatformRecord) -> None:
-    assert record.next_due_at() is None
-    record.save_replays(replays([1], state="pending", due_at=30))
-    record.save_replays(replays([2], state="pending", due_at=40))
-    record.save_replays(replays([3]))
+    assert record.replays.next_due_at() is None
+    record.replays.save(replays([1], state="pending", due_at=30))
+    record.replays.save(replays([2], state="pending", due_at=40))
+    record.replays.save(replays([3]))
 
-    assert record.next_due_at() == minutes(30)
-    assert ids(record.due_replays(now=minutes(30))) == [1]
-    assert ids(record.due_replays(now=minutes(50))) == [1, 2]
+    assert record.replays.next_due_at() == minutes(30)
+    assert ids(record.replays.due(now=minutes(30))) == [1]
+    assert ids(record.replays.due(now=minutes(50))) == [1, 2]
 
 
 def test_replay_counts_given_replays_of_two_states_then_counts_each_of_one_bot(record: PlatformRecord) -> None:
-    record.save_replays(replays([1, 2]))
-    record.save_replays(replays([3], state="left_out").assign(reason="forced"))
-    record.save_replays(replays([4]).assign(bot="BOT2"))
+    record.replays.save(replays([1, 2]))
+    record.replays.save(replays([3], state="left_out").assign(reason="forced"))
+    record.replays.save(replays([4]).assign(bot="BOT2"))
 
-    counts = record.replay_counts(bot="BOT1", run_modes=tuple(RunMode))
+    counts = record.replays.counts(bot="BOT1", run_modes=tuple(RunMode))
 
     assert list(zip(counts["state"], counts["replays"].tolist(), strict=True)) == [("complete", 2), ("left_out", 1)]
     assert counts["reason"].tolist()[1] == "forced"
-    assert record.replay_counts(bot="BOT1", run_modes=[RunMode.LIVE]).empty
+    assert record.replays.counts(bot="BOT1", run_modes=[RunMode.LIVE]).empty
 
 
 def test_save_replays_given_a_column_is_missing_then_names_it(record: PlatformRecord) -> None:
     with pytest.raises(StoreError, match="lacks the column sigma"):
-        record.save_replays(replays([1]).drop(columns="sigma"))
+        record.replays.save(replays([1]).drop(columns="sigma"))
     assert record.revision() == 0
 
 
 def test_save_shadow_trades_given_a_key_again_then_leaves_it(record: PlatformRecord) -> None:
-    assert record.save_shadow_trades(shadows([1, 2])) == 1
-    assert record.save_shadow_trades(shadows([2], close_profit=9.0)) == 1
-    assert record.save_shadow_trades(shadows([2, 3], close_profit=9.0)) == 2
+    assert record.shadow_trades.save(shadows([1, 2])) == 1
+    assert record.shadow_trades.save(shadows([2], close_profit=9.0)) == 1
+    assert record.shadow_trades.save(shadows([2, 3], close_profit=9.0)) == 2
 
-    frame = record.shadow_trades(as_of=None, run_modes=[RunMode.BACKTEST])
+    frame = record.shadow_trades.frame(as_of=None, run_modes=[RunMode.BACKTEST])
 
     assert frame["close_profit"].tolist() == [0.01, 0.01, 9.0]
     pd.testing.assert_frame_equal(frame.head(2), shadows([1, 2]), check_dtype=False)
 
 
 def test_shadow_trades_given_as_of_then_never_shows_later_rows(record: PlatformRecord) -> None:
-    record.save_shadow_trades(shadows([1, 2, 3]))
+    record.shadow_trades.save(shadows([1, 2, 3]))
 
-    assert len(record.shadow_trades(as_of=minutes(7), run_modes=[RunMode.BACKTEST])) == 2
-    assert len(record.shadow_trades(as_of=None, run_modes=PAPER)) == 0
-    assert record.last_shadow_close(run_mode=RunMode.BACKTEST) == {("F01", PAIR): minutes(8)}
+    assert len(record.shadow_trades.frame(as_of=minutes(7), run_modes=[RunMode.BACKTEST])) == 2
+    assert len(record.shadow_trades.frame(as_of=None, run_modes=PAPER)) == 0
+    assert record.shadow_trades.last_closes(run_mode=RunMode.BACKTEST) == {("F01", PAIR): minutes(8)}
 
 
 def test_change_token_given_a_commit_elsewhere_then_differs(record: PlatformRecord, url: str) -> None:
@@ -210,7 +210,7 @@ def test_change_token_given_a_commit_elsewhere_then_differs(record: PlatformReco
     before = other.change_token()
     assert other.change_token() == before
 
-    record.upsert_trades([a_closed_trade(1)])
+    record.trades.upsert([a_closed_trade(1)])
 
     assert other.change_token() != before
     assert (other.store_id, other.revision()) == (record.store_id, 1)
@@ -220,7 +220,7 @@ def test_change_token_given_a_commit_elsewhere_then_differs(record: PlatformReco
 def test_revision_given_writers_at_once_then_each_has_its_own(url: str) -> None:
     def write(writer: int) -> list[int]:
         record = SqlRecord.open(url, busy_timeout_s=30.0)
-        revisions = [record.upsert_trades([a_closed_trade(10 * writer + number)]).revision for number in range(5)]
+        revisions = [record.trades.upsert([a_closed_trade(10 * writer + number)]).revision for number in range(5)]
         record.close()
         return revisions
 

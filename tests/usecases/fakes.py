@@ -64,32 +64,26 @@ class FakeCandles:
         return self._funding[inside].reset_index(drop=True)
 
 
-class FakeRecord:
-    """The platform's record in memory; the first `conflicts` publications are refused."""
+class Revision:
+    """The revision that the repositories of one record share."""
 
-    store_id = "fake"
+    def __init__(self) -> None:
+        self.value = 0
 
-    def __init__(self, *, conflicts: int = 0) -> None:
-        self._revision = 0
+    def rise(self) -> int:
+        self.value += 1
+        return self.value
+
+
+class FakeTrades:
+    """Synced trades."""
+
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
         self._trades: dict[tuple[object, ...], tuple[Trade, int]] = {}
         self._deleted: dict[tuple[str, RunMode], int] = {}
-        self.conflicts = conflicts
-        self.replay_rows: dict[tuple[object, ...], dict[str, object]] = {}
-        self.shadow = pd.DataFrame()
-        self.published: list[tuple[ParameterSet, str | None, bool]] = []
-        self.ledgers: list[tuple[datetime, GateLedger]] = []
-        self.scores: tuple[FeederScore, ...] = ()
-        self.states: list[RegimeState] = []
-        self.recommendations: list[Recommendation] = []
 
-    def _raise_revision(self) -> int:
-        self._revision += 1
-        return self._revision
-
-    def revision(self) -> int:
-        return self._revision
-
-    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
+    def upsert(self, trades: Sequence[Trade]) -> SyncOutcome:
         inserted = updated = unchanged = 0
         for trade in trades:
             key = (trade.bot, trade.run_mode, trade.trade_id, trade.open_date)
@@ -98,23 +92,23 @@ class FakeRecord:
                 unchanged += 1
                 continue
             inserted, updated = inserted + (old is None), updated + (old is not None)
-            self._trades[key] = (trade, self._raise_revision())
-        return SyncOutcome(inserted=inserted, updated=updated, unchanged=unchanged, deleted=0, revision=self._revision)
+            self._trades[key] = (trade, self._revision.rise())
+        return SyncOutcome(inserted=inserted, updated=updated, unchanged=unchanged, deleted=0, revision=self._revision.value)
 
-    def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
+    def delete(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
         for trade_id, open_date in keys:
             del self._trades[bot, run_mode, trade_id, open_date]
         self._deleted[bot, run_mode] = self._deleted.get((bot, run_mode), 0) + len(keys)
-        return SyncOutcome(inserted=0, updated=0, unchanged=0, deleted=len(keys), revision=self._raise_revision())
+        return SyncOutcome(inserted=0, updated=0, unchanged=0, deleted=len(keys), revision=self._revision.rise())
 
-    def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
+    def keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
         return {
             (t.trade_id, t.open_date)
             for t, _ in self._trades.values()
             if t.bot == bot and t.run_mode == run_mode and t.close_date and (closed_since is None or t.close_date >= closed_since)
         }
 
-    def trades(
+    def frame(
         self, *, as_of: datetime | None, run_modes: Sequence[RunMode], since_revision: int | None = None, **_: object
     ) -> pd.DataFrame:
         rows = [
@@ -146,28 +140,41 @@ class FakeRecord:
         ]
         return pd.DataFrame(rows, columns=columns)
 
-    def save_replays(self, replays: pd.DataFrame) -> int:
+
+class FakeReplays:
+    """Replays by their key."""
+
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
+        self.rows: dict[tuple[object, ...], dict[str, object]] = {}
+
+    def save(self, replays: pd.DataFrame) -> int:
         for row in replays.to_dict("records"):
-            self.replay_rows[tuple(row[name] for name in _KEY)] = {str(name): value for name, value in row.items()}
-        return self._raise_revision()
+            self.rows[tuple(row[name] for name in _KEY)] = {str(name): value for name, value in row.items()}
+        return self._revision.rise()
 
-    def replays(self, *, as_of: datetime | None, run_modes: Sequence[RunMode], **_: object) -> pd.DataFrame:
-        return pd.DataFrame(list(self.replay_rows.values()), columns=[*_KEY, "state", "funding_move", "version"])
+    def frame(self, *, as_of: datetime | None, run_modes: Sequence[RunMode], **_: object) -> pd.DataFrame:
+        return pd.DataFrame(list(self.rows.values()), columns=[*_KEY, "state", "funding_move", "version"])
 
-    def shadow_trades(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-        return self.shadow
 
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        known = [(published, is_full) for published, _, is_full in self.published if published.known_at <= as_of]
-        if not known:
-            raise LearningError("nothing was published by then")
-        rows: dict[str, ExitParameters] = {}
-        for published, is_full in known:
-            rows = dict(published.rows) if is_full else rows | dict(published.rows)
-        return replace(known[-1][0], rows=rows)
+class FakeShadowTrades:
+    """Shadow trades: a frame that a test sets."""
 
-    def ledger(self, *, as_of: datetime) -> GateLedger:
-        known = [ledger for known_at, ledger in self.ledgers if known_at <= as_of]
+    def __init__(self) -> None:
+        self.stored = pd.DataFrame()
+
+    def frame(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        return self.stored
+
+
+class FakeGates:
+    """Ledgers of reviews, which a publication of parameters adds."""
+
+    def __init__(self) -> None:
+        self.ledgers: list[tuple[datetime, GateLedger]] = []
+
+    def as_of(self, at: datetime) -> GateLedger:
+        known = [ledger for known_at, ledger in self.ledgers if known_at <= at]
         if not known:
             raise LearningError("no day was reviewed by then")
         return known[-1]
@@ -177,10 +184,25 @@ class FakeRecord:
             raise LearningError("no day was reviewed yet")
         return min(ledger.day for _, ledger in self.ledgers)
 
-    def learning_token(self) -> str:
-        return f"{len(self.published)}-{len(self.scores)}-{len(self.recommendations)}"
 
-    def publish_parameters(
+class FakeParameters:
+    """Published parameters; the first `conflicts` publications are refused."""
+
+    def __init__(self, revision: Revision, gates: FakeGates, *, conflicts: int = 0) -> None:
+        self._revision, self._gates = revision, gates
+        self.conflicts = conflicts
+        self.published: list[tuple[ParameterSet, str | None, bool]] = []
+
+    def as_of(self, at: datetime) -> ParameterSet:
+        known = [(published, is_full) for published, _, is_full in self.published if published.known_at <= at]
+        if not known:
+            raise LearningError("nothing was published by then")
+        rows: dict[str, ExitParameters] = {}
+        for published, is_full in known:
+            rows = dict(published.rows) if is_full else rows | dict(published.rows)
+        return replace(known[-1][0], rows=rows)
+
+    def publish(
         self, parameters: ParameterSet, *, replaces: str | None, is_full: bool, ledger: GateLedger | None = None, **_: object
     ) -> int:
         if self.conflicts:
@@ -189,33 +211,86 @@ class FakeRecord:
         assert replaces == (self.published[-1][0].version if self.published else None)
         self.published.append((parameters, replaces, is_full))
         if ledger is not None:
-            self.ledgers.append((parameters.known_at, ledger))
-        return self._raise_revision()
+            self._gates.ledgers.append((parameters.known_at, ledger))
+        return self._revision.rise()
 
-    def publish_feeder_scores(self, scores: Sequence[FeederScore]) -> int:
-        self.scores = tuple(scores)
-        return self._raise_revision()
 
-    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        return self.scores
+class FakeScores:
+    """The newest feeder scores."""
 
-    def publish_regimes(self, states: Sequence[RegimeState]) -> int:
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
+        self.newest: tuple[FeederScore, ...] = ()
+
+    def publish(self, scores: Sequence[FeederScore]) -> int:
+        self.newest = tuple(scores)
+        return self._revision.rise()
+
+    def as_of(self, at: datetime) -> tuple[FeederScore, ...]:
+        return self.newest
+
+
+class FakeRegimes:
+    """Published regime states."""
+
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
+        self.states: list[RegimeState] = []
+
+    def publish(self, states: Sequence[RegimeState]) -> int:
         self.states.extend(states)
-        return self._raise_revision()
+        return self._revision.rise()
 
-    def regime(self, *, as_of: datetime) -> RegimeState:
-        known = [state for state in self.states if state.known_at <= as_of]
+    def as_of(self, at: datetime) -> RegimeState:
+        known = [state for state in self.states if state.known_at <= at]
         if not known:
             raise LearningError("no regime was ever published")
         return known[-1]
 
-    def regimes_frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
+    def frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
         states = [state for state in self.states if start <= state.known_at <= end]
         known_at = pd.to_datetime([state.known_at for state in states], utc=True)
         frame = pd.DataFrame({"known_at": pd.Series(known_at), "regime": [str(state.regime) for state in states]})
         frame["known_at"] = frame["known_at"].astype("datetime64[us, UTC]")
         return frame
 
-    def publish_recommendation(self, recommendation: Recommendation) -> int:
-        self.recommendations.append(recommendation)
-        return self._raise_revision()
+
+class FakeRecommendations:
+    """Published recommendations."""
+
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
+        self.published: list[Recommendation] = []
+
+    def publish(self, recommendation: Recommendation) -> int:
+        self.published.append(recommendation)
+        return self._revision.rise()
+
+
+class FakeRecord:
+    """The platform's record in memory; the first `conflicts` publications of parameters are refused."""
+
+    store_id = "fake"
+
+    def __init__(
+        self,
+        *,
+        conflicts: int = 0,
+        trades: type[FakeTrades] = FakeTrades,
+        parameters: type[FakeParameters] = FakeParameters,
+    ) -> None:
+        self._revision = revision = Revision()
+        self.trades = trades(revision)
+        self.replays = FakeReplays(revision)
+        self.shadow_trades = FakeShadowTrades()
+        self.gates = FakeGates()
+        self.parameters = parameters(revision, self.gates, conflicts=conflicts)
+        self.feeder_scores = FakeScores(revision)
+        self.regimes = FakeRegimes(revision)
+        self.recommendations = FakeRecommendations(revision)
+
+    def revision(self) -> int:
+        return self._revision.value
+
+    def learning_token(self) -> str:
+        return f"{len(self.parameters.published)}-{len(self.feeder_scores.newest)}-{len(self.recommendations.published)}"

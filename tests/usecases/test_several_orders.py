@@ -26,11 +26,11 @@ Take = Callable[[FreqtradeColumns, SqlRecord], object]
 
 
 def by_sync(reader: FreqtradeColumns, record: SqlRecord) -> object:
-    return sync_trades(reader, record, run_mode=RunMode.LIVE)
+    return sync_trades(reader, record.trades, run_mode=RunMode.LIVE)
 
 
 def by_import(reader: FreqtradeColumns, record: SqlRecord) -> object:
-    return import_trades(reader, record, run_mode=RunMode.LIVE)
+    return import_trades(reader, record.trades, run_mode=RunMode.LIVE)
 
 
 def a_row_of(trade: Trade, *, falls: float) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def learned_states(
         take(reader, record)
         session = LearnerSession(ParameterLearner(LearningSettings()))
         replay_trades(record, session, candles, run_modes=[RunMode.LIVE], now=START + timedelta(days=DAYS))
-        return sorted(record.replays(as_of=None, run_modes=[RunMode.LIVE])["state"].tolist())
+        return sorted(record.replays.frame(as_of=None, run_modes=[RunMode.LIVE])["state"].tolist())
 
 
 @pytest.mark.parametrize("take", [by_sync, by_import])

@@ -192,7 +192,7 @@ def test_sync_given_three_ages_and_time_zones_then_all_are_reconciled_at_the_sam
 
     with open_platform(tiny_settings(tmp_path / "home", fleet_file=file)) as platform:
         syncs = [sync for bot in ("OLD", "BERLIN", "TOKYO") for sync in platform.steps.sync(bot)]
-        trades = platform.record.trades(as_of=None, run_modes=(RunMode.LIVE,))
+        trades = platform.record.trades.frame(as_of=None, run_modes=(RunMode.LIVE,))
 
     assert [(sync.source_count, sync.record_count, sync.is_reconciled) for sync in syncs] == [(2, 2, True)] * 3
     opened = trades.groupby("bot")["open_date"].apply(lambda times: tuple(times.dt.tz_localize(None)))

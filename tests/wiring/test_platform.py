@@ -111,7 +111,7 @@ def begin_seed(platform: Platform) -> SeedParts:
         settings_digest="0",
         computed_at=parts.start,
     )
-    platform.record.register_model(model)
+    platform.record.models.register(model)
     return parts
 
 

@@ -48,11 +48,11 @@ def given_to(influx: InfluxProgram, **changes: Any) -> dict[str, Any]:
 
 
 def write_something(record: SqlRecord) -> None:
-    record.publish_parameters(a_set("v1"), replaces=None, is_full=True)
-    record.publish_feeder_scores([a_score()])
-    record.publish_regimes([a_regime()])
-    record.publish_recommendation(a_recommendation())
-    record.upsert_trades([a_closed_trade(1), a_closed_trade(2, bot="BOT3")])
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True)
+    record.feeder_scores.publish([a_score()])
+    record.regimes.publish([a_regime()])
+    record.recommendations.publish(a_recommendation())
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(2, bot="BOT3")])
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_publishing_given_no_server_then_the_record_is_read_and_the_outbox_kept_
     assert unpublished.publishing.publish() is None
 
     assert unpublished.learning_reader is unpublished.record
-    span = unpublished.record.span()
+    span = unpublished.record.outbox.span()
     assert span is not None
     assert (span.since, span.until, span.writes) == (0, 5, 1)
 
@@ -90,7 +90,7 @@ def test_publishing_given_a_server_that_is_down_then_says_so_and_everything_wait
     with pytest.raises(StoreBusyError, match=r"InfluxDB at 127\.0\.0\.1:1 cannot be reached in time"):
         ports.publishing.publish()
 
-    span = ports.record.span()
+    span = ports.record.outbox.span()
     assert span is not None
     assert span.writes == 5
     ports.close()
@@ -109,7 +109,7 @@ def test_publishing_given_a_server_then_the_copy_is_equal_and_the_daemon_reads_i
     assert ports.publishing.health() == ()
     assert ports.publishing.check(now=minutes(1)).is_equal
     assert ports.learning_reader is not ports.record
-    assert ports.learning_reader.parameters(as_of=OPENED) == ports.record.parameters(as_of=OPENED)
+    assert ports.learning_reader.parameters.as_of(OPENED) == ports.record.parameters.as_of(OPENED)
     ports.close()
 
 
@@ -189,7 +189,7 @@ def test_publishing_given_bots_of_the_fleet_and_imported_ones_then_each_has_a_bu
 ) -> None:
     grid.add(a_row(1), a_row(2))
     fleet.steps.sync(names[0])
-    fleet.record.upsert_trades([replace(trade, bot=names[1]) for trade in fleet.fleet[0].closed_trades(closed_since=None)])
+    fleet.record.trades.upsert([replace(trade, bot=names[1]) for trade in fleet.fleet[0].closed_trades(closed_since=None)])
     missing = fleet.publishing.health()
 
     fleet.publishing.publish()
@@ -242,7 +242,7 @@ def test_publishing_given_a_record_that_holds_a_bot_of_another_bots_bucket_then_
     tmp_path: Path, influx: InfluxProgram
 ) -> None:
     ports = copied(tmp_path, influx, bot3_influx_bucket="BOT33_trades")
-    ports.record.upsert_trades([a_closed_trade(1, bot="BOT33", run_mode=RunMode.LIVE)])
+    ports.record.trades.upsert([a_closed_trade(1, bot="BOT33", run_mode=RunMode.LIVE)])
 
     with pytest.raises(SettingsError, match="trades of BOT33 would be written to InfluxDB's bucket BOT33_trades, which belongs to BOT3"):
         ports.publishing.publish()

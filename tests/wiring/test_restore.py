@@ -38,10 +38,10 @@ def home_at(folder: Path, given: dict[str, Any]) -> Iterator[Platform]:
 
 
 def learn(opened: Platform, version: str, *, minute: float, replaces: str | None) -> None:
-    opened.record.publish_parameters(a_set(version, known_at=minutes(minute)), replaces=replaces, is_full=True)
-    opened.record.publish_feeder_scores([a_score(version=version, known_at=minutes(minute))])
-    opened.record.publish_regimes([a_regime(minutes(minute))])
-    opened.record.publish_recommendation(a_recommendation(version, known_at=minutes(minute)))
+    opened.record.parameters.publish(a_set(version, known_at=minutes(minute)), replaces=replaces, is_full=True)
+    opened.record.feeder_scores.publish([a_score(version=version, known_at=minutes(minute))])
+    opened.record.regimes.publish([a_regime(minutes(minute))])
+    opened.record.recommendations.publish(a_recommendation(version, known_at=minutes(minute)))
     opened.publishing.publish()
 
 
@@ -52,7 +52,7 @@ def backed_up(opened: Platform, folder: Path) -> Path:
     def write() -> None:
         number = 100
         while not done.is_set():
-            opened.record.upsert_trades([a_closed_trade(number)])
+            opened.record.trades.upsert([a_closed_trade(number)])
             number += 1
 
     (opened.settings.home / "home.json").write_text("{}")
@@ -78,12 +78,12 @@ def test_restore_given_a_copy_that_went_on_then_publishing_everything_makes_it_e
 ) -> None:
     with home_at(tmp_path / "first", given) as lost:
         lost.set_clock(OPENED)
-        lost.record.upsert_trades([a_closed_trade(number) for number in range(1, 21)])
+        lost.record.trades.upsert([a_closed_trade(number) for number in range(1, 21)])
         learn(lost, "v1", minute=1.0, replaces=None)
         backup = backed_up(lost, tmp_path / "backup")
         # A future that the restore loses: more closes, one that is told otherwise, and newer learning.
-        lost.record.upsert_trades([a_closed_trade(number) for number in range(900, 940)])
-        lost.record.upsert_trades([a_closed_trade(1, close_rate=150.0)])
+        lost.record.trades.upsert([a_closed_trade(number) for number in range(900, 940)])
+        lost.record.trades.upsert([a_closed_trade(1, close_rate=150.0)])
         learn(lost, "lost", minute=30.0, replaces="v1")
 
     restored(tmp_path / "second", backup, given)
@@ -92,7 +92,7 @@ def test_restore_given_a_copy_that_went_on_then_publishing_everything_makes_it_e
         opened.set_clock(minutes(60.0))
         # Nothing that only the lost home knew is in force, whatever the server still holds.
         with pytest.raises(LearningError):
-            opened.learning_reader.parameters(as_of=minutes(60.0))
+            opened.learning_reader.parameters.as_of(minutes(60.0))
         before = opened.publishing.check(now=minutes(60.0))
 
         report = opened.publishing.publish_everything()
@@ -102,9 +102,9 @@ def test_restore_given_a_copy_that_went_on_then_publishing_everything_makes_it_e
         assert after.is_equal, after
         assert after.trades["BOT1"].published >= 20
     with home_at(tmp_path / "second", given) as opened:
-        in_force = opened.learning_reader.parameters(as_of=minutes(60.0))
-        assert (in_force, in_force.version) == (opened.record.parameters(as_of=minutes(60.0)), "v1")
+        in_force = opened.learning_reader.parameters.as_of(minutes(60.0))
+        assert (in_force, in_force.version) == (opened.record.parameters.as_of(minutes(60.0)), "v1")
         # The market runs on: what has an id of the lost future stands once.
-        opened.record.upsert_trades([a_closed_trade(number, close_rate=103.0) for number in range(900, 910)])
+        opened.record.trades.upsert([a_closed_trade(number, close_rate=103.0) for number in range(900, 910)])
         opened.publishing.publish()
         assert opened.publishing.check(now=minutes(60.0)).is_equal

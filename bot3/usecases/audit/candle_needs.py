@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from bot3.errors import CandleError, ExchangeBusyError, SettingsError
-from bot3.ports.record import TradeRecord
+from bot3.ports.record import TradeRepository
 from bot3.trading.trades import RunMode
 
 WARM_UP = timedelta(days=20)
@@ -37,7 +37,7 @@ class NeedsFetched:
     refused: dict[str, str]
 
 
-def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[str] | None = None) -> pd.DataFrame:
+def foreign_trades(recorded: TradeRepository, *, own: Collection[str], bots: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the record's trades of fleet bots and imported bots, and the live trades of the platform's own bots.
 
     Paper and backtest trades of its own bots are left out: they were made on this home's candles, which exist.
@@ -54,7 +54,7 @@ def foreign_trades(record: TradeRecord, *, own: Collection[str], bots: Sequence[
     SettingsError
         If there is no such trade.
     """
-    trades = record.trades(as_of=None, run_modes=tuple(RunMode), bots=bots)
+    trades = recorded.frame(as_of=None, run_modes=tuple(RunMode), bots=bots)
     is_own = trades["bot"].isin(own) & (trades["run_mode"] != RunMode.LIVE.value)
     if is_own.all():
         raise SettingsError(

@@ -39,7 +39,7 @@ def make_signals(
         If the model's file is missing, was changed or is invalid.
     """
     start = week_start(week)
-    entry = registry.model(feeder_id, as_of=start)
+    entry = registry.newest(feeder_id, as_of=start)
     text = models.read(entry.digest)
     made = predict_signals(feeder_id, text, panel, start=start, end=min(start + WEEK, now + _INSTANT))
     signals.write_week(feeder_id, week, made)

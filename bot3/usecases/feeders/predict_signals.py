@@ -144,7 +144,7 @@ class SignalMaker:
     def _models_at(self, at: datetime, refused: dict[str, str]) -> dict[str, tuple[str, FeederModel]]:
         for feeder_id in FEEDER_IDS:
             try:
-                digest = self._registry.model(feeder_id, as_of=at).digest
+                digest = self._registry.newest(feeder_id, as_of=at).digest
                 if self._loaded.get(feeder_id, ("", None))[0] != digest:
                     self._loaded[feeder_id] = (digest, model_of(feeder_id, self._models.read(digest)))
             except DataError as error:

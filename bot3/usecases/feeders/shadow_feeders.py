@@ -10,7 +10,7 @@ import pandas as pd
 
 from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
 from bot3.ports.candles import CandleReader
-from bot3.ports.record import ShadowRecord
+from bot3.ports.record import ShadowTradeRepository
 from bot3.ports.signals import SignalStore
 from bot3.trading.costs import Costs
 from bot3.trading.markets import Market
@@ -49,17 +49,17 @@ def read_arrays(candles: CandleReader, *, timeframe: str, start: datetime, end: 
     return arrays
 
 
-def shadow_since(record: ShadowRecord, *, run_mode: RunMode, pairs: tuple[str, ...], since: datetime) -> datetime:
+def shadow_since(stored: ShadowTradeRepository, *, run_mode: RunMode, pairs: tuple[str, ...], since: datetime) -> datetime:
     """Return the time from which shadow trades must be simulated: the oldest of the newest closes of all feeders and pairs.
 
     A feeder that has no shadow trade on a pair yet counts with `since`.
     """
-    last = record.last_shadow_close(run_mode=run_mode)
+    last = stored.last_closes(run_mode=run_mode)
     return min((last.get((feeder, pair), since) for feeder in FEEDER_IDS for pair in pairs), default=since)
 
 
 def shadow_feeders(
-    record: ShadowRecord,
+    stored: ShadowTradeRepository,
     signals: SignalStore,
     market: ShadowMarket,
     *,
@@ -80,7 +80,7 @@ def shadow_feeders(
     regimes : DataFrame
         The record's regime frame, from which each trade's regime at entry is taken.
     """
-    last = record.last_shadow_close(run_mode=run_mode)
+    last = stored.last_closes(run_mode=run_mode)
     made = []
     for feeder_id in FEEDER_IDS:
         closes = {pair: last.get((feeder_id, pair), since) for pair in market.candles}
@@ -102,5 +102,5 @@ def shadow_feeders(
         )
     fresh = [frame for frame in made if len(frame)]
     if fresh:
-        record.save_shadow_trades(pd.concat(fresh, ignore_index=True))
+        stored.save(pd.concat(fresh, ignore_index=True))
     return sum(len(frame) for frame in fresh)

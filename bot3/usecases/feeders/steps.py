@@ -73,7 +73,7 @@ class FeederSteps:
             train_days=self.train_days,
             settings=self.training,
         )
-        self.record.register_model(entry)
+        self.record.models.register(entry)
         return entry
 
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
@@ -87,7 +87,7 @@ class FeederSteps:
             panel = build_panel(self.candles, pairs=self.candles.pairs(), start=start, end=min(start + WEEK, now), timeframe=self.timeframe)
             for feeder_id in sorted(feeder for feeder, its_week in keys if its_week == week):
                 made[feeder_id, week] = make_signals(
-                    feeder_id, week, panel, registry=self.record, models=self.models, signals=self.signals, now=now
+                    feeder_id, week, panel, registry=self.record.models, models=self.models, signals=self.signals, now=now
                 )
         return made
 
@@ -100,7 +100,7 @@ class FeederSteps:
         newest = min(max(self.signals.weeks(feeder), default=week_of(seeded)) for feeder in FEEDER_IDS)
         weeks = walk_forward_weeks(week_start(newest), now, every=1)
         self.predict_weeks([(feeder, week) for feeder in FEEDER_IDS for week in weeks])
-        since = shadow_since(self.record, run_mode=self.run_mode, pairs=self.candles.pairs(), since=seeded)
+        since = shadow_since(self.record.shadow_trades, run_mode=self.run_mode, pairs=self.candles.pairs(), since=seeded)
         candle = timeframe_duration(self.timeframe)
         arrays = read_arrays(
             self.candles,
@@ -110,12 +110,12 @@ class FeederSteps:
             horizon_candles=int(self.profile.horizon / candle),
         )
         return shadow_feeders(
-            self.record,
+            self.record.shadow_trades,
             self.signals,
             ShadowMarket(candles=arrays, markets=self.markets(), costs=self.costs, candle=candle),
             profile=self.profile,
             run_mode=self.run_mode,
             since=seeded,
             now=now,
-            regimes=self.record.regimes_frame(start=since - timedelta(days=1), end=now),
+            regimes=self.record.regimes.frame(start=since - timedelta(days=1), end=now),
         )

@@ -67,7 +67,7 @@ def newest_close_age(counts: pd.DataFrame, *, own: Sequence[str], anchor: ClockA
     Parameters
     ----------
     counts : DataFrame
-        `TradeRecord.counts`: one row per bot and run mode, with last_close; backtest rows are ignored.
+        `TradeRepository.counts`: one row per bot and run mode, with last_close; backtest rows are ignored.
     own : sequence of str
         Bots whose paper closes are in market time; live closes, and the closes of all other bots, are in wall time.
     """

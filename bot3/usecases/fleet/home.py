@@ -86,7 +86,7 @@ class FleetHome:
         """
         record, now = self.fleet_ports.record, self.fleet_ports.clock.now()
         parameters, recommendation = (
-            known(lambda: record.parameters(as_of=now)).value,
-            known(lambda: record.recommendation(as_of=now)).value,
+            known(lambda: record.parameters.as_of(now)).value,
+            known(lambda: record.recommendations.as_of(now)).value,
         )
         return max((found.computed_at for found in (parameters, recommendation) if found is not None), default=None)

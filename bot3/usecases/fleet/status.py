@@ -152,8 +152,8 @@ def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
         beats=ports.control.heartbeats(),
         bots=tuple(_read_bot(home, name, now=now, busy_is_problem=busy_is_problem) for name in ports.bot_names),
         watched=tuple(_read_watched(home, reader) for reader in ports.fleet),
-        parameters=known(lambda: ports.record.parameters(as_of=now)),
-        recommendation=known(lambda: ports.record.recommendation(as_of=now)),
+        parameters=known(lambda: ports.record.parameters.as_of(now)),
+        recommendation=known(lambda: ports.record.recommendations.as_of(now)),
     )
 
 

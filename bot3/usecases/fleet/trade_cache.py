@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import pandas as pd
 
 from bot3.errors import InvalidLearningError, LearningError
-from bot3.ports.record import TradeRecord
+from bot3.ports.record import PlatformRecord
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
 
@@ -50,7 +50,7 @@ class RecordedTrades:
     again if a trade was deleted.
     """
 
-    def __init__(self, record: TradeRecord) -> None:
+    def __init__(self, record: PlatformRecord) -> None:
         self._record = record
         self._lock = Lock()
         self._revision = -1
@@ -64,7 +64,7 @@ class RecordedTrades:
             return self._frame, self._revision
 
     def counts(self) -> pd.DataFrame:
-        """Return `TradeRecord.counts`: the numbers of closed trades by bot and run mode."""
+        """Return `TradeRepository.counts`: the numbers of closed trades by bot and run mode."""
         with self._lock:
             self._refresh()
             return self._counts
@@ -74,17 +74,17 @@ class RecordedTrades:
         revision = self._record.revision()
         if revision == self._revision:
             return
-        counts = self._record.counts()
+        counts = self._record.trades.counts()
         frame = self._merged() if self._revision >= 0 else self._read()
         if len(frame) != int(counts["trades"].sum()):  # a tombstone is not among the changed rows
-            frame, counts = self._read(), self._record.counts()
+            frame, counts = self._read(), self._record.trades.counts()
         self._frame, self._counts, self._revision = frame, counts, revision
 
     def _read(self) -> pd.DataFrame:
-        return self._record.trades(as_of=None, run_modes=ALL_MODES)
+        return self._record.trades.frame(as_of=None, run_modes=ALL_MODES)
 
     def _merged(self) -> pd.DataFrame:
-        changed = self._record.trades(as_of=None, run_modes=ALL_MODES, since_revision=self._revision)
+        changed = self._record.trades.frame(as_of=None, run_modes=ALL_MODES, since_revision=self._revision)
         if changed.empty:
             return self._frame
         both = pd.concat([self._frame, changed], ignore_index=True) if len(self._frame) else changed

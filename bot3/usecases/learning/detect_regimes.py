@@ -10,11 +10,11 @@ from bot3.learning.regimes.filter import RegimeSettings, hourly_index, regime_st
 from bot3.learning.validity import require_readable
 from bot3.market.regimes import RegimeState
 from bot3.ports.candles import CandleReader
-from bot3.ports.record import LearningStore
+from bot3.ports.learning import RegimeRepository
 
 
 def detect_regimes(
-    record: LearningStore,
+    published: RegimeRepository,
     candles: CandleReader,
     *,
     pairs: Sequence[str],
@@ -35,7 +35,7 @@ def detect_regimes(
     LearningError
         If there are too few candles for any state, or a state is out of bounds.
     """
-    newest = _newest(record, now=now)
+    newest = _newest(published, now=now)
     if newest is not None and newest >= now.replace(minute=0, second=0, microsecond=0):
         return ()
     frames = {}
@@ -50,12 +50,12 @@ def detect_regimes(
     for state in fresh:
         require_readable(state)
     if fresh:
-        record.publish_regimes(fresh)
+        published.publish(fresh)
     return fresh
 
 
-def _newest(record: LearningStore, *, now: datetime) -> datetime | None:
+def _newest(published: RegimeRepository, *, now: datetime) -> datetime | None:
     try:
-        return record.regime(as_of=now).known_at
+        return published.as_of(now).known_at
     except LearningError:
         return None

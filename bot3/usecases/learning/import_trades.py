@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
-from bot3.ports.record import TradeRecord
+from bot3.ports.record import TradeRepository
 from bot3.trading.trades import OrderPattern, RunMode
 from bot3.usecases.learning.left_out import UnusedTrades, left_out_of_learning
 
@@ -55,7 +55,7 @@ def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[
 
 
 def import_trades(
-    reader: ForeignTradeReader, record: TradeRecord, *, run_mode: RunMode, tell: Tell = lambda *_: None, batch: int = BATCH
+    reader: ForeignTradeReader, recorded: TradeRepository, *, run_mode: RunMode, tell: Tell = lambda *_: None, batch: int = BATCH
 ) -> TradeImport:
     """Insert or update all closed trades that a database contains at one instant, in batches, each in one transaction.
 
@@ -66,7 +66,7 @@ def import_trades(
     tell("trades", 0, len(found.closed))
     inserted = updated = unchanged = 0
     for start in range(0, len(found.closed), batch):
-        outcome = record.upsert_trades(found.closed[start : start + batch])
+        outcome = recorded.upsert(found.closed[start : start + batch])
         inserted, updated, unchanged = inserted + outcome.inserted, updated + outcome.updated, unchanged + outcome.unchanged
         tell("trades", min(start + batch, len(found.closed)), len(found.closed))
     return TradeImport(

@@ -11,7 +11,7 @@ import pandas as pd
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.promotion.permissions import GateLedger, Permission
 from bot3.learning.validity import problems_of
-from bot3.ports.record import LearningStore
+from bot3.ports.learning import LearningStore
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.learning.learner_session import LearnerSession
 from bot3.usecases.learning.review_gates import Review, review
@@ -169,7 +169,7 @@ def publish(record: LearningStore, session: LearnerSession, learned: Learned) ->
     """
     parameters, is_full, found = learned.parameters, learned.is_full, learned.review
     windows = session.learner.windows(parameters.rows)
-    revision = record.publish_parameters(parameters, replaces=found.in_force, is_full=is_full, ledger=found.ledger, windows=windows)
+    revision = record.parameters.publish(parameters, replaces=found.in_force, is_full=is_full, ledger=found.ledger, windows=windows)
     session.published(parameters, is_full=is_full, ledger=found.ledger, token=record.learning_token())
     return LearnOutcome(
         published=parameters,
@@ -205,4 +205,4 @@ def _require(checks: tuple[Check, ...]) -> None:
 
 def _regimes(record: LearningStore, session: LearnerSession, *, now: datetime) -> pd.DataFrame:
     start = session.learner.first_open() or now
-    return record.regimes_frame(start=start - timedelta(days=1), end=now)
+    return record.regimes.frame(start=start - timedelta(days=1), end=now)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bot3.learning.feeders.recommendations import recommend as recommendation_from
 from bot3.learning.validity import require_readable
-from bot3.ports.record import LearningStore
+from bot3.ports.learning import LearningStore
 from bot3.trading.recommendations import Recommendation
 
 
@@ -18,16 +18,16 @@ def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, li
     LearningError
         If parameters, scores or the regime are missing or out of bounds, the parameters have expired, or the result is out of bounds.
     """
-    parameters = record.parameters(as_of=now)
+    parameters = record.parameters.as_of(now)
     parameters.require_fresh(now=now)
     made = recommendation_from(
-        regime=record.regime(as_of=now),
-        scores=record.feeder_scores(as_of=now),
+        regime=record.regimes.as_of(now),
+        scores=record.feeder_scores.as_of(now),
         parameters=parameters,
         now=now,
         computed_at=computed_at,
         life=life,
     )
     require_readable(made)
-    record.publish_recommendation(made)
+    record.recommendations.publish(made)
     return made

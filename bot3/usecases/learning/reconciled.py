@@ -45,7 +45,7 @@ def gap_of_counts(closed: int, recorded: int) -> Gap:
 
 
 def recorded_count(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> int:
-    """Return the number of closed trades of a bot and run mode in the record, from `TradeRecord.counts`; 0 if it has none."""
+    """Return the number of closed trades of a bot and run mode in the record, from `TradeRepository.counts`; 0 if it has none."""
     found = counts[(counts["bot"] == bot) & (counts["run_mode"] == run_mode.value)]
     return int(found["trades"].sum())
 

@@ -144,11 +144,11 @@ def require_reconciled(syncs: Sequence[TradeSync]) -> None:
 
 
 def _synced(source: TradeSource, record: PlatformRecord, *, overlap: timedelta) -> TradeSync:
-    first = sync_trades(source.reader, record, run_mode=source.run_mode, overlap=overlap)
+    first = sync_trades(source.reader, record.trades, run_mode=source.run_mode, overlap=overlap)
     if first.is_reconciled:
         return first
     # A trade may have closed between reading and counting: only what still differs at a second comparison is lost.
-    second = sync_trades(source.reader, record, run_mode=source.run_mode, full=True)
+    second = sync_trades(source.reader, record.trades, run_mode=source.run_mode, full=True)
     return replace(second, outcome=_joined(first.outcome, second.outcome))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import pandas as pd
 
@@ -13,13 +12,9 @@ from bot3.errors import CandleError
 from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.replay.groups import Group
 from bot3.ports.candles import CandleReader
-from bot3.ports.record import ReplayRecord, TradeRecord
+from bot3.ports.record import PlatformRecord
 from bot3.trading.trades import RunMode
 from bot3.usecases.learning.learner_session import LearnerSession, RecordPosition
-
-
-class TradeAndReplayRecord(TradeRecord, ReplayRecord, Protocol):
-    """The parts of the record that this use case needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +44,7 @@ class ReplayOutcome:
 
 
 def replay_trades(
-    record: TradeAndReplayRecord,
+    record: PlatformRecord,
     session: LearnerSession,
     candles: CandleReader,
     *,
@@ -72,7 +67,7 @@ def replay_trades(
     replayed = learner.replay_due(now=now)
     session.touch(replayed)
     replays, rows = learner.unsaved_replays()
-    revision = record.save_replays(replays) if len(replays) else record.revision()
+    revision = record.replays.save(replays) if len(replays) else record.revision()
     learner.confirm_saved(rows)
     return ReplayOutcome(
         touched=frozenset(ingested | replayed),
@@ -103,9 +98,7 @@ def load_candles(learner: ParameterLearner, candles: CandleReader, pair: str, *,
     learner.add_candles(pair, candles.candles(pair, timeframe, start=start, end=now), candles.funding(pair, start=first, end=now))
 
 
-def _ingest(
-    record: TradeAndReplayRecord, session: LearnerSession, *, run_modes: Sequence[RunMode], now: datetime
-) -> tuple[int, set[Group]]:
+def _ingest(record: PlatformRecord, session: LearnerSession, *, run_modes: Sequence[RunMode], now: datetime) -> tuple[int, set[Group]]:
     """Load the trades that changed since the session's position (all of them at the start and after a deletion).
 
     Return the record's revision, and the groups whose trades changed.
@@ -114,15 +107,15 @@ def _ingest(
     revision, known = record.revision(), session.position
     if known is not None and revision == known.revision:
         return revision, _ingest_known(session, pd.DataFrame(), now=now)
-    counts = record.counts()
+    counts = record.trades.counts()
     deleted = int(counts["deleted"].sum()) if len(counts) else 0
     if known is not None and deleted != known.deleted:
         session.restart()
         known = None
     since = None if known is None else known.revision
-    touched = _ingest_known(session, record.trades(as_of=None, run_modes=run_modes, since_revision=since), now=now)
+    touched = _ingest_known(session, record.trades.frame(as_of=None, run_modes=run_modes, since_revision=since), now=now)
     if known is None:
-        session.learner.mark_saved(record.replays(as_of=None, run_modes=run_modes))
+        session.learner.mark_saved(record.replays.frame(as_of=None, run_modes=run_modes))
     session.ingested(RecordPosition(revision=revision, deleted=deleted))
     return revision, touched
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import structlog
 
 from bot3.errors import InvalidLearningError, LearningError
 from bot3.learning.promotion.permissions import NOBODY, Gate, GatedLearner, GateLedger, Permission, reviewed
 from bot3.market.instants import EPOCH
-from bot3.ports.record import LearningStore
+from bot3.ports.learning import InForce, LearningStore
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.learning.learner_session import LearnerSession, trading_groups
 
@@ -37,17 +36,6 @@ class Review:
     permission: Permission
 
 
-class PublishedParameters(Protocol):
-    """The part of the record that a review reads."""
-
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters published by a market time, expired or not.
-
-        Raises LearningError if none were, InvalidLearningError if they are out of bounds.
-        """
-        ...
-
-
 def review(record: LearningStore, session: LearnerSession, *, now: datetime, trusts_session: bool = True) -> Review:
     """Return the version of the published parameters, the gate's ledger after all ended days, and the groups that may trade.
 
@@ -60,7 +48,7 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
         process publishes meanwhile, `publish` raises StoreConflictError: then review again with False.
     """
     in_force = _follow(record, session, now=now, trusts_session=trusts_session)
-    learner, ledger = session.learner, review_gates(record, session.learner, session.gate, session.ledger, now=now)
+    learner, ledger = session.learner, review_gates(record.parameters, session.learner, session.gate, session.ledger, now=now)
     if ledger is not None:
         ledger = replace(ledger, replay_version=learner.replay_version)
     permission = reviewed(
@@ -70,7 +58,7 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
 
 
 def review_gates(
-    record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger | None, *, now: datetime
+    parameters: InForce[ParameterSet], learner: GatedLearner, gate: Gate, ledger: GateLedger | None, *, now: datetime
 ) -> GateLedger | None:
     """Add the trades of ended days to a gate's ledger; return the new ledger, or None if no day has ended since the last review.
 
@@ -91,13 +79,13 @@ def review_gates(
         return None
     ledger = ledger or gate.start(day=last)
     for day in range(ledger.day + 1, last + 1):
-        ledger = _folded(record, learner, gate, ledger, day=day)
+        ledger = _folded(parameters, learner, gate, ledger, day=day)
     return gate.join(ledger, learner.cells())
 
 
-def _folded(record: PublishedParameters, learner: GatedLearner, gate: Gate, ledger: GateLedger, *, day: int) -> GateLedger:
+def _folded(parameters: InForce[ParameterSet], learner: GatedLearner, gate: Gate, ledger: GateLedger, *, day: int) -> GateLedger:
     try:
-        published = record.parameters(as_of=EPOCH + timedelta(days=day))
+        published = parameters.as_of(EPOCH + timedelta(days=day))
     except InvalidLearningError as error:
         # No group could trade by it, so the day contains no evidence on what is published.
         log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))
@@ -113,7 +101,7 @@ def _follow(record: LearningStore, session: LearnerSession, *, now: datetime, tr
     if trusts_session and own is not None and record.learning_token() == own.token:
         return own.version
     try:
-        in_force = record.parameters(as_of=now)
+        in_force = record.parameters.as_of(now)
     except InvalidLearningError as error:
         # Every reader rejects the published values: no group may trade with them, and all rows are published again in their place.
         session.follow(NOBODY, _ledger(record, session, now=now))
@@ -134,7 +122,7 @@ def _ledger(record: LearningStore, session: LearnerSession, *, now: datetime) ->
     that every day since is counted again.
     """
     try:
-        ledger = record.ledger(as_of=now)
+        ledger = record.gates.as_of(now)
     except InvalidLearningError as error:
         log.error("gate_folds_again", error=str(error))  # noqa: TRY400  # the text contains all details
         return _first_ledger(record, session)
@@ -149,7 +137,7 @@ def _ledger(record: LearningStore, session: LearnerSession, *, now: datetime) ->
 
 def _first_ledger(record: LearningStore, session: LearnerSession) -> GateLedger | None:
     try:
-        first_day = record.first_reviewed_day()
+        first_day = record.gates.first_reviewed_day()
     except LearningError:
         return None
     return session.gate.join(session.gate.start(day=first_day), session.learner.cells())

@@ -122,13 +122,13 @@ class LearningSteps:
     def sync(self, bot: str) -> tuple[TradeSync, ...]:
         """Sync all closed trades of one bot to the record, in every run mode that has a source; return one result per source."""
         return tuple(
-            sync_trades(source.reader, self.record, run_mode=source.run_mode, overlap=self.overlap, full=True)
+            sync_trades(source.reader, self.record.trades, run_mode=source.run_mode, overlap=self.overlap, full=True)
             for source in self.sources([bot])
         )
 
     def unsynced_closes(self) -> int:
         """Return by how many the sources that can be read now have more closed trades than the record, summed over the sources."""
-        counts = self.record.counts()
+        counts = self.record.trades.counts()
         return sum(
             max(0, source.reader.count_closed(closed_since=None) - recorded_count(counts, bot=source.reader.bot, run_mode=source.run_mode))
             for source in self.reachable(self.sources(None))
@@ -172,7 +172,7 @@ class LearningSteps:
         """Publish the regime of every full hour since the newest published one; return the new states, oldest first."""
         at, timeframe = self.moment(), self.session.learner.settings.timeframe
         return detect_regimes(
-            self.record, self.candles, pairs=self.candles.pairs(), timeframe=timeframe, now=at.now, computed_at=at.computed_at
+            self.record.regimes, self.candles, pairs=self.candles.pairs(), timeframe=timeframe, now=at.now, computed_at=at.computed_at
         )
 
     def score_feeders(self) -> tuple[FeederScore, ...]:
@@ -186,8 +186,8 @@ class LearningSteps:
         if self.files is not None:
             write_published_files(
                 self.files.directory,
-                parameters=self.record.parameters(as_of=at.now),
-                scores=self.record.feeder_scores(as_of=at.now),
+                parameters=self.record.parameters.as_of(at.now),
+                scores=self.record.feeder_scores.as_of(at.now),
                 recommendation=made,
                 parameters_file=self.files.parameters,
                 recommendations_file=self.files.recommendations,
@@ -196,7 +196,7 @@ class LearningSteps:
 
 
 def _regime_figures(record: PlatformRecord, states: Sequence[RegimeState], *, now: datetime) -> dict[str, Value]:
-    regime = record.regime(as_of=now)
+    regime = record.regimes.as_of(now)
     return {"states": len(states), "regime": str(regime.regime), "known_at": regime.known_at.isoformat()}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bot3.ports.record import SyncOutcome, TradeRecord
-from bot3.ports.trade_columns import ColumnReader, ColumnRecord
+from bot3.ports.record import SyncOutcome, TradeRepository
+from bot3.ports.trade_columns import ColumnReader, ColumnRepository
 from bot3.ports.trades import TradeReader
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.reconciled import recorded_count
@@ -53,7 +53,7 @@ class TradeSync(Reconciliation):
 
 
 def sync_trades(
-    reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
+    reader: TradeReader, recorded: TradeRepository, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
 ) -> TradeSync:
     """Insert or update a bot's closed trades in the record, mark those that the source lacks as deleted, compare the counts.
 
@@ -65,30 +65,30 @@ def sync_trades(
         Read all closed trades. This is also done if the record has none of them yet or has rows of an earlier release, and if the counts
         differ after the window was read.
     """
-    since = None if full else _window_start(record, bot=reader.bot, run_mode=run_mode, overlap=overlap)
-    outcome = _sync_window(reader, record, run_mode=run_mode, since=since)
-    synced = _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=since is None)
+    since = None if full else _window_start(recorded, bot=reader.bot, run_mode=run_mode, overlap=overlap)
+    outcome = _sync_window(reader, recorded, run_mode=run_mode, since=since)
+    synced = _reconciled(reader, recorded, run_mode=run_mode, outcome=outcome, is_full=since is None)
     if synced.is_reconciled or since is None:
         return synced
-    outcome = _joined(outcome, _sync_window(reader, record, run_mode=run_mode, since=None))
-    return _reconciled(reader, record, run_mode=run_mode, outcome=outcome, is_full=True)
+    outcome = _joined(outcome, _sync_window(reader, recorded, run_mode=run_mode, since=None))
+    return _reconciled(reader, recorded, run_mode=run_mode, outcome=outcome, is_full=True)
 
 
-def reconcile(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode) -> Reconciliation:
+def reconcile(reader: TradeReader, recorded: TradeRepository, *, run_mode: RunMode) -> Reconciliation:
     """Count the closed trades of a source and of the record; if the counts differ, find the keys that one side lacks."""
-    recorded = recorded_count(record.counts(), bot=reader.bot, run_mode=run_mode)
+    known = recorded_count(recorded.counts(), bot=reader.bot, run_mode=run_mode)
     counted = reader.count_closed(closed_since=None)
     missing: tuple[Key, ...] = ()
     surplus: tuple[Key, ...] = ()
-    if counted != recorded:
-        ours = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
+    if counted != known:
+        ours = recorded.keys(bot=reader.bot, run_mode=run_mode, closed_since=None)
         theirs = _source_keys(reader)
         missing, surplus = tuple(sorted(theirs - ours)), tuple(sorted(ours - theirs))
-    return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=recorded, missing=missing, surplus=surplus)
+    return Reconciliation(bot=reader.bot, run_mode=run_mode, source_count=counted, record_count=known, missing=missing, surplus=surplus)
 
 
-def _window_start(record: TradeRecord, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
-    row = _count_row(record.counts(), bot=bot, run_mode=run_mode)
+def _window_start(recorded: TradeRepository, *, bot: str, run_mode: RunMode, overlap: timedelta) -> datetime | None:
+    row = _count_row(recorded.counts(), bot=bot, run_mode=run_mode)
     if row is None or pd.isna(row["last_close"]) or row["outdated"]:
         return None
     last: datetime = pd.Timestamp(row["last_close"]).to_pydatetime()
@@ -100,29 +100,29 @@ def _count_row(counts: pd.DataFrame, *, bot: str, run_mode: RunMode) -> dict[str
     return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
 
-def _sync_window(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
+def _sync_window(reader: TradeReader, recorded: TradeRepository, *, run_mode: RunMode, since: datetime | None) -> SyncOutcome:
     # Read the keys first: a trade that closes in between is then new to both, and never considered deleted.
-    known = record.trade_keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
-    outcome, found = _upserted(reader, record, since=since)
+    known = recorded.keys(bot=reader.bot, run_mode=run_mode, closed_since=since)
+    outcome, found = _upserted(reader, recorded, since=since)
     vanished = known - found() if known else set()
     if since is not None and vanished:
         # A close whose time was corrected to before the window has not disappeared.
         vanished -= _source_keys(reader)
     if not vanished:
         return outcome
-    return _joined(outcome, record.delete_trades(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
+    return _joined(outcome, recorded.delete(bot=reader.bot, run_mode=run_mode, keys=sorted(vanished)))
 
 
-def _upserted(reader: TradeReader, record: TradeRecord, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
+def _upserted(reader: TradeReader, recorded: TradeRepository, *, since: datetime | None) -> tuple[SyncOutcome, Callable[[], set[Key]]]:
     """Insert or update the trades that closed at or after `since` (all for None), as columns if both sides support that.
 
     Return the outcome, and a function that returns the keys of these trades.
     """
-    if isinstance(reader, ColumnReader) and isinstance(record, ColumnRecord):
+    if isinstance(reader, ColumnReader) and isinstance(recorded, ColumnRepository):
         columns = reader.closed_columns(closed_since=since)
-        return record.upsert_columns(columns), columns.keys
+        return recorded.upsert_columns(columns), columns.keys
     trades = reader.closed_trades(closed_since=since)
-    return record.upsert_trades(trades), lambda: _keys(trades)
+    return recorded.upsert(trades), lambda: _keys(trades)
 
 
 def _source_keys(reader: TradeReader) -> set[Key]:
@@ -145,6 +145,6 @@ def _joined(first: SyncOutcome, second: SyncOutcome) -> SyncOutcome:
     )
 
 
-def _reconciled(reader: TradeReader, record: TradeRecord, *, run_mode: RunMode, outcome: SyncOutcome, is_full: bool) -> TradeSync:
-    compared = reconcile(reader, record, run_mode=run_mode)
+def _reconciled(reader: TradeReader, recorded: TradeRepository, *, run_mode: RunMode, outcome: SyncOutcome, is_full: bool) -> TradeSync:
+    compared = reconcile(reader, recorded, run_mode=run_mode)
     return TradeSync(**{item.name: getattr(compared, item.name) for item in fields(Reconciliation)}, outcome=outcome, is_full=is_full)

@@ -82,7 +82,7 @@ class Measure:
             return []
 
     def _differences(self) -> Iterable[Family]:
-        counts = self._subject.ports.record.counts()
+        counts = self._subject.ports.record.trades.counts()
         for source in self._subject.sources():
             bot, mode = source.reader.bot, source.run_mode
             held = recorded_count(counts, bot=bot, run_mode=mode)
@@ -119,7 +119,7 @@ class Measure:
         # Read the revision first: what is committed in between is read twice rather than never.
         record, revision = self._subject.ports.record, self._subject.ports.record.revision()
         if bot not in self._recorded or self._recorded[bot][0] != revision:
-            frame = record.trades(as_of=None, run_modes=(RunMode.PAPER,), bots=(bot,))
+            frame = record.trades.frame(as_of=None, run_modes=(RunMode.PAPER,), bots=(bot,))
             self._recorded[bot] = revision, frame[["trade_id", "open_date", "close_date"]]
         return self._recorded[bot][1]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot3.errors import LearningError
 from bot3.ports.control import TradingState
+from bot3.ports.learning import InForce
 from bot3.ports.metrics import Family
 from bot3.ports.notices import NoticeStore
 from bot3.ports.publisher import OutboxSpan
@@ -169,7 +170,7 @@ def realised(home: FleetHome) -> Iterator[Family]:
 def record(subject: Subject) -> Iterator[Family]:
     """Yield the record's revision and its numbers of closed trades."""
     yield _plain("bot3_record_revision", "Writes to the record so far.", float(subject.ports.record.revision()))
-    counts = subject.ports.record.counts()
+    counts = subject.ports.record.trades.counts()
     rows = zip(counts["bot"], counts["run_mode"], counts["trades"], strict=True)
     yield Family(
         name="bot3_closed_trades",
@@ -188,13 +189,13 @@ def learning(subject: Subject) -> Iterator[Family]:
     ages: dict[tuple[str, ...], float] = {}
     left: dict[tuple[str, ...], float] = {}
     lives: dict[tuple[str, ...], float] = {}
-    reads: dict[str, Callable[..., ParameterSet | Recommendation]] = {
+    readers: dict[str, InForce[ParameterSet | Recommendation]] = {
         "parameters": subject.ports.record.parameters,
-        "recommendation": subject.ports.record.recommendation,
+        "recommendation": subject.ports.record.recommendations,
     }
-    for noun, read in reads.items():
+    for noun, reader in readers.items():
         try:
-            held = read(as_of=now)
+            held = reader.as_of(now)
         except LearningError:
             continue  # nothing valid is published: the metric is absent, which is not a failed query
         ages[noun,] = (subject.wall_now() - held.computed_at).total_seconds()
@@ -210,7 +211,7 @@ def learning(subject: Subject) -> Iterator[Family]:
 def feeders(subject: Subject) -> Iterator[Family]:
     """Yield the number of feeders by tier, from their scores over all regimes; nothing if no valid scores are published."""
     try:
-        scores = subject.ports.record.feeder_scores(as_of=subject.ports.clock.now())
+        scores = subject.ports.record.feeder_scores.as_of(subject.ports.clock.now())
     except LearningError:
         return
     tiers = Counter(score.tier for score in scores if score.regime == "*")

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 import pandas as pd
 
 from bot3.errors import LearningError
-from bot3.ports.publisher import Head, Outbox, PublishedCopy
-from bot3.ports.record import LearningReader
+from bot3.ports.learning import InForce, LearningReader
+from bot3.ports.publisher import Head, PublicationKind, PublishedCopy
+from bot3.ports.record import PlatformRecord
 from bot3.trading.trades import RunMode
 from bot3.usecases.publishing.publish import PUBLISHED_MODES, published_bots
 
 _KEY = ("run_mode", "trade_id", "open_date")
-
-
-class PublishingRecord(LearningReader, Outbox, Protocol):
-    """The part of the record that is needed for comparing it with the copy."""
-
-    def counts(self) -> pd.DataFrame:
-        """Return the number of closed trades by bot and run_mode, as `TradeRecord` does."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +83,7 @@ class HeadsGap:
     extra: int
 
 
-def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
+def gap_of_heads(record: PlatformRecord, copy: PublishedCopy) -> HeadsGap:
     """Count the publications that only the record or only the copy contains, without those older than the copy's retention.
 
     Raises
@@ -101,15 +93,15 @@ def gap_of_heads(record: PublishingRecord, copy: PublishedCopy) -> HeadsGap:
     """
     # Read the copy first: what is published in between is in the record already.
     since, told = copy.kept_since(trades=False), copy.heads()
-    waited = record.span() is not None
-    held = record.heads()
-    is_ahead = waited or record.span() is not None
+    waited = record.outbox.span() is not None
+    held = record.outbox.heads()
+    is_ahead = waited or record.outbox.span() is not None
     missing = _kept(held, since) - told
     return HeadsGap(missing=None if is_ahead else len(missing), extra=len(_kept(told, since) - held))
 
 
 def check_published(
-    record: PublishingRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
+    record: PlatformRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
     """Compare all publications by their heads, all values in force at `now`, and all trades by the digests of their rows.
 
@@ -127,15 +119,15 @@ def check_published(
     StoreBusyError
         If either cannot be queried: what was not compared is never reported as equal.
     """
-    span = record.span()
-    held, told = _kept(record.heads(), copy.kept_since(trades=False)), copy.heads()
-    trades = record.trade_digests(run_modes=run_modes)
+    span = record.outbox.span()
+    held, told = _kept(record.outbox.heads(), copy.kept_since(trades=False)), copy.heads()
+    trades = record.trades.digests(run_modes=run_modes)
     since = copy.kept_since(trades=True)
-    names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
+    names = sorted(published_bots(record.trades.counts(), own=bots, run_modes=run_modes))
     return PublishedCheck(
         missing=tuple(sorted(held - told, key=_place)),
         extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
-        differing=tuple(noun for noun in ("parameters", "feeder_scores", "regime", "recommendation") if _differs(record, copy, noun, now)),
+        differing=_differing(record, copy, now=now),
         trades={name: _compared(_since(trades[trades["bot"] == name], since), copy.trade_digests(name)) for name in names},
         waiting=0 if span is None else span.writes,
     )
@@ -149,13 +141,13 @@ class Recorded:
     trades: pd.DataFrame
 
 
-def recorded(record: PublishingRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
+def recorded(record: PlatformRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
     """Return the record's publications and trades, which the copy must contain once all pending writes are published."""
-    return Recorded(heads=record.heads(), trades=record.trade_digests(run_modes=run_modes))
+    return Recorded(heads=record.outbox.heads(), trades=record.trades.digests(run_modes=run_modes))
 
 
 def find_losses(
-    record: PublishingRecord, copy: PublishedCopy, *, before: Recorded, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
+    record: PlatformRecord, copy: PublishedCopy, *, before: Recorded, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
     """Compare publications and trades while the record is being written.
 
@@ -172,10 +164,10 @@ def find_losses(
         If either cannot be queried.
     """
     told = copy.heads()
-    names = sorted(published_bots(record.counts(), own=bots, run_modes=run_modes))
+    names = sorted(published_bots(record.trades.counts(), own=bots, run_modes=run_modes))
     published = {name: copy.trade_digests(name) for name in names}
-    span, held, since = record.span(), record.heads(), copy.kept_since(trades=True)
-    trades = _since(before.trades.merge(record.trade_digests(run_modes=run_modes)), since)
+    span, held, since = record.outbox.span(), record.outbox.heads(), copy.kept_since(trades=True)
+    trades = _since(before.trades.merge(record.trades.digests(run_modes=run_modes)), since)
     return PublishedCheck(
         missing=tuple(sorted(_kept(before.heads & held, copy.kept_since(trades=False)) - told, key=_place)),
         extra=tuple(sorted(_kept(told, copy.kept_since(trades=False)) - held, key=_place)),
@@ -193,13 +185,19 @@ def _place(head: Head) -> tuple[str, datetime, int]:
     return head.noun, head.known_at, head.seq
 
 
-def _differs(record: LearningReader, copy: LearningReader, noun: str, now: datetime) -> bool:
-    return _read(getattr(record, noun), now=now) != _read(getattr(copy, noun), now=now)
+def _differing(record: LearningReader, copy: LearningReader, *, now: datetime) -> tuple[str, ...]:
+    readers: Mapping[str, tuple[InForce[object], InForce[object]]] = {
+        PublicationKind.PARAMETERS.value: (record.parameters, copy.parameters),
+        PublicationKind.FEEDER_SCORES.value: (record.feeder_scores, copy.feeder_scores),
+        PublicationKind.REGIME.value: (record.regimes, copy.regimes),
+        PublicationKind.RECOMMENDATION.value: (record.recommendations, copy.recommendations),
+    }
+    return tuple(noun for noun, (held, told) in readers.items() if _read(held, now=now) != _read(told, now=now))
 
 
-def _read(read: Callable[..., object], *, now: datetime) -> object:
+def _read(reader: InForce[object], *, now: datetime) -> object:
     try:
-        return read(as_of=now)
+        return reader.as_of(now)
     except LearningError as error:
         # No value in force is equal only to no value in force, and an invalid one only to an invalid one.
         return type(error)

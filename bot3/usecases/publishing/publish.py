@@ -55,7 +55,7 @@ Tell = Callable[[PublishReport], None]
 
 
 def published_bots(counts: pd.DataFrame, *, own: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> tuple[str, ...]:
-    """Return the bots whose trades are published: the platform's own, then all others with rows in `TradeRecord.counts`, sorted.
+    """Return the bots whose trades are published: the platform's own, then all others with rows in `TradeRepository.counts`, sorted.
 
     A bot whose trades were all deleted is included, because the copy may still contain some of them.
     """

@@ -66,7 +66,7 @@ class Histories:
             If the record and a history contain different numbers of trades after the sync.
         """
         signals = self.signals.signals(feeder_ids=FEEDER_IDS, start=start, end=end)
-        regimes = self.record.regimes_frame(start=start - timedelta(days=1), end=end)
+        regimes = self.record.regimes.frame(start=start - timedelta(days=1), end=end)
         controls = [name for name, profile in self.profiles.items() if not profile.is_learned]
         weeks = _weeks(start, end)
         total = len(controls) + len(weeks)
@@ -95,8 +95,8 @@ class Histories:
         state: BacktestState | None = None,
         is_taught: bool = False,
     ) -> BacktestResult:
-        parameters = self.record.parameters(as_of=start) if is_taught else None
-        recommendation = self.record.recommendation(as_of=start) if is_taught else None
+        parameters = self.record.parameters.as_of(start) if is_taught else None
+        recommendation = self.record.recommendations.as_of(start) if is_taught else None
         return backtest(
             signals,
             self.arrays,
@@ -115,12 +115,12 @@ class Histories:
     def _keep(self, name: str, result: BacktestResult) -> None:
         store = self.stores[name]
         store.import_trades(result.trades)
-        require_reconciled([sync_trades(store, self.record, run_mode=RunMode.BACKTEST)])
+        require_reconciled([sync_trades(store, self.record.trades, run_mode=RunMode.BACKTEST)])
 
     def _learn_by(self, now: datetime) -> None:
         """Run all learning steps as of a week's start, unless an earlier attempt has published the recommendation of that time."""
         try:
-            if self.record.recommendation(as_of=now).generated_at == now:
+            if self.record.recommendations.as_of(now).generated_at == now:
                 return
         except LearningError:
             pass

@@ -145,7 +145,7 @@ def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, pro
 
     Threads are enough because LightGBM releases the interpreter lock.
     """
-    known = parts.record.models_frame()
+    known = parts.record.models.frame()
     done = set(zip(known["feeder_id"], known["trained_until"], known["settings_digest"], strict=True))
     jobs = [(feeder, week) for week in weeks for feeder in FEEDER_IDS]
     missing = [(feeder, week) for feeder, week in jobs if (feeder, week_start(week), _digest(parts, feeder)) not in done]
@@ -170,7 +170,7 @@ def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, pro
         ]
         try:
             for finished in as_completed(waiting):
-                parts.record.register_model(finished.result())
+                parts.record.models.register(finished.result())
                 count += 1
                 progress("feeder models", count, len(jobs))
         except BaseException:
@@ -186,18 +186,18 @@ def _digest(parts: SeedParts, feeder_id: str) -> str:
 def _predict(parts: SeedParts, panel: FeaturePanel, *, progress: Progress) -> None:
     jobs = [(feeder, week) for feeder in FEEDER_IDS for week in parts.signal_weeks]
     for count, (feeder, week) in enumerate(jobs, 1):
-        make_signals(feeder, week, panel, registry=parts.record, models=parts.models, signals=parts.signals, now=parts.end)
+        make_signals(feeder, week, panel, registry=parts.record.models, models=parts.models, signals=parts.signals, now=parts.end)
         progress("signals", count, len(jobs))
 
 
 def _detect_regimes(parts: SeedParts) -> None:
     try:
-        newest = parts.record.regime(as_of=parts.end).known_at
+        newest = parts.record.regimes.as_of(parts.end).known_at
     except LearningError:
         newest = None
     if newest is None or week_of(newest) < week_of(parts.end):
         detect_regimes(
-            parts.record,
+            parts.record.regimes,
             parts.candles,
             pairs=parts.candles.pairs(),
             timeframe=parts.timeframe,
@@ -214,14 +214,14 @@ def _arrays(parts: SeedParts) -> dict[str, CandleArrays]:
 def _shadow(parts: SeedParts, arrays: Mapping[str, CandleArrays], *, since: datetime, progress: Progress) -> None:
     progress("shadow trades", 0, 1)
     shadow_feeders(
-        parts.record,
+        parts.record.shadow_trades,
         parts.signals,
         ShadowMarket(candles=arrays, markets=parts.markets, costs=parts.costs, candle=timeframe_duration(parts.timeframe)),
         profile=parts.profiles["BOT1"],
         run_mode=RunMode.BACKTEST,
         since=since,
         now=parts.end,
-        regimes=parts.record.regimes_frame(start=parts.start, end=parts.end),
+        regimes=parts.record.regimes.frame(start=parts.start, end=parts.end),
     )
     progress("shadow trades", 1, 1)
 

@@ -26,7 +26,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 
 def week_of_models(platform: Platform) -> str:
-    return week_of(platform.record.models_frame()["trained_until"].min().to_pydatetime())
+    return week_of(platform.record.models.frame()["trained_until"].min().to_pydatetime())
 
 
 def panel_of(platform: Platform, week: str) -> FeaturePanel:
@@ -37,7 +37,7 @@ def panel_of(platform: Platform, week: str) -> FeaturePanel:
 def test_make_signals_given_half_a_week_then_they_are_the_first_half_of_the_whole(platform: Platform) -> None:
     week = week_of_models(platform)
     panel, middle = panel_of(platform, week), week_start(week) + WEEK / 2
-    ports = {"registry": platform.record, "models": platform.models, "signals": platform.signals}
+    ports = {"registry": platform.record.models, "models": platform.models, "signals": platform.signals}
 
     half = make_signals("F01", week, panel, **ports, now=middle)  # type: ignore[arg-type]
     whole = make_signals("F01", week, panel, **ports, now=week_start(week) + 2 * WEEK)  # type: ignore[arg-type]
@@ -50,14 +50,14 @@ def test_make_signals_given_half_a_week_then_they_are_the_first_half_of_the_whol
 
 def test_make_signals_given_a_younger_model_then_the_one_known_at_the_weeks_start_speaks(platform: Platform) -> None:
     week = week_of_models(platform)
-    known = platform.record.model("F01", as_of=week_start(week))
+    known = platform.record.models.newest("F01", as_of=week_start(week))
     platform.feeders.train_feeder("F01", until=week_start(week) + timedelta(days=1))
 
     made = make_signals(
         "F01",
         week,
         panel_of(platform, week),
-        registry=platform.record,
+        registry=platform.record.models,
         models=platform.models,
         signals=platform.signals,
         now=week_start(week) + WEEK,
@@ -76,7 +76,7 @@ def test_make_signals_given_no_model_was_known_then_refuses(platform: Platform) 
 def test_make_signals_given_a_damaged_model_then_writes_no_signal(platform: Platform) -> None:
     week = week_of_models(platform)
     before = platform.signals.signals(feeder_ids=["F01"], start=week_start(week), end=week_start(week) + WEEK)
-    digest = platform.record.model("F01", as_of=week_start(week)).digest
+    digest = platform.record.models.newest("F01", as_of=week_start(week)).digest
     (platform.settings.home / "models" / f"{digest}.model").write_bytes(b"tree")
 
     with pytest.raises(ModelError, match=digest):

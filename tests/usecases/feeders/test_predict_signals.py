@@ -46,7 +46,7 @@ class Registry:
     def __init__(self, entries: dict[str, ModelEntry]) -> None:
         self.entries = entries
 
-    def model(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
+    def newest(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
         entry = self.entries.get(feeder_id)
         if entry is None or entry.known_at > as_of:
             raise LearningError(f"{feeder_id} has no model by {as_of.isoformat()}")

@@ -23,7 +23,7 @@ def extended(home: Path, *, to: datetime) -> tuple[int, pd.DataFrame]:
     set_market_time(home, to)
     with open_platform(tiny_settings(home)) as platform:
         added = platform.feeders.extend_shadow_trades()
-        frame = platform.record.shadow_trades(as_of=to, run_modes=PAPER)
+        frame = platform.record.shadow_trades.frame(as_of=to, run_modes=PAPER)
     columns = [name for name in frame.columns if name not in {"revision", "computed_at"}]
     return added, frame[columns].sort_values(["feeder_id", "pair", "open_date"], ignore_index=True)
 

@@ -163,7 +163,7 @@ def test_read_fleet_given_fresh_closes_in_the_record_then_they_hide_no_old_one_t
         replace(trade, close_date=NOW - SYNC_GRACE / 2) for trade in closes("BOT1", run_mode=mode, account=store.account, count=3, seed=8)
     ]
     store.import_trades([replace(trade, trade_id=800 + number) for number, trade in enumerate(fresh)])
-    sync_trades(store, platform.record, run_mode=mode)
+    sync_trades(store, platform.record.trades, run_mode=mode)
     store.import_trades(closes("BOT1", run_mode=mode, account=store.account, count=3, seed=9, first_id=900))
 
     assert read_fleet(home_of(platform)).bots[0].gap == Gap(missing=3)
@@ -171,7 +171,7 @@ def test_read_fleet_given_fresh_closes_in_the_record_then_they_hide_no_old_one_t
 
 def test_read_fleet_given_closes_that_only_the_record_holds_then_tells_the_surplus(platform: Platform) -> None:
     account = platform.bot_store("BOT2").account
-    platform.record.upsert_trades(closes("BOT2", run_mode=RunMode.PAPER, account=account, count=2, seed=9, first_id=900))
+    platform.record.trades.upsert(closes("BOT2", run_mode=RunMode.PAPER, account=account, count=2, seed=9, first_id=900))
 
     fleet = read_fleet(home_of(platform))
 
@@ -186,7 +186,7 @@ def test_read_fleet_given_a_history_that_differs_then_tells_it(platform: Platfor
     if in_store:
         history.import_trades(more)
     else:
-        platform.record.upsert_trades(more)
+        platform.record.trades.upsert(more)
 
     fleet = read_fleet(home_of(platform))
 

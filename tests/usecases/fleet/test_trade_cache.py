@@ -105,24 +105,24 @@ def test_recorded_trades_given_inserts_updates_and_deletions_then_equal_a_full_r
     kept = RecordedTrades(record)
     assert kept.frame()[0].empty
 
-    record.upsert_trades([a_close(1, hours=1.0), a_close(2, hours=2.0), a_close(3, hours=3.0)])
+    record.trades.upsert([a_close(1, hours=1.0), a_close(2, hours=2.0), a_close(3, hours=3.0)])
     assert list(kept.frame()[0]["trade_id"]) == [1, 2, 3]
 
-    record.upsert_trades([a_close(2, hours=9.0, close_profit=-0.5), a_close(4, hours=4.0)])
+    record.trades.upsert([a_close(2, hours=9.0, close_profit=-0.5), a_close(4, hours=4.0)])
     assert list(kept.frame()[0]["trade_id"]) == [1, 3, 4, 2]
     assert kept.frame()[0]["close_profit"].iloc[-1] == -0.5
 
-    record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED)])
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED)])
     found, revision = kept.frame()
 
-    whole = record.trades(as_of=None, run_modes=ALL_MODES)
+    whole = record.trades.frame(as_of=None, run_modes=ALL_MODES)
     pd.testing.assert_frame_equal(found, whole)
     assert revision == record.revision()
     assert int(kept.counts()["trades"].sum()) == 3
 
 
 def test_known_given_nothing_learned_then_tells_what_is_missing(record: SqlRecord) -> None:
-    found = known(lambda: record.parameters(as_of=OPENED))
+    found = known(lambda: record.parameters.as_of(OPENED))
 
     assert found.value is None
     assert "bot3 learn run" in found.problem

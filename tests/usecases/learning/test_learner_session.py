@@ -40,17 +40,17 @@ class World:
 
     def insert(self, number: int) -> None:
         opened = self.now - timedelta(hours=3 + number)
-        self.record.upsert_trades([a_trade(number, opened=opened, pair=PAIRS[number % 2], leverage=(1.5, 3.0, 9.0)[number % 3])])
+        self.record.trades.upsert([a_trade(number, opened=opened, pair=PAIRS[number % 2], leverage=(1.5, 3.0, 9.0)[number % 3])])
 
     def correct(self, number: int) -> None:
-        known = self.record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
+        known = self.record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
         for trade_id, opened in sorted(known)[number : number + 1]:
-            self.record.upsert_trades([replace(a_trade(trade_id, opened=opened, pair=PAIRS[0], leverage=3.0), exit_reason="force_exit")])
+            self.record.trades.upsert([replace(a_trade(trade_id, opened=opened, pair=PAIRS[0], leverage=3.0), exit_reason="force_exit")])
 
     def delete(self, number: int) -> None:
-        known = self.record.trade_keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
+        known = self.record.trades.keys(bot="BOT1", run_mode=RunMode.PAPER, closed_since=None)
         if found := sorted(known)[number : number + 1]:
-            self.record.delete_trades(bot="BOT1", run_mode=RunMode.PAPER, keys=found)
+            self.record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=found)
 
     def wait(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
@@ -96,7 +96,7 @@ def test_session_given_any_order_of_calls_then_learns_in_full_as_one_that_begins
         found.append(world.learn(full=3).published)
 
     assert found[0] == found[1]
-    assert warm.record.ledgers == cold.record.ledgers
+    assert warm.record.gates.ledgers == cold.record.gates.ledgers
     assert (warm.session.permission, warm.session.ledger) == (cold.session.permission, cold.session.ledger)
 
 
@@ -106,12 +106,12 @@ def test_session_given_any_order_of_calls_then_has_nothing_to_learn_right_after_
     world = world_after(calls)
     world.replay()
     world.learn(full=0)
-    published = list(world.record.published)
+    published = list(world.record.parameters.published)
 
     world.replay()
     again = world.learn(full=0)
 
-    assert (again.published, world.record.published, world.session.touched) == (None, published, frozenset())
+    assert (again.published, world.record.parameters.published, world.session.touched) == (None, published, frozenset())
 
 
 def test_learner_given_any_session_then_has_no_attribute_that_others_may_set() -> None:

@@ -27,7 +27,7 @@ from bot3.usecases.learning.sync_trades import sync_trades
 from bot3.usecases.publishing.files import write_published_files
 from tests.learned import a_recommendation
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, funding_frame
-from tests.usecases.fakes import FakeCandles, FakeReader, FakeRecord
+from tests.usecases.fakes import FakeCandles, FakeParameters, FakeReader, FakeRecord, FakeTrades
 
 CANDLES = FakeCandles({pair: candle_frame(seed=place) for place, pair in enumerate(PAIRS)}, funding_frame())
 WHEN: dict[str, Any] = {"run_modes": [RunMode.PAPER], "now": NOW, "computed_at": NOW}
@@ -105,7 +105,7 @@ def test_relearn_step_given_pairs_that_older_releases_took_then_learns_the_other
     reader = FakeReader("BOT1", [*some_trades(40), *odd])
 
     with_them = step(record, session, reader)
-    history = record.parameters_history(key="NA|STY/USDT|long|2.0-3.5")
+    history = record.parameters.history(key="NA|STY/USDT|long|2.0-3.5")
     reader.trades = some_trades(40)
     without = step(record, session, reader)
 
@@ -167,7 +167,7 @@ def test_relearn_step_given_others_published_then_tries_again() -> None:
 
     step(record, a_session(), FakeReader("BOT1", some_trades(10)))
 
-    assert len(record.published) == 1
+    assert len(record.parameters.published) == 1
 
 
 def test_relearn_step_given_others_publish_all_the_time_then_gives_up() -> None:
@@ -185,11 +185,11 @@ def test_relearn_step_given_a_pair_without_candles_then_says_so_and_goes_on() ->
     assert report.parameters is not None
 
 
-class LosingRecord(FakeRecord):
-    """A record that loses one trade of every sync."""
+class LosingTrades(FakeTrades):
+    """Synced trades, without one trade of every sync."""
 
-    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
-        return super().upsert_trades([trade for trade in trades if trade.trade_id != 99])
+    def upsert(self, trades: Sequence[Trade]) -> SyncOutcome:
+        return super().upsert([trade for trade in trades if trade.trade_id != 99])
 
 
 class BusyReader(FakeReader):
@@ -202,19 +202,19 @@ class BusyReader(FakeReader):
 
 
 def test_relearn_step_given_the_record_lost_a_trade_then_publishes_nothing_and_names_it() -> None:
-    record, session, reader = LosingRecord(), a_session(), FakeReader("BOT1", some_trades(40))
+    record, session, reader = FakeRecord(trades=LosingTrades), a_session(), FakeReader("BOT1", some_trades(40))
     step(record, session, reader)
     reader.trades += [a_trade(98, opened=NOW - timedelta(hours=4)), a_trade(99, opened=NOW - timedelta(hours=3))]
 
     with pytest.raises(LearningError, match=r"BOT1 paper \(source 42, record 41, missing 99, surplus none\)"):
         step(record, session, reader)
 
-    assert len(record.published) == 1
-    assert int(record.counts()["trades"].sum()) == 41
+    assert len(record.parameters.published) == 1
+    assert int(record.trades.counts()["trades"].sum()) == 41
 
 
 def test_relearn_step_given_the_lost_trade_is_found_again_then_learns_what_waited() -> None:
-    record, session, reader = LosingRecord(), a_session(), FakeReader("BOT1", some_trades(40))
+    record, session, reader = FakeRecord(trades=LosingTrades), a_session(), FakeReader("BOT1", some_trades(40))
     reader.trades += [a_trade(98, opened=NOW - timedelta(hours=4)), a_trade(99, opened=NOW - timedelta(hours=3))]
     with pytest.raises(LearningError):
         step(record, session, reader)
@@ -237,25 +237,25 @@ def test_relearn_step_given_a_close_between_reading_and_counting_then_takes_it_i
     assert report.parameters.rows["*|*|*"].trades_count == 11
 
 
-class RefusedRecord(FakeRecord):
-    """A record whose only publication breaks a bound, as its readers say."""
+class RefusedParameters(FakeParameters):
+    """Parameters whose only publication breaks a bound, as its readers say."""
 
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
+    def as_of(self, at: datetime) -> ParameterSet:
         if len(self.published) == 1:
             raise InvalidLearningError("row *|*|* of the parameters: stop_loss was 0.0", version=self.published[0][0].version)
-        return super().parameters(as_of=as_of)
+        return super().as_of(at)
 
 
 def test_relearn_step_given_parameters_in_force_that_are_refused_then_publishes_all_rows_in_their_place() -> None:
-    record, reader, session = RefusedRecord(), FakeReader("BOT1", some_trades(10)), a_session()
+    record, reader, session = FakeRecord(parameters=RefusedParameters), FakeReader("BOT1", some_trades(10)), a_session()
     step(record, session, reader)
-    record.recommendations.append(a_recommendation())  # another process published: what is in force is read again
+    record.recommendations.published.append(a_recommendation())  # another process published: what is in force is read again
     reader.trades.append(a_trade(77, opened=START + timedelta(days=9)))
 
     report = step(record, session, reader, now=NOW + timedelta(minutes=5))
 
     assert report.failed_checks == ()
-    (first, _, _), (second, replaces, is_full) = record.published
+    (first, _, _), (second, replaces, is_full) = record.parameters.published
     assert (replaces, is_full) == (first.version, True)
     assert set(second.rows) >= set(first.rows)
     assert not any(row.state is ParameterState.TRADE for row in second.rows.values())
@@ -274,10 +274,10 @@ def test_check_parameters_given_a_stop_beyond_liquidation_then_fails() -> None:
 
 def test_sync_given_a_trade_older_than_the_window_then_counts_find_it() -> None:
     record, reader = FakeRecord(), FakeReader("BOT1", some_trades(40))
-    sync_trades(reader, record, run_mode=RunMode.PAPER, overlap=timedelta(days=1))  # type: ignore[arg-type]
+    sync_trades(reader, record.trades, run_mode=RunMode.PAPER, overlap=timedelta(days=1))  # type: ignore[arg-type]
     reader.trades.append(a_trade(77, opened=START))
 
-    synced = sync_trades(reader, record, run_mode=RunMode.PAPER, overlap=timedelta(days=1))  # type: ignore[arg-type]
+    synced = sync_trades(reader, record.trades, run_mode=RunMode.PAPER, overlap=timedelta(days=1))  # type: ignore[arg-type]
 
     assert (synced.is_full, synced.is_reconciled, synced.outcome.inserted) == (True, True, 1)
 
@@ -300,23 +300,23 @@ def full(record: FakeRecord, directory: Path, **files: Path) -> RelearnReport:
 
 def test_relearn_everything_publishes_everything_and_writes_both_files(tmp_path: Path) -> None:
     record = FakeRecord()
-    record.shadow = shadow_frame()
+    record.shadow_trades.stored = shadow_frame()
 
     report = full(record, tmp_path)
 
     written = json.loads((tmp_path / "meta_learner_recommendations.json").read_text())
     assert written["top_feeders"] == [3]
-    assert written["version"] == record.recommendations[-1].version
+    assert written["version"] == record.recommendations.published[-1].version
     assert 0.25 <= written["suggested_position_size_multiplier"] <= 1.5
     rows = json.loads((tmp_path / "adaptive_params.json").read_text())["rows"]
     assert {row["leverage_bin"] for row in rows if row["pair"] == "*" and row["direction"] == "*"} >= {"1.0-2.0", "7.5-10.0"}
     assert [asset.asset for asset in report.assets][0::3] == ["regime_state", "adaptive_params"]
-    assert [score.feeder_id for score in record.scores if score.regime == "*" and score.n == 0] == ["F10"]
+    assert [score.feeder_id for score in record.feeder_scores.newest if score.regime == "*" and score.n == 0] == ["F10"]
 
 
 def test_relearn_everything_given_names_of_files_then_writes_those_and_no_others(tmp_path: Path) -> None:
     record = FakeRecord()
-    record.shadow = shadow_frame()
+    record.shadow_trades.stored = shadow_frame()
 
     full(record, tmp_path, parameters=Path("a/parameters.json"), recommendations=tmp_path / "b.json")
 
@@ -325,7 +325,7 @@ def test_relearn_everything_given_names_of_files_then_writes_those_and_no_others
 
 def test_relearn_everything_given_no_evidence_then_probes_at_plain_size(tmp_path: Path) -> None:
     record = FakeRecord()
-    record.shadow = shadow_frame().iloc[:0]
+    record.shadow_trades.stored = shadow_frame().iloc[:0]
 
     made = full(record, tmp_path).recommendation
 
@@ -336,18 +336,20 @@ def test_relearn_everything_given_no_evidence_then_probes_at_plain_size(tmp_path
 
 def test_write_published_files_given_a_file_in_the_way_then_names_it(tmp_path: Path) -> None:
     record = FakeRecord()
-    record.shadow = shadow_frame()
+    record.shadow_trades.stored = shadow_frame()
     made = full(record, tmp_path).recommendation
     (tmp_path / "blocked").write_text("")
     assert made is not None
 
     with pytest.raises(StoreError, match="blocked"):
-        write_published_files(tmp_path / "blocked", parameters=record.parameters(as_of=NOW), scores=record.scores, recommendation=made)
+        write_published_files(
+            tmp_path / "blocked", parameters=record.parameters.as_of(NOW), scores=record.feeder_scores.newest, recommendation=made
+        )
 
 
 def test_recommend_given_nothing_published_then_refuses() -> None:
     with pytest.raises(LearningError):
-        FakeRecord().parameters(as_of=NOW)
+        FakeRecord().parameters.as_of(NOW)
 
 
 def test_relearn_step_given_another_process_published_in_full_then_rests_on_its_parents() -> None:

@@ -102,15 +102,15 @@ def test_add_candles_given_candles_that_are_held_then_refuses_them() -> None:
 
 def test_replay_trades_given_replays_of_an_older_version_then_writes_them_anew() -> None:
     record, session = FakeRecord(), a_session()
-    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    record.trades.upsert(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
     when = {"run_modes": [RunMode.PAPER], "now": ENTERED + timedelta(hours=26)}
     replay_trades(record, session, CANDLES, **when)  # type: ignore[arg-type]
-    (right,) = record.replay_rows.values()
-    record.save_replays(pd.DataFrame([right | {"funding_move": -0.5, "version": "of-before"}]))
+    (right,) = record.replays.rows.values()
+    record.replays.save(pd.DataFrame([right | {"funding_move": -0.5, "version": "of-before"}]))
 
     replay_trades(record, a_session(), CANDLES, **when)  # type: ignore[arg-type]
 
-    (row,) = record.replay_rows.values()
+    (row,) = record.replays.rows.values()
     assert (row["funding_move"], row["version"]) == (right["funding_move"], session.learner.replay_version)
 
 
@@ -123,28 +123,28 @@ def known_until(payments: int) -> FakeCandles:
 @given(known=st.lists(st.integers(0, RATES), min_size=1, max_size=4))
 def test_replay_given_payments_that_become_known_in_any_order_then_record_and_learner_hold_what_is_known_last(known: list[int]) -> None:
     record, session = FakeRecord(), a_session()
-    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    record.trades.upsert(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
     now = ENTERED + timedelta(hours=26)
     for payments in [*known, RATES]:
         replay_trades(record, session, known_until(payments), run_modes=[RunMode.PAPER], now=now)
         now += timedelta(hours=2)
     replay_trades(record, session, CANDLES, run_modes=[RunMode.PAPER], now=now)
 
-    (row,) = record.replay_rows.values()
+    (row,) = record.replays.rows.values()
     right = replays_after([ENTERED + timedelta(hours=26)], CANDLES).iloc[0]["funding_move"]
     assert (row["funding_move"], session.learner.table.fact("funding_move")[0]) == (pytest.approx(right), pytest.approx(right))
 
 
 def test_replay_trades_given_a_payment_known_hours_after_the_replay_then_looks_again_and_corrects_it() -> None:
     record, session = FakeRecord(), a_session()
-    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    record.trades.upsert(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
     due = ENTERED + timedelta(hours=26)
     replay_trades(record, session, known_until(10), run_modes=[RunMode.PAPER], now=due)
-    (before,) = record.replay_rows.values()
+    (before,) = record.replays.rows.values()
 
     outcome = replay_trades(record, session, CANDLES, run_modes=[RunMode.PAPER], now=due + timedelta(hours=2))
 
-    (after,) = record.replay_rows.values()
+    (after,) = record.replays.rows.values()
     assert outcome.written == {"complete": 1}
     assert outcome.touched == {session.learner.table.group(0)}
     assert after["funding_move"] != before["funding_move"]
@@ -153,7 +153,7 @@ def test_replay_trades_given_a_payment_known_hours_after_the_replay_then_looks_a
 
 def test_replay_trades_given_a_record_with_other_funding_then_a_cold_start_corrects_it_once() -> None:
     record, when = FakeRecord(), {"run_modes": [RunMode.PAPER], "now": ENTERED + timedelta(hours=26)}
-    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    record.trades.upsert(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
     replay_trades(record, a_session(), known_until(10), **when)  # type: ignore[arg-type]
 
     first = replay_trades(record, a_session(), CANDLES, **when)  # type: ignore[arg-type]
@@ -175,7 +175,7 @@ class UnreadableCandles(FakeCandles):
 
 def test_replay_trades_given_candles_that_become_readable_then_replays_what_was_given_up() -> None:
     record, session = FakeRecord(), a_session()
-    record.upsert_trades(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
+    record.trades.upsert(FakeReader("BOT1", [a_trade(1, opened=ENTERED)]).trades)
     candles = UnreadableCandles(CANDLES.frames, funding_rates())
     read = ENTERED + timedelta(hours=26)
 
@@ -183,6 +183,6 @@ def test_replay_trades_given_candles_that_become_readable_then_replays_what_was_
     for now, is_repaired in ((read, False), (read + timedelta(minutes=59), True), (read + timedelta(minutes=60), True)):
         candles.is_repaired = is_repaired
         replay_trades(record, session, candles, run_modes=[RunMode.PAPER], now=now)
-        found += [row["state"] for row in record.replay_rows.values()]
+        found += [row["state"] for row in record.replays.rows.values()]
 
     assert found == ["no_candles", "no_candles", "complete"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ from bot3.usecases.learning.learner_session import LearnerSession
 from bot3.usecases.learning.relearn import relearn_step
 from bot3.usecases.learning.review_gates import review_gates
 from tests.learning.worlds import PAIRS, START
-from tests.usecases.fakes import FakeCandles, FakeRecord
+from tests.usecases.fakes import FakeCandles, FakeGates, FakeRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FREE = ReplayCosts(taker_fee=0.0, maker_fee=0.0, slippage=0.0, stop_slippage=0.0)
@@ -127,7 +127,7 @@ class Studied:
     def __init__(self, *, days: int, drift: float, seed: int = 0, horizon: timedelta = timedelta(hours=24)) -> None:
         self.candles, self.record = market(days=days + 3, drift=drift, seed=seed), FakeRecord()
         self.session = a_session(horizon=horizon)
-        self.record.upsert_trades(trades_on(self.candles, days=days, each_day=6))
+        self.record.trades.upsert(trades_on(self.candles, days=days, each_day=6))
         for now in midnights(days):
             self.learn(now)
         self.now = midnights(days)[-1]
@@ -138,13 +138,13 @@ class Studied:
     @property
     def trading(self) -> set[str]:
         """Return the rows that were ever allowed to trade."""
-        rows = (row for published, _, _ in self.record.published for row in published.rows.values())
+        rows = (row for published, _, _ in self.record.parameters.published for row in published.rows.values())
         return {row.key for row in rows if row.state is ParameterState.TRADE}
 
     @property
     def looked_good(self) -> set[str]:
         """Return the rows whose lower bound was ever above 0."""
-        rows = (row for published, _, _ in self.record.published for row in published.rows.values())
+        rows = (row for published, _, _ in self.record.parameters.published for row in published.rows.values())
         return {row.key for row in rows if row.lower_bound > 0.0}
 
 
@@ -156,7 +156,7 @@ def rising() -> Studied:
 def test_daily_reviews_given_a_market_without_edge_then_raise_no_row_though_bounds_were_above_0() -> None:
     studied = Studied(days=60, drift=0.0)
 
-    assert len(studied.record.ledgers) == 58
+    assert len(studied.record.gates.ledgers) == 58
     assert len(studied.looked_good) > 5
     assert studied.trading == set()
 
@@ -165,7 +165,7 @@ def test_daily_reviews_given_a_market_without_edge_then_raise_no_row_though_boun
 def test_daily_reviews_given_four_months_without_edge_then_raise_no_row_though_bounds_were_above_0() -> None:
     studied = Studied(days=120, drift=0.0, seed=11)
 
-    assert len(studied.record.ledgers) == 118
+    assert len(studied.record.gates.ledgers) == 118
     assert len(studied.looked_good) > 5
     assert studied.trading == set()
 
@@ -180,9 +180,9 @@ def test_daily_reviews_given_a_rising_market_then_raise_longs_alone() -> None:
 
 def test_published_rows_given_any_review_then_trade_only_by_an_open_node_and_a_lower_bound_above_0() -> None:
     record = rising().record
-    ledgers = dict(record.ledgers)
+    ledgers = dict(record.gates.ledgers)
 
-    for published, _, _ in record.published:
+    for published, _, _ in record.parameters.published:
         opened = opened_by(ledgers[published.known_at])
         for row in published.rows.values():
             assert (row.state is ParameterState.TRADE) == ((row.pair, row.direction) in opened and row.lower_bound > 0.0)
@@ -192,7 +192,7 @@ def test_published_rows_given_any_review_then_trade_only_by_an_open_node_and_a_l
 def test_daily_reviews_given_a_horizon_over_a_day_then_raise_nothing_for_days_would_overlap() -> None:
     studied = Studied(days=70, drift=0.03, horizon=timedelta(hours=36))
 
-    assert opened_by(studied.record.ledgers[-1][1])
+    assert opened_by(studied.record.gates.ledgers[-1][1])
     assert studied.trading == set()
 
 
@@ -203,10 +203,10 @@ def late_trade(candles: FakeCandles, number: int, *, opened: datetime) -> Trade:
 
 def test_learn_given_closes_by_hand_between_reviews_then_withdraws_the_permission_at_once() -> None:
     studied = deepcopy(rising())
-    traded = {key for key, row in studied.record.parameters(as_of=studied.now).rows.items() if row.state is ParameterState.TRADE}
+    traded = {key for key, row in studied.record.parameters.as_of(studied.now).rows.items() if row.state is ParameterState.TRADE}
     moments = [studied.now.replace(minute=0) - timedelta(hours=3, minutes=5 * k) for k in range(12)]
     by_hand = [replace(late_trade(studied.candles, 9_000 + k, opened=at), exit_reason="force_exit") for k, at in enumerate(moments)]
-    studied.record.upsert_trades(by_hand)
+    studied.record.trades.upsert(by_hand)
 
     between = studied.learn(studied.now + timedelta(minutes=5))
 
@@ -220,7 +220,7 @@ def test_learn_given_a_new_bin_of_an_open_node_then_raises_it_at_the_next_review
     studied = deepcopy(rising())
     moments = [studied.now.replace(minute=0) - timedelta(days=2, hours=5 * k) for k in range(150)]
     late = [late_trade(studied.candles, 9_000 + k, opened=opened) for k, opened in enumerate(moments)]
-    studied.record.upsert_trades(late)
+    studied.record.trades.upsert(late)
     key = f"{PAIRS[0]}|long|7.5-10.0"
 
     between = studied.learn(studied.now + timedelta(minutes=5))
@@ -236,7 +236,7 @@ def test_learn_given_a_new_bin_of_an_open_node_then_raises_it_at_the_next_review
 
 def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0() -> None:
     studied = deepcopy(rising())
-    before = studied.record.parameters(as_of=studied.now).rows
+    before = studied.record.parameters.as_of(studied.now).rows
     cell, short = f"{PAIRS[0]}|long|2.0-3.5", f"{PAIRS[0]}|short|2.0-3.5"
     studied.session.permission = Permission(raised=frozenset(group_of_key(key) for key in before))
     studied.session.touch({group_of_key(cell), group_of_key(short)})
@@ -253,7 +253,7 @@ def test_review_given_levels_published_within_the_day_then_judges_it_by_those_be
     studied = Studied(days=12, drift=0.03)
     day = START + timedelta(days=8)
     studied.session.ledger = GATE.join(GateLedger(day=(day - EPOCH).days - 1, log_wealth={}), studied.session.learner.cells())
-    before = [one for one in studied.record.published if one[0].known_at <= day]
+    before = [one for one in studied.record.parameters.published if one[0].known_at <= day]
 
     known = [review_of(studied, [*before, hopeful(before[-1][0], known_at=at)]) for at in (day, day + timedelta(microseconds=1))]
 
@@ -275,87 +275,89 @@ def test_review_given_days_before_anything_was_published_then_skips_them() -> No
 def test_learn_given_rows_that_trade_by_an_older_rule_then_a_review_takes_it_away() -> None:
     studied = Studied(days=20, drift=0.0)
     record = studied.record
-    newest = record.parameters(as_of=studied.now)
+    newest = record.parameters.as_of(studied.now)
     rows = {key: replace(row, state=ParameterState.TRADE) for key, row in newest.rows.items()}
-    record.published, record.ledgers = [(replace(newest, rows=rows), None, True)], []
+    record.parameters.published, record.gates.ledgers = [(replace(newest, rows=rows), None, True)], []
 
     learned = learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
     assert learned is not None
     assert set(learned.rows) == set(rows)
     assert {row.state for row in learned.rows.values()} == {ParameterState.PROBE}
-    assert len(record.ledgers) == 1
+    assert len(record.gates.ledgers) == 1
 
 
 @pytest.mark.parametrize("version", [None, "of wrong replays"])
 def test_learn_given_a_ledger_of_other_replays_then_folds_every_day_again(version: str | None) -> None:
     studied = deepcopy(rising())
-    record, right = studied.record, studied.record.ledgers[-1][1]
-    record.ledgers = [
+    record, right = studied.record, studied.record.gates.ledgers[-1][1]
+    record.gates.ledgers = [
         (known_at, replace(ledger, replay_version=version, log_wealth=dict.fromkeys(ledger.log_wealth, (5.0,) * BETTORS)))
-        for known_at, ledger in record.ledgers
+        for known_at, ledger in record.gates.ledgers
     ]
 
     learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
-    again = record.ledgers[-1][1]
+    again = record.gates.ledgers[-1][1]
     assert (again.day, again.replay_version) == (right.day, right.replay_version)
     assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
 
 
-class RecordOfRefusedLedgers(FakeRecord):
-    """A record whose rows of reviews were changed, so that they are refused."""
+class RefusedGates(FakeGates):
+    """Reviews whose rows were changed, so that they are refused."""
 
-    def ledger(self, *, as_of: datetime) -> GateLedger:
-        raise InvalidLearningError(f"the evidence in force at {as_of.isoformat()} is no number")
+    def as_of(self, at: datetime) -> GateLedger:
+        raise InvalidLearningError(f"the evidence in force at {at.isoformat()} is no number")
 
 
 def test_learn_given_a_ledger_that_is_refused_then_folds_every_day_again() -> None:
-    studied, record = deepcopy(rising()), RecordOfRefusedLedgers()
-    vars(record).update(vars(studied.record))
-    right = record.ledgers[-1][1]
+    studied = deepcopy(rising())
+    record, refused = studied.record, RefusedGates()
+    refused.ledgers, record.gates = record.gates.ledgers, refused
+    right = record.gates.ledgers[-1][1]
 
     learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
-    again = record.ledgers[-1][1]
+    again = record.gates.ledgers[-1][1]
     assert again is not right
     assert again.day == right.day
     assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
 
 
-class RecordOfRefusedParameters(FakeRecord):
-    """A record whose published rows were changed, so that they are refused."""
+class RefusedParameters:
+    """Parameters whose published rows were changed, so that they are refused."""
 
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
-        raise InvalidLearningError(f"stop_sigma is positive in the row of {as_of.isoformat()}")
+    def as_of(self, at: datetime) -> ParameterSet:
+        raise InvalidLearningError(f"stop_sigma is positive in the row of {at.isoformat()}")
 
 
 def test_review_given_a_day_whose_publication_is_refused_then_skips_it_and_logs_why() -> None:
     studied = rising()
-    ledger = next(ledger for _, ledger in studied.record.ledgers if ledger.log_wealth)
+    ledger = next(ledger for _, ledger in studied.record.gates.ledgers if ledger.log_wealth)
 
     with capture_logs() as logs:
-        review_gates(RecordOfRefusedParameters(), studied.session.learner, GATE, ledger, now=studied.now)
+        review_gates(RefusedParameters(), studied.session.learner, GATE, ledger, now=studied.now)
 
     skipped = [entry for entry in logs if entry["event"] == "day_skipped_by_gate"]
-    assert len(skipped) == studied.record.ledgers[-1][1].day - ledger.day
+    assert len(skipped) == studied.record.gates.ledgers[-1][1].day - ledger.day
     assert all("stop_sigma is positive" in entry["why"] for entry in skipped)
 
 
 def test_learn_given_a_ledger_of_its_own_replays_then_folds_no_day_again() -> None:
     studied = deepcopy(rising())
-    before = list(studied.record.ledgers)
+    before = list(studied.record.gates.ledgers)
 
     learn(studied.record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
-    assert studied.record.ledgers == before
+    assert studied.record.gates.ledgers == before
     assert before[-1][1].replay_version == LearningSettings(costs=FREE).digest
 
 
 def review_of(studied: Studied, published: list[tuple[ParameterSet, str | None, bool]]) -> GateLedger | None:
     record = FakeRecord()
-    record.published = published
-    return review_gates(record, studied.session.learner, GATE, studied.session.ledger, now=START + timedelta(days=10, minutes=10))
+    record.parameters.published = published
+    now = START + timedelta(days=10, minutes=10)
+    return review_gates(record.parameters, studied.session.learner, GATE, studied.session.ledger, now=now)
 
 
 def hopeful(parameters: ParameterSet, *, known_at: datetime) -> tuple[ParameterSet, str | None, bool]:
@@ -369,34 +371,43 @@ class KilledError(Exception):
 
 
 @dataclass
-class Mortal:
-    """A record whose process dies at some of its writes, before or after they are committed."""
+class Deaths:
+    """Deaths of a process at some of its writes, before or after they are committed."""
 
-    real: SqlRecord
-    deaths: dict[int, bool]
+    planned: dict[int, bool]
     writes: int = 0
+
+    def around(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def written(*args: Any, **named: Any) -> Any:
+            self.writes += 1
+            is_committed = self.planned.get(self.writes)
+            done = None if is_committed is False else write(*args, **named)
+            if is_committed is not None:
+                raise KilledError
+            return done
+
+        return written
+
+
+@dataclass
+class Mortal:
+    """A record, or one of its repositories, whose process dies at some of its writes."""
+
+    real: Any
+    deaths: Deaths
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.real, name)
-        if not name.startswith(("save_", "publish_")):
-            return found
-
-        def write(*args: Any, **named: Any) -> Any:
-            self.writes += 1
-            is_committed = self.deaths.get(self.writes)
-            written = None if is_committed is False else found(*args, **named)
-            if is_committed is not None:
-                raise KilledError
-            return written
-
-        return write
+        if name in {"replays", "parameters"}:
+            return Mortal(found, self.deaths)
+        return self.deaths.around(found) if name in {"save", "publish"} else found
 
 
 def lived_through(path: Path, candles: FakeCandles, *, deaths: dict[int, bool]) -> tuple[GateLedger, int]:
     """Return the ledger after ten days of steps, each repeated by a new process until one survives, and the number of reviews."""
     record = SqlRecord.open(sqlite_url(path))
-    record.upsert_trades(trades_on(candles, days=11, each_day=6))
-    mortal, session = Mortal(real=record, deaths=deaths), a_session()
+    record.trades.upsert(trades_on(candles, days=11, each_day=6))
+    mortal, session = Mortal(record, Deaths(deaths)), a_session()
     for now in midnights(12):
         while True:
             try:
@@ -405,8 +416,8 @@ def lived_through(path: Path, candles: FakeCandles, *, deaths: dict[int, bool]) 
                 session = a_session()
             else:
                 break
-    ledger = record.ledger(as_of=midnights(12)[-1])
-    days = [record.ledger(as_of=now).day for now in midnights(12)]
+    ledger = record.gates.as_of(midnights(12)[-1])
+    days = [record.gates.as_of(now).day for now in midnights(12)]
     record.close()
     return ledger, len(set(days))
 

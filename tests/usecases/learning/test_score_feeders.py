@@ -11,7 +11,7 @@ from tests.usecases.fakes import FakeRecord
 
 
 def scored(record: FakeRecord, edges: dict[str, float], *, hours: float) -> FeederTier:
-    record.shadow = shadow(edges)
+    record.shadow_trades.stored = shadow(edges)
     now = NOW + timedelta(hours=hours)
     scores = score_feeders(record, run_modes=[RunMode.PAPER], now=now, settings=ScoreSettings())  # type: ignore[arg-type]
     return overall(scores)["F04"].tier
@@ -26,4 +26,4 @@ def test_score_feeders_given_scorings_every_few_hours_then_raises_once_a_market_
     ]
 
     assert [str(tier) for tier in tiers] == ["trade", "shadow", "shadow", "shadow", "trade", "trade"]
-    assert overall(record.scores)["F04"].tier is FeederTier.TRADE
+    assert overall(record.feeder_scores.newest)["F04"].tier is FeederTier.TRADE

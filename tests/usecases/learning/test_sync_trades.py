@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bot3.adapters.freqtrade.columns import FreqtradeColumns
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
+from bot3.adapters.sql.record.trades import SqlTrades
 from bot3.errors import StoreBusyError
 from bot3.ports.record import SyncOutcome
 from bot3.trading.trades import RunMode, Trade
@@ -41,21 +42,21 @@ STEPS = st.one_of(
 )
 
 
-class ShakyRecord:
-    """A `TradeRecord` that fails at one of its next writes, before or after it took place."""
+class ShakyTrades:
+    """A `TradeRepository` that fails at one of its next writes, before or after it took place."""
 
-    def __init__(self, record: SqlRecord) -> None:
-        self._record = record
+    def __init__(self, trades: SqlTrades) -> None:
+        self._trades = trades
         self.fails_before = self.fails_after = 0
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._record, name)
+        return getattr(self._trades, name)
 
-    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
-        return self._shaken(lambda: self._record.upsert_trades(trades))
+    def upsert(self, trades: Sequence[Trade]) -> SyncOutcome:
+        return self._shaken(lambda: self._trades.upsert(trades))
 
-    def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
-        return self._shaken(lambda: self._record.delete_trades(bot=bot, run_mode=run_mode, keys=keys))
+    def delete(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
+        return self._shaken(lambda: self._trades.delete(bot=bot, run_mode=run_mode, keys=keys))
 
     def _shaken(self, write: Callable[[], SyncOutcome]) -> SyncOutcome:
         if self._counts_down("fails_before"):
@@ -81,7 +82,8 @@ class World:
         self.open()
 
     def open(self) -> None:
-        self.record = ShakyRecord(SqlRecord.open(self.record_url))
+        self.record = SqlRecord.open(self.record_url)
+        self.trades = ShakyTrades(self.record.trades)
         self.reader = UnreliableReader(
             bot="GRID7", run_mode=RunMode.LIVE, store_id="grid", connect=self.connect, monotonic=lambda: self.now_s
         )
@@ -97,7 +99,7 @@ class World:
 
     def sync(self, *, full: bool = False) -> TradeSync:
         self.now_s += 60.0
-        return sync_trades(self.reader, self.record, run_mode=RunMode.LIVE, full=full)
+        return sync_trades(self.reader, self.trades, run_mode=RunMode.LIVE, full=full)
 
     def take(self, step: tuple[str, int, int]) -> None:
         kind, trade_id, day = step
@@ -128,15 +130,15 @@ class World:
         self.is_away = kind == "source away"
         if self.is_away:
             self.reader.close()
-        self.record.fails_before = count if kind == "record fails" else 0
-        self.record.fails_after = count if kind == "killed after a write" else 0
+        self.trades.fails_before = count if kind == "record fails" else 0
+        self.trades.fails_after = count if kind == "killed after a write" else 0
         try:
             synced = self.sync()
         except StoreBusyError:
             assert kind not in {"sync", "restart"}
         else:
             assert synced.is_reconciled
-        self.is_away, self.record.fails_before, self.record.fails_after = False, 0, 0
+        self.is_away, self.trades.fails_before, self.trades.fails_after = False, 0, 0
 
 
 @contextmanager
@@ -155,7 +157,7 @@ def facts_of_source(address: str) -> list[tuple[Any, ...]]:
 
 
 def facts_of_record(record: Any) -> list[tuple[Any, ...]]:
-    frame = record.trades(as_of=None, run_modes=(RunMode.LIVE,))
+    frame = record.trades.frame(as_of=None, run_modes=(RunMode.LIVE,))
     columns = (frame[name].tolist() for name in ("trade_id", "open_date", "close_date", "close_profit", "exit_reason"))
     return sorted(zip(*columns, strict=True))
 
@@ -184,11 +186,11 @@ def test_reconcile_given_ids_on_one_side_only_then_names_them(new_store: NewStor
     bot.add(*(a_row(number) for number in (1, 2, 3)))
     record = SqlRecord.open(sqlite_url(tmp_path / "platform.sqlite"))
     with read_directly(bot.url) as reader:
-        sync_trades(reader, record, run_mode=RunMode.LIVE)
+        sync_trades(reader, record.trades, run_mode=RunMode.LIVE)
         bot.execute("DELETE FROM trades WHERE id = 1")
         bot.add(a_row(7), a_row(8))
 
-        compared = reconcile(reader, record, run_mode=RunMode.LIVE)
+        compared = reconcile(reader, record.trades, run_mode=RunMode.LIVE)
 
     assert (compared.source_count, compared.record_count, compared.is_reconciled) == (4, 3, False)
     assert [trade_id for trade_id, _ in compared.missing] == [7, 8]
@@ -202,7 +204,7 @@ def test_sync_given_trades_of_a_release_that_did_not_read_orders_then_reads_all_
     bot.add_orders(*(an_order(number, trade_id=1, side=side) for number, side in enumerate(("buy", "buy", "sell"))))
     record = SqlRecord.open(record_url)
     with closing(FreqtradeColumns.open(bot.url, bot="GRID7")) as reader:
-        sync_trades(reader, record, run_mode=RunMode.LIVE)
+        sync_trades(reader, record.trades, run_mode=RunMode.LIVE)
         engine = sa.create_engine(record_url, poolclass=sa.NullPool)
         with engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE synced_trades DROP COLUMN order_pattern")
@@ -211,9 +213,9 @@ def test_sync_given_trades_of_a_release_that_did_not_read_orders_then_reads_all_
         record.close()
         record = SqlRecord.open(record_url)
 
-        first, second = (sync_trades(reader, record, run_mode=RunMode.LIVE) for _ in range(2))
+        first, second = (sync_trades(reader, record.trades, run_mode=RunMode.LIVE) for _ in range(2))
 
     assert (first.is_full, second.is_full) == (True, False)
-    frame = record.trades(as_of=None, run_modes=[RunMode.LIVE])
+    frame = record.trades.frame(as_of=None, run_modes=[RunMode.LIVE])
     assert frame["order_pattern"].tolist() == ["multiple", "unknown"]
     record.close()

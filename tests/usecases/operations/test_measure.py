@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -72,11 +72,11 @@ class Ports:
 class Away:
     """A store that cannot be asked anything."""
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def ask(*_: object, **__: object) -> Any:
-            raise StoreBusyError("the database is locked")
+    def __getattr__(self, name: str) -> Away:
+        return self
 
-        return ask
+    def __call__(self, *_: object, **__: object) -> Any:
+        raise StoreBusyError("the database is locked")
 
 
 def test_measure_given_a_home_then_numbers_are_the_stores(platform: Platform) -> None:
@@ -95,7 +95,7 @@ def test_measure_given_closes_of_two_currencies_then_money_is_by_currency(platfo
     trades = closes("OLD", run_mode=RunMode.LIVE, account="foreign", count=2, seed=3)
     coins = replace(trades[0], pair="ETH/BTC", stake_amount=0.02, close_profit=-0.05, close_profit_abs=-0.001)
     dollars = replace(trades[1], pair="ETH/USDT", stake_amount=50.0, close_profit=0.1, close_profit_abs=5.0)
-    platform.record.upsert_trades([coins, dollars])
+    platform.record.trades.upsert([coins, dollars])
 
     found = numbers(Measure(subject_of(platform)))
 
@@ -109,7 +109,7 @@ def test_measure_given_closes_of_two_currencies_then_money_is_by_currency(platfo
 
 
 def test_measure_given_any_then_names_and_labels_follow_the_rules(platform: Platform) -> None:
-    families: list[Family] = Measure(subject_of(platform, outbox=platform.record.span)).families()
+    families: list[Family] = Measure(subject_of(platform, outbox=platform.record.outbox.span)).families()
 
     assert [family.name for family in families if not family.name.startswith("bot3_")] == []
     assert [family.name for family in families if family.name.endswith("_total") or not family.help] == []
@@ -118,7 +118,7 @@ def test_measure_given_any_then_names_and_labels_follow_the_rules(platform: Plat
 
 
 def test_measure_given_learning_then_its_life_is_told_in_wall_time(platform: Platform) -> None:
-    held, speed = platform.record.parameters(as_of=NOW), platform.clock.speed
+    held, speed = platform.record.parameters.as_of(NOW), platform.clock.speed
     found = numbers(Measure(subject_of(platform)))
 
     assert found["bot3_learning_expiry_seconds"]["parameters",] == pytest.approx((held.expires_at - NOW).total_seconds() / speed, abs=30.0)
@@ -198,7 +198,7 @@ def test_measure_given_as_many_missing_as_surplus_then_neither_hides_the_other(p
     measure, store = Measure(subject_of(platform)), platform.bot_store("BOT1")
     measure.families()
     store.import_trades(closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=2, seed=9, first_id=900))
-    platform.record.upsert_trades(closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=2, seed=8, first_id=800))
+    platform.record.trades.upsert(closes("BOT1", run_mode=RunMode.PAPER, account=store.account, count=2, seed=8, first_id=800))
 
     found = numbers(measure)
 

@@ -45,15 +45,15 @@ def facts_of(platform: Platform) -> dict[str, Any]:
     """Return all that a seed makes, apart from the wall's time."""
     now, record = platform.history_span()[1], platform.record
     modes = (RunMode.BACKTEST,)
-    parameters, recommendation = record.parameters(as_of=now), record.recommendation(as_of=now)
+    parameters, recommendation = record.parameters.as_of(now), record.recommendations.as_of(now)
     return {
-        "models": record.models_frame().drop(columns=WALL_TIMES).sort_values(["feeder_id", "trained_until"], ignore_index=True),
-        "shadow trades": record.shadow_trades(as_of=now, run_modes=modes).drop(columns=["revision"], errors="ignore"),
+        "models": record.models.frame().drop(columns=WALL_TIMES).sort_values(["feeder_id", "trained_until"], ignore_index=True),
+        "shadow trades": record.shadow_trades.frame(as_of=now, run_modes=modes).drop(columns=["revision"], errors="ignore"),
         "histories": {bot: platform.history_store(bot).closed_trades(closed_since=None) for bot in BOT_NAMES},
         "parameters": (parameters.version, {key: replace(row, version="") for key, row in parameters.rows.items()}),
         "tiers": dict(recommendation.tiers),
-        "scores": [replace(score, version="") for score in record.feeder_scores(as_of=now)],
-        "regimes": record.regimes_frame(start=now - timedelta(days=60), end=now),
+        "scores": [replace(score, version="") for score in record.feeder_scores.as_of(now)],
+        "regimes": record.regimes.frame(start=now - timedelta(days=60), end=now),
     }
 
 
@@ -87,12 +87,12 @@ def test_seed_home_given_a_kill_then_trains_no_feeder_twice(tmp_path: Path) -> N
     with open_platform(tiny_settings(tmp_path / "home")) as platform:
         with pytest.raises(PulledPlugError):
             seed_home(platform.seed_parts(), progress=kill_at("signals", after=1))
-        trained = platform.record.models_frame()
+        trained = platform.record.models.frame()
 
         with pytest.raises(PulledPlugError):
             seed_home(platform.seed_parts(), progress=kill_at("signals", after=1))
 
-        pd.testing.assert_frame_equal(platform.record.models_frame(), trained)
+        pd.testing.assert_frame_equal(platform.record.models.frame(), trained)
 
 
 def test_seed_home_given_too_few_candles_then_says_what_to_bring(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_seed_home_given_too_few_candles_then_says_what_to_bring(tmp_path: Path)
 
 def test_seed_home_makes_evidence_for_every_feeder_and_history_for_every_bot() -> None:
     with open_platform(tiny_settings(seeded_home()), read_only=True) as platform:
-        facts, counts = facts_of(platform), platform.record.counts()
+        facts, counts = facts_of(platform), platform.record.trades.counts()
 
     assert set(facts["models"]["feeder_id"]) == set(FEEDER_IDS)
     assert set(facts["tiers"]) == set(FEEDER_IDS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot3.adapters.sql.record.base import SqlRecordBase, Writing
+from bot3.adapters.sql.record.scope import RecordScope, Writing
 from bot3.adapters.sql.record.tables import gate_nodes, gate_reviews
 from bot3.adapters.sql.rows import bulk_insert, to_us
 from bot3.errors import InvalidLearningError, LearningError
@@ -21,10 +21,13 @@ _WEALTH = tuple(f"log_wealth_{bettor}" for bettor in range(BETTORS))
 _REVIEWS = gate_reviews.c
 
 
-class SqlGateRecord(SqlRecordBase):
-    """Returns the evidence of every pair and direction."""
+class SqlGates:
+    """A `GateRepository` in SQL: the evidence of every pair and direction."""
 
-    def ledger(self, *, as_of: datetime) -> GateLedger:
+    def __init__(self, scope: RecordScope) -> None:
+        self._scope = scope
+
+    def as_of(self, at: datetime) -> GateLedger:
         """Return the result of the newest review.
 
         Raises
@@ -35,19 +38,19 @@ class SqlGateRecord(SqlRecordBase):
             If one of its rows is out of bounds; the message names the row.
         """
         newest = sa.select(_REVIEWS.seq, _REVIEWS.day, _REVIEWS.known_at_us, _REVIEWS.replay_version).where(
-            _REVIEWS.known_at_us <= to_us(as_of)
+            _REVIEWS.known_at_us <= to_us(at)
         )
         newest = newest.order_by(_REVIEWS.known_at_us.desc(), _REVIEWS.seq.desc()).limit(1)
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             review = connection.execute(newest).one_or_none()
             if review is None:
-                raise LearningError(f"no day was reviewed by {as_of.isoformat()}: run `bot3 learn run`")
+                raise LearningError(f"no day was reviewed by {at.isoformat()}: run `bot3 learn run`")
             rows = connection.execute(sa.select(gate_nodes).where(gate_nodes.c.seq == review.seq)).all()
         return _ledger_of(review, rows)
 
     def first_reviewed_day(self) -> int:
         """Return the day of the first review, in days since 1970. Raises LearningError if there was none."""
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             # With an invalid day, folding would begin before the first review, or never.
             valid = sa.and_(_REVIEWS.day >= 0, _REVIEWS.day * DAY_US <= _REVIEWS.known_at_us)
             day = connection.execute(sa.select(sa.func.min(_REVIEWS.day)).where(valid)).scalar_one()

@@ -14,10 +14,12 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from bot3.adapters.sql.columns import columns_frame, read_columns
-from bot3.adapters.sql.record.base import SqlRecordBase, in_modes, origin_of
-from bot3.adapters.sql.record.feeders import score_of_row
+from bot3.adapters.sql.record.conditions import in_modes
+from bot3.adapters.sql.record.feeder_scores import score_of_row
 from bot3.adapters.sql.record.parameters import parameters_of
-from bot3.adapters.sql.record.regimes import recommendation_of_row, state_of_row
+from bot3.adapters.sql.record.recommendations import recommendation_of_row
+from bot3.adapters.sql.record.regimes import state_of_row
+from bot3.adapters.sql.record.scope import RecordScope, origin_of
 from bot3.adapters.sql.record.tables import (
     feeder_publications,
     feeder_scores,
@@ -53,25 +55,28 @@ _Read = TypeVar("_Read")
 log = structlog.get_logger()
 
 
-class SqlOutbox(SqlRecordBase):
+class SqlOutbox:
     """An `Outbox` in the record. Database triggers create its entries, so that no writer can omit them."""
+
+    def __init__(self, scope: RecordScope) -> None:
+        self._scope = scope
 
     def span(self) -> OutboxSpan | None:
         """Return the span of the pending writes; None if there are none."""
         query = sa.select(sa.func.min(outbox.c.since_revision), sa.func.max(outbox.c.revision), sa.func.count())
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             since, until, writes = connection.execute(query).one()
         return OutboxSpan(since=since, until=until, writes=writes) if writes else None
 
     def waiting_since(self) -> datetime | None:
         """Return the time of the oldest pending write, by the database's clock; None if there is none."""
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             written_at_us = connection.execute(sa.select(sa.func.min(outbox.c.written_at_us))).scalar_one()
         return None if written_at_us is None else from_us(written_at_us)
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
         """Return the content of a span as one snapshot of the record, with only the trades of some run modes."""
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             return Pending(
                 span=span,
                 origin=origin_of(connection),
@@ -90,13 +95,13 @@ class SqlOutbox(SqlRecordBase):
 
     def confirm(self, span: OutboxSpan) -> None:
         """Delete the entries of a published span; later entries remain pending."""
-        with self._database.write() as connection:
+        with self._scope.write_unversioned() as connection:
             connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
             connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
 
     def requeue(self, *, since: int = 0) -> None:
         """Mark everything written after a revision as pending again."""
-        with self._database.write() as connection:
+        with self._scope.write_unversioned() as connection:
             now = int(connection.execute(sa.select(record_meta.c.revision).with_for_update()).scalar_one())
             if now > since:
                 _fold(connection, OutboxSpan(since=since, until=now, writes=1))
@@ -109,27 +114,20 @@ class SqlOutbox(SqlRecordBase):
         span = self.span()
         if span is None:
             return
-        with self._database.write() as connection:
+        with self._scope.write_unversioned() as connection:
             if span.writes > 1:
                 _fold(connection, span)
             connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
 
     def heads(self) -> frozenset[Head]:
         """Return every publication of the record."""
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             origin = origin_of(connection)
             return frozenset(
                 Head(origin=origin, noun=noun, known_at=from_us(row.known_at_us), seq=row.seq, version=row.version, rows=row.rows)
                 for noun, query in _head_queries()
                 for row in connection.execute(query)
             )
-
-    def trade_digests(self, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-        """Return the trades that are not deleted: bot, run_mode, trade_id, open_date, close_date, digest."""
-        table = synced_trades.c
-        columns = (table.bot, table.run_mode, table.trade_id, table.open_date_us, table.close_date_us, table.digest)
-        with self._database.read() as connection:
-            return columns_frame(read_columns(connection, sa.select(*columns).where(~table.deleted, in_modes(table.run_mode, run_modes))))
 
 
 def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:

@@ -11,15 +11,15 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot3.adapters.sql.record.base import SqlRecordBase, Writing
 from bot3.adapters.sql.record.gates import insert_ledger
+from bot3.adapters.sql.record.scope import RecordScope, Writing
 from bot3.adapters.sql.record.tables import parameter_publications, parameter_rows, regime_factors
 from bot3.adapters.sql.rows import bulk_insert, maybe_us, plain, read_frame, stored_name, stored_values, to_us
 from bot3.errors import LearningError, StoreConflictError
 from bot3.learning.promotion.permissions import GateLedger
 from bot3.learning.replay.groups import group_of_key
 from bot3.learning.validity import parameter_set
-from bot3.ports.record import Window
+from bot3.ports.learning import Window
 from bot3.trading.parameters import ExitParameters, ParameterSet
 
 _FIELDS = tuple(field.name for field in fields(ExitParameters))
@@ -27,10 +27,13 @@ _PUBLISHED = parameter_publications.c
 _NEWEST_FIRST = (_PUBLISHED.known_at_us.desc(), _PUBLISHED.seq.desc())
 
 
-class SqlParameterRecord(SqlRecordBase):
-    """Publishes parameters by compare-and-swap and returns those in force at a time."""
+class SqlParameters:
+    """A `ParameterRepository` in SQL."""
 
-    def publish_parameters(
+    def __init__(self, scope: RecordScope) -> None:
+        self._scope = scope
+
+    def publish(
         self,
         parameters: ParameterSet,
         *,
@@ -43,7 +46,7 @@ class SqlParameterRecord(SqlRecordBase):
 
         A publication identical to the one in force changes nothing. Raises StoreConflictError if the version in force is not `replaces`.
         """
-        with self._writing() as writing:
+        with self._scope.write() as writing:
             newest = writing.connection.execute(sa.select(parameter_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
             if newest is not None and _is_same(newest, parameters):
                 return writing.after
@@ -56,7 +59,7 @@ class SqlParameterRecord(SqlRecordBase):
                 insert_ledger(writing, ledger, seq=seq, known_at=parameters.known_at)
             return writing.after
 
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
+    def as_of(self, at: datetime) -> ParameterSet:
         """Return the parameters in force: the newest row of each group published since the last full publication.
 
         Raises
@@ -66,16 +69,16 @@ class SqlParameterRecord(SqlRecordBase):
         InvalidLearningError
             If a row in force is out of bounds (`learning.validity`).
         """
-        known = _PUBLISHED.known_at_us <= to_us(as_of)
-        with self._database.read() as connection:
+        known = _PUBLISHED.known_at_us <= to_us(at)
+        with self._scope.read() as connection:
             newest = connection.execute(sa.select(parameter_publications).where(known).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
             if newest is None:
-                raise LearningError(f"no parameters were published by {as_of.isoformat()}: run `bot3 learn run`")
+                raise LearningError(f"no parameters were published by {at.isoformat()}: run `bot3 learn run`")
             rows = _rows(connection, known)
             factors = connection.execute(sa.select(regime_factors).where(regime_factors.c.seq == newest.seq)).all()
         return parameters_of(newest, rows=rows, factors=factors)
 
-    def parameters_history(self, *, key: str) -> pd.DataFrame:
+    def history(self, *, key: str) -> pd.DataFrame:
         """Return all published rows of one "pair|direction|bin", oldest first.
 
         Columns are `ExitParameters`' fields, computed_at, and first_entry and last_entry of the trades used (NaT without any).
@@ -89,7 +92,7 @@ class SqlParameterRecord(SqlRecordBase):
             .where(table.pair == pair, table.direction == direction, table.leverage_bin == leverage_bin)
             .order_by(_PUBLISHED.known_at_us, _PUBLISHED.seq)
         )
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             return read_frame(connection, query)
 
 

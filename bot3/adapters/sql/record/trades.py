@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from bot3.adapters.sql.columns import read_columns
-from bot3.adapters.sql.record.base import SqlRecordBase, in_groups, in_modes
+from bot3.adapters.sql.columns import columns_frame, read_columns
+from bot3.adapters.sql.record.conditions import in_groups, in_modes
+from bot3.adapters.sql.record.scope import RecordScope
 from bot3.adapters.sql.record.tables import record_meta, synced_trades
 from bot3.adapters.sql.record.trade_digests import row_digests
 from bot3.adapters.sql.rows import bulk_insert, from_us, read_frame, to_us
@@ -39,13 +40,15 @@ class _Changes:
     fresh: NDArray[np.int64]
 
 
-class SqlTradeRecord(SqlRecordBase):
-    """A `TradeRecord` in SQL."""
+class SqlTrades:
+    """A `TradeRepository` in SQL."""
 
-    _counted: tuple[int, pd.DataFrame] | None = None
-    """Cached counts of one revision: a change of the counted rows always increments the revision."""
+    def __init__(self, scope: RecordScope) -> None:
+        self._scope = scope
+        # Cached counts of one revision: a change of the counted rows always increments the revision.
+        self._counted: tuple[int, pd.DataFrame] | None = None
 
-    def upsert_trades(self, trades: Sequence[Trade]) -> SyncOutcome:
+    def upsert(self, trades: Sequence[Trade]) -> SyncOutcome:
         """Insert or update closed trades by key, comparing row digests; the revision of unchanged rows is not updated.
 
         Raises StoreError for an open trade: it has no close to learn from.
@@ -53,9 +56,9 @@ class SqlTradeRecord(SqlRecordBase):
         return self.upsert_columns(TradeColumns.of(trades))
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
-        """Insert or update as `upsert_trades`, for trades that are columns already."""
+        """Insert or update as `upsert`, for trades that are columns already."""
         digests = row_digests(columns)
-        with self._writing() as writing:
+        with self._scope.write() as writing:
             found = [_changes(writing.connection, group, columns, digests) for group in _groups(columns)]
             places = np.concatenate([np.empty(0, dtype="int64"), *(one.fresh for one in found)])
             rows = _rows(columns, digests, places, revision=writing.revision)
@@ -70,9 +73,9 @@ class SqlTradeRecord(SqlRecordBase):
                 revision=writing.after,
             )
 
-    def delete_trades(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
+    def delete(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
         """Mark trades that are missing in their source as deleted (a tombstone preserves the row)."""
-        with self._writing() as writing:
+        with self._scope.write() as writing:
             deleted = 0
             for trade_id, open_date in keys:
                 row = sa.and_(*_of(bot, run_mode), synced_trades.c.trade_id == trade_id, synced_trades.c.open_date_us == to_us(open_date))
@@ -82,7 +85,7 @@ class SqlTradeRecord(SqlRecordBase):
             writing.changed = deleted > 0
             return SyncOutcome(inserted=0, updated=0, unchanged=len(keys) - deleted, deleted=deleted, revision=writing.after)
 
-    def trade_keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
+    def keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
         """Return the keys (trade_id, open_date) of the trades that are not deleted."""
         table = synced_trades.c
         wanted = _of(bot, run_mode)
@@ -92,11 +95,11 @@ class SqlTradeRecord(SqlRecordBase):
             ours = sa.and_(sa.func.coalesce(table.bot, "") == bot, sa.func.coalesce(table.run_mode, "") == run_mode.value)
             wanted = (table.known_at_us >= to_us(closed_since), ours)
         query = sa.select(table.trade_id, table.open_date_us).where(*wanted, ~table.deleted)
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             found = read_columns(connection, query)
         return set(zip(found["trade_id"].tolist(), map(from_us, found["open_date_us"].tolist()), strict=True))
 
-    def trades(
+    def frame(
         self,
         *,
         as_of: datetime | None,
@@ -114,7 +117,7 @@ class SqlTradeRecord(SqlRecordBase):
             query = query.where(table.bot.in_(list(bots)))
         if since_revision is not None:
             query = query.where(table.revision > since_revision)
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             return read_frame(connection, query.order_by(table.close_date_us, table.bot, table.trade_id, table.open_date_us))
 
     def counts(self) -> pd.DataFrame:
@@ -135,12 +138,19 @@ class SqlTradeRecord(SqlRecordBase):
             .group_by(table.bot, table.run_mode)
             .order_by(table.bot, table.run_mode)
         )
-        with self._database.read() as connection:
+        with self._scope.read() as connection:
             # Read the revision first: counts newer than their revision are counted again, older ones cannot occur.
             revision = int(connection.execute(sa.select(record_meta.c.revision)).scalar_one())
             if self._counted is None or self._counted[0] != revision:
                 self._counted = revision, read_frame(connection, query)
             return self._counted[1].copy()
+
+    def digests(self, *, run_modes: Sequence[RunMode]) -> pd.DataFrame:
+        """Return the trades that are not deleted: bot, run_mode, trade_id, open_date, close_date, digest."""
+        table = synced_trades.c
+        columns = (table.bot, table.run_mode, table.trade_id, table.open_date_us, table.close_date_us, table.digest)
+        with self._scope.read() as connection:
+            return columns_frame(read_columns(connection, sa.select(*columns).where(~table.deleted, in_modes(table.run_mode, run_modes))))
 
 
 def _kept(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
