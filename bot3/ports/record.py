@@ -57,6 +57,10 @@ class TradeRepository(Protocol):
         """Mark trades that disappeared from their source as deleted (a tombstone preserves the row); keys are (trade_id, open_date)."""
         ...
 
+    def deletions(self, *, run_modes: Sequence[RunMode], since_revision: int) -> int:
+        """Return how many trades were marked as deleted after a revision (exclusive) and are still."""
+        ...
+
     def keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
         """Return the keys of the trades that are not deleted."""
         ...

@@ -129,6 +129,20 @@ def test_delete_trades_given_a_known_one_then_leaves_a_tombstone(record: Platfor
     assert record.trades.upsert([a_closed_trade(1)]).updated == 1
 
 
+def test_deletions_given_revisions_then_counts_the_later_ones_that_are_still_deleted(record: PlatformRecord) -> None:
+    record.trades.upsert([a_closed_trade(1), a_closed_trade(2), a_closed_trade(3)])
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, OPENED)])
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(2, OPENED)])
+
+    def found(modes: Sequence[RunMode], since: int) -> int:
+        return record.trades.deletions(run_modes=modes, since_revision=since)
+
+    assert [found(PAPER, since) for since in (0, 1, 2, 3)] == [2, 2, 1, 0]
+    assert found([RunMode.BACKTEST], 0) == 0
+    record.trades.upsert([a_closed_trade(2)])
+    assert [found(PAPER, since) for since in (0, 1, 2, 3)] == [1, 1, 0, 0]
+
+
 def test_trade_keys_given_a_time_then_returns_later_closes(record: PlatformRecord) -> None:
     record.trades.upsert([a_closed_trade(number, close_date=minutes(number)) for number in (1, 2, 3)])
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -81,7 +82,7 @@ class FakeTrades:
     def __init__(self, revision: Revision) -> None:
         self._revision = revision
         self._trades: dict[tuple[object, ...], tuple[Trade, int]] = {}
-        self._deleted: dict[tuple[str, RunMode], int] = {}
+        self._deleted: dict[tuple[object, ...], int] = {}
 
     def upsert(self, trades: Sequence[Trade]) -> SyncOutcome:
         inserted = updated = unchanged = 0
@@ -93,13 +94,17 @@ class FakeTrades:
                 continue
             inserted, updated = inserted + (old is None), updated + (old is not None)
             self._trades[key] = (trade, self._revision.rise())
+            self._deleted.pop(key, None)
         return SyncOutcome(inserted=inserted, updated=updated, unchanged=unchanged, deleted=0, revision=self._revision.value)
 
     def delete(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
         for trade_id, open_date in keys:
             del self._trades[bot, run_mode, trade_id, open_date]
-        self._deleted[bot, run_mode] = self._deleted.get((bot, run_mode), 0) + len(keys)
-        return SyncOutcome(inserted=0, updated=0, unchanged=0, deleted=len(keys), revision=self._revision.rise())
+            self._deleted[bot, run_mode, trade_id, open_date] = self._revision.rise()
+        return SyncOutcome(inserted=0, updated=0, unchanged=0, deleted=len(keys), revision=self._revision.value)
+
+    def deletions(self, *, run_modes: Sequence[RunMode], since_revision: int) -> int:
+        return sum(revision > since_revision and key[1] in run_modes for key, revision in self._deleted.items())
 
     def keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
         return {
@@ -130,12 +135,21 @@ class FakeTrades:
 
     def counts(self) -> pd.DataFrame:
         columns = ["bot", "run_mode", "trades", "first_close", "last_close", "deleted", "several_orders", "outdated"]
-        groups: dict[tuple[str, RunMode], list[datetime]] = {key: [] for key in self._deleted}
+        groups: dict[tuple[str, RunMode], list[datetime]] = {(bot, mode): [] for bot, mode, *_ in self._deleted}
         for trade, _ in self._trades.values():
             assert trade.close_date is not None
             groups.setdefault((trade.bot, trade.run_mode), []).append(trade.close_date)
+        deleted = Counter(key[:2] for key in self._deleted)
         rows = [
-            (*key, len(closes), min(closes, default=pd.NaT), max(closes, default=pd.NaT), self._deleted.get(key, 0), 0, 0)
+            (
+                *key,
+                len(closes),
+                min(closes, default=pd.NaT),
+                max(closes, default=pd.NaT),
+                deleted[key],
+                0,
+                0,
+            )
             for key, closes in groups.items()
         ]
         return pd.DataFrame(rows, columns=columns)

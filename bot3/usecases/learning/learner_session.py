@@ -13,14 +13,6 @@ from bot3.trading.parameters import ParameterSet, ParameterState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordPosition:
-    """State of the record up to which a learner has loaded trades: its revision, and its number of deleted trades."""
-
-    revision: int
-    deleted: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """The last parameters that a session published: their version, and the record's learning token right after the publication."""
 
@@ -37,7 +29,7 @@ class LearnerSession:
 
     Attributes
     ----------
-    position : RecordPosition or None
+    position : int or None
         State of the record up to which trades are loaded; None: no trades are loaded yet.
     publication : Publication or None
         What this session published last; None if it has not published yet.
@@ -55,7 +47,7 @@ class LearnerSession:
         self._begin()
 
     def _begin(self) -> None:
-        self.position: RecordPosition | None = None
+        self.position: int | None = None
         self.publication: Publication | None = None
         self.permission = NOBODY
         self.ledger: GateLedger | None = None
@@ -78,7 +70,7 @@ class LearnerSession:
         """Add groups whose trades or replays changed to `touched`."""
         self._touched |= groups
 
-    def ingested(self, position: RecordPosition) -> None:
+    def ingested(self, position: int) -> None:
         """Store the state of the record up to which all trades are loaded."""
         self.position = position
 

@@ -14,7 +14,7 @@ from bot3.learning.replay.groups import Group
 from bot3.ports.candles import CandleReader
 from bot3.ports.record import PlatformRecord
 from bot3.trading.trades import RunMode
-from bot3.usecases.learning.learner_session import LearnerSession, RecordPosition
+from bot3.usecases.learning.learner_session import LearnerSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +105,16 @@ def _ingest(record: PlatformRecord, session: LearnerSession, *, run_modes: Seque
     """
     # Read the revision first: a trade written in between is read now and once more, never missed.
     revision, known = record.revision(), session.position
-    if known is not None and revision == known.revision:
+    if known is not None and revision == known:
         return revision, _ingest_known(session, pd.DataFrame(), now=now)
-    counts = record.trades.counts()
-    deleted = int(counts["deleted"].sum()) if len(counts) else 0
-    if known is not None and deleted != known.deleted:
+    # A record at an earlier revision was restored: it may lack trades that the learner has.
+    if known is not None and (revision < known or record.trades.deletions(run_modes=run_modes, since_revision=known)):
         session.restart()
         known = None
-    since = None if known is None else known.revision
-    touched = _ingest_known(session, record.trades.frame(as_of=None, run_modes=run_modes, since_revision=since), now=now)
+    touched = _ingest_known(session, record.trades.frame(as_of=None, run_modes=run_modes, since_revision=known), now=now)
     if known is None:
         session.learner.mark_saved(record.replays.frame(as_of=None, run_modes=run_modes))
-    session.ingested(RecordPosition(revision=revision, deleted=deleted))
+    session.ingested(revision)
     return revision, touched
 
 

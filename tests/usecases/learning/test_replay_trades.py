@@ -114,6 +114,44 @@ def test_replay_trades_given_replays_of_an_older_version_then_writes_them_anew()
     assert (row["funding_move"], row["version"]) == (right["funding_move"], session.learner.replay_version)
 
 
+TRADES = [a_trade(k, opened=ENTERED + timedelta(minutes=7 * k)) for k in range(4)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(st.one_of(st.just("replay"), st.tuples(st.sampled_from(["upsert", "delete"]), st.integers(0, 3))), max_size=12))
+def test_session_given_any_deletions_and_returns_between_replays_then_has_the_trades_of_the_record(
+    steps: list[str | tuple[str, int]],
+) -> None:
+    record, session, present = FakeRecord(), a_session(), set[int]()
+    when = {"run_modes": [RunMode.PAPER], "now": ENTERED + timedelta(hours=30)}
+    for step in [*steps, "replay"]:
+        if isinstance(step, str):
+            replay_trades(record, session, CANDLES, **when)  # type: ignore[arg-type]
+        elif step[0] == "upsert":
+            record.trades.upsert([TRADES[step[1]]])
+            present.add(step[1])
+        elif step[1] in present:
+            record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(step[1], TRADES[step[1]].open_date)])
+            present.remove(step[1])
+
+    assert len(session.learner.table) == len(present)
+
+
+def test_session_given_the_return_of_a_deleted_trade_and_another_deletion_then_has_the_trades_of_the_record() -> None:
+    """The number of deleted trades is the same before and after."""
+    record, session = FakeRecord(), a_session()
+    when = {"run_modes": [RunMode.PAPER], "now": ENTERED + timedelta(hours=30)}
+    record.trades.upsert(TRADES[:2])
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(0, TRADES[0].open_date)])
+    replay_trades(record, session, CANDLES, **when)  # type: ignore[arg-type]
+
+    record.trades.upsert(TRADES[:1])
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, TRADES[1].open_date)])
+    replay_trades(record, session, CANDLES, **when)  # type: ignore[arg-type]
+
+    assert len(session.learner.table) == 1
+
+
 def known_until(payments: int) -> FakeCandles:
     """Return the candles with only the first payments known."""
     return FakeCandles(CANDLES.frames, funding_rates(late=timedelta(milliseconds=7)).iloc[:payments].reset_index(drop=True))

@@ -85,6 +85,13 @@ class SqlTrades:
             writing.changed = deleted > 0
             return SyncOutcome(inserted=0, updated=0, unchanged=len(keys) - deleted, deleted=deleted, revision=writing.after)
 
+    def deletions(self, *, run_modes: Sequence[RunMode], since_revision: int) -> int:
+        """Return how many trades were marked as deleted after a revision (exclusive) and are still."""
+        table = synced_trades.c
+        query = sa.select(sa.func.count()).where(table.deleted, table.revision > since_revision, in_modes(table.run_mode, run_modes))
+        with self._scope.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
         """Return the keys (trade_id, open_date) of the trades that are not deleted."""
         table = synced_trades.c
