@@ -2,16 +2,19 @@
 
     python -m tests.mutation [--count 200] [--seed 1] [--only trading/units] [--timeout-s 300]
 
-Each mutant is one changed operator, constant or condition in a copy of the repository; the test files of its module run on it.
-A mutant is killed when a test fails or does not end in time. Prints JSON: `score` is the share that was killed, `survived` lists the rest.
+Each mutant is one changed operator, constant or condition in a copy of the repository. The test file of the module's name runs on it, then
+the other test files of `TESTS`, in a process forked from one that has imported the libraries. A mutant is killed when a test fails or does
+not end in time. Prints JSON: `score` is the share that was killed, `survived` lists the rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import json
 import math
+import multiprocessing
 import os
 import random
 import shutil
@@ -28,7 +31,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "bot3/trading/exits.py": ("tests/trading/test_exits.py", "tests/trading/test_decide.py", "tests/trading/test_backtest.py"),
     "bot3/trading/costs.py": ("tests/trading/test_costs.py", "tests/trading/test_units.py"),
     "bot3/trading/units.py": ("tests/trading/test_units.py", "tests/trading/test_exits.py"),
-    "bot3/trading/figures.py": ("tests/trading/test_money_figures.py", "tests/trading/test_intervals.py"),
+    "bot3/trading/figures.py": ("tests/trading/test_figures.py", "tests/trading/test_intervals.py"),
     "bot3/trading/matching.py": (
         "tests/trading/test_matching.py",
         "tests/trading/test_compiled_rules.py",
@@ -45,6 +48,9 @@ TESTS: dict[str, tuple[str, ...]] = {
 """Modules or folders whose rules are mutated, and the tests that must notice."""
 NOT_MUTATED = {"migrations", "tables.py", "notice_tables.py", "__init__.py"}
 """Declarations: a schema is compared with the migrations as a whole (`tests/adapters/sql/test_engine.py`)."""
+LIBRARIES = ("pytest", "numpy", "hypothesis.strategies", "pandas", "numba", "sqlalchemy", "alembic.command", "structlog")
+"""Imported once, before the first mutant: they take longer to import than most tests to run."""
+_MARKS = "not slow and not postgres and not influx and not redis and not browser"
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -89,11 +95,16 @@ def mutant_of(place: Place) -> Mutant:
     for name, value in change.items():
         setattr(node, name, value)
     ast.fix_missing_locations(tree)
-    return Mutant(path=place.path, line=line, before=before, after=ast.unparse(node), source=ast.unparse(tree))
+    after = ast.unparse(node)
+    return Mutant(path=place.path, line=line, before=_shown(before), after=_shown(after), source=ast.unparse(tree))
+
+
+def _shown(code: str) -> str:
+    return code.partition("\n")[0]
 
 
 def _unnoticed(node: ast.AST) -> list[ast.AST]:
-    """Return the parts of a node whose change no test can notice."""
+    """Return the parts of a node whose change no test can notice: they declare, describe, or guard against faults that do not exist."""
     parts = [getattr(node, name, None) for name in ("annotation", "returns")]
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         parts.append(node)
@@ -101,6 +112,8 @@ def _unnoticed(node: ast.AST) -> list[ast.AST]:
         parts.append(node.exc)
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         parts.extend(node.decorator_list)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
+        parts.extend(keyword.value for keyword in node.keywords)
     return [part for part in parts if part is not None]
 
 
@@ -150,29 +163,68 @@ def chosen(*, count: int, seed: int, only: str) -> list[Place]:
     return taken[:count]
 
 
-def tests_of(path: str) -> tuple[str, ...]:
-    """Return the tests that must notice a change of a file."""
-    return next(tests for place, tests in TESTS.items() if path.startswith(place))
+def stages_of(copy: Path, path: str) -> list[list[str]]:
+    """Return the tests that must notice a change of a file, those that start first in front."""
+    own = Path("tests", *Path(path).parts[1:-1], f"test_{Path(path).name}")
+    rest = next(tests for place, tests in TESTS.items() if path.startswith(place))
+    return [[str(own)], list(rest)] if (copy / own).exists() else [list(rest)]
 
 
-def is_killed(copy: Path, mutant: Mutant, *, timeout_s: float) -> bool:
+def is_killed(copy: Path, mutant: Mutant, *, number: int, timeout_s: float) -> bool:
     """Run the tests on a copy that holds a mutant; return whether one failed or did not end in time."""
     file = copy / mutant.path
-    kept = file.read_text(encoding="utf-8")
+    kept, times = file.read_text(encoding="utf-8"), file.stat()
     file.write_text(mutant.source, encoding="utf-8")
-    marks = "not slow and not postgres and not influx and not redis and not browser"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", marks, *tests_of(mutant.path)]
+    # Compiled code is cached by the time and size of its source: each mutant has its own time, and the file its old one afterwards.
+    os.utime(file, (number, number))
     try:
-        ended = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        return True
+        return not all(_passes(copy, tests, timeout_s=timeout_s) for tests in stages_of(copy, mutant.path))
     finally:
         file.write_text(kept, encoding="utf-8")
-    return ended.returncode != 0
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _environment(copy: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(copy / ".numba"), "PYTEST_DEBUG_TEMPROOT": str(copy.parent)}
+def _passes(copy: Path, tests: list[str], *, timeout_s: float) -> bool:
+    run = multiprocessing.get_context("fork").Process(target=_run_tests, args=(copy, tests))
+    run.start()
+    run.join(timeout_s)
+    if run.exitcode is None:
+        run.kill()
+        run.join()
+    return run.exitcode == 0
+
+
+def _run_tests(copy: Path, tests: list[str]) -> None:
+    """Run tests of the copy in a forked process, and exit with pytest's status."""
+    import pytest  # noqa: PLC0415  # after the environment is set
+
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    os.chdir(copy)
+    sys.path[:] = [str(copy), *(path for path in sys.path if path not in {"", str(ROOT)})]
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "bot3"}]:
+        del sys.modules[name]
+    options = ["-q", "-x", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--hypothesis-profile=mutation", "--tb=no", "-m", _MARKS]
+    sys.exit(pytest.main([*options, *tests]))
+
+
+def prepare(copy: Path) -> None:
+    """Set the environment of the tests, and import the libraries that they use."""
+    os.environ |= {
+        "PYTHONPATH": str(copy),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "_hypothesis_pytestplugin",
+        "NUMBA_CACHE_DIR": str(copy / ".numba"),
+        "PYTEST_DEBUG_TEMPROOT": str(copy.parent),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    from hypothesis import Phase, settings  # noqa: PLC0415  # after the environment is set
+
+    # The first example that fails kills a mutant: no time is spent on a simpler one.
+    settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), deadline=None, database=None)
 
 
 def copied(to: Path) -> Path:
@@ -197,11 +249,16 @@ def main() -> int:
     survived: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="bot3-mutants-") as folder:
         copy = copied(Path(folder) / "repository")
+        prepare(copy)
+        for path in sorted({place.path for place in sample}):
+            if not all(_passes(copy, tests, timeout_s=given.timeout_s) for tests in stages_of(copy, path)):
+                sys.exit(f"the tests of {path} fail without a mutant: repair them first")
         for number, mutant in enumerate(map(mutant_of, sample), 1):
-            killed = is_killed(copy, mutant, timeout_s=given.timeout_s)
+            killed = is_killed(copy, mutant, number=number, timeout_s=given.timeout_s)
             if not killed:
                 survived.append({"path": mutant.path, "line": mutant.line, "before": mutant.before, "after": mutant.after})
-            print(f"{number}/{len(sample)} {'killed' if killed else 'SURVIVED'} {mutant.path}:{mutant.line}", file=sys.stderr, flush=True)  # noqa: T201  # progress of a command
+            status = "killed" if killed else f"SURVIVED {mutant.before} -> {mutant.after}"
+            print(f"{number}/{len(sample)} {mutant.path}:{mutant.line} {status}", file=sys.stderr, flush=True)  # noqa: T201  # progress of a command
     score = 1.0 - len(survived) / len(sample) if sample else 0.0
     print(json.dumps({"seed": given.seed, "mutants": len(sample), "score": score, "survived": survived}, indent=1))  # noqa: T201  # its result
     return 0 if sample and score >= 0.9 else 1
