@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
+from bot3.learning.pooling.evidence import quotient
 
 SWEEPS = 15
 """Number of updates of the variances; the last ones change a posterior mean by far less than its deviation."""
@@ -193,8 +194,7 @@ def _solve(
 def _excess(values: NDArray[np.float64], n_eff: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the variance between groups in excess of chance, for each component (DerSimonian and Laird)."""
     total = n_eff.sum()
-    centre = np.where(n_eff > 0.0, values, 0.0) @ n_eff / max(total, 1.0)
+    centre = quotient(np.where(n_eff > 0.0, values, 0.0) @ n_eff, total)
     squares = (np.where(n_eff > 0.0, values - centre[:, None], 0.0) ** 2) @ n_eff
-    scale = total - (n_eff @ n_eff) / max(total, 1.0)
-    excess: NDArray[np.float64] = (squares - ((n_eff > 0.0).sum() - 1)) / max(scale, 1.0)
-    return excess
+    scale = total - quotient(n_eff @ n_eff, total)
+    return quotient(squares - ((n_eff > 0.0).sum() - 1), scale)
