@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,16 +80,16 @@ class Place:
     number: int
 
 
-def places(path: str) -> list[Place]:
+def places(root: Path, path: str) -> list[Place]:
     """Return every place of a file that can be changed, apart from annotations, docstrings and the texts of errors."""
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    tree = ast.parse((root / path).read_text(encoding="utf-8"))
     skipped = {id(inner) for node in ast.walk(tree) for part in _unnoticed(node) for inner in ast.walk(part)}
     return [Place(path, number) for number, node in enumerate(ast.walk(tree)) if id(node) not in skipped and _change_of(node) is not None]
 
 
-def mutant_of(place: Place) -> Mutant:
+def mutant_of(root: Path, place: Place) -> Mutant:
     """Return the mutant of a place."""
-    tree = ast.parse((ROOT / place.path).read_text(encoding="utf-8"))
+    tree = ast.parse((root / place.path).read_text(encoding="utf-8"))
     node: Any = next(node for number, node in enumerate(ast.walk(tree)) if number == place.number)
     before, line, change = ast.unparse(node), int(node.lineno), _change_of(node)
     assert change is not None  # `places` lists nodes with a change only
@@ -145,16 +146,16 @@ def _change_of(node: ast.AST) -> dict[str, Any] | None:  # noqa: C901, PLR0911  
     return None
 
 
-def chosen(*, count: int, seed: int, only: str) -> list[Place]:
+def chosen(root: Path, *, count: int, seed: int, only: str) -> list[Place]:
     """Return a seeded sample of places, the same number of each module as far as there are enough."""
     chance = random.Random(seed)  # noqa: S311  # a sample, no secret
     pools = []
     for module in TESTS:
         if only not in module:
             continue
-        files = sorted((ROOT / module).rglob("*.py")) if (ROOT / module).is_dir() else [ROOT / module]
+        files = sorted((root / module).rglob("*.py")) if (root / module).is_dir() else [root / module]
         mutable = [file for file in files if not {*file.parts, file.name} & NOT_MUTATED]
-        found = [place for file in mutable for place in places(str(file.relative_to(ROOT)))]
+        found = [place for file in mutable for place in places(root, str(file.relative_to(root)))]
         chance.shuffle(found)
         pools.append(found)
     taken: list[Place] = []
@@ -184,7 +185,7 @@ def is_killed(copy: Path, mutant: Mutant, *, number: int, timeout_s: float) -> b
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _passes(copy: Path, tests: list[str], *, timeout_s: float) -> bool:
+def _passes(copy: Path, tests: Sequence[str], *, timeout_s: float) -> bool:
     run = multiprocessing.get_context("fork").Process(target=_run_tests, args=(copy, tests))
     run.start()
     run.join(timeout_s)
@@ -194,7 +195,7 @@ def _passes(copy: Path, tests: list[str], *, timeout_s: float) -> bool:
     return run.exitcode == 0
 
 
-def _run_tests(copy: Path, tests: list[str]) -> None:
+def _run_tests(copy: Path, tests: Sequence[str]) -> None:
     """Run tests of the copy in a forked process, and exit with pytest's status."""
     import pytest  # noqa: PLC0415  # after the environment is set
 
@@ -245,15 +246,15 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a part of a module's path")
     parser.add_argument("--timeout-s", type=float, default=300.0)
     given = parser.parse_args()
-    sample = chosen(count=given.count, seed=given.seed, only=given.only)
     survived: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="bot3-mutants-") as folder:
         copy = copied(Path(folder) / "repository")
         prepare(copy)
-        for path in sorted({place.path for place in sample}):
-            if not all(_passes(copy, tests, timeout_s=given.timeout_s) for tests in stages_of(copy, path)):
-                sys.exit(f"the tests of {path} fail without a mutant: repair them first")
-        for number, mutant in enumerate(map(mutant_of, sample), 1):
+        sample = chosen(copy, count=given.count, seed=given.seed, only=given.only)
+        for tests in sorted({tuple(tests) for place in sample for tests in stages_of(copy, place.path)}):
+            if not _passes(copy, tests, timeout_s=given.timeout_s):
+                sys.exit(f"{', '.join(tests)} fail without a mutant: repair them first")
+        for number, mutant in enumerate((mutant_of(copy, place) for place in sample), 1):
             killed = is_killed(copy, mutant, number=number, timeout_s=given.timeout_s)
             if not killed:
                 survived.append({"path": mutant.path, "line": mutant.line, "before": mutant.before, "after": mutant.after})
