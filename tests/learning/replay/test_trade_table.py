@@ -12,20 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
-from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS, left_out_reason
+from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS
 from bot3.market.volatility import expected_sigma
 from bot3.trading.leverage_bins import ABOVE_BINS
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, learner_with, many_trades, trade_row
-
-
-@pytest.mark.parametrize("reason", ["force_exit", "emergency_exit", "liquidation", "sold_on_exchange"])
-def test_left_out_reason_given_a_hand_ended_it_then_names_it(reason: str) -> None:
-    assert left_out_reason({"exit_reason": reason, "order_pattern": "single"}) == f"ended by {reason}"
-
-
-def test_left_out_reason_given_several_orders_then_names_them() -> None:
-    assert left_out_reason({"exit_reason": "roi", "order_pattern": "multiple"}) == SEVERAL_ORDERS
-    assert [left_out_reason({"exit_reason": "roi", "order_pattern": pattern}) for pattern in ("single", "unknown")] == [None, None]
 
 
 def test_replays_given_a_trade_of_several_orders_then_is_left_out_and_named() -> None:
