@@ -3,8 +3,8 @@
     python -m tests.mutation [--count 200] [--seed 1] [--only trading/units] [--timeout-s 300]
 
 Each mutant is one changed operator, constant or condition in a copy of the repository. The test file of the module's name runs on it, then
-the other test files of `TESTS`, in a process forked from one that has imported the libraries. A mutant is killed when a test fails or does
-not end in time. Prints JSON: `score` is the share that was killed, `survived` lists the rest.
+those of `TESTS` that import the module, then the others, each time in a process forked from one that has imported the libraries. A mutant
+is killed when a test fails or does not end in time. Prints JSON: `score` is the share that was killed, `survived` lists the rest.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "bot3/adapters/sql": ("tests/adapters/sql", "tests/ports", "tests/adapters/test_older_recommendations.py"),
 }
 """Modules or folders whose rules are mutated, and the tests that must notice."""
-NOT_MUTATED = {"migrations", "tables.py", "notice_tables.py", "__init__.py"}
-"""Declarations: a schema is compared with the migrations as a whole (`tests/adapters/sql/test_engine.py`)."""
+NOT_MUTATED = {"migrations", "tables.py", "notice_tables.py", "__init__.py", "lease.py", "server.py", "server_facts.py"}
+"""Declarations (a schema is compared with the migrations as a whole), and files whose tests need a PostgreSQL server."""
 LIBRARIES = ("pytest", "numpy", "hypothesis.strategies", "pandas", "numba", "sqlalchemy", "alembic.command", "structlog")
 """Imported once, before the first mutant: they take longer to import than most tests to run."""
 _MARKS = "not slow and not postgres and not influx and not redis and not browser"
@@ -164,11 +164,16 @@ def chosen(root: Path, *, count: int, seed: int, only: str) -> list[Place]:
     return taken[:count]
 
 
-def stages_of(copy: Path, path: str) -> list[list[str]]:
-    """Return the tests that must notice a change of a file, those that start first in front."""
-    own = Path("tests", *Path(path).parts[1:-1], f"test_{Path(path).name}")
-    rest = next(tests for place, tests in TESTS.items() if path.startswith(place))
-    return [[str(own)], list(rest)] if (copy / own).exists() else [list(rest)]
+def stages_of(copy: Path, path: str) -> list[tuple[str, ...]]:
+    """Return the test files that must notice a change of a file: the one of its name, those that import it, the others."""
+    named = next(tests for place, tests in TESTS.items() if path.startswith(place))
+    files = [file for name in named for file in ([copy / name] if name.endswith(".py") else sorted((copy / name).rglob("test_*.py")))]
+    own = copy / Path("tests", *Path(path).parts[1:-1], f"test_{Path(path).name}")
+    module = path.removesuffix(".py").replace("/", ".")
+    importers = [file for file in files if file != own and module in file.read_text(encoding="utf-8")]
+    rest = [file for file in files if file != own and file not in importers]
+    stages = ([own] if own.exists() else [], importers, rest)
+    return [tuple(str(file.relative_to(copy)) for file in stage) for stage in stages if stage]
 
 
 def is_killed(copy: Path, mutant: Mutant, *, number: int, timeout_s: float) -> bool:
@@ -251,7 +256,7 @@ def main() -> int:
         copy = copied(Path(folder) / "repository")
         prepare(copy)
         sample = chosen(copy, count=given.count, seed=given.seed, only=given.only)
-        for tests in sorted({tuple(tests) for place in sample for tests in stages_of(copy, place.path)}):
+        for tests in sorted({tests for place in sample for tests in stages_of(copy, place.path)}):
             if not _passes(copy, tests, timeout_s=given.timeout_s):
                 sys.exit(f"{', '.join(tests)} fail without a mutant: repair them first")
         for number, mutant in enumerate((mutant_of(copy, place) for place in sample), 1):
