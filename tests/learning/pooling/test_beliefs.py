@@ -59,9 +59,10 @@ def test_own_share_given_one_cell_then_is_the_weight_of_its_data() -> None:
 def test_own_share_given_several_cells_then_is_the_share_of_variance_that_the_data_removed() -> None:
     belief = Belief(surfaces=surfaces_of(), weights=np.array([0.25, 0.75]))
 
-    # Loads 0 and 1 before data: 0.1 + 0.4; afterwards 0.25 * 0.01 + 0.75 * 0.16. Errors are no variance between groups.
-    assert belief.own_share((1, 0)) == pytest.approx(1.0 - (0.25 * 0.01 + 0.75 * 0.16) / 0.5)
-    assert Belief(surfaces=surfaces_of(), weights=np.array([9.0, 9.0])).own_share((1, 0)) == 0.0
+    # Squared loads of 1 and 0.25; variances before the data of 0.5 each (errors are no variance between groups).
+    after = 0.25 * (0.04 + 0.25 * 0.01) + 0.75 * (0.09 + 0.25 * 0.16)
+    assert belief.own_share((1, 1)) == pytest.approx(1.0 - after / 0.625)
+    assert Belief(surfaces=surfaces_of(), weights=np.array([9.0, 9.0])).own_share((1, 1)) == 0.0
 
 
 def test_surfaces_given_a_cell_then_have_the_same_posterior_alone_and_together() -> None:
