@@ -1,6 +1,6 @@
 """Break the rules on purpose, one change at a time, and count how many changes the tests notice.
 
-    python -m tests.mutation [--count 200] [--seed 1] [--only trading/units] [--timeout-s 300]
+    python -m tests.mutation [--count 200] [--seed 1] [--only trading/units] [--timeout-s 120]
 
 Each mutant is one changed operator, constant or condition in a copy of the repository. The test file of the module's name runs on it, then
 those of `TESTS` that import the module, then the others, each time in a process forked from one that has imported the libraries. A mutant
@@ -17,6 +17,7 @@ import math
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -44,13 +45,28 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/usecases/learning/test_replay_trades.py",
     ),
     "bot3/learning/pooling": ("tests/learning/pooling", "tests/learning/parameters/test_learner.py"),
-    "bot3/adapters/sql": ("tests/adapters/sql", "tests/ports", "tests/adapters/test_older_recommendations.py"),
+    "bot3/adapters/sql": (
+        "tests/adapters/sql",
+        "tests/ports/test_bot_stores.py",
+        "tests/ports/test_control_stores.py",
+        "tests/ports/test_gate_records.py",
+        "tests/ports/test_latch_stores.py",
+        "tests/ports/test_learning_records.py",
+        "tests/ports/test_learning_validity.py",
+        "tests/ports/test_notice_stores.py",
+        "tests/ports/test_outboxes.py",
+        "tests/ports/test_trade_readers.py",
+        "tests/ports/test_trade_records.py",
+        "tests/adapters/test_older_recommendations.py",
+    ),
 }
 """Modules or folders whose rules are mutated, and the tests that must notice."""
 NOT_MUTATED = {"migrations", "tables.py", "notice_tables.py", "__init__.py", "lease.py", "server.py", "server_facts.py"}
 """Declarations (a schema is compared with the migrations as a whole), and files whose tests need a PostgreSQL server."""
 LIBRARIES = ("pytest", "numpy", "hypothesis.strategies", "pandas", "numba", "sqlalchemy", "alembic.command", "structlog")
 """Imported once, before the first mutant: they take longer to import than most tests to run."""
+_WAITS = 20.0
+"""Wall seconds that are waited for a second of CPU time, on a machine with other work."""
 _MARKS = "not slow and not postgres and not influx and not redis and not browser"
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -191,19 +207,20 @@ def is_killed(copy: Path, mutant: Mutant, *, number: int, timeout_s: float) -> b
 
 
 def _passes(copy: Path, tests: Sequence[str], *, timeout_s: float) -> bool:
-    run = multiprocessing.get_context("fork").Process(target=_run_tests, args=(copy, tests))
+    run = multiprocessing.get_context("fork").Process(target=_run_tests, args=(copy, tests, round(timeout_s)))
     run.start()
-    run.join(timeout_s)
+    run.join(_WAITS * timeout_s)
     if run.exitcode is None:
         run.kill()
         run.join()
     return run.exitcode == 0
 
 
-def _run_tests(copy: Path, tests: Sequence[str]) -> None:
+def _run_tests(copy: Path, tests: Sequence[str], cpu_s: int) -> None:
     """Run tests of the copy in a forked process, and exit with pytest's status."""
     import pytest  # noqa: PLC0415  # after the environment is set
 
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
@@ -249,7 +266,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="a part of a module's path")
-    parser.add_argument("--timeout-s", type=float, default=300.0)
+    parser.add_argument("--timeout-s", type=float, default=120.0, help="CPU seconds of a run of tests")
     given = parser.parse_args()
     survived: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="bot3-mutants-") as folder:

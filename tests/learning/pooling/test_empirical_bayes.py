@@ -95,7 +95,7 @@ def plain_strength(groups: list[tuple[np.ndarray, float, str]]) -> float:
 def test_pooling_strength_given_two_parents_then_is_the_moments_of_their_children() -> None:
     groups = [
         (np.array([1.0, 2.0, 4.0]), 2.5, "a"),
-        (np.array([9.0, 8.0]), 1.5, "a"),
+        (np.array([9.0, 8.0]), 0.5, "a"),
         (np.array([-6.0, -5.0, -9.0, -7.0]), 3.0, "b"),
         (np.array([3.0, 3.5]), 2.0, "b"),
         (np.array([40.0, 41.0]), 2.0, "c"),  # an only child
