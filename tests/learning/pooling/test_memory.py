@@ -100,7 +100,7 @@ def test_half_life_given_fewer_than_five_periods_then_is_the_first_candidate_wit
     assert is_scored or found.weights.tolist() == pytest.approx([2.0**-1.5, 0.5, 2.0**-0.5, 1.0])
 
 
-@pytest.mark.parametrize("ages", [AGES[1:], np.append(AGES[:-1], 40.0)])
+@pytest.mark.parametrize("ages", [AGES[1:], np.append(AGES[:-1], 30.5)])
 def test_half_life_given_other_ages_then_is_refused(ages: np.ndarray) -> None:
     with pytest.raises(LearningError, match="oldest first"):
         choose_half_life(evidence_of(drift=0.0, seed=2), ages_days=ages, prior=PRIOR, strength=200.0, deviation=0.03)
