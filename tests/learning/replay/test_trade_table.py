@@ -103,30 +103,6 @@ def test_replays_given_a_trade_was_corrected_then_it_is_replayed_again() -> None
     assert len(learner.table) == 1
 
 
-@pytest.mark.parametrize(
-    ("pair", "first", "last", "share"),
-    [
-        (PAIRS[0], -8, 4_000, 0.0),
-        (PAIRS[0], -8, 165, 0.5),  # the horizons of five of the ten trades end after the last known rate
-        (PAIRS[0], 151, 4_000, 0.5),  # five were entered before the first one
-        (PAIRS[0], 0, -8, 1.0),  # none is known
-        ("AAA/USDT", 0, -8, 0.0),  # spot has no funding
-    ],
-)
-def test_funding_missing_share_given_known_rates_then_counts_the_replayed_trades_beyond_them(
-    pair: str, first: int, last: int, share: float
-) -> None:
-    times = pd.date_range(START + timedelta(hours=first), START + timedelta(hours=last), freq="8h").as_unit("us")
-    funding = pd.DataFrame({"time": pd.Series(times), "funding_rate": np.full(len(times), 1e-4)})
-    learner = ParameterLearner(LearningSettings())
-    learner.ingest(pd.DataFrame([trade_row(k, opened=START + timedelta(hours=102 + 10 * k), pair=pair) for k in range(10)]))
-    learner.ingest(pd.DataFrame([trade_row(99, opened=START + timedelta(hours=102), pair="ZZZ/USDT:USDT")]))
-    learner.add_candles(pair, candle_frame(seed=0), funding)
-    learner.replay_due(now=NOW)
-
-    assert learner.funding_missing_share() == pytest.approx(share)
-
-
 def test_rows_of_a_cell_given_any_order_of_arrival_then_are_by_entry() -> None:
     trades = pd.DataFrame([trade_row(k, opened=START + timedelta(days=5, hours=h)) for k, h in enumerate((7, 1, 4))])
 
