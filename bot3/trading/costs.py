@@ -76,7 +76,7 @@ def close_profit(
     -----
     Same definition as freqtrade's `Trade.calc_profit_ratio`.
     """
-    if not min(open_rate, close_rate) > 0.0:
+    if not (open_rate > 0.0 and close_rate > 0.0):
         raise InvalidTradeError(f"rates must be above 0, were {open_rate} and {close_rate}")
     side = -1.0 if is_short else 1.0
     opened = open_rate * (1.0 + side * fee_open)

@@ -16,7 +16,7 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import move_of_profit, move_of_sigma, move_of_stake, side
 
-_NO_LEVELS = (math.nan, math.nan, 0.0, 0.0)
+_NO_LEVELS = (math.nan, math.nan, 0.0, math.nan)
 _AT_CLOSE = {GAVE_BACK: ExitReason.GIVEBACK, TIMED_OUT: ExitReason.TIME_EXIT}
 
 LARGEST_FALL = 0.99

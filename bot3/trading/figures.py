@@ -131,7 +131,7 @@ def notional_sums(trades: Sequence[Trade]) -> dict[str, float]:
 def _money(currency: str, closes: pd.DataFrame) -> MoneyFigures:
     days, found = _days(closes)
     profit, stake = (closes[name].to_numpy(dtype=np.float64) for name in ("close_profit_abs", "stake_amount"))
-    won, lost = float(profit[profit > 0.0].sum()), -float(profit[profit < 0.0].sum())
+    won, lost = float(np.maximum(profit, 0.0).sum()), -float(np.minimum(profit, 0.0).sum())
     return MoneyFigures(
         currency=currency,
         n=len(profit),
@@ -155,7 +155,7 @@ def equity_curve(closes: pd.DataFrame, *, wallet_abs: float) -> pd.DataFrame:
     """
     ordered = closes.sort_values("close_date", kind="stable")
     equity = wallet_abs + ordered["close_profit_abs"].to_numpy(dtype=np.float64).cumsum()
-    peak = np.maximum.accumulate(np.maximum(equity, wallet_abs)) if len(equity) else equity
+    peak = np.maximum.accumulate(np.maximum(equity, wallet_abs))
     dates = ordered["close_date"].reset_index(drop=True)
     return pd.DataFrame({"close_date": dates, "equity_abs": equity, "drawdown": equity / peak - 1.0})
 

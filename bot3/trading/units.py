@@ -81,7 +81,7 @@ def liquidation_move(*, leverage: float, maintenance_margin_ratio: float, is_sho
         If the leverage is below 1, or the margin does not cover the maintenance margin at entry.
     """
     margin = 1.0 / _checked(leverage)
-    if not 0.0 <= maintenance_margin_ratio < min(margin, 1.0 - 1e-9):
+    if not 0.0 <= maintenance_margin_ratio < margin:
         raise InvalidTradeError(f"leverage {leverage} leaves no room above a maintenance margin of {maintenance_margin_ratio}")
     # The maintenance margin is a ratio of the position's value at the liquidation rate, not at entry.
     return -(margin - maintenance_margin_ratio) / (1.0 - side(is_short=is_short) * maintenance_margin_ratio)
@@ -91,7 +91,7 @@ def liquidation_rate(*, open_rate: float, leverage: float, maintenance_margin_ra
     """Return the liquidation rate; None if there is none (a long at 1x)."""
     move = liquidation_move(leverage=leverage, maintenance_margin_ratio=maintenance_margin_ratio, is_short=is_short)
     rate = rate_of_move(move, open_rate=open_rate, is_short=is_short)
-    return rate if rate > open_rate * 1e-9 else None
+    return rate if rate > 0.0 else None
 
 
 def bankruptcy_rate(*, open_rate: float, leverage: float, is_short: bool) -> float:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries, decide_entry
-from bot3.trading.decisions import NOTHING_LEARNED, EntryPlan, Hold, HoldReason, Learning, journal_row
+from bot3.trading.decisions import NOTHING_LEARNED, EntryPlan, Hold, HoldReason, Learning
 from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
 from bot3.trading.markets import LeverageBracket
 from bot3.trading.orders import ENTRY_CONTEXT
@@ -294,12 +294,6 @@ def test_decide_entries_given_many_pairs_then_gross_and_margin_run_out_for_the_l
     assert sum(plan.notional_abs for plan in plans) <= 30_000.0
     assert sum(plan.stake_abs for plan in plans) <= 10_000.0
     assert {verdict.reason for _, verdict in verdicts if isinstance(verdict, Hold)} == {HoldReason.CAPS}
-
-
-def test_journal_row_given_a_hold_then_keeps_its_reason_and_numbers() -> None:
-    row = journal_row("BOT1", a_signal(), Hold(pair=BTC, reason=HoldReason.CAPS, detail={"free_notional_abs": 1.0}))
-
-    assert (row.outcome, row.reason, row.detail) == ("hold", "caps", {"free_notional_abs": 1.0})
 
 
 def test_entry_intent_given_a_plan_then_is_the_same_order_every_time() -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.exit_rules import ExitRule
-from bot3.trading.exits import LARGEST_FALL, decide_exit, learned_levels, static_levels
+from bot3.trading.exits import ExitLevels, decide_exit, learned_levels, static_levels
 from bot3.trading.matching import OpenPath, match_trade
 from bot3.trading.trades import ExitReason
 from bot3.trading.units import profit_of_move
@@ -19,6 +20,31 @@ from tests.learned import a_row, a_set
 from tests.markets import CANDLE, COSTS, FIRST, NOON, a_profile, arrays, random_candles
 
 RULE = ExitRule(giveback_activation_move=0.02, giveback_share=0.5, expires_at=NOON)
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_static_levels_given_a_profile_then_are_3_percent_of_the_stake_and_of_no_version(is_short: bool) -> None:
+    levels = static_levels(profile=a_profile(), leverage=10.0, is_short=is_short, costs=COSTS)
+
+    side = -1.0 if is_short else 1.0
+    assert levels.stop_move == pytest.approx(-0.003)
+    assert levels.take_profit_move == pytest.approx(side * ((1.0 + side * 0.0005) * (1.0 + side * 0.003) / (1.0 - side * 0.0005) - 1.0))
+    assert (levels.source, levels.version) == ("static", None)
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_learned_levels_given_a_regime_then_are_its_factors_times_sigma(is_short: bool) -> None:
+    parameters = a_set("p1", regime_factors={Regime.VOLATILE: (1.5, 0.5)})
+    row = replace(a_row(stop_sigma=-1.0, take_profit_sigma=2.0), version="p1")
+
+    levels = learned_levels(row, parameters=parameters, regime=Regime.VOLATILE, sigma=0.02, is_short=is_short)
+
+    assert levels == ExitLevels(stop_move=-0.03, take_profit_move=0.02, source="*|*|*", version="p1")
+
+
+def test_learned_levels_given_a_regime_without_factors_then_are_refused() -> None:
+    with pytest.raises(LearningError, match="no factors for the regime"):
+        learned_levels(a_row(), parameters=a_set("p1", regime_factors={}), regime=Regime.SIDEWAYS, sigma=0.02, is_short=False)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +77,12 @@ def test_static_levels_given_a_leverage_then_the_target_is_a_profit_after_fees_a
 def test_learned_levels_given_a_wild_pair_then_a_shorts_target_stays_above_zero() -> None:
     parameters = a_set("p1", regime_factors=dict.fromkeys(Regime, (1.0, 1.0)))
 
-    levels = learned_levels(a_row(take_profit_sigma=6.0), parameters=parameters, regime=Regime.SIDEWAYS, sigma=0.5, is_short=True)
+    short, long = (
+        learned_levels(a_row(take_profit_sigma=6.0), parameters=parameters, regime=Regime.SIDEWAYS, sigma=0.5, is_short=is_short)
+        for is_short in (True, False)
+    )
 
-    assert levels.take_profit_move == LARGEST_FALL
+    assert (short.take_profit_move, long.take_profit_move) == (0.99, 3.0)
 
 
 @given(seed=st.integers(0, 10_000), is_short=st.booleans())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot3.errors import InvalidTradeError
 from bot3.market.instants import instant_us
 from bot3.trading.exit_rules import ExitRule
-from bot3.trading.matching import MatchedExit, OpenPath, match_trade
+from bot3.trading.matching import MatchedExit, OpenPath, margin_rates, match_trade
 from bot3.trading.trades import ExitReason
 from tests.markets import CANDLE, COSTS, FIRST, arrays, candle_frame, funding_frame, random_candles
 
@@ -115,9 +115,30 @@ def test_match_trade_given_funding_while_held_then_a_long_pays_on_the_value_ther
     assert found.funding_ratio == pytest.approx(-0.001 * 1.01)
 
 
-def test_match_trade_given_an_entry_outside_the_candles_then_refuses() -> None:
+@pytest.mark.parametrize("entry", [-1, 1, 5])
+def test_match_trade_given_an_entry_outside_the_candles_then_refuses(entry: int) -> None:
     with pytest.raises(InvalidTradeError, match="outside"):
-        matched(replace(LONG, entry=5), QUIET)
+        matched(replace(LONG, entry=entry), QUIET)
+
+
+@pytest.mark.parametrize(("path", "high"), [(LONG, 103.0), (SHORT, 102.0)])
+def test_match_trade_given_an_exit_at_market_then_pays_the_taker_fee(path: OpenPath, high: float) -> None:
+    found = matched(path, (100.0, high, 99.0, 100.0))
+
+    assert found is not None
+    assert found.fee == COSTS.taker_fee
+
+
+@pytest.mark.parametrize(
+    ("leverage", "is_short", "expected"),
+    [(1.0, False, (0.0, 0.0)), (5.0, False, (100.0 * (1.0 - 0.19 / 0.99), 80.0)), (5.0, True, (100.0 * (1.0 + 0.19 / 1.01), 120.0))],
+)
+def test_margin_rates_given_a_leverage_then_are_liquidation_and_bankruptcy(
+    leverage: float, is_short: bool, expected: tuple[float, float]
+) -> None:
+    rates = margin_rates(open_rate=100.0, is_short=is_short, leverage=leverage, maintenance_margin_ratio=0.01)
+
+    assert rates == pytest.approx(expected)
 
 
 @given(seed=st.integers(0, 10_000), is_short=st.booleans())

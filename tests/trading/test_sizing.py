@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -71,6 +72,60 @@ def test_volatility_notional_given_twice_the_sigma_then_is_half() -> None:
 
     assert quiet == pytest.approx(4_000.0)
     assert wild == pytest.approx(2_000.0)
+
+
+def test_half_kelly_notional_given_an_expectancy_of_1_percent_then_is_half_of_it_over_the_variance() -> None:
+    notional = half_kelly_notional(equity_abs=1_200.0, lower_bound=0.01, stop_move=-0.02, take_profit_move=0.03)
+
+    assert notional == pytest.approx(0.5 * 0.01 / (0.02 * 0.03) * 1_200.0)
+
+
+@pytest.mark.parametrize("bound", [0.03, 0.05])
+def test_half_kelly_notional_given_a_bound_at_or_above_the_target_then_has_no_limit(bound: float) -> None:
+    assert half_kelly_notional(equity_abs=1_000.0, lower_bound=bound, stop_move=-0.02, take_profit_move=0.03) == math.inf
+
+
+@pytest.mark.parametrize("bound", [0.0, -0.01, math.nan])
+def test_half_kelly_notional_given_no_edge_then_is_zero(bound: float) -> None:
+    assert half_kelly_notional(equity_abs=1_000.0, lower_bound=bound, stop_move=-0.02, take_profit_move=0.03) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("free", "pair", "gross", "expected"),
+    [
+        (10_000.0, 0.0, 0.0, 4_000.0),  # the largest stake of an order, 1,000, at leverage 4
+        (501.0, 0.0, 0.0, 2_000.0),  # the free margin: 500 and the fee of 1
+        (10_000.0, 7_000.0, 7_000.0, 3_000.0),  # 10,000 of a pair
+        (10_000.0, 0.0, 29_000.0, 1_000.0),  # 30,000 of all pairs
+        (10_000.0, 12_000.0, 12_000.0, 0.0),  # above a cap
+    ],
+)
+def test_free_notional_given_a_book_then_is_what_the_nearest_cap_leaves(free: float, pair: float, gross: float, expected: float) -> None:
+    notional = free_notional(
+        equity_abs=10_000.0,
+        free_abs=free,
+        pair_notional_abs=pair,
+        gross_notional_abs=gross,
+        leverage=4.0,
+        fee=0.0005,
+        profile=a_profile(),
+    )
+
+    assert notional == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"min_notional_abs": Decimal(5)}, "0.51"),  # 5 with headroom is 5.025, at a rate of 10 at least 0.5025
+        ({"min_notional_abs": Decimal(0), "min_amount": Decimal("0.025")}, "0.03"),
+        ({"min_notional_abs": Decimal(0), "min_amount": Decimal(0)}, "0.01"),
+    ],
+)
+def test_smallest_amount_given_minima_then_is_the_next_step(changes: dict[str, Decimal], expected: str) -> None:
+    market = a_market(**{"amount_step": Decimal("0.01"), "min_amount": Decimal("0.01"), **changes})
+
+    assert smallest_amount(market, rate=10.0) == Decimal(expected)
 
 
 @given(bound=st.floats(-0.1, 0.0) | st.floats(1e-9, 0.2), stop=st.floats(-0.2, -1e-3), target=st.floats(1e-3, 0.2))

@@ -9,6 +9,77 @@ from hypothesis import strategies as st
 from bot3.errors import InvalidTradeError
 from bot3.trading import units
 
+
+def test_moves_given_a_stop_of_3_percent_at_10_times_then_is_3_thousandths_of_the_price() -> None:
+    assert units.move_of_stake(-0.03, leverage=10.0) == pytest.approx(-0.003)
+    assert units.stake_of_move(-0.003, leverage=10.0) == pytest.approx(-0.03)
+    assert units.move_of_stake(-0.03, leverage=1.0) == -0.03
+
+
+def test_moves_given_2_sigmas_of_1_percent_then_is_2_percent() -> None:
+    assert units.move_of_sigma(2.0, sigma=0.01) == pytest.approx(0.02)
+    assert units.sigma_of_move(0.02, sigma=0.01) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("is_short", "rate"), [(False, 102.0), (True, 98.0)])
+def test_rate_of_move_given_a_gain_of_2_percent_then_is_above_for_a_long_and_below_for_a_short(is_short: bool, rate: float) -> None:
+    assert units.rate_of_move(0.02, open_rate=100.0, is_short=is_short) == pytest.approx(rate)
+    assert units.move_of_rate(rate, open_rate=100.0, is_short=is_short) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(("is_short", "ratio"), [(False, 1.001 * 1.05 / 0.998), (True, 0.999 * 0.95 / 1.002)])
+def test_move_of_profit_given_fees_of_both_sides_then_adds_them_to_the_target(is_short: bool, ratio: float) -> None:
+    move = units.move_of_profit(0.1, leverage=2.0, is_short=is_short, fee_open=0.001, fee_close=0.002)
+
+    assert move == pytest.approx((ratio - 1.0) * units.side(is_short=is_short))
+
+
+@pytest.mark.parametrize("profit", [1.0, 1.5])
+def test_move_of_profit_given_a_short_that_would_need_a_rate_of_zero_then_is_refused(profit: float) -> None:
+    with pytest.raises(InvalidTradeError, match="no rate earns"):
+        units.move_of_profit(profit, leverage=1.0, is_short=True, fee_open=0.0, fee_close=0.0)
+
+
+@pytest.mark.parametrize(("is_short", "move"), [(False, -0.19 / 0.99), (True, -0.19 / 1.01)])
+def test_liquidation_move_given_5_times_and_1_percent_then_leaves_1_percent_of_the_value_there(is_short: bool, move: float) -> None:
+    found = units.liquidation_move(leverage=5.0, maintenance_margin_ratio=0.01, is_short=is_short)
+    limited = units.stop_inside_liquidation(-0.5, leverage=5.0, maintenance_margin_ratio=0.01, is_short=is_short)
+
+    assert found == pytest.approx(move)
+    assert limited == pytest.approx(move / 2.0)
+
+
+@pytest.mark.parametrize(("leverage", "margin"), [(5.0, 0.2), (5.0, 0.3), (5.0, -0.01), (1.0, 1.0)])
+def test_liquidation_move_given_no_margin_above_the_maintenance_margin_then_is_refused(leverage: float, margin: float) -> None:
+    with pytest.raises(InvalidTradeError, match="leaves no room"):
+        units.liquidation_move(leverage=leverage, maintenance_margin_ratio=margin, is_short=False)
+
+
+def test_liquidation_rate_given_a_small_rate_or_no_maintenance_margin_then_there_is_one() -> None:
+    cheap = units.liquidation_rate(open_rate=0.01, leverage=5.0, maintenance_margin_ratio=0.01, is_short=False)
+    without = units.liquidation_rate(open_rate=100.0, leverage=5.0, maintenance_margin_ratio=0.0, is_short=False)
+
+    assert cheap == pytest.approx(0.01 * (1.0 - 0.19 / 0.99))
+    assert without == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize(("leverage", "is_short", "rate"), [(5.0, True, 120.0), (5.0, False, 80.0), (1.0, False, 0.0)])
+def test_bankruptcy_rate_given_a_leverage_then_the_margin_is_gone_there(leverage: float, is_short: bool, rate: float) -> None:
+    assert units.bankruptcy_rate(open_rate=100.0, leverage=leverage, is_short=is_short) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("sigma", [0.0, -0.01, float("nan")])
+def test_sigma_of_move_given_no_volatility_then_is_refused(sigma: float) -> None:
+    with pytest.raises(InvalidTradeError, match="sigma must be above 0"):
+        units.sigma_of_move(0.01, sigma=sigma)
+
+
+@pytest.mark.parametrize("stop", [0.0, 0.03, float("nan")])
+def test_stop_inside_liquidation_given_a_stop_not_below_zero_then_is_refused(stop: float) -> None:
+    with pytest.raises(InvalidTradeError, match="must be below 0"):
+        units.stop_inside_liquidation(stop, leverage=2.0, maintenance_margin_ratio=0.01, is_short=False)
+
+
 leverages = st.floats(1.0, 10.0)
 moves = st.floats(-0.09, 0.5)
 fees = st.floats(0.0, 0.002)
@@ -70,15 +141,6 @@ def test_stop_inside_liquidation_given_any_stop_then_liquidation_is_twice_as_far
     assert kept >= liquidation / 2.0
 
 
-def test_bankruptcy_rate_given_five_times_then_a_fifth_away() -> None:
-    assert units.bankruptcy_rate(open_rate=100.0, leverage=5.0, is_short=True) == pytest.approx(120.0)
-
-
 def test_units_given_a_leverage_below_one_then_refuse() -> None:
     with pytest.raises(InvalidTradeError, match="leverage must be at least 1"):
         units.move_of_stake(-0.03, leverage=0.5)
-
-
-def test_units_given_a_stop_above_zero_then_refuse() -> None:
-    with pytest.raises(InvalidTradeError, match="must be below 0"):
-        units.stop_inside_liquidation(0.03, leverage=2.0, maintenance_margin_ratio=0.01, is_short=False)

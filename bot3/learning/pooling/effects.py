@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
+from bot3.learning.pooling.evidence import quotient
 
 SWEEPS = 15
 """Number of updates of the variances; the last ones change a posterior mean by far less than its deviation."""
@@ -93,7 +94,7 @@ def pool(
     Parameters
     ----------
     values : array of shape (components, groups)
-        Means of each group minus the prior mean, in units in which one observation has variance 1; ignored where `n_eff` is 0.
+        Means of each group minus the prior mean, in units in which one observation has variance 1; any finite number where `n_eff` is 0.
     n_eff : array of shape (groups,)
         Effective observations, 0 for none.
     labels : int array of shape (levels, groups)
@@ -103,7 +104,7 @@ def pool(
     own_variance = variances.own[:, None] + _unseen(columns, design, variances)
     own = own_variance * n_eff / (1.0 + own_variance * n_eff)
     true_columns = columns * ~design.is_error[design.level]
-    rest = np.where(n_eff > 0.0, values - effects.mean @ columns.T, 0.0)
+    rest = values - effects.mean @ columns.T
     # A shared error is subtracted from the groups' data, so its uncertainty is weighted by the weight of the data.
     weights = true_columns[None] - own[:, :, None] * columns[None]
     variance = own_variance * (1.0 - own) + ((weights @ effects.covariance) * weights).sum(axis=2)
@@ -166,7 +167,7 @@ def _updated(
     squares = effects.mean**2 @ members
     determined = np.maximum(1.0 - np.einsum("rqq->rq", effects.covariance) / prior, 0.0) @ members
     own = variances.own[:, None] * n_eff / (1.0 + variances.own[:, None] * n_eff)
-    rest = np.where(n_eff > 0.0, own * (values - effects.mean @ columns.T), 0.0)
+    rest = own * (values - effects.mean @ columns.T)
     places = columns.nonzero()[1].reshape(len(columns), -1)  # a group has one effect of each level
     kept = effects.covariance[:, places[:, :, None], places[:, None, :]].sum(axis=(2, 3))
     own_determined = np.maximum(own * (1.0 - own * kept / np.maximum(variances.own[:, None], _TINY)), 0.0).sum(axis=1)
@@ -185,16 +186,14 @@ def _solve(
     # Scaling by the prior's root on both sides removes a level without variance, instead of a division by zero.
     scaled = np.eye(len(design.level)) + root[:, :, None] * inner * root[:, None, :]
     covariance = root[:, :, None] * np.linalg.inv(scaled) * root[:, None, :]
-    data = np.where(n_eff > 0.0, values, 0.0) * precision
-    mean = np.einsum("rqp,rp->rq", covariance, data @ columns)
+    mean = np.einsum("rqp,rp->rq", covariance, (values * precision) @ columns)
     return Effects(mean=mean, covariance=covariance)
 
 
 def _excess(values: NDArray[np.float64], n_eff: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the variance between groups in excess of chance, for each component (DerSimonian and Laird)."""
     total = n_eff.sum()
-    centre = np.where(n_eff > 0.0, values, 0.0) @ n_eff / max(total, 1.0)
-    squares = (np.where(n_eff > 0.0, values - centre[:, None], 0.0) ** 2) @ n_eff
-    scale = total - (n_eff @ n_eff) / max(total, 1.0)
-    excess: NDArray[np.float64] = (squares - ((n_eff > 0.0).sum() - 1)) / max(scale, 1.0)
-    return excess
+    centre = quotient(values @ n_eff, total)
+    squares = (values - centre[:, None]) ** 2 @ n_eff
+    scale = total - quotient(n_eff @ n_eff, total)
+    return quotient(squares - ((n_eff > 0.0).sum() - 1), scale)

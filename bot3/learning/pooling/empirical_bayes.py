@@ -34,23 +34,21 @@ def effective_n(outcomes: NDArray[np.float64], open_us: NDArray[np.int64], *, ho
         From 1 to n; the number of days with entries if there are fewer than `MIN_DAYS` (or all outcomes are equal), because the clustering
         cannot be estimated then; 0 without trades.
     """
-    n = len(outcomes)
-    if n == 0:
-        return 0.0
     days = open_us // DAY_US
-    days = days - days.min()
     trading_days = len(np.unique(days))
+    if trading_days < MIN_DAYS or not np.ptp(outcomes) > 0.0:
+        return float(trading_days)
+    n = len(outcomes)
+    days = days - days.min()
     centred = outcomes - outcomes.mean()
-    variance = float(centred @ centred) / max(n - 1, 1)
-    if trading_days < MIN_DAYS or variance <= 0.0:
-        return float(min(n, trading_days))
+    variance = float(centred @ centred) / (n - 1)
     sums = np.bincount(days, weights=centred)
     long_run = float(sums @ sums)
     for lag in range(1, min(horizon_days, len(sums) - 1) + 1):
         # Bartlett's weights guarantee an estimate of at least 0.
         weight = 1.0 - lag / (horizon_days + 1.0)
         long_run += 2.0 * weight * float(sums[lag:] @ sums[:-lag])
-    return float(np.clip(variance * n * n / max(long_run, 1e-300), 1.0, n))
+    return float(np.clip(variance * n * n / long_run, 1.0, n)) if long_run > 0.0 else float(n)
 
 
 def pooling_strength(groups: Sequence[tuple[GridSums, float, str]]) -> float:
@@ -74,7 +72,7 @@ def pooling_strength(groups: Sequence[tuple[GridSums, float, str]]) -> float:
     if len(used) < 3:
         return math.inf
     degrees = sum(sums.n - 1 for sums, _, _ in used)
-    within = sum((sums.variance * (sums.n - 1) for sums, _, _ in used), np.zeros_like(used[0][0].total)) / max(degrees, 1)
+    within = np.sum([sums.variance * (sums.n - 1) for sums, _, _ in used], axis=0) / degrees
     excess, scale = np.zeros_like(within), 0.0
     for parent in sorted({parent for _, _, parent in used}):
         weights = np.array([n_eff for _, n_eff, name in used if name == parent])
@@ -90,7 +88,7 @@ def pooling_strength(groups: Sequence[tuple[GridSums, float, str]]) -> float:
 
 def own_weight(n_eff: float, k: float) -> float:
     """Return the weight of a group's own data, 0 to 1: n / (n + k)."""
-    return 0.0 if math.isinf(k) or n_eff <= 0.0 else n_eff / (n_eff + k)
+    return n_eff / (n_eff + k)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,5 +123,4 @@ def pooled(*, weight: float, mean: float, variance: float, n_eff: float, parent:
     """
     centre = weight * mean + (1.0 - weight) * parent.mean
     own = weight**2 * variance / n_eff if n_eff > 0.0 else 0.0
-    between = 0.0 if math.isinf(k) else variance / k
-    return Posterior(mean=centre, deviation=math.sqrt(own + (1.0 - weight) ** 2 * (between + parent.deviation**2)))
+    return Posterior(mean=centre, deviation=math.sqrt(own + (1.0 - weight) ** 2 * (variance / k + parent.deviation**2)))

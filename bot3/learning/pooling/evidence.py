@@ -40,5 +40,11 @@ def group_means(evidence: Evidence, weights: NDArray[np.float64]) -> tuple[NDArr
     """Compute effective counts of shape (groups,) and means of shape (groups, cells) under weights of the periods."""
     n = evidence.n @ weights
     totals = np.tensordot(weights, evidence.totals.reshape(*evidence.n.shape, -1), axes=(0, 1))
-    means = np.where(n[:, None] > 0.0, totals / np.where(n > 0.0, n, 1.0)[:, None], 0.0)
-    return n**2 / np.maximum(evidence.n @ weights**2, 1e-300), means
+    return quotient(n**2, evidence.n @ weights**2), quotient(totals, n[:, None])
+
+
+def quotient(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return above / below, broadcast; 0 where below is 0."""
+    result = np.zeros(np.broadcast_shapes(above.shape, below.shape))
+    np.divide(above, below, out=result, where=below > 0.0)
+    return result

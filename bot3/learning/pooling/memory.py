@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.learning.pooling.effects import pool, solve_effects
-from bot3.learning.pooling.evidence import Evidence
+from bot3.learning.pooling.evidence import Evidence, quotient
 from bot3.learning.pooling.surface_model import fit_model
 from bot3.learning.pooling.surfaces import PoolingModel, labels_of
 
@@ -65,13 +65,18 @@ def choose_half_life(
     model = fit_model(evidence, prior=prior, strength=strength, deviation=deviation)
     held = _Components.of(evidence, model)
     scores = np.stack([_scores(held, model, ages_days, candidate) for candidate in candidates])
+    chosen = candidates[leader(scores)]
+    return HalfLife(days=chosen, weights=period_weights(ages_days, chosen), scores=tuple(scores.mean(axis=1).tolist()))
+
+
+def leader(scores: NDArray[np.float64]) -> int:
+    """Return the candidate (row) that leads: a later one must lead the leader before it by more than the standard error of its lead."""
     chosen = 0
-    for k in range(1, len(candidates)):
-        lead = scores[k] - scores[chosen]
+    for k, own in enumerate(scores):
+        lead = own - scores[chosen]
         if lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)):
             chosen = k
-    means = tuple(scores.mean(axis=1).tolist())
-    return HalfLife(days=candidates[chosen], weights=period_weights(ages_days, candidates[chosen]), scores=means)
+    return chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +96,7 @@ class _Components:
     def values(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the same as `surfaces.group_values`: effective counts, and means of shape (components, groups)."""
         n = self.n @ weights
-        means = np.tensordot(weights, self.totals, axes=(0, 1)) / np.where(n > 0.0, n, 1.0)[:, None]
-        return n**2 / np.maximum(self.n @ weights**2, 1e-300), means.T
+        return quotient(n**2, self.n @ weights**2), quotient(np.tensordot(weights, self.totals, axes=(0, 1)), n[:, None]).T
 
 
 def _scores(held: _Components, model: PoolingModel, ages_days: NDArray[np.float64], half_life_days: float | None) -> NDArray[np.float64]:

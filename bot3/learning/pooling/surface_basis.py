@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.pooling.evidence import Evidence, group_means
+from bot3.learning.pooling.evidence import Evidence, group_means, quotient
 
 DEGREES = 8
 """Number of polynomials along each side of the grid: surfaces are smooth in the logarithms of stop and target."""
@@ -51,7 +51,7 @@ def fit_basis(evidence: Evidence, weights: NDArray[np.float64], *, deviation: fl
     smooth = smooth_basis(evidence.totals.shape[2:])
     flat = evidence.totals.reshape(*evidence.n.shape, -1) @ smooth.T
     used = evidence.n > 0.0
-    rest = np.where(used[..., None], flat / np.where(used, evidence.n, 1.0)[..., None] - (means @ smooth.T)[:, None], 0.0)
+    rest = np.where(used[..., None], quotient(flat, evidence.n[..., None]) - (means @ smooth.T)[:, None], 0.0)
     scatter = np.einsum("gp,gpa,gpb->ab", evidence.n, rest, rest, optimize=True)
     freedom = float(np.maximum(used.sum(axis=1) - 1, 0).sum())
     assumed = deviation**2 * _assumed_chance(evidence.totals.shape[2:])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.learning.pooling.effects import design_of, fit_variances, solve_effects
-from bot3.learning.pooling.evidence import Evidence, group_means
+from bot3.learning.pooling.evidence import Evidence, group_means, quotient
 from bot3.learning.pooling.surface_basis import Basis, fit_basis
 from bot3.learning.pooling.surfaces import LEVEL_IS_ERROR, PoolingModel, labels_of, posterior_surfaces, refreshed
 
@@ -94,6 +94,9 @@ def _centre(
 
 def _market_error(evidence: Evidence, weights: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]:
     """Return the variance of the error shared by groups of a direction, by component: the scatter of periods beyond the groups' noise."""
+    shares = evidence.n.sum(axis=0) * weights
+    if not shares.any():
+        return np.zeros(len(basis.analysis))
     _, means = group_means(evidence, weights)
     flat = evidence.totals.reshape(*evidence.n.shape, -1) @ basis.analysis.T
     away = flat - evidence.n[..., None] * (means @ basis.analysis.T)[:, None]
@@ -101,9 +104,7 @@ def _market_error(evidence: Evidence, weights: NDArray[np.float64], basis: Basis
     for side in np.unique(evidence.direction):
         rows = evidence.direction == side
         squares += (away[rows].sum(axis=0) ** 2).sum(axis=0)
-        own = evidence.n[rows] * (1.0 - evidence.n[rows] / np.maximum(evidence.n[rows].sum(axis=1, keepdims=True), 1.0))
-        squares -= own.sum()
+        own = evidence.n[rows]
+        squares -= (own * (1.0 - quotient(own, own.sum(axis=1, keepdims=True)))).sum()
         counts += float((evidence.n[rows].sum(axis=0) ** 2).sum())
-    of_period = np.maximum(squares / max(counts, 1.0), 0.0)
-    shares = evidence.n.sum(axis=0) * weights
-    return of_period * float((shares**2).sum() / max(shares.sum() ** 2, 1e-300))
+    return np.maximum(squares / counts, 0.0) * float((shares**2).sum() / shares.sum() ** 2)

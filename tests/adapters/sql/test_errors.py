@@ -1,13 +1,15 @@
-"""Which kind of error each state of a PostgreSQL server becomes."""
+"""The kind of error that each code of SQLite and each state of a PostgreSQL server becomes."""
 
 from __future__ import annotations
+
+import sqlite3
 
 import psycopg.errors
 import pytest
 import sqlalchemy as sa
 
 from bot3.adapters.sql.errors import translated
-from bot3.errors import StoreBusyError, StoreError, StoreFullError
+from bot3.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError
 
 
 def error_of(state: str) -> StoreError:
@@ -48,3 +50,83 @@ def test_translated_given_a_write_in_a_session_for_reading_then_says_that_it_is_
 
     assert type(error) is StoreError
     assert "reading only" in str(error)
+
+
+def sqlite_error_of(code: int | None, *, text: str = "the driver's own text") -> StoreError:
+    """Return what a statement raises that SQLite refuses with a code."""
+    cause = sqlite3.OperationalError(text)
+    if code is not None:
+        cause.sqlite_errorcode = code
+    with pytest.raises(StoreError) as caught, translated("home/platform.sqlite"):
+        raise sa.exc.OperationalError("SELECT 1", {}, cause)
+    assert str(caught.value).startswith("home/platform.sqlite")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        (sqlite3.SQLITE_BUSY, StoreBusyError, "is locked by another process"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreBusyError, "is locked by another process"),
+        (sqlite3.SQLITE_LOCKED, StoreBusyError, "is locked by another process"),
+        (sqlite3.SQLITE_PROTOCOL, StoreBusyError, "is locked by another process"),
+        (sqlite3.SQLITE_FULL, StoreFullError, "disk is full"),
+        (sqlite3.SQLITE_CORRUPT, StoreDamagedError, "is not a readable database"),
+        (sqlite3.SQLITE_NOTADB, StoreDamagedError, "is not a readable database"),
+        (sqlite3.SQLITE_FORMAT, StoreDamagedError, "is not a readable database"),
+        (sqlite3.SQLITE_CANTOPEN, StoreError, "cannot be opened"),
+        (sqlite3.SQLITE_READONLY, StoreError, "opened for reading only"),
+        (sqlite3.SQLITE_IOERR_READ, StoreError, "cannot be read or written by the disk"),
+        (sqlite3.SQLITE_ERROR, StoreError, "failed (the driver's own text)"),
+        (None, StoreError, "failed (the driver's own text)"),
+    ],
+)
+def test_translated_given_a_code_of_sqlite_then_is_the_error_that_names_its_remedy(code: int, kind: type[StoreError], text: str) -> None:
+    error = sqlite_error_of(code)
+
+    assert type(error) is kind
+    assert text in str(error)
+
+
+@pytest.mark.parametrize("text", ["no such table: trades", "no such column: pair"])
+def test_translated_given_a_missing_table_or_column_then_says_that_it_is_no_store(text: str) -> None:
+    assert "is no store of this release" in str(sqlite_error_of(sqlite3.SQLITE_ERROR, text=text))
+
+
+def test_translated_given_all_connections_in_use_then_says_retry() -> None:
+    with pytest.raises(StoreBusyError, match="all connections are in use"), translated("home/platform.sqlite"):
+        raise sa.exc.TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_busy"), [(sa.exc.OperationalError, True), (sa.exc.InterfaceError, True), (sa.exc.ProgrammingError, False)]
+)
+def test_translated_given_an_error_without_a_state_then_only_that_of_a_connection_says_retry(
+    kind: type[sa.exc.DBAPIError], is_busy: bool
+) -> None:
+    with pytest.raises(StoreError) as caught, translated("postgresql://host/name"):
+        raise kind("SELECT 1", {}, psycopg.Error("no connection"))
+
+    assert isinstance(caught.value, StoreBusyError) is is_busy
+    assert ("cannot be reached" in str(caught.value)) is is_busy
+
+
+def test_translated_given_a_password_that_is_refused_without_a_state_then_says_so() -> None:
+    with pytest.raises(StoreError, match="rejects this user or database") as caught, translated("postgresql://host/name"):
+        raise sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("FATAL: password authentication failed for user"))
+
+    assert not isinstance(caught.value, StoreBusyError)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("28000", "rejects this user or database (28000)"),
+        ("42501", "rejects this user or database (42501)"),
+        ("42P01", "is no store of this release"),
+        ("42703", "is no store of this release"),
+        ("22003", "reported an error (22003, NumericValueOutOfRange)"),
+    ],
+)
+def test_translated_given_a_state_of_a_server_then_names_its_remedy(state: str, text: str) -> None:
+    assert text in str(error_of(state))

@@ -14,6 +14,8 @@ from bot3.adapters.sql.lease import SqlLease
 from bot3.errors import AlreadyRunningError, StoreBusyError
 from tests.servers.postgres import PostgresServer
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def database(postgres: PostgresServer) -> str:

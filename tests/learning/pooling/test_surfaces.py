@@ -6,7 +6,7 @@ import pytest
 from bot3.learning.pooling.evidence import Evidence
 from bot3.learning.pooling.surface_basis import smooth_basis
 from bot3.learning.pooling.surface_model import fit_model
-from bot3.learning.pooling.surfaces import Surfaces, posterior_surfaces, refreshed
+from bot3.learning.pooling.surfaces import Surfaces, labels_of, posterior_surfaces, refreshed
 
 SHAPE = (8, 8)
 GROUPS, PERIODS = 40, 6
@@ -43,10 +43,11 @@ def regret(surfaces: np.ndarray, cells: np.ndarray) -> float:
     return float((best - surfaces[np.arange(GROUPS), cells[:, 0], cells[:, 1]]).mean())
 
 
-def test_smooth_basis_is_orthonormal() -> None:
-    basis = smooth_basis((7, 9), degrees=4)
+def test_labels_given_groups_and_rows_above_them_then_are_by_level_and_any_stays_any() -> None:
+    pair, direction, leverage_bin = np.array([0, 2, 3, -1]), np.array([1, 0, -1, 1]), np.array([4, -1, 0, 1])
+    evidence = Evidence(n=np.zeros((4, 1)), totals=np.zeros((4, 1, 2, 2)), pair=pair, direction=direction, leverage_bin=leverage_bin)
 
-    assert np.abs(basis @ basis.T - np.eye(16)).max() < 1e-12
+    assert labels_of(evidence).tolist() == [[0, 0, 0, 0], [1, 0, -1, 1], [0, 2, 3, -1], [1, 4, -1, -1], [4, -1, 0, 1], [1, 0, -1, 1]]
 
 
 def test_surfaces_given_pairs_that_differ_then_lose_less_than_one_setting_for_all_and_than_each_group_alone() -> None:

@@ -12,7 +12,7 @@ from bot3.errors import LearningError
 from bot3.learning.parameters.rows import state_of
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
 from bot3.learning.promotion.e_process import NOMINAL
-from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, GateLedger, Node, Permission, reviewed
+from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, GateLedger, Node, Permission
 from bot3.learning.promotion.reviews import LONGEST_HORIZON, BettingGate, last_day_over, row_in_force
 from bot3.learning.replay.groups import Group
 from bot3.market.instants import DAY_US
@@ -149,18 +149,3 @@ def test_a_row_never_trades_without_an_open_node_and_a_lower_bound_above_0(
 def test_opened_given_a_horizon_over_a_day_then_opens_nothing_for_days_would_overlap() -> None:
     assert opened(SURE) == {(PAIR, "long")}
     assert GATE.opened(SURE, horizon=LONGEST_HORIZON + timedelta(minutes=5)) == frozenset()
-
-
-def test_reviewed_given_no_review_then_only_what_traded_before_may_go_on() -> None:
-    before = Permission(raised=frozenset({CELL}), opened=frozenset({(PAIR, "short")}), day=3)
-
-    between = reviewed(GATE, None, horizon=LONGEST_HORIZON, before=before)
-    after = reviewed(GATE, SURE, horizon=LONGEST_HORIZON, before=before)
-
-    assert [between.allows(cell) for cell in (CELL, (PAIR, "long", "1.0-2.0"), (PAIR, "short", "2.0-3.5"))] == [True, False, False]
-    assert [after.allows(cell) for cell in (CELL, (PAIR, "long", "1.0-2.0"), (PAIR, "short", "2.0-3.5"))] == [True, True, False]
-
-
-def test_ledger_given_another_number_of_bettors_then_refuses() -> None:
-    with pytest.raises(LearningError, match="bettors"):
-        GateLedger(day=1, log_wealth={(PAIR, "long"): (0.0,)})

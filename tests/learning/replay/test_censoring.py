@@ -127,14 +127,6 @@ def test_published_rows_given_a_censored_node_then_say_so_with_their_counts() ->
     assert learned.censored() == [node]
 
 
-def test_allows_given_a_closed_node_then_never_at_a_review_or_between() -> None:
-    group, closed = (PAIRS[0], "long", "2.0-3.5"), frozenset({(PAIRS[0], "long")})
-
-    assert not Permission(raised=frozenset({group}), closed=closed).allows(group)
-    assert not Permission(opened=closed, day=3, closed=closed).allows(group)
-    assert Permission(raised=frozenset({group})).allows(group)
-
-
 def test_learn_touched_given_a_node_that_was_closed_then_withdraws_all_its_groups_that_traded() -> None:
     learner = learner_of(forced=3, whole=17, limit=0.10)
     learner.learn_all(now=NOW, computed_at=NOW, life=timedelta(days=7), revision=1)

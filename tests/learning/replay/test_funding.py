@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.learning.replay.funding import has_funding, is_funding_known
+from bot3.learning.replay.funding import LONGEST_STEP_US, changed_payments, funding_missing, has_funding, is_funding_known
+from tests.markets import FIRST, funding_frame
 
 HOUR = 3_600_000_000
 EVERY_8H = np.arange(0, 241, 8) * HOUR
@@ -54,3 +57,53 @@ def test_funding_that_is_known_for_a_span_is_known_for_each_span_inside(start: i
 )
 def test_has_funding_given_a_pair_then_only_contracts_without_an_expiry_have(pair: str, expected: bool) -> None:
     assert has_funding(pair) is expected
+
+
+@pytest.mark.parametrize(("end", "expected"), [(7.9, True), (8.0, False)])
+def test_funding_given_one_rate_then_the_next_one_is_due_after_8_hours(end: float, expected: bool) -> None:
+    assert known(0, end, np.zeros(1, dtype="int64")) is expected
+    assert LONGEST_STEP_US == 8 * HOUR
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(12.0, True), (12.5, False)])
+def test_funding_given_two_rates_more_than_12_hours_apart_then_those_between_are_unknown(gap: float, expected: bool) -> None:
+    times = (np.array([0.0, 8.0, 8.0 + gap, 16.0 + gap]) * HOUR).astype("int64")
+
+    assert known(9, 10, times) is expected
+    assert known(8 + gap, 9 + gap, times)
+    assert known(0, 8, times)
+
+
+def test_funding_given_rates_in_any_order_then_is_known_as_in_theirs() -> None:
+    assert known(0, 24, EVERY_8H[::-1])
+    assert not known(-1, 24, EVERY_8H[::-1])
+
+
+def test_funding_missing_given_spans_then_counts_the_unknown_ones_of_pairs_with_funding() -> None:
+    starts, ends = np.array([0, -5, 0, 300]) * HOUR, np.array([8, 8, 300, 301]) * HOUR
+
+    assert funding_missing("BTC/USDT:USDT", EVERY_8H, starts, ends) == 3
+    assert funding_missing("BTC/USDT", EVERY_8H, starts, ends) == 0
+
+
+@pytest.mark.parametrize(
+    ("hours", "rates", "expected"),
+    [
+        ([0, 8, 16], [1e-4, 2e-4, 3e-4], []),
+        ([0, 8, 16, 24], [1e-4, 2e-4, 3e-4, 4e-4], [24]),
+        ([0, 8], [1e-4, 2e-4], [16]),
+        ([0, 8, 16], [1e-4, 9e-4, 3e-4], [8]),
+        ([0, 4, 8, 16], [1e-4, 0.0, 2e-4, 3e-4], [4]),
+        ([16], [3e-4], [0, 8]),
+        ([], [], [0, 8, 16]),
+    ],
+)
+def test_changed_payments_given_two_frames_then_are_those_that_only_one_has_or_whose_rates_differ(
+    hours: list[int], rates: list[float], expected: list[int]
+) -> None:
+    before = funding_frame([FIRST + timedelta(hours=hour) for hour in (0, 8, 16)], [1e-4, 2e-4, 3e-4])
+    after = funding_frame([FIRST + timedelta(hours=hour) for hour in hours], rates)
+    first = int(FIRST.timestamp()) * 1_000_000
+
+    for frames in ((before, after), (after, before)):
+        assert ((changed_payments(*frames) - first) // HOUR).tolist() == expected

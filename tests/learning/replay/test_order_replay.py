@@ -13,7 +13,7 @@ from bot3.errors import InvalidTradeError
 from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.learning.replay.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
 from bot3.learning.replay.replay import ReplayCandles, ReplayCosts, TradePaths, outcomes
-from bot3.trading.exit_law import HELD, REACHED, STOPPED
+from bot3.trading.exit_law import HELD, LIQUIDATED, REACHED, STOPPED
 from tests.learning.position_oracle import oracle_position
 from tests.learning.replay.test_kernel import candles_of
 
@@ -205,9 +205,141 @@ def test_replay_given_a_stop_in_the_candle_of_an_order_then_the_order_does_not_h
         (entry(1, 100.0), entry(0, 100.0)),
         (entry(0, 0.0),),
         (entry(2, 100.0),),
+        (entry(-1, 100.0),),
+        (entry(0, 100.0, 0.0),),
+        (entry(0, 100.0), entry(1, 100.0, 0.0)),
+        (entry(0, 100.0), partial_exit(1, 100.0, -1.0)),
     ],
-    ids=["none", "exit first", "nothing left", "back in time", "rate of 0", "no candle after it"],
+    ids=[
+        "none",
+        "exit first",
+        "nothing left",
+        "back in time",
+        "rate of 0",
+        "no candle after it",
+        "before the candles",
+        "amount of 0",
+        "second amount of 0",
+        "negative exit",
+    ],
 )
 def test_path_given_orders_that_cannot_be_then_refuses(orders: tuple[PositionOrder, ...]) -> None:
     with pytest.raises(InvalidTradeError):
         long_with(*orders, end=3)
+
+
+@pytest.mark.parametrize("changes", [{"leverage": 0.99}, {"sigma": 0.0}, {"sigma": np.inf}, {"sigma": np.nan}])
+def test_path_given_an_invalid_leverage_or_volatility_then_refuses(changes: dict[str, float]) -> None:
+    with pytest.raises(InvalidTradeError, match="leverage must be at least 1 and sigma above 0"):
+        replace(long_with(entry(0, 100.0), end=2), **changes)
+
+
+def test_path_given_numbers_at_their_bounds_then_accepts() -> None:
+    path = long_with(entry(0, 0.5, 0.1), partial_exit(0, 0.5, 0.05), entry(1, 0.5, 0.1), end=2)
+
+    assert (path.entry, len(path.orders)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("end", "levels", "message"),
+    [
+        (5, (1.0, 1.0), "candle 5 of 4"),
+        (4, (0.0, 1.0), "distances above 0"),
+        (4, (1.0, 0.0), "distances above 0"),
+        (4, (-1.0, 1.0), "above 0"),
+    ],
+)
+def test_replay_given_a_path_or_levels_that_cannot_be_then_refuses(end: int, levels: tuple[float, float], message: str) -> None:
+    candles, path = flat([100.0] * 4, [100.0] * 4), long_with(entry(0, 100.0), end=end)
+
+    with pytest.raises(InvalidTradeError, match=message):
+        replayed(candles, path, stop=levels[0], target=levels[1])
+
+
+@pytest.mark.parametrize(("leverage", "is_refused"), [(10.0, True), (9.9, False)])
+def test_replay_given_no_margin_above_the_maintenance_margin_then_refuses(leverage: float, is_refused: bool) -> None:
+    candles, path = flat([100.0] * 4, [100.0] * 4), replace(long_with(entry(0, 100.0), end=4), leverage=leverage)
+    costs = replace(FREE, maintenance_margin_ratio=0.1)
+
+    if is_refused:
+        with pytest.raises(InvalidTradeError, match="leaves no room"):
+            replayed(candles, path, stop=1.0, target=1.0, costs=costs)
+    else:
+        assert replayed(candles, path, stop=1.0, target=1.0, costs=costs).code == HELD
+
+
+@pytest.mark.parametrize(("low", "code", "net"), [(96.0, STOPPED, -0.03), (80.0, STOPPED, -0.03)])
+def test_replay_given_a_stop_before_the_liquidation_then_is_stopped(low: float, code: int, net: float) -> None:
+    path = replace(long_with(entry(0, 100.0), end=3), leverage=5.0)
+
+    found = replayed(flat([100.0, low, 100.0], [100.0] * 3), path, stop=3.0, target=9.0, costs=FREE)
+
+    assert (found.code, found.net, found.is_ambiguous) == (code, pytest.approx(net), False)
+
+
+def test_replay_given_the_liquidation_before_the_stop_then_loses_the_margin() -> None:
+    # At 5x without maintenance margin the margin is gone at 80; the stop of 30 % lies at 70.
+    path = replace(long_with(entry(0, 100.0), end=3), leverage=5.0)
+
+    found = replayed(
+        flat([100.0, 79.0, 100.0], [100.0] * 3), path, stop=30.0, target=9.0, costs=replace(FREE, maintenance_margin_ratio=0.0)
+    )
+
+    assert (found.code, found.ended_at, found.net) == (LIQUIDATED, 1, pytest.approx(-0.2))
+
+
+def test_replay_given_stop_and_target_in_one_candle_then_the_stop_is_first_and_ambiguous() -> None:
+    found = replayed(flat([100.0, 96.0, 100.0], [100.0, 104.0, 100.0]), long_with(entry(0, 100.0), end=3), stop=3.0, target=3.0, costs=FREE)
+
+    assert (found.code, found.is_ambiguous) == (STOPPED, True)
+
+
+def test_replay_given_the_target_in_the_candle_after_an_order_then_is_not_ambiguous() -> None:
+    path = long_with(entry(0, 100.0), entry(1, 100.0), end=3)
+
+    found = replayed(flat([100.0] * 3, [100.0, 100.0, 104.0]), path, stop=3.0, target=3.0, costs=FREE)
+
+    assert (found.code, found.is_ambiguous, found.orders_done, found.ended_at) == (REACHED, False, 2, 2)
+
+
+def gapped(opened: float) -> CandleArrays:
+    """Return three candles at 100, the second of which opens elsewhere."""
+    candles = flat([100.0, min(opened, 100.0), 100.0], [100.0, max(opened, 100.0), 100.0])
+    return replace(candles, open=np.array([100.0, opened, 100.0]))
+
+
+@pytest.mark.parametrize(("opened", "code", "net"), [(95.0, STOPPED, -0.05), (106.0, REACHED, 0.06)])
+def test_replay_given_an_open_beyond_a_level_in_the_candle_of_an_order_then_fills_there_and_is_certain(
+    opened: float, code: int, net: float
+) -> None:
+    path = long_with(entry(0, 100.0), entry(1, 100.0), end=3)
+
+    found = replayed(gapped(opened), path, stop=3.0, target=3.0, costs=FREE)
+
+    assert (found.code, found.net, found.orders_done, found.is_ambiguous) == (code, pytest.approx(net), 1, False)
+
+
+def test_replay_given_an_order_at_or_after_the_end_then_ignores_it() -> None:
+    path = long_with(entry(0, 100.0), entry(3, 50.0), end=3)
+
+    found = replayed(flat([100.0] * 4, [100.0] * 4), path, stop=3.0, target=3.0, costs=FREE)
+
+    assert (found.code, found.orders_done, found.ended_at, found.net) == (HELD, 1, 2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("high", "rests", "net"),
+    [
+        (104.0, True, 103.0 * (1.0 - 0.0002) / (100.0 * 1.0005) - 1.0),  # trades through a resting target: the maker fee
+        (103.0, True, 103.0 * (1.0 - 0.0005) * (1.0 - 0.0001) / (100.0 * 1.0005) - 1.0),  # only touches it
+        (104.0, False, 103.0 * (1.0 - 0.0005) * (1.0 - 0.0001) / (100.0 * 1.0005) - 1.0),
+    ],
+)
+def test_replay_given_a_target_that_rests_then_pays_the_maker_fee_if_the_price_trades_through_it(
+    high: float, rests: bool, net: float
+) -> None:
+    candles = flat([100.0] * 3, [100.0, high, 100.0])
+
+    found = replayed(candles, long_with(entry(0, 100.0), end=3), stop=3.0, target=3.0, costs=ReplayCosts(target_rests=rests))
+
+    assert found.net == pytest.approx(net, rel=1e-5)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,20 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
-from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS, left_out_reason
+from bot3.learning.replay.censoring import CloseCounts
+from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS, Group
+from bot3.learning.replay.paths import ReplayCandles
+from bot3.learning.replay.trade_table import STATE_NAMES, ReplayFrame, ReplayState, TradeTable
+from bot3.market.instants import instant_us
 from bot3.market.volatility import expected_sigma
 from bot3.trading.leverage_bins import ABOVE_BINS
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, learner_with, many_trades, trade_row
-
-
-@pytest.mark.parametrize("reason", ["force_exit", "emergency_exit", "liquidation", "sold_on_exchange"])
-def test_left_out_reason_given_a_hand_ended_it_then_names_it(reason: str) -> None:
-    assert left_out_reason({"exit_reason": reason, "order_pattern": "single"}) == f"ended by {reason}"
-
-
-def test_left_out_reason_given_several_orders_then_names_them() -> None:
-    assert left_out_reason({"exit_reason": "roi", "order_pattern": "multiple"}) == SEVERAL_ORDERS
-    assert [left_out_reason({"exit_reason": "roi", "order_pattern": pattern}) for pattern in ("single", "unknown")] == [None, None]
+from tests.markets import arrays
+from tests.markets import random_candles as random_walk
 
 
 def test_replays_given_a_trade_of_several_orders_then_is_left_out_and_named() -> None:
@@ -103,30 +101,6 @@ def test_replays_given_a_trade_was_corrected_then_it_is_replayed_again() -> None
     replays, _ = learner.unsaved_replays()
     assert replays["state"].tolist() == ["complete"]
     assert len(learner.table) == 1
-
-
-@pytest.mark.parametrize(
-    ("pair", "first", "last", "share"),
-    [
-        (PAIRS[0], -8, 4_000, 0.0),
-        (PAIRS[0], -8, 165, 0.5),  # the horizons of five of the ten trades end after the last known rate
-        (PAIRS[0], 151, 4_000, 0.5),  # five were entered before the first one
-        (PAIRS[0], 0, -8, 1.0),  # none is known
-        ("AAA/USDT", 0, -8, 0.0),  # spot has no funding
-    ],
-)
-def test_funding_missing_share_given_known_rates_then_counts_the_replayed_trades_beyond_them(
-    pair: str, first: int, last: int, share: float
-) -> None:
-    times = pd.date_range(START + timedelta(hours=first), START + timedelta(hours=last), freq="8h").as_unit("us")
-    funding = pd.DataFrame({"time": pd.Series(times), "funding_rate": np.full(len(times), 1e-4)})
-    learner = ParameterLearner(LearningSettings())
-    learner.ingest(pd.DataFrame([trade_row(k, opened=START + timedelta(hours=102 + 10 * k), pair=pair) for k in range(10)]))
-    learner.ingest(pd.DataFrame([trade_row(99, opened=START + timedelta(hours=102), pair="ZZZ/USDT:USDT")]))
-    learner.add_candles(pair, candle_frame(seed=0), funding)
-    learner.replay_due(now=NOW)
-
-    assert learner.funding_missing_share() == pytest.approx(share)
 
 
 def test_rows_of_a_cell_given_any_order_of_arrival_then_are_by_entry() -> None:
@@ -213,3 +187,171 @@ def test_ingest_known_given_a_close_was_corrected_while_it_was_held_back_then_th
     learner.ingest_known(pd.DataFrame(), now=NOW + timedelta(hours=2))
 
     assert learner.table.fact("close_profit").tolist() == [0.01]
+
+
+FRAME = ReplayFrame(horizon_candles=20, candle_us=300_000_000)
+STEP = timedelta(minutes=5)
+WALK = random_walk(1, candles=400, first=START)
+
+
+def replayed(
+    opened: timedelta, *, candles: int = 400, without: slice = slice(0), now: timedelta = timedelta(days=9), pair: str = PAIRS[0]
+) -> TradeTable:
+    """Return a table with one trade, replayed on the first candles of a walk without some of them."""
+    frame = WALK.iloc[:candles].drop(index=WALK.index[without]).reset_index(drop=True)
+    table = TradeTable(FRAME)
+    table.ingest(pd.DataFrame([trade_row(1, opened=START + opened, pair=pair)]))
+    replay(table, frame, now=now)
+    return table
+
+
+def replay(table: TradeTable, frame: pd.DataFrame, *, now: timedelta) -> set[Group]:
+    candles = {PAIRS[0]: arrays(frame)} if len(frame) else {}
+    walked = {pair: ReplayCandles.of(own) for pair, own in candles.items()}
+    return table.replay_due(candles, walked, now_us=instant_us(START + now))
+
+
+def state_of(table: TradeTable) -> tuple[str, str]:
+    return STATE_NAMES[ReplayState(int(table.fact("state")[0]))], table.reasons[0]
+
+
+NO_START = ("no_candles", "no candles before and at the entry")
+NO_END = ("no_candles", "candles end before the horizon")
+DUE = 300 * STEP + 21 * STEP
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"opened": 288 * STEP}, ("complete", "")),
+        ({"opened": 288 * STEP - timedelta(seconds=1)}, NO_START),  # fewer candles than the warm-up
+        ({"opened": 300 * STEP, "now": DUE}, ("complete", "")),
+        ({"opened": 300 * STEP, "now": DUE - timedelta(seconds=1)}, ("pending", "")),
+        ({"opened": 300 * STEP, "candles": 321, "now": DUE}, ("complete", "")),
+        ({"opened": 300 * STEP, "candles": 320, "now": DUE}, ("pending", "")),
+        ({"opened": 300 * STEP, "candles": 320, "now": DUE + timedelta(days=1)}, NO_END),
+        ({"opened": 300 * STEP, "candles": 320, "now": DUE + timedelta(days=1, seconds=-1)}, ("pending", "")),
+        ({"opened": 300 * STEP, "candles": 300, "now": DUE}, ("pending", "")),  # an entry after the last candle
+        ({"opened": 300 * STEP, "candles": 300, "now": DUE + timedelta(days=1)}, NO_END),
+        ({"opened": 300 * STEP, "candles": 301, "now": DUE}, ("pending", "")),
+        ({"opened": 300 * STEP, "without": slice(300, 301)}, NO_START),
+        ({"opened": 300 * STEP, "without": slice(301, 303)}, ("complete", "")),
+        ({"opened": 300 * STEP, "without": slice(301, 304)}, ("no_candles", "too many candles of the horizon are missing")),
+        ({"opened": 300 * STEP, "candles": 0}, ("no_candles", f"no candles of {PAIRS[0]}")),
+    ],
+)
+def test_replay_due_given_the_candles_of_a_trade_then_is_complete_pending_or_without_candles(
+    given: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    assert state_of(replayed(**given)) == expected
+
+
+def test_replay_due_given_a_trade_then_its_path_is_the_horizon_after_its_candle() -> None:
+    table = replayed(300 * STEP + timedelta(seconds=299), without=slice(310, 312))
+
+    found = {name: int(table.fact(name)[0]) for name in ("entry", "end", "candles")}
+    assert found == {"entry": 300, "end": 319, "candles": 18}
+    moves = WALK["close"].iloc[320] / 100.0 - 1.0
+    assert table.fact("exit_move")[0] == pytest.approx(moves, rel=1e-5)
+
+
+@pytest.mark.parametrize(("candle_us", "candles"), [(60_000_000, 21), (120_000_000, 20)])
+def test_replay_due_given_candles_of_a_minute_then_the_path_begins_with_the_entrys_own(candle_us: int, candles: int) -> None:
+    table = TradeTable(ReplayFrame(horizon_candles=20, candle_us=candle_us))
+    made = arrays(WALK)
+    made = replace(made, open_us=instant_us(START) + np.arange(400) * candle_us)
+    opened = START + timedelta(microseconds=300 * candle_us + 7)
+    table.ingest(pd.DataFrame([trade_row(1, opened=opened)]))
+
+    table.replay_due({PAIRS[0]: made}, {PAIRS[0]: ReplayCandles.of(made)}, now_us=instant_us(START + timedelta(days=9)))
+
+    assert (table.has_entry_candle, int(table.fact("candles")[0])) == (candles == 21, candles)
+
+
+def test_replay_due_given_no_volatility_at_the_entry_then_has_no_candles_to_learn_from() -> None:
+    flat = WALK.assign(**dict.fromkeys(("open", "high", "low", "close"), 100.0))
+    table = TradeTable(FRAME)
+    table.ingest(pd.DataFrame([trade_row(1, opened=START + 300 * STEP)]))
+
+    replay(table, flat, now=timedelta(days=9))
+
+    assert state_of(table) == NO_START
+
+
+def test_replay_due_given_a_pair_without_candles_then_is_tried_again_after_an_hour_and_replayed_once_they_are_there() -> None:
+    table = replayed(300 * STEP, candles=0)
+    tried = instant_us(START + timedelta(days=9))
+
+    assert table.pairs_to_retry(now_us=tried + 3_599_999_999) == set()
+    assert table.pairs_to_retry(now_us=tried + 3_600_000_000) == {PAIRS[0]}
+    replay(table, WALK.iloc[:0], now=timedelta(days=9, hours=1))
+    assert table.pairs_to_retry(now_us=tried + 3_600_000_000) == set()
+    touched = replay(table, WALK, now=timedelta(days=9, hours=1))
+
+    assert (state_of(table), touched) == (("complete", ""), {(PAIRS[0], "long", "2.0-3.5")})
+    assert table.pairs_to_retry(now_us=tried + 10 * 3_600_000_000) == set()
+
+
+def test_unsaved_rows_given_states_and_funding_then_are_those_that_the_record_has_not() -> None:
+    table = replayed(300 * STEP)
+    replays = pd.DataFrame(
+        {
+            "bot": ["BOT1"], "run_mode": ["paper"], "trade_id": [1], "version": ["x1"], "state": ["complete"],
+            "open_date": pd.Series([START + 300 * STEP], dtype="datetime64[us, UTC]"), "funding_move": [0.0],
+        }
+    )  # fmt: skip
+
+    unsaved = [table.unsaved_rows().tolist()]
+    for funding, version, state in ((0.0, "x2", "complete"), (2e-9, "x1", "complete"), (5e-10, "x1", "complete"), (0.0, "x1", "pending")):
+        table.mark_saved(replays.assign(funding_move=funding, state=state), version=version)
+        unsaved.append(table.unsaved_rows().tolist())
+    table.confirm_saved(np.array([0]))
+
+    assert unsaved == [[0], [0], [0], [], [0]]
+    assert table.unsaved_rows().tolist() == []
+    table.mark_saved(replays.assign(trade_id=99), version="x1")
+
+
+def test_horizons_given_a_pair_then_are_the_spans_of_its_replayed_trades() -> None:
+    table = replayed(300 * STEP)
+    opened = instant_us(START + 300 * STEP)
+
+    assert [found.tolist() for found in table.horizons(PAIRS[0])] == [[0], [opened], [opened + 20 * 300_000_000]]
+    assert [found.tolist() for found in table.horizons(PAIRS[1])] == [[], [], []]
+    table.replay_again(np.array([0]))
+    assert (state_of(table), table.horizons(PAIRS[0])[0].tolist()) == (("pending", ""), [])
+    replay(table, WALK, now=timedelta(days=9))
+    assert state_of(table) == ("complete", "")
+
+
+def test_rows_given_entries_at_one_instant_then_are_by_bot_and_id() -> None:
+    table = TradeTable(FRAME)
+    keys = [("BOT2", 1), ("BOT1", 9), ("BOT1", 2)]
+    table.ingest(pd.DataFrame([trade_row(number, opened=START, bot=bot) for bot, number in keys]))
+
+    assert table.rows((PAIRS[0], "long", "2.0-3.5")).tolist() == [2, 1, 0]
+    assert table.by_entry(np.array([0, 1, 2])).tolist() == [2, 1, 0]
+    assert table.rows((PAIRS[1], "long", "2.0-3.5")).tolist() == []
+    assert (len(table), table.ingest(pd.DataFrame())) == (3, set())
+
+
+def test_ingest_given_more_trades_than_there_is_room_for_then_keeps_all() -> None:
+    table, ends = TradeTable(FRAME), [0, 1_500, 1_510, 4_600]
+    for start, end in pairwise(ends):
+        table.ingest(pd.DataFrame([trade_row(number, opened=START + number * STEP) for number in range(start, end)]))
+
+    assert len(table) == 4_600
+    assert ((table.fact("open_us") - instant_us(START)) // 300_000_000).tolist() == list(range(4_600))
+
+
+def test_elect_given_a_signal_then_the_earliest_represents_it_and_the_others_name_it() -> None:
+    table = TradeTable(FRAME)
+    late, first = (trade_row(number, opened=START + 300 * STEP + timedelta(seconds=number), bot="BOT3") for number in (9, 4))
+    other = trade_row(5, opened=START + 301 * STEP, bot="BOT3")
+
+    touched = table.ingest(pd.DataFrame([late, first, other]))
+
+    assert table.reasons == ["same signal as BOT3 trade 4", "", ""]
+    assert table.fact("state").tolist() == [3, 0, 0]
+    assert (touched, table.pending) == ({(PAIRS[0], "long", "2.0-3.5")}, {1, 2})
+    assert table.count_closes(np.arange(3)) == CloseCounts(closed=3, left_out=0, late=0)

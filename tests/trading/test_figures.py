@@ -4,17 +4,81 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot3.trading.figures import by_currency, notional_sums, profit_sums, summary
+from bot3.trading.figures import (
+    AVG_PROFIT_MARK,
+    DRAWDOWN_MARK,
+    PROFIT_FACTOR_MARK,
+    WIN_RATE_MARK,
+    Summary,
+    by_currency,
+    equity_curve,
+    level_figures,
+    notional_sums,
+    profit_sums,
+    summary,
+    thinned,
+)
+from bot3.trading.intervals import UNKNOWN
 from bot3.trading.trades import Trade
 from bot3.usecases.fleet.trade_cache import close_frame
 from tests.journals import OPENED, a_closed_trade
+from tests.markets import COSTS
 
 PAIRS = ("BTC/USDT:USDT", "ETH/USDT", "ETH/BTC", "XRP/USDC:USDC", "ADAUSDT")
+
+
+def test_marks_are_those_of_the_pages() -> None:
+    assert (WIN_RATE_MARK, AVG_PROFIT_MARK, PROFIT_FACTOR_MARK, DRAWDOWN_MARK) == (0.55, 0.003, 1.5, -0.10)
+
+
+def test_level_figures_given_costs_then_a_stop_costs_both_fees_and_both_slippages_and_a_target_one_slippage() -> None:
+    found = level_figures(stop_loss=-0.05, take_profit_target=0.04, leverage=2.0, costs=COSTS)
+
+    assert found.costs == pytest.approx(2.0 * (2.0 * 0.0005 + 0.0001 + 0.0003))
+    assert found.loss == pytest.approx(-0.0528)
+    assert found.gain == pytest.approx(0.0398)
+    assert found.reward_to_risk == pytest.approx(0.0398 / 0.0528)
+    assert found.break_even == pytest.approx(0.0528 / (0.0398 + 0.0528))
+
+
+def test_equity_curve_given_closes_out_of_order_then_is_in_order_and_falls_from_its_peak() -> None:
+    closes = pd.DataFrame(
+        {"close_date": pd.to_datetime(["2026-01-03", "2026-01-01", "2026-01-02"]), "close_profit_abs": [-24.0, -10.0, 30.0]}
+    )
+
+    found = equity_curve(closes, wallet_abs=100.0)
+
+    assert found["close_date"].dt.day.tolist() == [1, 2, 3]
+    assert found["equity_abs"].tolist() == [90.0, 120.0, 96.0]
+    assert found["drawdown"].tolist() == pytest.approx([-0.1, 0.0, -0.2])
+
+
+def test_equity_curve_given_no_close_then_is_empty() -> None:
+    closes = pd.DataFrame({"close_date": pd.to_datetime([]), "close_profit_abs": np.zeros(0)})
+
+    assert equity_curve(closes, wallet_abs=100.0).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "points", "rows"),
+    [
+        ([0, 5, 1, 2, -3, 4, 9, 3, -7, 2], 4, [0, 1, 4, 6, 8, 9]),
+        ([0, 1, 2, 3, 4], 5, [0, 1, 2, 3, 4]),
+        ([0, 1, 2, 3, 4], 1, [0, 4]),
+        ([1, 2, 3, 0, 9, 4], 2, [0, 3, 4, 5]),
+        ([], 4, []),
+    ],
+)
+def test_thinned_given_a_line_then_keeps_both_ends_and_the_extremes_of_each_section(
+    values: list[int], points: int, rows: list[int]
+) -> None:
+    assert thinned(np.array(values, dtype=np.float64), points=points).tolist() == rows
 
 
 def a_close(number: int, *, pair: str = "BRAVO/USDT:USDT", stake: float, ratio: float, day: int = 0) -> Trade:
@@ -60,7 +124,7 @@ def test_summary_given_two_currencies_then_each_has_its_own_figures() -> None:
 
 
 def test_summary_given_no_close_then_has_no_money() -> None:
-    assert summary(close_frame([])).money == ()
+    assert summary(close_frame([])) == Summary(n=0, days=0, win_rate=UNKNOWN, mean_profit=UNKNOWN, money=())
     assert profit_sums(close_frame([])) == {}
 
 
@@ -73,6 +137,31 @@ def test_summary_given_few_days_then_money_has_no_interval_and_from_the_least_on
 
     assert (seven.low, seven.high) == (None, None)
     assert eight.low < eight.value < eight.high
+
+
+def test_summary_given_closes_of_two_days_then_counts_them_and_a_profit_of_zero_is_no_win() -> None:
+    ratios = (0.02, 0.0, -0.01, 0.04)
+
+    found = summary(close_frame([a_close(n + 1, stake=50.0, ratio=ratio, day=n // 2) for n, ratio in enumerate(ratios)]))
+
+    assert (found.n, found.days, found.money[0].n, found.money[0].days) == (4, 2, 4, 2)
+    assert (found.win_rate.value, found.mean_profit.value) == (0.5, pytest.approx(0.0125))
+    assert found.money[0].stake_abs == 200.0
+    assert found.money[0].profit_factor == pytest.approx(6.0)
+
+
+def test_summary_given_no_loss_then_has_no_profit_factor() -> None:
+    assert summary(close_frame([a_close(1, stake=50.0, ratio=0.02)])).money[0].profit_factor is None
+
+
+@pytest.mark.parametrize(("ratio", "ends"), [(0.02, (0.7, 1.0)), (-0.02, (0.0, 0.3))])
+def test_summary_given_nearly_all_days_alike_then_the_win_rate_stays_within_0_and_1(ratio: float, ends: tuple[float, float]) -> None:
+    ratios = [ratio] * 19 + [-ratio]
+
+    found = summary(close_frame([a_close(n + 1, stake=50.0, ratio=each, day=n % 10) for n, each in enumerate(ratios)])).win_rate
+
+    assert ends[0] <= found.low <= found.high <= ends[1]
+    assert found.low == 0.0 or found.high == 1.0
 
 
 @given(st.lists(st.tuples(st.sampled_from(PAIRS), st.floats(0.5, 2_000.0), st.floats(-0.5, 0.5)), max_size=40))
