@@ -1,7 +1,8 @@
-"""Validates requests to the platform's web servers: only those sent by one of their own pages, or by no page at all, are accepted.
+"""Validates requests to the platform's web servers, so that pages of other web sites cannot use them.
 
-The servers have no login. Another web site must not use them through a browser that has its page open: `Host` (a site can resolve its own
-name to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are validated here, in the same way for Dagster's pages, the dashboard and the metrics.
+The servers have no login. A page of another site could send requests through the browser in which it is open: `Host` (a site can resolve
+its own name to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are validated here, in the same way for Dagster's pages, the dashboard and the
+metrics. Accepted are requests of the server's own pages, requests that no page sent, and links on other pages that open one of ours.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class RequestRule:
     allowed_hosts : iterable of str
         Host names, without a port, that are accepted besides the loopback ones.
     commands : iterable of str
-        Paths that accept commands: a link on another page does not open them, and commands in the URL of a request are rejected, because a
-        page of another site can send a browser to any URL.
+        Paths that execute commands: links on other pages do not open them, and requests other than POST may not have a query string,
+        because a page of another site can redirect a browser to any URL.
     """
 
     def __init__(self, *, allowed_hosts: Iterable[str], commands: Iterable[str] = ()) -> None:
