@@ -74,7 +74,7 @@ class NoticeStore(Protocol):
         ...
 
     def mark_sent(self, notice_id: int, *, at: datetime) -> None:
-        """Mark a notice as delivered, which also ends a pause of deliveries."""
+        """Mark a notice as delivered at a wall time; this removes the problem that a person had to correct."""
         ...
 
     def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:

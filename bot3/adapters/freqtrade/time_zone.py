@@ -29,9 +29,9 @@ _OF_ALL_SESSIONS = {"default", "environment variable", "configuration file", "co
 
 
 def writers_zone(address: str) -> str | None:
-    """Return the name of the zone, as the server spells it; None for SQLite, where freqtrade writes UTC.
+    """Return the name of the time zone in which a bot's dates are stored, as the server spells it; None for SQLite (UTC).
 
-    A bot whose own process sets `PGTZ` writes in that zone, which no query of the server returns.
+    The result is wrong for a bot whose own process sets `PGTZ`: no query of the server returns that zone.
 
     Raises
     ------

@@ -113,18 +113,18 @@ class _Manifest:
 
 
 class InfluxLearning:
-    """A `LearningReader` of a bucket.
+    """A `LearningReader` of an InfluxDB bucket.
 
-    A publication is read through its head, which is written after all its rows; if rows are missing nevertheless (deleted by hand, or
-    older than the bucket's retention), the publication is refused with a LearningError and never returned in part.
+    A publication is found by its head, which is written after all its rows. If rows are missing nevertheless (deleted by hand, or older
+    than the bucket's retention), a LearningError is raised: no publication is returned in part.
 
     Parameters
     ----------
     origin : callable
-        Returns the origin whose publications are read: those of another record, or of an epoch before a restore, are skipped.
+        Returns the record and epoch whose publications are read: those of another record, or of an epoch before a restore, are skipped.
     remembers : bool
-        Cache the rows that were read, and fetch only later ones: for a single thread that polls new publications.
-        A reader that compares the copy with the record must not cache.
+        Cache the parameter rows that were read and fetch only later ones: for a single thread that polls for new publications. A reader
+        that compares the copy with the record must not cache.
     """
 
     def __init__(self, server: InfluxServer, *, bucket: str, origin: Callable[[], Origin], remembers: bool = False) -> None:
@@ -137,7 +137,7 @@ class InfluxLearning:
 
     @refusing
     def parameters(self, *, as_of: datetime) -> ParameterSet:
-        """Return the parameters in force: the newest row of each group published since the last full publication."""
+        """Return the parameters in force at a market time: of each group the newest row since the last full publication."""
         newest = self._newest(PublicationKind.PARAMETERS, as_of=as_of, what="no parameters were published")
         first_ns = int(newest.says["full_ns"])
         heads = self._heads_between(PublicationKind.PARAMETERS, first_ns, newest.at_ns)
@@ -151,7 +151,7 @@ class InfluxLearning:
 
     @refusing
     def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        """Return the scores of the newest publication, by regime and rank."""
+        """Return the scores of the newest publication known by a market time, sorted by regime and rank."""
         newest = self._newest(PublicationKind.FEEDER_SCORES, as_of=as_of, what="no feeder scores were published")
         points = self._points(SCORES, SCORE_TAGS, SCORE_KINDS, start=newest.at_ns, stop=newest.at_ns)
         _require_complete(points, [newest], what="feeder scores")
@@ -160,26 +160,26 @@ class InfluxLearning:
 
     @refusing
     def regime(self, *, as_of: datetime) -> RegimeState:
-        """Return the regime state in force."""
+        """Return the newest regime state known by a market time."""
         newest = self._newest(PublicationKind.REGIME, as_of=as_of, what="no regime was known")
         return state_of(self._single(REGIMES, REGIME_KINDS, newest), known_at=instant_of_ns(newest.at_ns))
 
     @refusing
     def recommendation(self, *, as_of: datetime) -> Recommendation:
-        """Return the newest recommendation."""
+        """Return the newest recommendation known by a market time, which may be expired."""
         newest = self._newest(PublicationKind.RECOMMENDATION, as_of=as_of, what="nothing was recommended")
         return recommendation_of(self._single(RECOMMENDATIONS, RECOMMENDATION_KINDS, newest), known_at=instant_of_ns(newest.at_ns))
 
     @refusing
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication known later than a time comes into force; None if there is none."""
+        """Return the earliest market time after a given one at which a publication of any kind comes into force; None if there is none."""
         start = point_ns(after + _TICK, 0)
         found = self._server.rows(_NEXT, bucket=self._bucket, start=start, stop=_EVER_NS, **_own(self._origin()))
         return min((instant_of_ns(parse_ns(row["_time"])) for row in found), default=None)
 
     @refusing
     def learning_token(self) -> str:
-        """Return a token that changes with every publication of the record and in every epoch: the newest head of each kind."""
+        """Return a token that changes with every newer publication and with the epoch: the epoch and the newest head of each kind."""
         origin = self._origin()
         found = list(self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS))
         newest = {row["noun"]: _Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in found}
@@ -193,7 +193,7 @@ class InfluxLearning:
 
     @refusing
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the bucket, of any origin."""
+        """Return the head of every publication in the bucket, of any record and epoch."""
         own = self._origin()
         found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
         return frozenset(head_of(row["noun"], instant_of_ns(parse_ns(row["_time"])), row["_value"], own=own) for row in found)
@@ -267,7 +267,7 @@ def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Ma
 
 
 def _lacking(points: Sequence[_Point], heads: Sequence[_Manifest]) -> tuple[_Manifest, int] | None:
-    """Return the first publication with missing (or surplus) rows, and the number of rows found; None if all are complete."""
+    """Return the first publication with missing or surplus rows, and the number of its rows found; None if all are complete."""
     there: dict[int, int] = {}
     for at_ns, _ in points:
         there[at_ns] = there.get(at_ns, 0) + 1

@@ -45,12 +45,12 @@ def has_secret(url: URL) -> bool:
 
 
 def server_url(url: URL, *, schema: str | None = None) -> URL:
-    """Return a PostgreSQL URL in psycopg's form: one driver, and the schema in `options`.
+    """Return a PostgreSQL URL for the driver psycopg, with the schema in `options`.
 
     Parameters
     ----------
     schema : str, optional
-        The schema to read if the URL names none.
+        The schema to read if the URL names none; if it names one, both must be equal.
 
     Raises
     ------
