@@ -1,4 +1,4 @@
-"""The ledger: project a trade from its intents, fills and funding payments. The result does not depend on the order of these facts."""
+"""Compute a trade from its intents (planned orders), fills and funding payments; the order of fills and payments does not matter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NONE = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerOrder:
-    """One intent that was sent to the exchange, with its status and fills.
+    """One intent of a trade that is no longer only planned, with its order's status and fills.
 
     `status` is one of freqtrade's: open, closed, canceled, expired or rejected. `average_rate` is None before the first fill.
     """
@@ -31,7 +31,7 @@ class LedgerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerTrade:
-    """A trade and the values of freqtrade's further columns; fields with `_abs` and values are in stake currency.
+    """A trade and the values of freqtrade's further columns; values and fields with `_abs` are in stake currency.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def project_trade(
     funding: Sequence[FundingPayment],
     seen_rates: tuple[float, float] | None = None,
 ) -> LedgerTrade | None:
-    """Project a trade from its intents and fills; None before the first fill of an entry.
+    """Compute a trade from its intents, fills and funding; return None before the first fill of an entry.
 
     Parameters
     ----------
@@ -147,14 +147,14 @@ def project_trade(
     fills : sequence of Fill
         Fills of these intents, in any order, each once.
     funding : sequence of FundingPayment
-        Payments of the pair; those after the open and up to the close belong to the trade.
+        Payments of the pair; those after the first entry fill and up to the close belong to the trade.
     seen_rates : (lowest, highest), optional
         Extreme rates seen while the trade was open.
 
     Raises
     ------
     InvalidTradeError
-        If a fill belongs to none of the intents.
+        If a fill belongs to none of the intents, or a value stored with an intent is missing or of the wrong type.
 
     Notes
     -----
@@ -186,7 +186,7 @@ def project_trade(
 
 
 def close_profit_so_far(ledger: LedgerTrade) -> float | None:
-    """Return the value of freqtrade's column `close_profit`, which is also set on open trades after a partial exit."""
+    """Return the value of freqtrade's column `close_profit`, which open trades have after a partial exit; None before the first exit."""
     trade = ledger.trade
     if not trade.is_open or ledger.exit_fees_abs is None:
         return trade.close_profit
@@ -296,7 +296,7 @@ def _exit_reason(intent: Intent) -> str:
 
 
 def require_exit_reason(intent: Intent) -> str:
-    """Return the exit reason of an exit intent. Raises InvalidTradeError if it is missing in the context."""
+    """Return the exit reason that is stored with an exit intent. Raises InvalidTradeError if it is missing."""
     reason = _text(intent, "exit_reason")
     if reason is None:
         raise InvalidTradeError(f"{intent.bot} {intent.pair}: exit intent {intent.client_order_id} has no exit_reason in its context")
@@ -304,7 +304,7 @@ def require_exit_reason(intent: Intent) -> str:
 
 
 def _resting_stop(intents: Sequence[Intent]) -> float | None:
-    """Return the trigger rate of the newest stop that is not canceled, rejected or dead."""
+    """Return the trigger rate of the newest stop that is not canceled, rejected or dead; None if there is none."""
     gone = {IntentState.CANCELED, IntentState.REJECTED, IntentState.DEAD}
     stops = [intent for intent in intents if intent.leg is IntentLeg.STOP and intent.trigger_rate is not None and intent.state not in gone]
     newest = max(stops, key=lambda intent: (intent.candle_close_time, intent.attempt), default=None)
