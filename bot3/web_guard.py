@@ -13,7 +13,7 @@ from typing import Any
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS_AGAINST_FRAMES = (("X-Frame-Options", "DENY"), ("Content-Security-Policy", "frame-ancestors 'none'"))
-"""Added to every response: no other page may show ours in a frame and redirect clicks to it."""
+"""Added to every response, so that no other site's page can show the response in a frame and redirect clicks to it."""
 
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?))(?::\d{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -84,7 +84,7 @@ class RequestRule:
             return "commands are read from the body of a request, not from its URL"
         if set(held.get("sec-fetch-site", [])) <= _OWN_SITE:
             return None
-        # A link on another page may open one of ours in a tab of its own.
+        # A link on another site's page may open a page of this server in a tab.
         opens = method in {"GET", "HEAD"} and held.get("sec-fetch-mode") == ["navigate"] and held.get("sec-fetch-dest") == ["document"]
         return None if opens and not is_command else "the request was sent by a page of another site"
 

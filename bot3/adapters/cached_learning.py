@@ -113,7 +113,7 @@ class FollowedLearning:
         StoreBusyError
             If no copy could be read yet.
         StoreError
-            If the thread has ended: a bug, which must not look like a server without changes.
+            If the thread has ended, which is a bug: later changes would not be read.
         """
         if self._is_started and not self._thread.is_alive():
             raise StoreError("the thread that reads the published learning has ended: restart this process, and report its log")

@@ -1,4 +1,4 @@
-"""A bot's own database: trades, orders, and the journal (intents, which are planned orders; fills; funding; decisions)."""
+"""A bot's own database: trades, orders, planned orders (intents), fills, funding and decisions."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def backtest(
     regimes : DataFrame, optional
         Columns known_at (increasing) and regime.
     parameters_at, recommendations_at : callable, optional
-        Return the parameters or the recommendation in force at a time, None if none was. They are called only for a learned bot, once for
-        each close at which it could trade. Without them the bot has no learning.
+        Return the parameters or the recommendation in force at a time, None before the first publication. They are called only for a bot
+        that uses them, once for each close at which it could trade. Without these functions the bot trades as if nothing were learned.
     state : BacktestState, optional
         State of the previous span; without one the run starts with the profile's wallet.
 

@@ -149,7 +149,7 @@ class BacktestBook:
         self._judge(at_us)
 
     def latched(self, at_us: int) -> HoldReason | None:
-        """Return the limit on losses that blocks entries at an instant; None if none does."""
+        """Return the limit on losses that blocks entries at an instant; None if entries are allowed."""
         latch = self._losses.latch
         return None if latch is None or at_us >= self._losses.latched_until_us else _LATCHES[latch]
 

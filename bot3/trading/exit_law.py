@@ -18,7 +18,7 @@ from typing import Any
 import numba
 
 HELD, STOPPED, REACHED, LIQUIDATED, GAVE_BACK, TIMED_OUT = range(6)
-"""Codes of the outcome of a candle; `HELD` is the absence of an event."""
+"""Codes of the outcome of a candle for a trade; `HELD` means that the trade is still open after it."""
 
 
 NO_RULE = (math.inf, 0.5, math.inf)

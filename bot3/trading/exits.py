@@ -67,7 +67,7 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
 def decide_exit(
     rule: ExitRule, *, is_short: bool, open_rate: float, best_rate: float, close_rate: float, candle_close_time: datetime
 ) -> ExitReason | None:
-    """Return giveback or time exit if that rule exits an open trade at market after a candle's close; None to keep it open.
+    """Return giveback or time exit if that rule closes an open trade at market after a candle's close; None if neither does.
 
     Parameters
     ----------

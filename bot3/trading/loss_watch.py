@@ -61,7 +61,7 @@ class LossWatch:
 
     @property
     def latch(self) -> Breach | None:
-        """Return the limit that stops entries as of the newest checked close; None if none does."""
+        """Return the limit that stops entries as of the newest checked close; None if entries are allowed."""
         return _LATCHES[int(self._state[_LATCH])]
 
     @property

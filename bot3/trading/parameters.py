@@ -13,7 +13,7 @@ from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.trades import direction
 
 ANY = "*"
-"""Stands for all pairs, both directions or all bins in the key of a row."""
+"""Means all pairs, both directions or all bins in the key of a row."""
 
 
 class ParameterState(StrEnum):

@@ -39,7 +39,7 @@ class HomeBackup:
     def hold(self) -> Iterator[HomeMoment]:
         """Take the write lock of the one database in `needed`, and begin a read transaction whose snapshot does not change afterwards.
 
-        Raises StoreBusyError if another process keeps the database locked, StoreError if it cannot be read.
+        Raises StoreBusyError if another process has locked the database for too long, StoreError if it cannot be read.
         """
         (part,) = self.needed
         path = self.home / part
@@ -107,7 +107,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or all files of a directory except hidden ones and SQLite's journals."""
+    """Yield a file, or all files of a directory except hidden ones and SQLite's -wal, -shm and -journal files."""
     if path.is_file():
         yield path
         return

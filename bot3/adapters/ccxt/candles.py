@@ -239,7 +239,7 @@ def _reach_at(exchange: Any, base_url: str) -> None:
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Translate ccxt's errors into ours; the order of the clauses decides which failures may be retried and which are final."""
+    """Translate ccxt's errors into those of this package; the order of the clauses decides which failures may be retried."""
     try:
         yield
     except ccxt.BadSymbol as error:

@@ -1,4 +1,4 @@
-"""Convert rows of freqtrade's tables to trades of ours, or return the reason why a row is refused."""
+"""Convert rows of freqtrade's tables to the platform's trades, or return the reason why a row is refused."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def writers_zone(address: str) -> str | None:
     Raises
     ------
     StoreError
-        If the database cannot be queried, or returns no zone: our own session has an explicit zone, which hides the server's.
+        If the database cannot be queried, or returns no zone: this platform's session has an explicit zone, which hides the server's.
     """
     if not address.startswith("postgres"):
         return None

@@ -138,7 +138,7 @@ class PaperFills:
         return held
 
     def _nearest(self, held: Held, order_type: OrderType) -> OrderStatus | None:
-        """Return the open order of a type that the price reaches first, for a long the highest stop or the lowest target; None if none."""
+        """Return the open order of a type that the price reaches first: a long's highest stop or lowest target; None without one."""
         closing = OrderSide.BUY if held.is_short else OrderSide.SELL
         orders = [o for o in self._state.open_orders(held.pair) if o.order_type is order_type and o.side is closing]
         if not orders:

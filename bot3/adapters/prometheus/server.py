@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             page = page_of(self.server.measured)
         except Exception:
-            # A bug must not look like a page without metrics.
+            # An error must not be reported as a page without metrics.
             log.exception("page_failed")
             self._reply(500, b"failed: see the log of this process\n")
             return

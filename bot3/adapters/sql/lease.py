@@ -98,7 +98,7 @@ class SqlLease:
                     self._session = session
                     return True
                 holders = session.execute(_HOLDER).all()
-                # The server has not detected yet that an earlier connection of ours is lost: request the end of that session.
+                # The server has not detected yet that an earlier connection of this lease is lost: request the end of that session.
                 for lost in (holder for holder in holders if holder.application_name == self._name):
                     session.execute(_END_SESSION, {"pid": lost.pid})
             finally:

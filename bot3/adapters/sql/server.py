@@ -65,7 +65,7 @@ class WatchedConnection(psycopg.Connection[Any]):
         """Connect with a timeout of 5 s, unless `connect_timeout` is given."""
         made_at = monotonic()
         connection = super().connect(conninfo, **{"connect_timeout": _CONNECT_S, **given})
-        connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # our own class
+        connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # this class
         connection._server = (connection.info.host, connection.info.port)  # noqa: SLF001
         connection._made_at, connection._silence_s = made_at, silence_s  # noqa: SLF001
         return connection

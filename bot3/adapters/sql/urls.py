@@ -69,7 +69,7 @@ def server_url(url: URL, *, schema: str | None = None) -> URL:
 
 
 def merged_options(url: URL, ours: str) -> str:
-    """Return the `options` of a connection: those of the URL, then ours, which override them."""
+    """Return the `options` of a connection: those of the URL, then the given ones, which override them."""
     theirs = url.query.get("options", "")
     parts = [theirs] if isinstance(theirs, str) else list(theirs)
     return " ".join(part for part in (*parts, ours) if part)

@@ -142,5 +142,5 @@ def _silence() -> None:
     # The client reads this variable whenever it reports a wait; without it, it warns about its own next release.
     os.environ.setdefault("PTB_TIMEDELTA", "true")
     for name in _LOGGERS:
-        # They log URLs with the token at INFO, and users' messages at CRITICAL: our own log reports the errors.
+        # They log URLs with the token at INFO, and users' messages at CRITICAL: the platform's own log reports the errors.
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

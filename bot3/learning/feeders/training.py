@@ -63,7 +63,7 @@ class TrainedFeeder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Training rows of one direction, all pairs; `known` and `end` count candles since 1970, `asked` is the number of candidate candles."""
+    """Training rows of one direction, all pairs; `known` and `end` count candles since 1970, `asked` counts the candles considered."""
 
     features: NDArray[np.float32]
     label: Floats

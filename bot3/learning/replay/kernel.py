@@ -157,7 +157,7 @@ def _scatter(candles: Any, paths: Any, k: int, levels: Any, costs: Any, rule: An
     reached = _touch(
         candles[0], window, MINUS_HIGH if side > 0.0 else LOW, levels[1], (-side, -side * rate, rate * sigma, -np.inf), room, 1
     )
-    # Factors of the net move for a stop, a market exit and a resting target, then the further constants that `_merge` needs.
+    # Factors of the net move for a stop, a market exit and a target (a limit order or not), then the other constants of `_merge`.
     nets = (
         (1.0 - side * fee) * (1.0 - side * (slip + stop_slip)) / opened,
         taker,

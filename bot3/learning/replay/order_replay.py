@@ -95,7 +95,7 @@ class PositionOutcome:
     ended_at : int
         Index of the candle in which the position ended.
     code : int
-        Code of the end in `exit_law`; HELD for the end of the horizon.
+        Code of the end, one of `exit_law`'s; HELD at the end of the horizon.
     is_ambiguous : bool
         Whether stop and target, or an order, lay inside the candle of the end: their order is assumed, not known.
     orders_done : int
