@@ -40,7 +40,9 @@ class Settings(BaseSettings):
         description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
     )
     markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
-    fleet_file: Path | None = Field(None, description="Further bots, whose databases are only read (TOML, docs/fleet.md); none: our own.")
+    fleet_file: Path | None = Field(
+        None, description="File of further bots, whose databases are only read (TOML, docs/fleet.md); none: no further bots."
+    )
     timeframe: Literal["5m"] = Field("5m", description="Timeframe of the candles that everything is computed on.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest severity that is logged.")
 
@@ -66,7 +68,9 @@ class Settings(BaseSettings):
         None, gt=0.0, description="Open profit, in sigma, from which the stop is moved to the entry plus costs; none: never."
     )
     stake_currency: str = Field(
-        "USDT", pattern=r"^[A-Z0-9]{2,12}$", description="Currency of the paper wallets; our own bots trade the pairs counted in it."
+        "USDT",
+        pattern=r"^[A-Z0-9]{2,12}$",
+        description="Currency of the paper wallets; the platform's own bots trade only pairs with this stake currency.",
     )
     wallet_abs: float = Field(10_000.0, gt=0.0, description="Paper wallet of each bot, in the stake currency.")
     max_open_trades: int = Field(5, ge=1, description="Maximum number of a bot's open positions.")

@@ -47,7 +47,7 @@ def writers_zone(address: str) -> str | None:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:
         raise StoreError(
-            f"the server's time zone of {shown} is hidden: our own session has the explicit zone {ours} ({source}); unset PGTZ and "
+            f"the server's time zone of {shown} is hidden: this connection has the explicit zone {ours} ({source}); unset PGTZ and "
             f"PGOPTIONS in this environment and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
         )
     if not (zone := held or ours):
