@@ -1,18 +1,18 @@
-"""Measure the time from a close committed in a bot's store to the daemon's new parameters, and to the lineage in Dagster.
+"""Measure the time from the commit of a closed trade to new parameters in the execution daemon, and to their event in Dagster.
 
     python -m benchmarks.adaptation [--stores embedded|postgres] [--home DIR] [--sparse 50] [--burst 50]
 
-The benchmark runs the execution daemon and Dagster's own daemon with its code server, and commits closed trades to BOT1's store. Each time
-it waits until the daemon's heartbeat reports parameters of a revision that contains the trade, and until Dagster's event log contains a
-materialization of `adaptive_params` of such a revision. Sparse closes are 5.5 to 10.5 s apart; bursts have a mean gap of 2 s. Latencies
-include everything: sync, replay, learning, publishing, reading, and up to 20 ms of this benchmark's own polling (60 ms for events).
+The benchmark runs the execution daemon and Dagster's own daemon with its code server, and commits closed trades to BOT1's store. For each
+it measures when the daemon's heartbeat first reports parameters of a revision that contains the trade, and when Dagster's event log first
+contains a materialization of `adaptive_params` of such a revision. Sparse closes are 5.5 to 10.5 s apart; a burst has a mean gap of 2 s.
+Latencies include everything: sync, replay, learning, publishing, reading, and up to 20 ms of this benchmark's polling (60 ms for events).
 
 `embedded` is a home as `bot3 up` runs it: SQLite files, also for Dagster's storage; the daemon reads the record. `postgres` is the compose
 file: the databases bot1, bot2, bot33, bot3 and dagster on a PostgreSQL (fsync on) that the benchmark starts, each service in its own role,
 and a daemon that reads an InfluxDB, which is started too (TEST_INFLUXD names its program). Settings in the environment apply to both.
 
-The first close, which meets a code server that has just started, is printed but not counted. `closes_without_event` counts closes whose
-lineage did not appear in Dagster within 30 s.
+The first close, which comes right after the start of the code server, is printed but not counted. `closes_without_event` counts closes
+without an event in Dagster 30 s after the evaluation of the close began, which is after the last close of its series.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GIVE_UP_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Wall seconds from a close's commit to its parameters in force, and to its event in Dagster; None if there was no event."""
+    """Wall seconds from a close's commit until the daemon uses its parameters, and until Dagster has their event (None: no event seen)."""
 
     in_force_s: float
     event_s: float | None
@@ -66,7 +66,7 @@ def _stores(given: argparse.Namespace, temporary: Path) -> AbstractContextManage
 
 
 def measure(stores: Stores, platform: Platform, *, sparse: int, burst: int, name: str) -> None:
-    """Start the services, measure the latencies, stop the services, and print the JSON."""
+    """Start the services, measure the latencies, stop the services, and print the JSON; stops the services after an error too."""
     home = stores.settings.home
     supervisor = Supervisor(stores.services(since(platform)), run_directory=home / "run", log_directory=home / "logs")
     platform.start_clock()
@@ -118,7 +118,7 @@ def _wait_for_parameters(platform: Platform) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """Commit closes and measure the latency of each."""
+    """A series of closes: commits all of them, then evaluates the latency of each."""
 
     platform: Platform
     in_force: HeartbeatWatch
@@ -146,7 +146,7 @@ class _Series:
                 tell(f"{name} {trade_id}: {first - at:.3f} s, in Dagster " + ("never" if event_s is None else f"after {event_s:.3f} s"))
                 return Latency(in_force_s=first - at, event_s=event_s)
             if has_passed:
-                raise SystemExit(f"trade {trade_id} did not reach the daemon within {_GIVE_UP_S:.0f} s")
+                raise SystemExit(f"the daemon reported no parameters that contain trade {trade_id} within {_GIVE_UP_S:.0f} s")
             time.sleep(0.05)
 
     def _revision(self, trade_id: int) -> int | None:

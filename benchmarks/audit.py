@@ -1,9 +1,10 @@
-"""Measure `bot3 audit` on 50,000 trades over real candles: its duration, and its report where there is nothing to learn.
+"""Measure `bot3 audit` on 50,000 trades over real candles: its duration, and its report on trades from which nothing can be learned.
 
     python -m benchmarks.audit [--data DIR] [--trades N]
 
-The entries have no skill by construction: "random" draws candle and side, "momentum" draws the candle and follows the last four hours.
-Learned settings are fitted on January to June 2025 and judged on July to September, against the static -3 % / +3 % of the stake, net.
+The entries have no skill by construction: "random" draws the candle and the side; "momentum" draws the candle and takes the direction in
+which the price moved in the four hours before. Stops and targets are learned from the trades of January to June 2025 and compared, net of
+costs and on the trades of July to September, with a static stop and target of -3 % and +3 % of the stake.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _measure(data: Path, directory: Path, *, trades: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """Duration of a command; other processes on the machine increase the wall time, not the CPU time."""
+    """Duration of a command. Other processes on the machine lengthen the wall time, but not the CPU time."""
 
     wall_s: float
     cpu_s: float

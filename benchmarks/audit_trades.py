@@ -27,9 +27,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """Rule of the entries: "random" draws candle and side; "momentum" draws the candle and follows the last four hours.
+    """Rule (`kind`), number and seed of entries.
 
-    Neither uses information about the future: their results are chance and costs.
+    "random" draws the candle and the side; "momentum" draws the candle, and goes short if the price fell in the four hours before, long
+    otherwise. Neither uses information about the future, so that their results consist of chance and costs.
     """
 
     kind: str
@@ -38,7 +39,7 @@ class Entries:
 
 
 def write_database(path: Path, candles: CandleReader, entries: Entries, *, start: datetime, end: datetime) -> int:
-    """Write trades that open in a time span to a bot's database; return their number."""
+    """Write trades that open and close between two times, equally many of each pair, to a new freqtrade database; return their number."""
     rng = np.random.default_rng(entries.seed)
     pairs = candles.pairs()
     share = np.full(len(pairs), entries.n // len(pairs))

@@ -1,4 +1,4 @@
-"""Closed trades that benchmarks commit to a running home, in the form of its daemon's trades."""
+"""Closed trades that benchmarks commit to a bot's store while services run, with the same fields as the execution daemon's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot3.wiring import Platform
 
 
 def closed_trade(platform: Platform, number: int, *, bot: str = "BOT1") -> Trade:
-    """Return a trade that closes now and was opened 25 hours ago, so that its replay is due."""
+    """Return a trade with the bot's next id that closes now and was opened 25 hours ago, so that its replay is due (horizon of 24 h)."""
     pairs = platform.candles.pairs()
     pair, now = pairs[number % len(pairs)], platform.clock.now()
     opened = now - timedelta(hours=25)
@@ -40,6 +40,6 @@ def closed_trade(platform: Platform, number: int, *, bot: str = "BOT1") -> Trade
 
 
 def _rate_before(platform: Platform, pair: str, at: datetime) -> float:
-    # The last close before, of any age: a trade may be opened during an outage of the candles.
+    # The last close within the day before: the newest candles may be missing.
     before = platform.candles.candles(pair, platform.settings.timeframe, start=at - timedelta(days=1), end=at)
     return float(before["close"].iloc[-1])

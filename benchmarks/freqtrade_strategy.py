@@ -1,10 +1,11 @@
-"""Test the mixin in real freqtrade: its trades end at the learned levels, and none uses data that became known later.
+"""Test the strategy mixin in real freqtrade: its trades end at the learned levels, and none uses data that became known later.
 
     python -m benchmarks.freqtrade_strategy [--shared ../shared] [--environment .venv-freqtrade] [--start MONDAY] [--weeks N] [--keep DIR]
 
-BOT3's learner learns weekly from the example's signals on BTC, ETH and XRP, and writes every version as JSON files. freqtrade then
-backtests the example, offline, on the same candles with those files. Each of its trades is compared with the daemon's own rules on the
-record as of the entry: leverage, row, stop and target, and the candle in which the platform's backtest exits.
+The platform learns weekly from the signals of the example strategy on BTC, ETH and XRP, and writes every version of its parameters as JSON
+files. freqtrade then backtests the example, offline, on the same candles with those files. Each trade is compared with what the execution
+daemon would do with the record as of the entry: leverage, row of the parameters, stop and target, and with the candle in which the
+platform's own backtest exits.
 `bash deploy/freqtrade/environment.sh` creates freqtrade's environment.
 """
 
@@ -48,18 +49,35 @@ from bot3.wiring import Platform, open_platform
 
 COINS = ("BTC", "ETH", "XRP")
 AVOIDED = "F03"
-"""The only feeder with shadow trades as evidence. No feeder of the example earns, so with evidence of all the platform would trade none."""
+"""The only feeder with shadow trades. No feeder of the example earns, so with shadow trades of all the platform would trade none."""
 STRATEGIES = Path(__file__).parent.parent / "deploy" / "freqtrade"
 CANDLE = timedelta(minutes=5)
 WARM_UP = timedelta(days=20)
-"""Time that freqtrade starts before the first version: it must refuse all entries until then, and its sigma then has our full memory."""
+"""Time by which freqtrade's backtest starts before the first version, which is as long as the window of sigma (the expected volatility).
+
+Until the first version the strategy must refuse all entries.
+"""
 _STOPS = {"stop_loss", "trailing_stop_loss"}
 _REASONS = {"trailing_stop_loss": "stop_loss", "take_profit": "roi"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Comparison of one trade; `level_ticks` is its distance from the expected level, None for exits at a candle's open."""
+    """Comparison of one of freqtrade's trades with the platform.
+
+    Parameters
+    ----------
+    reason : str
+        Exit reason, in the platform's terms.
+    is_daemons : bool
+        Whether version, row and leverage are those that the daemon would use.
+    is_later_known : bool
+        Whether parameters or recommendation became known after the entry.
+    level_ticks : float or None
+        Distance of the exit from the expected stop or target in ticks; None for exits at neither (giveback, horizon).
+    is_same_reason, is_same_candle : bool
+        Whether the platform's backtest exits for the same reason, in the same candle.
+    """
 
     reason: str
     is_daemons: bool
@@ -105,7 +123,7 @@ def prove(work: Path, *, python: Path, start: datetime, weeks: int) -> None:
 
 
 def prepare_candles(data: Path, work: Path) -> None:
-    """Copy the candles: 5m, 1h mark and funding under freqtrade's names, and 5m and funding for the platform."""
+    """Copy the candles: 5m, 1h mark prices and funding under freqtrade's names, and 5m and funding for the platform."""
     wanted = {
         "platform/futures": {"5m-futures": ("usdm-5m-2025", "5m-futures"), "8h-funding_rate": ("usdm-1h-2019-2025", "8h-funding_rate")},
         "freqtrade/data/binance/futures": {
@@ -123,7 +141,7 @@ def prepare_candles(data: Path, work: Path) -> None:
 
 
 def learn_weekly(platform: Platform, *, start: datetime, end: datetime) -> None:
-    """Trade the example's signals with all three bots, relearning every week, with the platform's own code for histories."""
+    """Make the history of all three bots with the example's signals, learning every week, as the platform's seed does."""
     began, span = time.perf_counter(), {"start": start, "end": end}
     write_signals(platform, **span)
     computed_at = platform.wall_now()
@@ -180,7 +198,7 @@ def _signals_of(platform: Platform, pair: str, *, called_by: Any, end: datetime)
 
 
 def export_versions(platform: Platform, directory: Path, *, start: datetime, end: datetime) -> int:
-    """Write the learning in force at each week's start to its own directory; return the number of weeks."""
+    """Write the parameters, scores and recommendation known at the start of each week to its own directory; return the number of weeks."""
     weeks = walk_forward_weeks(start, end - timedelta(days=1), every=1)
     for week in weeks:
         at = week_start(week)
@@ -249,7 +267,10 @@ def _ccxt_market(market: Market) -> dict[str, Any]:
 def first_half_is_unchanged(
     result: dict[str, Any], work: Path, markets: dict[str, Market], *, python: Path, start: datetime, middle: datetime
 ) -> bool:
-    """Run the first half again without any later version; return whether all its trades are the same."""
+    """Backtest the first half again without any later version; return whether its trades are the same, and at least one.
+
+    Only trades that close more than two days before the middle are compared.
+    """
     early = work / "early"
     for week in sorted((work / "versions").iterdir()):
         if week_start(week.name) < middle:
@@ -264,7 +285,7 @@ def first_half_is_unchanged(
 
 
 class Judge:
-    """Compare trades with the daemon's rules and the record as of their entry."""
+    """Compare freqtrade's trades with those that the platform would make with the record as of their entry."""
 
     def __init__(self, platform: Platform, markets: dict[str, Market], *, start: datetime, end: datetime) -> None:
         self._platform, self._markets = platform, markets
@@ -277,7 +298,7 @@ class Judge:
         self._book = Book(equity_abs=10_000.0, free_abs=10_000.0, notionals={}, marks=marks, last_closes={}, stops=())
 
     def verdict(self, trade: dict[str, Any]) -> Verdict:
-        """Compare one trade."""
+        """Compare one trade. Raises SystemExit if the daemon would not have entered it."""
         opened, arrays, market = datetime.fromisoformat(trade["open_date"]), self._arrays[trade["pair"]], self._markets[trade["pair"]]
         entry = int(np.searchsorted(arrays.open_us, instant_us(opened)))
         choice, levels = self._decision(trade, opened, sigma=float(arrays.sigma[entry - 1]))
@@ -346,7 +367,10 @@ class Judge:
 
     @staticmethod
     def _level_ticks(trade: dict[str, Any], arrays: CandleArrays, *, levels: tuple[float, float], tick: float) -> float | None:
-        """Return the distance of the close from its level in ticks; for an open beyond the target the level is that open."""
+        """Return the distance of the exit from its stop or target in ticks; None for other exits.
+
+        If the candle opened beyond the target, the distance is from that open.
+        """
         if trade["exit_reason"] in _STOPS:
             return abs(float(trade["close_rate"]) - levels[0]) / tick
         if trade["exit_reason"] not in {"roi", "take_profit"}:
@@ -357,7 +381,7 @@ class Judge:
 
 
 def summary(verdicts: list[Verdict], result: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON fields of the comparison."""
+    """Return the JSON fields of the comparison. There must be a trade, and one that ended at its stop or target."""
     at_levels = [verdict.level_ticks for verdict in verdicts if verdict.level_ticks is not None]
 
     def share(hits: list[bool]) -> float:

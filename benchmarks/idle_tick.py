@@ -1,4 +1,4 @@
-"""Time the learning sensor while nothing is committed, on a home with our own bots and one bot of a fleet."""
+"""Time the work of the learning sensor while nothing is committed, on a home with the platform's own bots and one bot of a fleet."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _TIMES = 50
 def idle_ms(url: str, folder: Path, *, bot: str, run_mode: RunMode) -> dict[str, float]:
     """Sync a bot into a new home, then time the steps that repeat while nothing is new; return medians in wall milliseconds.
 
-    `idle_look_ms` is one `Listener.look`, fifty times a second: it reads every source's change token. `idle_due_ms` is its additional query
-    once a second for the time of the next due replay. `idle_tick_ms` is a whole tick of the sensor, every five seconds: it reads the
+    `idle_look_ms` is one check for commits, of which there are up to fifty a second: it reads every source's change token. `idle_due_ms` is
+    the query for the time of the next due replay, once a second. `idle_tick_ms` is what the sensor itself reads every five seconds: the
     record's revision, the change tokens and the time of the next due replay; Dagster's own work is not included. `idle_count_ms` is the
-    count of all closes on both sides, made after a commit.
+    count of all closes in the sources and in the record, which follows a commit.
 
     Raises
     ------

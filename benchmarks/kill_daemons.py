@@ -1,4 +1,4 @@
-"""Execution daemons for kill tests: their own home, random signals, real processes."""
+"""Execution daemons for benchmarks/kill_execution.py: real processes on a home of their own, with random signals."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _CANDLE = timedelta(minutes=5)
 
 
 class CoinSignals:
-    """A `SignalSource` with random signals for every pair at every close, the same for the same candle."""
+    """A `SignalSource` that draws a signal for half of the pairs and candles; the same pair and candle always have the same signal."""
 
     def __init__(self, pairs: Sequence[str]) -> None:
         self._pairs = tuple(pairs)
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals of a candle, or none if it has not closed yet."""
+        """Return the signals of a 5m candle; an empty list if it has not closed yet."""
         known_at = candle_open_time + _CANDLE
         if known_at > now:
             return []
@@ -74,7 +74,7 @@ def make_home(home: Path) -> Settings:
 
 
 def live(home: Path, arguments: Sequence[str], log: Path) -> None:
-    """Run the daemon: the entry point of the processes that are killed."""
+    """Run the daemon, with its output appended to a file, and exit the process; this is what the processes to kill execute."""
     with log.open("a", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), sys.stdout.fileno())
         os.dup2(stream.fileno(), sys.stderr.fileno())
@@ -84,7 +84,7 @@ def live(home: Path, arguments: Sequence[str], log: Path) -> None:
 
 
 class Nursery:
-    """Start daemons on a home, each in its own process, forked from one with all imports so that each starts quickly."""
+    """Start daemons on a home, each forked from one process that has imported everything, so that each starts quickly."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -93,11 +93,11 @@ class Nursery:
 
     @property
     def log(self) -> Path:
-        """Return the file with the output of the daemons."""
+        """Return the file that contains the output of all the daemons."""
         return self._home / "daemon.log"
 
     def start(self, *arguments: str) -> ForkServerProcess:
-        """Start a daemon with some command line arguments."""
+        """Start a daemon with command line arguments; return its process without waiting for anything."""
         process = self._context.Process(target=live, args=(self._home, arguments, self.log))
         process.start()
         return process

@@ -1,11 +1,12 @@
-"""Kill the execution daemon at random moments, and check the invariants after the next one has recovered.
+"""Kill the execution daemon at random moments, and check the invariants after the next one has recovered the state.
 
     python -m benchmarks.kill_execution [--kills 100] [--seed 1] [--home DIR]
 
 The benchmark runs real processes on its own home: the simulated market at 1,500 times real speed, three bots, the real stores and paper
 accounts. Signals are random at every close (no models), and trades last half an hour of market time, so that orders are nearly always
 pending. SIGKILL is sent at a random moment; in half of the cases the market continues for a moment without a daemon. Then the market clock
-is paused, a daemon ticks once, and the journals are compared with the accounts.
+is paused, a daemon ticks once, and the stored orders and trades are compared with the accounts; both are repeated for up to 10 s while
+another tick may correct what was found.
 """
 
 from __future__ import annotations
@@ -35,7 +36,17 @@ _LONGEST_LIFE_S = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """One kill and the result of the next daemon; `recovered_s` is wall time from its start until all invariants hold."""
+    """One kill, and the invariants that were still violated after the recovery.
+
+    Parameters
+    ----------
+    lived_s : float
+        Wall time from the start of the daemon to the kill.
+    recovered_s : float
+        Wall time from the start of the next daemon until the last check; 0 if the first daemon ended before it was killed.
+    findings : tuple of Finding
+        Violations of the last check; empty if all invariants hold.
+    """
 
     lived_s: float
     recovered_s: float
@@ -44,7 +55,7 @@ class Kill:
 
 @dataclass(slots=True, kw_only=True)
 class Killer:
-    """Kill daemons on one home."""
+    """Kill daemons on one home, and check the accounts of its bots."""
 
     platform: Platform
     nursery: Nursery
@@ -56,7 +67,7 @@ class Killer:
         self.audits = {name: AccountAudit(self.platform.bot_store(name), self.platform.exchange(name), self.platform) for name in names}
 
     def kill_once(self) -> Kill:
-        """Start a daemon, kill it at a random moment, start another one and check the invariants."""
+        """Start a daemon, kill it at a random moment, let others recover the state, and check the invariants."""
         self.platform.start_clock()
         daemon = self.nursery.start("--poll", "0.02")
         lived_s = float(self.random.uniform(0.05, _LONGEST_LIFE_S))
@@ -77,7 +88,7 @@ class Killer:
         return self._recover(lived_s)
 
     def audit(self) -> list[Finding]:
-        """Compare journals and accounts; the market clock must be paused."""
+        """Return the violated invariants of all bots; the market clock must be paused."""
         return [finding for audit in self.audits.values() for finding in audit.findings()]
 
     def _recover(self, lived_s: float) -> Kill:
@@ -89,14 +100,14 @@ class Killer:
             if once.exitcode != 0:
                 findings.append(Finding(bot="all", promise="restart", text=f"the daemon ended with exit code {once.exitcode}"))
             passed_s = time.monotonic() - began
-            # The state of an order without a response is known only after its fence; until then a position may lack its stop.
+            # An order without a response is resolved only after the time in which it could still arrive; until then a stop may be missing.
             if not findings or not all(finding.may_pass for finding in findings) or passed_s > _DEADLINE_S:
                 return Kill(lived_s=lived_s, recovered_s=passed_s, findings=tuple(findings))
             time.sleep(0.2)
 
 
 def kill_daemons(settings: Settings, *, kills: int, seed: int) -> Mapping[str, object]:
-    """Kill a number of daemons on a home; return the JSON fields."""
+    """Kill daemons on a home a number of times, at least once; return the JSON fields."""
     with open_platform(settings) as platform:
         killer = Killer(platform=platform, nursery=Nursery(settings.home), random=np.random.default_rng(seed))
         made = []

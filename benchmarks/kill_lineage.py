@@ -1,4 +1,4 @@
-"""Kill Dagster's daemon and its code server while trades close, and search for missing lineage.
+"""Kill Dagster's daemon and its code server while trades close, and search for missing lineage (the events in Dagster about the data).
 
     python -m benchmarks.kill_lineage [--stores embedded|postgres] [--kills 40] [--seed 1]
 
@@ -6,11 +6,12 @@ The benchmark runs real services: Dagster's daemon and the code server, on a hom
 PostgreSQL and InfluxDB. One to three trades close, and within 0.6 s of the last SIGKILL is sent to the code server, the daemon or both, so
 that it interrupts the sync, the replay, the publication or the events; in half of the cases a trade closes while they are down. They are
 restarted, and the next kill waits until nothing is missing. What is still missing after 120 s counts, though a later close may repair it.
-`untold_at_kill` counts the kills between the record's commit and its event.
+`untold_at_kill` counts the kills of the code server at which the newest parameters in the record had no event in Dagster yet.
 
 At the end every closed trade of the bots' stores must be in the record, every publication of parameters must have a materialization, the
-newest materializations of the chain must match the content of the stores, and the sensors' cursors must be the record's revision; on
-InfluxDB the copy must be equal and its newest materialization of that revision. The exit code is 1 if anything is missing.
+newest materialization of each asset of a bot must have the stores' number of rows, and the learning sensor's cursor must be the record's
+revision; on InfluxDB the copy must be equal to the record, and its newest materialization and sensor's cursor must have that revision. The
+exit code is 1 if anything is missing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _NAMES = ("code", "dagster-daemon")
 _TARGETS = (("code",), ("dagster-daemon",), _NAMES)
 _WITHIN_S = 0.6
 _SETTLED_S = 120.0
-# Intervals of hours: a run of the meta-learner would itself report the lineage that is tested here.
+# The longest interval: a run of the meta-learner, which still starts at each full hour, reports the lineage that is tested here.
 _SETTINGS = {"BOT3_META_LEARNER_INTERVAL_S": "3600", "BOT3_RECOMMENDATIONS_LIFE_S": "7200"}
 
 
@@ -84,14 +85,14 @@ class Victims:
 
 @dataclass(slots=True, kw_only=True)
 class Settling:
-    """Wait until nothing is missing; record what is still missing at the time limit, which counts even if it is repaired later.
+    """Wait until nothing is missing; keep what is still missing at the time limit, which counts even if it is repaired later.
 
     Parameters
     ----------
     findings : callable
         Returns descriptions of what is missing now.
     require_alive : callable
-        Raises if waiting is pointless.
+        Raises if a service ended, so that waiting is pointless.
     """
 
     findings: Callable[[], list[str]]
@@ -100,7 +101,7 @@ class Settling:
     missed: list[str] = field(default_factory=list)
 
     def wait(self, what: str) -> float | None:
-        """Wait after an event; return the seconds until nothing was missing, or None if something still was at the time limit."""
+        """Wait after an event, named for the output; return the seconds until nothing was missing, or None after `patience_s`."""
         began = time.monotonic()
         while findings := self.findings():
             if time.monotonic() - began >= self.patience_s:
@@ -113,7 +114,7 @@ class Settling:
         return waited_s
 
     def verdict(self) -> dict[str, object]:
-        """Return as JSON fields what is missing now and what was missing at earlier time limits."""
+        """Return as JSON fields what was missing at earlier time limits and what is missing now."""
         findings = [*self.missed, *self.findings()]
         return {"missing": len(findings), "findings": findings}
 
@@ -125,7 +126,7 @@ class Settling:
 
 @dataclass(slots=True)
 class Killer:
-    """Close trades and kill services, by a seed."""
+    """Close trades and kill services at random, which a seed determines."""
 
     platform: Platform
     victims: Victims
@@ -135,7 +136,7 @@ class Killer:
     untold: int = 0
 
     def kill_once(self) -> None:
-        """Close trades, kill services, and restart them."""
+        """Close one to three trades, kill one service or both, perhaps close another trade, and restart them; does not wait for them."""
         self._close(int(self.random.integers(1, 4)))
         time.sleep(float(self.random.uniform(0.0, _WITHIN_S)))
         target = _TARGETS[self.random.choice(len(_TARGETS), p=(0.5, 0.2, 0.3))]
@@ -154,7 +155,7 @@ class Killer:
 
 
 def kill_services(stores: Stores, *, kills: int, seed: int, name: str) -> Mapping[str, object]:
-    """Kill services a number of times; return the JSON fields."""
+    """Start the services, kill some of them a number of times, and stop them; return the JSON fields."""
     os.environ.update(stores.dagster)
     todo = {service.name: service for service in stores.services(lambda: True)}
     victims = Victims(todo, stores.settings.home / "logs")

@@ -1,4 +1,4 @@
-"""Invariants between a bot's journal and its account after a kill, once the next daemon has recovered."""
+"""Invariants between a bot's stored orders and trades and its account on the exchange, after a kill of the daemon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SAME_AMOUNT = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A violated invariant; `may_pass` if the daemon may still correct it within the deadline."""
+    """A violated invariant of a bot ("all": of the daemon); with `may_pass` the next tick of a daemon may correct it."""
 
     bot: str
     promise: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 class AccountAudit:
-    """Comparison of one bot's journal with its account; trades that were settled at the last check are not checked again."""
+    """Comparison of one bot's store with its account. Trades that were closed at a check without findings are not checked again."""
 
     def __init__(self, store: BotStore, exchange: Exchange, platform: Platform) -> None:
         self._store, self._exchange, self._platform = store, exchange, platform
@@ -41,7 +41,7 @@ class AccountAudit:
         self.entries = 0
 
     def findings(self) -> list[Finding]:
-        """Return the violated invariants."""
+        """Return the violated invariants; empty if all hold."""
         next_id = self._store.next_trade_id()
         intents = [i for n in range(self._first_id, next_id) if n not in self._settled for i in self._store.intents_of_trade(n)]
         self._known_ids |= {intent.client_order_id for intent in intents}
@@ -69,11 +69,14 @@ class AccountAudit:
         return Finding(bot=self._store.bot, promise=promise, text=text, may_pass=may_pass)
 
     def _once(self, intents: list[Intent], ordered: dict[str, OrderStatus]) -> list[Finding]:
-        """Check that a decision made one entry, and that a trade has one stop and one target at most and is closed once."""
+        """Check that each pair and candle was entered once at most, and each trade has one open order at most for each purpose.
+
+        No trade may have closed more than it entered.
+        """
         entries = Counter((i.pair, i.candle_close_time) for i in intents if i.leg is IntentLeg.ENTRY and i.client_order_id in ordered)
         twice = [f"{pair} at {at.isoformat()} was entered {count} times" for (pair, at), count in entries.items() if count > 1]
         resting = Counter((i.trade_id, i.leg) for i in intents if (o := ordered.get(i.client_order_id)) and o.status == "open")
-        twice += [f"{count} orders rest as {leg} of trade {trade_id}" for (trade_id, leg), count in resting.items() if count > 1]
+        twice += [f"{count} orders are open as {leg} of trade {trade_id}" for (trade_id, leg), count in resting.items() if count > 1]
         for trade_id in {intent.trade_id for intent in intents}:
             filled = {leg: _filled(intents, ordered, trade_id=trade_id, is_entry=leg) for leg in (True, False)}
             if filled[False] > filled[True]:
@@ -81,7 +84,7 @@ class AccountAudit:
         return [self._finding("at most one order an intent", text) for text in twice]
 
     def _same(self, intents: list[Intent], ordered: dict[str, OrderStatus]) -> list[Finding]:
-        """Check that the journal's state of each order matches the exchange's."""
+        """Check that the stored state of each order matches the exchange's."""
         expected = {
             "open": IntentState.ACKED,
             "closed": IntentState.DONE,

@@ -1,4 +1,4 @@
-"""Find missing lineage by comparing the bots' stores, the record and Dagster's event log."""
+"""Find missing lineage: compare the bots' stores, the record and Dagster's event log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALL = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class LineageAudit:
-    """Comparison of stores and lineage; publications before its creation are ignored."""
+    """Comparison of stores and Dagster's events; parameters published before this object was created need no event."""
 
     platform: Platform
     instance: dg.DagsterInstance
@@ -34,11 +34,11 @@ class LineageAudit:
 
     @property
     def is_reported(self) -> bool:
-        """Return whether the newest materialization of the parameters has the version in force."""
+        """Return whether the newest materialization of the parameters has the version that the record has now."""
         return self._shown_version() == self._in_force()
 
     def findings(self) -> list[str]:
-        """Return descriptions of what is missing."""
+        """Return descriptions of what is missing now; empty if nothing is."""
         copy = self._copy() if self.platform.publishing.is_configured else ()
         return [*self._trades(), *self._parameters(), *self._chain(), *self._cursor(LEARNING), *copy]
 

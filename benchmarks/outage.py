@@ -9,8 +9,8 @@ recovery time after a fault lasts until all closed trades of the bots are in the
 record, and the execution daemon ticks. It is counted from the fault's end, for half-open connections from its start (they stay half-open
 until then). A full disk of InfluxDB ends with a restart of InfluxDB, which is required (docs/runbook.md).
 
-`lost` and `doubled` count closed trades that are missing or duplicated in the record or the copy at the end; `manual` counts faults after
-which a person would have had to act: not equal within 120 s, or a service not running. The exit code is 1 unless all three are 0.
+`lost` and `doubled` count closed trades that are missing or duplicated in the record or the copy at the end; `manual` counts faults without
+recovery within 120 s, after which a person would have had to act. The exit code is 1 unless all three are 0.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from bot3.usecases.fleet.bot_state import DAEMON, daemon_beat
 from bot3.wiring import Platform, open_platform
 
 _HALF_OPEN_CLOSES_S = 5.0
-"""Wall seconds during which trades close over half-open connections before recovery is awaited."""
+"""Longest time for which trades close over half-open connections before recovery is awaited, wall seconds."""
 _PATIENCE_S = 120.0
 _SETTLED_S = 300.0
 _FIRST_ID = 900_000  # descending, because the daemon's own ids ascend from the highest
@@ -64,20 +64,23 @@ class Fault:
 
 
 def plan(count: int, *, longest_s: float, random: np.random.Generator, possible: Mapping[str, Sequence[str]]) -> list[Fault]:
-    """Draw a number of faults: every kind on every server and on both in turns, in random order; mostly short."""
+    """Draw a number of faults of 1 s to `longest_s`: every kind on each server and on both in turns, in random order.
+
+    `possible` has the kinds that can be caused on each server; half of the faults are shorter than the square root of `longest_s`.
+    """
     targets = [("postgres",), ("influx",), ("postgres", "influx")]
     mix = [(kind, names) for kind in KINDS for names in targets if all(kind in possible[name] for name in names)]
     chosen: list[tuple[str, tuple[str, ...]]] = []
     while len(chosen) < count:
         chosen += [mix[index] for index in random.permutation(len(mix))]
-    # Log-uniform: half of the faults are shorter than the square root of the longest.
+    # Log-uniform.
     lasts = np.exp(random.uniform(0.0, np.log(longest_s), size=count))
     return [Fault(kind=kind, servers=names, lasts_s=round(float(s), 1)) for (kind, names), s in zip(chosen, lasts, strict=False)]
 
 
 @dataclass(slots=True)
 class Load:
-    """Close trades in the bots' databases from a thread; a trade counts once its commit was acknowledged."""
+    """Close trades in the bots' databases from a thread; a trade counts when its commit was acknowledged or found by a retry."""
 
     outages: Outages
     committed: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -94,7 +97,7 @@ class Load:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread. Raises the exception that ended it earlier, if any."""
+        """Stop the thread, or give up after 60 s. Raises the exception that ended it earlier, if any."""
         self._stop.set()
         self._flows.set()
         if self._thread is not None:
@@ -103,7 +106,7 @@ class Load:
             raise self._failure[0]
 
     def hold(self) -> None:
-        """Pause closing trades until `go_on`."""
+        """Pause closing trades until `go_on`; a close that has begun is finished."""
         self._flows.clear()
 
     def go_on(self) -> None:
@@ -124,7 +127,7 @@ class Load:
             raise
 
     def _close(self, platform: Platform, number: int) -> bool:
-        """Close one trade; return whether its commit was acknowledged; if not, the caller retries the same trade."""
+        """Close one trade; return whether it is in the database. If that is unknown, the caller retries the same trade."""
         bot = platform.bot_names[number % len(platform.bot_names)]
         try:
             trade = replace(closed_trade(platform, number, bot=bot), trade_id=_FIRST_ID - number)
@@ -142,13 +145,13 @@ class Load:
 
 @dataclass(slots=True)
 class Watch:
-    """Observer that reports what is not recovered yet, without the proxies."""
+    """Observer that finds what is not recovered yet; it bypasses the proxies."""
 
     platform: Platform
     outages: Outages
 
     def findings(self, load: Load) -> list[str]:
-        """Return descriptions of what is not recovered now, or an empty list."""
+        """Return descriptions of what is not recovered now, an empty list if all is; an unreadable store is one of them."""
         try:
             return [*self._services(), *self._daemon(), *self._record(load), *self._copy()]
         except (Bot3Error, OSError) as error:
@@ -178,7 +181,7 @@ class Watch:
         return [] if found.is_equal else ["the copy is not equal to the record"]
 
     def recorded(self) -> dict[str, dict[int, int]]:
-        """Count the rows of each paper trade in the record, by bot and id."""
+        """Count the rows of each paper trade in the record: bot to trade id to number, usually 1."""
         frame = self.platform.record.trades.frame(as_of=None, run_modes=(RunMode.PAPER,))
         found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for bot, trade_id in zip(frame["bot"], frame["trade_id"], strict=True):
@@ -186,7 +189,7 @@ class Watch:
         return found
 
     def copied(self) -> dict[str, int]:
-        """Return the number of surplus ("more") and missing ("fewer") trades of the copy, over all bots."""
+        """Return how many trades the copy has too many ("more") and too few ("fewer"), each summed over the bots."""
         checks = self.platform.publishing.check(now=self.platform.clock.now()).trades.values()
         return {
             "more": sum(max(0, check.published - check.record) for check in checks),
@@ -195,7 +198,10 @@ class Watch:
 
 
 def wait_well(watch: Watch, load: Load, *, since: float, patience_s: float) -> tuple[float | None, list[str]]:
-    """Wait for recovery; return the seconds since an instant (None at the time limit) and the last findings."""
+    """Wait for recovery until `patience_s` after an instant; return the seconds from it to recovery, and the last findings.
+
+    Without recovery the seconds are None.
+    """
     findings: list[str] = []
     while time.monotonic() - since < patience_s:
         asked_at = time.monotonic()
@@ -207,7 +213,10 @@ def wait_well(watch: Watch, load: Load, *, since: float, patience_s: float) -> t
 
 
 def suffer(fault: Fault, servers: Mapping[str, Server], watch: Watch, load: Load) -> tuple[float | None, list[str]]:
-    """Cause a fault, end it, and return the seconds until recovery (None at the time limit) and the last findings."""
+    """Cause a fault, end it, and wait for recovery; return the seconds until recovery (None at the time limit) and the last findings.
+
+    With half-open connections, recovery is awaited before the fault ends, and the seconds count from its start.
+    """
     began = time.monotonic()
     for name in fault.servers:
         servers[name].begin(fault.kind)
@@ -229,7 +238,10 @@ def suffer(fault: Fault, servers: Mapping[str, Server], watch: Watch, load: Load
 
 
 def run(outages: Outages, *, count: int, longest_s: float, seed: int) -> dict[str, object]:
-    """Cause a number of faults; return the JSON fields."""
+    """Cause a number of faults, one after the other; return the JSON fields.
+
+    Raises SystemExit if the services do not become healthy, or if a fault has no recovery after twice the time limit.
+    """
     random = np.random.default_rng(seed)
     faults = plan(count, longest_s=longest_s, random=random, possible={name: one.kinds for name, one in outages.servers.items()})
     took: dict[str, list[float]] = defaultdict(list)

@@ -52,7 +52,7 @@ class Server:
     Parameters
     ----------
     disk : Path or None
-        The mount that contains only its data; None if this user may not mount one, and the disk cannot be filled.
+        The mount that contains only its data; None if this user may not mount one, so that its disk cannot be filled.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Server:
         return KINDS if self.disk is not None else KINDS[:-1]
 
     def begin(self, kind: str) -> None:
-        """Cause a fault."""
+        """Cause a fault of a kind."""
         if kind == "half_open":
             self.proxy.stall()
         elif kind == "disk_full":
@@ -75,9 +75,9 @@ class Server:
             {"stop": self.program.stop, "kill": self.program.kill, "stall": self.program.suspend}[kind]()
 
     def end(self, kind: str) -> None:
-        """End a fault; restart a program that ended in the meantime, as its service manager does.
+        """End a fault of a kind, and restart a program that has ended, as its service manager does.
 
-        InfluxDB is restarted after its disk was full (docs/runbook.md): it does not open a shard again that failed to open once.
+        InfluxDB is always restarted after its disk was full (docs/runbook.md), because it does not retry to open a shard that failed once.
         """
         if kind == "half_open":
             self.proxy.mend()

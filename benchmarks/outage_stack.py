@@ -32,7 +32,7 @@ _STORES = ("BOT1", "BOT2", "BOT3", "PLATFORM")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outages:
-    """Running services and their failing servers.
+    """Running services, and their servers, which can be made to fail.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class Outages:
 def outage_stack(folder: Path) -> Iterator[Outages]:
     """Yield a seeded home on both servers, with its services started and supervised.
 
-    The services connect to the platform's stores and InfluxDB through proxies, but not to Dagster's own storage: its driver has no timeout
-    for a statement that a proxy acknowledges (its keepalives and `tcp_user_timeout` are for networks that drop packets).
+    The services connect to the platform's stores and InfluxDB through proxies, but to Dagster's own storage directly: its driver has no
+    timeout for a statement that a stalled proxy accepted (its keepalives and `tcp_user_timeout` are for networks that drop packets).
     """
     with ExitStack() as closing:
         disks = {name: closing.enter_context(small_disk(folder, name)) for name in ("postgres", "influx")}
@@ -91,7 +91,7 @@ def outage_stack(folder: Path) -> Iterator[Outages]:
 
 
 def service_processes(folder: Path) -> dict[str, bool]:
-    """Return whether each supervised service runs now."""
+    """Return whether the process of each supervised service exists now, by the supervisor's state in a directory."""
     state = json.loads((folder / "supervisor.json").read_text(encoding="utf-8"))
     return {name: psutil.pid_exists(int(pid)) for name, (pid, _) in state["services"].items()}
 
@@ -101,7 +101,7 @@ def _place(folder: Path, secrets: Path, code_port: int, *, databases: int, influ
     tiny = {f"{PREFIX}{name.upper()}": str(value) for name, value in TINY.items()}
     stores = {f"{PREFIX}{name}_DB_PORT": str(databases) for name in _STORES}
     given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    # An interval of an hour: runs of the meta-learner are not part of this benchmark.
+    # The longest interval: the meta-learner runs only at full hours. BOT3 settings of the environment override these.
     beats = {f"{PREFIX}META_LEARNER_INTERVAL_S": "3600", f"{PREFIX}RECOMMENDATIONS_LIFE_S": "7200"}
     return Place(folder=folder, secrets=secrets, ports=ports, extra={**tiny, **beats, **given, **stores})
 

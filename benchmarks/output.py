@@ -16,7 +16,7 @@ def tell(text: str) -> None:
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """Return p50, p95 and the maximum of some durations, in seconds."""
+    """Return p50, p95 and the maximum of durations in seconds, of which there must be at least one."""
     p50, p95, largest = np.quantile(np.asarray(values), [0.5, 0.95, 1.0])
     return {"p50_s": round(float(p50), 4), "p95_s": round(float(p95), 4), "max_s": round(float(largest), 4)}
 

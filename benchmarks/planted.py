@@ -1,11 +1,12 @@
-"""Score the choice of stop and target, and the permission to trade, in worlds whose truth is known.
+"""Score the choice of stop and target, and the gate that permits trading, in synthetic worlds whose truth is known.
 
     python -m benchmarks.planted [--worlds 40] [--nulls 1000] [--processes 2] [--paths 60000] [--only gates]
 
-`planted_world.py` defines the worlds and their exact truth, which were frozen before any method was tuned; the methods are in
-`planted_methods.py`. Regret is the expectancy lost against the best setting of each cell, always trading, in bps of the price a trade.
-Optimism is the expectancy that a method reports for its choice minus the true one. Null worlds have no skill; production's learner, use
-case and gate (`planted_learner.py`) review the gate daily for a year.
+`planted_world.py` defines the worlds and their exact truth, which were fixed before any method was tuned; the methods are in
+`planted_methods.py`. A cell is a pair, direction and leverage bin; a node is a pair and direction; the gate decides which nodes may trade.
+Regret is the expectancy lost against the best setting of each cell, in bps of the price a trade, if every trade is made. Optimism is the
+expectancy that a method reports for its choice minus the true one. In null worlds no setting has an edge. The learner, the use case and the
+gate are production's (`planted_learner.py`) and review every day of a year.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def run_choice(bank: Bank, *, worlds: int) -> dict[str, object]:
 
 
 def run_gates(bank: Bank, *, worlds: int, nulls: int, processes: int) -> dict[str, object]:
-    """Measure the permission to trade; return its figures."""
+    """Measure how often the gate permits trading rightly and wrongly; return its figures."""
     zero = study_nulls(bank, worlds=nulls, zero_cost=True, processes=processes)
     tell(f"worlds in which every bin earns exactly 0: {zero}")
     skewed = study_skewed(worlds=nulls, processes=processes)
@@ -74,7 +75,7 @@ def run_gates(bank: Bank, *, worlds: int, nulls: int, processes: int) -> dict[st
 
 
 def choice_figures(scores: Mapping[float, Mapping[str, Scores]]) -> dict[str, object]:
-    """Return the figures of our own choice, by heterogeneity and trades in the cell."""
+    """Return the figures of the platform's own choice, by heterogeneity and trades in the cell."""
     no_difference = scores[0.0][OURS].by_size("regret")
     return {
         "regret_ratio": regret_ratio(scores[1.0]),
@@ -89,13 +90,13 @@ def choice_figures(scores: Mapping[float, Mapping[str, Scores]]) -> dict[str, ob
 
 
 def regret_ratio(of_methods: Mapping[str, Scores]) -> dict[str, float]:
-    """Return our regret divided by that of the naive rule with a minimum of five trades, by trades in the cell."""
+    """Return the platform's regret divided by that of the naive rule with a minimum of five trades, by trades in the cell."""
     mine, naive = (of_methods[name].regret.mean(axis=0) for name in (OURS, NAIVE))
     return {str(size): round(float(ratio), 4) for size, ratio in zip(SIZES, mine / naive, strict=True)}
 
 
 def gate_figures(power: Mapping[float, Power], paying: NullStudy, zero: NullStudy) -> dict[str, object]:
-    """Return the figures of the gates: wrong permissions without skill, and raised bins with skill."""
+    """Return the figures of the gate: wrong permissions in worlds without an edge, and cells that may trade in worlds with one."""
     return {
         "null_wrong_upper": round(paying.upper(paying.raised), 4),
         "null_wrong": paying.raised,
@@ -115,7 +116,7 @@ def gate_figures(power: Mapping[float, Power], paying: NullStudy, zero: NullStud
 
 
 def skewed_figures(found: Mapping[str, SkewStudy]) -> dict[str, object]:
-    """Return the figures of worlds with small wins and joint losses; the bound is that of the worst kind."""
+    """Return the figures of worlds with small wins and joint losses; the bound is the highest of all kinds."""
     return {
         "null_wrong_upper_skewed": round(max(clopper_pearson_upper(study.opened, study.worlds) for study in found.values()), 4),
         "null_wrong_skewed": {kind: study.opened for kind, study in found.items()},
@@ -124,7 +125,7 @@ def skewed_figures(found: Mapping[str, SkewStudy]) -> dict[str, object]:
 
 
 def drift_figures(bank: Bank, *, worlds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Return our regret with an unlimited memory and with the memory that predicted best, without and with drift."""
+    """Return the platform's regret if old trades keep their weight, and with the half-life that predicted best; by strength of drift."""
     methods = {"no_end": ours, "chosen": ours_with_memory}
     found = {drift: score_methods(bank, seeds=range(worlds), heterogeneity=1.0, methods=methods, drift=drift) for drift in (0.0, 1.0, 2.0)}
     return {f"{drift:g}": {name: of.by_size("regret") for name, of in scores.items()} for drift, scores in found.items()}
@@ -146,9 +147,11 @@ def main() -> None:
     """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=40, help="number of worlds for each heterogeneity")
-    parser.add_argument("--nulls", type=int, default=1000, help="worlds without skill, once paying costs and once with zero net")
+    parser.add_argument("--nulls", type=int, default=1000, help="worlds without an edge: with costs, without, and of the worst skewed kind")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--paths", type=int, default=BANK_PATHS, help="size of the bank; another size creates other worlds")
+    parser.add_argument(
+        "--paths", type=int, default=BANK_PATHS, help="price paths from which trades are drawn; another number creates other worlds"
+    )
     parser.add_argument("--only", choices=PARTS, help="run only one part")
     told = parser.parse_args()
     print_result(run(worlds=told.worlds, nulls=told.nulls, processes=told.processes, paths=told.paths, only=told.only))

@@ -1,7 +1,7 @@
 """A fixed bank of price paths, with the exact outcome of a trade on each path under every stop and target.
 
-Moves are signed (above 0 is the trade's direction) ratios of the price. A path is a martingale plus the drift of its type; an exit fills at
-the price of the minute that reached the level, so that without drift no stop and no target earns anything before costs.
+A move is a ratio of the entry price, above 0 in the trade's direction. A path is a martingale (noise) plus the drift of its type. An exit
+fills at the price of the minute that reached its level, so that without drift no stop and no target earns anything before costs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAINTENANCE = 0.01
 SIGMA, SIGMA_SPREAD, SIGMA_ERROR = 0.025, 0.35, 0.25
 TAIL_DEGREES, TAIL_MINUTES = 4.0, 10
 AMPLITUDES = (0.4, 1.0)
-"""Size of a type's drift, in units of the volatility known at entry."""
+"""Least and largest size of a type's drift, in units of the volatility known at entry (sigma)."""
 _SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
     "noise": ((0.0, 0.0), (1.0, 0.0)),
     "trend": ((0.0, 0.0), (1.0, 1.0)),
@@ -39,22 +39,22 @@ _BLOCK = 3_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bank:
-    """Paths, sorted by type and within a type by their last move, with their outcomes.
+    """Outcomes of price paths, which are sorted by type and within a type by their last move.
 
     Parameters
     ----------
     outcomes : float32 of shape (paths, stops, targets)
-        Net move under every setting, liquidation left out.
+        Net move under every setting, as if there were no liquidation.
     liquidated : float32 of shape (paths, bins, targets)
         Net move if the liquidation rate of a bin replaces the stop.
     liquidated_from : int16 of shape (paths, bins)
-        First stop that is beyond the bin's liquidation rate.
+        Index of the first stop at or beyond the bin's liquidation rate; the number of stops if none is.
     worst, best : float32 of shape (paths,)
         Lowest and highest move of the path, in units of sigma.
     type_means : float64 of shape (bins, types, stops, targets)
-        Mean net move of each type with a bin's liquidation rate; the truth is a mix of these means.
+        Mean net move of each type with a bin's liquidation rate. The true expectancy of a cell is a weighted mean of these.
     per_type : int
-        Paths of each type.
+        Number of paths of each type.
     """
 
     grid: ExitGrid
@@ -72,14 +72,14 @@ class Bank:
 
 
 def bin_leverages() -> NDArray[np.float64]:
-    """Return the leverage of the trades of each bin: the middle of the bin."""
+    """Return the leverage of all trades of each bin, which is the middle of the bin."""
     edges = np.asarray(LEVERAGE_BIN_EDGES)
     middle: NDArray[np.float64] = (edges[1:] + edges[:-1]) / 2.0
     return middle
 
 
 def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid | None = None) -> Bank:
-    """Draw the paths and compute the outcome of every setting on each path."""
+    """Draw paths, equally many of each type, and compute the outcome of every setting on each path."""
     grid = default_grid() if grid is None else grid
     per_type = paths // len(PATH_TYPES)
     blocks = [_type_block(name, n=per_type, seed=(seed, place), grid=grid) for place, name in enumerate(PATH_TYPES)]
@@ -110,7 +110,7 @@ def _type_block(name: str, *, n: int, seed: tuple[int, int], grid: ExitGrid) -> 
 
 
 def _draw_paths(name: str, *, rng: np.random.Generator, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return moves of shape (n, STEPS), with the mirrored noise of the first half as the second, and the volatility known at entry."""
+    """Return moves of shape (n, STEPS) and the volatility known at entry; n must be even, as the second half mirrors the first's noise."""
     half = n // 2
     steps = rng.standard_normal((half, STEPS), dtype=np.float32)
     tails = TAIL_DEGREES / rng.chisquare(TAIL_DEGREES, (half, STEPS // TAIL_MINUTES)) * (TAIL_DEGREES - 2.0) / TAIL_DEGREES
@@ -153,7 +153,7 @@ def _type_means(tables: tuple[NDArray[Any], ...], *, per_type: int) -> NDArray[n
 def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # no keywords in numba
     """Fill the three outcome arrays, path by path.
 
-    The first minute that reaches each level is found once for each path; a setting's outcome is then the earlier of stop and target.
+    The first minute that reaches each level is found once for each path. Stop or target decides a setting's outcome, whichever is earlier.
     """
     stops, targets = levels
     margins, maintenance = margins_kept
@@ -181,7 +181,7 @@ def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, o
 
 @numba.njit(cache=True)
 def _first_above(path: Any, levels: Any, costs: Any, last: float, at: Any, net: Any) -> None:  # noqa: PLR0917  # as above
-    """Write the first minute at or above each ascending level, and the net move of an exit there; the order rests, so maker fee."""
+    """Write the first minute at or above each ascending level, and the net move of an exit there by a limit order, with the maker fee."""
     taker, maker, slippage, _, funding = costs
     i, steps = 0, len(path)
     for k in range(len(levels)):
@@ -237,7 +237,7 @@ def _accumulate_losses(bank: Any, trades: Any, losses: Any, counts: Any) -> None
 def sum_losses(
     bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], groups: NDArray[np.int64], n_groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sum of losing outcomes (below 0) and their number, of shape (groups, stops, targets)."""
+    """Return the sum and the number of the outcomes at or below 0 of trades, each of shape (groups, stops, targets)."""
     losses, counts = np.zeros((n_groups, *bank.grid.shape)), np.zeros((n_groups, *bank.grid.shape))
     _accumulate_losses((bank.outcomes, bank.liquidated, bank.liquidated_from), (paths, bins, groups), losses, counts)
     return losses, counts
@@ -246,7 +246,7 @@ def sum_losses(
 def sum_paths(
     bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], groups: NDArray[np.int64], n_groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sums and sums of squares of the outcomes of trades, of shape (groups, stops, targets)."""
+    """Return sums and sums of squares of the outcomes of trades, each of shape (groups, stops, targets)."""
     totals, squares = np.zeros((n_groups, *bank.grid.shape)), np.zeros((n_groups, *bank.grid.shape))
     _accumulate((bank.outcomes, bank.liquidated, bank.liquidated_from), (paths, bins, groups), totals, squares)
     return totals, squares

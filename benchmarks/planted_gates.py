@@ -1,8 +1,9 @@
-"""Measure how often the gate permits a bin wrongly and how often rightly, reviewed daily over a year.
+"""Measure how often the gate permits a cell to trade rightly and wrongly, if it is reviewed daily for a year.
 
-Learner, use case and gate are production's (`planted_learner.py` describes what replaces candles). A year costs one relearning for each
-change of settings. Production relearns daily or more often; here settings change every few weeks, which is as predictable as daily
-(`tests/benchmarks/test_planted_gates.py` compares schedules on the same worlds), and the gate is still reviewed every day.
+A cell is a pair, direction and leverage bin; a node is a pair and direction. A cell may trade ("raised") if the gate opened its node and
+the lower bound of its expectancy is above 0. Learner, use case and gate are production's (`planted_learner.py` describes what replaces
+candles). Production learns settings daily or more often. Here, to save time, they change every week to every quarter
+(`tests/benchmarks/test_planted_gates.py` compares schedules on the same worlds), but the gate is reviewed every day.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.usecases.learning.review_gates import review_gates
 
 FIRST_DAY = 61
-"""First day of a publication: two periods must be complete before their scatter can be learned."""
+"""First day with published parameters: the scatter between periods can be estimated only after two complete periods."""
 FORCED_EDGE = 0.0020
 LOOK = timedelta(minutes=10)
-"""Time of a review after midnight."""
+"""Time from midnight to the review of a day."""
 LIFE = timedelta(days=7)
 QUARTERLY = tuple(range(FIRST_DAY, DAYS, 90))
 MONTHLY = tuple(range(FIRST_DAY, DAYS, 30))
@@ -42,7 +43,21 @@ GROUPS = [cell_group(cell) for cell in range(CELLS)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """Result of a daily review: the groups that may trade, the ledger, and whether forced bets would have opened a node."""
+    """Result of the review of a day.
+
+    Parameters
+    ----------
+    day : int
+        Day of the world.
+    raised : frozenset of Group
+        Cells that may trade.
+    permission : Permission
+        What the gate permits.
+    ledger : GateLedger
+        The gate's wealth after all days until then.
+    forced_open : bool
+        Whether the gate would have opened a node if every cell had been bet on.
+    """
 
     day: int
     raised: frozenset[Group]
@@ -58,17 +73,17 @@ class GateYear:
     Parameters
     ----------
     ever, last : bool arrays of shape (cells,)
-        Whether a cell was raised on any day, and on the last one.
+        Whether a cell might trade on any day, and on the last one.
     truth : array of shape (cells,)
-        Exact expectancy of the setting last in force.
+        Exact expectancy of the setting of each cell that was published last.
     opened : bool
         Whether a node (pair x direction) was open on any day.
     best_evidence : float
         Highest log evidence of any node on any day.
     forced_opened : bool
-        As `opened`, if bets for an edge of 20 bps were placed on every bin whatever was learned: a stress test of the bound.
+        As `opened`, if bets for an edge of 20 bps were placed on every cell whatever was learned: a stress test of the bound.
     lower_bound_ever : bool array of shape (cells,)
-        Whether the pooled posterior's lower bound was ever above 0: the cells that a gate without betting would have raised.
+        Whether the lower bound of a cell's published expectancy was ever above 0, which would suffice without a gate.
     """
 
     ever: NDArray[np.bool_]
@@ -86,9 +101,9 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
     Parameters
     ----------
     shift : array of shape (cells, stops, targets) or None
-        Added to the outcome of every trade under every setting; minus the utility creates a world in which nothing earns or loses.
+        Added to the outcome of every trade under every setting; None adds nothing. With minus the utility, every expectancy is 0.
     days : tuple of int
-        Days on which the learning until then is published.
+        Days on which parameters learned from the trades until then are published, ascending; the reviews begin on the first.
     """
     shift = np.zeros_like(world.utility) if shift is None else shift
     published = Publications()
@@ -106,13 +121,13 @@ def run_year(bank: Bank, world: World, *, shift: NDArray[np.float64] | None = No
 
 
 def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, ...], closes_late: bool = False) -> Iterator[Review]:
-    """Review every day from the first publication on, and publish on the given days, after their review, as production does.
+    """Yield the review of each day from the first publication on; on the given days, parameters are published after the review.
 
     Parameters
     ----------
     closes_late : bool
-        Whether trades may close after their horizon. If none does, all trades up to the next publication are ingested at once: a review
-        reads none that it could not know, and only a new pair may join some days early.
+        Whether trades may close after their horizon. If none does, all trades up to the next publication are ingested at once. A review
+        then still reads only trades that are known at its time, but the gate may include a new pair some days early.
     """
     learner, gate, judged, forced = feed.learner, BettingGate(), JudgedDays(feed.learner), Publications()
     ledger: GateLedger | None = None
@@ -143,7 +158,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
 
 
 def raised(published: ParameterSet, permission: Permission) -> frozenset[Group]:
-    """Return the groups that may trade by the rows in force and the permission of a review, with the rule of publishing."""
+    """Return the groups whose state would be TRADE if the published rows were written with the permission of a review."""
     if not permission.opened:
         return frozenset()
     rows = published.rows.items()
@@ -162,7 +177,7 @@ def best_evidence(ledger: GateLedger) -> float:
 
 
 def _forced(published: ParameterSet) -> ParameterSet:
-    """Return a publication with the same levels and version but a certain edge, so that the gate bets on every bin."""
+    """Return a publication with the same levels and version but a certain edge in every row, so that the gate bets on all of them."""
     rows = published.rows.items()
     return replace(
         published,

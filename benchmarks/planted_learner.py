@@ -1,8 +1,8 @@
 # ruff: noqa: ARG002  (the replacements of candles have the same parameters)
-"""The platform's own learner on a planted world: the bank supplies the outcomes of trades, everything else is production's code.
+"""The platform's own learner on a synthetic world: the bank supplies the outcomes of trades, everything else is production's code.
 
-The trades of a world are closed trades of one bot, ingested in order of their closes. `BankEvidence` replaces candles; pooling, choice,
-published rows, days and bets are those of `ParameterLearner` and the gate.
+The trades of a world are closed trades of one bot, ingested in order of their closes. `BankEvidence` and `PlantedTable` replace the replay
+on candles; pooling, choice, published rows, complete days and bets are those of `ParameterLearner` and the gate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bot3.trading.parameters import ParameterSet
 from bot3.trading.trades import DIRECTIONS, RunMode
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-"""The first day of every world."""
+"""Start of the first day of every world."""
 HORIZON = timedelta(minutes=STEPS)
 COSTS = ReplayCosts(
     taker_fee=TAKER,
@@ -53,7 +53,7 @@ def planted_settings(bank: Bank) -> LearningSettings:
 
 
 def pair_name(pair: int) -> str:
-    """Return the name of a pair of a world."""
+    """Return the name of a pair of a world, counted from 0."""
     return f"P{pair:02d}/USDT:USDT"
 
 
@@ -63,19 +63,19 @@ def cell_group(cell: int) -> Group:
 
 
 def midnight(day: int) -> datetime:
-    """Return the start of a day of a world."""
+    """Return the start of a day of a world, counted from 0; the days before it are negative."""
     return START + timedelta(days=day)
 
 
 class BankEvidence(ReplayEvidence):
-    """Evidence that reads the outcomes of a world's trades from the bank."""
+    """Evidence that reads the outcomes of a world's trades from the bank, and adds the shift of each trade's cell and setting."""
 
     def __init__(self, bank: Bank, world: World, *, shift: NDArray[np.float64], costs: ReplayCosts) -> None:
         super().__init__(grid=bank.grid, costs=costs)
         self._bank, self._world, self._shift = bank, world, shift
 
     def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        """Return the sums of trades by a grouping, the shift of each trade's cell included."""
+        """Return the number and the summed outcomes of some trades by a grouping; the other sums are 0."""
         places = table.fact("trade_id")[rows]
         cell = self._world.trades.cell[places]
         totals, _ = sum_paths(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], groups=group, n_groups=groups)
@@ -94,7 +94,10 @@ class BankEvidence(ReplayEvidence):
         stop_sigma: float | NDArray[np.float64],
         target_sigma: float | NDArray[np.float64],
     ) -> Outcomes:
-        """Return the outcomes of trades, under one stop and target of the grid or each under its own."""
+        """Return the net moves of trades, all under one stop and target of the grid or each under its own; other fields are 0.
+
+        Raises LearningError for a stop or target that is not on the grid.
+        """
         places = table.fact("trade_id")[rows]
         grid, cell = self._bank.grid, self._world.trades.cell[places]
         stop = _places(grid.stops, np.full(len(rows), stop_sigma))
@@ -107,7 +110,7 @@ class BankEvidence(ReplayEvidence):
 
 
 class PlantedTable(TradeTable):
-    """Trades whose outcome is known as soon as their horizon has passed, because no candles are needed."""
+    """Trades that count as replayed as soon as their horizon and one more candle have passed, because no candles are needed."""
 
     def __init__(self, bank: Bank, world: World, frame: ReplayFrame) -> None:
         super().__init__(frame)
@@ -124,7 +127,7 @@ class PlantedTable(TradeTable):
         return super().ingest(trades)
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
-        """Mark every trade whose horizon has passed by a time as replayed; return the groups whose observations changed."""
+        """Mark every pending trade that is due by a time as replayed; return the groups of these trades."""
         rows = np.array(sorted(self.pending), dtype=np.int64)
         rows = rows[self.fact("open_us")[rows] + _DUE // timedelta(microseconds=1) <= now_us]
         self.fact("sigma")[rows], self.fact("state")[rows] = self._sigma[self._places[rows]], int(ReplayState.COMPLETE)
@@ -133,12 +136,16 @@ class PlantedTable(TradeTable):
 
 
 class PlantedFeed:
-    """A learner of a world, with the world's trades that it has not ingested yet.
+    """A learner of a world, and the world's closed trades, which it ingests over time.
 
     Parameters
     ----------
+    shift : array of shape (cells, stops, targets)
+        Added to every outcome.
     frame : DataFrame or None
-        The closed trades; None: those of `trade_frame`.
+        The closed trades; None means those of `trade_frame`.
+    settings : LearningSettings or None
+        Settings of the learner; None means `planted_settings`.
     """
 
     def __init__(
@@ -161,7 +168,7 @@ class PlantedFeed:
         self._taken = 0
 
     def take_in(self, *, now: datetime) -> None:
-        """Ingest the trades that closed by a time, and replay those whose horizon has passed."""
+        """Ingest the trades closed at or before a time, and replay those that are due."""
         end = int(np.searchsorted(self._closes_us, int(now.timestamp()) * 1_000_000, side="right"))
         self.learner.ingest(self._frame.iloc[self._taken : end])
         self.learner.replay_due(now=now)
@@ -169,7 +176,7 @@ class PlantedFeed:
 
 
 class JudgedDays:
-    """A learner for the gate that evaluates each day once and caches the result for publications with the same version."""
+    """A learner, as the gate reads it, that keeps the result of the last day for a second query with the same version."""
 
     def __init__(self, learner: GatedLearner) -> None:
         self._learner = learner
@@ -184,20 +191,20 @@ class JudgedDays:
         return self._learner.cells()
 
     def entered_on(self, day: int, *, published: ParameterSet) -> EnteredTrades:
-        """Return the learner's result for a day, or the cached one of the same day and version."""
+        """Return the trades entered on a day, as the learner does; the last result again for the same day and version."""
         if self._last is None or self._last[:2] != (day, published.version):
             self._last = day, published.version, self._learner.entered_on(day, published=published)
         return self._last[2]
 
 
 class Publications:
-    """Publications in memory, read as a review reads those of the record."""
+    """Publications in memory, ascending by time; they replace the record in a review."""
 
     def __init__(self) -> None:
         self.published: list[ParameterSet] = []
 
     def as_of(self, at: datetime) -> ParameterSet:
-        """Return the newest publication known by a time; each is a full one. Raises LearningError if there is none."""
+        """Return the last publication known at or before a time. Raises LearningError if there is none."""
         known = [one for one in self.published if one.known_at <= at]
         if not known:
             raise LearningError(f"no publication is known by {at.isoformat()}")
@@ -205,7 +212,7 @@ class Publications:
 
 
 def trade_frame(world: World) -> pd.DataFrame:
-    """Return a world's trades as a trade frame of the record, sorted by entry; each is open for the whole horizon."""
+    """Return a world's trades, sorted by entry, in the form in which the record returns trades; each closes at the end of its horizon."""
     trades = world.trades
     opened = pd.Series(pd.to_datetime(_entries_us(world), unit="us", utc=True)).astype("datetime64[us, UTC]")
     columns: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Methods that choose stop and target from closed trades: variants of the naive rule, methods of other tools, and ours."""
+"""Methods that choose stop and target from closed trades: variants of a naive rule, methods of other tools, and the platform's own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ MIN_TRADES = 5
 EDGE_MIN_TRADES = 10
 STATIC_STRENGTH = 200.0
 STATIC_SIGMA = 0.03
-"""As in the learner's settings: number of trades at which the data have the weight of the static set, and the assumed volatility."""
+"""The learner's defaults: `static_strength`, the number of trades that weigh as much as the prior, and `static_sigma`."""
 _CELL = np.arange(CELLS)
 _FOR_EVER = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Input of the methods: the trades of a world, and their replays by period (month) and cell."""
+    """Input of the methods: the trades of a world, and their replays by cell and by period (a twelfth of the year).
+
+    Parameters
+    ----------
+    squares : array of shape (cells, stops, targets)
+        Sums of the squared replayed outcomes.
+    earned : array of shape (trades,)
+        Net move that each trade really earned.
+    """
 
     bank: Bank
     world: World
@@ -48,7 +56,7 @@ class Sample:
 
     @property
     def totals(self) -> NDArray[np.float64]:
-        """Return the sums of replayed outcomes of each cell."""
+        """Return the sums of the replayed outcomes of each cell under every setting."""
         totals: NDArray[np.float64] = self.evidence.totals.sum(axis=1)
         return totals
 
@@ -60,7 +68,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Grid indices of stop and target of each cell, and the expectancy that the method reports (a ratio of the price)."""
+    """Grid indices of the stop and target of each cell, and the expectancy that the method reports for them, as a ratio of the price."""
 
     stop: NDArray[np.int64]
     target: NDArray[np.int64]
@@ -84,25 +92,25 @@ def take_sample(bank: Bank, world: World) -> Sample:
 
 
 def static_surface(grid: ExitGrid) -> NDArray[np.float64]:
-    """Return the prior without data: costs, with the static set slightly better than the rest."""
+    """Return the prior, the expectancy assumed without data: costs, which rise with the distance of stop and target from one sigma."""
     away = np.log(grid.stops)[:, None] ** 2 + np.log(grid.targets)[None, :] ** 2
     surface: NDArray[np.float64] = -0.0011 - 0.0002 * away
     return surface
 
 
 def default(sample: Sample) -> Choice:
-    """Choose one sigma for stop and target in every cell."""
+    """Choose one sigma for stop and target in every cell; report the mean of what its trades really earned."""
     stop, target = sample.grid.nearest(stop=1.0, target=1.0)
     return Choice(stop=np.full(CELLS, stop), target=np.full(CELLS, target), reported=sample.earned_mean)
 
 
 def naive_best_average(sample: Sample) -> Choice:
-    """Choose the setting of the best realised average among those with at least five trades in the cell."""
+    """Choose the setting with the best realised average, of those with at least five trades in the cell; the default without any."""
     return _best_average(sample, minimum=MIN_TRADES)
 
 
 def naive_no_minimum(sample: Sample) -> Choice:
-    """Choose the setting of the best realised average, with any number of trades."""
+    """Choose the setting with the best realised average, of all settings with a trade in the cell."""
     return _best_average(sample, minimum=1)
 
 
@@ -119,7 +127,7 @@ def _best_average(sample: Sample, *, minimum: int) -> Choice:
 
 
 def naive_clipped(sample: Sample) -> Choice:
-    """Choose the best mean of realised profits clipped at minus stop and plus target."""
+    """Choose the stop and target with the best mean of the realised net moves, clipped at minus the stop and plus the target."""
     choices = [_clipped_best(sample, cell) for cell in range(CELLS)]
     stop, target, reported = (np.array(column) for column in zip(*choices, strict=True))
     return Choice(stop=stop.astype(np.int64), target=target.astype(np.int64), reported=reported)
@@ -136,7 +144,7 @@ def _clipped_best(sample: Sample, cell: int) -> tuple[int, int, float]:
 
 
 def naive_average_loss_and_win(sample: Sample) -> Choice:
-    """Set the stop to the average realised loss, the target to the average win."""
+    """Set the stop to the average realised loss of the cell, the target to the average win; one sigma without losses or wins."""
     trades = sample.world.trades
     ratio = sample.earned / sample.bank.sigma[trades.path]
     stop, target = default(sample).stop.copy(), default(sample).target.copy()
@@ -150,7 +158,10 @@ def naive_average_loss_and_win(sample: Sample) -> Choice:
 
 
 def excursion_percentiles(sample: Sample) -> Choice:
-    """Set the stop beyond the adverse excursion of nine winners in ten, the target at the median favourable excursion."""
+    """Set the stop at the adverse excursion that nine winners in ten stay within, the target at the median favourable excursion.
+
+    The default applies to a cell with fewer than five trades or without a winner.
+    """
     trades, bank = sample.world.trades, sample.bank
     stop, target = default(sample).stop.copy(), default(sample).target.copy()
     for cell in range(CELLS):
@@ -164,10 +175,10 @@ def excursion_percentiles(sample: Sample) -> Choice:
 
 
 def edge_by_pair(sample: Sample) -> Choice:
-    """Sweep candles for the setting of the highest expectancy ratio of each pair, with more than ten trades.
+    """Choose the setting with the highest expectancy ratio of each pair by replay; the default for a pair with at most ten trades.
 
-    This is the formula of freqtrade's former Edge (win rate x reward to risk - loss rate, which is mean over average loss), with a larger
-    search: Edge swept only stops.
+    This is the formula of freqtrade's former Edge (win rate x reward to risk - loss rate, which is the mean divided by the average loss),
+    with a larger search: Edge varied only the stop.
     """
     trades = sample.world.trades
     losses, counts = sum_losses(sample.bank, paths=trades.path, bins=BIN_OF[trades.cell], groups=PAIR_OF[trades.cell], n_groups=PAIRS)
@@ -181,21 +192,24 @@ def edge_by_pair(sample: Sample) -> Choice:
 
 
 def replay_argmax(sample: Sample) -> Choice:
-    """Choose the best replayed mean of each cell separately, with at least five trades."""
+    """Choose the setting with the best replayed mean of each cell separately; the default with fewer than five trades."""
     means = sample.totals / sample.n[:, None, None]
     stop, target = np.divmod(means.reshape(CELLS, -1).argmax(axis=1), sample.grid.shape[1])
     return _or_default(sample, stop, target, reported=means[_CELL, stop, target], found=sample.n >= MIN_TRADES)
 
 
 def one_global_setting(sample: Sample) -> Choice:
-    """Choose the best replayed mean over all trades, the same for every cell."""
+    """Choose the setting with the best replayed mean of all trades, the same for every cell."""
     means = sample.totals.sum(axis=0) / sample.n.sum()
     stop, target = divmod(int(means.argmax()), sample.grid.shape[1])
     return Choice(stop=np.full(CELLS, stop), target=np.full(CELLS, target), reported=np.full(CELLS, means[stop, target]))
 
 
 def nested_scalar(sample: Sample) -> Choice:
-    """Pool cell to pair x direction to direction to all, with one strength for each level (empirical Bayes by moments)."""
+    """Pool each cell with its pair and direction, that with its direction, and that with all, by one strength for each of these levels.
+
+    The strengths are estimated by empirical Bayes from moments.
+    """
     labels = (np.zeros(CELLS, dtype=np.int64), DIRECTION_OF, PAIR_OF * DIRECTIONS + DIRECTION_OF, _CELL)
     surfaces = static_surface(sample.grid)[None].repeat(CELLS, axis=0)
     for depth, label in enumerate(labels):
@@ -217,9 +231,9 @@ def _by_label(values: NDArray[np.float64], label: NDArray[np.int64]) -> NDArray[
 def _strength(
     sample: Sample, *, label: NDArray[np.int64], parent: NDArray[np.int64], means: NDArray[np.float64], n: NDArray[np.float64]
 ) -> float:
-    """Return the number of trades at which a group weighs as much as its parent: variance of a trade over that between siblings.
+    """Return the number of trades at which a group weighs as much as its parent: the variance of a trade divided by that between siblings.
 
-    Two directions are too few to estimate how directions differ: then only the parent counts.
+    With fewer than three groups, as with the directions, the variance between them cannot be estimated: then only the parent counts.
     """
     if len(n) < 3:
         return _FOR_EVER
@@ -236,12 +250,12 @@ def _strength(
 
 
 def ours(sample: Sample) -> Choice:
-    """Choose as the platform does: smoothed surfaces, pooled additively, the posterior mean minus its measured optimism."""
+    """Choose as the platform does with all trades weighted equally: smoothed, additively pooled surfaces, corrected for optimism."""
     return _pooled(sample, weights=None)
 
 
 def ours_with_memory(sample: Sample) -> Choice:
-    """Choose as the platform does, with the memory that predicted best."""
+    """Choose as the platform does, with trades weighted by age with the half-life that predicted best."""
     ages = (EPOCHS - 1.0 - np.arange(EPOCHS)) * DAYS / EPOCHS
     prior = static_surface(sample.grid)
     memory = choose_half_life(sample.evidence, ages_days=ages, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA)
@@ -259,7 +273,7 @@ def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
 def _or_default(
     sample: Sample, stop: NDArray[np.int64], target: NDArray[np.int64], *, reported: NDArray[np.float64], found: NDArray[np.bool_]
 ) -> Choice:
-    """Return the choice of each cell if one was found, else the default with the mean that was really earned."""
+    """Return the choice of each cell for which one was found, and the default for the others."""
     other = default(sample)
     return Choice(
         stop=np.where(found, stop, other.stop),

@@ -1,4 +1,4 @@
-"""Measure false permissions in worlds without skill, and power in worlds with skill."""
+"""Measure how often the gate permits trading wrongly in worlds without an edge, and rightly in worlds with one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from bot3.learning.pooling.empirical_bayes import INTERVAL_Z
 
 NULL_SEED = 1_000_000
 WORTH = 0.0020
-"""Expectancy above which a bin is worth finding: 20 bps."""
+"""Expectancy above which a cell is worth finding: 20 bps."""
 _CELL = np.arange(CELLS)
 _Row = tuple[bool, bool, bool, bool, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NullStudy:
-    """Numbers of worlds, of `worlds`, in which each event happened.
+    """Number of worlds without an edge (`worlds`), and of those in which each event happened on any day of a year.
 
-    The events: a bin was raised; a node was open; one would have been open under forced bets; a bin's lower bound was above 0.
+    The events: a cell might trade (`raised`); a node was open (`opened`); one would have been open under forced bets (`forced`); the lower
+    bound of a cell's expectancy was above 0 (`lower_bound`). `best_evidence` is the highest log evidence of any node of any world.
     """
 
     worlds: int
@@ -48,13 +49,13 @@ def clopper_pearson_upper(count: int, n: int, *, level: float = 0.95) -> float:
 
 
 def study_nulls(bank: Bank, *, worlds: int, zero_cost: bool, processes: int = 1) -> NullStudy:
-    """Review the gate daily in worlds without skill; settings change every quarter.
+    """Review the gate daily for a year in worlds without an edge; settings change every quarter.
 
     Parameters
     ----------
     zero_cost : bool
-        Whether every trade is refunded the average cost of its setting, so that every setting of every bin earns exactly 0: the hardest
-        world without skill. Otherwise trades pay their costs.
+        Whether the average cost of its setting is returned to every trade, so that every setting of every cell has an expectancy of exactly
+        0: the hardest world without an edge. Otherwise trades pay their costs.
     """
     years = _map(_null_row, [(seed, zero_cost) for seed in range(NULL_SEED, NULL_SEED + worlds)], bank=bank, processes=processes)
     *flags, best = (np.array(column) for column in zip(*years, strict=True))
@@ -63,7 +64,7 @@ def study_nulls(bank: Bank, *, worlds: int, zero_cost: bool, processes: int = 1)
 
 
 class _Shared:
-    """The bank for forked processes, which is too large to send to each."""
+    """The bank, which forked processes inherit because it is too large to send to each."""
 
     bank: Bank
 
@@ -85,9 +86,18 @@ def _map(function: Callable[[tuple[int, bool]], _Row], tasks: Sequence[tuple[int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """Power after a year: of bins worth finding, the share that may trade, by size; the truth of the bins that may trade.
+    """What the gate permitted by the end of a year, over all cells of all worlds; a value is None if there is no cell to compute it from.
 
-    A value is None if there is no such bin.
+    Parameters
+    ----------
+    found : dict
+        By size of the cell: share of the cells worth finding that may trade.
+    wrong_share, wrong_share_ever : float or None
+        Share of the cells that may trade on the last day, or might on any day, whose true expectancy is not above 0.
+    raised : float
+        Cells of a world that may trade on the last day, on average.
+    raised_bps : float or None
+        Mean true expectancy of these cells in bps.
     """
 
     found: dict[str, float | None]
@@ -98,7 +108,7 @@ class Power:
 
 
 def study_power(bank: Bank, *, seeds: Sequence[int], heterogeneity: float) -> Power:
-    """Review the gate daily in worlds with skill; settings change every month."""
+    """Review the gate daily for a year in worlds with an edge, of which there must be at least one; settings change every month."""
     years: list[tuple[GateYear, NDArray[np.int64]]] = []
     for seed in seeds:
         world = make_world(bank, seed=seed, heterogeneity=heterogeneity)
@@ -123,7 +133,10 @@ def _share(flags: NDArray[np.bool_]) -> float | None:
 
 
 def rival_gates(bank: Bank, *, worlds: int) -> dict[str, dict[str, float]]:
-    """Return, for each rival gate, P(any wrong bin) and wrong bins of 120 in worlds without skill, checked once."""
+    """Return, for each rival gate, the share of worlds without an edge in which it permits any cell, and how many of 120 on average.
+
+    Rival gates decide once, with the trades of the whole year; every permission is wrong.
+    """
     wrong: dict[str, list[int]] = {}
     for seed in range(NULL_SEED, NULL_SEED + worlds):
         sample = take_sample(bank, make_world(bank, seed=seed, skilled=False))

@@ -19,9 +19,18 @@ _CELL = np.arange(CELLS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Scores of one method at one heterogeneity, of shape (worlds, sizes); bps of the price, shares from 0 to 1.
+    """Scores of one method at one heterogeneity, each of shape (worlds, sizes of a cell).
 
-    `covered` is the share of 90 % intervals that contain the truth, NaN for a method that reports none.
+    Parameters
+    ----------
+    regret : array
+        Expectancy lost against the best setting, bps of the price.
+    optimism : array
+        Reported expectancy minus the true one, bps of the price.
+    worse : array
+        Share of cells in which the default would have been better, 0 to 1.
+    covered : array
+        Share of 90 % intervals that contain the true expectancy, 0 to 1; NaN for a method that reports no interval.
     """
 
     regret: NDArray[np.float64]
@@ -30,19 +39,19 @@ class Scores:
     covered: NDArray[np.float64]
 
     def by_size(self, what: str) -> dict[str, float]:
-        """Return the mean over worlds of a score, by size."""
+        """Return the mean over worlds of a score, named as its field, by size."""
         means = np.asarray(getattr(self, what)).mean(axis=0)
         return {str(size): round(float(mean), 3) for size, mean in zip(SIZES, means, strict=True)}
 
     def error_by_size(self, what: str) -> dict[str, float]:
-        """Return the standard error over worlds of a score, by size."""
+        """Return the standard error of that mean, by size; NaN with a single world."""
         values = np.asarray(getattr(self, what))
         errors = values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.full(len(SIZES), np.nan)
         return {str(size): round(float(error), 3) for size, error in zip(SIZES, errors, strict=True)}
 
 
 def score_choice(sample: Sample, choice: Choice) -> NDArray[np.float64]:
-    """Return regret, optimism, share worse than the default, and share of intervals that contain the truth: shape (4, sizes)."""
+    """Return the four scores of a choice, in the order of `Scores`, of shape (4, sizes)."""
     utility = sample.world.utility
     got = utility[_CELL, choice.stop, choice.target]
     untouched = default(sample)
@@ -63,7 +72,7 @@ def score_methods(
     methods: Mapping[str, Callable[[Sample], Choice]] = METHODS,
     drift: float = 0.0,
 ) -> dict[str, Scores]:
-    """Score methods, all on the same worlds; return the scores by name."""
+    """Score methods, all on the same worlds (one for each seed); return the scores by name of the method."""
     rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in methods}
     for seed in seeds:
         sample = take_sample(bank, make_world(bank, seed=seed, heterogeneity=heterogeneity, drift=drift))

@@ -1,8 +1,9 @@
-"""Test the bound on permissions in worst-case worlds: frequent small wins, and rare large losses that occur together.
+"""Test how often the gate opens wrongly in worst-case worlds: frequent small wins, and rare large losses that occur together.
 
-Every trade ends at its stop of 3.55 or at its target of 0.37 sigma, with the probabilities that make it worth exactly 0. All trades of a
-day, of all nodes and both directions, follow one market by a Gaussian copula: with a correlation of 1 they are one trade. Bets for an edge
-of 20 bps are placed on every node, whatever it earned. Sigma is so large that the summed bets of a day can exceed the whole wealth.
+Every trade ends at its stop of 3.55 or at its target of 0.37 sigma, with the probabilities that make its expectancy exactly 0. All trades
+of a day, of all pairs and both directions, follow one market by a Gaussian copula: with a correlation of 1 they have the same outcome. The
+gate bets for an edge of 20 bps on every node (pair and direction), whatever it earned. Sigma is so large that the summed bets of a day can
+exceed the whole wealth.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from bot3.trading.trades import DIRECTIONS
 
 STOP_SIGMA, TARGET_SIGMA, SIGMA = 3.55, 0.37, 0.05
 EDGE, SIGMA_PUBLISHED = 0.0020, 0.025
-"""Published values: a certain edge, and half the volatility of the trades, which results in bets of 3.2 for each unit of net move."""
+"""Published expectancy and volatility: a certain edge, and half the volatility of the trades, so that a bet is 3.2 times the net move."""
 STOPPED_COSTS = 2.0 * (TAKER + SLIPPAGE) + STOP_SLIPPAGE + FUNDING
 CELLS: tuple[Group, ...] = tuple((pair_name(pair), side, LEVERAGE_BINS[0]) for pair in range(PAIRS) for side in DIRECTIONS)
 SKEWED_SEED = 2_000_000
 SHARE_FOR_ALL = 4
-"""Every kind is studied in this fraction (1 / value) of the worlds; the kind with the most openings, in all of them."""
+"""Every kind of world is studied in the number of worlds divided by this; the kind with the most openings, in all worlds."""
 _FIRST = START.toordinal() - 719_163
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skew:
-    """A kind of skewed world: number of trades of a node and day, and their correlation (1: identical)."""
+    """A kind of skewed world: trades of each node a day, and the correlation of all trades of a day (1: the same outcome)."""
 
     each_day: int
     correlation: float
@@ -50,7 +51,7 @@ class Skew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkewStudy:
-    """Number of worlds of a kind, and of those in which a node was open on any day of a year."""
+    """Number of worlds of a kind, and how many of them had an open node on any day of a year."""
 
     worlds: int
     opened: int
@@ -60,7 +61,7 @@ SKEWS = tuple(Skew(each_day=each_day, correlation=correlation) for each_day in (
 
 
 def study_skewed(*, worlds: int, processes: int = 1) -> dict[str, SkewStudy]:
-    """Count openings by kind of world: all kinds in a quarter of the worlds, the worst kind in all."""
+    """Count the worlds with an open node, by kind of world: all kinds in a quarter of the worlds, then the worst kind in the rest too."""
     few = max(worlds // SHARE_FOR_ALL, 1)
     found = {skew: SkewStudy(worlds=few, opened=_opened(skew, range(few), processes=processes)) for skew in SKEWS}
     worst = max(SKEWS, key=lambda skew: found[skew].opened)
@@ -78,7 +79,7 @@ def _opened(skew: Skew, numbers: range, *, processes: int) -> int:
 
 
 def opens_ever(seed: int, *, skew: Skew) -> bool:
-    """Return whether any node is open on any day of one world's year."""
+    """Return whether any node is open on any day of the year of one world."""
     rng = np.random.default_rng((seed, skew.each_day, round(skew.correlation * 1000)))
     gate: Gate = BettingGate()
     ledger, published = gate.join(gate.start(day=_FIRST - 1), CELLS), certain_edges()

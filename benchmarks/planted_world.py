@@ -1,10 +1,10 @@
-"""Worlds with known truth: 120 cells whose expectancy under every stop and target is exact.
+"""Synthetic worlds with known truth: 120 cells whose expectancy under every stop and target is known exactly.
 
-The worlds were frozen before any method was tuned (`tests/benchmarks/test_planted_world.py` checks the digest). Every cell (pair x
+The worlds were fixed before any method was tuned (`tests/benchmarks/test_planted_world.py` checks the digest). Every cell (pair x
 direction x leverage bin) mixes the five path types of the bank in its own proportions; its trades are drawn from the bank, so its true
-utility is the bank's mean. Trades that overlap in time share the market: a trade's position among the paths of its type follows a Gaussian
-copula with the market's factor of its hours (reversed for shorts). The copula does not change each trade's marginal distribution, and so
-not the truth.
+expectancy is a weighted mean of the bank's. Trades that overlap in time share the market: a trade's position among the paths of its type
+follows a Gaussian copula with the market's factor of its hours (reversed for shorts). The copula does not change the distribution of a
+single trade, and so not the truth.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BIN_OF = _CELL % BINS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trades:
-    """Closed trades, sorted by entry: cell, entry in days since the start, path of the bank, and the setting they really ran under."""
+    """Closed trades, sorted by entry: cell, entry in days since the start, path of the bank, and stop and target in use (grid indices)."""
 
     cell: NDArray[np.int64]
     entry_days: NDArray[np.float64]
@@ -61,11 +61,11 @@ class World:
     Parameters
     ----------
     weights : array of shape (epochs, cells, types)
-        Mix of path types; the truth is measured on the last epoch, because that is the one to be traded.
+        Share of each path type. The truth is that of the last epoch, the one closest to the trades for which a setting is chosen.
     utility : array of shape (cells, stops, targets)
-        Exact net expectancy of the last epoch, ratio of the price.
+        Exact net expectancy in the last epoch, as a ratio of the price.
     sizes : array of shape (cells,)
-        Trades of each cell.
+        Number of trades of each cell.
     """
 
     weights: NDArray[np.float64]
@@ -77,18 +77,18 @@ class World:
 def make_world(
     bank: Bank, *, seed: int, heterogeneity: float = 1.0, drift: float = 0.0, correlation: float = CORRELATION, skilled: bool = True
 ) -> World:
-    """Draw a world.
+    """Draw a world; the same arguments draw the same one.
 
     Parameters
     ----------
     heterogeneity : float
-        Factor on all effects; 0 makes every cell the same.
+        Factor on the differences between cells; at 0 all cells have the same mix of path types (without drift).
     drift : float
-        Factor on the drift of a cell's mix over the year.
+        Factor on the random walk of a cell's mix over the year; 0 is without drift.
     correlation : float
-        Share of the market's factor in a path's position, 0 to 1.
+        Share of the market in the variance that determines a path's position, 0 to 1.
     skilled : bool
-        Whether there is an edge to find: if not, every path is symmetric noise, and every trade pays its costs.
+        Whether there may be an edge to find: if not, every path is symmetric noise, and every trade pays its costs.
     """
     rng = np.random.default_rng((seed, round(heterogeneity * 1000), round(drift * 1000), skilled))
     weights = _mixes(rng, heterogeneity=heterogeneity, drift=drift, skilled=skilled)
@@ -119,7 +119,7 @@ def _mixes(rng: np.random.Generator, *, heterogeneity: float, drift: float, skil
 
 
 def true_utility(bank: Bank, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the exact net expectancy of every setting in every cell, of shape (cells, stops, targets)."""
+    """Return the exact net expectancy of every setting in every cell for one epoch's weights, of shape (cells, stops, targets)."""
     utility: NDArray[np.float64] = np.einsum("ck,ckst->cst", weights, bank.type_means[BIN_OF])
     return utility
 
@@ -127,7 +127,7 @@ def true_utility(bank: Bank, weights: NDArray[np.float64]) -> NDArray[np.float64
 def draw_trades(
     bank: Bank, rng: np.random.Generator, *, weights: NDArray[np.float64], sizes: NDArray[np.int64], correlation: float
 ) -> Trades:
-    """Draw the trades of a year, sorted by entry."""
+    """Draw the trades of a year, at random times and each under one of 16 settings; return them sorted by entry."""
     n = int(sizes.sum())
     cell = np.repeat(_CELL, sizes)
     entry_days = rng.uniform(0.0, DAYS, n)
@@ -155,7 +155,7 @@ def draw_paths(
     entry_days: NDArray[np.float64],
     correlation: float,
 ) -> NDArray[np.int64]:
-    """Draw the path of each trade: its type by the mix of its cell and epoch, its position within the type by copula with the market."""
+    """Draw the path of each trade: its type by the mix of its cell and epoch, its position within the type by the copula."""
     epoch = np.minimum((entry_days / DAYS * EPOCHS).astype(np.int64), EPOCHS - 1)
     edges = np.cumsum(weights, axis=2)[epoch, cell]
     kind = np.minimum((rng.random(len(cell))[:, None] >= edges).sum(axis=1), len(PATH_TYPES) - 1)
@@ -168,7 +168,7 @@ def draw_paths(
 
 
 def _market_factor(rng: np.random.Generator, entry_days: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard normal market factor of each trade: that of its day, mixed with the next day by the share of hours there."""
+    """Return the market factor of each trade, standard normal: that of its day, mixed with the next day's by the hours in each."""
     days = rng.standard_normal(DAYS + 2)
     day = entry_days.astype(np.int64)
     after = np.clip((entry_days - day + HORIZON_DAYS - 1.0) / HORIZON_DAYS, 0.0, 1.0)
@@ -177,12 +177,15 @@ def _market_factor(rng: np.random.Generator, entry_days: NDArray[np.float64]) ->
 
 
 def realised(bank: Bank, trades: Trades) -> NDArray[np.float64]:
-    """Return the net moves that the trades really earned, under their old settings."""
+    """Return the net moves that the trades really earned, under the settings in use."""
     return outcomes_at(bank, paths=trades.path, bins=BIN_OF[trades.cell], stop=trades.old_stop, target=trades.old_target)
 
 
 def world_digest(bank: Bank) -> str:
-    """Return the digest of the frozen worlds: exact utilities (to 1e-6), sizes and drawn types of one seed, with and without skill."""
+    """Return a digest of the worlds of one seed, at three heterogeneities and without an edge.
+
+    It covers the exact expectancies (to 1e-6), the sizes, and the number of drawn paths of each type.
+    """
     digest = hashlib.sha256()
     for heterogeneity, skilled in ((0.0, True), (1.0, True), (1.8, True), (1.0, False)):
         world = make_world(bank, seed=7, heterogeneity=heterogeneity, skilled=skilled)

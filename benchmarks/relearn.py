@@ -1,11 +1,12 @@
-"""Measure the whole learning step, from trades in a record to published parameters, in full and after one new close.
+"""Measure the whole learning step, from trades in a record to published parameters: from all trades, and after one new close.
 
     python -m benchmarks.relearn [--trades 47733] [--rounds 3] [--incremental 30]
 
-The record is a SQLite file, candles are a synthetic year of 20 pairs at 5m, 200 cells. `full_s` is a new process (ingest, replay of every
-trade, pooling, rows, checks, publication) without reading trades and candles; `beat_s` the full run that a warm process makes every few
-minutes; `incremental_ms` one new close in a warm process, from the record's row to the publication, reading included. Seconds are CPU
-seconds, so that other processes on the machine do not count; `wall` reports the same in wall time.
+The record is a SQLite file; candles are a synthetic year of 20 pairs at 5m; 200 cells (pair, direction, leverage bin) are learned. `full_s`
+is what a new process does (ingest, replay of every trade, pooling, rows, checks, publication), without reading trades and candles. `beat_s`
+is the full run that a warm process makes every few minutes, also without reading. `incremental_ms` is one new close in a warm process, from
+the record's row to the publication, reading included. Seconds are CPU seconds, so that other processes on the machine do not count; `wall`
+reports the same in wall time.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ _NAMES = tuple(f"P{number:02d}/USDT:USDT" for number in range(PAIRS))
 
 
 def _now() -> NDArray[np.float64]:
-    """Return the CPU and wall clocks, in seconds."""
+    """Return the CPU time of this process and a wall clock, in seconds; both count from an arbitrary instant."""
     return np.array([time.process_time(), time.perf_counter()])
 
 
 class Reads:
-    """A proxy that adds up the seconds (CPU, wall) of the named read methods, its own or, as "trades.frame", those of an attribute."""
+    """A proxy that adds up the seconds (CPU, wall) spent in some methods of an object, given by name."""
 
     def __init__(self, target: Any, names: tuple[str, ...], *, whole: Reads | None = None) -> None:
         self._target, self._names, self._whole = target, names, whole or self
@@ -77,7 +78,7 @@ class Reads:
 
 
 class WorldCandles:
-    """The candles of a world, by pair, without funding."""
+    """The 5m candles of a world as a candle reader; without funding, and `timeframe` is ignored."""
 
     def __init__(self, world: ReplayWorld) -> None:
         opens = pd.Series(pd.date_range(START, periods=CANDLES, freq=STEP)).astype("datetime64[us, UTC]")
@@ -88,7 +89,7 @@ class WorldCandles:
             self._series[pair] = CandleSeries(frame, pair=pair, timeframe="5m")
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:  # noqa: ARG002
-        """Return the first and last time of a pair's candles."""
+        """Return the first and last time that a pair's candles cover."""
         return self._series[pair].span
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:  # noqa: ARG002
@@ -208,7 +209,7 @@ def _run(record: Reads, session: LearnerSession, candles: Reads, *, full: bool) 
 
 
 def _close(record: Reads, session: LearnerSession, candles: Reads, *, newest: pd.DataFrame, number: int) -> NDArray[np.float64]:
-    """Commit one close whose horizon has passed, and learn from it; return its seconds, reading included as a part of the latency."""
+    """Write one close whose horizon has passed to the record, and learn from it; return the seconds of learning, reading included."""
     old = newest.iloc[(number * 977) % len(newest)]
     place = int((old["open_date"] - pd.Timestamp(START)) / pd.Timedelta(STEP))
     trade = _trade(

@@ -2,10 +2,11 @@
 
     python -m benchmarks.replay [--rounds 5] [--trades 47733] [--many 1000000]
 
-The rivals first have to agree with the kernel; then they run on the same trades, interleaved with it. Figures are trade-cells per
-cpu-second, the median of the rounds. The kernel charges everything it charges in production: fees by exit type, slippage, funding, gaps,
-liquidation. numpy computes all of that too, on the same trades: every cell (`numpy_cells`), or by the kernel's corners (`numpy_corners`);
-the ratio is to the faster one. The JSON lists what the others charge.
+First the results of the rivals are compared with the kernel's (at most one in a thousand may differ); then they run in turns with it,
+vectorbt on 4,000 and pandas on 4 of the trades. Figures are trade-cells (a trade under one stop and target) per cpu-second, the median of
+the rounds. The kernel charges everything it charges in production: fees by exit type, slippage, funding, gaps, liquidation. numpy computes
+all of that too, on the same trades: every cell (`numpy_cells`), or by the kernel's corners (`numpy_corners`); the ratio is to the faster
+one. The JSON lists what the others charge.
 vectorbt is not part of the platform; to include it, use a separate virtual environment:
 
     python3.11 -m venv .venv-rivals && .venv-rivals/bin/pip install 'vectorbt[rust]>=1.2' 'pandas>=3' 'numba>=0.63'
@@ -76,7 +77,7 @@ def _numpy(world: ReplayWorld, *, by_corners: bool) -> Callable[[], GroupSums]:
 
 
 def _works(world: ReplayWorld) -> dict[str, tuple[Callable[[], Any], int]]:
-    """Return the functions to time: name to (function, number of its trade-cells)."""
+    """Return the functions to time, by name, each with the number of trade-cells that it replays."""
     rule = ExitRules(giveback_activation_sigma=1.0, giveback_share=0.5)
     works: dict[str, tuple[Callable[[], Any], int]] = {
         "kernel": (_kernel(world), len(world.paths) * CELLS),
@@ -121,7 +122,11 @@ def _ours(world: ReplayWorld, cell: tuple[int, int], *, costs: ReplayCosts) -> A
 
 
 def _agreement(world: ReplayWorld) -> dict[str, float]:
-    """Return the share of outcomes that differ by more than rounding, by rival. Raises SystemExit if a share is above 0.001."""
+    """Return the share of results that differ from the kernel's, by rival. Raises SystemExit if one is above 0.001.
+
+    The results of numpy are the sums and counts of groups, which differ by more than 1e-4 of the largest sum of their kind and group, or at
+    all; those of pandas and vectorbt are the net moves of trades, which differ by more than 1e-6.
+    """
     differs = {f"numpy_{name}": _sums_that_differ(world, by_corners=name == "corners") for name in ("cells", "corners")}
     unfunded = _without_funding(world)
     fees = ReplayCosts(taker_fee=FEE, slippage=0.0, stop_slippage=0.0, maintenance_margin_ratio=0.0)
@@ -135,14 +140,14 @@ def _agreement(world: ReplayWorld) -> dict[str, float]:
         for engine in ("numba", "rust"):
             gaps = [np.abs(_vectorbt(some, prepared, cell, engine=engine) - _ours(some, cell, costs=FREE)) for cell in _CELLS_TRIED]
             differs[f"vectorbt_{engine}"] = float((np.stack(gaps) > _TOLERANCE).mean())
-    tell(f"outcomes that differ by more than rounding: {differs}")
+    tell(f"share of results that differ from the kernel's: {differs}")
     if max(differs.values()) > 1e-3:
         raise SystemExit("rivals and kernel do not agree, so their speeds cannot be compared")
     return differs
 
 
 def _sums_that_differ(world: ReplayWorld, *, by_corners: bool) -> float:
-    """Return the share of numpy's sums that differ from the kernel's, with all costs, funding, and each trade's own leverage."""
+    """Return the share of numpy's sums and counts that differ from the kernel's, with all costs and each trade's own leverage."""
     ours, theirs = _kernel(world)(), _numpy(world, by_corners=by_corners)()
     scale = np.abs(ours.sums).max(axis=(2, 3), keepdims=True)
     gaps = np.abs(ours.sums - theirs.sums) > 1e-4 * scale
@@ -150,13 +155,13 @@ def _sums_that_differ(world: ReplayWorld, *, by_corners: bool) -> float:
 
 
 def _without_funding(world: ReplayWorld) -> ReplayWorld:
-    """Return the world at leverage 1 without funding, because vectorbt and pandas support neither."""
+    """Return the world at leverage 1 and without funding, because the rivals vectorbt and pandas compute neither."""
     candles = replace(world.candles, funding=np.zeros_like(world.candles.funding))
     return replace(world, candles=candles, paths=replace(world.paths, leverage=np.ones(len(world.paths))))
 
 
 def _interleaved(works: dict[str, tuple[Callable[[], Any], int]], *, rounds: int) -> dict[str, list[float]]:
-    """Time all functions in turns; return the trade-cells per cpu-second of every round, by name."""
+    """Run each function once, then time all of them in turns; return the trade-cells per cpu-second of every round, by name."""
     for work, _ in works.values():
         work()
     rates: dict[str, list[float]] = {name: [] for name in works}
@@ -171,7 +176,10 @@ def _interleaved(works: dict[str, tuple[Callable[[], Any], int]], *, rounds: int
 
 
 def _working_set_mb(world: ReplayWorld) -> float:
-    """Return the peak allocation of a replay in MB, without candles, trades and the corners of one group (0.1 MB)."""
+    """Return the largest memory that a replay allocates in Python and numpy, in MB.
+
+    Candles and trades exist before, and the corners of one group (0.1 MB), which compiled code allocates, are not traced.
+    """
     work = _kernel(world)
     tracemalloc.start()
     try:

@@ -26,13 +26,16 @@ Ints = NDArray[np.int64]
 Instants = NDArray[np.int16]
 _CHUNK = 512
 _NEVER = 2 * HORIZON + 2
-"""Instant of a target that is never touched. That of a stop is one later, so that the target decides, with the net move at the horizon."""
+"""Instant of a target that is never touched. A stop's is one later, so that the target decides, with the net move at the horizon."""
 _FAR = 256.0
 """Sigmas between two rows of one sorted search."""
 
 
 def numpy_sums(world: ReplayWorld, *, grid: ExitGrid, costs: ReplayCosts, by_corners: bool) -> GroupSums:
-    """Compute the result of `sum_groups`. Raises InvalidTradeError for paths of another length than the horizon."""
+    """Compute the result of `sum_groups` up to rounding.
+
+    Raises InvalidTradeError for paths of another length than the horizon or with the entry's candle, and for moves of 128 sigmas or more.
+    """
     order = np.argsort(world.group, kind="stable")
     paths, group = world.paths.take(order), world.group[order]
     if paths.has_entry_candle or bool((paths.end - paths.entry != HORIZON + 1).any()):
@@ -49,7 +52,7 @@ def numpy_sums(world: ReplayWorld, *, grid: ExitGrid, costs: ReplayCosts, by_cor
 
 
 def _chunks(bounds: Ints) -> Iterator[tuple[int, int]]:
-    """Yield ranges of whole groups, of some hundred trades each."""
+    """Yield ranges of whole groups, each of at least 512 trades except the last."""
     first = 0
     for last in range(1, len(bounds)):
         if bounds[last] - bounds[first] >= _CHUNK or last == len(bounds) - 1:
@@ -59,7 +62,7 @@ def _chunks(bounds: Ints) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Exits:
-    """First touch of each level (int16) and the net move of an exit there; both of shape (trades, levels)."""
+    """Instant of the first touch of each level (`_instants`) and the net move of an exit there; both of shape (trades, levels)."""
 
     at: Instants
     net: Floats
@@ -130,7 +133,7 @@ class _Trades:
         return found
 
     def _paid(self, place: Ints, opened: Floats) -> Floats:
-        """Return the funding until a place as a part of the net move, minus the value of the entry."""
+        """Return the funding until a position in the path, as a part of the net move, minus the value of the entry."""
         funding = self.candles.funding
         paid = funding.take(place + (self.entry + 1), mode="clip")
         paid -= funding[self.entry]
@@ -165,7 +168,7 @@ def _instants(place: Ints, inside: NDArray[np.bool_], *, never: int) -> Instants
 
 
 def _add_cells(stops: _Exits, targets: _Exits, bounds: Ints, sums: Floats) -> None:
-    """Compute each cell of each trade and add it to the sums of its group."""
+    """Compute the net move of each trade under each stop and target, and write the sums of each group."""
     for number in range(len(bounds) - 1):
         own = slice(bounds[number], bounds[number + 1])
         stop_at, target_at = stops.at[own, :, None], targets.at[own, None, :]
@@ -199,7 +202,7 @@ def _add_corners(stops: _Exits, targets: _Exits, bounds: Ints, sums: Floats) -> 
 
 
 def _counts(instants: Instants, others: Instants, comes: np.ufunc) -> NDArray[np.int8]:
-    """Count the instants before each of the others (compared by `comes`); of shape (trades, levels)."""
+    """Count, for each of the others, the instants of the same trade that `comes` finds before it; of shape (trades, levels)."""
     count = np.zeros(others.shape, np.int8)
     for instant in instants:
         count += comes(instant, others)

@@ -1,7 +1,8 @@
 """Rivals that replay one stop and one target: vectorbt, and a loop over pandas rows.
 
-Each implements the same rule as far as possible: stop before target inside a candle, gaps filled at the open, the close of the horizon
-otherwise. Both charge fewer costs than the kernel (`replay.CHARGES`); numpy, which charges them all, is in `replay_numpy`.
+Each implements the kernel's rule as far as possible: the stop counts before the target inside a candle, a level beyond which a candle opens
+fills at the open, and a trade without either ends at the horizon's last close. Both charge fewer costs than the kernel (`replay.CHARGES`);
+numpy, which charges them all, is in `replay_numpy`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ def has_vectorbt() -> bool:
 
 
 def windows(world: ReplayWorld) -> dict[str, Floats]:
-    """Return the candle columns of each trade's path, by name, of shape (trades, horizon)."""
+    """Return the candle columns of each trade's path, which begins after the entry's candle, by name, of shape (trades, horizon)."""
     places = world.paths.entry[:, None] + 1 + np.arange(HORIZON)[None, :]
     return {name: column[places] for name, column in world.plain.items()}
 
 
 def vectorbt_windows(world: ReplayWorld) -> dict[str, Any]:
-    """Return the inputs of vectorbt: candles of shape (horizon + 1, trades), entries at the first close, exits at the last close."""
+    """Return the inputs of vectorbt: candles of shape (horizon + 1, trades), entries at the first close and exits at the last.
+
+    The first candle has the entry's price in every column.
+    """
     before = world.paths.open_rate[None, :]
     columns = {name: np.ascontiguousarray(np.vstack([before, window.T])) for name, window in windows(world).items()}
     first, last = np.zeros((2, HORIZON + 1, len(world.paths)), dtype=np.bool_)
@@ -41,7 +45,7 @@ def vectorbt_windows(world: ReplayWorld) -> dict[str, Any]:
 
 
 def vectorbt_cell(prepared: dict[str, Any], *, stop_move: Floats, target_move: Floats, engine: str) -> Floats:
-    """Return every trade's net move under one stop and one target, without costs."""
+    """Return every trade's net move under its stop and target (ratios of the price, one for each trade), without costs."""
     import vectorbt  # noqa: PLC0415  # a rival that need not be installed
 
     portfolio = vectorbt.Portfolio.from_signals(
@@ -63,7 +67,7 @@ def vectorbt_cell(prepared: dict[str, Any], *, stop_move: Floats, target_move: F
 
 
 def pandas_cell(frame: pd.DataFrame, *, rate: float, is_short: bool, stop_move: float, target_move: float, fee: float) -> float:
-    """Return one trade's net move under one stop and target, in a plain loop over rows."""
+    """Return one trade's net move under one stop and target, with one fee on both sides, in a plain loop over rows."""
     side = -1.0 if is_short else 1.0
     move = 0.0
     for _, candle in frame.iterrows():

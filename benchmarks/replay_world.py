@@ -1,4 +1,4 @@
-"""A seeded synthetic market to replay trades on, with switching volatility, wicks, gaps and funding."""
+"""A synthetic market with trades to replay, the same for the same seed, with switching volatility, wicks, gaps and funding."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _CANDLE_US = 300_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayWorld:
-    """Trades of many pairs, sorted by pair and entry, on joined candles.
+    """Trades of many pairs, sorted by pair and entry, on the joined candles of all pairs.
 
-    `plain` contains the candles of all pairs as float64 columns, with the same float32 prices, for the rivals.
+    `plain` contains the same candles for the rivals: columns of float64 with the values of float32. `group` is the group of each trade.
     """
 
     candles: ReplayCandles
@@ -34,13 +34,13 @@ class ReplayWorld:
     group: NDArray[np.int64]
 
     def take(self, n: int) -> ReplayWorld:
-        """Return n evenly spaced trades, so that all groups are represented."""
+        """Return a world of n evenly spaced trades, so that many trades represent all groups."""
         rows = np.linspace(0, len(self.paths) - 1, n).astype(np.int64)
         return replace(self, paths=self.paths.take(rows), group=self.group[rows])
 
 
 def replay_world(trades: int, *, seed: int = 7, pairs: int = PAIRS, candles: int = CANDLES) -> ReplayWorld:
-    """Create a world with a number of trades in `GROUPS` groups: pair x direction x three bins of leverage."""
+    """Create a world with a number of trades, grouped by pair, direction and three bins of leverage (1 to 4, 4 to 7, 7 to 10)."""
     random = np.random.default_rng(seed)
     columns = [_pair(random, candles) for _ in range(pairs)]
     parts = [ReplayCandles.of(column) for column in columns]

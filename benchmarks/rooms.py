@@ -21,7 +21,7 @@ _HEAD = ("package", "files", "lines, to the next hundred", "imports from")
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A Python file: its dotted name, its lines, and the dotted names that it imports."""
+    """A Python file: its dotted name, the number of its lines, and the dotted names that it imports anywhere."""
 
     name: str
     lines: int
@@ -29,7 +29,7 @@ class Module:
 
 
 def updated_page(page: str, *, root: Path = ROOT) -> str:
-    """Return the page with the table between its two marks replaced by the table of the code.
+    """Return the page with the table between its two marks replaced by that of the code under a root directory.
 
     Raises
     ------
@@ -66,12 +66,12 @@ def layers(root: Path) -> list[str]:
 
 
 def modules_of(root: Path, top: str) -> list[Module]:
-    """Return every module below a top package; `__init__` files without imports of this project count as files too."""
+    """Return every module of a top-level package, `__init__` files included, sorted by path."""
     return [_module(path, path.relative_to(root)) for path in sorted((root / top).rglob("*.py"))]
 
 
 def within(modules: Iterable[Module], package: str) -> list[Module]:
-    """Return the modules of a package."""
+    """Return the modules of a package, with those of its subpackages."""
     return [module for module in modules if _is_within(module.name, package)]
 
 

@@ -32,7 +32,7 @@ class Stores:
     dagster : mapping
         The environment that opens Dagster's instance of this home.
     services : callable
-        Returns the services that learn and trade; its argument returns whether the execution daemon is healthy.
+        Returns the execution daemon, the code server and Dagster's daemon; its argument returns whether the execution daemon is healthy.
     """
 
     settings: Settings
@@ -42,7 +42,10 @@ class Stores:
 
 @contextmanager
 def embedded(home: Path) -> Iterator[Stores]:
-    """Yield stores in SQLite files of a home, including Dagster's own storage; the daemon reads the record."""
+    """Seed a home and yield its stores in SQLite files, including Dagster's own storage; the execution daemon reads the record.
+
+    BOT3_HOME in the environment is set to the home.
+    """
     os.environ["BOT3_HOME"] = str(home)
     subprocess.run([sys.executable, "-m", "bot3.cli.main", "init"], check=True)
     settings = load_settings()
@@ -51,7 +54,7 @@ def embedded(home: Path) -> Iterator[Stores]:
 
     def made(execution_is_fresh: Callable[[], bool]) -> list[Service]:
         todo = services(settings, dagster_home=dagster_home, code_port=code_port, execution_is_fresh=execution_is_fresh)
-        # The daemon's health check queries the web server, which is not started here.
+        # The health check of Dagster's daemon queries the web server, which is not started here.
         return [replace(one, is_healthy=lambda: True) if one.name == "dagster-daemon" else one for one in todo if one.name in _NEEDED]
 
     yield Stores(settings=settings, dagster={"DAGSTER_HOME": str(dagster_home)}, services=made)
@@ -59,8 +62,11 @@ def embedded(home: Path) -> Iterator[Stores]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Stores]:
-    """Yield the compose file's services, each in its own role, on a separate PostgreSQL and InfluxDB, with durable commits."""
-    # The suite's own servers and its compose file without Docker.
+    """Seed a home and yield the compose file's services, each in its own role, on a PostgreSQL and an InfluxDB started for them.
+
+    Commits are durable. The execution daemon's BOT3 settings are set in the environment.
+    """
+    # The test suite's servers, and its way to run the compose file without Docker.
     composed, servers = import_module("tests.deploy.composed"), import_module("tests.servers.influx")
     with import_module("tests.deploy.production").production(folder, is_durable=True) as postgres, servers.InfluxProgram() as influx:
         place = _place(composed.Place, folder=folder, postgres=postgres, influx=influx)
@@ -71,7 +77,7 @@ def served(folder: Path) -> Iterator[Stores]:
             if ended.returncode:
                 raise SystemExit(f"{name} ended with {ended.returncode}:\n{ended.stderr[-2_000:]}")
         code = place.environment("code")
-        # The entrypoint does this in a container.
+        # In a container the entrypoint reads the password.
         secret = Path(code["DAGSTER_PG_PASSWORD_FILE"]).read_text(encoding="utf-8").strip()
         dagster = {name: value for name, value in code.items() if name.startswith("DAGSTER_")} | {"DAGSTER_PG_PASSWORD": secret}
         yield Stores(settings=load_settings(), dagster=dagster, services=lambda is_fresh: _composed(place, is_fresh))
@@ -104,6 +110,6 @@ def _composed(place: Any, execution_is_fresh: Callable[[], bool]) -> list[Servic
 
 
 def since(platform: Platform) -> Callable[[], bool]:
-    """Return a function that returns whether the execution daemon has sent a heartbeat since this call."""
+    """Return a function that returns whether the execution daemon has sent a heartbeat since `since` was called."""
     began = datetime.now(UTC)
     return lambda: any(beat.process == "execution" and beat.wall_at >= began for beat in platform.control.heartbeats())

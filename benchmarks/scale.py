@@ -1,11 +1,12 @@
-"""Measure runs on one and on two workers: the same bytes as in one process, runs a second, and no loss when a worker is killed.
+"""Measure Dagster runs on one and on two workers: equal results to those of one process, runs a second, no loss if a worker is killed.
 
     python -m benchmarks.scale [--weeks 4] [--trades 1000] [--seed-days 63] [--poll-s 30]
 
 The benchmark starts its own PostgreSQL and Redis (Debian's postgresql and redis-server) and the services of docker-compose.yml (profile
 `workers`, without Docker). The work is a backfill of feeder models and signals, ten feeders a week, then a full relearn by partition under
 a changed rule (trades and replays by bot, then parameters). It runs in one process, on one worker, on two, and on two of which one is
-killed in the middle of a run and restarted, as compose would. All four must produce the same bytes.
+killed in the middle of a run and restarted, as compose would. All four must produce the same results: files byte by byte, and tables except
+for the columns `computed_at` and `revision`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _require_one_thread() -> None:
 
 
 def measure(base: Base, *, poll_s: int) -> None:
-    """Do the work in four ways, compare the results, and print the JSON."""
+    """Do the work in four ways, compare the results, and print the JSON. Raises SystemExit if a result differs."""
     load = psutil.getloadavg()[0]
     alone, expected = work_alone(base)
     one, two = (work_with(base, workers=count, poll_s=poll_s) for count in (1, 2))
@@ -90,7 +91,7 @@ def measure(base: Base, *, poll_s: int) -> None:
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """Return the names of the results that differ or are missing on one side."""
+    """Return the sorted names of the results whose digests differ or are missing on one side."""
     return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
 
 
@@ -105,7 +106,10 @@ def work_alone(base: Base) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def work_with(base: Base, *, workers: int, poll_s: int, name: str = "", kill: bool = False) -> dict[str, Any]:
-    """Do all work on some workers; return the figures of each part and the digests of its results."""
+    """Do all work on some workers; return the figures of each part, and the digests of the results.
+
+    `name` names the copy of the home; with `kill` a worker is killed during the backfill and restarted.
+    """
     name = name or f"workers{workers}"
     with RedisServer(password=(base.production.secrets / "redis_password").read_text()) as redis:
         ports = {"redis:6379": redis.port, **{port: free_port() for port in ("3000", "4000")}}
@@ -124,7 +128,10 @@ def work_with(base: Base, *, workers: int, poll_s: int, name: str = "", kill: bo
 
 
 def backfill(stack: Stack, place: Place, work: Work, *, kill: bool) -> dict[str, Any]:
-    """Backfill the feeders' weeks; with `kill`, kill a worker in the middle of a run and restart it."""
+    """Backfill the feeders' weeks; with `kill`, kill a worker in the middle of a run and restart it. Returns the figures.
+
+    Raises SystemExit if the backfill does not end successfully.
+    """
     with platform_of(place) as platform:
         keys = [feeder_week_key(feeder, week) for feeder, week in feeder_weeks(platform, work)]
     cpu = stack.cpu_s()
@@ -138,7 +145,7 @@ def backfill(stack: Stack, place: Place, work: Work, *, kill: bool) -> dict[str,
 
 
 def relearn(stack: Stack) -> dict[str, Any]:
-    """Sync and replay each bot, then learn all parameters."""
+    """Sync and replay each bot, then learn all parameters; return the figures. Raises SystemExit if a run fails."""
     cpu, ids = stack.cpu_s(), list[str]()
     for asset, partitions in (("synced_trades", _BOTS), ("trade_replays", _BOTS), ("adaptive_params", (None,))):
         asked = [stack.launch(asset, partition=partition) for partition in partitions]
@@ -150,7 +157,7 @@ def relearn(stack: Stack) -> dict[str, Any]:
 
 
 def _kill_in_the_middle(stack: Stack) -> float:
-    """Kill a worker in the middle of a run; return the seconds until Dagster detected it."""
+    """Kill a worker in the middle of a run and restart it; return the seconds from the kill until Dagster marked the run as failed."""
 
     def under_way() -> list[tuple[str, str]]:
         taken = [(run["runId"], stack.worker_of(run)) for run in stack.runs() if run["status"] == "STARTED"]

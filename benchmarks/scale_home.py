@@ -1,4 +1,4 @@
-"""A home on PostgreSQL for benchmarks/scale.py, seeded once, copied for every way of working, and compared byte by byte."""
+"""A home on PostgreSQL for benchmarks/scale.py, seeded once and copied for every way of working, and digests to compare the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot3.wiring import Platform, open_platform
 from tests.deploy.composed import Place
 from tests.deploy.production import Production
 
-# Left out of the comparison: the time and order of the work.
+# Columns left out of the comparison, because they depend on the time and order of the work.
 _CLOCKS = {"computed_at", "revision"}
 NEW_RULE = {"BOT3_GIVEBACK_SHARE": "0.4"}
 """A changed rule, as a release may contain it: every trade has to be replayed again."""
@@ -36,7 +36,7 @@ class Work:
     Parameters
     ----------
     weeks, feeders : int
-        Weeks and feeders whose models and signals are computed.
+        Number of weeks and of feeders whose models and signals are computed.
     trades : int
         Closed trades of each bot that are not in the record yet.
     seed : mapping
@@ -50,7 +50,7 @@ class Work:
 
     @property
     def partitions(self) -> int:
-        """Return the number of partitions of each asset."""
+        """Return the number of partitions of each backfilled asset: one for each feeder and week."""
         return self.weeks * self.feeders
 
 
@@ -63,7 +63,7 @@ class Base:
     work: Work
 
     def place(self, name: str, *, ports: Mapping[str, int], extra: Mapping[str, str], variables: Mapping[str, str]) -> Place:
-        """Copy the home and its databases; return a place that runs docker-compose.yml on the copies."""
+        """Copy the home, and its databases of the platform and of Dagster; return a place that runs docker-compose.yml on the copies."""
         folder = self.folder.with_name(name)
         (folder / "tmp").mkdir(parents=True)
         shutil.copytree(self.folder / "data", folder / "data")
@@ -92,7 +92,7 @@ def seed_base(production: Production, folder: Path, work: Work) -> Base:
 
 
 def weeks_to_make(platform: Platform, count: int) -> list[str]:
-    """Return the newest weeks of a home's history that can have their own models, oldest first."""
+    """Return up to a number of the newest weeks of a home's history that can have their own models, oldest first."""
     until = platform.seeded_until
     first = platform.history_span()[0] + timedelta(days=21)
     return list(walk_forward_weeks(first, until - timedelta(days=1), every=1))[-count:]
@@ -117,7 +117,7 @@ def make_alone(place: Place, work: Work) -> None:
 
 
 def made(place: Place, work: Work) -> dict[str, str]:
-    """Return the sha256 of every result, by name."""
+    """Return the sha256 of every result, by name. Also reads every model file, so that a damaged one raises an error."""
     with platform_of(place) as platform:
         record, now, modes = platform.record, platform.clock.now(), list(RunMode)
         parameters = record.parameters.as_of(now)
@@ -150,7 +150,7 @@ def parameters_digest(parameters: ParameterSet) -> str:
 
 @contextmanager
 def platform_of(place: Place, *, service: str = "worker") -> Iterator[Platform]:
-    """Open the home as one of compose's services does."""
+    """Open the platform of a place with the settings of one of compose's services, and close it afterwards."""
     given = {name: value for name, value in place.environment(service).items() if name.startswith("BOT3_")}
     with open_platform(load_settings(given, env_file=place.folder / "no.env")) as platform:
         yield platform

@@ -41,7 +41,7 @@ _OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 class Stack:
     """Code server, web server, Dagster's daemon and some workers on one place.
 
-    Sensors and schedules are stopped: only requested runs execute.
+    Sensors and schedules are stopped, so that only requested runs execute. Leaving the context stops all services.
     """
 
     def __init__(self, place: Place, *, workers: int, patience_s: float) -> None:
@@ -69,12 +69,12 @@ class Stack:
         self.wait(f"{name} answers", lambda: self.place.is_healthy("worker", WORKER_NAME=name))
 
     def kill_worker(self, name: str) -> None:
-        """Kill a worker with the process of its run, like a power failure of its machine."""
+        """Kill a worker and all its child processes, as a power failure of its machine would."""
         for member in _family(self.workers.pop(name)):
             member.kill()
 
     def worker_of(self, run: Mapping[str, Any]) -> str | None:
-        """Return the name of the worker that received a run, or None if none has yet."""
+        """Return the name of the worker that received a run; None before one has."""
         task = run["tags"].get("dagster-celery/task_id")
         for name in self._names:
             log = self.place.folder / f"{name}.log"
@@ -83,12 +83,15 @@ class Stack:
         return None
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds that the running workers have used."""
+        """Return the CPU seconds that the workers that run now, and their running child processes, have used."""
         times = [member.cpu_times() for worker in self.workers.values() for member in _family(worker)]
         return sum(float(own.user + own.system) for own in times)
 
     def backfill(self, assets: Sequence[str], keys: Sequence[str]) -> str:
-        """Launch a backfill of partitions of some assets; return its id."""
+        """Register the weeks of the partition keys with Dagster, and launch a backfill of these partitions of some assets; return its id.
+
+        Does not wait for the backfill. Raises SystemExit if Dagster refuses it.
+        """
         for week in sorted({key.split("|")[1] for key in keys}):
             self.graphql(
                 "mutation Add($week: String!) { addDynamicPartition(repositorySelector: {SELECTOR}, partitionsDefName: "
@@ -106,7 +109,10 @@ class Stack:
         return str(self.graphql(query, id=backfill)["partitionBackfillOrError"]["status"])
 
     def launch(self, asset: str, *, partition: str | None = None) -> str:
-        """Launch one run; return its id."""
+        """Launch a run of one asset, of one partition or without partitions (None); return its id without waiting for it.
+
+        Raises SystemExit if Dagster refuses it.
+        """
         tags = [] if partition is None else [{"key": "dagster/partition", "value": partition}]
         told = self.graphql(_LAUNCH, key=[asset], tags=tags)["launchPipelineExecution"]
         if told["__typename"] != "LaunchRunSuccess":
@@ -119,7 +125,7 @@ class Stack:
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def finished(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Wait until runs have ended; return them."""
+        """Wait until runs have ended in any way; return them. Raises SystemExit after the time limit."""
 
         def over() -> list[dict[str, Any]]:
             own = [run for run in self.runs() if run["runId"] in ids]
@@ -128,7 +134,7 @@ class Stack:
         return self.wait("the runs have ended", over)
 
     def wait(self, what: str, question: Callable[[], _T]) -> _T:
-        """Call a function until its result is true; return the result. Raises SystemExit after the time limit."""
+        """Call a function until its result is truthy; return the result. Raises SystemExit with the logs after the time limit."""
         deadline = time.monotonic() + self._patience_s
         while not (answer := question()):
             if time.monotonic() > deadline:
@@ -158,7 +164,7 @@ class Stack:
             self.start_worker(name)
 
     def _stand_still(self) -> None:
-        """Stop all sensors and schedules before the daemon starts and would run them."""
+        """Stop all sensors and schedules, before the daemon starts, which would run them."""
         names = self.graphql(
             "{ repositoryOrError(repositorySelector: {SELECTOR}) { ... on Repository { sensors { name sensorState { id selectorId } } "
             "schedules { name scheduleState { id } } } } }".replace("SELECTOR", _SELECTOR)

@@ -1,4 +1,4 @@
-"""Measure the sync of a fleet's trades from PostgreSQL into the record and InfluxDB, and a tick that finds nothing new.
+"""Measure the sync of a bot's trades from PostgreSQL into the record and InfluxDB, and a tick that finds nothing new.
 
     TEST_INFLUXD=/path/to/influxd python -m benchmarks.sync [--trades 47733] [--rounds 3]
 
@@ -14,8 +14,8 @@ orders. Both run in one process, round by round; figures are medians. Seconds ar
 the servers' own work do not count; `wall` reports the same in wall time, which includes PostgreSQL's work for the reads.
 `idle_tick_ms` (wall) is a tick of the learning sensor while nothing is committed, on a home whose fleet is that bot: the record's revision,
 every source's change token, and the time of the next due replay, without Dagster's own work. `idle_look_ms` is the part of it that repeats
-between ticks. `idle_count_ms` is the count of all closes on both sides, made after a commit. `idle_sync_ms` is a sync that finds nothing
-new, as after a commit in another database of that server.
+between ticks. `idle_count_ms` is the count of all closes in the sources and in the record, made after a commit. `idle_sync_ms` is a sync
+that finds nothing new, as after a commit in another database of that server.
 """
 
 from __future__ import annotations
@@ -80,18 +80,18 @@ class Watch:
         self._began: Seconds | None = None
 
     def begin(self, *_: Any) -> None:
-        """Start a measurement."""
+        """Start a measurement; arguments are ignored."""
         self._began = _now()
 
     def end(self, *_: Any) -> None:
-        """Add the time since the last start, once; does nothing without a start."""
+        """Add the time since the last start; without a start since the last end, nothing happens."""
         if self._began is not None:
             self.seconds += _now() - self._began
             self._began = None
 
 
 def watch_record(engine: sa.Engine) -> Watch:
-    """Return a stopwatch of the time that a record needs to insert trades and to commit."""
+    """Return a stopwatch of the time in which an engine executes INSERT statements of synced trades, and commits."""
     watch = Watch()
 
     def begin(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -106,7 +106,7 @@ def watch_record(engine: sa.Engine) -> Watch:
 
 
 def watch_requests(server: InfluxServer) -> Watch:
-    """Return a stopwatch of the requests to a server, from sending to the response."""
+    """Return a stopwatch of the requests to a server, each from sending to its response or error."""
     watch, manager = Watch(), server._client.api_client.rest_client.pool_manager  # noqa: SLF001  # only for a stopwatch
     request = manager.request
 
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def fill(bot: Any, tables: Any, count: int) -> None:
-    """Insert closed trades with two orders each into the bot's database."""
+    """Insert closed trades with two orders each into the bot's database, and analyze it."""
     rng = np.random.default_rng(7)
     profits, rates = rng.normal(0.001, 0.02, count).tolist(), np.exp(rng.normal(4.0, 1.0, count)).tolist()
     for start in range(0, count, BATCH):
@@ -198,7 +198,7 @@ def measured(bot: Any, influx: Any, folder: Path, *, rounds: int) -> dict[str, A
 
 
 class Home:
-    """A new record with a new bucket."""
+    """A new record, and a new copy of it in new buckets of an InfluxDB."""
 
     def __init__(self, influx: Any, folder: Path) -> None:
         self._record = SqlRecord.open(sqlite_url(folder / "record.sqlite"))
@@ -217,7 +217,15 @@ class Home:
         self._server.close()
 
     def sync_once(self, source_url: str, *, is_compared: bool) -> dict[str, Seconds]:
-        """Sync all trades into the record and publish them, then time syncs that find nothing new. Returns seconds by name."""
+        """Sync all trades into the record and publish them, then time syncs that find nothing new.
+
+        Returns CPU and wall seconds by name; `idle_sync_ms` is in milliseconds. With `is_compared`, the copy is compared with the record.
+
+        Raises
+        ------
+        SystemExit
+            If a trade was lost or refused, the source changed meanwhile, or the copy differs.
+        """
         reader, record = FreqtradeColumns.open(source_url, bot=BOT, run_mode=MODE), self._record
         self._publisher.prepare(bots=(BOT,))
         writes, requests = watch_record(record._database.engine), watch_requests(self._server)  # noqa: SLF001  # stopwatches
@@ -247,7 +255,7 @@ class Home:
             raise SystemExit(f"InfluxDB accepted {report.points} points and refused {report.refused}")
 
     def _require_copy(self) -> None:
-        """Compare the copy with the record. Raises SystemExit if they differ."""
+        """Compare the trades of the copy with the record's. Raises SystemExit if they differ."""
         found = check_published(self._record, self._copy, bots=(BOT,), now=_utc_now(), run_modes=(MODE,)).trades[BOT]
         tell(f"record {found.record} trades, InfluxDB {found.published}")
         if not found.is_equal:
@@ -268,7 +276,7 @@ def _map(bot: Any) -> None:
 
 
 def _points(engine: sa.Engine, kind: type[Any]) -> list[str]:
-    """Run the rival: load ORM objects, build the client library's points, return their lines."""
+    """Run the rival: load closed trades as ORM objects, build the client library's points, and return their lines."""
     with Session(engine) as session:
         trades = session.scalars(sa.select(kind).where(kind.is_open.is_(False))).all()
         return [_point(trade).to_line_protocol() for trade in trades]

@@ -1,1 +1,1 @@
-"""What a fleet of trading bots learns from its trades, and the rules that learn it."""
+"""The shared package of the apps: rules of trading and learning, stores and exchanges, settings, and the command `bot3`."""

@@ -24,7 +24,10 @@ BROKER = "DAGSTER_CELERY_BROKER"
 
 
 def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with Dagster's password and the address of Celery's broker added."""
+    """Return the environment; for each password file that it names, Dagster's password or the address of Celery's broker is added.
+
+    Exits with a message if a password file cannot be read.
+    """
     found = {name: secret for name in (PG, REDIS) if (secret := _secret(environment, name)) is not None}
     password = found.pop(REDIS, None)
     if password is not None:
@@ -44,7 +47,7 @@ def _secret(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def make_dagster_home(environment: Mapping[str, str]) -> None:
-    """Copy the instance file to DAGSTER_HOME, if DAGSTER_INSTANCE_FILE names one."""
+    """Copy the instance file to DAGSTER_HOME if DAGSTER_INSTANCE_FILE names one; exit with a message if it cannot be copied."""
     source = environment.get("DAGSTER_INSTANCE_FILE")
     if source is None:
         return

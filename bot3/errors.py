@@ -20,9 +20,9 @@ Bot3Error                     never raised itself; carries the exit code of a co
 │   ├── NotifierRefusedError  permanent until a person corrects the token or the chat: store the message
 │   └── MessageRefusedError   permanent for this message: the server accepts others, but never this text
 └── ExchangeError
-    ├── ExchangeBusyError     definite: nothing happened, wait and retry
-    ├── OrderAmbiguousError   unknown: it may have happened; query, never resend first
-    └── OrderRejectedError    definite: never retry, notify a person
+    ├── ExchangeBusyError     the request had no effect: wait and retry
+    ├── OrderAmbiguousError   it is unknown whether the order was accepted: query it before anything is sent again
+    └── OrderRejectedError    the order was rejected: do not send it again, notify a person
 ```
 """
 
@@ -33,7 +33,7 @@ from typing import ClassVar
 
 
 class Bot3Error(Exception):
-    """Base of every error of the platform; its text names the thing and the remedy."""
+    """Base of every error of the platform; its text names what failed, the reason and, where there is one, the remedy."""
 
     exit_code: ClassVar[int] = 1
 
@@ -51,13 +51,13 @@ class AlreadyRunningError(Bot3Error):
 
 
 class DataError(Bot3Error):
-    """The input is invalid; the last valid one stays in use."""
+    """Input is invalid or missing; the caller continues with the last valid one, if it has one."""
 
     exit_code = 3
 
 
 class CandleError(DataError):
-    """Candles cannot be read, or violate the definition of candle frames beyond repair."""
+    """Candles cannot be read or are missing, or violate the definition of candle frames in a way that is not cleaned."""
 
 
 class ModelError(DataError):
@@ -136,12 +136,12 @@ class ExchangeError(Bot3Error):
 
 
 class ExchangeBusyError(ExchangeError):
-    """Definite: nothing happened. Wait and retry."""
+    """The exchange is busy or unreachable, and the request had no effect: wait and retry."""
 
 
 class OrderAmbiguousError(ExchangeError):
-    """Unknown result: query by client order id, never resend first."""
+    """It is unknown whether the exchange accepted an order: query it by its client order id before anything is sent again."""
 
 
 class OrderRejectedError(ExchangeError):
-    """Definite rejection: never retry, notify a person."""
+    """The exchange rejected an order: do not send it again, notify a person."""

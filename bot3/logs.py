@@ -39,7 +39,7 @@ def configure_logs(process: str, *, level: str, secrets: Iterable[str] = ()) -> 
 
 
 def redacted(text: str) -> str:
-    """Return a text without passwords in URLs, signed parameters and known secret values."""
+    """Return a text with *** in place of passwords in URLs, values of parameters such as `token=`, and the configured secret values."""
     text = _URL_LOGIN.sub(rf"\1{_HIDDEN}@", _SECRET_TEXT.sub(rf"\1{_HIDDEN}", text))
     for secret in _secrets:
         text = text.replace(secret, _HIDDEN)

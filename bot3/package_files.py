@@ -1,6 +1,7 @@
-"""Where files that are installed with the code are found, in a checkout as in an environment: no working directory plays a part.
+"""Paths of files that are installed with the code; they do not depend on the working directory.
 
-The packages lie side by side in both. `importlib.resources` would import them first, and `bot3_assets` brings Dagster.
+In a checkout and in an installation the packages are directories beside each other. `importlib.resources` would import a package to find
+its files, and importing `bot3_assets` imports Dagster.
 """
 
 from __future__ import annotations
@@ -11,4 +12,4 @@ _PACKAGES = Path(__file__).resolve().parents[1]
 DAGSTER_CONFIG = _PACKAGES / "bot3_assets" / "config"
 """Directory of Dagster's instance and workspace files."""
 DASHBOARD_SCRIPT = _PACKAGES / "dashboard" / "serve.py"
-"""What `streamlit run` is given. Streamlit reads `.streamlit/config.toml` beside it last, after that of the working directory."""
+"""Script for `streamlit run`. Streamlit reads `.streamlit/config.toml` beside it after that of the working directory, and overrides it."""

@@ -1,4 +1,4 @@
-"""Files that only this user may read and write: a home contains trades, balances and what can be derived from them."""
+"""Restrict the files of a home to this user, because they contain trades and balances."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def create_private_files() -> None:
 
 
 def close_to_others(directory: Path) -> int:
-    """Remove the rights of group and others from a directory and everything in it; return how many paths had some.
+    """Remove the rights of group and others from a directory and everything in it; return the number of paths changed.
 
     Symbolic links are not followed. A path that belongs to another user is not changed.
 
     Raises
     ------
     SettingsError
-        If it is the root, or a directory above this user's own, such as /home: it contains other programs' files.
+        If the directory is the root, or above this user's home directory, such as /home: it contains other programs' files.
     """
     if _is_above_home(directory.resolve()):
         raise SettingsError(f"BOT3_HOME {directory} contains more than this platform's files: set a directory of its own, such as .bot3")

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
         description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
     )
     markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
-    fleet_file: Path | None = Field(None, description="Further bots, whose databases are only read (TOML, docs/fleet.md); none: our own.")
+    fleet_file: Path | None = Field(
+        None, description="File of further bots, whose databases are only read (TOML, docs/fleet.md); none: no further bots."
+    )
     timeframe: Literal["5m"] = Field("5m", description="Timeframe of the candles that everything is computed on.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest severity that is logged.")
 
@@ -66,10 +68,12 @@ class Settings(BaseSettings):
         None, gt=0.0, description="Open profit, in sigma, from which the stop is moved to the entry plus costs; none: never."
     )
     stake_currency: str = Field(
-        "USDT", pattern=r"^[A-Z0-9]{2,12}$", description="Currency of the paper wallets; our own bots trade the pairs counted in it."
+        "USDT",
+        pattern=r"^[A-Z0-9]{2,12}$",
+        description="Currency of the paper wallets; the platform's own bots trade only pairs with this stake currency.",
     )
     wallet_abs: float = Field(10_000.0, gt=0.0, description="Paper wallet of each bot, in the stake currency.")
-    max_open_trades: int = Field(5, ge=1, description="Maximum of a bot's open positions.")
+    max_open_trades: int = Field(5, ge=1, description="Maximum number of a bot's open positions.")
 
     # Costs
     taker_fee: float = Field(0.0005, ge=0.0, le=0.01, description="Taker fee, ratio of a side's value.")
@@ -90,7 +94,7 @@ class Settings(BaseSettings):
     cool_off_minutes: float = Field(10.0, ge=0.0, description="Pause of entries on a pair after a trade on it closed, market minutes.")
     max_candle_age_minutes: float = Field(15.0, gt=0.0, description="Maximum age of candles and signals for an entry, market minutes.")
     price_collar: float = Field(0.01, gt=0.0, le=0.2, description="Maximum distance of an entry from the mark, ratio of the price.")
-    protect_deadline_s: float = Field(10.0, gt=0.0, description="Time after which a position without a working stop is closed.")
+    protect_deadline_s: float = Field(10.0, gt=0.0, description="Wall seconds after which a position without a working stop is closed.")
 
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a reference line, never a condition.")
@@ -115,12 +119,14 @@ class Settings(BaseSettings):
     parameters_from: Literal["record", "influx"] = Field(
         "record", description="Where the daemon reads published learning: the record, or its copy in InfluxDB."
     )
-    sync_overlap_days: float = Field(7.0, gt=0.0, description="Window of closes that every sync reads again.")
+    sync_overlap_days: float = Field(7.0, gt=0.0, description="Days of closed trades before the newest one that every sync reads again.")
 
     # Notifications: with a token, failed runs are reported; `python -m telegram_bot` sends alerts and answers people
     telegram_token: SecretStr = SecretStr("")
     telegram_chat_id: int = Field(0, description="The one chat that is notified and answered (below 0: a group); 0: none.")
-    telegram_users: tuple[int, ...] = Field((), description="Ids of the users who are answered there; no other user is, in a group too.")
+    telegram_users: tuple[int, ...] = Field(
+        (), description="Ids of the users whose messages in that chat are answered; others are ignored."
+    )
     telegram_api_url: str = Field(
         "https://api.telegram.org", pattern=r"^https?://[^\s@]+$", description="URL of the Bot API, or of your own server for it."
     )
@@ -186,7 +192,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the constructor's arguments as the only source: `load_settings` has validated every name."""
+        """Return the constructor's arguments as the only source of values: `load_settings` has read and validated the environment."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -251,7 +257,7 @@ class Settings(BaseSettings):
 
     @property
     def candle_directories(self) -> tuple[Path, ...]:
-        """Return the directories of real candles; none means the simulated market."""
+        """Return the directories of candle files; an empty tuple means that the market is simulated."""
         return tuple(Path(part) for part in self.candles.split(os.pathsep) if part)
 
     @property
@@ -261,7 +267,7 @@ class Settings(BaseSettings):
 
     @property
     def exit_rules(self) -> ExitRules:
-        """Return the exit rules beside stop and target."""
+        """Return the exit rules other than stop and target; the break-even activation is infinite if that rule is off."""
         return ExitRules(
             giveback_activation_sigma=self.giveback_activation_sigma,
             giveback_share=self.giveback_share,
@@ -270,7 +276,7 @@ class Settings(BaseSettings):
 
     @property
     def dagster_address(self) -> str:
-        """Return the URL of Dagster's pages."""
+        """Return the URL of Dagster's pages, without a slash at its end."""
         return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
 
     @property
@@ -279,13 +285,13 @@ class Settings(BaseSettings):
         return tuple(RunMode(name) for name in self.learn_from)
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the secret values, which must never be shown."""
+        """Return the secret values that are set, which must never be shown."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr) and v.get_secret_value())
 
 
 def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Path = Path(".env"), **overrides: Any) -> Settings:
-    """Load settings: the environment overrides `.env`, which overrides the defaults.
+    """Load settings: `overrides` take precedence over the environment, the environment over `.env`, and that over the defaults.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""Validates requests to the platform's web servers: only those sent by one of their own pages, or by no page at all, are accepted.
+"""Validates requests to the platform's web servers, so that pages of other web sites cannot use them.
 
-The servers have no login. Another web site must not use them through a browser that has its page open: `Host` (a site can resolve its own
-name to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are validated here, in the same way for Dagster's pages, the dashboard and the metrics.
+The servers have no login. A page of another site could send requests through the browser in which it is open: `Host` (a site can resolve
+its own name to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are validated here, in the same way for Dagster's pages, the dashboard and the
+metrics. Accepted are requests of the server's own pages, requests that no page sent, and links on other pages that open one of ours.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS_AGAINST_FRAMES = (("X-Frame-Options", "DENY"), ("Content-Security-Policy", "frame-ancestors 'none'"))
-"""Added to every response: no other page may show ours in a frame and redirect clicks to it."""
+"""Added to every response, so that no other site's page can show the response in a frame and redirect clicks to it."""
 
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?))(?::\d{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -39,8 +40,8 @@ class RequestRule:
     allowed_hosts : iterable of str
         Host names, without a port, that are accepted besides the loopback ones.
     commands : iterable of str
-        Paths that accept commands: a link on another page does not open them, and commands in the URL of a request are rejected, because a
-        page of another site can send a browser to any URL.
+        Paths that execute commands: links on other pages do not open them, and requests other than POST may not have a query string,
+        because a page of another site can redirect a browser to any URL.
     """
 
     def __init__(self, *, allowed_hosts: Iterable[str], commands: Iterable[str] = ()) -> None:
@@ -83,7 +84,7 @@ class RequestRule:
             return "commands are read from the body of a request, not from its URL"
         if set(held.get("sec-fetch-site", [])) <= _OWN_SITE:
             return None
-        # A link on another page may open one of ours in a tab of its own.
+        # A link on another site's page may open a page of this server in a tab.
         opens = method in {"GET", "HEAD"} and held.get("sec-fetch-mode") == ["navigate"] and held.get("sec-fetch-dest") == ["document"]
         return None if opens and not is_command else "the request was sent by a page of another site"
 

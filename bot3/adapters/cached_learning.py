@@ -27,10 +27,12 @@ _Value = TypeVar("_Value", bound=_Learned)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Snapshot:
-    """The learning in force at a market time, when the token was read; a kind is missing if none of it was known by then.
+    """What was in force at the market time when `token` was read.
 
-    `is_whole` is false while a kind is missing, invalid or incomplete: that may change without a new publication.
-    `next_at` is when the first pending publication comes into force; `number` counts the snapshots that differ.
+    `found` contains the last valid publication of each kind; a kind is missing if none was valid yet. `refused` contains the errors of the
+    kinds whose newest publication is invalid. `is_whole` is false while a kind is missing, invalid or incomplete: that may change without a
+    new publication. `next_at` is the time at which the next publication comes into force, None if there is none; `number` counts the
+    snapshots whose contents differ from the one before.
     """
 
     token: str
@@ -59,17 +61,19 @@ class _Cached(Generic[_Value]):
 
 
 class FollowedLearning:
-    """A `LearningReader` that caches another one in a thread: its methods return at once, from the last valid copy.
+    """A `LearningReader` that reads another one in a thread and caches it: its methods return the last valid copy without a wait.
 
-    Only the thread retries a server that is down or slow; the cached copy remains until it expires. Invalid learning is logged once and
-    does not replace the last valid copy. Learning known later than the time of `as_of` is not returned: the caller uses its last one.
+    Only the thread retries a server that is down or slow; meanwhile the copy is returned, and the caller checks whether it is expired.
+    Invalid learning is logged once and does not replace the last valid copy. Every method waits `first_wait_s` at most for the first copy,
+    and raises StoreBusyError if there is none yet. A kind raises InvalidLearningError if all of its publications read so far are invalid,
+    LearningError if the copy has none, or only one that comes into force after `as_of`.
 
     Parameters
     ----------
     now : callable
-        The market's time: the copy contains what is in force then; a pending publication is read when its time is reached.
+        Returns the market's time: the copy contains what is in force then. A publication that comes into force later is read at that time.
     poll_s : float
-        Wall seconds between two polls; ten times as long after a failure.
+        Wall seconds between two polls; ten times as long while reading fails or a kind is missing, invalid or incomplete.
     first_wait_s : float
         Maximum wait of the first call for the first copy, in wall seconds.
     """
@@ -93,26 +97,26 @@ class FollowedLearning:
         return self
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Stop the thread; wait for its end 5 s at most."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_JOIN_S)
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first cached or pending publication comes into force after a time; None if there is none."""
+        """Return the earliest market time after a given one at which a publication comes into force; None if none is known."""
         snapshot = self._held()
         waiting = [] if snapshot.next_at is None else [snapshot.next_at]
         return min((at for at in (*map(_known_at, snapshot.found.values()), *waiting) if at > after), default=None)
 
     def learning_token(self) -> str:
-        """Return the token of the cached copy.
+        """Return a token of the cached copy, which differs once the copy has changed.
 
         Raises
         ------
         StoreBusyError
             If no copy could be read yet.
         StoreError
-            If the thread has ended: a bug, which must not pass as a server without changes.
+            If the thread has ended, which is a bug: later changes would not be read.
         """
         if self._is_started and not self._thread.is_alive():
             raise StoreError("the thread that reads the published learning has ended: restart this process, and report its log")
@@ -120,7 +124,10 @@ class FollowedLearning:
         return f"{snapshot.token} #{snapshot.number}"
 
     def look(self) -> bool:
-        """Read new publications, as the thread does by itself; return whether all kinds were valid and complete."""
+        """Read new publications, as the thread does at each poll.
+
+        Return False if reading failed or a kind is missing, invalid or incomplete, else True.
+        """
         last = self._snapshot
         try:
             token = self._reader.learning_token()
@@ -189,5 +196,5 @@ class FollowedLearning:
 
 
 def _known_at(learned: _Learned) -> datetime:
-    """Return when learning came into force; for feeder scores, the latest time among them."""
+    """Return the market time at which a publication came into force; for feeder scores, the latest time among them."""
     return max(score.known_at for score in learned) if isinstance(learned, tuple) else learned.known_at

@@ -27,7 +27,7 @@ FACTOR_BOUNDS = (0.5, 2.0)
 SIZE_BOUNDS = (0.25, 1.5)
 """Bounds of the recommended factor on size."""
 NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT = -1e-4, 1e-5
-"""Nearest valid levels, ratios of the stake: nearer ones give no protection, and no profit."""
+"""Nearest valid stop and target, ratios of the stake: a nearer stop gives no protection, a nearer target no profit."""
 
 Values = Mapping[str, Any]
 """A stored row by field, as returned by its driver; instants are aware times."""
@@ -45,7 +45,7 @@ _REMEDY = "it is refused as invalid, and the last valid values stay in force; pu
 
 
 def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Convert exceptions of a reader of untrusted rows to InvalidLearningError: the content is invalid, the process has no bug."""
+    """Return a reader of untrusted rows whose exceptions of wrong types or values become InvalidLearningError: the content is invalid."""
 
     @wraps(read)
     def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
@@ -201,7 +201,7 @@ def problems_of(row: ExitParameters) -> dict[str, str]:
 
 
 def require_readable(fact: FeederScore | RegimeState | Recommendation) -> None:
-    """Raise InvalidLearningError if a value is invalid for its readers; call it before publishing."""
+    """Raise InvalidLearningError if readers would refuse what is about to be published."""
     values = {field.name: getattr(fact, field.name) for field in fields(fact)}
     if isinstance(fact, FeederScore):
         feeder_score(values)
@@ -266,7 +266,7 @@ def feeder_score(values: Values) -> FeederScore:
 
 @refusing
 def regime_state(values: Values) -> RegimeState:
-    """Parse and validate a stored regime state with probabilities `p_bull_trending` etc. Raises InvalidLearningError if it is invalid."""
+    """Parse and validate a stored regime state with its four probabilities (`p_` and the regime). Raises InvalidLearningError."""
     what = f"regime state {_shown(values.get('version'))}"
     _require(values, _wrong_fields(values, _STATE), what=what)
     bull, bear, sideways, volatile = (values[f"p_{regime.value}"] for regime in Regime)

@@ -1,4 +1,4 @@
-"""In-memory candles of one pair with queries by time span."""
+"""Candles of one pair in memory, with fast queries by time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parse open times in the formats of the sources: datetimes, ISO texts, or numbers since 1970 in four units."""
+"""Parse open times in the formats of the sources: datetimes, ISO texts, or numbers since 1970 (seconds, milli-, micro- or nanoseconds)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int
     Parameters
     ----------
     values : Series of shape (n,)
-        Datetimes in UTC, ISO texts with an offset, or numbers since 1970 in seconds, milli-, micro- or nanoseconds (also mixed).
+        Datetimes in UTC, ISO texts that end in Z or +00:00, or numbers since 1970 in seconds, milli-, micro- or nanoseconds (also mixed).
     what : str
         Name of the source in error messages.
 
     Raises
     ------
     CandleError
-        If a time is missing, has no time zone, is not in UTC, or is no valid instant from 1973 on.
+        If a time is missing, has no time zone, is not in UTC, or is invalid; a number must be a time from March 1973 on.
     """
     if isinstance(values.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(values.dtype):
         return _from_datetimes(values, what=what), 0
@@ -60,7 +60,7 @@ def _plain_number(value: object) -> float:
 
 def _from_datetimes(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
     if bool(values.isna().any()):
-        raise CandleError(f"{what}: row {_first(values.isna())} has no open time: remove the row or fetch it again")
+        raise CandleError(f"{what}: row {_first(values.isna())} (counted from 0) has no open time: remove the row or fetch it again")
     zone = getattr(values.dtype, "tz", None)
     if zone is None:
         raise CandleError(f"{what}: open times have no time zone: write them in UTC (use tz_localize('UTC') if they are UTC times)")
@@ -75,11 +75,15 @@ def _from_texts(values: pd.Series[Any], *, what: str) -> pd.Series[Any]:
     zoned = texts.str.contains(r"(?:Z|[+-]00:?00)$", regex=True)
     if not bool(zoned.all()):
         row = _first(~zoned)
-        raise CandleError(f"{what}: row {row} has the open time {texts.iloc[row]!r} without a UTC offset: end it with +00:00")
+        raise CandleError(
+            f"{what}: row {row} (counted from 0) has the open time {texts.iloc[row]!r}: write it in UTC, with +00:00 at its end"
+        )
     times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
     if bool(times.isna().any()):
         row = _first(times.isna())
-        raise CandleError(f"{what}: row {row} has the invalid open time {texts.iloc[row]!r}: write it as an ISO 8601 instant")
+        raise CandleError(
+            f"{what}: row {row} (counted from 0) has the invalid open time {texts.iloc[row]!r}: write it like 2025-01-06T12:00:00+00:00"
+        )
     return times.astype("datetime64[us, UTC]")
 
 
@@ -93,8 +97,8 @@ def _from_numbers(numbers: NDArray[np.float64], *, what: str) -> tuple[pd.Series
     if bool((unit < 0).any()):
         row = int(np.argmax(unit < 0))
         raise CandleError(
-            f"{what}: row {row} has the invalid open time {numbers[row]}, which is no instant in seconds, milli-, micro- or nanoseconds "
-            f"since 1970: correct or remove the row"
+            f"{what}: row {row} (counted from 0) has the invalid open time {numbers[row]}: it must be a time after February 1973, in "
+            f"seconds, milli-, micro- or nanoseconds since 1970; correct or remove the row"
         )
     others = len(unit) - int(np.bincount(unit).max()) if len(unit) else 0
     whole = np.rint(microseconds).astype(np.int64)

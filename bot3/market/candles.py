@@ -49,8 +49,8 @@ class CandleReport:
     duplicates : int
         Dropped because another row has the same open time.
     conflicting : int
-        Those among them that differ by more than rounding. The row with the larger volume wins: the volume of a candle in progress only
-        grows.
+        Those among the dropped duplicates that differ from the row in use by more than rounding. The row with the largest volume is used:
+        the volume of a candle in progress only grows.
     gaps : tuple of (datetime, datetime)
         The first `GAPS_LISTED` gaps: open time of the first missing candle, and of the next existing one.
     unclosed : int
@@ -58,11 +58,12 @@ class CandleReport:
     off_grid : int
         Dropped because they do not open at a multiple of the timeframe.
     reordered : int
-        Rows that followed a row with a later open time.
+        Rows directly after a row with a later open time.
     mixed_units : int
         Open times in another unit than most.
     spikes, flat : int
-        Reported, never dropped: candles far beyond their trailing range; candles without volume and movement (outages).
+        Candles that were not dropped: with a move or range far above that of the candles before (`spiked`); without volume and with equal
+        high and low (outages).
     """
 
     pair: str
@@ -82,7 +83,7 @@ class CandleReport:
     flat: int
 
     def findings(self) -> dict[str, int]:
-        """Return the problems found: name to count, without zeros."""
+        """Return the counts of the problems found, by name; counts of zero are left out."""
         names = (
             "duplicates",
             "conflicting",
@@ -107,13 +108,13 @@ def checked_candles(frame: pd.DataFrame, *, pair: str, timeframe: str, now: date
         One row a candle, in any order; the open time under one of `TIME_COLUMNS`, and open, high, low, close, volume. Other columns are
         ignored.
     now : datetime
-        Current time of the source, aware: candles that close after it are in progress.
+        Current time of the source, aware: candles that close after it are still in progress and are dropped.
 
     Raises
     ------
     CandleError
-        If a column is missing, a time is not UTC, a price is not above 0 and finite, a candle's high or low contradicts its open and close,
-        or the candles have another timeframe. No input raises another exception.
+        If a column is missing, a time is not UTC, a price is not above 0 and finite, a volume is below 0, a candle's high or low
+        contradicts its open and close, or the candles have another timeframe. An invalid frame raises no other exception.
     """
     what = f"{pair} {timeframe} candles"
     duration_us = _duration_us(timeframe)
@@ -150,12 +151,12 @@ def checked_funding(frame: pd.DataFrame, *, pair: str) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        The time under one of `TIME_COLUMNS`, and `funding_rate`; of several rows with one time the last wins.
+        The time in one of `TIME_COLUMNS`, and `funding_rate`; of several rows with the same time the last one is used.
 
     Raises
     ------
     CandleError
-        If a column is missing, a time is not UTC, or a rate is not a number or beyond +-100 %.
+        If a column is missing, a time is not UTC, or a rate is not a number between -1 and 1 (both excluded).
     """
     what = f"{pair} funding"
     times, _ = utc_times(frame[_time_column(frame, what=what)].reset_index(drop=True), what=what)
@@ -170,9 +171,10 @@ def checked_funding(frame: pd.DataFrame, *, pair: str) -> pd.DataFrame:
 
 
 def spiked(candles: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which candles moved or ranged more than `SPIKE_FACTOR` times their trailing mean range (of earlier candles only).
+    """Return which candles moved or ranged more than `SPIKE_FACTOR` times the mean range of the candles before them.
 
-    Large prints are real and stay in the frame, but no entry should depend on a single one.
+    The mean is exponential with a half-life of 288 candles; the first 24 candles are never marked. Such candles are real and stay in the
+    frame, but no entry should depend on a single one.
     """
     logs = {name: np.log(candles[name].to_numpy()) for name in ("open", "high", "low", "close")}
     moved = np.abs(np.diff(logs["close"], prepend=logs["open"][:1]))
@@ -217,7 +219,8 @@ def _numbers(frame: pd.DataFrame, name: str, *, what: str) -> NDArray[np.float64
     bad = ~np.isfinite(numbers)
     if bad.any():
         raise CandleError(
-            f"{what}: row {int(np.argmax(bad))} has no number as {name} ({int(bad.sum())} such rows): remove them or fetch them again"
+            f"{what}: row {int(np.argmax(bad))} has no number as {name} (rows count from 0; {int(bad.sum())} such rows): "
+            f"remove them or fetch them again"
         )
     return numbers
 

@@ -1,8 +1,8 @@
 """Model inputs at a candle's close: four families of scale-free features computed from one pair's own past.
 
-Every feature is a ratio, a z-score, or a move in units of its own volatility, so that one model can be trained on all pairs. Windows
-count candles, not time: a gap is skipped, never filled. A row has features if `FEATURE_WARM_UP_CANDLES` candles precede it; earlier rows
-are NaN.
+Every feature is a ratio, a z-score, a move in units of its own volatility, or the time of day, so that one model can be trained on all
+pairs. Windows count candles, not time: a gap is skipped, never filled. A row has features if `FEATURE_WARM_UP_CANDLES` candles precede it;
+earlier rows are NaN.
 """
 
 from __future__ import annotations
@@ -120,13 +120,14 @@ def compute_features(candles: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame of n rows
         Columns `FEATURE_NAMES`, float32, with the index of `candles`. Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES`
-        rows are NaN, and so are single values where the denominator of a ratio is 0 (a market without movement).
+        rows are NaN, and so are single values where the denominator of a ratio is 0 or only a rounding error (a market without movement or
+        volume).
     """
     return pd.DataFrame(feature_matrix(candle_columns(candles)), columns=list(FEATURE_NAMES), index=candles.index)
 
 
 def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
-    """Compute the features as an array of shape (n, features), in the order of `FEATURE_NAMES`."""
+    """Compute the features as `compute_features` does, as an array of shape (n, features) in the order of `FEATURE_NAMES`."""
     out = np.full((len(candles), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
     if len(candles) <= FEATURE_WARM_UP_CANDLES:
         return out
@@ -136,7 +137,7 @@ def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
 
 
 def last_features(candles: CandleColumns) -> NDArray[np.float32]:
-    """Compute the features of the last candle, shape (features,).
+    """Compute the features of the last candle, shape (features,); all are NaN if fewer than `FEATURE_WARM_UP_CANDLES` candles precede it.
 
     They equal the last row computed from a longer history to a relative 1e-4 (in practice about float32's rounding error): the influence
     of candles before the warm-up has decayed.
@@ -273,7 +274,7 @@ def _momentum(b: _Basis) -> list[Floats]:
 
 
 def _least_volume(volume: Floats) -> Floats:
-    """Return the volume that a running sum must exceed to be more than a rounding error; infinite where nothing was traded."""
+    """Return the volume that a running sum must exceed to be more than a rounding error; infinite if 288 candles have no volume."""
     highest = ind.rolling_highest(volume, window=288)
     return np.where(highest > 0.0, 1e-9 * highest, np.inf)
 

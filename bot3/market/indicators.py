@@ -1,4 +1,4 @@
-"""Indicators that the features are built from: rolling functions on one pair's arrays; each value uses its own past only.
+"""Indicators that the features are built from: rolling functions on one pair's arrays; no value uses a later candle than its own.
 
 TA-Lib starts its recursions at the first value, so a value depends on where the arrays start. The windows are chosen so that this effect
 decays below float32's rounding error within `features.FEATURE_WARM_UP_CANDLES`. Arrays passed to TA-Lib must not contain NaN: running sums

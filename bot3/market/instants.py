@@ -1,4 +1,4 @@
-"""Conversions between aware UTC times and whole microseconds since 1970, the unit of every array of times."""
+"""Conversions between aware UTC times and whole microseconds since 1970, the unit of the names that end in `_us`."""
 
 from __future__ import annotations
 

@@ -18,18 +18,22 @@ class Regime(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegimeState:
-    """Regime as known at a time: the probabilities of the forward filter, and the regime chosen by hysteresis.
+    """The market's regime as known at a time: the probabilities of the four regimes, and the one in force.
+
+    The regime in force changes only after the same other regime was detected for several hours (hysteresis).
 
     Parameters
     ----------
     regime : Regime
-        The regime in force after hysteresis.
+        The regime in force.
     probabilities : tuple of float
-        Filtered probabilities in the order of `Regime`; sum to 1.
+        Probabilities given the candles up to `known_at`, in the order of `Regime`; they sum to 1.
     since : datetime
-        Start of the regime in force.
+        Market time at which the regime in force began.
     known_at : datetime
-        Close of the last candle used.
+        Close time of the last candle used.
+    computed_at : datetime
+        Wall time of the computation.
     """
 
     regime: Regime

@@ -1,4 +1,4 @@
-"""Sigma: the expected volatility of a price over a horizon."""
+"""Sigma: the expected standard deviation of the log price over a horizon."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def expected_sigma(close: NDArray[np.float64], *, horizon_candles: int) -> NDArr
     Returns
     -------
     array of shape (n,)
-        Value i uses closes 0..i only; the first is NaN. Ratio of the price (log), 0.03 is 3 %.
+        Value i uses closes 0..i only; the first 12 are NaN. Standard deviation of the log price: 0.03 is about 3 % of the price.
     """
     squared = np.diff(np.log(close), prepend=np.nan) ** 2
     smoothed = pd.Series(squared).ewm(halflife=SIGMA_HALF_LIFE_CANDLES, min_periods=12).mean()

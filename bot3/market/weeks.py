@@ -33,7 +33,7 @@ def week_start(week: str) -> datetime:
 
 
 def walk_forward_weeks(first: datetime, last: datetime, *, every: int = 4) -> tuple[str, ...]:
-    """Return every n-th week from the first one that starts at or after `first`, up to the one that contains `last`."""
+    """Return the names of every `every`-th week: from the first one that starts at or after `first` to those that start by `last`."""
     start = week_start(week_of(first))
     if start < first:
         start += WEEK

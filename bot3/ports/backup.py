@@ -1,4 +1,4 @@
-"""Copies of stores that can be restored."""
+"""Back up a store to a directory, and restore it from there."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ class StoreMoment(Protocol):
     """A snapshot of a store: taken while its writers wait, and valid after they continued."""
 
     def go_on(self) -> None:
-        """Release the writers; a second call changes nothing."""
+        """Let the store's writers continue; a second call changes nothing."""
         ...
 
     def copy(self, target: Path) -> None:
-        """Write the snapshot into an empty directory. Raises StoreError if it cannot be read or written."""
+        """Write the snapshot into an empty directory. Raises StoreError if the store cannot be read or the copy not be written."""
         ...
 
 
 class StoreBackup(Protocol):
     """A store, or files that belong together.
 
-    A copy is one state of the store, whatever other processes write meanwhile; a restore restores that state, or nothing.
+    The copy of a database is one state of it, whatever other processes write meanwhile. Several databases and other files are copied one
+    after the other.
     """
 
     @property
@@ -31,14 +32,15 @@ class StoreBackup(Protocol):
         ...
 
     def hold(self) -> AbstractContextManager[StoreMoment]:
-        """Block writers and take a snapshot of the current state. Raises StoreBusyError if they do not release their locks.
+        """Block the writers of the store's one database and take a snapshot of it. Raises StoreBusyError if it stays locked by them.
 
-        Other stores can be copied as of the same instant before `StoreMoment.go_on`; the store itself after it, however long that takes.
+        Until `StoreMoment.go_on` the writers wait: stores that must be copied as of the same instant are copied before it. The snapshot
+        itself can be copied after it, however long that takes.
         """
         ...
 
     def copy(self, target: Path) -> None:
-        """Write the copy into an empty directory. Raises StoreError if it cannot be read or written."""
+        """Write a copy of the store into an empty directory. Raises StoreError if the store cannot be read or the copy not be written."""
         ...
 
     def require_empty(self) -> None:
@@ -46,5 +48,5 @@ class StoreBackup(Protocol):
         ...
 
     def restore(self, source: Path) -> None:
-        """Restore what `copy` wrote. Raises StoreError if it cannot be restored."""
+        """Restore the store from a directory that `copy` wrote. Raises StoreError if it cannot be restored."""
         ...

@@ -1,4 +1,4 @@
-"""Candles and funding, read as of a time."""
+"""Read candles, funding rates and exchange filters; results of validating candle files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from bot3.trading.markets import Market
 class CandleReader(Protocol):
     """Candles of many pairs.
 
-    The caller states the end of what is read: a reader may have candles of the market's future (replayed or simulated), so `end` is
-    required and is the market's time in every use. The same request returns the same candles (closed candles never change).
+    The caller states the end of what is read: a reader may contain candles later than the market's time (replayed or simulated ones), so
+    `end` is required, and callers pass no time later than the market's. While the source is unchanged, the same request returns the same
+    candles.
     """
 
     def pairs(self) -> tuple[str, ...]:
-        """Return the pairs with candles, sorted (ccxt symbols, "BTC/USDT:USDT")."""
+        """Return the pairs that have candles, sorted (ccxt symbols, "BTC/USDT:USDT"); a reader may list only those of one currency."""
         ...
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
@@ -35,26 +36,28 @@ class CandleReader(Protocol):
         ...
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        """Return the rate of a market order: the open of the candle in progress at a time, else the last close.
+        """Return the price of a market order at a time, without slippage: the open of the candle in progress, else the last close.
 
-        Raises CandleError if the last known candle closed longer than two candles before `at`.
+        Raises CandleError if no candle opened by then, or if the last one closed more than two candle durations before.
         """
         ...
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the funding frame with start <= time < end; empty if no funding is known."""
+        """Return the funding rates with start <= time < end (`market.candles`); an empty frame if none are known."""
         ...
 
     def has_funding(self, pair: str) -> bool:
-        """Return whether any funding of the pair is known."""
+        """Return whether any funding rate of the pair is known."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFileFinding:
-    """The contents of a candle file, by its name and its validation.
+    """What a candle file contains, according to its name and to the validation of its rows.
 
-    `kind` is candles, funding_rate or other (mark, index). `problem` is why it cannot be used; `report` is None then, and for funding.
+    `kind` is candles, funding_rate or other (mark, index). `problem` is the reason why the file cannot be used, None if it can. `report` is
+    None for a file with a problem and for funding rates. `rows` counts the rows of the file, for other kinds than candles only the valid
+    ones; it is 0 with a problem.
     """
 
     path: str
@@ -75,7 +78,7 @@ class IgnoredCandleFile:
 
 
 class MarketReader(Protocol):
-    """Exchange filters of pairs."""
+    """Exchange filters of pairs: price ticks, amount steps, minimum orders, fees and leverage brackets."""
 
     def market(self, pair: str) -> Market:
         """Return the pair's filters. Raises CandleError for an unknown pair."""

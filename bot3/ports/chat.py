@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """A message of a person, its chat and its wall time; `user_id` is None if the message names no sender."""
+    """A message of a person; `at` is the wall time at which it was sent, `user_id` is None if it names no sender, `text` may be empty."""
 
     chat_id: int
     user_id: int | None
@@ -18,24 +18,24 @@ class ChatMessage:
 
 
 class Chat(Protocol):
-    """One chat, and the messages of everybody else who writes to the same bot.
+    """A messaging bot: sends to its one configured chat, and receives the messages of all chats in which it is written to.
 
-    Contract: `messages` returns each message once, also across errors: the call that returns it delivers it, and the next call discards
-    it. Every method raises NotifierBusyError, NotifierRefusedError, MessageRefusedError, or AlreadyRunningError if another process listens.
+    Contract: `messages` returns each message once. If a call fails, its messages are returned by a later call. Every method may raise
+    NotifierBusyError, NotifierRefusedError, MessageRefusedError, or AlreadyRunningError if another process receives this bot's messages.
     """
 
     def name(self) -> str:
-        """Return the bot's name, by which people address it in groups."""
+        """Return the messaging bot's user name, by which people address it in groups; empty if it has none."""
         ...
 
     def skip_waiting(self) -> None:
-        """Skip the messages sent before this call: commands that were not answered are out of date."""
+        """Skip the messages sent before this call: a command that was not executed at once must not be executed late."""
         ...
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
-        """Return the messages sent since the last call, from all chats; wait at most `wait_s` seconds for the first."""
+        """Return the messages sent since the last call, from all chats; wait for the first one, at most `wait_s` wall seconds."""
         ...
 
     def answer(self, html: str) -> None:
-        """Send a text to the one chat, in Telegram's HTML, at most 4096 characters."""
+        """Send a text to the configured chat, in Telegram's HTML, at most 4096 characters without its tags."""
         ...

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The one market clock. `now` never decreases while it runs; all times are aware UTC."""
+    """The market clock of a home. `now` decreases only if the clock was set to another, earlier time; all times are aware UTC."""
 
     @property
     def speed(self) -> float:
@@ -23,5 +23,5 @@ class Clock(Protocol):
         ...
 
     def sleep(self, wall_seconds: float) -> None:
-        """Wait; a test's clock advances instead."""
+        """Wait for some seconds of wall time; the clock of a test advances its time instead."""
         ...

@@ -1,4 +1,4 @@
-"""Heartbeats, commands and the market clock's anchor: the state that processes share."""
+"""State that processes share: heartbeats, commands, the bots' trading states, and the values that set the market clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ class ClockSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockAnchor:
-    """The market clock: now = market_at + (wall - wall_at) x speed, at most ends_at; it does not advance while is_running is false."""
+    """The values that set the market clock: its time was `market_at` at the wall time `wall_at`.
+
+    While `is_running`, the market's time is market_at + (wall time - wall_at) x speed, at most `ends_at` if there is one; otherwise it is
+    `market_at`. With source WALL it is the wall time.
+    """
 
     source: ClockSource
     wall_at: datetime
@@ -35,7 +39,7 @@ class ClockAnchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """A process' heartbeat; `detail` is JSON (versions in force, counts, states), without secrets."""
+    """The latest report of a running process: wall and market time of the report, state, and details without secrets (versions, counts)."""
 
     process: str
     pid: int
@@ -47,7 +51,7 @@ class Heartbeat:
 
 
 class ControlStore(Protocol):
-    """Small shared state with fast access: the last write per key wins."""
+    """A store for small shared state. Writing a heartbeat, the clock's anchor or a trading state replaces the one before."""
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the process' heartbeat."""
@@ -58,29 +62,32 @@ class ControlStore(Protocol):
         ...
 
     def set_anchor(self, anchor: ClockAnchor) -> None:
-        """Set the market clock."""
+        """Set the market clock for all processes."""
         ...
 
     def anchor(self) -> ClockAnchor | None:
-        """Return the market clock's anchor; None before a home is seeded."""
+        """Return the market clock's anchor; None if the clock was never started."""
         ...
 
     def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
-        """Latch a bot's state; it persists over restarts."""
+        """Store a bot's trading state with its reason; both remain over restarts."""
         ...
 
     def trading_state(self, bot: str) -> tuple[TradingState, str]:
-        """Return the state and its reason; ACTIVE and "" if never set."""
+        """Return a bot's trading state and its reason; ACTIVE and an empty reason if none was stored."""
         ...
 
     def send_command(self, *, bot: str, command: str, argument: str, issued_by: str, at: datetime) -> int:
-        """Queue a command for the daemon ("force_exit" with a trade id, "pause", "resume", "halt"); return its id."""
+        """Queue a command for a bot's daemon and return the command's id.
+
+        Commands are "pause", "resume" and "halt" without an argument, and "force_exit" with the id of an open trade.
+        """
         ...
 
     def take_commands(self, bot: str, *, at: datetime) -> list[tuple[int, str, str]]:
-        """Take the pending commands (id, command, argument), each once."""
+        """Return a bot's pending commands (id, command, argument), oldest first, and mark them as taken: each is returned once."""
         ...
 
     def finish_command(self, command_id: int, *, result: str, at: datetime) -> None:
-        """Store the result of a command."""
+        """Store the result text of a command that was taken."""
         ...

@@ -12,8 +12,8 @@ from bot3.trading.orders import Balance, Fill, FundingPayment, Intent, OrderStat
 class Exchange(Protocol):
     """An exchange account. Contract: two requests with the same `client_order_id` create one order.
 
-    Every method may raise ExchangeBusyError (nothing happened). A stop or target closes at most the position of its pair (reduce only).
-    The account has one position per pair.
+    Every method may raise ExchangeBusyError: the request had no effect. A stop or target order closes at most the position of its pair
+    (reduce only). The account has at most one position per pair.
     """
 
     @property
@@ -23,23 +23,26 @@ class Exchange(Protocol):
 
     @property
     def account(self) -> str:
-        """Return the account that every journal row contains."""
+        """Return the name of the account; intents, fills and payments are stored with it."""
         ...
 
     def create_order(self, intent: Intent) -> OrderStatus:
-        """Send an order. Raises OrderRejectedError (definite) or OrderAmbiguousError (unknown)."""
+        """Send an order and return its status.
+
+        Raises OrderRejectedError if the exchange rejected it, OrderAmbiguousError if it is unknown whether the exchange accepted it.
+        """
         ...
 
     def cancel_order(self, *, pair: str, client_order_id: str) -> OrderStatus:
-        """Cancel an order; one that is already closed is returned unchanged. Raises OrderRejectedError if unknown."""
+        """Cancel an order; one that is filled, canceled or expired is returned unchanged. Raises OrderRejectedError if it is unknown."""
         ...
 
     def fetch_order(self, *, pair: str, client_order_id: str) -> OrderStatus | None:
-        """Return an order; None if the exchange does not know it."""
+        """Return an order's status; None if the exchange does not know the order."""
         ...
 
     def fetch_open_orders(self) -> list[OrderStatus]:
-        """Return all resting orders."""
+        """Return all orders that are open on the exchange."""
         ...
 
     def fetch_positions(self) -> list[Position]:
@@ -59,5 +62,5 @@ class Exchange(Protocol):
         ...
 
     def fetch_rate(self, pair: str) -> Decimal:
-        """Return the rate of a market order at this time."""
+        """Return the price at which a market order would fill now, without slippage."""
         ...

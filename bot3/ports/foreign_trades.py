@@ -1,4 +1,4 @@
-"""Trades of a bot of another program: read unchanged, with the rows that could not be used and the reasons."""
+"""Trades of a bot of another program, and the rows that cannot be used as trades, with the reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from bot3.trading.trades import RunMode, Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedTrade:
-    """A row that cannot be a trade: the reason it is invalid, in the same words for the same fault, and the values found."""
+    """A row that is not used as a trade.
+
+    `reason` is the same text for all rows with the same fault, so that they can be counted; `detail` contains the values found, or is
+    empty.
+    """
 
     trade_id: int
     pair: str
@@ -29,11 +33,11 @@ class FilledOrder:
     Parameters
     ----------
     is_entry : bool
-        Whether it added to the position; else it reduced it.
+        True if it increased the position, false if it reduced it.
     rate : float or None
-        Average rate of its fills, quote per base; None if the source contains no number above 0.
+        Average rate of its fills, quote per base; None if the source has no rate above 0.
     amount : float
-        Base filled, after fees charged in base.
+        Amount filled in base currency; fees charged in base are deducted if the source states them.
     filled_at : datetime or None
         Instant of the last fill; None if unknown.
     """
@@ -46,10 +50,10 @@ class FilledOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignTrades:
-    """All trades of a database at one instant.
+    """All trades of a database or result file at one instant, and the rows that were refused.
 
     `closed` are sorted by close_date, `open` by open_date. `orders` are the filled orders by trade id, in the order in which they were
-    placed; a trade without filled orders has no entry.
+    placed; a trade whose filled orders the source does not contain has no entry.
     """
 
     closed: tuple[Trade, ...]
@@ -58,7 +62,7 @@ class ForeignTrades:
     orders: Mapping[int, tuple[FilledOrder, ...]]
 
     def first_entry_at(self, trade_id: int) -> datetime | None:
-        """Return when a trade's first entry was filled; None if unknown."""
+        """Return the earliest time at which an entry order of a trade was filled; None if the source contains none."""
         filled = (order.filled_at for order in self.orders.get(trade_id, ()) if order.is_entry)
         return min((at for at in filled if at is not None), default=None)
 
@@ -72,7 +76,7 @@ class ForeignTradeSource(Protocol):
 
 
 class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
-    """A `TradeReader` of another program's database, which is never written. Rejected rows are neither in its trades nor in its counts."""
+    """A `TradeReader` of another program's database, which is never written. Refused rows are neither in its trades nor in its counts."""
 
     @property
     def run_mode(self) -> RunMode:
@@ -80,5 +84,5 @@ class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
         ...
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
-        """Return the rows that cannot be trades, sorted by id."""
+        """Return the rows that are not used as trades, sorted by id."""
         ...

@@ -1,4 +1,4 @@
-"""Convert a latch to plain fields for a database row or a file, and validate what is read back."""
+"""Convert a bot's latch (trading state and reference values for its losses) to plain fields for a database row or a file, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FINITE = sys.float_info.max
 
 
 def fields_of(latch: RiskLatch) -> dict[str, Field]:
-    """Return a latch as plain fields; the day and times are ISO texts."""
+    """Return a latch as plain fields by name; the day and the time are ISO texts, a missing value is None."""
     marks = latch.marks
     return {
         "state": latch.state.value,
@@ -29,7 +29,7 @@ def fields_of(latch: RiskLatch) -> dict[str, Field]:
 
 
 def latch_of(fields: Mapping[str, object], *, shown: str) -> RiskLatch:
-    """Parse the latch from plain fields.
+    """Validate plain fields and return the latch; `shown` names their source in messages.
 
     Raises
     ------

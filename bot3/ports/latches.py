@@ -1,4 +1,4 @@
-"""Storage of a bot's latch: in its own store, and in a flag file of the home."""
+"""Storage of a bot's latch (its trading state and the reference values for its losses): in its own store, and in a file of the home."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from bot3.trading.risk import RiskLatch
 
 
 class LatchStore(Protocol):
-    """Stores one bot's latch: the last one written, durable when `save_latch` returns."""
+    """Stores the last written latch of one bot; it is durable when `save_latch` returns."""
 
     def latch(self) -> RiskLatch | None:
-        """Return the latch; None if none was ever stored. Raises StoreError if it is invalid; the text names the field."""
+        """Return the latch; None if none is stored. Raises StoreError if it cannot be read or is invalid."""
         ...
 
     def save_latch(self, latch: RiskLatch) -> None:

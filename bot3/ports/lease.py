@@ -1,4 +1,4 @@
-"""The right to trade a bot."""
+"""The lease of a bot: the exclusive right of one process to trade it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Lease(Protocol):
-    """Contract: at most one process owns a bot's lease at any time; the lease ends with the process, however that ends."""
+    """Contract: at most one process owns a bot's lease at any time; the lease ends when the process ends, also after a crash."""
 
     def is_held(self) -> bool:
-        """Return whether this process owns the lease now, as the server reports; acquire a lost one again if it is free.
+        """Return whether this process owns the lease now; a lost lease is acquired again if no other process owns it.
 
         Raises
         ------

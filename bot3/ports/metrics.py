@@ -1,4 +1,4 @@
-"""Numbers for a monitoring system."""
+"""Metrics for a monitoring system."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Family:
     Parameters
     ----------
     name : str
-        With the prefix `bot3_`, in base units; a counter's without `_total`.
+        Starts with `bot3_` and names the base unit; a counter's name is given without `_total`.
     labels : tuple of str
         Names of the labels, each with few values: bots, processes, run modes; never trades.
     samples : mapping
-        Values of the labels, in their order, to the number.
+        Measured value by the values of the labels, in the order of `labels`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Measured(Protocol):
     """The source of the metrics, queried at each request."""
 
     def families(self) -> list[Family]:
-        """Query all metrics again. Never raises if a query fails: its metric is left out, and the failure is counted."""
+        """Query all metrics and return them. A failed query raises no error: its samples are left out, and the failure is counted."""
         ...
 
     def is_ready(self) -> bool:

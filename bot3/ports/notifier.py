@@ -15,7 +15,7 @@ class Message:
     title : str
         What happened, in one line.
     lines : tuple of str
-        The reasons and the remedy; the last ones are the first to be cut.
+        The reasons and the remedy; a message that is too long is cut at its end.
     is_silent : bool
         Whether it is delivered without a sound.
     """
@@ -29,7 +29,8 @@ class Notifier(Protocol):
     """Delivers messages.
 
     Contract: `notify` returns once the server has confirmed the message. After NotifierBusyError it is unknown whether it was delivered: a
-    caller that stores it and retries may deliver it twice, but never loses it. No error's text, cause or context contains a secret.
+    caller that stores the message and retries may deliver it twice, but does not lose it. No error's text, cause or context contains a
+    secret.
     """
 
     def notify(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Publishing: the outbox of the record, and the copy that its readers use."""
+"""Publish the record (the platform's own store) to a copy that other processes read; the outbox lists the writes not published yet."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class PublicationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The record that something was published from: its identity, and its epoch, which changes at a restore.
+    """The record that something was published from: its identity, and its epoch, a text that changes when the record is restored.
 
-    After a restore a copy contains publications of a future that the record no longer has; their epoch distinguishes them from its own.
+    After a restore a copy contains publications that the restored record does not have; their epoch differs from the record's.
     """
 
     store_id: str
@@ -39,7 +39,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Identifies a complete publication: origin, kind, time it took effect, number in the record, version and number of rows."""
+    """Identifies a complete publication: origin, kind, market time from which it is in force, number in the record, version, row count."""
 
     origin: Origin
     noun: PublicationKind
@@ -51,7 +51,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxSpan:
-    """Writes to the record that are not published yet: those after revision `since`, up to `until`."""
+    """Writes to the record that are not published yet: those after revision `since`, up to and including revision `until`."""
 
     since: int
     until: int
@@ -60,7 +60,7 @@ class OutboxSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterPublication:
-    """Only the rows of one publication, and when the full publication that it is based on took effect."""
+    """The rows of one publication only, and the time and number of the full publication whose other rows remain in force with them."""
 
     seq: int
     is_full: bool
@@ -71,7 +71,7 @@ class ParameterPublication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorePublication:
-    """All feeder scores of one publication, and the time it took effect."""
+    """All feeder scores of one publication, and the market time from which they are in force."""
 
     seq: int
     known_at: datetime
@@ -88,18 +88,18 @@ class RecommendationPublication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The contents of a span of the outbox.
+    """The contents of a span of the outbox. Publications whose values are out of bounds are left out.
 
     Parameters
     ----------
     origin : Origin
         The record it is from; every head contains it.
     trades : pandas.DataFrame
-        The trades to write, by close_date: `Trade`'s fields but is_open, direction, leverage_bin, feeder_id, and the record's `digest` of
-        each row.
+        The trades to write, by close_date. Columns: the fields of `Trade` except is_open, then direction, leverage_bin, feeder_id, and the
+        record's `digest` of each row.
     gone : pandas.DataFrame
-        The points of trades before they were changed or deleted: bot, run_mode, trade_id, close_date, pair, direction, leverage_bin,
-        feeder_id.
+        The points to delete first, of trades that were deleted or changed, by their former values: bot, run_mode, trade_id, close_date,
+        pair, direction, leverage_bin, feeder_id.
     """
 
     span: OutboxSpan
@@ -116,27 +116,27 @@ class Outbox(Protocol):
     """Writes to the record that are not published yet; each entry is made in the transaction of its write."""
 
     def span(self) -> OutboxSpan | None:
-        """Return the pending writes; None if there are none."""
+        """Return the span of the pending writes; None if there are none."""
         ...
 
     def waiting_since(self) -> datetime | None:
-        """Return when the oldest pending write was made, by the database's clock; None if none is pending."""
+        """Return the wall time of the oldest pending write, by the database's clock; None if there is none."""
         ...
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
-        """Return the contents of a span, with the trades of some run modes only, as one state of the record."""
+        """Return the contents of a span as one state of the record, with only the trades of the given run modes."""
         ...
 
     def confirm(self, span: OutboxSpan) -> None:
-        """Remove a span that was published; entries made since then stay."""
+        """Mark a span as published; later writes stay pending."""
         ...
 
     def requeue(self, *, since: int = 0) -> None:
-        """Make everything written after a revision pending again."""
+        """Mark everything written after a revision as pending again."""
         ...
 
     def fold(self) -> None:
-        """Merge all pending entries into one, so that they do not accumulate where nothing is published."""
+        """Merge all pending entries into one, so that they do not accumulate if nothing is published."""
         ...
 
     def heads(self) -> frozenset[Head]:
@@ -146,7 +146,11 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """Result of one publishing step; `refused` points were stored as dead letters, `expired` ones are older than the copy's retention."""
+    """Result of one publishing step.
+
+    `points` were written, `deleted` points of trades were removed, `refused` points were stored as dead letters, and `expired` trades and
+    publications were not written because they are older than the copy's retention.
+    """
 
     points: int
     deleted: int
@@ -156,7 +160,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """Result of replaying the dead letters; the record must be published again after revision `since`, or not at all if it is None."""
+    """Result of writing the dead letters again: points written, points refused again, and the revision to publish from.
+
+    The caller must publish what the record wrote after revision `since` again; None: nothing must be published again.
+    """
 
     written: int
     still_refused: int
@@ -166,15 +173,15 @@ class Replayed:
 class Publisher(Protocol):
     """Writes a published copy. Writing the same data twice changes nothing; the head of a publication is written after all its rows.
 
-    Every method raises StoreBusyError if the server cannot be reached before the timeout: nothing is lost, the caller retries later.
+    Every method that sends a request raises StoreBusyError if the server does not respond before the timeout; the caller retries later.
     """
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Create what is missing for some bots (buckets with their retention); return what was created."""
+        """Create the missing buckets of some bots' trades and of learning, with their retention; return the names of the created ones."""
         ...
 
     def clear(self, *, bots: Sequence[str]) -> None:
-        """Delete every learned row and head, the trades of some bots, and the dead letters; publish the whole record afterwards."""
+        """Delete all published learning, the trades of some bots, and the dead letters; the caller then publishes the whole record."""
         ...
 
     def close(self) -> None:
@@ -186,19 +193,19 @@ class Publisher(Protocol):
         ...
 
     def publish(self, pending: Pending) -> Published:
-        """Delete old points, write rows, then heads.
+        """Delete the points of changed and deleted trades, write rows, then heads.
 
-        Points that cannot be written, or that the server rejects, are stored as dead letters and do not block others.
+        Points that cannot be represented or that the server rejects permanently are stored as dead letters and do not block others.
         """
         ...
 
     def replay_dead_letters(self) -> Replayed:
-        """Write the dead letters again; those that are still rejected stay."""
+        """Write the dead letters again; those that are rejected again stay stored."""
         ...
 
 
 class PublishedCopy(LearningReader, Protocol):
-    """Readers' view of a published copy."""
+    """Reads a published copy: its learning, its trades, and the state of its server."""
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
         """Return the problems of the server's buckets for these bots and for learning, as texts; empty if there are none.
@@ -212,7 +219,7 @@ class PublishedCopy(LearningReader, Protocol):
         ...
 
     def heads(self) -> frozenset[Head]:
-        """Return the head of every complete publication in the copy, whatever its origin."""
+        """Return the head of every complete publication in the copy, of any record and epoch."""
         ...
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
@@ -224,5 +231,8 @@ class PublishedCopy(LearningReader, Protocol):
         ...
 
     def kept_since(self, *, trades: bool) -> datetime | None:
-        """Return the wall time before which the copy's retention deletes everything; None if it is unlimited."""
+        """Return the wall time from which on the copy surely retains its points: an hour after the end of its retention.
+
+        None if the retention is unlimited. `trades` selects the retention of trades, otherwise that of learning is used.
+        """
         ...

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
-    """Properties of a session that sets no time zone.
+    """Facts about a PostgreSQL server, queried in a session that sets no time zone of its own.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class ServerFacts:
     ahead : timedelta
         How far the server's clock is ahead of this machine's; below 0 if it is behind.
     is_superuser : bool
-        Whether the role has all rights.
+        Whether the role is a superuser.
     """
 
     database: str

@@ -1,4 +1,4 @@
-"""Out-of-sample signals of feeders, by week."""
+"""Store the signals of feeders' models by week; each model was trained on data before its week."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class SignalStore(Protocol):
         ...
 
     def weeks(self, feeder_id: str) -> tuple[str, ...]:
-        """Return the weeks with signals, sorted."""
+        """Return the stored weeks of a feeder, sorted; a stored week may have no signal."""
         ...
 
     def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the signal frame with start <= known_at < end."""
+        """Return the signals of some feeders with start <= known_at < end; an empty frame if there are none."""
         ...

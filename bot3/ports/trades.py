@@ -1,4 +1,4 @@
-"""A bot's own database: its trades, its orders and its journal."""
+"""A bot's own database: trades, orders, planned orders (intents), fills, funding and decisions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bot3.trading.trades import Trade
 class TradeReader(Protocol):
     """Reads the trades of one bot and one run mode.
 
-    `store_id` names the database (stable over restarts); `change_token` changes whenever another connection committed to it
-    (inexpensive: microseconds to a millisecond), so that a waiting reader does not have to query.
+    `store_id` identifies the database and does not change at a restart. `change_token` is inexpensive to read: a reader that waits for new
+    trades compares it instead of querying the trades.
     """
 
     @property
@@ -31,15 +31,15 @@ class TradeReader(Protocol):
         ...
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection."""
+        """Return a token that differs after every commit of another connection that changed trades; it may also differ without one."""
         ...
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
-        """Return trades with is_open false and close_date >= the given time (all for None), by close_date."""
+        """Return the closed trades with close_date >= the given time (all for None), sorted by close_date."""
         ...
 
     def open_trades(self) -> list[Trade]:
-        """Return the open trades, by open_date."""
+        """Return the open trades, sorted by open_date."""
         ...
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
@@ -47,24 +47,27 @@ class TradeReader(Protocol):
         ...
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
-        """Return a page of all trades, newest open first; columns are `Trade`'s fields."""
+        """Return a page of all trades, open and closed, newest open_date first; columns are `Trade`'s fields."""
         ...
 
 
 class BotStore(TradeReader, LatchStore, Protocol):
-    """The daemon's interface to a bot's database: journal first, then the exchange, then the projection.
+    """The daemon's interface to a bot's database. The daemon stores an intent (a planned order) before it sends the order.
 
-    Contract: every method is one transaction, durable when it returns. Planning the same intent (key and attempt) twice makes one row and
-    returns False the second time. Booking the same fill or payment twice changes nothing. `trades` and `orders` are a projection of
-    intents, fills and funding, rewritten in the same transaction.
+    Contract: every method is one transaction, durable when it returns. Planning the same intent twice makes one row and returns False the
+    second time. Booking the same fill or payment twice changes nothing. The tables `trades` and `orders` are computed from intents, fills
+    and funding, and are updated in the transaction that changes those.
     """
 
     def next_trade_id(self) -> int:
-        """Return an id that no trade or intent has."""
+        """Return a trade id that no stored trade or intent has."""
         ...
 
     def plan_intent(self, intent: Intent) -> bool:
-        """Journal an intent as PLANNED; return False if its key already exists."""
+        """Store an intent in state PLANNED and return True; return False and change nothing if the same intent is stored already.
+
+        Two entries are the same if pair, candle and attempt are equal, whatever their trade ids; other intents if the client order id is.
+        """
         ...
 
     def move_intent(
@@ -76,11 +79,11 @@ class BotStore(TradeReader, LatchStore, Protocol):
         exchange_order_id: str | None = None,
         reject_reason: str | None = None,
     ) -> None:
-        """Change the state of an intent; given fields are set, others are not changed."""
+        """Change the state of an intent and set the given fields; a field that is None is not changed."""
         ...
 
     def unsettled_intents(self) -> list[Intent]:
-        """Return intents in PLANNED, SENT or ACKED, oldest first."""
+        """Return the intents in state PLANNED, SENT or ACKED, oldest first."""
         ...
 
     def intents_of_trade(self, trade_id: int) -> list[Intent]:
@@ -88,44 +91,44 @@ class BotStore(TradeReader, LatchStore, Protocol):
         ...
 
     def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
-        """Return the entry intents that were decided on a pair at a candle's close, oldest first: one per attempt."""
+        """Return the entry intents of a pair that were decided at a candle's close, oldest first: one per attempt to send the order."""
         ...
 
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
-        """Insert new fills and payments, project trades and orders again, and return the trades that changed (open and closed).
+        """Insert new fills and payments, update the trades and orders computed from them, and return the changed trades (open and closed).
 
-        Raises StoreError for a fill whose client order id no intent has: the fill is stored in the table `foreign_fills`, and the error
-        names it.
+        Raises StoreError for a fill whose client order id no intent has: the fill is stored in the table `foreign_fills`, all others are
+        booked, and the error names it.
         """
         ...
 
     def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
-        """Extend an open trade's extreme rates."""
+        """Lower an open trade's lowest rate and raise its highest rate to the given ones; rates inside its range change nothing."""
         ...
 
     def record_decisions(self, decisions: Sequence[Decision]) -> None:
-        """Store decisions; the same (pair, candle, feeder) twice makes one row."""
+        """Store decisions; one whose pair, candle and feeder are stored already is skipped."""
         ...
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions; columns are `Decision`'s fields.
+        """Return the newest decisions, newest first; columns are `Decision`'s fields.
 
-        The outcome of a decision to enter is derived from its orders (`entry_outcomes`): outcome "intent" and reason "entry" were traded;
-        "not_traded" and "pending" have a reason why not. `client_order_id` is that of the attempt that determines the outcome.
+        The outcome of a decision to enter is computed from its orders (`entry_outcomes`): with outcome "intent" and reason "entry" it was
+        traded; with "not_traded" or "pending" the reason states why not. `client_order_id` is that of the attempt that decides the outcome.
         """
         ...
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
-        """Insert finished trades unchanged (history stores, imports); existing ones are not changed. Return how many were new.
+        """Insert closed trades unchanged (of backtests or imports) and skip those that are stored already; return how many were new.
 
-        Raises StoreError if another trade is stored under the id of a given one: nothing is written then.
+        Raises StoreError, and writes nothing, if another trade is stored under the id of a given one, or a trade is open.
         """
         ...
 
     def bookmark(self, name: str) -> datetime | None:
-        """Return a named market time of the daemon (last candle processed, ...); None if never set."""
+        """Return a market time that the daemon stored under a name, such as the last processed candle; None if there is none."""
         ...
 
     def set_bookmark(self, name: str, at: datetime) -> None:
-        """Store a named market time."""
+        """Store a market time under a name; it replaces the one before."""
         ...

@@ -34,15 +34,15 @@ class BacktestResult:
     Parameters
     ----------
     trades : tuple of Trade
-        Trades closed in the span, by close date.
+        Trades that closed in the span, by close date, also those that were open at its start.
     holds : mapping
-        Number of signals that were not traded, by reason.
+        Number of signals that were not traded, by reason; reasons that did not occur are missing.
     signals : int
-        Number of signals in the span; each is a trade or a hold.
+        Number of signals in the span; each one opened a trade or is counted in `holds`.
     halts : mapping
         How often a limit stopped entries for the rest of a UTC day, by the limit's hold reason.
     state : BacktestState
-        State from which the next span continues: open positions, wallet, marks.
+        State at the end of the span, from which the next span continues: open positions, wallet, equity levels, pauses.
     """
 
     trades: tuple[Trade, ...]
@@ -81,8 +81,8 @@ def backtest(
     regimes : DataFrame, optional
         Columns known_at (increasing) and regime.
     parameters_at, recommendations_at : callable, optional
-        Return what was in force at a time. They are called only for a learned bot, once for each close at which it could trade. Without
-        them nothing is considered learned.
+        Return the parameters or the recommendation in force at a time, None before the first publication. They are called only for a bot
+        that uses them, once for each close at which it could trade. Without these functions the bot trades as if nothing were learned.
     state : BacktestState, optional
         State of the previous span; without one the run starts with the profile's wallet.
 
@@ -94,12 +94,13 @@ def backtest(
     Raises
     ------
     InvalidTradeError
-        If the span is empty or starts before the state ends, the signals are not sorted, or a pair with candles has no market.
+        If the span is empty or does not start after the state's last checked close, the signals are not sorted, a pair with candles has no
+        market, or the candle of an open position's entry is missing.
 
     Notes
     -----
-    Equity is marked and the limits on losses are checked at every candle's close (`loss_watch`), as in the daemon. One thing differs: a
-    backtest has no person who resumes a bot, so entries stopped by a limit resume on the next UTC day, and exits by giveback and time
+    The equity is compared with the limits on losses at every candle's close (`loss_watch`), as in the daemon. One thing differs: a backtest
+    has no person who resumes a bot. Entries that a limit stopped are allowed again on the next UTC day, and exits by giveback and time
     continue in between, whereas a halted daemon exits at stop and target only.
     """
     if not start < end:
@@ -144,7 +145,7 @@ class _Run:
         self.holds: Counter[HoldReason] = Counter()
 
     def close(self, table: SignalTable, *, at_us: int, first: int, last: int) -> None:
-        """Advance the book to a candle's close, then decide on the signals known from then on (rows `first` up to `last`, excluded)."""
+        """Advance the book to a candle's close, then decide on the signals of that close: rows `first` up to `last` (excluded)."""
         self.book.advance(at_us)
         latch = self.book.latched(at_us)
         if latch is not None:
@@ -155,7 +156,7 @@ class _Run:
             self._decide(table, rows=rows, at_us=at_us)
 
     def _flat_rows(self, table: SignalTable, *, first: int, last: int) -> list[int]:
-        """Return the rows whose pair is flat while a slot is free; count the others as holds with the reason the rules would give."""
+        """Return the rows whose pair has no position, none if all slots are in use; count the other rows as holds with their reason."""
         held = self.book.held
         rows = [row for row in range(first, last) if table.pairs[row] not in held]
         self.holds[HoldReason.POSITION_OPEN] += last - first - len(rows)

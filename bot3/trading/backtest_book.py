@@ -1,4 +1,4 @@
-"""Book of a bot in a backtest: wallet, open positions with their precomputed exits, equity marks and latches."""
+"""Book of a bot in a backtest: wallet, open positions with their exits computed in advance, and the limits on losses."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class OpenTrade:
 
     @property
     def amount(self) -> float:
-        """Return the amount in base."""
+        """Return the amount in base currency."""
         return float(self.plan.amount)
 
     @property
     def stake_abs(self) -> float:
-        """Return the margin in use."""
+        """Return the margin in use, in stake currency."""
         return self.amount * self.open_rate / self.plan.leverage
 
 
@@ -53,8 +53,9 @@ class OpenTrade:
 class BacktestState:
     """State that a backtest passes from one span to the next.
 
-    `latch` is the limit that was broken, `latched_until_us` the time from which entries are allowed again (the next UTC day). `judged_us`
-    is the newest close at which the equity was marked and the limits were checked.
+    `marks` are the equity levels from which losses are measured. `latch` is the limit that stops entries, None if none does;
+    `latched_until_us` is the time from which entries are allowed again (the next UTC day). `judged_us` is the newest close at which the
+    limits were checked. `stops` are the close dates of the newest trades that ended at their stop or by liquidation.
     """
 
     wallet_abs: float
@@ -140,7 +141,7 @@ class BacktestBook:
         )
 
     def advance(self, at_us: int) -> None:
-        """Close trades that ended by an instant; mark the equity and check the loss limits at every candle close until then, in order."""
+        """Close the trades that ended by an instant, and check the limits on losses at every candle close up to it, in order of time."""
         while self._exits and self._exits[0][0] <= at_us:
             # At the candle close at which a trade ends, the limits are checked after the trade was removed.
             self._judge(self._exits[0][0] - 1)
@@ -148,17 +149,17 @@ class BacktestBook:
         self._judge(at_us)
 
     def latched(self, at_us: int) -> HoldReason | None:
-        """Return the limit that blocks entries at an instant; None if there is none."""
+        """Return the limit on losses that blocks entries at an instant; None if entries are allowed."""
         latch = self._losses.latch
         return None if latch is None or at_us >= self._losses.latched_until_us else _LATCHES[latch]
 
     @property
     def halts(self) -> Mapping[HoldReason, int]:
-        """Return how often each limit stopped entries, without zeros."""
+        """Return how often each limit on losses stopped entries; limits that did not are left out."""
         return {_LATCHES[breach]: count for breach, count in self._losses.halts.items() if count}
 
     def enter(self, plan: EntryPlan, *, at_us: int, rate: float) -> None:
-        """Fill a plan at the open of the candle that begins at an instant."""
+        """Fill a plan at the open of the candle that begins at an instant, whose rate is `rate` before slippage."""
         open_rate = self._costs.entry_rate(rate, is_short=plan.is_short)
         notional = float(plan.amount) * open_rate
         trade = OpenTrade(

@@ -51,7 +51,7 @@ class SignalTable:
         return len(self.pairs)
 
     def closes(self) -> Iterator[tuple[int, int, int]]:
-        """Yield (known_us, first row, row after the last) of each instant, in order."""
+        """Yield (known_us, first row, row after the last) for each instant at which signals are known, oldest first."""
         starts = np.flatnonzero(np.diff(self.known_us, prepend=-1))
         bounds = [*starts.tolist(), len(self)]
         instants = self.known_us[starts].tolist()
@@ -71,7 +71,7 @@ class SignalTable:
 
 
 class RegimeLine:
-    """Lookup of the regime in force at a time; None before the first known regime, or without a frame.
+    """Finds the regime in force at a time.
 
     Parameters
     ----------
@@ -85,6 +85,6 @@ class RegimeLine:
         self._regimes = [] if regimes is None or is_empty else [Regime(str(name)) for name in regimes["regime"]]
 
     def at(self, at_us: int) -> Regime | None:
-        """Return the regime known at an instant; None if there is none."""
+        """Return the newest regime known at an instant; None before the first one, or without a frame."""
         index = int(np.searchsorted(self._known_us, at_us, side="right")) - 1
         return self._regimes[index] if index >= 0 else None

@@ -1,6 +1,6 @@
-"""Decide which signals become trades, and with which reason the others do not.
+"""Decide which signals become trades, and for which reason the others do not.
 
-Pure: the same inputs give the same decision in a backtest and in live trading.
+Decisions depend on their arguments only: the same inputs give the same decision in a backtest, on paper and in live trading.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def decide_entry(
     view : PairView or None
         The pair's market data; None if no candle of it is known.
     learning : Learning
-        Parameters and recommendation in force; the control bots do not use them.
+        Parameters and recommendation in force; bots without learning (`is_learned` false) do not use them.
     regime : Regime or None
-        The market's regime in force; if it is unknown (None), BOT3 uses the recommendation's.
+        The market's regime in force; if it is unknown (None), a learned bot uses the recommendation's.
     state : TradingState
-        The bot's latched state.
+        The bot's trading state: only an active bot enters trades.
     now : datetime
         Market time.
 
@@ -89,9 +89,10 @@ def decide_entries(
     state: TradingState,
     now: datetime,
 ) -> list[tuple[Signal, EntryPlan | Hold]]:
-    """Decide on all signals of one close, all pairs, the most confident first; each plan reduces the slots and margin left for the next.
+    """Decide on all signals of one close, of all pairs, one after the other; each plan reduces the slots and margin left for the next.
 
-    A learned bot ranks feeders of the trade tier before those of the probe tier. Once a pair is opened, its other signals are outranked.
+    The most confident signal comes first; a learned bot puts signals of feeders in the trade tier before those in the probe tier, and those
+    before the shadow tier. Once a pair has a plan, its other signals are held as outranked, or for their direction or shadow tier.
 
     Returns
     -------

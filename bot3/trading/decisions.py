@@ -1,4 +1,4 @@
-"""Decisions on a signal (a plan to enter, or a hold with its reason), and the inputs of a decision."""
+"""Decisions on a signal: a plan to enter, or a hold (no trade) with its reason; and the inputs of a decision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HoldReason(StrEnum):
     NO_RATE = "no_rate"
     PRICE_COLLAR = "price_collar"  # the rate is too far from the mark
     NO_VOLATILITY = "no_volatility"  # too few candles to compute it
-    NO_LEARNING_YET = "no_learning_yet"  # live only: on paper the bot probes with the static set
+    NO_LEARNING_YET = "no_learning_yet"  # live only: elsewhere the bot trades the smallest order with the stop and target of the settings
     MISSING_RECOMMENDATION = "missing_recommendation"
     EXPIRED_RECOMMENDATION = "expired_recommendation"
     MISSING_PARAMETERS = "missing_parameters"
@@ -52,7 +52,7 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Decision not to trade, with the compared numbers."""
+    """Decision not to trade a signal, with its reason and the compared numbers."""
 
     pair: str
     reason: HoldReason
@@ -80,7 +80,7 @@ class EntryPlan:
     context: Detail
 
     def entry_intent(self, *, account: str, bot: str, trade_id: int) -> Intent:
-        """Return the intent of the market order that opens the trade; journal it before it is sent."""
+        """Return the intent (planned order) of the market order that opens the trade; the caller stores it before it sends the order."""
         return Intent(
             account=account,
             bot=bot,
@@ -127,15 +127,15 @@ class Book:
     Parameters
     ----------
     equity_abs, free_abs : float
-        Wallet with open profit, and margin not in use.
+        Wallet with open profit, and margin not in use, in stake currency.
     notionals : mapping
-        Pair of each open position to its value at entry.
+        Value at entry of each open position, by pair, in stake currency.
     marks : EquityMarks
         Equity levels that losses are measured from (`risk.mark_equity`).
     last_closes : mapping
-        Pair to the close date of its newest trade.
+        Close date of the newest closed trade, by pair.
     stops : tuple of datetime
-        Close dates of stopped trades, oldest first.
+        Close dates of trades that ended at their stop, oldest first.
     """
 
     equity_abs: float
@@ -155,8 +155,8 @@ class Book:
 class Learning:
     """Parameters and recommendation in force at a decision.
 
-    Both are None before anything was learned, or while the published learning is invalid or unreadable. `is_unread` is true in the second
-    case, which is not the same as no learning.
+    Each is None before it was published, or while the published one is invalid or cannot be read. `is_unread` is true in the second case:
+    a bot must not trade then as if nothing had been learned yet.
     """
 
     parameters: ParameterSet | None
@@ -168,7 +168,7 @@ NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
 
 
 def journal_row(bot: str, signal: Signal, verdict: EntryPlan | Hold, *, client_order_id: str | None = None) -> Decision:
-    """Build the journal row of a decision."""
+    """Return a decision on a signal in the form in which it is stored."""
     is_plan = isinstance(verdict, EntryPlan)
     return Decision(
         bot=bot,

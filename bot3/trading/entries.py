@@ -1,4 +1,4 @@
-"""Plan the entry of a tradable signal: choose levels and leverage, compute the size, round to the market's steps."""
+"""Plan the entry of a signal that may be traded: choose stop, target and leverage, compute the size, round to the market's steps."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from bot3.trading.units import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryChoice:
-    """Levels and leverage of an entry, and the inputs of its size.
+    """Stop, target and leverage of an entry, and the inputs of its size.
 
-    `size_multiplier` scales the volatility target; `kelly_lower_bound` is None if Kelly sizing does not apply (static choices);
-    `is_smallest` requests the smallest order; `maintenance_margin_ratio` is that of the largest possible order. The other fields are
-    written to the context.
+    `size_multiplier` is a factor on the size by the volatility target; `kelly_lower_bound` is None if Kelly sizing does not apply (stop and
+    target of the settings); `is_smallest` requests the smallest order; `maintenance_margin_ratio` is that of the largest possible order.
+    The other fields are stored with the entry.
     """
 
     levels: ExitLevels
@@ -61,7 +61,7 @@ def choose_entry(
     run_mode: RunMode,
     now: datetime,
 ) -> EntryChoice | Hold:
-    """Choose levels and leverage of an entry, by the static rule or from the learned parameters; return a hold if it may not be traded."""
+    """Choose stop, target and leverage of an entry, from the settings or the learned parameters; return a hold if it may not be traded."""
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")
@@ -85,7 +85,7 @@ def choose_entry(
 
 
 def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> EntryPlan | Hold:
-    """Build the plan of an entry, sized and rounded; return a hold if the market's limits or the caps do not allow it."""
+    """Return the plan of an entry, sized and rounded; return a hold if its levels, the market's minimums or the bot's caps forbid it."""
     priced = price_levels(signal, choice, view=view, costs=costs)
     if isinstance(priced, Hold):
         return priced
@@ -121,7 +121,7 @@ def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book
 def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: Costs) -> tuple[Decimal, Decimal] | Hold:
     """Compute stop and target rates: the stop inside liquidation, both on ticks, rounded to a nearer stop and a farther target.
 
-    Return a hold if the target does not cover the fees, or the stop would trigger at the entry itself.
+    Return a hold if the target does not cover the fees, the stop would trigger at the entry's rate, or the target's rate is not above 0.
     """
     is_short, market = signal.is_short, view.market
     fees = {"fee_open": costs.taker_fee, "fee_close": costs.taker_fee}
@@ -224,7 +224,7 @@ def _learning_in_force(signal: Signal, *, learning: Learning, now: datetime) -> 
 
 
 def _sized(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> Decimal | Hold:
-    """Compute the amount: the smallest order for a probe, else the minimum of volatility target, half Kelly and the free notional."""
+    """Compute the amount: the smallest order if it is requested, else the minimum of volatility target, half Kelly and free notional."""
     room = free_notional(
         equity_abs=book.equity_abs,
         free_abs=book.free_abs,
@@ -260,7 +260,7 @@ def _kelly(choice: EntryChoice, lower_bound: float, *, equity_abs: float) -> flo
 
 
 def _largest_bracket(view: PairView, *, profile: BotProfile, equity_abs: float) -> LeverageBracket:
-    """Return the bracket of the largest order the caps allow: limits valid in it are valid for every smaller order."""
+    """Return the leverage bracket of the largest order that the caps allow: its limits are valid for every smaller order too."""
     by_order = profile.max_stake_ratio * profile.leverage_cap
     return view.market.bracket(equity_abs * min(by_order, profile.max_pair_notional_ratio))
 

@@ -1,4 +1,4 @@
-"""Outcome of a decision to enter, derived from the status of its order: traded, not traded, or pending."""
+"""Outcome of a decision to enter, from the state of its order and its fills: traded, not traded, or pending."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class EntryOutcome(StrEnum):
 
 
 class EntryReason(StrEnum):
-    """Reason of the outcome."""
+    """Reason of the outcome of a decision to enter."""
 
     ENTRY = "entry"  # the only reason with the outcome traded
-    NO_INTENT = "no_intent"  # the process ended between decision and journal
-    NOT_SENT = "not_sent"  # journalled, never sent to the exchange
+    NO_INTENT = "no_intent"  # the process ended before it stored the intent
+    NOT_SENT = "not_sent"  # the intent was stored, but never sent to the exchange
     NO_ORDER = "no_order"  # the exchange was busy, or the order does not exist there
     ORDER_REJECTED = "order_rejected"
     ORDER_CANCELED = "order_canceled"
@@ -45,11 +45,11 @@ def judge_entry(state: IntentState | None, *, was_sent: bool, is_filled: bool) -
     Parameters
     ----------
     state : IntentState or None
-        State of its newest intent; None if none was journalled.
+        State of the intent of its newest attempt; None if no intent was stored.
     was_sent : bool
-        Whether the order was about to be sent to the exchange.
+        Whether sending the order to the exchange was begun.
     is_filled : bool
-        Whether a fill of it is booked: then it was traded, in any state of its order.
+        Whether a fill of it is stored: then it was traded, whatever the state of its intent.
     """
     if is_filled:
         return EntryOutcome.TRADED, EntryReason.ENTRY

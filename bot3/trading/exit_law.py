@@ -1,11 +1,11 @@
-"""The exit law: the events that end a trade inside a candle, in their order, with fill and fee.
+"""How a trade ends inside a candle: the events that end it, in the order in which they are tested, with the rate and fee of the exit.
 
-`EVENTS` is the table, `CASES` are its worked cases, and `exit_event` is the function that matching, the paper exchange, the daemon and the
-labels call. The replay kernel, the replay of orders, the freqtrade mixin and the numpy benchmark compute the same events in other forms;
-tests hold each of them to the same cases.
+`EVENTS` is the table, `CASES` are worked cases of it, and `exit_event` is the function that matching, the paper exchange, the daemon and
+the labels call. The replay kernel, the replay of orders, the freqtrade mixin and the numpy benchmark compute the same events in other
+forms; tests check each of them against the same cases.
 
-The open is the first rate of a candle, so a level that it has reached or gapped over fills there. After the open the worst rate of a candle
-is assumed to precede its best one. Rules that need the candle's close are judged last; their exits fill at the next open.
+The open is the first rate of a candle, so a level that it has reached or gapped over fills at the open. After the open the worst rate of a
+candle is assumed to precede its best one. Rules that need the candle's close are tested last; their exits fill at the next open.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numba
 
 HELD, STOPPED, REACHED, LIQUIDATED, GAVE_BACK, TIMED_OUT = range(6)
-"""Codes of the outcome of a candle; `HELD` is the absence of an event."""
+"""Codes of the outcome of a candle for a trade; `HELD` means that the trade is still open after it."""
 
 
 NO_RULE = (math.inf, 0.5, math.inf)
@@ -45,8 +45,8 @@ class Fill(StrEnum):
 class Fee(StrEnum):
     """Fee and slippage of an event.
 
-    `STOP` is a market order with the slippage of stops in addition. `TARGET` is a market order, or the maker fee without slippage where the
-    target rests as a limit order and the candle trades through it. `NONE`: a liquidation costs exactly the stake.
+    `STOP` is a market order with the slippage of stops in addition. `TARGET` is a market order; if the target is a limit order on the
+    exchange and the candle trades through it, it costs the maker fee and no slippage. `NONE`: a liquidation costs exactly the stake.
     """
 
     MARKET = "taker fee, slippage"
@@ -81,7 +81,7 @@ EVENTS = (
 
 @numba.njit(cache=True)
 def exit_event(side: float, candle: Any, levels: Any, state: Any, rule: Any) -> tuple[int, float]:  # noqa: PLR0911  # one return an event
-    """Return the code of the first event of `EVENTS` in a candle and its fill before slippage; (`HELD`, 0) if the trade stays open.
+    """Return the code of the first event of `EVENTS` in a candle and its rate before slippage; (`HELD`, 0) if the trade stays open.
 
     Parameters
     ----------
@@ -89,10 +89,10 @@ def exit_event(side: float, candle: Any, levels: Any, state: Any, rule: Any) -> 
         1.0 for a long, -1.0 for a short.
     candle : (open, high, low, close)
     levels : (stop, target, liquidation, bankruptcy)
-        NaN for an order that does not exist, 0 for no liquidation. Levels and candle are rates, or both are moves of the price (signed,
-        with `side` 1.0 and without liquidation).
+        NaN for a stop or target that does not exist; liquidation 0 if there is none. Levels and candle are rates, or both are moves of the
+        price (signed, with `side` 1.0 and without liquidation).
     state : (open_rate, best_rate, is_over)
-        Entry, best rate from the entry to the end of this candle, and whether the horizon is over at its close.
+        Rate of the entry, best rate from the entry to the end of this candle, and whether the horizon ends at its close or before.
     rule : tuple of float
         `ExitRule.numbers`, or `NO_RULE`.
 
@@ -125,7 +125,7 @@ def exit_event(side: float, candle: Any, levels: Any, state: Any, rule: Any) -> 
 
 @numba.njit(cache=True)
 def slipped(side: float, code: int, fill: float, slippages: Any) -> float:
-    """Return the fill rate of an event with slippage; `slippages` are (of a market order, of a stop in addition)."""
+    """Return an event's fill rate with slippage (none at a liquidation); `slippages` are (of a market order, of a stop in addition)."""
     slippage, stop_slippage = slippages
     if code == LIQUIDATED:
         return fill
@@ -149,14 +149,14 @@ def stop_at_open(side: float, stop: float, opened: float, state: Any, rule: Any)
     opened : float
         Open of the candle.
     state : (open_rate, best_rate, break_even)
-        Entry, best rate of the earlier candles of the trade, and the rate that the stop is moved to.
+        Rate of the entry, best rate in the trade's earlier candles, and the rate that the rule moves the stop to.
     rule : tuple of float
         `ExitRule.numbers`, or `NO_RULE`.
 
     Notes
     -----
-    An open that is not beyond the break-even rate moves nothing, because an exchange rejects a stop that would trigger at once; the next
-    open is tested again.
+    At an open that is not beyond the break-even rate the stop is not moved, because an exchange rejects a stop that would trigger at once;
+    the next open is tested again.
     """
     open_rate, best_rate, break_even = state
     _, _, activation = rule
@@ -172,17 +172,17 @@ class ExitCase:
     ----------
     candle : (open, high, low, close)
     stop, target : float
-        Rates. The liquidation rate is about 80.8 for a long and 118.8 for a short, the bankruptcy rate 80 and 120.
+        Rates of stop and target. The liquidation rate is about 80.8 for a long and 118.8 for a short, the bankruptcy rate 80 and 120.
     best_rate : float
         Best rate from the entry to the open of the candle.
     is_over : bool
         Whether the horizon ends at the candle's close.
     code : int
-        The event; the giveback rule is an activation of 2 % and a share of one half.
+        The expected event; the giveback rule has an activation of 2 % and a share of one half.
     fill : float
-        Fill rate before slippage; of the events at the close, the close.
+        Fill rate before slippage; the close for events at the close, 0 without an event.
     moment : Moment
-        Where the event is tested; `CLOSE` without an event.
+        Part of the candle in which the event is tested; `CLOSE` without an event.
     """
 
     name: str
@@ -214,7 +214,7 @@ def _cases(
     best_rate: float = 100.5,
     is_over: bool = False,
 ) -> tuple[ExitCase, ExitCase]:
-    """Return a case of a long, and the short on rates mirrored at the entry."""
+    """Return a case of a long trade, and the same of a short trade on rates mirrored at the entry."""
     opened, high, low, close = candle
     own = ExitCase(
         name=name,
@@ -280,8 +280,8 @@ CASES = (
 def walk_trade(candles: Any, entry: int, side: float, rates: Any, rule: Any, slippages: Any, candle_us: int) -> Any:  # noqa: PLR0917
     """Match a trade against its candles one by one.
 
-    Return (code, index, close_us, rate, funding_ratio, min_rate, max_rate, rate of the stop at the end); the code is HELD if the trade is
-    still open.
+    Return (code, index, close_us, rate, funding_ratio, min_rate, max_rate, stop_rate) as `matching.MatchedExit`; the code is HELD if the
+    trade is still open after the last candle, or if its exit would fill at the open after it.
 
     Parameters
     ----------

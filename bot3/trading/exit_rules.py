@@ -1,4 +1,4 @@
-"""Exit rules beside stop and target: giveback, break-even stop and time, as settings of a bot and as the values of one trade."""
+"""Exit rules in addition to stop and target (giveback, break-even stop, time), as settings of a bot and as the values of one trade."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class ExitRules:
 
     @property
     def numbers(self) -> tuple[float, float, float]:
-        """Return the rules as input of the replay kernel."""
+        """Return (giveback activation, giveback share, break-even activation), the input of the replay kernel."""
         return self.giveback_activation_sigma, self.giveback_share, self.break_even_activation_sigma
 
     @property
     def digest_content(self) -> dict[str, float] | None:
-        """Return the rules that are on, as content of a digest; None if none is."""
+        """Return the rules that are on, as part of a digest's content; None if no rule is on."""
         content: dict[str, float] = {}
         if self.giveback_activation_sigma < math.inf:
             content |= {"activation_sigma": self.giveback_activation_sigma, "share": self.giveback_share}
@@ -57,7 +57,7 @@ class ExitRules:
         return content or None
 
     def of_trade(self, *, sigma: float, expires_at: datetime) -> ExitRule:
-        """Return the rules of a trade with this volatility at entry."""
+        """Return the rules of a trade with a volatility at entry, with activations as moves of the price."""
         return ExitRule(
             giveback_activation_move=self.giveback_activation_sigma * sigma,
             giveback_share=self.giveback_share,
@@ -80,12 +80,12 @@ class ExitRule:
 
     @property
     def numbers(self) -> tuple[float, float, float]:
-        """Return the rule as input of `exit_law`, without the horizon."""
+        """Return (giveback activation, giveback share, break-even activation), the input of `exit_law`."""
         return self.giveback_activation_move, self.giveback_share, self.break_even_activation_move
 
     @classmethod
     def of_context(cls, context: Context) -> Self:
-        """Read the rule from an entry's context (`orders.ENTRY_CONTEXT`). Raises InvalidTradeError if a field is missing or invalid."""
+        """Read the rules that were stored with an entry (`orders.ENTRY_CONTEXT`). Raises InvalidTradeError if one is missing or invalid."""
         activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
         break_even = context.get("break_even_activation_move", math.inf)
         if not isinstance(activation, int | float) or not isinstance(share, int | float) or not isinstance(expires_at, str):
@@ -102,7 +102,7 @@ class ExitRule:
         )
 
     def context(self) -> dict[str, str | float | int | bool | None]:
-        """Return the fields of the entry's context; a break-even stop that is off has none."""
+        """Return the fields that are stored with the entry; a break-even stop that is off has none."""
         fields: dict[str, str | float | int | bool | None] = {
             "giveback_activation_move": self.giveback_activation_move,
             "giveback_share": self.giveback_share,

@@ -1,4 +1,4 @@
-"""Exits of a trade: stop and target levels, and the exit rules checked at each closed candle."""
+"""Exits of a trade: its stop and target, and the exit rules that are checked at each closed candle."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NO_LEVELS = (math.nan, math.nan, 0.0, math.nan)
 _AT_CLOSE = {GAVE_BACK: ExitReason.GIVEBACK, TIMED_OUT: ExitReason.TIME_EXIT}
 
 LARGEST_FALL = 0.99
-"""Farthest target of a short, as a move of the price."""
+"""Largest target of a short, as a move of the price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitLevels:
     """Stop (below 0) and target (above 0) as moves of the price from the entry's fill, before fees.
 
-    `source` is the key of the parameter row, or "static".
+    `source` is the key of the row of learned parameters, or "static" if they are from the settings; `version` is None then.
     """
 
     stop_move: float
@@ -37,13 +37,13 @@ class ExitLevels:
 
 
 def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs: Costs) -> ExitLevels:
-    """Convert the static safe set to moves: the stop is a distance before fees, the target a profit after fees."""
+    """Return the profile's stop (a distance before fees) and target (a profit after fees) as moves of the price before fees."""
     target = move_of_profit(profile.take_profit, leverage=leverage, is_short=is_short, fee_open=costs.taker_fee, fee_close=costs.taker_fee)
     return ExitLevels(stop_move=move_of_stake(profile.stop_loss, leverage=leverage), take_profit_move=target, source="static", version=None)
 
 
 def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Regime, sigma: float, is_short: bool) -> ExitLevels:
-    """Return a row's levels rescaled by the volatility at entry, times the regime's factors.
+    """Return a row's stop and target (in sigma) times the volatility at entry and the regime's factors.
 
     A short's target is limited to `LARGEST_FALL`, so that its rate stays above 0 at any volatility.
 
@@ -67,7 +67,7 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
 def decide_exit(
     rule: ExitRule, *, is_short: bool, open_rate: float, best_rate: float, close_rate: float, candle_close_time: datetime
 ) -> ExitReason | None:
-    """Return the reason to exit an open trade at market after a candle's close; None to keep it open.
+    """Return giveback or time exit if that rule closes an open trade at market after a candle's close; None if neither does.
 
     Parameters
     ----------

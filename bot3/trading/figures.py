@@ -1,4 +1,4 @@
-"""Figures of closed trades with confidence intervals, and the break-even win rate of a stop and a target. Pure functions without I/O."""
+"""Compute figures of closed trades with confidence intervals, and the win rate at which a stop and a target break even."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Summary:
     money: tuple[MoneyFigures, ...]
 
     def of(self, currency: str) -> MoneyFigures | None:
-        """Return the figures of one currency; None if no trade closed in it."""
+        """Return the figures of one stake currency; None if no trade of it is among the closed trades."""
         return next((found for found in self.money if found.currency == currency), None)
 
 
@@ -104,7 +104,7 @@ def summary(closes: pd.DataFrame) -> Summary:
 
 
 def by_currency(closes: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Group trades (column pair) by stake currency, sorted by its name; empty without trades."""
+    """Return the rows of trades (column pair) by stake currency, sorted by its name; empty without trades."""
     codes, pairs = pd.factorize(closes["pair"])
     currencies = np.array([stake_currency(str(pair)) for pair in pairs], dtype=object)
     names = sorted(set(currencies.tolist()))
@@ -183,7 +183,7 @@ def level_figures(*, stop_loss: float, take_profit_target: float, leverage: floa
 
 
 def thinned(values: NDArray[np.float64], *, points: int) -> NDArray[np.intp]:
-    """Return the rows of a line to plot: the lowest and the highest of each section, and both ends."""
+    """Return the indices of a line's values to plot: all if there are at most `points`, else the extremes of sections and both ends."""
     n = len(values)
     if n <= points:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""Checks for a hold that depend neither on learning nor on the size: the bot's state, limits and slots, and the market data."""
+"""Reasons for a hold (no trade) that depend neither on learning nor on the size: the bot's state, limits and slots, the market data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BREACHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReas
 
 
 def hold_of_bot(signal: Signal, *, profile: BotProfile, book: Book, state: TradingState, now: datetime) -> Hold | None:
-    """Return the hold by which the bot cannot trade a signal regardless of the market; None if it can."""
+    """Return a hold if the bot's directions, state, positions, limits or pauses forbid to trade a signal; None if they do not."""
     hold = hold_of_direction(signal, profile=profile)
     if hold is not None:
         return hold
@@ -32,7 +32,7 @@ def hold_of_bot(signal: Signal, *, profile: BotProfile, book: Book, state: Tradi
 
 
 def hold_of_market(signal: Signal, *, view: PairView, limits: RiskLimits, now: datetime) -> Hold | None:
-    """Return the hold due to a pair's market data; None if it is fresh, near the mark and its volatility is known."""
+    """Return a hold if candles or signal are too old, the rate is missing or too far from the mark, or sigma is unknown; else None."""
     oldest = min(view.candle_close_time, signal.known_at)
     if now - oldest > limits.max_candle_age:
         detail = {

@@ -1,4 +1,4 @@
-"""Means and ratios with 90 % intervals clustered by day: trades of one UTC day are correlated. Pure functions without I/O."""
+"""Estimate means and ratios with 90 % intervals that are clustered by day, because trades of one UTC day are correlated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOISE = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A value and its 90 % interval; None for unknown values and ends."""
+    """A value and the ends of its 90 % interval; each is None if it is unknown."""
 
     value: float | None
     low: float | None = None

@@ -1,4 +1,4 @@
-"""The ledger: project a trade from its intents, fills and funding payments. The result does not depend on the order of these facts."""
+"""Compute a trade from its intents (planned orders), fills and funding payments; the order of fills and payments does not matter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NONE = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerOrder:
-    """One intent that was sent to the exchange, with its status and fills.
+    """One intent of a trade that is no longer only planned, with its order's status and fills.
 
     `status` is one of freqtrade's: open, closed, canceled, expired or rejected. `average_rate` is None before the first fill.
     """
@@ -32,7 +32,7 @@ class LedgerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerTrade:
-    """A trade and the values of freqtrade's further columns; fields with `_abs` and values are in stake currency.
+    """A trade and the values of freqtrade's further columns; values and fields with `_abs` are in stake currency.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def project_trade(
     funding: Sequence[FundingPayment],
     seen_rates: tuple[float, float] | None = None,
 ) -> LedgerTrade | None:
-    """Project a trade from its intents and fills; None before the first fill of an entry.
+    """Compute a trade from its intents, fills and funding; return None before the first fill of an entry.
 
     Parameters
     ----------
@@ -148,14 +148,14 @@ def project_trade(
     fills : sequence of Fill
         Fills of these intents, in any order, each once.
     funding : sequence of FundingPayment
-        Payments of the pair; those after the open and up to the close belong to the trade.
+        Payments of the pair; those after the first entry fill and up to the close belong to the trade.
     seen_rates : (lowest, highest), optional
         Extreme rates seen while the trade was open.
 
     Raises
     ------
     InvalidTradeError
-        If a fill belongs to none of the intents.
+        If a fill belongs to none of the intents, or a value stored with an intent is missing or of the wrong type.
 
     Notes
     -----
@@ -187,7 +187,7 @@ def project_trade(
 
 
 def close_profit_so_far(ledger: LedgerTrade) -> float | None:
-    """Return the value of freqtrade's column `close_profit`, which is also set on open trades after a partial exit."""
+    """Return the value of freqtrade's column `close_profit`, which open trades have after a partial exit; None before the first exit."""
     trade = ledger.trade
     if not trade.is_open or ledger.exit_fees_abs is None:
         return trade.close_profit
@@ -297,7 +297,7 @@ def _exit_reason(intent: Intent) -> str:
 
 
 def require_exit_reason(intent: Intent) -> str:
-    """Return the exit reason of an exit intent. Raises InvalidTradeError if it is missing in the context."""
+    """Return the exit reason that is stored with an exit intent. Raises InvalidTradeError if it is missing."""
     reason = _text(intent, "exit_reason")
     if reason is None:
         raise InvalidTradeError(f"{intent.bot} {intent.pair}: exit intent {intent.client_order_id} has no exit_reason in its context")
@@ -305,10 +305,7 @@ def require_exit_reason(intent: Intent) -> str:
 
 
 def _nearest_stop(intents: Sequence[Intent], *, is_short: bool) -> float | None:
-    """Return the trigger rate of the nearest stop that was ever open, filled and canceled ones included; None if there was none.
-
-    A stop is only moved towards the market, so this is the one in force until the trade closed, also after its order was canceled.
-    """
+    """Return the trigger rate of the newest stop that is not canceled, rejected or dead; None if there is none."""
     opened = {IntentState.ACKED, IntentState.DONE, IntentState.CANCELED}
     stops = (intent for intent in intents if intent.leg is IntentLeg.STOP and intent.state in opened)
     rates = [float(stop.trigger_rate) for stop in stops if stop.trigger_rate is not None]

@@ -11,7 +11,7 @@ from bot3.errors import InvalidTradeError
 LEVERAGE_BIN_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
 LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_BIN_EDGES))
 ABOVE_BINS = "10.0+"
-"""Label of trades of other programs above the last bin: they are recorded, but nothing is learned from them."""
+"""Label of trades of other programs with a leverage above 10: they are in the record, but nothing is learned from them."""
 LEVERAGE_STEPS = 100
 """Steps of leverage per unit: leverage is chosen in hundredths."""
 
@@ -34,7 +34,7 @@ def leverage_bin(leverage: float) -> str:
 
 
 def recorded_bin(leverage: float) -> str:
-    """Return a trade's label in the record: its bin, or `ABOVE_BINS`.
+    """Return the bin of a trade in the record, `ABOVE_BINS` for a leverage above 10.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def leverage_spans(bins: Collection[str], *, highest: float = LEVERAGE_BIN_EDGES
     bins : collection of str
         Members of `LEVERAGE_BINS`.
     highest : float
-        Lowest of the caps, at least 1; not necessarily a whole hundredth.
+        Highest leverage that may be chosen, at least 1; not necessarily a whole hundredth.
     """
     spans = []
     for name, (low, high) in zip(LEVERAGE_BINS, pairwise(LEVERAGE_BIN_EDGES), strict=True):

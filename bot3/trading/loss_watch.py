@@ -1,7 +1,7 @@
-"""Schedule of the loss limits: equity is marked and the limits are checked at every candle's close, in the daemon and in a backtest alike.
+"""Check the limits on losses at every candle's close, in the daemon and in a backtest alike.
 
-The rule for one close is `risk.next_marks` and `risk.breached`. The daemon applies it to the equity reported by its exchange, a backtest
-to a series of closes at once.
+At each close the equity updates the levels from which losses are measured (`risk.next_marks`) and is compared with the limits
+(`risk.breached`). The daemon does that for the equity that its exchange reports, a backtest for a series of closes at once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _breached = numba.njit(cache=True)(breached)
 
 
 def closes_to_judge(*, after_us: int | None, until_us: int, candle_us: int) -> range:
-    """Return the closes, microseconds since 1970, at which equity must be marked and limits checked, oldest first.
+    """Return the candle closes (microseconds since 1970) at which the limits must still be checked, oldest first.
 
     Parameters
     ----------
     after_us : int or None
-        Last close that was checked; None at a start, for which only the newest close is due.
+        Last close that was checked; None before the first check, when only the newest close is returned.
     until_us : int
         Current time.
     """
@@ -34,15 +34,15 @@ def closes_to_judge(*, after_us: int | None, until_us: int, candle_us: int) -> r
 
 
 class LossWatch:
-    """Equity marks and latch of a backtest.
+    """The levels from which a backtest's losses are measured, and the limit that stops its entries.
 
-    A breach stops entries until the next UTC day. At the end of the day of a drawdown the marks are reset, as if a person had resumed the
-    bot; otherwise the same loss would latch it forever.
+    A broken limit stops entries until the next UTC day. After a day with a drawdown the levels are reset, as if a person had resumed the
+    bot; otherwise the same loss would stop entries forever.
 
     Parameters
     ----------
     judged_us : int
-        Newest close that was checked, microseconds since 1970, or an instant after which closes are checked.
+        Newest close that was checked, microseconds since 1970, or any instant after which the closes are to be checked.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LossWatch:
 
     @property
     def latch(self) -> Breach | None:
-        """Return the limit that stopped entries last; None if entries are not latched."""
+        """Return the limit that stops entries as of the newest checked close; None if entries are allowed."""
         return _LATCHES[int(self._state[_LATCH])]
 
     @property
@@ -71,11 +71,11 @@ class LossWatch:
 
     @property
     def halts(self) -> dict[Breach, int]:
-        """Return how often each limit stopped entries."""
+        """Return how often each limit stopped entries, 0 included."""
         return {breach: int(self._state[_HALTS + number]) for number, breach in enumerate(_LATCHES[1:])}
 
     def judge(self, profits: OpenProfits, *, wallet_abs: float, until_us: int) -> None:
-        """Mark the equity and check the limits at all unchecked closes up to an instant; `wallet_abs` is the wallet at all of them."""
+        """Check the limits at all unchecked closes up to an instant (included); `wallet_abs` is the wallet at all of these closes."""
         due = closes_to_judge(after_us=self.judged_us, until_us=until_us, candle_us=profits.candle_us)
         if not due:
             return
@@ -102,7 +102,7 @@ def _judge_closes(  # noqa: PLR0917  # numba supports no keyword-only arguments
     for number in range(count):
         at_us, equity = first_us + number * candle_us, wallet_abs + profit[start + number]
         day = at_us // DAY_US
-        # Release an expired latch. After a drawdown, a peak of 0 makes `next_marks` start with new marks.
+        # The stop of entries is over. After a drawdown, a peak of 0 makes `next_marks` start with new levels.
         if at_us >= state[_UNTIL]:
             if state[_LATCH] == _BY_DRAWDOWN:
                 state[_PEAK] = 0.0
@@ -110,7 +110,7 @@ def _judge_closes(  # noqa: PLR0917  # numba supports no keyword-only arguments
         state[_DAY], state[_DAY_START], state[_PEAK] = _next_marks(state[_DAY], state[_DAY_START], state[_PEAK], equity, day)
         breach, _ = _breached(state[_DAY_START], state[_PEAK], equity, (limits[0], limits[1], limits[2]))
         latch = _UNLATCHED if breach == NO_BREACH else _BY_DRAWDOWN if breach == DRAWDOWN else _BY_DAILY_LOSS
-        # Latch until the next UTC day, and count the halt. A drawdown replaces a daily loss, never the reverse.
+        # Stop entries until the next UTC day, and count that. A drawdown replaces a daily loss, not the reverse.
         if latch > state[_LATCH]:
             state[_LATCH], state[_UNTIL] = latch, (day + 1) * DAY_US
             state[_HALTS + latch - 1] += 1

@@ -10,7 +10,7 @@ from bot3.trading.costs import Costs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeverageBracket:
-    """Maximum leverage and maintenance margin ratio of positions up to a notional."""
+    """Maximum leverage and maintenance margin ratio of positions up to a notional in stake currency."""
 
     notional_cap_abs: float
     max_leverage: float
@@ -22,7 +22,7 @@ class Market:
     """Order filters and fees of one pair; `amount_step` in base, `rate_tick` in quote per base, `min_notional_abs` in stake currency.
 
     `taker_fee` and `maker_fee` are ratios of the value of a side. `brackets` are sorted by cap.
-    `is_declared` is true if the values are defaults from the settings instead of values reported by the exchange.
+    `is_declared` is true if at least one value is an assumed default instead of a value reported by the exchange.
     """
 
     pair: str

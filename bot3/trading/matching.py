@@ -1,4 +1,4 @@
-"""Match trades against candles by the exit law (`trading.exit_law`), for backtest and shadow trades.
+"""Match trades against candles by the events of `trading.exit_law`, for backtests and shadow trades.
 
 A trade enters at the open of the candle after its signal's close, plus slippage, and is matched against whole candles from there on.
 """
@@ -32,7 +32,7 @@ class PairCandles(Protocol):
     """One pair's candles as arrays of shape (n,), oldest first.
 
     `open_us` are microseconds since 1970; `sigma[i]` is known at the close of candle i; `funding_sum[i]` is the sum of funding rates up to
-    and including the open of candle i. `learning.candle_arrays.CandleArrays` implements this protocol.
+    and including the open of candle i. `learning.replay.candle_arrays.CandleArrays` implements this protocol.
     """
 
     @property
@@ -82,7 +82,7 @@ class OpenPath:
     open_rate : float
         Fill rate of the entry, slippage included.
     break_even_rate : float
-        Rate that the rule moves the stop to.
+        Rate to which the break-even rule moves the stop.
     """
 
     entry: int
@@ -98,7 +98,7 @@ class OpenPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedExit:
-    """Exit of a trade.
+    """Exit of a trade that was matched against candles.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class MatchedExit:
 
 
 def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us: int) -> MatchedExit | None:
-    """Return the exit of a trade; None if it is still open at the end of the candles.
+    """Return the exit of a trade; None if it is still open at the end of the candles, or exits at an open after them.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def match_trade(candles: PairCandles, path: OpenPath, *, costs: Costs, candle_us
 
 
 def margin_rates(*, open_rate: float, is_short: bool, leverage: float, maintenance_margin_ratio: float) -> tuple[float, float]:
-    """Return the liquidation rate (0 if there is none), and the rate at which a liquidated position is closed."""
+    """Return the liquidation rate (0 if there is none), and the rate at which the position is then closed (bankruptcy rate)."""
     liquidation = liquidation_rate(
         open_rate=open_rate, leverage=leverage, maintenance_margin_ratio=maintenance_margin_ratio, is_short=is_short
     )

@@ -1,4 +1,4 @@
-"""Validate names from other programs: check pairs and texts, and escape invalid names for messages."""
+"""Validate pairs and texts from other programs, and escape them for messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot3.trading.parameters import ANY
 
 LONGEST_NAME = 100
 _RESERVED = frozenset({"|", "\\"})
-"""The bar separates the parts of a group's key; a tag in InfluxDB cannot end with a backslash."""
+"""The bar separates pair, direction and bin in the key of a group of trades; a tag in InfluxDB cannot end with a backslash."""
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories: control and format characters, surrogates, line and paragraph separators."""
 

@@ -1,4 +1,4 @@
-"""Open profit of a backtest's positions at each candle's close, from which its equity is marked."""
+"""Open profit of a backtest's positions at each candle's close, from which its equity is computed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class OpenProfits:
     Attributes
     ----------
     profit, funding : array of shape (count,)
-        In stake currency: open profit including the funding received or paid so far, and only that funding. Exit fees are excluded.
+        In stake currency: `profit` is the open profit including the funding received or paid so far, without exit fees; `funding` is that
+        funding only.
 
     Notes
     -----
@@ -59,7 +60,7 @@ class OpenProfits:
         )
 
     def at(self, at_us: int) -> tuple[float, float]:
-        """Return profit and funding at the newest close of the span at or before an instant."""
+        """Return profit and funding at the newest close of the span at or before an instant, which must be in the span."""
         index = (at_us - self.first_us) // self.candle_us
         return float(self.profit[index]), float(self.funding[index])
 

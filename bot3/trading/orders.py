@@ -1,4 +1,4 @@
-"""Intents, orders and fills: the orders the daemon plans and sends, and their results."""
+"""Intents, orders and fills: the orders that the daemon plans and sends, and their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OrderSide(StrEnum):
 
 
 class OrderType(StrEnum):
-    """Execution type of an order. Stop and target rest on the exchange and close the position at market when touched."""
+    """Execution type of an order. Stop and target orders wait on the exchange, which closes the position at market when one is touched."""
 
     MARKET = "market"
     STOP_MARKET = "stop_market"
@@ -28,7 +28,7 @@ class OrderType(StrEnum):
 
 
 class IntentLeg(StrEnum):
-    """Step of a trade that an intent belongs to."""
+    """Purpose of an intent in its trade."""
 
     ENTRY = "entry"
     STOP = "stop"
@@ -37,7 +37,7 @@ class IntentLeg(StrEnum):
 
 
 class IntentState(StrEnum):
-    """Lifecycle state of an intent. SENT without a response means unknown, never failed."""
+    """State of an intent. SENT without a response means that the result is unknown, not that the order failed."""
 
     PLANNED = "planned"
     SENT = "sent"
@@ -50,7 +50,7 @@ class IntentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One order planned by the daemon, journalled before it is sent.
+    """One order planned by the daemon; it is stored before it is sent.
 
     Parameters
     ----------
@@ -66,7 +66,8 @@ class Intent:
         Reason of the order and the values that the trade was opened with, stored as JSON. An entry has the keys of `ENTRY_CONTEXT`; an
         exit has `exit_reason`.
     sent_at : datetime or None
-        Signed timestamp of the request, wall time. Once `recv_window_ms` has passed after it, a "not found" proves that no order exists.
+        Timestamp in the signed request, wall time; None if the order was not sent. If the exchange does not know the order once
+        `recv_window_ms` has passed after it, no order exists.
     """
 
     account: str
@@ -95,7 +96,7 @@ class Intent:
 
     @property
     def client_order_id(self) -> str:
-        """Return the client order id sent to the exchange: 28 characters, the same for the same decision and attempt."""
+        """Return the client order id sent to the exchange: the same for the same key, trade id and attempt; at least 28 characters."""
         key = f"{self.account}|{self.bot}|{self.pair}|{self.candle_close_time.isoformat()}|{self.leg}|{self.trade_id}"
         digest = hashlib.blake2s(f"{key}|{self.attempt}".encode(), digest_size=12).hexdigest()
         return f"b3{digest}-{self.attempt}"
@@ -122,7 +123,7 @@ ENTRY_CONTEXT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution; (exchange, account, exchange_trade_id) is unique. The ledger is projected from fills."""
+    """One execution; (exchange, account, exchange_trade_id) is unique. Trades are computed from fills."""
 
     exchange: str
     account: str
@@ -139,7 +140,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingPayment:
-    """Funding payment of a position; `amount_abs` above 0 was received. (exchange, account, payment_id) is unique."""
+    """Funding payment of a position; `amount_abs` is above 0 if received, below 0 if paid. (exchange, account, payment_id) is unique."""
 
     exchange: str
     account: str
@@ -151,7 +152,7 @@ class FundingPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Open position as reported by an exchange; `amount` in base, above 0."""
+    """Open position as reported by an exchange; `amount` is in base currency, above 0; `liquidation_rate` is None if there is none."""
 
     pair: str
     is_short: bool
@@ -191,7 +192,8 @@ class Balance:
 class Decision:
     """Decision on a signal, with its reason: one row per bot, pair, candle and feeder.
 
-    `outcome` is "intent" or "hold"; `reason` is a `HoldReason` for a hold and "entry" for an intent.
+    `outcome` is "intent" or "hold"; `reason` is a `HoldReason` for a hold and "entry" for an intent. A reader of stored decisions replaces
+    both by the result of the order (`entry_outcomes`).
     """
 
     bot: str

@@ -13,11 +13,11 @@ from bot3.trading.leverage_bins import leverage_bin
 from bot3.trading.trades import direction
 
 ANY = "*"
-"""Wildcard for all pairs, both directions or all bins in the key of a parent row."""
+"""Means all pairs, both directions or all bins in the key of a row."""
 
 
 class ParameterState(StrEnum):
-    """Permitted use of a row."""
+    """What trades of a row's group may do."""
 
     TRADE = "trade"  # a daily review opened its pair and direction, and its lower bound is above zero
     PROBE = "probe"  # no evidence yet: only the smallest order
@@ -140,12 +140,14 @@ class ParameterSet:
     expires_at: datetime
 
     def find(self, *, pair: str, is_short: bool, leverage: float) -> ExitParameters:
-        """Return the row of a trade: of its cell if it exists, else of its nearest parent.
+        """Return the row of a trade: of its pair, direction and bin, else of pair and direction, else of the direction, else of all trades.
 
         Raises
         ------
         LearningError
-            If the global row is missing as well.
+            If the row of all trades is missing too.
+        InvalidTradeError
+            If the leverage is outside 1 to 10.
         """
         side = direction(is_short=is_short)
         for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
@@ -155,12 +157,12 @@ class ParameterSet:
         raise LearningError(f"the global row of version {self.version} is missing: publish the parameters again with `bot3 learn run`")
 
     def censored(self) -> list[ExitParameters]:
-        """Return the rows of the pairs and directions that may not trade because too many of their closes are excluded or late."""
+        """Return the rows "pair|direction|*" that may not trade because too many of their closes are excluded or late, sorted by key."""
         rows = (row for row in self.rows.values() if row.is_censored and row.leverage_bin == ANY)
         return sorted(rows, key=lambda row: row.key)
 
     def require_fresh(self, *, now: datetime) -> None:
-        """Raise LearningError if the set is expired at a market time."""
+        """Raise LearningError if the set is expired at a market time, from `expires_at` on."""
         if now >= self.expires_at:
             raise LearningError(
                 f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"

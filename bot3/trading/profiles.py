@@ -1,4 +1,4 @@
-"""Profile of a bot: directions, static exits, size and limits."""
+"""Trading rules of a bot: directions, stop and target without learning, size and limits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class BotProfile:
     directions : frozenset of str
         "long", "short" or both.
     is_learned : bool
-        False: the control rule (most confident signal, static stop and target). True: the learned parameters and recommendation.
+        False: a control bot, which trades the most confident signal with the stop and target below. True: it uses the learned parameters
+        and the recommendation.
     leverage_cap : float
         From 1 to 10.
     target_volatility : float
         Target volatility of the stake over the horizon, by which the leverage is chosen.
     stop_loss, take_profit : float
-        Static safe set, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
+        Stop and target without learning, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
     horizon : timedelta
         Maximum duration of a trade; then it is exited.
     exit_rules : ExitRules

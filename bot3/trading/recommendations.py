@@ -12,7 +12,7 @@ from bot3.market.regimes import Regime
 
 
 class FeederTier(StrEnum):
-    """Permitted use of a feeder's signals."""
+    """Permitted use of a feeder's signals: trade, trade at the smallest order size (probe), or only evaluate (shadow)."""
 
     TRADE = "trade"
     PROBE = "probe"
@@ -23,8 +23,9 @@ class FeederTier(StrEnum):
 class FeederScore:
     """Estimated performance of a feeder from its shadow trades.
 
-    `regime` is "*" for all regimes. `expectancy`, `lower_bound` and `upper_bound` (90 %) are posterior, in ratios of the price (move) after
-    costs; `mean_move` is the raw mean. Fields with `_window` cover the display window of the lookback setting. `rank` 1 is best.
+    `regime` is "*" for all regimes. `expectancy` and the ends of its 90 % interval, `lower_bound` and `upper_bound`, are pooled estimates,
+    ratios of the price after costs; `mean_move` is the plain mean. Fields with `_window` cover only the days of the setting
+    `lookback_days`. Means and win rates are None without trades. `rank` 1 is best.
     """
 
     feeder_id: str
@@ -49,7 +50,7 @@ class FeederScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """Recommendation for BOT3's trading until it expires; `learning.validity` defines the bounds.
+    """Recommendation for the learned bot until it expires; `learning.validity` defines the bounds of its values.
 
     Parameters
     ----------
@@ -81,11 +82,11 @@ class Recommendation:
     computed_at: datetime
 
     def tier(self, feeder_id: str) -> FeederTier:
-        """Return a feeder's tier; `probe` by default."""
+        """Return a feeder's tier; PROBE if the recommendation does not list the feeder."""
         return self.tiers.get(feeder_id, FeederTier.PROBE)
 
     def require_fresh(self, *, now: datetime) -> None:
-        """Raise LearningError if the recommendation is expired at a market time."""
+        """Raise LearningError if the recommendation is expired at a market time, from `expires_at` on."""
         if now >= self.expires_at:
             raise LearningError(
                 f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"

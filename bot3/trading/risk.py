@@ -1,4 +1,4 @@
-"""Risk limits of a whole bot: daily loss, drawdown, stop streaks, cool-off."""
+"""Risk limits of a whole bot: daily loss, drawdown, series of stops, pause after a close."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from bot3.errors import InvalidTradeError
 
 
 class TradingState(StrEnum):
-    """Permitted actions of a bot: all, only reduce positions, only cancel orders."""
+    """What a bot may do. ACTIVE: everything. REDUCING: no entries. HALTED: no entries and no exits by giveback or time.
+
+    In every state it places the stops and targets of its open positions, and closes a position whose stop cannot be placed.
+    """
 
     ACTIVE = "active"
     REDUCING = "reducing"
@@ -108,12 +111,12 @@ class EquityMarks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskLatch:
-    """State latched by losses or by a person; it survives restarts and the loss of any one store.
+    """A bot's stored trading state, set by losses or by a person; it remains over restarts and the loss of any one store.
 
     Parameters
     ----------
     state, reason : TradingState, str
-        Latched state and its reason; only a person's command makes the state less strict.
+        Stored state and its reason; only a person's command makes the state less strict.
     marks : EquityMarks or None
         Equity levels that losses are measured from; None before the first observation, and after a person's `resume`.
     reducing_until : datetime or None
@@ -128,7 +131,7 @@ class RiskLatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskVerdict:
-    """State allowed by the limits; `breach` is None while ACTIVE. `loss_ratio` and `limit` are the compared values."""
+    """Trading state that the limits on losses allow; `breach` is None if no limit is broken. `loss_ratio` was compared with `limit`."""
 
     state: TradingState
     breach: Breach | None
@@ -147,13 +150,13 @@ def strictest(found: Sequence[tuple[TradingState, str]]) -> tuple[TradingState, 
 
 
 def mark_equity(marks: EquityMarks | None, *, equity_abs: float, now: datetime) -> EquityMarks:
-    """Update the marks with an observed equity; None starts new marks."""
+    """Return the levels from which losses are measured, updated with an observed equity; with None they start with that equity."""
     before = (0, 0.0, 0.0) if marks is None else marks.row
     return EquityMarks.of_row(*next_marks(*before, equity_abs, (now.date() - _FIRST_DAY).days))
 
 
 def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> RiskVerdict:
-    """Check the limits on losses; the strictest breach determines the state.
+    """Compare an equity with the limits on losses; the strictest broken limit determines the state.
 
     Raises
     ------
@@ -197,7 +200,10 @@ def breached(day_start: float, peak: float, equity: float, limits: tuple[float, 
 
 
 def stop_streak_until(stops: Sequence[datetime], *, now: datetime, limits: RiskLimits) -> datetime | None:
-    """Return the end of the pause caused by a stop streak; None if entries are not paused. `stops` are close dates, oldest first."""
+    """Return the end of the pause of entries after several stops in a short time; None if there is no pause now.
+
+    `stops` are the close dates of the trades that ended at their stop, oldest first.
+    """
     if limits.stop_streak == 0 or len(stops) < limits.stop_streak:
         return None
     newest = stops[-1]

@@ -1,4 +1,7 @@
-"""Shadow trades: every feeder is simulated on every flat pair, by the control rule and without a wallet, as the evidence for its score."""
+"""Simulate shadow trades: each feeder trades every pair on its own, with the stop and target of the settings and without a wallet.
+
+Its score is computed from these trades.
+"""
 
 from __future__ import annotations
 
@@ -66,17 +69,18 @@ def shadow_trades(
         A signal frame (`ports.signals`) of one feeder, sorted by known_at. To continue an earlier call, pass the signals known from the
         oldest last close on.
     profile : BotProfile
-        Profile whose static stop and target, leverage rule, horizon and exit rules are used; its directions and caps are ignored.
+        Profile whose stop and target, leverage rule and cap, horizon and exit rules are used; its directions, slots and limits on losses
+        and notional are not.
     end : datetime
         Trades that close later are not returned: they are open, and the next call simulates them again.
     last_closes : mapping, optional
-        Pair to the feeder's newest close (`ShadowTradeRepository.last_closes`); the pair is flat from then on.
+        The feeder's newest close by pair (`ShadowTradeRepository.last_closes`); from then on the pair has no position.
 
     Returns
     -------
     DataFrame
-        A shadow frame (`ports.record.ShadowTradeRepository`), by pair and open date; trades of a pair never overlap. `regime` is "" before
-        the first known regime.
+        A shadow frame (`ports.record.ShadowTradeRepository`), by pair and open date; trades of a pair do not overlap. `regime` is empty
+        before the first known regime. Pairs without candles have no trades.
 
     Raises
     ------
@@ -189,7 +193,7 @@ class _ShadowTrader:
 
 
 def _best_of_each_close(signals: pd.DataFrame) -> pd.DataFrame:
-    """Return the most confident signal of each close (a feeder may signal both directions)."""
+    """Return the most confident signal of each close, since a feeder may signal both directions; of two equal ones the long."""
     if not bool(signals["known_at"].duplicated().any()):
         return signals
     ordered = signals.sort_values(["known_at", "confidence", "is_short"], ascending=[True, False, True], kind="stable")

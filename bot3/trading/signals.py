@@ -14,7 +14,7 @@ UNKNOWN_FEEDER = "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Signal of one feeder, known at the close of a candle.
+    """Signal of one feeder to enter a trade on a pair, known at the close of a candle.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Position sizing: leverage by volatility; notional by volatility target, half Kelly and caps."""
+"""Position sizing: leverage from the volatility; notional from the volatility target, half Kelly and caps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
     target_volatility : float
         Target volatility of the stake over the horizon.
     spans : sequence of (float, float)
-        Selectable ranges, at least one (`leverage_spans`).
+        Ranges of leverage that may be chosen, at least one (`leverage_spans`).
 
     Returns
     -------
@@ -58,7 +58,7 @@ def half_kelly_notional(*, equity_abs: float, lower_bound: float, stop_move: flo
     Parameters
     ----------
     lower_bound : float
-        Net expectancy, ratio of the price.
+        Lower bound of the net expectancy, ratio of the price.
     stop_move, take_profit_move : float
         The trade's own levels. The outcome is assumed to be one of the two, which gives the largest possible variance.
     """
@@ -80,7 +80,7 @@ def free_notional(
     fee: float,
     profile: BotProfile,
 ) -> float:
-    """Return the notional still allowed by the caps: stake of an order, free margin with the fee, pair, all pairs; at least 0."""
+    """Return the notional that the caps still allow, at least 0: caps on an order's stake, free margin, and notional of pair and of all."""
     by_order = equity_abs * profile.max_stake_ratio * leverage
     by_margin = free_abs / (1.0 / leverage + fee)
     by_pair = equity_abs * profile.max_pair_notional_ratio - pair_notional_abs

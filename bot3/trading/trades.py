@@ -10,7 +10,7 @@ from bot3.errors import InvalidTradeError
 
 
 class RunMode(StrEnum):
-    """Environment of a trade; modes are never pooled unless requested."""
+    """Where a trade was made: in a backtest, on paper, or live."""
 
     BACKTEST = "backtest"
     PAPER = "paper"
@@ -33,7 +33,7 @@ class ExitReason(StrEnum):
 
 
 class OrderPattern(StrEnum):
-    """Number of filled orders of a trade: open and close rate describe the whole trade only with a single entry and a single exit."""
+    """Whether a trade has one entry and one exit (SINGLE): only then its open and close rates describe the whole trade."""
 
     SINGLE = "single"
     MULTIPLE = "multiple"
@@ -46,9 +46,9 @@ class OrderPattern(StrEnum):
         Parameters
         ----------
         entries, exits : int
-            Filled orders of each kind in the source. Without any the pattern is unknown, unless the trade's amounts imply several orders.
+            Numbers of filled orders in the source. Without any the pattern is UNKNOWN, or MULTIPLE if the trade's amounts imply that.
         grew : bool
-            Whether the trade's amounts imply more than one order: its amount exceeded the first entry's request, or its stake was larger
+            Whether the trade's amounts imply several orders: its amount exceeds the first entry's request, or its stake was once larger
             than at its exit.
         """
         if entries > 1 or exits > 1:

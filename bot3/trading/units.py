@@ -1,4 +1,4 @@
-"""Conversions between ratios of the stake, moves of the price, rates and sigmas; all code uses this module for them.
+"""Convert between ratios of the stake, moves of the price, rates and units of volatility (sigma).
 
 A move is above 0 when the trade gains, for longs and shorts alike: `move = side * (rate / open_rate - 1)`.
 """
@@ -65,7 +65,7 @@ def move_of_profit(profit: float, *, leverage: float, is_short: bool, fee_open: 
 
 
 def profit_of_move(move: float, *, leverage: float, is_short: bool, fee_open: float, fee_close: float) -> float:
-    """Return the profit after fees, as a ratio of the stake, of an exit at a price move."""
+    """Return the profit of an exit at a price move, after fees and as a ratio of the stake."""
     rate = rate_of_move(move, open_rate=1.0, is_short=is_short)
     return close_profit(
         open_rate=1.0, close_rate=rate, is_short=is_short, leverage=_checked(leverage), fee_open=fee_open, fee_close=fee_close

@@ -1,4 +1,4 @@
-"""Back up PostgreSQL databases with the server's own programs."""
+"""Back up PostgreSQL databases with pg_dump, and restore them with pg_restore."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FILE = "database.dump"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresBackup:
-    """A `StoreBackup` of one database, in pg_dump's own format.
+    """A `StoreBackup` of one database, as a file in pg_dump's custom format.
 
     Parameters
     ----------
@@ -42,7 +42,10 @@ class PostgresBackup:
 
     @contextmanager
     def hold(self) -> Iterator[PostgresMoment]:
-        """Lock the row that every writer of a bot's store updates, and export a snapshot under that lock."""
+        """Lock the row that every writer of a bot's store updates, and export a snapshot under that lock.
+
+        Raises StoreBusyError if writers hold the row for longer than `lock_timeout_s`.
+        """
         engine = self._engine()
         with translated(self._shown), engine.connect() as lock, engine.connect() as holder:
             lock.execute(sa.select(store_identity.c.id).with_for_update())
@@ -52,11 +55,11 @@ class PostgresBackup:
             yield PostgresMoment(store=self, lock=lock, snapshot=snapshot)
 
     def copy(self, target: Path) -> None:
-        """Dump the database as of one instant."""
+        """Dump the database as of one instant. Raises SettingsError if pg_dump is not installed, StoreError if it fails."""
         self.dump(target)
 
     def dump(self, target: Path, *options: str) -> None:
-        """Run pg_dump, with further options."""
+        """Run pg_dump with further options. Raises SettingsError if it is not installed, StoreError if it fails."""
         self._run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", *options, f"--file={target / _FILE}")
 
     def require_empty(self) -> None:
@@ -67,7 +70,7 @@ class PostgresBackup:
             raise StoreError(f"{self._shown} contains tables ({tables[0]}, ...), nothing was restored: name an empty database")
 
     def restore(self, source: Path) -> None:
-        """Restore the whole dump in one transaction."""
+        """Restore the whole dump in one transaction. Raises SettingsError if pg_restore is not installed, StoreError if it fails."""
         options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
         self._run("pg_restore", *options, f"--dbname={self._address.database}", str(source / _FILE))
 
@@ -92,7 +95,7 @@ class PostgresBackup:
             raise StoreError(f"{program} of {self._shown} failed with status {done.returncode}: {done.stderr.strip()[-500:]}")
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of a program, so that its command line contains no secret."""
+        """Return the environment with which pg_dump and pg_restore connect: the password is not on the command line."""
         address = self._address
         host, port = address.query.get("host", address.host), address.query.get("port", address.port)
         given = {"PGHOST": host, "PGPORT": port, "PGUSER": address.username, "PGDATABASE": address.database, "PGPASSWORD": address.password}

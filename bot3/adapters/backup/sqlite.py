@@ -27,7 +27,7 @@ class HomeBackup:
     home : Path
         Directory that contains the files.
     needed, wanted : tuple of str
-        Relative paths; those that are only in `wanted` may be missing.
+        Files and directories, relative to the home. `copy` fails if one of `needed` is missing, and skips missing ones of `wanted`.
     """
 
     name: str
@@ -37,7 +37,10 @@ class HomeBackup:
 
     @contextmanager
     def hold(self) -> Iterator[HomeMoment]:
-        """Take the write lock of the single database and begin to read it; the reader's snapshot does not change afterwards."""
+        """Take the write lock of the one database in `needed`, and begin a read transaction whose snapshot does not change afterwards.
+
+        Raises StoreBusyError if another process has locked the database for too long, StoreError if it cannot be read.
+        """
         (part,) = self.needed
         path = self.home / part
         with closing(_connected(path)) as lock, closing(_connected(path)) as reader:
@@ -52,7 +55,7 @@ class HomeBackup:
             yield HomeMoment(path=path, part=part, lock=lock, reader=reader)
 
     def copy(self, target: Path) -> None:
-        """Copy each database as one consistent snapshot, other files unchanged."""
+        """Copy the files one after the other: each database as one consistent snapshot, other files unchanged."""
         for part in (*self.needed, *self.wanted):
             path = self.home / part
             if not path.exists():
@@ -63,13 +66,13 @@ class HomeBackup:
                 _copy(file, target / file.relative_to(self.home))
 
     def require_empty(self) -> None:
-        """Raise StoreError if one of the paths exists."""
+        """Raise StoreError if one of the paths exists in the home."""
         there = [part for part in (*self.needed, *self.wanted) if (self.home / part).exists()]
         if there:
             raise StoreError(f"{self.home / there[0]} exists, nothing was restored: set BOT3_HOME to an empty directory")
 
     def restore(self, source: Path) -> None:
-        """Copy every file of a backup into the home."""
+        """Copy every file of a backup into the home; an existing file is overwritten."""
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             path = self.home / file.relative_to(source)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +107,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or all files of a directory except temporary ones."""
+    """Yield a file, or all files of a directory except hidden ones and SQLite's -wal, -shm and -journal files."""
     if path.is_file():
         yield path
         return
@@ -126,7 +129,7 @@ def _copy_database(source: sqlite3.Connection, target: Path, *, shown: Path) -> 
     try:
         with closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
-            # One file that needs no log beside it.
+            # In this mode the copy needs no write-ahead log beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:

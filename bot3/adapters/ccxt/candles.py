@@ -1,6 +1,6 @@
 """Download candles and funding rates from an exchange into a data directory, from public endpoints and without keys.
 
-`file_candles` reads the files: each file is replaced as a whole, so that no reader reads a partial file.
+`bot3.adapters.files.candles` reads the files: each file is replaced as a whole, so that no reader reads a partial file.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Progress(Protocol):
     """Callback that reports the progress of a download."""
 
     def __call__(self, *, pair: str, reached: datetime, until: datetime) -> None:
-        """Receive the time that the download has reached."""
+        """Receive the time up to which a pair's data was fetched, and the time at which its span ends."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """Result of a download: `added` rows in this call, `rows` in total."""
+    """Result of a download: the file, the rows added by this call, and the rows in the file."""
 
     path: Path
     added: int
@@ -48,7 +48,7 @@ class Download:
 
 
 class CcxtCandles:
-    """Downloads candles into a data directory in freqtrade's layout; only missing data is requested.
+    """Downloads candles into a data directory in freqtrade's layout; only data before and after the rows on disk is requested.
 
     Parameters
     ----------
@@ -84,13 +84,15 @@ class CcxtCandles:
         return tuple(sorted(pair for pair, market in markets.items() if market.get("active")))
 
     def markets(self) -> dict[str, Any]:
-        """Return the exchange's markets in ccxt's form (`file_markets` reads it as JSON)."""
+        """Return the exchange's markets in ccxt's form (written as JSON, `bot3.adapters.files.markets` reads them)."""
         with _translated(f"the markets of {self._exchange.id}"):
             markets: dict[str, Any] = self._exchange.load_markets()
         return markets
 
     def download_candles(self, pair: str, timeframe: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
-        """Fetch the closed candles from `since` to `now` that are missing on disk; after a failure the next call resumes.
+        """Fetch the closed candles from `since` to `now` before the first and after the last one on disk, and add them to the file.
+
+        Gaps between candles on disk are not fetched again. After a failure the next call resumes.
 
         Raises
         ------
@@ -120,7 +122,7 @@ class CcxtCandles:
         return Download(path=path, added=len(held) - before, rows=len(held))
 
     def download_funding(self, pair: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
-        """Fetch the funding rates from `since` to `now` that are missing on disk.
+        """Fetch the funding rates from `since` to `now` before the first and after the last one on disk, and add them to the file.
 
         Raises
         ------
@@ -173,7 +175,10 @@ class CcxtCandles:
             )
 
     def _exchange_time(self, what: str) -> datetime:
-        """Return the exchange's time: with a local clock that is ahead, the candle in progress would count as closed."""
+        """Return the exchange's time, the latest possible time if it reports none.
+
+        With the time of a local clock that is ahead, the candle in progress would count as closed.
+        """
         if not self._exchange.has.get("fetchTime"):
             return datetime.max.replace(tzinfo=UTC)
         with _translated(what):
@@ -234,7 +239,7 @@ def _reach_at(exchange: Any, base_url: str) -> None:
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Translate ccxt's errors into ours; the order of the clauses decides which failures may be retried and which are final."""
+    """Translate ccxt's errors into those of this package; the order of the clauses decides which failures may be retried."""
     try:
         yield
     except ccxt.BadSymbol as error:
@@ -255,7 +260,7 @@ def _translated(what: str) -> Iterator[None]:
 def _pages(
     fetch: Callable[[int], list[list[float]]], *, start: datetime, end: datetime, step: timedelta, what: str
 ) -> Iterator[tuple[list[list[float]], datetime]]:
-    """Yield rows worth saving and the time that they reach; after a failed fetch, yield the rows before it, then raise its error."""
+    """Yield the rows of up to 20 pages and the time that they reach; if a fetch fails, yield the rows before it, then raise its error."""
     rows: list[list[float]] = []
     cursor, count = start, 0
     while cursor < end:

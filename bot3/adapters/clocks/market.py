@@ -23,8 +23,8 @@ log = structlog.get_logger()
 class MarketClock:
     """A `Clock` that follows the anchor in the control store.
 
-    The time is computed from the last anchor and the wall clock: if the control store is unavailable, or its anchor is invalid, the
-    last valid anchor remains in force, and time advances.
+    The time is computed from the last anchor and the wall clock: if the control store is unavailable, or its anchor is missing or invalid,
+    the last valid anchor remains in force, and time advances.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class MarketClock:
 
     @property
     def speed(self) -> float:
-        """Market seconds per wall second; 1.0 when live."""
+        """Return the market seconds per wall second; 1.0 when live. Raises StoreError until an anchor was read once."""
         with self._lock:
             anchor = self._fresh_anchor(self._wall.wall_now())
         return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
 
     def now(self) -> datetime:
-        """Return the market's time; it never decreases. Raises StoreError until an anchor was read once."""
+        """Return the market's time; it decreases only if the clock was set back. Raises StoreError until an anchor was read once."""
         with self._lock:
             wall = self._wall.wall_now()
             now = market_time(self._fresh_anchor(wall), wall=wall)
@@ -73,7 +73,7 @@ class MarketClock:
         return self._anchor
 
     def _read_anchor(self, last: ClockAnchor | None, *, wall: datetime) -> ClockAnchor:
-        """Return the store's anchor, or the last one if the store has none or cannot be read."""
+        """Return the store's anchor, or the last one if the store has none or cannot be read. Raises StoreError if there is neither."""
         try:
             anchor = _require_anchor(self._control) if last is None else self._control.anchor() or self._restored(last, wall=wall)
         except StoreError as error:
@@ -97,14 +97,15 @@ class MarketClock:
         return last
 
     def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
-        # A process that read the old anchor a moment ago is ahead by that moment: it waits. A process that is ahead by more ran longer
-        # than the others (a resume continues where they stopped) or follows another market: it accepts the new anchor.
+        # Up to 5 wall seconds ahead of the new anchor: this process used the old one until now, and its time stays constant until the new
+        # anchor reaches it. Ahead by more: this process ran longer than the others, where a resume continues, or the anchor is of another
+        # market: its time is set back.
         if self._floor is not None and (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
             self._floor = None
 
 
 def market_time(anchor: ClockAnchor, *, wall: datetime) -> datetime:
-    """Return the market's time at a wall time."""
+    """Return the market's time at a wall time, by an anchor."""
     if anchor.source is ClockSource.WALL:
         return wall
     if not anchor.is_running:
@@ -124,7 +125,7 @@ def start_clock(
     is_running: bool = True,
     wall: Clock | None = None,
 ) -> ClockAnchor:
-    """Set the market clock to a market time, running or paused there; with WALL, `market_at` and `speed` follow the wall clock.
+    """Set the market clock to a market time, running or paused there; with source WALL, `market_at` and `speed` are ignored.
 
     Raises
     ------
@@ -144,7 +145,7 @@ def start_clock(
 
 
 def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
-    """Pause the market clock at its time (the wall clock cannot be paused). Raises StoreError if it was never started."""
+    """Pause the market clock at its present time; with source WALL the time continues. Raises StoreError if it was never started."""
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)
     paused = replace(anchor, wall_at=now, market_at=market_time(anchor, wall=now), is_running=False)
@@ -153,10 +154,10 @@ def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnc
 
 
 def resume_clock(control: ControlStore, *, speed: float | None = None, wall: Clock | None = None) -> ClockAnchor:
-    """Resume the market clock where it was paused, at another speed if one is given (the wall clock has none).
+    """Resume the market clock where it was paused, at another speed if one is given (ignored with source WALL).
 
-    A clock that was never paused was killed with its processes: it continues from the newest heartbeat's market time, so that no market
-    time passes while no process runs. Raises StoreError if it was never started.
+    If the clock was not paused, its processes were killed: it continues from the market time of the newest heartbeat since it was set, so
+    that no market time passes while no process runs. Raises StoreError if it was never started.
     """
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)

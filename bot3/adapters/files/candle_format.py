@@ -23,7 +23,7 @@ _JSON_COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Return the rows of a file as they are, column names in lower case.
+    """Return the rows of a file unchanged, with column names in lower case; the first column named "volume..." is named volume.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 def exchange_of(path: Path) -> str | None:
-    """Return the exchange stored in a file's metadata; None if it is missing, as in files that freqtrade wrote."""
+    """Return the exchange in a file's metadata; None if there is none, as in files that freqtrade wrote, or the file has no metadata."""
     try:
         with ipc.open_file(path) as file:
             said = (file.schema.metadata or {}).get(_EXCHANGE)
@@ -57,7 +57,7 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
     Parameters
     ----------
     exchange : str, optional
-        Source exchange of the candles; the file's metadata contains it, so that candles of another exchange are never added.
+        Source exchange of the candles; it is stored in the file's metadata, so that candles of another exchange are never added.
 
     Returns
     -------
@@ -76,7 +76,10 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
 
 
 def write_funding(directory: Path, *, pair: str, funding: pd.DataFrame, exchange: str | None = None) -> Path:
-    """Write a funding frame in freqtrade's layout: the rate in `open`, zeros in the other columns; the file's name states 8h."""
+    """Write funding rates in freqtrade's layout: the rate in `open`, zeros in the other columns, and 8h as the timeframe in the name.
+
+    Raises CandleError if the directory cannot be written.
+    """
     columns = pd.DataFrame({"date": funding["time"], "open": funding["funding_rate"]})
     for name in ("high", "low", "close", "volume"):
         columns[name] = 0.0

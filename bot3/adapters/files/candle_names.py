@@ -1,4 +1,4 @@
-"""Names of candle files in freqtrade's layout: the path that a pair's candles are written to, and how a file's name is parsed."""
+"""Names of candle files in freqtrade's layout: return the path of a pair's candles, and parse a file's name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CandleFile:
     Parameters
     ----------
     pair : str
-        The pair in ccxt's form. A name cannot distinguish "_" from the characters that it replaces: `holds` compares names.
+        The most likely pair, in ccxt's form: in a file name "_" replaces other characters, so `holds` compares names instead of pairs.
     market : str
         "spot", "futures", or an empty string if the name does not state it.
     kind : str
@@ -58,7 +58,7 @@ class CandleFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredFile:
-    """A file that is not read, and the reason."""
+    """A file of a candle directory that is not read, and the reason."""
 
     path: Path
     reason: str
@@ -75,7 +75,7 @@ def market_of_pair(pair: str) -> str:
 
 
 def candle_path(directory: Path, *, pair: str, timeframe: str, is_funding: bool = False) -> Path:
-    """Return the path of a pair's candles (or funding rates) below a data directory, in freqtrade's layout."""
+    """Return the path of a pair's candles below a data directory, in freqtrade's layout; of its funding rates if it is a future."""
     name = name_of_pair(pair)
     if market_of_pair(pair) == _SPOT:
         return directory / f"{name}-{timeframe}.feather"

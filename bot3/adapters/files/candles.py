@@ -46,8 +46,8 @@ class FileCandles:
     timeframe : str
         Timeframe of the pairs that `pairs` lists.
     wall_now : callable
-        The wall time when a file is read: candles that close after it are dropped as unclosed. A file's modification time is no
-        substitute: copies, archives and images have any.
+        Returns the wall time when a file is read: candles that close after it are still in progress and are dropped. A file's modification
+        time cannot be used instead, because copies and archives change it.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class FileCandles:
         return tuple(sorted({file.pair for file in self._candle_files() if file.timeframe == self._timeframe}))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the first open time and the last close time available."""
+        """Return the first open time and the last close time available. Raises CandleError if there are no such candles."""
         return self._load(pair, timeframe).series.span
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def files_of(directory: Path) -> list[CandleFile | IgnoredFile]:
 
 
 def _stamps(paths: list[Path]) -> _Stamps:
-    """Return each file's modification time and inode: a file that is replaced twice within one clock tick has another inode."""
+    """Return each file's modification time and inode, which change when it is replaced, also twice within one tick of the clock."""
     try:
         return tuple((found.st_mtime_ns, found.st_ino) for found in (path.stat() for path in paths))
     except OSError as error:
@@ -186,7 +186,7 @@ def _stamps(paths: list[Path]) -> _Stamps:
 
 
 def candles_of(path: Path, *, pair: str, timeframe: str, now: datetime) -> tuple[pd.DataFrame, CandleReport]:
-    """Return the candle frame of a file and its validation report. Raises CandleError with the path."""
+    """Return the candle frame of a file and its validation report. Raises CandleError if the file is invalid or has no closed candle."""
     frame = read_frame(path)
     if not len(frame):
         raise CandleError(f"{path} contains no candle: fetch it again or remove it")
@@ -200,7 +200,7 @@ def candles_of(path: Path, *, pair: str, timeframe: str, now: datetime) -> tuple
 
 
 def funding_of(path: Path, *, pair: str) -> pd.DataFrame:
-    """Return the funding frame of a file. Raises CandleError with the path."""
+    """Return the funding frame of a file. Raises CandleError if the file is invalid."""
     frame = read_frame(path)
     # Freqtrade stores the rate in the column `open`.
     named = frame if "funding_rate" in frame.columns else frame.rename(columns={"open": "funding_rate"})

@@ -1,4 +1,4 @@
-"""Restrict the pairs of our own bots to one stake currency."""
+"""Restrict the pairs of the platform's own bots to one stake currency."""
 
 from __future__ import annotations
 

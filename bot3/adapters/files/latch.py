@@ -1,4 +1,4 @@
-"""Store a bot's latch in a flag file, which can be read and written while every database is down."""
+"""Store a bot's latch (trading state and reference values for its losses) in a file that needs no database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FileLatch:
         self._path = path
 
     def latch(self) -> RiskLatch | None:
-        """Return the latch; None if there is no file. Raises StoreError for a file that cannot be read or is invalid."""
+        """Return the latch; None if there is no file. Raises StoreError if the file cannot be read or is invalid."""
         try:
             fields = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:

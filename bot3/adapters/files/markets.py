@@ -1,4 +1,4 @@
-"""Market filters of pairs, loaded from a markets file in ccxt's form or declared from observed prices."""
+"""Market filters of pairs, loaded from a markets file in ccxt's form, or assumed (declared) from observed prices without one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class FileMarkets:
         self._taker_fee, self._maker_fee = taker_fee, maker_fee
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters."""
+        """Return the pair's filters. Raises CandleError if the file has no such pair, or a step that is not above 0."""
         row = self._rows.get(pair)
         if row is None:
             raise CandleError(f"{self._path} has no market {pair}: write the file again from the exchange")
@@ -123,12 +123,12 @@ class FileMarkets:
 
 
 class DeclaredMarkets:
-    """Filters declared if no markets file is configured (`MarketReader`); every market has `is_declared` set.
+    """Filters assumed from observed prices and defaults, used without a markets file (`MarketReader`); all have `is_declared` true.
 
     Parameters
     ----------
     rates : mapping
-        Pair to observed prices: the tick is the last decimal place that they use.
+        Observed prices of each pair, at least one, above 0: the price tick is the last decimal place that they use.
     taker_fee, maker_fee : float
         Ratios of a side's value.
     """
@@ -137,7 +137,7 @@ class DeclaredMarkets:
         self._markets = {pair: _declared(pair, list(seen), taker_fee=taker_fee, maker_fee=maker_fee) for pair, seen in rates.items()}
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters."""
+        """Return the pair's filters. Raises CandleError if no prices of the pair were given."""
         market = self._markets.get(pair)
         if market is None:
             raise CandleError(f"no filters are declared for {pair}: there are filters for {', '.join(sorted(self._markets)) or 'no pair'}")
@@ -145,7 +145,7 @@ class DeclaredMarkets:
 
 
 def seen_rates(candles: CandleReader, timeframe: str, *, until: datetime) -> dict[str, list[float]]:
-    """Return each pair's closes of its last 2,000 candles known at a market time, for `DeclaredMarkets`.
+    """Return each pair's closes of at most 2,000 candles, the last ones closed by a market time, for `DeclaredMarkets`.
 
     Pairs without a candle by then are left out.
     """

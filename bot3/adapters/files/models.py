@@ -30,8 +30,8 @@ class FileModels:
 
         Raises
         ------
-        StoreFullError, StoreError
-            If the file cannot be written.
+        StoreError
+            If the file cannot be written; StoreFullError if the disk is full.
         """
         digest = hashlib.sha256(text).hexdigest()
         path = self.path(digest)
@@ -41,7 +41,7 @@ class FileModels:
         return digest
 
     def read(self, digest: str) -> bytes:
-        """Return the text. Raises ModelError if the file is missing or was changed; its content is not parsed before this check."""
+        """Return the text with a sha256. Raises ModelError if the file is missing, cannot be read, or no longer has that sha256."""
         path = self.path(digest)
         try:
             text = path.read_bytes()

@@ -43,13 +43,14 @@ class FileSignals:
         Raises
         ------
         StoreError
-            If a row belongs to another feeder or week, a column is missing, or the file cannot be written.
+            If the feeder is unknown, the week is not the date of a Monday, a row belongs to another feeder or week (by known_at), a column
+            is missing, or the file cannot be written.
         """
         path = self._path(feeder_id, week)
         _write(path, _checked(signals, feeder_id=feeder_id, week=week))
 
     def weeks(self, feeder_id: str) -> tuple[str, ...]:
-        """Return the stored weeks of a feeder, sorted."""
+        """Return the stored weeks of a feeder, sorted; none if nothing is stored. Raises StoreError for an unknown feeder."""
         _require_feeder(feeder_id)
         return tuple(sorted(path.stem for path in (self._directory / feeder_id).glob("*.parquet") if not path.name.startswith(".")))
 

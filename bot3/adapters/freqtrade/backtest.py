@@ -58,14 +58,14 @@ class FreqtradeBacktest:
         path : Path
             `backtest-result-*.zip`, or the `.json` of older releases. Other members of the archive are not read.
         strategy : str or None
-            Strategy of the trades; None if the file contains one strategy.
+            Strategy whose trades are read; None if the file contains only one.
 
         Raises
         ------
         SettingsError
-            If the strategy is not in the file, or there are several and none was named.
+            If the strategy is not in the file, there are several and none was named, or the file is the result's `.meta.json`.
         DataError
-            If the file is no backtest result of freqtrade 2022.4 or later.
+            If the file is no backtest result of freqtrade 2022.4 or later, is damaged, or contains more than 256 MiB of JSON.
         StoreError
             If the file cannot be read.
         """
@@ -74,7 +74,7 @@ class FreqtradeBacktest:
         return cls(strategy=name, rows=tuple(_rows(strategies[name], shown=f"{path}: strategy {shown_name(name)}")))
 
     def read_all(self) -> ForeignTrades:
-        """Return all trades, in run mode backtest."""
+        """Return all trades in run mode backtest, open and closed, and the rows that are not valid trades."""
         origin = TradeOrigin(bot=self.strategy, run_mode=RunMode.BACKTEST, account="backtest", zone=ZoneInfo("UTC"))
         orders = {number: filled for number, row in enumerate(self.rows, start=1) if (filled := tuple(_orders(row)))}
         read = [_trade(row, number, orders.get(number, ()), origin) for number, row in enumerate(self.rows, start=1)]

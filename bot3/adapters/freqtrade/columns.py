@@ -118,7 +118,7 @@ def _offset_us(day: datetime, zone: ZoneInfo) -> int:
 
 
 def _sound(read: Columns) -> NDArray[np.bool_]:
-    """Return which rows are certainly valid trades; the bounds of `freqtrade_conditions` are slightly narrower than for a valid row."""
+    """Return which rows are certainly valid trades; others may be valid too, since these bounds are slightly narrower than required."""
     opened, closed = read["open_date"], read["close_date"]
     sound: NDArray[np.bool_] = (opened != NO_TIME) & (closed != NO_TIME) & (opened <= closed)
     sound &= np.abs(read["close_profit_abs"]) <= LARGEST

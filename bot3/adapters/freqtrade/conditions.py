@@ -20,10 +20,10 @@ _LONGEST = 60
 
 
 def is_doubtful(*, is_sqlite: bool, texts: Collection[str] = ()) -> sa.ColumnElement[bool]:
-    """Return a condition that is true for every row that `freqtrade_rows` refuses, and for few others: those rows are read and checked.
+    """Return a condition that is true for every row that `rows.trade_or_refusal` refuses and for few valid ones, which the caller checks.
 
-    A missing value is doubtful, and so is a value that is not a number: SQLite stores text in any column and sorts it above every number,
-    PostgreSQL sorts NaN there.
+    The condition is true if a value is missing or not a number: SQLite stores text in any column and sorts it above every number,
+    PostgreSQL sorts NaN above every number.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _MYSQL = {"mysql", "mariadb"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreqtradeDatabase:
-    """Connections to one database; every `read` is one snapshot.
+    """Connections to one freqtrade database for reading only; every `read` sees one snapshot.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class FreqtradeDatabase:
     texts : mapping
         Those columns that are declared as texts: SQL compares their numbers letter by letter.
     resting : RestingFile or None
-        A file that is read as immutable: every `read` verifies that it has not changed.
+        A SQLite file that no process had open and that is read as immutable: every `read` verifies that it has not changed.
     copied : CopiedFile or None
-        A copy that is read instead of a file whose log cannot be read in its directory; `close` removes it.
+        A copy that is read instead of a SQLite file whose write-ahead log cannot be read in its directory; `close` removes it.
     """
 
     engine: Engine
@@ -105,7 +105,7 @@ class FreqtradeDatabase:
     def read(self) -> Iterator[Connection]:
         """Yield a connection that reads one snapshot of the database.
 
-        Raises StoreBusyError at its end if a process opened a resting file meanwhile.
+        Raises StoreBusyError at its end if a process opened a file that is read as immutable in the meantime.
         """
         with _snapshot(self.engine, self.shown) as connection:
             yield connection
@@ -116,8 +116,8 @@ class FreqtradeDatabase:
     def change_token(self) -> str:
         """Return a token that differs after every commit of any other connection.
 
-        On PostgreSQL the token is the snapshot: a transaction that wrote changes it when it ends, and no permission but to connect is
-        needed. Other databases of the server change it too: the token may change without a commit here, but every commit changes it.
+        On PostgreSQL the token is the current snapshot, which needs no permission except to connect. Every commit changes it, also one in
+        another database of the server: the token may change without a commit here.
         """
         query = "PRAGMA data_version" if self.is_sqlite else "SELECT pg_current_snapshot()::text"
         with self.probe_lock, _readable(self.shown):

@@ -18,10 +18,10 @@ _WAL_VERSIONS = b"\x02\x02"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingFile:
-    """A database in WAL mode that no process has open: no log with rows is beside it, so the one file contains all rows.
+    """A SQLite file in WAL mode that no process has open: it has no write-ahead log with rows, so the file contains all rows.
 
-    To read it, SQLite would create a log and its index and leave them there. It can be read as immutable instead, without locks; a process
-    that opens it meanwhile creates a log before the file changes, so checking for a log afterwards shows whether the read was consistent.
+    To read it, SQLite would create a log and its index and leave them there. It can be read as immutable instead, without locks: a process
+    that opens it in the meantime creates a log before the file changes, so the read was consistent if there is no log afterwards.
     """
 
     path: Path
@@ -29,7 +29,7 @@ class RestingFile:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Return the file if it is at rest; None if a process has it open, or it is not in WAL mode (reading then creates no file)."""
+        """Return the file if no process has it open; None if one has, or if it is not in WAL mode (reading it then creates no file)."""
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
         if header[18:20] != _WAL_VERSIONS or _is_open(path):
@@ -44,10 +44,10 @@ class RestingFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopiedFile:
-    """A copy of a database and of its log, for a single read, in a directory that is removed at the end.
+    """A copy of a SQLite file and of its write-ahead log, for a single read, in a directory that is removed at the end.
 
-    SQLite needs an index beside a log with rows and cannot create it in a directory without write permission (a read-only mount). Read as
-    immutable, the file without its log would lack the log's rows, which are the newest trades.
+    SQLite needs an index file beside a log with rows, and cannot create it in a directory without write permission (a read-only mount). If
+    the file were read as immutable, the rows in the log would be missing, which are the newest trades.
     """
 
     path: Path
@@ -74,7 +74,7 @@ class CopiedFile:
 
 
 def is_stranded(path: Path) -> bool:
-    """Return whether a database has a log with rows that SQLite cannot read in its directory: no index, and no permission to create one."""
+    """Return whether a file has a log with rows that SQLite cannot read: it has no index file, and the directory is not writable."""
     log = _log_of(path)
     return log.exists() and log.stat().st_size > 0 and not _index_of(path).exists() and not os.access(path.parent, os.W_OK)
 
@@ -94,7 +94,7 @@ def _index_of(path: Path) -> Path:
 
 
 def _is_open(path: Path) -> bool:
-    """Return whether a process may have a database open: its index exists, or a log that contains rows."""
+    """Return whether a process may have a database open: its index file exists, or a log that contains rows."""
     log = _log_of(path)
     return _index_of(path).exists() or (log.exists() and log.stat().st_size > 0)
 

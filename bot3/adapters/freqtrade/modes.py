@@ -1,4 +1,4 @@
-"""Detect whether a freqtrade database contains trades of a dry run: only its order ids show it."""
+"""Detect whether a freqtrade database contains trades of a dry run, from the ids of its orders: nothing else in it shows that."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class OrderKinds:
     live: bool
 
     def contradicts(self, mode: RunMode) -> bool:
-        """Return whether an order contradicts a mode: a dry run's is never live; an exchange's may be paper, on a test network."""
+        """Return whether orders contradict a run mode: a dry run's order is never live; an exchange's may be paper (test network)."""
         return self.paper and mode is RunMode.LIVE
 
 
 def order_kinds(connection: Connection) -> OrderKinds:
-    """Return which kinds of orders exist."""
+    """Return which kinds of orders a database contains."""
     is_dry = _is_dry(connection)
     return OrderKinds(paper=_exists(connection, is_dry), live=_exists(connection, ~is_dry))
 
@@ -43,7 +43,7 @@ def trades_of_dry_run(connection: Connection) -> set[str]:
 
 
 def settled_mode(kinds: OrderKinds, *, asked: RunMode | None, shown: str) -> RunMode:
-    """Return the run mode in which a database's trades were made.
+    """Return the run mode of a database's trades: the configured one, else the one inferred from the orders.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Convert rows of freqtrade's tables to trades of ours, or return the reason why a row is refused."""
+"""Convert rows of freqtrade's tables to the platform's trades, or return the reason why a row is refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPTIONAL_COLUMNS = (
     "liquidation_price",
 )
 AMOUNT_COLUMNS = ("amount_requested", "max_stake_amount", "record_version")
-"""Columns that show several orders if the orders themselves are missing."""
+"""Columns that show whether a trade had several orders if the orders themselves are missing."""
 ORDER_COLUMNS = ("id", "ft_trade_id", "ft_order_side", "filled", "order_filled_date", "average", "price")
 OPTIONAL_ORDER_COLUMNS = ("ft_price", "ft_fee_base")
 
@@ -68,9 +68,11 @@ class TradeOrigin:
 
 
 def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | RefusedTrade:
-    """Return the trade of a row with `REQUIRED_COLUMNS`, `ORDER_COUNTS` and any of `OPTIONAL_COLUMNS` and `AMOUNT_COLUMNS`.
+    """Return the trade of a row, or why the row is refused.
 
-    Harmless deviations are accepted: a close rate outside the extremes seen, missing extremes or stops, an open trade with close values.
+    The row has `REQUIRED_COLUMNS`, the numbers of filled `entries` and `exits`, and any of `OPTIONAL_COLUMNS` and `AMOUNT_COLUMNS`.
+    Accepted are a close rate outside the lowest and highest rate, missing extremes or stops, and close values of an open trade, which are
+    ignored. Raises DataError if the row's id is not a whole number.
     """
     numbers = {name: _number(row[name]) for name in (*_ABOVE_ZERO, "fee_open", "fee_close")}
     numbers["leverage"] = 1.0 if row["leverage"] is None else _number(row["leverage"])
@@ -110,7 +112,7 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
 
 
 def grew(row: Mapping[str, Any]) -> bool:
-    """Return whether a trade's own amounts show several orders: it bought more than first requested, or had more stake than at its exit."""
+    """Return whether a trade's amounts show several orders: over 5 % more amount than first requested, or once over 5 % more stake."""
     numbers = {
         name: _number(row.get(name)) for name in ("amount", "amount_requested", "stake_amount", "max_stake_amount", "record_version")
     }

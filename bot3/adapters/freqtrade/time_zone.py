@@ -29,14 +29,14 @@ _OF_ALL_SESSIONS = {"default", "environment variable", "configuration file", "co
 
 
 def writers_zone(address: str) -> str | None:
-    """Return the name of the zone, as the server spells it; None for SQLite, where freqtrade writes UTC.
+    """Return the name of the time zone in which a bot's dates are stored, as the server spells it; None for SQLite (UTC).
 
-    A bot whose own process sets `PGTZ` writes in that zone, which no query of the server returns.
+    The result is wrong for a bot whose own process sets `PGTZ`: no query of the server returns that zone.
 
     Raises
     ------
     StoreError
-        If the database cannot be queried, or returns no zone: our own session has an explicit zone, which hides the server's.
+        If the database cannot be queried, or returns no zone: this platform's session has an explicit zone, which hides the server's.
     """
     if not address.startswith("postgres"):
         return None
@@ -47,7 +47,7 @@ def writers_zone(address: str) -> str | None:
         held, ours, source, role = connection.exec_driver_sql(_QUESTION).one()
     if held is None and source not in _OF_ALL_SESSIONS:
         raise StoreError(
-            f"the server's time zone of {shown} is hidden: our own session has the explicit zone {ours} ({source}); unset PGTZ and "
+            f"the server's time zone of {shown} is hidden: this connection has the explicit zone {ours} ({source}); unset PGTZ and "
             f"PGOPTIONS in this environment and `options` in the address, or `ALTER ROLE {role} RESET timezone`"
         )
     if not (zone := held or ours):

@@ -79,9 +79,9 @@ class FreqtradeTrades:
         address : str
             Path of a SQLite file, or a URL.
         run_mode : RunMode or None
-            Mode in which its trades were made; None to infer it from the ids of its orders. A dry run's trades are refused as live.
+            Mode in which its trades were made; None to infer it from the ids of its orders. With LIVE, trades of a dry run are refused.
         is_any_mode : bool
-            Assign all trades to `run_mode`, whatever their orders show.
+            Assign all trades to `run_mode` (LIVE if None), whatever their orders show.
         account : str, optional
             Exchange account of the trades; the default is "foreign-" and the bot's name.
         source_timezone : str
@@ -151,7 +151,7 @@ class FreqtradeTrades:
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return: all closed rows except refused ones, which a few conditions preselect."""
+        """Count the trades that `closed_trades` would return; where possible, SQL counts, and only doubtful rows are read."""
         if closed_since is not None or self._origin.zone.key != "UTC" or not self._is_plain:
             return len(self.closed_trades(closed_since=closed_since))
         texts = [name for name in ("enter_tag", "exit_reason") if name in self._names]
@@ -163,7 +163,7 @@ class FreqtradeTrades:
         return int(rows) - len(refused)
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
-        """Return a page of all trades, newest open first; columns are `Trade`'s fields. A refused row leaves its page shorter."""
+        """Return a page of all trades, newest open_date first; columns are `Trade`'s fields. A page with refused rows may be shorter."""
         if not self._is_plain:
             return _frame(_by_open(self._every()[0])[::-1][offset : offset + limit])
         ids: sa.Select[Any] = sa.select(sa.column("id")).select_from(sa.table("trades"))
@@ -251,7 +251,7 @@ class FreqtradeTrades:
 
 
 def perhaps_closed_since(at: datetime | None) -> sa.ColumnElement[bool]:
-    """Return a condition that is true for all closes since a time, in any time zone, and for some before it."""
+    """Return a condition that is true for all trades closed since a time, in any time zone of the database, and for some closed before."""
     return sa.true() if at is None else (at - _ZONE_SLACK).astimezone(UTC).replace(tzinfo=None) <= CLOSE_DATE
 
 

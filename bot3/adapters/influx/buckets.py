@@ -1,4 +1,4 @@
-"""The buckets of a published copy: which bucket contains which bot's trades, and how long its points are retained."""
+"""The InfluxDB buckets of a published copy: the bucket of each bot's trades and of learning, and how long their points are retained."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ _MARGIN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfluxBuckets:
-    """Bucket and retention of everything that is published.
+    """Names and retention of the buckets.
 
     Parameters
     ----------
+    learning : str
+        Bucket of learning.
     trades : mapping
-        Bot to bucket; the default for other bots is "<name>_trades".
+        Bucket by bot; the bucket of a bot that is not in it is "<name>_trades".
     learning_life, trades_life : timedelta
         Retention, in wall time; zero means forever.
     """
@@ -49,6 +51,9 @@ class InfluxBuckets:
         return name
 
     def kept_since(self, now: datetime, *, trades: bool) -> datetime | None:
-        """Return the time before which a bucket retains no points; None for unlimited retention."""
+        """Return the wall time from which on a bucket retains points for at least another hour; None if its retention is unlimited.
+
+        `trades` selects the retention of trades, otherwise that of learning is used.
+        """
         life = self.trades_life if trades else self.learning_life
         return now - life + _MARGIN if life else None

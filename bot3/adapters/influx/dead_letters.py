@@ -24,10 +24,10 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """Rows, the heads that must not be written before them, points to delete, and the reason why the server rejected them.
+    """Points that the server rejected, and the reason: rows, heads (to be written after the rows), or points to delete.
 
-    A letter without any of them reports a value that no point can represent, such as an infinite number; its reason names the value.
-    `since` is the record's revision after which they were written.
+    A letter without points reports a value that no point can represent, such as an infinite number; its reason names the value.
+    `since` is the record's revision after which the points were written to the record.
     """
 
     bucket: str
@@ -44,10 +44,10 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """A file of letters, one JSON object per line.
+    """A file of dead letters, one JSON object per line.
 
-    A last line without a line end was truncated by a kill or a full disk. Its content is still pending publication, because a pending
-    entry is deleted only after its letter was written: the line is ignored.
+    A last line without a line end was truncated by a kill or a full disk; it is ignored. Its content is published again, because the
+    record's pending writes are confirmed only after their dead letters were written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,9 +56,9 @@ class DeadLetters:
         self._held_as: tuple[int, int, int] | None = None
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
-        """Append letters that are not stored yet; they are on disk when this returns.
+        """Append those letters that are not stored yet; they are on disk when this returns.
 
-        A record that is published again is rejected again: its letters must not accumulate.
+        The same points are rejected whenever the record is published again: their letters must not accumulate.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class DeadLetters:
         self._held_as = self._signature()
 
     def read(self) -> tuple[DeadLetter, ...]:
-        """Return all letters, oldest first.
+        """Return all letters, oldest first; none if there is no file.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class DeadLetters:
             raise StoreError(f"{self._path} contains an invalid dead letter ({error}): fix the line, or move the file elsewhere") from error
 
     def _contents(self) -> set[str]:
-        """Return the contents of the stored letters, read again after another process changed the file; a damaged file blocks none."""
+        """Return the contents of the stored letters, read again after the file changed; none if a line cannot be parsed."""
         if self._held_as != self._signature():
             self._held = set()
             with suppress(OSError, ValueError, AttributeError):
@@ -119,7 +119,7 @@ class DeadLetters:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def replace(self, letters: Sequence[DeadLetter]) -> None:
-        """Replace the file's content by these letters. Raises StoreError if the file cannot be written."""
+        """Replace the file's content by these letters; without letters delete the file. Raises StoreError if it cannot be written."""
         fresh = self._path.with_suffix(".new")
         with _writing(fresh):
             fresh.unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def _cut_off_part(file: BinaryIO) -> None:
 
 
 def _content(said: dict[str, Any]) -> str:
-    """Return the content that identifies a letter, whenever it was rejected; its reason counts only if it has no points."""
+    """Return a text that is equal for letters with the same bucket and points; without points, for those with the same reason."""
     points = {name: said.get(name) or () for name in ("rows", "heads", "gone")}
     return json.dumps([said.get("bucket"), points, None if any(points.values()) else said.get("reason")], sort_keys=True)
 

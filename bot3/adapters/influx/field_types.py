@@ -37,7 +37,7 @@ FieldTypes = Mapping[str, Mapping[str, frozenset[str]]]
 
 
 def wrong_types(bucket: str, held: FieldTypes) -> Iterator[str]:
-    """Yield a message for each measurement whose fields have another type than we write: the server rejects our points for it."""
+    """Yield a message for each measurement with a field of another type than this platform writes: the server rejects such points."""
     for measurement, fields in sorted(held.items()):
         kinds = _WRITTEN.get(measurement, {})
         others = [

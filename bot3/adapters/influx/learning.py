@@ -116,15 +116,18 @@ class InfluxRecommendations:
 
 
 class InfluxLearning:
-    """A `LearningReader` of a bucket.
+    """A `LearningReader` of an InfluxDB bucket.
+
+    A publication is found by its head, which is written after all its rows. If rows are missing nevertheless (deleted by hand, or older
+    than the bucket's retention), a LearningError is raised: no publication is returned in part.
 
     Parameters
     ----------
     origin : callable
-        Returns the origin whose publications are read: those of another record, or of an epoch before a restore, are skipped.
+        Returns the record and epoch whose publications are read: those of another record, or of an epoch before a restore, are skipped.
     remembers : bool
-        Cache the rows that were read, and fetch only later ones: for a single thread that polls new publications.
-        A reader that compares the copy with the record must not cache.
+        Cache the parameter rows that were read and fetch only later ones: for a single thread that polls for new publications. A reader
+        that compares the copy with the record must not cache.
     """
 
     def __init__(self, server: InfluxServer, *, bucket: str, origin: Callable[[], Origin], remembers: bool = False) -> None:
@@ -144,7 +147,7 @@ class InfluxLearning:
         return self._publications.next_known_at(after=after)
 
     def learning_token(self) -> str:
-        """Return a token that changes with every publication of the record and in every epoch: the newest head of each kind."""
+        """Return a token that changes with every newer publication and with the epoch: the epoch and the newest head of each kind."""
         return self._publications.token()
 
     def heads(self) -> frozenset[Head]:

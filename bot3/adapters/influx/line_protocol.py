@@ -1,4 +1,4 @@
-"""Line protocol: points as text, with field types that never change and a time that is part of a point's identity."""
+"""InfluxDB's line protocol: write points as text, with fixed field types; a point is identified by measurement, tags and time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.errors import StoreError
 from bot3.market.instants import EPOCH, MICROSECOND, instant_of
 
 PLACES = 1_000
-"""Nanoseconds per microsecond. Our instants are whole microseconds, so this many points of a series can share an instant."""
+"""Nanoseconds per microsecond. Instants here are whole microseconds, so up to this many points of a series can share an instant."""
 
 _LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 
@@ -32,21 +32,22 @@ Kind = str
 
 
 def point_ns(at: datetime, number: int) -> int:
-    """Return a point's time: its instant, with its number as the nanoseconds below the microsecond.
+    """Return a point's time in nanoseconds since 1970: its instant, plus its number modulo 1000.
 
-    Two points of one series at one instant remain distinct, in the order of their numbers, and a point always has the same time.
+    So points of one series at one instant do not overwrite each other, unless their numbers differ by a multiple of 1000, and a point has
+    the same time whenever it is written.
 
     Raises
     ------
     UnwritableError
-        If the instant is before 1970 or after 2199.
+        If the instant is before 1970 or after the start of 2200.
     """
     require_time((at - EPOCH) // MICROSECOND)
     return (at - EPOCH) // MICROSECOND * PLACES + number % PLACES
 
 
 def require_time(at_us: int) -> None:
-    """Raise UnwritableError for microseconds since 1970 that no reader queries, or that overflow in nanoseconds."""
+    """Raise UnwritableError if microseconds since 1970 are before 1970 or after the start of 2200, the range that readers query."""
     if not 0 <= at_us <= _LAST_US:
         raise UnwritableError(f"a time {at_us} microseconds after 1970 cannot be published: points lie between 1970 and 2200")
 
@@ -77,8 +78,8 @@ _EMPTY = "%"
 def tag_value(text: str) -> str:
     """Return a text in a form that a tag can store: percent signs, backslashes and control characters become %XX.
 
-    A tag with a line break cannot be written, and one with a control character cannot be deleted: such names, in records of older
-    releases, must not block the publication of all others.
+    A tag with a line break cannot be written, and one with a control character cannot be deleted: such names in records of older releases
+    must not block the publication of other points. An empty text becomes "%".
     """
     return _NOT_IN_TAGS.sub(lambda found: f"%{ord(found[0]):02X}", text) or _EMPTY
 
@@ -94,7 +95,7 @@ def tag_text(text: str) -> str:
 
 
 def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Any], *, kinds: Mapping[str, Kind], at_ns: int) -> str:
-    """Return one point; fields that are None are left out. Raises UnwritableError for a value that its field cannot represent."""
+    """Return one point as text; fields that are None are left out. Raises UnwritableError for a number that is not finite."""
     series = "".join(f",{name}={tag_text(value)}" for name, value in sorted(tags.items()))
     held = ",".join(f"{name}={_WRITERS[kinds[name]](value)}" for name, value in fields.items() if value is not None)
     return f"{measurement}{series} {held} {at_ns}"
@@ -111,7 +112,7 @@ def joined(*parts: Part) -> pa.Array:
 
 
 def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",") -> tuple[Part, ...]:
-    """Return the parts of a column of fields (",open_rate=100.5"); the text is empty where a value is missing.
+    """Return a column of fields as parts to be joined (",open_rate=100.5" in a row); empty in rows in which the value is missing.
 
     Raises
     ------

@@ -76,7 +76,7 @@ class Points:
 
 
 def parameter_points(publication: ParameterPublication, origin: Origin) -> Points:
-    """Return the rows by pair, direction and bin, the rows by bin for older readers, and the head."""
+    """Return the points of a publication of parameters: rows by pair, direction and bin, rows by bin for older readers, and the head."""
     parameters = publication.parameters
     at_ns = point_ns(parameters.known_at, publication.seq)
     ending = {"expires_at": parameters.expires_at}
@@ -95,7 +95,7 @@ def parameter_points(publication: ParameterPublication, origin: Origin) -> Point
 
 
 def score_points(publication: ScorePublication, origin: Origin) -> Points:
-    """Return the scores of all feeders and their head."""
+    """Return the points of a publication of feeder scores, one per score, and its head."""
     at_ns = point_ns(publication.known_at, publication.seq)
     rows = tuple(
         line(SCORES, _tags(score, SCORE_TAGS), _fields(score, SCORE_KINDS), kinds=SCORE_KINDS, at_ns=at_ns) for score in publication.scores
@@ -105,7 +105,7 @@ def score_points(publication: ScorePublication, origin: Origin) -> Points:
 
 
 def regime_points(state: RegimeState, origin: Origin) -> Points:
-    """Return a regime state and its head."""
+    """Return the point of a regime state, and its head."""
     at_ns = point_ns(state.known_at, 0)
     values = {"regime": state.regime, "since": state.since, "computed_at": state.computed_at, "version": state.version}
     row = line(REGIMES, {}, values | dict(zip(PROBABILITIES, state.probabilities, strict=True)), kinds=REGIME_KINDS, at_ns=at_ns)
@@ -115,7 +115,7 @@ def regime_points(state: RegimeState, origin: Origin) -> Points:
 
 
 def recommendation_points(publication: RecommendationPublication, origin: Origin) -> Points:
-    """Return a recommendation and its head."""
+    """Return the point of a recommendation, and its head."""
     made = publication.recommendation
     at_ns = point_ns(made.known_at, publication.seq)
     low, high = made.suggested_leverage_range
@@ -133,7 +133,9 @@ def recommendation_points(publication: RecommendationPublication, origin: Origin
 
 
 def trade_lines(trades: pd.DataFrame) -> list[str]:
-    """Return one point per trade, at its close date plus its id within the microsecond; column by column, because there may be many.
+    """Return the points of closed trades as lines, one per trade, at the times of `trade_times`.
+
+    They are made column by column, because there may be many.
 
     Raises
     ------
@@ -152,7 +154,7 @@ def trade_lines(trades: pd.DataFrame) -> list[str]:
 
 
 def trade_times(trades: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the time of each trade's point."""
+    """Return the time of each trade's point in nanoseconds since 1970: its close date, plus its trade id modulo 1000."""
     closed = trades["close_date"].dt.as_unit("us").astype("int64").to_numpy(dtype="int64")
     ids = trades["trade_id"].to_numpy(dtype="int64")
     at_ns: NDArray[np.int64] = closed * PLACES + ids % PLACES
@@ -160,13 +162,13 @@ def trade_times(trades: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def gone_points(gone: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], int]]:
-    """Yield the bot, the stored tags and the time of each point that must be deleted."""
+    """Yield the bot, the tags as stored, and the time (nanoseconds since 1970) of each trade's point that must be deleted."""
     for row, at_ns in zip(gone.to_dict("records"), trade_times(gone).tolist(), strict=True):
         yield str(row["bot"]), {name: tag_value(str(row[name])) for name in TRADE_TAGS}, at_ns
 
 
 def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Head:
-    """Parse the head in a point; see `origin_of_manifest`."""
+    """Return the head that a point's manifest (JSON) describes; `own` is used as in `origin_of_manifest`."""
     said = json.loads(manifest)
     return Head(
         origin=origin_of_manifest(said, own=own),
@@ -179,7 +181,7 @@ def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Hea
 
 
 def origin_of_manifest(said: Mapping[str, Any], *, own: Origin) -> Origin:
-    """Return the origin of a publication; by default, from a release that wrote no origin, the own record before its first epoch."""
+    """Return the record and epoch of a publication; a manifest of an old release names none: then `own`'s record with an empty epoch."""
     found = said.get("origin")
     if found is None:
         return Origin(store_id=own.store_id, epoch="")

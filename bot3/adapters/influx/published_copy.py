@@ -27,7 +27,7 @@ from(bucket: bucket)
 
 
 class InfluxCopy(InfluxLearning):
-    """A `PublishedCopy`."""
+    """A `PublishedCopy` in InfluxDB."""
 
     def __init__(
         self, server: InfluxServer, *, buckets: InfluxBuckets, origin: Callable[[], Origin], wall_now: Callable[[], datetime]
@@ -36,7 +36,10 @@ class InfluxCopy(InfluxLearning):
         self._buckets, self._wall_now = buckets, wall_now
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Return every problem: missing buckets, retentions that differ from the settings, and fields of the wrong type."""
+        """Return a message for each problem: missing buckets, retentions that differ from the settings, and fields of the wrong type.
+
+        Raises StoreBusyError if the server does not respond before the timeout.
+        """
         self._server.ping()
         wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
         wanted[self._buckets.learning] = self._buckets.learning_life
@@ -69,5 +72,5 @@ class InfluxCopy(InfluxLearning):
         )
 
     def kept_since(self, *, trades: bool) -> datetime | None:
-        """Return the wall time before which the copy retains no points; None for unlimited retention."""
+        """Return the wall time from which on the copy retains points for at least another hour; None if its retention is unlimited."""
         return self._buckets.kept_since(self._wall_now(), trades=trades)

@@ -91,7 +91,7 @@ class InfluxPublisher:
         self._server.close()
 
     def connections(self) -> int:
-        """Send a request and return the number of connections opened so far; the client reopens a lost connection for the request."""
+        """Send a request and return the number of connections that this process has opened; a lost connection is opened again for it."""
         return self._server.connections()
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class InfluxPublisher:
         return tuple(missing)
 
     def clear(self, *, bots: Sequence[str]) -> None:
-        """Delete every learned row and head, the trades of some bots, and the dead letters: the record can publish all of it again."""
+        """Delete all published learning, the trades of some bots, and the dead letters; the record can publish all of it again."""
         self.prepare(bots=bots)
         # Heads first: readers ignore rows without a head.
         for measurement in (HEADS, BY_PAIR, BY_BIN, SCORES, REGIMES, RECOMMENDATIONS):
@@ -118,7 +118,7 @@ class InfluxPublisher:
         log.info("copy_cleared", bucket=self._buckets.learning, bots=list(bots))
 
     def publish(self, pending: Pending) -> Published:
-        """Delete removed trades, write rows, then heads; points that are refused permanently are stored as dead letters."""
+        """Delete the points of changed and deleted trades, write rows, then heads; permanently rejected points become dead letters."""
         self._prepare_for(pending)
         deleted = self._delete(pending)
         bundles, expired = self._bundles(pending)
@@ -127,7 +127,7 @@ class InfluxPublisher:
         return Published(points=written, deleted=deleted, refused=refused, expired=expired)
 
     def replay_dead_letters(self) -> Replayed:
-        """Write the dead letters again; those that are still refused remain, with the server's current reason."""
+        """Write the dead letters again; those that are rejected again remain, with the server's new reason."""
         letters = self._letters.read()
         kept: list[DeadLetter] = []
         replayed: list[int] = []

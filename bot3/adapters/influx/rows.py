@@ -23,7 +23,7 @@ _RECOMMENDATION = frozenset(RECOMMENDATION_KINDS) - {"open_bins"}
 
 
 def parameter_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a point of a learned row; raise InvalidLearningError if a required field is missing."""
+    """Return the fields of a point of the parameters unchanged. Raises InvalidLearningError if a required field is missing."""
     return _complete(values, _PARAMETERS, what="row of the parameters")
 
 

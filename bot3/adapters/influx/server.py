@@ -39,7 +39,7 @@ class RefusedLinesError(StoreError):
     Parameters
     ----------
     is_whole : bool
-        None of the lines was written, and any of them may be the cause: the server may accept some of them.
+        True if none of the lines was written: the server may accept some of them in a request of their own.
     """
 
     def __init__(self, text: str, *, is_whole: bool) -> None:
@@ -54,7 +54,7 @@ class InfluxAddress:
     Parameters
     ----------
     timeout : timedelta
-        Limit of one request; a server that accepts the connection and never responds costs this much time.
+        Limit of one attempt to send a request; a failed attempt is repeated as often as `InfluxServer`'s `retries`.
     """
 
     url: str
@@ -75,7 +75,7 @@ class InfluxAddress:
 
 
 class InfluxServer:
-    """A client of one server; it connects at the first request."""
+    """A client of one server; it connects at the first request, and repeats a failed one `retries` times."""
 
     def __init__(self, address: InfluxAddress, *, retries: int = _RETRIES) -> None:
         self._address, self._retries = address, retries
@@ -112,7 +112,7 @@ class InfluxServer:
         return _table_rows(text, shown=self.shown)
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
-        """Write lines in batches; requests to a busy server are retried a few times.
+        """Write lines in batches of 5,000; a failed request is repeated as often as `retries`.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class InfluxServer:
         Parameters
         ----------
         tags : mapping
-            Values in their stored form (`influx_lines.tag_value`).
+            Values as they are stored (`line_protocol.tag_value`).
         """
         parts = {"_measurement": measurement, **tags}
         predicate = " AND ".join(f"{name}={_predicate_text(value)}" for name, value in parts.items())
@@ -213,7 +213,7 @@ class InfluxServer:
             return str(self._client.version())
 
     def connections(self) -> int:
-        """Ping the server; return the number of connections opened so far: it grows after a restart of the server.
+        """Ping the server and return the number of connections opened so far, which grows after a restart of the server.
 
         Raises
         ------

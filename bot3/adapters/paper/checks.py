@@ -24,7 +24,7 @@ def require_amount(intent: Intent, *, market: Market) -> None:
 
 
 def require_margin(intent: Intent, *, market: Market, rate: float, held: Held | None, free_abs: Decimal, taker_fee: float) -> None:
-    """Raise OrderRejectedError if an entry is too small, too levered, opposes the open position, or exceeds the free margin."""
+    """Raise OrderRejectedError if an entry is too small, has a leverage that is not allowed, opposes the position, or lacks margin."""
     value = intent.amount * Decimal(str(rate))
     if value < market.min_notional_abs:
         raise OrderRejectedError(f"{intent.pair}: notional {value:.4f} is below the minimum {market.min_notional_abs}")
@@ -45,7 +45,7 @@ def require_margin(intent: Intent, *, market: Market, rate: float, held: Held | 
 
 
 def require_reducing(intent: Intent, *, held: Held | None) -> Held:
-    """Return the position that an order reduces. Raises OrderRejectedError if it is not reduce only or would not reduce."""
+    """Return the position that an order reduces. Raises OrderRejectedError if it is not reduce only, or there is nothing to reduce."""
     if not intent.reduce_only:
         raise OrderRejectedError(f"{intent.pair}: a {intent.order_type} order must be reduce only")
     if held is None:
@@ -56,7 +56,7 @@ def require_reducing(intent: Intent, *, held: Held | None) -> Held:
 
 
 def require_resting(intent: Intent, *, rate: float, is_short: bool) -> None:
-    """Raise OrderRejectedError if a stop or target would trigger at once."""
+    """Raise OrderRejectedError if a stop or target order has no trigger rate, or would trigger at once at a rate."""
     if intent.trigger_rate is None:
         raise OrderRejectedError(f"{intent.pair}: a {intent.order_type} order needs a trigger rate")
     is_above = float(intent.trigger_rate) > rate

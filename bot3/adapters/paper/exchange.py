@@ -22,12 +22,13 @@ from bot3.trading.orders import Balance, Fill, FundingPayment, Intent, OrderSide
 
 
 class PaperExchange:
-    """An `Exchange` on candles. Every call first matches resting orders against the candles that closed since the last call.
+    """An `Exchange` on candles. Every call first matches the open stop and target orders against the candles closed since the last call.
 
-    A market order fills at once at `rate_at(now)`, plus slippage and taker fee. Stops and targets rest, only reduce, and fill when a closed
-    candle touched them, at that candle's close time: the touch is not known earlier. A candle counts as a whole for the orders open in it.
-    Orders of a closed position rest until they are cancelled; the next entry on the pair expires them, so that none can touch a position
-    it was not created for. A liquidated position loses its stake; the fill's client order id begins with "autoclose-".
+    A market order fills at once at the rate of the candle in progress, plus slippage and taker fee. Stop and target orders only reduce a
+    position. They fill when a closed candle touched them, dated at that candle's close: the touch is not known earlier. A whole candle
+    counts, also the part before an entry or an order made during it. Orders of a closed position stay open until they are canceled; at the
+    next entry on the pair they get the status expired, so that none can close a position it was not made for. A liquidated position loses
+    its stake; the client order id of that fill begins with "autoclose-".
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ class PaperExchange:
         return order if order is not None and order.pair == pair else None
 
     def fetch_open_orders(self) -> list[OrderStatus]:
-        """Return all resting orders, oldest first."""
+        """Return all open orders, oldest first."""
         self._advance()
         return self._state.open_orders()
 
@@ -140,7 +141,7 @@ class PaperExchange:
         return self._state.payments(since=since)
 
     def fetch_balance(self) -> Balance:
-        """Return the balance; open profit is valued at the current rates."""
+        """Return the balance, with open profit at the current rates. Raises ExchangeBusyError if a position's pair has no rate."""
         now = self._advance()
         wallet, held = self._state.wallet(), self._state.positions()
         profit = sum((self._open_profit(position, now) for position in held), Decimal(0))
@@ -154,7 +155,7 @@ class PaperExchange:
         return Decimal(str(self._rate(pair, now)))
 
     def _advance(self) -> datetime:
-        """Match the candles that closed since the last call, and return the market's time."""
+        """Match open orders against the candles closed since the last call, pay the funding that is due, and return the market's time."""
         now = self._clock.now()
         opened_at = candle_open_time(now, self._timeframe)
         if self._advanced_to is None or opened_at > self._advanced_to:

@@ -1,4 +1,4 @@
-"""Fill orders of the paper exchange: market orders at once, resting orders candle by candle, with liquidation in between."""
+"""Fill orders of the paper exchange: market orders at once, stops and targets candle by candle; liquidate positions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_STATE = (1.0, 1.0, False)
 
 
 class PaperFills:
-    """Books fills in the state; the caller's transaction makes them atomic."""
+    """Stores fills, and the positions and wallet that follow from them, in the caller's transaction."""
 
     def __init__(
         self,
@@ -51,7 +51,8 @@ class PaperFills:
     ) -> Fill:
         """Fill an order: store the execution, deduct its fee from the wallet, and close the order.
 
-        The rate is a mean of many executions and therefore not on a tick; `fee` is the taker fee by default.
+        The rate represents the mean of many executions and need not be a multiple of the tick. `fee` is a ratio of the value, by default
+        the taker fee.
         """
         order = self._state.order(client_order_id)
         filled = (order.filled if order is not None else Decimal(0)) + amount
@@ -76,7 +77,7 @@ class PaperFills:
         return fill
 
     def reduce(self, held: Held, *, client_order_id: str, rate: float, amount: Decimal, at: datetime, fee: float | None = None) -> Held:
-        """Fill an order that closes part or all of a position; return the rest of the position."""
+        """Fill an order that closes part or all of a position; return the rest of the position, whose amount may be 0."""
         order_side = OrderSide.BUY if held.is_short else OrderSide.SELL
         fill = self.book(client_order_id, pair=held.pair, side=order_side, rate=rate, amount=amount, at=at, fee=fee)
         move = fill.rate - held.open_rate
@@ -96,7 +97,7 @@ class PaperFills:
         )
 
     def catch_up(self, held: Held, *, opened_at: datetime) -> None:
-        """Match a position against the candles closed by the open of the candle in progress.
+        """Match a position's orders against the candles not matched yet, up to the open of the candle in progress.
 
         Raises
         ------
@@ -137,7 +138,7 @@ class PaperFills:
         return held
 
     def _nearest(self, held: Held, order_type: OrderType) -> OrderStatus | None:
-        """Return the resting order of a type that a rate meets first: the highest stop and the lowest target of a long."""
+        """Return the open order of a type that the price reaches first: a long's highest stop or lowest target; None without one."""
         closing = OrderSide.BUY if held.is_short else OrderSide.SELL
         orders = [o for o in self._state.open_orders(held.pair) if o.order_type is order_type and o.side is closing]
         if not orders:

@@ -17,14 +17,14 @@ from bot3.ports.candles import CandleReader
 from bot3.trading.orders import FundingPayment
 
 LATEST = timedelta(days=7)
-"""A funding rate that becomes known later than this after its due time is not paid."""
+"""A funding rate that becomes known longer than this after its due time is not paid."""
 
 _MONEY = Decimal("1e-12")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueFunding:
-    """A funding rate that was due and is not settled; `due_us` are microseconds since 1970."""
+    """A funding rate of a pair that is due and not marked as settled; `due_us` are microseconds since 1970."""
 
     pair: str
     due_us: int
@@ -46,7 +46,9 @@ class PaperFunding:
         self._settled: set[tuple[str, int]] = set()
 
     def due(self, *, opened_at: datetime) -> list[DueFunding]:
-        """Return the unsettled funding due by the open of the candle in progress, of pairs with a position or a fill since LATEST.
+        """Return the funding due in the 7 days before the open of the candle in progress (included) that is not marked as settled.
+
+        Pairs are those with a position or with a fill in these 7 days; one without a position is left out while its rates cannot be read.
 
         Raises
         ------
@@ -70,12 +72,15 @@ class PaperFunding:
         return [due for due in found if (due.pair, due.due_us) not in self._settled]
 
     def pay(self, due: DueFunding, *, opened_at: datetime) -> bool:
-        """Pay one funding rate on the position: at the first open at or after its due time, on the value and with the date of that open.
+        """Pay one funding rate on the position that was open when it was due, if it is not paid yet.
+
+        The payment has the date, and is computed with the price, of the first candle open at or after the due time.
 
         Returns
         -------
         bool
-            False if it stays due: the candles of a pair without a position cannot be read, which must not block other pairs.
+            True if it is settled: paid now or before, or there was no position. False if it stays due: the candles of a pair without a
+            position cannot be read, which must not block other pairs.
 
         Raises
         ------
@@ -112,7 +117,10 @@ class PaperFunding:
         self._state.credit(payment.amount_abs)
 
     def _held(self, due: DueFunding, *, until_us: int) -> Decimal:
-        """Return the open amount, below 0 for a short: entered in a candle that opened before the due time and not closed by `until_us`."""
+        """Return the amount on which funding is due, below 0 for a short, 0 without a position.
+
+        It was entered in a candle that opened before the due time, and not closed by `until_us`.
+        """
         held = Decimal(0)
         for filled_us, amount in self._state.moves(due.pair, until_us=until_us):
             is_entry = held == 0 or (held > 0) is (amount > 0)

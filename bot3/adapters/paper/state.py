@@ -53,17 +53,17 @@ class Held:
 
     @property
     def value_abs(self) -> Decimal:
-        """Return the value at entry."""
+        """Return the position's value at its entry, in stake currency."""
         return self.amount * self.open_rate
 
     @property
     def stake_abs(self) -> Decimal:
-        """Return the margin in use."""
+        """Return the margin in use: the value at entry over the leverage."""
         return self.value_abs / Decimal(str(self.leverage))
 
 
 class PaperState:
-    """Stores the state in one file, for one writer and one thread. The content of `writing` is durable when it ends, or rolled back."""
+    """Stores the state in one file, for one writer and one thread. What a `writing` block stores is durable at its end, or rolled back."""
 
     def __init__(self, path: Path, *, exchange: str, account: str, wallet_abs: float, busy_timeout_s: float) -> None:
         self._path, self._exchange, self._account = path, exchange, account
@@ -103,7 +103,7 @@ class PaperState:
     # Wallet
 
     def wallet(self) -> Decimal:
-        """Return the wallet without open profit."""
+        """Return the wallet's amount in stake currency, without open profit."""
         return Decimal(self._one("SELECT wallet_abs FROM account")["wallet_abs"])
 
     def credit(self, amount_abs: Decimal) -> None:
@@ -118,7 +118,7 @@ class PaperState:
         return _order(rows[0]) if rows else None
 
     def open_orders(self, pair: str | None = None) -> list[OrderStatus]:
-        """Return resting orders, oldest first."""
+        """Return the open orders of a pair (of all pairs for None), oldest first."""
         rows = self._all("SELECT * FROM orders WHERE status = 'open' AND (? IS NULL OR pair = ?) ORDER BY seq", (pair, pair))
         return [_order(row) for row in rows]
 
@@ -147,7 +147,7 @@ class PaperState:
         self._run("UPDATE orders SET status = ?, filled = ?, average_rate = ? WHERE client_order_id = ?", values)
 
     def expire_orders(self, pair: str) -> None:
-        """Set the status of all resting orders of a pair to expired."""
+        """Set the status of all open orders of a pair to expired."""
         self._run("UPDATE orders SET status = 'expired' WHERE status = 'open' AND pair = ?", (pair,))
 
     # Fills and funding
@@ -173,7 +173,7 @@ class PaperState:
         return [row["pair"] for row in rows]
 
     def moves(self, pair: str, *, until_us: int) -> list[tuple[int, Decimal]]:
-        """Return the times and amounts of a pair's executions up to an instant, below 0 if sold, oldest first."""
+        """Return the times and amounts of a pair's executions up to an instant (included), below 0 if sold, oldest first."""
         rows = self._all(
             "SELECT filled_us, side, amount FROM fills WHERE pair = ? AND filled_us <= ? ORDER BY filled_us, seq", (pair, until_us)
         )

@@ -1,4 +1,4 @@
-"""Serve metrics in Prometheus' text format, generated for every request; and whether this process is alive and ready."""
+"""Serve metrics in Prometheus' text format, measured at every request; serve also whether this process is alive and ready."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _metric(family: Family) -> Metric:
 
 
 def page_of(measured: Measured) -> bytes:
-    """Generate the metrics page from the current values."""
+    """Measure all metrics and return the page with them."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(measured))
     return generate_latest(registry)
@@ -60,7 +60,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def service_actions(self) -> None:
-        """Check, several times a second, whether the measured home is still the current one."""
+        """Check, several times a second, whether the measured home is still the current one. Raises DataError if it was replaced."""
         if not self._is_current():
             raise DataError("another home replaced this one: restart the exporter to read it")
 
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             page = page_of(self.server.measured)
         except Exception:
-            # A bug must not look like a page without metrics.
+            # An error must not be reported as a page without metrics.
             log.exception("page_failed")
             self._reply(500, b"failed: see the log of this process\n")
             return
@@ -114,14 +114,14 @@ class PrometheusServer:
     Parameters
     ----------
     rule : RequestRule
-        Decides which requests are answered.
+        Decides which requests are answered; others get status 403.
     is_current : callable
         Returns whether the measured home is still the one that the server was created for.
 
     Raises
     ------
     AlreadyRunningError
-        If another process listens on the port.
+        If the server cannot listen on the port, as when another process does.
     """
 
     def __init__(self, measured: Measured, *, host: str, port: int, rule: RequestRule, is_current: Callable[[], bool]) -> None:

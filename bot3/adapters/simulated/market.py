@@ -19,8 +19,8 @@ from bot3.trading.markets import Market
 class SimulatedMarket:
     """Candles and filters of a simulated market (`CandleReader`, `MarketReader`).
 
-    The same seed and start give the same candles for any end, in every process; weeks are generated on first access.
-    Only `simulated_truth.SimulatedTruth` returns the effects planted in it.
+    The same seed, start, pairs and timeframe give the same candles for any end, in every process; weeks are generated on first access.
+    Only `truth.SimulatedTruth` returns the predictable effects that were put into the prices.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class SimulatedMarket:
         return tuple(sorted(self._traits))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the market's start, and its end rounded down to a candle."""
+        """Return the market's start, and its end rounded down to a candle. Raises CandleError for an unknown pair or timeframe."""
         self._require(pair, timeframe)
         return self._starts_at, self._ends_at
 

@@ -20,7 +20,7 @@ class PairTraits:
     daily_sigma : float
         Typical standard deviation of a day's log price; 0.03 is 3 %.
     beta : float
-        Share of the market's daily drift that the pair follows.
+        Factor of the pair on the regime's daily drift and on its effect on funding rates.
     correlation : float
         Correlation of its returns with the market's, 0 to 1.
     daily_value_abs : float

@@ -59,7 +59,8 @@ class Block:
     """One week of all pairs; arrays are of shape (candles, pairs) unless noted otherwise.
 
     `present` is false where the candle is missing (outage); `funding` is of shape (payments, pairs); `regime` of shape (candles,) indexes
-    `REGIMES`; `expected` is the planted log return of the candle, known at its open: regime drift, momentum and reversion.
+    `REGIMES`; `expected` is the predictable part of the candle's log return, known at its open: regime drift, momentum, mean reversion and
+    the pull to the start price; `sigma` is the standard deviation of a day's log price at the candle's volatility.
     """
 
     open: Floats
@@ -76,7 +77,10 @@ class Block:
 
 @dataclass(slots=True)
 class _State:
-    """State that a block passes to the next one; vectors are of shape (pairs,)."""
+    """State at the end of a block, from which the next one continues.
+
+    Arrays are of shape (pairs,); `slow` and `fast` have one more element, for the part common to all pairs; `calm` has only one.
+    """
 
     level: Floats
     close: Floats
@@ -190,7 +194,7 @@ class MarketProcess:
         return sigma
 
     def _returns(self, rng: np.random.Generator, *, regime: NDArray[np.int8], sigma: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return log returns, their planted part, and the bursts (0 for no burst, otherwise the signed size in sigmas)."""
+        """Return log returns, their predictable part, and the bursts (0 for no burst, otherwise the signed size in sigmas)."""
         shape, state = sigma.shape, self._state
         common, own = _heavy(rng, (shape[0], 1)), _heavy(rng, shape)
         noise = sigma * (self._correlation * common + np.sqrt(1.0 - self._correlation**2) * own)

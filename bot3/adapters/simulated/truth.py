@@ -1,4 +1,4 @@
-"""Return the effects planted in a simulated market, only for benchmarks and tests: learning code must not read them."""
+"""Return the predictable effects put into a simulated market, for benchmarks and tests only: learning code must not read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot3.market.timeframes import timeframe_duration
 
 
 class SimulatedTruth:
-    """The planted truth of a `SimulatedMarket` with the same arguments.
+    """The regimes and predictable returns of the `SimulatedMarket` with the same arguments.
 
     Parameters
     ----------
@@ -39,13 +39,18 @@ class SimulatedTruth:
         return pd.DataFrame({"open_time": self._times, "regime": np.array([str(name) for name in REGIMES])[self._regime]})
 
     def expected(self, pair: str) -> pd.DataFrame:
-        """Return the planted effects of a pair's candles, missing candles included.
+        """Return the predictable effects of a pair's candles, including missing candles.
 
         Returns
         -------
         DataFrame
-            open_time; expected_move, the planted log return of the candle, known at its open; sigma, the true standard deviation of a
-            day's log price at the candle's volatility.
+            open_time; expected_move, the predictable part of the candle's log return, known at its open; sigma, the true standard deviation
+            of a day's log price at the candle's volatility.
+
+        Raises
+        ------
+        CandleError
+            If the market has no such pair.
         """
         if pair not in self._pairs:
             raise CandleError(f"the simulated market has no {pair}: it has {', '.join(self._pairs)}")

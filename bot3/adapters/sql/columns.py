@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from bot3.errors import StoreError
 
 NO_TIME = np.iinfo(np.int64).min
-"""Marks an invalid or missing time."""
+"""Value of an invalid or missing time."""
 
 _PACKED = "bot3_packed"
 _KINDS = {"d": "f8", "q": "i8", "?": "?"}
@@ -34,7 +34,7 @@ Columns = dict[str, NDArray[Any]]
 
 
 def read_columns(connection: Connection, query: sa.Select[Any]) -> Columns:
-    """Return a query's columns by name, all in the same row order, which is the database's own.
+    """Return a query's columns by name; their rows are in one order, which the database chooses.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def read_columns(connection: Connection, query: sa.Select[Any]) -> Columns:
 
 
 def columns_frame(columns: Columns) -> pd.DataFrame:
-    """Return columns as a frame, equal to `read_frame`'s: `x_us` becomes x, datetime64[us, UTC]."""
+    """Return columns as a frame with the types of `read_frame`: `x_us` becomes x, datetime64[us, UTC]."""
     return pd.DataFrame(dict(starmap(_series, columns.items())), copy=False)
 
 

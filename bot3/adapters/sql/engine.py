@@ -23,7 +23,7 @@ from bot3.errors import SettingsError, StoreBusyError, StoreDamagedError, StoreE
 
 StoreKind = Literal["bot", "platform", "control"]
 
-# A bot's journal must survive a power failure: a sent order without a record is lost money. The other stores can be rebuilt.
+# A bot's store must survive a power failure: an order that was sent but is not stored can lose money. Other stores can be rebuilt.
 _SYNCHRONOUS: dict[StoreKind, str] = {"bot": "FULL", "platform": "NORMAL", "control": "NORMAL"}
 _IMMEDIATE = "bot3_immediate"
 
@@ -41,7 +41,7 @@ def migrate(url: str, kind: StoreKind) -> None:
     Raises
     ------
     StoreError
-        If the store was written by a newer release, or cannot be written.
+        If the store was written by a newer release, is damaged, or cannot be written.
     """
     Database.open(url, kind=kind).close()
 
@@ -57,8 +57,8 @@ class Database:
     file : StoreFile or None
         The file of a SQLite store.
     is_rebuilt : bool
-        A deleted or damaged file is created again, empty: for the control store, which is filled again from the other stores. Any
-        other store that is deleted while it is open is refused from then on: writes to it would be lost.
+        A deleted or damaged file is created again, empty: for the control store when it is opened for writing, because it is filled again
+        from the other stores. Any other store that is deleted while it is open raises StoreError from then on: writes would be lost.
     """
 
     engine: Engine
@@ -73,7 +73,7 @@ class Database:
 
     @classmethod
     def open(cls, url: str, *, kind: StoreKind, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open a database and migrate its schema to this release (with `read_only`: require that it is current).
+        """Open a database and migrate its schema to this release; with `read_only` it must exist and be current.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Database:
             yield connection
 
     def data_version(self) -> str:
-        """Return a token that differs after every commit of any other connection to a SQLite file, including this process' own."""
+        """Return a token that differs after every commit of any other connection to a SQLite file, in this or another process."""
         with self._same_file(), self.probe_lock, translated(self.shown):
             if not self.probe:
                 self.probe.append(self.engine.connect())
@@ -153,7 +153,7 @@ class Database:
 
     @contextmanager
     def _same_file(self) -> Iterator[None]:
-        """Require that the file is the opened one, or open the current one; rename a damaged file."""
+        """Require that the opened SQLite file is still at its path; a control store is opened again, and renamed if it is damaged."""
         if self.file is not None and not self.file.is_same:
             self._reopen(self.file)
         try:

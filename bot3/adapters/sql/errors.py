@@ -1,4 +1,4 @@
-"""Translate database errors into the error tree."""
+"""Translate the exceptions of database drivers into the errors of `bot3.errors`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
 
 @contextmanager
 def translated(shown: str) -> Iterator[None]:
-    """Translate a driver's exceptions into StoreError and its kinds.
+    """Translate a driver's exceptions into StoreError and its subclasses.
 
     Parameters
     ----------

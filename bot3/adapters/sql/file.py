@@ -12,7 +12,7 @@ _BESIDE = ("-wal", "-shm")
 
 
 class StoreFile:
-    """Identifies the opened file: a deleted file accepts writes, but no other process ever reads them."""
+    """Identifies the file that is open: a file that was deleted meanwhile accepts writes, but no other process can read them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,7 +27,7 @@ class StoreFile:
         self._opened = None
 
     def distrust(self) -> None:
-        """Mark the file as changed, so that any current file is opened again."""
+        """Mark the opened file as replaced, so that the file at the path is opened again before its next use."""
         self._opened = (0, 0)
 
     @property
@@ -41,7 +41,7 @@ class StoreFile:
         return self._found() is not None
 
     def set_aside(self) -> Path | None:
-        """Rename the opened file and its side files; return the new name, or None if another process renamed them before.
+        """Rename the opened file and its -wal and -shm files; return the new name, or None if another process renamed them before.
 
         Raises
         ------

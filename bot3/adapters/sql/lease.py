@@ -33,8 +33,8 @@ _END_SESSION = sa.text("SELECT pg_terminate_backend(:pid)")
 class SqlLease:
     """A `Lease` that excludes every other process on the same database, from any home and machine.
 
-    The server releases it when the session ends. The next `is_held` detects a lost connection. A connection pooler in front of the server
-    must preserve sessions (not PgBouncer's transaction mode), or the lock is released unnoticed; `is_held` would detect that too.
+    The server releases it when the session ends; the next call of `is_held` detects a lost connection. A connection pooler in front of the
+    server must preserve sessions (not PgBouncer's transaction mode), otherwise the lock may be lost, which `is_held` also detects.
     """
 
     def __init__(self, database: Database, *, bot: str) -> None:
@@ -64,7 +64,10 @@ class SqlLease:
         return lease
 
     def is_held(self) -> bool:
-        """Return whether this process has the lease now; a lost lease is acquired again if it is free."""
+        """Return whether this process has the lease now; a lost lease is acquired again if no other process has it.
+
+        False if the server cannot be reached. Raises AlreadyRunningError if another process has the lease.
+        """
         try:
             return self._has_lock() if self._session is not None else self._acquire()
         except StoreBusyError:
@@ -95,7 +98,7 @@ class SqlLease:
                     self._session = session
                     return True
                 holders = session.execute(_HOLDER).all()
-                # The server has not detected yet that an earlier connection of ours is lost: request the end of that session.
+                # The server has not detected yet that an earlier connection of this lease is lost: request the end of that session.
                 for lost in (holder for holder in holders if holder.application_name == self._name):
                     session.execute(_END_SESSION, {"pid": lost.pid})
             finally:

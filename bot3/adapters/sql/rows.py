@@ -1,4 +1,4 @@
-"""Convert values to and from a database: instants, JSON, bulk rows and frames."""
+"""Convert values to and from a database (times, JSON, frames), and insert many rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def to_us(at: datetime) -> int:
 
 
 def maybe_us(at: datetime | None) -> int | None:
-    """Return microseconds since 1970, or None."""
+    """Return a time as microseconds since 1970; None for None."""
     return None if at is None else to_us(at)
 
 
@@ -40,7 +40,7 @@ def from_us(at_us: int) -> datetime:
 
 
 def stored_values(row: Any) -> dict[str, Any]:
-    """Return a row by field: `x_us` becomes the time x, or remains the stored value if that is not a valid instant."""
+    """Return a row's values by name: the column `x_us` becomes the time x, or x with the stored value if that is not a valid time."""
     mapping: Mapping[str, Any] = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
     return {name.removesuffix("_us"): _stored_at(value) if name.endswith("_us") else value for name, value in mapping.items()}
 
@@ -53,12 +53,12 @@ def _stored_at(at_us: Any) -> Any:
 
 
 def maybe_at(at_us: int | None) -> datetime | None:
-    """Return the aware UTC time of microseconds since 1970, or None."""
+    """Return microseconds since 1970 as an aware UTC time; None for None."""
     return None if at_us is None else from_us(at_us)
 
 
 def to_naive(at: datetime | None) -> datetime | None:
-    """Return a UTC time without its zone, in freqtrade's format."""
+    """Return an aware time as a naive UTC time, as freqtrade stores it; None for None. Raises StoreError for a naive time."""
     if at is None:
         return None
     if at.tzinfo is None:
@@ -67,7 +67,7 @@ def to_naive(at: datetime | None) -> datetime | None:
 
 
 def from_naive(at: datetime | None) -> datetime | None:
-    """Return freqtrade's naive UTC time as an aware one."""
+    """Return a naive UTC time, as freqtrade stores it, as an aware one; None for None."""
     return None if at is None else at.replace(tzinfo=UTC)
 
 
@@ -145,7 +145,7 @@ def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> N
 def bulk_insert(
     connection: Connection, table: sa.Table, rows: Iterable[tuple[Any, ...]], *, columns: Sequence[str], replaces: bool, batch: int = 500
 ) -> int:
-    """Insert many rows through the driver's own executemany; rows with an existing key are replaced or skipped.
+    """Insert many rows through the driver's own executemany; a row whose key exists is replaced if `replaces` is true, else skipped.
 
     Return the number of inserted or replaced rows.
 

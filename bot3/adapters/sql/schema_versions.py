@@ -15,7 +15,7 @@ log = structlog.get_logger()
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 HEADS = {"bot": "bot_0002", "platform": "platform_0008", "control": "control_0002"}
-"""The newest migration of each kind; stated here so that an up-to-date store opens without loading Alembic."""
+"""The newest migration of each kind of store, written here so that an up-to-date store opens without loading Alembic."""
 
 
 def version_table(kind: str) -> str:
@@ -24,12 +24,12 @@ def version_table(kind: str) -> str:
 
 
 def require_current(connection: Connection, *, kind: str, shown: str, read_only: bool) -> bool:
-    """Return whether the schema is this release's.
+    """Return whether a store has this release's schema; False if it must be created or migrated.
 
     Raises
     ------
     StoreError
-        If the schema is newer, or older and the store was opened for reading only.
+        If the schema is newer, or if it is older or missing and the store was opened for reading only.
     """
     version = _version(connection, kind=kind)
     if version == HEADS[kind]:

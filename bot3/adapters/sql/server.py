@@ -1,4 +1,4 @@
-"""Detect a PostgreSQL server that no longer responds: connections half-open after a failover, a firewall or a stalled proxy."""
+"""Detect a PostgreSQL server that no longer responds: after a failover, or behind a firewall or proxy, a connection may be half-open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DOUBT_S = 1.0
 _CONNECT_S = 5.0
 _POLL_S = 0.1
 
-# The kernel's own limits, for a network that drops packets; a proxy that acknowledges packets needs the limit above.
+# The kernel's limits detect a network that drops packets; a proxy that acknowledges packets needs `SILENCE_S`.
 TCP_LIMITS: Mapping[str, int] = {
     "keepalives": 1,
     "keepalives_idle": 5,
@@ -44,15 +44,15 @@ SELECT count(*) FROM pg_stat_activity WHERE pid = %(pid)s AND state = 'active' A
 
 _Answer = TypeVar("_Answer")
 _lost_at: dict[tuple[str, int], float] = {}
-"""Time at which a connection to a server (host, port) was last found half-open: no thread trusts older connections either."""
+"""When a connection to a server (host, port) was last found half-open (monotonic seconds): older connections are closed too."""
 
 
 class WatchedConnection(psycopg.Connection[Any]):
     """A connection whose statements fail when the server has stopped responding.
 
-    A statement that the server works on is never interrupted, however long it takes. A statement that brings no byte for `silence_s`,
-    while the server does not work on it or cannot be reached, fails with OperationalError, and the connection is closed. If the server can
-    be reached its session is terminated too, so that its locks are free and its transaction has certainly ended before a retry.
+    A statement that the server works on is never interrupted, however long it takes. If no byte arrives for `silence_s` while the server
+    does not work on the statement or cannot be reached, it fails with OperationalError, and the connection is closed. If the server can be
+    reached, the session is terminated there too, so that its locks are free and its transaction has ended before a retry.
     """
 
     _given: Mapping[str, Any]
@@ -65,13 +65,13 @@ class WatchedConnection(psycopg.Connection[Any]):
         """Connect with a timeout of 5 s, unless `connect_timeout` is given."""
         made_at = monotonic()
         connection = super().connect(conninfo, **{"connect_timeout": _CONNECT_S, **given})
-        connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # our own class
+        connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # this class
         connection._server = (connection.info.host, connection.info.port)  # noqa: SLF001
         connection._made_at, connection._silence_s = made_at, silence_s  # noqa: SLF001
         return connection
 
     def wait(self, gen: PQGen[_Answer], interval: float = _POLL_S, timeout: float | None = None) -> _Answer:
-        """Run a generator that operates on the connection, as psycopg does, and detect silence."""
+        """Run a generator that operates on the connection, as psycopg does, and fail if the server no longer responds."""
         return super().wait(self._noticing(gen), interval, timeout)
 
     def _noticing(self, gen: PQGen[_Answer]) -> PQGen[_Answer]:

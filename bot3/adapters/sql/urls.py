@@ -45,12 +45,12 @@ def has_secret(url: URL) -> bool:
 
 
 def server_url(url: URL, *, schema: str | None = None) -> URL:
-    """Return a PostgreSQL URL in psycopg's form: one driver, and the schema in `options`.
+    """Return a PostgreSQL URL for the driver psycopg, with the schema in `options`.
 
     Parameters
     ----------
     schema : str, optional
-        The schema to read if the URL names none.
+        The schema to read if the URL names none; if it names one, both must be equal.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def server_url(url: URL, *, schema: str | None = None) -> URL:
 
 
 def merged_options(url: URL, ours: str) -> str:
-    """Return the `options` of a connection: those of the URL, then ours, which override them."""
+    """Return the `options` of a connection: those of the URL, then the given ones, which override them."""
     theirs = url.query.get("options", "")
     parts = [theirs] if isinstance(theirs, str) else list(theirs)
     return " ".join(part for part in (*parts, ours) if part)

@@ -23,7 +23,7 @@ class TelegramChat:
         self._client.close()
 
     def name(self) -> str:
-        """Return the bot's name."""
+        """Return the bot's user name; empty if it has none."""
         return self._client.call(lambda bot: bot.get_me()).username or ""
 
     def skip_waiting(self) -> None:
@@ -31,7 +31,7 @@ class TelegramChat:
         self._keep(self._client.call(lambda bot: bot.get_updates(offset=-1, timeout=0)))
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
-        """Return the messages since the last call, from all chats; wait up to `wait_s` seconds for the first one."""
+        """Return the messages since the last call, from all chats; wait up to `wait_s` whole seconds for the first one."""
         offset, wait = self._next, int(wait_s)
         updates = self._client.call(lambda bot: bot.get_updates(offset=offset, timeout=wait, allowed_updates=["message"]))
         # Telegram deletes these updates once the next request has a higher offset.

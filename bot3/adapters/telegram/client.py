@@ -1,4 +1,4 @@
-"""Client of the Bot API: one request at a time, errors translated into ours, the token in none of them."""
+"""Client of Telegram's Bot API: one request at a time; its errors become those of `bot3.errors`, without the token in their texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The client is imported when it is first opened: the import takes half a second, and most homes send no messages.
 
 _OF_THE_TEXT = ("can't parse", "message is too long", "message text is empty", "must be encoded in utf-8")
-"""Telegram's errors about a text; every other rejection concerns the chat, and a person can fix it."""
+"""Parts of Telegram's errors about a text; every other rejected request concerns the chat, and a person can correct it."""
 _LOGGERS = ("telegram", "httpx", "httpcore")
 _Answer = TypeVar("_Answer")
 
@@ -32,7 +32,7 @@ class TelegramAddress:
     Parameters
     ----------
     timeout_s : float
-        Timeout of one request, longer than a long poll waits.
+        Timeout of one request, wall seconds; it must be longer than a long poll waits.
     """
 
     api_url: str
@@ -68,7 +68,7 @@ class TelegramClient:
         Raises
         ------
         NotifierBusyError
-            If the server was not reached before the timeout, reports an error of its own, or requires a wait before a retry.
+            If the server did not respond before the timeout, reports an internal error, or requires a wait before a retry.
         NotifierRefusedError
             If the server rejects the token or the chat.
         MessageRefusedError
@@ -142,5 +142,5 @@ def _silence() -> None:
     # The client reads this variable whenever it reports a wait; without it, it warns about its own next release.
     os.environ.setdefault("PTB_TIMEDELTA", "true")
     for name in _LOGGERS:
-        # They log URLs with the token at INFO, and users' messages at CRITICAL: our own log reports the errors.
+        # They log URLs with the token at INFO, and users' messages at CRITICAL: the platform's own log reports the errors.
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

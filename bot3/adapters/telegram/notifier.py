@@ -8,12 +8,12 @@ from bot3.adapters.telegram.client import TelegramAddress, TelegramClient
 from bot3.ports.notifier import Message
 
 LIMIT = 4_096
-"""Maximum characters of one message, after entities are parsed."""
+"""Maximum characters (UTF-16 units) of one message, after HTML tags are parsed."""
 _CUT = "…"
 
 
 class TelegramNotifier:
-    """A `Notifier`; it opens a connection for each message, so that any thread may call it."""
+    """A `Notifier` for one Telegram chat; it opens a connection for each message, so that any thread may call it."""
 
     def __init__(self, address: TelegramAddress) -> None:
         self._address = address
@@ -30,7 +30,7 @@ class TelegramNotifier:
 
 
 def rendered(message: Message) -> str:
-    """Return a message as Telegram's HTML with a bold title; text above the limit is cut at the end and marked with an ellipsis."""
+    """Return a message as Telegram's HTML with a bold title; a title or text that is too long is cut and ends with an ellipsis."""
     title = _fitting(message.title, LIMIT // 4)
     body = _fitting("\n".join(message.lines), LIMIT - len(title) - 1)
     return f"<b>{escape(title)}</b>" + (f"\n{escape(body)}" if body else "")

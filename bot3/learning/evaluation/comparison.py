@@ -1,4 +1,4 @@
-"""Evaluate learned settings on trades outside the training set: split by time, estimate means with intervals, derive a verdict."""
+"""Compare learned with static stops and targets on trades that were not learned from: split by time, estimate means, give a verdict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIN_TRADES = 30
 
 
 class Verdict(StrEnum):
-    """Verdict on the difference between learned and static settings."""
+    """Which of learned and static stops and targets earned more, beyond chance."""
 
     LEARNED_BETTER = "learned better"
     STATIC_BETTER = "static better"
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalEstimate:
-    """A mean and its interval; the ends are infinite if there are too few days."""
+    """A mean and the ends of its confidence interval, which are infinite if there are too few days or the mean is not finite."""
 
     mean: float
     lower: float
@@ -37,7 +37,7 @@ class IntervalEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSplit:
-    """Split into trades for fitting and trades for evaluation; the rest is embargoed. `at_us` is the first evaluated instant.
+    """Trades for fitting and trades for evaluation; trades in neither are not used. Entries at or after `at_us` are evaluated.
 
     All information on a fitted trade was known by `at_us`, so the learned settings could have been in force from then on.
     """
@@ -55,7 +55,7 @@ class TimeSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Comparison of learned with static settings on the same trades, net of all costs.
+    """Comparison of learned with static stops and targets on the same trades, net of all costs.
 
     `static_profit`, `learned_profit`, `realised_profit` are means, ratios of the stake; `gain` is learned - static, with its interval.
     `*_move` are the same as ratios of the price. `days` is the number of UTC days with an entry: trades of one day are one cluster.
@@ -75,7 +75,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedTrades:
-    """N evaluated trades: entries (microseconds since 1970), leverage, realised ratio of the stake, and net moves of both settings."""
+    """Evaluated trades, arrays of shape (n,).
+
+    `open_us` are the entries, microseconds since 1970; `close_profit` is the realised ratio of the stake; `static_move` and `learned_move`
+    are the net moves of the price under the static and the learned stop and target.
+    """
 
     open_us: NDArray[np.int64]
     leverage: NDArray[np.float64]
@@ -87,7 +91,7 @@ class JudgedTrades:
         return len(self.open_us)
 
     def take(self, rows: NDArray[np.int64]) -> JudgedTrades:
-        """Return some of the trades."""
+        """Return the trades of some rows."""
         return JudgedTrades(
             open_us=self.open_us[rows],
             leverage=self.leverage[rows],
@@ -126,12 +130,12 @@ def split_at(open_us: NDArray[np.int64], known_us: NDArray[np.int64], *, at_us: 
 def clustered_estimate(
     values: NDArray[np.float64], open_us: NDArray[np.int64], *, horizon_days: int = 1, level: float = LEVEL
 ) -> IntervalEstimate:
-    """IntervalEstimate the mean of some outcomes and its interval, clustered by day.
+    """Estimate the mean of some outcomes and its confidence interval, clustered by the UTC day of the entry.
 
     Parameters
     ----------
     values : array of shape (n,)
-        JudgedTrades, at least one.
+        Outcomes, at least one.
     open_us : array of shape (n,)
         Times of the entries, microseconds since 1970.
     horizon_days : int
@@ -185,12 +189,12 @@ def compare(outcomes: JudgedTrades, *, horizon_days: int = 1, level: float = LEV
 
 
 def verdict_of(gain: IntervalEstimate, *, n: int) -> Verdict:
-    """Return the verdict on a gain from n trades."""
+    """Return the verdict on a gain from n trades: no evidence with fewer than `MIN_TRADES`, or if the interval includes 0."""
     if n < MIN_TRADES or not math.isfinite(gain.mean) or gain.lower <= 0.0 <= gain.upper:
         return Verdict.NOT_ENOUGH_EVIDENCE
     return Verdict.LEARNED_BETTER if gain.lower > 0.0 else Verdict.STATIC_BETTER
 
 
 def level_of_each(groups: int, *, level: float = LEVEL) -> float:
-    """Return the confidence level of each of several intervals, so that all of them cover jointly at `level` (Bonferroni)."""
+    """Return the confidence level of each of several intervals with which all of them together have the level `level` (Bonferroni)."""
     return 1.0 - (1.0 - level) / max(groups, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from bot3.market.indicators import Floats
 
 LEAST_SLOPE = 0.02
-"""Minimum slope, used when scores do not separate winners from losers: it preserves their order, with probabilities near the base rate."""
+"""Minimum slope, used if scores do not separate winners from losers: their order is preserved, with probabilities near the base rate."""
 
 _RIDGE = 1e-6
 _STEPS = 50

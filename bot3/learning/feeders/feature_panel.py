@@ -38,8 +38,8 @@ class PairPanel:
 class FeaturePanel:
     """Features of several pairs, and a cache of the labels requested so far.
 
-    A row of features uses its own past only, a label its own horizon only. So a panel may extend beyond the time of a training, which
-    selects what was known by then.
+    A row of features uses no later candle, and a label only candles of its own horizon. A panel may therefore extend beyond the time of a
+    training, which selects the rows and labels known by then.
 
     Parameters
     ----------

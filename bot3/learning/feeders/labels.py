@@ -1,7 +1,7 @@
 """Triple-barrier labels: whether a trade signalled at a candle's close would have earned more than its costs.
 
-The trade enters at the open of the next candle and exits at its stop, its target or the horizon's last close, by the exit law
-(`trading.exit_law`). Both sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition.
+The trade enters at the open of the next candle and exits at its stop, its target or the horizon's last close (`trading.exit_law`, without
+liquidation and giveback). Both sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class BarrierLabels:
     Parameters
     ----------
     label : int8 of shape (n,)
-        1 if the trade earned more than its costs, 0 if not, `NO_LABEL` if sigma is missing or the horizon is incomplete or has a gap.
+        1 if the trade earned more than its costs, 0 if not, `NO_LABEL` if sigma is unknown or the horizon is incomplete or has a gap.
     net_move : float64 of shape (n,)
         Net profit of the trade, ratio of the entry rate; NaN without a label.
     end : int32 of shape (n,)
@@ -91,7 +91,7 @@ def barrier_labels(
     return BarrierLabels(label=label, net_move=net_move, end=end)
 
 
-# Not cached: Numba checks the age of this file only, so a cached kernel would keep the old law when `exit_law.py` changes.
+# Not cached: Numba checks the age of this file only, so a cached kernel would ignore changes in `exit_law.py`.
 @numba.njit
 def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
     """Simulate the trade of every candle up to its exit; write (label, net_move, end) to `out` in place.

@@ -23,7 +23,7 @@ from bot3.market.indicators import Floats
 
 FORMAT_VERSION = 1
 SETUP_MOVE = 0.25
-"""Minimum size of the setup's move, in units of its own volatility."""
+"""Smallest recent move, in units of its own volatility, after which a feeder with a setup evaluates a candle."""
 
 _REMEDY = "restore the file, or train the model again: materialize its week of feeder_models in Dagster"
 
@@ -39,7 +39,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
-    """Calls of a feeder on n candles: whether it calls a trade, its direction, and the confidence (NaN outside the feeder's setup)."""
+    """Predictions of a feeder on n candles: whether it signals a trade, in which direction, and the confidence.
+
+    The confidence is NaN for candles that the feeder does not evaluate in that direction (`in_setup`).
+    """
 
     is_called: NDArray[np.bool_]
     is_short: NDArray[np.bool_]
@@ -77,12 +80,12 @@ class FeederModel:
         self._boosters = {is_short: _booster(side.text, header.spec) for is_short, side in sides.items()}
 
     def calls(self, features: NDArray[np.float32]) -> Calls:
-        """Predict the feeder's calls on candles.
+        """Predict on which candles the feeder signals a trade: where the confidence reaches the threshold of the direction.
 
         Parameters
         ----------
         features : float32 of shape (n, len(FEATURE_NAMES))
-            Rows of `features.feature_matrix`; rows of the warm-up (NaN) are never called.
+            Rows of `features.feature_matrix`; rows of the warm-up (NaN) have no signal.
         """
         excess, confidence = np.full((2, len(features)), -np.inf), np.full((2, len(features)), np.nan)
         for is_short, side in self.sides.items():
@@ -100,7 +103,7 @@ class FeederModel:
 
 
 def in_setup(features: NDArray[np.float32], spec: FeederSpec, *, is_short: bool) -> NDArray[np.bool_]:
-    """Return for each row of features whether it is in a feeder's setup for a direction, so that the feeder evaluates it."""
+    """Return for each row of features whether a feeder evaluates it for a direction: its recent move must suit the feeder's setup."""
     if spec.setup is Setup.ANY:
         known: NDArray[np.bool_] = ~np.isnan(features[:, FEATURE_NAMES.index("day_sine")])
         return known
@@ -137,7 +140,7 @@ def read_model(text: bytes) -> FeederModel:
     Raises
     ------
     ModelError
-        If the content is not a model file of this format, or the model's features differ from those of this version.
+        If the content is not a model file of this format, or the model's features differ from those of this release.
     """
     first, found, rest = text.partition(b"\n")
     if not found:

@@ -1,4 +1,4 @@
-"""Compute the recommendation for BOT3: tiers, leverage range and size, from regime, scores and parameters."""
+"""Compute the recommendation for the learned bot (feeder tiers, leverage bins, size) from regime, feeder scores and parameters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def recommend(
     computed_at: datetime,
     life: timedelta,
 ) -> Recommendation:
-    """Compute the recommendation in force from `now` on.
+    """Compute the recommendation that is in force from `now` on for `life`.
 
     Parameters
     ----------
@@ -97,10 +97,10 @@ def _number(score: FeederScore) -> int:
 
 
 def _leverage(parameters: ParameterSet) -> tuple[tuple[str, ...], tuple[float, float]]:
-    """Return the open bins, and lowest and highest leverage of the best run of them.
+    """Return the open bins, and the lowest and highest leverage of the best run of adjacent open bins.
 
-    A bin is open unless there is evidence against it (state shadow); if none is open, the bin with the highest lower bound is. The best run
-    of adjacent open bins is the one that contains the highest lower bound, the lower run of two equal ones.
+    A bin is open unless there is evidence against it (state shadow); if there is evidence against all, the bin with the highest lower bound
+    is open. The best run contains the highest lower bound; of two equal ones it is the run of lower leverage.
     """
     rows = {name: parameters.rows[key] for name in LEVERAGE_BINS if (key := group_key(bin_group(name))) in parameters.rows}
     if not rows:
@@ -128,9 +128,10 @@ def _runs(bins: Sequence[str]) -> list[list[str]]:
 
 
 def _multiplier(scores: Sequence[FeederScore]) -> float:
-    """Compute the factor on size: 1 without evidence.
+    """Compute the factor on the size: 1 without shadow trades.
 
-    It rises with the highest confidence of the feeders that trade; if none trades, it is at most 1 and falls with the highest confidence.
+    It increases with the highest confidence of the feeders in the tier trade. If none is in it, the factor is twice the highest confidence
+    of all feeders, at most 1.
     """
     trading = [score.confidence for score in scores if score.tier is FeederTier.TRADE]
     if trading:

@@ -1,4 +1,4 @@
-"""Feeder scores from shadow trades: empirical Bayes by feeder, then by feeder x regime."""
+"""Compute feeder scores from shadow trades, by empirical Bayes: by feeder, then by feeder and regime."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ SHADOW_BELOW_CONFIDENCE = 0.2
 NO_EDGE_DEVIATION = 0.002
 """Standard deviation of feeders' expectancies assumed before any shadow trade, ratio of the price."""
 PRIOR_STRENGTH = 200.0
-"""Effective observations at which all feeders' mean has the same weight as the prior "no edge, only costs"."""
+"""Effective observations at which the mean of all feeders has the same weight as the prior: no profit, only costs."""
 
 _TRUST = (FeederTier.SHADOW, FeederTier.PROBE, FeederTier.TRADE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSettings:
-    """Settings of the display window, and `round_trip`, the minimum costs of a trade as a ratio of the price.
+    """Settings of feeder scores.
 
-    The negative of `round_trip` is the prior mean of a feeder without evidence.
+    `lookback` is the display window, whose means and win rates are shown from `min_trades` trades on. `round_trip` is the minimum costs of
+    a trade as a ratio of the price; a feeder without shadow trades is expected to lose that.
     """
 
     lookback: timedelta = timedelta(days=30)
@@ -69,12 +70,12 @@ def feeder_scores(
     shadow_trades : DataFrame
         The record's shadow frame; rows known after `now` are ignored.
     previous : sequence of FeederScore
-        The scores in force: a tier can be raised only at the first scoring of a market day (UTC), and lowered at any.
+        The scores in force: a tier can be raised only at the first scoring of a market day (UTC), and lowered at every scoring.
 
     Returns
     -------
     tuple of FeederScore
-        50 rows: "*" first, by rank, then each regime; a feeder without shadow trades has n 0 and the prior.
+        50 rows: "*" first, by rank, then each regime; a feeder without shadow trades has n 0 and the prior's expectancy.
     """
     known = shadow_trades[shadow_trades["known_at"] <= pd.Timestamp(now)]
     scores = _all_regimes(known, now=now, settings=settings)
@@ -209,7 +210,7 @@ def _score(
 
 
 def tier_of(posterior: Posterior, *, n: int) -> FeederTier:
-    """Return the tier: trade on evidence for a feeder, shadow on evidence against it, probe without evidence."""
+    """Return the tier: trade if the lower bound is above 0, shadow with clear evidence against the feeder, else probe."""
     if posterior.lower > 0.0:
         return FeederTier.TRADE
     if n and (posterior.upper < 0.0 or posterior.confidence < SHADOW_BELOW_CONFIDENCE):

@@ -14,7 +14,7 @@ from bot3.trading.signals import FEEDER_IDS
 
 
 class Setup(StrEnum):
-    """Kind of recent move after which a feeder calls trades, in units of the move's own volatility (`FeederSpec.setup_feature`)."""
+    """Kind of recent move (the feature `FeederSpec.setup_feature`) after which a feeder evaluates a candle."""
 
     ANY = "any"
     MOMENTUM = "momentum"  # trades in the direction of the recent move
@@ -32,9 +32,9 @@ class FeederSpec:
     barriers : Barriers
         The trade whose net win it predicts, for long and for short.
     setup : Setup
-        It trains on and calls only candles in this setup, which is determined by the move `setup_feature`.
+        It is trained on, and evaluates, only candles after such a move, which the feature `setup_feature` measures.
     signal_share : float
-        Share of candles, both directions together, that it calls on out-of-fold data.
+        Share of candles, both directions together, on which it signals a trade in out-of-fold data.
     """
 
     feeder_id: str

@@ -1,4 +1,4 @@
-"""Folds by time whose training labels never overlap the test span: purged by label end, with an embargo after it."""
+"""Split rows into folds by time, so that no training label overlaps the test span, with an embargo after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train one feeder with the data known by a time: labels that had ended, purged folds, calibrated confidence, thresholds."""
+"""Train one feeder on the labels known by a time, with purged folds, calibrated confidence and thresholds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedFeeder:
-    """A trained model: header, lowest threshold, and content of the model file."""
+    """A trained model: header, the lower one of both directions' thresholds, and content of the model file."""
 
     header: FeederHeader
     threshold: float
@@ -63,7 +63,7 @@ class TrainedFeeder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """Training rows of one direction, all pairs; `known` and `end` count candles since 1970, `asked` is the number of candidate candles."""
+    """Training rows of one direction, all pairs; `known` and `end` count candles since 1970, `asked` counts the candles considered."""
 
     features: NDArray[np.float32]
     label: Floats

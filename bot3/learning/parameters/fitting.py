@@ -1,4 +1,4 @@
-"""Fits of the learner: hyperparameters from all trades, and the belief on one group by them."""
+"""Fit the learner's hyperparameters from all trades, and estimate one group of trades with them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # placeholder if there 
 
 
 class GroupFits:
-    """Fits groups of a trade table from the evidence of its replays; it stores no result."""
+    """Fits the groups of a trade table from the replays of its trades; it stores no result."""
 
     def __init__(self, settings: LearningSettings, table: TradeTable, rows: GroupRows, evidence: ReplayEvidence) -> None:
         self._settings, self._table, self._rows, self._evidence = settings, table, rows, evidence
@@ -74,7 +74,7 @@ class GroupFits:
         return replace(hyper, factors=self._factors(parents[ROOT], regimes))
 
     def _memory(self, evidence: Evidence, periods: Periods, *, day: int, before: Hyperparameters | None) -> tuple[float | None, int]:
-        """Return the half-life and the day it was chosen on; it is chosen once a day, because that costs twice as much as the fit."""
+        """Return the half-life in days (None: unlimited) and the day on which it was chosen: once a day, because that is expensive."""
         if before is not None and before.chosen_on == day:
             return before.half_life_days, day
         return choose_half_life(evidence, ages_days=periods.ages_days, **self._before_any_trade()).days, day
@@ -96,7 +96,7 @@ class GroupFits:
         return regime_factors(sums, n_eff=np.array(n_eff), surface=root.surface, cell=root.cell, grid=self._settings.grid)
 
     def learn(self, group: Group, hyper: Hyperparameters) -> LearnedGroup:
-        """Return the belief on a group, its scale and the cell to publish, given a fit."""
+        """Return the estimate of a group, its mean volatility and leverage, and the stop and target to publish, given a fit."""
         parent = None if group == ROOT else hyper.parent(group)
         belief, n = self._belief(group, hyper)
         is_own = parent is None or n >= self._settings.min_trades
@@ -117,7 +117,10 @@ class GroupFits:
         )
 
     def _belief(self, group: Group, hyper: Hyperparameters) -> tuple[Belief, int]:
-        """Return the belief on a group from its cells, and their number of replays; without replays only shared effects determine it."""
+        """Return the estimate of a group from its cells (pair, direction and bin), and the number of their replays.
+
+        Without replays only the effects that groups share determine it.
+        """
         cells = self._rows.members(group) or [_NO_CELL]
         evidence = self._evidence.evidence(self._table, cells, pairs=hyper.pairs, periods=hyper.periods)
         counts = evidence.n.sum(axis=1)
@@ -126,7 +129,7 @@ class GroupFits:
         return Belief(surfaces=posterior_surfaces(evidence, hyper.model), weights=weights), int(total)
 
     def chosen_stats(self, group: Group, cell: tuple[int, int]) -> ChosenStats:
-        """Return what the trades of a group would have netted at a cell of the grid: their effective number and ambiguous share."""
+        """Return effective number and ambiguous share of a group's replayed trades under one stop and target, a cell of the grid."""
         observed = self._rows.observed(group)
         if not len(observed):
             return ChosenStats(n_eff=0.0, ambiguous_share=0.0)

@@ -12,7 +12,7 @@ from bot3.learning.replay.trade_table import TradeTable
 
 
 class GroupRows:
-    """Cells and rows of every group of a trade table; call `forget` for the cells that changed."""
+    """The cells (pair, direction and bin) of every group of a trade table, and their rows; call `forget` for the cells that changed."""
 
     def __init__(self, table: TradeTable) -> None:
         self._table = table
@@ -38,7 +38,7 @@ class GroupRows:
         return np.concatenate([self._of_cell(cell) for cell in cells]) if cells else np.zeros(0, dtype=np.int64)
 
     def observed(self, group: Group) -> NDArray[np.int64]:
-        """Return those of a group's rows that have a replay to learn from, in the same order."""
+        """Return those of a group's rows that have a replay to learn from, sorted by cell, then by entry."""
         return self._table.observations(self.realised(group))
 
     def _of_cell(self, cell: Group) -> NDArray[np.int64]:

@@ -41,7 +41,7 @@ class Hyperparameters:
     chosen_on: int
 
     def parent(self, group: Group) -> LearnedGroup:
-        """Return the parent of a group; for a pair first seen after the last full run it is the direction."""
+        """Return the parent of a group: the nearest larger group that the last full run fitted."""
         above = parent_of(group)
         while above is not None and above not in self.parents:
             above = parent_of(above)

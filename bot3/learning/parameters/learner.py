@@ -1,4 +1,4 @@
-"""The learner: compute exit parameters of every group from closed trades, in full or only for groups touched by new trades."""
+"""The learner: computes stop and target of every group of trades from closed trades, in full or only for groups with new trades."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ __all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
 class ParameterLearner:
     """Learner with trades, candles and replays cached in memory, so that one new close costs milliseconds.
 
-    It contains only what was fitted from them: what is published, and who may trade, are arguments of each call.
+    It contains only them and what was fitted from them: what is published, and which groups may trade, are arguments of each call. A group
+    is a tuple (pair, direction, leverage bin), "*" for all; a cell is a group without "*".
 
     Usage: `ingest` trades of the record, `add_candles` of their pairs, `replay_due`, then `learn_all` or `learn_touched`. Calls must be in
-    order of time: data ingested at one `now` is not removed for an earlier one.
+    order of market time: data ingested at one `now` is not removed for an earlier one.
 
     Parameters
     ----------
     evidence : ReplayEvidence or None
-        Source of outcomes; None: replays on the candles.
+        Computes the outcomes of trades; None: it replays them on the candles.
     table : callable
         Returns an empty table of trades.
     hyper : Hyperparameters or None
-        Result of an earlier fit; None: the first call must be `learn_all`.
+        Result of an earlier fit; None: `learn_all` or `refit` must be called before `learn_touched`.
     """
 
     def __init__(
@@ -80,12 +81,12 @@ class ParameterLearner:
         self._fits = GroupFits(self._settings, self._table, self._rows, self._evidence)
 
     def forget_fit(self) -> None:
-        """Drop the hyperparameters: the next fit chooses the half-life again."""
+        """Drop the hyperparameters: a full run is needed next, and chooses the half-life again."""
         self._hyper = None
 
     @property
     def settings(self) -> LearningSettings:
-        """Return the settings."""
+        """Return the settings of the learner."""
         return self._settings
 
     @property
@@ -95,22 +96,22 @@ class ParameterLearner:
 
     @property
     def hyper(self) -> Hyperparameters | None:
-        """Return the hyperparameters of the last full run; None before the first one."""
+        """Return the hyperparameters of the last full run; None before the first one and after `forget_fit` or `forget_trades`."""
         return self._hyper
 
     @property
     def replay_version(self) -> str:
-        """Return the version of this learner's replays."""
+        """Return the version of this learner's replays: a digest of its settings and of the rule."""
         return self._settings.digest
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
-        """Ingest new and changed trades (the record's trade frame); return the groups they touch."""
+        """Ingest new and changed trades (the record's trade frame); return the cells whose trades changed."""
         return self._note(self._table.ingest(trades))
 
     def ingest_known(self, trades: pd.DataFrame, *, now: datetime) -> set[Group]:
-        """Ingest the trades that closed by `now`, and defer the others to a later call.
+        """Ingest the trades that closed by `now`, also those of earlier calls, and defer the others; return the cells that changed.
 
-        A close may be written between the reads of the clock and of the record; it must be neither used early nor missed.
+        A trade may close between the reads of the clock and of the record; it must be neither used early nor missed.
         """
         waiting = trades if self._later.empty else pd.concat([self._later, trades], ignore_index=True)
         if len(waiting):
@@ -129,14 +130,14 @@ class ParameterLearner:
         return instant_of(int(self._table.fact("open_us").min())) if len(self._table) else None
 
     def candles_until(self, pair: str) -> datetime | None:
-        """Return the close of the last loaded candle of a pair; None if no candle is loaded."""
+        """Return the close time of the last loaded candle of a pair; None if no candle is loaded."""
         return self._candles.until(pair)
 
     def pairs_waiting(self, *, now: datetime) -> list[str]:
         """Return the pairs whose candles and funding must be loaded.
 
-        That is the case if a trade has no volatility yet, its replay is due, or its entry is unchecked, if candles could not be loaded some
-        time ago and a retry is due, or if funding is missing in a replay of the last day.
+        That is the case if a trade's volatility is unknown yet, its replay is due, or its entry was not checked against candles yet; if
+        candles were missing and a retry is due; or if replays lack funding that may be known by now.
         """
         opened, sigma = self._table.fact("open_us"), self._table.fact("sigma")
         limit = instant_us(now) - self._frame.due_after_us
@@ -174,7 +175,7 @@ class ParameterLearner:
             self._table.replay_again(rows[paid])
 
     def replay_due(self, *, now: datetime) -> set[Group]:
-        """Replay every trade whose horizon has ended by a time; return the groups whose observations changed."""
+        """Replay every trade whose replay is due by a time; return the cells whose trades to learn from changed."""
         self._candles.look_for_funding(now=now)
         return self._note(self._table.replay_due(self._candles.arrays, self._evidence.candles, now_us=instant_us(now)))
 
@@ -184,13 +185,24 @@ class ParameterLearner:
         return replay_frame(self._table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
 
     def last_day_over(self, *, now: datetime) -> int:
-        """Return the newest day that may be folded, in days since 1970: neither it nor an earlier day has a pending replay."""
+        """Return the newest UTC day that a review may count, in days since 1970.
+
+        The horizons of all its entries have passed, and neither it nor an earlier day has a pending replay.
+        """
         over = last_day_over(instant_us(now), due_after_us=self._frame.due_after_us)
         waiting = self._table.fact("open_us")[sorted(self._table.pending)]
         return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
 
     def entered_on(self, day: int, *, published: ParameterSet) -> EnteredTrades:
-        """Return the observations that entered on a day, with their net moves under the levels published before it."""
+        """Return the replayed trades that entered on a UTC day, with their net moves under stop and target of published parameters.
+
+        Parameters
+        ----------
+        day : int
+            Days since 1970.
+        published : ParameterSet
+            Parameters in force when the day began.
+        """
         rows = self._table.by_entry(self._table.observations(np.flatnonzero(self._table.fact("open_us") // DAY_US == day)))
         cells = [self._table.group(row) for row in rows.tolist()]
         in_force = {cell: row_in_force(published, cell) for cell in set(cells)}
@@ -203,12 +215,12 @@ class ParameterLearner:
         )
 
     def censored_nodes(self) -> frozenset[Node]:
-        """Return the pairs and directions with more than `max_censored_share` of their closes left out or late."""
+        """Return the pairs and directions of which more than `max_censored_share` of the closes are left out or late."""
         limit = self._settings.max_censored_share
         return frozenset(node for node, counts in self._table.closes_by_node().items() if counts.exceed(limit))
 
     def windows(self, keys: Iterable[str]) -> dict[str, tuple[datetime, datetime]]:
-        """Return first and last entry of the observations of groups, by key; groups without observations are omitted."""
+        """Return the first and last entry of the trades that groups were learned from, by key; groups without such trades are left out."""
         found = {}
         for key in keys:
             opened = self._table.fact("open_us")[self._rows.observed(group_of_key(key))]
@@ -238,7 +250,7 @@ class ParameterLearner:
         life : timedelta
             Validity of the set in market time, from `now` on.
         permission : Permission
-            The groups that may trade if their lower bound is above 0.
+            The groups that may trade if their lower bound is above 0; none by default.
         regimes : DataFrame or None
             Columns known_at and regime; None leaves the regime factors at 1.
         """
@@ -262,7 +274,7 @@ class ParameterLearner:
     ) -> ParameterSet:
         """Return a set with the rows of touched cells and of their bins, with the pooling and parents of the last full run.
 
-        Rows whose pair and direction the permission closes are included, although no close of their own touched them.
+        Rows that may trade by `permission`, but whose pair and direction it closes for missing closes, are included too.
 
         Raises
         ------
@@ -276,16 +288,16 @@ class ParameterLearner:
     def rows_of(
         self, groups: Iterable[Group], *, now: datetime, version: str, permission: Permission = NOBODY
     ) -> dict[str, ExitParameters]:
-        """Return the rows of groups with the pooling and parents in force. Raises LearningError as `learn_touched`."""
+        """Return the rows of groups by key, with the pooling and parents of the last full run. Raises LearningError if there was none."""
         hyper = self._fitted()
         return {group_key(group): self._row(group, hyper, permission, now=now, version=version) for group in groups}
 
     def mark_saved(self, replays: pd.DataFrame) -> None:
-        """Note the replays that the record contains: states that equal them are not saved again."""
+        """Receive the replays that the record contains: replays that equal them are not saved again."""
         self._table.mark_saved(replays, version=self.replay_version)
 
     def confirm_saved(self, rows: NDArray[np.int64]) -> None:
-        """Note that the replays of some rows were saved (see `unsaved_replays`)."""
+        """Mark the replays of some rows as saved (rows of `unsaved_replays`)."""
         self._table.confirm_saved(rows)
 
     def _note(self, groups: set[Group]) -> set[Group]:

@@ -24,12 +24,12 @@ def publication(
     life: timedelta,
     revision: int,
 ) -> ParameterSet:
-    """Build one publication from rows, and set its version in each row.
+    """Build one publication from rows, in force from `now` on for `life`, and set its version in each row.
 
     Parameters
     ----------
     rule : list
-        Further inputs of the rows (JSON): settings, half-life, the day last reviewed.
+        Further inputs of the rows that are part of the version (JSON): settings, half-life, the day last reviewed.
     """
     factors = {str(regime): pair for regime, pair in regime_factors.items()}
     expires_at = now + life

@@ -1,4 +1,4 @@
-"""Regime factors on stop and target, learned from replays and pooled towards 1."""
+"""Learn a factor on the stop and one on the target for each regime, from replays and shrunk towards 1."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def regime_factors(
     sums : GroupSums
         One group per regime, in the order of `Regime`.
     n_eff : array of shape (regimes,)
-        Effective observations of each regime.
+        Effective number of observations of each regime.
     surface, cell
-        Posterior mean of all trades, and the cell chosen from it.
+        Estimated expectancy of every stop and target for all trades, and the indices of the best stop and target.
     """
     groups = [sums.group(place) for place in range(len(Regime))]
     strength = pooling_strength([(own, float(n), "root") for own, n in zip(groups, n_eff, strict=True)])

@@ -1,4 +1,4 @@
-"""Cache of the sums of net moves by cell and month, so that a new trade only requires the replay of its own cell."""
+"""Cache the sums of net moves by cell (pair, direction and bin) and 30 days, so that a new trade requires a replay of its own cell only."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class CellSums:
 
 
 class ReplayEvidence:
-    """Replays of a table's trades over `candles`, cell by cell, with a cache of the sums until a cell is invalidated by `forget`.
+    """Replays a table's trades on `candles`, cell by cell, and caches the sums until `forget` is called for the cell.
 
-    Only `outcomes` and `pair_sums` read candles: a planted world with known outcomes overrides just these two.
+    Only `outcomes` and `pair_sums` read candles: a benchmark with known outcomes overrides these two only.
     """
 
     def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, exit_rules: ExitRules = NO_RULES) -> None:
@@ -86,11 +86,11 @@ class ReplayEvidence:
         self.forget_outcomes()
 
     def forget_outcomes(self) -> None:
-        """Drop the cached outcomes of cells, whose levels may not be requested again."""
+        """Drop the cached outcomes of all cells: other stops and targets may be requested next."""
         self._left.clear()
 
     def evidence(self, table: TradeTable, cells: Sequence[Group], *, pairs: Sequence[str], periods: Periods) -> Evidence:
-        """Return the evidence of some cells in their order; a pair outside `pairs` has the label `UNKNOWN_PAIR`."""
+        """Return counts and sums of net moves of some cells in their order; a pair outside `pairs` has the label `UNKNOWN_PAIR`."""
         self._replay(table, [cell for cell in cells if cell not in self._cells])
         shape = (len(cells), periods.count)
         n, totals = np.zeros(shape), np.zeros((*shape, *self._grid.shape))
@@ -117,7 +117,7 @@ class ReplayEvidence:
         stop_sigma: float | NDArray[np.float64],
         target_sigma: float | NDArray[np.float64],
     ) -> Outcomes:
-        """Compute the outcomes of replayed trades under one stop and target, or each under its own: the second pass, for chosen levels."""
+        """Compute the outcomes of replayed trades under one stop and target, or each under its own, in units of the volatility at entry."""
         n = len(rows)
         stops, targets = np.full(n, stop_sigma), np.full(n, target_sigma)
         out = Outcomes(net=np.empty(n), ended_at=np.empty(n, np.int64), code=np.empty(n, np.int8), is_ambiguous=np.empty(n, np.bool_))
@@ -135,13 +135,13 @@ class ReplayEvidence:
         return out
 
     def worst(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the maximum expected loss of trades at their stops, from values known at their entries."""
+        """Return the worst loss of each trade (`e_process.worst_losses`), as a move of the price, from values known at its entry."""
         sigma, leverage = (table.fact(name)[rows] for name in ("sigma", "leverage"))
         costs = self._costs.round_trip + self._costs.stop_slippage
         return worst_losses(stop_sigma, sigma=sigma, leverage=leverage, costs=costs)
 
     def outcomes_by_cell(self, table: TradeTable, cells: Sequence[Group], *, stop_sigma: float, target_sigma: float) -> list[Outcomes]:
-        """Return the outcomes by cell, each cached until `forget`: a bin of thousands of trades changes by one cell at a time."""
+        """Return the outcomes of each cell's trades under one stop and target, cached until the cell's trades change."""
         found = []
         for cell in cells:
             kept = self._left.setdefault(cell, {})
@@ -152,7 +152,7 @@ class ReplayEvidence:
         return found
 
     def sums_of(self, table: TradeTable, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        """Compute the sums of replayed trades of all pairs by any grouping."""
+        """Compute the sums of replayed trades of all pairs by any grouping, under every stop and target."""
         n, weight = np.zeros(groups, np.int64), np.zeros(groups)
         sums = np.zeros((groups, 5, *self._grid.shape))
         for pair, places in table.by_pair(rows):

@@ -1,4 +1,4 @@
-"""Convert a learned surface to a published row: select allowed levels, choose the best, convert the units."""
+"""Convert the estimated expectancy of all stops and targets of a group to its published row: the best allowed ones, in all units."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVIDENCE_AGAINST_N = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealisedStats:
-    """Statistics of the closes of a group; all but `n` are None without closes (profit factor also without a loss)."""
+    """Statistics of the closes of a group; those other than `n` are None without closes, the profit factor also without a loss."""
 
     n: int
     win_rate: float | None
@@ -73,8 +73,8 @@ class GroupScale:
 class LearnedGroup:
     """Result of learning for a group.
 
-    `n` is the number of its replays; `belief` is its own or, if `is_own` is false, the parent's; `surface` is the posterior mean of every
-    setting, and `cell` the best allowed one. `parent` is None for the root.
+    `n` is the number of its replays; `belief` is its own estimate or, if `is_own` is false, the parent's; `surface` is the estimated
+    expectancy of every stop and target, and `cell` the indices of the best allowed ones. `parent` is None for the group of all trades.
     """
 
     group: Group
@@ -93,11 +93,11 @@ class LearnedGroup:
 
 
 def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
-    """Return which cells may be published.
+    """Return which stops and targets of the grid may be published, of shape (stops, targets).
 
-    Excluded are stops that the daemon would move nearer (`stop_inside_liquidation`), stops too near to protect, and targets below
-    `MIN_TARGET_COSTS` times the costs. At least one stop and the largest target are always allowed, because a group must have some
-    protection. Rows of both directions use the liquidation distance of a short, which is the smaller one.
+    Excluded are stops that the daemon would move nearer (`stop_inside_liquidation`), stops nearer than the published bounds allow, and
+    targets below `MIN_TARGET_COSTS` times the costs. At least one stop and the largest target are always allowed, because a group must
+    have some. Rows of both directions use the liquidation distance of a short, which is the smaller one.
     """
     _, side, leverage_bin = group
     farthest = stop_inside_liquidation(
@@ -114,7 +114,7 @@ def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: Rep
 
 
 def is_publishable(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts) -> bool:
-    """Return whether any level of a group may be published: with very low volatility, every target earns less than its fees."""
+    """Return whether any stop and target of a group may be published: with very low volatility, every target earns less than its fees."""
     farthest_stop = -float(grid.stops[-1]) * scale.sigma_ref * scale.leverage_ref
     largest_target = _profit_after_fees(float(grid.targets[-1]) * scale.sigma_ref, scale=scale, costs=costs)
     return farthest_stop <= NEAREST_STOP_LOSS and largest_target >= NEAREST_TAKE_PROFIT
@@ -125,19 +125,19 @@ def _profit_after_fees(target_move: float, *, scale: GroupScale, costs: ReplayCo
 
 
 def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the allowed cell with the highest posterior mean."""
+    """Return the indices of the allowed stop and target with the highest estimated expectancy."""
     stop, target = np.unravel_index(int(np.argmax(np.where(allowed, surface, -np.inf))), surface.shape)
     return int(stop), int(target)
 
 
 def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> ParameterState:
-    """Return the permitted use of a row: trade on evidence for it, shadow on evidence against it, else probe.
+    """Return the permitted use of a row: trade if it may and its lower bound is above 0, shadow on evidence against it, else probe.
 
     Parameters
     ----------
     may_trade : bool
-        Whether a review allows the group to trade (`permissions.Permission`); a lower bound above 0 is not sufficient, because by itself
-        it is wrong too often.
+        Whether a review allows the group to trade (`permissions.Permission`): a lower bound above 0 is not sufficient, because without a
+        review it is wrong too often.
     """
     if may_trade and posterior.lower > 0.0:
         return ParameterState.TRADE

@@ -31,11 +31,11 @@ class LearningSettings:
     min_trades : int
         A group with fewer trades uses its parent's values.
     static_stop_loss, static_take_profit : float
-        The static safe set, ratios of the stake; all groups are shrunk to it without evidence.
+        Stop and target of the settings, ratios of the stake; without evidence they are the best ones of every group.
     static_strength : float
-        Number of effective observations at which the data of all trades have the same weight as the static set.
+        Number of effective observations at which the data of all trades have the same weight as the prior.
     exit_rules : ExitRules
-        Exit rules of the bots that trade by this learning; all off by default.
+        Giveback and break-even stop of the bots that use these parameters; both off by default.
     max_censored_share : float
         Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
@@ -56,21 +56,24 @@ class LearningSettings:
 
     @property
     def digest(self) -> str:
-        """Return the digest that identifies rule and settings."""
+        """Return a digest of the replay rule and the settings."""
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
         numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
         rules = self.exit_rules.digest_content
         return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), rules, grid, numbers])
 
     def static_scale(self, group: Group) -> GroupScale:
-        """Return the default scale of a group without trades: the static volatility, and the middle of its leverage bin (1 without bin)."""
+        """Return volatility and leverage of a group without trades: the assumed volatility, and the middle of its bin (1 without bin)."""
         if group[2] == ANY:
             return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
         low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
         return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
 
     def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
-        """Return the prior surface: no edge before costs, with the static set slightly best (2 bps per squared log unit of distance)."""
+        """Return the expectancy of every stop and target before any trade: minus the costs, best at the stop and target of the settings.
+
+        It decreases by 2 bps per squared distance from these in the logarithms of stop and target.
+        """
         stop = -self.static_stop_loss / scale.leverage_ref / scale.sigma_ref
         target = (self.static_take_profit / scale.leverage_ref + self.costs.round_trip) / scale.sigma_ref
         away = np.log(self.grid.stops / stop)[:, None] ** 2 + np.log(self.grid.targets / target)[None, :] ** 2

@@ -1,4 +1,4 @@
-"""Belief on a group: the posterior surfaces of its cells, weighted by their numbers of trades."""
+"""Estimate of a group: the posterior expectancy of every stop and target of its cells, weighted by their numbers of trades."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot3.learning.pooling.surfaces import Surfaces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """Weighted mean of posterior surfaces.
+    """Estimate of a group as the weighted mean of its cells' posterior surfaces (expectancy of every stop and target).
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Belief:
         return mean
 
     def posterior(self, cell: tuple[int, int]) -> Posterior:
-        """Return the posterior of one setting, corrected for having been chosen as the best.
+        """Return the posterior of one stop and target, corrected for having been chosen as the best.
 
         The deviation is the mean of the cells' deviations, as if their errors were perfectly correlated: this is the maximum possible.
         """

@@ -1,4 +1,4 @@
-"""Evidence on every group: counts and sums of net moves by period."""
+"""The data that groups are estimated from: counts and sums of net moves by group and period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choice of the half-life of old trades' weights: the one that best predicted each period from the periods before it."""
+"""Choose the half-life by which old trades lose weight: the one that best predicted each period from the periods before it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ WARM_UP_PERIODS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalfLife:
-    """Chosen half-life: `days` (None: infinite), the weight of each period, and the mean score of each candidate in nats per period."""
+    """Chosen half-life: `days` (None: infinite), the weight of each period, and the mean score of each candidate in nats per period.
+
+    There are no scores if there were too few periods for a choice.
+    """
 
     days: float | None
     weights: NDArray[np.float64]
@@ -42,7 +45,9 @@ def choose_half_life(
     deviation: float,
     candidates: Sequence[float | None] = HALF_LIVES_DAYS,
 ) -> HalfLife:
-    """Choose the half-life by prequential score; a shorter one must lead by more than the standard error of its lead.
+    """Choose the half-life that predicted each period best from those before; without at least five periods it is the first candidate.
+
+    A later candidate must lead by more than the standard error of its lead.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def choose_half_life(
     prior, strength, deviation
         As for `fit_model`.
     candidates : sequence
-        Half-lives in days, the default first.
+        Half-lives in days, the default first; None is infinite.
 
     Raises
     ------

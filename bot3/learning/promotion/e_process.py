@@ -1,17 +1,17 @@
 """Decide by sequential tests which bins may trade; the evidence is valid however often it is checked (anytime-valid).
 
-Permissions are raised at a daily review only and lowered at once. A bin must meet two conditions. First, its node (a pair and direction)
-must have shown that something in it earns: each day bets are placed against the null hypothesis that no bin of the node earns anything
-under its published setting. A bettor never bets more than it could pay if every trade of the day had its worst loss at once, so its wealth
-can only grow in the long run if the hypothesis is wrong (an e-process). Second, the lower bound of the bin's own pooled posterior must be
-above 0: a bin of twenty trades can be distinguished from its siblings only by pooling.
+A bin (pair, direction and leverage bin) may begin to trade at a daily review only, and is stopped at once. It must meet two conditions.
+First, its node (the pair and direction) must have shown that something in it earns: each day bets are placed against the null hypothesis
+that no bin of the node earns anything under its published stop and target. A bettor never bets more than it could pay if every trade of the
+day had its worst loss at once, so its wealth can only grow in the long run if the hypothesis is wrong (an e-process). Second, the lower
+bound of the bin's own pooled posterior must be above 0: a bin of twenty trades can be distinguished from its siblings only by pooling.
 
 Theorem. The probability that any node is ever opened is at most `NOMINAL` if for every node and trade
 
 1. given all that is known at the entry, the net move under the setting published before that day has an expectancy of at most 0;
 2. the bets were fixed before that day, and `worst` at the entry;
 3. a trade is over before the day after next begins: it is open for 24 h at most;
-4. every trade that entered on a folded day is counted, whatever its outcome;
+4. every trade that entered on a counted day is counted, whatever its outcome;
 5. the trades of a node and day together do not lose more than 1 / `LARGEST_LOSS` of the worst loss of those that were bet on.
 
 No assumption is made on how trades depend on each other, within a day, between nodes or from day to day, on their number, or otherwise on
@@ -88,7 +88,7 @@ class DayTrades:
 def worst_losses(
     stop_sigma: NDArray[np.float64], *, sigma: NDArray[np.float64], leverage: NDArray[np.float64], costs: float
 ) -> NDArray[np.float64]:
-    """Compute the maximum expected loss of trades at their stops, above 0, ratio of the price, from values known at the entry.
+    """Compute the worst loss assumed for trades at their stops, above 0, ratio of the price, from values known at the entry.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def bet_sizes(means: NDArray[np.float64], deviations: NDArray[np.float64], *, va
 
 
 def fold_day(log_wealth: NDArray[np.float64], *, day: int, trades: DayTrades) -> NDArray[np.float64]:
-    """Update the wealth with a day whose trades are all over, and return it. Fold each day once, in order.
+    """Return the wealth after a day whose trades have all ended. Each day must be counted once, in order.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def fold_day(log_wealth: NDArray[np.float64], *, day: int, trades: DayTrades) ->
 
 
 def granted(shares: NDArray[np.float64], *, node: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Limit the shares of wealth that bettors put at risk, in order of the entries, so that no bettor risks more than `LARGEST_LOSS`.
+    """Return the shares of wealth that bettors may put at risk on each trade: together at most `LARGEST_LOSS`, earlier entries first.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def granted(shares: NDArray[np.float64], *, node: NDArray[np.int64]) -> NDArray[
 
 
 def joiners(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log wealth with which a new node starts in each stream: the mean wealth of the existing bettors, at most 1.
+    """Return the logarithm of the wealth with which a new node starts in each stream: the mean of the existing bettors, at most 1.
 
     With more, each new node would cancel past losses, and the mean over all nodes would no longer be a supermartingale.
 
@@ -179,7 +179,7 @@ def log_evidence(log_wealth: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def open_nodes(log_wealth: NDArray[np.float64], *, nominal: float = NOMINAL) -> NDArray[np.bool_]:
-    """Return which nodes the evidence opens.
+    """Return which nodes (pairs and directions) the evidence opens: their bins may trade if their own lower bound is above 0.
 
     Parameters
     ----------

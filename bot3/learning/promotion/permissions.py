@@ -1,9 +1,9 @@
-"""Interface between learner and gate: the trade outcomes that a gate reads, and the pairs and directions that it opens.
+"""Interface between learner and gate. The gate is the rule that decides which pairs and directions may trade.
 
-A learner evaluates the trades of each day under the parameters that were in force when the day began (`GatedLearner`). A gate accumulates
-the days in a ledger and opens pairs and directions by it (`Gate`). A gate does not depend on candles or pooling, and a learner not on the
-gate's evidence: only `usecases/learning/review_gates.py` combines the two, and the planted benchmark calls the same code. Another rule
-(another ledger, other trade columns) can replace this one behind the same two protocols.
+A learner evaluates the trades of each day under the parameters that were in force when the day began (`GatedLearner`). A gate counts the
+days in a ledger, its stored state, and opens pairs and directions by it (`Gate`). A gate does not depend on candles or pooling, and a
+learner not on the ledger: only `usecases/learning/review_gates.py` combines the two, and the planted benchmark calls the same code. Another
+rule (another ledger, other trade columns) can replace this one behind the same two protocols.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class GateLedger:
     Parameters
     ----------
     day : int
-        Last day that was folded or skipped, in days since 1970: neither it nor an earlier day is folded again.
+        Last UTC day that was counted or skipped, in days since 1970: neither it nor an earlier day is counted again.
     log_wealth : mapping
-        Node to `BETTORS` logarithms of wealth, the bettors of even days first.
+        `BETTORS` logarithms of wealth by node, the bettors of even days first.
     replay_version : str or None
-        Version of the replays whose outcomes were folded; None in ledgers of earlier releases.
+        Version of the replays whose outcomes were counted; None in ledgers of earlier releases.
     """
 
     day: int
@@ -52,7 +52,11 @@ class GateLedger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnteredTrades:
-    """Trades that entered on one day, in order of entry: cell, net move under the levels then in force, and `worst_losses` of each."""
+    """Trades that entered on one UTC day, in order of entry.
+
+    `cells` are their groups; `net` are their net moves under the stop and target in force when the day began, `worst` their
+    `e_process.worst_losses`.
+    """
 
     cells: Sequence[Group]
     net: NDArray[np.float64]
@@ -66,18 +70,18 @@ class EnteredTrades:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """Permission: the groups that may trade if their lower bound is above 0.
+    """The groups that may trade if their lower bound is above 0.
 
     Parameters
     ----------
     raised : frozenset of Group
-        Groups that trade by the parameters in force: between reviews, only these may continue.
+        Groups in state trade by the parameters in force: between reviews only these may trade.
     opened : frozenset of Node
-        Nodes opened by a review: at the review, only their groups may trade.
+        Nodes opened by a review: at a review only their groups may trade.
     day : int or None
-        Last day folded by the review; None between reviews.
+        Last day counted by the review; None between reviews.
     closed : frozenset of Node
-        Nodes with too many closes missing in their evidence (`censoring`): their groups may not trade, neither at a review nor between.
+        Nodes of which too many closes are left out or late (`censoring`): their groups may not trade in either case.
     """
 
     raised: frozenset[Group] = frozenset()
@@ -86,7 +90,7 @@ class Permission:
     closed: frozenset[Node] = frozenset()
 
     def allows(self, group: Group) -> bool:
-        """Return whether a group may trade; never for groups without a pair and direction."""
+        """Return whether a group may trade if its lower bound is above 0; false for groups of all pairs or both directions."""
         node = node_of(group)
         return node is not None and node not in self.closed and (group in self.raised if self.day is None else node in self.opened)
 
@@ -95,7 +99,7 @@ NOBODY = Permission()
 
 
 class GatedLearner(Protocol):
-    """Part of a learner that a gate uses: the completed days, and the outcomes of their trades under the parameters published before."""
+    """The part of a learner that reviews use: the completed days, and the outcomes of their trades under the parameters in force then."""
 
     def last_day_over(self, *, now: datetime) -> int:
         """Return the newest day, in days since 1970, such that all its trades and all trades of earlier days are evaluated."""
@@ -111,10 +115,13 @@ class GatedLearner(Protocol):
 
 
 class Gate(Protocol):
-    """Gate that opens pairs and directions by evidence. Methods never modify a ledger; days are folded in order, each once."""
+    """A rule that opens pairs and directions by the outcomes of their trades.
+
+    Methods return new ledgers and modify none; each day is counted (`fold`) or skipped once, in order.
+    """
 
     def start(self, *, day: int) -> GateLedger:
-        """Return the ledger of a first review, which folds nothing; the first counted day is the one after `day`."""
+        """Return the ledger of a first review, which counts no trades; the first counted day is the one after `day`."""
         ...
 
     def join(self, ledger: GateLedger, cells: Iterable[Group]) -> GateLedger:
@@ -126,25 +133,26 @@ class Gate(Protocol):
         ...
 
     def fold(self, ledger: GateLedger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> GateLedger:
-        """Return the ledger after a day. Raises LearningError if the day is not the next one."""
+        """Return the ledger after a day's trades were counted. Raises LearningError if the day is not the next one."""
         ...
 
     def opened(self, ledger: GateLedger, *, horizon: timedelta) -> frozenset[Node]:
-        """Return the nodes opened by the evidence, for trades that are open for at most a horizon."""
+        """Return the nodes that the ledger opens, for trades that are open for at most a horizon."""
         ...
 
 
 def node_of(group: Group) -> Node | None:
-    """Return the node (pair and direction) whose evidence opens a group; None for directions, bins and the root."""
+    """Return the pair and direction of a group; None for groups of all pairs or both directions."""
     return None if ANY in group[:2] else group[:2]
 
 
 def reviewed(
     gate: Gate, ledger: GateLedger | None, *, horizon: timedelta, before: Permission, closed: frozenset[Node] = frozenset()
 ) -> Permission:
-    """Return the permission after a review, which can open nodes; without one (`ledger` is None) only groups that trade may continue.
+    """Return the groups that may trade: after a review those of the nodes that its ledger opens, without one those that trade already.
 
-    Nodes that are `closed` because of missing closes may not trade in either case.
+    `ledger` is None without a review; `before` has the groups that trade already. Nodes in `closed`, of which too many closes are missing,
+    may not trade in either case.
     """
     if ledger is None:
         return Permission(raised=before.raised, closed=closed)

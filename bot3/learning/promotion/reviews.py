@@ -1,7 +1,7 @@
-"""The gate in use: daily bets based on published parameters determine which pairs and directions are open.
+"""The rule in use that decides which pairs and directions may trade: daily bets on them, by the published parameters (`e_process`).
 
-`gates` defines the rule. The bets of a day, and the settings for evaluating its trades, are those in force when the day began. Later
-information, including corrected closes, never changes a folded day.
+The bets of a day, and the stops and targets under which its trades are evaluated, are those in force when the day began. Information that
+becomes known after a day was counted, including corrected closes, does not change it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class BettingGate:
     """Gate that opens a pair and direction once bets against "nothing here earns" have grown enough (`permissions.Gate`)."""
 
     def start(self, *, day: int) -> GateLedger:
-        """Return the ledger of a first review: nothing was published before, so nothing is folded."""
+        """Return the ledger of a first review: nothing was published before, so no trades are counted."""
         return GateLedger(day=day, log_wealth={})
 
     def join(self, ledger: GateLedger, cells: Iterable[Group]) -> GateLedger:
-        """Return the ledger with both directions of every pair added; a new node starts with the mean of the others, at most 1."""
+        """Return the ledger with both directions of every pair added; a new one starts with the mean wealth of the others, at most 1."""
         nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
         if not nodes:
             return ledger
@@ -48,19 +48,20 @@ class BettingGate:
         return replace(ledger, day=day)
 
     def fold(self, ledger: GateLedger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> GateLedger:
-        """Return the ledger after a day.
+        """Return the ledger after a day's trades were counted.
 
         Parameters
         ----------
         trades : EnteredTrades
-            Trades that entered on the day, under the levels in force at its beginning; trades of nodes that have not joined are ignored.
+            Trades that entered on the day, with their outcomes under the stops and targets in force at its beginning; trades of pairs that
+            were not added by `join` are ignored.
         published : ParameterSet
             Parameters in force at the beginning of the day.
 
         Raises
         ------
         LearningError
-            If the day is not the next one: each day is folded once, in order.
+            If the day is not the next one: each day is counted once, in order.
         """
         if day != ledger.day + 1:
             raise LearningError(f"day {day} cannot be folded after day {ledger.day}: fold each day once, in order")
@@ -81,7 +82,7 @@ class BettingGate:
         return replace(ledger, day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
 
     def opened(self, ledger: GateLedger, *, horizon: timedelta) -> frozenset[Node]:
-        """Return the nodes opened by the evidence; none if trades may be open for longer than `LONGEST_HORIZON`."""
+        """Return the nodes that the ledger opens; none if trades may be open for longer than `LONGEST_HORIZON`."""
         nodes = sorted(ledger.log_wealth)
         if not nodes or horizon > LONGEST_HORIZON:
             return frozenset()
@@ -90,12 +91,12 @@ class BettingGate:
 
 
 def last_day_over(now_us: int, *, due_after_us: int) -> int:
-    """Return the newest day, in days since 1970, for which the horizons of all entries have ended."""
+    """Return the newest UTC day, in days since 1970, for which the replays of all possible entries are due."""
     return (now_us - due_after_us) // DAY_US - 1
 
 
 def row_in_force(published: ParameterSet, cell: Group) -> ExitParameters:
-    """Return the row of a trade in a cell: the cell's, else of its nearest parent. Raises LearningError if there is none."""
+    """Return the row that a trade of a cell uses: the cell's, else that of its nearest parent. Raises LearningError if there is none."""
     group: Group | None = cell
     while group is not None:
         row = published.rows.get(group_key(group))
@@ -106,7 +107,7 @@ def row_in_force(published: ParameterSet, cell: Group) -> ExitParameters:
 
 
 def bets_on(cells: Iterable[Group], published: ParameterSet) -> dict[Group, float]:
-    """Compute the bet per unit of net move for each cell, from its row in force."""
+    """Compute the bet per unit of net move for each cell, from the row that its trades use."""
     found = sorted(set(cells))
     rows = [row_in_force(published, cell) for cell in found]
     means = np.array([row.expectancy for row in rows], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Detect the market's regime: a forward filter over two axes, with hysteresis. No value uses later data.
+"""Detect the market's regime by a forward filter over two axes, with hysteresis. No value uses later data.
 
 The axes are the volatility of the equal-weight index (half-life a day) relative to its own trailing median, and the t-statistic of its
 drift (half-life three days). Each axis gives evidence for the four regimes; a filter with a small switching probability propagates
@@ -51,8 +51,8 @@ def hourly_index(closes: Mapping[str, pd.DataFrame]) -> pd.Series[Any]:
     Parameters
     ----------
     closes : mapping
-        Pair to candle frame with a timeframe below an hour. An hour is known once its last candle closed; pairs without that hour are
-        excluded from it.
+        Candle frame by pair, with a timeframe below an hour. An hour is included once its last candle has closed; its return is the mean
+        over the pairs that have candles in it.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def regime_states(index: pd.Series[Any], *, computed_at: datetime, settings: Reg
 def filter_regimes(
     log_index: NDArray[np.float64], *, settings: RegimeSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return filtered probabilities (n, 4) in the order of `Regime`, the regime in force, and the row in which it came into force."""
+    """Return for each hour the probabilities, shape (n, 4) in the order of `Regime`, the regime in force, and the hour since when."""
     evidence = _evidence(log_index, settings)
     filtered: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]] = _filter(
         evidence, settings.stay, settings.switch_at, settings.switch_hours

@@ -37,7 +37,7 @@ class CandleArrays:
 
 
 def candle_arrays(candles: pd.DataFrame, funding: pd.DataFrame, *, horizon_candles: int) -> CandleArrays:
-    """Build the arrays of a candle frame and its funding frame (empty if no rate is known; unknown rates count as zero)."""
+    """Return the arrays of a candle frame and its funding frame, which may be empty: unknown rates count as zero."""
     open_us = microseconds(candles["open_time"])
     sums = np.concatenate(([0.0], np.cumsum(funding["funding_rate"].to_numpy(dtype=np.float64))))
     funding_us = microseconds(funding["time"])

@@ -1,8 +1,9 @@
-"""Count the closes missing in the evidence: trades excluded from learning, or closed too late to be counted.
+"""Count the closes that are missing in the evidence: trades left out of learning, or closed too late to be counted.
 
-The error bound of permissions is valid if every trade that entered on a folded day is counted, whatever its outcome (`gates`, condition 4).
-Trades that a person exits by hand and trades that close after their day was folded are not counted. They are seldom winners, so evidence
-without them overstates the performance. If too many closes are missing, the pair and direction may not trade.
+The bound on wrongly opened pairs is valid if every trade that entered on a counted day is counted, whatever its outcome
+(`promotion.e_process`, condition 4). Trades that a person exits by hand, and trades that close after their day was counted, are missing.
+They are seldom winners, so evidence without them overstates the performance. If too many closes are missing, the pair and direction may
+not trade.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class CloseCounts:
     closed : int
         All closed trades.
     left_out : int
-        Trades excluded as observations: exited by force, by hand or by liquidation, entered or exited in parts, or without candles.
+        Trades that are not learned from: exited by force, by hand or by liquidation, entered or exited in parts, or without candles.
     late : int
-        Of the others, trades that closed after the day of their entry could be folded.
+        Of the others, trades that closed after the day of their entry could be counted by a review.
     """
 
     closed: int
@@ -44,6 +45,6 @@ class CloseCounts:
 
 
 def is_late(open_us: NDArray[np.int64], close_us: NDArray[np.int64], *, due_after_us: int) -> NDArray[np.bool_]:
-    """Return which trades closed after the day of their entry could be folded, that is, after the horizons of all its entries."""
+    """Return which trades closed after a review could count the day of their entry: `due_after_us` after the end of that UTC day."""
     late: NDArray[np.bool_] = close_us > (open_us // DAY_US + 1) * DAY_US + due_after_us
     return late

@@ -1,4 +1,7 @@
-"""Check that entries lie inside their candles; if most do not, dates, rates or candles are not those of the first entries."""
+"""Check that entries lie inside their candles.
+
+If most entries of a bot do not, its dates or rates are not those of the first entries, or the candles are of another market.
+"""
 
 from __future__ import annotations
 

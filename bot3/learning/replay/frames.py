@@ -1,4 +1,4 @@
-"""The replay frame: the record's data of each trade's replay."""
+"""Build the replay frame: what the record stores of each trade's replay."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def is_funding_known(times_us: NDArray[np.int64], start_us: NDArray[np.int64], e
     Returns
     -------
     bool array of shape (n,)
-        False if a span begins before the first known rate, ends at or after the time the next rate is due, or overlaps a gap of more than
-        12 hours.
+        False if a span begins before the first known rate, ends at or after the time at which the next rate is due, or overlaps a gap of
+        more than 12 hours; false for all spans if no rate is known.
     """
     times = np.unique(times_us)
     if not len(times):

@@ -43,8 +43,8 @@ def default_grid() -> ExitGrid:
 class GridSums:
     """Sums of net outcomes (ratios of the price) over the trades of one group, for every stop and target.
 
-    `n` is the number of trades; the arrays have the shape of the grid. `ambiguous` counts trades whose stop and target lay inside one
-    candle.
+    `n` is the number of trades; the arrays have the shape (stops, targets). `ambiguous` counts trades whose stop and target were touched
+    inside one candle.
     """
 
     n: int
@@ -68,13 +68,13 @@ class GridSums:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Return the mean outcome of every cell. Raises InvalidTradeError for a group without trades."""
+        """Return the mean outcome for every stop and target. Raises InvalidTradeError for a group without trades."""
         if self.n == 0:
             raise InvalidTradeError("a group without replayed trades has no mean outcome: check n first")
         return self.total / self.n
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Return the sample variance of an outcome in every cell; 0 for one trade."""
+        """Return the sample variance of an outcome for every stop and target; 0 for one trade. Raises InvalidTradeError without trades."""
         spread: NDArray[np.float64] = np.maximum(self.squares / self.n - self.mean**2, 0.0) * self.n / max(self.n - 1, 1)
         return spread

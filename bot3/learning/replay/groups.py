@@ -1,4 +1,4 @@
-"""Groups of trades for learning, and the rules by which trades are observations."""
+"""Groups of trades for learning, and the rules that decide from which trades is learned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot3.trading.parameters import ANY
 from bot3.trading.trades import DIRECTIONS, ExitReason, OrderPattern
 
 Group = tuple[str, str, str]
-"""(pair, direction, leverage bin); "*" for all."""
+"""(pair, direction, leverage bin), "*" for all. A cell is a group without "*", the root the group of all trades."""
 
 ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
@@ -31,7 +31,7 @@ SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whol
 
 
 def is_learned(leverage_bin: str) -> bool:
-    """Return whether trades with this label of the record are grouped for learning."""
+    """Return whether trades with this leverage bin in the record are learned from: not those with a leverage above 10."""
     return leverage_bin != ABOVE_BINS
 
 
@@ -47,7 +47,10 @@ def group_of_key(key: str) -> Group:
 
 
 def parent_of(group: Group) -> Group | None:
-    """Return the parent of a group (cell, pair x direction, direction, root; the root for a bin's row); None for the root."""
+    """Return the parent of a group; None for the root.
+
+    The parent of a cell is its pair and direction, of that the direction, and of a direction or a leverage bin the root.
+    """
     pair, side, leverage_bin = group
     if group == ROOT:
         return None
@@ -83,7 +86,7 @@ def parent_groups(cells: Iterable[Group]) -> list[Group]:
 
 
 def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
-    """Return the member cells of each group, sorted, so that sums over them do not depend on the order of arrival."""
+    """Return the cells of each group that contains some of them, sorted, so that sums do not depend on the order of arrival."""
     found: dict[Group, list[Group]] = {}
     for cell in sorted(cells):
         pair, side, leverage_bin = cell
@@ -93,14 +96,14 @@ def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
 
 
 def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
-    """Return the reason if a trade was ended by a forced or manual exit or by liquidation; None if its own exits ended it."""
+    """Return the reason if a forced or manual exit, an exit on the exchange or a liquidation ended a trade; None otherwise."""
     return f"ended by {trade['exit_reason']}" if trade["exit_reason"] in _FORCED else None
 
 
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
-    """Return the reason why a trade is not an observation of stop and target; None if it is one.
+    """Return the reason why a trade is not learned from; None if it is.
 
-    Such trades were ended by a person, the platform or the exchange, consist of several orders, or have a leverage above the last bin. They
+    Left out are trades that a person, the platform or the exchange ended, that have several entries or exits, or a leverage above 10. They
     still count for risk and in the realised figures.
     """
     if not is_learned(trade.get("leverage_bin", "")):

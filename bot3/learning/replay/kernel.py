@@ -1,4 +1,4 @@
-"""The inner loops of replay, compiled by numba: the exit law (`trading.exit_law`) for all levels of a grid at once.
+"""The inner loops of replay, compiled by numba: the events of `trading.exit_law` for all stops and targets of a grid at once.
 
 Rates are mirrored for shorts (times -1), so that a stop always lies below and a target above. Stops are touched in the order of their
 distance, and so are targets. When a stop is touched, the targets touched before it are the first t* ones: in every cell of that stop from
@@ -18,7 +18,7 @@ from bot3.learning.replay.lanes import BLOCK, BLOCKS, first_block, first_in_bloc
 from bot3.trading.exit_law import GAVE_BACK, HELD, LIQUIDATED, REACHED, STOPPED
 
 TOTAL, SQUARES, WINS, PROFIT, AMBIGUOUS = range(5)
-"""Indices of the sums that `sum_paths` fills; the last one is an unweighted count."""
+"""Indices of the sums that `sum_paths` fills; AMBIGUOUS is an unweighted count, the others are weighted."""
 OPEN, CLOSE, LOW, MINUS_HIGH, BLOCK_LOW, BLOCK_MINUS_HIGH = range(6)
 """Rows of the prices: highs are mirrored; the last two rows are the minima of LOW and MINUS_HIGH over a block from each candle on."""
 ROWS = 6
@@ -70,7 +70,7 @@ def leave_paths(candles: Any, paths: Any, levels: Any, costs: Any, rule: Any, le
     levels : (stop_sigma, target_sigma)
         One stop and one target per path.
     left : (net, ended_at, code, is_ambiguous)
-        Output arrays: net move, index of the candle of the end, kind of the end, and whether stop and target lay in that candle.
+        Output arrays: net move, index of the candle in which the path ends, code of the end, whether both levels were touched inside it.
     """
     # A grid of one cell per path: exactly one of the three corners is set, so their sum is the outcome.
     corners, both = np.zeros((3, 1, 1, 4)), np.zeros((2, 1))
@@ -86,7 +86,7 @@ def leave_paths(candles: Any, paths: Any, levels: Any, costs: Any, rule: Any, le
 
 @numba.njit(cache=True, error_model="numpy")
 def summarise_paths(candles: Any, paths: Any, summary: Any) -> None:
-    """Fill `summary`, of shape (4, paths): worst, best and last move of the price over the whole path, and funding received."""
+    """Fill `summary`, of shape (4, paths): worst, best and last move of the price over the whole path, and funding received as a move."""
     # Lows and mirrored highs are both minimised; for shorts the roles of worst and best are swapped afterwards.
     prices, funding = candles
     n = len(funding)
@@ -157,7 +157,7 @@ def _scatter(candles: Any, paths: Any, k: int, levels: Any, costs: Any, rule: An
     reached = _touch(
         candles[0], window, MINUS_HIGH if side > 0.0 else LOW, levels[1], (-side, -side * rate, rate * sigma, -np.inf), room, 1
     )
-    # Factors of the net move for a stop, a market exit and a resting target, then the further constants that `_merge` needs.
+    # Factors of the net move for a stop, a market exit and a target (a limit order or not), then the other constants of `_merge`.
     nets = (
         (1.0 - side * fee) * (1.0 - side * (slip + stop_slip)) / opened,
         taker,

@@ -47,7 +47,7 @@ def _in_block(typing_context: Any, numbers: Any, start: Any, level: Any) -> Any:
 
 
 def _of_blocks(typing_context: Any, numbers: Any, start: Any, level: Any) -> Any:  # noqa: ARG001
-    """Return the index of the first of `BLOCKS` numbers from `start` on that is <= level, relative to `start`; `BLOCKS` if none is."""
+    """Return the index of the first of `BLOCKS` numbers from `start` on that is <= level, relative to `start`; else `BLOCKS`."""
     return types.intp(numbers, types.intp, types.float32), _first_of(BLOCKS)
 
 

@@ -1,4 +1,4 @@
-"""Candles and funding of the traded pairs, as loaded so far."""
+"""Candles and funding of the traded pairs that the learner has loaded."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ class LoadedCandles:
 
     @property
     def arrays(self) -> dict[str, CandleArrays]:
-        """Return the arrays of the pairs with candles."""
+        """Return the arrays by pair, for pairs with candles."""
         return self._arrays
 
     def until(self, pair: str) -> datetime | None:
-        """Return the close of the last candle of a pair; None if it has no candle."""
+        """Return the close time of the last candle of a pair; None if it has no candle."""
         loaded = self._arrays.get(pair)
         if loaded is None or not len(loaded):
             return None
         return instant_of(int(loaded.open_us[-1]) + self._frame.candle_us)
 
     def add(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> NDArray[np.int64]:
-        """Append a pair's candles and replace its funding; return the instants of the payments that changed.
+        """Append a pair's candles and replace its funding; return the times (microseconds since 1970) of the payments that changed.
+
+        None changed if it is the pair's first funding.
 
         Raises
         ------
@@ -60,12 +62,12 @@ class LoadedCandles:
         return np.zeros(0, dtype=np.int64) if paid is None else changed_payments(paid, funding)
 
     def look_for_funding(self, *, now: datetime) -> None:
-        """Note that replays were made with the funding known by a time, if a look was due."""
+        """Store a market time as that of the last search for missing funding, if an hour has passed since the last one."""
         if self._is_look_due(instant_us(now)):
             self._funding_looked_us = instant_us(now)
 
     def pairs_without_funding(self, table: TradeTable, *, now: datetime) -> set[str]:
-        """Return the pairs with missing funding in a replay that became due within the last day; empty until the next look is due."""
+        """Return the pairs with a replay whose horizon ended within the last day and lacks funding; none within an hour of a search."""
         if not self._is_look_due(instant_us(now)):
             return set()
         found = set()

@@ -1,6 +1,6 @@
 """Replay of trades that were built and reduced by several orders, under one stop and one target each.
 
-The rules are those of `replay`: trades end by the exit law (`trading.exit_law`), the candle of the first entry is excluded, and moves are
+The rules are those of `replay`: trades end by the events of `trading.exit_law`, the candle of the first entry is excluded, and moves are
 net of slippage, fees and funding. In addition:
 
 - An order changes the position at the end of its candle, so inside that candle the levels from before the order are tested.
@@ -95,7 +95,7 @@ class PositionOutcome:
     ended_at : int
         Index of the candle in which the position ended.
     code : int
-        Kind of the end, a code of `exit_law`.
+        Code of the end, one of `exit_law`'s; HELD at the end of the horizon.
     is_ambiguous : bool
         Whether stop and target, or an order, lay inside the candle of the end: their order is assumed, not known.
     orders_done : int

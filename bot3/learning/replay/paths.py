@@ -47,7 +47,7 @@ class ReplayCandles:
     Parameters
     ----------
     prices : float32 array
-        The rows of `replay_kernel` concatenated: open, close, low, -high, and the minima of the last two over a block from each candle on.
+        The rows of `kernel` concatenated: open, close, low, -high, and the minima of the last two over a block from each candle on.
         Type float32 halves the memory that a replay reads.
     funding : float64 array of shape (n,)
         Cumulative funding paid per unit of base of a long up to and including the open of each candle, in quote; below 0 it was received.
@@ -81,7 +81,7 @@ class ReplayCandles:
         return cls(prices=_flat(rows), funding=np.concatenate([part.funding for part in parts]))
 
     def row(self, row: int) -> NDArray[np.float32]:
-        """Return one row of the prices, by its index in `replay_kernel`."""
+        """Return one row of the prices, by its index in `kernel` (OPEN, CLOSE, LOW, ...)."""
         return self.prices[row * len(self) : (row + 1) * len(self)]
 
 

@@ -1,9 +1,9 @@
-"""First-touch replay: compute what trades would have earned under every stop and target.
+"""Replay trades: compute what they would have earned under every stop and target, on the candles of their horizon.
 
-Each trade's candles are processed once. The net outcomes at stop, target and the end of the horizon are summed for every cell of the grid,
-by group; a second pass computes the outcome of each trade under the chosen levels. Trades end by the exit law (`trading.exit_law`). The
-candle of the entry is excluded unless candles last a minute. Moves are net of the exit's slippage, both fees and funding; the entry's
-slippage is in `open_rate`. Beyond the liquidation rate exactly the margin is lost.
+Each trade's candles are processed once. The net outcomes are summed by group for every stop and target of the grid; a second pass computes
+the outcome of each trade under chosen ones. Trades end by the events of `trading.exit_law`. The candle of the entry is excluded unless
+candles last a minute at most. Moves are net of the exit's slippage, both fees and funding; the entry's slippage is in `open_rate`. Beyond
+the liquidation rate exactly the margin is lost.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ class GroupSums:
 class Outcomes:
     """Outcomes of N trades under one stop and target each.
 
-    `net` is the net move (ratio of the price), `ended_at` the index of the candle, `code` the kind of the end (`exit_law`), and
-    `is_ambiguous` whether stop and target lay inside that candle: then the stop is assumed to be first.
+    `net` is the net move (ratio of the price), `ended_at` the index of the candle in which the trade ended, `code` the code of the end in
+    `exit_law` (HELD for the end of the horizon), and `is_ambiguous` whether stop and target were touched inside that candle: then the stop
+    is assumed to be first.
     """
 
     net: NDArray[np.float64]
@@ -151,7 +152,7 @@ def outcomes(
     costs: ReplayCosts,
     exit_rules: ExitRules = NO_RULES,
 ) -> Outcomes:
-    """Replay every path under its own stop and target (distances in sigmas, above 0): the second pass, for the chosen levels.
+    """Replay every path under its own stop and target, distances in sigmas above 0.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""In-memory table of the learner's closed trades: their groups, observations and replays."""
+"""In-memory table of the learner's closed trades: their groups, the state of their replays, and from which of them is learned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot3.trading.trades import DIRECTIONS
 COMPLETE_SHARE = 0.9
 """Minimum share of the horizon's candles that must exist; the rest may be missing because of outages."""
 GRACE_US = DAY_US
-"""Time to wait for late candles before a due replay gets the state `no_candles`."""
+"""Market time to wait for late candles before a due replay gets the state `no_candles`."""
 RETRY_US = HOUR_US
 """Market time between two attempts to load the candles of a pair without candles."""
 
@@ -83,12 +83,12 @@ class ReplayFrame:
 
     @property
     def due_after_us(self) -> int:
-        """Return the time after its entry at which a trade's whole horizon is known."""
+        """Return how long after its entry a trade's replay is due, in microseconds: the horizon and one candle."""
         return (self.horizon_candles + 1) * self.candle_us
 
 
 class TradeTable:
-    """Closed trades by row; the index of a row never changes, an update overwrites the row."""
+    """Closed trades, one per row; the index of a row does not change, a correction of its trade overwrites the row."""
 
     def __init__(self, frame: ReplayFrame) -> None:
         self._frame = frame
@@ -114,7 +114,7 @@ class TradeTable:
 
     @property
     def has_entry_candle(self) -> bool:
-        """Return whether a path begins with the candle of its entry; only for candles of at most a minute, which are precise enough."""
+        """Return whether a trade's path begins with the candle of its entry: only if candles last a minute at most."""
         return self._frame.candle_us <= MINUTE_US
 
     def fact(self, name: str) -> NDArray[Any]:
@@ -122,15 +122,15 @@ class TradeTable:
         return self._facts[name][: len(self)]
 
     def group(self, row: int) -> Group:
-        """Return the group of a row."""
+        """Return the pair, direction and leverage bin of a row."""
         trade = self.trades[row]
         return trade["pair"], trade["direction"], trade["leverage_bin"]
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
-        """Ingest new and changed trades (the record's trade frame); return the groups they touch.
+        """Ingest new and changed trades (the record's trade frame); return the cells whose trades to learn from changed.
 
-        The result does not depend on the order of arrival: the representative of each signal that a row belongs to, or belonged to before a
-        correction, is elected again.
+        The table does not depend on the order of arrival: of the trades on one signal, the one that represents it is chosen again whenever
+        one of them is new or changed.
         """
         if trades.empty:
             return set()
@@ -143,7 +143,7 @@ class TradeTable:
         return {group for group in touched if is_learned(group[2])}
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
-        """Return the rows of a cell in the order of their entries, independent of the order of arrival."""
+        """Return the rows of a cell sorted by entry time, then bot, run mode and trade id: independent of the order of arrival."""
         own = self.by_group.get(cell, set())
         rows = np.fromiter(own, dtype=np.int64, count=len(own))
         opened = self._facts["open_us"][rows]
@@ -154,21 +154,21 @@ class TradeTable:
         return ordered
 
     def by_entry(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sort rows by their entries, independent of the order of arrival."""
+        """Return rows sorted by entry time, then bot, run mode and trade id: independent of the order of arrival."""
         return np.array(sorted(rows.tolist(), key=self._order), dtype=np.int64)
 
     def observations(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return those of the given rows whose whole horizon was replayed."""
+        """Return those of the given rows that are learned from: their whole horizon was replayed."""
         observed: NDArray[np.int64] = rows[self._facts["state"][rows] == int(ReplayState.COMPLETE)]
         return observed
 
     def count_closes(self, rows: NDArray[np.int64]) -> CloseCounts:
-        """Count the given trades that are missing in the evidence; a trade represented by another one (same signal) is not missing."""
+        """Count the given trades, and those left out of learning or late; one that another trade on its signal represents is neither."""
         left_out, late = self._missing(rows)
         return CloseCounts(closed=len(rows), left_out=int(left_out.sum()), late=int(late.sum()))
 
     def closes_by_node(self) -> dict[tuple[str, str], CloseCounts]:
-        """Count the closes of all trades, and the missing ones, by pair and direction."""
+        """Count all trades, and those left out of learning or late, by pair and direction, without those that have no trades."""
         code = self.fact("pair_code") * len(DIRECTIONS) + self.fact("is_short")
         left_out, late = self._missing(np.arange(len(self)))
         counts = [np.bincount(code[flags], minlength=len(self._pairs) * len(DIRECTIONS)) for flags in (slice(None), left_out, late)]
@@ -193,7 +193,7 @@ class TradeTable:
         return [(self._pairs[int(code)], np.flatnonzero(codes == code)) for code in np.unique(codes)]
 
     def replay_due(self, candles: dict[str, CandleArrays], walked: dict[str, ReplayCandles], *, now_us: int) -> set[Group]:
-        """Replay the trades due by a time, pair by pair; return the groups whose observations or missing closes changed."""
+        """Replay the trades due by a time, pair by pair; return the cells whose trades to learn from, or left out, changed."""
         touched = self._check_entries(candles, now_us=now_us)
         for pair in self.pairs_to_retry(now_us=now_us):
             self._without_candles[pair] = now_us
@@ -208,7 +208,7 @@ class TradeTable:
         return touched
 
     def pairs_to_retry(self, *, now_us: int) -> set[str]:
-        """Return the pairs without any candle whose retry is due (`RETRY_US`): a file that could not be read may be readable now."""
+        """Return the pairs without any candle for which an hour has passed since the last attempt to load them."""
         return {pair for pair, tried_us in self._without_candles.items() if now_us - tried_us >= RETRY_US}
 
     def mark_saved(self, replays: pd.DataFrame, *, version: str) -> None:
@@ -252,7 +252,10 @@ class TradeTable:
         return by_pair
 
     def _check_entries(self, candles: dict[str, CandleArrays], *, now_us: int) -> set[Group]:
-        """Compare entries without orders with their candles, and leave out such trades of bots if most of those entries lie outside."""
+        """Compare the entries of trades without orders with their candles; leave out those of a bot if most of them lie outside.
+
+        Return the cells whose trades to learn from changed.
+        """
         for pair, own in self._rows_by_pair(self.unchecked).items():
             rows = np.array(own, dtype=np.int64)
             opened, rates = self._facts["open_us"][rows], self._facts["open_rate"][rows]
@@ -286,7 +289,7 @@ class TradeTable:
         return trade["bot"], trade["run_mode"]
 
     def _left_out(self, row: int) -> str | None:
-        """Return the reason why a row is not an observation; None if it is one."""
+        """Return the reason why a row is not learned from; None if it is."""
         reason = left_out_reason(self.trades[row])
         is_outside = reason is None and self._bot(row) in self._outside and row in self._without_orders[self._bot(row)]
         return OUTSIDE_CANDLES if is_outside else reason
@@ -350,7 +353,7 @@ class TradeTable:
         return trade["open_us"], trade["bot"], trade["run_mode"], trade["trade_id"]
 
     def _elect(self, signal: _Signal) -> set[Group]:
-        """Elect the trade that represents a signal and leave out the others; return the groups whose observations changed."""
+        """Choose the trade that represents a signal and leave out the others; return the cells whose trades to learn from changed."""
         rows = self._signals.get(signal, [])
         if len(rows) == 1 and rows[0] in self.pending and self._left_out(rows[0]) is None:
             return set()

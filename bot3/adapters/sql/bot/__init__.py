@@ -1,1 +1,1 @@
-"""A bot's own database: journal, trades, decisions."""
+"""A bot's own database: trades, planned orders (intents), fills, funding, decisions."""

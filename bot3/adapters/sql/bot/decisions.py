@@ -1,4 +1,4 @@
-"""Read the decisions of a bot's journal, each with the result of its order."""
+"""Read the decisions of a bot's store, each with the result of its order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bot3.trading.entry_outcomes import EntryOutcome, EntryReason, judge_entry
 from bot3.trading.orders import IntentLeg, IntentState
 
 _Key = tuple[str, datetime, str]
-"""Pair, candle and feeder: common to a decision and its order, whatever id a restart assigned to the order."""
+"""Pair, close time of the candle, and feeder: equal for a decision and its order, whatever trade id a restart gave the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """Result of a decision to enter; its fields are columns of the frame."""
+    """Result of a decision; its fields are columns of the frame."""
 
     outcome: str
     reason: str
@@ -32,9 +32,9 @@ class _Verdict:
 
 
 def read_decisions(connection: Connection, *, limit: int) -> pd.DataFrame:
-    """Return the newest decisions with the columns of `Decision`, and the results of those that were to enter.
+    """Return the newest decisions, newest first, with the columns of `Decision`; those to enter have the result of their order.
 
-    A decision is written before its order and not updated: the intents and their fills show which attempt succeeded, or that none did.
+    A decision is written before its order and not updated: the stored intents and fills show which attempt succeeded, or that none did.
     """
     columns = [column for column in decisions.c if column.name not in {"seq", "account"}]
     frame = read_frame(connection, sa.select(*columns).order_by(decisions.c.seq.desc()).limit(limit))
@@ -51,7 +51,7 @@ def read_decisions(connection: Connection, *, limit: int) -> pd.DataFrame:
 
 
 def _kept(*, outcome: str, reason: str, detail: Mapping[str, Any]) -> _Verdict:
-    """Return the verdict on a decision without an order of its own."""
+    """Return the result of a decision without an intent: one to enter was not traded, any other is unchanged."""
     if outcome == EntryOutcome.TRADED:
         unsent, why = judge_entry(None, was_sent=False, is_filled=False)
         return _Verdict(outcome=unsent.value, reason=why.value, detail=detail, client_order_id=None)

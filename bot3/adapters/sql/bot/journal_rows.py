@@ -1,4 +1,4 @@
-"""Convert intents, fills, funding and decisions to and from the journal's columns."""
+"""Convert intents, fills, funding payments and decisions to and from the rows of a bot's store."""
 
 from __future__ import annotations
 

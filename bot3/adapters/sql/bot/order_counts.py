@@ -1,4 +1,4 @@
-"""Count the filled orders of each trade in SQL: for freqtrade's databases and for ours, whose `orders` have the same columns."""
+"""Count the filled orders of each trade in SQL, in freqtrade's databases and in this platform's, whose `orders` have the same columns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def order_counts(*, of_trades: sa.Select[Any] | None) -> sa.Subquery:
 
 
 def count_columns(counts: sa.Subquery | None, *, is_short: sa.ColumnElement[Any]) -> list[sa.Label[int]]:
-    """Return `ORDER_COUNTS` of a row of trades that is outer-joined with `order_counts`; zeros if the database has no orders table."""
+    """Return the columns `entries` and `exits` of trades that are outer-joined with `order_counts`; zeros if `counts` is None."""
     if counts is None:
         return [sa.literal_column("0", sa.BigInteger()).label(name) for name in ORDER_COUNTS]
     entries = sa.case((is_short, counts.c.sells), else_=counts.c.buys)

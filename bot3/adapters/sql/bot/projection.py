@@ -1,4 +1,4 @@
-"""Project a bot store's journal into its tables `trades` and `orders`, inside the caller's transaction."""
+"""Compute the tables `trades` and `orders` of a bot's store from its intents, fills and funding, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StoreIdentity:
 
 
 def project_trades(connection: Connection, trade_ids: Iterable[int], *, identity: StoreIdentity) -> list[Trade]:
-    """Project trades again and return those whose row changed."""
+    """Compute the rows of some trades and their orders again, and return the trades whose row changed; without fills there is no trade."""
     changed = []
     for trade_id in sorted(set(trade_ids)):
         before = _stored(connection, trade_id, identity=identity)
@@ -40,18 +40,18 @@ def project_trades(connection: Connection, trade_ids: Iterable[int], *, identity
 
 
 def trades_of_orders(connection: Connection, client_order_ids: Iterable[str]) -> Mapping[str, int]:
-    """Return client order id to trade id for the orders of known intents."""
+    """Return the trade id by client order id, for those ids that an intent has."""
     query = sa.select(intents.c.client_order_id, intents.c.trade_id).where(intents.c.client_order_id.in_(set(client_order_ids)))
     return {row.client_order_id: row.trade_id for row in connection.execute(query)}
 
 
 def trades_of_pairs(connection: Connection, funding: Sequence[FundingPayment]) -> set[int]:
-    """Return the trades to which funding payments may belong: same pair, open at the time of payment."""
+    """Return the ids of the trades to which funding payments may belong: same pair, open at the time of payment, and with an intent."""
     touched: set[int] = set()
     for payment in funding:
         at = to_naive(payment.paid_at)
         was_open = sa.and_(trades.c.open_date < at, sa.or_(trades.c.is_open, trades.c.close_date >= at))
-        # Imported trades have no journal: their rows already contain the funding paid.
+        # Imported trades have no intents: their rows already contain the funding paid.
         journalled = trades.c.id.in_(sa.select(intents.c.trade_id).where(intents.c.pair == payment.pair))
         touched |= set(connection.execute(sa.select(trades.c.id).where(trades.c.pair == payment.pair, was_open, journalled)).scalars())
     return touched

@@ -19,7 +19,7 @@ from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 
 class SqlTradeReader:
-    """A `TradeReader` of one of our own bot stores."""
+    """A `TradeReader` of the store of one of this platform's bots."""
 
     def __init__(self, database: Database, identity: StoreIdentity) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class SqlTradeReader:
 
     @property
     def account(self) -> str:
-        """Return the account of every journal row."""
+        """Return the account whose trades, intents and fills the store contains."""
         return self._identity.account
 
     @property
@@ -52,8 +52,8 @@ class SqlTradeReader:
     def change_token(self) -> str:
         """Return a token that differs after every commit of another connection.
 
-        On SQLite every writer changes it (`PRAGMA data_version`); on PostgreSQL it is the store's own write counter, which only the
-        methods of this adapter increment.
+        On SQLite the commit of any program changes it (`PRAGMA data_version`); on PostgreSQL it is a counter in the store, which only the
+        writing methods of `SqlBotStore` increment.
         """
         if self._database.is_sqlite:
             return self._database.data_version()
@@ -61,20 +61,20 @@ class SqlTradeReader:
             return str(connection.execute(sa.select(store_identity.c.writes)).scalar_one())
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
-        """Return closed trades with close_date >= the given time (all for None), by close_date."""
+        """Return the closed trades with close_date >= the given time (all for None), sorted by close_date."""
         return self._trades(_closed(closed_since), by=trades.c.close_date)
 
     def open_trades(self) -> list[Trade]:
-        """Return the open trades, by open_date."""
+        """Return the open trades, sorted by open_date."""
         return self._trades(trades.c.is_open, by=trades.c.open_date)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count what `closed_trades` would return."""
+        """Count the trades that `closed_trades` would return."""
         with self._database.read() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(trades).where(_closed(closed_since))).scalar_one())
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
-        """Return a page of all trades, newest open first; columns are `Trade`'s fields."""
+        """Return a page of all trades, open and closed, newest open_date first; columns are `Trade`'s fields."""
         page = sa.select(trades.c.id).order_by(trades.c.open_date.desc(), trades.c.id.desc()).limit(limit).offset(offset)
         query = _with_counts(trades.c.id.in_(page)).order_by(trades.c.open_date.desc(), trades.c.id.desc())
         with self._database.read() as connection:
@@ -101,7 +101,7 @@ def _with_counts(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 def _pattern(entries: int, exits: int) -> OrderPattern:
-    """Return the order pattern of a trade of ours: a history has no orders, but each of its trades has one entry and one exit."""
+    """Return the order pattern of a trade: SINGLE without any filled order, since imported trades of backtests have no orders."""
     found = OrderPattern.of_counts(entries=int(entries), exits=int(exits))
     return OrderPattern.SINGLE if found is OrderPattern.UNKNOWN else found
 

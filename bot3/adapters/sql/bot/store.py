@@ -1,4 +1,4 @@
-"""Store a bot's data in SQL: its journal, and its trades as a projection of the journal."""
+"""Store a bot's data in SQL: intents, fills, funding and decisions, and the trades and orders computed from them."""
 
 from __future__ import annotations
 
@@ -61,9 +61,11 @@ class SqlBotStore(SqlTradeReader):
         Parameters
         ----------
         bot, run_mode, account : key
-            Identity of the store; written at creation, and required to be equal afterwards.
+            Identity of the store: written at its creation, and required to be equal afterwards.
         exchange : str
-            freqtrade's lower-case id of imported trades (booked trades have the exchange of their fills).
+            Exchange of imported trades, as freqtrade's lower-case id (other trades have the exchange of their fills); set at creation.
+        read_only : bool
+            Neither create nor migrate the store: it must exist and have this release's schema.
 
         Raises
         ------
@@ -79,15 +81,17 @@ class SqlBotStore(SqlTradeReader):
             raise
 
     def next_trade_id(self) -> int:
-        """Return an id that no trade or intent has."""
+        """Return a trade id that no stored trade or intent has."""
         with self._database.read() as connection:
             newest = [connection.execute(sa.select(sa.func.max(column))).scalar() for column in (trades.c.id, intents.c.trade_id)]
         return max((int(one) for one in newest if one is not None), default=0) + 1
 
     def plan_intent(self, intent: Intent) -> bool:
-        """Insert an intent as PLANNED; return False if its key exists already.
+        """Insert an intent in state PLANNED; return False, and change nothing, if the same intent is stored already.
 
-        The key of an entry excludes its trade id: a decision creates one order, whatever id a restart assigned to it.
+        Two entries are the same if pair, candle and attempt are equal, whatever their trade ids: a restart may assign another id, and a
+        decision must create one order. Other intents are the same if their client order ids are. Raises StoreError for an intent of another
+        bot or account.
         """
         self._require_own(intent.bot, account=intent.account, what=intent.client_order_id)
         if intent.leg is IntentLeg.EXIT:
@@ -104,7 +108,7 @@ class SqlBotStore(SqlTradeReader):
         exchange_order_id: str | None = None,
         reject_reason: str | None = None,
     ) -> None:
-        """Update an intent's state and the given fields; other fields are unchanged. Raises StoreError if there is no such intent."""
+        """Update an intent's state and the fields that are not None. Raises StoreError if there is no such intent."""
         given = {"sent_at_us": maybe_us(sent_at), "exchange_order_id": exchange_order_id, "reject_reason": reject_reason}
         values = {"state": state.value} | {name: value for name, value in given.items() if value is not None}
         change = sa.update(intents).where(intents.c.client_order_id == client_order_id).values(**values).returning(intents.c.trade_id)
@@ -115,7 +119,7 @@ class SqlBotStore(SqlTradeReader):
             project_trades(connection, [trade_id], identity=self._identity)
 
     def unsettled_intents(self) -> list[Intent]:
-        """Return intents in PLANNED, SENT or ACKED, oldest first."""
+        """Return the intents in state PLANNED, SENT or ACKED, oldest first."""
         return self._intents(intents.c.state.in_(_UNSETTLED))
 
     def intents_of_trade(self, trade_id: int) -> list[Intent]:
@@ -123,17 +127,18 @@ class SqlBotStore(SqlTradeReader):
         return self._intents(intents.c.trade_id == trade_id)
 
     def entries_of_close(self, pair: str, candle_close_time: datetime) -> list[Intent]:
-        """Return the entry intents that were decided on a pair at a candle's close, oldest first."""
+        """Return the entry intents of a pair that were decided at a candle's close, oldest first."""
         of_close = sa.and_(intents.c.pair == pair, intents.c.candle_close_time_us == to_us(candle_close_time))
         return self._intents(sa.and_(of_close, intents.c.leg == IntentLeg.ENTRY.value))
 
     def book(self, fills: Sequence[Fill], funding: Sequence[FundingPayment]) -> list[Trade]:
-        """Insert new fills and payments, update the projected trades and orders, and return the changed trades (open and closed).
+        """Insert new fills and payments, update the trades and orders computed from them, and return the changed trades (open and closed).
 
         Raises
         ------
         StoreError
             For fills whose client order id no intent has: they are stored in `foreign_fills`, all others are booked, the error names them.
+            If a fill or payment is of another account: nothing is written.
         """
         for account, pair in {(entry.account, entry.pair) for entry in fills} | {(entry.account, entry.pair) for entry in funding}:
             self._require_own(self.bot, account=account, what=f"a booking of {pair}")
@@ -143,11 +148,14 @@ class SqlBotStore(SqlTradeReader):
             changed = project_trades(connection, touched, identity=self._identity)
         if foreign:
             names = ", ".join(f"{fill.exchange_trade_id} of order {fill.client_order_id}" for fill in foreign)
-            raise StoreError(f"{self._database.shown}: no intent has the order of fill {names}: stored in foreign_fills; entries must stop")
+            raise StoreError(
+                f"{self._database.shown}: no intent has the order of fill {names}: it is stored in the table foreign_fills; the bot must "
+                "not enter trades until the cause is known"
+            )
         return changed
 
     def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
-        """Widen an open trade's extreme rates."""
+        """Lower a trade's lowest rate and raise its highest rate to the given ones; rates inside its range change nothing."""
         query = sa.select(rate_extremes).where(rate_extremes.c.trade_id == trade_id)
         with self._write() as connection:
             seen = connection.execute(query).one_or_none()
@@ -158,22 +166,22 @@ class SqlBotStore(SqlTradeReader):
             project_trades(connection, [trade_id], identity=self._identity)
 
     def record_decisions(self, decisions: Sequence[Decision]) -> None:
-        """Insert decisions; a repeated (pair, candle, feeder) creates no second row."""
+        """Insert decisions; one whose pair, candle and feeder are stored already is skipped."""
         with self._write() as connection:
             insert_ignore(connection, _DECISIONS, [decision_row(decision, account=self.account) for decision in decisions])
 
     def decisions_frame(self, *, limit: int) -> pd.DataFrame:
-        """Return the newest decisions with the results of their orders; columns are `Decision`'s fields, `detail` a dict."""
+        """Return the newest decisions, newest first, with the results of their orders; columns are `Decision`'s fields, `detail` a dict."""
         with self._database.read() as connection:
             return read_decisions(connection, limit=limit)
 
     def import_trades(self, trades: Sequence[Trade]) -> int:
-        """Insert finished trades unchanged; ids that contain the same trade already are skipped. Return the number of new trades.
+        """Insert closed trades unchanged and skip those that are stored already; return the number of new trades.
 
         Raises
         ------
         StoreError
-            If an id contains another trade (or a trade has another mode, bot or account): nothing is inserted.
+            If another trade is stored under the id of one, or one is open, or of another mode, bot or account: nothing is inserted.
         """
         for trade in trades:
             self._require_own(trade.bot, account=trade.account, what=f"trade {trade.trade_id}")
@@ -191,13 +199,16 @@ class SqlBotStore(SqlTradeReader):
         return len(new)
 
     def bookmark(self, name: str) -> datetime | None:
-        """Return a named market time of the daemon; None if it was never set."""
+        """Return the market time that the daemon stored under a name; None if there is none."""
         with self._database.read() as connection:
             at_us = connection.execute(sa.select(bookmarks.c.at_us).where(bookmarks.c.name == name)).scalar_one_or_none()
         return None if at_us is None else from_us(at_us)
 
     def latch(self) -> RiskLatch | None:
-        """Return the bot's latch; None if none was ever stored. Raises StoreError for an invalid one."""
+        """Return the bot's latch (trading state and reference values for its losses); None if none is stored.
+
+        Raises StoreError if it is invalid.
+        """
         with self._database.read() as connection:
             row = connection.execute(sa.select(risk_latch)).mappings().one_or_none()
         return (
@@ -207,12 +218,12 @@ class SqlBotStore(SqlTradeReader):
         )
 
     def save_latch(self, latch: RiskLatch) -> None:
-        """Write the bot's latch."""
+        """Write the bot's latch; it replaces the one before."""
         with self._write() as connection:
             upsert(connection, risk_latch, {"id": 1, "account": self.account, **fields_of(latch)})
 
     def set_bookmark(self, name: str, at: datetime) -> None:
-        """Store a named market time."""
+        """Store a market time under a name; it replaces the one before."""
         with self._write() as connection:
             upsert(connection, bookmarks, {"name": name, "account": self.account, "at_us": to_us(at)})
 

@@ -1,7 +1,8 @@
 """Define the tables of a bot's store.
 
-`trades`, `orders` and `pairlocks` have freqtrade's names, types and meanings (2026.9), dates naive in UTC. The others are ours: every row
-contains its account, instants are whole microseconds since 1970 in UTC (`*_us`), amounts and rates are decimals as text, always exact.
+`trades`, `orders` and `pairlocks` have freqtrade's names, types and meanings (2026.9), with naive dates in UTC. In the other tables every
+row contains its account, instants (`*_us`) are whole microseconds since 1970, and the amounts, rates and fees of intents, fills and
+payments are decimals as text, so that they are exact.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ intents = sa.Table(
     sa.Column("exchange_order_id", sa.String(255)),
     sa.Column("reject_reason", sa.Text),
 )
-# A decision to enter creates one order, whatever its trade id: a restart assigns a new id, but the key is the same.
+# A decision to enter creates one order: after a restart the same decision may get another trade id, so the id is not in this key.
 sa.Index(
     "intents_one_entry",
     intents.c.account,

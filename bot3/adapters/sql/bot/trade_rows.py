@@ -42,7 +42,7 @@ _RECORD_VERSION = 2
 
 
 def trade_row(trade: Trade, *, exchange: str, strategy: str) -> dict[str, Any]:
-    """Return freqtrade's row of a trade with one entry and at most one exit; a `Trade` without its ledger contains no more orders."""
+    """Return freqtrade's row of a trade with one entry and at most one exit: a `Trade` does not contain its single orders."""
     base, _, rest = trade.pair.partition("/")
     stake = rest.partition(":")[0]
     side = -1.0 if trade.is_short else 1.0
@@ -81,7 +81,7 @@ def trade_row(trade: Trade, *, exchange: str, strategy: str) -> dict[str, Any]:
 
 
 def ledger_row(ledger: LedgerTrade, *, exchange: str, strategy: str) -> dict[str, Any]:
-    """Return freqtrade's row of a trade in the ledger."""
+    """Return freqtrade's row of a trade that was computed from its fills, with any number of entries and exits."""
     trade = ledger.trade
     side = -1.0 if trade.is_short else 1.0
     return trade_row(trade, exchange=exchange, strategy=strategy) | {
@@ -99,7 +99,7 @@ def ledger_row(ledger: LedgerTrade, *, exchange: str, strategy: str) -> dict[str
 
 
 def order_row(order: LedgerOrder, *, order_pk: int) -> dict[str, Any]:
-    """Return freqtrade's row of an order; its dates are market time."""
+    """Return freqtrade's row of an order; its dates are market time, `order_date` is the close time of the candle that decided it."""
     intent = order.intent
     trigger = None if intent.trigger_rate is None else float(intent.trigger_rate)
     average = None if order.average_rate is None else float(order.average_rate)
@@ -160,7 +160,7 @@ def _aware(at: datetime) -> datetime:
 
 
 def _first(trigger: float | None, average: float | None) -> float:
-    """Return freqtrade's `ft_price`, which must not be null: 0 for an unfilled market order, whose price is unknown to freqtrade too."""
+    """Return freqtrade's `ft_price`, which must not be null: the trigger rate, else the average rate, else 0 (unfilled market order)."""
     for rate in (trigger, average):
         if rate is not None:
             return rate

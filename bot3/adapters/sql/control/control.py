@@ -27,7 +27,7 @@ class SqlControl:
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the store and migrate its schema to this release. Raises StoreError."""
+        """Open the control store and migrate its schema to this release. Raises StoreError if that fails."""
         return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
 
     def close(self) -> None:
@@ -49,14 +49,14 @@ class SqlControl:
             upsert(connection, heartbeats, row)
 
     def heartbeats(self) -> tuple[Heartbeat, ...]:
-        """Return the newest heartbeat of every process."""
+        """Return the newest heartbeat of every process, sorted by name; that of an ended process remains."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(heartbeats).order_by(heartbeats.c.process)).mappings().all()
         with self._valid("heartbeats"):
             return tuple(_heartbeat(row) for row in rows)
 
     def set_anchor(self, anchor: ClockAnchor) -> None:
-        """Write the market clock's anchor."""
+        """Write the market clock's anchor; it replaces the one before."""
         row = {
             "id": 1,
             "source": anchor.source.value,
@@ -70,7 +70,7 @@ class SqlControl:
             upsert(connection, clock_anchor, row)
 
     def anchor(self) -> ClockAnchor | None:
-        """Return the market clock's anchor; None before a home was seeded."""
+        """Return the market clock's anchor; None if the clock was never started. Raises StoreError if it is invalid."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(clock_anchor)).one_or_none()
         if row is None:
@@ -79,12 +79,12 @@ class SqlControl:
             return _anchor(row)
 
     def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
-        """Write a bot's trading state; it survives restarts."""
+        """Write a bot's trading state with its reason; it replaces the one before."""
         with self._database.write() as connection:
             upsert(connection, trading_states, {"bot": bot, "state": state.value, "reason": reason, "at_us": to_us(at)})
 
     def trading_state(self, bot: str) -> tuple[TradingState, str]:
-        """Return the state and its reason; the defaults are ACTIVE and ""."""
+        """Return a bot's trading state and its reason; ACTIVE and an empty reason if none is stored."""
         query = sa.select(trading_states.c.state, trading_states.c.reason).where(trading_states.c.bot == bot)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -92,13 +92,13 @@ class SqlControl:
             return (TradingState.ACTIVE, "") if row is None else (TradingState(row.state), row.reason)
 
     def send_command(self, *, bot: str, command: str, argument: str, issued_by: str, at: datetime) -> int:
-        """Queue a command for the daemon; return its id."""
+        """Queue a command for a bot's daemon; return the command's id."""
         row = {"bot": bot, "command": command, "argument": argument, "issued_by": issued_by, "issued_at_us": to_us(at)}
         with self._database.write() as connection:
             return int(connection.execute(sa.insert(commands).values(**row).returning(commands.c.id)).scalar_one())
 
     def take_commands(self, bot: str, *, at: datetime) -> list[tuple[int, str, str]]:
-        """Take the pending commands (id, command, argument), each exactly once."""
+        """Return a bot's pending commands (id, command, argument) by id, and mark them as taken, so that each is returned once."""
         # Called on every tick and nearly always empty: read before taking the write lock.
         with self._database.read() as connection:
             waiting = connection.execute(sa.select(commands.c.id).where(_waits(bot)).limit(1)).first()

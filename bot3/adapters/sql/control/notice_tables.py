@@ -1,4 +1,4 @@
-"""Define the tables of the control store for notices and marks. Instants are whole microseconds since 1970 in UTC (`*_us`)."""
+"""Define the tables of the control store for notices and for last reported states. Instants (`*_us`) are microseconds since 1970."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store notices and marks in SQL, in the control store."""
+"""Store notices to people, and the last reported state of each subject (marks), in the control store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot3.ports.notices import Notice, Refusals, WaitingNotice
 from bot3.ports.notifier import Message
 
 _KEPT_US = 30 * 86_400 * 1_000_000
-"""Retention of delivered notices, in microseconds, for later queries."""
+"""Retention of delivered and refused notices, in microseconds."""
 _REST = "notifier"
 """Key of the mark that contains the time until which delivery pauses, and the problem to fix; it is not a subject."""
 
@@ -31,7 +31,7 @@ class SqlNotices:
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the store and migrate its schema to this release. Raises StoreError."""
+        """Open the control store and migrate its schema to this release. Raises StoreError if that fails."""
         return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
 
     def close(self) -> None:
@@ -39,12 +39,12 @@ class SqlNotices:
         self._database.close()
 
     def queue(self, notice: Notice) -> None:
-        """Insert a notice, or update the pending one of its key."""
+        """Update the pending notice of the same key that is not under delivery and count the event; insert a notice if there is none."""
         with self._database.write() as connection:
             _queue(connection, notice)
 
     def take(self, *, now: datetime, hold: timedelta) -> WaitingNotice | None:
-        """Lease the oldest due notice for delivery; return None if there is none."""
+        """Return the oldest due notice and reserve it for `hold`; None if there is none, or while deliveries pause after `put_back`."""
         now_us = to_us(now)
         due = sa.and_(notices.c.closed_at_us.is_(None), notices.c.due_at_us <= now_us, notices.c.held_until_us <= now_us)
         with self._database.write() as connection:
@@ -59,25 +59,25 @@ class SqlNotices:
         return None if row is None else _waiting(row)
 
     def mark_sent(self, notice_id: int, *, at: datetime) -> None:
-        """Mark a notice as delivered; delete notices that were closed longer ago than the retention."""
+        """Mark a notice as delivered and remove the problem to correct; delete notices that were delivered over 30 days ago."""
         self._change(notice_id, closed_at_us=to_us(at))
         with self._database.write() as connection:
             connection.execute(sa.delete(marks).where(marks.c.key == _REST, marks.c.at_us <= to_us(at)))
             connection.execute(sa.delete(notices).where(notices.c.closed_at_us < to_us(at) - _KEPT_US))
 
     def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:
-        """Mark a notice as undeliverable, with the reason."""
+        """Mark a notice as one that can never be delivered, with the reason."""
         self._change(notice_id, closed_at_us=to_us(at), refused=reason)
 
     def put_back(self, notice_id: int, *, until: datetime, problem: str = "") -> None:
-        """Release a notice for another delivery, and pause all deliveries until a time."""
+        """Release a notice for another delivery, pause all deliveries until a wall time, and store the problem to correct."""
         rest = json.dumps({"until_us": to_us(until), "problem": problem})
         with self._database.write() as connection:
             upsert(connection, marks, {"key": _REST, "text": rest, "at_us": to_us(until)})
         self._change(notice_id, held_until_us=0)
 
     def refusals(self) -> Refusals:
-        """Return the problem to fix, and the number of stored notices that were permanently refused."""
+        """Return the problem to correct (empty if none), and the number of stored notices that were permanently refused."""
         with self._database.read() as connection:
             dropped = connection.execute(sa.select(sa.func.count()).where(notices.c.refused.is_not(None))).scalar_one()
             return Refusals(problem=_rest(connection)["problem"], dropped=int(dropped))
