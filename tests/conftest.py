@@ -34,8 +34,15 @@ def plain_logs() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """Yield the server of the session; the databases that a test creates are dropped after it."""
+    yield postgres_server
+    postgres_server.drop_new_databases()
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     if find_program("initdb") is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL cluster in a temporary directory, reached through a Unix socket."""
+"""A real PostgreSQL cluster in a scratch directory, reached through a Unix socket."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from typing import Any, Self
 
 import psutil
 import sqlalchemy as sa
+
+from tests.servers.scratch import scratch_directory
 
 MISSING = "no PostgreSQL server program: install postgresql (programs in /usr/lib/postgresql/*/bin or on the path)"
 _USERS = ("postgres", "nobody")
@@ -46,10 +48,11 @@ class PostgresServer:
         self._initdb, self._postgres = initdb, postgres
         # Outside pytest's directories, because the server's user has no access to those.
         # A socket's path has 107 bytes at most, so it is not in the data directory of a test.
-        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-")) if is_durable else scratch_directory("pg")
         self._cluster = self._directory if folder is None else Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
+        self._new: list[str] = []
         self._superuser = superuser
         self._listening = ["-c", "listen_addresses="] if port is None else ["-c", "listen_addresses=127.0.0.1", "-p", str(port)]
         self._port = port or 5432
@@ -70,23 +73,28 @@ class PostgresServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
+        # PostgreSQL's immediate shutdown: it writes nothing that is then deleted.
+        self._end(signal.SIGQUIT)
         for directory in {self._directory, self._cluster}:
             shutil.rmtree(directory, ignore_errors=True)
 
     def start(self) -> None:
         """Start the server; after `stop` or `kill` it has all committed data."""
-        server = [self._postgres, "-D", self._cluster / "data", "-k", self._directory, *self._listening]
-        server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo"]
+        # The server ends with the process that started it, even if that one is killed.
+        server = ["setpriv", "--pdeathsig", "QUIT", self._postgres, "-D", self._cluster / "data", "-k", self._directory, *self._listening]
+        server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo", "-c", "max_wal_size=256MB"]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(server, stdout=log, stderr=log, **_unprivileged(self._directory))
         self._wait()
 
     def stop(self) -> None:
         """Stop the server immediately; every client is disconnected."""
+        # PostgreSQL's fast shutdown: SIGTERM would wait for every client to disconnect.
+        self._end(signal.SIGINT)
+
+    def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            # PostgreSQL's fast shutdown: SIGTERM would wait for every client to disconnect.
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(number)
             self._process.wait(timeout=30)
             self._process = None
 
@@ -132,7 +140,13 @@ class PostgresServer:
         self._made += 1
         name = f"store{self._made}"
         self._execute([f"CREATE DATABASE {name}"])
+        self._new.append(name)
         return self.url(name)
+
+    def drop_new_databases(self) -> None:
+        """Drop the databases of `new_database`, and disconnect their clients."""
+        self._execute([f"DROP DATABASE {name} WITH (FORCE)" for name in self._new])
+        self._new.clear()
 
     def copy_database(self, source: str, name: str, *, owner: str) -> None:
         """Create a copy of a database that has no open connections."""
