@@ -101,6 +101,9 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill the server and all its processes, like a power failure of its machine."""
         if self._process is not None:
+            # Suspended first: a process that it started after the list was made would survive, and its successor could not start.
+            if self.is_running:
+                psutil.Process(self._process.pid).suspend()
             family = self.processes() if self.is_running else []
             for member in family:
                 with suppress(psutil.NoSuchProcess):
@@ -163,8 +166,9 @@ class PostgresServer:
         while True:
             try:
                 return self._execute(["SELECT 1"])
-            except sa.exc.OperationalError:
+            except sa.exc.OperationalError as error:
                 if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
+                    error.add_note((self._directory / "log").read_text(errors="replace")[-2_000:])
                     raise
                 time.sleep(0.05)
 
