@@ -1,4 +1,4 @@
-"""A real PostgreSQL cluster in a scratch directory, reached through a Unix socket."""
+"""A real PostgreSQL cluster in a temporary directory, reached through a Unix socket."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from typing import Any, Self
 
 import psutil
 import sqlalchemy as sa
-
-from tests.servers.scratch import scratch_directory
 
 MISSING = "no PostgreSQL server program: install postgresql (programs in /usr/lib/postgresql/*/bin or on the path)"
 _USERS = ("postgres", "nobody")
@@ -48,7 +46,7 @@ class PostgresServer:
         self._initdb, self._postgres = initdb, postgres
         # Outside pytest's directories, because the server's user has no access to those.
         # A socket's path has 107 bytes at most, so it is not in the data directory of a test.
-        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-")) if is_durable else scratch_directory("pg")
+        self._directory = Path(tempfile.mkdtemp(prefix="bot3-pg-"))
         self._cluster = self._directory if folder is None else Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
