@@ -10,6 +10,9 @@ VERSION := import sys; print(*sys.version_info[:2], sep=".")
 # A file's tests stay together: what they share is made once. In their own order: the longest files would come last, and alone.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Tests start hundreds of processes: each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run down test lint check docs mutate lock debian clean other-python
 
 # An environment of another Python stays in use unless PYTHON is given: then it is created again.

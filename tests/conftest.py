@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import structlog
 from hypothesis import settings
 
 from bot3.adapters.sql.engine import sqlite_url
+from tests.memory_directory import memory_directory
 from tests.servers import influx as influx_server
 from tests.servers import redis as redis_server
 from tests.servers.influx import InfluxProgram
@@ -26,6 +30,27 @@ settings.load_profile("default")
 settings.register_profile("deep", max_examples=2_000, print_blob=True, deadline=None)
 
 
+_memory: list[Path] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put temporary files in memory, unless TMPDIR names a directory; the workers of pytest-xdist inherit it."""
+    if hasattr(config, "workerinput") or "TMPDIR" in os.environ:
+        return
+    directory = memory_directory()
+    if directory is not None:
+        _memory.append(directory)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Remove the temporary files; after a failure they remain until the next run."""
+    if exitstatus == 0:
+        for directory in _memory:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
     """Reset the log configuration after each test, because commands under test configure it for the whole process."""
@@ -34,8 +59,15 @@ def plain_logs() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """Yield the server of the session; the databases that a test creates are dropped after it."""
+    yield postgres_server
+    postgres_server.drop_new_databases()
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     if find_program("initdb") is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)
@@ -54,10 +86,20 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
+_SERVERS = {"postgres", "influx", "redis", "browser"}
 _left_out: list[str] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect tests that cannot run here, and run slow files first: at the end, short ones keep all processes of pytest-xdist busy."""
+    _deselect_influx(config, items)
+    marks: dict[Path, set[str]] = defaultdict(set)
+    for item in items:
+        marks[item.path].update(mark.name for mark in item.iter_markers())
+    items.sort(key=lambda item: ("slow" not in marks[item.path], not _SERVERS & marks[item.path]))
+
+
+def _deselect_influx(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect tests that need an InfluxDB if there is none; in continuous integration those tests fail instead."""
     if influx_server.is_available() or os.environ.get("CI"):
         return

@@ -225,7 +225,7 @@ def proved(machine: type[Interleaving], *, examples: int) -> None:
     )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def living_instance() -> Iterator[None]:
     """Keep an instance open: Dagster remembers the last one that was opened."""
     with dg.DagsterInstance.ephemeral():

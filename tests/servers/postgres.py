@@ -50,6 +50,7 @@ class PostgresServer:
         self._cluster = self._directory if folder is None else Path(tempfile.mkdtemp(prefix="bot3-pg-", dir=folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
+        self._new: list[str] = []
         self._superuser = superuser
         self._listening = ["-c", "listen_addresses="] if port is None else ["-c", "listen_addresses=127.0.0.1", "-p", str(port)]
         self._port = port or 5432
@@ -70,29 +71,37 @@ class PostgresServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
+        # PostgreSQL's immediate shutdown: it writes nothing that is then deleted.
+        self._end(signal.SIGQUIT)
         for directory in {self._directory, self._cluster}:
             shutil.rmtree(directory, ignore_errors=True)
 
     def start(self) -> None:
         """Start the server; after `stop` or `kill` it has all committed data."""
-        server = [self._postgres, "-D", self._cluster / "data", "-k", self._directory, *self._listening]
-        server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo"]
+        # The server ends with the process that started it, even if that one is killed.
+        server = ["setpriv", "--pdeathsig", "QUIT", self._postgres, "-D", self._cluster / "data", "-k", self._directory, *self._listening]
+        server += ["-c", f"fsync={self._fsync}", "-c", "timezone=Asia/Tokyo", "-c", "max_wal_size=256MB"]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(server, stdout=log, stderr=log, **_unprivileged(self._directory))
         self._wait()
 
     def stop(self) -> None:
         """Stop the server immediately; every client is disconnected."""
+        # PostgreSQL's fast shutdown: SIGTERM would wait for every client to disconnect.
+        self._end(signal.SIGINT)
+
+    def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            # PostgreSQL's fast shutdown: SIGTERM would wait for every client to disconnect.
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(number)
             self._process.wait(timeout=30)
             self._process = None
 
     def kill(self) -> None:
         """Kill the server and all its processes, like a power failure of its machine."""
         if self._process is not None:
+            # Suspended first: a process that it started after the list was made would survive, and its successor could not start.
+            if self.is_running:
+                psutil.Process(self._process.pid).suspend()
             family = self.processes() if self.is_running else []
             for member in family:
                 with suppress(psutil.NoSuchProcess):
@@ -132,7 +141,13 @@ class PostgresServer:
         self._made += 1
         name = f"store{self._made}"
         self._execute([f"CREATE DATABASE {name}"])
+        self._new.append(name)
         return self.url(name)
+
+    def drop_new_databases(self) -> None:
+        """Drop the databases of `new_database`, and disconnect their clients."""
+        self._execute([f"DROP DATABASE {name} WITH (FORCE)" for name in self._new])
+        self._new.clear()
 
     def copy_database(self, source: str, name: str, *, owner: str) -> None:
         """Create a copy of a database that has no open connections."""
@@ -149,8 +164,9 @@ class PostgresServer:
         while True:
             try:
                 return self._execute(["SELECT 1"])
-            except sa.exc.OperationalError:
+            except sa.exc.OperationalError as error:
                 if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
+                    error.add_note((self._directory / "log").read_text(errors="replace")[-2_000:])
                     raise
                 time.sleep(0.05)
 

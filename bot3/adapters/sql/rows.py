@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -125,21 +126,26 @@ def _values(frame: pd.DataFrame, name: str, *, revision: int | None) -> list[Any
 
 def insert_ignore(connection: Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> int:
     """Insert rows; skip a row that violates a unique constraint. Return the number of inserted rows."""
-    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    inserted = 0
-    for row in rows:
-        # Returned rows are counted: PostgreSQL's driver reports no row count for an insert with a generated key.
-        insert = build(table).values(**row).on_conflict_do_nothing().returning(sa.literal(1))
-        inserted += len(connection.execute(insert).all())
-    return inserted
+    # Returned rows are counted: PostgreSQL's driver reports no row count for an insert with a generated key.
+    insert = _insert(connection.dialect.name, table).on_conflict_do_nothing().returning(sa.literal(1))
+    return sum(len(connection.execute(insert, dict(row)).all()) for row in rows)
 
 
 def upsert(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
     """Insert a row, or update the row with the same key."""
-    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(_upsert(connection.dialect.name, table, tuple(row)), dict(row))
+
+
+# Statements are built once, because building one costs more than executing it.
+@cache
+def _upsert(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Insert:
+    insert = _insert(dialect, table)
     key = [column.name for column in table.primary_key.columns]
-    changed = {name: value for name, value in row.items() if name not in key}
-    connection.execute(build(table).values(**row).on_conflict_do_update(index_elements=key, set_=changed))
+    return insert.on_conflict_do_update(index_elements=key, set_={name: insert.excluded[name] for name in names if name not in key})
+
+
+def _insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def bulk_insert(

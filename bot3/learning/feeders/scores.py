@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior, effective_n, own_weight, pooled, pooling_strength
 from bot3.learning.replay.grids import GridSums
+from bot3.market.instants import instant_us, microseconds
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ANY
 from bot3.trading.recommendations import FeederScore, FeederTier
@@ -44,12 +46,25 @@ class ScoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Evidence:
+    """Outcomes of shadow trades, and when each trade opened and became known, microseconds since 1970."""
+
     outcomes: NDArray[np.float64]
     open_us: NDArray[np.int64]
+    known_us: NDArray[np.int64]
+    n_eff: float
 
-    @property
-    def n_eff(self) -> float:
-        return effective_n(self.outcomes, self.open_us)
+    @classmethod
+    def of(cls, outcomes: NDArray[np.float64], *, open_us: NDArray[np.int64], known_us: NDArray[np.int64]) -> Self:
+        """Return trades with their effective number."""
+        return cls(outcomes=outcomes, open_us=open_us, known_us=known_us, n_eff=effective_n(outcomes, open_us))
+
+    def where(self, chosen: NDArray[np.bool_]) -> _Evidence:
+        """Return the evidence of some of the trades."""
+        return _Evidence.of(self.outcomes[chosen], open_us=self.open_us[chosen], known_us=self.known_us[chosen])
+
+    def since(self, at: datetime) -> NDArray[np.float64]:
+        """Return the outcomes that became known after an instant."""
+        return self.outcomes[self.known_us > instant_us(at)]
 
     @property
     def sums(self) -> GridSums:
@@ -78,9 +93,19 @@ def feeder_scores(
         50 rows: "*" first, by rank, then each regime; a feeder without shadow trades has n 0 and the prior's expectancy.
     """
     known = shadow_trades[shadow_trades["known_at"] <= pd.Timestamp(now)]
-    scores = _all_regimes(known, now=now, settings=settings)
-    strength, within = _regime_strength(known)
-    by_regime = [_in_regime(known, scores, regime, strength=strength, within=within, now=now, settings=settings) for regime in Regime]
+    evidence = _evidence(known)
+    feeders, regimes = _numbered(known["feeder_id"], FEEDER_IDS), _numbered(known["regime"], [str(regime) for regime in Regime])
+    own = {feeder: evidence.where(feeders == number) for number, feeder in enumerate(FEEDER_IDS)}
+    cells = {
+        (feeder, regime): evidence.where((feeders == row) & (regimes == column))
+        for row, feeder in enumerate(FEEDER_IDS)
+        for column, regime in enumerate(Regime)
+    }
+    scores = _all_regimes(evidence, own, now=now, settings=settings)
+    # Strength of feeder x regime: the regimes of one feeder are siblings.
+    strength = pooling_strength([(cell.sums, cell.n_eff, feeder) for (feeder, _), cell in cells.items()])
+    within = _variance(evidence)
+    by_regime = [_in_regime(cells, scores, regime, strength=strength, variance=within, now=now, settings=settings) for regime in Regime]
     in_force = {(score.feeder_id, score.regime): score for score in previous}
     ranked = [*_ranked(list(scores.values())), *(score for group in by_regime for score in _ranked(group))]
     ranked = [_held_down(score, in_force.get((score.feeder_id, score.regime))) for score in ranked]
@@ -88,54 +113,40 @@ def feeder_scores(
     return tuple(replace(score, version=version) for score in ranked)
 
 
-def _all_regimes(known: pd.DataFrame, *, now: datetime, settings: ScoreSettings) -> dict[str, FeederScore]:
-    evidence = {feeder: _evidence(known[known["feeder_id"] == feeder]) for feeder in FEEDER_IDS}
-    strength = pooling_strength([(own.sums, own.n_eff, ANY) for own in evidence.values()])
-    everything = _evidence(known)
-    prior = Posterior(mean=-settings.round_trip, deviation=NO_EDGE_DEVIATION)
-    top = _posterior(everything, parent=prior, strength=PRIOR_STRENGTH, variance=_variance(everything))
+def _all_regimes(everything: _Evidence, own: Mapping[str, _Evidence], *, now: datetime, settings: ScoreSettings) -> dict[str, FeederScore]:
+    strength = pooling_strength([(evidence.sums, evidence.n_eff, ANY) for evidence in own.values()])
     shared = _variance(everything)
+    prior = Posterior(mean=-settings.round_trip, deviation=NO_EDGE_DEVIATION)
+    top = _posterior(everything, parent=prior, strength=PRIOR_STRENGTH, variance=shared)
     return {
-        feeder: _score(
-            known[known["feeder_id"] == feeder],
-            own,
-            feeder=feeder,
-            regime=ANY,
-            parent=top,
-            strength=strength,
-            variance=shared,
-            now=now,
-            settings=settings,
-        )
-        for feeder, own in evidence.items()
+        feeder: _score(evidence, feeder=feeder, regime=ANY, parent=top, strength=strength, variance=shared, now=now, settings=settings)
+        for feeder, evidence in own.items()
     }
 
 
 def _in_regime(
-    known: pd.DataFrame,
-    scores: dict[str, FeederScore],
+    cells: Mapping[tuple[str, Regime], _Evidence],
+    scores: Mapping[str, FeederScore],
     regime: Regime,
     *,
     strength: float,
-    within: float,
+    variance: float,
     now: datetime,
     settings: ScoreSettings,
 ) -> list[FeederScore]:
     found = []
     for feeder in FEEDER_IDS:
-        rows = known[(known["feeder_id"] == feeder) & (known["regime"].astype(str) == str(regime))]
         above = scores[feeder]
         deviation = (above.upper_bound - above.lower_bound) / 2.0 / INTERVAL_Z
         parent = Posterior(mean=above.expectancy, deviation=deviation)
         found.append(
             _score(
-                rows,
-                _evidence(rows),
+                cells[feeder, regime],
                 feeder=feeder,
                 regime=str(regime),
                 parent=parent,
                 strength=strength,
-                variance=within,
+                variance=variance,
                 now=now,
                 settings=settings,
             )
@@ -143,21 +154,14 @@ def _in_regime(
     return found
 
 
-def _regime_strength(known: pd.DataFrame) -> tuple[float, float]:
-    """Estimate k of feeder x regime (siblings are the regimes of one feeder), and the variance of one outcome."""
-    groups = []
-    for feeder in FEEDER_IDS:
-        rows = known[known["feeder_id"] == feeder]
-        for regime in Regime:
-            own = _evidence(rows[rows["regime"].astype(str) == str(regime)])
-            groups.append((own.sums, own.n_eff, feeder))
-    return pooling_strength(groups), _variance(_evidence(known))
+def _numbered(names: pd.Series[Any], order: Sequence[str]) -> NDArray[np.int8]:
+    """Return the index of each name in an order; -1 for one that is not in it."""
+    return pd.Categorical(names.astype(str), categories=list(order)).codes
 
 
 def _evidence(rows: pd.DataFrame) -> _Evidence:
-    return _Evidence(
-        outcomes=rows["close_move"].to_numpy(dtype=np.float64),
-        open_us=rows["open_date"].to_numpy(dtype="datetime64[us]").astype(np.int64),
+    return _Evidence.of(
+        rows["close_move"].to_numpy(dtype=np.float64), open_us=microseconds(rows["open_date"]), known_us=microseconds(rows["known_at"])
     )
 
 
@@ -172,7 +176,6 @@ def _posterior(own: _Evidence, *, parent: Posterior, strength: float, variance: 
 
 
 def _score(
-    rows: pd.DataFrame,
     own: _Evidence,
     *,
     feeder: str,
@@ -185,7 +188,7 @@ def _score(
 ) -> FeederScore:
     posterior = _posterior(own, parent=parent, strength=strength, variance=variance)
     moves = own.outcomes
-    recent = rows[rows["known_at"] > pd.Timestamp(now - settings.lookback)]["close_move"].to_numpy(dtype=np.float64)
+    recent = own.since(now - settings.lookback)
     shown = len(recent) >= settings.min_trades
     return FeederScore(
         feeder_id=feeder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -66,33 +66,51 @@ def require_same(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
             assert value == theirs[name], name
 
 
-@pytest.mark.parametrize(
-    ("step", "after"), [("feeder models", 4), ("signals", 13), ("shadow trades", 1), ("histories", 2), ("learning", 0)], ids=str
-)
-def test_seed_home_given_a_kill_then_the_next_attempt_comes_to_the_same_home(tmp_path: Path, step: str, after: int) -> None:
-    settings = tiny_settings(tmp_path / "home")
-    with open_platform(settings) as killed, pytest.raises(PulledPlugError):
-        seed_home(killed.seed_parts(), progress=kill_at(step, after=after))
-    assert not is_seeded(settings)
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """A home whose seed was killed at a step of each kind, one attempt after the other, until an attempt came to its end."""
 
-    with open_platform(settings) as again:
-        seed_home(again.seed_parts(), progress=quiet)
-        mine = facts_of(again)
+    facts: dict[str, Any]
+    seeded_after: dict[str, bool]
+    models_after: dict[str, pd.DataFrame]
 
+
+KILLS = {"feeder models": 4, "signals": 13, "shadow trades": 1, "histories": 2, "learning": 0}
+"""How much of each step an attempt has done when it is killed there."""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    settings = tiny_settings(tmp_path_factory.mktemp("killed") / "home")
+    seeded_after, models_after = {}, {}
+    for step, after in KILLS.items():
+        with open_platform(settings) as platform:
+            with pytest.raises(PulledPlugError):
+                seed_home(platform.seed_parts(), progress=kill_at(step, after=after))
+            models_after[step] = platform.record.models.frame()
+        seeded_after[step] = is_seeded(settings)
+    with open_platform(settings) as platform:
+        seed_home(platform.seed_parts(), progress=quiet)
+        return Killed(facts_of(platform), seeded_after, models_after)
+
+
+def test_seed_home_given_a_kill_then_the_home_is_not_seeded(killed: Killed) -> None:
+    assert killed.seeded_after == dict.fromkeys(KILLS, False)
+
+
+def test_seed_home_given_a_kill_at_each_step_then_the_next_attempts_come_to_the_same_home(killed: Killed) -> None:
     with open_platform(tiny_settings(seeded_home()), read_only=True) as whole:
-        require_same(mine, facts_of(whole))
+        require_same(killed.facts, facts_of(whole))
 
 
-def test_seed_home_given_a_kill_then_trains_no_feeder_twice(tmp_path: Path) -> None:
-    with open_platform(tiny_settings(tmp_path / "home")) as platform:
-        with pytest.raises(PulledPlugError):
-            seed_home(platform.seed_parts(), progress=kill_at("signals", after=1))
-        trained = platform.record.models.frame()
+def test_seed_home_given_a_kill_then_trains_no_feeder_twice(killed: Killed) -> None:
+    models, *later = killed.models_after.values()
 
-        with pytest.raises(PulledPlugError):
-            seed_home(platform.seed_parts(), progress=kill_at("signals", after=1))
-
-        pd.testing.assert_frame_equal(platform.record.models.frame(), trained)
+    assert len(models) == KILLS["feeder models"]
+    for frame in later:
+        # Times of computation too: a feeder that is trained again would have another.
+        pd.testing.assert_frame_equal(frame, later[0])
+    pd.testing.assert_frame_equal(models, later[0][later[0]["digest"].isin(models["digest"])].reset_index(drop=True))
 
 
 def test_seed_home_given_too_few_candles_then_says_what_to_bring(tmp_path: Path) -> None:
