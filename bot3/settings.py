@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from bot3.errors import SettingsError
 from bot3.trading.exit_rules import ExitRules
@@ -27,10 +26,10 @@ PREFIX = "BOT3_"
 BOT_NAMES = ("BOT1", "BOT2", "BOT3")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of the platform; docs/settings.md describes each."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     # Where and what
     home: Path = Field(Path(".bot3"), description="Directory of the embedded stores, models, signals, logs and published files.")
@@ -176,19 +175,6 @@ class Settings(BaseSettings):
     )
     influx_learning_days: int = Field(0, ge=0, description="Retention of the learning bucket, wall days; 0: unlimited.")
     influx_trades_days: int = Field(0, ge=0, description="Retention of the trades' buckets, wall days; 0: unlimited.")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the constructor's arguments as the only source: `load_settings` has validated every name."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     @field_validator("allowed_hosts")
     @classmethod

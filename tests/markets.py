@@ -170,9 +170,6 @@ class FrameCandles:
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
         return funding_between(self._funding.get(pair, no_funding()), start=start, end=end)
 
-    def has_funding(self, pair: str) -> bool:
-        return pair in self._funding
-
     def learn_funding(self, pair: str, funding: pd.DataFrame) -> None:
         """Add funding rates that are known from now on."""
         self._funding = {**self._funding, pair: funding}

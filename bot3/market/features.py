@@ -108,25 +108,12 @@ def candle_columns(candles: pd.DataFrame) -> CandleColumns:
     )
 
 
-def compute_features(candles: pd.DataFrame) -> pd.DataFrame:
-    """Compute the features of a candle frame.
-
-    Parameters
-    ----------
-    candles : DataFrame of n rows
-        A candle frame (`market.candles`) of one pair.
-
-    Returns
-    -------
-    DataFrame of n rows
-        Columns `FEATURE_NAMES`, float32, with the index of `candles`. Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES`
-        rows are NaN, and so are single values where the denominator of a ratio is 0 (a market without movement).
-    """
-    return pd.DataFrame(feature_matrix(candle_columns(candles)), columns=list(FEATURE_NAMES), index=candles.index)
-
-
 def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
-    """Compute the features as an array of shape (n, features), in the order of `FEATURE_NAMES`."""
+    """Compute the features as an array of shape (n, features), in the order of `FEATURE_NAMES`.
+
+    Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES` rows are NaN, and so are single values where the denominator of a
+    ratio is 0 (a market without movement).
+    """
     out = np.full((len(candles), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
     if len(candles) <= FEATURE_WARM_UP_CANDLES:
         return out

@@ -45,10 +45,6 @@ class CandleReader(Protocol):
         """Return the funding frame with start <= time < end; empty if no funding is known."""
         ...
 
-    def has_funding(self, pair: str) -> bool:
-        """Return whether any funding of the pair is known."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFileFinding:

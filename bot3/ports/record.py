@@ -119,10 +119,6 @@ class ReplayRecord(Protocol):
         """Return the replay frame with known_at <= as_of."""
         ...
 
-    def due_replays(self, *, now: datetime) -> pd.DataFrame:
-        """Return pending replays with due_at <= now (key columns, pair, direction, leverage_bin)."""
-        ...
-
     def next_due_at(self) -> datetime | None:
         """Return the earliest due_at of pending replays."""
         ...

@@ -20,7 +20,7 @@ from bot3.learning.replay.candle_arrays import candle_arrays
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import candle_open_time
 from bot3.trading.backtest import BacktestResult, backtest
-from bot3.trading.decisions import NOTHING_LEARNED, HoldReason, Learning
+from bot3.trading.decisions import HoldReason, Learning
 from bot3.trading.exit_rules import ExitRules
 from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.leverage_bins import leverage_bin as leverage_bin_of
@@ -45,6 +45,7 @@ PROFILE = a_profile(
     target_volatility=0.12,
     limits=LIMITS,
 )
+NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
 MEAN_SIGMA = 0.021
 SEED_OF = {Breach.DAILY_LOSS: 30, Breach.DRAWDOWN: 22}
 """Worlds in which a position breaks the limit at a close that made no signal known, and recovers."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries, decide_entry
-from bot3.trading.decisions import NOTHING_LEARNED, EntryPlan, Hold, HoldReason, Learning, journal_row
+from bot3.trading.decisions import EntryPlan, Hold, HoldReason, Learning, journal_row
 from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
 from bot3.trading.markets import LeverageBracket
 from bot3.trading.orders import ENTRY_CONTEXT
@@ -49,7 +49,7 @@ def decided(signal: Signal | None = None, **changes: Any) -> EntryPlan | Hold:
         "profile": a_profile(),
         "book": a_book(),
         "view": a_view(),
-        "learning": NOTHING_LEARNED,
+        "learning": Learning(parameters=None, recommendation=None),
         "regime": Regime.SIDEWAYS,
         "costs": COSTS,
         "run_mode": RunMode.PAPER,

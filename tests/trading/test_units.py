@@ -28,11 +28,6 @@ def test_rate_and_move_given_any_then_round_trip(move: float, open_rate: float, 
     assert units.move_of_rate(rate, open_rate=open_rate, is_short=is_short) == pytest.approx(move, abs=1e-12)
 
 
-@given(level=st.floats(-4.0, 6.0), sigma=st.floats(0.001, 0.5))
-def test_sigma_and_move_given_any_then_round_trip(level: float, sigma: float) -> None:
-    assert units.sigma_of_move(units.move_of_sigma(level, sigma=sigma), sigma=sigma) == pytest.approx(level)
-
-
 @given(profit=st.floats(-0.9, 0.9), leverage=leverages, is_short=st.booleans(), fee_open=fees, fee_close=fees)
 def test_profit_and_move_given_fees_then_round_trip(
     profit: float, leverage: float, is_short: bool, fee_open: float, fee_close: float

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from bot3.adapters.simulated.market import SimulatedMarket
-from bot3.adapters.simulated.truth import SimulatedTruth
 from bot3.errors import CandleError, SettingsError
 from bot3.market.candles import checked_candles
 from bot3.market.volatility import expected_sigma
 from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
+from tests.adapters.simulated.truth import SimulatedTruth
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 END = START + timedelta(days=160)

@@ -1,4 +1,4 @@
-"""Return the effects planted in a simulated market, only for benchmarks and tests: learning code must not read them."""
+"""The effects planted in a simulated market, which learning code must not read."""
 
 from __future__ import annotations
 
