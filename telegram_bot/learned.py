@@ -12,14 +12,14 @@ from bot3.trading.recommendations import Recommendation
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.data_ages import newest_close_age
 from bot3.usecases.fleet.trade_cache import Known, known
-from telegram_bot.asked import Asked
 from telegram_bot.home import BotHome
 from telegram_bot.page import Page, Table
+from telegram_bot.received import Arguments
 
 
-def learning(home: BotHome, asked: Asked) -> Page:
+def learning(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the learning in force, its age, and the progress of each leverage bin."""
-    del asked
+    del arguments
     now, record = home.now(), home.ports.record
     parameters = known(lambda: record.parameters(as_of=now))
     blocks: list[str | Table] = [
@@ -101,22 +101,22 @@ def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
     return [found[name] for name in LEVERAGE_BINS if name in found]
 
 
-def leverage(home: BotHome, asked: Asked) -> Page:
+def leverage(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the results of each leverage bin's closes, and the stop and target learned for it."""
     now = home.now()
     parameters = known(lambda: home.ports.record.parameters(as_of=now))
-    foot = (home.of_record(asked.mode), home.as_of())
-    blocks: list[str | Table] = _realised(home, asked)
+    foot = (home.of_record(arguments.mode), home.as_of())
+    blocks: list[str | Table] = _realised(home, arguments)
     if parameters.value is None:
         blocks.append(f"Learned: {fmt.DASH} {parameters.problem}.")
     else:
         blocks += [_levels(parameters.value, home), _version(parameters.value, home)]
-    return Page(title=f"Leverage bins: {asked.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
+    return Page(title=f"Leverage bins: {arguments.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
 
 
-def _realised(home: BotHome, asked: Asked) -> list[str | Table]:
+def _realised(home: BotHome, arguments: Arguments) -> list[str | Table]:
     frame, _ = home.trades.frame()
-    of_mode = frame[frame["run_mode"] == asked.mode.value]
+    of_mode = frame[frame["run_mode"] == arguments.mode.value]
     bots = ", ".join(sorted(str(bot) for bot in of_mode["bot"].unique()))
     if not bots:
         return ["The record contains no close of this run mode yet."]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
@@ -19,6 +18,7 @@ from bot3.cli.audit_tables import print_report
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import command_settings
 from bot3.errors import SettingsError
+from bot3.file_replacement import replace_file
 from bot3.learning.parameters.learner import LearningSettings
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
@@ -140,12 +140,8 @@ def _require_writable(html: Path, *, db: str) -> None:
 
 
 def _write(html: Path, text: str) -> None:
-    """Write the page atomically: the file contains either the old or the new page, never a part."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=html.parent, prefix=f".{html.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(html)
+        replace_file(html, text.encode())
     except OSError as error:
         raise SettingsError(f"--html {html} cannot be written ({error.strerror}): use another file") from error
 

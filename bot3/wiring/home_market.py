@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot3.errors import SettingsError, StoreError
+from bot3.file_replacement import replace_file
 from bot3.settings import Settings
 from bot3.trading.markets import Market
 
@@ -80,7 +81,6 @@ class SeedNote:
 
 def note_seed(settings: Settings, note: SeedNote) -> None:
     """Record the market of a home (`settings_of_home` has compared it) and the note of its seed."""
-    path = settings.home / _FILE
     seed = {
         "settings": note.settings,
         "rules": note.rules,
@@ -89,9 +89,7 @@ def note_seed(settings: Settings, note: SeedNote) -> None:
         "end": note.end.isoformat(),
     }
     facts = {"candles": _directories(settings), "market_seed": settings.market_seed, "seed": seed}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".new").write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    path.with_suffix(".new").replace(path)
+    replace_file(settings.home / _FILE, json.dumps(facts, indent=2).encode())
 
 
 def noted_seed(home: Path) -> SeedNote | None:
