@@ -21,6 +21,7 @@ import logging
 import math
 import os
 import re
+import sys
 import time
 from bisect import bisect_right
 from collections import Counter
@@ -52,10 +53,27 @@ DAY_CANDLES = 288
 LEVERAGE_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
 LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_EDGES))
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
-# Published data is untrusted: the same bounds as in the platform's readers.
-STOP_SIGMAS, TARGET_SIGMAS = (-8.0, -0.05), (0.05, 12.0)
-FACTORS, SIZES, MOVES = (0.5, 2.0), (0.25, 1.5), (-10.0, 10.0)
+# Published data is untrusted: the rule of the platform's readers (`bot3/learning/validity.py`), field by field.
+FACTORS, SIZES = (0.5, 2.0), (0.25, 1.5)
 STATES = ("trade", "probe", "shadow")
+FINITE, SMALL = sys.float_info.max, 1e-12
+SHARE, MOVE = (0.0, 1.0), (-10.0, 10.0)
+ROW_NUMBERS: Mapping[str, tuple[float, float]] = {
+    "stop_loss": (-1.0, -1e-4),
+    "take_profit_target": (1e-5, FINITE),
+    "stop_move": (-1.0, -SMALL),
+    "take_profit_move": (SMALL, FINITE),
+    "stop_sigma": (-8.0, -0.05),
+    "take_profit_sigma": (0.05, 12.0),
+    "sigma_ref": (SMALL, FINITE),
+    "leverage_ref": (LEVERAGE_EDGES[0], LEVERAGE_EDGES[-1]),
+    "n_eff": (0.0, FINITE),
+    **dict.fromkeys(("expectancy", "lower_bound", "upper_bound"), MOVE),
+    **dict.fromkeys(("confidence", "own_share", "ambiguous_share"), SHARE),
+}
+ROW_OPTIONAL_NUMBERS = {"win_rate": SHARE, "avg_profit": (-FINITE, FINITE), "profit_factor": (0.0, FINITE)}
+ROW_COUNTS, ROW_OPTIONAL_COUNTS = ("trades_count", "replays_count"), ("left_out_count", "late_count")
+LARGEST_FEE = 0.01
 FEEDER_TAG = re.compile(r"F(0[1-9]|10)(?:\||$)")
 LARGEST_FALL = 0.99  # farthest target of a short
 
@@ -101,20 +119,15 @@ class Row:
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
         """Parse a published row. Raises UnreadableLearningError if a value is out of bounds."""
-        row = cls(
+        _require_row(published)
+        return cls(
             key=f"{published['pair']}|{published['direction']}|{published['leverage_bin']}",
-            stop_sigma=float(published["stop_sigma"]),
-            take_profit_sigma=float(published["take_profit_sigma"]),
-            lower_bound=float(published["lower_bound"]),
-            state=str(published["state"]),
+            stop_sigma=published["stop_sigma"],
+            take_profit_sigma=published["take_profit_sigma"],
+            lower_bound=published["lower_bound"],
+            state=published["state"],
             known_at=instant(published["known_at"]),
         )
-        _require_within(STOP_SIGMAS, row.stop_sigma, what=f"{row.key}: stop_sigma")
-        _require_within(TARGET_SIGMAS, row.take_profit_sigma, what=f"{row.key}: take_profit_sigma")
-        _require_within(MOVES, row.lower_bound, what=f"{row.key}: lower_bound")
-        if row.state not in STATES:
-            raise UnreadableLearningError(f"{row.key}: state must be one of {', '.join(STATES)}, was {row.state[:20]!r}")
-        return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,10 +272,50 @@ class Plan:
         return is_activated and self.side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best
 
 
-def _require_within(bounds: tuple[float, float], value: float, *, what: str) -> None:
+def _require_within(bounds: tuple[float, float], value: Any, *, what: str) -> None:
     # NaN compares false with both bounds.
-    if not bounds[0] <= value <= bounds[1]:
-        raise UnreadableLearningError(f"{what} must be from {bounds[0]} to {bounds[1]}, was {value}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not bounds[0] <= value <= bounds[1]:
+        raise UnreadableLearningError(f"{what} must be a number from {bounds[0]:g} to {bounds[1]:g}, was {str(value)[:60]}")
+
+
+def _require_row(row: Mapping[str, Any]) -> None:
+    """Raise UnreadableLearningError if any field of a published row is out of bounds, or its levels contradict each other."""
+    name = "|".join(str(row.get(part))[:60] for part in ("pair", "direction", "leverage_bin"))
+    for field, bounds in ROW_NUMBERS.items():
+        _require_within(bounds, row.get(field), what=f"{name}: {field}")
+    for field, bounds in ROW_OPTIONAL_NUMBERS.items():
+        if row.get(field) is not None:
+            _require_within(bounds, row[field], what=f"{name}: {field}")
+    wrong = [field for field in ROW_COUNTS if not _is_count(row.get(field))]
+    wrong += [field for field in ROW_OPTIONAL_COUNTS if row.get(field) is not None and not _is_count(row[field])]
+    wrong += [field for field in ("parent", "version") if not isinstance(row.get(field), str) or not row[field]]
+    wrong += [] if isinstance(row.get("pair"), str) else ["pair"]
+    wrong += [] if row.get("is_censored") is None or isinstance(row["is_censored"], bool) else ["is_censored"]
+    names = {"direction": ("long", "short", "*"), "leverage_bin": (*LEVERAGE_BINS, "*"), "state": STATES}
+    wrong += [field for field, known in names.items() if not isinstance(row.get(field), str) or row[field] not in known]
+    wrong = wrong or _contradictions(row)
+    if wrong:
+        raise UnreadableLearningError(f"{name}: invalid: {', '.join(f'{field} {str(row.get(field))[:60]!r}' for field in wrong)}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _contradictions(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields that disagree with the others: sigma, move and ratio of the stake are three forms of one level."""
+    sigma, leverage, move = row["sigma_ref"], row["leverage_ref"], row["take_profit_move"]
+    forms = {
+        "stop_move": row["stop_sigma"] * sigma,
+        "stop_loss": row["stop_move"] * leverage,
+        "take_profit_move": row["take_profit_sigma"] * sigma,
+    }
+    wrong = [field for field, expected in forms.items() if not math.isclose(row[field], expected, rel_tol=1e-6)]
+    # A profit after fees is at most the move, and at least the move minus the largest fee.
+    most, least = move * leverage, (move - LARGEST_FEE * (2.0 + move)) * leverage
+    if not least * (1.0 - 1e-6) - SMALL <= row["take_profit_target"] <= most * (1.0 + 1e-6):
+        wrong.append("take_profit_target")
+    return wrong if row["lower_bound"] <= row["expectancy"] <= row["upper_bound"] else [*wrong, "expectancy"]
 
 
 def instant(text: str) -> datetime:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.errors import InvalidTradeError
+from bot3.errors import InvalidLearningError, InvalidTradeError
 from bot3.learning import validity
+from bot3.learning.validity import parameter_row
 from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
 from bot3.trading import leverage_bins, units
@@ -29,6 +32,7 @@ from bot3.trading.sizing import choose_leverage, half_kelly_notional
 from bot3.usecases.publishing.files import write_published_files
 from tests.journals import OPENED, PAIR
 from tests.learned import a_recommendation, a_row, a_score, a_set
+from tests.parameter_rows import CONTRADICTIONS, INVALID_FIELDS, VALID_ROWS, row_values
 
 LATER = OPENED + timedelta(minutes=5)
 
@@ -360,30 +364,50 @@ def _recommendation_json() -> dict[str, Any]:
 
 
 def test_bounds_of_the_mixin_are_the_platforms() -> None:
-    nearest, farthest = validity.FACTOR_BOUNDS
-
     assert (mixin.FACTORS, mixin.SIZES) == (validity.FACTOR_BOUNDS, validity.SIZE_BOUNDS)
-    assert (-validity.STOP_SIGMAS[1] * farthest, -validity.STOP_SIGMAS[0] * nearest) == mixin.STOP_SIGMAS
-    assert (validity.TARGET_SIGMAS[0] * nearest, validity.TARGET_SIGMAS[1] * farthest) == mixin.TARGET_SIGMAS
     assert set(mixin.STATES) == {state.value for state in ParameterState} == {tier.value for tier in FeederTier}
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("stop_sigma", value) for value in (0.0, -500.0, float("nan"), float("-inf"))),
-        *(("take_profit_sigma", value) for value in (1_000.0, 0.0, float("nan"), float("inf"))),
-        *(("lower_bound", value) for value in (float("nan"), float("inf"), 1e9)),
-        ("state", "maybe"),
-    ],
-)
-def test_row_given_a_value_that_the_platform_refuses_then_is_refused_too(field: str, value: object) -> None:
-    row = {name: getattr(a_row(), name) for name in ("pair", "direction", "leverage_bin", "stop_sigma", "take_profit_sigma", "lower_bound")}
-    good = row | {"state": "probe", "known_at": OPENED.isoformat()}
-    assert mixin.Row.of(good).stop_sigma == -1.0
+def as_published(values: dict[str, Any]) -> Any:
+    """Return a row as the published file contains it."""
+    return json.loads(json.dumps(values, default=lambda value: value.isoformat()))
 
-    with pytest.raises(mixin.UnreadableLearningError, match=field):
-        mixin.Row.of(good | {field: value})
+
+def is_refused(read: Callable[[Any], object], row: Any) -> bool:
+    try:
+        read(row)
+    except (mixin.UnreadableLearningError, InvalidLearningError, ValueError, TypeError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("field", "value"), INVALID_FIELDS)
+def test_row_given_a_value_that_the_platform_refuses_then_is_refused_too(field: str, value: object) -> None:
+    assert is_refused(mixin.Row.of, as_published(row_values(**{field: value})))
+
+
+@pytest.mark.parametrize(("changes", "named"), CONTRADICTIONS)
+def test_row_given_levels_that_contradict_each_other_then_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(mixin.UnreadableLearningError, match=named):
+        mixin.Row.of(as_published(row_values(**changes)))
+
+
+@pytest.mark.parametrize("changes", VALID_ROWS, ids=str)
+def test_row_given_values_that_the_platform_takes_then_is_taken_too(changes: dict[str, Any]) -> None:
+    values = row_values(**changes)
+
+    row = mixin.Row.of(as_published(values))
+
+    assert (row.key, row.stop_sigma, row.known_at) == (parameter_row(values).key, values["stop_sigma"], values["known_at"])
+
+
+@given(
+    field=st.sampled_from(sorted(row_values())), value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3))
+)
+def test_row_given_any_value_of_any_field_then_platform_and_mixin_agree(field: str, value: object) -> None:
+    values = row_values(**{field: value})
+
+    assert is_refused(mixin.Row.of, as_published(values)) is is_refused(parameter_row, values)
 
 
 @pytest.mark.parametrize("factors", [[0.0, 1.0], [1.0, -1.0], [float("nan"), 1.0], [1.0, float("inf")], [4.0, 1.0]])
