@@ -6,7 +6,7 @@ import pandas as pd
 
 from bot3.learning.replay.groups import group_of_key, level_of
 from bot3.trading import figures
-from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.usecases import formatting as fmt
@@ -85,7 +85,7 @@ def _progress(parameters: ParameterSet, home: BotHome) -> Table:
     minimum = home.settings.min_trades_per_bin
     rows = [
         (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", fmt.number(row.n_eff, 1), _standing(row, minimum))
-        for row in bins_of(parameters)
+        for row in bins_of(parameters, home.settings.bins)
     ]
     note = f"A bin with fewer than {minimum} closes uses its parent's values. /leverage shows stop and target."
     return Table(head=("bin", "n", "replayed", "n eff", "state"), rows=tuple(rows), note=note)
@@ -95,10 +95,10 @@ def _standing(row: ExitParameters, minimum: int) -> str:
     return f"{row.trades_count} of {minimum}" if row.trades_count < minimum else row.state.value
 
 
-def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
+def bins_of(parameters: ParameterSet, bins: LeverageBins) -> list[ExitParameters]:
     """Return the rows of the leverage bins, lowest first."""
     found = {row.leverage_bin: row for key, row in parameters.rows.items() if level_of(group_of_key(key)) == "bin"}
-    return [found[name] for name in LEVERAGE_BINS if name in found]
+    return [found[name] for name in bins.names if name in found]
 
 
 def leverage(home: BotHome, arguments: Arguments) -> Page:
@@ -123,16 +123,16 @@ def _realised(home: BotHome, arguments: Arguments) -> list[str | Table]:
     return [
         Table(
             head=("bin", "n", "won", "ret", "PF", fmt.currency_name(currency)),
-            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own)),
+            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own, home.settings.bins)),
             note=f"Realised by {bots}; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses; both of money, after fees.",
         )
         for currency, own in figures.by_currency(of_mode).items()
     ]
 
 
-def _bins_with(closes: pd.DataFrame) -> tuple[str, ...]:
-    """Return the leverage bins, and the label for leverage above them if such closes exist, so that the rows sum up to all closes."""
-    return (*LEVERAGE_BINS, ABOVE_BINS) if (closes["leverage_bin"] == ABOVE_BINS).any() else LEVERAGE_BINS
+def _bins_with(closes: pd.DataFrame, bins: LeverageBins) -> tuple[str, ...]:
+    """Return the leverage bins, and the labels outside of them if such closes exist, so that the rows sum up to all closes."""
+    return (*bins.names, *(label for label in bins.outside if (closes["leverage_bin"] == label).any()))
 
 
 def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
 
 def _levels(parameters: ParameterSet, home: BotHome) -> Table:
     rows = []
-    for row in bins_of(parameters):
+    for row in bins_of(parameters, home.settings.bins):
         level = figures.level_figures(
             stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=home.ports.costs
         )

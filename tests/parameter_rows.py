@@ -30,7 +30,7 @@ INVALID_FIELDS: list[tuple[str, Any]] = [
     *(("take_profit_target", value) for value in (0.0, -0.01, 0.99e-5)),
     *(("take_profit_move", value) for value in (0.0, -0.01)),
     *(("take_profit_sigma", value) for value in (1_000.0, 0.01, -1.2, 12.1)),
-    *(("leverage_ref", value) for value in (0.5, 10.5)),
+    *(("leverage_ref", value) for value in (0.5, 125.5)),
     *(("sigma_ref", value) for value in (0.0, -0.01)),
     *(("expectancy", value) for value in (0.5, -0.5)),
     *(("lower_bound", value) for value in (0.002, -10.1)),
@@ -43,7 +43,8 @@ INVALID_FIELDS: list[tuple[str, Any]] = [
     *((name, value) for name in ("parent", "version") for value in (None, "", 17)),
     *(("pair", value) for value in (None, 17)),
     *(("direction", value) for value in ("up", "", None, 1)),
-    *(("leverage_bin", value) for value in ("1.0-3.0", "10.0+", "", None, 1)),
+    *(("leverage_bin", value) for value in ("3.0-1.0", "1-3", "0.5-2.0", "1.0-1.0", "1.0-200.0", "1.001-2.0", "1.0-nan")),
+    *(("leverage_bin", value) for value in ("10.0+", "<2.0", "", None, 1)),
     *(("state", value) for value in ("maybe", "", None, 1)),
     *(("is_censored", value) for value in (0, 1, "true")),
     *(("known_at", value) for value in (17, None)),
@@ -71,5 +72,6 @@ VALID_ROWS: list[Change] = [
     {"trades_count": 0, "replays_count": 2**63 - 1, "left_out_count": 0, "late_count": 7},
     {"is_censored": True},
     {"pair": "", "direction": "short", "leverage_bin": "7.5-10.0"},
+    *({"leverage_bin": name} for name in ("1.0-125.0", "1.25-1.26", "4.0-8.0")),
 ]
 """Changes of a valid row that leave it valid."""

@@ -160,7 +160,7 @@ def group_cells(group: GroupComparison) -> tuple[Any, ...]:
 def shown_parameters(report: AuditReport) -> list[ExitParameters]:
     """Return the rows that have trades, except those over all pairs and both directions; sorted by pair, direction and bin."""
     rows = [row for row in report.parameters if row.trades_count and (row.pair != ANY or row.direction != ANY)]
-    return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
+    return sorted(rows, key=lambda row: row.order)
 
 
 def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:

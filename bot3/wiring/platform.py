@@ -134,6 +134,7 @@ class Platform(Sources):
             horizon=settings.horizon,
             costs=costs,
             exit_rules=settings.exit_rules,
+            bins=settings.bins,
             min_trades=settings.min_trades_per_bin,
             max_censored_share=settings.max_censored_share,
             static_stop_loss=settings.stop_loss,

@@ -44,7 +44,7 @@ def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the version in force, with the values of each leverage bin."""
     parameters = platform.record.parameters(as_of=platform.clock.now())
-    rows = parameters.rows.values()
+    rows = sorted(parameters.rows.values(), key=lambda row: row.order)
     return {
         "dagster/row_count": dg.MetadataValue.int(len(rows)),
         "version": dg.MetadataValue.text(parameters.version),

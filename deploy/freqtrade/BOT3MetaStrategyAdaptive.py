@@ -50,8 +50,8 @@ RECOMMENDATIONS_FILES = "meta_learner_recommendations*.json"
 PLAN = "bot3_plan"  # key of a trade's custom data
 CANDLE = timedelta(minutes=5)
 DAY_CANDLES = 288
-LEVERAGE_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
-LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_EDGES))
+DEFAULT_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)  # of the leverage bins, if the published rows name none
+HIGHEST_LEVERAGE = 125.0
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
 # Published data is untrusted: the rule of the platform's readers (`bot3/learning/validity.py`), field by field.
 FACTORS, SIZES = (0.5, 2.0), (0.25, 1.5)
@@ -66,7 +66,7 @@ ROW_NUMBERS: Mapping[str, tuple[float, float]] = {
     "stop_sigma": (-8.0, -0.05),
     "take_profit_sigma": (0.05, 12.0),
     "sigma_ref": (SMALL, FINITE),
-    "leverage_ref": (LEVERAGE_EDGES[0], LEVERAGE_EDGES[-1]),
+    "leverage_ref": (1.0, HIGHEST_LEVERAGE),
     "n_eff": (0.0, FINITE),
     **dict.fromkeys(("expectancy", "lower_bound", "upper_bound"), MOVE),
     **dict.fromkeys(("confidence", "own_share", "ambiguous_share"), SHARE),
@@ -132,24 +132,32 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """One version of the learned parameters; `regime_factors` are (factor of the stop, factor of the target)."""
+    """One version of the learned parameters; `regime_factors` are (factor of the stop, factor of the target).
+
+    `edges` are those of the leverage bins, which the rows of the bins ("*|*|1.0-2.0") name.
+    """
 
     version: str
     known_at: datetime
     expires_at: datetime
     rows: Mapping[str, Row]
     regime_factors: Mapping[str, tuple[float, float]]
+    edges: tuple[float, ...] = DEFAULT_EDGES
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
         """Parse `adaptive_params.json`. Raises UnreadableLearningError if a row became known later than the version."""
         rows = [Row.of(row) for row in published["rows"]]
+        bins = {row["leverage_bin"] for row in published["rows"]} - {"*"}
+        if not _are_separate(sorted(bins, key=_edges_of_bin)):
+            raise UnreadableLearningError(f"the leverage bins of the rows overlap: {sorted(bins)}")
         parameters = cls(
             version=str(published["version"]),
             known_at=instant(published["generated_at"]),
             expires_at=instant(published["expires_at"]),
             rows={row.key: row for row in rows},
             regime_factors={regime: (float(stop), float(target)) for regime, (stop, target) in published["regime_factors"].items()},
+            edges=_edges_of(name for name in bins if any(row.key == f"*|*|{name}" for row in rows)),
         )
         for regime, factors in parameters.regime_factors.items():
             for factor in factors:
@@ -162,7 +170,7 @@ class Parameters:
     def find(self, *, pair: str, is_short: bool, leverage: float) -> Row:
         """Return the row of a trade: of its pair, direction and bin, else of the nearest parent."""
         side = "short" if is_short else "long"
-        for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
+        for key in (f"{pair}|{side}|{leverage_bin(leverage, edges=self.edges)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             if key in self.rows:
                 return self.rows[key]
         raise EntryRefusedError("missing_parameters", f"version {self.version} has no global row")
@@ -189,16 +197,18 @@ class Recommendation:
     def of(cls, published: Mapping[str, Any]) -> Self:
         """Parse `meta_learner_recommendations.json`. Raises UnreadableLearningError if a value is out of bounds."""
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
-        if not 1.0 <= low <= high <= LEVERAGE_EDGES[-1]:
-            raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to 10")
+        # Without open bins it was published by a release that had the default bins only.
+        highest = HIGHEST_LEVERAGE if published.get("open_bins") else DEFAULT_EDGES[-1]
+        if not 1.0 <= low <= high <= highest:
+            raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to {highest:g}")
         multiplier = float(published["suggested_position_size_multiplier"])
         _require_within(SIZES, multiplier, what="suggested_position_size_multiplier")
         tiers = {int(feeder[1:]): str(tier) for feeder, tier in published.get("tiers", {}).items() if FEEDER_TAG.fullmatch(feeder)}
         if not set(tiers.values()) <= set(STATES):
             raise UnreadableLearningError(f"tiers must be of {', '.join(STATES)}, were {tiers}")
         open_bins = tuple(str(name) for name in published.get("open_bins") or bins_of_range(low, high))
-        if not open_bins or not set(open_bins) <= set(LEVERAGE_BINS):
-            raise UnreadableLearningError(f"open_bins must be of {', '.join(LEVERAGE_BINS)}, were {open_bins}")
+        if not open_bins or not _are_separate(open_bins):
+            raise UnreadableLearningError(f"open_bins must be bins such as 1.0-2.0, lowest first, none overlapping, were {open_bins}")
         return cls(
             version=str(published["version"]),
             known_at=instant(published["generated_at"]),
@@ -291,7 +301,8 @@ def _require_row(row: Mapping[str, Any]) -> None:
     wrong += [field for field in ("parent", "version") if not isinstance(row.get(field), str) or not row[field]]
     wrong += [] if isinstance(row.get("pair"), str) else ["pair"]
     wrong += [] if row.get("is_censored") is None or isinstance(row["is_censored"], bool) else ["is_censored"]
-    names = {"direction": ("long", "short", "*"), "leverage_bin": (*LEVERAGE_BINS, "*"), "state": STATES}
+    wrong += [] if row.get("leverage_bin") == "*" or _edges_of_bin(row.get("leverage_bin")) else ["leverage_bin"]
+    names = {"direction": ("long", "short", "*"), "state": STATES}
     wrong += [field for field, known in names.items() if not isinstance(row.get(field), str) or row[field] not in known]
     wrong = wrong or _contradictions(row)
     if wrong:
@@ -334,30 +345,64 @@ def feeder_of(enter_tag: str | None) -> int:
     return int(found[1])
 
 
-def leverage_bin(leverage: float) -> str:
-    """Return the bin of a leverage: lower edge included, upper edge excluded, 10.0 in the last bin."""
-    if not LEVERAGE_EDGES[0] <= leverage <= LEVERAGE_EDGES[-1]:
+def bin_names(edges: tuple[float, ...]) -> tuple[str, ...]:
+    """Return the names of the leverage bins between some edges, lowest first."""
+    return tuple(f"{low}-{high}" for low, high in pairwise(edges))
+
+
+def leverage_bin(leverage: float, *, edges: tuple[float, ...]) -> str:
+    """Return the bin of a leverage: lower edge included, upper edge excluded, except in the last bin."""
+    if not edges[0] <= leverage <= edges[-1]:
         raise EntryRefusedError("leverage_range", leverage)
-    return LEVERAGE_BINS[sum(leverage >= edge for edge in LEVERAGE_EDGES[1:-1])]
+    return bin_names(edges)[sum(leverage >= edge for edge in edges[1:-1])]
 
 
 def bins_of_range(low: float, high: float) -> tuple[str, ...]:
-    """Return the bins that a leverage range overlaps; an upper end on an edge does not overlap the bin above it."""
-    own, spans = leverage_bin(low), zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True)
+    """Return the default bins that a leverage range overlaps; an upper end on an edge does not overlap the bin above it."""
+    own, spans = leverage_bin(low, edges=DEFAULT_EDGES), zip(bin_names(DEFAULT_EDGES), pairwise(DEFAULT_EDGES), strict=True)
     return tuple(name for name, (edge, top) in spans if name == own or (low < top and edge < high))
 
 
-def leverage_spans(bins: Collection[str], *, highest: float) -> list[tuple[float, float]]:
+def leverage_spans(bins: Collection[str], *, edges: tuple[float, ...], highest: float) -> list[tuple[float, float]]:
     """Return the lowest and highest leverage of each bin, in hundredths, without bins entirely above `highest`."""
-    highest = min(highest, LEVERAGE_EDGES[-1])
+    highest = min(highest, edges[-1])
     count = round(highest * LEVERAGE_STEPS)
     capped = (count if count / LEVERAGE_STEPS <= highest else count - 1) / LEVERAGE_STEPS
     spans = []
-    for name, (low, high) in zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True):
+    for name, (low, high) in zip(bin_names(edges), pairwise(edges), strict=True):
         if name in bins and low <= highest:
-            top = high if name == LEVERAGE_BINS[-1] else (round(high * LEVERAGE_STEPS) - 1) / LEVERAGE_STEPS
+            top = high if high == edges[-1] else (round(high * LEVERAGE_STEPS) - 1) / LEVERAGE_STEPS
             spans.append((low, min(top, capped)))
     return spans
+
+
+def _edges_of_bin(name: object) -> tuple[float, float] | None:
+    """Return the edges that a bin's name contains; None for anything else."""
+    try:
+        low, high = map(float, str(name).split("-"))
+    except ValueError:
+        return None
+    if not 1.0 <= low < high <= HIGHEST_LEVERAGE or f"{low}-{high}" != name:
+        return None
+    counts = (low * LEVERAGE_STEPS, high * LEVERAGE_STEPS)
+    return (low, high) if all(math.isclose(count, round(count), rel_tol=0.0, abs_tol=1e-9) for count in counts) else None
+
+
+def _are_separate(names: Iterable[str]) -> bool:
+    """Return whether texts are names of bins, lowest first, of which no two overlap."""
+    edges = [_edges_of_bin(name) for name in names]
+    found = [one for one in edges if one is not None]
+    return len(found) == len(edges) and all(before[1] <= after[0] for before, after in pairwise(found))
+
+
+def _edges_of(names: Iterable[str]) -> tuple[float, ...]:
+    """Return the edges of the bins that a publication names; the default ones if it names none."""
+    spans = sorted(span for span in map(_edges_of_bin, names) if span is not None)
+    if not spans:
+        return DEFAULT_EDGES
+    if any(before[1] != after[0] for before, after in pairwise(spans)):
+        raise UnreadableLearningError(f"the rows' leverage bins do not follow each other: {spans}")
+    return (*(low for low, _ in spans), spans[-1][1])
 
 
 def expected_sigma(close: pd.Series, *, horizon_hours: float) -> pd.Series:
@@ -402,7 +447,7 @@ def draft_plan(
     """Compute the plan of an entry from the data in force. Raises EntryRefusedError with the first reason not to enter."""
     require_fresh(parameters, recommendation, now=now)
     tier = permitted_tier(enter_tag, recommendation=recommendation, rules=rules)
-    leverage = choose_leverage(sigma, recommendation=recommendation, rules=rules, max_leverage=max_leverage)
+    leverage = choose_leverage(sigma, recommendation=recommendation, edges=parameters.edges, rules=rules, max_leverage=max_leverage)
     row = parameters.find(pair=pair, is_short=is_short, leverage=leverage)
     if row.state == "shadow":
         raise EntryRefusedError("bin_shadow", row.key)
@@ -456,15 +501,15 @@ def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rul
     return tier
 
 
-def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rules, max_leverage: float) -> float:
+def choose_leverage(sigma: float, *, recommendation: Recommendation, edges: tuple[float, ...], rules: Rules, max_leverage: float) -> float:
     """Return the leverage nearest to target volatility / sigma that is in an open bin and within the caps, in hundredths."""
     if not 0.0 < sigma < math.inf:
         raise EntryRefusedError("no_volatility", sigma)
     highest = min(rules.leverage_cap, max_leverage)
-    spans = leverage_spans(recommendation.open_bins, highest=highest)
+    spans = leverage_spans(recommendation.open_bins, edges=edges, highest=highest)
     if not spans:
         raise EntryRefusedError("leverage_range", f"open bins {', '.join(recommendation.open_bins)} are above {highest}")
-    wanted = min(max(rules.target_volatility / sigma, LEVERAGE_EDGES[0]), LEVERAGE_EDGES[-1])
+    wanted = min(max(rules.target_volatility / sigma, spans[0][0]), spans[-1][1])
     # Clamp both neighbouring hundredths of the target to each span: one of them is the nearest possible leverage.
     around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
     candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]

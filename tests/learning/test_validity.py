@@ -96,12 +96,13 @@ def set_of(*rows: dict[str, Any], factors: list[tuple[Any, Any, Any]] | None = N
         ("state", "since", minutes(1)),
         ("recommendation", "regime", "calm"),
         *(("recommendation", "suggested_leverage_low", value) for value in (0.5, math.nan, 3.495, "2")),
-        *(("recommendation", "suggested_leverage_high", value) for value in (10.5, math.inf)),
+        *(("recommendation", "suggested_leverage_high", value) for value in (10.5, 125.5, math.inf)),
         *(("recommendation", "suggested_position_size_multiplier", value) for value in (0.0, 1e9, math.inf, math.nan, -1.0)),
         *(("recommendation", "tiers", value) for value in ("", "[]", "{", '{"F01": "all in"}', '{"F01": 1}', None, 3)),
         *(("recommendation", "top_feeders", value) for value in ("[11]", "[0]", '["F01"]', "{}", "[true]")),
         ("recommendation", "avoid_feeders", "[1.5]"),
-        *(("recommendation", "open_bins", value) for value in ("[]", '["1.0-3.0"]', '["2.0-3.5", "1.0-2.0"]', "3", "{}", '[["1.0-2.0"]]')),
+        *(("recommendation", "open_bins", value) for value in ("[]", '["1-3"]', "3", "{}", '[["1.0-2.0"]]', '["1.0-2.0", 3]')),
+        *(("recommendation", "open_bins", value) for value in ('["1.0-3.0", "2.0-3.5"]', '["2.0-3.5", "1.0-2.0"]')),
     ],
 )
 def test_reading_given_a_value_out_of_bounds_then_refuses_it_and_names_the_field(noun: str, field: str, value: object) -> None:
@@ -172,6 +173,11 @@ def test_default_grid_given_its_bounds_then_begins_and_ends_there() -> None:
 
     assert (grid.stops[0], grid.stops[-1]) == pytest.approx(STOP_SIGMAS)
     assert (grid.targets[0], grid.targets[-1]) == pytest.approx(TARGET_SIGMAS)
+
+
+def test_parameter_set_given_bins_that_overlap_then_refuses_them() -> None:
+    with pytest.raises(InvalidLearningError, match="leverage_bin must not overlap another bin"):
+        set_of(row_values(leverage_bin="1.0-3.0"), row_values(leverage_bin="2.0-3.5"))
 
 
 def test_parameter_set_given_valid_rows_then_keeps_the_later_one_of_a_group() -> None:

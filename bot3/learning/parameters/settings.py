@@ -16,7 +16,7 @@ from bot3.learning.replay.grids import ExitGrid, default_grid
 from bot3.learning.replay.groups import Group
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.trading.exit_rules import NO_RULES, ExitRules
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.parameters import ANY
 
 _RULE = "first-touch-3"  # part of every version: increase the number when the arithmetic changes
@@ -36,6 +36,8 @@ class LearningSettings:
         Number of effective observations at which the data of all trades have the same weight as the static set.
     exit_rules : ExitRules
         Exit rules of the bots that trade by this learning; all off by default.
+    bins : LeverageBins
+        The home's leverage bins.
     max_censored_share : float
         Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
@@ -47,6 +49,7 @@ class LearningSettings:
     costs: ReplayCosts = field(default_factory=ReplayCosts)
     grid: ExitGrid = field(default_factory=default_grid)
     exit_rules: ExitRules = NO_RULES
+    bins: LeverageBins = DEFAULT_BINS
     min_trades: int = 5
     static_stop_loss: float = -0.03
     static_take_profit: float = 0.03
@@ -56,7 +59,10 @@ class LearningSettings:
 
     @property
     def digest(self) -> str:
-        """Return the digest that identifies rule and settings."""
+        """Return the digest that identifies rule and settings.
+
+        The bins are no part of it: a replay does not depend on them, and the version of parameters contains their names.
+        """
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
         numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
         rules = self.exit_rules.digest_content
@@ -65,8 +71,8 @@ class LearningSettings:
     def static_scale(self, group: Group) -> GroupScale:
         """Return the default scale of a group without trades: the static volatility, and the middle of its leverage bin (1 without bin)."""
         if group[2] == ANY:
-            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
-        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
+            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=self.bins.highest)
+        low, high = self.bins.edges[self.bins.names.index(group[2]) :][:2]
         return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
 
     def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:

@@ -82,10 +82,10 @@ def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Lev
 
 def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: ReplayCosts) -> tuple[Levels, NDArray[np.float64]]:
     """Return the learned levels of trades (with their `sigma`), rescaled by the volatility at entry, and the expectancies of their rows."""
-    columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "sigma"))
+    columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "leverage_bin", "sigma"))
     levels, expected = [], []
-    for pair, is_short, leverage, sigma in zip(*columns, strict=True):
-        row = parameters.find(pair=pair, is_short=is_short, leverage=leverage)
+    for pair, is_short, leverage, leverage_bin, sigma in zip(*columns, strict=True):
+        row = parameters.find(pair=pair, is_short=is_short, leverage_bin=leverage_bin)
         target = row.take_profit_sigma * sigma
         stop = _stop(row.stop_sigma * sigma, leverage=leverage, is_short=is_short, costs=costs)
         levels.append((stop, min(target, LARGEST_FALL) if is_short else target))

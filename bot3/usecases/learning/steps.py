@@ -172,7 +172,8 @@ class LearningSteps:
     def recommend(self) -> Recommendation:
         """Publish the recommendation, to the record and as files for other readers."""
         at = self.moment()
-        made = recommend(self.record, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)
+        bins = self.session.learner.settings.bins
+        made = recommend(self.record, bins=bins, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)
         if self.files is not None:
             write_published_files(
                 self.files.directory,

@@ -16,6 +16,7 @@ from bot3.adapters.sql.record.tables import record_meta
 from bot3.adapters.sql.rows import insert_ignore
 from bot3.errors import StoreError
 from bot3.ports.publisher import Origin
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.trades import RunMode
 
 
@@ -42,8 +43,8 @@ class Writing:
 class SqlRecordBase:
     """The open database of the record, with its identity."""
 
-    def __init__(self, database: Database, *, read_only: bool) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, read_only: bool, bins: LeverageBins) -> None:
+        self._database, self._bins = database, bins
         self._store_id = _store_id(database, read_only=read_only)
 
     def close(self) -> None:
