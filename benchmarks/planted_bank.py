@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot3.learning.replay.grids import ExitGrid, default_grid
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
+from bot3.trading.leverage_bins import DEFAULT_BINS
 
 PATH_TYPES = ("noise", "trend", "pop_and_fade", "adverse", "dip_then_run")
 STEPS = 720  # minutes of the horizon of 12 h
@@ -73,7 +73,7 @@ class Bank:
 
 def bin_leverages() -> NDArray[np.float64]:
     """Return the leverage of all trades of each bin, which is the middle of the bin."""
-    edges = np.asarray(LEVERAGE_BIN_EDGES)
+    edges = np.asarray(DEFAULT_BINS.edges)
     middle: NDArray[np.float64] = (edges[1:] + edges[:-1]) / 2.0
     return middle
 

@@ -28,7 +28,7 @@ from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
 from bot3.learning.replay.replay import GroupSums, Outcomes
 from bot3.learning.replay.trade_table import ReplayFrame, ReplayState, TradeTable
 from bot3.market.instants import DAY_US, microseconds
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.trades import DIRECTIONS, RunMode
 
@@ -59,7 +59,7 @@ def pair_name(pair: int) -> str:
 
 def cell_group(cell: int) -> Group:
     """Return the learner's group of a cell of a world."""
-    return pair_name(int(PAIR_OF[cell])), DIRECTIONS[int(DIRECTION_OF[cell])], LEVERAGE_BINS[int(BIN_OF[cell])]
+    return pair_name(int(PAIR_OF[cell])), DIRECTIONS[int(DIRECTION_OF[cell])], DEFAULT_BINS.names[int(BIN_OF[cell])]
 
 
 def midnight(day: int) -> datetime:
@@ -225,7 +225,7 @@ def trade_frame(world: World) -> pd.DataFrame:
         "is_short": DIRECTION_OF[trades.cell] == DIRECTIONS.index("short"),
         "direction": np.array(DIRECTIONS)[DIRECTION_OF[trades.cell]],
         "leverage": bin_leverages()[BIN_OF[trades.cell]],
-        "leverage_bin": np.array(LEVERAGE_BINS)[BIN_OF[trades.cell]],
+        "leverage_bin": np.array(DEFAULT_BINS.names)[BIN_OF[trades.cell]],
         "open_rate": 100.0,
         "close_profit": 0.0,  # not read for stops, targets and evidence
         "exit_reason": "roi",

@@ -23,7 +23,7 @@ from bot3.learning.promotion.e_process import worst_losses
 from bot3.learning.promotion.permissions import EnteredTrades, Gate
 from bot3.learning.promotion.reviews import BettingGate
 from bot3.learning.replay.groups import STATIC, Group
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.trades import DIRECTIONS
 
@@ -31,7 +31,7 @@ STOP_SIGMA, TARGET_SIGMA, SIGMA = 3.55, 0.37, 0.05
 EDGE, SIGMA_PUBLISHED = 0.0020, 0.025
 """Published expectancy and volatility: a certain edge, and half the volatility of the trades, so that a bet is 3.2 times the net move."""
 STOPPED_COSTS = 2.0 * (TAKER + SLIPPAGE) + STOP_SLIPPAGE + FUNDING
-CELLS: tuple[Group, ...] = tuple((pair_name(pair), side, LEVERAGE_BINS[0]) for pair in range(PAIRS) for side in DIRECTIONS)
+CELLS: tuple[Group, ...] = tuple((pair_name(pair), side, DEFAULT_BINS.names[0]) for pair in range(PAIRS) for side in DIRECTIONS)
 SKEWED_SEED = 2_000_000
 SHARE_FOR_ALL = 4
 """Every kind of world is studied in the number of worlds divided by this; the kind with the most openings, in all worlds."""

@@ -10,13 +10,13 @@ file of `bot3_assets/config`), it is copied there. The platform's own secrets ne
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from bot3.file_replacement import replace_file
 from bot3.package_files import DAGSTER_CONFIG
 
 PG, REDIS = "DAGSTER_PG_PASSWORD", "DAGSTER_REDIS_PASSWORD"
@@ -54,11 +54,8 @@ def make_dagster_home(environment: Mapping[str, str]) -> None:
     path = DAGSTER_CONFIG / source  # an absolute path stays as it is
     target = Path(environment["DAGSTER_HOME"]) / "dagster.yaml"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(path, fresh)
         # A health check starts in parallel with the service: neither may read an incomplete file.
-        fresh.replace(target)
+        replace_file(target, path.read_bytes())
     except OSError as error:
         sys.exit(f"DAGSTER_INSTANCE_FILE {path} cannot be copied to {target}: {error.strerror}")
 

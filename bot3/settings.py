@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from bot3.errors import SettingsError
+from bot3.errors import InvalidTradeError, SettingsError
 from bot3.trading.exit_rules import ExitRules
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES
+from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.trades import RunMode
 from bot3.web_guard import is_host_name
 
@@ -27,10 +26,10 @@ PREFIX = "BOT3_"
 BOT_NAMES = ("BOT1", "BOT2", "BOT3")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of the platform; docs/settings.md describes each."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     # Where and what
     home: Path = Field(Path(".bot3"), description="Directory of the embedded stores, models, signals, logs and published files.")
@@ -56,11 +55,13 @@ class Settings(BaseSettings):
     feeder_every_weeks: int = Field(4, ge=1, description="In the seed, interval between two models of each feeder, weeks.")
 
     # Bots and protection
-    leverage_bins: tuple[float, ...] = Field(LEVERAGE_BIN_EDGES, description="Edges of the leverage bins (fixed).")
+    leverage_bins: tuple[float, ...] = Field(
+        DEFAULT_BINS.edges, description="Edges of the leverage bins, ascending; a home keeps those that it was seeded with."
+    )
     stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
     take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
     target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage targets.")
-    leverage_cap: float = Field(10.0, ge=1.0, le=10.0, description="Highest leverage on paper and in history.")
+    leverage_cap: float = Field(10.0, ge=1.0, description="Highest leverage on paper and in history, inside the leverage bins.")
     horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
     giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
     giveback_activation_sigma: float = Field(1.0, gt=0.0, description="Open profit, in sigma, from which giveback protects.")
@@ -183,19 +184,6 @@ class Settings(BaseSettings):
     influx_learning_days: int = Field(0, ge=0, description="Retention of the learning bucket, wall days; 0: unlimited.")
     influx_trades_days: int = Field(0, ge=0, description="Retention of the trades' buckets, wall days; 0: unlimited.")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the constructor's arguments as the only source of values: `load_settings` has read and validated the environment."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
-
     @field_validator("allowed_hosts")
     @classmethod
     def _are_host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
@@ -206,6 +194,14 @@ class Settings(BaseSettings):
                 )
         return hosts
 
+    @field_validator("leverage_bins")
+    @classmethod
+    def _are_edges(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        try:
+            return LeverageBins(edges).edges
+        except InvalidTradeError as error:
+            raise ValueError(str(error)) from error
+
     @field_validator("meta_learner_interval_s")
     @classmethod
     def _divides_an_hour(cls, seconds: int) -> int:
@@ -213,6 +209,17 @@ class Settings(BaseSettings):
         if seconds % 60 or 3_600 % seconds:
             raise ValueError(f"must be whole minutes that divide an hour (60, 120, 180, 240, 300, 360, 600, ... 3600), was {seconds}")
         return seconds
+
+    @model_validator(mode="after")
+    def _caps_inside_the_bins(self) -> Self:
+        lowest, highest = self.bins.lowest, self.bins.highest
+        # The default is not wrong above the last edge: then that edge is the cap.
+        if self.leverage_cap < lowest or (self.leverage_cap > highest and "leverage_cap" in self.model_fields_set):
+            raise ValueError(
+                f"{PREFIX}LEVERAGE_CAP must be inside {PREFIX}LEVERAGE_BINS, from {lowest:g} to {highest:g}, was {self.leverage_cap:g}: "
+                "change one of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _outlive_the_beat(self) -> Self:
@@ -232,9 +239,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        if self.leverage_bins != LEVERAGE_BIN_EDGES:
-            edges = ", ".join(f"{edge:g}" for edge in LEVERAGE_BIN_EDGES)
-            raise ValueError(f"leverage_bins are fixed at {edges}: stored rows are keyed by them")
         if self.daily_loss_halted > self.daily_loss_reducing:
             raise ValueError("daily_loss_halted must be at or below daily_loss_reducing")
         if self.trading_mode == "live":
@@ -259,6 +263,11 @@ class Settings(BaseSettings):
     def candle_directories(self) -> tuple[Path, ...]:
         """Return the directories of candle files; an empty tuple means that the market is simulated."""
         return tuple(Path(part) for part in self.candles.split(os.pathsep) if part)
+
+    @property
+    def bins(self) -> LeverageBins:
+        """Return the leverage bins."""
+        return LeverageBins(self.leverage_bins)
 
     @property
     def horizon(self) -> timedelta:
@@ -354,6 +363,6 @@ def _nearest(field: str) -> str:
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
-        name = PREFIX + "_".join(str(part) for part in item["loc"]).upper() if item["loc"] else "settings"
+        name = PREFIX + str(item["loc"][0]).upper() if item["loc"] else "settings"
         lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

@@ -17,10 +17,17 @@ from bot3_assets.assets import (
     synced_trades,
     trade_replays,
 )
-from bot3_assets.nightly import compare_trades, nightly_comparison
 from bot3_assets.publishing import publish_record, record_to_copy
 from bot3_assets.resources import PlatformResource
-from bot3_assets.schedules import backlog, meta_learner, meta_learner_beat, retraining, weekly_retraining
+from bot3_assets.schedules import (
+    backlog,
+    compare_trades,
+    meta_learner,
+    meta_learner_beat,
+    nightly_comparison,
+    retraining,
+    weekly_retraining,
+)
 from bot3_assets.sensors import closes_to_parameters, new_market_week
 from bot3_assets.telling import run_failed, waiting_notices
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from bot3.market.weeks import week_of
 from bot3.settings import load_settings
-from bot3_assets.partitions import MARKET_WEEKS, all_feeders_of_week
+from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import PlatformResource
 
 BEAT = "bot3/beat"
@@ -45,6 +45,13 @@ retraining = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     tags={BEAT: "retraining", "dagster/max_runtime": "3600", **FIRST},
 )
+compare_trades = dg.define_asset_job(
+    "compare_trades",
+    selection=["synced_trades"],
+    description="Reads all closed trades of all bots again; those that changed or vanished after their close are corrected and counted.",
+    executor_def=dg.in_process_executor,
+    tags={BEAT: "compare_trades", "dagster/max_runtime": "3600"},
+)
 
 
 def every(seconds: int) -> str:
@@ -82,3 +89,18 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformR
     week = week_of(platform.platform().clock.now())
     context.instance.add_dynamic_partitions(MARKET_WEEKS, [week])
     return dg.RunRequest(run_key=f"week-{week}", tags=all_feeders_of_week(week))
+
+
+@dg.schedule(
+    job=compare_trades,
+    cron_schedule="40 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night at 2:40 UTC, all bots in one run.",
+)
+def nightly_comparison(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
+    """Request a run over every bot's partition, once a night."""
+    if (reason := platform.nothing_to_do()) is not None:
+        return dg.SkipReason(reason)
+    night = context.scheduled_execution_time
+    return dg.RunRequest(run_key=f"night-{night:%Y-%m-%d}", tags=all_bots())

@@ -1,7 +1,6 @@
 """The sensors that learn from closed trades as soon as they are committed, and that request the models of a new market week."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,9 +13,6 @@ from bot3_assets.lost_runs import LostRuns
 from bot3_assets.partitions import MARKET_WEEKS, all_bots, all_feeders_of_week
 from bot3_assets.resources import KeptByPlatform, PlatformResource
 from bot3_assets.schedules import backlog, retraining
-
-if TYPE_CHECKING:
-    pass
 
 POLL_S = 0.02
 BACKLOG_AGAIN_S = 60.0

@@ -12,10 +12,10 @@ from bot3.logs import redacted
 from bot3.trading.trades import RunMode
 from bot3.usecases.terms import TERMS
 from telegram_bot import control, learned, results
-from telegram_bot.asked import Asked, NotUnderstoodError, asked_of
 from telegram_bot.control import Control
 from telegram_bot.home import BotHome
 from telegram_bot.page import Page, rendered
+from telegram_bot.received import Arguments, InvalidArgumentError, arguments_of
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ class Command:
 
     usage: str
     summary: str
-    answer: Callable[[BotHome, Asked], Page]
+    answer: Callable[[BotHome, Arguments], Page]
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -52,7 +52,7 @@ class CommandHandler:
         """Return the answer to a command as HTML; it never raises: an error is returned as the answer."""
         try:
             return redacted(rendered(self._page(name, arguments, user=user)))
-        except NotUnderstoodError as error:
+        except InvalidArgumentError as error:
             return rendered(Page(title=f"/{name} {COMMANDS[name].usage}".strip(), blocks=(f"{error}.",)))
         except Bot3Error as error:
             log.warning("answer_refused", command=name, problem=str(error))
@@ -72,7 +72,7 @@ class CommandHandler:
         command = COMMANDS.get(name)
         if command is None:
             return Page(title="Unknown command", blocks=("/help lists the commands.",))
-        return command.answer(self._home, asked_of(arguments, default=RunMode.PAPER))
+        return command.answer(self._home, arguments_of(arguments, default=RunMode.PAPER))
 
 
 def help_page(*, is_controlling: bool) -> Page:

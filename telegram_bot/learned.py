@@ -6,20 +6,20 @@ import pandas as pd
 
 from bot3.learning.replay.groups import group_of_key, level_of
 from bot3.trading import figures
-from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import Recommendation
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.data_ages import newest_close_age
 from bot3.usecases.fleet.trade_cache import Known, known
-from telegram_bot.asked import Asked
 from telegram_bot.home import BotHome
 from telegram_bot.page import Page, Table
+from telegram_bot.received import Arguments
 
 
-def learning(home: BotHome, asked: Asked) -> Page:
+def learning(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with published parameters, recommendation and regime, their ages, and the number of trades of each leverage bin."""
-    del asked
+    del arguments
     now, record = home.now(), home.ports.record
     parameters = known(lambda: record.parameters.as_of(now))
     blocks: list[str | Table] = [
@@ -89,7 +89,7 @@ def _progress(parameters: ParameterSet, home: BotHome) -> Table:
     minimum = home.settings.min_trades_per_bin
     rows = [
         (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", fmt.number(row.n_eff, 1), _standing(row, minimum))
-        for row in bins_of(parameters)
+        for row in bins_of(parameters, home.settings.bins)
     ]
     note = f"A bin with fewer than {minimum} closes uses its parent's values. /leverage shows stop and target."
     return Table(head=("bin", "n", "replayed", "n eff", "state"), rows=tuple(rows), note=note)
@@ -99,44 +99,44 @@ def _standing(row: ExitParameters, minimum: int) -> str:
     return f"{row.trades_count} of {minimum}" if row.trades_count < minimum else row.state.value
 
 
-def bins_of(parameters: ParameterSet) -> list[ExitParameters]:
+def bins_of(parameters: ParameterSet, bins: LeverageBins) -> list[ExitParameters]:
     """Return the parameter rows of the leverage bins over all pairs and both directions, lowest first; bins without a row are left out."""
     found = {row.leverage_bin: row for key, row in parameters.rows.items() if level_of(group_of_key(key)) == "bin"}
-    return [found[name] for name in LEVERAGE_BINS if name in found]
+    return [found[name] for name in bins.names if name in found]
 
 
-def leverage(home: BotHome, asked: Asked) -> Page:
+def leverage(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the results of each leverage bin's closed trades of one run mode in the record, and its stop and target."""
     now = home.now()
     parameters = known(lambda: home.ports.record.parameters.as_of(now))
-    foot = (home.of_record(asked.mode), home.as_of())
-    blocks: list[str | Table] = _realised(home, asked)
+    foot = (home.of_record(arguments.mode), home.as_of())
+    blocks: list[str | Table] = _realised(home, arguments)
     if parameters.value is None:
         blocks.append(f"Learned: {fmt.DASH} {parameters.problem}.")
     else:
         blocks += [_levels(parameters.value, home), _version(parameters.value, home)]
-    return Page(title=f"Leverage bins: {asked.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
+    return Page(title=f"Leverage bins: {arguments.mode.value} closes, and the learned levels", blocks=tuple(blocks), foot=foot)
 
 
-def _realised(home: BotHome, asked: Asked) -> list[str | Table]:
+def _realised(home: BotHome, arguments: Arguments) -> list[str | Table]:
     frame, _ = home.trades.frame()
-    of_mode = frame[frame["run_mode"] == asked.mode.value]
+    of_mode = frame[frame["run_mode"] == arguments.mode.value]
     bots = ", ".join(sorted(str(bot) for bot in of_mode["bot"].unique()))
     if not bots:
         return ["The record contains no close of this run mode yet."]
     return [
         Table(
             head=("bin", "n", "won", "ret", "PF", fmt.currency_name(currency)),
-            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own)),
+            rows=tuple(_bin_row(name, own[own["leverage_bin"] == name], currency) for name in _bins_with(own, home.settings.bins)),
             note=f"Realised by {bots}; ret: sum of profit / sum of stake; PF: sum of gains / sum of losses; both of money, after fees.",
         )
         for currency, own in figures.by_currency(of_mode).items()
     ]
 
 
-def _bins_with(closes: pd.DataFrame) -> tuple[str, ...]:
+def _bins_with(closes: pd.DataFrame, bins: LeverageBins) -> tuple[str, ...]:
     """Return the leverage bins, and the label of leverage above them if there are such trades, so that the rows cover all trades."""
-    return (*LEVERAGE_BINS, ABOVE_BINS) if (closes["leverage_bin"] == ABOVE_BINS).any() else LEVERAGE_BINS
+    return (*bins.names, *(label for label in bins.outside if (closes["leverage_bin"] == label).any()))
 
 
 def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ def _bin_row(name: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]:
 
 def _levels(parameters: ParameterSet, home: BotHome) -> Table:
     rows = []
-    for row in bins_of(parameters):
+    for row in bins_of(parameters, home.settings.bins):
         level = figures.level_figures(
             stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=home.ports.costs
         )

@@ -18,8 +18,8 @@ from bot3.ports.notices import NoticeStore
 from bot3.ports.notifier import Message, Notifier
 from bot3.usecases.fleet.bot_state import LISTENING, TELEGRAM
 from bot3.usecases.operations.notify import notify
-from telegram_bot.access import Access, access_of, command_of
 from telegram_bot.page import Page, rendered
+from telegram_bot.received import Access, access_of, command_of
 
 UNREACHED = "cannot reach Telegram"
 LOOK_EVERY = timedelta(seconds=10)

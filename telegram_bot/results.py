@@ -12,9 +12,9 @@ from bot3.trading.intervals import MIN_DAYS
 from bot3.trading.trades import Trade, direction
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.status import BotStatus, Fleet, WatchedStatus, read_fleet
-from telegram_bot.asked import Asked, NotUnderstoodError
 from telegram_bot.home import BotHome, ClosedTrades
 from telegram_bot.page import Page, Table
+from telegram_bot.received import Arguments, InvalidArgumentError
 
 _INTERVALS = f"Intervals are 90 %, closes of one UTC day counted as moving together; they need {MIN_DAYS} days."
 _DAYS = 7
@@ -22,14 +22,14 @@ _MOST_DAYS = 60
 _MOST_PAIRS = 30
 
 
-def stats(home: BotHome, asked: Asked) -> Page:
+def stats(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the results of each bot's closed trades of one run mode, and of all bots by exit reason and duration."""
-    found = home.every_closes(asked.mode)
+    found = home.every_closes(arguments.mode)
     blocks: list[str | Table] = [_performance(closes, home) for closes in found]
     every = pd.concat([closes.frame for closes in found], ignore_index=True)
     if len(every):
         blocks += [*_exits(every, _bots(found)), _durations(every)]
-    return Page(title=f"Performance: {asked.mode.value} closes", blocks=tuple(blocks), foot=(_INTERVALS, _from(found), home.as_of()))
+    return Page(title=f"Performance: {arguments.mode.value} closes", blocks=tuple(blocks), foot=(_INTERVALS, _from(found), home.as_of()))
 
 
 def _performance(closes: ClosedTrades, home: BotHome) -> str:
@@ -85,10 +85,10 @@ def _durations(every: pd.DataFrame) -> str:
     return f"Duration, median: {', '.join(told)}"
 
 
-def profit(home: BotHome, asked: Asked) -> Page:
+def profit(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the realised profit by bot, currency and direction: today (UTC, market time), the last days, and in all."""
-    now, days = home.now(), asked.number or _DAYS
-    found = home.every_closes(asked.mode)
+    now, days = home.now(), arguments.number or _DAYS
+    found = home.every_closes(arguments.mode)
     spans = (("today", _midnight(now)), (f"{days} d", now - timedelta(days=days)), ("all", None))
     blocks: list[str | Table] = []
     for closes in found:
@@ -98,7 +98,7 @@ def profit(home: BotHome, asked: Asked) -> Page:
             head = f"{closes.bot} {fmt.currency_name(currency)}"
             blocks.append(Table(head=(head, *(name for name, _ in spans), "n"), rows=tuple(rows)))
     blocks.append("Realised, after fees and funding; open positions are not in it. Days are the market's.")
-    return Page(title=f"Profit: {asked.mode.value} closes", blocks=tuple(blocks), foot=(_from(found), home.as_of()))
+    return Page(title=f"Profit: {arguments.mode.value} closes", blocks=tuple(blocks), foot=(_from(found), home.as_of()))
 
 
 def _by_direction(closes: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -121,20 +121,20 @@ def _bots(found: Sequence[ClosedTrades]) -> str:
     return ", ".join(closes.bot for closes in found if len(closes.frame))
 
 
-def daily(home: BotHome, asked: Asked) -> Page:
+def daily(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the realised profit of each UTC day of market time by bot, newest first, and the number of closes.
 
-    Raises NotUnderstoodError for more than 60 days.
+    Raises InvalidArgumentError for more than 60 days.
     """
-    now, days = home.now(), asked.number or _DAYS
+    now, days = home.now(), arguments.number or _DAYS
     if days > _MOST_DAYS:
-        raise NotUnderstoodError(f"/daily shows at most {_MOST_DAYS} days: {days} are too many for one message")
-    found = home.every_closes(asked.mode)
+        raise InvalidArgumentError(f"/daily shows at most {_MOST_DAYS} days: {days} are too many for one message")
+    found = home.every_closes(arguments.mode)
     every = pd.concat([closes.frame for closes in found], ignore_index=True)
     currencies = list(figures.by_currency(every)) or [home.settings.stake_currency]
     starts = [_midnight(now) - timedelta(days=number) for number in range(days)]
     tables = tuple(_daily(found, currency, starts) for currency in currencies)
-    return Page(title=f"Daily: {asked.mode.value} closes", blocks=tables, foot=(_from(found), home.as_of()))
+    return Page(title=f"Daily: {arguments.mode.value} closes", blocks=tables, foot=(_from(found), home.as_of()))
 
 
 def _daily(found: Sequence[ClosedTrades], currency: str, starts: Sequence[datetime]) -> Table:
@@ -151,12 +151,12 @@ def _between(closes: pd.DataFrame, start: datetime) -> pd.DataFrame:
     return closes[(closes["close_date"] >= start) & (closes["close_date"] < start + timedelta(days=1))]
 
 
-def pairs(home: BotHome, asked: Asked) -> Page:
+def pairs(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with the results of each pair's closed trades in the record, of one run mode and all bots together."""
     frame, _ = home.trades.frame()
-    of_mode = frame[frame["run_mode"] == asked.mode.value]
-    foot = (home.of_record(asked.mode), home.as_of())
-    title = f"Pairs: {asked.mode.value} closes of all bots"
+    of_mode = frame[frame["run_mode"] == arguments.mode.value]
+    foot = (home.of_record(arguments.mode), home.as_of())
+    title = f"Pairs: {arguments.mode.value} closes of all bots"
     if of_mode.empty:
         return Page(title=title, blocks=("The record contains no close of this run mode yet.",), foot=foot)
     tables = tuple(_pairs(own, currency) for currency, own in figures.by_currency(of_mode).items())
@@ -179,9 +179,9 @@ def _pair_row(pair: str, closes: pd.DataFrame, currency: str) -> tuple[str, ...]
     return pair.partition(":")[0], fmt.count(len(closes)), fmt.share(won), earned, factor, _sum(closes, currency)
 
 
-def balance(home: BotHome, asked: Asked) -> Page:
+def balance(home: BotHome, arguments: Arguments) -> Page:
     """Return the page with each own bot's paper wallet and open positions, and the open positions of the fleet file's bots."""
-    del asked
+    del arguments
     fleet, settings = read_fleet(home), home.settings
     blocks = [_balance(bot, fleet, home) for bot in fleet.bots] + [_watched(bot) for bot in fleet.watched]
     wallet = fmt.amount(settings.wallet_abs, settings.stake_currency)

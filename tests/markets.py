@@ -16,6 +16,7 @@ from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, PairView
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.markets import LeverageBracket, Market
 from bot3.trading.profiles import BotProfile
 from bot3.trading.risk import EquityMarks, RiskLimits
@@ -45,6 +46,7 @@ def a_profile(**changes: Any) -> BotProfile:
         name="BOT1",
         directions=frozenset({"long"}),
         is_learned=False,
+        bins=DEFAULT_BINS,
         leverage_cap=10.0,
         target_volatility=0.12,
         wallet_abs=10_000.0,
@@ -169,9 +171,6 @@ class FrameCandles:
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:
         return funding_between(self._funding.get(pair, no_funding()), start=start, end=end)
-
-    def has_funding(self, pair: str) -> bool:
-        return pair in self._funding
 
     def learn_funding(self, pair: str, funding: pd.DataFrame) -> None:
         """Add funding rates that are known from now on."""

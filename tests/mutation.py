@@ -61,7 +61,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Modules or folders whose rules are mutated, and the tests that must notice."""
-NOT_MUTATED = {"migrations", "tables.py", "notice_tables.py", "__init__.py", "lease.py", "server.py", "server_facts.py"}
+NOT_MUTATED = {"migrations", "tables.py", "__init__.py", "lease.py", "server.py", "server_facts.py"}
 """Declarations (a schema is compared with the migrations as a whole), and files whose tests need a PostgreSQL server."""
 LIBRARIES = ("pytest", "numpy", "hypothesis.strategies", "pandas", "numba", "sqlalchemy", "alembic.command", "structlog")
 """Imported once, before the first mutant: they take longer to import than most tests to run."""

@@ -34,13 +34,18 @@ def seeded_home() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="bot3-seeded-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = folder / "home"
-    with open_platform(tiny_settings(home)) as platform:
+    seed(tiny_settings(home))
+    return home
+
+
+def seed(settings: Settings) -> None:
+    """Seed the home of some settings."""
+    with open_platform(settings) as platform:
         seed_home(platform.seed_parts(), progress=lambda *_: None)
         platform.finish_seed()
         for bot in platform.bot_names:
             # `bot3 up` would create them, but a home that is only read must have them.
             platform.bot_store(bot)
-    return home
 
 
 def copy_of_home(folder: Path) -> Path:
@@ -54,7 +59,7 @@ def set_market_time(home: Path, at: datetime) -> None:
         platform.set_clock(at)
 
 
-def seeded_until(home: Path) -> datetime:
+def seeded_until(home: Path, **changes: Any) -> datetime:
     """Return the market time at which a home's seed ends."""
-    with open_platform(tiny_settings(home), read_only=True) as platform:
+    with open_platform(tiny_settings(home, **changes), read_only=True) as platform:
         return platform.seeded_until

@@ -8,6 +8,8 @@ import pytest
 from bot3.errors import SettingsError
 from bot3.settings import Settings, load_settings
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.leverage_bins import DEFAULT_BINS
+from tests.leverages import OTHER_BINS
 
 
 def loaded(tmp_path: Path, **environment: str) -> Settings:
@@ -107,6 +109,33 @@ def test_settings_given_a_life_that_ends_at_the_beat_then_refuses(tmp_path: Path
 
     with pytest.raises(SettingsError, match=rf"{name} must be above BOT3_META_LEARNER_INTERVAL_S \(3600\), was 3600"):
         loaded(tmp_path, BOT3_META_LEARNER_INTERVAL_S="3600", **(lives | {name: "3600"}))
+
+
+def test_settings_given_leverage_bins_then_are_their_edges(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, BOT3_LEVERAGE_BINS="1, 2,4,8")
+
+    assert settings.bins == OTHER_BINS
+    assert settings.bins.names == ("1.0-2.0", "2.0-4.0", "4.0-8.0")
+    assert loaded(tmp_path).bins == DEFAULT_BINS
+
+
+@pytest.mark.parametrize("edges", ["", "4", "2,1", "1,1,2", "0.5,2", "1,200", "1,2.005", "1,nan"])
+def test_settings_given_leverage_bins_that_are_no_ranges_then_refuses_and_shows_an_example(tmp_path: Path, edges: str) -> None:
+    with pytest.raises(SettingsError, match=r"BOT3_LEVERAGE_BINS: the edges of leverage bins must be .* such as 1,2,4,8"):
+        loaded(tmp_path, BOT3_LEVERAGE_BINS=edges)
+
+
+def test_settings_given_a_leverage_bin_that_is_no_number_then_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"BOT3_LEVERAGE_BINS: .*valid number"):
+        loaded(tmp_path, BOT3_LEVERAGE_BINS="1,2,x")
+
+
+@pytest.mark.parametrize(("edges", "cap"), [("1,2,4,8", "8.5"), ("1,2,3.5,5,7.5,10", "10.01"), ("5,10", "4"), ("20,50", None)])
+def test_settings_given_a_leverage_cap_outside_the_bins_then_refuses(tmp_path: Path, edges: str, cap: str | None) -> None:
+    environment = {"BOT3_LEVERAGE_BINS": edges} | ({} if cap is None else {"BOT3_LEVERAGE_CAP": cap})
+
+    with pytest.raises(SettingsError, match="BOT3_LEVERAGE_CAP must be inside BOT3_LEVERAGE_BINS"):
+        loaded(tmp_path, **environment)
 
 
 def test_settings_document_given_every_field_then_lists_it() -> None:

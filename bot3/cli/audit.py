@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
@@ -19,6 +18,7 @@ from bot3.cli.audit_tables import print_report
 from bot3.cli.output import JsonFlag, messages, print_json
 from bot3.cli.session import command_settings
 from bot3.errors import SettingsError
+from bot3.file_replacement import replace_file
 from bot3.learning.parameters.learner import LearningSettings
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.market.timeframes import timeframe_duration
@@ -121,6 +121,7 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
             stop_slippage=settings.stop_slippage,
         ),
         exit_rules=replace(NO_RULES, break_even_activation_sigma=settings.exit_rules.break_even_activation_sigma),
+        bins=settings.bins,
         min_trades=settings.min_trades_per_bin,
         static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
         static_take_profit=settings.take_profit if take_profit is None else take_profit,
@@ -146,10 +147,7 @@ def _require_writable(html: Path, *, db: str) -> None:
 def _write(html: Path, text: str) -> None:
     """Write the page atomically: the file contains its old contents or the whole page. Raises SettingsError if it cannot be written."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=html.parent, prefix=f".{html.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(html)
+        replace_file(html, text.encode())
     except OSError as error:
         raise SettingsError(f"--html {html} cannot be written ({error.strerror}): use another file") from error
 

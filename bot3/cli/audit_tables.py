@@ -167,7 +167,7 @@ def shown_parameters(report: AuditReport) -> list[ExitParameters]:
     Rows without trades, and those of all pairs in both directions (the root and the leverage bins), are left out.
     """
     rows = [row for row in report.parameters if row.trades_count and (row.pair != ANY or row.direction != ANY)]
-    return sorted(rows, key=lambda row: (row.pair, row.direction, row.leverage_bin))
+    return sorted(rows, key=lambda row: row.order)
 
 
 def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]:

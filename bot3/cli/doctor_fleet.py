@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot3.cli.findings import DoctorContext, Finding, bad, good
 from bot3.errors import StoreError
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.trades import OrderPattern
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.foreign_sources import UnreliableReader, trouble_of
@@ -30,7 +31,7 @@ def fleet(subject: str, patient: DoctorContext) -> Finding:
     wrong = [found for bot, reader in bots for found in _wrong(bot, reader, patient)]
     if wrong:
         return bad(subject, "; ".join(text for text, _ in wrong), remedy="; ".join(dict.fromkeys(remedy for _, remedy in wrong)))
-    return good(subject, "; ".join(_described(bot, reader) for bot, reader in bots))
+    return good(subject, "; ".join(_described(bot, reader, platform.settings.bins) for bot, reader in bots))
 
 
 def _wrong(bot: FleetBot, reader: UnreliableReader, patient: DoctorContext) -> Iterator[tuple[str, str]]:
@@ -72,9 +73,9 @@ def _is_same(zone: str, other: str, *, now: datetime) -> bool:
     return all(at.astimezone(first).utcoffset() == at.astimezone(second).utcoffset() for at in instants)
 
 
-def _described(bot: FleetBot, reader: UnreliableReader) -> str:
+def _described(bot: FleetBot, reader: UnreliableReader, bins: LeverageBins) -> str:
     found = reader.read_all()
-    left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found))
+    left_out = "".join(f", {unused.count} left out of learning: {unused.reason}" for unused in left_out_of_learning(found, bins=bins))
     unknown = sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed)
     compared = f", {unknown} without orders are compared with their candles" if unknown else ""
     refused = f", {len(found.refused)} rows refused (`bot3 audit` lists them)" if found.refused else ""

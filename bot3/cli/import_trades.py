@@ -52,7 +52,7 @@ def import_trades(
         with open_foreign_trades(db, bot=bot, run_mode=asked, source_timezone=source_timezone) as reader, _progress() as tell:
             mode = reader.run_mode
             require_importable(bot, run_mode=mode, synced=synced)
-            done = copy_trades(reader, platform.record.trades, run_mode=mode, tell=tell)
+            done = copy_trades(reader, platform.record.trades, run_mode=mode, bins=platform.settings.bins, tell=tell)
         is_learned_from = mode in platform.settings.run_modes
     if as_json:
         print_json({"import": done, "is_learned_from": is_learned_from})

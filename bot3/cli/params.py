@@ -44,7 +44,7 @@ def params(
         parameters, anchor = platform.record.parameters.as_of(now), platform.control.anchor()
         limit = platform.settings.max_censored_share
     rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
-    rows.sort(key=lambda row: (row.pair, row.direction, row.leverage_bin))
+    rows.sort(key=lambda row: row.order)
     if as_json:
         print_json({"version": parameters.version, "known_at": parameters.known_at, "expires_at": parameters.expires_at, "rows": rows})
         return

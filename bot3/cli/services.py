@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import socket
 import sys
 import urllib.error
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot3.errors import AlreadyRunningError, SettingsError
+from bot3.file_replacement import replace_file
 from bot3.package_files import DAGSTER_CONFIG, DASHBOARD_SCRIPT
 from bot3.settings import Settings
 from bot3.usecases.fleet.bot_state import TELEGRAM
@@ -95,18 +95,15 @@ def prepare_dagster_home(settings: Settings, *, code_port: int) -> Path:
     An instance file (`dagster.yaml`) that differs from all released versions was edited by the operator and is not overwritten.
     """
     home = (settings.home / "dagster").resolve()
-    home.mkdir(parents=True, exist_ok=True)
     template = DAGSTER_CONFIG / "dagster.yaml"
     if not template.exists():
         raise SettingsError(f"{template} is missing: install bot3 again")
     instance = home / "dagster.yaml"
     if not instance.exists() or _digest(instance) in RELEASED_INSTANCE_FILES:
-        fresh = instance.with_suffix(".new")
-        shutil.copyfile(template, fresh)
-        fresh.replace(instance)
+        replace_file(instance, template.read_bytes())
     workspace = {"load_from": [{"grpc_server": {"host": "127.0.0.1", "port": code_port, "location_name": "bot3"}}]}
     # Every JSON document is valid YAML.
-    (home / "workspace.yaml").write_text(json.dumps(workspace), encoding="utf-8")
+    replace_file(home / "workspace.yaml", json.dumps(workspace).encode())
     return home
 
 

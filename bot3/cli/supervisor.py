@@ -20,6 +20,7 @@ import psutil
 
 from bot3.cli.services import Service
 from bot3.errors import AlreadyRunningError, Bot3Error, SettingsError
+from bot3.file_replacement import replace_file
 
 _STOP_GRACE_S = 20.0  # Dagster's daemon first completes its ticks, which takes about ten seconds
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 1.0, 10.0
@@ -193,8 +194,7 @@ class Supervisor:
         pids = {child.service.name: process_identity(child.process.pid) for child in self._children}
         addresses = {child.service.name: child.service.address for child in self._children if child.service.address}
         text = json.dumps({"supervisor": process_identity(os.getpid()), "services": pids, "addresses": addresses})
-        self._state.with_suffix(".new").write_text(text, encoding="utf-8")
-        self._state.with_suffix(".new").replace(self._state)
+        replace_file(self._state, text.encode())
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._is_stopping = True

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from bot3.errors import InvalidLearningError
+from bot3.learning.value_rules import (
+    FINITE,
+    Rule,
+    aware_time,
+    bin_or_any,
+    nonempty_text,
+    number,
+    one_of,
+    optional_flag,
+    text_or_empty,
+    whole_number,
+)
 from bot3.market.regimes import Regime, RegimeState
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS, bins_of_range, leverage_bin
+from bot3.trading.leverage_bins import DEFAULT_BINS, HIGHEST_LEVERAGE, are_separate, bin_order, edges_of_bin
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
@@ -31,12 +41,9 @@ NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT = -1e-4, 1e-5
 
 Values = Mapping[str, Any]
 """A stored row by field, as returned by its driver; instants are aware times."""
-_Rule = Callable[[Any], str]
-"""Validates a value: returns the requirement that it violates, or an empty text if it is valid."""
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
-_FINITE = sys.float_info.max
 _SMALL = 1e-12
 _LARGEST_FEE = 0.01
 _SAME = 1e-6  # relative tolerance between two forms of one level, for rounding errors
@@ -57,141 +64,91 @@ def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Resul
     return guarded
 
 
-def _number(low: float, high: float, *, is_optional: bool = False) -> _Rule:
-    wanted = f"must be a number from {low:g} to {high:g}" if high < _FINITE else f"must be a finite number from {low:g}"
+_SHARE = number(0.0, 1.0)
+_MOVE = number(-10.0, 10.0)
+_LEVERAGE = number(1.0, HIGHEST_LEVERAGE)
+_FACTOR = number(*FACTOR_BOUNDS)
 
-    def wrong(value: Any) -> str:
-        if value is None and is_optional:
-            return ""
-        # NaN compares false with both bounds.
-        is_inside = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-        return "" if is_inside else wanted
-
-    return wrong
-
-
-def _count(low: int = 0, *, is_optional: bool = False) -> _Rule:
-    def wrong(value: Any) -> str:
-        if value is None and is_optional:
-            return ""
-        is_count = isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**63
-        return "" if is_count else f"must be a whole number from {low}"
-
-    return wrong
-
-
-def _one_of(options: Iterable[str]) -> _Rule:
-    known = frozenset(map(str, options))
-
-    def wrong(value: Any) -> str:
-        return "" if isinstance(value, str) and value in known else f"must be one of {', '.join(sorted(known))}"
-
-    return wrong
-
-
-def _flag(value: Any) -> str:
-    return "" if value is None or isinstance(value, bool) else "must be true, false or missing"
-
-
-def _text(value: Any) -> str:
-    return "" if isinstance(value, str) and value else "must be a text"
-
-
-def _name(value: Any) -> str:
-    # Records of older releases contain pairs with an empty name; one such row must not invalidate all others.
-    return "" if isinstance(value, str) else "must be a text"
-
-
-def _time(value: Any) -> str:
-    return "" if isinstance(value, datetime) and value.tzinfo is not None else "must be a time with its zone"
-
-
-_FINITE_NUMBER = _number(-_FINITE, _FINITE)
-_SHARE = _number(0.0, 1.0)
-_MOVE = _number(-10.0, 10.0)
-_LEVERAGE = _number(LEVERAGE_BIN_EDGES[0], LEVERAGE_BIN_EDGES[-1])
-_FACTOR = _number(*FACTOR_BOUNDS)
-
-_PARAMETERS: Mapping[str, _Rule] = {
-    "pair": _name,
-    "direction": _one_of((*DIRECTIONS, ANY)),
-    "leverage_bin": _one_of((*LEVERAGE_BINS, ANY)),
-    "stop_loss": _number(-1.0, NEAREST_STOP_LOSS),
-    "take_profit_target": _number(NEAREST_TAKE_PROFIT, _FINITE),
-    "stop_move": _number(-1.0, -_SMALL),
-    "take_profit_move": _number(_SMALL, _FINITE),
+_PARAMETERS: Mapping[str, Rule] = {
+    "pair": text_or_empty,
+    "direction": one_of((*DIRECTIONS, ANY)),
+    "leverage_bin": bin_or_any,
+    "stop_loss": number(-1.0, NEAREST_STOP_LOSS),
+    "take_profit_target": number(NEAREST_TAKE_PROFIT, FINITE),
+    "stop_move": number(-1.0, -_SMALL),
+    "take_profit_move": number(_SMALL, FINITE),
     # The bounds of the grid times those of a regime's factor: a row beyond them cannot result from learning.
-    "stop_sigma": _number(-STOP_SIGMAS[1] * FACTOR_BOUNDS[1], -STOP_SIGMAS[0] * FACTOR_BOUNDS[0]),
-    "take_profit_sigma": _number(TARGET_SIGMAS[0] * FACTOR_BOUNDS[0], TARGET_SIGMAS[1] * FACTOR_BOUNDS[1]),
-    "sigma_ref": _number(_SMALL, _FINITE),
+    "stop_sigma": number(-STOP_SIGMAS[1] * FACTOR_BOUNDS[1], -STOP_SIGMAS[0] * FACTOR_BOUNDS[0]),
+    "take_profit_sigma": number(TARGET_SIGMAS[0] * FACTOR_BOUNDS[0], TARGET_SIGMAS[1] * FACTOR_BOUNDS[1]),
+    "sigma_ref": number(_SMALL, FINITE),
     "leverage_ref": _LEVERAGE,
-    "trades_count": _count(),
-    "replays_count": _count(),
-    "n_eff": _number(0.0, _FINITE),
-    "win_rate": _number(0.0, 1.0, is_optional=True),
-    "avg_profit": _number(-_FINITE, _FINITE, is_optional=True),
-    "profit_factor": _number(0.0, _FINITE, is_optional=True),
+    "trades_count": whole_number(),
+    "replays_count": whole_number(),
+    "n_eff": number(0.0, FINITE),
+    "win_rate": number(0.0, 1.0, is_optional=True),
+    "avg_profit": number(-FINITE, FINITE, is_optional=True),
+    "profit_factor": number(0.0, FINITE, is_optional=True),
     "expectancy": _MOVE,
     "lower_bound": _MOVE,
     "upper_bound": _MOVE,
     "confidence": _SHARE,
     "own_share": _SHARE,
-    "parent": _text,
+    "parent": nonempty_text,
     "ambiguous_share": _SHARE,
-    "state": _one_of(ParameterState),
-    "known_at": _time,
-    "version": _text,
-    "left_out_count": _count(is_optional=True),
-    "late_count": _count(is_optional=True),
-    "is_censored": _flag,
+    "state": one_of(ParameterState),
+    "known_at": aware_time,
+    "version": nonempty_text,
+    "left_out_count": whole_number(is_optional=True),
+    "late_count": whole_number(is_optional=True),
+    "is_censored": optional_flag,
 }
-_PUBLICATION: Mapping[str, _Rule] = {
-    "version": _text,
-    "revision": _count(),
-    "known_at": _time,
-    "computed_at": _time,
-    "expires_at": _time,
+_PUBLICATION: Mapping[str, Rule] = {
+    "version": nonempty_text,
+    "revision": whole_number(),
+    "known_at": aware_time,
+    "computed_at": aware_time,
+    "expires_at": aware_time,
 }
-_SCORE: Mapping[str, _Rule] = {
-    "feeder_id": _one_of(FEEDER_IDS),
-    "regime": _one_of((*Regime, ANY)),
-    "n": _count(),
-    "n_eff": _number(0.0, _FINITE),
-    "mean_move": _number(-_FINITE, _FINITE, is_optional=True),
+_SCORE: Mapping[str, Rule] = {
+    "feeder_id": one_of(FEEDER_IDS),
+    "regime": one_of((*Regime, ANY)),
+    "n": whole_number(),
+    "n_eff": number(0.0, FINITE),
+    "mean_move": number(-FINITE, FINITE, is_optional=True),
     "expectancy": _MOVE,
     "lower_bound": _MOVE,
     "upper_bound": _MOVE,
     "confidence": _SHARE,
     "own_share": _SHARE,
-    "win_rate": _number(0.0, 1.0, is_optional=True),
-    "n_window": _count(),
-    "win_rate_window": _number(0.0, 1.0, is_optional=True),
-    "mean_move_window": _number(-_FINITE, _FINITE, is_optional=True),
-    "tier": _one_of(FeederTier),
-    "rank": _count(1),
-    "known_at": _time,
-    "version": _text,
+    "win_rate": number(0.0, 1.0, is_optional=True),
+    "n_window": whole_number(),
+    "win_rate_window": number(0.0, 1.0, is_optional=True),
+    "mean_move_window": number(-FINITE, FINITE, is_optional=True),
+    "tier": one_of(FeederTier),
+    "rank": whole_number(1),
+    "known_at": aware_time,
+    "version": nonempty_text,
 }
-_STATE: Mapping[str, _Rule] = {
-    "regime": _one_of(Regime),
+_STATE: Mapping[str, Rule] = {
+    "regime": one_of(Regime),
     **{f"p_{regime.value}": _SHARE for regime in Regime},
-    "since": _time,
-    "known_at": _time,
-    "computed_at": _time,
-    "version": _text,
+    "since": aware_time,
+    "known_at": aware_time,
+    "computed_at": aware_time,
+    "version": nonempty_text,
 }
-_RECOMMENDATION: Mapping[str, _Rule] = {
-    "regime": _one_of(Regime),
+_RECOMMENDATION: Mapping[str, Rule] = {
+    "regime": one_of(Regime),
     "suggested_leverage_low": _LEVERAGE,
     "suggested_leverage_high": _LEVERAGE,
-    "suggested_position_size_multiplier": _number(*SIZE_BOUNDS),
-    "generated_at": _time,
-    "expires_at": _time,
-    "version": _text,
-    "parameters_version": _text,
-    "scores_version": _text,
-    "known_at": _time,
-    "computed_at": _time,
+    "suggested_position_size_multiplier": number(*SIZE_BOUNDS),
+    "generated_at": aware_time,
+    "expires_at": aware_time,
+    "version": nonempty_text,
+    "parameters_version": nonempty_text,
+    "scores_version": nonempty_text,
+    "known_at": aware_time,
+    "computed_at": aware_time,
 }
 
 
@@ -248,6 +205,9 @@ def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, A
     try:
         _require(publication, _wrong_fields(publication, _PUBLICATION), what="the publication of parameters")
         found = {row.key: row for row in map(parameter_row, rows)}
+        bins = {row.leverage_bin for row in found.values()} - {ANY}
+        if not are_separate(sorted(bins, key=bin_order)):
+            _require({"leverage_bin": sorted(bins)}, {"leverage_bin": "must not overlap another bin"}, what="bins of the rows")
         late = {row.key: "must not be known later than the publication" for row in found.values() if row.known_at > publication["known_at"]}
         _require({key: found[key].known_at for key in late}, late, what="known_at of rows")
         return ParameterSet(rows=found, regime_factors=_factors(factors), **{name: publication[name] for name in _PUBLICATION})
@@ -306,10 +266,12 @@ def recommendation(values: Values) -> Recommendation:
     if low > high:
         _require(values, {"suggested_leverage_low": f"must not be above suggested_leverage_high ({high})"}, what=what)
     is_old = values.get("open_bins") is None
-    lists["open_bins"] = list(bins_of_range(low, high)) if is_old else _parsed(values, "open_bins", what=what)
+    if is_old and high > DEFAULT_BINS.highest:
+        _require(values, {"suggested_leverage_high": f"must not be above {DEFAULT_BINS.highest:g} without open_bins"}, what=what)
+    lists["open_bins"] = list(DEFAULT_BINS.of_range(low, high)) if is_old else _parsed(values, "open_bins", what=what)
     problems = _wrong_lists(lists)
-    if not problems and not is_old and not {leverage_bin(low), leverage_bin(high)} <= set(lists["open_bins"]):
-        problems = {"open_bins": f"must contain both ends of the leverage range {low:g} to {high:g}"}
+    if not problems and not is_old and not (_is_open(low, lists["open_bins"]) and _is_open(high, lists["open_bins"])):
+        problems = {"open_bins": f"must contain suggested_leverage_low {low:g} and suggested_leverage_high {high:g}"}
     _require(lists, problems, what=what)
     return Recommendation(
         regime=Regime(values["regime"]),
@@ -326,7 +288,7 @@ def _parameter_problems(values: Values) -> dict[str, str]:
     return _wrong_fields(values, _PARAMETERS) or _disagreements(values)
 
 
-def _wrong_fields(values: Values, rules: Mapping[str, _Rule]) -> dict[str, str]:
+def _wrong_fields(values: Values, rules: Mapping[str, Rule]) -> dict[str, str]:
     return {name: problem for name, rule in rules.items() if (problem := rule(values.get(name)))}
 
 
@@ -358,7 +320,7 @@ def _factors(rows: Iterable[tuple[Any, Any, Any]]) -> dict[Regime, tuple[float, 
     found: dict[Regime, tuple[float, float]] = {}
     for name, stop, target in rows:
         values = {"regime": name, "factor on the stop": stop, "factor on the target": target}
-        rules = {"regime": _one_of(Regime), "factor on the stop": _FACTOR, "factor on the target": _FACTOR}
+        rules = {"regime": one_of(Regime), "factor on the stop": _FACTOR, "factor on the target": _FACTOR}
         _require(values, _wrong_fields(values, rules), what=f"regime factors of {_shown(name)}")
         found[Regime(name)] = (stop, target)
     return found
@@ -369,12 +331,18 @@ def _wrong_lists(lists: Values) -> dict[str, str]:
     if not isinstance(lists["tiers"], dict) or not set(map(str, _known(lists["tiers"]).values())) <= set(FeederTier):
         problems["tiers"] = f"must give feeders one of {', '.join(FeederTier)}"
     for name in ("top_feeders", "avoid_feeders"):
-        if not isinstance(lists[name], list) or any(_count(1)(number) or number > len(FEEDER_IDS) for number in lists[name]):
+        if not isinstance(lists[name], list) or any(whole_number(1)(place) or place > len(FEEDER_IDS) for place in lists[name]):
             problems[name] = f"must be a list of feeders from 1 to {len(FEEDER_IDS)}"
     bins = lists["open_bins"]
-    if not isinstance(bins, list) or not bins or bins != [name for name in LEVERAGE_BINS if name in bins]:
-        problems["open_bins"] = f"must be bins of {', '.join(LEVERAGE_BINS)}, lowest first, each once"
+    if not isinstance(bins, list) or not bins or not all(isinstance(name, str) for name in bins) or not are_separate(bins):
+        problems["open_bins"] = f"must be leverage bins such as {DEFAULT_BINS.names[0]}, lowest first, none overlapping"
     return problems
+
+
+def _is_open(leverage: float, open_bins: Iterable[str]) -> bool:
+    """Return whether a leverage lies in an open bin: from its lower edge to below its upper one, which only the last bin includes."""
+    spans = [span for span in map(edges_of_bin, open_bins) if span is not None]
+    return leverage == spans[-1][1] or any(low <= leverage < high for low, high in spans)
 
 
 def _known(tiers: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,26 +108,12 @@ def candle_columns(candles: pd.DataFrame) -> CandleColumns:
     )
 
 
-def compute_features(candles: pd.DataFrame) -> pd.DataFrame:
-    """Compute the features of a candle frame.
-
-    Parameters
-    ----------
-    candles : DataFrame of n rows
-        A candle frame (`market.candles`) of one pair.
-
-    Returns
-    -------
-    DataFrame of n rows
-        Columns `FEATURE_NAMES`, float32, with the index of `candles`. Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES`
-        rows are NaN, and so are single values where the denominator of a ratio is 0 or only a rounding error (a market without movement or
-        volume).
-    """
-    return pd.DataFrame(feature_matrix(candle_columns(candles)), columns=list(FEATURE_NAMES), index=candles.index)
-
-
 def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
-    """Compute the features as `compute_features` does, as an array of shape (n, features) in the order of `FEATURE_NAMES`."""
+    """Compute the features as an array of shape (n, features), in the order of `FEATURE_NAMES`.
+
+    Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES` rows are NaN, and so are single values where the denominator of a
+    ratio is 0 or only a rounding error (a market without movement or volume).
+    """
     out = np.full((len(candles), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
     if len(candles) <= FEATURE_WARM_UP_CANDLES:
         return out

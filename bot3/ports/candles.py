@@ -46,10 +46,6 @@ class CandleReader(Protocol):
         """Return the funding rates with start <= time < end (`market.candles`); an empty frame if none are known."""
         ...
 
-    def has_funding(self, pair: str) -> bool:
-        """Return whether any funding rate of the pair is known."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleFileFinding:

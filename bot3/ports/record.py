@@ -112,10 +112,6 @@ class ReplayRepository(Protocol):
         """Return the replay frame with known_at <= as_of."""
         ...
 
-    def due(self, *, now: datetime) -> pd.DataFrame:
-        """Return pending replays with due_at <= now (key columns, pair, direction, leverage_bin)."""
-        ...
-
     def next_due_at(self) -> datetime | None:
         """Return the earliest due_at of pending replays."""
         ...

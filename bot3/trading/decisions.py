@@ -164,9 +164,6 @@ class Learning:
     is_unread: bool = False
 
 
-NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
-
-
 def journal_row(bot: str, signal: Signal, verdict: EntryPlan | Hold, *, client_order_id: str | None = None) -> Decision:
     """Return a decision on a signal in the form in which it is stored."""
     is_plan = isinstance(verdict, EntryPlan)

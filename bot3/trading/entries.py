@@ -10,7 +10,6 @@ from bot3.market.regimes import Regime
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, EntryPlan, Hold, HoldReason, Learning, PairView
 from bot3.trading.exits import ExitLevels, learned_levels, static_levels
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.markets import LeverageBracket
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
@@ -153,7 +152,7 @@ def _is_touched(stop: Decimal, *, view: PairView, is_short: bool) -> bool:
 def _static_choice(
     signal: Signal, *, profile: BotProfile, view: PairView, bracket: LeverageBracket, costs: Costs, regime: Regime | None, tier: str
 ) -> EntryChoice:
-    spans = leverage_spans(LEVERAGE_BINS, highest=min(profile.leverage_cap, bracket.max_leverage))
+    spans = profile.bins.spans(profile.bins.names, highest=min(profile.leverage_cap, bracket.max_leverage))
     leverage = choose_leverage(sigma=view.sigma, target_volatility=profile.target_volatility, spans=spans)
     return EntryChoice(
         levels=static_levels(profile=profile, leverage=leverage, is_short=signal.is_short, costs=costs),
@@ -180,12 +179,12 @@ def _learned_choice(
     regime: Regime,
 ) -> EntryChoice | Hold:
     highest = min(profile.leverage_cap, bracket.max_leverage)
-    spans = leverage_spans(recommendation.open_bins, highest=highest)
+    spans = profile.bins.spans(recommendation.open_bins, highest=highest)
     if not spans:
         bins = ", ".join(recommendation.open_bins)
         return Hold(pair=signal.pair, reason=HoldReason.LEVERAGE_RANGE, detail={"open_bins": bins, "highest": highest})
     leverage = choose_leverage(sigma=view.sigma, target_volatility=profile.target_volatility, spans=spans)
-    row = parameters.find(pair=signal.pair, is_short=signal.is_short, leverage=leverage)
+    row = parameters.find(pair=signal.pair, is_short=signal.is_short, leverage_bin=profile.bins.name_of(leverage))
     if row.state is ParameterState.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
     tier = recommendation.tier(signal.feeder_id)

@@ -15,7 +15,6 @@ from bot3.trading.currencies import stake_currency
 from bot3.trading.intervals import UNKNOWN, Estimate, clustered_mean, clustered_ratio
 from bot3.trading.trades import Trade
 
-WIN_RATE_MARK = 0.55
 AVG_PROFIT_MARK = 0.003
 PROFIT_FACTOR_MARK = 1.5
 DRAWDOWN_MARK = -0.10

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime
-from bot3.trading.leverage_bins import leverage_bin
+from bot3.trading.leverage_bins import bin_order
 from bot3.trading.trades import direction
 
 ANY = "*"
@@ -108,6 +108,11 @@ class ExitParameters:
         return f"{self.pair}|{self.direction}|{self.leverage_bin}"
 
     @property
+    def order(self) -> tuple[str, str, tuple[float, float]]:
+        """Return the sort key by pair, direction and bin, the lowest bin first."""
+        return self.pair, self.direction, bin_order(self.leverage_bin)
+
+    @property
     def reward_to_risk(self) -> float:
         """Return the distance of the target over the distance of the stop, both as moves of the price before fees."""
         return self.take_profit_move / -self.stop_move
@@ -139,7 +144,7 @@ class ParameterSet:
     computed_at: datetime
     expires_at: datetime
 
-    def find(self, *, pair: str, is_short: bool, leverage: float) -> ExitParameters:
+    def find(self, *, pair: str, is_short: bool, leverage_bin: str) -> ExitParameters:
         """Return the row of a trade: of its pair, direction and bin, else of pair and direction, else of the direction, else of all trades.
 
         Raises
@@ -150,7 +155,7 @@ class ParameterSet:
             If the leverage is outside 1 to 10.
         """
         side = direction(is_short=is_short)
-        for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
+        for key in (f"{pair}|{side}|{leverage_bin}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             row = self.rows.get(key)
             if row is not None:
                 return row

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot3.errors import InvalidTradeError
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.risk import RiskLimits
 from bot3.trading.trades import DIRECTIONS
 
@@ -22,8 +23,10 @@ class BotProfile:
     is_learned : bool
         False: a control bot, which trades the most confident signal with the stop and target below. True: it uses the learned parameters
         and the recommendation.
+    bins : LeverageBins
+        The home's leverage bins.
     leverage_cap : float
-        From 1 to 10.
+        Inside the bins.
     target_volatility : float
         Target volatility of the stake over the horizon, by which the leverage is chosen.
     stop_loss, take_profit : float
@@ -39,6 +42,7 @@ class BotProfile:
     name: str
     directions: frozenset[str]
     is_learned: bool
+    bins: LeverageBins
     leverage_cap: float
     target_volatility: float
     wallet_abs: float
@@ -55,8 +59,10 @@ class BotProfile:
     def __post_init__(self) -> None:
         if not self.directions or not self.directions <= set(DIRECTIONS):
             raise InvalidTradeError(f"{self.name}: directions must be of {DIRECTIONS}, were {sorted(self.directions)}")
-        if not 1.0 <= self.leverage_cap <= 10.0:
-            raise InvalidTradeError(f"{self.name}: leverage_cap must be from 1 to 10, was {self.leverage_cap}")
+        if not self.bins.lowest <= self.leverage_cap <= self.bins.highest:
+            raise InvalidTradeError(
+                f"{self.name}: leverage_cap must be from {self.bins.lowest:g} to {self.bins.highest:g}, was {self.leverage_cap}"
+            )
         if not -1.0 < self.stop_loss < 0.0 < self.take_profit:
             raise InvalidTradeError(
                 f"{self.name}: stop_loss must be between -1 and 0, take_profit above 0, were {self.stop_loss}, {self.take_profit}"

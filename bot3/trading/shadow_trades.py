@@ -18,7 +18,6 @@ from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.trading.backtest_signals import RegimeLine
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.exits import static_levels
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
 from bot3.trading.profiles import BotProfile
@@ -149,7 +148,7 @@ class _ShadowTrader:
 
     def _path(self, entry: int, *, at_us: int, is_short: bool) -> OpenPath:
         profile, sigma = self._profile, float(self._candles.sigma[entry - 1])
-        spans = leverage_spans(LEVERAGE_BINS, highest=min(profile.leverage_cap, self._bracket.max_leverage))
+        spans = profile.bins.spans(profile.bins.names, highest=min(profile.leverage_cap, self._bracket.max_leverage))
         leverage = choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, spans=spans)
         levels = static_levels(profile=profile, leverage=leverage, is_short=is_short, costs=self._costs)
         maintenance = self._bracket.maintenance_margin_ratio

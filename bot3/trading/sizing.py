@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
 from bot3.errors import InvalidTradeError
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_STEPS, LeverageSpan
+from bot3.trading.leverage_bins import LEVERAGE_STEPS, LeverageSpan
 from bot3.trading.markets import Market
 from bot3.trading.profiles import BotProfile
 
@@ -24,7 +24,7 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
     target_volatility : float
         Target volatility of the stake over the horizon.
     spans : sequence of (float, float)
-        Ranges of leverage that may be chosen, at least one (`leverage_spans`).
+        Ranges of leverage that may be chosen, lowest first, at least one (`LeverageBins.spans`).
 
     Returns
     -------
@@ -40,7 +40,7 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
         raise InvalidTradeError(f"sigma must be above 0, was {sigma}")
     if not spans:
         raise InvalidTradeError("leverage cannot be chosen without a span: pass at least one")
-    wanted = min(max(target_volatility / sigma, LEVERAGE_BIN_EDGES[0]), LEVERAGE_BIN_EDGES[-1])
+    wanted = min(max(target_volatility / sigma, spans[0][0]), spans[-1][1])
     # The whole hundredths below and above the target, clipped to each span: the nearest selectable leverage is among them.
     around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
     candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]

@@ -23,9 +23,7 @@ class ExitReason(StrEnum):
     ROI = "roi"  # the target
     STOP_LOSS = "stop_loss"
     STOPLOSS_ON_EXCHANGE = "stoploss_on_exchange"
-    TRAILING_STOP_LOSS = "trailing_stop_loss"
     LIQUIDATION = "liquidation"
-    EXIT_SIGNAL = "exit_signal"
     FORCE_EXIT = "force_exit"
     EMERGENCY_EXIT = "emergency_exit"
     GIVEBACK = "giveback"

@@ -32,13 +32,6 @@ def move_of_sigma(level: float, *, sigma: float) -> float:
     return level * sigma
 
 
-def sigma_of_move(move: float, *, sigma: float) -> float:
-    """Convert a price move to units of the volatility at entry. Raises InvalidTradeError if the volatility is not above 0."""
-    if not sigma > 0.0:
-        raise InvalidTradeError(f"sigma must be above 0, was {sigma}")
-    return move / sigma
-
-
 def rate_of_move(move: float, *, open_rate: float, is_short: bool) -> float:
     """Return the rate at a move from the open rate."""
     return open_rate * (1.0 + side(is_short=is_short) * move)

@@ -27,7 +27,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "horizon": "The longest time that a bot of the platform is in a trade, and the span after an entry over which it is replayed.",
         "known at": "The market time from which a value may be used: the latest time at which any of its inputs could be known.",
         "latch": "A stored stop of a bot's trading that remains after a restart, until a person resumes the bot or its time has passed.",
-        "leverage bin": "One of five ranges of leverage between 1 and 10, by which trades are grouped.",
+        "leverage bin": "One of the ranges of leverage (by default five, between 1 and 10) by which trades are grouped.",
         "log loss": "The mean negative logarithm of the probability that a model gave to what happened; lower is better.",
         "market time": "The time of the candles, which runs at a set speed when they are simulated or replayed, and else is wall time.",
         "n": "The number of closed trades or shadow trades behind a figure.",

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bot3.errors import SettingsError, StoreError
+from bot3.file_replacement import replace_file
 from bot3.settings import Settings
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.markets import Market
 
 _FILE = "market.json"
@@ -83,7 +85,6 @@ class SeedNote:
 
 def note_seed(settings: Settings, note: SeedNote) -> None:
     """Write the market of a home and the note of its seed to a file in the home; it replaces an earlier one."""
-    path = settings.home / _FILE
     seed = {
         "settings": note.settings,
         "rules": note.rules,
@@ -91,10 +92,8 @@ def note_seed(settings: Settings, note: SeedNote) -> None:
         "start": note.start.isoformat(),
         "end": note.end.isoformat(),
     }
-    facts = {"candles": _directories(settings), "market_seed": settings.market_seed, "seed": seed}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".new").write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    path.with_suffix(".new").replace(path)
+    facts = {"candles": _directories(settings), "market_seed": settings.market_seed, "leverage_bins": settings.leverage_bins, "seed": seed}
+    replace_file(settings.home / _FILE, json.dumps(facts, indent=2).encode())
 
 
 def noted_seed(home: Path) -> SeedNote | None:
@@ -129,8 +128,8 @@ def settings_of_home(settings: Settings) -> Settings:
     Raises
     ------
     SettingsError
-        If the settings name other candles, or another seed of the simulated market, than the home was made from: its positions and its
-        learned values would be compared with the prices of another market.
+        If the settings name other candles, another seed of the simulated market, or other leverage bins than the home was made from: its
+        positions and its learned values would be compared with the prices of another market, or with trades of other bins.
     StoreError
         If the note cannot be read or is invalid.
     """
@@ -149,6 +148,12 @@ def settings_of_home(settings: Settings) -> Settings:
             f"{settings.home} was made from the simulated market of seed {facts.market_seed}, BOT3_MARKET_SEED is {settings.market_seed}: "
             "remove it, or set BOT3_HOME to another directory"
         )
+    if settings.leverage_bins != facts.leverage_bins:
+        ours, its = (",".join(f"{edge:g}" for edge in edges) for edges in (settings.leverage_bins, facts.leverage_bins))
+        raise SettingsError(
+            f"{settings.home} was made with the leverage bins {its}, BOT3_LEVERAGE_BINS is {ours}: its trades and parameters are stored by "
+            f"bin; set BOT3_LEVERAGE_BINS={its}, or set BOT3_HOME to another directory"
+        )
     return settings.model_copy(update={"candles": os.pathsep.join(made_of)})
 
 
@@ -160,6 +165,7 @@ def _directories(settings: Settings) -> list[str]:
 class _Facts:
     candles: tuple[str, ...]
     market_seed: int
+    leverage_bins: tuple[float, ...]
     seed: SeedNote | None
 
 
@@ -170,6 +176,8 @@ def _read(path: Path) -> _Facts:
         return _Facts(
             candles=tuple(str(part) for part in facts["candles"]),
             market_seed=int(facts["market_seed"]),
+            # A home of an older release has no note of its bins: they could not be set.
+            leverage_bins=tuple(float(edge) for edge in facts.get("leverage_bins", DEFAULT_BINS.edges)),
             seed=None if seed is None else _seed_of(seed),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from bot3.errors import StoreError
+from bot3.file_replacement import replace_file
 from bot3.trading.trades import RunMode
 from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
 from bot3.wiring.sources import Sources
@@ -136,6 +137,7 @@ class Platform(Sources):
             horizon=settings.horizon,
             costs=costs,
             exit_rules=settings.exit_rules,
+            bins=settings.bins,
             min_trades=settings.min_trades_per_bin,
             max_censored_share=settings.max_censored_share,
             static_stop_loss=settings.stop_loss,
@@ -221,9 +223,7 @@ class Platform(Sources):
             "seeded_until": end.isoformat(),
             "computed_at": self.wall_now().isoformat(),
         }
-        path = self.settings.home / _HOME_FILE
-        path.with_suffix(".new").write_text(json.dumps(facts, indent=2), encoding="utf-8")
-        path.with_suffix(".new").replace(path)
+        replace_file(self.settings.home / _HOME_FILE, json.dumps(facts, indent=2).encode())
 
     def _seed_span(self) -> tuple[datetime, datetime]:
         """Return the span of the seed that has begun, even if candles were added since; if none has begun, that of a seed begun now."""

@@ -67,7 +67,7 @@ class Ports:
     @cached_property
     def record(self) -> SqlRecord:
         """Return the platform's record."""
-        return self._kept(SqlRecord.open(self._platform_url("platform"), read_only=self._is_read_only))
+        return self._kept(SqlRecord.open(self._platform_url("platform"), bins=self.settings.bins, read_only=self._is_read_only))
 
     @cached_property
     def publishing(self) -> Publishing:
@@ -179,7 +179,8 @@ class Ports:
             name=name,
             directions=frozenset(_DIRECTIONS[name]),
             is_learned=name == "BOT3",
-            leverage_cap=settings.leverage_cap,
+            bins=settings.bins,
+            leverage_cap=min(settings.leverage_cap, settings.bins.highest),
             target_volatility=settings.target_volatility,
             wallet_abs=settings.wallet_abs,
             max_open_trades=settings.max_open_trades,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot3.adapters.influx.buckets import InfluxBuckets
 from bot3.errors import Bot3Error, SettingsError, StoreBusyError, StoreError
+from bot3.file_replacement import replace_file
 
 if TYPE_CHECKING:
     from bot3.adapters.influx.server import InfluxServer
@@ -54,7 +55,7 @@ def _write_note(path: Path, text: str) -> None:
     with suppress(OSError):
         # A server that is down is queried several times a second: the file is written only if the error changes.
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+            replace_file(path, text.encode())
 
 
 class LastOrigin:

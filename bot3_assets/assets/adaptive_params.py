@@ -42,7 +42,7 @@ def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return version, expiry and counts of the published parameters, and the stop and target of the rows over all pairs."""
     parameters = platform.record.parameters.as_of(platform.clock.now())
-    rows = parameters.rows.values()
+    rows = sorted(parameters.rows.values(), key=lambda row: row.order)
     return {
         "dagster/row_count": dg.MetadataValue.int(len(rows)),
         "version": dg.MetadataValue.text(parameters.version),

@@ -124,8 +124,8 @@ def _show_bins(parameters: ParameterSet, home: DashboardHome) -> None:
 
 
 def _of_levels(parameters: ParameterSet, *levels: str) -> list[ExitParameters]:
-    named = [(level_of(group_of_key(key)), key, row) for key, row in parameters.rows.items()]
-    return [row for level, _, row in sorted(named, key=lambda item: (_ORDER.index(item[0]), item[1])) if level in levels]
+    named = [(_ORDER.index(level), row) for key, row in parameters.rows.items() if (level := level_of(group_of_key(key))) in levels]
+    return [row for _, row in sorted(named, key=lambda item: (item[0], item[1].order))]
 
 
 def _show_cells(parameters: ParameterSet, home: DashboardHome) -> None:

@@ -10,7 +10,6 @@ import streamlit as st
 
 from bot3.trading import figures
 from bot3.trading.intervals import MIN_DAYS
-from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
 from bot3.trading.trades import DIRECTIONS, RunMode
 from bot3.usecases import formatting as fmt
 from bot3.usecases.foreign_text import plain
@@ -80,7 +79,7 @@ def _show_filters(everything: pd.DataFrame, home: DashboardHome) -> tuple[str, d
         "bot": [*home.ports.bot_names, *sorted(set(everything["bot"]) - set(home.ports.bot_names))],
         "pair": sorted(everything["pair"].unique()),
         "direction": DIRECTIONS,
-        "leverage_bin": (*LEVERAGE_BINS, ABOVE_BINS),
+        "leverage_bin": (*home.settings.bins.names, *home.settings.bins.outside),
         "feeder_id": sorted(everything["feeder_id"].unique()),
         "exit_reason": sorted(everything["exit_reason"].dropna().unique()),
     }

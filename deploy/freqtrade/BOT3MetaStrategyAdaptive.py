@@ -21,6 +21,7 @@ import logging
 import math
 import os
 import re
+import sys
 import time
 from bisect import bisect_right
 from collections import Counter
@@ -49,13 +50,30 @@ RECOMMENDATIONS_FILES = "meta_learner_recommendations*.json"
 PLAN = "bot3_plan"  # key of a trade's custom data
 CANDLE = timedelta(minutes=5)
 DAY_CANDLES = 288
-LEVERAGE_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)
-LEVERAGE_BINS = tuple(f"{low}-{high}" for low, high in pairwise(LEVERAGE_EDGES))
+DEFAULT_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)  # of the leverage bins, if the published rows name none
+HIGHEST_LEVERAGE = 125.0
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
-# Published data is untrusted: the same bounds as in the platform's readers.
-STOP_SIGMAS, TARGET_SIGMAS = (-8.0, -0.05), (0.05, 12.0)
-FACTORS, SIZES, MOVES = (0.5, 2.0), (0.25, 1.5), (-10.0, 10.0)
+# Published data is untrusted: the rule of the platform's readers (`bot3/learning/validity.py`), field by field.
+FACTORS, SIZES = (0.5, 2.0), (0.25, 1.5)
 STATES = ("trade", "probe", "shadow")
+FINITE, SMALL = sys.float_info.max, 1e-12
+SHARE, MOVE = (0.0, 1.0), (-10.0, 10.0)
+ROW_NUMBERS: Mapping[str, tuple[float, float]] = {
+    "stop_loss": (-1.0, -1e-4),
+    "take_profit_target": (1e-5, FINITE),
+    "stop_move": (-1.0, -SMALL),
+    "take_profit_move": (SMALL, FINITE),
+    "stop_sigma": (-8.0, -0.05),
+    "take_profit_sigma": (0.05, 12.0),
+    "sigma_ref": (SMALL, FINITE),
+    "leverage_ref": (1.0, HIGHEST_LEVERAGE),
+    "n_eff": (0.0, FINITE),
+    **dict.fromkeys(("expectancy", "lower_bound", "upper_bound"), MOVE),
+    **dict.fromkeys(("confidence", "own_share", "ambiguous_share"), SHARE),
+}
+ROW_OPTIONAL_NUMBERS = {"win_rate": SHARE, "avg_profit": (-FINITE, FINITE), "profit_factor": (0.0, FINITE)}
+ROW_COUNTS, ROW_OPTIONAL_COUNTS = ("trades_count", "replays_count"), ("left_out_count", "late_count")
+LARGEST_FEE = 0.01
 FEEDER_TAG = re.compile(r"F(0[1-9]|10)(?:\||$)")
 LARGEST_FALL = 0.99  # farthest target of a short
 
@@ -108,31 +126,30 @@ class Row:
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
         """Parse a published row. Raises UnreadableLearningError if a value is out of bounds, KeyError or ValueError if it is malformed."""
-        row = cls(
+        _require_row(published)
+        return cls(
             key=f"{published['pair']}|{published['direction']}|{published['leverage_bin']}",
-            stop_sigma=float(published["stop_sigma"]),
-            take_profit_sigma=float(published["take_profit_sigma"]),
-            lower_bound=float(published["lower_bound"]),
-            state=str(published["state"]),
+            stop_sigma=published["stop_sigma"],
+            take_profit_sigma=published["take_profit_sigma"],
+            lower_bound=published["lower_bound"],
+            state=published["state"],
             known_at=instant(published["known_at"]),
         )
-        _require_within(STOP_SIGMAS, row.stop_sigma, what=f"{row.key}: stop_sigma")
-        _require_within(TARGET_SIGMAS, row.take_profit_sigma, what=f"{row.key}: take_profit_sigma")
-        _require_within(MOVES, row.lower_bound, what=f"{row.key}: lower_bound")
-        if row.state not in STATES:
-            raise UnreadableLearningError(f"{row.key}: state must be one of {', '.join(STATES)}, was {row.state[:20]!r}")
-        return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """One version of the learned parameters; `regime_factors` are (factor of the stop, factor of the target)."""
+    """One version of the learned parameters; `regime_factors` are (factor of the stop, factor of the target).
+
+    `edges` are those of the leverage bins, which the rows of the bins ("*|*|1.0-2.0") name.
+    """
 
     version: str
     known_at: datetime
     expires_at: datetime
     rows: Mapping[str, Row]
     regime_factors: Mapping[str, tuple[float, float]]
+    edges: tuple[float, ...] = DEFAULT_EDGES
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
@@ -142,12 +159,16 @@ class Parameters:
         malformed.
         """
         rows = [Row.of(row) for row in published["rows"]]
+        bins = {row["leverage_bin"] for row in published["rows"]} - {"*"}
+        if not _are_separate(sorted(bins, key=_edges_of_bin)):
+            raise UnreadableLearningError(f"the leverage bins of the rows overlap: {sorted(bins)}")
         parameters = cls(
             version=str(published["version"]),
             known_at=instant(published["generated_at"]),
             expires_at=instant(published["expires_at"]),
             rows={row.key: row for row in rows},
             regime_factors={regime: (float(stop), float(target)) for regime, (stop, target) in published["regime_factors"].items()},
+            edges=_edges_of(name for name in bins if any(row.key == f"*|*|{name}" for row in rows)),
         )
         for regime, factors in parameters.regime_factors.items():
             for factor in factors:
@@ -160,7 +181,7 @@ class Parameters:
     def find(self, *, pair: str, is_short: bool, leverage: float) -> Row:
         """Return the row of a trade: of its pair, direction and bin, else of the nearest parent. Raises EntryRefusedError without any."""
         side = "short" if is_short else "long"
-        for key in (f"{pair}|{side}|{leverage_bin(leverage)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
+        for key in (f"{pair}|{side}|{leverage_bin(leverage, edges=self.edges)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             if key in self.rows:
                 return self.rows[key]
         raise EntryRefusedError("missing_parameters", f"version {self.version} has no global row")
@@ -190,16 +211,18 @@ class Recommendation:
         Raises UnreadableLearningError if a value is out of bounds, other errors if it is malformed.
         """
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
-        if not 1.0 <= low <= high <= LEVERAGE_EDGES[-1]:
-            raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to 10")
+        # Without open bins it was published by a release that had the default bins only.
+        highest = HIGHEST_LEVERAGE if published.get("open_bins") else DEFAULT_EDGES[-1]
+        if not 1.0 <= low <= high <= highest:
+            raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to {highest:g}")
         multiplier = float(published["suggested_position_size_multiplier"])
         _require_within(SIZES, multiplier, what="suggested_position_size_multiplier")
         tiers = {int(feeder[1:]): str(tier) for feeder, tier in published.get("tiers", {}).items() if FEEDER_TAG.fullmatch(feeder)}
         if not set(tiers.values()) <= set(STATES):
             raise UnreadableLearningError(f"tiers must be of {', '.join(STATES)}, were {tiers}")
         open_bins = tuple(str(name) for name in published.get("open_bins") or bins_of_range(low, high))
-        if not open_bins or not set(open_bins) <= set(LEVERAGE_BINS):
-            raise UnreadableLearningError(f"open_bins must be of {', '.join(LEVERAGE_BINS)}, were {open_bins}")
+        if not open_bins or not _are_separate(open_bins):
+            raise UnreadableLearningError(f"open_bins must be bins such as 1.0-2.0, lowest first, none overlapping, were {open_bins}")
         return cls(
             version=str(published["version"]),
             known_at=instant(published["generated_at"]),
@@ -276,10 +299,51 @@ class Plan:
         return is_activated and self.side * (close_rate / open_rate - 1.0) <= (1.0 - share) * best
 
 
-def _require_within(bounds: tuple[float, float], value: float, *, what: str) -> None:
+def _require_within(bounds: tuple[float, float], value: Any, *, what: str) -> None:
     # NaN compares false with both bounds.
-    if not bounds[0] <= value <= bounds[1]:
-        raise UnreadableLearningError(f"{what} must be from {bounds[0]} to {bounds[1]}, was {value}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not bounds[0] <= value <= bounds[1]:
+        raise UnreadableLearningError(f"{what} must be a number from {bounds[0]:g} to {bounds[1]:g}, was {str(value)[:60]}")
+
+
+def _require_row(row: Mapping[str, Any]) -> None:
+    """Raise UnreadableLearningError if any field of a published row is out of bounds, or its levels contradict each other."""
+    name = "|".join(str(row.get(part))[:60] for part in ("pair", "direction", "leverage_bin"))
+    for field, bounds in ROW_NUMBERS.items():
+        _require_within(bounds, row.get(field), what=f"{name}: {field}")
+    for field, bounds in ROW_OPTIONAL_NUMBERS.items():
+        if row.get(field) is not None:
+            _require_within(bounds, row[field], what=f"{name}: {field}")
+    wrong = [field for field in ROW_COUNTS if not _is_count(row.get(field))]
+    wrong += [field for field in ROW_OPTIONAL_COUNTS if row.get(field) is not None and not _is_count(row[field])]
+    wrong += [field for field in ("parent", "version") if not isinstance(row.get(field), str) or not row[field]]
+    wrong += [] if isinstance(row.get("pair"), str) else ["pair"]
+    wrong += [] if row.get("is_censored") is None or isinstance(row["is_censored"], bool) else ["is_censored"]
+    wrong += [] if row.get("leverage_bin") == "*" or _edges_of_bin(row.get("leverage_bin")) else ["leverage_bin"]
+    names = {"direction": ("long", "short", "*"), "state": STATES}
+    wrong += [field for field, known in names.items() if not isinstance(row.get(field), str) or row[field] not in known]
+    wrong = wrong or _contradictions(row)
+    if wrong:
+        raise UnreadableLearningError(f"{name}: invalid: {', '.join(f'{field} {str(row.get(field))[:60]!r}' for field in wrong)}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _contradictions(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields that disagree with the others: sigma, move and ratio of the stake are three forms of one level."""
+    sigma, leverage, move = row["sigma_ref"], row["leverage_ref"], row["take_profit_move"]
+    forms = {
+        "stop_move": row["stop_sigma"] * sigma,
+        "stop_loss": row["stop_move"] * leverage,
+        "take_profit_move": row["take_profit_sigma"] * sigma,
+    }
+    wrong = [field for field, expected in forms.items() if not math.isclose(row[field], expected, rel_tol=1e-6)]
+    # A profit after fees is at most the move, and at least the move minus the largest fee.
+    most, least = move * leverage, (move - LARGEST_FEE * (2.0 + move)) * leverage
+    if not least * (1.0 - 1e-6) - SMALL <= row["take_profit_target"] <= most * (1.0 + 1e-6):
+        wrong.append("take_profit_target")
+    return wrong if row["lower_bound"] <= row["expectancy"] <= row["upper_bound"] else [*wrong, "expectancy"]
 
 
 def instant(text: str) -> datetime:
@@ -298,33 +362,67 @@ def feeder_of(enter_tag: str | None) -> int:
     return int(found[1])
 
 
-def leverage_bin(leverage: float) -> str:
-    """Return the bin of a leverage: lower edge included, upper edge excluded, 10.0 in the last bin.
+def bin_names(edges: tuple[float, ...]) -> tuple[str, ...]:
+    """Return the names of the leverage bins between some edges, lowest first."""
+    return tuple(f"{low}-{high}" for low, high in pairwise(edges))
 
-    Raises EntryRefusedError if it is below 1 or above 10.
+
+def leverage_bin(leverage: float, *, edges: tuple[float, ...]) -> str:
+    """Return the bin of a leverage: lower edge included, upper edge excluded, except in the last bin.
+
+    Raises EntryRefusedError if it is outside the bins.
     """
-    if not LEVERAGE_EDGES[0] <= leverage <= LEVERAGE_EDGES[-1]:
+    if not edges[0] <= leverage <= edges[-1]:
         raise EntryRefusedError("leverage_range", leverage)
-    return LEVERAGE_BINS[sum(leverage >= edge for edge in LEVERAGE_EDGES[1:-1])]
+    return bin_names(edges)[sum(leverage >= edge for edge in edges[1:-1])]
 
 
 def bins_of_range(low: float, high: float) -> tuple[str, ...]:
-    """Return the bins that a leverage range overlaps; an upper end on an edge does not overlap the bin above it."""
-    own, spans = leverage_bin(low), zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True)
+    """Return the default bins that a leverage range overlaps; an upper end on an edge does not overlap the bin above it."""
+    own, spans = leverage_bin(low, edges=DEFAULT_EDGES), zip(bin_names(DEFAULT_EDGES), pairwise(DEFAULT_EDGES), strict=True)
     return tuple(name for name, (edge, top) in spans if name == own or (low < top and edge < high))
 
 
-def leverage_spans(bins: Collection[str], *, highest: float) -> list[tuple[float, float]]:
+def leverage_spans(bins: Collection[str], *, edges: tuple[float, ...], highest: float) -> list[tuple[float, float]]:
     """Return the lowest and highest leverage of each bin, in hundredths, without bins entirely above `highest`."""
-    highest = min(highest, LEVERAGE_EDGES[-1])
+    highest = min(highest, edges[-1])
     count = round(highest * LEVERAGE_STEPS)
     capped = (count if count / LEVERAGE_STEPS <= highest else count - 1) / LEVERAGE_STEPS
     spans = []
-    for name, (low, high) in zip(LEVERAGE_BINS, pairwise(LEVERAGE_EDGES), strict=True):
+    for name, (low, high) in zip(bin_names(edges), pairwise(edges), strict=True):
         if name in bins and low <= highest:
-            top = high if name == LEVERAGE_BINS[-1] else (round(high * LEVERAGE_STEPS) - 1) / LEVERAGE_STEPS
+            top = high if high == edges[-1] else (round(high * LEVERAGE_STEPS) - 1) / LEVERAGE_STEPS
             spans.append((low, min(top, capped)))
     return spans
+
+
+def _edges_of_bin(name: object) -> tuple[float, float] | None:
+    """Return the edges that a bin's name contains; None for anything else."""
+    try:
+        low, high = map(float, str(name).split("-"))
+    except ValueError:
+        return None
+    if not 1.0 <= low < high <= HIGHEST_LEVERAGE or f"{low}-{high}" != name:
+        return None
+    counts = (low * LEVERAGE_STEPS, high * LEVERAGE_STEPS)
+    return (low, high) if all(math.isclose(count, round(count), rel_tol=0.0, abs_tol=1e-9) for count in counts) else None
+
+
+def _are_separate(names: Iterable[str]) -> bool:
+    """Return whether texts are names of bins, lowest first, of which no two overlap."""
+    edges = [_edges_of_bin(name) for name in names]
+    found = [one for one in edges if one is not None]
+    return len(found) == len(edges) and all(before[1] <= after[0] for before, after in pairwise(found))
+
+
+def _edges_of(names: Iterable[str]) -> tuple[float, ...]:
+    """Return the edges of the bins that a publication names; the default ones if it names none."""
+    spans = sorted(span for span in map(_edges_of_bin, names) if span is not None)
+    if not spans:
+        return DEFAULT_EDGES
+    if any(before[1] != after[0] for before, after in pairwise(spans)):
+        raise UnreadableLearningError(f"the rows' leverage bins do not follow each other: {spans}")
+    return (*(low for low, _ in spans), spans[-1][1])
 
 
 def expected_sigma(close: pd.Series, *, horizon_hours: float) -> pd.Series:
@@ -372,7 +470,7 @@ def draft_plan(
     """
     require_fresh(parameters, recommendation, now=now)
     tier = permitted_tier(enter_tag, recommendation=recommendation, rules=rules)
-    leverage = choose_leverage(sigma, recommendation=recommendation, rules=rules, max_leverage=max_leverage)
+    leverage = choose_leverage(sigma, recommendation=recommendation, edges=parameters.edges, rules=rules, max_leverage=max_leverage)
     row = parameters.find(pair=pair, is_short=is_short, leverage=leverage)
     if row.state == "shadow":
         raise EntryRefusedError("bin_shadow", row.key)
@@ -426,7 +524,7 @@ def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rul
     return tier
 
 
-def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rules, max_leverage: float) -> float:
+def choose_leverage(sigma: float, *, recommendation: Recommendation, edges: tuple[float, ...], rules: Rules, max_leverage: float) -> float:
     """Return the leverage nearest to target volatility / sigma that is in an open bin and within the caps, in hundredths.
 
     Of two equally near ones the lower is returned. Raises EntryRefusedError if sigma is unknown or no open bin is within the caps.
@@ -434,10 +532,10 @@ def choose_leverage(sigma: float, *, recommendation: Recommendation, rules: Rule
     if not 0.0 < sigma < math.inf:
         raise EntryRefusedError("no_volatility", sigma)
     highest = min(rules.leverage_cap, max_leverage)
-    spans = leverage_spans(recommendation.open_bins, highest=highest)
+    spans = leverage_spans(recommendation.open_bins, edges=edges, highest=highest)
     if not spans:
         raise EntryRefusedError("leverage_range", f"open bins {', '.join(recommendation.open_bins)} are above {highest}")
-    wanted = min(max(rules.target_volatility / sigma, LEVERAGE_EDGES[0]), LEVERAGE_EDGES[-1])
+    wanted = min(max(rules.target_volatility / sigma, spans[0][0]), spans[-1][1])
     # Clamp both neighbouring hundredths of the target to each span: one of them is the nearest possible leverage.
     around = (math.floor(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS, math.ceil(wanted * LEVERAGE_STEPS) / LEVERAGE_STEPS)
     candidates = [min(max(leverage, low), high) for low, high in spans for leverage in around]

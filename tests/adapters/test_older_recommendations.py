@@ -15,7 +15,7 @@ from bot3.adapters.sql import schema_versions as sql_migrations
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.publisher import ParameterPublication, RecommendationPublication
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from tests.conftest import NewStore
 from tests.deploy.test_freqtrade_strategy_influx import source_of
 from tests.journals import OPENED, minutes
@@ -79,7 +79,7 @@ def test_copy_given_a_point_of_the_release_before_then_daemon_and_mixin_open_the
     read = copy.reader.recommendations.as_of(minutes(1))
 
     assert read == a_recommendation()
-    assert set(read.open_bins) < set(LEVERAGE_BINS)
+    assert set(read.open_bins) < set(DEFAULT_BINS.names)
     source = source_of(copy, influx)
     copy.close()
     record.close()

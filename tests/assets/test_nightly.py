@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from bot3_assets.assets import candles, synced_trades
-from bot3_assets.nightly import compare_trades, nightly_comparison
 from bot3_assets.partitions import all_bots
 from bot3_assets.resources import PlatformResource
+from bot3_assets.schedules import compare_trades, nightly_comparison
 
 
 @pytest.mark.slow

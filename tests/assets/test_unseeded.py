@@ -10,10 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from bot3_assets.nightly import nightly_comparison
 from bot3_assets.publishing import record_to_copy
 from bot3_assets.resources import PlatformResource, close_platforms
-from bot3_assets.schedules import meta_learner_beat, weekly_retraining
+from bot3_assets.schedules import meta_learner_beat, nightly_comparison, weekly_retraining
 from bot3_assets.sensors import closes_to_parameters, new_market_week
 from bot3_assets.telling import waiting_notices
 

@@ -14,7 +14,7 @@ from bot3.learning.replay.groups import parent_groups
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from bot3.settings import Settings, load_settings
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.orders import ENTRY_CONTEXT, Decision, Fill, Intent, IntentLeg, IntentState, OrderSide, OrderType
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier
@@ -157,9 +157,10 @@ def _fill(intent: Intent, *, number: int) -> Fill:
 
 
 def parameters(version: str, *, known_at: datetime, stop_loss: float = -0.04) -> ParameterSet:
-    cells = [(pair, side, name) for pair in PAIRS for side in ("long", "short") for name in LEVERAGE_BINS]
+    cells = [(pair, side, name) for pair in PAIRS for side in ("long", "short") for name in DEFAULT_BINS.names]
     rows = [
-        _row(group, number=number, stop_loss=stop_loss, known_at=known_at) for number, group in enumerate([*parent_groups(cells), *cells])
+        _row(group, number=number, stop_loss=stop_loss, known_at=known_at)
+        for number, group in enumerate([*parent_groups(cells, bins=DEFAULT_BINS), *cells])
     ]
     factors = {Regime.VOLATILE: (1.2, 0.9), Regime.SIDEWAYS: (0.95, 0.9), Regime.BULL_TRENDING: (1.0, 1.1)}
     return a_set(version, *rows, known_at=known_at, regime_factors=factors)

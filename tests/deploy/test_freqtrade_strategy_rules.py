@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,13 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.errors import InvalidTradeError
+from bot3.errors import InvalidLearningError, InvalidTradeError
 from bot3.learning import validity
+from bot3.learning.validity import parameter_row
 from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
-from bot3.trading import leverage_bins, units
+from bot3.trading import units
 from bot3.trading.exit_law import gives_back
 from bot3.trading.exits import learned_levels
+from bot3.trading.leverage_bins import DEFAULT_BINS, HIGHEST_LEVERAGE, LeverageBins
 from bot3.trading.parameters import ParameterState
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.signals import FEEDER_IDS, UNKNOWN_FEEDER, feeder_of_enter_tag
@@ -29,6 +33,8 @@ from bot3.trading.sizing import choose_leverage, half_kelly_notional
 from bot3.usecases.publishing.files import write_published_files
 from tests.journals import OPENED, PAIR
 from tests.learned import a_recommendation, a_row, a_score, a_set
+from tests.leverages import OTHER_BINS, any_bins
+from tests.parameter_rows import CONTRADICTIONS, INVALID_FIELDS, VALID_ROWS, row_values
 
 LATER = OPENED + timedelta(minutes=5)
 
@@ -94,9 +100,15 @@ def a_plan(**changes: Any) -> Any:
     return mixin.Plan(**values | changes)
 
 
-@given(leverage=st.floats(1.0, 10.0))
-def test_leverage_bin_is_the_platforms(leverage: float) -> None:
-    assert mixin.leverage_bin(leverage) == leverage_bins.leverage_bin(leverage)
+@given(bins=any_bins, share=st.floats(0.0, 1.0))
+def test_leverage_bin_is_the_platforms(bins: LeverageBins, share: float) -> None:
+    leverage = min(bins.lowest + share * (bins.highest - bins.lowest), bins.highest)
+
+    assert mixin.leverage_bin(leverage, edges=bins.edges) == bins.name_of(leverage)
+
+
+def test_default_edges_and_the_highest_leverage_are_the_platforms() -> None:
+    assert (DEFAULT_BINS.edges, HIGHEST_LEVERAGE) == (mixin.DEFAULT_EDGES, mixin.HIGHEST_LEVERAGE)
 
 
 @given(tag=st.one_of(st.none(), st.text(), st.from_regex(r"F\d\d(\|.*)?", fullmatch=True), st.sampled_from(FEEDER_IDS)))
@@ -157,13 +169,17 @@ def test_expected_sigma_is_the_platforms() -> None:
 @given(
     sigma=sigmas,
     max_leverage=st.floats(1.0, 125.0),
-    cap=st.floats(1.0, 10.0),
-    bins=st.sets(st.sampled_from(leverage_bins.LEVERAGE_BINS), min_size=1),
+    cap=st.floats(1.0, 130.0),
+    bins=any_bins,
+    data=st.data(),
 )
-def test_choose_leverage_is_the_platforms(sigma: float, max_leverage: float, cap: float, bins: set[str]) -> None:
-    recommendation = mixin.Recommendation.of({**_recommendation_json(), "open_bins": sorted(bins)})
-    asked = {"recommendation": recommendation, "rules": mixin.Rules(leverage_cap=cap), "max_leverage": max_leverage}
-    spans = leverage_bins.leverage_spans(bins, highest=min(cap, max_leverage))
+def test_choose_leverage_is_the_platforms(sigma: float, max_leverage: float, cap: float, bins: LeverageBins, data: st.DataObject) -> None:
+    names = data.draw(st.sets(st.sampled_from(bins.names), min_size=1))
+    open_bins = [name for name in bins.names if name in names]
+    recommendation = mixin.Recommendation.of({**_recommendation_json(), "open_bins": open_bins})
+    rules = mixin.Rules(leverage_cap=cap)
+    asked = {"recommendation": recommendation, "edges": bins.edges, "rules": rules, "max_leverage": max_leverage}
+    spans = bins.spans(open_bins, highest=min(cap, max_leverage))
 
     if spans:
         ours = choose_leverage(sigma=sigma, target_volatility=0.12, spans=spans)
@@ -179,22 +195,46 @@ def test_recommendation_given_a_file_without_open_bins_then_opens_those_of_its_r
 
     recommendation = mixin.Recommendation.of({**_recommendation_json(), "suggested_leverage_range": [low, high]})
 
-    assert recommendation.open_bins == leverage_bins.bins_of_range(low, high)
+    assert recommendation.open_bins == DEFAULT_BINS.of_range(low, high)
 
 
-@pytest.mark.parametrize("bins", [["2.0-3.0"], ["1.0-2.0", "all"], [3]])
+@pytest.mark.parametrize("bins", [["2-3"], ["1.0-2.0", "all"], ["2.0-3.5", "1.0-2.0"], ["1.0-3.0", "2.0-3.5"], [3]])
 def test_recommendation_given_bins_that_do_not_exist_then_is_refused(bins: list[Any]) -> None:
     with pytest.raises(mixin.UnreadableLearningError, match="open_bins"):
         mixin.Recommendation.of({**_recommendation_json(), "open_bins": bins})
 
 
 def test_draft_plan_given_a_calm_market_and_only_the_lowest_bin_open_then_keeps_below_its_upper_edge(tmp_path: Path) -> None:
-    rows = [a_row(pair=PAIR, direction="long", leverage_bin=name) for name in leverage_bins.LEVERAGE_BINS]
+    rows = [a_row(pair=PAIR, direction="long", leverage_bin=name) for name in DEFAULT_BINS.names]
     source = published(tmp_path, a_row(), *rows, recommendation=_recommended(open_bins=("1.0-2.0",)))
 
     plan = draft(source, sigma=0.02)
 
     assert (plan.leverage, plan.parameters_key) == (1.99, f"{PAIR}|long|1.0-2.0")
+
+
+def test_draft_plan_given_rows_of_other_bins_then_chooses_leverage_and_row_by_them(tmp_path: Path) -> None:
+    bins = [a_row(leverage_bin=name) for name in OTHER_BINS.names]
+    cells = [a_row(pair=PAIR, direction="long", leverage_bin=name) for name in OTHER_BINS.names]
+    whole = _recommended(open_bins=OTHER_BINS.names[1:], suggested_leverage_range=(2.0, 8.0))
+    source = published(tmp_path, a_row(), *bins, *cells, recommendation=whole)
+
+    plans = [draft(source, sigma=sigma) for sigma in (0.2, 0.03, 0.001)]
+
+    assert [(plan.leverage, plan.parameters_key) for plan in plans] == [
+        (2.0, f"{PAIR}|long|2.0-4.0"),
+        (4.0, f"{PAIR}|long|4.0-8.0"),
+        (8.0, f"{PAIR}|long|4.0-8.0"),
+    ]
+
+
+@pytest.mark.parametrize("names", [("1.0-3.0", "2.0-4.0"), ("1.0-2.0", "4.0-8.0")])
+def test_parameters_given_bins_that_overlap_or_leave_a_gap_then_are_refused(names: tuple[str, ...]) -> None:
+    times = {"generated_at": OPENED.isoformat(), "expires_at": LATER.isoformat()}
+    rows = [as_published(row_values(leverage_bin=name)) for name in names]
+
+    with pytest.raises(mixin.UnreadableLearningError, match="leverage bins"):
+        mixin.Parameters.of({"version": "v1", "rows": rows, "regime_factors": {}, **times})
 
 
 @given(sigma=sigmas, lower_bound=st.floats(0.0001, 0.02), room=st.floats(0.0, 30_000.0))
@@ -335,9 +375,9 @@ def test_static_plan_is_the_static_set_of_the_platform(leverage: float, is_short
 
 def test_the_platform_refuses_what_the_mixin_refuses() -> None:
     with pytest.raises(InvalidTradeError):
-        leverage_bins.leverage_bin(10.5)
+        DEFAULT_BINS.name_of(10.5)
     with pytest.raises(mixin.EntryRefusedError):
-        mixin.leverage_bin(10.5)
+        mixin.leverage_bin(10.5, edges=DEFAULT_BINS.edges)
 
 
 def _recommended(**changes: Any) -> Any:
@@ -360,30 +400,50 @@ def _recommendation_json() -> dict[str, Any]:
 
 
 def test_bounds_of_the_mixin_are_the_platforms() -> None:
-    nearest, farthest = validity.FACTOR_BOUNDS
-
     assert (mixin.FACTORS, mixin.SIZES) == (validity.FACTOR_BOUNDS, validity.SIZE_BOUNDS)
-    assert (-validity.STOP_SIGMAS[1] * farthest, -validity.STOP_SIGMAS[0] * nearest) == mixin.STOP_SIGMAS
-    assert (validity.TARGET_SIGMAS[0] * nearest, validity.TARGET_SIGMAS[1] * farthest) == mixin.TARGET_SIGMAS
     assert set(mixin.STATES) == {state.value for state in ParameterState} == {tier.value for tier in FeederTier}
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("stop_sigma", value) for value in (0.0, -500.0, float("nan"), float("-inf"))),
-        *(("take_profit_sigma", value) for value in (1_000.0, 0.0, float("nan"), float("inf"))),
-        *(("lower_bound", value) for value in (float("nan"), float("inf"), 1e9)),
-        ("state", "maybe"),
-    ],
-)
-def test_row_given_a_value_that_the_platform_refuses_then_is_refused_too(field: str, value: object) -> None:
-    row = {name: getattr(a_row(), name) for name in ("pair", "direction", "leverage_bin", "stop_sigma", "take_profit_sigma", "lower_bound")}
-    good = row | {"state": "probe", "known_at": OPENED.isoformat()}
-    assert mixin.Row.of(good).stop_sigma == -1.0
+def as_published(values: dict[str, Any]) -> Any:
+    """Return a row as the published file contains it."""
+    return json.loads(json.dumps(values, default=lambda value: value.isoformat()))
 
-    with pytest.raises(mixin.UnreadableLearningError, match=field):
-        mixin.Row.of(good | {field: value})
+
+def is_refused(read: Callable[[Any], object], row: Any) -> bool:
+    try:
+        read(row)
+    except (mixin.UnreadableLearningError, InvalidLearningError, ValueError, TypeError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("field", "value"), INVALID_FIELDS)
+def test_row_given_a_value_that_the_platform_refuses_then_is_refused_too(field: str, value: object) -> None:
+    assert is_refused(mixin.Row.of, as_published(row_values(**{field: value})))
+
+
+@pytest.mark.parametrize(("changes", "named"), CONTRADICTIONS)
+def test_row_given_levels_that_contradict_each_other_then_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(mixin.UnreadableLearningError, match=named):
+        mixin.Row.of(as_published(row_values(**changes)))
+
+
+@pytest.mark.parametrize("changes", VALID_ROWS, ids=str)
+def test_row_given_values_that_the_platform_takes_then_is_taken_too(changes: dict[str, Any]) -> None:
+    values = row_values(**changes)
+
+    row = mixin.Row.of(as_published(values))
+
+    assert (row.key, row.stop_sigma, row.known_at) == (parameter_row(values).key, values["stop_sigma"], values["known_at"])
+
+
+@given(
+    field=st.sampled_from(sorted(row_values())), value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3))
+)
+def test_row_given_any_value_of_any_field_then_platform_and_mixin_agree(field: str, value: object) -> None:
+    values = row_values(**{field: value})
+
+    assert is_refused(mixin.Row.of, as_published(values)) is is_refused(parameter_row, values)
 
 
 @pytest.mark.parametrize("factors", [[0.0, 1.0], [1.0, -1.0], [float("nan"), 1.0], [1.0, float("inf")], [4.0, 1.0]])

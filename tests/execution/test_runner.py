@@ -20,10 +20,9 @@ from bot3.learning.replay.candle_arrays import candle_arrays
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import candle_open_time
 from bot3.trading.backtest import BacktestResult, backtest
-from bot3.trading.decisions import NOTHING_LEARNED, HoldReason, Learning
+from bot3.trading.decisions import HoldReason, Learning
 from bot3.trading.exit_rules import ExitRules
-from bot3.trading.leverage_bins import LEVERAGE_BINS
-from bot3.trading.leverage_bins import leverage_bin as leverage_bin_of
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier
@@ -45,6 +44,7 @@ PROFILE = a_profile(
     target_volatility=0.12,
     limits=LIMITS,
 )
+NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
 MEAN_SIGMA = 0.021
 SEED_OF = {Breach.DAILY_LOSS: 30, Breach.DRAWDOWN: 22}
 """Worlds in which a position breaks the limit at a close that made no signal known, and recovers."""
@@ -154,7 +154,7 @@ def all_bins_learned() -> Learning:
             stop_sigma=-0.5 - 0.02 * number,
             take_profit_sigma=0.6 + 0.02 * number,
         )
-        for number, name in enumerate(LEVERAGE_BINS)
+        for number, name in enumerate(DEFAULT_BINS.names)
         for pair in (BTC, ETH)
         for side in DIRECTIONS
     ]
@@ -164,7 +164,7 @@ def all_bins_learned() -> Learning:
         recommendation=replace(
             a_recommendation(known_at=FIRST),
             tiers=dict.fromkeys(FEEDER_IDS, FeederTier.TRADE),
-            open_bins=LEVERAGE_BINS,
+            open_bins=DEFAULT_BINS.names,
             suggested_leverage_range=(1.0, 10.0),
             expires_at=forever,
         ),
@@ -213,7 +213,7 @@ def test_daemon_given_the_signals_of_a_backtest_then_makes_its_trades(open_floor
     assert_same(lives)
 
 
-@pytest.mark.parametrize(("leverage_bin", "leverage"), [*zip(LEVERAGE_BINS, (1.45, 2.7, 4.2, 6.2, 8.7), strict=True)])
+@pytest.mark.parametrize(("leverage_bin", "leverage"), [*zip(DEFAULT_BINS.names, (1.45, 2.7, 4.2, 6.2, 8.7), strict=True)])
 def test_daemon_given_a_volatility_that_moves_then_trades_as_a_backtest_in_each_leverage_bin(
     open_floor: OpenFloor, leverage_bin: str, leverage: float
 ) -> None:
@@ -222,7 +222,7 @@ def test_daemon_given_a_volatility_that_moves_then_trades_as_a_backtest_in_each_
 
     lives = both(open_floor, seed=3, profile=profile, length=60, learning=all_bins_learned())
 
-    bins = [leverage_bin_of(trade.leverage) for trade in lives.tested]
+    bins = [DEFAULT_BINS.name_of(trade.leverage) for trade in lives.tested]
     assert bins.count(leverage_bin) >= 2
     assert len({trade.leverage for trade in lives.tested}) >= 3
     assert_same(lives)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import StoreBusyError
-from bot3.trading.leverage_bins import ABOVE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.trades import RunMode
 from tests.fate import Fate
 from tests.journey.interleaving import World, a_close, digests_of
@@ -366,7 +366,7 @@ def test_sensor_given_a_trade_beyond_the_bins_of_leverage_then_learns_from_all_o
     assert world.platform.fleet[0].refused_trades() == ()
     replays = world.platform.record.replays.frame(as_of=None, run_modes=(RunMode.LIVE,))
     assert replays.loc[replays["state"] == "left_out", ["trade_id", "leverage_bin", "reason"]].to_numpy().tolist() == [
-        [1, ABOVE_BINS, "leverage above 10"]
+        [1, DEFAULT_BINS.outside[-1], "leverage outside the bins"]
     ]
 
 

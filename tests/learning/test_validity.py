@@ -31,6 +31,7 @@ from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from tests.journals import OPENED, minutes
 from tests.learned import a_recommendation, a_regime, a_row, a_score, a_set
+from tests.parameter_rows import CONTRADICTIONS, INVALID_FIELDS, VALID_ROWS, row_values
 
 Change = dict[str, Any]
 
@@ -45,11 +46,6 @@ foreign = st.one_of(
     st.lists(st.integers(), max_size=3),
     st.dictionaries(st.text(max_size=4), st.integers(), max_size=3),
 )
-
-
-def row_values(**changes: Any) -> dict[str, Any]:
-    row = a_row()
-    return {field.name: getattr(row, field.name) for field in fields(row)} | changes
 
 
 def score_values(**changes: Any) -> dict[str, Any]:
@@ -87,22 +83,7 @@ def set_of(*rows: dict[str, Any], factors: list[tuple[Any, Any, Any]] | None = N
 @pytest.mark.parametrize(
     ("noun", "field", "value"),
     [
-        *(("row", "stop_loss", value) for value in (0.0, 0.02, -1.2, math.nan, -math.inf, None, "0", True)),
-        *(("row", "stop_move", value) for value in (0.0, 0.01, math.nan)),
-        *(("row", "stop_sigma", value) for value in (0.0, -500.0, -0.01, 1.0, math.nan)),
-        *(("row", "take_profit_target", value) for value in (0.0, -0.01, math.nan, math.inf)),
-        *(("row", "take_profit_sigma", value) for value in (1_000.0, 0.01, -1.2, math.nan, math.inf)),
-        *(("row", "leverage_ref", value) for value in (0.5, 10.5, math.nan)),
-        *(("row", "sigma_ref", value) for value in (0.0, -0.01, math.nan, math.inf)),
-        *(("row", "expectancy", value) for value in (0.5, -0.5, math.nan)),
-        *(("row", "lower_bound", value) for value in (0.002, math.inf, -math.inf)),
-        *(("row", "confidence", value) for value in (-0.1, 1.1, math.nan)),
-        ("row", "state", "maybe"),
-        ("row", "direction", "up"),
-        ("row", "leverage_bin", "1.0-3.0"),
-        ("row", "known_at", 17),
-        ("row", "trades_count", -1),
-        ("row", "trades_count", 2.5),
+        *(("row", field, value) for field, value in INVALID_FIELDS),
         ("score", "feeder_id", "F11"),
         ("score", "tier", "all in"),
         ("score", "regime", "calm"),
@@ -115,12 +96,13 @@ def set_of(*rows: dict[str, Any], factors: list[tuple[Any, Any, Any]] | None = N
         ("state", "since", minutes(1)),
         ("recommendation", "regime", "calm"),
         *(("recommendation", "suggested_leverage_low", value) for value in (0.5, math.nan, 3.495, "2")),
-        *(("recommendation", "suggested_leverage_high", value) for value in (10.5, math.inf)),
+        *(("recommendation", "suggested_leverage_high", value) for value in (10.5, 125.5, math.inf)),
         *(("recommendation", "suggested_position_size_multiplier", value) for value in (0.0, 1e9, math.inf, math.nan, -1.0)),
         *(("recommendation", "tiers", value) for value in ("", "[]", "{", '{"F01": "all in"}', '{"F01": 1}', None, 3)),
         *(("recommendation", "top_feeders", value) for value in ("[11]", "[0]", '["F01"]', "{}", "[true]")),
         ("recommendation", "avoid_feeders", "[1.5]"),
-        *(("recommendation", "open_bins", value) for value in ("[]", '["1.0-3.0"]', '["2.0-3.5", "1.0-2.0"]', "3", "{}", '[["1.0-2.0"]]')),
+        *(("recommendation", "open_bins", value) for value in ("[]", '["1-3"]', "3", "{}", '[["1.0-2.0"]]', '["1.0-2.0", 3]')),
+        *(("recommendation", "open_bins", value) for value in ('["1.0-3.0", "2.0-3.5"]', '["2.0-3.5", "1.0-2.0"]')),
     ],
 )
 def test_reading_given_a_value_out_of_bounds_then_refuses_it_and_names_the_field(noun: str, field: str, value: object) -> None:
@@ -136,14 +118,7 @@ def test_reading_given_a_value_out_of_bounds_then_refuses_it_and_names_the_field
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"stop_move": -0.02}, "stop_move"),
-        ({"stop_loss": -0.06}, "stop_loss"),
-        ({"take_profit_move": 0.02, "take_profit_target": 0.1}, "take_profit_move"),
-        ({"take_profit_target": 0.07}, "take_profit_target"),
-        (
-            {"take_profit_target": 0.001, "sigma_ref": 0.1, "stop_move": -0.1, "stop_loss": -0.5, "take_profit_move": 0.12},
-            "take_profit_target",
-        ),
+        *CONTRADICTIONS,
         ({"open_bins": '["1.0-2.0"]'}, "open_bins"),
         ({"suggested_leverage_low": 3.5, "suggested_leverage_high": 2.0}, "suggested_leverage_low"),
         ({"p_volatile": 0.5}, "p_bull_trending"),
@@ -186,11 +161,23 @@ def test_parameter_row_given_any_level_of_the_replay_grid_then_takes_it(at: int,
     assert problems_of(row) == {}
 
 
+@pytest.mark.parametrize("changes", VALID_ROWS, ids=str)
+def test_parameter_row_given_values_at_their_bounds_then_takes_them(changes: Change) -> None:
+    row = parameter_row(row_values(**changes))
+
+    assert {name: getattr(row, name) for name in changes} == changes
+
+
 def test_default_grid_given_its_bounds_then_begins_and_ends_there() -> None:
     grid = default_grid()
 
     assert (grid.stops[0], grid.stops[-1]) == pytest.approx(STOP_SIGMAS)
     assert (grid.targets[0], grid.targets[-1]) == pytest.approx(TARGET_SIGMAS)
+
+
+def test_parameter_set_given_bins_that_overlap_then_refuses_them() -> None:
+    with pytest.raises(InvalidLearningError, match="leverage_bin must not overlap another bin"):
+        set_of(row_values(leverage_bin="1.0-3.0"), row_values(leverage_bin="2.0-3.5"))
 
 
 def test_parameter_set_given_valid_rows_then_keeps_the_later_one_of_a_group() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bot3.learning.parameters.learner import Hyperparameters, LearningSettings, ParameterLearner
-from bot3.trading.leverage_bins import leverage_bin
+from bot3.trading.leverage_bins import DEFAULT_BINS
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 PAIRS = ("AAA/USDT:USDT", "BBB/USDT:USDT")
@@ -54,7 +54,7 @@ def trade_row(
         "is_short": is_short,
         "direction": "short" if is_short else "long",
         "leverage": leverage,
-        "leverage_bin": leverage_bin(leverage),
+        "leverage_bin": DEFAULT_BINS.name_of(leverage),
         "open_rate": open_rate,
         "close_profit": close_profit,
         "exit_reason": exit_reason,

@@ -133,5 +133,4 @@ def test_funding_given_a_span_then_its_start_is_in_and_its_end_out(reader: Candl
 
     assert tuple(funding.columns) == FUNDING_COLUMNS
     assert list(funding["time"]) == [pd.Timestamp(START), pd.Timestamp(START + timedelta(hours=8))]
-    assert reader.has_funding(PAIR)
     assert str(funding["time"].dtype) == "datetime64[us, UTC]"

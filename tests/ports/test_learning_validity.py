@@ -119,7 +119,7 @@ BAD: list[tuple[str, str, str | float]] = [
     ("recommendation", "tiers", '{"F01": "all in"}'),
     ("recommendation", "tiers", "{"),
     ("recommendation", "top_feeders", "[11]"),
-    ("recommendation", "open_bins", '["1.0-20.0"]'),
+    ("recommendation", "open_bins", '["20.0-1.0"]'),
 ]
 
 

@@ -20,7 +20,7 @@ from bot3.market.regimes import Regime
 from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import BacktestResult, backtest
 from bot3.trading.decisions import HoldReason
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier, Recommendation
@@ -87,7 +87,7 @@ def leverage_at(frame: pd.DataFrame, open_date: datetime, profile: BotProfile) -
     """Return the leverage by the closes that were known when a trade was opened."""
     closes = frame["close"].to_numpy(dtype=np.float64)[: (open_date - FIRST) // CANDLE]
     sigma = float(expected_sigma(closes, horizon_candles=288)[-1])
-    spans = leverage_spans(LEVERAGE_BINS, highest=profile.leverage_cap)
+    spans = DEFAULT_BINS.spans(DEFAULT_BINS.names, highest=profile.leverage_cap)
     return choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, spans=spans)
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries, decide_entry
-from bot3.trading.decisions import NOTHING_LEARNED, EntryPlan, Hold, HoldReason, Learning
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
+from bot3.trading.decisions import EntryPlan, Hold, HoldReason, Learning
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.markets import LeverageBracket
 from bot3.trading.orders import ENTRY_CONTEXT
 from bot3.trading.parameters import ParameterState
@@ -37,7 +37,7 @@ def learning(*, row: dict[str, Any] | None = None, **recommendation: Any) -> Lea
     given = {
         "tiers": TRADING,
         "expires_at": NOON + timedelta(minutes=30),
-        "open_bins": LEVERAGE_BINS,
+        "open_bins": DEFAULT_BINS.names,
         "suggested_leverage_range": (1.0, 10.0),
         **recommendation,
     }
@@ -49,7 +49,7 @@ def decided(signal: Signal | None = None, **changes: Any) -> EntryPlan | Hold:
         "profile": a_profile(),
         "book": a_book(),
         "view": a_view(),
-        "learning": NOTHING_LEARNED,
+        "learning": Learning(parameters=None, recommendation=None),
         "regime": Regime.SIDEWAYS,
         "costs": COSTS,
         "run_mode": RunMode.PAPER,
@@ -91,6 +91,7 @@ HOLDS: list[tuple[HoldReason, dict[str, Any]]] = [
     (HoldReason.EXPIRED_RECOMMENDATION, {"profile": BOT3, "learning": learning(expires_at=NOON)}),
     (HoldReason.EXPIRED_PARAMETERS, {"profile": BOT3, "learning": learning(expires_at=NOON + timedelta(days=9)), "days": 8}),
     (HoldReason.FEEDER_SHADOW, {"profile": BOT3, "learning": learning(tiers={**TRADING, "F01": FeederTier.SHADOW})}),
+    (HoldReason.LEVERAGE_RANGE, {"profile": BOT3, "learning": learning(open_bins=("1.0-20.0",))}),  # of another home
     (
         HoldReason.LEVERAGE_RANGE,
         {"profile": a_learned_profile(leverage_cap=3.0), "learning": learning(open_bins=("5.0-7.5", "7.5-10.0"))},
@@ -306,7 +307,7 @@ def test_entry_intent_given_a_plan_then_is_the_same_order_every_time() -> None:
     sigma=st.floats(0.002, 0.5),
     cap=st.floats(1.0, 10.0),
     bracket=st.floats(1.0, 125.0),
-    bins=st.sets(st.sampled_from(LEVERAGE_BINS), min_size=1),
+    bins=st.sets(st.sampled_from(DEFAULT_BINS.names), min_size=1),
     is_short=st.booleans(),
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
@@ -314,8 +315,8 @@ def test_decide_entry_given_any_open_bins_and_caps_then_trades_inside_an_open_bi
     sigma: float, cap: float, bracket: float, bins: set[str], is_short: bool
 ) -> None:
     market = a_market(brackets=(LeverageBracket(notional_cap_abs=1e9, max_leverage=bracket, maintenance_margin_ratio=0.01),))
-    open_bins = tuple(name for name in LEVERAGE_BINS if name in bins)
-    allowed = [count / 100 for count in range(100, 1_001) if count / 100 <= min(cap, bracket) and leverage_bin(count / 100) in bins]
+    open_bins = tuple(name for name in DEFAULT_BINS.names if name in bins)
+    allowed = [count / 100 for count in range(100, 1_001) if count / 100 <= min(cap, bracket) and DEFAULT_BINS.name_of(count / 100) in bins]
 
     decision = decided(
         a_signal(is_short=is_short),
@@ -333,7 +334,7 @@ def test_decide_entry_given_any_open_bins_and_caps_then_trades_inside_an_open_bi
 
 
 def test_decide_entry_given_only_the_lowest_bin_open_in_a_calm_market_then_its_own_row_protects() -> None:
-    rows = [a_row(state=ParameterState.SHADOW), *(a_row(pair=BTC, direction="long", leverage_bin=name) for name in LEVERAGE_BINS)]
+    rows = [a_row(state=ParameterState.SHADOW), *(a_row(pair=BTC, direction="long", leverage_bin=name) for name in DEFAULT_BINS.names)]
     rows = [replace(row, state=ParameterState.SHADOW) if row.leverage_bin != "1.0-2.0" else row for row in rows]
     parameters = a_set("p1", *rows, expires_at=NOON + timedelta(days=7), regime_factors=dict.fromkeys(Regime, (1.0, 1.0)))
     open_lowest = replace(learning(open_bins=("1.0-2.0",)), parameters=parameters)

@@ -14,7 +14,6 @@ from bot3.trading.figures import (
     AVG_PROFIT_MARK,
     DRAWDOWN_MARK,
     PROFIT_FACTOR_MARK,
-    WIN_RATE_MARK,
     Summary,
     by_currency,
     equity_curve,
@@ -34,7 +33,7 @@ PAIRS = ("BTC/USDT:USDT", "ETH/USDT", "ETH/BTC", "XRP/USDC:USDC", "ADAUSDT")
 
 
 def test_marks_are_those_of_the_pages() -> None:
-    assert (WIN_RATE_MARK, AVG_PROFIT_MARK, PROFIT_FACTOR_MARK, DRAWDOWN_MARK) == (0.55, 0.003, 1.5, -0.10)
+    assert (AVG_PROFIT_MARK, PROFIT_FACTOR_MARK, DRAWDOWN_MARK) == (0.003, 1.5, -0.10)
 
 
 def test_level_figures_given_costs_then_a_stop_costs_both_fees_and_both_slippages_and_a_target_one_slippage() -> None:

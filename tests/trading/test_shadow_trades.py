@@ -16,7 +16,7 @@ from bot3.errors import InvalidTradeError
 from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import backtest
 from bot3.trading.exit_rules import ExitRules
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.profiles import BotProfile
 from bot3.trading.shadow_trades import SHADOW_COLUMNS, shadow_trades
 from bot3.trading.sizing import choose_leverage
@@ -119,7 +119,7 @@ def test_shadow_trades_given_a_volatility_that_moves_then_reads_the_one_known_at
 
     closes = frame["close"].to_numpy(dtype=np.float64)
     known = [expected_sigma(closes[: (at.to_pydatetime() - FIRST) // CANDLE], horizon_candles=288)[-1] for at in trades["open_date"]]
-    spans = leverage_spans(LEVERAGE_BINS, highest=profile.leverage_cap)
+    spans = DEFAULT_BINS.spans(DEFAULT_BINS.names, highest=profile.leverage_cap)
     assert trades["leverage"].nunique() > 5
     assert trades["sigma"].tolist() == pytest.approx(known)
     assert trades["leverage"].tolist() == [choose_leverage(sigma=one, target_volatility=0.4, spans=spans) for one in known]

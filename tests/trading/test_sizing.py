@@ -11,31 +11,31 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin, leverage_spans
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.sizing import choose_leverage, free_notional, half_kelly_notional, smallest_amount, volatility_notional
 from tests.markets import a_market, a_profile
 
 
 def test_choose_leverage_given_the_sigmas_of_real_pairs_and_a_cap_of_ten_then_reaches_every_bin() -> None:
-    sigmas, spans = np.linspace(0.01, 0.12, 200), leverage_spans(LEVERAGE_BINS)
+    sigmas, spans = np.linspace(0.01, 0.12, 200), DEFAULT_BINS.spans(DEFAULT_BINS.names, highest=10.0)
 
-    bins = {leverage_bin(choose_leverage(sigma=float(sigma), target_volatility=0.12, spans=spans)) for sigma in sigmas}
+    bins = {DEFAULT_BINS.name_of(choose_leverage(sigma=float(sigma), target_volatility=0.12, spans=spans)) for sigma in sigmas}
 
-    assert bins == set(LEVERAGE_BINS)
+    assert bins == set(DEFAULT_BINS.names)
 
 
-@given(sigma=st.floats(1e-9, 5.0), bins=st.sets(st.sampled_from(LEVERAGE_BINS), min_size=1), highest=st.floats(1.0, 130.0))
+@given(sigma=st.floats(1e-9, 5.0), bins=st.sets(st.sampled_from(DEFAULT_BINS.names), min_size=1), highest=st.floats(1.0, 130.0))
 @example(sigma=0.04, bins={"1.0-2.0"}, highest=10.0)
 @example(sigma=0.04, bins={"1.0-2.0", "3.5-5.0"}, highest=10.0)
-@example(sigma=0.012, bins=set(LEVERAGE_BINS), highest=5.0)
+@example(sigma=0.012, bins=set(DEFAULT_BINS.names), highest=5.0)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
 def test_choose_leverage_given_any_then_no_allowed_hundredth_is_nearer_to_the_target(sigma: float, bins: set[str], highest: float) -> None:
-    spans = leverage_spans(bins, highest=highest)
+    spans = DEFAULT_BINS.spans(bins, highest=highest)
     assume(spans)
 
     leverage = choose_leverage(sigma=sigma, target_volatility=0.12, spans=spans)
 
-    allowed = [count / 100 for count in range(100, 1_001) if count / 100 <= highest and leverage_bin(count / 100) in bins]
+    allowed = [count / 100 for count in range(100, 1_001) if count / 100 <= highest and DEFAULT_BINS.name_of(count / 100) in bins]
     assert leverage in allowed
     assert abs(leverage - 0.12 / sigma) <= min(abs(other - 0.12 / sigma) for other in allowed)
 
@@ -46,8 +46,8 @@ def test_choose_leverage_given_any_then_no_allowed_hundredth_is_nearer_to_the_ta
         (0.01, {"1.0-2.0"}, 10.0, 1.99),
         (0.01, {"2.0-3.5", "3.5-5.0"}, 10.0, 4.99),
         (0.01, {"7.5-10.0"}, 10.0, 10.0),
-        (0.01, set(LEVERAGE_BINS), 5.0, 5.0),
-        (0.01, set(LEVERAGE_BINS), 4.999, 4.99),
+        (0.01, set(DEFAULT_BINS.names), 5.0, 5.0),
+        (0.01, set(DEFAULT_BINS.names), 4.999, 4.99),
         (0.04, {"1.0-2.0", "3.5-5.0"}, 10.0, 3.5),
         (0.05, {"1.0-2.0", "3.5-5.0"}, 10.0, 1.99),
         (0.12, {"2.0-3.5"}, 10.0, 2.0),
@@ -56,7 +56,7 @@ def test_choose_leverage_given_any_then_no_allowed_hundredth_is_nearer_to_the_ta
 def test_choose_leverage_given_edges_holes_and_caps_then_stays_in_an_open_bin(
     sigma: float, bins: set[str], highest: float, expected: float
 ) -> None:
-    assert choose_leverage(sigma=sigma, target_volatility=0.12, spans=leverage_spans(bins, highest=highest)) == expected
+    assert choose_leverage(sigma=sigma, target_volatility=0.12, spans=DEFAULT_BINS.spans(bins, highest=highest)) == expected
 
 
 @pytest.mark.parametrize(

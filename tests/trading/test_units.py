@@ -18,7 +18,6 @@ def test_moves_given_a_stop_of_3_percent_at_10_times_then_is_3_thousandths_of_th
 
 def test_moves_given_2_sigmas_of_1_percent_then_is_2_percent() -> None:
     assert units.move_of_sigma(2.0, sigma=0.01) == pytest.approx(0.02)
-    assert units.sigma_of_move(0.02, sigma=0.01) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("is_short", "rate"), [(False, 102.0), (True, 98.0)])
@@ -68,12 +67,6 @@ def test_bankruptcy_rate_given_a_leverage_then_the_margin_is_gone_there(leverage
     assert units.bankruptcy_rate(open_rate=100.0, leverage=leverage, is_short=is_short) == pytest.approx(rate)
 
 
-@pytest.mark.parametrize("sigma", [0.0, -0.01, float("nan")])
-def test_sigma_of_move_given_no_volatility_then_is_refused(sigma: float) -> None:
-    with pytest.raises(InvalidTradeError, match="sigma must be above 0"):
-        units.sigma_of_move(0.01, sigma=sigma)
-
-
 @pytest.mark.parametrize("stop", [0.0, 0.03, float("nan")])
 def test_stop_inside_liquidation_given_a_stop_not_below_zero_then_is_refused(stop: float) -> None:
     with pytest.raises(InvalidTradeError, match="must be below 0"):
@@ -97,11 +90,6 @@ def test_rate_and_move_given_any_then_round_trip(move: float, open_rate: float, 
     rate = units.rate_of_move(move, open_rate=open_rate, is_short=is_short)
 
     assert units.move_of_rate(rate, open_rate=open_rate, is_short=is_short) == pytest.approx(move, abs=1e-12)
-
-
-@given(level=st.floats(-4.0, 6.0), sigma=st.floats(0.001, 0.5))
-def test_sigma_and_move_given_any_then_round_trip(level: float, sigma: float) -> None:
-    assert units.sigma_of_move(units.move_of_sigma(level, sigma=sigma), sigma=sigma) == pytest.approx(level)
 
 
 @given(profit=st.floats(-0.9, 0.9), leverage=leverages, is_short=st.booleans(), fee_open=fees, fee_close=fees)

@@ -14,7 +14,7 @@ from bot3.errors import CandleError, LearningError, StoreConflictError
 from bot3.learning.promotion.permissions import GateLedger
 from bot3.market.regimes import RegimeState
 from bot3.ports.record import SyncOutcome
-from bot3.trading.leverage_bins import recorded_bin
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 from bot3.trading.signals import feeder_of_enter_tag
@@ -120,7 +120,7 @@ class FakeTrades:
             asdict(t)
             | {
                 "direction": direction(is_short=t.is_short),
-                "leverage_bin": recorded_bin(t.leverage),
+                "leverage_bin": DEFAULT_BINS.label_of(t.leverage),
                 "feeder_id": feeder_of_enter_tag(t.enter_tag),
                 "known_at": t.close_date,
                 "revision": revision,

@@ -14,6 +14,7 @@ from bot3.adapters.freqtrade.columns import FreqtradeColumns
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.import_trades import import_trades
 from bot3.usecases.learning.learner_session import LearnerSession
@@ -30,7 +31,7 @@ def by_sync(reader: FreqtradeColumns, record: SqlRecord) -> object:
 
 
 def by_import(reader: FreqtradeColumns, record: SqlRecord) -> object:
-    return import_trades(reader, record.trades, run_mode=RunMode.LIVE)
+    return import_trades(reader, record.trades, run_mode=RunMode.LIVE, bins=DEFAULT_BINS)
 
 
 def a_row_of(trade: Trade, *, falls: float) -> dict[str, Any]:

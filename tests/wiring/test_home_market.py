@@ -12,7 +12,9 @@ import pytest
 
 from bot3.errors import SettingsError, StoreError
 from bot3.settings import Settings, load_settings
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
+from tests.leverages import OTHER_BINS
 from tests.markets import BTC, ETH, a_market
 
 
@@ -56,6 +58,33 @@ def test_home_given_another_market_seed_then_refuses(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="seed 7, BOT3_MARKET_SEED is 8"):
         settings_of_home(settings_of(tmp_path / "home", market_seed="8"))
+
+
+@pytest.mark.parametrize(("made_with", "opened_with"), [("1,2,4,8", None), (None, "1,2,4,8"), ("1,2,4,8", "1,2,4,8,10")])
+def test_home_given_other_leverage_bins_then_refuses_and_names_both(tmp_path: Path, made_with: str | None, opened_with: str | None) -> None:
+    made, opened = ({} if edges is None else {"leverage_bins": edges} for edges in (made_with, opened_with))
+    begin(settings_of(tmp_path / "home", **made))
+
+    its, ours = made_with or "1,2,3.5,5,7.5,10", opened_with or "1,2,3.5,5,7.5,10"
+    with pytest.raises(SettingsError, match=re.escape(f"the leverage bins {its}, BOT3_LEVERAGE_BINS is {ours}: ")) as caught:
+        settings_of_home(settings_of(tmp_path / "home", **opened))
+
+    assert f"set BOT3_LEVERAGE_BINS={its}, or set BOT3_HOME" in str(caught.value)
+
+
+def test_home_given_its_own_leverage_bins_then_opens(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home", leverage_bins="1,2,4,8")
+    begin(settings)
+
+    assert settings_of_home(settings).bins == OTHER_BINS
+
+
+def test_home_of_a_release_without_a_note_of_its_bins_then_has_the_default_ones(tmp_path: Path) -> None:
+    (tmp_path / "market.json").write_text('{"candles": [], "market_seed": 7}')
+
+    assert settings_of_home(settings_of(tmp_path)).bins == DEFAULT_BINS
+    with pytest.raises(SettingsError, match=r"set BOT3_LEVERAGE_BINS=1,2,3\.5,5,7\.5,10"):
+        settings_of_home(settings_of(tmp_path, leverage_bins="1,2,4,8"))
 
 
 def test_noted_seed_is_what_was_noted(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from pyarrow import feather, ipc
 
 from bot3.adapters.files.candle_names import candle_path
 from bot3.errors import CandleError
+from bot3.file_replacement import replacing
 from bot3.market.candles import CANDLE_COLUMNS, checked_candles
 
 _EXCHANGE = b"bot3.exchange"
@@ -97,15 +96,9 @@ def _write(path: Path, frame: pd.DataFrame, *, exchange: str | None) -> Path:
     if exchange is not None:
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _EXCHANGE: exchange.encode()})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
+        with replacing(path) as fresh:
             # Explicit, because Feather has a default compression of its own; freqtrade reads lz4.
-            feather.write_feather(table, temporary, compression="lz4")
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+            feather.write_feather(table, str(fresh), compression="lz4")
     except OSError as error:
         raise CandleError(
             f"{path} cannot be written ({error.strerror or error}): check the directory's permissions and the free space"

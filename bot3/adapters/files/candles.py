@@ -98,10 +98,6 @@ class FileCandles:
         """Return the funding frame with start <= time < end; empty if no rate is available."""
         return funding_between(self._all_funding(pair), start=start, end=end)
 
-    def has_funding(self, pair: str) -> bool:
-        """Return whether any funding rate of the pair is available."""
-        return len(self._all_funding(pair)) > 0
-
     def reports(self) -> tuple[CandleReport, ...]:
         """Return the validation reports of the candles of the timeframe, one per pair; reads every file."""
         return tuple(self._load(pair, self._timeframe).report for pair in self.pairs())

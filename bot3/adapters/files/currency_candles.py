@@ -52,10 +52,6 @@ class CurrencyCandles:
         """Return the funding frame with start <= time < end."""
         return self._candles.funding(pair, start=start, end=end)
 
-    def has_funding(self, pair: str) -> bool:
-        """Return whether any funding rate of the pair is available."""
-        return self._candles.has_funding(pair)
-
     @cached_property
     def _pairs(self) -> tuple[str, ...]:
         every = self._candles.pairs()

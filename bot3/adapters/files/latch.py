@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 from bot3.errors import StoreError, file_error_kind
+from bot3.file_replacement import replace_file
 from bot3.ports.latch_fields import fields_of, latch_of
 from bot3.trading.risk import RiskLatch
 
@@ -34,28 +33,9 @@ class FileLatch:
         """Write the latch. Raises StoreError if the file cannot be written, StoreFullError if the disk is full."""
         text = json.dumps(fields_of(latch), indent=2).encode()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(self._path, text)
+            replace_file(self._path, text)
         except OSError as error:
             kind = file_error_kind(error)
             raise kind(
                 f"{self._path} cannot be written ({error.strerror}): free space, or give this user write permission in the directory"
             ) from error
-
-
-def _replace(path: Path, text: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    # The rename must survive a power failure too.
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from bot3.errors import ModelError, file_error_kind
+from bot3.file_replacement import replace_file
 
 _REMEDY = "restore the file, or train it again: materialize its week of feeder_models in Dagster"
 
@@ -70,16 +69,7 @@ def _digest_of(path: Path) -> str:
 
 def _write(path: Path, text: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".model.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        replace_file(path, text)
     except OSError as error:
         kind = file_error_kind(error)
         raise kind(f"model file {path} cannot be written ({error.strerror}): free space or fix the directory's permissions") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bot3.errors import SettingsError, StoreError, file_error_kind
+from bot3.file_replacement import replacing
 from bot3.market.weeks import week_of, week_start
 from bot3.trading.signals import FEEDER_IDS
 
@@ -100,14 +99,8 @@ def _checked(signals: pd.DataFrame, *, feeder_id: str, week: str) -> pd.DataFram
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".signals.")
-        os.close(handle)
-        try:
-            frame.to_parquet(temporary, index=False)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(path) as fresh:
+            frame.to_parquet(fresh, index=False)
     except OSError as error:
         kind = file_error_kind(error)
         raise kind(f"{path} cannot be written ({error.strerror or error}): free space or fix the directory's permissions") from error

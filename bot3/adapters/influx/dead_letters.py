@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bot3.errors import StoreError, file_error_kind
+from bot3.file_replacement import replacing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +121,12 @@ class DeadLetters:
 
     def replace(self, letters: Sequence[DeadLetter]) -> None:
         """Replace the file's content by these letters; without letters delete the file. Raises StoreError if it cannot be written."""
-        fresh = self._path.with_suffix(".new")
-        with _writing(fresh):
-            fresh.unlink(missing_ok=True)
-            if letters:
-                DeadLetters(fresh).append(letters)
-                fresh.replace(self._path)
-            else:
+        with _writing(self._path):
+            if not letters:
                 self._path.unlink(missing_ok=True)
+                return
+            with replacing(self._path) as fresh:
+                DeadLetters(fresh).append(letters)
 
 
 @contextmanager

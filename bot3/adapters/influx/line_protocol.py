@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bot3.errors import StoreError
-from bot3.market.instants import EPOCH, MICROSECOND, instant_of
+from bot3.market.instants import EPOCH, instant_of, instant_us
 
 PLACES = 1_000
 """Nanoseconds per microsecond. Instants here are whole microseconds, so up to this many points of a series can share an instant."""
 
-_LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
+_LAST_US = instant_us(datetime(2200, 1, 1, tzinfo=UTC))
 
 
 class UnwritableError(StoreError):
@@ -42,8 +42,9 @@ def point_ns(at: datetime, number: int) -> int:
     UnwritableError
         If the instant is before 1970 or after the start of 2200.
     """
-    require_time((at - EPOCH) // MICROSECOND)
-    return (at - EPOCH) // MICROSECOND * PLACES + number % PLACES
+    at_us = instant_us(at)
+    require_time(at_us)
+    return at_us * PLACES + number % PLACES
 
 
 def require_time(at_us: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bot3.adapters.paper.state import Held, PaperState
 from bot3.errors import CandleError, ExchangeBusyError
-from bot3.market.instants import EPOCH, instant_of
+from bot3.market.instants import instant_of, instant_us
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.trading.costs import Costs
@@ -159,7 +159,7 @@ class PaperFills:
             amount=held.amount,
             filled=Decimal(0),
         )
-        self._state.add_order(order, created_us=(at - EPOCH) // timedelta(microseconds=1))
+        self._state.add_order(order, created_us=instant_us(at))
         return self.reduce(held, client_order_id=client_order_id, rate=rate, amount=held.amount, at=at, fee=0.0)
 
 

@@ -20,7 +20,6 @@ class SimulatedMarket:
     """Candles and filters of a simulated market (`CandleReader`, `MarketReader`).
 
     The same seed, start, pairs and timeframe give the same candles for any end, in every process; weeks are generated on first access.
-    Only `truth.SimulatedTruth` returns the predictable effects that were put into the prices.
 
     Parameters
     ----------
@@ -75,11 +74,6 @@ class SimulatedMarket:
         """Return the funding frame with start <= time < end."""
         self._until(pair, self._timeframe, end)
         return funding_between(self._rates[pair], start=start, end=end)
-
-    def has_funding(self, pair: str) -> bool:
-        """Return True: every simulated pair has funding rates."""
-        self._require(pair, self._timeframe)
-        return True
 
     def market(self, pair: str) -> Market:
         """Return the pair's filters."""

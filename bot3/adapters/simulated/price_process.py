@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from bot3.adapters.simulated.pairs import PairTraits
 from bot3.errors import SettingsError
+from bot3.market.instants import EPOCH
 from bot3.market.regimes import Regime
 from bot3.market.timeframes import timeframe_duration
 
@@ -115,7 +116,7 @@ class MarketProcess:
         duration = timeframe_duration(timeframe)
         if FUNDING_EVERY % duration:
             raise SettingsError(f"the simulated market's timeframe must divide 8 hours, was {timeframe}")
-        if (starts_at - datetime(1970, 1, 1, tzinfo=starts_at.tzinfo)) % FUNDING_EVERY:
+        if (starts_at - EPOCH) % FUNDING_EVERY:
             raise SettingsError(f"the simulated market starts at 00:00, 08:00 or 16:00 UTC, was {starts_at.isoformat()}")
         if seed < 0:
             raise SettingsError(f"the simulated market's seed must not be below 0, was {seed}")

@@ -11,7 +11,7 @@ from bot3.errors import LearningError
 from bot3.learning.replay.groups import bin_group, group_key
 from bot3.learning.validity import SIZE_BOUNDS
 from bot3.market.regimes import RegimeState
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_spans
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.parameters import ANY, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
@@ -22,6 +22,7 @@ def recommend(
     regime: RegimeState,
     scores: Sequence[FeederScore],
     parameters: ParameterSet,
+    bins: LeverageBins,
     now: datetime,
     computed_at: datetime,
     life: timedelta,
@@ -42,7 +43,7 @@ def recommend(
     """
     current = _scores_in(scores, regime)
     tiers = {score.feeder_id: score.tier for score in current}
-    open_bins, leverage_range = _leverage(parameters)
+    open_bins, leverage_range = _leverage(parameters, bins)
     multiplier = _multiplier(current)
     version = _version(
         str(regime.regime),
@@ -96,13 +97,13 @@ def _number(score: FeederScore) -> int:
     return int(score.feeder_id[1:])
 
 
-def _leverage(parameters: ParameterSet) -> tuple[tuple[str, ...], tuple[float, float]]:
+def _leverage(parameters: ParameterSet, bins: LeverageBins) -> tuple[tuple[str, ...], tuple[float, float]]:
     """Return the open bins, and the lowest and highest leverage of the best run of adjacent open bins.
 
     A bin is open unless there is evidence against it (state shadow); if there is evidence against all, the bin with the highest lower bound
     is open. The best run contains the highest lower bound; of two equal ones it is the run of lower leverage.
     """
-    rows = {name: parameters.rows[key] for name in LEVERAGE_BINS if (key := group_key(bin_group(name))) in parameters.rows}
+    rows = {name: parameters.rows[key] for name in bins.names if (key := group_key(bin_group(name))) in parameters.rows}
     if not rows:
         raise LearningError(f"parameters {parameters.version} contain no row by bin: publish them in full")
 
@@ -111,16 +112,16 @@ def _leverage(parameters: ParameterSet) -> tuple[tuple[str, ...], tuple[float, f
 
     # `max` returns the first of equal values, and the bins are in order: so the lower one.
     open_bins = [name for name, row in rows.items() if row.state is not ParameterState.SHADOW] or [max(rows, key=bound)]
-    best = max(_runs(open_bins), key=lambda run: max(map(bound, run)))
-    spans = leverage_spans(best)
+    best = max(_runs(open_bins, bins.names), key=lambda run: max(map(bound, run)))
+    spans = bins.spans(best, highest=bins.highest)
     return tuple(open_bins), (spans[0][0], spans[-1][1])
 
 
-def _runs(bins: Sequence[str]) -> list[list[str]]:
-    """Split bins, lowest first, into runs of adjacent bins."""
+def _runs(open_bins: Sequence[str], names: Sequence[str]) -> list[list[str]]:
+    """Split open bins, lowest first, into runs of adjacent bins."""
     runs: list[list[str]] = []
-    for name in bins:
-        if runs and LEVERAGE_BINS.index(name) == LEVERAGE_BINS.index(runs[-1][-1]) + 1:
+    for name in open_bins:
+        if runs and names.index(name) == names.index(runs[-1][-1]) + 1:
             runs[-1].append(name)
         else:
             runs.append([name])

@@ -26,11 +26,8 @@ from bot3.learning.replay.groups import ROOT, Group, level_of, parent_groups
 from bot3.learning.replay.replay import Outcomes
 from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.regimes import Regime
-from bot3.trading.leverage_bins import LEVERAGE_BINS
 from bot3.trading.parameters import ANY
 from bot3.trading.trades import DIRECTIONS
-
-_NO_CELL: Group = ("", DIRECTIONS[0], LEVERAGE_BINS[0])  # placeholder if there are no trades
 
 
 class GroupFits:
@@ -38,6 +35,8 @@ class GroupFits:
 
     def __init__(self, settings: LearningSettings, table: TradeTable, rows: GroupRows, evidence: ReplayEvidence) -> None:
         self._settings, self._table, self._rows, self._evidence = settings, table, rows, evidence
+        # A placeholder if there are no trades.
+        self._no_cell: Group = ("", DIRECTIONS[0], settings.bins.names[0])
 
     def hyperparameters(self, regimes: pd.DataFrame | None, *, day: int, before: Hyperparameters | None) -> Hyperparameters:
         """Fit half-life, pooling strengths, parents and regime factors from all trades.
@@ -54,7 +53,7 @@ class GroupFits:
         cells = self._rows.members(ROOT)
         pairs = tuple(sorted({pair for pair, _, _ in cells}))
         periods = Periods.of(self._table.fact("open_us"))
-        evidence = self._evidence.evidence(self._table, cells or [_NO_CELL], pairs=pairs, periods=periods)
+        evidence = self._evidence.evidence(self._table, cells or [self._no_cell], pairs=pairs, periods=periods)
         half_life_days, chosen_on = self._memory(evidence, periods, day=day, before=before)
         weights = period_weights(periods.ages_days, half_life_days)
         model = fit_model(evidence, **self._before_any_trade(), weights=weights)
@@ -68,7 +67,7 @@ class GroupFits:
             half_life_days=half_life_days,
             chosen_on=chosen_on,
         )
-        for group in parent_groups(cells):
+        for group in parent_groups(cells, bins=self._settings.bins):
             if level_of(group) != "bin":
                 parents[group] = self.learn(group, hyper)
         return replace(hyper, factors=self._factors(parents[ROOT], regimes))
@@ -121,7 +120,7 @@ class GroupFits:
 
         Without replays only the effects that groups share determine it.
         """
-        cells = self._rows.members(group) or [_NO_CELL]
+        cells = self._rows.members(group) or [self._no_cell]
         evidence = self._evidence.evidence(self._table, cells, pairs=hyper.pairs, periods=hyper.periods)
         counts = evidence.n.sum(axis=1)
         total = float(counts.sum())

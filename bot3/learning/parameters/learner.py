@@ -66,7 +66,9 @@ class ParameterLearner:
             candle_us=candle // timedelta(microseconds=1),
         )
         self._candles = LoadedCandles(self._frame)
-        self._evidence = evidence or ReplayEvidence(grid=settings.grid, costs=settings.costs, exit_rules=settings.exit_rules)
+        self._evidence = evidence or ReplayEvidence(
+            grid=settings.grid, costs=settings.costs, exit_rules=settings.exit_rules, bins=settings.bins
+        )
         self._make_table = table
         self.forget_trades()
         self._hyper = hyper
@@ -307,7 +309,7 @@ class ParameterLearner:
 
     def _row_groups(self) -> list[Group]:
         cells = self.cells()
-        return [*parent_groups(cells), *cells]
+        return [*parent_groups(cells, bins=self._settings.bins), *cells]
 
     def _fitted(self) -> Hyperparameters:
         if self._hyper is None:

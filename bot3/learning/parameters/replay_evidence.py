@@ -18,7 +18,7 @@ from bot3.learning.replay.replay import GroupSums, Outcomes, outcomes, sum_group
 from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US
 from bot3.trading.exit_rules import NO_RULES, ExitRules
-from bot3.trading.leverage_bins import LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.trades import DIRECTIONS
 
 PERIOD_US = 30 * DAY_US
@@ -68,8 +68,8 @@ class ReplayEvidence:
     Only `outcomes` and `pair_sums` read candles: a benchmark with known outcomes overrides these two only.
     """
 
-    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, exit_rules: ExitRules = NO_RULES) -> None:
-        self._grid, self._costs, self._exit_rules = grid, costs, exit_rules
+    def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, exit_rules: ExitRules = NO_RULES, bins: LeverageBins = DEFAULT_BINS) -> None:
+        self._grid, self._costs, self._exit_rules, self._bins = grid, costs, exit_rules, bins.names
         self._cells: dict[Group, CellSums] = {}
         self._left: dict[Group, dict[tuple[float, float], Outcomes]] = {}
         self.candles: dict[str, ReplayCandles] = {}
@@ -106,7 +106,7 @@ class ReplayEvidence:
             totals=totals,
             pair=np.array([codes.get(pair, UNKNOWN_PAIR) for pair, _, _ in cells], dtype=np.int64),
             direction=np.array([DIRECTIONS.index(side) for _, side, _ in cells], dtype=np.int64),
-            leverage_bin=np.array([LEVERAGE_BINS.index(name) for _, _, name in cells], dtype=np.int64),
+            leverage_bin=np.array([self._bins.index(name) for _, _, name in cells], dtype=np.int64),
         )
 
     def outcomes(

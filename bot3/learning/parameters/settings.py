@@ -16,7 +16,7 @@ from bot3.learning.replay.grids import ExitGrid, default_grid
 from bot3.learning.replay.groups import Group
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.trading.exit_rules import NO_RULES, ExitRules
-from bot3.trading.leverage_bins import LEVERAGE_BIN_EDGES, LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.parameters import ANY
 
 _RULE = "first-touch-3"  # part of every version: increase the number when the arithmetic changes
@@ -36,6 +36,8 @@ class LearningSettings:
         Number of effective observations at which the data of all trades have the same weight as the prior.
     exit_rules : ExitRules
         Giveback and break-even stop of the bots that use these parameters; both off by default.
+    bins : LeverageBins
+        The home's leverage bins.
     max_censored_share : float
         Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
@@ -47,6 +49,7 @@ class LearningSettings:
     costs: ReplayCosts = field(default_factory=ReplayCosts)
     grid: ExitGrid = field(default_factory=default_grid)
     exit_rules: ExitRules = NO_RULES
+    bins: LeverageBins = DEFAULT_BINS
     min_trades: int = 5
     static_stop_loss: float = -0.03
     static_take_profit: float = 0.03
@@ -65,8 +68,8 @@ class LearningSettings:
     def static_scale(self, group: Group) -> GroupScale:
         """Return volatility and leverage of a group without trades: the assumed volatility, and the middle of its bin (1 without bin)."""
         if group[2] == ANY:
-            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=LEVERAGE_BIN_EDGES[-1])
-        low, high = LEVERAGE_BIN_EDGES[LEVERAGE_BINS.index(group[2]) :][:2]
+            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=self.bins.highest)
+        low, high = self.bins.edges[self.bins.names.index(group[2]) :][:2]
         return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
 
     def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:

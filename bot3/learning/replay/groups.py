@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
+from bot3.trading.leverage_bins import LeverageBins, is_outside
 from bot3.trading.parameters import ANY
 from bot3.trading.trades import DIRECTIONS, ExitReason, OrderPattern
 
@@ -15,8 +15,7 @@ Group = tuple[str, str, str]
 ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
 
-ABOVE_BINS_REASON = "leverage above 10"
-"""Reason with which trades labelled `ABOVE_BINS` are left out."""
+OUTSIDE_BINS_REASON = "leverage outside the bins"
 
 CONTROL_BOTS = ("BOT1", "BOT2")
 _FORCED = frozenset(
@@ -32,7 +31,7 @@ SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whol
 
 def is_learned(leverage_bin: str) -> bool:
     """Return whether trades with this leverage bin in the record are learned from: not those with a leverage above 10."""
-    return leverage_bin != ABOVE_BINS
+    return not is_outside(leverage_bin)
 
 
 def group_key(group: Group) -> str:
@@ -78,11 +77,11 @@ def bin_group(leverage_bin: str) -> Group:
     return ANY, ANY, leverage_bin
 
 
-def parent_groups(cells: Iterable[Group]) -> list[Group]:
+def parent_groups(cells: Iterable[Group], *, bins: LeverageBins) -> list[Group]:
     """Return all groups above some cells, root first: root, both directions, pairs x directions, then one group per bin."""
     pairs = sorted({(pair, side) for pair, side, _ in cells})
     sides = [(ANY, side, ANY) for side in DIRECTIONS]
-    return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in LEVERAGE_BINS)]
+    return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in bins.names)]
 
 
 def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
@@ -103,11 +102,11 @@ def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
     """Return the reason why a trade is not learned from; None if it is.
 
-    Left out are trades that a person, the platform or the exchange ended, that have several entries or exits, or a leverage above 10. They
-    still count for risk and in the realised figures.
+    Left out are trades that a person, the platform or the exchange ended, that have several entries or exits, or a leverage outside the
+    bins. They still count for risk and in the realised figures.
     """
     if not is_learned(trade.get("leverage_bin", "")):
-        return ABOVE_BINS_REASON
+        return OUTSIDE_BINS_REASON
     if (reason := ended_by_hand(trade)) is not None:
         return reason
     return SEVERAL_ORDERS if trade.get("order_pattern") == OrderPattern.MULTIPLE else None

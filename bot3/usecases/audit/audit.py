@@ -178,7 +178,7 @@ def _learned(material: _Material, candles: CandleReader, *, settings: AuditSetti
 def _read(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> _Material:
     tell("reading trades", 0, 1)
     found = reader.read_all()
-    usable = usable_trades(found, database=database)
+    usable = usable_trades(found, database=database, bins=settings.learning.bins)
     tell("reading trades", 1, 1)
     learning = _with_fee(settings, usable.all)
     pairs = sorted(set(usable.all["pair"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import starmap
@@ -24,6 +24,7 @@ from bot3.learning.evaluation.comparison import (
 from bot3.learning.parameters.learner import LearningSettings
 from bot3.market.instants import DAY_US, microseconds
 from bot3.trading.intervals import MIN_DAYS
+from bot3.trading.leverage_bins import bin_order
 from bot3.trading.parameters import ParameterSet
 from bot3.usecases.audit.replay import AuditCandles, learned_levels_of, replay_levels, static_levels_of
 from bot3.usecases.audit.report import DayOutcome, GroupComparison, OutOfSampleResult
@@ -104,14 +105,14 @@ class Judgement:
         """
         rows = self.rows
         judged = self.trades.iloc[rows]
-        places = judged.groupby(list(columns), sort=True).indices
+        places = judged.groupby(list(columns), sort=False).indices
         level = level_of_each(len(places))
         return tuple(
             GroupComparison(
                 key="|".join(key) if isinstance(key, tuple) else str(key),
                 comparison=compare(self.outcomes.take(rows[own]), horizon_days=self.horizon_days, level=level),
             )
-            for key, own in places.items()
+            for key, own in sorted(places.items(), key=lambda item: _order(item[0], columns))
         )
 
     def days(self) -> tuple[DayOutcome, ...]:
@@ -185,3 +186,9 @@ def judge(
 def horizon_days_of(settings: LearningSettings) -> int:
     """Return the number of days over which trades overlap: the horizon in days, rounded up, at least 1."""
     return max(1, -(-settings.horizon // timedelta(days=1)))
+
+
+def _order(key: Hashable, columns: Sequence[str]) -> tuple[Any, ...]:
+    """Return the sort key of a group: texts by letter, leverage bins by their edges."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return tuple(bin_order(str(part)) if column == "leverage_bin" else str(part) for part, column in zip(parts, columns, strict=True))

@@ -19,7 +19,7 @@ from bot3.learning.replay.groups import ended_by_hand
 from bot3.learning.replay.order_replay import PositionOrder, PositionOutcome, PositionPath, replay_position
 from bot3.learning.replay.paths import ReplayCandles
 from bot3.learning.replay.trade_table import COMPLETE_SHARE
-from bot3.market.instants import EPOCH, MICROSECOND, microseconds
+from bot3.market.instants import instant_us, microseconds
 from bot3.ports.foreign_trades import FilledOrder, ForeignTrades
 from bot3.trading.exit_law import HELD, LIQUIDATED, REACHED, STOPPED
 from bot3.trading.parameters import ParameterSet
@@ -184,7 +184,7 @@ def _path(
 def _us(order: FilledOrder) -> int:
     """Return the time of an order's last fill, which must be known, in microseconds since 1970."""
     assert order.filled_at is not None  # noqa: S101  # orders without a time are rejected before
-    return (order.filled_at - EPOCH) // MICROSECOND
+    return instant_us(order.filled_at)
 
 
 def _order_problem(orders: Sequence[FilledOrder]) -> str | None:

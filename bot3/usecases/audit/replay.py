@@ -88,10 +88,10 @@ def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: 
 
     A stop beyond the liquidation rate is moved inside it. `trades` needs the column `sigma`; expectancies are ratios of the price.
     """
-    columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "sigma"))
+    columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "leverage_bin", "sigma"))
     levels, expected = [], []
-    for pair, is_short, leverage, sigma in zip(*columns, strict=True):
-        row = parameters.find(pair=pair, is_short=is_short, leverage=leverage)
+    for pair, is_short, leverage, leverage_bin, sigma in zip(*columns, strict=True):
+        row = parameters.find(pair=pair, is_short=is_short, leverage_bin=leverage_bin)
         target = row.take_profit_sigma * sigma
         stop = _stop(row.stop_sigma * sigma, leverage=leverage, is_short=is_short, costs=costs)
         levels.append((stop, min(target, LARGEST_FALL) if is_short else target))

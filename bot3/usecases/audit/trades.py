@@ -14,7 +14,7 @@ import pandas as pd
 from bot3.errors import DataError
 from bot3.learning.replay.groups import SEVERAL_ORDERS
 from bot3.ports.foreign_trades import ForeignTrades
-from bot3.trading.leverage_bins import leverage_bin
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import OrderPattern, Trade, direction
 from bot3.usecases.learning.left_out import unlearned_reason
@@ -48,7 +48,7 @@ class UsableTrades:
         return pd.concat([self.frame, self.several], ignore_index=True)
 
 
-def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
+def usable_trades(found: ForeignTrades, *, database: str, bins: LeverageBins) -> UsableTrades:
     """Return the closed trades that can be replayed; `open_date` is the time of the first entry fill if that is known and plausible.
 
     Trades with an impossible row or a leverage above 10 are not used.
@@ -66,7 +66,7 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
     unused = [(row.trade_id, f"impossible: {row.reason}") for row in found.refused if not row.is_open]
     usable: list[Trade] = []
     for trade in found.closed:
-        reason = unlearned_reason(trade)
+        reason = unlearned_reason(trade, bins=bins)
         if reason is None or reason == SEVERAL_ORDERS:
             usable.append(trade)
         else:
@@ -75,7 +75,7 @@ def usable_trades(found: ForeignTrades, *, database: str) -> UsableTrades:
         raise DataError(_nothing_usable(found, unused, database=database))
     single = [trade for trade in usable if trade.order_pattern is not OrderPattern.MULTIPLE]
     several = [trade for trade in usable if trade.order_pattern is OrderPattern.MULTIPLE]
-    return UsableTrades(frame=_frame(single, found), several=_frame(several, found), unused=tuple(unused))
+    return UsableTrades(frame=_frame(single, found, bins=bins), several=_frame(several, found, bins=bins), unused=tuple(unused))
 
 
 def first_entries(usable: UsableTrades, found: ForeignTrades) -> pd.DataFrame:
@@ -97,12 +97,12 @@ def _nothing_usable(found: ForeignTrades, unused: list[tuple[int, str]], *, data
     return f"{database} contains no closed trade to learn from {counted}: all are left out of learning: {reasons}"
 
 
-def _frame(trades: Sequence[Trade], found: ForeignTrades) -> pd.DataFrame:
+def _frame(trades: Sequence[Trade], found: ForeignTrades, *, bins: LeverageBins) -> pd.DataFrame:
     columns: dict[str, list[Any]] = {name: [getattr(trade, name) for trade in trades] for name in _TRADE_FIELDS}
     columns |= {
         "open_date": [_entered_at(trade, found.first_entry_at(trade.trade_id)) for trade in trades],
         "direction": [direction(is_short=trade.is_short) for trade in trades],
-        "leverage_bin": [leverage_bin(trade.leverage) for trade in trades],
+        "leverage_bin": [bins.name_of(trade.leverage) for trade in trades],
         "feeder_id": [feeder_of_enter_tag(trade.enter_tag) for trade in trades],
         "known_at": columns["close_date"],
         "revision": [0] * len(trades),

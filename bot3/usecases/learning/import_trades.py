@@ -9,6 +9,7 @@ from datetime import datetime
 from bot3.errors import SettingsError
 from bot3.ports.foreign_trades import ForeignTradeReader, RefusedTrade
 from bot3.ports.record import TradeRepository
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.trades import OrderPattern, RunMode
 from bot3.usecases.learning.left_out import UnusedTrades, left_out_of_learning
 
@@ -55,7 +56,13 @@ def require_importable(bot: str, *, run_mode: RunMode, synced: Collection[tuple[
 
 
 def import_trades(
-    reader: ForeignTradeReader, recorded: TradeRepository, *, run_mode: RunMode, tell: Tell = lambda *_: None, batch: int = BATCH
+    reader: ForeignTradeReader,
+    recorded: TradeRepository,
+    *,
+    run_mode: RunMode,
+    bins: LeverageBins,
+    tell: Tell = lambda *_: None,
+    batch: int = BATCH,
 ) -> TradeImport:
     """Insert or update all closed trades that a database contains at one instant, in batches, each in one transaction.
 
@@ -77,7 +84,7 @@ def import_trades(
         unchanged=unchanged,
         open=len(found.open),
         refused=found.refused,
-        left_out=left_out_of_learning(found),
+        left_out=left_out_of_learning(found, bins=bins),
         without_orders=sum(trade.order_pattern is OrderPattern.UNKNOWN for trade in found.closed),
         first_close=found.closed[0].close_date if found.closed else None,
         last_close=found.closed[-1].close_date if found.closed else None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot3.learning.replay.groups import ABOVE_BINS_REASON, SEVERAL_ORDERS, is_learned
+from bot3.learning.replay.groups import OUTSIDE_BINS_REASON, SEVERAL_ORDERS
 from bot3.ports.foreign_trades import ForeignTrades
-from bot3.trading.leverage_bins import recorded_bin
+from bot3.trading.leverage_bins import LeverageBins, is_outside
 from bot3.trading.trades import OrderPattern, Trade
 
 
@@ -20,19 +20,19 @@ class UnusedTrades:
     trade_ids: tuple[int, ...]
 
 
-def left_out_of_learning(found: ForeignTrades) -> tuple[UnusedTrades, ...]:
+def left_out_of_learning(found: ForeignTrades, *, bins: LeverageBins) -> tuple[UnusedTrades, ...]:
     """Return the closed trades with an `unlearned_reason`, by reason, the most frequent reason first."""
-    reasons = ((trade.trade_id, unlearned_reason(trade)) for trade in found.closed)
+    reasons = ((trade.trade_id, unlearned_reason(trade, bins=bins)) for trade in found.closed)
     return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
 
 
-def unlearned_reason(trade: Trade) -> str | None:
-    """Return why learning does not use a closed trade of another program: leverage above 10, or several entries or exits; else None.
+def unlearned_reason(trade: Trade, *, bins: LeverageBins) -> str | None:
+    """Return why learning does not use a closed trade of another program: its leverage is outside the bins, or it has several orders.
 
     Forced exits and missing candles are not checked here; they exclude a trade when it is replayed.
     """
-    if not is_learned(recorded_bin(trade.leverage)):
-        return ABOVE_BINS_REASON
+    if is_outside(bins.label_of(trade.leverage)):
+        return OUTSIDE_BINS_REASON
     return SEVERAL_ORDERS if trade.order_pattern is OrderPattern.MULTIPLE else None
 
 

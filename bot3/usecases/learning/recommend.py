@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from bot3.learning.feeders.recommendations import recommend as recommendation_from
 from bot3.learning.validity import require_readable
 from bot3.ports.learning import LearningStore
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.recommendations import Recommendation
 
 
-def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, life: timedelta) -> Recommendation:
+def recommend(record: LearningStore, *, bins: LeverageBins, now: datetime, computed_at: datetime, life: timedelta) -> Recommendation:
     """Publish and return the recommendation, computed from what is published at the market time `now`; it expires `life` later.
 
     Raises
@@ -24,6 +25,7 @@ def recommend(record: LearningStore, *, now: datetime, computed_at: datetime, li
         regime=record.regimes.as_of(now),
         scores=record.feeder_scores.as_of(now),
         parameters=parameters,
+        bins=bins,
         now=now,
         computed_at=computed_at,
         life=life,

@@ -65,11 +65,6 @@ class RelearnReport:
     parameters: ParameterSet | None
     recommendation: Recommendation | None = None
 
-    @property
-    def failed_checks(self) -> tuple[Check, ...]:
-        """Return the checks that failed."""
-        return tuple(check for asset in self.assets for check in asset.checks if not check.passed)
-
 
 def relearn_step(
     record: PlatformRecord,

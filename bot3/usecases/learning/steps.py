@@ -182,7 +182,8 @@ class LearningSteps:
     def recommend(self) -> Recommendation:
         """Publish the recommendation to the record, and write the JSON files for other programs if there are any. Raises as `recommend`."""
         at = self.moment()
-        made = recommend(self.record, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)
+        bins = self.session.learner.settings.bins
+        made = recommend(self.record, bins=bins, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)
         if self.files is not None:
             write_published_files(
                 self.files.directory,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot3.errors import StoreError
+from bot3.file_replacement import replacing
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
@@ -78,20 +77,12 @@ def _recommendation(recommendation: Recommendation, scores: Sequence[FeederScore
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    temporary: str | None = None
+    text = json.dumps(content, default=_plain, indent=2, allow_nan=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(content, default=_plain, indent=2, allow_nan=False)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        with replacing(path) as fresh:
+            fresh.write_text(text + "\n", encoding="utf-8")
+            fresh.chmod(0o644)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise StoreError(f"{path} cannot be written ({error.strerror}): free space or correct its permissions") from error
 
 

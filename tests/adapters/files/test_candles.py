@@ -217,7 +217,7 @@ def test_reader_given_a_directory_for_funding_then_takes_no_candles_from_it(tmp_
 
     reader = FileCandles(tmp_path / "a", funding_from=[tmp_path / "b"], wall_now=lambda: NOW)
 
-    assert (len(reader.candles(PAIR, "5m", start=START, end=NOW)), reader.has_funding(PAIR)) == (100, True)
+    assert (len(reader.candles(PAIR, "5m", start=START, end=NOW)), len(reader.funding(PAIR, start=START, end=NOW))) == (100, 2)
 
 
 def test_inspection_given_files_of_every_kind_then_each_is_judged_and_none_hides_another(tmp_path: Path, candles: pd.DataFrame) -> None:
@@ -332,11 +332,10 @@ def test_reader_given_freqtrade_s_funding_then_the_rate_stands_in_open(tmp_path:
     assert funding["funding_rate"].tolist() == [0.0001, -0.0002]
 
 
-def test_reader_given_no_funding_then_says_so(tmp_path: Path, candles: pd.DataFrame) -> None:
+def test_reader_given_no_funding_then_the_frame_is_empty(tmp_path: Path, candles: pd.DataFrame) -> None:
     write_candles(tmp_path, pair=PAIR, timeframe="5m", candles=candles)
     reader = FileCandles(tmp_path, wall_now=lambda: NOW)
 
-    assert not reader.has_funding(PAIR)
     assert len(reader.funding(PAIR, start=START, end=END)) == 0
 
 

@@ -80,9 +80,9 @@ def test_append_given_a_directory_that_cannot_be_made_then_says_so(tmp_path: Pat
 
 
 def test_replace_given_a_directory_in_its_way_then_says_so(tmp_path: Path) -> None:
-    (tmp_path / "letters.new" / "x").mkdir(parents=True)
+    (tmp_path / "letters.jsonl").mkdir()
 
-    with pytest.raises(StoreError, match=r"letters\.new cannot be written"):
+    with pytest.raises(StoreError, match=r"letters\.jsonl cannot be written"):
         DeadLetters(tmp_path / "letters.jsonl").replace([a_letter(1)])
 
 

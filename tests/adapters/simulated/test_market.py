@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from bot3.adapters.simulated.market import SimulatedMarket
-from bot3.adapters.simulated.truth import SimulatedTruth
 from bot3.errors import CandleError, SettingsError
 from bot3.market.candles import checked_candles
 from bot3.market.volatility import expected_sigma
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
+from bot3.trading.leverage_bins import DEFAULT_BINS
+from tests.adapters.simulated.truth import SimulatedTruth
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 END = START + timedelta(days=160)
@@ -59,11 +59,11 @@ def test_candles_given_every_pair_then_all_are_lawful(market: SimulatedMarket) -
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_leverage_rule_on_the_market_reaches_all_five_bins(seed: int) -> None:
     market = SimulatedMarket(seed, starts_at=START, ends_at=END)
-    counts = dict.fromkeys(LEVERAGE_BINS, 0)
+    counts = dict.fromkeys(DEFAULT_BINS.names, 0)
     for pair in market.pairs():
         sigma = expected_sigma(all_candles(market, pair)["close"].to_numpy(), horizon_candles=288)[2_000::12]
         for value in np.clip(0.12 / sigma, 1.0, 10.0):
-            counts[leverage_bin(float(value))] += 1
+            counts[DEFAULT_BINS.name_of(float(value))] += 1
 
     assert min(counts.values()) > 0.02 * sum(counts.values())
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot3.errors import LearningError
 from bot3.learning.feeders.recommendations import recommend
 from bot3.market.regimes import Regime
-from bot3.trading.leverage_bins import LEVERAGE_BINS, leverage_bin
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
@@ -23,6 +23,7 @@ from tests.learned import a_regime, a_row, a_score, a_set
 
 SHADOW, PROBE, TRADE = FeederTier.SHADOW, FeederTier.PROBE, FeederTier.TRADE
 NOW = minutes(10)
+bin_names = st.sampled_from(DEFAULT_BINS.names)
 
 
 CERTAIN = {"tier": TRADE, "confidence": 0.97}
@@ -47,12 +48,13 @@ def recommended(
             state=ParameterState.SHADOW if name in shadow else ParameterState.PROBE,
             lower_bound=(bounds or {}).get(name, -0.001),
         )
-        for name in LEVERAGE_BINS
+        for name in DEFAULT_BINS.names
     ]
     return recommend(
         regime=a_regime(regime=regime),
         scores=scored() if scores is None else scores,
         parameters=a_set("p1", a_row(), *rows),
+        bins=DEFAULT_BINS,
         now=NOW,
         computed_at=NOW,
         life=timedelta(minutes=30),
@@ -62,11 +64,11 @@ def recommended(
 @pytest.mark.parametrize(
     ("shadow", "open_bins", "leverage_range"),
     [
-        ((), LEVERAGE_BINS, (1.0, 10.0)),
-        (LEVERAGE_BINS[1:], ("1.0-2.0",), (1.0, 1.99)),
-        (LEVERAGE_BINS[2:], ("1.0-2.0", "2.0-3.5"), (1.0, 3.49)),
+        ((), DEFAULT_BINS.names, (1.0, 10.0)),
+        (DEFAULT_BINS.names[1:], ("1.0-2.0",), (1.0, 1.99)),
+        (DEFAULT_BINS.names[2:], ("1.0-2.0", "2.0-3.5"), (1.0, 3.49)),
         (("1.0-2.0", "5.0-7.5", "7.5-10.0"), ("2.0-3.5", "3.5-5.0"), (2.0, 4.99)),
-        (LEVERAGE_BINS[:4], ("7.5-10.0",), (7.5, 10.0)),
+        (DEFAULT_BINS.names[:4], ("7.5-10.0",), (7.5, 10.0)),
     ],
 )
 def test_recommend_given_bins_with_evidence_against_them_then_opens_the_others_and_the_range_ends_inside_them(
@@ -102,12 +104,12 @@ def test_recommend_given_a_hole_between_open_bins_then_the_range_is_the_run_of_t
 def test_recommend_given_evidence_against_every_bin_then_opens_the_one_of_the_highest_lower_bound(
     bounds: Mapping[str, float], open_bins: tuple[str, ...], leverage_range: tuple[float, float]
 ) -> None:
-    made = recommended(shadow=LEVERAGE_BINS, bounds=bounds)
+    made = recommended(shadow=DEFAULT_BINS.names, bounds=bounds)
 
     assert (made.open_bins, made.suggested_leverage_range) == (open_bins, leverage_range)
 
 
-@given(shadow=st.sets(st.sampled_from(LEVERAGE_BINS)), bounds=st.dictionaries(st.sampled_from(LEVERAGE_BINS), st.floats(-0.01, 0.0)))
+@given(shadow=st.sets(bin_names), bounds=st.dictionaries(bin_names, st.floats(-0.01, 0.0)))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded
 def test_recommend_given_any_bins_then_every_hundredth_of_the_range_lies_in_an_open_bin(
     shadow: set[str], bounds: Mapping[str, float]
@@ -115,14 +117,22 @@ def test_recommend_given_any_bins_then_every_hundredth_of_the_range_lies_in_an_o
     made = recommended(shadow=tuple(shadow), bounds=bounds)
 
     low, high = made.suggested_leverage_range
-    inside = {leverage_bin(count / 100) for count in range(round(low * 100), round(high * 100) + 1)}
+    inside = {DEFAULT_BINS.name_of(count / 100) for count in range(round(low * 100), round(high * 100) + 1)}
     assert inside <= set(made.open_bins)
-    assert made.open_bins == tuple(name for name in LEVERAGE_BINS if name in made.open_bins)
+    assert made.open_bins == tuple(name for name in DEFAULT_BINS.names if name in made.open_bins)
 
 
 def test_recommend_given_no_row_by_bin_then_says_so() -> None:
     with pytest.raises(LearningError, match="contain no row by bin"):
-        recommend(regime=a_regime(), scores=scored(), parameters=a_set("p1"), now=NOW, computed_at=NOW, life=timedelta(minutes=30))
+        recommend(
+            regime=a_regime(),
+            scores=scored(),
+            parameters=a_set("p1"),
+            bins=DEFAULT_BINS,
+            now=NOW,
+            computed_at=NOW,
+            life=timedelta(minutes=30),
+        )
 
 
 @pytest.mark.parametrize(

@@ -287,4 +287,4 @@ def test_learn_all_given_a_pair_that_hardly_moves_then_publishes_no_row_that_rea
 
     assert {key: problems_of(row) for key, row in learned.rows.items() if problems_of(row)} == {}
     assert f"{PAIRS[0]}|long|2.0-3.5" in learned.rows
-    assert learned.find(pair="USDC/USDT:USDT", is_short=False, leverage=1.0).take_profit_sigma > 0.0
+    assert learned.find(pair="USDC/USDT:USDT", is_short=False, leverage_bin="1.0-2.0").take_profit_sigma > 0.0

@@ -22,7 +22,7 @@ from bot3.learning.replay.groups import (
     parent_of,
     signal_rank,
 )
-from bot3.trading.leverage_bins import ABOVE_BINS, LEVERAGE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ANY
 from bot3.trading.trades import DIRECTIONS
 
@@ -30,7 +30,7 @@ from bot3.trading.trades import DIRECTIONS
 @given(
     pair=st.text() | st.sampled_from(["NA|STY/USDT", "|", "a|long|1.0-2.0"]),
     side=st.sampled_from([*DIRECTIONS, ANY]),
-    name=st.sampled_from([*LEVERAGE_BINS, ANY]),
+    name=st.sampled_from([*DEFAULT_BINS.names, ANY]),
 )
 def test_group_of_key_given_any_pair_then_is_the_group_that_made_the_key(pair: str, side: str, name: str) -> None:
     assert group_of_key(group_key((pair, side, name))) == (pair, side, name)
@@ -51,10 +51,10 @@ def test_group_given_its_place_then_has_a_level_and_a_parent(group: Group, level
 
 
 def test_parent_groups_given_cells_then_are_root_first_and_bins_last() -> None:
-    found = parent_groups([("B", "short", "1.0-2.0"), ("A", "long", "2.0-3.5"), ("A", "long", "1.0-2.0")])
+    found = parent_groups([("B", "short", "1.0-2.0"), ("A", "long", "2.0-3.5"), ("A", "long", "1.0-2.0")], bins=DEFAULT_BINS)
 
     above = [("*", "*", "*"), ("*", "long", "*"), ("*", "short", "*"), ("A", "long", "*"), ("B", "short", "*")]
-    assert found == [*above, *(bin_group(name) for name in LEVERAGE_BINS)]
+    assert found == [*above, *(bin_group(name) for name in DEFAULT_BINS.names)]
 
 
 def test_members_given_cells_in_any_order_then_each_group_has_its_own_sorted() -> None:
@@ -81,9 +81,9 @@ def test_left_out_reason_given_several_orders_or_a_leverage_above_the_bins_then_
     found = [left_out_reason({**trade, "order_pattern": pattern}) for pattern in ("single", "unknown", "multiple")]
 
     assert found == [None, None, "several entries or exits (their rates do not describe the whole trade)"]
-    assert left_out_reason({**trade, "leverage_bin": ABOVE_BINS}) == "leverage above 10"
+    assert left_out_reason({**trade, "leverage_bin": DEFAULT_BINS.outside[-1]}) == "leverage outside the bins"
     assert left_out_reason(trade) is None
-    assert (is_learned("7.5-10.0"), is_learned(ABOVE_BINS)) == (True, False)
+    assert (is_learned("7.5-10.0"), is_learned(DEFAULT_BINS.outside[-1])) == (True, False)
 
 
 def test_has_unknown_orders_given_a_pattern_then_only_unknown_ones() -> None:

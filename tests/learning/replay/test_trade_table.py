@@ -20,7 +20,7 @@ from bot3.learning.replay.paths import ReplayCandles
 from bot3.learning.replay.trade_table import STATE_NAMES, ReplayFrame, ReplayState, TradeTable
 from bot3.market.instants import instant_us
 from bot3.market.volatility import expected_sigma
-from bot3.trading.leverage_bins import ABOVE_BINS
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, learner_with, many_trades, trade_row
 from tests.markets import arrays
 from tests.markets import random_candles as random_walk
@@ -78,14 +78,14 @@ def test_replays_given_trades_without_orders_in_any_portions_then_states_are_tho
 
 
 def test_replays_given_leverage_above_the_bins_then_is_left_out_and_touches_no_group() -> None:
-    high = {"leverage": 20.0, "leverage_bin": ABOVE_BINS}
+    high = {"leverage": 20.0, "leverage_bin": DEFAULT_BINS.outside[-1]}
     learner = learner_with(pd.DataFrame([trade_row(1, opened=START + timedelta(days=5))]))
     cells = learner.cells()
 
     touched = learner.ingest(pd.DataFrame([trade_row(2, opened=START + timedelta(days=6)) | high])) | learner.replay_due(now=NOW)
 
     replays, _ = learner.unsaved_replays()
-    assert replays.loc[replays["trade_id"] == 2, ["state", "reason"]].to_numpy().tolist() == [["left_out", "leverage above 10"]]
+    assert replays.loc[replays["trade_id"] == 2, ["state", "reason"]].to_numpy().tolist() == [["left_out", "leverage outside the bins"]]
     assert (learner.cells(), touched) == (cells, set())
 
 

@@ -158,7 +158,7 @@ def test_audit_given_trades_then_each_is_counted_once() -> None:
 
     assert reasons(report) == {
         SEVERAL_ORDERS: (904,),
-        "leverage above 10": (903,),
+        "leverage outside the bins": (903,),
         "ended by force_exit": (901,),
         "another trade represents the same signal (pair, direction, candle)": (902,),
         "there are no candles of CCC/USDT:USDT": (900,),
@@ -483,7 +483,7 @@ def test_audit_given_only_trades_that_are_left_out_then_names_the_reasons_instea
     candles = market()
     trades = [replace(trade, leverage=20.0) for trade in trades_on(candles)[:9]]
 
-    with pytest.raises(DataError, match=r"\(9 closed, 0 open, 0 impossible\): all are left out of learning: 9 leverage above 10$"):
+    with pytest.raises(DataError, match=r"\(9 closed, 0 open, 0 impossible\): all are left out of learning: 9 leverage outside the bins$"):
         audited(trades, candles)
 
 
@@ -498,7 +498,10 @@ def test_audit_given_high_leverage_then_realises_all_closes_and_says_at_the_top_
     assert (report.counts.closed, report.realised.n) == (len(trades), len(trades))
     profits = [trade.close_profit or 0.0 for trade in (*rest, *high)]
     assert report.realised.avg_profit == pytest.approx(sum(profits) / len(profits))
-    assert left_out_words(report) == f"{len(high)} of {len(trades)} closed trades are left out of learning: {len(high)} leverage above 10."
+    assert (
+        left_out_words(report)
+        == f"{len(high)} of {len(trades)} closed trades are left out of learning: {len(high)} leverage outside the bins."
+    )
 
 
 def test_audit_given_candles_of_other_pairs_then_names_those_it_needs() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot3.adapters.sql.control.notice_tables import marks, notices
+from bot3.adapters.sql.control.tables import marks, notices
 from bot3.adapters.sql.engine import Database
 from bot3.adapters.sql.rows import from_us, to_us, upsert
 from bot3.errors import StoreError

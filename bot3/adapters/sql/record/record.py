@@ -24,6 +24,7 @@ from bot3.adapters.sql.record.trades import SqlTrades
 from bot3.adapters.sql.rows import insert_ignore, maybe_at, to_us
 from bot3.errors import StoreError
 from bot3.ports.publisher import Origin
+from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 
 _PUBLICATIONS = (parameter_publications, feeder_publications, regime_states, recommendations)
 
@@ -31,11 +32,11 @@ _PUBLICATIONS = (parameter_publications, feeder_publications, regime_states, rec
 class SqlRecord:
     """A `PlatformRecord` on SQLite or PostgreSQL."""
 
-    def __init__(self, database: Database, *, read_only: bool) -> None:
+    def __init__(self, database: Database, *, bins: LeverageBins, read_only: bool) -> None:
         self._database = database
         self._store_id = _store_id(database, read_only=read_only)
         self._scope = scope = RecordScope(database)
-        self.trades = SqlTrades(scope)
+        self.trades = SqlTrades(scope, bins=bins)
         self.replays = SqlReplays(scope)
         self.shadow_trades = SqlShadowTrades(scope)
         self.models = SqlModels(scope)
@@ -47,11 +48,14 @@ class SqlRecord:
         self.outbox = SqlOutbox(scope)
 
     @classmethod
-    def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the record, create it if it is missing, and migrate its schema to this release. Raises StoreError."""
+    def open(cls, url: str, *, bins: LeverageBins = DEFAULT_BINS, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
+        """Open the record, create it if it is missing, and migrate its schema to this release. Raises StoreError.
+
+        Trades are labelled with the bins when they are written.
+        """
         database = Database.open(url, kind="platform", read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
-            return cls(database, read_only=read_only)
+            return cls(database, read_only=read_only, bins=bins)
         except BaseException:
             database.close()
             raise

@@ -47,14 +47,6 @@ class SqlReplays:
         with self._scope.read() as connection:
             return read_frame(connection, query.order_by(table.known_at_us, table.bot, table.trade_id, table.open_date_us))
 
-    def due(self, *, now: datetime) -> pd.DataFrame:
-        """Return pending replays with due_at <= now (key columns, pair, direction, leverage_bin)."""
-        table = trade_replays.c
-        columns = (table.bot, table.run_mode, table.trade_id, table.open_date_us, table.pair, table.direction, table.leverage_bin)
-        query = sa.select(*columns).where(table.state == _PENDING, table.due_at_us <= to_us(now)).order_by(table.due_at_us)
-        with self._scope.read() as connection:
-            return read_frame(connection, query)
-
     def next_due_at(self) -> datetime | None:
         """Return the earliest due_at of pending replays; None if none is pending."""
         query = sa.select(sa.func.min(trade_replays.c.due_at_us)).where(trade_replays.c.state == _PENDING)

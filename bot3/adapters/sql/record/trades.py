@@ -22,7 +22,7 @@ from bot3.adapters.sql.record.trade_digests import row_digests
 from bot3.adapters.sql.rows import bulk_insert, from_us, read_frame, to_us
 from bot3.ports.record import SyncOutcome
 from bot3.ports.trade_columns import COLUMNS, TradeColumns
-from bot3.trading.leverage_bins import recorded_bin
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.signals import feeder_of_enter_tag
 from bot3.trading.trades import OrderPattern, RunMode, Trade, direction
 
@@ -43,8 +43,8 @@ class _Changes:
 class SqlTrades:
     """A `TradeRepository` in SQL."""
 
-    def __init__(self, scope: RecordScope) -> None:
-        self._scope = scope
+    def __init__(self, scope: RecordScope, *, bins: LeverageBins) -> None:
+        self._scope, self._bins = scope, bins
         # Cached counts of one revision: a change of the counted rows always increments the revision.
         self._counted: tuple[int, pd.DataFrame] | None = None
 
@@ -61,7 +61,7 @@ class SqlTrades:
         with self._scope.write() as writing:
             found = [_changes(writing.connection, group, columns, digests) for group in _groups(columns)]
             places = np.concatenate([np.empty(0, dtype="int64"), *(one.fresh for one in found)])
-            rows = _rows(columns, digests, places, revision=writing.revision)
+            rows = _rows(columns, digests, places, bins=self._bins, revision=writing.revision)
             bulk_insert(writing.connection, synced_trades, rows, columns=(*_OWN, *_REST), replaces=True)
             writing.changed = len(places) > 0
             inserted = sum(one.inserted for one in found)
@@ -169,15 +169,17 @@ def _of(bot: str, run_mode: RunMode) -> tuple[sa.ColumnElement[bool], sa.ColumnE
     return synced_trades.c.bot == bot, synced_trades.c.run_mode == run_mode.value
 
 
-def _rows(columns: TradeColumns, digests: Sequence[str], places: NDArray[np.int64], *, revision: int) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    columns: TradeColumns, digests: Sequence[str], places: NDArray[np.int64], *, bins: LeverageBins, revision: int
+) -> Iterator[tuple[Any, ...]]:
     """Return the rows to write, in the order of `_OWN` and `_REST`; as an iterator, because all rows at once would be many objects."""
     own = {name: _values(columns.arrays[name][places]) for name in _OWN}
-    bins = {leverage: recorded_bin(leverage) for leverage in set(own["leverage"])}
+    labels = {leverage: bins.label_of(leverage) for leverage in set(own["leverage"])}
     feeders = {tag: feeder_of_enter_tag(tag) for tag in set(own["enter_tag"])}
     directions = {is_short: direction(is_short=is_short) for is_short in (False, True)}
     rest = (
         map(directions.__getitem__, own["is_short"]),
-        map(bins.__getitem__, own["leverage"]),
+        map(labels.__getitem__, own["leverage"]),
         map(feeders.__getitem__, own["enter_tag"]),
         own["close_date_us"],
         repeat(revision, len(places)),

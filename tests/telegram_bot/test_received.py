@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot3.ports.chat import ChatMessage
-from telegram_bot.access import Access, access_of, command_of
+from telegram_bot.received import Access, access_of, command_of
 from tests.journals import OPENED
 
 GROUP, LISTED = -1001, 7

@@ -1,11 +1,27 @@
-"""Decide which messages are answered: those of the listed users in the configured chat."""
+"""Parse received messages: who wrote it, which command it is, and the command's arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from bot3.ports.chat import ChatMessage
+from bot3.trading.trades import RunMode
+
+MOST = 366
+
+
+class InvalidArgumentError(ValueError):
+    """Raised for an invalid argument; the text lists the valid ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """The parsed arguments of a command: the run mode of the trades, and a number (of days), which is None if none was given."""
+
+    mode: RunMode
+    number: int | None
 
 
 class Access(StrEnum):
@@ -38,3 +54,16 @@ def command_of(text: str, *, bot_name: str) -> tuple[str, tuple[str, ...]] | Non
     if not name or (addressee and addressee.lower() != bot_name.lower()):
         return None
     return name.lower(), tuple(words[1:])
+
+
+def arguments_of(words: Sequence[str], *, default: RunMode) -> Arguments:
+    """Parse arguments: a run mode and a number, both optional, in any order. Raises InvalidArgumentError for anything else."""
+    mode, number = default, None
+    for word in words:
+        if word.lower() in set(RunMode):
+            mode = RunMode(word.lower())
+        elif word.isascii() and word.isdigit() and 0 < int(word) <= MOST:
+            number = int(word)
+        else:
+            raise InvalidArgumentError(f"{word[:20]!r} is neither a run mode ({', '.join(RunMode)}) nor a number from 1 to {MOST}")
+    return Arguments(mode=mode, number=number)
