@@ -1,6 +1,6 @@
 """Break the rules on purpose, one change at a time, and count how many changes the tests notice.
 
-    python -m tests.mutation [--count 200] [--seed 1] [--only trading/units] [--timeout-s 120]
+    python -m tests.mutation [--count 200] [--seed 1] [--only trading/units learning/pooling] [--timeout-s 120]
 
 Each mutant is one changed operator, constant or condition in a copy of the repository. The test file of the module's name runs on it, then
 those of `TESTS` that import the module, then the others, each time in a process forked from one that has imported the libraries. A mutant
@@ -166,16 +166,15 @@ def _change_of(node: ast.AST) -> dict[str, Any] | None:  # noqa: C901, PLR0911  
     return None
 
 
-def chosen(root: Path, *, count: int, seed: int, only: str) -> list[Place]:
+def chosen(root: Path, *, count: int, seed: int, only: Sequence[str]) -> list[Place]:
     """Return a seeded sample of places, the same number of each module as far as there are enough."""
     chance = random.Random(seed)  # noqa: S311  # a sample, no secret
     pools = []
     for module in TESTS:
-        if only not in module:
-            continue
         files = sorted((root / module).rglob("*.py")) if (root / module).is_dir() else [root / module]
         mutable = [file for file in files if not {*file.parts, file.name} & NOT_MUTATED]
-        found = [place for file in mutable for place in places(root, str(file.relative_to(root)))]
+        paths = [str(file.relative_to(root)) for file in mutable]
+        found = [place for path in paths if not only or any(part in path for part in only) for place in places(root, path)]
         chance.shuffle(found)
         pools.append(found)
     taken: list[Place] = []
@@ -269,7 +268,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="a part of a module's path")
+    parser.add_argument("--only", nargs="*", default=[], help="parts of paths of files")
     parser.add_argument("--timeout-s", type=float, default=120.0, help="CPU seconds of a run of tests")
     given = parser.parse_args()
     survived: list[dict[str, object]] = []

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from alembic.script import ScriptDirectory
 from bot3.adapters.sql import schema_versions as sql_migrations
 from bot3.adapters.sql.bot import tables as sql_tables_bot
 from bot3.adapters.sql.bot.store import SqlBotStore
-from bot3.adapters.sql.control import tables as sql_tables_control
+from bot3.adapters.sql.control import notice_tables as sql_tables_control
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import Database, StoreKind, migrate, sqlite_url
 from bot3.adapters.sql.record import tables as sql_tables_platform
@@ -33,7 +34,7 @@ from tests.journals import ACCOUNT, OPENED, a_closed_trade, minutes
 TABLES: dict[StoreKind, sa.MetaData] = {
     "bot": sql_tables_bot.metadata,
     "platform": sql_tables_platform.metadata,
-    "control": sql_tables_control.metadata,
+    "control": sql_tables_control.metadata,  # the metadata of both files of tables
 }
 
 
@@ -160,6 +161,33 @@ def test_write_given_a_lock_held_elsewhere_then_is_busy_and_nothing_is_written(s
     assert hasty.bookmark("candle") is None
     hasty.set_bookmark("candle", OPENED)
     hasty.close()
+
+
+@pytest.mark.parametrize(("kind", "synchronous"), [("bot", 2), ("platform", 1), ("control", 1)])
+def test_open_given_a_kind_then_its_sessions_wait_and_survive_what_the_kind_needs(
+    tmp_path: Path, kind: StoreKind, synchronous: int
+) -> None:
+    url = sqlite_url(tmp_path / "store.sqlite")
+    names = ("busy_timeout", "synchronous", "foreign_keys", "journal_mode", "query_only")
+
+    with closing(Database.open(url, kind=kind, busy_timeout_s=0.25)) as database, database.read() as connection:
+        writing = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names}
+    with closing(Database.open(url, kind=kind, read_only=True)) as database, database.read() as connection:
+        reading = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names}
+
+    assert writing == {"busy_timeout": 250, "synchronous": synchronous, "foreign_keys": 1, "journal_mode": "wal", "query_only": 0}
+    assert reading == {**writing, "busy_timeout": 5_000, "query_only": 1}
+
+
+def test_data_version_given_commits_then_differs_after_each_of_another_connection(path: Path) -> None:
+    url = sqlite_url(path)
+    with closing(Database.open(url, kind="bot")) as database, closing(Database.open(url, kind="bot")) as other:
+        first, again = database.data_version(), database.data_version()
+        execute(path, "INSERT INTO bookmarks (name, account, at_us) VALUES ('a', 'b', 1)")
+        later = database.data_version()
+
+        assert first == again != later
+        assert other.data_version().partition(".")[0] != later.partition(".")[0]
 
 
 def test_read_given_a_lock_held_elsewhere_then_goes_on(store: SqlBotStore, path: Path) -> None:
