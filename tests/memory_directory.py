@@ -23,7 +23,7 @@ def memory_directory(memory: Path = MEMORY, *, room_bytes: int = ROOM_BYTES) -> 
         if not psutil.pid_exists(int(left.name.removeprefix(_PREFIX).partition("-")[0])):
             shutil.rmtree(left, ignore_errors=True)
     directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=memory))
-    directory.chmod(0o711)  # PostgreSQL's own user passes through it
+    directory.chmod(0o1777)  # as /tmp: tests start programs of other users, PostgreSQL for one
     return directory
 
 
