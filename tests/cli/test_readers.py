@@ -79,7 +79,7 @@ def test_params_given_a_pair_and_direction_whose_closes_are_missing_then_says_th
     said = bot3("params", home=tmp_path).said
     rows = bot3("params", "--json", home=tmp_path).json()["rows"]
 
-    assert "More than 10.0 % of their closes (BOT3_MAX_CENSORED_SHARE) are missing" in said
+    assert "More than 10.0 % of their closed trades (BOT3_MAX_CENSORED_SHARE) are missing" in said
     assert "14 of 80 (17.5 %): 10 left out, 4 late" in said
     assert {(row["pair"], row["direction"]) for row in rows if row["is_censored"]} == {(PAIRS[0], "long")}
 

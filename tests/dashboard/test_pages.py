@@ -279,7 +279,7 @@ def test_learned_given_a_pair_and_direction_whose_closes_are_missing_then_says_t
 
     assert "May not trade" not in texts(before)
     assert "May not trade" in texts(page)
-    assert "More than 10.0 % of their closes (BOT3_MAX_CENSORED_SHARE) are missing" in texts(page)
+    assert "More than 10.0 % of their closed trades (BOT3_MAX_CENSORED_SHARE) are missing" in texts(page)
     shown = page.dataframe[0].value
     assert shown["pair and direction"].tolist() == [f"{PAIRS[0]}, long, all leverage"]
     assert shown["closes missing"].tolist() == ["14 of 80 (17.5 %): 10 left out, 4 late"]

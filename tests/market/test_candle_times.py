@@ -38,7 +38,7 @@ def test_utc_times_given_the_lowest_number_of_a_unit_then_is_in_1973(lowest: flo
 
 @pytest.mark.parametrize("number", [0.0, 1e8 - 1.0, 1e20, -SECONDS, np.inf])
 def test_utc_times_given_a_number_that_is_no_instant_then_names_its_row(number: float) -> None:
-    with pytest.raises(CandleError, match=r"file\.csv: row 1 has the invalid open time"):
+    with pytest.raises(CandleError, match=r"file\.csv: row 1 \(counted from 0\) has the invalid open time"):
         parsed(SECONDS, number)
 
 
@@ -50,12 +50,12 @@ def test_utc_times_given_datetimes_in_utc_then_keeps_them() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([AT, pd.NaT], "row 1 has no open time"),
+        ([AT, pd.NaT], "row 1 .* has no open time"),
         ([AT.tz_localize(None)], "have no time zone"),
         ([AT.tz_convert("Europe/Berlin")], "are in Europe/Berlin"),
-        (["2026-01-05T12:00:00Z", "2026-01-05T12:00:00"], "row 1 has the open time '2026-01-05T12:00:00' without a UTC offset"),
-        (["2026-01-05T12:00:00+02:00"], "without a UTC offset"),
-        (["2026-01-05T12:00:00Z", "2026-13-05T12:00:00Z"], "row 1 has the invalid open time"),
+        (["2026-01-05T12:00:00Z", "2026-01-05T12:00:00"], "row 1 .* has the open time '2026-01-05T12:00:00': write it in UTC"),
+        (["2026-01-05T12:00:00+02:00"], "write it in UTC"),
+        (["2026-01-05T12:00:00Z", "2026-13-05T12:00:00Z"], "row 1 .* has the invalid open time"),
     ],
 )
 def test_utc_times_given_times_that_are_not_in_utc_then_says_which(values: list[Any], message: str) -> None:

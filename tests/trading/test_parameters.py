@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot3.errors import LearningError
+from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterSet
 from tests.learned import a_row, a_set
 from tests.markets import BTC, ETH
@@ -37,12 +38,12 @@ def learned(*left_out: str) -> ParameterSet:
 def test_find_given_a_trade_then_is_the_row_of_its_cell_or_of_the_nearest_parent(
     pair: str, is_short: bool, leverage: float, key: str
 ) -> None:
-    assert learned().find(pair=pair, is_short=is_short, leverage=leverage).key == key
+    assert learned().find(pair=pair, is_short=is_short, leverage_bin=DEFAULT_BINS.name_of(leverage)).key == key
 
 
 def test_find_given_no_global_row_then_is_refused() -> None:
     with pytest.raises(LearningError, match="global row"):
-        learned("*|*|*").find(pair=ETH, is_short=True, leverage=5.0)
+        learned("*|*|*").find(pair=ETH, is_short=True, leverage_bin="5.0-7.5")
 
 
 def test_reward_to_risk_given_levels_then_is_the_distance_of_the_target_over_that_of_the_stop() -> None:

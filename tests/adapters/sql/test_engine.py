@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from bot3.adapters.sql import schema_versions as sql_migrations
 from bot3.adapters.sql.bot import tables as sql_tables_bot
 from bot3.adapters.sql.bot.store import SqlBotStore
-from bot3.adapters.sql.control import notice_tables as sql_tables_control
+from bot3.adapters.sql.control import tables as sql_tables_control
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import Database, StoreKind, migrate, sqlite_url
 from bot3.adapters.sql.record import tables as sql_tables_platform
@@ -34,7 +34,7 @@ from tests.journals import ACCOUNT, OPENED, a_closed_trade, minutes
 TABLES: dict[StoreKind, sa.MetaData] = {
     "bot": sql_tables_bot.metadata,
     "platform": sql_tables_platform.metadata,
-    "control": sql_tables_control.metadata,  # the metadata of both files of tables
+    "control": sql_tables_control.metadata,
 }
 
 
