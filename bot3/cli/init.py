@@ -23,6 +23,7 @@ def init(
     candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; default: BOT3_CANDLES.")] = None,
     *,
     wait: WaitFlag = False,
+    no_lineage: Annotated[bool, typer.Option("--no-lineage", help="Leave the report to Dagster to another service.")] = False,
 ) -> None:
     """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Continues an interrupted seed."""
     from bot3.usecases.seed.home import seed_home  # noqa: PLC0415  # heavy
@@ -36,14 +37,16 @@ def init(
     if is_seeded(settings):
         with open_platform(settings) as platform:
             platform.open_stores()
-        report_seed_once(settings)
+        if not no_lineage:
+            report_seed_once(settings)
         messages.print(f"{settings.home} is already seeded")
         return
     messages.print(f"Seeding {settings.home} (only once; it can be interrupted and continues where it stopped)")
     with open_platform(settings) as platform, _Bars() as bars:
         seed_home(platform.seed_parts(), progress=bars.show)
         platform.finish_seed()
-    report_seed_once(settings)
+    if not no_lineage:
+        report_seed_once(settings)
 
 
 class _Bars:

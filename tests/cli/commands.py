@@ -1,18 +1,15 @@
-"""Run the `bot3` command as a process and collect its output."""
+"""Run the `bot3` command as a process of its own and collect its output."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cli.command_server import ROOT, command_server
 from tests.seeded import tiny_environment
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +40,7 @@ def environment(home: Path, **changes: str) -> dict[str, str]:
 
 def bot3(*arguments: str, home: Path, cwd: Path | None = None, given: str | None = None, **changes: str) -> Ended:
     """Run a command to its end in a directory without `.env`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bot3.cli.main", *arguments],
-        env=environment(home, **changes),
-        cwd=cwd or home.parent,
-        input=given or "",
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    done = command_server().run(arguments, environment=environment(home, **changes), directory=cwd or home.parent, given=given or "")
     ended = Ended(done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in ended.err, ended.err
     return ended

@@ -45,7 +45,8 @@ def test_init_given_a_kill_then_the_next_one_goes_on_and_comes_to_the_same_learn
     assert (again.code, "is already seeded" in again.said) == (0, True)
 
 
-def test_init_given_the_control_store_was_deleted_then_makes_it_anew_with_its_latches(home: Path) -> None:
+def test_init_given_no_control_store_and_no_lineage_then_makes_the_store_with_its_latches_and_reports_the_lineage(home: Path) -> None:
+    assert not (home / "dagster").exists()
     with open_platform(tiny_settings(home)) as platform:
         platform.latch_file("BOT3").save_latch(RiskLatch(state=TradingState.HALTED, reason="halted by command"))
     for file in home.glob("control.sqlite*"):
@@ -59,13 +60,5 @@ def test_init_given_the_control_store_was_deleted_then_makes_it_anew_with_its_la
     with open_platform(tiny_settings(home), read_only=True) as platform:
         assert platform.control.trading_state("BOT3") == (TradingState.HALTED, "halted by command")
         assert platform.control.anchor() is not None
-
-
-def test_init_given_its_lineage_was_not_reported_then_reports_it_the_next_time(home: Path) -> None:
-    assert not (home / "dagster").exists()
-
-    ended = bot3("init", home=home)
-
-    assert ended.code == 0
     assert (home / "dagster" / "history" / "runs.db").is_file()
     assert (home / "dagster" / "seed_reported").exists()

@@ -20,6 +20,8 @@ from tests.servers.bot_api import TOKEN, BotApi
 from tests.servers.influx import InfluxProgram
 
 ONCE = ("seed", "lineage", "clock")
+LISTENING = {"code": "4000", "webserver": "3000"}
+"""Services that others wait for, and the ports that they listen on."""
 SERVED = ("code", "webserver", "viewer", "dagster-daemon", "execution", "dashboard", "telegram", "metrics")
 PATIENCE_S = 300.0
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -142,7 +144,9 @@ def a_place(folder: Path, server: Production, influx: InfluxProgram, *, ports: M
     databases = {f"BOT3_{name}_DB_PORT": str(server.port) for name in ("BOT1", "BOT2", "BOT3", "PLATFORM")}
     tiny = {f"BOT3_{name.upper()}": str(value) for name, value in TINY.items()}
     pages = {"BOT3_DAGSTER_PORT": str(ports["3000"]), "BOT3_DASHBOARD_PORT": str(ports["8501"])}
-    return Place(folder=folder, secrets=server.secrets, ports=found, extra={**databases, **tiny, **pages, **settings})
+    # Candles close once a minute instead of every 5 s, and only tests start runs.
+    slow = {"BOT3_CLOCK_SPEED": "5", "BOT3_META_LEARNER_INTERVAL_S": "1200"}
+    return Place(folder=folder, secrets=server.secrets, ports=found, extra={**databases, **tiny, **pages, **slow, **settings})
 
 
 @contextmanager
@@ -163,7 +167,8 @@ def composed(folder: Path, influx: InfluxProgram, api: BotApi) -> Iterator[Stack
                 continue  # a second web server on the same port: a separate test starts it
             made.running[name] = made.place.start(name)
             stopping.callback(stop, made.running[name])
-            if name in {"code", "webserver"}:
+            if name in LISTENING:
+                made.wait(f"{name} listens", lambda name=name: made.place.is_open(LISTENING[name]))
                 made.wait(f"{name} is healthy", lambda name=name: made.place.is_healthy(name))
         yield made
 

@@ -95,7 +95,8 @@ def test_stack_given_a_doctor_then_all_is_well(stack: Stack) -> None:
 
 
 def test_stack_given_a_question_in_the_chat_then_it_is_answered_from_the_servers(stack: Stack, api: BotApi) -> None:
-    assert stack.wait("telegram listens", lambda: stack.place.is_healthy("telegram"))
+    query = "SELECT count(*) FROM heartbeats WHERE process = 'telegram'"
+    assert stack.wait("telegram listens", lambda: stack.server.execute("bot3_reader", "bot3", query)[0][0])
     before = len(api.texts)
     api.say("/stats hunter2", user=8, chat=8)
     api.say("/profit backtest")

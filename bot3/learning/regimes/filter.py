@@ -141,9 +141,13 @@ def _filter(evidence: Any, stay: float, switch_at: float, switch_hours: int) -> 
     regime, began, held, candidate = 2, 0, 0, 2
     for i in range(n):
         # Prediction (a regime stays with probability `stay`, else switches to each other one equally), then update by the evidence.
-        current = (current * (stay - (1.0 - stay) / (k - 1)) + (1.0 - stay) / (k - 1)) * evidence[i]
-        current = current / current.sum()
-        probabilities[i] = current
+        total = 0.0
+        for j in range(k):
+            current[j] = (current[j] * (stay - (1.0 - stay) / (k - 1)) + (1.0 - stay) / (k - 1)) * evidence[i, j]
+            total += current[j]
+        for j in range(k):
+            current[j] /= total
+            probabilities[i, j] = current[j]
         best = int(np.argmax(current))
         # Hysteresis: another regime replaces the one in force after `switch_hours` hours as the same candidate.
         if best != regime and current[best] > switch_at:

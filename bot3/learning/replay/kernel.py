@@ -336,8 +336,9 @@ def _finish(corners: Any, both: Any, sums: Any) -> None:
     above = np.zeros((n_targets, 4))
     ambiguous = np.zeros(n_targets)
     for s in range(n_stops):
-        ambiguous += both[s]
-        sums[AMBIGUOUS, s] = ambiguous
+        for t in range(n_targets):
+            ambiguous[t] += both[s, t]
+            sums[AMBIGUOUS, s, t] = ambiguous[t]
         for j in range(4):
             stopped, held = 0.0, 0.0
             for t in range(n_targets):
