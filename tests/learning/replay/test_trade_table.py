@@ -248,6 +248,27 @@ def test_replay_due_given_the_candles_of_a_trade_then_is_complete_pending_or_wit
     assert state_of(replayed(**given)) == expected
 
 
+@pytest.mark.parametrize(
+    ("candles", "now", "unchecked"),
+    [
+        (400, DUE, set()),
+        (300, DUE, {0}),
+        (0, DUE + timedelta(days=1, seconds=-1), {0}),
+        (0, DUE + timedelta(days=1), set()),
+    ],
+)
+def test_replay_due_given_an_entry_without_orders_then_is_checked_once_its_candle_is_there_or_overdue(
+    candles: int, now: timedelta, unchecked: set[int]
+) -> None:
+    table = TradeTable(FRAME)
+    table.ingest(pd.DataFrame([trade_row(1, opened=START + 300 * STEP) | {"order_pattern": "unknown"}]))
+    before = set(table.unchecked)
+
+    replay(table, WALK.iloc[:candles], now=now)
+
+    assert (before, table.unchecked) == ({0}, unchecked)
+
+
 def test_replay_due_given_a_trade_then_its_path_is_the_horizon_after_its_candle() -> None:
     table = replayed(300 * STEP + timedelta(seconds=299), without=slice(310, 312))
 
