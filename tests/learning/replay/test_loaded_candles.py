@@ -62,7 +62,10 @@ def test_add_given_candles_after_none_then_takes_them() -> None:
 def test_add_given_no_new_candle_then_replaces_the_funding_and_returns_the_payments_that_changed() -> None:
     own = loaded(part(0, 40), funding_frame(HOURLY[:2], [1e-4, 1e-4]))
 
+    before = own.arrays[PAIR]
+
     assert own.add(PAIR, no_candles(), funding_frame(HOURLY[:2], [1e-4, 1e-4])).tolist() == []
+    assert own.arrays[PAIR] is before  # nothing was computed again
     changed = own.add(PAIR, no_candles(), funding_frame(HOURLY[:3], [1e-4, 2e-4, 3e-4]))
 
     assert changed.tolist() == [instant_us(HOURLY[1]), instant_us(HOURLY[2])]

@@ -225,6 +225,8 @@ DUE = 300 * STEP + 21 * STEP
     [
         ({"opened": 288 * STEP}, ("complete", "")),
         ({"opened": 288 * STEP - timedelta(seconds=1)}, NO_START),  # fewer candles than the warm-up
+        ({"opened": 11 * STEP - timedelta(seconds=1), "candles": 11, "now": 12 * STEP}, NO_START),  # in the last candle
+        ({"opened": 11 * STEP, "candles": 11, "now": 12 * STEP}, ("pending", "")),  # after it
         ({"opened": 300 * STEP, "now": DUE}, ("complete", "")),
         ({"opened": 300 * STEP, "now": DUE - timedelta(seconds=1)}, ("pending", "")),
         ({"opened": 300 * STEP, "candles": 321, "now": DUE}, ("complete", "")),
@@ -244,6 +246,27 @@ def test_replay_due_given_the_candles_of_a_trade_then_is_complete_pending_or_wit
     given: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert state_of(replayed(**given)) == expected
+
+
+@pytest.mark.parametrize(
+    ("candles", "now", "unchecked"),
+    [
+        (400, DUE, set()),
+        (300, DUE, {0}),
+        (0, DUE + timedelta(days=1, seconds=-1), {0}),
+        (0, DUE + timedelta(days=1), set()),
+    ],
+)
+def test_replay_due_given_an_entry_without_orders_then_is_checked_once_its_candle_is_there_or_overdue(
+    candles: int, now: timedelta, unchecked: set[int]
+) -> None:
+    table = TradeTable(FRAME)
+    table.ingest(pd.DataFrame([trade_row(1, opened=START + 300 * STEP) | {"order_pattern": "unknown"}]))
+    before = set(table.unchecked)
+
+    replay(table, WALK.iloc[:candles], now=now)
+
+    assert (before, table.unchecked) == ({0}, unchecked)
 
 
 def test_replay_due_given_a_trade_then_its_path_is_the_horizon_after_its_candle() -> None:
@@ -302,7 +325,7 @@ def test_unsaved_rows_given_states_and_funding_then_are_those_that_the_record_ha
     )  # fmt: skip
 
     unsaved = [table.unsaved_rows().tolist()]
-    for funding, version, state in ((0.0, "x2", "complete"), (2e-9, "x1", "complete"), (5e-10, "x1", "complete"), (0.0, "x1", "pending")):
+    for funding, version, state in ((0.0, "x2", "complete"), (2e-9, "x1", "complete"), (1e-9, "x1", "complete"), (0.0, "x1", "pending")):
         table.mark_saved(replays.assign(funding_move=funding, state=state), version=version)
         unsaved.append(table.unsaved_rows().tolist())
     table.confirm_saved(np.array([0]))

@@ -86,7 +86,7 @@ def test_put_back_given_a_time_then_nothing_is_delivered_before_it(store: SqlNot
 
 def test_mark_sent_given_notices_of_a_month_ago_then_those_beyond_30_days_are_deleted(store: SqlNotices) -> None:
     ids = []
-    for key, day in (("a", 0.0), ("b", 1.0), ("c", 31.0)):
+    for key, day in (("a", 1.0 - 10.0 / 86_400.0), ("b", 1.0), ("c", 31.0)):
         store.queue(a_notice(key, at=day * 1_440))
         taken = store.take(now=minutes(day * 1_440), hold=HOLD)
         assert taken is not None
