@@ -1,4 +1,4 @@
-"""Compare a bot's database with its exchange account and book what the exchange reports, at start-up and on every tick."""
+"""At start-up and on every tick: settle sent orders, book fills and funding, and compare the exchange's positions with the open trades."""
 
 from __future__ import annotations
 

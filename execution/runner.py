@@ -74,7 +74,7 @@ class BotRunner:
         self._tell_behind(self._bot.shared.newest_close(now))
 
     def detail(self) -> Detail:
-        """Return this bot's details of the heartbeat; counts and equity are None until they were read."""
+        """Return this bot's fields of the heartbeat; the number of open trades and the equity are None until they are first read."""
         name, account = self.name, self._account
         return {
             f"{name}_state": self.state.state.value,

@@ -86,5 +86,5 @@ class BotHome(FleetHome):
         return f"As of {fmt.stamp(self.now())} UTC, market time; {fmt.market_source(None if anchor is None else anchor.source)}."
 
     def of_record(self, mode: RunMode) -> str:
-        """Return a line that names the record, its revision and the run mode as the source of the figures."""
+        """Return a line that states the source of the figures: the record (start of its id), its revision and the run mode."""
         return f"From the record {self.ports.record.store_id[:8]}, revision {self.ports.record.revision():,}; {mode.value} trades."

@@ -193,7 +193,8 @@ def _time_column(frame: pd.DataFrame, *, what: str) -> str:
     names = [name for name in TIME_COLUMNS if name in frame.columns]
     if not names:
         raise CandleError(
-            f"{what}: the column with the open time is missing: name it one of {', '.join(TIME_COLUMNS)}; the columns are {_names(frame)}"
+            f"{what}: the column with the open time is missing: name it one of {', '.join(TIME_COLUMNS)}; "
+            f"the columns found are {_names(frame)}"
         )
     for name in names:
         if pd.api.types.is_numeric_dtype(_column(frame, name, what=what).dtype):
@@ -208,7 +209,7 @@ def _names(frame: pd.DataFrame) -> str:
 def _column(frame: pd.DataFrame, name: str, *, what: str) -> pd.Series[Any]:
     found = frame[name] if name in frame.columns else None
     if found is None:
-        raise CandleError(f"{what}: column {name} is missing: add it; the columns are {_names(frame)}")
+        raise CandleError(f"{what}: column {name} is missing: add it; the columns found are {_names(frame)}")
     if not isinstance(found, pd.Series):
         raise CandleError(f"{what}: column {name} exists more than once: remove the duplicates")
     return found.reset_index(drop=True)
@@ -228,7 +229,9 @@ def _numbers(frame: pd.DataFrame, name: str, *, what: str) -> NDArray[np.float64
 def _typed(frame: pd.DataFrame, *, what: str) -> tuple[pd.DataFrame, int]:
     missing = [name for name in CANDLE_COLUMNS[1:] if name not in frame.columns]
     if missing:
-        raise CandleError(f"{what}: column {', '.join(missing)} is missing: name it in the file's header; the columns are {_names(frame)}")
+        raise CandleError(
+            f"{what}: column {', '.join(missing)} is missing: name it in the file's header; the columns found are {_names(frame)}"
+        )
     time_column = _column(frame, _time_column(frame, what=what), what=what)
     times, mixed_units = utc_times(time_column, what=what)
     columns = {name: _numbers(frame, name, what=what) for name in CANDLE_COLUMNS[1:]}

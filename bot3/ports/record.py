@@ -178,7 +178,7 @@ class PlatformRecord(LearningStore, Protocol):
         ...
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection (SQLite: data_version)."""
+        """Return a token that differs after every write that changes the record, by this process or another."""
         ...
 
     @property

@@ -60,7 +60,10 @@ class OpenProfits:
         )
 
     def at(self, at_us: int) -> tuple[float, float]:
-        """Return profit and funding at the newest close of the span at or before an instant, which must be in the span."""
+        """Return the open profit of all positions, funding included, and that funding, in stake currency.
+
+        They are those of the newest close at or before an instant, which must be in the span.
+        """
         index = (at_us - self.first_us) // self.candle_us
         return float(self.profit[index]), float(self.funding[index])
 

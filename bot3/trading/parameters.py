@@ -167,7 +167,7 @@ class ParameterSet:
         return sorted(rows, key=lambda row: row.key)
 
     def require_fresh(self, *, now: datetime) -> None:
-        """Raise LearningError if the set is expired at a market time, from `expires_at` on."""
+        """Raise LearningError if the parameters have expired: `now` (market time) is at or after `expires_at`."""
         if now >= self.expires_at:
             raise LearningError(
                 f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"

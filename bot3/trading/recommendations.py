@@ -86,7 +86,7 @@ class Recommendation:
         return self.tiers.get(feeder_id, FeederTier.PROBE)
 
     def require_fresh(self, *, now: datetime) -> None:
-        """Raise LearningError if the recommendation is expired at a market time, from `expires_at` on."""
+        """Raise LearningError if the recommendation has expired: `now` (market time) is at or after `expires_at`."""
         if now >= self.expires_at:
             raise LearningError(
                 f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"

@@ -96,7 +96,7 @@ _UNLAWFUL = ("duplicates", "conflicting", "unclosed", "off_grid", "reordered", "
 
 
 def gate_reports(platform: "Platform") -> "tuple[CandleReport, ...]":
-    """Validate the candles of every pair's last week again; return one report per pair."""
+    """Validate every pair's candles of the last seven days of market time again; return one report per pair."""
     from bot3.usecases.audit.inspect_candles import inspect_candles  # noqa: PLC0415  # pandas
 
     now = platform.clock.now()

@@ -1,4 +1,4 @@
-"""Names of candle files in freqtrade's layout: return the path of a pair's candles, and parse a file's name."""
+"""Build and parse the names of candle files in freqtrade's layout."""
 
 from __future__ import annotations
 

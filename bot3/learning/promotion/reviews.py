@@ -64,7 +64,7 @@ class BettingGate:
             If the day is not the next one: each day is counted once, in order.
         """
         if day != ledger.day + 1:
-            raise LearningError(f"day {day} cannot be folded after day {ledger.day}: fold each day once, in order")
+            raise LearningError(f"day {day} cannot be counted after day {ledger.day}: count each day once, in order")
         trades = trades.of_nodes(ledger.log_wealth)
         if not trades.cells:
             return replace(ledger, day=day)

@@ -1,1 +1,1 @@
-"""Migrations of the stores; each kind has its own line of versions."""
+"""Migrations of the stores; each kind (bot, control, platform) has its own sequence of versions."""

@@ -85,7 +85,7 @@ class SqlRecord:
             return int(connection.execute(sa.select(record_meta.c.revision)).scalar_one())
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection.
+        """Return a token that differs after every write that changes the record, by this process or another.
 
         On SQLite every writer changes it (`PRAGMA data_version`); on PostgreSQL it is the revision, which every write with a change
         increments.

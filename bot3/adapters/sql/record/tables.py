@@ -151,7 +151,7 @@ gate_reviews = sa.Table(
     sa.Column("replay_version", sa.String, nullable=True),
     sa.Index("gate_reviews_known_at", "known_at_us", "seq"),
 )
-"""`day`: days since 1970 of the last day folded."""
+"""`day`: days since 1970 of the last day whose outcomes are counted."""
 
 gate_nodes = sa.Table(
     "gate_nodes",
