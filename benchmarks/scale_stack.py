@@ -63,9 +63,13 @@ class Stack:
 
     def start_worker(self, name: str) -> None:
         """Start a worker under a name, and wait until it is healthy."""
+        log = self.place.folder / f"{name}.log"
+        before = log.stat().st_size if log.exists() else 0
         process = self.place.start("worker", log=name, WORKER_NAME=name)
         self.workers[name] = psutil.Process(process.pid)
         self._stopping.callback(_stop, process)
+        # A health check is a process of several seconds: the first follows once the worker has reported that it is ready.
+        self.wait(f"{name} is ready", lambda: b" ready." in log.read_bytes()[before:])
         self.wait(f"{name} answers", lambda: self.place.is_healthy("worker", WORKER_NAME=name))
 
     def kill_worker(self, name: str) -> None:
@@ -155,8 +159,9 @@ class Stack:
         return found
 
     def _start(self) -> None:
-        for name in ("code", "webserver"):
+        for name, port in (("code", "4000"), ("webserver", "3000")):
             self._stopping.callback(_stop, self.place.start(name))
+            self.wait(f"{name} listens", partial(self.place.is_open, port))
             self.wait(f"{name} is healthy", partial(self.place.is_healthy, name))
         self._stand_still()
         self._stopping.callback(_stop, self.place.start("dagster-daemon"))

@@ -47,7 +47,7 @@ SEEDED: dict[str, tuple[int, str]] = {
 ELSEWHERE = {
     "make run": "tests/cli/test_up.py",
     "bot3 up": "tests/cli/test_up.py",
-    "bot3 down": "tests/cli/test_up.py",
+    "bot3 down": "tests/deploy/test_wheel.py",
     "bot3 init": "tests/test_private_files.py",
     "bot3 backup": "tests/cli/test_backup.py",
     "bot3 restore": "tests/cli/test_backup.py",

@@ -1,11 +1,11 @@
-"""The wheel: it holds what runs and nothing else, and `bot3 up` works from it in any directory."""
+"""The wheel: it holds what runs and nothing else, and `bot3 up` and `bot3 down` work from it in any directory."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
-import signal
 import site
 import subprocess
 import sys
@@ -23,7 +23,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from bot3.cli.services import free_port
-from tests.seeded import TINY
+from bot3.wiring import open_platform
+from tests.seeded import TINY, tiny_settings
 
 pytestmark = pytest.mark.slow  # builds, installs and seeds
 
@@ -31,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bot3", "bot3_assets", "dashboard", "execution", "telegram_bot")
 SERVICES = ("execution", "code", "dashboard", "dagster-web", "dagster-daemon")
 READY = "Ctrl-C stops everything."
+MODULES = (*PACKAGES, "dagster", "streamlit", "yaml")
+STEADY_S = 10.0
 LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", ".bot3*", "*_cache", ".hypothesis", "__pycache__", "build", "dist", "*.egg-info")
 
 
@@ -104,27 +107,40 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return Installed(folder / "venv" / "bin" / "bot3", directory, environment, ports[1])
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What `bot3 up` said until it was ready and afterwards, the theme of its dashboard, and how `bot3 down` and it ended."""
+
+    said: str
+    later: str
+    theme: str
+    is_quiet: bool
+    down: subprocess.CompletedProcess[str]
+    code: int
+
+
 @pytest.fixture(scope="module")
-def first_run(installed: Installed) -> subprocess.CompletedProcess[str]:
-    """Return how the first `bot3 up` in an empty directory ended."""
-    return installed.run("up", "--stop-after-s", "10")
-
-
-def test_up_given_a_wheel_and_an_empty_directory_then_every_service_is_healthy_and_stays_so(
-    first_run: subprocess.CompletedProcess[str], installed: Installed
-) -> None:
-    said = first_run.stdout
-
-    assert first_run.returncode == 0, said
-    assert [name for name in SERVICES if f"  {name} " not in said] == []
-    assert (said.count("healthy after"), "starting it again" in said) == (len(SERVICES), False)
-    assert [path.name for path in installed.directory.iterdir()] == [".bot3"]
-    assert not (installed.directory / ".bot3" / "run" / "supervisor.json").exists()
+def ran(installed: Installed) -> Ran:
+    """Run `bot3 up` in a directory with modules and settings of the names that it imports and reads, and end it with `bot3 down`."""
+    for name in MODULES:
+        (installed.directory / f"{name}.py").write_text(f"raise SystemExit('{name} of the working directory was imported')\n")
+    for name in ("dagster.yaml", "workspace.yaml"):
+        (installed.directory / name).write_text("not: [what is wanted\n")
+    (installed.directory / ".streamlit").mkdir()
+    (installed.directory / ".streamlit" / "config.toml").write_text('[theme]\nbase = "dark"\nprimaryColor = "#ff0000"\n')
+    with running(installed) as (process, said):
+        assert READY in said, said
+        assert process.stdout is not None
+        is_quiet = select.select([process.stdout], [], [], STEADY_S)[0] == []
+        theme = asyncio.run(theme_of(f"ws://127.0.0.1:{installed.dashboard_port}/_stcore/stream"))
+        down = installed.run("down")
+        code = process.wait(60)
+        return Ran(said, process.stdout.read(), theme, is_quiet, down, code)
 
 
 @contextmanager
-def running(installed: Installed) -> Iterator[str]:
-    """Yield what `bot3 up` said until all was ready; end it."""
+def running(installed: Installed) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield the process of `bot3 up` and what it said until all was ready; kill it if it still runs at the end."""
     process = subprocess.Popen(
         [installed.command, "up"],
         env=installed.environment,
@@ -140,9 +156,7 @@ def running(installed: Installed) -> Iterator[str]:
             said += line
             if READY in line:
                 break
-        yield said
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        yield process, said
     finally:
         for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
             child.kill()
@@ -150,23 +164,28 @@ def running(installed: Installed) -> Iterator[str]:
         process.communicate()
 
 
-def test_up_given_a_directory_with_modules_and_settings_of_the_same_names_then_reads_none_of_them(
-    installed: Installed, first_run: subprocess.CompletedProcess[str]
-) -> None:
-    assert first_run.returncode == 0, first_run.stdout
-    for name in (*PACKAGES, "dagster", "streamlit", "yaml"):
-        (installed.directory / f"{name}.py").write_text(f"raise SystemExit('{name} of the working directory was imported')\n")
-    for name in ("dagster.yaml", "workspace.yaml"):
-        (installed.directory / name).write_text("not: [what is wanted\n")
-    (installed.directory / ".streamlit").mkdir()
-    (installed.directory / ".streamlit" / "config.toml").write_text('[theme]\nbase = "dark"\nprimaryColor = "#ff0000"\n')
+def test_up_given_a_wheel_and_a_directory_without_a_home_then_every_service_is_healthy_and_stays_so(ran: Ran, installed: Installed) -> None:
+    assert [name for name in SERVICES if f"  {name} " not in ran.said] == []
+    assert (ran.said.count("healthy after"), ran.is_quiet, "starting it again" in ran.said + ran.later) == (len(SERVICES), True, False)
+    written = {*(f"{name}.py" for name in MODULES), "dagster.yaml", "workspace.yaml", ".streamlit"}
+    assert {path.name for path in installed.directory.iterdir()} == {".bot3", *written}
 
-    with running(installed) as said:
-        theme = asyncio.run(theme_of(f"ws://127.0.0.1:{installed.dashboard_port}/_stcore/stream"))
 
-    assert READY in said, said
-    assert "starting it again" not in said
-    assert theme == "#2f6fb5"
+def test_up_given_a_directory_with_modules_and_settings_of_the_same_names_then_reads_none_of_them(ran: Ran) -> None:
+    assert "of the working directory was imported" not in ran.said + ran.later
+    assert ran.theme == "#2f6fb5"
+
+
+def test_down_given_an_up_then_ends_it_and_the_market_stands_still_where_the_daemon_left_it(ran: Ran, installed: Installed) -> None:
+    home = installed.directory / ".bot3"
+    with open_platform(tiny_settings(home), read_only=True) as platform:
+        anchor, beats = platform.control.anchor(), platform.control.heartbeats()
+
+    assert (ran.down.returncode, ran.code) == (0, 0), ran.down.stdout + ran.later
+    assert not (home / "run" / "supervisor.json").exists()
+    assert anchor is not None
+    assert not anchor.is_running
+    assert [beat.state for beat in beats if beat.process == "execution"] == ["stopped"]
 
 
 async def theme_of(address: str) -> str:
