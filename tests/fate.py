@@ -10,6 +10,7 @@ from dagster._core.instance.factory import create_ephemeral_instance
 
 from bot3.adapters.sql.engine import Database
 from bot3.adapters.sql.record.record import SqlRecord
+from bot3.trading.leverage_bins import LeverageBins
 
 _T = TypeVar("_T")
 
@@ -65,8 +66,8 @@ class MortalRecord(SqlRecord):
 
     fate: Fate
 
-    def __init__(self, database: Database, *, read_only: bool) -> None:
-        super().__init__(database, read_only=read_only)
+    def __init__(self, database: Database, *, bins: LeverageBins, read_only: bool) -> None:
+        super().__init__(database, bins=bins, read_only=read_only)
         for noun, names in _WRITES.items():
             repository = getattr(self, noun)
             for name in names:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
@@ -20,6 +20,17 @@ from tests.fate import Fate
 
 _SERIES = ("bot", "run_mode", "pair", "direction", "leverage_bin", "feeder_id", "close_date", "trade_id")
 _Place = tuple[Any, ...]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Reads(Generic[_T]):
+    """What is in force, of one kind of learning (`InForce`)."""
+
+    read: Callable[[datetime], _T]
+
+    def as_of(self, at: datetime, /) -> _T:
+        return self.read(at)
 
 
 @dataclass
@@ -77,7 +88,23 @@ class MemoryCopy:
     def kept_since(self, *, trades: bool) -> datetime | None:
         return None
 
-    def parameters(self, *, as_of: datetime) -> ParameterSet:
+    @property
+    def parameters(self) -> Reads[ParameterSet]:
+        return Reads(self._parameters)
+
+    @property
+    def feeder_scores(self) -> Reads[tuple[FeederScore, ...]]:
+        return Reads(lambda at: self._newest(PublicationKind.FEEDER_SCORES, at).scores)
+
+    @property
+    def regimes(self) -> Reads[RegimeState]:
+        return Reads(lambda at: self._newest(PublicationKind.REGIME, at))
+
+    @property
+    def recommendations(self) -> Reads[Recommendation]:
+        return Reads(lambda at: self._newest(PublicationKind.RECOMMENDATION, at).recommendation)
+
+    def _parameters(self, as_of: datetime) -> ParameterSet:
         newest: ParameterPublication = self._newest(PublicationKind.PARAMETERS, as_of)
         rows: dict[str, Any] = {}
         for place in sorted(self.known[PublicationKind.PARAMETERS]):
@@ -85,18 +112,6 @@ class MemoryCopy:
             if (newest.full_known_at, newest.full_seq) <= place <= (newest.parameters.known_at, newest.seq):
                 rows |= said.parameters.rows
         return replace(newest.parameters, rows=rows)
-
-    def feeder_scores(self, *, as_of: datetime) -> tuple[FeederScore, ...]:
-        scores: tuple[FeederScore, ...] = self._newest(PublicationKind.FEEDER_SCORES, as_of).scores
-        return scores
-
-    def regime(self, *, as_of: datetime) -> RegimeState:
-        state: RegimeState = self._newest(PublicationKind.REGIME, as_of)
-        return state
-
-    def recommendation(self, *, as_of: datetime) -> Recommendation:
-        made: Recommendation = self._newest(PublicationKind.RECOMMENDATION, as_of).recommendation
-        return made
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
         return min((at for heads in self.known.values() for at, _ in heads if at > after), default=None)

@@ -15,6 +15,7 @@ from bot3.adapters.influx.server import InfluxServer
 from bot3.adapters.sql.engine import Database
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.publisher import Origin
+from bot3.trading.leverage_bins import LeverageBins
 from bot3.usecases.publishing.publish import publish_learning
 from tests.servers.influx import InfluxProgram
 
@@ -96,8 +97,8 @@ class PublishedRecord(SqlRecord):
 
     copy: Copy
 
-    def __init__(self, database: Database, *, read_only: bool) -> None:
-        super().__init__(database, read_only=read_only)
+    def __init__(self, database: Database, *, bins: LeverageBins, read_only: bool) -> None:
+        super().__init__(database, bins=bins, read_only=read_only)
         for noun in ("parameters", "feeder_scores", "regimes", "recommendations"):
             setattr(self, noun, PublishedKind(self, noun))
 

@@ -209,9 +209,12 @@ def process_identity(pid: int) -> list[float]:
 
 
 def is_same_process(identity: Sequence[float]) -> bool:
-    """Return whether the process of an identity (`process_identity`) still exists."""
-    pid, started = int(identity[0]), identity[1]
-    return psutil.pid_exists(pid) and process_identity(pid)[1] == started
+    """Return whether the process of an identity still runs; one that has ended, and that its parent has not waited for, does not."""
+    pid = int(identity[0])
+    try:
+        return process_identity(pid)[1] == identity[1] and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill_all(pids: Sequence[int]) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from dagster_graphql.schema import create_schema
 
 from bot3.cli import doctor_services
 from bot3.cli.services import RELEASED_INSTANCE_FILES, RUNS_UNDER_WAY, Service, cancel_runs, prepare_dagster_home, services, termination
-from bot3.cli.supervisor import Supervisor, is_same_process
+from bot3.cli.supervisor import Supervisor, is_same_process, process_identity
 from bot3.errors import Bot3Error
 from tests.seeded import tiny_settings
 from tests.servers.status_server import StatusServer
@@ -93,6 +94,16 @@ def supervised(folder: Path, *made: Service, steady_s: float = 60.0) -> Iterator
         supervisor.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_is_same_process_given_an_end_that_no_parent_waited_for_then_it_does_not_run() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        identity = process_identity(process.pid)
+        ran = is_same_process(identity)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        runs_unreaped = is_same_process(identity)
+    assert (ran, runs_unreaped, is_same_process(identity)) == (True, False, False)
 
 
 SLEEPS = "import time; time.sleep(60)"
