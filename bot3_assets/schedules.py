@@ -1,4 +1,4 @@
-"""The jobs that are Dagster runs (meta-learner, weekly retraining, backlog), and their schedules."""
+"""The jobs that are Dagster runs (meta-learner, nightly comparison, weekly retraining, backlog), and their schedules."""
 
 from __future__ import annotations
 

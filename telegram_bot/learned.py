@@ -135,7 +135,7 @@ def _realised(home: BotHome, arguments: Arguments) -> list[str | Table]:
 
 
 def _bins_with(closes: pd.DataFrame, bins: LeverageBins) -> tuple[str, ...]:
-    """Return the leverage bins, and the label of leverage above them if there are such trades, so that the rows cover all trades."""
+    """Return the leverage bins, and the labels of leverage outside them of which there are trades, so that the rows cover all trades."""
     return (*bins.names, *(label for label in bins.outside if (closes["leverage_bin"] == label).any()))
 
 

@@ -59,7 +59,10 @@ class LearningSettings:
 
     @property
     def digest(self) -> str:
-        """Return a digest of the replay rule and the settings."""
+        """Return a digest of the replay rule and the settings.
+
+        The bins are not part of it: a replay does not depend on them, and the version of parameters contains their names.
+        """
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
         numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
         rules = self.exit_rules.digest_content
