@@ -15,7 +15,7 @@ import structlog
 
 from bot3.errors import ExchangeBusyError, InvalidTradeError, OrderRejectedError
 from bot3.trading.exit_law import stop_at_open
-from bot3.trading.orders import Intent, IntentLeg, IntentState, Position
+from bot3.trading.orders import Intent, IntentLeg, IntentState, Position, nearest_stop
 from bot3.trading.risk import TradingState
 from bot3.trading.trades import ExitReason, Trade
 from bot3.trading.units import side
@@ -174,16 +174,14 @@ class Protector:
         """Return the stop in force: the nearest one that was placed, or may have been, else that of the entry."""
         stops = (intent for intent in self._bot.store.intents_of_trade(trade.trade_id) if intent.leg is IntentLeg.STOP)
         placed = (stop.trigger_rate for stop in stops if stop.state not in {IntentState.REJECTED, IntentState.DEAD})
-        nearest = min if trade.is_short else max
-        return nearest([_rate(opening, IntentLeg.STOP), *(rate for rate in placed if rate is not None)])
+        planned = _rate(opening, IntentLeg.STOP)
+        return nearest_stop([planned, *placed], is_short=trade.is_short) or planned
 
     def _open_stop(self, trade: Trade, account: Account) -> Decimal:
         """Return the rate of the nearest stop that is open; the one in force if none is."""
         waiting = (intent.trigger_rate for intent in account.waiting(IntentLeg.STOP, trade_id=trade.trade_id))
-        rates = [rate for rate in waiting if rate is not None]
-        if not rates:
-            return self._stop_rate(trade, opening_intent(self._bot, trade))
-        return min(rates) if trade.is_short else max(rates)
+        nearest = nearest_stop(waiting, is_short=trade.is_short)
+        return self._stop_rate(trade, opening_intent(self._bot, trade)) if nearest is None else nearest
 
     def _cancel_looser(self, trade: Trade, account: Account) -> None:
         """Cancel the stops that a nearer one has replaced, once that covers the whole position."""
@@ -192,7 +190,7 @@ class Protector:
         rates = {order.trigger_rate for order in stops if order.trigger_rate is not None}
         if len(rates) < 2:
             return
-        nearest = min(rates) if trade.is_short else max(rates)
+        nearest = nearest_stop(rates, is_short=trade.is_short)
         covered = sum((order.amount for order in stops if order.trigger_rate == nearest), Decimal(0))
         for order in stops:
             if order.trigger_rate != nearest and covered >= account.positions[trade.pair].amount:

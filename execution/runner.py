@@ -70,7 +70,8 @@ class BotRunner:
             self._look()
         elif self._best:
             self._tighten(account)
-            self._look()
+            if self._submitter.submitted:
+                self._look()
         self._tell_behind(self._bot.shared.newest_close(now))
 
     def detail(self) -> Detail:

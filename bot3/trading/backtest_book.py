@@ -22,7 +22,7 @@ from bot3.trading.open_profit import OpenProfits
 from bot3.trading.profiles import BotProfile
 from bot3.trading.risk import Breach, EquityMarks, mark_equity
 from bot3.trading.trades import ExitReason, RunMode, Trade
-from bot3.trading.units import move_of_rate, side, stake_of_move
+from bot3.trading.units import side, stop_ratio
 
 _LATCHES = {Breach.DAILY_LOSS: HoldReason.DAILY_LOSS, Breach.DRAWDOWN: HoldReason.DRAWDOWN}
 
@@ -263,6 +263,7 @@ def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open:
     )
     value = trade.amount * trade.open_rate
     stop_loss, liquidation = plan.context["stop_loss"], plan.context["liquidation_price"]
+    initial = None if stop_loss is None else float(stop_loss)
     return Trade(
         bot=bot,
         run_mode=RunMode.BACKTEST,
@@ -287,16 +288,13 @@ def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open:
         funding_fees=matched.funding_ratio * value,
         min_rate=matched.min_rate,
         max_rate=matched.max_rate,
-        initial_stop_loss_pct=float(stop_loss) if stop_loss is not None else None,
-        stop_loss_pct=_stop_loss(trade, matched),
+        initial_stop_loss_pct=initial,
+        stop_loss_pct=stop_ratio(
+            matched.stop_rate,
+            planned=(float(plan.stop_rate), initial),
+            open_rate=trade.open_rate,
+            is_short=is_short,
+            leverage=plan.leverage,
+        ),
         liquidation_price=float(liquidation) if liquidation is not None else None,
     )
-
-
-def _stop_loss(trade: OpenTrade, matched: MatchedExit) -> float | None:
-    """Return the stop at the exit as a ratio of the stake: that of the entry, unless the exit rule moved it."""
-    plan, initial = trade.plan, trade.plan.context["stop_loss"]
-    if matched.stop_rate == float(plan.stop_rate):
-        return None if initial is None else float(initial)
-    move = move_of_rate(matched.stop_rate, open_rate=trade.open_rate, is_short=plan.is_short)
-    return stake_of_move(move, leverage=plan.leverage)

@@ -8,9 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from bot3.errors import InvalidTradeError
-from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderSide
+from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderSide, nearest_stop
 from bot3.trading.trades import ExitReason, RunMode, Trade
-from bot3.trading.units import move_of_rate, stake_of_move
+from bot3.trading.units import stop_ratio
 
 _NONE = Decimal(0)
 
@@ -170,7 +170,7 @@ def project_trade(
     opening = min(entries, key=lambda intent: (intent.candle_close_time, intent.attempt))
     position = _Position(opening, _sum(entry_fills), _exits(intents, by_order), tuple(funding))
     orders = tuple(_order(intent, by_order[intent.client_order_id]) for intent in intents if intent.state is not IntentState.PLANNED)
-    stop = _nearest_stop(intents, is_short=position.is_short)
+    stop = _last_stop(intents, is_short=position.is_short)
     return LedgerTrade(
         trade=_trade(position, bot=bot, run_mode=run_mode, stop=stop, seen_rates=seen_rates),
         realized_profit_abs=float(position.profit_abs) if position.exits else 0.0,
@@ -304,20 +304,23 @@ def require_exit_reason(intent: Intent) -> str:
     return reason
 
 
-def _nearest_stop(intents: Sequence[Intent], *, is_short: bool) -> float | None:
-    """Return the trigger rate of the newest stop that is not canceled, rejected or dead; None if there is none."""
+def _last_stop(intents: Sequence[Intent], *, is_short: bool) -> float | None:
+    """Return the trigger rate of the nearest stop that was ever open, filled and canceled ones included; None if there was none.
+
+    A stop is only moved towards the market, so this is the one in force until the trade closed, also after its order was canceled.
+    """
     opened = {IntentState.ACKED, IntentState.DONE, IntentState.CANCELED}
-    stops = (intent for intent in intents if intent.leg is IntentLeg.STOP and intent.state in opened)
-    rates = [float(stop.trigger_rate) for stop in stops if stop.trigger_rate is not None]
-    return (min if is_short else max)(rates, default=None)
+    stops = (intent.trigger_rate for intent in intents if intent.leg is IntentLeg.STOP and intent.state in opened)
+    nearest = nearest_stop(stops, is_short=is_short)
+    return None if nearest is None else float(nearest)
 
 
 def _stop_ratio(position: _Position, *, stop: float | None) -> float | None:
-    initial = _number(position.opening, "stop_loss")
-    if stop is None or stop == _number(position.opening, "stop_rate"):
-        return initial
-    move = move_of_rate(stop, open_rate=float(position.entry.rate), is_short=position.is_short)
-    return stake_of_move(move, leverage=position.opening.leverage)
+    opening = position.opening
+    planned = _number(opening, "stop_rate"), _number(opening, "stop_loss")
+    if stop is None:
+        return planned[1]
+    return stop_ratio(stop, planned=planned, open_rate=float(position.entry.rate), is_short=position.is_short, leverage=opening.leverage)
 
 
 def _requested(position: _Position) -> float | None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 from bot3.errors import InvalidTradeError
+
+_Rate = TypeVar("_Rate", float, Decimal)
+
+
+def nearest_stop(rates: Iterable[_Rate | None], *, is_short: bool) -> _Rate | None:
+    """Return the stop that the market reaches first: the highest of a long, the lowest of a short; None without any rate."""
+    known = [rate for rate in rates if rate is not None]
+    return (min if is_short else max)(known, default=None)
 
 
 class OrderSide(StrEnum):

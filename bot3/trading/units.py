@@ -42,6 +42,22 @@ def move_of_rate(rate: float, *, open_rate: float, is_short: bool) -> float:
     return side(is_short=is_short) * (rate / open_rate - 1.0)
 
 
+def stop_ratio(
+    stop_rate: float, *, planned: tuple[float | None, float | None], open_rate: float, is_short: bool, leverage: float
+) -> float | None:
+    """Return a stop as a ratio of the stake, before fees; of an unmoved stop the planned ratio, which may be unknown.
+
+    Parameters
+    ----------
+    planned : (float or None, float or None)
+        Rate of the stop that was planned at the entry, and its ratio of the stake.
+    """
+    planned_rate, planned_ratio = planned
+    if stop_rate == planned_rate:
+        return planned_ratio
+    return stake_of_move(move_of_rate(stop_rate, open_rate=open_rate, is_short=is_short), leverage=leverage)
+
+
 def move_of_profit(profit: float, *, leverage: float, is_short: bool, fee_open: float, fee_close: float) -> float:
     """Return the price move required for a profit after fees (ratio of the stake), such as a target.
 
