@@ -78,7 +78,7 @@ class ColumnReader(Protocol):
 
 @runtime_checkable
 class ColumnRepository(Protocol):
-    """A `TradeRecord` that accepts closed trades as columns."""
+    """A `TradeRepository` that accepts closed trades as columns."""
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
         """Insert or update closed trades as `upsert` does."""
