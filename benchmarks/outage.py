@@ -36,7 +36,7 @@ from benchmarks.outage_servers import KINDS, Server
 from benchmarks.outage_stack import Outages, outage_stack, service_processes
 from benchmarks.output import print_result, quantiles, tell
 from bot3.errors import Bot3Error, StoreError
-from bot3.trading.trades import RunMode
+from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.fleet.bot_state import DAEMON, daemon_beat
 from bot3.wiring import Platform, open_platform
 
@@ -85,6 +85,7 @@ class Load:
     outages: Outages
     committed: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     retried: int = 0
+    _unconfirmed: Trade | None = None
     _stop: Event = field(default_factory=Event)
     _flows: Event = field(default_factory=Event)
     _failure: list[BaseException] = field(default_factory=list)
@@ -127,18 +128,19 @@ class Load:
             raise
 
     def _close(self, platform: Platform, number: int) -> bool:
-        """Close one trade; return whether it is in the database. If that is unknown, the caller retries the same trade."""
+        """Close one trade; return whether it is in the database. If that is unknown, the next call commits the same trade again.
+
+        If the first commit succeeded and only its response was lost, the store skips the trade, because it is stored already.
+        """
         bot = platform.bot_names[number % len(platform.bot_names)]
         try:
-            trade = replace(closed_trade(platform, number, bot=bot), trade_id=_FIRST_ID - number)
+            trade = self._unconfirmed or replace(closed_trade(platform, number, bot=bot), trade_id=_FIRST_ID - number)
+            self._unconfirmed = trade
             platform.bot_store(bot).import_trades([trade])
-        except StoreError as error:
+        except StoreError:
             self.retried += 1
-            if "contains another trade" in str(error):
-                # The first commit succeeded, but its response was lost: the trade is in the database.
-                self.committed[bot].add(_FIRST_ID - number)
-                return True
             return False
+        self._unconfirmed = None
         self.committed[bot].add(trade.trade_id)
         return True
 
