@@ -95,7 +95,7 @@ def test_half_kelly_notional_given_no_edge_then_is_zero(bound: float) -> None:
     [
         (10_000.0, 0.0, 0.0, 4_000.0),  # the largest stake of an order, 1,000, at leverage 4
         (501.0, 0.0, 0.0, 2_000.0),  # the free margin: 500 and the fee of 1
-        (10_000.0, 7_000.0, 7_000.0, 3_000.0),  # 10,000 of a pair
+        (10_000.0, 5_000.0, 5_000.0, 3_000.0),  # 8,000 of a pair
         (10_000.0, 0.0, 29_000.0, 1_000.0),  # 30,000 of all pairs
         (10_000.0, 12_000.0, 12_000.0, 0.0),  # above a cap
     ],
@@ -108,7 +108,7 @@ def test_free_notional_given_a_book_then_is_what_the_nearest_cap_leaves(free: fl
         gross_notional_abs=gross,
         leverage=4.0,
         fee=0.0005,
-        profile=a_profile(),
+        profile=a_profile(max_pair_notional_ratio=0.8),
     )
 
     assert notional == pytest.approx(expected)
@@ -139,11 +139,14 @@ def test_half_kelly_notional_given_any_then_is_zero_exactly_without_an_edge(boun
 @given(
     equity=st.floats(100.0, 1e6),
     used=st.floats(0.0, 1.0),
-    pair=st.floats(0.0, 2.0),
-    gross=st.floats(0.0, 4.0),
+    notionals=st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 4.0)),
     leverage=st.floats(1.0, 10.0),
+    pair_cap=st.floats(0.1, 3.0),
 )
-def test_free_notional_given_any_book_then_no_cap_is_passed(equity: float, used: float, pair: float, gross: float, leverage: float) -> None:
+def test_free_notional_given_any_book_then_no_cap_is_passed(
+    equity: float, used: float, notionals: tuple[float, float], leverage: float, pair_cap: float
+) -> None:
+    pair, gross = notionals
     notional = free_notional(
         equity_abs=equity,
         free_abs=equity * (1.0 - used),
@@ -151,13 +154,13 @@ def test_free_notional_given_any_book_then_no_cap_is_passed(equity: float, used:
         gross_notional_abs=gross * equity,
         leverage=leverage,
         fee=0.0005,
-        profile=a_profile(),
+        profile=a_profile(max_pair_notional_ratio=pair_cap),
     )
 
     assert notional >= 0.0
     assert notional / leverage <= 0.1 * equity * (1.0 + 1e-12)
     assert notional / leverage + notional * 0.0005 <= equity * (1.0 - used) + 1e-6
-    assert notional == 0.0 or notional + pair * equity <= equity * (1.0 + 1e-12)
+    assert notional == 0.0 or notional + pair * equity <= pair_cap * equity * (1.0 + 1e-12)
     assert notional == 0.0 or notional + gross * equity <= 3.0 * equity * (1.0 + 1e-12)
 
 
