@@ -180,6 +180,19 @@ def test_pending_given_a_tombstone_then_it_is_gone_and_not_written(record: SqlRe
     assert pending.trades["trade_id"].tolist() == [2]
 
 
+def test_pending_given_a_removed_trade_whose_id_another_trade_has_too_then_the_other_one_is_written_again(record: SqlRecord) -> None:
+    first = a_closed_trade(1)
+    second = replace(first, open_date=first.open_date - timedelta(minutes=1))
+    record.trades.upsert([first, second, a_closed_trade(2)])
+    record.outbox.confirm(waiting(record).span)
+    record.trades.delete(bot="BOT1", run_mode=RunMode.PAPER, keys=[(1, first.open_date)])
+
+    pending = waiting(record)
+
+    assert pending.gone["trade_id"].tolist() == [1]
+    assert [(row.trade_id, row.open_date) for row in pending.trades.itertuples()] == [(1, second.open_date)]
+
+
 def test_requeue_given_confirmed_writes_then_they_wait_again(record: SqlRecord) -> None:
     record.regimes.publish([a_regime()])
     record.regimes.publish([a_regime(minutes(5))])

@@ -33,6 +33,23 @@ def test_move_of_profit_given_fees_of_both_sides_then_adds_them_to_the_target(is
     assert move == pytest.approx((ratio - 1.0) * units.side(is_short=is_short))
 
 
+@pytest.mark.parametrize(
+    ("stop_rate", "planned", "expected"),
+    [
+        (97.0, (97.0, -0.0931), -0.0931),  # not moved: the planned ratio, which rounding to a tick made another
+        (97.0, (97.0, None), None),
+        (101.0, (97.0, -0.0931), 0.03),
+        (98.0, (None, None), -0.06),
+    ],
+)
+def test_stop_ratio_given_a_stop_then_is_the_planned_ratio_unless_it_moved(
+    stop_rate: float, planned: tuple[float | None, float | None], expected: float | None
+) -> None:
+    ratio = units.stop_ratio(stop_rate, planned=planned, open_rate=100.0, is_short=False, leverage=3.0)
+
+    assert ratio == (None if expected is None else pytest.approx(expected))
+
+
 @pytest.mark.parametrize("profit", [1.0, 1.5])
 def test_move_of_profit_given_a_short_that_would_need_a_rate_of_zero_then_is_refused(profit: float) -> None:
     with pytest.raises(InvalidTradeError, match="no rate earns"):
