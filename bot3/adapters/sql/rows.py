@@ -78,7 +78,7 @@ def to_json(value: object) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value that every driver accepts: a time as microseconds since 1970, an enum member's value, a number of Python for numpy's."""
+    """Return a value that every driver accepts: microseconds since 1970 for a time, an enum member's value, Python's number for numpy's."""
     kind = type(value)
     if kind in _PLAIN:
         return value

@@ -136,7 +136,7 @@ def order_row(order: LedgerOrder, *, order_pk: int) -> dict[str, Any]:
 
 
 def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str, order_pattern: OrderPattern = OrderPattern.SINGLE) -> Trade:
-    """Return the trade of a row with `TRADE_COLUMNS`; an open trade gets no close rate, profits and exit reason, also if the row has them."""
+    """Return the trade of a row with `TRADE_COLUMNS`; close rate, profits and exit reason are None while it is open."""
     values = {name: getattr(row, name) for name in _SAME}
     if row.is_open:
         # freqtrade fills these on open trades after a partial exit.
