@@ -1,4 +1,4 @@
-"""Cache published learning for a process that must not wait for a server: a thread reads it and keeps the last valid copy in memory."""
+"""Cache published learning for a process that must not wait for a server: a thread reads it and caches the last valid copy in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices to people that are not delivered yet, and the last reported state of each subject; both are stored and survive restarts."""
+"""Notices to people that are not delivered yet, and the last reported state of each subject; both are stored durably."""
 
 from __future__ import annotations
 

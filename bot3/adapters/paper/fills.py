@@ -51,7 +51,7 @@ class PaperFills:
     ) -> Fill:
         """Fill an order: store the execution, deduct its fee from the wallet, and set the order's status to closed.
 
-        The rate stands for the mean of many executions and need not be a multiple of the tick. `fee` is a ratio of the value, by default
+        The rate represents the mean of many executions and need not be a multiple of the tick. `fee` is a ratio of the value, by default
         the taker fee.
         """
         order = self._state.order(client_order_id)
