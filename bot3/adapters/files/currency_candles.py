@@ -59,8 +59,8 @@ class CurrencyCandles:
         others = sorted({stake_currency(pair) for pair in every} - {self._currency})
         if every and not own:
             raise SettingsError(
-                f"the candles contain no pair counted in {self._currency}, only in {', '.join(others)}: set BOT3_STAKE_CURRENCY to one of "
-                "these, or BOT3_CANDLES to other candles"
+                f"no pair of the candles has the stake currency {self._currency}, only {', '.join(others)}: set BOT3_STAKE_CURRENCY to one "
+                "of these, or BOT3_CANDLES to other candles"
             )
         if others:
             log.warning("pairs_not_traded", stake_currency=self._currency, other_currencies=others, pairs=len(every) - len(own))

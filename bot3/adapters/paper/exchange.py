@@ -251,7 +251,7 @@ class PaperExchange:
         try:
             return self._markets.market(pair)
         except CandleError as error:
-            raise OrderRejectedError(f"{pair} is not traded here: {error}") from error
+            raise OrderRejectedError(f"{pair} has no market on the paper exchange: {error}") from error
 
     def _rate(self, pair: str, now: datetime) -> float:
         try:
