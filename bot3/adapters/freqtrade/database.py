@@ -189,7 +189,7 @@ class FreqtradeDatabase:
                 self.resting.require_unchanged()
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit to the database, which is made by other programs only.
+        """Return a token that differs after every commit to the database by another program; this platform only reads it.
 
         On PostgreSQL the token is the current snapshot, which needs no permission except to connect. It may also change without a commit
         to this database, as by one to another database of the server.

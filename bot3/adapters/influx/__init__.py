@@ -1,1 +1,1 @@
-"""The copy of the record (the platform's own database) in InfluxDB, for other programs."""
+"""The copy of the record (the platform's own database) in InfluxDB, which other processes read."""

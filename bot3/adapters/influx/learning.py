@@ -36,7 +36,7 @@ class InfluxParameters:
     Parameters
     ----------
     remembers : bool
-        Cache the rows that were read, and fetch only later ones.
+        Cache the rows that were read, and fetch only later ones (as in `InfluxLearning`).
     """
 
     def __init__(self, publications: InfluxPublications, *, remembers: bool) -> None:
