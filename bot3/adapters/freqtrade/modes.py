@@ -26,7 +26,7 @@ class OrderKinds:
     live: bool
 
     def contradicts(self, mode: RunMode) -> bool:
-        """Return whether orders contradict a run mode: only those of a dry run contradict LIVE; an exchange's test network is PAPER."""
+        """Return whether orders contradict a run mode: only a dry run's do, in mode LIVE; an exchange's may be PAPER (a test network)."""
         return self.paper and mode is RunMode.LIVE
 
 
