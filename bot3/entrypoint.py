@@ -1,4 +1,6 @@
-"""Start a module: `python -m bot3.entrypoint MODULE ARGUMENTS`; for every service of a container, and each Dagster process everywhere.
+"""Start a module with secrets from files: `python -m bot3.entrypoint MODULE ARGUMENTS`.
+
+It starts every service in a container, and Dagster's processes also without containers.
 
 Dagster reads the password of its database only from the environment: DAGSTER_PG_PASSWORD_FILE names the file that contains it. Celery
 reads the address of its broker the same way: the password in DAGSTER_REDIS_PASSWORD_FILE becomes part of it. Dagster also writes to
@@ -24,7 +26,7 @@ BROKER = "DAGSTER_CELERY_BROKER"
 
 
 def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment; for each password file that it names, Dagster's password or the address of Celery's broker is added.
+    """Return the environment, with Dagster's database password and the address of Celery's broker if it names their password files.
 
     Exits with a message if a password file cannot be read.
     """

@@ -3,12 +3,12 @@
 ```
 Bot3Error                     never raised itself; carries the exit code of a command that fails with it
 ├── SettingsError             stop: a person must change a setting
-├── AlreadyRunningError       stop: another process owns the lease or the port
+├── AlreadyRunningError       stop: another process does what only one process may do, such as trade a bot
 ├── DataError                 reject this input and use the last valid one
 │   ├── CandleError           candles that cannot be read or violate the definition of candle frames
 │   ├── ModelError            a model file that is missing, changed or corrupt
 │   ├── StoreError            a store that cannot be read or written as requested
-│   │   ├── StoreBusyError    locked or unreachable: wait and retry
+│   │   ├── StoreBusyError    a store that is locked or unreachable: wait and retry
 │   │   ├── StoreFullError    no space: free some, nothing was written
 │   │   ├── StoreDamagedError the file is not a readable database: restore it, or rebuild what can be rebuilt
 │   │   └── StoreConflictError  another process published in between: read again, then retry
@@ -39,13 +39,13 @@ class Bot3Error(Exception):
 
 
 class SettingsError(Bot3Error):
-    """A setting is missing, unknown or out of bounds; a person must change it."""
+    """A setting, or an argument of a command, is missing, unknown or out of bounds; a person must change it."""
 
     exit_code = 2
 
 
 class AlreadyRunningError(Bot3Error):
-    """Another process owns the lease or the port."""
+    """Another process does what only one process may do: trade a bot, listen on a port, or receive the messages of a Telegram bot."""
 
     exit_code = 6
 
@@ -57,7 +57,7 @@ class DataError(Bot3Error):
 
 
 class CandleError(DataError):
-    """Candles cannot be read or are missing, or violate the definition of candle frames in a way that is not cleaned."""
+    """Candles cannot be read or are missing, or violate the definition of candle frames in a way that validation does not correct."""
 
 
 class ModelError(DataError):
@@ -94,7 +94,7 @@ class LearningError(DataError):
 
 
 class InvalidLearningError(LearningError):
-    """Published values are out of bounds and rejected; `version` names the publication if it is known."""
+    """Published values are out of bounds and are not used; `version` is that of the publication, None if it is unknown."""
 
     def __init__(self, text: str, *, version: str | None = None) -> None:
         super().__init__(text)
@@ -102,7 +102,7 @@ class InvalidLearningError(LearningError):
 
 
 class InvalidTradeError(Bot3Error):
-    """A trade, order or parameter is impossible: a bug that must end the process."""
+    """A trade, an order or an argument of a rule has an impossible value: a bug that must end the process."""
 
 
 class NotifierError(Bot3Error):
@@ -126,7 +126,7 @@ class NotifierRefusedError(NotifierError):
 
 
 class MessageRefusedError(NotifierError):
-    """Permanent failure of one message: the server rejects its text as it is, and accepts others."""
+    """Permanent failure of one message: the server rejects this text, but accepts others."""
 
 
 class ExchangeError(Bot3Error):

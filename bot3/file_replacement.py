@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary file beside a path, which replaces it after the block; after an error the path is as before.
+    """Yield an empty temporary file beside a path, which replaces it after the block; if the block raises, the path is unchanged.
 
     The directory is created if it is missing. The new file is readable for this user only, unless the block changes its mode.
 
@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
-    # The new name is a change of the directory.
+    # The replacement is a change of the directory, which must be written to disk too.
     _sync(path.parent)
 
 

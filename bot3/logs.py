@@ -1,4 +1,4 @@
-"""Logging: structlog to standard error, with every value redacted before it is written."""
+"""Logging: structlog to standard error; secrets are removed from every value before it is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _secrets: set[str] = set()
 
 
 def configure_logs(process: str, *, level: str, secrets: Iterable[str] = ()) -> None:
-    """Configure logging of a process once, in its main; `secrets` are values that must not appear in any line."""
+    """Configure the logging of a process, once at its start; `secrets` are values that must not appear in any line."""
     _secrets.update(secret for secret in secrets if secret)
     is_terminal = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()

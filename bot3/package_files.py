@@ -10,6 +10,6 @@ from pathlib import Path
 
 _PACKAGES = Path(__file__).resolve().parents[1]
 DAGSTER_CONFIG = _PACKAGES / "bot3_assets" / "config"
-"""Directory of Dagster's instance and workspace files."""
+"""Directory of Dagster's instance files and workspace files."""
 DASHBOARD_SCRIPT = _PACKAGES / "dashboard" / "serve.py"
-"""Script for `streamlit run`. Streamlit reads `.streamlit/config.toml` beside it after that of the working directory, and overrides it."""
+"""Script for `streamlit run`. Streamlit reads the `.streamlit/config.toml` beside it, which overrides that of the working directory."""

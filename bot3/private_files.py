@@ -1,4 +1,4 @@
-"""Restrict the files of a home to this user, because they contain trades and balances."""
+"""Restrict access to the files of a home to this user, because they contain trades and balances."""
 
 from __future__ import annotations
 

@@ -38,35 +38,50 @@ class Settings(BaseModel):
         "",
         description="Candle directories in freqtrade's layout, separated by the path separator; empty: the simulated market.",
     )
-    markets_file: Path | None = Field(None, description="Markets in ccxt's form (JSON); none: declared defaults.")
+    markets_file: Path | None = Field(
+        None,
+        description="Markets in ccxt's form (JSON); none: rules assumed from the candle files' prices, or those of the simulated market.",
+    )
     fleet_file: Path | None = Field(
         None, description="File of further bots, whose databases are only read (TOML, docs/fleet.md); none: no further bots."
     )
-    timeframe: Literal["5m"] = Field("5m", description="Timeframe of the candles that everything is computed on.")
+    timeframe: Literal["5m"] = Field("5m", description="Timeframe of all candles that are used.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest severity that is logged.")
 
     # Market clock and seed
     market_seed: int = Field(7, ge=0, description="Seed of the simulated market.")
     clock_speed: float = Field(60.0, gt=0.0, le=5_000.0, description="Market seconds per wall second, simulated or replayed.")
-    seed_days: int = Field(84, ge=42, description="Days of history that the demo home is seeded with.")
-    replay_days: float = Field(7.0, gt=0.0, description="Last days of real candles that are reserved for the daemon to replay.")
-    feeder_train_days: int = Field(150, ge=14, description="Longest training window of a feeder.")
-    feeder_first_weeks: int = Field(6, ge=2, description="Weeks of candles before the first feeder model.")
+    seed_days: int = Field(84, ge=42, description="Days of simulated history that a new home is seeded with.")
+    replay_days: float = Field(7.0, gt=0.0, description="Last days of real candles, which a seed leaves for the daemon to replay.")
+    feeder_train_days: int = Field(150, ge=14, description="Longest span of candles that a feeder's model is trained on, days.")
+    feeder_first_weeks: int = Field(6, ge=2, description="In the seed, weeks of candles before the first model of each feeder.")
     feeder_every_weeks: int = Field(4, ge=1, description="In the seed, interval between two models of each feeder, weeks.")
 
     # Bots and protection
     leverage_bins: tuple[float, ...] = Field(
         DEFAULT_BINS.edges, description="Edges of the leverage bins, ascending; a home keeps those that it was seeded with."
     )
-    stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
-    take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
-    target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage targets.")
-    leverage_cap: float = Field(10.0, ge=1.0, description="Highest leverage on paper and in history, inside the leverage bins.")
-    horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
-    giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
-    giveback_activation_sigma: float = Field(1.0, gt=0.0, description="Open profit, in sigma, from which giveback protects.")
+    stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Stop without learned values: ratio of the stake, before fees.")
+    take_profit: float = Field(0.03, gt=0.0, description="Target without learned values: ratio of the stake, after fees.")
+    target_volatility: float = Field(
+        0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon, by which the leverage is chosen; a ratio."
+    )
+    leverage_cap: float = Field(
+        10.0, ge=1.0, description="Highest leverage in paper trading and in the history of a seed, inside the leverage bins."
+    )
+    horizon_hours: float = Field(
+        24.0, gt=0.0, le=240.0, description="Longest duration of a trade, and duration of its replay for learning, market hours."
+    )
+    giveback_share: float = Field(
+        0.5, gt=0.0, lt=1.0, description="A trade ends after a close that has lost this share of its best open profit."
+    )
+    giveback_activation_sigma: float = Field(
+        1.0, gt=0.0, description="Best open profit, in units of the volatility at entry, from which the giveback rule applies."
+    )
     break_even_activation_sigma: float | None = Field(
-        None, gt=0.0, description="Open profit, in sigma, from which the stop is moved to the entry plus costs; none: never."
+        None,
+        gt=0.0,
+        description="Best open profit, in units of the volatility at entry, from which the stop is at the entry plus costs; none: never.",
     )
     stake_currency: str = Field(
         "USDT",
@@ -80,34 +95,46 @@ class Settings(BaseModel):
     taker_fee: float = Field(0.0005, ge=0.0, le=0.01, description="Taker fee, ratio of a side's value.")
     maker_fee: float = Field(0.0002, ge=0.0, le=0.01, description="Maker fee, ratio of a side's value.")
     slippage: float = Field(0.0001, ge=0.0, le=0.01, description="Slippage of a market order, ratio of the price.")
-    stop_slippage: float = Field(0.0003, ge=0.0, le=0.01, description="Slippage on stops, on top.")
+    stop_slippage: float = Field(
+        0.0003, ge=0.0, le=0.01, description="Slippage of a stop in addition to BOT3_SLIPPAGE, ratio of the price."
+    )
 
     # Limits
     max_stake_ratio: float = Field(0.10, gt=0.0, le=1.0, description="Maximum stake of one order, ratio of equity.")
     max_pair_notional_ratio: float = Field(1.0, gt=0.0, description="Maximum notional of one pair, ratio of equity.")
     max_gross_notional_ratio: float = Field(3.0, gt=0.0, description="Maximum notional of all pairs, ratio of equity.")
-    daily_loss_reducing: float = Field(-0.03, lt=0.0, description="Loss of a day, ratio of equity, from which only reducing is allowed.")
-    daily_loss_halted: float = Field(-0.05, lt=0.0, description="Loss of a day, ratio of equity, from which nothing is traded.")
-    max_drawdown: float = Field(-0.15, lt=0.0, description="Drawdown from the peak, ratio of equity, from which nothing is traded.")
+    daily_loss_reducing: float = Field(
+        -0.03, lt=0.0, description="Loss of a UTC day, ratio of equity, from which a bot may only reduce positions."
+    )
+    daily_loss_halted: float = Field(-0.05, lt=0.0, description="Loss of a UTC day, ratio of equity, from which a bot does not trade.")
+    max_drawdown: float = Field(-0.15, lt=0.0, description="Loss since the highest equity, ratio of it, from which a bot does not trade.")
     stop_streak: int = Field(4, ge=0, description="Number of stops within the window that pauses a bot's entries; 0: never.")
     stop_streak_window_minutes: float = Field(120.0, gt=0.0, description="Window of the streak of stops, market minutes.")
-    stop_streak_pause_minutes: float = Field(30.0, ge=0.0, description="Pause of entries after a streak of stops, market minutes.")
+    stop_streak_pause_minutes: float = Field(
+        30.0, ge=0.0, description="Pause of entries after the newest stop of a streak, market minutes."
+    )
     cool_off_minutes: float = Field(10.0, ge=0.0, description="Pause of entries on a pair after a trade on it closed, market minutes.")
     max_candle_age_minutes: float = Field(15.0, gt=0.0, description="Maximum age of candles and signals for an entry, market minutes.")
-    price_collar: float = Field(0.01, gt=0.0, le=0.2, description="Maximum distance of an entry from the mark, ratio of the price.")
+    price_collar: float = Field(
+        0.01, gt=0.0, le=0.2, description="Maximum distance of an entry's rate from the last candle's close, ratio of the price."
+    )
     protect_deadline_s: float = Field(10.0, gt=0.0, description="Wall seconds after which a position without a working stop is closed.")
 
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a reference line, never a condition.")
-    min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
+    min_trades_per_bin: int = Field(
+        5, ge=1, description="A group of trades (pair, direction, leverage bin) with fewer trades uses the values of the group above it."
+    )
     max_censored_share: float = Field(
         0.10, ge=0.0, le=1.0, description="Maximum share of closes left out or late; a pair and direction above it may not trade."
     )
     meta_learner_interval_s: int = Field(
         300, ge=60, le=3_600, description="Interval of the meta-learner, wall seconds: whole minutes that divide an hour."
     )
-    lookback_days: int = Field(30, ge=1, description="Display window of feeder scores.")
-    min_trades_per_feeder: int = Field(10, ge=1, description="Shadow trades before a feeder is ranked in the display window.")
+    lookback_days: int = Field(30, ge=1, description="Window of feeder scores for which means and win rates are shown too, market days.")
+    min_trades_per_feeder: int = Field(
+        10, ge=1, description="Shadow trades of a feeder within that window from which its mean and win rate are shown."
+    )
     recommendations_file: Path = Field(
         Path("meta_learner_recommendations.json"), description="Output file of the meta-learner, relative to the home."
     )
@@ -176,10 +203,12 @@ class Settings(BaseModel):
     bot1_influx_bucket: str = "BOT1_trades"
     bot2_influx_bucket: str = "BOT2_trades"
     bot3_influx_bucket: str = "BOT33_trades"
-    influx_timeout_s: float = Field(10.0, gt=0.0, le=120.0, description="Timeout of one write or check of the publisher.")
-    influx_read_timeout_s: float = Field(2.0, gt=0.0, le=60.0, description="Timeout of a reader of learning; then it uses its last values.")
+    influx_timeout_s: float = Field(10.0, gt=0.0, le=120.0, description="Timeout of one write or check of the publisher, seconds.")
+    influx_read_timeout_s: float = Field(
+        2.0, gt=0.0, le=60.0, description="Timeout of a reader of learning, seconds; after it, the last values that were read are used."
+    )
     influx_poll_s: float = Field(
-        0.2, gt=0.0, le=60.0, description="Interval at which a reader of learning checks whether something new was published."
+        0.2, gt=0.0, le=60.0, description="Interval at which a reader of learning polls for new publications, seconds."
     )
     influx_learning_days: int = Field(0, ge=0, description="Retention of the learning bucket, wall days; 0: unlimited.")
     influx_trades_days: int = Field(0, ge=0, description="Retention of the trades' buckets, wall days; 0: unlimited.")
@@ -205,7 +234,7 @@ class Settings(BaseModel):
     @field_validator("meta_learner_interval_s")
     @classmethod
     def _divides_an_hour(cls, seconds: int) -> int:
-        # Cron starts again every hour: 40 minutes would run at :00 and :40, then again at :00.
+        # A cron schedule starts anew every hour: every 40 minutes would run at :00 and :40, and at :00 again.
         if seconds % 60 or 3_600 % seconds:
             raise ValueError(f"must be whole minutes that divide an hour (60, 120, 180, 240, 300, 360, 600, ... 3600), was {seconds}")
         return seconds
@@ -213,7 +242,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _caps_inside_the_bins(self) -> Self:
         lowest, highest = self.bins.lowest, self.bins.highest
-        # The default is not wrong above the last edge: then that edge is the cap.
+        # The default may be above the last edge: then that edge is the cap.
         if self.leverage_cap < lowest or (self.leverage_cap > highest and "leverage_cap" in self.model_fields_set):
             raise ValueError(
                 f"{PREFIX}LEVERAGE_CAP must be inside {PREFIX}LEVERAGE_BINS, from {lowest:g} to {highest:g}, was {self.leverage_cap:g}: "

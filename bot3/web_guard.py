@@ -1,4 +1,4 @@
-"""Validates requests to the platform's web servers, so that pages of other web sites cannot use them.
+"""Validate requests to the platform's web servers, so that pages of other web sites cannot use the servers.
 
 The servers have no login. A page of another site could send requests through the browser in which it is open: `Host` (a site can resolve
 its own name to 127.0.0.1), `Origin` and `Sec-Fetch-Site` are validated here, in the same way for Dagster's pages, the dashboard and the
@@ -27,7 +27,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def is_host_name(text: str) -> bool:
-    """Return whether a text is a host's name or address, without a port."""
+    """Return whether a text is a host's name or IP address, without a port."""
     found = _HOST.fullmatch(text.lower()) or _HOST.fullmatch(f"[{text.lower()}]")
     return found is not None and text.lower() in {found["six"], found["name"]}
 
@@ -90,7 +90,7 @@ class RequestRule:
 
 
 class WebGuard:
-    """ASGI middleware that rejects what a `RequestRule` rejects, and forbids frames.
+    """ASGI middleware that answers requests that a `RequestRule` rejects with status 403, and forbids pages of the others in frames.
 
     Parameters
     ----------

@@ -7,8 +7,8 @@ target=${1:-.bot3-secrets}
 group=${2:-}
 umask 077
 mkdir -p "$target"
-# Compose mounts each file separately into containers with other users, so only the directory is closed there. Services of this machine
-# read the files as members of their group.
+# Compose mounts each file into containers with other users, so the files are readable and only their directory is private. Services of this
+# machine read the files as members of their group.
 file_mode=444
 if [ -n "$group" ]; then
   file_mode=440

@@ -1,1 +1,1 @@
-"""Adapters: one module per technology and port."""
+"""Implementations of the ports, in one package for each technology."""

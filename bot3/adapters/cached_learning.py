@@ -1,4 +1,4 @@
-"""Cache published learning for a process that must never wait for a server: a thread reads it and stores the last valid copy."""
+"""Cache published learning for a process that must not wait for a server: a thread reads it and caches the last valid copy in memory."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _Value = TypeVar("_Value", bound=_Learned)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Snapshot:
-    """What was in force at the market time when `token` was read.
+    """The published learning that was in force when `token` was read.
 
-    `found` contains the last valid publication of each kind; a kind is missing if none was valid yet. `refused` contains the errors of the
-    kinds whose newest publication is invalid. `is_whole` is false while a kind is missing, invalid or incomplete: that may change without a
-    new publication. `next_at` is the time at which the next publication comes into force, None if there is none; `number` counts the
-    snapshots whose contents differ from the one before.
+    `found` contains the last valid publication of each kind; a kind is missing if no publication of it was valid yet. `refused` contains
+    the errors of the kinds whose newest publication is invalid. `is_whole` is false while a kind is missing, invalid or incomplete: then
+    everything is read again at the next poll, also without a new publication. `next_at` is the market time at which the next publication
+    comes into force, None if none will; `number` counts the snapshots whose `found` differs from the one before.
     """
 
     token: str
@@ -44,13 +44,13 @@ class _Snapshot:
 
 
 class _Cached(Generic[_Value]):
-    """One kind of the cached learning; `snapshot` returns the last valid copy."""
+    """Reads one kind of published learning from the snapshot that `snapshot` returns."""
 
     def __init__(self, snapshot: Callable[[], _Snapshot], *, noun: str, kind: type[_Value]) -> None:
         self._snapshot, self._noun, self._kind = snapshot, noun, kind
 
     def as_of(self, at: datetime) -> _Value:
-        """Return the cached value. Raises LearningError if none was known by then."""
+        """Return the last valid value that was read. Raises LearningError if there is none, or it comes into force only later."""
         snapshot = self._snapshot()
         found = snapshot.found.get(self._noun)
         if isinstance(found, self._kind) and _known_at(found) <= at:
@@ -61,19 +61,20 @@ class _Cached(Generic[_Value]):
 
 
 class FollowedLearning:
-    """A `LearningReader` that reads another one in a thread and caches it: its methods return the last valid copy without a wait.
+    """A `LearningReader` that polls another one in a thread: its own methods return the last valid copy in memory without a request.
 
-    Only the thread retries a server that is down or slow; meanwhile the copy is returned, and the caller checks whether it is expired.
-    Invalid learning is logged once and does not replace the last valid copy. Every method waits `first_wait_s` at most for the first copy,
-    and raises StoreBusyError if there is none yet. A kind raises InvalidLearningError if all of its publications read so far are invalid,
-    LearningError if the copy has none, or only one that comes into force after `as_of`.
+    If the server is down or slow, only the thread waits for it; the methods return the last copy, and the caller checks whether it has
+    expired. Invalid values are logged once and do not replace the last valid ones. Before the first copy was read, a reading method waits
+    `first_wait_s` at most, then raises StoreBusyError. `as_of` raises InvalidLearningError if all publications of the kind read so far are
+    invalid, LearningError if none was read, or only one that comes into force later.
 
     Parameters
     ----------
     now : callable
-        Returns the market's time: the copy contains what is in force then. A publication that comes into force later is read at that time.
+        Returns the market's time: the copy contains what is in force then. A publication that comes into force later is read once that time
+        has come.
     poll_s : float
-        Wall seconds between two polls; ten times as long while reading fails or a kind is missing, invalid or incomplete.
+        Wall seconds between two polls; the pause is ten times as long while reading fails or a kind is missing, invalid or incomplete.
     first_wait_s : float
         Maximum wait of the first call for the first copy, in wall seconds.
     """
@@ -97,19 +98,19 @@ class FollowedLearning:
         return self
 
     def close(self) -> None:
-        """Stop the thread; wait for its end 5 s at most."""
+        """Stop the thread; wait at most 5 s for its end."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_JOIN_S)
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return the earliest market time after a given one at which a publication comes into force; None if none is known."""
+        """Return the earliest market time after a given one at which a publication in the copy comes into force; None if none does."""
         snapshot = self._held()
         waiting = [] if snapshot.next_at is None else [snapshot.next_at]
         return min((at for at in (*map(_known_at, snapshot.found.values()), *waiting) if at > after), default=None)
 
     def learning_token(self) -> str:
-        """Return a token of the cached copy, which differs once the copy has changed.
+        """Return a token that differs whenever the copy in memory has changed.
 
         Raises
         ------

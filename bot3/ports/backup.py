@@ -11,7 +11,7 @@ class StoreMoment(Protocol):
     """A snapshot of a store: taken while its writers wait, and valid after they continued."""
 
     def go_on(self) -> None:
-        """Let the store's writers continue; a second call changes nothing."""
+        """Release the lock, so that the store's writers continue; a second call changes nothing."""
         ...
 
     def copy(self, target: Path) -> None:
@@ -32,10 +32,10 @@ class StoreBackup(Protocol):
         ...
 
     def hold(self) -> AbstractContextManager[StoreMoment]:
-        """Block the writers of the store's one database and take a snapshot of it. Raises StoreBusyError if it stays locked by them.
+        """Block the writers of the store's one database and take a snapshot of it. Raises StoreBusyError if writers lock it for too long.
 
-        Until `StoreMoment.go_on` the writers wait: stores that must be copied as of the same instant are copied before it. The snapshot
-        itself can be copied after it, however long that takes.
+        The writers wait until `StoreMoment.go_on` is called: other stores that must be copied as of the same instant are copied before that
+        call. The snapshot itself can be copied after it, however long that takes.
         """
         ...
 

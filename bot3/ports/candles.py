@@ -1,4 +1,4 @@
-"""Read candles, funding rates and exchange filters; results of validating candle files."""
+"""Read candles, funding rates and the exchange's rules for orders of a pair; results of validating candle files."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class CandleReader(Protocol):
         ...
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        """Return the first open time and the last close time of the candles. Raises CandleError if there are none."""
+        """Return the first open time and the last close time of a pair's candles. Raises CandleError if there are none."""
         ...
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
         """Return the candle frame (`market.candles`) of candles that open at or after start and are closed by end.
 
-        Raises CandleError if the pair or timeframe is unknown or the source cannot be read; an empty frame means "none in this span".
+        Raises CandleError if the pair or timeframe is unknown or the source cannot be read; the frame is empty if the span has no candle.
         """
         ...
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        """Return the price of a market order at a time, without slippage: the open of the candle in progress, else the last close.
+        """Return the price of a market order at a time, without slippage: the open of the candle in progress, or without it the last close.
 
         Raises CandleError if no candle opened by then, or if the last one closed more than two candle durations before.
         """
@@ -74,8 +74,8 @@ class IgnoredCandleFile:
 
 
 class MarketReader(Protocol):
-    """Exchange filters of pairs: price ticks, amount steps, minimum orders, fees and leverage brackets."""
+    """The exchange's rules for orders of each pair: price ticks, amount steps, minimum orders, fees and leverage brackets."""
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters. Raises CandleError for an unknown pair."""
+        """Return the rules of a pair. Raises CandleError for an unknown pair."""
         ...

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """A message of a person; `at` is the wall time at which it was sent, `user_id` is None if it names no sender, `text` may be empty."""
+    """A message of a person; `at` is the wall time at which it was sent, `user_id` is None without a sender, `text` may be empty."""
 
     chat_id: int
     user_id: int | None

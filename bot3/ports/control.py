@@ -51,14 +51,18 @@ class Heartbeat:
 
 
 class ControlStore(Protocol):
-    """A store for small shared state. Writing a heartbeat, the clock's anchor or a trading state replaces the one before."""
+    """A store for small shared state.
+
+    Writing a heartbeat replaces the process' previous one, a trading state the bot's previous one, and the clock's anchor the previous
+    anchor. The reading methods raise StoreError for a stored value that is invalid.
+    """
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Write the process' heartbeat."""
         ...
 
     def heartbeats(self) -> tuple[Heartbeat, ...]:
-        """Return the newest heartbeat of every process."""
+        """Return the newest heartbeat of every process, also of those that have ended, sorted by name."""
         ...
 
     def set_anchor(self, anchor: ClockAnchor) -> None:
@@ -70,7 +74,7 @@ class ControlStore(Protocol):
         ...
 
     def set_trading_state(self, bot: str, state: TradingState, *, reason: str, at: datetime) -> None:
-        """Store a bot's trading state with its reason; both remain over restarts."""
+        """Store a bot's trading state with its reason."""
         ...
 
     def trading_state(self, bot: str) -> tuple[TradingState, str]:
@@ -89,5 +93,5 @@ class ControlStore(Protocol):
         ...
 
     def finish_command(self, command_id: int, *, result: str, at: datetime) -> None:
-        """Store the result text of a command that was taken."""
+        """Store the result text of a command. Raises StoreError for an unknown id."""
         ...

@@ -62,5 +62,5 @@ class Exchange(Protocol):
         ...
 
     def fetch_rate(self, pair: str) -> Decimal:
-        """Return the price at which a market order would fill now, without slippage."""
+        """Return the price at which a market order would fill now, without slippage. Raises ExchangeBusyError if there is none now."""
         ...

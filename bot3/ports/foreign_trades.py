@@ -50,7 +50,7 @@ class FilledOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignTrades:
-    """All trades of a database or result file at one instant, and the rows that were refused.
+    """All trades of a database or result file at one instant, and the rows that cannot be used as trades.
 
     `closed` are sorted by close_date, `open` by open_date. `orders` are the filled orders by trade id, in the order in which they were
     placed; a trade whose filled orders the source does not contain has no entry.
@@ -76,7 +76,10 @@ class ForeignTradeSource(Protocol):
 
 
 class ForeignTradeReader(TradeReader, ForeignTradeSource, Protocol):
-    """A `TradeReader` of another program's database, which is never written. Refused rows are neither in its trades nor in its counts."""
+    """A `TradeReader` of another program's database, which is never written.
+
+    Rows that cannot be used as trades are neither in its trades nor in its counts.
+    """
 
     @property
     def run_mode(self) -> RunMode:

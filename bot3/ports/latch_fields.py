@@ -1,4 +1,4 @@
-"""Convert a bot's latch (trading state and reference values for its losses) to plain fields for a database row or a file, and back."""
+"""Convert a bot's latch (trading state and the equity values that losses are measured from) to plain fields for a row or file, and back."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ class Lease(Protocol):
     """Contract: at most one process owns a bot's lease at any time; the lease ends when the process ends, also after a crash."""
 
     def is_held(self) -> bool:
-        """Return whether this process owns the lease now; a lost lease is acquired again if no other process owns it.
+        """Return whether this process owns the lease now; after a loss, this call or a later one acquires it again if it is free.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Notices to people that are not delivered yet, and the last reported state of each subject; both are stored and survive restarts."""
+"""Notices to people that are not delivered yet, and the last reported state of each subject; both are stored durably."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Notice:
     Parameters
     ----------
     key : str
-        Names the subject. Events with the same key that occur within `quiet` of the last delivery are counted and delivered as one message.
+        Names the subject. Events with the same key are counted in one notice until it is delivered.
     at : datetime
         Wall time of the event.
     quiet : timedelta
-        Shortest time between two deliveries of the subject, wall time.
+        Shortest wall time between a delivery of the subject and the next one.
     """
 
     key: str
@@ -44,9 +44,9 @@ class WaitingNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
-    """What hinders deliveries.
+    """What prevents deliveries.
 
-    `problem` is the reason that a person must correct before a delivery can succeed, empty if there is none; `dropped` counts the notices
+    `problem` is what a person must correct before a delivery can succeed, empty if there is nothing; `dropped` counts the stored notices
     that were rejected permanently.
     """
 
@@ -59,7 +59,7 @@ class NoticeStore(Protocol):
 
     Contract: a queued notice is returned by `take` until it is marked as delivered or rejected. Two processes never have the same notice at
     a time; a notice that was taken and then neither delivered, rejected nor put back is returned again after its `hold`. After a notice was
-    put back, `take` returns nothing until the time given there, and then continues with the oldest notice.
+    put back, `take` returns no notice until the time given there, and then continues with the oldest one.
     """
 
     def queue(self, notice: Notice) -> None:
@@ -74,7 +74,7 @@ class NoticeStore(Protocol):
         ...
 
     def mark_sent(self, notice_id: int, *, at: datetime) -> None:
-        """Mark a notice as delivered at a wall time; this removes the problem that a person had to correct."""
+        """Mark a notice as delivered at a wall time, and remove the stored problem unless deliveries pause until a later time."""
         ...
 
     def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:
@@ -84,12 +84,12 @@ class NoticeStore(Protocol):
     def put_back(self, notice_id: int, *, until: datetime, problem: str = "") -> None:
         """Return a notice to the queue and pause all deliveries until a wall time.
 
-        `problem` is the reason that a person must correct; it is stored until a notice is delivered.
+        `problem` is what a person must correct, empty if there is nothing; it is stored until a notice is delivered.
         """
         ...
 
     def refusals(self) -> Refusals:
-        """Return the problem that a person must correct, and the number of stored notices that were rejected permanently."""
+        """Return what prevents deliveries."""
         ...
 
     def waiting(self) -> int:

@@ -39,7 +39,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Identifies a complete publication: origin, kind, market time from which it is in force, number in the record, version, row count."""
+    """Identifies a complete publication.
+
+    `noun` is its kind, `known_at` the market time from which it is in force, `seq` its number in the record (0 for a regime state), and
+    `rows` the number of its own rows.
+    """
 
     origin: Origin
     noun: PublicationKind
@@ -51,7 +55,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxSpan:
-    """Writes to the record that are not published yet: those after revision `since`, up to and including revision `until`."""
+    """Writes to the record that are not published yet: those after revision `since`, up to and including revision `until`.
+
+    `writes` is the number of the outbox's entries; an entry may stand for several writes that were merged.
+    """
 
     since: int
     until: int
@@ -60,7 +67,11 @@ class OutboxSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterPublication:
-    """The rows of one publication only, and the time and number of the full publication whose other rows remain in force with them."""
+    """The rows of one publication of parameters, and the full publication whose other rows remain in force with them.
+
+    `full_known_at` and `full_seq` are the time and number of the newest full publication up to this one (this one itself if it is full); of
+    the first publication if none was full.
+    """
 
     seq: int
     is_full: bool
@@ -88,18 +99,18 @@ class RecommendationPublication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The contents of a span of the outbox. Publications whose values are out of bounds are left out.
+    """What the record contains of a span of writes. Publications whose values are out of bounds are left out.
 
     Parameters
     ----------
     origin : Origin
-        The record it is from; every head contains it.
+        The record that the contents are from; every head contains it.
     trades : pandas.DataFrame
-        The trades to write, by close_date. Columns: the fields of `Trade` except is_open, then direction, leverage_bin, feeder_id, and the
-        record's `digest` of each row.
+        The trades to write, sorted by close_date. Columns: the fields of `Trade` except is_open, then direction, leverage_bin, feeder_id,
+        and the record's `digest` of each row.
     gone : pandas.DataFrame
-        The points to delete first, of trades that were deleted or changed, by their former values: bot, run_mode, trade_id, close_date,
-        pair, direction, leverage_bin, feeder_id.
+        Former values of trades that were deleted, or whose change leaves an outdated point in the copy; these points are deleted before
+        anything is written. Columns: bot, run_mode, trade_id, close_date, pair, direction, leverage_bin, feeder_id.
     """
 
     span: OutboxSpan
@@ -116,11 +127,11 @@ class Outbox(Protocol):
     """Writes to the record that are not published yet; each entry is made in the transaction of its write."""
 
     def span(self) -> OutboxSpan | None:
-        """Return the span of the pending writes; None if there are none."""
+        """Return the span of all pending writes; None if nothing is pending."""
         ...
 
     def waiting_since(self) -> datetime | None:
-        """Return the wall time of the oldest pending write, by the database's clock; None if there is none."""
+        """Return the wall time of the oldest pending write, by the database's clock; None if nothing is pending."""
         ...
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
@@ -132,11 +143,14 @@ class Outbox(Protocol):
         ...
 
     def requeue(self, *, since: int = 0) -> None:
-        """Mark everything written after a revision as pending again."""
+        """Mark everything that the record wrote after a revision as pending again, except removals of trades that were confirmed."""
         ...
 
     def fold(self) -> None:
-        """Merge all pending entries into one, so that they do not accumulate if nothing is published."""
+        """Merge all pending entries into one, and delete the pending removals of trades: for a record that has no copy.
+
+        So the outbox does not grow if nothing is published.
+        """
         ...
 
     def heads(self) -> frozenset[Head]:
@@ -148,8 +162,9 @@ class Outbox(Protocol):
 class Published:
     """Result of one publishing step.
 
-    `points` were written, `deleted` points of trades were removed, `refused` points were stored as dead letters, and `expired` trades and
-    publications were not written because they are older than the copy's retention.
+    `points` is the number of points written, heads included; `deleted` that of removed points of trades; `refused` that of points stored as
+    dead letters instead (a trade or publication that no point can represent counts as one; refused removals are not counted); `expired`
+    that of trades and publications not written because the copy's retention of them has ended or ends within an hour.
     """
 
     points: int
@@ -160,9 +175,9 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """Result of writing the dead letters again: points written, points refused again, and the revision to publish from.
+    """Result of writing the dead letters (points that the server rejected) again: points written or deleted, and points refused again.
 
-    The caller must publish what the record wrote after revision `since` again; None: nothing must be published again.
+    The caller must publish again what the record wrote after revision `since`; None: nothing must be published again.
     """
 
     written: int
@@ -171,13 +186,13 @@ class Replayed:
 
 
 class Publisher(Protocol):
-    """Writes a published copy. Writing the same data twice changes nothing; the head of a publication is written after all its rows.
+    """Writes the copy of the record. Writing the same data twice changes nothing; the head of a publication is written after all its rows.
 
     Every method that sends a request raises StoreBusyError if the server does not respond before the timeout; the caller retries later.
     """
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Create the missing buckets of some bots' trades and of learning, with their retention; return the names of the created ones."""
+        """Create the missing buckets for learning and for the trades of some bots, with their retention; return the new names."""
         ...
 
     def clear(self, *, bots: Sequence[str]) -> None:
@@ -189,11 +204,11 @@ class Publisher(Protocol):
         ...
 
     def connections(self) -> int:
-        """Query the server and return how many connections were opened so far: the number changes after a restart of the server."""
+        """Send a request and return how many connections this process has opened so far; the number grows after a restart of the server."""
         ...
 
     def publish(self, pending: Pending) -> Published:
-        """Delete the points of changed and deleted trades, write rows, then heads.
+        """Delete the outdated points of changed and deleted trades, then write rows, then heads.
 
         Points that cannot be represented or that the server rejects permanently are stored as dead letters and do not block others.
         """
@@ -205,7 +220,7 @@ class Publisher(Protocol):
 
 
 class PublishedCopy(LearningReader, Protocol):
-    """Reads a published copy: its learning, its trades, and the state of its server."""
+    """Reads the copy of the record: its learning, its trades, and the state of its server."""
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
         """Return the problems of the server's buckets for these bots and for learning, as texts; empty if there are none.
@@ -219,7 +234,7 @@ class PublishedCopy(LearningReader, Protocol):
         ...
 
     def heads(self) -> frozenset[Head]:
-        """Return the head of every complete publication in the copy, of any record and epoch."""
+        """Return the head of every publication in the copy, of any record and epoch."""
         ...
 
     def trade_digests(self, bot: str) -> pd.DataFrame:
@@ -231,7 +246,7 @@ class PublishedCopy(LearningReader, Protocol):
         ...
 
     def kept_since(self, *, trades: bool) -> datetime | None:
-        """Return the wall time from which on the copy surely retains its points: an hour after the end of its retention.
+        """Return the time of the oldest points that the copy retains for at least another hour of wall time.
 
         None if the retention is unlimited. `trades` selects the retention of trades, otherwise that of learning is used.
         """

@@ -15,7 +15,7 @@ class ServerFacts:
     database, role : str
         The database that was queried, and the role that queried it.
     timezone : str
-        Time zone of naive timestamps and `now()`.
+        Time zone in which such a session writes timestamps to columns without a zone.
     ahead : timedelta
         How far the server's clock is ahead of this machine's; below 0 if it is behind.
     is_superuser : bool

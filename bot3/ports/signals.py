@@ -10,7 +10,7 @@ import pandas as pd
 
 
 class SignalStore(Protocol):
-    """Signals by feeder x week (partition). Writing a partition again replaces it, atomically.
+    """Signals in partitions, one for each feeder and week. Writing a partition again replaces it as a whole.
 
     The signal frame: feeder_id, pair (str), is_short (bool), confidence (float64), candle_open_time, known_at (datetime64[us, UTC]),
     model_digest, sorted by known_at, pair.
@@ -21,7 +21,7 @@ class SignalStore(Protocol):
         ...
 
     def weeks(self, feeder_id: str) -> tuple[str, ...]:
-        """Return the stored weeks of a feeder, sorted; a stored week may have no signal."""
+        """Return the stored weeks of a feeder as Mondays' dates, sorted; a stored week may have no signal."""
         ...
 
     def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:

@@ -31,7 +31,7 @@ class TradeReader(Protocol):
         ...
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection that changed trades; it may also differ without one."""
+        """Return a token that differs after every commit that changed trades, by any process; it may also differ without such a change."""
         ...
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
@@ -56,7 +56,7 @@ class BotStore(TradeReader, LatchStore, Protocol):
 
     Contract: every method is one transaction, durable when it returns. Planning the same intent twice makes one row and returns False the
     second time. Booking the same fill or payment twice changes nothing. The tables `trades` and `orders` are computed from intents, fills
-    and funding, and are updated in the transaction that changes those.
+    and funding, and are updated in the transaction that changes those; imported trades are stored as they are.
     """
 
     def next_trade_id(self) -> int:
@@ -67,6 +67,7 @@ class BotStore(TradeReader, LatchStore, Protocol):
         """Store an intent in state PLANNED and return True; return False and change nothing if the same intent is stored already.
 
         Two entries are the same if pair, candle and attempt are equal, whatever their trade ids; other intents if the client order id is.
+        Raises StoreError for an intent of another bot or account, InvalidTradeError for an exit without an exit reason in its context.
         """
         ...
 
@@ -79,7 +80,10 @@ class BotStore(TradeReader, LatchStore, Protocol):
         exchange_order_id: str | None = None,
         reject_reason: str | None = None,
     ) -> None:
-        """Change the state of an intent and set the given fields; a field that is None is not changed."""
+        """Change the state of an intent and set the given fields; a field that is None is not changed.
+
+        Raises StoreError if no intent has the client order id.
+        """
         ...
 
     def unsettled_intents(self) -> list[Intent]:
@@ -98,12 +102,12 @@ class BotStore(TradeReader, LatchStore, Protocol):
         """Insert new fills and payments, update the trades and orders computed from them, and return the changed trades (open and closed).
 
         Raises StoreError for a fill whose client order id no intent has: the fill is stored in the table `foreign_fills`, all others are
-        booked, and the error names it.
+        booked, and the error names it. Also raises StoreError, and writes nothing, for a fill or payment of another account.
         """
         ...
 
     def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
-        """Lower an open trade's lowest rate and raise its highest rate to the given ones; rates inside its range change nothing."""
+        """Lower a trade's lowest rate and raise its highest rate to the given ones; rates inside its range change nothing."""
         ...
 
     def record_decisions(self, decisions: Sequence[Decision]) -> None:
@@ -114,7 +118,8 @@ class BotStore(TradeReader, LatchStore, Protocol):
         """Return the newest decisions, newest first; columns are `Decision`'s fields.
 
         The outcome of a decision to enter is computed from its orders (`entry_outcomes`): with outcome "intent" and reason "entry" it was
-        traded; with "not_traded" or "pending" the reason states why not. `client_order_id` is that of the attempt that decides the outcome.
+        traded; with "not_traded" or "pending" the reason states why not. `client_order_id` is that of the attempt that decides the outcome,
+        None if no order was planned.
         """
         ...
 

@@ -11,8 +11,8 @@ FEEDER_TAGS = ("F01", "F02|c=0.60", "F03")
 def feeder_signals(dataframe: pd.DataFrame) -> pd.DataFrame:
     """Return the feeders' signals at each candle's close: columns `is_long`, `is_short` (bool) and `enter_tag` ("" without a signal).
 
-    F01 signals a crossing of averages, F02 a breakout of four hours, F03 a reversion after a large deviation. If several signal, the first
-    one is used. The first 288 candles have no signal.
+    F01 signals a crossing of moving averages, F02 a breakout from the range of four hours, F03 a reversion after a large deviation from the
+    mean of eight hours. If several signal, the first one is used. The first 288 candles have no signal.
     """
     close = dataframe["close"]
     above = close.ewm(span=12).mean() > close.ewm(span=26).mean()

@@ -9,12 +9,13 @@ Put this file into `user_data/strategies` and derive a strategy that creates the
         def populate_entry_trend(self, dataframe, metadata):
             ...  # enter_long or enter_short, and enter_tag "F07" or "F07|c=0.73"
 
-Leverage, stop, target, giveback, time exit, size and the permission to enter come from `adaptive_params.json` and
-`meta_learner_recommendations.json` (or InfluxDB); see docs/freqtrade.md. A move is a ratio of the price, above 0 if the trade gains.
+Leverage, stop, target, size and the permission to enter are computed from `adaptive_params.json` and `meta_learner_recommendations.json`
+(or from InfluxDB), the giveback rule and the time exit from the section `bot3` of freqtrade's configuration; see docs/freqtrade.md. A move
+is a ratio of the price, above 0 if the trade gains.
 """
 # One file, so that it can be copied as one file: first the rules, then the sources of published data, then the strategy.
-# No `from __future__ import annotations`: freqtrade loads a strategy's file without registering its module, which dataclasses need
-# to resolve annotations that are strings.
+# No `from __future__ import annotations`: dataclasses resolve annotations that are strings in the registered module, and freqtrade loads a
+# strategy's file without registering its module.
 
 import json
 import logging
@@ -38,7 +39,7 @@ import pandas as pd
 try:
     from freqtrade import __version__ as freqtrade_version
     from freqtrade.strategy import IStrategy
-except ModuleNotFoundError:  # the rules below can be read and tested without freqtrade
+except ModuleNotFoundError:  # the rules below can be imported and tested without freqtrade
     IStrategy, freqtrade_version = object, None
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ DAY_CANDLES = 288
 DEFAULT_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)  # of the leverage bins, if the published rows name none
 HIGHEST_LEVERAGE = 125.0
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
-# Published data is untrusted: the rule of the platform's readers (`bot3/learning/validity.py`), field by field.
+# Bounds of published values, which are untrusted: the same as in the platform's own readers (`bot3/learning/validity.py`).
 FACTORS, SIZES = (0.5, 2.0), (0.25, 1.5)
 STATES = ("trade", "probe", "shadow")
 FINITE, SMALL = sys.float_info.max, 1e-12
@@ -75,11 +76,11 @@ ROW_OPTIONAL_NUMBERS = {"win_rate": SHARE, "avg_profit": (-FINITE, FINITE), "pro
 ROW_COUNTS, ROW_OPTIONAL_COUNTS = ("trades_count", "replays_count"), ("left_out_count", "late_count")
 LARGEST_FEE = 0.01
 FEEDER_TAG = re.compile(r"F(0[1-9]|10)(?:\||$)")
-LARGEST_FALL = 0.99  # farthest target of a short
+LARGEST_FALL = 0.99  # farthest target of a short, as a move of the price
 
 
 class EntryRefusedError(Exception):
-    """An entry is refused; the first argument is the reason ("no_edge"), the second the value that it is based on."""
+    """An entry is refused; the first argument is the reason, such as "no_edge", the second the value on which the refusal is based."""
 
 
 class UnreadableLearningError(Exception):
@@ -90,7 +91,9 @@ class UnreadableLearningError(Exception):
 class Rules:
     """Rules of the trades, from the section `bot3` of freqtrade's configuration; an unknown name there is an error.
 
-    `static_stop_loss` and `static_take_profit` are ratios of the stake, for trades that were opened without a plan.
+    `giveback_activation_sigma` is in units of the volatility at entry, `giveback_share` a share of the best move, each `max_*_ratio` is of
+    the equity, and `fee` is a ratio of a side's value. `static_stop_loss` (before fees) and `static_take_profit` (after fees) are ratios of
+    the stake, for trades that were opened without this mixin.
     """
 
     target_volatility: float = 0.12
@@ -113,7 +116,7 @@ class Row:
     """Learned stop and target of one group of trades, "pair|direction|bin".
 
     `stop_sigma` (below 0) and `take_profit_sigma` are in units of the volatility at entry; a trade's own levels are computed from them.
-    `lower_bound` is that of the expectancy, a ratio of the price.
+    `lower_bound` is the lower bound of the expected profit, a ratio of the price.
     """
 
     key: str
@@ -125,7 +128,10 @@ class Row:
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
-        """Parse a published row. Raises UnreadableLearningError if a value is out of bounds, KeyError or ValueError if it is malformed."""
+        """Parse a published row.
+
+        Raises UnreadableLearningError if a value is missing or out of bounds; for `known_at`, other errors if it is missing or malformed.
+        """
         _require_row(published)
         return cls(
             key=f"{published['pair']}|{published['direction']}|{published['leverage_bin']}",
@@ -141,7 +147,7 @@ class Row:
 class Parameters:
     """One version of the learned parameters; `regime_factors` are (factor of the stop, factor of the target).
 
-    `edges` are those of the leverage bins, which the rows of the bins ("*|*|1.0-2.0") name.
+    `edges` are those of the leverage bins, taken from the keys of the rows of whole bins ("*|*|1.0-2.0").
     """
 
     version: str
@@ -155,8 +161,8 @@ class Parameters:
     def of(cls, published: Mapping[str, Any]) -> Self:
         """Parse the contents of `adaptive_params.json`.
 
-        Raises UnreadableLearningError if a value is out of bounds or a row became known later than the version, other errors if it is
-        malformed.
+        Raises UnreadableLearningError if a value is out of bounds, leverage bins overlap, or a row became known later than the version;
+        other errors if the contents have another form.
         """
         rows = [Row.of(row) for row in published["rows"]]
         bins = {row["leverage_bin"] for row in published["rows"]} - {"*"}
@@ -179,7 +185,10 @@ class Parameters:
         return parameters
 
     def find(self, *, pair: str, is_short: bool, leverage: float) -> Row:
-        """Return the row of a trade: of its pair, direction and bin, else of the nearest parent. Raises EntryRefusedError without any."""
+        """Return the row of a trade: of its pair, direction and leverage bin, else of pair and direction, of the direction, or of all.
+
+        Raises EntryRefusedError if there is none, or the leverage is outside the bins.
+        """
         side = "short" if is_short else "long"
         for key in (f"{pair}|{side}|{leverage_bin(leverage, edges=self.edges)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             if key in self.rows:
@@ -191,7 +200,8 @@ class Parameters:
 class Recommendation:
     """A recommendation of the meta-learner.
 
-    `tiers` is empty if only the lists were published; `open_bins` are derived from the leverage range if only the range was.
+    `tiers` is empty if only `top_feeders` and `avoid_feeders` were published. `open_bins` are the leverage bins that may be used; if they
+    were not published, they are computed from the published leverage range.
     """
 
     version: str
@@ -208,10 +218,10 @@ class Recommendation:
     def of(cls, published: Mapping[str, Any]) -> Self:
         """Parse the contents of `meta_learner_recommendations.json`.
 
-        Raises UnreadableLearningError if a value is out of bounds, other errors if it is malformed.
+        Raises UnreadableLearningError if a value is out of bounds, other errors if the contents have another form.
         """
         low, high = (float(edge) for edge in published["suggested_leverage_range"])
-        # Without open bins it was published by a release that had the default bins only.
+        # Without open bins it was published by a release that had only the default bins.
         highest = HIGHEST_LEVERAGE if published.get("open_bins") else DEFAULT_EDGES[-1]
         if not 1.0 <= low <= high <= highest:
             raise UnreadableLearningError(f"suggested_leverage_range {low} to {high} is not within 1 to {highest:g}")
@@ -236,7 +246,7 @@ class Recommendation:
         )
 
     def tier(self, feeder: int) -> str:
-        """Return the tier of a feeder: "trade", "probe" (no evidence: the smallest order) or "shadow" (no entry)."""
+        """Return what a feeder may do: "trade", "probe" (without evidence: enter with the smallest order) or "shadow" (not enter)."""
         if feeder in self.avoid_feeders:
             return "shadow"
         return self.tiers.get(feeder, "trade" if feeder in self.top_feeders else "probe")
@@ -246,7 +256,8 @@ class Recommendation:
 class Plan:
     """Stop, target and exit rules of one trade, decided at its entry and stored with it; moves are relative to the entry's fill rate.
 
-    `stop_move` is below 0; `giveback_activation_move` is None without the giveback rule; `is_smallest` requests the smallest order.
+    `stop_move` is below 0; `giveback_activation_move` is None if the giveback rule does not apply to the trade; `is_smallest` requests the
+    smallest order. `sigma` is the volatility over the horizon at the entry, None in a plan that was made without this mixin's entry.
     """
 
     pair: str
@@ -269,7 +280,7 @@ class Plan:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
-        """Parse the plan stored with a trade, whichever release of this file wrote it."""
+        """Parse the plan stored with a trade, by any release of this file: unknown fields are ignored, missing ones get their defaults."""
         return cls(**{name: kept[name] for name in cls.__dataclass_fields__ if name in kept})
 
     @property
@@ -282,14 +293,14 @@ class Plan:
         return open_rate * (1.0 + self.side * move)
 
     def stop_rate(self, *, open_rate: float, liquidation_rate: float | None) -> float:
-        """Return the rate of the stop, not farther from the entry than half the distance to `liquidation_rate` (None: no limit)."""
+        """Return the rate of the stop, at most half as far from the entry as `liquidation_rate` (None or 0: without this limit)."""
         move = self.stop_move
         if liquidation_rate:
             move = max(move, self.side * (liquidation_rate / open_rate - 1.0) / 2.0)
         return self.rate(move, open_rate=open_rate)
 
     def is_activated(self, best_rate: float, *, open_rate: float) -> bool:
-        """Return whether the best rate has reached the move from which the giveback rule applies; False without the rule."""
+        """Return whether the best rate has reached the move from which the giveback rule applies; False if the plan has no such move."""
         return self.giveback_activation_move is not None and self.side * (best_rate / open_rate - 1.0) >= self.giveback_activation_move
 
     def gives_back(self, *, open_rate: float, best_rate: float, close_rate: float, share: float) -> bool:
@@ -306,7 +317,7 @@ def _require_within(bounds: tuple[float, float], value: Any, *, what: str) -> No
 
 
 def _require_row(row: Mapping[str, Any]) -> None:
-    """Raise UnreadableLearningError if any field of a published row is out of bounds, or its levels contradict each other."""
+    """Raise UnreadableLearningError if any field of a published row is missing or out of bounds, or its levels contradict each other."""
     name = "|".join(str(row.get(part))[:60] for part in ("pair", "direction", "leverage_bin"))
     for field, bounds in ROW_NUMBERS.items():
         _require_within(bounds, row.get(field), what=f"{name}: {field}")
@@ -331,7 +342,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _contradictions(row: Mapping[str, Any]) -> list[str]:
-    """Return the fields that disagree with the others: sigma, move and ratio of the stake are three forms of one level."""
+    """Return the fields that contradict others: a stop or target is given in sigma, as a move and as a ratio of the stake."""
     sigma, leverage, move = row["sigma_ref"], row["leverage_ref"], row["take_profit_move"]
     forms = {
         "stop_move": row["stop_sigma"] * sigma,
@@ -363,12 +374,12 @@ def feeder_of(enter_tag: str | None) -> int:
 
 
 def bin_names(edges: tuple[float, ...]) -> tuple[str, ...]:
-    """Return the names of the leverage bins between some edges, lowest first."""
+    """Return the names of the leverage bins that some edges divide, lowest first."""
     return tuple(f"{low}-{high}" for low, high in pairwise(edges))
 
 
 def leverage_bin(leverage: float, *, edges: tuple[float, ...]) -> str:
-    """Return the bin of a leverage: lower edge included, upper edge excluded, except in the last bin.
+    """Return the bin of a leverage; a bin includes its lower edge but not its upper one, except that the last bin includes both.
 
     Raises EntryRefusedError if it is outside the bins.
     """
@@ -378,13 +389,13 @@ def leverage_bin(leverage: float, *, edges: tuple[float, ...]) -> str:
 
 
 def bins_of_range(low: float, high: float) -> tuple[str, ...]:
-    """Return the default bins that a leverage range overlaps; an upper end on an edge does not overlap the bin above it."""
+    """Return the default bins that a leverage range overlaps; a range that ends on an edge does not overlap the bin above it."""
     own, spans = leverage_bin(low, edges=DEFAULT_EDGES), zip(bin_names(DEFAULT_EDGES), pairwise(DEFAULT_EDGES), strict=True)
     return tuple(name for name, (edge, top) in spans if name == own or (low < top and edge < high))
 
 
 def leverage_spans(bins: Collection[str], *, edges: tuple[float, ...], highest: float) -> list[tuple[float, float]]:
-    """Return the lowest and highest leverage of each bin, in hundredths, without bins entirely above `highest`."""
+    """Return the lowest and highest leverage of each given bin, in whole hundredths and at most `highest`; bins above it are left out."""
     highest = min(highest, edges[-1])
     count = round(highest * LEVERAGE_STEPS)
     capped = (count if count / LEVERAGE_STEPS <= highest else count - 1) / LEVERAGE_STEPS
@@ -397,7 +408,7 @@ def leverage_spans(bins: Collection[str], *, edges: tuple[float, ...], highest: 
 
 
 def _edges_of_bin(name: object) -> tuple[float, float] | None:
-    """Return the edges that a bin's name contains; None for anything else."""
+    """Return the edges in the name of a leverage bin; None if it is no such name."""
     try:
         low, high = map(float, str(name).split("-"))
     except ValueError:
@@ -409,14 +420,17 @@ def _edges_of_bin(name: object) -> tuple[float, float] | None:
 
 
 def _are_separate(names: Iterable[str]) -> bool:
-    """Return whether texts are names of bins, lowest first, of which no two overlap."""
+    """Return whether texts are names of leverage bins, lowest first, of which no two overlap."""
     edges = [_edges_of_bin(name) for name in names]
     found = [one for one in edges if one is not None]
     return len(found) == len(edges) and all(before[1] <= after[0] for before, after in pairwise(found))
 
 
 def _edges_of(names: Iterable[str]) -> tuple[float, ...]:
-    """Return the edges of the bins that a publication names; the default ones if it names none."""
+    """Return the edges of leverage bins with the given names; the default edges if there are none.
+
+    Raises UnreadableLearningError if the bins leave a gap between them.
+    """
     spans = sorted(span for span in map(_edges_of_bin, names) if span is not None)
     if not spans:
         return DEFAULT_EDGES
@@ -426,27 +440,30 @@ def _edges_of(names: Iterable[str]) -> tuple[float, ...]:
 
 
 def expected_sigma(close: pd.Series, *, horizon_hours: float) -> pd.Series:
-    """Return the standard deviation of the log price over the horizon as expected at each 5m close (half-life 24 h)."""
+    """Return the standard deviation of the log price over the horizon as expected at each 5m close, from past moves (half-life 24 h)."""
     squared = np.log(close).diff() ** 2
     mean = squared.ewm(halflife=DAY_CANDLES, min_periods=12).mean()
     return np.sqrt(mean * (timedelta(hours=horizon_hours) // CANDLE))
 
 
 def profit_of_move(move: float, *, leverage: float, is_short: bool, fee: float) -> float:
-    """Return the profit after fees, a ratio of the stake, of an exit at a move."""
+    """Return the profit after fees, as a ratio of the stake, of an exit at a move from the entry."""
     side = -1.0 if is_short else 1.0
     opened, closed = 1.0 + side * fee, (1.0 + side * move) * (1.0 - side * fee)
     return side * (closed / opened - 1.0) * leverage
 
 
 def move_of_profit(profit: float, *, leverage: float, is_short: bool, fee: float) -> float:
-    """Return the move that earns a profit after fees, a ratio of the stake."""
+    """Return the move from the entry at which an exit earns a given profit after fees, a ratio of the stake."""
     side = -1.0 if is_short else 1.0
     return side * ((1.0 + side * fee) * (1.0 + side * profit / leverage) / (1.0 - side * fee) - 1.0)
 
 
 def stop_ratio(stop_rate: float, *, current_rate: float, is_short: bool, leverage: float) -> float | None:
-    """Convert a stop rate to ROI on margin relative to the current rate, as for `custom_stoploss`; None if that rate is beyond the stop."""
+    """Convert a stop rate to what `custom_stoploss` returns: the loss from the current rate to the stop as a ratio of the stake, above 0.
+
+    None if the current rate has reached the stop.
+    """
     side = -1.0 if is_short else 1.0
     distance = side * (1.0 - stop_rate / current_rate)
     return distance * leverage if distance > 0.0 else None
@@ -464,7 +481,7 @@ def draft_plan(
     recommendation: Recommendation,
     rules: Rules,
 ) -> Plan:
-    """Compute the plan of an entry from published parameters and recommendation. Raises EntryRefusedError with the reason not to enter.
+    """Compute the plan of an entry from published parameters and recommendation. Raises EntryRefusedError if it may not be made.
 
     `sigma` is the volatility over the horizon at the last close, a ratio of the price.
     """
@@ -506,7 +523,7 @@ def draft_plan(
 
 
 def require_fresh(parameters: Parameters, recommendation: Recommendation, *, now: datetime) -> None:
-    """Raise EntryRefusedError if the parameters or the recommendation have expired (also at the exact time)."""
+    """Raise EntryRefusedError if `now` is at or after the expiry of the parameters or of the recommendation."""
     if now >= recommendation.expires_at:
         raise EntryRefusedError("expired_recommendation", recommendation.expires_at.isoformat())
     if now >= parameters.expires_at:
@@ -514,7 +531,10 @@ def require_fresh(parameters: Parameters, recommendation: Recommendation, *, now
 
 
 def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rules: Rules) -> str:
-    """Return the tier of the entry's feeder. Raises EntryRefusedError if it is avoided, or not a top feeder while only those may enter."""
+    """Return the tier of the entry's feeder: "trade" or "probe".
+
+    Raises EntryRefusedError if the feeder is unknown, may not enter, or is not a top feeder although only those may enter.
+    """
     feeder = feeder_of(enter_tag)
     tier = recommendation.tier(feeder)
     if tier == "shadow":
@@ -527,7 +547,8 @@ def permitted_tier(enter_tag: str | None, *, recommendation: Recommendation, rul
 def choose_leverage(sigma: float, *, recommendation: Recommendation, edges: tuple[float, ...], rules: Rules, max_leverage: float) -> float:
     """Return the leverage nearest to target volatility / sigma that is in an open bin and within the caps, in hundredths.
 
-    Of two equally near ones the lower is returned. Raises EntryRefusedError if sigma is unknown or no open bin is within the caps.
+    Of two equally near values the lower is returned. Raises EntryRefusedError if sigma is not a number above 0, or all open bins are above
+    the caps.
     """
     if not 0.0 < sigma < math.inf:
         raise EntryRefusedError("no_volatility", sigma)
@@ -543,7 +564,7 @@ def choose_leverage(sigma: float, *, recommendation: Recommendation, edges: tupl
 
 
 def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: datetime, rules: Rules) -> Plan:
-    """Return a plan with the static stop and target, for a trade that was opened without this mixin (manually, or before it was used)."""
+    """Return a plan with the configured static stop and target, for a trade that was opened without this mixin (manually, or before)."""
     return Plan(
         pair=pair,
         is_short=is_short,
@@ -557,9 +578,10 @@ def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: dateti
 
 
 def wanted_notional(plan: Plan, *, equity_abs: float, gross_notional_abs: float, rules: Rules) -> float:
-    """Return the notional of an entry that is not limited to the smallest order.
+    """Return the notional of an entry that is not limited to the smallest order, in stake currency.
 
-    It is the minimum of volatility target, half Kelly at the lower bound of the expectancy, and the caps; at least 0.
+    It is the minimum of volatility target, half Kelly at the lower bound of the expected profit, and the caps; at least 0. Raises
+    EntryRefusedError if the plan has no volatility.
     """
     if plan.sigma is None:
         raise EntryRefusedError("no_volatility", None)
@@ -577,7 +599,7 @@ class LearningSource(Protocol):
     """Published learning as of a time; both read methods raise EntryRefusedError if nothing was known by then."""
 
     def refresh(self) -> None:
-        """Read new publications; if one is unusable, that is logged and the last usable one stays in force."""
+        """Read new publications; one that is unusable is logged, and the last usable one is still used."""
         ...
 
     def parameters(self, *, as_of: datetime) -> Parameters:
@@ -593,7 +615,7 @@ _Version = TypeVar("_Version", Parameters, Recommendation)
 
 
 class Versions(Generic[_Version]):
-    """All versions of the parameters or of the recommendation, by the time when they became known."""
+    """All versions of the parameters or of the recommendation, sorted by the time from which they are known."""
 
     def __init__(self, versions: Iterable[_Version]) -> None:
         self._versions: list[_Version] = sorted(versions, key=lambda version: version.known_at)
@@ -608,12 +630,12 @@ class Versions(Generic[_Version]):
 class PublishedFiles:
     """Published JSON files of a directory and its subdirectories.
 
-    In live trading this is the platform's home, where each publication replaces the file. For a backtest it is a directory with all
-    versions, under any names with the same prefix. An unusable file is logged, and its last usable contents stay in force.
+    In live trading the directory is the platform's home, where each publication replaces the file. For a backtest it contains all versions,
+    in files whose names have the same prefix. An unusable file is logged, and its last usable contents are still used.
 
     A home contains thousands of other files, and freqtrade calls its loop every few seconds: all directories are searched at the start and
-    then every `SEARCH_EVERY_S`. In between, the known files are checked by modification time, number and size, and their directories and
-    the top one are listed again only if their modification time changed.
+    then every `SEARCH_EVERY_S` seconds. In between, the known files are checked by modification time, inode and size, and their
+    directories and the top one are listed again only if their modification time changed.
     """
 
     SEARCH_EVERY_S = 300.0
@@ -671,7 +693,7 @@ class PublishedFiles:
         written: tuple[int, ...] = ()
         try:
             status = path.stat()
-            # A file that is replaced within one tick of the file system's clock has the same time, but another number.
+            # A file that is replaced within one tick of the file system's clock has the same time, but another inode.
             written = status.st_mtime_ns, status.st_ino, status.st_size
             if self._broken.get(path) == written or (path in self._read and self._read[path][0] == written):
                 return False
@@ -710,8 +732,9 @@ def _found(version: _Version | None, *, missing: str, where: Path) -> _Version:
 class PublishedInflux:
     """Reads published learning from the InfluxDB bucket that BOT3 publishes to, through influxdb-client, at most twice a minute.
 
-    A publication is read by its head (measurement `publications`), which is written after its rows; an incomplete one is not used. While
-    the server is unavailable, the last data read is used until it expires. For live trading only: a backtest reads versions from files.
+    A publication is found by its head (a point of the measurement `publications`), which is written after its rows; an incomplete
+    publication is not used. While the server is unavailable, the last data read is used until it expires. For live trading and dry runs
+    only: a backtest reads versions from files.
     """
 
     _HEADS = """from(bucket: bucket) |> range(start: time(v: start), stop: time(v: stop))
@@ -736,9 +759,9 @@ class PublishedInflux:
         self._recommendation: Recommendation | None = None
 
     def refresh(self) -> None:
-        """Query the publications, unless the last query is less than 30 s old; an error is logged and the last data stays in use."""
+        """Query the publications, unless the last query is less than 30 s old; an error is logged, and the last data is still used."""
         now = datetime.now(UTC)
-        # If the wall clock was set back, the pause must not become longer.
+        # If the wall clock was set back, query at once instead of after a longer pause.
         if self._asked_at is not None and timedelta(0) <= now - self._asked_at < self._PAUSE:
             return
         self._asked_at = now
@@ -748,19 +771,19 @@ class PublishedInflux:
             log.error("BOT3: InfluxDB could not be read, the last good data stays in force: %r", error)  # noqa: TRY400
 
     def parameters(self, *, as_of: datetime) -> Parameters:
-        """Return the parameters read last. Raises EntryRefusedError if none were known by the time."""
+        """Return the parameters read last. Raises EntryRefusedError if there are none, or they are known only after `as_of`."""
         if self._parameters is None or self._parameters.known_at > as_of:
             raise EntryRefusedError("missing_parameters", self._bucket)
         return self._parameters
 
     def recommendation(self, *, as_of: datetime) -> Recommendation:
-        """Return the recommendation read last. Raises EntryRefusedError if none was known by the time."""
+        """Return the recommendation read last. Raises EntryRefusedError if there is none, or it is known only after `as_of`."""
         if self._recommendation is None or self._recommendation.known_at > as_of:
             raise EntryRefusedError("missing_recommendation", self._bucket)
         return self._recommendation
 
     def _read_parameters(self) -> Parameters:
-        """Combine the rows since the last full publication: the newest row of each group."""
+        """Return the newest row of each group, from the last full publication on."""
         newest_ns, says = self._heads("parameters", start=0)[-1]
         heads = self._heads("parameters", start=int(says["full_ns"]))
         full_ns = max(at_ns for at_ns, head in heads if head["is_full"])
@@ -785,7 +808,7 @@ class PublishedInflux:
         if not found:
             raise UnreadableLearningError(f"no publication of {noun} found in {self._bucket}")
         heads = [(int(row["at_ns"]), json.loads(row["manifest"])) for row in found]
-        # Heads of another record, or of a state that a restore discarded: this reader cannot decide which one is in force.
+        # Some are of another record, or were published before a restore: this reader cannot decide which ones are in force.
         origins = [says.get("origin") or {} for _, says in heads]
         epochs, stores = {origin.get("epoch", "") for origin in origins}, {origin["store"] for origin in origins if origin}
         if len(epochs) > 1 or len(stores) > 1:
@@ -811,14 +834,14 @@ def _ns_of(at: datetime) -> int:
 
 
 def _instant_of(at_ns: int) -> str:
-    # The digits below the microsecond are the publication's number, not part of the time.
+    # The nanoseconds below a whole microsecond are the publication's number, not part of the time.
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1_000)).isoformat()
 
 
 def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> LearningSource:
     """Open the source of published learning: InfluxDB if `parameters_from` is "influx", else the files of a directory.
 
-    Raises ValueError if neither `learning_directory` nor BOT3_HOME is a directory.
+    The directory is `learning_directory`, or BOT3_HOME if that is not set. Raises ValueError if it is not a directory.
     """
     if settings.get("parameters_from", "files") == "influx":
         return PublishedInflux(environment)
@@ -829,7 +852,7 @@ def open_source(settings: Mapping[str, Any], environment: Mapping[str, str]) -> 
 
 
 def require_freqtrade(version: str | None) -> None:
-    """Check freqtrade's version; log one warning if this file was not tested with it. None: freqtrade is not installed.
+    """Check freqtrade's version, and log a warning if this file was not tested with it; None if freqtrade is not installed.
 
     Raises
     ------
@@ -856,9 +879,10 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
     timeframe = "5m"
     can_short = True
     process_only_new_candles = True
-    # Older candles weigh a quarter of a percent in sigma. Binance returns 2,494 at most; a derived class may request fewer elsewhere.
+    # Older candles would have a weight of a quarter of a percent in the mean square from which sigma is computed. Binance returns 2,494 at
+    # most; a derived class for another exchange may request fewer.
     startup_candle_count = 2_490
-    # Wide, because custom_stoploss can only tighten it; it applies only between an entry's fill and the first learned stop.
+    # Far away, because custom_stoploss can only tighten it; it is in force only between an entry's fill and the first learned stop.
     stoploss = -0.99
     use_custom_stoploss = True
     trailing_stop = False
@@ -877,7 +901,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
     }
 
     def bot_start(self, **kwargs: Any) -> None:
-        """Read the settings and the published learning. Raises ValueError for a configuration in which the plans would not take effect."""
+        """Read the settings and the published learning. Raises ValueError for a configuration with which plans would not take effect."""
         del kwargs
         require_freqtrade(self.bot3_freqtrade)
         settings = dict(self.config.get("bot3", {}))
@@ -907,7 +931,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
             raise ValueError("BOT3: " + "; ".join(wrong))
 
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """Read new publications; a backtest has read all versions at its start."""
+        """Read new publications in live trading and dry runs; a backtest has read all versions at its start."""
         del current_time, kwargs
         if self._is_live:
             self.bot3_source.refresh()
@@ -947,7 +971,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return plan.leverage
 
     def custom_stake_amount(self, *, pair: str, min_stake: float | None, max_stake: float, leverage: float, **kwargs: Any) -> float:
-        """Return the stake of the plan's notional; the smallest stake for a probe, and for an entry without a plan."""
+        """Return the stake for the plan's notional; the smallest stake if the plan requests it, and for an entry without a plan."""
         del kwargs
         plan = self._drafts.get(pair)
         if plan is None:  # refused: `confirm_trade_entry` logs the reason, and freqtrade calls it only with a valid stake
@@ -963,7 +987,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return min(notional / leverage, max_stake)
 
     def confirm_trade_entry(self, *, pair: str, current_time: datetime, entry_tag: str | None, side: str, **kwargs: Any) -> bool:
-        """Return whether an entry has a plan and the learning has not expired; count and log the reason if not."""
+        """Return whether an entry has a plan and the published learning has not expired; if not, count and log the reason."""
         del kwargs
         try:
             self._confirm(pair, is_short=side == "short", enter_tag=entry_tag, now=current_time)
@@ -985,7 +1009,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         require_fresh(self.bot3_source.parameters(as_of=now), self.bot3_source.recommendation(as_of=now), now=now)
 
     def order_filled(self, *, trade: Any, order: Any, **kwargs: Any) -> None:
-        """Store the plan with the trade when its entry is filled."""
+        """Store the plan with the trade when an order of its entry is filled."""
         del kwargs
         if order.ft_order_side == trade.entry_side:
             self._plan_of(trade)
@@ -1000,7 +1024,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         after_fill: bool,  # noqa: FBT001
         **kwargs: Any,
     ) -> float | None:
-        """Return the plan's stop relative to the current rate, as freqtrade expects it; None if the rate is beyond the stop already.
+        """Return the plan's stop relative to the current rate, as freqtrade expects it; None if the rate has reached the stop already.
 
         It is not rounded here: freqtrade rounds to the tick, towards the entry.
         """
@@ -1016,9 +1040,9 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return float(trade.calc_profit_ratio(target))
 
     def custom_exit(self, *, pair: str, trade: Any, current_time: datetime, current_rate: float, **kwargs: Any) -> str | None:
-        """Return the reason to exit: "giveback", "time_exit" after the horizon, "take_profit" at or beyond the target; None to stay.
+        """Return the reason to exit: "giveback", "time_exit" after the horizon, "take_profit" at or beyond the target; None not to exit.
 
-        A freqtrade without `custom_roi` exits at targets only by this.
+        In a release of freqtrade without `custom_roi` this is the only exit at a target.
         """
         del kwargs
         plan = self._plan_of(trade)
@@ -1034,7 +1058,8 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         extreme = trade.min_rate if trade.is_short else trade.max_rate
         if not self._is_live and extreme and not plan.is_activated(extreme, open_rate=trade.open_rate):
             return False
-        # freqtrade's extremes serve only as this filter: in a backtest they include the candle that just opened; live they miss wicks.
+        # The check above is the only use of freqtrade's extremes: in a backtest they include the candle that just opened, and live they
+        # lack rates between two checks.
         candles = self._closed_candles(pair, current_time=current_time)
         first = pd.Timestamp(trade.open_date_utc).floor("5min")
         since = candles.iloc[int(candles["date"].searchsorted(first)) :]
@@ -1048,7 +1073,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         )
 
     def _plan_of(self, trade: Any) -> Plan:
-        """Return the plan of a trade: from memory, after a restart from the trade's custom data, else a new one, which is stored."""
+        """Return the plan of a trade: from memory, else from the trade's custom data (after a restart), else a new one, which is stored."""
         key = (trade.pair, trade.open_date_utc)
         plan = self._plans.get(key)
         if plan is None:
@@ -1081,7 +1106,7 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         candles, _ = self.dp.get_analyzed_dataframe(pair, self.timeframe)
         if candles.empty:
             return candles
-        # A backtest cuts by index; this cut by time is correct in any case.
+        # In a backtest freqtrade limits the rows by their index; this limit by time is correct in any case.
         return candles.iloc[: int(candles["date"].searchsorted(pd.Timestamp(current_time) - CANDLE, side="right"))]
 
     def _open_trades(self) -> list[Any]:

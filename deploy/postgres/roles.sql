@@ -4,7 +4,7 @@
 --   bot1, bot2    own the database of their bot
 --   bot3          owns bot33 (the bot) and bot3 (the platform's record and control store)
 --   dagster       owns dagster (runs, events, schedules)
---   bot3_reader   reads all except dagster's: for the dashboard, and for learning where it reads bots
+--   bot3_reader   reads all databases except dagster: for the dashboard, and for learning from the bots' trades
 \set ON_ERROR_STOP on
 \set bot1_password `cat "${BOT3_SECRETS:-/run/secrets}/bot1_db_password"`
 \set bot2_password `cat "${BOT3_SECRETS:-/run/secrets}/bot2_db_password"`

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Report by the exit code whether Redis answers with its password.
+# Report by the exit code whether Redis responds to a request with its password.
 set -eu
 REDISCLI_AUTH=$(cat "$REDIS_PASSWORD_FILE")
 export REDISCLI_AUTH

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start Redis with its password from a file: every process of the machine could read an argument.
+# Start Redis with its password from a file: a password in an argument could be read by every process of the machine.
 set -eu
 folder=$(dirname "$0")
 exec redis-server - <<END

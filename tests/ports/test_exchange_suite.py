@@ -178,7 +178,7 @@ REJECTED: list[tuple[str, IntentLeg, dict[str, Any]]] = [
     ("below the minimum", IntentLeg.ENTRY, {"amount": Decimal("0.04")}),
     ("insufficient margin", IntentLeg.ENTRY, {"amount": Decimal(490), "leverage": 1.0}),
     ("leverage 25", IntentLeg.ENTRY, {"leverage": 25.0}),
-    ("not traded here", IntentLeg.ENTRY, {"pair": "XYZ/USDT:USDT"}),
+    ("has no market", IntentLeg.ENTRY, {"pair": "XYZ/USDT:USDT"}),
     ("no position", IntentLeg.STOP, {}),
     ("no position", IntentLeg.EXIT, {}),
     ("takes no trigger", IntentLeg.ENTRY, {"trigger_rate": Decimal(99)}),

@@ -33,7 +33,7 @@ class PostgresBackup:
     url : str
         Database URL of its owner.
     lock_timeout_s : float
-        Maximum wait for the writers' lock, in seconds, before the backup fails.
+        Maximum wait for the lock that blocks writers, in seconds; then the backup fails.
     """
 
     name: str
@@ -42,14 +42,14 @@ class PostgresBackup:
 
     @contextmanager
     def hold(self) -> Iterator[PostgresMoment]:
-        """Lock the row that every writer of a bot's store updates, and export a snapshot under that lock.
+        """Lock the row that every writer of a bot's database updates, and export a snapshot under that lock.
 
-        Raises StoreBusyError if writers hold the row for longer than `lock_timeout_s`.
+        Raises StoreBusyError if writers lock the row for longer than `lock_timeout_s`.
         """
         engine = self._engine()
         with translated(self._shown), engine.connect() as lock, engine.connect() as holder:
             lock.execute(sa.select(store_identity.c.id).with_for_update())
-            # After the lock, not together with it: a transaction's first statement takes the snapshot, and a lock statement may wait.
+            # In a transaction of its own: its first statement takes the snapshot, and the lock above may have waited for a writer.
             holder.execution_options(isolation_level="REPEATABLE READ")
             snapshot = str(holder.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one())
             yield PostgresMoment(store=self, lock=lock, snapshot=snapshot)
@@ -83,7 +83,7 @@ class PostgresBackup:
         return shown_url(self._address)
 
     def _engine(self) -> sa.Engine:
-        # No transaction timeouts: the transaction stays open while pg_dump runs.
+        # No timeouts for transactions: they stay open while pg_dump runs.
         return server_engine(self._address, session={"lock_timeout": round(self.lock_timeout_s * 1000)}, poolclass=sa.NullPool)
 
     def _run(self, program: str, *arguments: str) -> None:

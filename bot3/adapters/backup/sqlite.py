@@ -1,4 +1,4 @@
-"""Back up the files of a home: SQLite databases by their online backup, other files unchanged."""
+"""Back up the files of a home: SQLite databases with SQLite's online backup, other files as plain copies."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ class HomeBackup:
             yield HomeMoment(path=path, part=part, lock=lock, reader=reader)
 
     def copy(self, target: Path) -> None:
-        """Copy the files one after the other: each database as one consistent snapshot, other files unchanged."""
+        """Copy the files one after the other: each database as one consistent snapshot, other files as plain copies.
+
+        Raises StoreError if a needed file is missing or a database cannot be copied, OSError if another file cannot be.
+        """
         for part in (*self.needed, *self.wanted):
             path = self.home / part
             if not path.exists():
@@ -72,7 +75,7 @@ class HomeBackup:
             raise StoreError(f"{self.home / there[0]} exists, nothing was restored: set BOT3_HOME to an empty directory")
 
     def restore(self, source: Path) -> None:
-        """Copy every file of a backup into the home; an existing file is overwritten."""
+        """Copy every file of a backup into the home; an existing file is overwritten. Raises OSError if a file cannot be copied."""
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             path = self.home / file.relative_to(source)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +84,7 @@ class HomeBackup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeMoment:
-    """A `StoreMoment` of one database: in WAL mode a reader keeps its snapshot and blocks no writer."""
+    """A `StoreMoment` of one database: in WAL mode a read transaction continues to see its snapshot and blocks no writer."""
 
     path: Path
     part: str
@@ -89,11 +92,11 @@ class HomeMoment:
     reader: sqlite3.Connection
 
     def go_on(self) -> None:
-        """Release the write lock; the reader stays open."""
+        """Release the write lock; the read transaction remains open."""
         self.lock.rollback()
 
     def copy(self, target: Path) -> None:
-        """Copy the reader's snapshot."""
+        """Copy the snapshot of the read transaction."""
         file = target / self.part
         file.parent.mkdir(parents=True, exist_ok=True)
         _copy_database(self.reader, file, shown=self.path)

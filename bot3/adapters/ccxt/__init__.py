@@ -1,1 +1,1 @@
-"""Market data through ccxt."""
+"""Market data of exchanges, downloaded through ccxt."""

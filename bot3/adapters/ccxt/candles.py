@@ -1,6 +1,6 @@
-"""Download candles and funding rates from an exchange into a data directory, from public endpoints and without keys.
+"""Download candles and funding rates from an exchange into a data directory, from public endpoints and without API keys.
 
-`bot3.adapters.files.candles` reads the files: each file is replaced as a whole, so that no reader reads a partial file.
+`bot3.adapters.files.candles` reads the files. Each file is replaced as a whole, so that no reader reads a partial file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Download:
 
 
 class CcxtCandles:
-    """Downloads candles into a data directory in freqtrade's layout; only data before and after the rows on disk is requested.
+    """Downloads candles and funding rates into a data directory in freqtrade's layout.
+
+    Only data before the first and after the last row on disk is requested (and, to identify the exchange of the rows, the last one).
 
     Parameters
     ----------
@@ -78,13 +80,15 @@ class CcxtCandles:
         ------
         ExchangeBusyError
             If the request failed and may be retried.
+        CandleError
+            If the exchange rejects the request.
         """
         with _translated(f"the markets of {self._exchange.id}"):
             markets = self._exchange.load_markets()
         return tuple(sorted(pair for pair, market in markets.items() if market.get("active")))
 
     def markets(self) -> dict[str, Any]:
-        """Return the exchange's markets in ccxt's form (written as JSON, `bot3.adapters.files.markets` reads them)."""
+        """Return the exchange's markets in ccxt's form; `bot3.adapters.files.markets` reads them from a JSON file. Raises as `pairs`."""
         with _translated(f"the markets of {self._exchange.id}"):
             markets: dict[str, Any] = self._exchange.load_markets()
         return markets
@@ -92,14 +96,15 @@ class CcxtCandles:
     def download_candles(self, pair: str, timeframe: str, *, since: datetime, now: datetime, progress: Progress | None = None) -> Download:
         """Fetch the closed candles from `since` to `now` before the first and after the last one on disk, and add them to the file.
 
-        Gaps between candles on disk are not fetched again. After a failure the next call resumes.
+        Gaps between candles on disk are not fetched again. After a failure the next call continues where this one ended.
 
         Raises
         ------
         ExchangeBusyError
             If the exchange limits requests, fails or cannot be reached; the candles fetched before are on disk.
         CandleError
-            If the exchange has no such pair or timeframe, or if its candles or those on disk are invalid.
+            If the exchange has no such pair or timeframe, if its candles or those on disk are invalid, or if those on disk are of another
+            exchange.
         """
         what = f"{pair} {timeframe} candles of {self._exchange.id}"
         path = candle_path(self._directory, pair=pair, timeframe=timeframe)
@@ -156,8 +161,8 @@ class CcxtCandles:
     def _require_own(self, path: Path, held: pd.DataFrame, fetch: Callable[[int], list[list[float]]], *, columns: tuple[str, ...]) -> None:
         """Raise CandleError instead of adding to rows of another exchange.
 
-        A file whose metadata lacks the exchange, or contains another name (one exchange has several in ccxt), is compared: its last row
-        must equal the row that this exchange returns for that time.
+        If the file's metadata names no exchange, or another one (an exchange may have several names in ccxt), the last row on disk must
+        equal the row that this exchange returns for its time.
         """
         if not len(held) or exchange_of(path) == self._exchange.id:
             return
@@ -175,7 +180,7 @@ class CcxtCandles:
             )
 
     def _exchange_time(self, what: str) -> datetime:
-        """Return the exchange's time, the latest possible time if it reports none.
+        """Return the exchange's time; `datetime.max` if its API reports no time.
 
         With the time of a local clock that is ahead, the candle in progress would count as closed.
         """
@@ -233,13 +238,13 @@ def _open_exchange(exchange_id: str, *, base_url: str | None, is_rate_limited: b
 def _reach_at(exchange: Any, base_url: str) -> None:
     known = {key: url for key, url in exchange.urls["api"].items() if isinstance(url, str)}
     for key, url in known.items():
-        # Replace every key, or a request still reaches the exchange itself.
+        # Every URL must be replaced, otherwise some requests would still reach the exchange itself.
         exchange.urls["api"][key] = f"{base_url}/{url.split('//', 1)[1].partition('/')[2]}"
 
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Translate ccxt's errors into those of this package; the order of the clauses decides which failures may be retried."""
+    """Raise ExchangeBusyError in place of an error of ccxt that may be retried, CandleError in place of another one."""
     try:
         yield
     except ccxt.BadSymbol as error:
@@ -260,7 +265,10 @@ def _translated(what: str) -> Iterator[None]:
 def _pages(
     fetch: Callable[[int], list[list[float]]], *, start: datetime, end: datetime, step: timedelta, what: str
 ) -> Iterator[tuple[list[list[float]], datetime]]:
-    """Yield the rows of up to 20 pages and the time that they reach; if a fetch fails, yield the rows before it, then raise its error."""
+    """Yield the rows of up to 20 pages and the time up to which they were fetched.
+
+    If a fetch fails, the rows fetched before it are yielded first, then its error is raised.
+    """
     rows: list[list[float]] = []
     cursor, count = start, 0
     while cursor < end:

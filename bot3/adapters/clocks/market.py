@@ -1,4 +1,4 @@
-"""The market clock: wall time when live, the market's own time on simulated and replayed candles, at a set speed."""
+"""The market clock: wall time when live, otherwise the time of the simulated or replayed candles, which advances at a set speed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ log = structlog.get_logger()
 class MarketClock:
     """A `Clock` that follows the anchor in the control store.
 
-    The time is computed from the last anchor and the wall clock: if the control store is unavailable, or its anchor is missing or invalid,
-    the last valid anchor remains in force, and time advances.
+    The anchor is a market time with the wall time at which it was set, and the speed. The time is computed from the last anchor and the
+    wall clock: if the control store is unavailable, or its anchor is missing or invalid, the last valid anchor is still used, and time
+    advances.
 
     Parameters
     ----------
@@ -51,7 +52,10 @@ class MarketClock:
         return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
 
     def now(self) -> datetime:
-        """Return the market's time; it decreases only if the clock was set back. Raises StoreError until an anchor was read once."""
+        """Return the market's time; it decreases only if the clock was set back by more than 5 wall seconds.
+
+        Raises StoreError until an anchor was read once.
+        """
         with self._lock:
             wall = self._wall.wall_now()
             now = market_time(self._fresh_anchor(wall), wall=wall)
@@ -73,7 +77,10 @@ class MarketClock:
         return self._anchor
 
     def _read_anchor(self, last: ClockAnchor | None, *, wall: datetime) -> ClockAnchor:
-        """Return the store's anchor, or the last one if the store has none or cannot be read. Raises StoreError if there is neither."""
+        """Return the store's anchor, or the last one if the store has none or cannot be read.
+
+        Raises StoreError if no anchor was read before and the store has none or cannot be read.
+        """
         try:
             anchor = _require_anchor(self._control) if last is None else self._control.anchor() or self._restored(last, wall=wall)
         except StoreError as error:
@@ -91,15 +98,15 @@ class MarketClock:
         return anchor
 
     def _restored(self, last: ClockAnchor, *, wall: datetime) -> ClockAnchor:
-        """Write the last anchor to a store that was lost and created again: this process still knows the time."""
+        """Write the last anchor to a store that has none, because it was lost and created again, and return that anchor."""
         self._control.set_anchor(last)
         log.warning("clock_anchor_restored", market_at=market_time(last, wall=wall).isoformat())
         return last
 
     def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
-        # Up to 5 wall seconds ahead of the new anchor: this process used the old one until now, and its time stays constant until the new
-        # anchor reaches it. Ahead by more: this process ran longer than the others, where a resume continues, or the anchor is of another
-        # market: its time is set back.
+        # The last returned time may be ahead of the new anchor's, because this process used the old anchor until now. If it is ahead by up
+        # to 5 wall seconds, the returned time stays constant until the new anchor reaches it. If it is ahead by more (a resume continues at
+        # an earlier time, or the anchor is of another market), the time is set back.
         if self._floor is not None and (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
             self._floor = None
 
@@ -125,7 +132,7 @@ def start_clock(
     is_running: bool = True,
     wall: Clock | None = None,
 ) -> ClockAnchor:
-    """Set the market clock to a market time, running or paused there; with source WALL, `market_at` and `speed` are ignored.
+    """Set the market clock to a market time (at most `ends_at`), running or paused; with source WALL, `market_at` and `speed` are ignored.
 
     Raises
     ------
@@ -145,7 +152,7 @@ def start_clock(
 
 
 def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnchor:
-    """Pause the market clock at its present time; with source WALL the time continues. Raises StoreError if it was never started."""
+    """Pause the market clock at its present time; with source WALL the time advances further. Raises StoreError if it was never started."""
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)
     paused = replace(anchor, wall_at=now, market_at=market_time(anchor, wall=now), is_running=False)
@@ -156,8 +163,9 @@ def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnc
 def resume_clock(control: ControlStore, *, speed: float | None = None, wall: Clock | None = None) -> ClockAnchor:
     """Resume the market clock where it was paused, at another speed if one is given (ignored with source WALL).
 
-    If the clock was not paused, its processes were killed: it continues from the market time of the newest heartbeat since it was set, so
-    that no market time passes while no process runs. Raises StoreError if it was never started.
+    If the clock was not paused, the processes were killed: it continues from the market time of the newest heartbeat since the clock was
+    set (without one, from the time to which it was set), so that no market time passes while no process runs. Raises StoreError if it was
+    never started.
     """
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)

@@ -22,12 +22,14 @@ _JSON_COLUMNS = ("date", "open", "high", "low", "close", "volume")
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Return the rows of a file unchanged, with column names in lower case; the first column named "volume..." is named volume.
+    """Return the rows of a file unchanged, with column names in lower case.
+
+    If no column is named volume, the first one whose name begins with "volume" is.
 
     Raises
     ------
     CandleError
-        If the file cannot be parsed in the format of its suffix; the message names the path and the remedy.
+        If the file cannot be read, cannot be parsed in the format of its suffix, or has no column names.
     """
     try:
         frame = _read(path)
@@ -56,7 +58,7 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
     Parameters
     ----------
     exchange : str, optional
-        Source exchange of the candles; it is stored in the file's metadata, so that candles of another exchange are never added.
+        Exchange that the candles were fetched from; it is stored in the file's metadata, so that a download from another one is refused.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def write_candles(directory: Path, *, pair: str, timeframe: str, candles: pd.Dat
 
 
 def write_funding(directory: Path, *, pair: str, funding: pd.DataFrame, exchange: str | None = None) -> Path:
-    """Write funding rates in freqtrade's layout: the rate in `open`, zeros in the other columns, and 8h as the timeframe in the name.
+    """Write funding rates in freqtrade's layout: the rate in `open`, zeros in the other columns, and the timeframe 8h in the file's name.
 
     Raises CandleError if the directory cannot be written.
     """
@@ -97,7 +99,7 @@ def _write(path: Path, frame: pd.DataFrame, *, exchange: str | None) -> Path:
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _EXCHANGE: exchange.encode()})
     try:
         with replacing(path) as fresh:
-            # Explicit, because Feather has a default compression of its own; freqtrade reads lz4.
+            # Explicit, so that the file does not depend on Feather's default compression; freqtrade reads lz4.
             feather.write_feather(table, str(fresh), compression="lz4")
     except OSError as error:
         raise CandleError(

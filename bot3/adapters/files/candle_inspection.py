@@ -1,4 +1,4 @@
-"""Validate every candle file of a directory, of any timeframe and kind; an invalid file is reported and does not stop the others."""
+"""Validate every candle file of a directory, of any timeframe and kind; an invalid file is reported, and the others are still validated."""
 
 from __future__ import annotations
 

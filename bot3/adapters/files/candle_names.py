@@ -19,7 +19,7 @@ _KINDS = {
     "index": (_FUTURES, OTHER),
     "premiumIndex": (_FUTURES, OTHER),
 }
-"""Last word of a name to the market and the kind of its rows; a name without one may belong to either market."""
+"""Market and kind of the rows by the last word of a file's name; a name without such a word may belong to either market."""
 _NAME = re.compile(r"(?P<pair>.+)-(?P<timeframe>[0-9]+[A-Za-z]{1,2})(?:-(?P<kind>[A-Za-z_]+))?", re.DOTALL)
 _TIMEFRAME = re.compile(r"[1-9][0-9]*[mhd]")
 _REPLACED = re.compile(r"[/ .@$+:\\\x00-\x1f\x7f]")
@@ -37,11 +37,11 @@ class CandleFile:
     Parameters
     ----------
     pair : str
-        The most likely pair, in ccxt's form: in a file name "_" replaces other characters, so `holds` compares names instead of pairs.
+        The most likely pair, in ccxt's form. File names contain "_" in place of other characters, so `holds` compares names, not pairs.
     market : str
         "spot", "futures", or an empty string if the name does not state it.
     kind : str
-        candles, funding_rate or other (mark, index).
+        candles, funding_rate or other (mark, index, premium index).
     """
 
     path: Path
@@ -75,7 +75,10 @@ def market_of_pair(pair: str) -> str:
 
 
 def candle_path(directory: Path, *, pair: str, timeframe: str, is_funding: bool = False) -> Path:
-    """Return the path of a pair's candles below a data directory, in freqtrade's layout; of its funding rates if it is a future."""
+    """Return the path of a pair's candles below a data directory, in freqtrade's layout.
+
+    With `is_funding` it is that of the funding rates; a spot pair has none, and the path of its candles is returned.
+    """
     name = name_of_pair(pair)
     if market_of_pair(pair) == _SPOT:
         return directory / f"{name}-{timeframe}.feather"
@@ -83,7 +86,7 @@ def candle_path(directory: Path, *, pair: str, timeframe: str, is_funding: bool 
 
 
 def candle_file(path: Path) -> CandleFile | IgnoredFile:
-    """Parse a file's name, such as "BTC_USDT_USDT-5m-futures.feather"; return the reason if the file is not read."""
+    """Parse a file's name, such as "BTC_USDT_USDT-5m-futures.feather"; return an `IgnoredFile` with the reason if the file is not read."""
     suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), None)
     if suffix is None:
         reason = _HDF5 if path.suffix in {".h5", ".hdf5"} else f"its name does not end in {', '.join(SUFFIXES)}"
@@ -113,6 +116,9 @@ def _pair_of_name(name: str, *, market: str) -> str | None:
 
 
 def _has_settle(parts: list[str]) -> bool:
-    """Return whether the last part is a settle currency: contracts settle in their quote or in their base currency."""
+    """Return whether the last part of a name is taken as a settle currency.
+
+    It is if there are exactly three parts, or if it equals one of the two before it: contracts settle in their quote or base currency.
+    """
     settle = parts[-1].partition("-")[0]
     return len(parts) >= 3 and bool(parts[0]) and bool(parts[-2]) and (settle in {parts[-2], parts[-3]} or len(parts) == 3)

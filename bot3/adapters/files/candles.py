@@ -1,4 +1,4 @@
-"""Read candles from files: freqtrade data directories without conversion, and tables with named columns."""
+"""Read candles from files: of freqtrade's data directories without conversion, and of tables with named columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Stamps = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
-    """A validated series and the stamps of the files that it was loaded from."""
+    """A validated series, and the modification times and inodes of the files that it was loaded from."""
 
     stamps: _Stamps
     series: CandleSeries
@@ -34,15 +34,15 @@ class _Loaded:
 class FileCandles:
     """Reads candles from data directories (`CandleReader`).
 
-    Files are read on first access, validated and cached; a file that was replaced since is read again. If several directories contain
-    a pair, their candles are joined.
+    Files are read on first access, validated and cached; a file that was replaced since is read again. If several files contain candles of
+    a pair and timeframe, their candles are joined.
 
     Parameters
     ----------
     directories : Path
-        Roots; files may lie in them or in their folder `futures`.
+        Data directories; files may lie in them or in their folder `futures`.
     funding_from : sequence of Path
-        Further roots, from which only funding rates are read.
+        Further data directories, from which only funding rates are read.
     timeframe : str
         Timeframe of the pairs that `pairs` lists.
     wall_now : callable
@@ -99,7 +99,7 @@ class FileCandles:
         return funding_between(self._all_funding(pair), start=start, end=end)
 
     def reports(self) -> tuple[CandleReport, ...]:
-        """Return the validation reports of the candles of the timeframe, one per pair; reads every file."""
+        """Read all candles of the timeframe and return their validation reports, one per pair."""
         return tuple(self._load(pair, self._timeframe).report for pair in self.pairs())
 
     def _load(self, pair: str, timeframe: str) -> _Loaded:
@@ -156,7 +156,7 @@ class FileCandles:
 
 
 def files_of(directory: Path) -> list[CandleFile | IgnoredFile]:
-    """Return every file of a data directory and of its folder `futures`, by its parsed name; hidden files are left out.
+    """Parse the name of every file in a data directory and its folder `futures`; hidden files are left out.
 
     Raises
     ------

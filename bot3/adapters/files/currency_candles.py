@@ -1,4 +1,4 @@
-"""Restrict the pairs of the platform's own bots to one stake currency."""
+"""Restrict the pairs that the platform's own bots trade to one stake currency."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = structlog.get_logger()
 
 
 class CurrencyCandles:
-    """A `CandleReader` that lists the pairs of one stake currency and still reads every pair of the wrapped reader.
+    """A `CandleReader` whose `pairs` are those of one stake currency; its other methods accept every pair of the wrapped reader.
 
-    A paper wallet counts one currency: profits of ETH/USDC:USDC and of BTC/USDT:USDT cannot be added in it. Candles of other pairs stay
-    readable, since trades of fleet bots are replayed on them.
+    A paper wallet has one currency: profits of ETH/USDC:USDC and of BTC/USDT:USDT cannot be added in it. Candles of other pairs remain
+    readable, since trades of other programs' bots are replayed on them.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class CurrencyCandles:
         self._candles, self._currency = candles, currency
 
     def pairs(self) -> tuple[str, ...]:
-        """Return the pairs of the currency, sorted. Raises SettingsError if there are pairs, but none of the currency."""
+        """Return the pairs of the currency, sorted. Raises SettingsError if the wrapped reader has only pairs of other currencies."""
         return self._pairs
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
@@ -59,8 +59,8 @@ class CurrencyCandles:
         others = sorted({stake_currency(pair) for pair in every} - {self._currency})
         if every and not own:
             raise SettingsError(
-                f"the candles contain no pair counted in {self._currency}, only in {', '.join(others)}: set BOT3_STAKE_CURRENCY to one of "
-                "these, or BOT3_CANDLES to other candles"
+                f"no pair of the candles has the stake currency {self._currency}, only {', '.join(others)}: set BOT3_STAKE_CURRENCY to one "
+                "of these, or BOT3_CANDLES to other candles"
             )
         if others:
             log.warning("pairs_not_traded", stake_currency=self._currency, other_currencies=others, pairs=len(every) - len(own))

@@ -1,4 +1,4 @@
-"""Store a bot's latch (trading state and reference values for its losses) in a file that needs no database."""
+"""Store a bot's latch (trading state and the equity values that losses are measured from) in a file, which needs no database."""
 
 from __future__ import annotations
 

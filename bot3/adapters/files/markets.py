@@ -1,4 +1,4 @@
-"""Market filters of pairs, loaded from a markets file in ccxt's form, or assumed (declared) from observed prices without one."""
+"""An exchange's rules for orders of each pair: from a file in ccxt's form, or without one assumed ("declared") from observed prices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DECLARED_BRACKETS = (
     LeverageBracket(notional_cap_abs=2_000_000.0, max_leverage=5.0, maintenance_margin_ratio=0.05),
     LeverageBracket(notional_cap_abs=10_000_000.0, max_leverage=2.0, maintenance_margin_ratio=0.125),
 )
-"""Stricter than the large exchanges' own for large coins: a declared filter must not allow more than the real one."""
+"""Leverage brackets of pairs whose real ones are unknown: stricter than those of large exchanges for large coins, to allow no more."""
 
 _DECIMALS = 12
 _CANDLES_SEEN = 2_000
@@ -62,7 +62,7 @@ class _Row(BaseModel):
 
 
 class FileMarkets:
-    """Reads filters from a file written with `json.dumps(exchange.load_markets())` (`MarketReader`).
+    """Reads the rules for orders from a file written with `json.dumps(exchange.load_markets())` (`MarketReader`).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class FileMarkets:
         self._taker_fee, self._maker_fee = taker_fee, maker_fee
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters. Raises CandleError if the file has no such pair, or a step that is not above 0."""
+        """Return the rules of a pair. Raises CandleError if the file lacks the pair, or contains a step of it that is not above 0."""
         row = self._rows.get(pair)
         if row is None:
             raise CandleError(f"{self._path} has no market {pair}: write the file again from the exchange")
@@ -123,21 +123,26 @@ class FileMarkets:
 
 
 class DeclaredMarkets:
-    """Filters assumed from observed prices and defaults, used without a markets file (`MarketReader`); all have `is_declared` true.
+    """Rules for orders assumed from observed prices and defaults, for a home without a markets file; their `is_declared` is true.
 
     Parameters
     ----------
     rates : mapping
-        Observed prices of each pair, at least one, above 0: the price tick is the last decimal place that they use.
+        Observed prices of each pair: the price tick is the last decimal place that they use, at most the twelfth.
     taker_fee, maker_fee : float
         Ratios of a side's value.
+
+    Raises
+    ------
+    CandleError
+        If a pair has no price, or one that is not above 0.
     """
 
     def __init__(self, rates: Mapping[str, Iterable[float]], *, taker_fee: float, maker_fee: float) -> None:
         self._markets = {pair: _declared(pair, list(seen), taker_fee=taker_fee, maker_fee=maker_fee) for pair, seen in rates.items()}
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters. Raises CandleError if no prices of the pair were given."""
+        """Return the rules of a pair. Raises CandleError if no prices of the pair were given."""
         market = self._markets.get(pair)
         if market is None:
             raise CandleError(f"no filters are declared for {pair}: there are filters for {', '.join(sorted(self._markets)) or 'no pair'}")
@@ -145,9 +150,9 @@ class DeclaredMarkets:
 
 
 def seen_rates(candles: CandleReader, timeframe: str, *, until: datetime) -> dict[str, list[float]]:
-    """Return each pair's closes of at most 2,000 candles, the last ones closed by a market time, for `DeclaredMarkets`.
+    """Return each pair's closes in the last 2,000 candle durations before a market time (or before its last candle), for `DeclaredMarkets`.
 
-    Pairs without a candle by then are left out.
+    Pairs without a candle in that span are left out.
     """
     rates = {}
     for pair in candles.pairs():
@@ -164,7 +169,7 @@ def _declared(pair: str, seen: list[float], *, taker_fee: float, maker_fee: floa
         raise CandleError(f"no filters can be declared for {pair}: pass observed prices above 0")
     values = np.asarray(seen)
     places = next((places for places in range(_DECIMALS) if np.allclose(np.round(values, places), values, rtol=1e-12, atol=0.0)), _DECIMALS)
-    # The step is worth at most the smallest order, so that rounding never doubles an order.
+    # At the highest price the step is worth at most the smallest order, so that rounding to it never doubles an order.
     step = _plain(Decimal(1).scaleb(math.floor(math.log10(float(DECLARED_MIN_NOTIONAL) / float(values.max())))))
     return Market(
         pair=pair,

@@ -1,4 +1,4 @@
-"""Store out-of-sample signals in Parquet files, one per feeder and week."""
+"""Store signals of feeders' models in Parquet files, one per feeder and week; each model was trained on earlier data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ class FileSignals:
         return tuple(sorted(path.stem for path in (self._directory / feeder_id).glob("*.parquet") if not path.name.startswith(".")))
 
     def signals(self, *, feeder_ids: Sequence[str], start: datetime, end: datetime) -> pd.DataFrame:
-        """Return the signal frame with start <= known_at < end, sorted by known_at and pair (by feeder, if both are equal)."""
+        """Return the signal frame with start <= known_at < end, sorted by known_at, pair and feeder.
+
+        Raises StoreError for an unknown feeder, or if a file cannot be read.
+        """
         paths = [
             self._path(feeder_id, week)
             for feeder_id in feeder_ids

@@ -1,1 +1,1 @@
-"""Databases and backtest results of freqtrade."""
+"""Readers of freqtrade's databases and backtest results."""

@@ -22,7 +22,7 @@ from bot3.trading.names import shown_name
 from bot3.trading.trades import RunMode, Trade
 
 LARGEST_RESULT = 256 * 2**20
-"""Bytes of JSON; freqtrade writes about 1 KiB a trade."""
+"""Maximum size of a result's JSON in bytes; freqtrade writes about 1 KiB a trade."""
 _MEMBER = re.compile(r"backtest-result-[^/]*\.json")
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 """Errors that a damaged, encrypted or unusually packed archive member raises."""
@@ -44,7 +44,7 @@ _RENAMED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreqtradeBacktest:
-    """A `ForeignTradeSource` of one strategy's trades; a trade's id is its position in the file, counted from 1."""
+    """A `ForeignTradeSource` of one strategy's trades; a trade's id is its position in the strategy's list, counted from 1."""
 
     strategy: str
     rows: Sequence[Mapping[str, Any]]
@@ -63,7 +63,7 @@ class FreqtradeBacktest:
         Raises
         ------
         SettingsError
-            If the strategy is not in the file, there are several and none was named, or the file is the result's `.meta.json`.
+            If the named strategy is not in the file, the file contains several and none was named, or it is the result's `.meta.json`.
         DataError
             If the file is no backtest result of freqtrade 2022.4 or later, is damaged, or contains more than 256 MiB of JSON.
         StoreError
@@ -103,7 +103,7 @@ def _json(path: Path) -> bytes:
 
 
 def _unpacked(path: Path) -> bytes:
-    """Return the result in an archive, read up to the size limit, whatever size the archive's directory states."""
+    """Return the result in an archive. Raises DataError if it is larger than the limit, whatever size the archive's directory states."""
     try:
         with zipfile.ZipFile(path) as archive:
             member = _member(archive.namelist(), path=path)

@@ -1,4 +1,4 @@
-"""Read closed trades of a freqtrade database as columns: rows that are certainly valid at once, the few doubtful rows one by one."""
+"""Read closed trades of a freqtrade database as columns: the rows that are certainly valid all at once, the other few one by one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class FreqtradeColumns(FreqtradeTrades):
             yield from self._trades(connection, sa.column("id").in_(wanted[start : start + _FEW]))[0]
 
     def _columns(self, read: Columns) -> TradeColumns:
-        """Return the trade columns of rows that are valid."""
+        """Return rows that are valid trades as trade columns."""
         count = len(read["id"])
         said = {"bot": self._origin.bot, "run_mode": self._origin.run_mode.value, "account": self._origin.account}
         known: Columns = {name: np.full(count, text, dtype="object") for name, text in said.items()}
@@ -100,7 +100,7 @@ def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _in_utc(local: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """Return local times in UTC; `NO_TIME` on days on which the zone's offset changes, so that those rows are read one by one."""
+    """Return local times in UTC; `NO_TIME`, which makes the row doubtful, if one is invalid or the zone's offset changes on its day."""
     if zone.key == "UTC":
         return local
     is_known = (local > _FIRST_US) & (local < _LAST_US)
@@ -110,7 +110,7 @@ def _in_utc(local: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
 
 
 def _offset_us(day: datetime, zone: ZoneInfo) -> int:
-    """Return a zone's offset from UTC on a local day in microseconds, `NO_TIME` if it changes on that day."""
+    """Return a zone's offset from UTC on a local day in microseconds; `NO_TIME` if it changes on that day."""
     ends = (day, day + _DAY)
     offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for at in ends for fold in (0, 1)}
     offset = offsets.pop()
@@ -118,7 +118,7 @@ def _offset_us(day: datetime, zone: ZoneInfo) -> int:
 
 
 def _sound(read: Columns) -> NDArray[np.bool_]:
-    """Return which rows are certainly valid trades; others may be valid too, since these bounds are slightly narrower than required."""
+    """Return which rows are certainly valid trades; others may be valid too, since the bounds used here are slightly too narrow."""
     opened, closed = read["open_date"], read["close_date"]
     sound: NDArray[np.bool_] = (opened != NO_TIME) & (closed != NO_TIME) & (opened <= closed)
     sound &= np.abs(read["close_profit_abs"]) <= LARGEST

@@ -1,4 +1,4 @@
-"""SQL conditions on freqtrade's table `trades`, for counting without reading every row."""
+"""SQL conditions on freqtrade's table `trades`, to count valid trades without reading every row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IS_OPEN, CLOSE_DATE = sa.column("is_open", sa.Boolean()), sa.column("close_date"
 LARGEST = 1e300
 ABOVE_ZERO = ("open_rate", "close_rate", "amount", "stake_amount")
 BOUNDS = {"leverage": (1.0, LARGEST), "fee_open": (-0.09, 0.09), "fee_close": (-0.09, 0.09), "close_profit": (-1.9, LARGEST)}
-"""Slightly narrower than the bounds of a valid row: a row within them certainly is a trade."""
+"""Bounds slightly narrower than those of a valid trade, so that every value within them is valid."""
 
 
 _PLAIN = "A-Za-z0-9/:._-"
@@ -20,7 +20,9 @@ _LONGEST = 60
 
 
 def is_doubtful(*, is_sqlite: bool, texts: Collection[str] = ()) -> sa.ColumnElement[bool]:
-    """Return a condition that is true for every row that `rows.trade_or_refusal` refuses and for few valid ones, which the caller checks.
+    """Return a condition that is true for every closed row that `rows.trade_or_refusal` refuses, and for a few valid ones.
+
+    The caller must read the rows for which it is true and check them.
 
     The condition is true if a value is missing or not a number: SQLite stores text in any column and sorts it above every number,
     PostgreSQL sorts NaN above every number.
@@ -28,7 +30,7 @@ def is_doubtful(*, is_sqlite: bool, texts: Collection[str] = ()) -> sa.ColumnEle
     Parameters
     ----------
     texts : collection of str
-        The free-text columns of the table.
+        Names of text columns, besides `pair`, that must not contain the character NUL.
     """
     sound: list[sa.ColumnElement[bool]] = [sa.column(name).between(1.0 / LARGEST, LARGEST) for name in ABOVE_ZERO]
     sound += [sa.column(name).between(*bounds) for name, bounds in BOUNDS.items()]
@@ -50,7 +52,7 @@ def _have_plain_pair(*, is_sqlite: bool) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _is_stamp(name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that a text is a time as freqtrade writes it: a valid day, seconds, and no fraction or one of six digits."""
+    """Return the condition that a text is a valid time as freqtrade writes it: to the second, with no fraction or one of six digits."""
     stamp: sa.ColumnClause[str] = sa.column(name, sa.String())
     # The modifier makes SQLite compute the day: without it 30 February is returned unchanged.
     computed = sa.func.strftime("%Y-%m-%d %H:%M:%S", sa.func.substr(stamp, 1, 19), "+0 days")

@@ -33,10 +33,10 @@ _WAL_VERSIONS = b"\x02\x02"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingFile:
-    """A database in WAL mode that no process has open: no log with rows is beside it, so the one file contains all rows.
+    """A SQLite database in WAL mode that no process has open: its write-ahead log is missing or empty, so the file contains all rows.
 
-    To read it, SQLite would create a log and its index and leave them there. It can be read as immutable instead, without locks; a process
-    that opens it meanwhile creates a log before the file changes, so checking for a log afterwards shows whether the read was consistent.
+    To read it, SQLite would create a log and the log's index and leave them there. It can be read as immutable instead, without locks. A
+    process that opens it meanwhile creates a log before it changes the file: if there is one afterwards, the rows may be inconsistent.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class RestingFile:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Return the file if it is at rest; None if a process has it open, or it is not in WAL mode (reading then creates no file)."""
+        """Return the file if no process has it open; None if one has, or it is not in WAL mode (reading then creates no file)."""
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
         if header[18:20] != _WAL_VERSIONS or _is_open(path):
@@ -59,10 +59,10 @@ class RestingFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopiedFile:
-    """A copy of a database and of its log, for a single read, in a directory that is removed at the end.
+    """A copy of a SQLite database and of its write-ahead log, for a single read, in a temporary directory.
 
-    SQLite needs an index beside a log with rows and cannot create it in a directory without write permission (a read-only mount). Read as
-    immutable, the file without its log would lack the log's rows, which are the newest trades.
+    To read a log, SQLite needs an index beside it, which it cannot create in a directory without write permission (a read-only mount). If
+    the file were read as immutable instead, the rows in the log, which are the newest trades, would be missing.
     """
 
     path: Path
@@ -89,7 +89,7 @@ class CopiedFile:
 
 
 def is_stranded(path: Path) -> bool:
-    """Return whether a database has a log with rows that SQLite cannot read in its directory: no index, and no permission to create one."""
+    """Return whether a database has a log with rows that SQLite cannot read there: its index is missing, and cannot be created."""
     log = _log_of(path)
     return log.exists() and log.stat().st_size > 0 and not _index_of(path).exists() and not os.access(path.parent, os.W_OK)
 
@@ -111,7 +111,7 @@ class FreqtradeDatabase:
     columns : mapping
         Existing columns of `trades`, and of `orders` (none if the table is missing).
     texts : mapping
-        Those columns that are declared as texts: SQL compares their numbers letter by letter.
+        Those of the columns that are declared as texts: SQL compares numbers in them character by character.
     resting : RestingFile or None
         A SQLite file that no process had open and that is read as immutable: every `read` verifies that it has not changed.
     copied : CopiedFile or None
@@ -138,7 +138,8 @@ class FreqtradeDatabase:
         address : str
             Path of a SQLite file, or a URL ("sqlite:///tradesv3.sqlite", "postgresql://user@host/name").
         leaves_no_trace : bool
-            Create no file beside a SQLite database that no process has open: for a single read, since later changes are not detected.
+            Create no file beside a SQLite database that no process has open (read it as immutable, or a copy of it): for a single read,
+            since later changes are not detected.
 
         Raises
         ------
@@ -179,7 +180,7 @@ class FreqtradeDatabase:
     def read(self) -> Iterator[Connection]:
         """Yield a connection that reads one snapshot of the database.
 
-        Raises StoreBusyError at its end if a process opened a file that is read as immutable in the meantime.
+        Raises StoreBusyError at the end of the block if a file is read as immutable and a process has opened it since.
         """
         with _snapshot(self.engine, self.shown) as connection:
             yield connection
@@ -188,10 +189,10 @@ class FreqtradeDatabase:
                 self.resting.require_unchanged()
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of any other connection.
+        """Return a token that differs after every commit to the database by another program; this platform only reads it.
 
-        On PostgreSQL the token is the current snapshot, which needs no permission except to connect. Every commit changes it, also one in
-        another database of the server: the token may change without a commit here.
+        On PostgreSQL the token is the current snapshot, which needs no permission except to connect. It may also change without a commit
+        to this database, as by one to another database of the server.
         """
         query = "PRAGMA data_version" if self.is_sqlite else "SELECT pg_current_snapshot()::text"
         with self.probe_lock, _readable(self.shown):
@@ -298,7 +299,7 @@ def _snapshot(engine: Engine, shown: str) -> Iterator[Connection]:
 
 @contextmanager
 def _readable(shown: str) -> Iterator[None]:
-    """Translate a driver's exceptions into StoreError and its kinds, with remedies for a database that another program owns."""
+    """Raise StoreError or a subclass in place of a driver's exception, with remedies for a database that another program owns."""
     try:
         with translated(shown):
             yield
@@ -357,7 +358,7 @@ def _index_of(path: Path) -> Path:
 
 
 def _is_open(path: Path) -> bool:
-    """Return whether a process may have a database open: its index exists, or a log that contains rows."""
+    """Return whether a process may have a database open: the index of its log exists, or a log that contains rows."""
     log = _log_of(path)
     return _index_of(path).exists() or (log.exists() and log.stat().st_size > 0)
 

@@ -20,13 +20,13 @@ _TRADE_ID: sa.ColumnClause[Any] = sa.column("ft_trade_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderKinds:
-    """Which orders a database contains: those of freqtrade's dry run (`paper`), and those that an exchange accepted (`live`)."""
+    """Whether a database contains orders of freqtrade's dry run (`paper`), and other orders, which an exchange accepted (`live`)."""
 
     paper: bool
     live: bool
 
     def contradicts(self, mode: RunMode) -> bool:
-        """Return whether orders contradict a run mode: a dry run's order is never live; an exchange's may be paper (test network)."""
+        """Return whether orders contradict a run mode: only a dry run's do, in mode LIVE; an exchange's may be PAPER (a test network)."""
         return self.paper and mode is RunMode.LIVE
 
 
@@ -37,7 +37,7 @@ def order_kinds(connection: Connection) -> OrderKinds:
 
 
 def trades_of_dry_run(connection: Connection) -> set[str]:
-    """Return the ids, as texts, of trades that have orders of freqtrade's dry run."""
+    """Return the ids, as texts, of the trades that have an order of freqtrade's dry run."""
     found = sa.select(_TRADE_ID).distinct().select_from(_ORDERS).where(_is_dry(connection))
     return {str(trade_id) for trade_id in connection.execute(found).scalars()}
 

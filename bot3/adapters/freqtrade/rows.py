@@ -1,4 +1,4 @@
-"""Convert rows of freqtrade's tables to the platform's trades, or return the reason why a row is refused."""
+"""Convert rows of freqtrade's tables to the platform's trades, or return the reason why a row cannot be used as a trade."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPTIONAL_COLUMNS = (
     "liquidation_price",
 )
 AMOUNT_COLUMNS = ("amount_requested", "max_stake_amount", "record_version")
-"""Columns that show whether a trade had several orders if the orders themselves are missing."""
+"""Columns that show whether a trade had several entries or exits if its orders are missing."""
 ORDER_COLUMNS = ("id", "ft_trade_id", "ft_order_side", "filled", "order_filled_date", "average", "price")
 OPTIONAL_ORDER_COLUMNS = ("ft_price", "ft_fee_base")
 
@@ -50,16 +50,16 @@ _ABOVE_ZERO = ("open_rate", "amount", "stake_amount")
 _TRUTHS = {"true": True, "t": True, "1": True, "1.0": True, "false": False, "f": False, "0": False, "0.0": False}
 _LARGEST_FEE = 0.1
 _LARGEST_LOSS = -2.0
-"""A trade can lose at most its isolated margin and the fees; a row that lost more contains an order of another trade."""
+"""Lowest valid close_profit, a ratio of the stake: a trade can lose at most its isolated margin and the fees."""
 _GROWTH = 1.05
-"""Rounding to the exchange's steps raises an amount by less."""
+"""Factor of growth above which an amount or stake shows several orders: rounding to the exchange's steps raises an amount by less."""
 _STAKE_VERSION = 2
 """From this `record_version` on, `max_stake_amount` excludes the leverage, as `stake_amount` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeOrigin:
-    """What a database does not contain about its trades: their bot, run mode and account, and the time zone of its dates."""
+    """Facts about the trades of a database that it does not contain: their bot, run mode and account, and the time zone of its dates."""
 
     bot: str
     run_mode: RunMode
@@ -68,11 +68,11 @@ class TradeOrigin:
 
 
 def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | RefusedTrade:
-    """Return the trade of a row, or why the row is refused.
+    """Return the trade of a row, or the reason why the row cannot be used as a trade.
 
     The row has `REQUIRED_COLUMNS`, the numbers of filled `entries` and `exits`, and any of `OPTIONAL_COLUMNS` and `AMOUNT_COLUMNS`.
-    Accepted are a close rate outside the lowest and highest rate, missing extremes or stops, and close values of an open trade, which are
-    ignored. Raises DataError if the row's id is not a whole number.
+    Accepted are a close rate outside the lowest and highest rate, missing lowest and highest rates or stops, a missing leverage (taken as
+    1), and close values of an open trade, which are ignored. Raises DataError if the row's id is not a whole number.
     """
     numbers = {name: _number(row[name]) for name in (*_ABOVE_ZERO, "fee_open", "fee_close")}
     numbers["leverage"] = 1.0 if row["leverage"] is None else _number(row["leverage"])
@@ -112,7 +112,10 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
 
 
 def grew(row: Mapping[str, Any]) -> bool:
-    """Return whether a trade's amounts show several orders: over 5 % more amount than first requested, or once over 5 % more stake."""
+    """Return whether a trade's amounts show several entries or exits.
+
+    They do if its amount is over 5 % larger than the one first requested, or its largest stake over 5 % larger than its last one.
+    """
     numbers = {
         name: _number(row.get(name)) for name in ("amount", "amount_requested", "stake_amount", "max_stake_amount", "record_version")
     }
@@ -127,7 +130,7 @@ def is_filled(filled: Any) -> bool:
 
 
 def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, bool], zone: ZoneInfo) -> dict[int, tuple[FilledOrder, ...]]:
-    """Return the filled orders of each trade.
+    """Return the filled orders of each trade, by trade id; a trade without filled orders has no entry.
 
     Parameters
     ----------
@@ -147,7 +150,7 @@ def filled_orders(rows: Iterable[Mapping[str, Any]], *, shorts: Mapping[int, boo
 
 
 def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone: ZoneInfo) -> FilledOrder:
-    """Return one order; its rate is the first of `average`, `price` and `ft_price` above 0, the same order as in freqtrade."""
+    """Return one order; its rate is the first of `average`, `price` and `ft_price` that is above 0, in freqtrade's sequence."""
     rates = (_finite(row.get(name)) for name in ("average", "price", "ft_price"))
     return FilledOrder(
         is_entry=row["ft_order_side"] == ("sell" if is_short else "buy"),
@@ -158,7 +161,7 @@ def _filled_order(row: Mapping[str, Any], *, filled: float, is_short: bool, zone
 
 
 def _name_problem(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return which of a row's texts no store accepts, and the value found."""
+    """Return why one of a row's texts cannot be stored, and the text; None if all can."""
     if (problem := pair_problem(row["pair"])) is not None:
         return problem, shown_name(row["pair"])
     for name in ("enter_tag", "exit_reason"):
@@ -176,7 +179,7 @@ def _row_id(value: Any) -> int:
 
 
 def truth(value: Any) -> bool | None:
-    """Parse a boolean; return None for an invalid value. Python would take a text such as "0" as true."""
+    """Parse a boolean, also from a number or text; return None for an invalid value. `bool` would return True for the text "0"."""
     return _TRUTHS.get(str(value).strip().lower())
 
 
@@ -189,7 +192,7 @@ def _time_problem(row: Mapping[str, Any], opened: datetime | None) -> tuple[str,
 
 
 def _entry_problem(numbers: Mapping[str, float], *, is_open: bool) -> tuple[str, str] | None:
-    """Return what is invalid about an entry, and the value found."""
+    """Return what is invalid about an entry, and the value found; None if nothing is."""
     for name in _ABOVE_ZERO:
         # Since September 2024 freqtrade stores an amount of 0 until the entry fills.
         is_unfilled = is_open and name == "amount" and numbers[name] == 0.0
@@ -204,7 +207,7 @@ def _entry_problem(numbers: Mapping[str, float], *, is_open: bool) -> tuple[str,
 
 
 def _close_problem(closes: Mapping[str, float], *, opened: datetime | None, closed: datetime | None) -> tuple[str, str] | None:
-    """Return what is invalid about a close, and the value found."""
+    """Return what is invalid about a close, and the value found; None if nothing is."""
     if closed is None:
         return "it is closed but has no close_date", ""
     if opened is not None and closed < opened:
@@ -257,4 +260,4 @@ def _instant(value: Any, zone: ZoneInfo, *, fold: int = 0) -> datetime | None:
     try:
         return aware.astimezone(UTC)
     except OverflowError:
-        return None  # the first or the last day of the calendar, which UTC moves outside it
+        return None  # on the first or last day of the calendar the time in UTC may lie outside it

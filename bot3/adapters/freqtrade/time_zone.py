@@ -1,4 +1,4 @@
-"""Detect the time zone in which a bot's PostgreSQL writes its dates: freqtrade's columns contain none."""
+"""Detect the time zone in which PostgreSQL stores the dates of a bot: freqtrade's columns contain no zone."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ SELECT (
     setting, source, current_user
 FROM pg_settings WHERE name = 'TimeZone'
 """
-# Sources of a zone that all sessions of the server or of the database share; any other source is our session's own and hides it.
+# Sources of a zone that all sessions of the server or of the database share; a zone from any other source is this session's own and hides
+# the shared one.
 _OF_ALL_SESSIONS = {"default", "environment variable", "configuration file", "command line", "global", "database"}
 
 
 def writers_zone(address: str) -> str | None:
-    """Return the name of the time zone in which a bot's dates are stored, as the server spells it; None for SQLite (UTC).
+    """Return the name of the time zone in which a bot's dates are stored, as the server spells it; None for SQLite, whose dates are in UTC.
 
-    The result is wrong for a bot whose own process sets `PGTZ`: no query of the server returns that zone.
+    The result is wrong for a bot whose own process sets `PGTZ`: that zone cannot be queried.
 
     Raises
     ------
     StoreError
-        If the database cannot be queried, or returns no zone: this platform's session has an explicit zone, which hides the server's.
+        If the database cannot be queried, if this platform's session has a zone of its own, which hides the server's, or if the zone is
+        empty.
     """
     if not address.startswith("postgres"):
         return None

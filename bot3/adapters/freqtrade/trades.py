@@ -1,4 +1,4 @@
-"""Read the trades of a freqtrade bot from its own database (2022.4 to today, SQLite or PostgreSQL)."""
+"""Read the trades of a freqtrade bot from its own database (of freqtrade 2022.4 or later, SQLite or PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bot3.trading.trades import RunMode, Trade
 _TYPED_COLUMNS = frozenset(REQUIRED_COLUMNS) - {"pair", "exit_reason", "open_date", "close_date"}
 _OLD_COLUMNS = frozenset({"sell_reason", "buy_tag"})
 _ZONE_SLACK = timedelta(hours=27)
-"""Maximum difference of local times from UTC, summer time included."""
+"""More than the largest difference of a local time from UTC, so that a comparison with this margin excludes no trade."""
 _INSTANTS = ("open_date", "close_date")
 _NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in {"float", "float | None"})
 
@@ -43,8 +43,8 @@ _NUMBERS = tuple(name for name, kind in Trade.__annotations__.items() if kind in
 class FreqtradeTrades:
     """A `ForeignTradeReader` of a freqtrade database.
 
-    Columns that were added after 2022.4 may be missing, and all may be texts (an import from CSV). Tables `trades_bak*` are ignored. Rows
-    that are not valid trades are returned by `refused_trades` and left out of all other results.
+    Columns that were added after 2022.4 may be missing, and all may be of type text (an import from CSV). Tables `trades_bak*` are ignored.
+    Rows that are not valid trades are returned by `refused_trades` and `read_all`, and left out of all other results.
     """
 
     def __init__(self, database: FreqtradeDatabase, origin: TradeOrigin, *, is_mixed: bool = False) -> None:
@@ -56,7 +56,7 @@ class FreqtradeTrades:
         self._has_orders = set(COUNTED_COLUMNS) <= database.columns["orders"]
         self._is_texts = bool(_TYPED_COLUMNS & database.texts["trades"])
         self._has_text_orders = self._has_orders and bool({"ft_trade_id", "filled"} & database.texts["orders"])
-        # SQL conditions suffice to select the rows: no column contains text instead of numbers, no trade belongs to a dry run.
+        # SQL conditions can select the rows only if no column contains text instead of numbers and no trade of a dry run must be refused.
         self._is_plain = not self._is_texts and not is_mixed
 
     @classmethod
@@ -81,20 +81,21 @@ class FreqtradeTrades:
         run_mode : RunMode or None
             Mode in which its trades were made; None to infer it from the ids of its orders. With LIVE, trades of a dry run are refused.
         is_any_mode : bool
-            Assign all trades to `run_mode` (LIVE if None), whatever their orders show.
+            Assign all trades to `run_mode` (LIVE if None), also if their orders show another mode.
         account : str, optional
             Exchange account of the trades; the default is "foreign-" and the bot's name.
         source_timezone : str
-            Time zone of its dates. Freqtrade writes UTC to SQLite, and a PostgreSQL server's local time if that server's zone is not UTC.
+            Time zone of its dates. In SQLite they are in UTC, in PostgreSQL in the time zone of the bot's sessions.
         leaves_no_trace : bool
-            Create no file beside a SQLite database that no process has open: for a single read, since later changes are not detected.
+            Create no file beside a SQLite database that no process has open (read it as immutable, or a copy of it): for a single read,
+            since later changes are not detected.
 
         Raises
         ------
         SettingsError
             If the address or the zone is invalid, or the mode of the trades is neither configured nor inferred.
         DataError
-            If it is no freqtrade database of 2022.4 or later; the message names the missing columns.
+            If it is no freqtrade database of 2022.4 or later, or the mode is LIVE and all its orders are of a dry run.
         StoreError
             If the database cannot be read (StoreBusyError: locked or unreachable).
         """
@@ -126,15 +127,15 @@ class FreqtradeTrades:
 
     @property
     def store_id(self) -> str:
-        """Return the identity of the database: a digest of its address, since freqtrade stores no identity in it."""
+        """Return the identity of the database: a digest of its path or of its URL without the password; freqtrade stores no identity."""
         return hashlib.blake2s(self._database.shown.encode(), digest_size=12).hexdigest()
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection."""
+        """Return a token that differs after every commit to the database; it may also differ without one."""
         return self._database.change_token()
 
     def closed_trades(self, *, closed_since: datetime | None) -> list[Trade]:
-        """Return closed trades with close_date >= the given time (all for None), by close_date."""
+        """Return the closed trades with close_date >= the given time (all for None), sorted by close_date."""
         if not self._is_plain:
             closed = [trade for trade in self._every()[0] if not trade.is_open]
         else:
@@ -143,7 +144,7 @@ class FreqtradeTrades:
         return _by_close(trade for trade in closed if closed_since is None or _closed_at(trade) >= closed_since)
 
     def open_trades(self) -> list[Trade]:
-        """Return the trades that are open, by open_date."""
+        """Return the open trades, sorted by open_date."""
         if not self._is_plain:
             return _by_open(trade for trade in self._every()[0] if trade.is_open)
         with self._database.read() as connection:
@@ -151,7 +152,7 @@ class FreqtradeTrades:
         return _by_open(trades)
 
     def count_closed(self, *, closed_since: datetime | None) -> int:
-        """Count the trades that `closed_trades` would return; where possible, SQL counts, and only doubtful rows are read."""
+        """Count the trades that `closed_trades` would return; if possible in SQL, so that only rows that may be invalid are read."""
         if closed_since is not None or self._origin.zone.key != "UTC" or not self._is_plain:
             return len(self.closed_trades(closed_since=closed_since))
         texts = [name for name in ("enter_tag", "exit_reason") if name in self._names]
@@ -173,11 +174,11 @@ class FreqtradeTrades:
         return _frame(sorted(trades, key=lambda trade: (trade.open_date, trade.trade_id), reverse=True))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:
-        """Return the rows that are not valid trades, by id."""
+        """Return the rows that are not valid trades, sorted by id."""
         return self.read_all().refused
 
     def read_all(self) -> ForeignTrades:
-        """Return all trades as of one instant, and their filled orders."""
+        """Return all trades as of one instant with their filled orders, and the rows that are not valid trades."""
         with self._database.read() as connection:
             trades, refused = self._trades(connection)
             orders = self._orders(connection, trades)
@@ -227,7 +228,7 @@ class FreqtradeTrades:
         return sa.select(table, *count_columns(counts, is_short=is_short)).select_from(joined).where(*conditions)
 
     def _counted_texts(self, connection: Connection) -> dict[str, dict[str, int]]:
-        """Return `ORDER_COUNTS` by trade id, as text, for columns of text, which SQL would count wrongly."""
+        """Return `ORDER_COUNTS` by the trade's id as a text, counted here because SQL would compare numbers in text columns wrongly."""
         if not self._has_orders:
             return {}
         trades = sa.table("trades", sa.column("id"), sa.column("is_short"))

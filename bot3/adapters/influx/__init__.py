@@ -1,1 +1,1 @@
-"""The published copy in InfluxDB."""
+"""The copy of the record (the platform's own database) in InfluxDB, which other processes read."""

@@ -1,4 +1,4 @@
-"""The InfluxDB buckets of a published copy: the bucket of each bot's trades and of learning, and how long their points are retained."""
+"""The InfluxDB buckets of the record's copy: one for published learning and one for each bot's trades, and their retention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot3.errors import SettingsError
 
 _MARGIN = timedelta(hours=1)
-"""A server whose clock is ahead may reject a point this close to the end of a bucket's retention."""
+"""Points whose retention ends within this time are not written: a server whose clock is ahead may reject them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +19,9 @@ class InfluxBuckets:
     Parameters
     ----------
     learning : str
-        Bucket of learning.
+        Bucket of published learning.
     trades : mapping
-        Bucket by bot; the bucket of a bot that is not in it is "<name>_trades".
+        Bucket by bot; a bot that is not in it has the bucket "<name of the bot>_trades".
     learning_life, trades_life : timedelta
         Retention, in wall time; zero means forever.
     """
@@ -37,7 +37,7 @@ class InfluxBuckets:
         Raises
         ------
         SettingsError
-            If that bucket belongs to another bot or to learning: their readers would find trades of this bot.
+            If that bucket belongs to another bot or to published learning.
         """
         if bot in self.trades:
             return self.trades[bot]
@@ -51,7 +51,7 @@ class InfluxBuckets:
         return name
 
     def kept_since(self, now: datetime, *, trades: bool) -> datetime | None:
-        """Return the wall time from which on a bucket retains points for at least another hour; None if its retention is unlimited.
+        """Return the time of the oldest points that a bucket retains for at least another hour of wall time; None if it retains all.
 
         `trades` selects the retention of trades, otherwise that of learning is used.
         """

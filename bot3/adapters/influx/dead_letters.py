@@ -1,4 +1,4 @@
-"""Store dead letters: points that the server rejected permanently, saved in a file until the cause is fixed."""
+"""Store dead letters in a file: points that the server rejected permanently, until they are written again successfully."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot3.file_replacement import replacing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """A point that must be deleted: its measurement, its stored tags, and its time."""
+    """A point that must be deleted: its measurement, its tags as stored, and its time in nanoseconds since 1970."""
 
     measurement: str
     tags: dict[str, str]
@@ -25,10 +25,11 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """Points that the server rejected, and the reason: rows, heads (to be written after the rows), or points to delete.
+    """Points that the server rejected, and the reason.
 
-    A letter without points reports a value that no point can represent, such as an infinite number; its reason names the value.
-    `since` is the record's revision after which the points were written to the record.
+    They are `rows`, `heads` (written after the rows), or points to delete (`gone`). A letter without points reports a trade or publication
+    that no point can represent, as with an infinite number; its reason names it. `since` is a revision of the record: the contents of the
+    letter were written to the record after it.
     """
 
     bucket: str
@@ -47,8 +48,8 @@ class DeadLetter:
 class DeadLetters:
     """A file of dead letters, one JSON object per line.
 
-    A last line without a line end was truncated by a kill or a full disk; it is ignored. Its content is published again, because the
-    record's pending writes are confirmed only after their dead letters were written.
+    A last line without a line end was truncated, as by a full disk or because the process was killed, and is ignored. Its content is
+    published again, because the record's pending writes are confirmed only after their dead letters were written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,9 +58,9 @@ class DeadLetters:
         self._held_as: tuple[int, int, int] | None = None
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
-        """Append those letters that are not stored yet; they are on disk when this returns.
+        """Append those letters whose points are not stored yet; they are on disk when this returns.
 
-        The same points are rejected whenever the record is published again: their letters must not accumulate.
+        The same points are rejected again whenever the record is published again, so their letters would accumulate otherwise.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class DeadLetters:
             raise StoreError(f"{self._path} contains an invalid dead letter ({error}): fix the line, or move the file elsewhere") from error
 
     def _contents(self) -> set[str]:
-        """Return the contents of the stored letters, read again after the file changed; none if a line cannot be parsed."""
+        """Return the contents of the stored letters, read again if the file changed; an empty set if a line cannot be parsed."""
         if self._held_as != self._signature():
             self._held = set()
             with suppress(OSError, ValueError, AttributeError):
@@ -120,7 +121,7 @@ class DeadLetters:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def replace(self, letters: Sequence[DeadLetter]) -> None:
-        """Replace the file's content by these letters; without letters delete the file. Raises StoreError if it cannot be written."""
+        """Replace the file's content by these letters; delete the file if there are none. Raises StoreError if it cannot be written."""
         with _writing(self._path):
             if not letters:
                 self._path.unlink(missing_ok=True)

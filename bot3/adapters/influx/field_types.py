@@ -1,4 +1,4 @@
-"""Compare the field types of a copy: those that we write with those that a bucket contains."""
+"""Compare the field types that this platform writes to InfluxDB with those that a bucket contains."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WRITTEN: Mapping[str, Mapping[str, Kind]] = {
 _NAMES: Mapping[Kind, str] = {"float": "float", "int": "integer", "bool": "boolean", "text": "string", "time": "string"}
 
 FieldTypes = Mapping[str, Mapping[str, frozenset[str]]]
-"""Types by measurement and field, in the server's spelling; several if its shards differ."""
+"""Types by measurement and field, in the server's spelling; a field may have several types, in different shards."""
 
 
 def wrong_types(bucket: str, held: FieldTypes) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Read published learning from InfluxDB: only complete publications, as of a time."""
+"""Read published learning from InfluxDB: only complete publications of one record and epoch, as of a market time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class InfluxParameters:
     Parameters
     ----------
     remembers : bool
-        Cache the rows that were read, and fetch only later ones.
+        Cache the rows that were read, and fetch only later ones (as in `InfluxLearning`).
     """
 
     def __init__(self, publications: InfluxPublications, *, remembers: bool) -> None:
@@ -45,7 +45,7 @@ class InfluxParameters:
 
     @refusing
     def as_of(self, at: datetime) -> ParameterSet:
-        """Return the parameters in force: the newest row of each group published since the last full publication."""
+        """Return the parameters in force: the newest row of each group, from the last full publication on."""
         newest = self._publications.newest(PublicationKind.PARAMETERS, at=at, what="no parameters were published")
         first_ns = int(newest.says["full_ns"])
         heads = self._publications.heads_between(PublicationKind.PARAMETERS, first_ns, newest.at_ns)
@@ -80,7 +80,7 @@ class InfluxFeederScores:
 
     @refusing
     def as_of(self, at: datetime) -> tuple[FeederScore, ...]:
-        """Return the scores of the newest publication, by regime and rank."""
+        """Return the scores of the newest publication, sorted by regime and rank."""
         newest = self._publications.newest(PublicationKind.FEEDER_SCORES, at=at, what="no feeder scores were published")
         points = self._publications.points(SCORES, SCORE_TAGS, SCORE_KINDS, start=newest.at_ns, stop=newest.at_ns)
         require_complete(points, [newest], what="feeder scores")
@@ -118,16 +118,16 @@ class InfluxRecommendations:
 class InfluxLearning:
     """A `LearningReader` of an InfluxDB bucket.
 
-    A publication is found by its head, which is written after all its rows. If rows are missing nevertheless (deleted by hand, or older
-    than the bucket's retention), a LearningError is raised: no publication is returned in part.
+    A publication is found by its head, a point that is written after all its rows. If rows are missing nevertheless (deleted by hand, or
+    older than the bucket's retention), a LearningError is raised: a publication is never returned in part.
 
     Parameters
     ----------
     origin : callable
-        Returns the record and epoch whose publications are read: those of another record, or of an epoch before a restore, are skipped.
+        Returns the record and epoch whose publications are read; those of another record, or of an epoch before a restore, are skipped.
     remembers : bool
-        Cache the parameter rows that were read and fetch only later ones: for a single thread that polls for new publications. A reader
-        that compares the copy with the record must not cache.
+        Cache the parameter rows that were read, and fetch only later ones: for a single thread that polls for new publications. A reader
+        that compares the copy with the record must set it to false.
     """
 
     def __init__(self, server: InfluxServer, *, bucket: str, origin: Callable[[], Origin], remembers: bool = False) -> None:
@@ -143,15 +143,15 @@ class InfluxLearning:
         self._server.close()
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication known later than a time comes into force; None if there is none."""
+        """Return the earliest market time after a given one at which a publication comes into force; None if none will."""
         return self._publications.next_known_at(after=after)
 
     def learning_token(self) -> str:
-        """Return a token that changes with every newer publication and with the epoch: the epoch and the newest head of each kind."""
+        """Return a token that changes with every publication newer than the others of its kind: the epoch and each kind's newest head."""
         return self._publications.token()
 
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the bucket, of any origin."""
+        """Return the head of every publication in the bucket, of any record and epoch."""
         return self._publications.heads()
 
 

@@ -1,4 +1,4 @@
-"""InfluxDB's line protocol: write points as text, with fixed field types; a point is identified by measurement, tags and time."""
+"""InfluxDB's line protocol: format points as text, with fixed field types; a point is identified by measurement, tags and time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bot3.errors import StoreError
 from bot3.market.instants import EPOCH, instant_of, instant_us
 
 PLACES = 1_000
-"""Nanoseconds per microsecond. Instants here are whole microseconds, so up to this many points of a series can share an instant."""
+"""Nanoseconds per microsecond. Times here are whole microseconds, so up to this many points of a series can have the same microsecond."""
 
 _LAST_US = instant_us(datetime(2200, 1, 1, tzinfo=UTC))
 
 
 class UnwritableError(StoreError):
-    """A value that no point in InfluxDB can represent."""
+    """A value cannot be represented in a point of InfluxDB."""
 
 
 Kind = str
@@ -32,15 +32,15 @@ Kind = str
 
 
 def point_ns(at: datetime, number: int) -> int:
-    """Return a point's time in nanoseconds since 1970: its instant, plus its number modulo 1000.
+    """Return a point's time in nanoseconds since 1970: `at`, plus `number` modulo 1000 nanoseconds.
 
-    So points of one series at one instant do not overwrite each other, unless their numbers differ by a multiple of 1000, and a point has
-    the same time whenever it is written.
+    So points of one series at one microsecond do not overwrite each other, unless their numbers differ by a multiple of 1000, and a point
+    has the same time whenever it is written.
 
     Raises
     ------
     UnwritableError
-        If the instant is before 1970 or after the start of 2200.
+        If `at` is before 1970 or after the start of 2200.
     """
     at_us = instant_us(at)
     require_time(at_us)
@@ -54,7 +54,7 @@ def require_time(at_us: int) -> None:
 
 
 def instant_of_ns(at_ns: int) -> datetime:
-    """Return the instant of a point's time, without its number."""
+    """Return a point's time rounded down to the microsecond, which removes the number that `point_ns` added."""
     return instant_of(at_ns // PLACES)
 
 
@@ -73,20 +73,20 @@ def format_ns(at_ns: int) -> str:
 
 _NOT_IN_TAGS = re.compile(r"[%\\\x00-\x1f\x7f]")
 _EMPTY = "%"
-"""Replaces an empty text: every other percent sign is followed by two digits."""
+"""Replaces an empty text; it is unambiguous, because every other percent sign is followed by two hexadecimal digits."""
 
 
 def tag_value(text: str) -> str:
     """Return a text in a form that a tag can store: percent signs, backslashes and control characters become %XX.
 
-    A tag with a line break cannot be written, and one with a control character cannot be deleted: such names in records of older releases
-    must not block the publication of other points. An empty text becomes "%".
+    InfluxDB cannot write a tag with a line break, nor delete one with a control character: records of older releases may contain such
+    names, which must not prevent that other points are published. An empty text becomes "%".
     """
     return _NOT_IN_TAGS.sub(lambda found: f"%{ord(found[0]):02X}", text) or _EMPTY
 
 
 def text_of_tag(value: str) -> str:
-    """Return the text from which `tag_value` made a value."""
+    """Return the text that `tag_value` converted to a value."""
     return "" if value == _EMPTY else unquote(value)
 
 
@@ -96,7 +96,7 @@ def tag_text(text: str) -> str:
 
 
 def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, Any], *, kinds: Mapping[str, Kind], at_ns: int) -> str:
-    """Return one point as text; fields that are None are left out. Raises UnwritableError for a number that is not finite."""
+    """Return one point as a line of text; fields that are None are left out. Raises UnwritableError for a number that is not finite."""
     series = "".join(f",{name}={tag_text(value)}" for name, value in sorted(tags.items()))
     held = ",".join(f"{name}={_WRITERS[kinds[name]](value)}" for name, value in fields.items() if value is not None)
     return f"{measurement}{series} {held} {at_ns}"
@@ -107,13 +107,13 @@ Part: TypeAlias = pa.Array | str
 
 
 def joined(*parts: Part) -> pa.Array:
-    """Return texts concatenated row by row; null if a part is missing."""
+    """Return texts concatenated row by row; null in a row in which a part is null."""
     # One pass over all parts: concatenation in steps would copy the texts at each step.
     return pc.binary_join_element_wise(*(pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in (*parts, "")))
 
 
 def field_parts(name: str, values: pd.Series[Any], kind: Kind, *, lead: str = ",") -> tuple[Part, ...]:
-    """Return a column of fields as parts to be joined (",open_rate=100.5" in a row); empty in rows in which the value is missing.
+    """Return a column of fields as parts for `joined` (",open_rate=100.5" in a row); empty in rows in which the value is missing.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def field_of(text: str, kind: Kind) -> Any:
 
 
 def batches(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Yield lines in batches."""
+    """Yield lines in batches of at most `size`."""
     for start in range(0, len(lines), size):
         yield lines[start : start + size]
 

@@ -1,4 +1,4 @@
-"""Convert publications to points: measurements, tags, fields and their types, and the heads that complete a publication."""
+"""Convert publications and trades to points: measurements, tags, fields and their types, and the head that completes a publication."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ TRADE_KINDS: Mapping[str, Kind] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """One publication: its rows, and the head that is written after all of them."""
+    """One publication: its rows, the head that is written after all of them, and their time in nanoseconds since 1970."""
 
     at_ns: int
     rows: tuple[str, ...]
@@ -76,7 +76,11 @@ class Points:
 
 
 def parameter_points(publication: ParameterPublication, origin: Origin) -> Points:
-    """Return the points of a publication of parameters: rows by pair, direction and bin, rows by bin for older readers, and the head."""
+    """Return the points of a publication of parameters.
+
+    They are a row for each pair, direction and leverage bin, the rows of whole leverage bins once more in the measurement that older
+    readers read, and the head.
+    """
     parameters = publication.parameters
     at_ns = point_ns(parameters.known_at, publication.seq)
     ending = {"expires_at": parameters.expires_at}
@@ -135,7 +139,7 @@ def recommendation_points(publication: RecommendationPublication, origin: Origin
 def trade_lines(trades: pd.DataFrame) -> list[str]:
     """Return the points of closed trades as lines, one per trade, at the times of `trade_times`.
 
-    They are made column by column, because there may be many.
+    They are formatted column by column, which is faster for many trades.
 
     Raises
     ------
@@ -162,7 +166,7 @@ def trade_times(trades: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def gone_points(gone: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], int]]:
-    """Yield the bot, the tags as stored, and the time (nanoseconds since 1970) of each trade's point that must be deleted."""
+    """Yield for each trade whose point must be deleted its bot, the point's tags as stored, and its time in nanoseconds since 1970."""
     for row, at_ns in zip(gone.to_dict("records"), trade_times(gone).tolist(), strict=True):
         yield str(row["bot"]), {name: tag_value(str(row[name])) for name in TRADE_TAGS}, at_ns
 
@@ -181,7 +185,10 @@ def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Hea
 
 
 def origin_of_manifest(said: Mapping[str, Any], *, own: Origin) -> Origin:
-    """Return the record and epoch of a publication; a manifest of an old release names none: then `own`'s record with an empty epoch."""
+    """Return the record and epoch that a manifest names.
+
+    The manifest of an old release names none: then the record of `own` with an empty epoch is returned.
+    """
     found = said.get("origin")
     if found is None:
         return Origin(store_id=own.store_id, epoch="")
@@ -189,7 +196,7 @@ def origin_of_manifest(said: Mapping[str, Any], *, own: Origin) -> Origin:
 
 
 def origin_mark(origin: Origin) -> str:
-    """Return the text that the manifests of an origin contain, and no other manifests."""
+    """Return a text that is part of every manifest of an origin, and of no other manifest."""
     return f'"origin":{_compact({"epoch": origin.epoch, "store": origin.store_id})}'
 
 

@@ -1,4 +1,4 @@
-"""Find the publications of a bucket of InfluxDB by their heads, and read their rows: only complete ones, of one origin."""
+"""Find the publications of one record and epoch in an InfluxDB bucket by their heads, and read their rows; incomplete ones are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot3.learning.validity import refusing
 from bot3.ports.publisher import Head, Origin, PublicationKind
 
 Point = tuple[int, dict[str, Any]]
-"""Time, then tags and fields of a point."""
+"""A point's time in nanoseconds since 1970, and its tags and fields by name."""
 
 _EVER_NS = point_ns(datetime(2200, 1, 1, tzinfo=UTC), 0)
 _TICK = timedelta(microseconds=1)
@@ -34,7 +34,7 @@ from(bucket: bucket)
   |> last()
   |> keep(columns: ["_time", "_value", "noun"])
 """
-# Skips publications of other origins: slower than `last()`, so it is queried only if the newest head has another origin.
+# Skips publications of other records and epochs; slower than `_NEWEST`, so it is used only if the newest head is of another one.
 _NEWEST_OWN = f"""
 import "strings"
 from(bucket: bucket)
@@ -73,12 +73,12 @@ from(bucket: bucket)
   |> range(start: time(v: start), stop: time(v: stop))
   |> filter(fn: (r) => r._measurement == measurement)
 """
-# No column is dropped and nothing is pivoted: the server then only copies, which reduces its load by a third.
+# No column is dropped and nothing is pivoted: then the server only copies data, which reduces its load by a third.
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A head as it was read: its point's time and its manifest."""
+    """A head as it was read: its time in nanoseconds since 1970, and its manifest, a parsed JSON object."""
 
     at_ns: int
     says: Mapping[str, Any]
@@ -89,20 +89,20 @@ class Manifest:
         return int(self.says["rows"])
 
     def is_of(self, origin: Origin) -> bool:
-        """Return whether a record published it in its present epoch."""
+        """Return whether the publication is of a record and epoch."""
         return origin_of_manifest(self.says, own=origin) == origin
 
 
 class InfluxPublications:
-    """The publications of one origin in a bucket.
+    """Reads the publications of one record and epoch in a bucket.
 
-    A publication is read through its head, which is written after all its rows; if rows are missing nevertheless (deleted by hand, or
-    older than the bucket's retention), the publication is refused with a LearningError and never returned in part.
+    A publication is found by its head, a point that is written after all its rows; if rows are missing nevertheless (deleted by hand, or
+    older than the bucket's retention), a LearningError is raised: a publication is never returned in part.
 
     Parameters
     ----------
     origin : callable
-        Returns the origin whose publications are read: those of another record, or of an epoch before a restore, are skipped.
+        Returns the record and epoch whose publications are read; those of another record, or of an epoch before a restore, are skipped.
     """
 
     def __init__(self, server: InfluxServer, *, bucket: str, origin: Callable[[], Origin]) -> None:
@@ -110,14 +110,14 @@ class InfluxPublications:
 
     @refusing
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication known later than a time comes into force; None if there is none."""
+        """Return the earliest market time after a given one at which a publication comes into force; None if none will."""
         start = point_ns(after + _TICK, 0)
         found = self._server.rows(_NEXT, bucket=self._bucket, start=start, stop=_EVER_NS, **_own(self._origin()))
         return min((instant_of_ns(parse_ns(row["_time"])) for row in found), default=None)
 
     @refusing
     def token(self) -> str:
-        """Return a token that changes with every publication of the record and in every epoch: the newest head of each kind."""
+        """Return a token that changes with every publication newer than the others of its kind: the epoch and each kind's newest head."""
         origin = self._origin()
         found = list(self._server.rows(_NEWEST_OF_ALL, bucket=self._bucket, start=0, stop=_EVER_NS))
         newest = {row["noun"]: Manifest(parse_ns(row["_time"]), json.loads(row["_value"])) for row in found}
@@ -131,13 +131,16 @@ class InfluxPublications:
 
     @refusing
     def heads(self) -> frozenset[Head]:
-        """Return every complete publication in the bucket, of any origin."""
+        """Return the head of every publication in the bucket, of any record and epoch."""
         own = self._origin()
         found = self._server.rows(_ALL_HEADS, bucket=self._bucket, start=0, stop=_EVER_NS)
         return frozenset(head_of(row["noun"], instant_of_ns(parse_ns(row["_time"])), row["_value"], own=own) for row in found)
 
     def newest(self, noun: PublicationKind, *, at: datetime, what: str) -> Manifest:
-        """Return the newest head of a kind, known by a time. Raises LearningError, with `what` in its text, if there is none."""
+        """Return the newest head of a kind that is in force at a market time.
+
+        Raises LearningError, whose text begins with `what`, if there is none.
+        """
         origin, stop = self._origin(), point_ns(at + _TICK, 0)
         newest = self._manifests(_NEWEST, noun, start=0, stop=stop)
         if not newest:
@@ -151,7 +154,7 @@ class InfluxPublications:
         return own[-1]
 
     def heads_between(self, noun: PublicationKind, first: int, last: int) -> list[Manifest]:
-        """Return the heads of a kind between two times of points, both included, oldest first."""
+        """Return the heads of a kind between two times in nanoseconds since 1970, both included, oldest first."""
         origin = self._origin()
         heads = [head for head in self._manifests(_HEADS, noun, start=first, stop=last + 1) if head.is_of(origin)]
         return sorted(heads, key=lambda head: head.at_ns)
@@ -163,7 +166,7 @@ class InfluxPublications:
         return points[0][1]
 
     def points(self, measurement: str, tags: Sequence[str], kinds: Mapping[str, Kind], *, start: int, stop: int) -> list[Point]:
-        """Return the points of a measurement between two times, both included."""
+        """Return the points of a measurement between two times in nanoseconds since 1970, both included."""
         if start > stop:
             # The server reports an empty range as an error.
             return []
@@ -184,7 +187,7 @@ def _own(origin: Origin) -> dict[str, str | int]:
 
 
 def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Mapping[str, Kind]) -> list[Point]:
-    """Join the fields of each point; fields that this release does not know are ignored."""
+    """Join the rows of a query's response, one for each field, to points; fields that are not in `kinds` are left out."""
     points: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         key = (row["_time"], *(row[name] for name in tags))
@@ -195,7 +198,7 @@ def _assembled(rows: Iterable[Mapping[str, str]], tags: Sequence[str], kinds: Ma
 
 
 def incomplete(points: Sequence[Point], heads: Sequence[Manifest]) -> tuple[Manifest, int] | None:
-    """Return the first publication with missing (or surplus) rows, and the number of rows found; None if all are complete."""
+    """Return the first publication with missing or surplus rows, and the number of rows found; None if all publications are complete."""
     there: dict[int, int] = {}
     for at_ns, _ in points:
         there[at_ns] = there.get(at_ns, 0) + 1

@@ -1,4 +1,4 @@
-"""Read the published copy in InfluxDB: learning, trades, and the state of the server."""
+"""Read the copy of the record in InfluxDB: learning, trades, and problems of the server."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class InfluxCopy(InfluxLearning):
         self._buckets, self._wall_now = buckets, wall_now
 
     def health(self, *, bots: Sequence[str]) -> tuple[str, ...]:
-        """Return a message for each problem: missing buckets, retentions that differ from the settings, and fields of the wrong type.
+        """Return a message for each problem: missing buckets, retentions that differ from the settings, and fields of another type.
 
-        Raises StoreBusyError if the server does not respond before the timeout.
+        Empty if there is none. Raises StoreBusyError if the server does not respond before the timeout, StoreError if it rejects a query.
         """
         self._server.ping()
         wanted = {self._buckets.of_bot(bot): self._buckets.trades_life for bot in bots}
@@ -72,5 +72,5 @@ class InfluxCopy(InfluxLearning):
         )
 
     def kept_since(self, *, trades: bool) -> datetime | None:
-        """Return the wall time from which on the copy retains points for at least another hour; None if its retention is unlimited."""
+        """Return the time of the oldest points that the copy retains for at least another hour of wall time; None if it retains all."""
         return self._buckets.kept_since(self._wall_now(), trades=trades)

@@ -47,7 +47,7 @@ class _Bundle:
     publications : tuple of Points
         The publications of the bundle; none for trades, where each row is a point of its own, and for dead letters.
     problem : str
-        The reason why no point can represent the content.
+        The reason why no point can represent the content; empty if one can.
     """
 
     bucket: str
@@ -68,7 +68,7 @@ class _Bundle:
         return len(self.rows) + len(self.heads) + bool(self.problem)
 
     def parts(self) -> tuple[_Bundle, ...]:
-        """Return two halves that can be written independently; none if the bundle cannot be split."""
+        """Return two halves that can be written independently; an empty tuple if the bundle cannot be split."""
         parts = self.publications or (() if self.heads else self.rows)
         if len(parts) < 2:
             return ()
@@ -91,7 +91,7 @@ class InfluxPublisher:
         self._server.close()
 
     def connections(self) -> int:
-        """Send a request and return the number of connections that this process has opened; a lost connection is opened again for it."""
+        """Send a request and return how many connections this process has opened so far; a lost connection is opened again for it."""
         return self._server.connections()
 
     def prepare(self, *, bots: Sequence[str]) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ class InfluxPublisher:
         log.info("copy_cleared", bucket=self._buckets.learning, bots=list(bots))
 
     def publish(self, pending: Pending) -> Published:
-        """Delete the points of changed and deleted trades, write rows, then heads; permanently rejected points become dead letters."""
+        """Delete the outdated points of changed and deleted trades, then write rows, then heads; rejected points become dead letters."""
         self._prepare_for(pending)
         deleted = self._delete(pending)
         bundles, expired = self._bundles(pending)
@@ -134,7 +134,7 @@ class InfluxPublisher:
         for letter in letters:
             refused = self._refused_again(letter)
             kept += refused
-            # A letter without points is created again, or no longer, when the record since its revision is published.
+            # A letter without points is created again, if it still applies, when the record's writes since its revision are published.
             if sum(one.size for one in refused) < letter.size or not letter.size:
                 replayed.append(letter.since)
         if letters:
@@ -159,7 +159,7 @@ class InfluxPublisher:
         return deleted
 
     def _refused_delete(self, bucket: str, gone: Tombstone) -> str:
-        """Delete a point; return the reason if the server refused it, otherwise an empty text."""
+        """Delete a point; return the reason if the server rejects that, otherwise an empty text."""
         try:
             self._server.delete(bucket, measurement=gone.measurement, tags=gone.tags, at_ns=gone.at_ns)
         except RefusedLinesError as error:
@@ -190,7 +190,7 @@ class InfluxPublisher:
         refused = 0
         for bundle in bundles:
             for part, reason in self._refusals(bundle):
-                # Stored at once: if the server fails during the next bundle, this letter must not be lost.
+                # Stored at once, so that this letter is not lost if the server fails during the next bundle.
                 self._keep(DeadLetter(bucket=part.bucket, rows=part.rows, heads=part.heads, since=since, reason=reason))
                 refused += part.size
         return refused
@@ -208,7 +208,7 @@ class InfluxPublisher:
             self._server.write(bundle.bucket, bundle.rows)
             self._server.write(bundle.bucket, bundle.heads)
         except RefusedLinesError as error:
-            # One line that the server cannot parse rejects all lines of its request.
+            # The server rejects all lines of a request if it cannot parse one of them.
             parts = bundle.parts() if error.is_whole else ()
             if not parts:
                 yield bundle, str(error)
@@ -253,7 +253,7 @@ def _publications(pending: Pending, *, bucket: str) -> tuple[list[Points], list[
 
 
 def _trade_bundles(trades: pd.DataFrame, *, bucket: str) -> Iterator[_Bundle]:
-    """Yield the points of some trades; a trade that no point can represent becomes a bundle without points, and blocks no other trade."""
+    """Yield bundles with the points of some trades, and one without points for each trade that no point can represent."""
     try:
         yield _Bundle(bucket=bucket, rows=tuple(trade_lines(trades)))
     except UnwritableError as error:
@@ -267,7 +267,7 @@ def _trade_bundles(trades: pd.DataFrame, *, bucket: str) -> Iterator[_Bundle]:
 
 
 def _bundled(points: Sequence[Points], *, bucket: str) -> Iterator[_Bundle]:
-    """Yield bundles of whole publications, as many in each as fit."""
+    """Yield bundles of whole publications; one has more than 5,000 rows only if it contains a single publication."""
     together: list[Points] = []
     for one in points:
         if together and sum(len(other.rows) for other in together) + len(one.rows) > _BUNDLE:

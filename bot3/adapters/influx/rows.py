@@ -1,4 +1,4 @@
-"""Convert points of the copy to learning; a missing required field is an error and never replaced by a default."""
+"""Convert points in InfluxDB to published learning; a missing required field is an error and never replaced by a default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RECOMMENDATION = frozenset(RECOMMENDATION_KINDS) - {"open_bins"}
 
 
 def parameter_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of a point of the parameters unchanged. Raises InvalidLearningError if a required field is missing."""
+    """Return a row of parameters as it was read, by field. Raises InvalidLearningError if a required field is missing."""
     return _complete(values, _PARAMETERS, what="row of the parameters")
 
 

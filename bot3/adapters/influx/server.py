@@ -1,4 +1,4 @@
-"""Client of an InfluxDB 2 server: bound queries, writes with retries, deletes, buckets, and the translation of its errors."""
+"""Client of an InfluxDB 2 server: queries with bound parameters, writes, deletes, buckets, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NOT_FOUND = 404
 _BATCH = 5_000
 _FIRST, _LAST = "1677-09-22T00:00:00Z", "2262-04-11T00:00:00Z"
-"""Range of all times that a server can store."""
+"""Start and end of the times that a server can store."""
 _BUSY = {408, 429, 500, 502, 503, 504}
 _PARTIAL = 422
 _REFUSED = {400, 413, _PARTIAL}
@@ -34,12 +34,12 @@ _SHOWN = 300
 
 
 class RefusedLinesError(StoreError):
-    """The server rejects these lines permanently; a retry fails too.
+    """The server rejects these lines, or this deletion, permanently; a retry fails too.
 
     Parameters
     ----------
     is_whole : bool
-        True if none of the lines was written: the server may accept some of them in a request of their own.
+        True if none of the lines was written: the server may accept some of them if they are sent in another request.
     """
 
     def __init__(self, text: str, *, is_whole: bool) -> None:
@@ -54,7 +54,7 @@ class InfluxAddress:
     Parameters
     ----------
     timeout : timedelta
-        Limit of one attempt to send a request; a failed attempt is repeated as often as `InfluxServer`'s `retries`.
+        Limit of one attempt to send a request; a failed one is repeated up to `retries` times (an argument of `InfluxServer`).
     """
 
     url: str
@@ -64,7 +64,7 @@ class InfluxAddress:
 
     @property
     def is_local(self) -> bool:
-        """Return whether the server is reached without a network."""
+        """Return whether the server is on this machine, by its URL."""
         host = urlsplit(self.url).hostname or ""
         return host in {"localhost", "::1"} or host.startswith("127.")
 
@@ -75,7 +75,11 @@ class InfluxAddress:
 
 
 class InfluxServer:
-    """A client of one server; it connects at the first request, and repeats a failed one `retries` times."""
+    """A client of one server; it connects at the first request, and repeats a failed one up to `retries` times.
+
+    Every method that sends a request raises StoreBusyError if the server is busy or does not respond before the timeout, and StoreError if
+    it rejects the token or lacks the bucket.
+    """
 
     def __init__(self, address: InfluxAddress, *, retries: int = _RETRIES) -> None:
         self._address, self._retries = address, retries
@@ -112,12 +116,12 @@ class InfluxServer:
         return _table_rows(text, shown=self.shown)
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
-        """Write lines in batches of 5,000; a failed request is repeated as often as `retries`.
+        """Write lines in batches of 5,000.
 
         Raises
         ------
         RefusedLinesError
-            If the server rejects a line permanently; other lines may have been written, and writing them again changes nothing.
+            If the server rejects a line permanently. Other lines may have been written; writing them again changes nothing.
         """
         from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415  # only homes that publish to InfluxDB load its client
 
@@ -183,7 +187,7 @@ class InfluxServer:
     def field_types(self, bucket: str) -> dict[str, dict[str, frozenset[str]]]:
         """Return the types of a bucket's fields, by measurement and field: several types if its shards differ.
 
-        Only InfluxQL returns them without reading points; there, every bucket is a database of the same name.
+        They are queried in InfluxQL, which returns them without reading points; there, every bucket is a database of the same name.
         """
         with self._translated():
             answer = self._client.api_client.call_api(
@@ -213,7 +217,7 @@ class InfluxServer:
             return str(self._client.version())
 
     def connections(self) -> int:
-        """Ping the server and return the number of connections opened so far, which grows after a restart of the server.
+        """Ping the server and return how many connections were opened so far; the number grows after a restart of the server.
 
         Raises
         ------
@@ -224,7 +228,7 @@ class InfluxServer:
         return self._connections
 
     def _count(self, client: InfluxDBClient) -> None:
-        """Count the connections of a client: its pool reopens a lost connection without reporting it."""
+        """Count the connections that a client opens: its pool reopens a lost connection without reporting it."""
         pool = client.api_client.rest_client.pool_manager.connection_from_url(self._address.url)
         plain: Any = pool.ConnectionCls
 
@@ -298,7 +302,7 @@ def _predicate_text(value: str) -> str:
 
 
 def _table_rows(text: str, *, shown: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of annotated tables; an empty line ends a table, and the line after it is the header of the next one."""
+    """Yield the rows of a response in CSV; an empty line ends a table, and the line after it is the header of the next one."""
     header: list[str] | None = None
     for cells in csv.reader(io.StringIO(text)):
         if not cells:

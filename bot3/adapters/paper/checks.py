@@ -1,4 +1,4 @@
-"""Checks by which the paper exchange rejects orders, with messages like an exchange's."""
+"""Checks by which the simulated exchange of paper trading rejects orders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from bot3.trading.orders import Intent, OrderSide, OrderType
 
 
 def require_amount(intent: Intent, *, market: Market) -> None:
-    """Raise OrderRejectedError if the amount is off the step or below the minimum, or a trigger is missing or off the tick."""
+    """Raise OrderRejectedError if the amount is no multiple of the step or below the minimum, or the trigger rate is wrong.
+
+    A stop or target order needs a trigger rate that is a multiple of the tick; a market order must have none.
+    """
     if intent.amount % market.amount_step != 0:
         raise OrderRejectedError(f"{intent.pair}: amount {intent.amount} is not a multiple of the step {market.amount_step}")
     if intent.amount < market.min_amount:
@@ -24,7 +27,11 @@ def require_amount(intent: Intent, *, market: Market) -> None:
 
 
 def require_margin(intent: Intent, *, market: Market, rate: float, held: Held | None, free_abs: Decimal, taker_fee: float) -> None:
-    """Raise OrderRejectedError if an entry is too small, has a leverage that is not allowed, opposes the position, or lacks margin."""
+    """Raise OrderRejectedError if an entry may not be made.
+
+    It may not if its value is below the minimum, if its direction or leverage differs from the open position's, if its leverage is not
+    allowed for the resulting position, or if margin and fee exceed `free_abs`.
+    """
     value = intent.amount * Decimal(str(rate))
     if value < market.min_notional_abs:
         raise OrderRejectedError(f"{intent.pair}: notional {value:.4f} is below the minimum {market.min_notional_abs}")
@@ -56,7 +63,7 @@ def require_reducing(intent: Intent, *, held: Held | None) -> Held:
 
 
 def require_resting(intent: Intent, *, rate: float, is_short: bool) -> None:
-    """Raise OrderRejectedError if a stop or target order has no trigger rate, or would trigger at once at a rate."""
+    """Raise OrderRejectedError if a stop or target order has no trigger rate, or would trigger at once with the market at `rate`."""
     if intent.trigger_rate is None:
         raise OrderRejectedError(f"{intent.pair}: a {intent.order_type} order needs a trigger rate")
     is_above = float(intent.trigger_rate) > rate

@@ -1,4 +1,4 @@
-"""Simulate an exchange account: real filters, and fills on candles by the same rules as in a backtest (`trading.matching`)."""
+"""Simulate an exchange account: an exchange's rules for orders, and fills on candles by the same rules as in a backtest."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from bot3.trading.orders import Balance, Fill, FundingPayment, Intent, OrderSide
 
 
 class PaperExchange:
-    """An `Exchange` on candles. Every call first matches the open stop and target orders against the candles closed since the last call.
+    """An `Exchange` on candles.
 
-    A market order fills at once at the rate of the candle in progress, plus slippage and taker fee. Stop and target orders only reduce a
-    position. They fill when a closed candle touched them, dated at that candle's close: the touch is not known earlier. A whole candle
-    counts, also the part before an entry or an order made during it. Orders of a closed position stay open until they are canceled; at the
-    next entry on the pair they get the status expired, so that none can close a position it was not made for. A liquidated position loses
-    its stake; the client order id of that fill begins with "autoclose-".
+    Every call first matches the open stop and target orders against the candles closed since the last call, and pays the funding due.
+
+    A market order fills at once, with slippage and taker fee, at the open of the candle in progress (at the last close if that candle is
+    missing). Stop and target orders only reduce a position. They fill if a closed candle touched them, at the time of that candle's close,
+    because the touch is not known earlier. The whole candle is compared, also its part before an entry or before an order was made. Orders
+    of a closed position stay open until they are canceled; at the next entry on the pair they get the status expired, so that they cannot
+    close a position for which they were not made. A liquidated position loses its stake; the client order id of that fill begins with
+    "autoclose-".
 
     Parameters
     ----------
     path : Path
-        The account's own SQLite file; its directory must exist. A kill at any instant loses nothing that a call has returned.
+        The account's own SQLite file; its directory must exist. Everything that a call has returned is stored in it durably.
     wallet_abs : float
         Initial wallet of a new account, in stake currency; an existing account's wallet is not changed.
     """
@@ -141,7 +144,10 @@ class PaperExchange:
         return self._state.payments(since=since)
 
     def fetch_balance(self) -> Balance:
-        """Return the balance, with open profit at the current rates. Raises ExchangeBusyError if a position's pair has no rate."""
+        """Return the balance; its equity includes the open profit at the current rates, before the costs of an exit.
+
+        Raises ExchangeBusyError if there is no current rate of a position's pair.
+        """
         now = self._advance()
         wallet, held = self._state.wallet(), self._state.positions()
         profit = sum((self._open_profit(position, now) for position in held), Decimal(0))
@@ -149,7 +155,7 @@ class PaperExchange:
         return Balance(equity_abs=wallet + profit, wallet_abs=wallet, free_abs=wallet - margin, at=now)
 
     def fetch_rate(self, pair: str) -> Decimal:
-        """Return the rate at which a market order would fill now, without slippage."""
+        """Return the rate at which a market order would fill now, without slippage. Raises ExchangeBusyError if there is none."""
         now = self._advance()
         self._market(pair)
         return Decimal(str(self._rate(pair, now)))
@@ -245,7 +251,7 @@ class PaperExchange:
         try:
             return self._markets.market(pair)
         except CandleError as error:
-            raise OrderRejectedError(f"{pair} is not traded here: {error}") from error
+            raise OrderRejectedError(f"{pair} has no market on the paper exchange: {error}") from error
 
     def _rate(self, pair: str, now: datetime) -> float:
         try:

@@ -1,4 +1,4 @@
-"""Fill orders of the paper exchange: market orders at once, stops and targets candle by candle; liquidate positions."""
+"""Fill orders of the simulated exchange: market orders at once, stops and targets candle by candle; liquidate positions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from bot3.trading.units import side
 
 _MONEY = Decimal("1e-12")
 _NO_STATE = (1.0, 1.0, False)
-"""State for `exit_event` without events at the close: those are the bot's, not the exchange's."""
+"""State argument of `exit_event` with which no exit rule of the bot takes effect: the exchange does not know those rules."""
 
 
 class PaperFills:
-    """Stores fills, and the positions and wallet that follow from them, in the caller's transaction."""
+    """Stores fills, and the positions and wallet changed by them, in the caller's transaction."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class PaperFills:
     def book(
         self, client_order_id: str, *, pair: str, side: OrderSide, rate: float, amount: Decimal, at: datetime, fee: float | None = None
     ) -> Fill:
-        """Fill an order: store the execution, deduct its fee from the wallet, and close the order.
+        """Fill an order: store the execution, deduct its fee from the wallet, and set the order's status to closed.
 
         The rate represents the mean of many executions and need not be a multiple of the tick. `fee` is a ratio of the value, by default
         the taker fee.
@@ -97,7 +97,9 @@ class PaperFills:
         )
 
     def catch_up(self, held: Held, *, opened_at: datetime) -> None:
-        """Match a position's orders against the candles not matched yet, up to the open of the candle in progress.
+        """Match a position's orders against the closed candles that were not compared yet.
+
+        `opened_at` is the open time of the candle in progress.
 
         Raises
         ------
@@ -138,7 +140,7 @@ class PaperFills:
         return held
 
     def _nearest(self, held: Held, order_type: OrderType) -> OrderStatus | None:
-        """Return the open order of a type that the price reaches first: a long's highest stop or lowest target; None without one."""
+        """Return the open order of a type that the price reaches first: a long's highest stop or lowest target; None if there is none."""
         closing = OrderSide.BUY if held.is_short else OrderSide.SELL
         orders = [o for o in self._state.open_orders(held.pair) if o.order_type is order_type and o.side is closing]
         if not orders:

@@ -1,4 +1,4 @@
-"""Pay funding of the paper exchange: once, on the position open when it became due, however late its rate becomes known."""
+"""Pay funding of the simulated exchange: once, on the position that was open when it was due, up to 7 days after the due time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot3.ports.candles import CandleReader
 from bot3.trading.orders import FundingPayment
 
 LATEST = timedelta(days=7)
-"""A funding rate that becomes known longer than this after its due time is not paid."""
+"""A funding rate that becomes known more than this market time after its due time is not paid."""
 
 _MONEY = Decimal("1e-12")
 
@@ -37,12 +37,12 @@ class DueFunding:
 
 
 class PaperFunding:
-    """Pays funding in the state; the caller's transaction makes the payments atomic with the executions before them."""
+    """Pays funding: stores payments and changes the wallet, in the caller's transaction."""
 
     def __init__(self, state: PaperState, *, exchange: str, account: str, candles: CandleReader, timeframe: str) -> None:
         self._state, self._exchange, self._account, self._candles, self._timeframe = state, exchange, account, candles, timeframe
         self._candle_us = timeframe_duration(timeframe) // timedelta(microseconds=1)
-        # Paid, or due without a position; entries older than LATEST are deleted.
+        # Pair and due time of funding that was paid, or was due without a position; entries older than LATEST are deleted.
         self._settled: set[tuple[str, int]] = set()
 
     def due(self, *, opened_at: datetime) -> list[DueFunding]:
@@ -74,18 +74,19 @@ class PaperFunding:
     def pay(self, due: DueFunding, *, opened_at: datetime) -> bool:
         """Pay one funding rate on the position that was open when it was due, if it is not paid yet.
 
-        The payment has the date, and is computed with the price, of the first candle open at or after the due time.
+        It is dated at, and computed with the price of, the first candle's open at or after the due time; if no closed candle opened since
+        then, the open of the candle in progress at `opened_at`.
 
         Returns
         -------
         bool
-            True if it is settled: paid now or before, or there was no position. False if it stays due: the candles of a pair without a
-            position cannot be read, which must not block other pairs.
+            True if nothing remains to be paid: it was paid now or before, or there was no position when it was due. False if it remains
+            due, because the candles of the pair cannot be read and it has no position now: that must not block other pairs.
 
         Raises
         ------
         ExchangeBusyError
-            If the candles of a pair with a position cannot be read.
+            If the candles of the pair cannot be read and it has a position now.
         """
         if self._state.has_payment(due.payment_id):
             return True
@@ -101,7 +102,7 @@ class PaperFunding:
         return True
 
     def settled(self, paid: Sequence[DueFunding]) -> None:
-        """Mark funding as settled, so that `due` omits it; call it once the payments are durable."""
+        """Mark funding as settled, so that `due` no longer returns it; call this after the payments were committed."""
         self._settled |= {(due.pair, due.due_us) for due in paid}
 
     def _credit(self, due: DueFunding, amount_abs: Decimal, *, paid_us: int) -> None:
@@ -117,9 +118,9 @@ class PaperFunding:
         self._state.credit(payment.amount_abs)
 
     def _held(self, due: DueFunding, *, until_us: int) -> Decimal:
-        """Return the amount on which funding is due, below 0 for a short, 0 without a position.
+        """Return the amount in base currency on which funding is due, below 0 for a short, 0 without a position.
 
-        It was entered in a candle that opened before the due time, and not closed by `until_us`.
+        Counted is what was entered in candles that opened before the due time, less what was closed up to `until_us` (included).
         """
         held = Decimal(0)
         for filled_us, amount in self._state.moves(due.pair, until_us=until_us):
@@ -130,7 +131,10 @@ class PaperFunding:
         return held
 
     def _first_open(self, due: DueFunding, *, opened_at: datetime) -> tuple[int, float]:
-        """Return the first open at or after the due time, and its rate; the candle in progress has an open too. Raises CandleError."""
+        """Return the time and rate of the first candle's open at or after the due time, at the latest of the candle in progress.
+
+        Raises CandleError if the candles cannot be read, or there is no rate at `opened_at`.
+        """
         first_us = -(-due.due_us // self._candle_us) * self._candle_us
         frame = self._candles.candles(due.pair, self._timeframe, start=instant_of(first_us), end=opened_at)
         if frame.empty:

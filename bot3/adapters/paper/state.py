@@ -1,4 +1,4 @@
-"""Store the paper exchange's orders, fills, positions, funding and wallet in one SQLite file that survives a kill."""
+"""Store the simulated exchange's orders, fills, positions, funding and wallet in one SQLite file, durably at every commit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 class Held:
     """A position of the paper account.
 
-    `opened_us` is the open of the candle of its entry, `matched_us` the open of the first candle not yet matched against it.
+    `opened_us` is the open time of the candle of its entry, `matched_us` that of the first candle that its orders were not compared with
+    yet, both in microseconds since 1970.
     """
 
     pair: str
@@ -63,7 +64,11 @@ class Held:
 
 
 class PaperState:
-    """Stores the state in one file, for one writer and one thread. What a `writing` block stores is durable at its end, or rolled back."""
+    """Stores the state in one file, for one writer and one thread.
+
+    What a `writing` block stores is durable at its end, or rolled back if the block raises. Methods raise ExchangeBusyError if another
+    process has locked the file, StoreError if it cannot be used.
+    """
 
     def __init__(self, path: Path, *, exchange: str, account: str, wallet_abs: float, busy_timeout_s: float) -> None:
         self._path, self._exchange, self._account = path, exchange, account

@@ -1,1 +1,1 @@
-"""The metrics endpoint."""
+"""An HTTP server of metrics for Prometheus."""

@@ -1,4 +1,4 @@
-"""Serve metrics in Prometheus' text format, measured at every request; serve also whether this process is alive and ready."""
+"""Serve metrics in Prometheus' text format, measured at every request, and whether this process is alive and its stores respond."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Collector:
         return (_metric(family) for family in self._measured.families())
 
     def describe(self) -> list[Metric]:
-        # Registration queries names: without this method it would query every store.
+        # Registration needs the metrics' names: without this method it would measure all metrics, and so query every store.
         return []
 
 
@@ -52,7 +52,7 @@ def page_of(measured: Measured) -> bytes:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # A second exporter on the port would receive half of the requests.
+    # Otherwise a second exporter could listen on the same port and receive a part of the requests.
     allow_reuse_port = False
 
     def __init__(self, address: tuple[str, int], measured: Measured, *, rule: RequestRule, is_current: Callable[[], bool]) -> None:
@@ -60,7 +60,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def service_actions(self) -> None:
-        """Check, several times a second, whether the measured home is still the current one. Raises DataError if it was replaced."""
+        """Check at each poll of the socket whether the measured home is still the same. Raises DataError if another home replaced it."""
         if not self._is_current():
             raise DataError("another home replaced this one: restart the exporter to read it")
 
@@ -146,5 +146,5 @@ class PrometheusServer:
             self._server.server_close()
 
     def stop(self) -> None:
-        """End `serve`; call it from another thread."""
+        """End `serve`; call this from another thread than `serve`."""
         self._server.shutdown()

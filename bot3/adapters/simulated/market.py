@@ -1,4 +1,4 @@
-"""Simulate a market of invented pairs from a seed: candles, funding and filters, without a network."""
+"""Simulate a market of invented pairs from a seed: candles, funding rates and rules for orders, without a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot3.trading.markets import Market
 
 
 class SimulatedMarket:
-    """Candles and filters of a simulated market (`CandleReader`, `MarketReader`).
+    """Candles, funding rates and rules for orders of a simulated market (`CandleReader`, `MarketReader`).
 
     The same seed, start, pairs and timeframe give the same candles for any end, in every process; weeks are generated on first access.
 
@@ -76,7 +76,7 @@ class SimulatedMarket:
         return funding_between(self._rates[pair], start=start, end=end)
 
     def market(self, pair: str) -> Market:
-        """Return the pair's filters."""
+        """Return the rules for orders of a pair."""
         self._require(pair, self._timeframe)
         return simulated_filters(self._traits[pair])
 

@@ -1,4 +1,4 @@
-"""The pairs of the simulated market: invented names, each with its own size, volatility and filters."""
+"""The pairs of the simulated market: invented names, each with its own price, volatility, turnover and rules for orders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PairTraits:
     daily_sigma : float
         Typical standard deviation of a day's log price; 0.03 is 3 %.
     beta : float
-        Factor of the pair on the regime's daily drift and on its effect on funding rates.
+        Factor by which the regime's daily drift, and its effect on funding rates, are multiplied for the pair.
     correlation : float
         Correlation of its returns with the market's, 0 to 1.
     daily_value_abs : float
@@ -74,7 +74,7 @@ _BRACKETS = ((50_000.0, 20.0, 0.01), (500_000.0, 10.0, 0.025), (2_000_000.0, 5.0
 
 
 def simulated_pairs(count: int) -> tuple[PairTraits, ...]:
-    """Return the first pairs of the table.
+    """Return the first `count` pairs of `PAIRS`.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def simulated_pairs(count: int) -> tuple[PairTraits, ...]:
 
 
 def simulated_filters(traits: PairTraits) -> Market:
-    """Return a pair's filters in the form that an exchange reports."""
+    """Return the rules for orders of a pair."""
     step = Decimal(1).scaleb(-traits.amount_decimals)
     return Market(
         pair=traits.pair,

@@ -78,7 +78,7 @@ class Block:
 
 @dataclass(slots=True)
 class _State:
-    """State at the end of a block, from which the next one continues.
+    """State of the process at the end of a block, from which the next block continues.
 
     Arrays are of shape (pairs,); `slow` and `fast` have one more element, for the part common to all pairs; `calm` has only one.
     """
@@ -234,7 +234,7 @@ class MarketProcess:
         present = rng.random(shape) >= 1.0 / 8_000.0
         present[: state.outage_left] = False
         state.outage_left = 0
-        if rng.random() < 0.3:  # the whole exchange is down for up to an hour, about every third week
+        if rng.random() < 0.3:  # about every third week, 2 to 12 consecutive candles of all pairs are missing
             start, length = int(rng.integers(shape[0])), int(rng.integers(2, 13))
             present[start : start + length] = False
             state.outage_left = max(0, start + length - shape[0])

@@ -34,14 +34,14 @@ Columns = dict[str, NDArray[Any]]
 
 
 def read_columns(connection: Connection, query: sa.Select[Any]) -> Columns:
-    """Return a query's columns by name; their rows are in one order, which the database chooses.
+    """Return a query's columns by name; all have the same order of rows, which the database chooses.
 
     Returns
     -------
     dict
         By the type of the selected column: Double is float64 (NaN for a missing or invalid number), Integer int64, Boolean bool (False if
         missing), String object (str, or None), and DateTime without a zone int64, microseconds since 1970 (`NO_TIME` for an invalid or
-        missing time; on SQLite, where a column accepts any text, one invalid time makes the whole column `NO_TIME`).
+        missing time; on SQLite, where a column accepts any text, one such time makes the whole column `NO_TIME`).
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read_columns(connection: Connection, query: sa.Select[Any]) -> Columns:
 
 
 def columns_frame(columns: Columns) -> pd.DataFrame:
-    """Return columns as a frame with the types of `read_frame`: `x_us` becomes x, datetime64[us, UTC]."""
+    """Return columns as a frame with the types of `read_frame`: `x_us` becomes x, datetime64[us, UTC] (NaT for `NO_TIME`)."""
     return pd.DataFrame(dict(starmap(_series, columns.items())), copy=False)
 
 
@@ -75,7 +75,7 @@ def _of_server(connection: Connection, query: sa.Select[Any]) -> Columns:
 
 
 def _reals(connection: Connection, rows: sa.Subquery) -> set[str]:
-    """Return the names of the columns that PostgreSQL stores in 32 bits: the query's types only state how values are read."""
+    """Return the names of the columns that PostgreSQL stores as 32-bit numbers, which the types declared in the query do not show."""
     if not any(isinstance(column.type, sa.Double) for column in rows.c):
         return set()
     described: Any = connection.execute(sa.select(rows).limit(0)).cursor

@@ -1,4 +1,4 @@
-"""Open the platform's databases: engines, pragmas, transactions, and the token that changes with every commit."""
+"""Open the platform's databases: engines, pragmas, transactions, and the token that changes with every commit to a SQLite file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from bot3.errors import SettingsError, StoreBusyError, StoreDamagedError, StoreE
 
 StoreKind = Literal["bot", "platform", "control"]
 
-# A bot's store must survive a power failure: an order that was sent but is not stored can lose money. Other stores can be rebuilt.
+# A bot's store must be complete after a power failure: an order that was sent but is not stored can lose money. The last commits to the
+# other stores may be lost then.
 _SYNCHRONOUS: dict[StoreKind, str] = {"bot": "FULL", "platform": "NORMAL", "control": "NORMAL"}
 _IMMEDIATE = "bot3_immediate"
 
@@ -48,17 +49,18 @@ def migrate(url: str, kind: StoreKind) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """One database: `write` is one transaction that holds the write lock from its start, `read` is one snapshot.
+    """One database: `write` is one transaction (on SQLite with the write lock from its start), `read` is one snapshot.
 
     Parameters
     ----------
     shown : str
         Name in messages: the file, or the URL without its password.
     file : StoreFile or None
-        The file of a SQLite store.
+        The file of a SQLite store; None on PostgreSQL.
     is_rebuilt : bool
-        A deleted or damaged file is created again, empty: for the control store when it is opened for writing, because it is filled again
-        from the other stores. Any other store that is deleted while it is open raises StoreError from then on: writes would be lost.
+        Whether a SQLite file that was deleted or is damaged is created again, empty: true for the control store when it is opened for
+        writing, because processes write its contents again. Any other store that is deleted while it is open raises StoreError from then
+        on: writes would be lost.
     """
 
     engine: Engine
@@ -78,9 +80,10 @@ class Database:
         Raises
         ------
         SettingsError
-            If the URL is neither SQLite nor PostgreSQL.
+            If the URL names neither a SQLite file nor a PostgreSQL database.
         StoreError
-            If the database cannot be opened, is damaged, or was written by a newer release.
+            If the database cannot be opened, is damaged, or was written by a newer release; with `read_only` also if it is missing or has
+            an older schema.
         """
         parsed = _parsed(url)
         is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -124,7 +127,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield a connection in one transaction: at the end it is durable as a whole, or rolled back."""
+        """Yield a connection in one transaction, which is committed as a whole at the end, or rolled back if the block raises."""
         with self._same_file(), translated(self.shown), self.engine.connect() as plain:
             connection = plain.execution_options(**{_IMMEDIATE: True})
             with connection.begin():
@@ -137,7 +140,7 @@ class Database:
             yield connection
 
     def data_version(self) -> str:
-        """Return a token that differs after every commit of any other connection to a SQLite file, in this or another process."""
+        """Return a token that differs after every commit that changed a SQLite file, by this process or another."""
         with self._same_file(), self.probe_lock, translated(self.shown):
             if not self.probe:
                 self.probe.append(self.engine.connect())
@@ -153,7 +156,10 @@ class Database:
 
     @contextmanager
     def _same_file(self) -> Iterator[None]:
-        """Require that the opened SQLite file is still at its path; a control store is opened again, and renamed if it is damaged."""
+        """Require that the opened SQLite file is still at its path; otherwise raise StoreError, but open a control store again.
+
+        A damaged control store that was opened for writing is renamed, and StoreBusyError is raised: the next call creates a new one.
+        """
         if self.file is not None and not self.file.is_same:
             self._reopen(self.file)
         try:
@@ -182,13 +188,13 @@ class Database:
 
 
 class _SetAsideError(StoreBusyError):
-    """A damaged file was renamed: the next attempt creates a new one."""
+    """A damaged file was renamed: a retry creates a new one."""
 
 
 def _parsed(url: str) -> URL:
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "postgresql":
-        # One driver, whatever SQLAlchemy's default is: other spellings (psycopg2) name packages that are not installed.
+        # Always the driver psycopg: a URL may name another one (psycopg2) that is not installed.
         return server_url(parsed)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise SettingsError(f"a store must be a SQLite file or a PostgreSQL database, not {shown_url(parsed)}")

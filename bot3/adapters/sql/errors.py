@@ -15,13 +15,13 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "53300", "25P03", "57014"}
 _CONNECTION_LOST = "08"
-"""Class of the SQLSTATE codes of connections that failed or were never established."""
+"""First two characters of the SQLSTATE codes of connections that failed or were never established."""
 _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
 
 
 @contextmanager
 def translated(shown: str) -> Iterator[None]:
-    """Translate a driver's exceptions into StoreError and its subclasses.
+    """Raise StoreError or one of its subclasses in place of an exception of a database driver in the block.
 
     Parameters
     ----------

@@ -12,27 +12,27 @@ _BESIDE = ("-wal", "-shm")
 
 
 class StoreFile:
-    """Identifies the file that is open: a file that was deleted meanwhile accepts writes, but no other process can read them."""
+    """Identifies the file that is open: a file that is deleted while it is open accepts writes, but no other process can read them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: tuple[int, int] | None = None
 
     def remember(self) -> None:
-        """Store the identity of the current file as the opened one."""
+        """Remember the file that is at the path now as the opened one."""
         self._opened = self._found()
 
     def forget(self) -> None:
-        """Reset the state: no file is open."""
+        """Forget the opened file: none is open now."""
         self._opened = None
 
     def distrust(self) -> None:
-        """Mark the opened file as replaced, so that the file at the path is opened again before its next use."""
+        """Treat the opened file as replaced, so that the file at the path is opened again before its next use."""
         self._opened = (0, 0)
 
     @property
     def is_same(self) -> bool:
-        """Return whether the opened file is still at its path; true while none is open."""
+        """Return whether the opened file is still at its path; True while no file is open."""
         return self._opened is None or self._found() == self._opened
 
     @property
@@ -41,7 +41,7 @@ class StoreFile:
         return self._found() is not None
 
     def set_aside(self) -> Path | None:
-        """Rename the opened file and its -wal and -shm files; return the new name, or None if another process renamed them before.
+        """Rename the opened file and its -wal and -shm files; return the new path, or None if the opened file is no longer at its path.
 
         Raises
         ------

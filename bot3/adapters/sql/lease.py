@@ -1,4 +1,4 @@
-"""A bot's lease on the PostgreSQL server of its database: an advisory lock of a separate session."""
+"""The exclusive right to trade a bot (its lease), on the PostgreSQL server of its database: an advisory lock of a separate session."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _END_SESSION = sa.text("SELECT pg_terminate_backend(:pid)")
 class SqlLease:
     """A `Lease` that excludes every other process on the same database, from any home and machine.
 
-    The server releases it when the session ends; the next call of `is_held` detects a lost connection. A connection pooler in front of the
-    server must preserve sessions (not PgBouncer's transaction mode), otherwise the lock may be lost, which `is_held` also detects.
+    The server releases the lock when the session ends; the next call of `is_held` detects a lost connection. A connection pooler in front
+    of the server must preserve sessions (not PgBouncer's transaction mode), otherwise the lock may be lost, which `is_held` also detects.
     """
 
     def __init__(self, database: Database, *, bot: str) -> None:
@@ -64,9 +64,10 @@ class SqlLease:
         return lease
 
     def is_held(self) -> bool:
-        """Return whether this process has the lease now; a lost lease is acquired again if no other process has it.
+        """Return whether this process has the lease now.
 
-        False if the server cannot be reached. Raises AlreadyRunningError if another process has the lease.
+        False if the server cannot be reached, or the lease was lost since the last call; later calls then acquire it again if no other
+        process has it. Raises AlreadyRunningError if another process has the lease.
         """
         try:
             return self._has_lock() if self._session is not None else self._acquire()

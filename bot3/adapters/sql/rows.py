@@ -31,7 +31,7 @@ def to_us(at: datetime) -> int:
 
 
 def maybe_us(at: datetime | None) -> int | None:
-    """Return a time as microseconds since 1970; None for None."""
+    """Return a time as microseconds since 1970; None for None. Raises StoreError for a time without a time zone."""
     return None if at is None else to_us(at)
 
 
@@ -78,7 +78,7 @@ def to_json(value: object) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value that every driver accepts: instants as microseconds, enum members as their text, numpy's numbers as Python's."""
+    """Return a value that every driver accepts: microseconds since 1970 for a time, an enum member's value, Python's number for numpy's."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -95,7 +95,7 @@ def stored_name(name: str, instants: Collection[str]) -> str:
 
 
 def series_us(times: pd.Series[Any]) -> list[int | None]:
-    """Return microseconds since 1970 of a datetime64[*, UTC] column; None for NaT."""
+    """Return the microseconds since 1970 of a column of times; None for NaT. Raises StoreError if the column has no time zone."""
     if not isinstance(times.dtype, pd.DatetimeTZDtype):
         raise StoreError(f"column {times.name} must be datetime64[us, UTC], was {times.dtype}")
     numbers: list[int] = times.dt.as_unit("us").astype("int64").tolist()
@@ -104,7 +104,10 @@ def series_us(times: pd.Series[Any]) -> list[int | None]:
 
 
 def frame_rows(frame: pd.DataFrame, columns: Sequence[str], *, revision: int | None = None) -> list[tuple[Any, ...]]:
-    """Return a frame's rows in the order of a table's columns: `x_us` is read from x, `revision` from the argument, NaN becomes None."""
+    """Return a frame's rows in the order of a table's columns: `x_us` is read from x, `revision` from the argument, NaN becomes None.
+
+    Raises StoreError if the frame lacks a column.
+    """
     return list(zip(*(_values(frame, name, revision=revision) for name in columns), strict=True))
 
 
@@ -125,7 +128,7 @@ def _values(frame: pd.DataFrame, name: str, *, revision: int | None) -> list[Any
 
 
 def insert_ignore(connection: Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Insert rows; skip a row that violates a unique constraint. Return the number of inserted rows."""
+    """Insert rows, skipping each one that violates a unique constraint; return the number of inserted rows."""
     # Returned rows are counted: PostgreSQL's driver reports no row count for an insert with a generated key.
     insert = _insert(connection.dialect.name, table).on_conflict_do_nothing().returning(sa.literal(1))
     return sum(len(connection.execute(insert, dict(row)).all()) for row in rows)
@@ -181,7 +184,8 @@ def _insert_text(connection: Connection, table: sa.Table, *, columns: Sequence[s
 def read_frame(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """Return a query's rows as a frame with the types of its columns: `x_us` becomes x, datetime64[us, UTC].
 
-    The driver's rows are used directly: result processing by SQLAlchemy would cost more than the query.
+    Integers are int64, or Int64 if one is missing. The driver's rows are used directly: result processing by SQLAlchemy would cost more
+    than the query.
     """
     result = connection.execute(query)
     cursor = result.cursor

@@ -19,12 +19,12 @@ HEADS = {"bot": "bot_0002", "platform": "platform_0008", "control": "control_000
 
 
 def version_table(kind: str) -> str:
-    """Return the name of a kind's version table (platform and control share a database on PostgreSQL)."""
+    """Return the name of the table with the schema version of a kind of store; two kinds may share one PostgreSQL database."""
     return f"alembic_version_{kind}"
 
 
 def require_current(connection: Connection, *, kind: str, shown: str, read_only: bool) -> bool:
-    """Return whether a store has this release's schema; False if it must be created or migrated.
+    """Return whether a store has this release's schema; False if its tables must be created or migrated.
 
     Raises
     ------

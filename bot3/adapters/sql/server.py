@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 
 SILENCE_S = 8.0
-"""Wall seconds without a byte from a statement, after which a query over another connection checks whether the server works on it."""
+"""Wall seconds in which a statement receives no byte, after which a query over another connection checks whether the server works on it."""
 _ASK_S = 2.0
 _DOUBT_S = 1.0
 _CONNECT_S = 5.0
@@ -27,7 +27,8 @@ TCP_LIMITS: Mapping[str, int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-# The same on the server, so that a session whose client vanished releases its locks; none of our statements runs as long as the last two.
+# The same on the server, so that a session whose client vanished releases its locks. The last two limits (milliseconds) are longer than any
+# statement or pause within a transaction, except in migrations.
 SESSION_LIMITS: Mapping[str, int] = {
     "tcp_keepalives_idle": 5,
     "tcp_keepalives_interval": 2,
@@ -48,7 +49,7 @@ _lost_at: dict[tuple[str, int], float] = {}
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """A connection whose statements fail when the server has stopped responding.
+    """A connection whose statements fail if the server has stopped responding.
 
     A statement that the server works on is never interrupted, however long it takes. If no byte arrives for `silence_s` while the server
     does not work on the statement or cannot be reached, it fails with OperationalError, and the connection is closed. If the server can be
@@ -62,7 +63,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", *, silence_s: float = SILENCE_S, **given: Any) -> Self:  # type: ignore[override]
-        """Connect with a timeout of 5 s, unless `connect_timeout` is given."""
+        """Connect with a timeout of 5 s, or of `connect_timeout` seconds if that is given."""
         made_at = monotonic()
         connection = super().connect(conninfo, **{"connect_timeout": _CONNECT_S, **given})
         connection._given = {"conninfo": conninfo, **given}  # noqa: SLF001  # this class
@@ -84,7 +85,7 @@ class WatchedConnection(psycopg.Connection[Any]):
                 if ready:
                     heard_at, doubts = monotonic(), 0
                 elif monotonic() - heard_at > self._silence_s + doubts * _DOUBT_S:
-                    # Query twice: the response may be in transit, and then a session that does not work has just finished.
+                    # Check twice: a session that does not work may just have finished, with its response still in transit.
                     heard_at, doubts = (monotonic(), 0) if self._is_working() else (heard_at, doubts + 1)
                     if doubts > 1:
                         self._lose()

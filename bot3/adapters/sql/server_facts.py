@@ -20,7 +20,7 @@ _CONNECT_TIMEOUT_S = 3
 
 
 def server_facts(url: str, *, clock: Clock) -> ServerFacts:
-    """Query the time zone, clock difference and role of a PostgreSQL session. Raises StoreError if the server cannot be queried."""
+    """Query the time zone, clock and role of a session on a PostgreSQL server. Raises StoreError if the server cannot be queried."""
     address = server_url(parsed_url(url))
     engine = server_engine(address, session={}, connect_timeout_s=_CONNECT_TIMEOUT_S, poolclass=sa.NullPool)
     with translated(shown_url(address)), engine.connect() as connection:

@@ -34,13 +34,13 @@ def parsed_url(address: str) -> URL:
 
 
 def shown_url(url: URL) -> str:
-    """Return a URL without its secrets, whichever part contains them."""
+    """Return a URL with *** in place of its password and of query values whose key names a password, secret or token."""
     query = {key: _HIDDEN if _SECRET_KEYS.search(key) else value for key, value in url.query.items()}
     return url.set(query=query).render_as_string(hide_password=True).replace(_QUOTED, _HIDDEN)
 
 
 def has_secret(url: URL) -> bool:
-    """Return whether a URL contains a password, as its password part or in its query."""
+    """Return whether a URL contains a password, or a query key that names a password, secret or token."""
     return url.password is not None or any(map(_SECRET_KEYS.search, url.query))
 
 
@@ -76,13 +76,13 @@ def merged_options(url: URL, ours: str) -> str:
 
 
 def schema_of(url: URL) -> str | None:
-    """Return the first schema of a URL from `server_url`; None if it names none, or the user's own one."""
+    """Return the first schema of a URL that `server_url` returned; None if it names no schema, or "$user", the user's own one."""
     path = _search_path(url)
     return None if path is None else _first_schema(path)
 
 
 def _search_path(url: URL) -> str | None:
-    """Return the last search path in `options`, which is the effective one."""
+    """Return the last search path in `options`, which is the effective one; None if there is none."""
     words = _SPACE.split(merged_options(url, "").strip())
     joined: list[str] = []
     for word in words:

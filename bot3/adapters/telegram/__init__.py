@@ -1,1 +1,1 @@
-"""The Telegram client and its deliveries."""
+"""Client of Telegram's Bot API, and the notifier and the chat that use it."""

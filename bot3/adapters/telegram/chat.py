@@ -31,7 +31,7 @@ class TelegramChat:
         self._keep(self._client.call(lambda bot: bot.get_updates(offset=-1, timeout=0)))
 
     def messages(self, *, wait_s: float) -> list[ChatMessage]:
-        """Return the messages since the last call, from all chats; wait up to `wait_s` whole seconds for the first one."""
+        """Return the messages since the last call, from all chats; wait for the first one, at most `wait_s` seconds, rounded down."""
         offset, wait = self._next, int(wait_s)
         updates = self._client.call(lambda bot: bot.get_updates(offset=offset, timeout=wait, allowed_updates=["message"]))
         # Telegram deletes these updates once the next request has a higher offset.
@@ -39,7 +39,7 @@ class TelegramChat:
         return [_read(update) for update in updates if update.message is not None]
 
     def answer(self, html: str) -> None:
-        """Send a message to the configured chat."""
+        """Send a text in Telegram's HTML to the configured chat."""
         chat_id = self._client.address.chat_id
         self._client.call(lambda bot: bot.send_message(chat_id=chat_id, text=html, parse_mode="HTML"))
 

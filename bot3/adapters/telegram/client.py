@@ -1,4 +1,4 @@
-"""Client of Telegram's Bot API: one request at a time; its errors become those of `bot3.errors`, without the token in their texts."""
+"""Client of Telegram's Bot API: one request at a time; it raises errors of `bot3.errors`, whose texts do not contain the token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The client is imported when it is first opened: the import takes half a second, and most homes send no messages.
 
 _OF_THE_TEXT = ("can't parse", "message is too long", "message text is empty", "must be encoded in utf-8")
-"""Parts of Telegram's errors about a text; every other rejected request concerns the chat, and a person can correct it."""
+"""Parts of Telegram's errors about a text; every other rejection concerns the chat or the token, and a person can correct it."""
 _LOGGERS = ("telegram", "httpx", "httpcore")
 _Answer = TypeVar("_Answer")
 
@@ -58,7 +58,7 @@ class TelegramClient:
 
     def close(self) -> None:
         """Close the connections."""
-        # Not `Bot.shutdown`: it closes nothing for a bot that was not initialized, and initialization sends a request to the server.
+        # Not `Bot.shutdown`: it closes nothing if the bot was not initialized, and the initialization would send a request to the server.
         self._runner.run(_close(self._requests))
         self._runner.close()
 
@@ -83,7 +83,7 @@ class TelegramClient:
             return self._runner.run(_awaited(request, self._bot))
         except TelegramError as error:
             failed = error
-        # Outside the clause: causes and contexts of the client's errors contain URLs, and those contain the token.
+        # Raised outside the clause, so that the client's error is not its context: that error contains URLs with the token.
         raise self._translated(failed)
 
     def _translated(self, error: TelegramError) -> NotifierError | AlreadyRunningError:
@@ -139,7 +139,7 @@ def _seconds(period: object) -> float:
 
 
 def _silence() -> None:
-    # The client reads this variable whenever it reports a wait; without it, it warns about its own next release.
+    # Without this variable, the client warns about a change in its next release whenever Telegram requires a wait.
     os.environ.setdefault("PTB_TIMEDELTA", "true")
     for name in _LOGGERS:
         # They log URLs with the token at INFO, and users' messages at CRITICAL: the platform's own log reports the errors.

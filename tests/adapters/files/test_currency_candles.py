@@ -41,7 +41,7 @@ def test_pairs_given_two_currencies_then_lists_the_wallets_own_and_reads_both(di
 def test_pairs_given_none_of_the_currency_then_names_the_setting_and_what_there_is(directory: Path) -> None:
     candles = CurrencyCandles(FileCandles(directory, wall_now=lambda: END), currency="BTC")
 
-    with pytest.raises(SettingsError, match="only in USDC, USDT: set BOT3_STAKE_CURRENCY"):
+    with pytest.raises(SettingsError, match="only USDC, USDT: set BOT3_STAKE_CURRENCY"):
         candles.pairs()
 
 

@@ -1,4 +1,4 @@
-"""Read the decisions of a bot's store, each with the result of its order."""
+"""Read the decisions in a bot's database, each with the result of its order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Key = tuple[str, datetime, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """Result of a decision; its fields are columns of the frame."""
+    """What became of a decision; its fields replace columns of the frame of decisions."""
 
     outcome: str
     reason: str
@@ -34,7 +34,8 @@ class _Verdict:
 def read_decisions(connection: Connection, *, limit: int) -> pd.DataFrame:
     """Return the newest decisions, newest first, with the columns of `Decision`; those to enter have the result of their order.
 
-    A decision is written before its order and not updated: the stored intents and fills show which attempt succeeded, or that none did.
+    A decision is written before its order and not updated: the stored planned orders and fills show which attempt succeeded, or that none
+    did.
     """
     columns = [column for column in decisions.c if column.name not in {"seq", "account"}]
     frame = read_frame(connection, sa.select(*columns).order_by(decisions.c.seq.desc()).limit(limit))
@@ -51,7 +52,7 @@ def read_decisions(connection: Connection, *, limit: int) -> pd.DataFrame:
 
 
 def _kept(*, outcome: str, reason: str, detail: Mapping[str, Any]) -> _Verdict:
-    """Return the result of a decision without an intent: one to enter was not traded, any other is unchanged."""
+    """Return the result of a decision for which no order is stored: one to enter was not traded, any other is unchanged."""
     if outcome == EntryOutcome.TRADED:
         unsent, why = judge_entry(None, was_sent=False, is_filled=False)
         return _Verdict(outcome=unsent.value, reason=why.value, detail=detail, client_order_id=None)

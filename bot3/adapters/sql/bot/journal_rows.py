@@ -1,4 +1,4 @@
-"""Convert intents, fills, funding payments and decisions to and from the rows of a bot's store."""
+"""Convert planned orders (intents), fills, funding payments and decisions to and from the rows of a bot's database."""
 
 from __future__ import annotations
 

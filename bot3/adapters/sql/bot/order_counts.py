@@ -14,7 +14,10 @@ _ORDERS = sa.table("orders", sa.column("ft_trade_id"), sa.column("ft_order_side"
 
 
 def order_counts(*, of_trades: sa.Select[Any] | None) -> sa.Subquery:
-    """Return filled orders by trade: `counted_trade_id`, `buys`, `sells` and `total` (a stop on the exchange counts only in the total).
+    """Return a subquery that counts the orders of each trade that are filled at least in part.
+
+    Its columns are `counted_trade_id`, `buys`, `sells` and `total`; a stop on the exchange counts only in `total`. Trades without such an
+    order have no row.
 
     Parameters
     ----------

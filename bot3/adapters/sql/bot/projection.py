@@ -1,4 +1,4 @@
-"""Compute the tables `trades` and `orders` of a bot's store from its intents, fills and funding, in the caller's transaction."""
+"""Compute the tables `trades` and `orders` of a bot's database from planned orders (intents), fills and funding, in one transaction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StoreIdentity:
 
 
 def project_trades(connection: Connection, trade_ids: Iterable[int], *, identity: StoreIdentity) -> list[Trade]:
-    """Compute the rows of some trades and their orders again, and return the trades whose row changed; without fills there is no trade."""
+    """Compute the rows of some trades and their orders again, and return the trades whose row changed; a trade without fills has no row."""
     changed = []
     for trade_id in sorted(set(trade_ids)):
         before = _stored(connection, trade_id, identity=identity)
@@ -40,13 +40,13 @@ def project_trades(connection: Connection, trade_ids: Iterable[int], *, identity
 
 
 def trades_of_orders(connection: Connection, client_order_ids: Iterable[str]) -> Mapping[str, int]:
-    """Return the trade id by client order id, for those ids that an intent has."""
+    """Return the trade id by client order id, for those of the given ids that belong to a planned order (intent)."""
     query = sa.select(intents.c.client_order_id, intents.c.trade_id).where(intents.c.client_order_id.in_(set(client_order_ids)))
     return {row.client_order_id: row.trade_id for row in connection.execute(query)}
 
 
 def trades_of_pairs(connection: Connection, funding: Sequence[FundingPayment]) -> set[int]:
-    """Return the ids of the trades to which funding payments may belong: same pair, open at the time of payment, and with an intent."""
+    """Return the ids of the trades to which funding payments may belong: of the same pair, open at the payment, and not imported."""
     touched: set[int] = set()
     for payment in funding:
         at = to_naive(payment.paid_at)

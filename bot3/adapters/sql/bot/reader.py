@@ -1,4 +1,4 @@
-"""Read the trades of one bot's store."""
+"""Read the trades in one bot's database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot3.trading.trades import OrderPattern, RunMode, Trade
 
 
 class SqlTradeReader:
-    """A `TradeReader` of the store of one of this platform's bots."""
+    """A `TradeReader` of the database of one of this platform's bots."""
 
     def __init__(self, database: Database, identity: StoreIdentity) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class SqlTradeReader:
 
     @property
     def account(self) -> str:
-        """Return the account whose trades, intents and fills the store contains."""
+        """Return the account to which everything in the database belongs."""
         return self._identity.account
 
     @property
@@ -50,10 +50,10 @@ class SqlTradeReader:
         return self._identity.store_id
 
     def change_token(self) -> str:
-        """Return a token that differs after every commit of another connection.
+        """Return a token that differs after every commit that changed trades, by this process or another.
 
-        On SQLite the commit of any program changes it (`PRAGMA data_version`); on PostgreSQL it is a counter in the store, which only the
-        writing methods of `SqlBotStore` increment.
+        On SQLite every commit of any program changes it (`PRAGMA data_version`); on PostgreSQL it is a counter in the database, which each
+        writing method of `SqlBotStore` increments, and no other program.
         """
         if self._database.is_sqlite:
             return self._database.data_version()
@@ -94,14 +94,14 @@ class SqlTradeReader:
 
 
 def _with_counts(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Return the query of trades with their counts of filled orders."""
+    """Return the query of the trades that match a condition, with the numbers of their filled orders."""
     counts = order_counts(of_trades=sa.select(trades.c.id).where(condition))
     joined = trades.outerjoin(counts, trades.c.id == counts.c.counted_trade_id)
     return sa.select(*TRADE_COLUMNS, *count_columns(counts, is_short=trades.c.is_short)).select_from(joined).where(condition)
 
 
 def _pattern(entries: int, exits: int) -> OrderPattern:
-    """Return the order pattern of a trade: SINGLE without any filled order, since imported trades of backtests have no orders."""
+    """Return the order pattern of a trade; SINGLE without any filled order, since imported trades of backtests have no orders."""
     found = OrderPattern.of_counts(entries=int(entries), exits=int(exits))
     return OrderPattern.SINGLE if found is OrderPattern.UNKNOWN else found
 

@@ -1,4 +1,4 @@
-"""Store a bot's data in SQL: intents, fills, funding and decisions, and the trades and orders computed from them."""
+"""Store a bot's data in SQL: planned orders (intents), fills, funding and decisions, and the trades and orders computed from them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ class SqlBotStore(SqlTradeReader):
         Raises
         ------
         StoreError
-            If the store belongs to another bot, mode or account, or cannot be read or written.
+            If the store belongs to another bot, mode or account, or cannot be read or written; with `read_only` also if it is missing or
+            has an older schema.
         """
         database = Database.open(url, kind="bot", read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
@@ -91,7 +92,7 @@ class SqlBotStore(SqlTradeReader):
 
         Two entries are the same if pair, candle and attempt are equal, whatever their trade ids: a restart may assign another id, and a
         decision must create one order. Other intents are the same if their client order ids are. Raises StoreError for an intent of another
-        bot or account.
+        bot or account, InvalidTradeError for an exit without an exit reason in its context.
         """
         self._require_own(intent.bot, account=intent.account, what=intent.client_order_id)
         if intent.leg is IntentLeg.EXIT:
@@ -155,7 +156,7 @@ class SqlBotStore(SqlTradeReader):
         return changed
 
     def mark_rates(self, trade_id: int, *, min_rate: float, max_rate: float) -> None:
-        """Lower a trade's lowest rate and raise its highest rate to the given ones; rates inside its range change nothing."""
+        """Lower a trade's lowest rate and raise its highest rate to the given ones; rates inside its range do not change them."""
         query = sa.select(rate_extremes).where(rate_extremes.c.trade_id == trade_id)
         with self._write() as connection:
             seen = connection.execute(query).one_or_none()
@@ -181,7 +182,8 @@ class SqlBotStore(SqlTradeReader):
         Raises
         ------
         StoreError
-            If another trade is stored under the id of one, or one is open, or of another mode, bot or account: nothing is inserted.
+            If another trade is stored under the id of a given one, or a given one is open, or of another mode, bot or account. Then nothing
+            is inserted.
         """
         for trade in trades:
             self._require_own(trade.bot, account=trade.account, what=f"trade {trade.trade_id}")
@@ -205,7 +207,7 @@ class SqlBotStore(SqlTradeReader):
         return None if at_us is None else from_us(at_us)
 
     def latch(self) -> RiskLatch | None:
-        """Return the bot's latch (trading state and reference values for its losses); None if none is stored.
+        """Return the bot's latch (trading state and the equity values that losses are measured from); None if nothing is stored.
 
         Raises StoreError if it is invalid.
         """

@@ -33,7 +33,7 @@ _SAME = (
     "stop_loss_pct",
     "liquidation_price",
 )
-"""Fields of `Trade` that are columns of the same name and meaning."""
+"""Fields of `Trade` that have the same name and meaning as columns of the table `trades`."""
 
 TRADE_COLUMNS = (trades.c.id, trades.c.open_date, trades.c.close_date, *(trades.c[name] for name in _SAME))
 
@@ -42,7 +42,7 @@ _RECORD_VERSION = 2
 
 
 def trade_row(trade: Trade, *, exchange: str, strategy: str) -> dict[str, Any]:
-    """Return freqtrade's row of a trade with one entry and at most one exit: a `Trade` does not contain its single orders."""
+    """Return freqtrade's row of a trade with one entry and at most one exit: a `Trade` does not contain its individual orders."""
     base, _, rest = trade.pair.partition("/")
     stake = rest.partition(":")[0]
     side = -1.0 if trade.is_short else 1.0
@@ -136,7 +136,7 @@ def order_row(order: LedgerOrder, *, order_pk: int) -> dict[str, Any]:
 
 
 def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str, order_pattern: OrderPattern = OrderPattern.SINGLE) -> Trade:
-    """Return the trade of a row with `TRADE_COLUMNS`."""
+    """Return the trade of a row with `TRADE_COLUMNS`; close rate, profits and exit reason are None while it is open."""
     values = {name: getattr(row, name) for name in _SAME}
     if row.is_open:
         # freqtrade fills these on open trades after a partial exit.

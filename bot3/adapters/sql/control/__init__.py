@@ -1,1 +1,1 @@
-"""The control database: states, commands, notices, heartbeats."""
+"""The control store: trading states, commands, notices, heartbeats, the market clock."""

@@ -1,4 +1,4 @@
-"""Store control data in SQL: heartbeats, the clock's anchor, trading states and commands."""
+"""Store the processes' shared state in SQL: heartbeats, the market clock's anchor, trading states and commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class SqlControl:
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the control store and migrate its schema to this release. Raises StoreError if that fails."""
+        """Open the control store, create it if it is missing, and migrate its schema to this release.
+
+        With `read_only` it must exist and have this release's schema. Raises StoreError if it cannot be opened.
+        """
         return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
 
     def close(self) -> None:
@@ -49,7 +52,7 @@ class SqlControl:
             upsert(connection, heartbeats, row)
 
     def heartbeats(self) -> tuple[Heartbeat, ...]:
-        """Return the newest heartbeat of every process, sorted by name; that of an ended process remains."""
+        """Return the newest heartbeat of every process, also of those that have ended, sorted by name."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(heartbeats).order_by(heartbeats.c.process)).mappings().all()
         with self._valid("heartbeats"):
@@ -116,7 +119,7 @@ class SqlControl:
 
     @contextmanager
     def _valid(self, table: str) -> Iterator[None]:
-        """Raise StoreError for a row with invalid values: a store's content is not trusted."""
+        """Raise StoreError if the block finds an invalid value in a row of a table."""
         try:
             yield
         except (ValueError, TypeError, OverflowError) as error:

@@ -18,9 +18,9 @@ from bot3.ports.notices import Notice, Refusals, WaitingNotice
 from bot3.ports.notifier import Message
 
 _KEPT_US = 30 * 86_400 * 1_000_000
-"""Retention of delivered and refused notices, in microseconds."""
+"""Microseconds for which delivered and permanently rejected notices are retained."""
 _REST = "notifier"
-"""Key of the mark that contains the time until which delivery pauses, and the problem to fix; it is not a subject."""
+"""Key of the row of `marks` that contains the time until which deliveries pause, and the problem to correct; it is not a subject."""
 
 
 class SqlNotices:
@@ -31,7 +31,10 @@ class SqlNotices:
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the control store and migrate its schema to this release. Raises StoreError if that fails."""
+        """Open the control store, create it if it is missing, and migrate its schema to this release.
+
+        With `read_only` it must exist and have this release's schema. Raises StoreError if it cannot be opened.
+        """
         return cls(Database.open(url, kind="control", read_only=read_only, busy_timeout_s=busy_timeout_s))
 
     def close(self) -> None:
@@ -59,7 +62,10 @@ class SqlNotices:
         return None if row is None else _waiting(row)
 
     def mark_sent(self, notice_id: int, *, at: datetime) -> None:
-        """Mark a notice as delivered and remove the problem to correct; delete notices that were delivered over 30 days ago."""
+        """Mark a notice as delivered, and remove the stored problem unless deliveries pause until a later time.
+
+        Notices that were delivered or rejected more than 30 days ago are deleted.
+        """
         self._change(notice_id, closed_at_us=to_us(at))
         with self._database.write() as connection:
             connection.execute(sa.delete(marks).where(marks.c.key == _REST, marks.c.at_us <= to_us(at)))
@@ -77,13 +83,13 @@ class SqlNotices:
         self._change(notice_id, held_until_us=0)
 
     def refusals(self) -> Refusals:
-        """Return the problem to correct (empty if none), and the number of stored notices that were permanently refused."""
+        """Return the problem to correct (empty if there is none), and the number of stored notices that were permanently rejected."""
         with self._database.read() as connection:
             dropped = connection.execute(sa.select(sa.func.count()).where(notices.c.refused.is_not(None))).scalar_one()
             return Refusals(problem=_rest(connection)["problem"], dropped=int(dropped))
 
     def waiting(self) -> int:
-        """Count the pending notices, which are neither delivered nor refused."""
+        """Count the notices that were neither delivered nor rejected."""
         with self._database.read() as connection:
             return int(connection.execute(sa.select(sa.func.count()).where(notices.c.closed_at_us.is_(None))).scalar_one())
 

@@ -15,7 +15,10 @@ def in_modes(column: sa.ColumnElement[str], run_modes: Sequence[RunMode]) -> sa.
 
 
 def in_groups(table: sa.Table, groups: Sequence[tuple[str, str, str]] | None) -> sa.ColumnElement[bool]:
-    """Return the condition that a row belongs to one of the groups (pair, direction, leverage_bin); None selects all rows."""
+    """Return the condition that a row belongs to one of the groups (pair, direction, leverage_bin).
+
+    None selects all rows, an empty sequence no row.
+    """
     if groups is None:
         return sa.true()
     return sa.or_(

@@ -28,7 +28,10 @@ class SqlFeederScores:
         self._scope = scope
 
     def publish(self, scores: Sequence[FeederScore]) -> int:
-        """Publish all scores of one version; return the revision. The version in force with identical rows changes nothing."""
+        """Publish all scores of one version; return the revision. A publication identical to the newest one changes nothing.
+
+        Raises StoreError if the scores are not of one version.
+        """
         versions = {score.version for score in scores}
         if len(versions) != 1:
             raise StoreError(f"a publication must contain the scores of one version, this one has {sorted(versions) or 'none'}")
@@ -38,7 +41,7 @@ class SqlFeederScores:
             columns = tuple(stored_name(name, {"known_at"}) for name in _SCORE_FIELDS)
             values = [tuple(plain(getattr(score, name)) for name in _SCORE_FIELDS) for score in scores]
             if newest is not None and (newest.version, newest.known_at_us) == (row["version"], row["known_at_us"]):
-                # Readers refuse rows that were changed since: such a version is published again.
+                # If the stored rows differ, another program changed them: the version is published again.
                 held = writing.connection.execute(
                     sa.select(*(feeder_scores.c[name] for name in columns)).where(feeder_scores.c.seq == newest.seq)
                 )
@@ -52,7 +55,10 @@ class SqlFeederScores:
             return writing.after
 
     def as_of(self, at: datetime) -> tuple[FeederScore, ...]:
-        """Return the newest publication's scores by regime and rank. Raises LearningError if none was known by then or one is invalid."""
+        """Return the scores of the newest publication with known_at <= at, sorted by regime and rank.
+
+        Raises LearningError if there is none, or one of its scores is invalid.
+        """
         newest = sa.select(_PUBLISHED.seq).where(_PUBLISHED.known_at_us <= to_us(at)).order_by(*_NEWEST_FIRST).limit(1)
         table = feeder_scores.c
         query = sa.select(feeder_scores).where(table.seq == newest.scalar_subquery()).order_by(table.regime, table.rank, table.feeder_id)

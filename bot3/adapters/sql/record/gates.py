@@ -1,4 +1,4 @@
-"""Store the results of daily reviews in the record: only the publication to which a review belongs writes it."""
+"""Read the results of daily reviews from the record, and write one in the transaction of the parameters published after it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _REVIEWS = gate_reviews.c
 
 
 class SqlGates:
-    """A `GateRepository` in SQL: the evidence of every pair and direction."""
+    """A `GateRepository` in SQL: reads the evidence of every pair and direction for or against trading it."""
 
     def __init__(self, scope: RecordScope) -> None:
         self._scope = scope
 
     def as_of(self, at: datetime) -> GateLedger:
-        """Return the result of the newest review.
+        """Return the result of the newest review with known_at <= at.
 
         Raises
         ------
         LearningError
-            If no review was known by then.
+            If there is none.
         InvalidLearningError
-            If one of its rows is out of bounds; the message names the row.
+            If its day or one of its rows is out of bounds; the message names it.
         """
         newest = sa.select(_REVIEWS.seq, _REVIEWS.day, _REVIEWS.known_at_us, _REVIEWS.replay_version).where(
             _REVIEWS.known_at_us <= to_us(at)
@@ -49,9 +49,9 @@ class SqlGates:
         return _ledger_of(review, rows)
 
     def first_reviewed_day(self) -> int:
-        """Return the day of the first review, in days since 1970. Raises LearningError if there was none."""
+        """Return the earliest reviewed day, in days since 1970; invalid days are ignored. Raises LearningError if no day was reviewed."""
         with self._scope.read() as connection:
-            # With an invalid day, folding would begin before the first review, or never.
+            # From an invalid day, outcomes would be counted again from before the first review, or never.
             valid = sa.and_(_REVIEWS.day >= 0, _REVIEWS.day * DAY_US <= _REVIEWS.known_at_us)
             day = connection.execute(sa.select(sa.func.min(_REVIEWS.day)).where(valid)).scalar_one()
         if day is None:
@@ -60,7 +60,7 @@ class SqlGates:
 
 
 def _ledger_of(review: Any, rows: Iterable[Any]) -> GateLedger:
-    """Parse a stored ledger; its values are validated, because infinite evidence would open a pair."""
+    """Parse the result of a review; its values are validated, because infinite evidence would permit a pair to trade."""
     if not (isinstance(review.day, int) and 0 <= review.day * DAY_US <= review.known_at_us):
         raise InvalidLearningError(
             f"the review of publication {review.seq} has the invalid day {review.day!r}: the day had not ended when the review was made"

@@ -1,4 +1,4 @@
-"""Store the model registry in the record."""
+"""Store the list of feeders' models in the record."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class SqlModels:
         self._scope = scope
 
     def register(self, entry: ModelEntry) -> None:
-        """Insert an entry; a repeated digest and feeder creates no second row."""
+        """Insert an entry; if one of the same digest and feeder is stored already, nothing changes."""
         row = {stored_name(field.name, _INSTANTS): plain(getattr(entry, field.name)) for field in fields(entry)}
         with self._scope.write() as writing:
             inserted = insert_ignore(writing.connection, model_registry, [row | {"revision": writing.revision}])
             writing.changed = inserted > 0
 
     def newest(self, feeder_id: str, *, as_of: datetime) -> ModelEntry:
-        """Return the newest model known by a time. Raises LearningError if there is none."""
+        """Return the model with the latest known_at that is not after a time. Raises LearningError if there is none."""
         table = model_registry.c
         known = (table.feeder_id == feeder_id, table.known_at_us <= to_us(as_of))
         query = sa.select(model_registry).where(*known).order_by(table.known_at_us.desc(), table.revision.desc()).limit(1)
@@ -47,7 +47,7 @@ class SqlModels:
         return ModelEntry(**values)
 
     def frame(self) -> pd.DataFrame:
-        """Return all entries, newest first; columns are `ModelEntry`'s fields."""
+        """Return all entries, those with the latest known_at first; columns are `ModelEntry`'s fields."""
         columns = [column for column in model_registry.columns if column.name != "revision"]
         query = sa.select(*columns).order_by(model_registry.c.known_at_us.desc(), model_registry.c.feeder_id)
         with self._scope.read() as connection:

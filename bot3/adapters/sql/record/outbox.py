@@ -62,20 +62,20 @@ class SqlOutbox:
         self._scope = scope
 
     def span(self) -> OutboxSpan | None:
-        """Return the span of the pending writes; None if there are none."""
+        """Return the span of all pending writes; None if nothing is pending."""
         query = sa.select(sa.func.min(outbox.c.since_revision), sa.func.max(outbox.c.revision), sa.func.count())
         with self._scope.read() as connection:
             since, until, writes = connection.execute(query).one()
         return OutboxSpan(since=since, until=until, writes=writes) if writes else None
 
     def waiting_since(self) -> datetime | None:
-        """Return the time of the oldest pending write, by the database's clock; None if there is none."""
+        """Return the time of the oldest pending write, by the database's clock; None if nothing is pending."""
         with self._scope.read() as connection:
             written_at_us = connection.execute(sa.select(sa.func.min(outbox.c.written_at_us))).scalar_one()
         return None if written_at_us is None else from_us(written_at_us)
 
     def pending(self, span: OutboxSpan, *, run_modes: Sequence[RunMode]) -> Pending:
-        """Return the content of a span as one snapshot of the record, with only the trades of some run modes."""
+        """Return what the record contains of a span of writes, as one snapshot, with only the trades of some run modes."""
         with self._scope.read() as connection:
             return Pending(
                 span=span,
@@ -94,22 +94,22 @@ class SqlOutbox:
             )
 
     def confirm(self, span: OutboxSpan) -> None:
-        """Delete the entries of a published span; later entries remain pending."""
+        """Delete the entries up to the end of a published span; later entries remain pending."""
         with self._scope.write_unversioned() as connection:
             connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
             connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
 
     def requeue(self, *, since: int = 0) -> None:
-        """Mark everything written after a revision as pending again."""
+        """Mark everything that the record wrote after a revision as pending again, except removals of trades that were confirmed."""
         with self._scope.write_unversioned() as connection:
             now = int(connection.execute(sa.select(record_meta.c.revision).with_for_update()).scalar_one())
             if now > since:
                 _fold(connection, OutboxSpan(since=since, until=now, writes=1))
 
     def fold(self) -> None:
-        """Merge all pending entries into one, so that they do not accumulate while no publisher runs.
+        """Merge all pending entries into one, and delete the pending removals of trades: for a record that has no copy.
 
-        Former places of trades are deleted: without a publisher there is no copy that contains them.
+        So the outbox does not grow if nothing is published.
         """
         span = self.span()
         if span is None:
@@ -120,7 +120,7 @@ class SqlOutbox:
             connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
 
     def heads(self) -> frozenset[Head]:
-        """Return every publication of the record."""
+        """Return the head of every publication of the record."""
         with self._scope.read() as connection:
             origin = origin_of(connection)
             return frozenset(
@@ -135,9 +135,10 @@ def _within(table: sa.Table, span: OutboxSpan) -> sa.ColumnElement[bool]:
 
 
 def _to_write(connection: Connection, span: OutboxSpan) -> sa.ColumnElement[bool]:
-    """Return the condition that a trade changed within a span, or may have the place of a removed one.
+    """Return the condition that a trade changed within a span, or has the id of a trade that was removed within it.
 
-    An id that was reused for a close at the same instant has the place of the removed trade: deleting that point deletes the new one too.
+    If an id was used again for a trade that closed at the same instant, both trades have the same point in the copy: deleting the point of
+    the removed trade deletes that of the new one, which must then be written again.
     """
     went = sa.select(outbox_gone.c.bot, outbox_gone.c.run_mode, outbox_gone.c.trade_id).where(_within(outbox_gone, span))
     if connection.execute(went.limit(1)).first() is None:
@@ -205,7 +206,7 @@ def _publication(connection: Connection, publication: Any) -> ParameterPublicati
 
 
 def _full_before(connection: Connection, publication: Any) -> tuple[int, int]:
-    """Return the place of the full publication on which one is based; the place of the first one if none was full."""
+    """Return known_at and number of the newest full publication up to a given one; of the first publication if none was full."""
     table = parameter_publications.c
     place = (table.known_at_us, table.seq)
     earlier = sa.tuple_(*place) <= sa.tuple_(publication.known_at_us, publication.seq)

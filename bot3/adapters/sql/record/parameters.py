@@ -42,9 +42,9 @@ class SqlParameters:
         ledger: GateLedger | None = None,
         windows: Mapping[str, Window] | None = None,
     ) -> int:
-        """Publish rows (all if is_full, else changed ones only) and a review's result in one transaction; return the revision.
+        """Publish rows (all if is_full, else changed ones only) and a daily review's result in one transaction; return the revision.
 
-        A publication identical to the one in force changes nothing. Raises StoreConflictError if the version in force is not `replaces`.
+        A publication identical to the newest one changes nothing. Raises StoreConflictError if the newest version is not `replaces`.
         """
         with self._scope.write() as writing:
             newest = writing.connection.execute(sa.select(parameter_publications).order_by(*_NEWEST_FIRST).limit(1)).one_or_none()
@@ -60,7 +60,7 @@ class SqlParameters:
             return writing.after
 
     def as_of(self, at: datetime) -> ParameterSet:
-        """Return the parameters in force: the newest row of each group published since the last full publication.
+        """Return the parameters in force: the newest row of each group, from the last full publication on.
 
         Raises
         ------
@@ -81,7 +81,8 @@ class SqlParameters:
     def history(self, *, key: str) -> pd.DataFrame:
         """Return all published rows of one "pair|direction|bin", oldest first.
 
-        Columns are `ExitParameters`' fields, computed_at, and first_entry and last_entry of the trades used (NaT without any).
+        Columns are `ExitParameters`' fields, computed_at, and first_entry and last_entry, the open dates of the first and last trade used
+        (NaT if none was).
         """
         pair, direction, leverage_bin = group_of_key(key)
         table = parameter_rows.c
@@ -97,7 +98,7 @@ class SqlParameters:
 
 
 def _is_same(row: Any, parameters: ParameterSet) -> bool:
-    # A version is a digest of the content: the same version with a later expiry is a renewal and is published.
+    # A version is a digest of the content: the same version with later times renews the parameters and is published.
     instants = (to_us(parameters.known_at), to_us(parameters.expires_at))
     return bool(row.version == parameters.version and (row.known_at_us, row.expires_at_us) == instants)
 
@@ -144,7 +145,7 @@ def _rows(connection: Connection, known: sa.ColumnElement[bool]) -> list[Any]:
 
 
 def parameters_of(publication: Any, *, rows: Iterable[Any], factors: Iterable[Any]) -> ParameterSet:
-    """Parse a stored publication; a later row of a group replaces an earlier one. Raises InvalidLearningError."""
+    """Parse a stored publication; a later row of a group replaces an earlier one. Raises InvalidLearningError for a value out of bounds."""
     values = stored_values(publication)
     return parameter_set(
         rows=map(stored_values, rows),

@@ -24,18 +24,18 @@ class SqlRecommendations:
         self._scope = scope
 
     def publish(self, recommendation: Recommendation) -> int:
-        """Publish a recommendation; return the revision. A publication identical to the one in force changes nothing."""
+        """Publish a recommendation; return the revision. One that differs from the newest only in computed_at changes nothing."""
         row = _recommendation_row(recommendation)
         with self._scope.write() as writing:
             newest = writing.connection.execute(sa.select(recommendations).order_by(*_NEWEST_FIRST).limit(1)).mappings().one_or_none()
-            # computed_at is the time at which the same content was computed again, and no part of the content.
+            # computed_at differs when the same content is computed again: it is no part of the content.
             if newest is None or any(newest[name] != value for name, value in row.items() if name != "computed_at_us"):
                 writing.connection.execute(sa.insert(recommendations).values(**row, revision=writing.revision))
                 writing.changed = writing.is_publication = True
             return writing.after
 
     def as_of(self, at: datetime) -> Recommendation:
-        """Return the newest recommendation. Raises LearningError if none was published by then."""
+        """Return the newest recommendation with known_at <= at. Raises LearningError if there is none, or it is invalid."""
         query = sa.select(recommendations).where(recommendations.c.known_at_us <= to_us(at)).order_by(*_NEWEST_FIRST).limit(1)
         with self._scope.read() as connection:
             row = connection.execute(query).one_or_none()

@@ -1,4 +1,4 @@
-"""The platform's record in SQL: one repository for each noun, over one database and its transactions."""
+"""The platform's record in SQL: one repository for each kind of data, over one database and its transactions."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ class SqlRecord:
 
     @classmethod
     def open(cls, url: str, *, bins: LeverageBins = DEFAULT_BINS, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
-        """Open the record, create it if it is missing, and migrate its schema to this release. Raises StoreError.
+        """Open the record, create it if it is missing, and migrate its schema to this release.
 
-        Trades are labelled with the bins when they are written.
+        With `read_only` it must exist and have this release's schema. A trade's leverage bin is one of `bins`, computed when the trade is
+        written. Raises StoreError if the record cannot be opened.
         """
         database = Database.open(url, kind="platform", read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
@@ -75,7 +76,7 @@ class SqlRecord:
             return origin_of(connection)
 
     def begin_epoch(self) -> None:
-        """Begin a new epoch: earlier publications no longer belong to this record, because they may belong to a lost future."""
+        """Store a new epoch, after a restore: publications of earlier epochs no longer count as this record's, since it may lack them."""
         with self._scope.write_unversioned() as connection:
             connection.execute(sa.update(record_meta).values(epoch=str(uuid.uuid4())))
 
@@ -87,13 +88,13 @@ class SqlRecord:
     def change_token(self) -> str:
         """Return a token that differs after every write that changes the record, by this process or another.
 
-        On SQLite every writer changes it (`PRAGMA data_version`); on PostgreSQL it is the revision, which every write with a change
-        increments.
+        On SQLite every write to the file changes it (`PRAGMA data_version`); on PostgreSQL it is the revision, which every write that
+        changes data increments.
         """
         return self._database.data_version() if self._database.is_sqlite else str(self.revision())
 
     def next_known_at(self, *, after: datetime) -> datetime | None:
-        """Return when the first publication known later than a time comes into force; None if there is none."""
+        """Return the earliest time after a given one at which a publication comes into force; None if none will."""
         times = [
             sa.select(sa.func.min(table.c.known_at_us).label("at_us")).where(table.c.known_at_us > to_us(after)) for table in _PUBLICATIONS
         ]
@@ -101,7 +102,7 @@ class SqlRecord:
             return maybe_at(connection.execute(sa.select(sa.func.min(sa.union_all(*times).subquery().c.at_us))).scalar_one())
 
     def learning_token(self) -> str:
-        """Return a token that changes with every publication (one row by key; for polling)."""
+        """Return a token that changes with every publication: the revision of the newest one."""
         with self._scope.read() as connection:
             return str(connection.execute(sa.select(record_meta.c.learning_revision)).scalar_one())
 

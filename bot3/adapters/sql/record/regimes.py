@@ -36,7 +36,7 @@ class SqlRegimes:
             return writing.after
 
     def as_of(self, at: datetime) -> RegimeState:
-        """Return the regime state in force. Raises LearningError if none was known by then."""
+        """Return the newest regime state with known_at <= at. Raises LearningError if there is none, or it is invalid."""
         query = sa.select(regime_states).where(_STATES.known_at_us <= to_us(at)).order_by(_STATES.known_at_us.desc()).limit(1)
         with self._scope.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -45,7 +45,7 @@ class SqlRegimes:
         return state_of_row(row)
 
     def frame(self, *, start: datetime, end: datetime) -> pd.DataFrame:
-        """Return states with start <= known_at < end: known_at, regime, since, p_* of each regime, version."""
+        """Return states with start <= known_at < end, sorted: known_at, regime, since, p_* of each regime, version."""
         columns = [_STATES[name] for name in (*_COLUMNS[: 3 + len(_PROBABILITIES)], "version")]
         span = (_STATES.known_at_us >= to_us(start), _STATES.known_at_us < to_us(end))
         with self._scope.read() as connection:

@@ -25,7 +25,7 @@ class SqlReplays:
         self._scope = scope
 
     def save(self, replays: pd.DataFrame) -> int:
-        """Insert or update replays by key; return the revision."""
+        """Insert or update replays by key; return the revision. An empty frame changes nothing."""
         with self._scope.write() as writing:
             rows = frame_rows(replays, _REPLAYS, revision=writing.revision)
             bulk_insert(writing.connection, trade_replays, rows, columns=_REPLAYS, replaces=True)
@@ -39,7 +39,7 @@ class SqlReplays:
         run_modes: Sequence[RunMode],
         groups: Sequence[tuple[str, str, str]] | None = None,
     ) -> pd.DataFrame:
-        """Return the replay frame with known_at <= as_of, by known_at."""
+        """Return the replay frame with known_at <= as_of (all rows for None), sorted by known_at."""
         table = trade_replays.c
         query = sa.select(trade_replays).where(in_modes(table.run_mode, run_modes), in_groups(trade_replays, groups))
         if as_of is not None:
@@ -48,7 +48,7 @@ class SqlReplays:
             return read_frame(connection, query.order_by(table.known_at_us, table.bot, table.trade_id, table.open_date_us))
 
     def next_due_at(self) -> datetime | None:
-        """Return the earliest due_at of pending replays; None if none is pending."""
+        """Return the earliest due_at of pending replays; None if no replay is pending."""
         query = sa.select(sa.func.min(trade_replays.c.due_at_us)).where(trade_replays.c.state == _PENDING)
         with self._scope.read() as connection:
             return maybe_at(connection.execute(query).scalar_one())

@@ -17,7 +17,10 @@ from bot3.ports.publisher import Origin
 
 @dataclass(slots=True)
 class Writing:
-    """One write to the record. `revision` is written to its rows; the record adopts it only if the writer sets `changed`."""
+    """One write to the record, whose revision was `before`.
+
+    The record's revision increases only if the writer sets `changed`; with `is_publication` the token of published learning changes too.
+    """
 
     connection: Connection
     before: int
@@ -51,7 +54,7 @@ class RecordScope:
 
     @contextmanager
     def write(self) -> Iterator[Writing]:
-        """Yield a write that reads the newest revision and excludes other writers; a write without changes does not raise the revision."""
+        """Yield a write that reads the current revision and excludes other writers; the revision increases if the write sets `changed`."""
         with self.database.write() as connection:
             # SQLite holds the write lock already; on PostgreSQL this row lock serializes the writers.
             before = int(connection.execute(sa.select(record_meta.c.revision).with_for_update()).scalar_one())

@@ -31,7 +31,7 @@ class SqlShadowTrades:
             return writing.after
 
     def frame(self, *, as_of: datetime | None, run_modes: Sequence[RunMode]) -> pd.DataFrame:
-        """Return the shadow frame with known_at <= as_of, by known_at."""
+        """Return the shadow frame with known_at <= as_of (all rows for None), sorted by known_at."""
         table = shadow_trades.c
         columns = [column for column in shadow_trades.columns if column.name != "revision"]
         query = sa.select(*columns).where(in_modes(table.run_mode, run_modes))

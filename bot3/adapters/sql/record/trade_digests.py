@@ -15,7 +15,7 @@ _NUMBERS = ("trade_id", "open_date_us", "close_date_us", *FLOATS)
 _TEXTS = ("bot", "run_mode", "account", "pair", "enter_tag", "exit_reason", "order_pattern")
 _START = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 _ODD = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)))
-"""Odd factors, so that multiplication by one is reversible."""
+"""Factors; all are odd, because only multiplication by an odd number modulo 2**64 is reversible."""
 _27, _29, _32, _33 = map(np.uint64, (27, 29, 32, 33))
 _LENGTH = 24
 
@@ -23,12 +23,12 @@ Words = NDArray[np.uint64]
 
 
 def row_digests(columns: TradeColumns) -> list[str]:
-    """Return a digest of each row, in hexadecimal: equal for equal trades, whichever way they were read.
+    """Return a digest of each row, 24 hexadecimal digits: equal for equal trades, whichever way they were read.
 
-    It consists of all 64 bits of one lane, and the upper 32 of another that mixes differently. Two rows that differ in one number certainly
-    have different digests: each step of a lane is one to one. Between two numbers a lane mixes until a bit of the first is spread over
-    all bits: no change of the next number, such as another sign, cancels it in both lanes except by chance.
-    There is no attacker who profits from equal digests of two trades, so the mixing need not resist one.
+    It consists of all 64 bits of one hash, and the upper 32 of another that mixes differently. Two rows that differ in only one number
+    have different digests, because each step of the first hash is reversible. After each number a hash is mixed until every bit of that
+    number can affect all bits, so that a change of the next number, such as its sign, cancels an earlier change only by chance.
+    The digest need not resist an attacker: equal digests of two trades give no advantage.
     """
     lanes = [np.full(len(columns), start, dtype="uint64") for start in _START]
     room = np.empty(len(columns), dtype="uint64")
@@ -61,7 +61,7 @@ def _mix_first(lane: Words, words: Words, *, room: Words) -> None:
 
 
 def _mix_second(lane: Words, words: Words, *, room: Words) -> None:
-    """Mix by other steps in another order, so that this lane detects changes that the first lane misses."""
+    """Mix by other steps in another order, so that this hash detects changes that the first one misses."""
     lane += words
     _fold(lane, _33, room=room)
     lane *= _ODD[2]
@@ -70,7 +70,7 @@ def _mix_second(lane: Words, words: Words, *, room: Words) -> None:
 
 
 def _fold(lane: Words, shift: np.uint64, *, room: Words) -> None:
-    """Fold the upper bits down, where multiplication spreads them again; in place, because there are many rows."""
+    """Combine the upper bits with the lower ones by XOR, so that the next multiplication spreads them; in place, for many rows."""
     np.right_shift(lane, shift, out=room)
     lane ^= room
 

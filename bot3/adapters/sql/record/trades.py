@@ -1,4 +1,4 @@
-"""Store synced trades in the record."""
+"""Store the closed trades of all bots in the record."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _FRAME = tuple(synced_trades.c[name] for name in (*_OWN, "direction", "leverage_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Changes:
-    """Changes to the trades of one bot and run mode: the number of keys, how many the record lacks, and the rows to write."""
+    """Changes to the trades of one bot and run mode.
+
+    `keys` is the number of given keys, `inserted` how many of them the record lacks, and `fresh` the positions of the rows to write.
+    """
 
     keys: int
     inserted: int
@@ -49,9 +52,9 @@ class SqlTrades:
         self._counted: tuple[int, pd.DataFrame] | None = None
 
     def upsert(self, trades: Sequence[Trade]) -> SyncOutcome:
-        """Insert or update closed trades by key, comparing row digests; the revision of unchanged rows is not updated.
+        """Insert or update closed trades by key, comparing row digests; the revision of unchanged rows does not change.
 
-        Raises StoreError for an open trade: it has no close to learn from.
+        Raises StoreError, and writes nothing, if a trade is open.
         """
         return self.upsert_columns(TradeColumns.of(trades))
 
@@ -74,7 +77,7 @@ class SqlTrades:
             )
 
     def delete(self, *, bot: str, run_mode: RunMode, keys: Sequence[tuple[int, datetime]]) -> SyncOutcome:
-        """Mark trades that are missing in their source as deleted (a tombstone preserves the row)."""
+        """Mark trades that are missing in their source as deleted; their rows remain."""
         with self._scope.write() as writing:
             deleted = 0
             for trade_id, open_date in keys:
@@ -86,14 +89,14 @@ class SqlTrades:
             return SyncOutcome(inserted=0, updated=0, unchanged=len(keys) - deleted, deleted=deleted, revision=writing.after)
 
     def deletions(self, *, run_modes: Sequence[RunMode], since_revision: int) -> int:
-        """Return how many trades were marked as deleted after a revision (exclusive) and are still."""
+        """Return how many trades were marked as deleted after a revision (exclusive) and have not been stored again since."""
         table = synced_trades.c
         query = sa.select(sa.func.count()).where(table.deleted, table.revision > since_revision, in_modes(table.run_mode, run_modes))
         with self._scope.read() as connection:
             return int(connection.execute(query).scalar_one())
 
     def keys(self, *, bot: str, run_mode: RunMode, closed_since: datetime | None) -> set[tuple[int, datetime]]:
-        """Return the keys (trade_id, open_date) of the trades that are not deleted."""
+        """Return the keys (trade_id, open_date) of a bot's trades that are not deleted and closed at or after a time (None: at any)."""
         table = synced_trades.c
         wanted = _of(bot, run_mode)
         if closed_since is not None:
@@ -115,7 +118,7 @@ class SqlTrades:
         groups: Sequence[tuple[str, str, str]] | None = None,
         since_revision: int | None = None,
     ) -> pd.DataFrame:
-        """Return the trade frame with known_at <= as_of, by close date; since_revision is exclusive."""
+        """Return the trade frame with known_at <= as_of, sorted by close date; since_revision is exclusive."""
         table = synced_trades.c
         query = sa.select(*_FRAME).where(in_modes(table.run_mode, run_modes), ~table.deleted, in_groups(synced_trades, groups))
         if as_of is not None:
@@ -128,7 +131,7 @@ class SqlTrades:
             return read_frame(connection, query.order_by(table.close_date_us, table.bot, table.trade_id, table.open_date_us))
 
     def counts(self) -> pd.DataFrame:
-        """Return the counts of closed trades by bot and run_mode, with the port's columns."""
+        """Return counts of the trades, one row for each bot and run_mode, with the columns of `TradeRepository.counts`."""
         table = synced_trades.c
         kept = sa.case((table.deleted, None), else_=table.close_date_us)
         query = (
@@ -161,7 +164,7 @@ class SqlTrades:
 
 
 def _kept(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """Count the trades that are not deleted and match a condition."""
+    """Return an SQL count of the trades that are not deleted and match a condition."""
     return sa.func.count(sa.case((sa.and_(~synced_trades.c.deleted, condition), 1)))
 
 
@@ -206,7 +209,7 @@ def _groups(columns: TradeColumns) -> Iterator[NDArray[np.int64]]:
 
 
 def _changes(connection: Connection, group: NDArray[np.int64], columns: TradeColumns, digests: Sequence[str]) -> _Changes:
-    """Compare the trades of one bot and run mode with the record; of a repeated key only the last row counts."""
+    """Compare the trades of one bot and run mode with the record; of several rows with one key only the last is used."""
     arrays = columns.arrays
     ids, opened = arrays["trade_id"][group], arrays["open_date_us"][group]
     order = np.lexsort((opened, ids))
