@@ -28,12 +28,13 @@ BROKER = "DAGSTER_CELERY_BROKER"
 def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment, with Dagster's database password and the address of Celery's broker if it names their password files.
 
-    Exits with a message if a password file cannot be read.
+    Exits with a message if a password file cannot be read, or the broker's host is not set.
     """
     found = {name: secret for name in (PG, REDIS) if (secret := _secret(environment, name)) is not None}
     password = found.pop(REDIS, None)
     if password is not None:
-        address = f"{environment['DAGSTER_REDIS_HOST']}:{environment.get('DAGSTER_REDIS_PORT', '6379')}"
+        host = _required(environment, "DAGSTER_REDIS_HOST", by=f"{REDIS}_FILE")
+        address = f"{host}:{environment.get('DAGSTER_REDIS_PORT', '6379')}"
         found[BROKER] = f"redis://:{quote(password, safe='')}@{address}/0"
     return {**environment, **found}
 
@@ -48,13 +49,23 @@ def _secret(environment: Mapping[str, str], name: str) -> str | None:
         sys.exit(f"{name}_FILE names {path}, which cannot be read: {error.strerror}")
 
 
+def _required(environment: Mapping[str, str], name: str, *, by: str) -> str:
+    value = environment.get(name)
+    if not value:
+        sys.exit(f"{by} is set, which requires {name}: set both or neither")
+    return value
+
+
 def make_dagster_home(environment: Mapping[str, str]) -> None:
-    """Copy the instance file to DAGSTER_HOME if DAGSTER_INSTANCE_FILE names one; exit with a message if it cannot be copied."""
+    """Copy the instance file to DAGSTER_HOME if DAGSTER_INSTANCE_FILE names one.
+
+    Exits with a message if DAGSTER_HOME is not set or the file cannot be copied.
+    """
     source = environment.get("DAGSTER_INSTANCE_FILE")
     if source is None:
         return
     path = DAGSTER_CONFIG / source  # an absolute path stays as it is
-    target = Path(environment["DAGSTER_HOME"]) / "dagster.yaml"
+    target = Path(_required(environment, "DAGSTER_HOME", by="DAGSTER_INSTANCE_FILE")) / "dagster.yaml"
     try:
         # A health check starts in parallel with the service: neither may read an incomplete file.
         replace_file(target, path.read_bytes())

@@ -162,9 +162,9 @@ class Outbox(Protocol):
 class Published:
     """Result of one publishing step.
 
-    `points` is the number of points written, heads included; `deleted` that of removed points of trades; `refused` that of points stored as
-    dead letters instead (a trade or publication that no point can represent counts as one; refused removals are not counted); `expired`
-    that of trades and publications not written because the copy's retention of them has ended or ends within an hour.
+    `points` is the number of points written, heads included; `deleted` that of removed points of trades; `refused` that of points whose
+    write or removal became a dead letter instead (a trade or publication that no point can represent counts as one); `expired` that of
+    trades and publications not written because the copy's retention of them has ended or ends within an hour.
     """
 
     points: int

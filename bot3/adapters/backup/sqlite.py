@@ -57,7 +57,7 @@ class HomeBackup:
     def copy(self, target: Path) -> None:
         """Copy the files one after the other: each database as one consistent snapshot, other files as plain copies.
 
-        Raises StoreError if a needed file is missing or a database cannot be copied, OSError if another file cannot be.
+        Raises StoreError if a needed file is missing or a file cannot be copied.
         """
         for part in (*self.needed, *self.wanted):
             path = self.home / part
@@ -75,11 +75,12 @@ class HomeBackup:
             raise StoreError(f"{self.home / there[0]} exists, nothing was restored: set BOT3_HOME to an empty directory")
 
     def restore(self, source: Path) -> None:
-        """Copy every file of a backup into the home; an existing file is overwritten. Raises OSError if a file cannot be copied."""
+        """Copy every file of a backup into the home; an existing file is overwritten.
+
+        Raises StoreError if a file cannot be copied; files copied before it remain in the home.
+        """
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
-            path = self.home / file.relative_to(source)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, path)
+            _copy_file(file, self.home / file.relative_to(source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,7 @@ class HomeMoment:
 
     def copy(self, target: Path) -> None:
         """Copy the snapshot of the read transaction."""
-        file = target / self.part
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _copy_database(self.reader, file, shown=self.path)
+        _copy_database(self.reader, target / self.part, shown=self.path)
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -120,21 +119,31 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix not in _DATABASES:
-        shutil.copy2(file, target)
+        _copy_file(file, target)
         return
     with closing(_connected(file)) as source:
         _copy_database(source, target, shown=file)
 
 
+def _copy_file(file: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be copied to {target} ({error.strerror}): check the disk and the permissions, retry") from error
+
+
 def _copy_database(source: sqlite3.Connection, target: Path, *, shown: Path) -> None:
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
             # In this mode the copy needs no write-ahead log beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check").fetchone()[0]
+    except OSError as error:
+        raise StoreError(f"{shown} cannot be copied to {target} ({error.strerror}): check the disk and the permissions, retry") from error
     except sqlite3.Error as error:
         raise StoreError(f"{shown} cannot be copied ({error}): run `bot3 doctor`") from error
     if found != "ok":

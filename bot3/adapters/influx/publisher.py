@@ -120,11 +120,11 @@ class InfluxPublisher:
     def publish(self, pending: Pending) -> Published:
         """Delete the outdated points of changed and deleted trades, then write rows, then heads; rejected points become dead letters."""
         self._prepare_for(pending)
-        deleted = self._delete(pending)
+        deleted, undeleted = self._delete(pending)
         bundles, expired = self._bundles(pending)
         refused = self._write(bundles, since=pending.span.since)
         written = sum(bundle.size for bundle in bundles) - refused
-        return Published(points=written, deleted=deleted, refused=refused, expired=expired)
+        return Published(points=written, deleted=deleted, refused=refused + undeleted, expired=expired)
 
     def replay_dead_letters(self) -> Replayed:
         """Write the dead letters again; those that are rejected again remain, with the server's new reason."""
@@ -148,15 +148,16 @@ class InfluxPublisher:
         if not {self._buckets.learning, *map(self._buckets.of_bot, bots)} <= self._known:
             self.prepare(bots=bots)
 
-    def _delete(self, pending: Pending) -> int:
-        deleted = 0
+    def _delete(self, pending: Pending) -> tuple[int, int]:
+        """Delete the points of moved and removed trades; return how many were deleted, and how many deletions became dead letters."""
+        deleted, refused = 0, 0
         for bot, tags, at_ns in gone_points(pending.gone):
             bucket, gone = self._buckets.of_bot(bot), Tombstone(measurement=TRADES, tags=tags, at_ns=at_ns)
             reason = self._refused_delete(bucket, gone)
-            deleted += not reason
             if reason:
                 self._keep(DeadLetter(bucket=bucket, gone=(gone,), since=pending.span.since, reason=reason))
-        return deleted
+            deleted, refused = deleted + (not reason), refused + bool(reason)
+        return deleted, refused
 
     def _refused_delete(self, bucket: str, gone: Tombstone) -> str:
         """Delete a point; return the reason if the server rejects that, otherwise an empty text."""

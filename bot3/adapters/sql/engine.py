@@ -169,6 +169,8 @@ class Database:
                 raise
             self.engine.dispose()
             aside = self.file.set_aside()
+            if aside is None:
+                raise _SetAsideError(f"{self.shown} was damaged, and another process replaced it: retry") from error
             log.error("store_set_aside", store=self.shown, aside=str(aside), error=str(error))  # noqa: TRY400
             raise _SetAsideError(f"{self.shown} was damaged: it was moved to {aside} and is created again, retry") from error
 

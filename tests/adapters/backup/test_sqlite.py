@@ -59,3 +59,21 @@ def test_backup_given_a_database_that_is_missing_then_makes_none(tmp_path: Path)
         pass
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_copy_and_restore_given_a_target_that_is_no_directory_then_name_the_file(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with opened(home) as store:
+        store.import_trades([a_closed_trade(1)])
+    (home / "models").mkdir()
+    (home / "models" / "F01.txt").write_text("tree")
+    files = HomeBackup(name="models", home=home, needed=("models",))
+    files.copy(tmp_path / "copy")
+    taken = tmp_path / "taken"
+    taken.write_text("a file, where a directory is needed")
+
+    for backup in (files, HomeBackup(name="BOT1", home=home, needed=(PART,))):
+        with pytest.raises(StoreError, match="cannot be copied to"):
+            backup.copy(taken)
+    with pytest.raises(StoreError, match=r"F01\.txt cannot be copied to"):
+        HomeBackup(name="models", home=taken, needed=("models",)).restore(tmp_path / "copy")
