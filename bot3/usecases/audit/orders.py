@@ -72,7 +72,7 @@ def replay_several_orders(
     fit : Fit or None
         Learned parameters; None if too little was learned.
     horizon_days : int
-        Number of days over which trades overlap, for intervals.
+        The horizon in days, rounded up; intervals are wider the longer trades overlap.
 
     Returns
     -------

@@ -110,8 +110,8 @@ def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *
 def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
     """Return the share of entries whose rate is outside their candle, and the shift of hours that moves nearly all of them inside.
 
-    A shift is searched only if more than 5 % of at least 20 entries are outside. It is a number of hours, or two that differ by one hour:
-    winter and summer time of one zone.
+    A shift is searched only if more than 5 % of at least 20 entries are outside. It is a number of hours from -14 to 14, or two that differ
+    by one hour: winter and summer time of one zone.
     """
     fits = {hours: _fit_of_entries(candles, trades, hours=hours) for hours in _SHIFTS}
     outside = _outside_share(fits[0])

@@ -118,7 +118,7 @@ class UnreliableReader:
         return self._ask(lambda reader: reader.count_closed(closed_since=closed_since))
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
-        """Return a page of all trades, newest open first."""
+        """Return a page of all trades, open and closed, newest open_date first."""
         return self._ask(lambda reader: reader.trades_frame(limit=limit, offset=offset))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:

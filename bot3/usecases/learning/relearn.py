@@ -92,7 +92,7 @@ def relearn_step(
     life : timedelta
         Market time until published parameters expire.
     overlap : timedelta
-        Closes this long before the newest synced one are synced again.
+        Closes up to this long before the newest close in the record are read again.
     full : bool
         Refit pooling and publish the rows of all groups.
 

@@ -53,6 +53,8 @@ def replay_trades(
 ) -> ReplayOutcome:
     """Load new and changed trades into the session's learner, replay the trades whose horizon has ended by `now`, and write new replays.
 
+    Trades that close after `now` (market time) are used by a later call.
+
     A learner without trades loads all of the record and replays them in memory; only replays that differ from the record's are written. A
     pair whose candles cannot be read is skipped and reported in `ReplayOutcome.missing`.
     """

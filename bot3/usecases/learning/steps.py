@@ -61,7 +61,7 @@ class LearningSteps:
     run_modes : sequence of RunMode
         Run modes whose trades are learned from together.
     overlap : timedelta
-        Closes this long before the newest synced one are synced again.
+        Closes up to this long before the newest close in the record are read again.
     moment : callable
         Returns the times of a step. It is called while the lock is locked, so that the times that a learner gets never decrease.
     extend_shadow_trades : callable or None

@@ -38,7 +38,8 @@ class Subject:
     sources : callable
         Returns the sources of closed trades, including databases of other programs.
     outbox : callable or None
-        Returns the record's writes that are not published to InfluxDB yet (None if all are); None if the home publishes nothing there.
+        Returns the span of the record's writes that are not published to InfluxDB yet, or None if all are published. None in place of the
+        callable: the home does not publish to InfluxDB.
     """
 
     ports: FleetPorts
