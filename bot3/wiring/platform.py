@@ -39,7 +39,10 @@ def is_seeded(settings: Settings) -> bool:
 
 
 def begin_epoch(settings: Settings) -> None:
-    """Begin a new epoch of a restored record, so that publications made after its backup are recognized as not its own."""
+    """Begin a new epoch of a restored record.
+
+    By it, publications that the copy contains and that were made after the backup are recognized as not from the restored record.
+    """
     with open_platform(settings) as platform:
         platform.record.begin_epoch()
 
@@ -178,7 +181,7 @@ class Platform(Sources):
         Raises
         ------
         SettingsError
-            If an interrupted seed was begun with other settings, code or markets.
+            If an interrupted seed was begun with other settings, code or markets, or its note is missing.
         """
         from bot3.usecases.seed.home import SeedParts  # noqa: PLC0415  # loads numba and TA-Lib
 
@@ -294,7 +297,9 @@ def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = 
     Raises
     ------
     SettingsError
-        If the settings name another market than the home was made from.
+        If the settings name another market, or other leverage bins, than the home was made from.
+    StoreError
+        If the home's note of its market cannot be read or is invalid.
     """
     platform = Platform(settings_of_home(settings), read_only=read_only, beats=beats)
     try:

@@ -99,7 +99,7 @@ class Ports:
         """Restore the contents of a control store that was lost; `Platform` overrides this, here it does nothing."""
 
     def open_stores(self) -> None:
-        """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
+        """Open the control store, notices, the record and every own bot's store. Raises StoreError for the first that cannot be opened."""
         opened = (self.control, self.notices, self.record, *(self.bot_store(name) for name in self.bot_names))
         del opened  # this object stores them
 
@@ -162,7 +162,7 @@ class Ports:
 
     @cached_property
     def costs(self) -> Costs:
-        """Return the trading costs of the settings."""
+        """Return the trading costs that the settings configure."""
         settings = self.settings
         return Costs(
             taker_fee=settings.taker_fee,
@@ -266,8 +266,8 @@ class Ports:
     def history_span(self) -> tuple[datetime, datetime]:
         """Return the span of candles for a seed.
 
-        With candle files it is the span that all pairs have, without its last BOT3_REPLAY_DAYS; else the simulated market's first
-        BOT3_SEED_DAYS.
+        With candle files it is the span that all pairs have, without its last BOT3_REPLAY_DAYS, its end rounded down to a full hour; else
+        the simulated market's first BOT3_SEED_DAYS.
         """
         settings = self.settings
         if not settings.candle_directories:
@@ -295,7 +295,7 @@ class Ports:
         return SystemClock().wall_now()
 
     def set_clock(self, market_at: datetime) -> None:
-        """Set the market clock to a time, paused, with the speed of the settings; it will stop at the end of the candles."""
+        """Set the market clock to a time, paused, with the speed of the settings; with candle files it will stop at their end."""
         self.anchor_clock(self.control, market_at)
 
     def anchor_clock(self, control: SqlControl, market_at: datetime) -> None:

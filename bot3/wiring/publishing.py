@@ -168,7 +168,10 @@ class Publishing:
             return publish_learning(self._record().outbox, self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
-        """Delete the copy's contents and publish the whole record. Raises as `publish`, and SettingsError if BOT3_INFLUX_URL is empty."""
+        """Delete published learning, dead letters and the trades of `bots()` from the copy, and publish the whole record.
+
+        Raises as `publish`, and SettingsError if BOT3_INFLUX_URL is empty.
+        """
         from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
@@ -185,7 +188,7 @@ class Publishing:
             return replay_dead_letters(self._record().outbox, self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
-        """Compare the copy with the record, values in force as of `now`.
+        """Compare the copy with the record: publications, trades, and the newest values published by the market time `now`.
 
         Raises StoreBusyError if either cannot be queried, SettingsError if BOT3_INFLUX_URL is empty.
         """
