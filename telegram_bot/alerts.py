@@ -14,7 +14,7 @@ from bot3.ports.notifier import Message
 from bot3.usecases.fleet.status import Alert
 
 SEVERE_QUIET = timedelta(minutes=2)
-"""Longest time between the last notice about a severe alert and a notice that it has begun again."""
+"""Highest quiet time of a severe alert (`AlertWatch`), so that a notice that it has begun again is not delayed for longer."""
 LOOKS = 2
 """Number of consecutive checks that must find a change before it is reported, so that the restart of a service causes no messages."""
 PREFIX = "alert|"

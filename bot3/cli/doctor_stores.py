@@ -154,7 +154,7 @@ def servers(subject: str, patient: DoctorContext) -> Finding:
 
 
 def candles(subject: str, patient: DoctorContext) -> Finding:
-    """Check that every pair has a candle that closed within 15 minutes of market time."""
+    """Check that the candles of every pair end at most 15 minutes before the market's time."""
     platform = patient.platform
     now = platform.clock.now()
     behind = []
