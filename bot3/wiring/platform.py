@@ -39,10 +39,7 @@ def is_seeded(settings: Settings) -> bool:
 
 
 def begin_epoch(settings: Settings) -> None:
-    """Begin a new epoch of a restored record.
-
-    By it, publications that the copy contains and that were made after the backup are recognized as not from the restored record.
-    """
+    """Begin a new epoch of a restored record: publications that the copy contains from before the restore then count as not its own."""
     with open_platform(settings) as platform:
         platform.record.begin_epoch()
 

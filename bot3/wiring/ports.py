@@ -134,7 +134,10 @@ class Ports:
 
     @cached_property
     def markets(self) -> MarketReader:
-        """Return the exchange filters of the pairs: from the markets file, else of the simulated market, else defaults for candle files."""
+        """Return the exchange filters of the pairs: from the markets file if the settings name one.
+
+        Otherwise those of the simulated market, or with candle files filters that are assumed from their prices and from defaults.
+        """
         settings = self.settings
         from bot3.adapters.files.markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415  # only processes that use it load it
 
@@ -310,7 +313,10 @@ class Ports:
         )
 
     def start_clock(self) -> None:
-        """Resume the market clock at the time at which it was paused, with the speed of the settings."""
+        """Resume the market clock at the market time at which it was paused, with the speed of the settings.
+
+        If it was not paused because its processes were killed, it continues from the newest heartbeat's market time.
+        """
         resume_clock(self.control, speed=self.settings.clock_speed)
 
     def pause_clock(self) -> None:

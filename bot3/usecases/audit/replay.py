@@ -86,7 +86,8 @@ def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Lev
 def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: ReplayCosts) -> tuple[Levels, NDArray[np.float64]]:
     """Return each trade's levels by the learned parameters, scaled with its volatility at entry, and the expectancy of its parameter row.
 
-    A stop beyond the liquidation rate is moved inside it. `trades` needs the column `sigma`; expectancies are ratios of the price.
+    A stop beyond the liquidation rate is moved inside it, and a short's target is at most `LARGEST_FALL`. `trades` needs the column
+    `sigma` (volatility at entry); expectancies are ratios of the price.
     """
     columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "leverage_bin", "sigma"))
     levels, expected = [], []

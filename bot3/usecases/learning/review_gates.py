@@ -28,7 +28,8 @@ class Review:
     ledger : GateLedger or None
         The gate's ledger after all ended days; None if no day has ended since the last review.
     permission : Permission
-        The groups that may trade: after ended days those of the pairs and directions that the ledger opens, else those that trade already.
+        The groups that may trade if their lower bound is above 0: after ended days those of the pairs and directions that the ledger opens,
+        else those that trade already; in both cases without pairs and directions of which too many closes are missing.
     """
 
     in_force: str | None

@@ -44,7 +44,9 @@ class BackupReport:
 def back_up(
     groups: Sequence[Sequence[StoreBackup]], folder: Path, *, now: Callable[[], datetime], market_now: Callable[[], datetime]
 ) -> BackupReport:
-    """Copy every store into a new directory. The directory exists only once the backup is complete; a failure leaves `.NAME.partial`.
+    """Copy every store into a new directory, which exists only once the backup is complete.
+
+    A failure leaves a directory `.NAME.partial`, which the next attempt replaces.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
     groups : sequence of sequences
         The stores as in `back_up`; those of the last group are restored last.
     begin : callable
-        Called after all groups but the last are restored, for what must be done before they are used.
+        Called once all groups but the last are restored. The last one makes the home complete, so no process uses the stores before that.
 
     Raises
     ------
