@@ -42,10 +42,10 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "skipped": CommandEntry("trades", "Show the newest decisions on signals: traded, or the reason why not."),
     "publish": CommandEntry("publish", "The record's copy in InfluxDB; Dagster updates it while it runs."),
     "metrics": CommandEntry("metrics", "Serve /metrics, /livez and /readyz until stopped; all stores are opened read-only."),
-    "pause": CommandEntry("control", "Let a bot only reduce: no entries; exits and stops continue."),
-    "resume": CommandEntry("control", "Let a bot trade again after a pause, a halt or a mismatch."),
+    "pause": CommandEntry("control", "Let a bot only reduce its positions: no entries; exits and stops continue."),
+    "resume": CommandEntry("control", "Let a bot enter trades again after it was paused or halted, by a person or by the daemon."),
     "halt": CommandEntry("control", "Stop a bot: no entries, no exits by its rules; stops and targets on the exchange remain."),
-    "exit": CommandEntry("control", "Close one open trade at market."),
+    "exit": CommandEntry("control", "Close one open trade with a market order."),
     "clock": CommandEntry("clock", "The market clock; `bot3 up` starts and pauses it automatically."),
     "candles": CommandEntry("candles", "Candles on disk."),
     "audit": CommandEntry(

@@ -289,7 +289,7 @@ def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = 
     read_only : bool
         Open stores for reading only.
     beats : bool
-        Open the control store for writing even if `read_only`: for processes that only read and write heartbeats.
+        Open the control store, which contains heartbeats and notices, for writing even if `read_only`.
 
     Raises
     ------

@@ -101,7 +101,7 @@ class Ports:
     def open_stores(self) -> None:
         """Open the control store, notices, the record and every own bot's store. Raises StoreError for the first that cannot be opened."""
         opened = (self.control, self.notices, self.record, *(self.bot_store(name) for name in self.bot_names))
-        del opened  # this object stores them
+        del opened  # `cached_property` and `_stores` keep them
 
     @cached_property
     def notices(self) -> SqlNotices:

@@ -134,7 +134,10 @@ class Publishing:
         return published_bots(self._record().trades.counts(), own=self._own)
 
     def health(self) -> tuple[str, ...]:
-        """Return the problems of the server and its buckets as texts; empty if there are none. Raises as `check`."""
+        """Return the problems of the buckets (missing, other retention, wrong field types) as texts; empty if there are none.
+
+        Raises as `check`.
+        """
         return self.copy.health(bots=self.bots())
 
     def require_write_access(self) -> None:

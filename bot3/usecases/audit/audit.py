@@ -268,7 +268,7 @@ def _used(trades: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
 
 
 def _split_of(used: pd.DataFrame, *, at_us: int, fitted: pd.DataFrame) -> TimeSplit:
-    """Return the split restricted to the used trades."""
+    """Return which of the used trades are fitted (learned from before the split) and which are judged (entered after it)."""
     is_fitted = used["trade_id"].isin(fitted["trade_id"]).to_numpy(dtype=np.bool_)
     return TimeSplit(at_us=at_us, fitted=is_fitted, judged=microseconds(used["open_date"]) >= at_us)
 

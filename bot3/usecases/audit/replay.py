@@ -32,7 +32,7 @@ _MIN_ENTRIES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCandles:
-    """Candles of the traded pairs in the form that the replay reads."""
+    """Candles of the traded pairs as arrays, the duration of one in microseconds (`step_us`), and the horizon in candles."""
 
     by_pair: dict[str, CandleArrays]
     step_us: int

@@ -44,7 +44,7 @@ class UsableTrades:
 
     @property
     def all(self) -> pd.DataFrame:
-        """Return both frames as one."""
+        """Return `frame` and `several` as one frame."""
         return pd.concat([self.frame, self.several], ignore_index=True)
 
 

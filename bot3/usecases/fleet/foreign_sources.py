@@ -82,7 +82,7 @@ class UnreliableReader:
 
     @property
     def store_id(self) -> str:
-        """Return the identity of the database."""
+        """Return a text that identifies the database."""
         return self._store_id
 
     @property

@@ -88,7 +88,7 @@ def _folded(parameters: InForce[ParameterSet], learner: GatedLearner, gate: Gate
     try:
         published = parameters.as_of(EPOCH + timedelta(days=day))
     except InvalidLearningError as error:
-        # No group could trade by it, so the day contains no evidence on what is published.
+        # No group could trade with invalid parameters, so the day contains no evidence on what was published.
         log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))
         return gate.skip(ledger, day=day)
     except LearningError:

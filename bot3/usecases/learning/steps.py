@@ -180,7 +180,10 @@ class LearningSteps:
         return score_feeders(self.record, run_modes=self.run_modes, now=self.moment().now, settings=self.scores)
 
     def recommend(self) -> Recommendation:
-        """Publish the recommendation to the record, and write the JSON files for other programs if there are any. Raises as `recommend`."""
+        """Publish the recommendation to the record, and write the JSON files for other programs if `files` is set.
+
+        Raises as `recommend` and `write_published_files`.
+        """
         at = self.moment()
         bins = self.session.learner.settings.bins
         made = recommend(self.record, bins=bins, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)

@@ -63,7 +63,7 @@ def back_up(
         If a store cannot be copied, or the copy cannot be written.
     """
     if folder.exists():
-        raise DataError(f"{folder} exists: name a directory that does not")
+        raise DataError(f"{folder} exists: name a directory that does not exist")
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)

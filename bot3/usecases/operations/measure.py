@@ -43,7 +43,7 @@ class Measure:
         self._turn = Lock()
 
     def families(self) -> list[Family]:
-        """Query all metrics again. If a query fails, its metrics are left out and `bot3_scrape_errors` counts it; no error is raised."""
+        """Query all metrics again. If a query raises Bot3Error or OSError, its metrics are left out and `bot3_scrape_errors` counts it."""
         with self._turn:
             asked = [family for what, question in self._questions().items() for family in self._asked(what, question)]
             asked += self._asked("sources", self._differences)

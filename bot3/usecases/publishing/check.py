@@ -61,7 +61,7 @@ class PublishedCheck:
 
     @property
     def is_equal(self) -> bool:
-        """Return whether nothing differs."""
+        """Return whether the copy and the record have the same publications, newest values and trades, as far as they were compared."""
         return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
 
     @property
@@ -199,7 +199,7 @@ def _read(reader: InForce[object], *, now: datetime) -> object:
     try:
         return reader.as_of(now)
     except LearningError as error:
-        # No value in force is equal only to no value in force, and an invalid one only to an invalid one.
+        # If nothing is published on one side, or an invalid value, the sides are equal only if the same is true of the other one.
         return type(error)
 
 
