@@ -173,7 +173,10 @@ def candles(subject: str, patient: DoctorContext) -> Finding:
 
 
 def models(subject: str, patient: DoctorContext) -> Finding:
-    """Read every registered model file and compare its digest. Raises ModelError, DataError, which the doctor reports, if one is wrong."""
+    """Read every registered model file and compare its digest.
+
+    Raises ModelError if one is missing or wrong, DataError if no model is registered; the doctor reports both.
+    """
     digests = patient.platform.record.models.frame()["digest"].unique()
     for digest in digests:
         patient.platform.models.read(str(digest))

@@ -45,7 +45,7 @@ def begin_epoch(settings: Settings) -> None:
 
 
 def home_identity(settings: Settings) -> str:
-    """Return a text that changes when a home is seeded, or deleted and seeded again (on SQLite): open files are then of the old home."""
+    """Return a text that changes when a home is seeded or, on SQLite, deleted and seeded again: open files are then of the old home."""
     parts = [str(settings.home.resolve()), str(is_seeded(settings))]
     for name in ("platform.sqlite", "control.sqlite"):
         path = settings.home / name

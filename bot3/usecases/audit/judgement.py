@@ -156,7 +156,7 @@ def judge(
     Parameters
     ----------
     used : DataFrame
-        The trade frame with column `sigma`, of trades whose whole horizon the candles cover.
+        The trade frame with the volatility at entry as column `sigma`, of trades whose whole horizon the candles cover.
 
     Notes
     -----

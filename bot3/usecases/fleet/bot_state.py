@@ -21,7 +21,7 @@ ENDED = frozenset({"failed", "stopped"})
 LISTENING = "listening"
 """State in the heartbeat of the Telegram process while it can reach Telegram."""
 STALE = timedelta(seconds=15)
-"""Wall time: a process whose last heartbeat is older is considered silent; processes write one every second or two."""
+"""Wall time: a process whose last heartbeat is older is considered silent; a running one writes heartbeats every few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

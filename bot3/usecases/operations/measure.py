@@ -48,7 +48,7 @@ class Measure:
             asked = [family for what, question in self._questions().items() for family in self._asked(what, question)]
             asked += self._asked("sources", self._differences)
             errors: dict[tuple[str, ...], float] = {(what,): float(number) for what, number in sorted(self._errors.items())}
-        told = "Failed queries of the stores, by query; its metrics are absent meanwhile."
+        told = "Failed queries of the stores, by query; the metrics of a query are absent while it fails."
         return [*_merged(asked), Family(name="bot3_scrape_errors", help=told, kind=Kind.COUNTER, labels=("what",), samples=errors)]
 
     def is_ready(self) -> bool:
