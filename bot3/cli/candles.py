@@ -91,7 +91,7 @@ def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str,
 
 
 def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], *, as_json: JsonFlag = False) -> None:
-    """Read all files of a directory, of any timeframe and kind; report gaps, duplicates, spikes, files ignored or unusable (exit code 3)."""
+    """Read all files of a directory, of any timeframe; report gaps, duplicates, spikes, ignored files, and unusable ones (exit code 3)."""
     findings, ignored = inspect_candle_files(directory)
     is_usable = all(found.problem is None for found in findings)
     if as_json:

@@ -124,7 +124,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
     stores = [store for group in groups for store in group]
     if {store.name for store in stores} != set(report.stores):
         other = ", ".join(sorted({store.name for store in stores} ^ set(report.stores)))
-        raise DataError(f"{folder} was made from stores in other places ({other}): set the same databases as where it was made")
+        raise DataError(f"{folder} contains other stores than are to be restored ({other}): use the release and settings it was made with")
     for store in stores:
         store.require_empty()
     *before, last = groups
