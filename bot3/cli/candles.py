@@ -18,7 +18,7 @@ from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 def register(app: typer.Typer) -> None:
     """Add the command group `candles` to the command line."""
-    group = typer.Typer(no_args_is_help=True, help="Candles on disk.")
+    group = typer.Typer(no_args_is_help=True, help="Fetch candles, and check candle files.")
     group.command("fetch")(fetch)
     group.command("check")(check)
     app.add_typer(group, name="candles")

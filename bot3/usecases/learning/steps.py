@@ -28,7 +28,7 @@ from bot3.usecases.publishing.files import PARAMETERS_FILE, RECOMMENDATIONS_FILE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Times of a step: market time (`now`), wall time (`computed_at`), and the market time until what it publishes expires."""
+    """Times of a step: market time (`now`), wall time (`computed_at`), and for how long in market time what it publishes is valid."""
 
     now: datetime
     computed_at: datetime
