@@ -217,7 +217,7 @@ def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
 
 
 def influx(subject: str, patient: DoctorContext) -> Finding:
-    """Check the copy in InfluxDB: buckets, write access, late and rejected writes, and publications; good if none is configured."""
+    """Check the copy in InfluxDB: buckets, write access, late and rejected writes, and publications; good if no server is configured."""
     publishing = patient.platform.publishing
     if not publishing.is_configured:
         return good(subject, "not used: BOT3_INFLUX_URL is empty")

@@ -145,7 +145,7 @@ class Ports:
             return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
         if not settings.candle_directories:
             return self._simulated
-        # The price tick is a constant of the pair and says nothing about its future prices: all existing candles may be used for it.
+        # The price tick is a constant of the pair and does not reveal its future prices: all existing candles may be used for it.
         rates = seen_rates(self.candles, settings.timeframe, until=datetime.max.replace(tzinfo=UTC))
         return DeclaredMarkets(rates, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
 

@@ -86,8 +86,8 @@ class _Material:
 def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
     """Read a bot's closed trades, learn stop and target from those before the split, and judge the result on those after it.
 
-    Trades entered before the split whose outcome was known only after it are used for neither. Trades with several entries or exits are
-    replayed separately; nothing is learned from them.
+    Trades entered before the split whose outcome was known only after it are neither learned from nor judged. Trades with several entries
+    or exits are replayed separately; nothing is learned from them.
 
     Parameters
     ----------

@@ -182,7 +182,8 @@ class LearningSteps:
     def recommend(self) -> Recommendation:
         """Publish the recommendation to the record, and write the JSON files for other programs if `files` is set.
 
-        Raises LearningError if something that it is computed from is not published or not valid, StoreError if a file cannot be written.
+        Raises LearningError if parameters, scores or regime are missing or invalid, or the parameters have expired, and StoreError if a file
+        cannot be written.
         """
         at = self.moment()
         bins = self.session.learner.settings.bins

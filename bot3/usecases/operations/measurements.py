@@ -69,7 +69,7 @@ def processes(subject: Subject) -> Iterator[Family]:
     ages: dict[tuple[str, ...], float] = {(beat.process,): (now - beat.wall_at).total_seconds() for beat in beats}
     yield Family(
         name="bot3_heartbeat_age_seconds",
-        help="Wall time since a process sent its last heartbeat; one that never did is absent.",
+        help="Wall time since a process sent its last heartbeat; a process that never sent one is absent.",
         labels=("process",),
         samples=ages,
     )
