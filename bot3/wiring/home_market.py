@@ -45,7 +45,7 @@ class SeedNote:
     settings : mapping
         Field name of `Settings` to its value.
     rules : str
-        Digest of the code.
+        Digest of the source files that determine the result of a seed.
     markets : mapping
         Pair to the digest of its exchange filters.
     start, end : datetime

@@ -171,7 +171,7 @@ class AuditReport:
     money : tuple of MoneyFigures
         The same trades weighted by their money, per stake currency.
     static_stop_loss, static_take_profit : float
-        The static settings, ratios of the stake.
+        The static stop and target, ratios of the stake.
     static_whole : IntervalEstimate or None
         Mean outcome of all used trades under the static settings. None if no trade could be used.
     split_at : datetime or None

@@ -49,7 +49,7 @@ class BotStatus:
     in_force : StateInForce
         Its trading state.
     open_trades, closes : tuple of Trade, DataFrame or None
-        From its own database (`trade_cache.CLOSE_COLUMNS`).
+        Its open trades, and the frame of its closed paper trades (columns `trade_cache.CLOSE_COLUMNS`), from its own database.
     gap : Gap
         Paper closes that only its own database or only the record contains, without those younger than `SYNC_GRACE`.
     history_gap : Gap or None

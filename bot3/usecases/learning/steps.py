@@ -69,7 +69,7 @@ class LearningSteps:
     files : PublishedFiles or None
         JSON files that are written after each recommendation; None for no files.
     turn : context manager
-        The lock.
+        The lock that a step holds while it uses the learner.
     """
 
     record: PlatformRecord
@@ -182,8 +182,8 @@ class LearningSteps:
     def recommend(self) -> Recommendation:
         """Publish the recommendation to the record, and write the JSON files for other programs if `files` is set.
 
-        Raises LearningError if parameters, scores or regime are missing or invalid, or the parameters have expired, and StoreError if a file
-        cannot be written.
+        Raises LearningError if parameters, scores or regime are missing or invalid, or the parameters have expired, and StoreError if a
+        file cannot be written.
         """
         at = self.moment()
         bins = self.session.learner.settings.bins
