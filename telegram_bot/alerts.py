@@ -39,7 +39,7 @@ class AlertWatch:
         self._differs: Counter[str] = Counter()
 
     def step(self, *, wall_now: datetime) -> int:
-        """Check the alerts once and queue notices of changes that `LOOKS` checks have found; return the number of current alerts.
+        """Check the alerts once and queue notices of changes found by `LOOKS` checks in a row; return the number of current alerts.
 
         Raises StoreError if a store is unavailable.
         """

@@ -40,7 +40,7 @@ def buckets_of(settings: Settings) -> InfluxBuckets:
 
 @contextmanager
 def noted(path: Path) -> Iterator[None]:
-    """Run a block; write the text of its error to a file, which other processes report, or remove the file if the block succeeds."""
+    """Run a block; if it raises a Bot3Error, write its text to a file, which other processes report; if it succeeds, remove the file."""
     try:
         yield
     except Bot3Error as error:
@@ -103,7 +103,7 @@ class Publishing:
     def learning_reader(self) -> LearningReader:
         """Return the daemon's reader of published learning: the record, or the copy if BOT3_PARAMETERS_FROM selects it.
 
-        A thread polls the copy, so that no caller waits for the server.
+        A thread polls the copy, so that no caller waits for the server, except up to BOT3_INFLUX_READ_TIMEOUT_S for the first values.
         """
         if self._settings.parameters_from == "record":
             return self._record()

@@ -30,7 +30,7 @@ class ReplayOutcome:
     trades_revision, revision : int
         The record's revision up to which trades were loaded, and its revision afterwards.
     missing : dict
-        Pair to the reason why its candles could not be read; its trades are not replayed.
+        Pair to the reason why its candles could not be read; its trades that need new candles are replayed by a later call.
     funding_missing_share : float
         Share of all replayed trades whose funding is not known over their whole horizon, 0 to 1; unknown rates count as zero.
     """

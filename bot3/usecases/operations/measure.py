@@ -97,7 +97,7 @@ class Measure:
         yield Family(name="bot3_missing_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.missing)})
         told = "Closed trades of the record that a bot's own database lacks."
         yield Family(name="bot3_surplus_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.surplus)})
-        told = "Wall time for which this process has observed closes of a bot's own database missing in the record; 0 while none are."
+        told = "Wall time for which this process has observed closes of a bot's own database missing in the record, else 0."
         lag = self._lag(key, is_behind=gap.missing > 0)
         yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
 
