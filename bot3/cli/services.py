@@ -45,8 +45,8 @@ class Service:
     address : str or None
         Its address for a browser; None if it has none.
     is_needed : bool
-        True: if it ends at start-up with an error that a person must correct, all services are stopped. False, and after any other end: it
-        is restarted.
+        If True and the service ends at start-up with an error that a person must correct, all services are stopped. In every other case a
+        service that ends is restarted.
     """
 
     name: str

@@ -55,9 +55,9 @@ class TradeSync(Reconciliation):
 def sync_trades(
     reader: TradeReader, recorded: TradeRepository, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
 ) -> TradeSync:
-    """Insert or update a bot's closed trades of a recent window in the record, and compare the numbers of all closed trades afterwards.
+    """Insert or update a bot's closed trades in the record, those of a recent window or all, and compare the numbers of closed trades.
 
-    Trades of the window that the source no longer contains are marked as deleted in the record.
+    Trades of the window that the record has and the source no longer contains are marked as deleted in the record.
 
     Parameters
     ----------
