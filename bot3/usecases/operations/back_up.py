@@ -116,7 +116,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
     Raises
     ------
     DataError
-        As `read_manifest`, or if the backup contains other stores than `groups`; nothing was changed.
+        As `read_manifest`, or if the names of the stores in the backup and in `groups` differ; nothing was changed.
     StoreError
         If a store is not empty (nothing was changed), or cannot be written (stores before it are restored).
     """
