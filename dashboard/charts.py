@@ -55,7 +55,10 @@ def equity_chart(curves: Mapping[str, pd.DataFrame], *, wallet_abs: float, curre
 
 
 def profit_chart(close_profit: pd.Series[float]) -> go.Figure:
-    """Draw a histogram of at least one close profit in 40 bins from the 1st to the 99th percentile; the outer bins include the rest."""
+    """Draw a histogram of close profits (ratios of the stake, at least one) in 40 bins from the 1st to the 99th percentile.
+
+    The first and the last bin include the profits beyond.
+    """
     values = close_profit.to_numpy(dtype=np.float64)
     low, high = np.quantile(values, [0.01, 0.99])
     edges = np.linspace(low, high if high > low else low + 0.01, 41)

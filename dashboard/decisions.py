@@ -32,7 +32,10 @@ def show_reasons(home: DashboardHome) -> None:
 
 
 def show_untraded(home: DashboardHome, *, key: str) -> None:
-    """Show the newest decisions to enter whose order made no trade or whose result is pending; show nothing if there are none."""
+    """Show up to `LAST_UNTRADED` decisions to enter whose order made no trade or whose result is pending, newest first.
+
+    They are among the newest `DECISIONS` decisions of each own bot; nothing is shown if there are none.
+    """
     frames = [frame[frame["outcome"].isin({EntryOutcome.NOT_TRADED, EntryOutcome.PENDING})] for frame in _newest(home).values()]
     if not any(len(frame) for frame in frames):
         return

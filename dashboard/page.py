@@ -131,7 +131,7 @@ def _show_bar(home: DashboardHome) -> None:
 
 
 def _age_badges(home: DashboardHome, *, anchor: ClockAnchor, beats: Sequence[Heartbeat], wall_now: datetime) -> str:
-    """Return badges with the ages of `DataAges`; the candle's is red if it is unknown or too old for entries."""
+    """Return badges with the ages of `DataAges`; the candle's is red if unknown, or if too old for entries and older than `STALE`."""
     try:
         ages = read_data_ages(home, anchor=anchor, beats=beats, wall_now=wall_now)
     except DataError:

@@ -14,7 +14,7 @@ from bot3.ports.notifier import Message
 from bot3.usecases.fleet.status import Alert
 
 SEVERE_QUIET = timedelta(minutes=2)
-"""Longest time between the last notice about a severe alert and a notice that it has begun again."""
+"""Highest quiet time of a severe alert (`AlertWatch`), so that a notice that it has begun again is not delayed for longer."""
 LOOKS = 2
 """Number of consecutive checks that must find a change before it is reported, so that the restart of a service causes no messages."""
 PREFIX = "alert|"
@@ -39,7 +39,7 @@ class AlertWatch:
         self._differs: Counter[str] = Counter()
 
     def step(self, *, wall_now: datetime) -> int:
-        """Check the alerts once and queue notices of changes that `LOOKS` checks have found; return the number of current alerts.
+        """Check the alerts once and queue notices of changes found by `LOOKS` checks in a row; return the number of current alerts.
 
         Raises StoreError if a store is unavailable.
         """

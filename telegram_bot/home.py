@@ -57,9 +57,9 @@ class BotHome(FleetHome):
         return self.ports.clock.now()
 
     def every_closes(self, mode: RunMode) -> list[ClosedTrades]:
-        """Return the closed trades of one run mode by bot: first of every own bot, then, sorted, of other bots that the record has some of.
+        """Return the closed trades of one run mode by bot: first of every own bot, then of the other bots that the record lists, sorted.
 
-        Own bots without closes are included. Raises StoreError if a store cannot be read.
+        A bot without such trades has an empty frame. Raises StoreError if a store cannot be read.
         """
         counts = self.trades.counts()
         foreign = counts.loc[(counts["run_mode"] == mode.value) & ~counts["bot"].isin(self.ports.bot_names), "bot"]
@@ -77,7 +77,7 @@ class BotHome(FleetHome):
         return ClosedTrades(bot=bot, frame=recorded_closes(frame, bot=bot, run_mode=mode), source=f"the record ({bot})")
 
     def anchor(self) -> ClockAnchor | None:
-        """Return the settings of the market clock; None before a home is seeded."""
+        """Return the values that set the market clock (`ClockAnchor`); None before a home is seeded."""
         return self.ports.control.anchor()
 
     def as_of(self) -> str:

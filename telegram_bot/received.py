@@ -13,7 +13,7 @@ MOST = 366
 
 
 class InvalidArgumentError(ValueError):
-    """Raised for an invalid argument; the text lists the valid ones."""
+    """Raised for an invalid argument of a command; the text states what is valid and is sent as the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,10 @@ def _between(closes: pd.DataFrame, start: datetime) -> pd.DataFrame:
 
 
 def pairs(home: BotHome, arguments: Arguments) -> Page:
-    """Return the page with the results of each pair's closed trades in the record, of one run mode and all bots together."""
+    """Return the page with the results of each pair's closed trades in the record, of one run mode and all bots together.
+
+    Of more than 30 pairs of one stake currency, the 15 with the highest and the 15 with the lowest profit are shown.
+    """
     frame, _ = home.trades.frame()
     of_mode = frame[frame["run_mode"] == arguments.mode.value]
     foot = (home.of_record(arguments.mode), home.as_of())

@@ -139,7 +139,7 @@ def _require_writable(html: Path, *, db: str) -> None:
     # The address may carry options: sqlite:///tradesv3.sqlite?timeout=5
     database = db.removeprefix("sqlite:///").partition("?")[0] if "://" in db else db
     if html.resolve() == Path(database).resolve():
-        raise SettingsError(f"--html {html} is the database itself: use another file")
+        raise SettingsError(f"--html {html} is the source of the trades itself: use another file")
     if html.is_dir() or not os.access(html.parent, os.W_OK):
         raise SettingsError(f"--html {html} cannot be written: use a file in an existing, writable directory")
 

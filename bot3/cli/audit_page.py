@@ -95,7 +95,10 @@ def _days_figure(report: AuditReport) -> go.Figure | None:
 
 
 def _gains_figure(report: AuditReport) -> go.Figure | None:
-    """Return a figure of each group's gain with its interval; None if no group has an interval (groups without one are left out)."""
+    """Return a figure of the gains by direction, leverage bin and pair, with their intervals.
+
+    Groups without an interval are left out; None if no group has one.
+    """
     groups = [group for group in (*report.by_direction, *report.by_bin, *report.by_pair) if group.comparison.gain.lower > -float("inf")]
     if not groups:
         return None

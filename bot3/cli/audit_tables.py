@@ -28,7 +28,10 @@ _IDS_SHOWN = 10
 
 
 def print_report(report: AuditReport) -> None:
-    """Print a report on standard output in tables with few columns; groups by pair, direction and bin together are left out."""
+    """Print a report on standard output in tables with few columns.
+
+    Groups by several of pair, direction and leverage bin, and the parameters of single leverage bins, are left out.
+    """
     results.print(f"{report.database}: {_span(report)}")
     results.print(f"\n{verdict_words(report)}\n", style="bold")
     if (left_out := left_out_words(report)) is not None:

@@ -90,7 +90,7 @@ def warnings_of(report: AuditReport) -> Iterator[str]:
         if several.trades > _SEVERAL_SHARE * counts.closed and counts.used:
             yield (
                 f"{several.trades} of {counts.closed} closed trades have several entries or exits and nothing is learned from them: the "
-                "others are those that needed no further order, so their figures are better than those of all trades"
+                "others are those that needed no further order, so their figures are probably better than those of all trades"
             )
     if counts.open:
         yield f"{counts.open} open trades were left out: their outcome is not known yet"

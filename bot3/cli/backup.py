@@ -1,4 +1,4 @@
-"""`bot3 backup` and `bot3 restore`: copy and restore every store of a home, while its services run."""
+"""`bot3 backup` copies every store of a home, also while its services run; `bot3 restore` restores them into an empty home."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from bot3.wiring import fetch_candle_files, inspect_candle_files
 
 def register(app: typer.Typer) -> None:
     """Add the command group `candles` to the command line."""
-    group = typer.Typer(no_args_is_help=True, help="Candles on disk.")
+    group = typer.Typer(no_args_is_help=True, help="Fetch candles, and check candle files.")
     group.command("fetch")(fetch)
     group.command("check")(check)
     app.add_typer(group, name="candles")
@@ -91,7 +91,7 @@ def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str,
 
 
 def check(directory: Annotated[Path, typer.Argument(help="Candle directory.")], *, as_json: JsonFlag = False) -> None:
-    """Read every file of a directory, of any timeframe and kind; report gaps, duplicates, spikes, unusable (code 3) and ignored files."""
+    """Read all files of a directory, of any timeframe; report gaps, duplicates, spikes, ignored files, and unusable ones (exit code 3)."""
     findings, ignored = inspect_candle_files(directory)
     is_usable = all(found.problem is None for found in findings)
     if as_json:

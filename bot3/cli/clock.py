@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def start(*, wait: WaitFlag = False) -> None:
-    """Start the market clock from its current time."""
+    """Start the market clock from the market time at which it stopped."""
     with seeded_platform(read_only=False) as platform:
         when_available(platform.start_clock) if wait else platform.start_clock()
         messages.print(f"the market clock runs from {platform.clock.now():%Y-%m-%d %H:%M:%S} UTC at {platform.clock.speed:g}x")

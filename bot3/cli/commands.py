@@ -38,16 +38,16 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "feeders": CommandEntry("feeders", "Show feeder scores over all regimes, best first, with n and interval."),
     "regime": CommandEntry("regime", "Show the regime, its probabilities, and the meta-learner's recommendation."),
-    "trades": CommandEntry("trades", "Show a bot's newest trades, open and closed; of bots of others, closed ones from the record."),
+    "trades": CommandEntry("trades", "Show a bot's newest trades, open and closed; for other programs' bots, closed ones in the record."),
     "skipped": CommandEntry("trades", "Show the newest decisions on signals: traded, or the reason why not."),
     "publish": CommandEntry("publish", "The record's copy in InfluxDB; Dagster updates it while it runs."),
     "metrics": CommandEntry("metrics", "Serve /metrics, /livez and /readyz until stopped; all stores are opened read-only."),
-    "pause": CommandEntry("control", "Let a bot only reduce: no entries; exits and stops continue."),
-    "resume": CommandEntry("control", "Let a bot trade again after a pause, a halt or a mismatch."),
+    "pause": CommandEntry("control", "Let a bot only reduce its positions: no entries; exits and stops continue."),
+    "resume": CommandEntry("control", "Let a bot enter trades again after it was paused or halted, by a person or by the daemon."),
     "halt": CommandEntry("control", "Stop a bot: no entries, no exits by its rules; stops and targets on the exchange remain."),
-    "exit": CommandEntry("control", "Close one open trade at market."),
+    "exit": CommandEntry("control", "Close one open trade with a market order."),
     "clock": CommandEntry("clock", "The market clock; `bot3 up` starts and pauses it automatically."),
-    "candles": CommandEntry("candles", "Candles on disk."),
+    "candles": CommandEntry("candles", "Fetch candles, and check candle files."),
     "audit": CommandEntry(
         "audit",
         "Replay a bot's trades: report what its static stop and target earned, and what learned ones would have earned on unseen trades.",
@@ -61,7 +61,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     ),
     "import": CommandEntry(
         "import_trades",
-        "Copy the closed trades of another program's bot into the record; a repeat changes nothing. Bots that still trade: the fleet file.",
+        "Copy another program's closed trades into the record; a repeat changes nothing. For bots that still trade, use the fleet file.",
     ),
 }
 """Name of each command to its entry, in the order of `bot3 --help`; a test compares each summary with the command's docstring."""

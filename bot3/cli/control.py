@@ -26,12 +26,12 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(bot: BotArgument) -> None:
-    """Let a bot only reduce: no entries; exits and stops continue."""
+    """Let a bot only reduce its positions: no entries; exits and stops continue."""
     _send(bot, "pause", "")
 
 
 def resume(bot: BotArgument, *, yes: YesFlag = False) -> None:
-    """Let a bot trade again after a pause, a halt or a mismatch."""
+    """Let a bot enter trades again after it was paused or halted, by a person or by the daemon."""
     _require_yes(f"let {bot} enter new positions again", yes=yes)
     _send(bot, "resume", "")
 
@@ -42,7 +42,7 @@ def halt(bot: BotArgument) -> None:
 
 
 def force_exit(bot: BotArgument, trade_id: Annotated[int, typer.Argument(help="Id of the open trade.")], *, yes: YesFlag = False) -> None:
-    """Close one open trade at market."""
+    """Close one open trade with a market order."""
     _require_yes(f"close trade {trade_id} of {bot} at market", yes=yes)
     _send(bot, "force_exit", str(trade_id))
 

@@ -139,7 +139,10 @@ def dagster(subject: str, patient: DoctorContext) -> Finding:
 
 
 def ticks(subject: str, patient: DoctorContext) -> Finding:
-    """Check every sensor and schedule: it is turned on, its last tick has not failed or been delayed repeatedly, and sensors still tick."""
+    """Check every sensor and schedule: it is turned on, its last completed tick did not fail, and its last three were not all delayed.
+
+    A sensor that has ticked at all must have done so within the last two minutes.
+    """
     if not patient.is_served:
         return good(subject, "not started")
     data = query_dagster(patient.web, TICKS)

@@ -154,7 +154,7 @@ def servers(subject: str, patient: DoctorContext) -> Finding:
 
 
 def candles(subject: str, patient: DoctorContext) -> Finding:
-    """Check that every pair has a candle that closed within 15 minutes of market time."""
+    """Check that the candles of every pair end at most 15 minutes before the market's time."""
     platform = patient.platform
     now = platform.clock.now()
     behind = []
@@ -173,7 +173,10 @@ def candles(subject: str, patient: DoctorContext) -> Finding:
 
 
 def models(subject: str, patient: DoctorContext) -> Finding:
-    """Read every registered model file and compare its digest. Raises ModelError, DataError, which the doctor reports, if one is wrong."""
+    """Read every registered model file and compare its digest.
+
+    Raises ModelError if one is missing or wrong, DataError if no model is registered; the doctor reports both.
+    """
     digests = patient.platform.record.models.frame()["digest"].unique()
     for digest in digests:
         patient.platform.models.read(str(digest))
@@ -214,7 +217,7 @@ def _unequal(subject: str, gap: HeadsGap) -> Finding | None:
 
 
 def influx(subject: str, patient: DoctorContext) -> Finding:
-    """Check the copy in InfluxDB: buckets, write access, late and rejected writes, and publications; good if none is configured."""
+    """Check the copy in InfluxDB: buckets, write access, late and rejected writes, and publications; good if no server is configured."""
     publishing = patient.platform.publishing
     if not publishing.is_configured:
         return good(subject, "not used: BOT3_INFLUX_URL is empty")

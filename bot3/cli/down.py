@@ -27,7 +27,7 @@ def down() -> None:
     settings = command_settings()
     state_file = settings.home / "run" / "supervisor.json"
     if not state_file.exists():
-        messages.print(f"no service of {settings.home} runs")
+        messages.print(f"no service of {settings.home} was started by `bot3 up`")
         return
     state = json.loads(state_file.read_text(encoding="utf-8"))
     if is_same_process(state["supervisor"]):

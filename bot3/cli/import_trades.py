@@ -43,7 +43,7 @@ def import_trades(
     ] = "UTC",
     as_json: JsonFlag = False,
 ) -> None:
-    """Copy the closed trades of another program's bot into the record; a repeat changes nothing. Bots that still trade: the fleet file."""
+    """Copy another program's closed trades into the record; a repeat changes nothing. For bots that still trade, use the fleet file."""
     require_name(bot)
     asked = None if run_mode is None else RunMode(run_mode)
     with seeded_platform(read_only=False) as platform:

@@ -23,7 +23,7 @@ def init(
     candles: Annotated[str | None, typer.Option(help="Candle directory in freqtrade's layout; default: BOT3_CANDLES.")] = None,
     *,
     wait: WaitFlag = False,
-    no_lineage: Annotated[bool, typer.Option("--no-lineage", help="Leave the report to Dagster to another service.")] = False,
+    no_lineage: Annotated[bool, typer.Option("--no-lineage", help="Do not report the seed to Dagster: another service does.")] = False,
 ) -> None:
     """Seed the home if it is empty: train feeders, replay the bots' histories, learn, publish. Continues an interrupted seed."""
     from bot3.usecases.seed.home import seed_home  # noqa: PLC0415  # heavy

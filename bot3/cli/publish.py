@@ -56,7 +56,7 @@ def replay_dead_letters(*, as_json: JsonFlag = False) -> None:
 
 
 def check(*, as_json: JsonFlag = False) -> None:
-    """Compare the copy with the record; exit code 4 if they differ."""
+    """Compare the copy in InfluxDB with the record; exit code 4 if they differ, or if the copy's buckets have a problem."""
     with seeded_platform() as platform:
         problems = platform.publishing.health()
         found = None if problems else platform.publishing.check(now=platform.clock.now())

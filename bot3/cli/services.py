@@ -45,7 +45,8 @@ class Service:
     address : str or None
         Its address for a browser; None if it has none.
     is_needed : bool
-        If a needed service ends at start-up with an error that a person must correct, all services are stopped; any other is restarted.
+        If True and the service ends at start-up with an error that a person must correct, all services are stopped. In every other case a
+        service that ends is restarted.
     """
 
     name: str

@@ -138,7 +138,10 @@ def _bot(platform: Platform, name: str) -> Mapping[str, Any]:
 
 
 def _fleet(platform: Platform) -> list[Mapping[str, Any]]:
-    """Return the bots that are not the platform's own, with live trades of its own: results from the record, open trades if readable."""
+    """Return one row per bot and run mode for bots of other programs, and for live trades of the platform's own bots.
+
+    Results are from the record; open trades are from the database in the fleet file, None if there is none or it cannot be read.
+    """
     counts, watched = platform.record.trades.counts(), {(source.bot, source.run_mode.value): source for source in platform.fleet}
     held = {(str(row["bot"]), str(row["run_mode"])) for row in counts.to_dict("records")}
     foreign = [key for key in held if key[0] not in platform.bot_names or key[1] == RunMode.LIVE.value]

@@ -209,7 +209,7 @@ def process_identity(pid: int) -> list[float]:
 
 
 def is_same_process(identity: Sequence[float]) -> bool:
-    """Return whether the process of an identity still runs; one that has ended, and that its parent has not waited for, does not."""
+    """Return whether the process of an identity still runs; False also for a zombie: it has ended, but its parent has not waited for it."""
     pid = int(identity[0])
     try:
         return process_identity(pid)[1] == identity[1] and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -40,7 +40,7 @@ def trades(
     history: Annotated[bool, typer.Option("--history", help="Show the backtest history instead of the bot's own database.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show a bot's newest trades, open and closed; of bots of others, closed ones from the record."""
+    """Show a bot's newest trades, open and closed; for other programs' bots, closed ones in the record."""
     with seeded_platform() as platform:
         if history and bot not in platform.bot_names:
             raise SettingsError(f"{bot!r} has no backtest history: bots with one are {', '.join(platform.bot_names)}")

@@ -91,7 +91,7 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Return a price with at least two decimals and six significant digits, "65,000.00" or "0.000123457", never in powers of ten."""
+    """Return a price with at least two decimals and at least six significant digits, "65,000.00" or "0.000123457"; no powers of ten."""
     if value is None or is_unknown(value):
         return DASH
     digits = 2 if value == 0.0 else max(2, 5 - math.floor(math.log10(abs(value))))

@@ -1,4 +1,4 @@
-"""Databases of the settings: a store whose host is set is on a PostgreSQL server, any other is a SQLite file in the home."""
+"""Addresses of the stores: a SQLite file in the home, or a PostgreSQL database for a store whose host is set, as by BOT3_BOT1_DB_HOST."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def server_urls(settings: Settings) -> Mapping[str, str]:
 
 
 def facts_of_server(settings: Settings, name: str) -> ServerFacts:
-    """Query the properties of a store's server. Raises StoreError if it cannot be queried, KeyError if the store is a file."""
+    """Query the properties of a store's PostgreSQL server. Raises StoreError if it cannot be queried, KeyError if the store is a file."""
     from bot3.adapters.sql.server_facts import server_facts  # noqa: PLC0415  # homes on SQLite need no server's driver
 
     return server_facts(server_urls(settings)[name], clock=SystemClock())

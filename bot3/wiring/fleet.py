@@ -210,7 +210,7 @@ def _address(where: str, entry: _Entry, *, folder: Path) -> tuple[str, str]:
     if has_secret(url):
         raise SettingsError(f"{where}: url contains a password: write it to a file and name that as password_file")
     try:
-        # A URL without a schema is not changed: it identifies the source.
+        # A URL without a schema is not changed: the identity of the source is computed from it.
         url = url if entry.db_schema is None else server_url(url, schema=entry.db_schema)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error

@@ -45,7 +45,7 @@ class SeedNote:
     settings : mapping
         Field name of `Settings` to its value.
     rules : str
-        Digest of the code.
+        Digest of the source files that determine the result of a seed.
     markets : mapping
         Pair to the digest of its exchange filters.
     start, end : datetime
@@ -60,7 +60,7 @@ class SeedNote:
 
     @classmethod
     def of(cls, settings: Settings, *, markets: Mapping[str, Market], span: tuple[datetime, datetime]) -> Self:
-        """Return the note of a seed that begins now."""
+        """Return the note of a seed with these settings, exchange filters and candles, and with the code that runs now."""
         shaping = {name for name in Settings.model_fields if name not in _SHAPES_NO_SEED and not ("_db_" in name or "influx" in name)}
         return cls(
             settings=settings.model_dump(mode="json", include=shaping),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def measured(platform: Platform) -> Measured:
-    """Return the source of a platform's metrics."""
+    """Return the object that computes a platform's metrics."""
     from bot3.usecases.operations.measure import Measure  # noqa: PLC0415  # loads numba
     from bot3.usecases.operations.measurements import Subject  # noqa: PLC0415  # loads numba
 

@@ -39,13 +39,13 @@ def is_seeded(settings: Settings) -> bool:
 
 
 def begin_epoch(settings: Settings) -> None:
-    """Begin a new epoch of a restored record, so that publications made after its backup are recognized as not its own."""
+    """Begin a new epoch of a restored record: publications that the copy contains from before the restore then count as not its own."""
     with open_platform(settings) as platform:
         platform.record.begin_epoch()
 
 
 def home_identity(settings: Settings) -> str:
-    """Return a text that changes when a home is seeded, or deleted and seeded again (on SQLite): open files are then of the old home."""
+    """Return a text that changes when a home is seeded or, on SQLite, deleted and seeded again: open files are then of the old home."""
     parts = [str(settings.home.resolve()), str(is_seeded(settings))]
     for name in ("platform.sqlite", "control.sqlite"):
         path = settings.home / name
@@ -178,7 +178,7 @@ class Platform(Sources):
         Raises
         ------
         SettingsError
-            If an interrupted seed was begun with other settings, code or markets.
+            If an interrupted seed was begun with other settings, code or markets, or its note is missing.
         """
         from bot3.usecases.seed.home import SeedParts  # noqa: PLC0415  # loads numba and TA-Lib
 
@@ -289,12 +289,14 @@ def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = 
     read_only : bool
         Open stores for reading only.
     beats : bool
-        Open the control store for writing even if `read_only`: for processes that only read and write heartbeats.
+        Open the control store, which contains heartbeats and notices, for writing even if `read_only`.
 
     Raises
     ------
     SettingsError
-        If the settings name another market than the home was made from.
+        If the settings name another market, or other leverage bins, than the home was made from.
+    StoreError
+        If the home's note of its market cannot be read or is invalid.
     """
     platform = Platform(settings_of_home(settings), read_only=read_only, beats=beats)
     try:

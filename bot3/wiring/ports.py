@@ -99,9 +99,9 @@ class Ports:
         """Restore the contents of a control store that was lost; `Platform` overrides this, here it does nothing."""
 
     def open_stores(self) -> None:
-        """Open the control store, the record and every bot's store. Raises StoreError for the first that cannot be opened."""
+        """Open the control store, notices, the record and every own bot's store. Raises StoreError for the first that cannot be opened."""
         opened = (self.control, self.notices, self.record, *(self.bot_store(name) for name in self.bot_names))
-        del opened  # this object stores them
+        del opened  # `cached_property` and `_stores` keep them
 
     @cached_property
     def notices(self) -> SqlNotices:
@@ -134,7 +134,10 @@ class Ports:
 
     @cached_property
     def markets(self) -> MarketReader:
-        """Return the exchange filters of the pairs: from the markets file, else of the simulated market, else defaults for candle files."""
+        """Return the exchange filters of the pairs: from the markets file if the settings name one.
+
+        Otherwise those of the simulated market, or with candle files filters that are assumed from their prices and from defaults.
+        """
         settings = self.settings
         from bot3.adapters.files.markets import DeclaredMarkets, FileMarkets, seen_rates  # noqa: PLC0415  # only processes that use it load it
 
@@ -142,7 +145,7 @@ class Ports:
             return FileMarkets(settings.markets_file, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
         if not settings.candle_directories:
             return self._simulated
-        # The price tick is a constant of the pair and says nothing about its future prices: all existing candles may be used for it.
+        # The price tick is a constant of the pair and does not reveal its future prices: all existing candles may be used for it.
         rates = seen_rates(self.candles, settings.timeframe, until=datetime.max.replace(tzinfo=UTC))
         return DeclaredMarkets(rates, taker_fee=settings.taker_fee, maker_fee=settings.maker_fee)
 
@@ -162,7 +165,7 @@ class Ports:
 
     @cached_property
     def costs(self) -> Costs:
-        """Return the trading costs of the settings."""
+        """Return the trading costs that the settings configure."""
         settings = self.settings
         return Costs(
             taker_fee=settings.taker_fee,
@@ -266,8 +269,8 @@ class Ports:
     def history_span(self) -> tuple[datetime, datetime]:
         """Return the span of candles for a seed.
 
-        With candle files it is the span that all pairs have, without its last BOT3_REPLAY_DAYS; else the simulated market's first
-        BOT3_SEED_DAYS.
+        With candle files it is the span that all pairs have, without its last BOT3_REPLAY_DAYS, its end rounded down to a full hour; else
+        the simulated market's first BOT3_SEED_DAYS.
         """
         settings = self.settings
         if not settings.candle_directories:
@@ -295,7 +298,7 @@ class Ports:
         return SystemClock().wall_now()
 
     def set_clock(self, market_at: datetime) -> None:
-        """Set the market clock to a time, paused, with the speed of the settings; it will stop at the end of the candles."""
+        """Set the market clock to a time, paused, with the speed of the settings; with candle files it will stop at their end."""
         self.anchor_clock(self.control, market_at)
 
     def anchor_clock(self, control: SqlControl, market_at: datetime) -> None:
@@ -310,7 +313,10 @@ class Ports:
         )
 
     def start_clock(self) -> None:
-        """Resume the market clock at the time at which it was paused, with the speed of the settings."""
+        """Resume the market clock at the market time at which it was paused, with the speed of the settings.
+
+        If it was not paused because its processes were killed, it continues from the newest heartbeat's market time.
+        """
         resume_clock(self.control, speed=self.settings.clock_speed)
 
     def pause_clock(self) -> None:

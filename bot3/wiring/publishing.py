@@ -40,7 +40,7 @@ def buckets_of(settings: Settings) -> InfluxBuckets:
 
 @contextmanager
 def noted(path: Path) -> Iterator[None]:
-    """Run a block; write the text of its error to a file, which other processes report, or remove the file if the block succeeds."""
+    """Run a block; if it raises a Bot3Error, write its text to a file, which other processes report; if it succeeds, remove the file."""
     try:
         yield
     except Bot3Error as error:
@@ -103,7 +103,7 @@ class Publishing:
     def learning_reader(self) -> LearningReader:
         """Return the daemon's reader of published learning: the record, or the copy if BOT3_PARAMETERS_FROM selects it.
 
-        A thread polls the copy, so that no caller waits for the server.
+        A thread polls the copy, so that no caller waits for the server, except up to BOT3_INFLUX_READ_TIMEOUT_S for the first values.
         """
         if self._settings.parameters_from == "record":
             return self._record()
@@ -134,7 +134,10 @@ class Publishing:
         return published_bots(self._record().trades.counts(), own=self._own)
 
     def health(self) -> tuple[str, ...]:
-        """Return the problems of the server and its buckets as texts; empty if there are none. Raises as `check`."""
+        """Return the problems of the buckets (missing, other retention, wrong field types) as texts; empty if there are none.
+
+        Raises as `check`.
+        """
         return self.copy.health(bots=self.bots())
 
     def require_write_access(self) -> None:
@@ -168,7 +171,10 @@ class Publishing:
             return publish_learning(self._record().outbox, self.publisher, tell=tell)
 
     def publish_everything(self) -> PublishReport:
-        """Delete the copy's contents and publish the whole record. Raises as `publish`, and SettingsError if BOT3_INFLUX_URL is empty."""
+        """Delete published learning, dead letters and the trades of `bots()` from the copy, and publish the whole record.
+
+        Raises as `publish`, and SettingsError if BOT3_INFLUX_URL is empty.
+        """
         from bot3.usecases.publishing.publish import publish_everything  # noqa: PLC0415  # only homes that publish to InfluxDB need it
 
         with self._turn():
@@ -185,7 +191,7 @@ class Publishing:
             return replay_dead_letters(self._record().outbox, self.publisher)
 
     def check(self, *, now: datetime) -> PublishedCheck:
-        """Compare the copy with the record, values in force as of `now`.
+        """Compare the copy with the record: publications, trades, and the newest values published by the market time `now`.
 
         Raises StoreBusyError if either cannot be queried, SettingsError if BOT3_INFLUX_URL is empty.
         """

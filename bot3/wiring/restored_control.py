@@ -43,5 +43,5 @@ def _latch(store: LatchStore) -> RiskLatch | None:
     except StoreBusyError:
         raise
     except StoreError as error:
-        log.error("latch_not_read", error=str(error))  # noqa: TRY400  # the other store has the latch
+        log.error("latch_not_read", error=str(error))  # noqa: TRY400  # the bot's other store contains the state too
         return None

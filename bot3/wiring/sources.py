@@ -39,7 +39,7 @@ class Sources(Ports):
     def sources(self, bots: Sequence[str] | None = None) -> list[TradeSource]:
         """Return the sources of closed trades of some bots (None: of all).
 
-        Each of the platform's own bots has two, its database and its backtest history; a bot of the fleet file has one per run mode.
+        Each of the platform's own bots has two, its database and its backtest history; each entry of the fleet file is one more.
 
         Raises
         ------

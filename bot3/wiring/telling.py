@@ -30,7 +30,9 @@ def telegram_address(settings: Settings) -> TelegramAddress:
 
     token = settings.telegram_token.get_secret_value()
     if not token:
-        raise SettingsError("BOT3_TELEGRAM_TOKEN is not set: create a bot with @BotFather, and set its token as BOT3_TELEGRAM_TOKEN_FILE")
+        raise SettingsError(
+            "BOT3_TELEGRAM_TOKEN is not set: create a bot with @BotFather, and set BOT3_TELEGRAM_TOKEN_FILE to its token's file"
+        )
     return TelegramAddress(api_url=settings.telegram_api_url, token=token, chat_id=settings.telegram_chat_id)
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def inspect_candle_files(directory: Path) -> tuple[tuple[CandleFileFinding, ...], tuple[IgnoredCandleFile, ...]]:
-    """Return the validation result of every candle and funding file of a directory, of any timeframe, and the files that are ignored."""
+    """Return the validation result of every candle and funding file of a directory, of any timeframe, and the files that are ignored.
+
+    Raises CandleError if the directory cannot be read.
+    """
     from bot3.adapters.files.candle_inspection import inspect_files  # noqa: PLC0415  # heavy
 
     return inspect_files(directory, now=SystemClock().wall_now())
@@ -38,14 +41,18 @@ def fetch_candle_files(
 ) -> int:
     """Fetch a pair's candles and funding rates that a directory lacks; return how many candles were added.
 
+    Only candles before the first and after the last one in the pair's file are fetched; gaps in between remain.
+
     Parameters
     ----------
+    since : datetime
+        Start of the requested span.
     until : datetime, optional
         End of the requested span; now by default. If the file already ends later, its own end is used.
     exchange : str
         ccxt's id of the exchange.
     exchange_url : str, optional
-        Other URL of the exchange.
+        Base URL that replaces the host of the exchange's endpoints, such as that of a proxy.
     tell : callable, optional
         Progress callback: receives the time up to which candles are fetched.
 

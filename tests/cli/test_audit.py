@@ -171,7 +171,7 @@ def test_audit_given_the_database_as_page_then_refuses_before_it_reads(home: Pat
     error = error_of(audit("--db", address.format(database), "--candles", home / "data", "--html", database))
 
     assert isinstance(error, SettingsError)
-    assert "is the database itself" in str(error)
+    assert "is the source of the trades itself" in str(error)
     assert database.read_bytes() == before
 
 

@@ -86,8 +86,8 @@ class _Material:
 def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, settings: AuditSettings, tell: Tell) -> AuditReport:
     """Read a bot's closed trades, learn stop and target from those before the split, and judge the result on those after it.
 
-    Trades entered before the split whose outcome was known only after it are used for neither. Trades with several entries or exits are
-    replayed separately; nothing is learned from them.
+    Trades entered before the split whose outcome was known only after it are neither learned from nor judged. Trades with several entries
+    or exits are replayed separately; nothing is learned from them.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def _used(trades: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
 
 
 def _split_of(used: pd.DataFrame, *, at_us: int, fitted: pd.DataFrame) -> TimeSplit:
-    """Return the split restricted to the used trades."""
+    """Return which of the used trades are fitted (learned from before the split) and which are judged (entered after it)."""
     is_fitted = used["trade_id"].isin(fitted["trade_id"]).to_numpy(dtype=np.bool_)
     return TimeSplit(at_us=at_us, fitted=is_fitted, judged=microseconds(used["open_date"]) >= at_us)
 

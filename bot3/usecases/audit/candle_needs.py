@@ -58,7 +58,8 @@ def foreign_trades(recorded: TradeRepository, *, own: Collection[str], bots: Seq
     is_own = trades["bot"].isin(own) & (trades["run_mode"] != RunMode.LIVE.value)
     if is_own.all():
         raise SettingsError(
-            "the record contains no trades of foreign bots (of those named): sync a fleet (docs/fleet.md) or `bot3 import` first"
+            "the record contains no trades of foreign bots, or none of the bots named: list their databases in a fleet file "
+            "(docs/fleet.md), or copy their trades with `bot3 import`"
         )
     return trades[~is_own].reset_index(drop=True)
 

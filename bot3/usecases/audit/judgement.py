@@ -45,7 +45,7 @@ class Judgement:
     expected_move : array of shape (n,)
         Posterior expectancy of the learned settings that each trade would have used, ratio of the price; NaN if too few days were fitted.
     horizon_days : int
-        Number of days over which trades overlap.
+        The horizon in days, rounded up: trades entered within it of each other overlap.
     """
 
     trades: pd.DataFrame
@@ -156,7 +156,7 @@ def judge(
     Parameters
     ----------
     used : DataFrame
-        The trade frame with column `sigma`, of trades whose whole horizon the candles cover.
+        The trade frame with the volatility at entry as column `sigma`, of trades whose whole horizon the candles cover.
 
     Notes
     -----
@@ -184,7 +184,7 @@ def judge(
 
 
 def horizon_days_of(settings: LearningSettings) -> int:
-    """Return the number of days over which trades overlap: the horizon in days, rounded up, at least 1."""
+    """Return the horizon in days, rounded up, at least 1: trades entered within it of each other overlap."""
     return max(1, -(-settings.horizon // timedelta(days=1)))
 
 

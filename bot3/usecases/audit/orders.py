@@ -72,7 +72,7 @@ def replay_several_orders(
     fit : Fit or None
         Learned parameters; None if too little was learned.
     horizon_days : int
-        Number of days over which trades overlap, for intervals.
+        The horizon in days, rounded up; intervals are wider the longer trades overlap.
 
     Returns
     -------
@@ -263,7 +263,7 @@ def _outlived(traced: _Traced, outcomes: Sequence[PositionOutcome], candles: Aud
 
 
 def _funding_missing_share(trades: pd.DataFrame, candles: AuditCandles) -> float:
-    """Return the share of trades whose funding is not known over their whole horizon; spot has none."""
+    """Return the share of trades whose funding is not known over their whole horizon; trades of spot pairs are never among them."""
     without = 0
     for pair, own in trades.groupby("pair"):
         opened = microseconds(own["open_date"])

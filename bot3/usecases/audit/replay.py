@@ -32,7 +32,7 @@ _MIN_ENTRIES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCandles:
-    """Candles of the traded pairs in the form that the replay reads."""
+    """Candles of the traded pairs as arrays, the duration of one in microseconds (`step_us`), and the horizon in candles."""
 
     by_pair: dict[str, CandleArrays]
     step_us: int
@@ -86,7 +86,8 @@ def static_levels_of(trades: pd.DataFrame, *, settings: LearningSettings) -> Lev
 def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: ReplayCosts) -> tuple[Levels, NDArray[np.float64]]:
     """Return each trade's levels by the learned parameters, scaled with its volatility at entry, and the expectancy of its parameter row.
 
-    A stop beyond the liquidation rate is moved inside it. `trades` needs the column `sigma`; expectancies are ratios of the price.
+    A stop beyond the liquidation rate is moved inside it, and a short's target is at most `LARGEST_FALL`. `trades` needs the column
+    `sigma` (volatility at entry); expectancies are ratios of the price.
     """
     columns = (trades[name].tolist() for name in ("pair", "is_short", "leverage", "leverage_bin", "sigma"))
     levels, expected = [], []
@@ -110,8 +111,8 @@ def replay_levels(candles: AuditCandles, trades: pd.DataFrame, levels: Levels, *
 def candle_fit(candles: AuditCandles, trades: pd.DataFrame) -> CandleFit:
     """Return the share of entries whose rate is outside their candle, and the shift of hours that moves nearly all of them inside.
 
-    A shift is searched only if more than 5 % of at least 20 entries are outside. It is a number of hours, or two that differ by one hour:
-    winter and summer time of one zone.
+    A shift is searched only if more than 5 % of at least 20 entries are outside. It is a number of hours from -14 to 14, or two that differ
+    by one hour: winter and summer time of one zone.
     """
     fits = {hours: _fit_of_entries(candles, trades, hours=hours) for hours in _SHIFTS}
     outside = _outside_share(fits[0])

@@ -171,15 +171,16 @@ class AuditReport:
     money : tuple of MoneyFigures
         The same trades weighted by their money, per stake currency.
     static_stop_loss, static_take_profit : float
-        The static settings, ratios of the stake.
+        The static stop and target, ratios of the stake.
     static_whole : IntervalEstimate or None
         Mean outcome of all used trades under the static settings. None if no trade could be used.
     split_at : datetime or None
         Time of the split: trades entered at or after it are judged. None if no trade could be used.
     overall : Comparison or None
-        Learned compared with static settings on all judged trades; None if there are none, as is `promise`.
+        Learned compared with static settings on all judged trades. None if no trade is judged; `promise` is None then too.
     promise : OutOfSampleResult or None
-        The estimated outcome of the learned settings, and their outcome on the judged trades; None also if too little was fitted.
+        The estimated outcome of the learned settings, and their outcome on the judged trades; None also if too little was fitted
+        (`is_learned`).
     by_pair, by_direction, by_bin, by_pair_direction, by_group : tuple of GroupComparison
         `overall` in each group; the intervals of one tuple are jointly valid. Empty without judged trades.
     days : tuple of DayOutcome

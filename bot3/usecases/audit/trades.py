@@ -44,14 +44,14 @@ class UsableTrades:
 
     @property
     def all(self) -> pd.DataFrame:
-        """Return both frames as one."""
+        """Return `frame` and `several` as one frame."""
         return pd.concat([self.frame, self.several], ignore_index=True)
 
 
 def usable_trades(found: ForeignTrades, *, database: str, bins: LeverageBins) -> UsableTrades:
     """Return the closed trades that can be replayed; `open_date` is the time of the first entry fill if that is known and plausible.
 
-    Trades with an impossible row or a leverage above 10 are not used.
+    Rows that are not valid trades, and trades with a leverage outside the leverage bins, are not used.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 
 VOLATILITY_WARM_UP = timedelta(days=20)
-"""Time before the first entry from which candles are read: in the volatility at entry, earlier ones have a weight of a millionth."""
+"""Candles are read from this long before the first entry; in the volatility at entry, older ones have a weight of less than a millionth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ def read_arrays(candles: CandleReader, *, timeframe: str, start: datetime, end: 
 
 
 def shadow_since(stored: ShadowTradeRepository, *, run_mode: RunMode, pairs: tuple[str, ...], since: datetime) -> datetime:
-    """Return the time from which shadow trades must be simulated: the oldest of the newest closes of all feeders and pairs.
+    """Return the time from which shadow trades must be simulated: each feeder's newest close on each pair, and of these the oldest.
 
-    A feeder that has no shadow trade on a pair yet counts with `since`.
+    For a feeder that has no shadow trade on a pair yet, `since` is used in place of the close; without pairs the result is `since`.
     """
     last = stored.last_closes(run_mode=run_mode)
     return min((last.get((feeder, pair), since) for feeder in FEEDER_IDS for pair in pairs), default=since)
@@ -69,7 +69,7 @@ def shadow_feeders(
     now: datetime,
     regimes: pd.DataFrame,
 ) -> int:
-    """Simulate and store the shadow trades of all feeders that closed by `now` (market time); return how many were simulated.
+    """Simulate the shadow trades of all feeders since their newest stored close, store those closed by `now`; return how many were stored.
 
     Parameters
     ----------
@@ -77,6 +77,8 @@ def shadow_feeders(
         Profile of a control bot: its static stop and target, leverage rule, horizon and exit rules are used.
     since : datetime
         Time from which a feeder's first shadow trade on a pair may be entered.
+    now : datetime
+        Market time.
     regimes : DataFrame
         The record's regime frame, from which each trade's regime at entry is taken.
     """

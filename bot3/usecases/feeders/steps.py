@@ -32,13 +32,13 @@ class FeederSteps:
     Parameters
     ----------
     markets : callable
-        Returns the filters of every pair.
+        Returns the exchange filters of every pair.
     profile : BotProfile
         Rules by which signals become shadow trades.
     run_mode : RunMode
         Run mode of new shadow trades.
     train_days : int
-        Longest training window.
+        Longest training window, in days.
     now, wall_now : callable
         Return market time and wall time.
     seeded_until : callable
@@ -79,7 +79,7 @@ class FeederSteps:
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
         """Compute and store the signals of some (feeder, week) keys, up to the candles closed by now; return them by key.
 
-        The features of a week are computed once for all its feeders. Raises as `make_signals`.
+        The features of a week are computed once for all its feeders. Raises as `build_panel` and `make_signals`.
         """
         now, made = self.now(), {}
         for week in sorted({week for _, week in keys}):
@@ -92,9 +92,9 @@ class FeederSteps:
         return made
 
     def extend_shadow_trades(self) -> int:
-        """Compute the signals since the last stored week, and simulate every feeder's shadow trades that closed by now.
+        """Compute all feeders' signals again from the last stored week on, and store their shadow trades that have closed since.
 
-        Return how many shadow trades were simulated.
+        If the feeders' last stored weeks differ, the earliest of them is the first week. Return how many shadow trades were stored.
         """
         now, seeded = self.now(), self.seeded_until()
         newest = min(max(self.signals.weeks(feeder), default=week_of(seeded)) for feeder in FEEDER_IDS)

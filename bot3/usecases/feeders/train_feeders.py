@@ -57,7 +57,7 @@ def train_feeder(
     now : datetime
         Wall time, for `computed_at`.
     train_days : float
-        Candles that opened longer before `until` are left out.
+        Length of the training window in days, back from `until`. Earlier candles are not trained on; only features are computed from them.
     panel : FeaturePanel, optional
         Features over at least that span, computed once for several feeders (`build_panel`); computed here by default.
 
@@ -66,7 +66,9 @@ def train_feeder(
     CandleError
         If candles cannot be read.
     LearningError
-        If there are too few labelled rows, or no candles.
+        If the feeder is unknown, there are no candles, or its labels cannot be trained on (`train_feeder_model`).
+    StoreError
+        If the model cannot be written.
     """
     spec = find_feeder(feeder_id)
     start = until - timedelta(days=train_days)

@@ -21,7 +21,7 @@ ENDED = frozenset({"failed", "stopped"})
 LISTENING = "listening"
 """State in the heartbeat of the Telegram process while it can reach Telegram."""
 STALE = timedelta(seconds=15)
-"""Wall time: a process whose last heartbeat is older is considered silent; processes write one every second or two."""
+"""Wall time: a process whose last heartbeat is older is considered silent; a running one writes heartbeats every few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +71,14 @@ def last_candle(beat: Heartbeat | None) -> datetime | None:
 
 
 def is_silent(beat: Heartbeat | None, *, wall_now: datetime) -> bool:
-    """Return whether a process never wrote a heartbeat (None) or wrote the last one more than `STALE` ago."""
+    """Return whether a process wrote its last heartbeat more than `STALE` ago, or never wrote one (`beat` is None)."""
     return beat is None or wall_now - beat.wall_at > STALE
 
 
 def state_in_force(control: ControlStore, bot: str, *, wall_now: datetime) -> StateInForce:
     """Return the stricter of two states of a bot: the one in the control store, and the one in the daemon's heartbeat.
 
-    The heartbeat is ignored if it is silent or has no state of this bot.
+    The heartbeat is ignored if it is older than `STALE` or contains no state of this bot.
 
     Raises
     ------

@@ -82,7 +82,7 @@ class UnreliableReader:
 
     @property
     def store_id(self) -> str:
-        """Return the identity of the database."""
+        """Return a text that identifies the database."""
         return self._store_id
 
     @property
@@ -118,7 +118,7 @@ class UnreliableReader:
         return self._ask(lambda reader: reader.count_closed(closed_since=closed_since))
 
     def trades_frame(self, *, limit: int, offset: int) -> pd.DataFrame:
-        """Return a page of all trades, newest open first."""
+        """Return a page of all trades, open and closed, newest open_date first."""
         return self._ask(lambda reader: reader.trades_frame(limit=limit, offset=offset))
 
     def refused_trades(self) -> tuple[RefusedTrade, ...]:

@@ -49,7 +49,7 @@ class BotStatus:
     in_force : StateInForce
         Its trading state.
     open_trades, closes : tuple of Trade, DataFrame or None
-        From its own database (`trade_cache.CLOSE_COLUMNS`).
+        Its open trades, and the frame of its closed paper trades (columns `trade_cache.CLOSE_COLUMNS`), from its own database.
     gap : Gap
         Paper closes that only its own database or only the record contains, without those younger than `SYNC_GRACE`.
     history_gap : Gap or None
@@ -80,7 +80,7 @@ class WatchedStatus:
     open_trades : tuple of Trade or None
         From its database; None while that cannot be read (`problem`).
     unsynced : int or None
-        By how many its database has more closed trades than the record, at least 0; None while the database cannot be read.
+        Number of closed trades in its database minus their number in the record, at least 0; None while the database cannot be read.
     """
 
     bot: str
@@ -101,8 +101,8 @@ class WatchedStatus:
 class Fleet:
     """Status of the fleet at one time: the platform's own bots (`bots`), and those of the fleet file (`watched`).
 
-    `now` is market time. `anchor` is None before a home is seeded. `parameters` and `recommendation` are the newest published ones, which
-    may have expired.
+    `now` is market time. `anchor` is None before a home is seeded. `parameters` and `recommendation` are the newest published ones, also if
+    they have expired, or the reason why there are none or they are rejected.
     """
 
     now: datetime
@@ -257,7 +257,7 @@ def _learning_alerts(fleet: Fleet) -> list[Alert]:
                 Alert(
                     key=noun.lower(),
                     text=f"{noun}: {learned.problem}.",
-                    remedy="Without them BOT3 enters no trades; on paper, before the first publication, only the smallest.",
+                    remedy="Without them BOT3 enters no trades; on paper, before the first publication, only trades of the smallest size.",
                 )
             )
             continue
@@ -326,7 +326,10 @@ def _way_back(bot: BotStatus) -> str:
 
 
 def halted(states: Mapping[str, StateInForce]) -> str:
-    """Return the fleet's halt state as a text; without a daemon that reports, no bot is called active."""
+    """Return a text with the bots whose trading state is not ACTIVE, and these states.
+
+    If there are none: "state unknown" with the bots that no recent heartbeat of the daemon reports, or `ALL_ACTIVE` if it reports all.
+    """
     stopped = [f"{bot} {found.state.value}" for bot, found in states.items() if found.state is not TradingState.ACTIVE]
     if stopped:
         return ", ".join(stopped)

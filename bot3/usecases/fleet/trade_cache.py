@@ -76,7 +76,7 @@ class RecordedTrades:
             return
         counts = self._record.trades.counts()
         frame = self._merged() if self._revision >= 0 else self._read()
-        if len(frame) != int(counts["trades"].sum()):  # a tombstone is not among the changed rows
+        if len(frame) != int(counts["trades"].sum()):  # a deleted trade is not among the changed rows
             frame, counts = self._read(), self._record.trades.counts()
         self._frame, self._counts, self._revision = frame, counts, revision
 

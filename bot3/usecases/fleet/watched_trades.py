@@ -32,7 +32,7 @@ class WatchedReader(Protocol):
 
     @property
     def store_id(self) -> str:
-        """Return the identity of the database."""
+        """Return a text that identifies the database."""
         ...
 
     def change_token(self) -> str:

@@ -23,9 +23,10 @@ BATCH = 5_000
 class TradeImport:
     """Result of an import: how many closed trades were new to the record, changed in it, or in it already, and what was not imported.
 
-    `open` is the number of open trades, which are not imported; `refused` are rows that are not valid trades. `left_out` are imported
-    trades that learning does not use, by reason. `without_orders` is the number of imported trades whose orders are unknown: learning uses
-    them only if their rates match the candles. `first_close` and `last_close` are None if there is no closed trade.
+    `open` is the number of open trades, which are not imported; `refused` are rows that are not valid trades, open or closed. `left_out`
+    are imported trades that learning does not use because of their leverage or their orders, by reason. `without_orders` is the number of
+    imported trades whose orders are unknown: learning uses them only if their rates match the candles. `first_close` and `last_close` are
+    None if there is no closed trade.
     """
 
     bot: str

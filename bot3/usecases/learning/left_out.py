@@ -21,7 +21,7 @@ class UnusedTrades:
 
 
 def left_out_of_learning(found: ForeignTrades, *, bins: LeverageBins) -> tuple[UnusedTrades, ...]:
-    """Return the closed trades with an `unlearned_reason`, by reason, the most frequent reason first."""
+    """Return the closed trades that learning does not use (`unlearned_reason`), by reason, the most frequent reason first."""
     reasons = ((trade.trade_id, unlearned_reason(trade, bins=bins)) for trade in found.closed)
     return unused_by_reason((trade_id, reason) for trade_id, reason in reasons if reason is not None)
 

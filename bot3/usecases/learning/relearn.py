@@ -52,7 +52,7 @@ class RelearnReport:
     revision : int
         The record's revision afterwards.
     changed : bool
-        Whether trades were synced, groups were touched, or parameters were published.
+        Whether the sync changed trades of the record, trades or replays of a group changed, or parameters were published.
     parameters : ParameterSet or None
         The published parameters; None if none were published.
     recommendation : Recommendation or None
@@ -92,7 +92,7 @@ def relearn_step(
     life : timedelta
         Market time until published parameters expire.
     overlap : timedelta
-        Closes this long before the newest synced one are synced again.
+        Closes up to this long before the newest close in the record are read again.
     full : bool
         Refit pooling and publish the rows of all groups.
 

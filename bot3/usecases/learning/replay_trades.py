@@ -30,7 +30,7 @@ class ReplayOutcome:
     trades_revision, revision : int
         The record's revision up to which trades were loaded, and its revision afterwards.
     missing : dict
-        Pair to the reason why its candles could not be read; its trades are not replayed.
+        Pair to the reason why its candles could not be read; its trades that need new candles are replayed by a later call.
     funding_missing_share : float
         Share of all replayed trades whose funding is not known over their whole horizon, 0 to 1; unknown rates count as zero.
     """
@@ -52,6 +52,8 @@ def replay_trades(
     now: datetime,
 ) -> ReplayOutcome:
     """Load new and changed trades into the session's learner, replay the trades whose horizon has ended by `now`, and write new replays.
+
+    Trades that close after `now` (market time) are used by a later call.
 
     A learner without trades loads all of the record and replays them in memory; only replays that differ from the record's are written. A
     pair whose candles cannot be read is skipped and reported in `ReplayOutcome.missing`.

@@ -28,7 +28,8 @@ class Review:
     ledger : GateLedger or None
         The gate's ledger after all ended days; None if no day has ended since the last review.
     permission : Permission
-        The groups that may trade: after ended days those of the pairs and directions that the ledger opens, else those that trade already.
+        The groups that may trade if their lower bound is above 0: after ended days those of the pairs and directions that the ledger opens,
+        else those that trade already; in both cases without pairs and directions of which too many closes are missing.
     """
 
     in_force: str | None
@@ -87,7 +88,7 @@ def _folded(parameters: InForce[ParameterSet], learner: GatedLearner, gate: Gate
     try:
         published = parameters.as_of(EPOCH + timedelta(days=day))
     except InvalidLearningError as error:
-        # No group could trade by it, so the day contains no evidence on what is published.
+        # No group could trade with invalid parameters, so the day contains no evidence on what was published.
         log.warning("day_skipped_by_gate", day=str(datetime.fromtimestamp(day * 86_400, UTC).date()), why=str(error))
         return gate.skip(ledger, day=day)
     except LearningError:

@@ -20,7 +20,7 @@ def score_feeders(
     """Compute and publish the scores of all feeders from the shadow trades closed by `now` (market time); return them.
 
     A feeder's tier can be raised only at the first scoring of a UTC day of market time, also after a restart, because the last published
-    scores are compared.
+    scores are compared. Raises LearningError, and publishes nothing, if a score is out of bounds.
     """
     shadow_trades = record.shadow_trades.frame(as_of=now, run_modes=run_modes)
     scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record.feeder_scores, now=now))

@@ -28,7 +28,7 @@ from bot3.usecases.publishing.files import PARAMETERS_FILE, RECOMMENDATIONS_FILE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Times of a step: market time (`now`), wall time (`computed_at`), and the market time until what it publishes expires."""
+    """Times of a step: market time (`now`), wall time (`computed_at`), and for how long in market time what it publishes is valid."""
 
     now: datetime
     computed_at: datetime
@@ -61,7 +61,7 @@ class LearningSteps:
     run_modes : sequence of RunMode
         Run modes whose trades are learned from together.
     overlap : timedelta
-        Closes this long before the newest synced one are synced again.
+        Closes up to this long before the newest close in the record are read again.
     moment : callable
         Returns the times of a step. It is called while the lock is locked, so that the times that a learner gets never decrease.
     extend_shadow_trades : callable or None
@@ -69,7 +69,7 @@ class LearningSteps:
     files : PublishedFiles or None
         JSON files that are written after each recommendation; None for no files.
     turn : context manager
-        The lock.
+        The lock that a step holds while it uses the learner.
     """
 
     record: PlatformRecord
@@ -180,7 +180,11 @@ class LearningSteps:
         return score_feeders(self.record, run_modes=self.run_modes, now=self.moment().now, settings=self.scores)
 
     def recommend(self) -> Recommendation:
-        """Publish the recommendation to the record, and write the JSON files for other programs if there are any. Raises as `recommend`."""
+        """Publish the recommendation to the record, and write the JSON files for other programs if `files` is set.
+
+        Raises LearningError if parameters, scores or regime are missing or invalid, or the parameters have expired, and StoreError if a
+        file cannot be written.
+        """
         at = self.moment()
         bins = self.session.learner.settings.bins
         made = recommend(self.record, bins=bins, now=at.now, computed_at=at.computed_at, life=at.recommendations_life)

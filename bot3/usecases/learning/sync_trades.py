@@ -55,12 +55,14 @@ class TradeSync(Reconciliation):
 def sync_trades(
     reader: TradeReader, recorded: TradeRepository, *, run_mode: RunMode, overlap: timedelta = timedelta(days=7), full: bool = False
 ) -> TradeSync:
-    """Insert or update a bot's closed trades in the record, mark those that the source lacks as deleted, compare the counts.
+    """Insert or update a bot's closed trades in the record, those of a recent window or all, and compare the numbers of closed trades.
+
+    Trades of the window that the record has and the source no longer contains are marked as deleted in the record.
 
     Parameters
     ----------
     overlap : timedelta
-        Closes this long before the newest one in the record are read again: trades are corrected later, and clocks of databases differ.
+        Closes up to this long before the newest close in the record are read again: trades may be corrected later, and clocks differ.
     full : bool
         Read all closed trades. This is also done if the record has none of them yet or has rows of an earlier release, and if the counts
         differ after the window was read.

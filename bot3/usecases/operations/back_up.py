@@ -44,7 +44,9 @@ class BackupReport:
 def back_up(
     groups: Sequence[Sequence[StoreBackup]], folder: Path, *, now: Callable[[], datetime], market_now: Callable[[], datetime]
 ) -> BackupReport:
-    """Copy every store into a new directory. The directory exists only once the backup is complete; a failure leaves `.NAME.partial`.
+    """Copy every store into a new directory, which exists only once the backup is complete.
+
+    A failure leaves a directory `.NAME.partial`, which the next attempt replaces.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def back_up(
         If a store cannot be copied, or the copy cannot be written.
     """
     if folder.exists():
-        raise DataError(f"{folder} exists: name a directory that does not")
+        raise DataError(f"{folder} exists: name a directory that does not exist")
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -109,12 +111,12 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
     groups : sequence of sequences
         The stores as in `back_up`; those of the last group are restored last.
     begin : callable
-        Called after all groups but the last are restored, for what must be done before they are used.
+        Called once all groups but the last are restored. The last one makes the home complete, so no process uses the stores before that.
 
     Raises
     ------
     DataError
-        As `read_manifest`, or if the backup contains other stores than `groups`; nothing was changed.
+        As `read_manifest`, or if the names of the stores in the backup and in `groups` differ; nothing was changed.
     StoreError
         If a store is not empty (nothing was changed), or cannot be written (stores before it are restored).
     """
@@ -122,7 +124,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
     stores = [store for group in groups for store in group]
     if {store.name for store in stores} != set(report.stores):
         other = ", ".join(sorted({store.name for store in stores} ^ set(report.stores)))
-        raise DataError(f"{folder} was made from stores in other places ({other}): set the same databases as where it was made")
+        raise DataError(f"{folder} contains other stores than are to be restored ({other}): use the release and settings it was made with")
     for store in stores:
         store.require_empty()
     *before, last = groups

@@ -43,12 +43,12 @@ class Measure:
         self._turn = Lock()
 
     def families(self) -> list[Family]:
-        """Query all metrics again. If a query fails, its metrics are left out and `bot3_scrape_errors` counts it; no error is raised."""
+        """Query all metrics again. If a query raises Bot3Error or OSError, its metrics are left out and `bot3_scrape_errors` counts it."""
         with self._turn:
             asked = [family for what, question in self._questions().items() for family in self._asked(what, question)]
             asked += self._asked("sources", self._differences)
             errors: dict[tuple[str, ...], float] = {(what,): float(number) for what, number in sorted(self._errors.items())}
-        told = "Failed queries of the stores, by query; its metrics are absent meanwhile."
+        told = "Failed queries of the stores, by query; the metrics of a query are absent while it fails."
         return [*_merged(asked), Family(name="bot3_scrape_errors", help=told, kind=Kind.COUNTER, labels=("what",), samples=errors)]
 
     def is_ready(self) -> bool:
@@ -97,7 +97,7 @@ class Measure:
         yield Family(name="bot3_missing_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.missing)})
         told = "Closed trades of the record that a bot's own database lacks."
         yield Family(name="bot3_surplus_closes", help=told, labels=("bot", "run_mode"), samples={key: float(gap.surplus)})
-        told = "Wall time for which this process has observed closes of a bot's own database missing in the record; 0 if none is."
+        told = "Wall time for which this process has observed closes of a bot's own database missing in the record, else 0."
         lag = self._lag(key, is_behind=gap.missing > 0)
         yield Family(name="bot3_sync_lag_seconds", help=told, labels=("bot", "run_mode"), samples={key: lag})
 

@@ -38,7 +38,8 @@ class Subject:
     sources : callable
         Returns the sources of closed trades, including databases of other programs.
     outbox : callable or None
-        Returns the record's writes that are not published to InfluxDB yet (None if all are); None if the home publishes nothing there.
+        Returns the span of the record's writes that are not published to InfluxDB yet, or None if all are published. None in place of the
+        callable: the home does not publish to InfluxDB.
     """
 
     ports: FleetPorts
@@ -68,7 +69,7 @@ def processes(subject: Subject) -> Iterator[Family]:
     ages: dict[tuple[str, ...], float] = {(beat.process,): (now - beat.wall_at).total_seconds() for beat in beats}
     yield Family(
         name="bot3_heartbeat_age_seconds",
-        help="Wall time since a process sent its last heartbeat; one that never did is absent.",
+        help="Wall time since a process sent its last heartbeat; a process that never sent one is absent.",
         labels=("process",),
         samples=ages,
     )

@@ -1,4 +1,4 @@
-"""Compare the copy in InfluxDB with the record: publications, values in force, and trades."""
+"""Compare the copy in InfluxDB with the record: all publications, the newest published values, and trades."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class PublishedCheck:
     missing, extra : tuple of Head
         Publications that only the record, or only the copy, contains.
     differing : tuple of str
-        Kinds of published values in force that differ: "parameters", "feeder_scores", "regime", "recommendation".
+        Kinds whose newest published values, expired or not, differ: "parameters", "feeder_scores", "regime", "recommendation".
     trades : mapping
         Bot to the comparison of its trades.
     waiting : int
-        Number of writes to the record that were not published yet; above 0, a difference may be only a delay.
+        Number of writes to the record that were not published yet at the comparison; above 0, a difference may be only a delay.
     """
 
     missing: tuple[Head, ...]
@@ -61,7 +61,7 @@ class PublishedCheck:
 
     @property
     def is_equal(self) -> bool:
-        """Return whether nothing differs."""
+        """Return whether the copy and the record have the same publications, newest values and trades, as far as they were compared."""
         return not (self.missing or self.extra or self.differing) and all(check.is_equal for check in self.trades.values())
 
     @property
@@ -103,14 +103,14 @@ def gap_of_heads(record: PlatformRecord, copy: PublishedCopy) -> HeadsGap:
 def check_published(
     record: PlatformRecord, copy: PublishedCopy, *, bots: Sequence[str], now: datetime, run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishedCheck:
-    """Compare all publications by their heads, all values in force at `now`, and all trades by the digests of their rows.
+    """Compare all publications by their heads, the newest published values, and the trades of some run modes by the digests of their rows.
 
-    Publications and trades older than the copy's retention are left out.
+    The newest values are those published by `now`, expired or not. Publications and trades older than the copy's retention are left out.
 
     Parameters
     ----------
     bots : sequence of str
-        Bots that are always compared; every other bot whose trades the record contains or has contained is compared too.
+        Bots that are always compared; every other bot of which the record contains, or has contained, trades of these run modes is too.
     now : datetime
         Market time.
 
@@ -135,14 +135,14 @@ def check_published(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """Heads of all publications and digests of all trades of the record at one time."""
+    """Heads of all publications of the record and digests of its trades of some run modes, at one time."""
 
     heads: frozenset[Head]
     trades: pd.DataFrame
 
 
 def recorded(record: PlatformRecord, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> Recorded:
-    """Return the record's publications and trades, which the copy must contain once all pending writes are published."""
+    """Return the record's publications and trades of some run modes, which the copy must contain once all pending writes are published."""
     return Recorded(heads=record.outbox.heads(), trades=record.trades.digests(run_modes=run_modes))
 
 
@@ -151,7 +151,7 @@ def find_losses(
 ) -> PublishedCheck:
     """Compare publications and trades while the record is being written.
 
-    Values in force are not compared, and trades that only the copy has are not reported.
+    The newest published values are not compared, and trades that only the copy has are not reported.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _read(reader: InForce[object], *, now: datetime) -> object:
     try:
         return reader.as_of(now)
     except LearningError as error:
-        # No value in force is equal only to no value in force, and an invalid one only to an invalid one.
+        # If nothing is published on one side, or an invalid value, the sides are equal only if the same is true of the other one.
         return type(error)
 
 

@@ -1,4 +1,4 @@
-"""Write the published parameters and the recommendation to JSON files for other programs."""
+"""Write the published parameters to one JSON file, and the recommendation with the feeder scores to another, for other programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_published_files(
     Parameters
     ----------
     directory : Path
-        Directory that relative file paths are relative to; missing directories are created.
+        Directory of files with a relative path; missing directories are created.
 
     Raises
     ------

@@ -25,13 +25,13 @@ class PublishReport:
     writes : int
         Number of writes to the record that were published.
     points, deleted : int
-        Points written to and deleted from the copy.
+        Points written to the copy, and points of trades deleted from it.
     refused : int
         Points that could not be written and were stored as dead letters.
     expired : int
         Points that were not written because they are older than the copy's retention.
     revision : int or None
-        The record's revision up to which everything is published; None if nothing was pending.
+        The record's revision up to which everything is published; None if nothing was pending and the caller does not know it.
     """
 
     writes: int
@@ -101,7 +101,7 @@ def nothing_published(revision: int | None) -> PublishReport:
 def publish_everything(
     outbox: Outbox, publisher: Publisher, *, bots: Sequence[str], run_modes: Sequence[RunMode] = PUBLISHED_MODES
 ) -> PublishReport:
-    """Delete all contents of the copy and publish the whole record again.
+    """Delete all published learning, the trades of some bots and the dead letters from the copy, and publish the whole record again.
 
     If the process is killed in between, the whole record stays pending in the outbox.
 
@@ -123,7 +123,7 @@ def publish_everything(
 def replay_dead_letters(outbox: Outbox, publisher: Publisher, *, run_modes: Sequence[RunMode] = PUBLISHED_MODES) -> ReplayReport:
     """Write the dead letters (points that could not be written) again, then publish all writes to the record since the oldest of them.
 
-    Without the second step an old letter could replace a newer value.
+    Without the second step an old letter could replace a newer value. Raises StoreBusyError if a server cannot be reached.
     """
     replayed = publisher.replay_dead_letters()
     if replayed.since is not None:

@@ -48,8 +48,8 @@ class LostWrites:
 
         Notes
         -----
-        False if the copy contains publications of another record or epoch: they are left to `bot3 publish run --all`, because a restored
-        home must not overwrite another home's copy.
+        False if the copy contains publications that the record lacks (of another record, or from before a restore): a restored home must
+        not overwrite another home's copy, so only a person, with `bot3 publish run --all`, publishes the whole record then.
         """
         lost = frozenset() if found.extra else found.lost
         is_result = is_whole and self._is_unverified and not self._is_after_outage

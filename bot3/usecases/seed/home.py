@@ -49,7 +49,7 @@ class SeedParts:
     first_weeks, every_weeks : int
         Weeks of candles before the first models, and weeks between two models of a feeder.
     train_days : int
-        Longest training window.
+        Longest training window, in days.
     history_stores, profiles : mapping
         Bot to the store of its history, and to its rules.
     steps : LearningSteps
@@ -78,7 +78,7 @@ class SeedParts:
 
     @property
     def model_weeks(self) -> tuple[str, ...]:
-        """Return the weeks at whose start every feeder gets a new model.
+        """Return the weeks at whose start every feeder gets a new model, sorted.
 
         Raises
         ------

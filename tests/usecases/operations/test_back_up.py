@@ -128,5 +128,5 @@ def test_restore_given_one_store_that_is_not_empty_then_touches_none(tmp_path: P
 def test_restore_given_settings_that_name_other_stores_then_says_which(tmp_path: Path) -> None:
     folder = taken(tmp_path / "backup", [Kept("BOT1", "fills")])
 
-    with pytest.raises(DataError, match="stores in other places"):
+    with pytest.raises(DataError, match="contains other stores than are to be restored"):
         restore([[Kept("BOT1"), Kept("BOT2")]], folder, begin=lambda: None)
