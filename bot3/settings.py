@@ -153,7 +153,7 @@ class Settings(BaseModel):
     telegram_token: SecretStr = SecretStr("")
     telegram_chat_id: int = Field(0, description="The one chat that is notified and answered (below 0: a group); 0: none.")
     telegram_users: tuple[int, ...] = Field(
-        (), description="Ids of the users whose messages in that chat are answered; others are ignored."
+        (), description="Ids of the users whose messages in that chat are answered; others there get one refusal each."
     )
     telegram_api_url: str = Field(
         "https://api.telegram.org", pattern=r"^https?://[^\s@]+$", description="URL of the Bot API, or of your own server for it."

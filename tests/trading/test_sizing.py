@@ -26,6 +26,8 @@ def test_choose_leverage_given_the_sigmas_of_real_pairs_and_a_cap_of_ten_then_re
 
 @given(sigma=st.floats(1e-9, 5.0), bins=st.sets(st.sampled_from(DEFAULT_BINS.names), min_size=1), highest=st.floats(1.0, 130.0))
 @example(sigma=0.04, bins={"1.0-2.0"}, highest=10.0)
+@example(sigma=0.12 / 2.4567, bins=set(DEFAULT_BINS.names), highest=10.0)
+@example(sigma=0.12 / 2.4533, bins=set(DEFAULT_BINS.names), highest=10.0)
 @example(sigma=0.04, bins={"1.0-2.0", "3.5-5.0"}, highest=10.0)
 @example(sigma=0.012, bins=set(DEFAULT_BINS.names), highest=5.0)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be loaded

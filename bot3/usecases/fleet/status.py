@@ -144,21 +144,22 @@ def read_fleet(home: FleetHome, *, busy_is_problem: bool = False) -> Fleet:
         If the control store or the record cannot be read, or the daemon's heartbeat contains an unknown state of a bot.
     """
     ports = home.fleet_ports
-    now = ports.clock.now()
+    # One time for all bots: a slow read must not make the heartbeat too old between two of them.
+    now, wall_now = ports.clock.now(), ports.clock.wall_now()
     return Fleet(
         now=now,
-        wall_now=ports.clock.wall_now(),
+        wall_now=wall_now,
         anchor=ports.control.anchor(),
         beats=ports.control.heartbeats(),
-        bots=tuple(_read_bot(home, name, now=now, busy_is_problem=busy_is_problem) for name in ports.bot_names),
-        watched=tuple(_read_watched(home, reader) for reader in ports.fleet),
+        bots=tuple(_read_bot(home, name, now=now, wall_now=wall_now, busy_is_problem=busy_is_problem) for name in ports.bot_names),
+        watched=tuple(_read_watched(home, reader, wall_now=wall_now) for reader in ports.fleet),
         parameters=known(lambda: ports.record.parameters.as_of(now)),
         recommendation=known(lambda: ports.record.recommendations.as_of(now)),
     )
 
 
-def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: bool) -> BotStatus:
-    in_force = state_in_force(home.fleet_ports.control, name, wall_now=home.fleet_ports.clock.wall_now())
+def _read_bot(home: FleetHome, name: str, *, now: datetime, wall_now: datetime, busy_is_problem: bool) -> BotStatus:
+    in_force = state_in_force(home.fleet_ports.control, name, wall_now=wall_now)
     try:
         store = home.fleet_ports.bot_store(name)
         # Read the bot's database before the record: a trade that closes in between is then only in the record, and too young to be counted.
@@ -173,11 +174,11 @@ def _read_bot(home: FleetHome, name: str, *, now: datetime, busy_is_problem: boo
     return _with_history(found, home, busy_is_problem=busy_is_problem)
 
 
-def _read_watched(home: FleetHome, reader: WatchedReader) -> WatchedStatus:
+def _read_watched(home: FleetHome, reader: WatchedReader, *, wall_now: datetime) -> WatchedStatus:
     recorded = recorded_closes(home.trades.frame()[0], bot=reader.bot, run_mode=reader.run_mode)
     found = WatchedStatus(bot=reader.bot, run_mode=reader.run_mode, store_id=reader.store_id, closes=recorded)
     try:
-        held = home.watched(reader).read(wall_now=home.fleet_ports.clock.wall_now())
+        held = home.watched(reader).read(wall_now=wall_now)
     except DataError as error:
         return replace(found, problem=str(error))
     return replace(found, open_trades=held.open_trades, unsynced=max(held.closed - len(recorded), 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,35 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
         yield platform
 
 
-def home_of(platform: Platform) -> FleetHome:
-    return FleetHome(platform)
+class BeatClock:
+    """A clock at `NOW` whose wall time is that of the daemon's heartbeat, and later by a step with each look at it."""
+
+    speed = 1.0
+
+    def __init__(self, platform: Platform, *, step: timedelta) -> None:
+        self._step = step
+        self._wall = max(beat.wall_at for beat in platform.control.heartbeats())
+
+    def now(self) -> datetime:
+        return NOW
+
+    def wall_now(self) -> datetime:
+        self._wall += self._step
+        return self._wall
+
+
+class ClockedPorts:
+    """The ports of a platform with another clock: what is read does not depend on the machine's speed."""
+
+    def __init__(self, platform: Platform, clock: BeatClock) -> None:
+        self._platform, self.clock = platform, clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
+
+
+def home_of(platform: Platform, *, step: timedelta = timedelta(0)) -> FleetHome:
+    return FleetHome(ClockedPorts(platform, BeatClock(platform, step=step)))
 
 
 def test_alerts_given_a_fleet_that_is_well_then_are_none() -> None:
@@ -142,6 +169,12 @@ def test_read_fleet_given_a_filled_home_then_is_reconciled(platform: Platform) -
     assert [(bot.gap, bot.history_gap) for bot in fleet.bots] == [(Gap(), Gap())] * 3
     assert [len(bot.open_trades) for bot in fleet.bots] == [0, 0, 1]
     assert alerts(fleet) == []
+
+
+def test_read_fleet_given_that_reading_takes_long_then_no_bot_is_called_silent_beside_a_daemon_that_is_not(platform: Platform) -> None:
+    fleet = read_fleet(home_of(platform, step=STALE / 3))
+
+    assert (fleet.is_silent, alerts(fleet)) == (False, [])
 
 
 def test_read_fleet_given_closes_that_never_reached_the_record_then_counts_the_late_ones(platform: Platform) -> None:
