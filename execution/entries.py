@@ -38,7 +38,7 @@ class Entries:
         Parameters
         ----------
         balance : Balance
-            The balance of the wallet at the close.
+            The balance of the wallet, fetched after the close.
         marks : EquityMarks
             The equities that losses are measured from, updated with this balance (`BotState.look`).
         regime : Regime or None
