@@ -111,7 +111,7 @@ class BacktestBook:
             self._hold(trade)
 
     def view(self, pair: str, at_us: int) -> PairView | None:
-        """Return a pair's market data at a close; None if no candle is known. The rate is NaN if the next candle is missing."""
+        """Return a pair's market data at a close; None without an earlier candle. `rate` is the next candle's open, else NaN."""
         candles = self._candles.get(pair)
         if candles is None:
             return None

@@ -70,7 +70,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelFigures:
-    """Loss at a stop and gain at a target after costs, as ratios of the stake; `loss` is below 0."""
+    """Loss at a stop and gain at a target after costs, as ratios of the stake; `loss` is below 0, `costs` are those of the stop."""
 
     loss: float
     gain: float

@@ -151,8 +151,6 @@ class ParameterSet:
         ------
         LearningError
             If the row of all trades is missing too.
-        InvalidTradeError
-            If the leverage is outside 1 to 10.
         """
         side = direction(is_short=is_short)
         for key in (f"{pair}|{side}|{leverage_bin}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):

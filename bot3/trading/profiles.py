@@ -21,12 +21,12 @@ class BotProfile:
     directions : frozenset of str
         "long", "short" or both.
     is_learned : bool
-        False: a control bot, which trades the most confident signal with the stop and target below. True: it uses the learned parameters
-        and the recommendation.
+        False: a control bot, which trades the most confident signal of a pair with the stop and target below. True: it uses the learned
+        parameters and the recommendation.
     bins : LeverageBins
         The home's leverage bins.
     leverage_cap : float
-        Inside the bins.
+        Highest leverage of an entry, inside the bins.
     target_volatility : float
         Target volatility of the stake over the horizon, by which the leverage is chosen.
     stop_loss, take_profit : float

@@ -184,7 +184,9 @@ def next_marks(marked_day: int, day_start: float, peak: float, equity: float, da
 
 
 def breached(day_start: float, peak: float, equity: float, limits: tuple[float, float, float]) -> tuple[int, float]:
-    """Return the code of the strictest limit on losses (`RiskLimits.of_losses`) that an equity breaks, and the loss, a ratio below 0.
+    """Return the code of the strictest limit on losses (`RiskLimits.of_losses`) that an equity breaks, and the change compared with it.
+
+    The change is a ratio, below 0 for a loss; if no limit is broken, it is that of the day.
 
     An equity that is not above 0 breaks the drawdown limit: it could not pay for an entry. The function is also compiled by numba.
     """

@@ -79,7 +79,8 @@ def shadow_trades(
     -------
     DataFrame
         A shadow frame (`ports.record.ShadowTradeRepository`), by pair and open date; trades of a pair do not overlap. `regime` is empty
-        before the first known regime. Pairs without candles have no trades.
+        before the first known regime. A trade begins with the most confident signal of a close; pairs without candles have no trades, and
+        signals without a candle that opens at their `known_at`, or without a known volatility, are skipped.
 
     Raises
     ------

@@ -45,7 +45,7 @@ def move_of_rate(rate: float, *, open_rate: float, is_short: bool) -> float:
 def stop_ratio(
     stop_rate: float, *, planned: tuple[float | None, float | None], open_rate: float, is_short: bool, leverage: float
 ) -> float | None:
-    """Return a stop as a ratio of the stake, before fees; of an unmoved stop the planned ratio, which may be unknown.
+    """Return a stop as a ratio of the stake, before fees; of an unmoved stop the planned ratio (None if that is unknown).
 
     Parameters
     ----------
