@@ -340,7 +340,7 @@ def _wrong_lists(lists: Values) -> dict[str, str]:
 
 
 def _is_open(leverage: float, open_bins: Iterable[str]) -> bool:
-    """Return whether a leverage lies in an open bin: from its lower edge to below its upper one, which only the last bin includes."""
+    """Return whether a leverage lies in an open bin: from its lower edge to below its upper one, which only the last open bin includes."""
     spans = [span for span in map(edges_of_bin, open_bins) if span is not None]
     return leverage == spans[-1][1] or any(low <= leverage < high for low, high in spans)
 

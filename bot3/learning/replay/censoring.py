@@ -26,7 +26,8 @@ class CloseCounts:
     closed : int
         All closed trades.
     left_out : int
-        Trades that are not learned from: exited by force, by hand or by liquidation, entered or exited in parts, or without candles.
+        Trades that are not learned from: exited by force, by hand or by liquidation, entered or exited in parts, with a leverage outside
+        the bins, with rates that do not fit their candles, or without candles.
     late : int
         Of the others, trades that closed after the day of their entry could be counted by a review.
     """

@@ -30,7 +30,7 @@ SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whol
 
 
 def is_learned(leverage_bin: str) -> bool:
-    """Return whether trades with this leverage bin in the record are learned from: not those with a leverage above 10."""
+    """Return whether trades with this leverage bin in the record are learned from: not those with a leverage outside the bins."""
     return not is_outside(leverage_bin)
 
 

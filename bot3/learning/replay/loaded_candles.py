@@ -40,7 +40,7 @@ class LoadedCandles:
     def add(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> NDArray[np.int64]:
         """Append a pair's candles and replace its funding; return the times (microseconds since 1970) of the payments that changed.
 
-        None changed if it is the pair's first funding.
+        The array is empty for the pair's first funding.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class LoadedCandles:
         return found
 
     def funding_missing_share(self, table: TradeTable) -> float:
-        """Return the share of replayed trades with unknown funding in their horizon (unknown rates count as zero)."""
+        """Return the share of replayed trades with unknown funding in their horizon, whose rates count as 0; 0.0 without trades."""
         rows = table.observations(np.arange(len(table)))
         if not len(rows):
             return 0.0

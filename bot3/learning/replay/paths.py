@@ -36,7 +36,7 @@ class ReplayCosts:
 
     @property
     def round_trip(self) -> float:
-        """Return the cost of an entry and an exit at market at the same price, ratio of the price."""
+        """Return the cost of an entry and an exit at market, ratio of the price; `open_rate` already contains the entry's slippage."""
         return 2.0 * self.taker_fee + self.slippage
 
 

@@ -25,7 +25,7 @@ COMPLETE_SHARE = 0.9
 GRACE_US = DAY_US
 """Market time to wait for late candles before a due replay gets the state `no_candles`."""
 RETRY_US = HOUR_US
-"""Market time between two attempts to load the candles of a pair without candles."""
+"""Market time between two attempts to load the candles of pairs without candles, and between two searches for missing funding."""
 
 _FACTS: dict[str, Any] = {
     "close_profit": np.float64,
@@ -163,7 +163,10 @@ class TradeTable:
         return observed
 
     def count_closes(self, rows: NDArray[np.int64]) -> CloseCounts:
-        """Count the given trades, and those left out of learning or late; one that another trade on its signal represents is neither."""
+        """Count the given trades, and those left out of learning or late.
+
+        A trade that is not learned from only because another one represents its signal is not counted as left out, but may be late.
+        """
         left_out, late = self._missing(rows)
         return CloseCounts(closed=len(rows), left_out=int(left_out.sum()), late=int(late.sum()))
 
@@ -212,7 +215,7 @@ class TradeTable:
         return {pair for pair, tried_us in self._without_candles.items() if now_us - tried_us >= RETRY_US}
 
     def mark_saved(self, replays: pd.DataFrame, *, version: str) -> None:
-        """Load the saved states and funding of the record's replays, so that unchanged replays are not written again."""
+        """Load the saved states and funding of the record's replays of a version, so that unchanged replays are not written again."""
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
         measured = (current[name].tolist() for name in ("state", "funding_move"))
