@@ -1,4 +1,4 @@
-"""End Dagster runs whose process died with an earlier code server: otherwise they would block the next scheduled run until their limit."""
+"""End Dagster runs whose process died with an earlier code server: otherwise they block the next scheduled run until their time limit."""
 
 from __future__ import annotations
 
