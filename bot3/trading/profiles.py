@@ -29,6 +29,8 @@ class BotProfile:
         Highest leverage of an entry, inside the bins.
     target_volatility : float
         Target volatility of the stake over the horizon, by which the leverage is chosen.
+    wallet_abs : float
+        Initial equity of a backtest and of a new paper account, in stake currency.
     stop_loss, take_profit : float
         Stop and target without learning, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
     horizon : timedelta

@@ -52,7 +52,10 @@ _FACTS: dict[str, Any] = {
 
 
 class ReplayState(IntEnum):
-    """State of a trade's replay; `STATE_NAMES` contains the names in the record."""
+    """State of a trade's replay; `STATE_NAMES` contains the names in the record.
+
+    PENDING: not replayed yet. COMPLETE: its whole horizon was replayed. NO_CANDLES: candles are missing. LEFT_OUT: not learned from.
+    """
 
     PENDING = 0
     COMPLETE = 1
