@@ -159,7 +159,9 @@ class ParameterSet:
             row = self.rows.get(key)
             if row is not None:
                 return row
-        raise LearningError(f"the global row of version {self.version} is missing: publish the parameters again with `bot3 learn run`")
+        raise LearningError(
+            f"the row of all trades (*|*|*) of parameters {self.version} is missing: publish them again with `bot3 learn run`"
+        )
 
     def censored(self) -> list[ExitParameters]:
         """Return the rows "pair|direction|*" that may not trade because too many of their closes are excluded or late, sorted by key."""
@@ -170,5 +172,6 @@ class ParameterSet:
         """Raise LearningError if the parameters have expired: `now` (market time) is at or after `expires_at`."""
         if now >= self.expires_at:
             raise LearningError(
-                f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"
+                f"parameters {self.version} expired at {self.expires_at.isoformat()}, the market time is {now.isoformat()}: publish them "
+                "again with `bot3 learn run`"
             )

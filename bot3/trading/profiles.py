@@ -38,7 +38,7 @@ class BotProfile:
     exit_rules : ExitRules
         Giveback and break-even stop.
     max_stake_ratio, max_pair_notional_ratio, max_gross_notional_ratio : float
-        Maximum stake of an order, notional of a pair, and notional of all pairs, as ratios of the equity.
+        Highest stake of one order, highest notional on one pair, and highest notional on all pairs together, as ratios of the equity.
     """
 
     name: str

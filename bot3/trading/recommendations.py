@@ -89,5 +89,6 @@ class Recommendation:
         """Raise LearningError if the recommendation has expired: `now` (market time) is at or after `expires_at`."""
         if now >= self.expires_at:
             raise LearningError(
-                f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"
+                f"recommendation {self.version} expired at {self.expires_at.isoformat()}, the market time is {now.isoformat()}: publish it "
+                "again with `bot3 learn run`"
             )

@@ -164,7 +164,9 @@ def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> 
         If the equity is above 0 but the marks are not, so that no loss can be measured.
     """
     if equity_abs > 0.0 and not min(marks.day_start_abs, marks.peak_abs) > 0.0:
-        raise InvalidTradeError(f"losses cannot be measured from an equity of {min(marks.day_start_abs, marks.peak_abs)}")
+        raise InvalidTradeError(
+            f"losses cannot be measured from an equity of {min(marks.day_start_abs, marks.peak_abs)}: it must be above 0"
+        )
     found, loss_ratio = breached(marks.day_start_abs, marks.peak_abs, equity_abs, limits.of_losses)
     state, breach = _BREACHES[found]
     limit = limits.of_losses[{NO_BREACH: 0, DAILY_LOSS_REDUCING: 0, DAILY_LOSS_HALTED: 1, DRAWDOWN: 2}[found]]

@@ -89,7 +89,7 @@ def shadow_trades(
     """
     feeders = sorted(set(signals["feeder_id"]))
     if len(feeders) > 1:
-        raise InvalidTradeError(f"shadow trades are made for one feeder at a time, were signals of {', '.join(feeders)}")
+        raise InvalidTradeError(f"shadow trades are made for one feeder at a time: pass the signals of one, were of {', '.join(feeders)}")
     line, rows = RegimeLine(regimes), []
     for pair, own in signals.groupby("pair", sort=True):
         if pair not in candles:

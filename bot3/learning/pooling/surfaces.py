@@ -97,7 +97,7 @@ def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.fl
 def labels_of(evidence: Evidence) -> NDArray[np.int64]:
     """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction.
 
-    A label of -1 means any: with a count of 0, the posterior of such a group is that of a new group of its kind.
+    A label of -1 means any; a group with such a label and without trades has the posterior of a group that was never seen before.
     """
     both = np.where((evidence.pair >= 0) & (evidence.direction >= 0), evidence.pair * DIRECTIONS + evidence.direction, -1)
     return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])

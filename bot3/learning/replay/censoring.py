@@ -38,7 +38,7 @@ class CloseCounts:
 
     def __post_init__(self) -> None:
         if min(self.closed, self.left_out, self.late) < 0 or self.left_out + self.late > self.closed:
-            raise LearningError(f"invalid counts: {self.left_out} closes left out and {self.late} late cannot be of {self.closed}")
+            raise LearningError(f"invalid counts: {self.left_out} closes left out and {self.late} late, of {self.closed} closes in all")
 
     def exceed(self, share: float) -> bool:
         """Return whether more than a share of the closes is missing; False without closes."""

@@ -100,7 +100,7 @@ def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
 
 
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
-    """Return the reason why a trade is not learned from; None if it is.
+    """Return the reason why a trade is not learned from; None if it is learned from.
 
     Left out are trades that a person, the platform or the exchange ended, that have several entries or exits, or a leverage outside the
     bins. They still count for risk and in the realised figures.

@@ -295,7 +295,7 @@ class TradeTable:
         return trade["bot"], trade["run_mode"]
 
     def _left_out(self, row: int) -> str | None:
-        """Return the reason why a row is not learned from; None if it is."""
+        """Return the reason why the trade of a row is not learned from; None if it is learned from."""
         reason = left_out_reason(self.trades[row])
         is_outside = reason is None and self._bot(row) in self._outside and row in self._without_orders[self._bot(row)]
         return OUTSIDE_CANDLES if is_outside else reason
