@@ -162,7 +162,7 @@ class ClosesLoop:
     def look(self, lineage: Lineage) -> None:
         """Sync and learn from trades committed since the last call and from replays that are due, and report the result to Dagster.
 
-        Nothing happens if there is none and no report is pending.
+        Without such trades and replays, nothing happens unless a report is pending.
 
         Raises
         ------

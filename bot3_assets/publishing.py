@@ -147,7 +147,7 @@ class PublishLoop:
                 self._suspect()
 
     def _search(self, lineage: Lineage) -> None:
-        """Search for lost writes while the record may be written, when a complete comparison is not possible."""
+        """Publish pending writes, then search the copy for lost ones; unlike `compare`, this works while the record is being written."""
         with self._noticed():
             before = self._platform.publishing.recorded()
             self.step(lineage)

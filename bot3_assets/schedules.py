@@ -19,7 +19,7 @@ LONGEST_S = 600
 def longest_run_s(interval_s: int) -> int:
     """Return the time limit of a scheduled run in seconds: 80 % of the interval, at most `LONGEST_S`.
 
-    A run whose process died therefore ends before the next one is due.
+    Dagster therefore ends a run whose process died before the next one is due.
     """
     return min(LONGEST_S, interval_s * 4 // 5)
 

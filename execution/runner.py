@@ -138,7 +138,8 @@ class BotRunner:
         try:
             self._enter(close, account)
         except (StoreBusyError, ExchangeBusyError, AlreadyRunningError):
-            # A temporary failure, nothing was sent: a later tick, or the process that trades the bot now, decides on the candle.
+            # A temporary failure: a later tick, or the process that trades the bot now, decides on the candle again. What was sent is not
+            # sent twice.
             raise
         except Exception:
             self._finish(close)

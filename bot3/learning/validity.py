@@ -52,7 +52,7 @@ _REMEDY = "it is refused as invalid, and the last valid values stay in force; pu
 
 
 def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Return a reader of untrusted rows whose exceptions of wrong types or values become InvalidLearningError: the content is invalid."""
+    """Decorate a function that reads untrusted rows: exceptions caused by wrong types or values are raised as InvalidLearningError."""
 
     @wraps(read)
     def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:

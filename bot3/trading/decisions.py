@@ -19,7 +19,7 @@ Detail = Mapping[str, str | float | int | bool | None]
 
 
 class HoldReason(StrEnum):
-    """Reason why a signal is not traded; members are in the order of the checks, except that both expiries are checked together."""
+    """Reason why a signal is not traded; members are in the order of the checks, except that both `MISSING_` come before both `EXPIRED_`."""
 
     DIRECTION = "direction"  # this bot does not trade it
     HALTED = "halted"
@@ -63,7 +63,7 @@ class Hold:
 class EntryPlan:
     """A trade to open at market, with its stop and target; amounts and rates are rounded to the market's steps.
 
-    `context` has the keys of `orders.ENTRY_CONTEXT` and `liquidation_price`.
+    `context` has the keys of `orders.ENTRY_CONTEXT` and `liquidation_price`, and `break_even_activation_move` if that rule is on.
     """
 
     pair: str

@@ -52,7 +52,7 @@ class Surfaces:
         return mean - self.model.optimism * deviation, deviation
 
     def posterior(self, group: int, cell: tuple[int, int]) -> Posterior:
-        """Return the posterior of the setting chosen for one group, minus the optimism of the choice."""
+        """Return the posterior of the stop and target chosen for one group; the optimism due to the choice is subtracted from its mean."""
         deviation = float(np.sqrt(self._loads(cell) ** 2 @ self.pooled.variance[:, group]))
         return Posterior(mean=float(self.mean[group, cell[0], cell[1]]) - self.model.optimism * deviation, deviation=deviation)
 

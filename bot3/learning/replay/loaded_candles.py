@@ -67,7 +67,10 @@ class LoadedCandles:
             self._funding_looked_us = instant_us(now)
 
     def pairs_without_funding(self, table: TradeTable, *, now: datetime) -> set[str]:
-        """Return the pairs with a replay whose horizon ended within the last day and lacks funding; none within an hour of a search."""
+        """Return the pairs with a replay whose horizon ended within the last day and lacks funding; none within an hour of a search.
+
+        A search is noted by `look_for_funding`.
+        """
         if not self._is_look_due(instant_us(now)):
             return set()
         found = set()
