@@ -40,7 +40,7 @@ _BY_HAND = "__ASSET_JOB"
     description="Notifies people which run failed, and why; without a configured chat the failure is only logged.",
 )
 def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) -> None:
-    """Log a failed run, queue a notice about it if a chat is set, and try to deliver it; otherwise it stays in the control store."""
+    """Log a failed run, queue a notice about it if a chat is set, and try to deliver it; until it is delivered it stays queued."""
     run, why = context.dagster_run, first_line(context.failure_event, context.get_step_failure_events())
     context.log.error(f"run {run.run_id} of {name_of(run)} failed: {why}")
     opened = platform.platform()

@@ -148,7 +148,10 @@ class Protector:
             self._backoff.failed(trade.trade_id, "flatten", wall=wall)
 
     def _aim(self, trade: Trade, account: Account) -> None:
-        """Place the target unless it was sent already; if it is rejected because the rate has passed it, exit at market unless HALTED."""
+        """Place the target unless it was sent already; if it is rejected because the rate has passed it, exit at market unless HALTED.
+
+        A target that was rejected is not sent again by this process.
+        """
         wall = self._bot.shared.clock.wall_now()
         if account.waiting(IntentLeg.TARGET, trade_id=trade.trade_id) or not self._backoff.is_due(trade.trade_id, "target", wall=wall):
             return

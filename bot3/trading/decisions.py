@@ -19,7 +19,7 @@ Detail = Mapping[str, str | float | int | bool | None]
 
 
 class HoldReason(StrEnum):
-    """Reason why a signal is not traded; members are in the order of the checks, except that both `MISSING_` come before both `EXPIRED_`."""
+    """Reason why a signal is not traded; in the order of the checks, except that both `MISSING_` are checked before both `EXPIRED_`."""
 
     DIRECTION = "direction"  # this bot does not trade it
     HALTED = "halted"

@@ -29,7 +29,7 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
     Returns
     -------
     float
-        A whole number of hundredths.
+        Leverage with at most two decimal places.
 
     Raises
     ------
