@@ -128,7 +128,7 @@ class Daemon:
             self._tell("entries_stopped", error, bot=runner.name)
         except (StoreBusyError, ExchangeBusyError) as error:
             self._tell("tick_delayed", error, bot=runner.name)
-        # The only catch-all: a bug in one bot must not stop the protection of the other bots.
+        # A catch-all, which is allowed only here and in `_guard`: a bug in one bot must not stop the protection of the other bots.
         except Exception as error:  # noqa: BLE001
             self._tell("tick_failed", error, bot=runner.name)
 

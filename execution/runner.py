@@ -158,7 +158,7 @@ class BotRunner:
         self._is_behind = is_behind
 
     def _enter(self, close: datetime, account: Account) -> None:
-        # The loss limits are checked at every close, even if no entry is allowed.
+        # The loss limits are checked at every close that is decided on, even if no entry is allowed.
         balance = self._bot.exchange.fetch_balance()
         marks = self.state.look(equity_abs=float(balance.equity_abs), now=self._bot.shared.clock.now())
         wall = self._bot.shared.clock.wall_now()

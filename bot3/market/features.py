@@ -20,7 +20,7 @@ from bot3.market.indicators import Floats
 from bot3.market.instants import DAY_US
 
 FEATURE_WARM_UP_CANDLES = (
-    1_152  # 4 days of 5m: the longest window is 864, and what a recursion with factor 1 - 1/48 began with has decayed to below e^-20
+    1_152  # 4 days of 5m: the longest window is 864, and an average that decays by 1/48 a candle has lost its first value to e^-20
 )
 
 _RETURNS = (1, 3, 6, 12, 24, 48, 96, 288, 864)

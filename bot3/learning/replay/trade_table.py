@@ -350,7 +350,7 @@ class TradeTable:
         return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
-        # Two feeders that call the same pair and direction at one candle share the following path: they are one observation.
+        # Trades of one pair and direction that were entered in one candle share the candles after it: they are one observation.
         trade = self.trades[row]
         return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
 
