@@ -49,7 +49,7 @@ from bot3.wiring import Platform, open_platform
 
 COINS = ("BTC", "ETH", "XRP")
 AVOIDED = "F03"
-"""The only feeder with shadow trades. No feeder of the example earns, so with shadow trades of all the platform would trade none."""
+"""The only feeder with shadow trades. All feeders of the example lose: if all had shadow trades, the platform would avoid them all."""
 STRATEGIES = Path(__file__).parent.parent / "deploy" / "freqtrade"
 CANDLE = timedelta(minutes=5)
 WARM_UP = timedelta(days=20)

@@ -3,9 +3,10 @@
     python -m benchmarks.kill_lineage [--stores embedded|postgres] [--kills 40] [--seed 1]
 
 The benchmark runs real services: Dagster's daemon and the code server, on a home as `bot3 up` runs it, or as the compose file does on
-PostgreSQL and InfluxDB. One to three trades close, and within 0.6 s of the last SIGKILL is sent to the code server, the daemon or both, so
-that it interrupts the sync, the replay, the publication or the events; in half of the cases a trade closes while they are down. They are
-restarted, and the next kill waits until nothing is missing. What is still missing after 120 s counts, though a later close may repair it.
+PostgreSQL and InfluxDB. One to three trades close; at most 0.6 s after the last close, SIGKILL is sent to the code server, the daemon or
+both, so that it interrupts the sync, the replay, the publication or the events; in half of the cases a trade closes while they are down.
+They are restarted, and the next kill waits until nothing is missing. What is still missing after 120 s counts, though a later close may
+repair it.
 `untold_at_kill` counts the kills of the code server at which the newest parameters in the record had no event in Dagster yet.
 
 At the end every closed trade of the bots' stores must be in the record, every publication of parameters must have a materialization, the

@@ -21,7 +21,10 @@ _SAME_AMOUNT = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A violated invariant of a bot ("all": of the daemon); with `may_pass` the next tick of a daemon may correct it."""
+    """A violated invariant of a bot ("all": of the daemon): its name (`promise`) and what was found (`text`).
+
+    With `may_pass` the next tick of a daemon may correct it.
+    """
 
     bot: str
     promise: str

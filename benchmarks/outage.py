@@ -6,8 +6,9 @@ The benchmark runs real services (code server, Dagster's daemon, execution daemo
 up`, on a PostgreSQL and an InfluxDB behind proxies. A fault stops, kills, stalls (SIGSTOP) or fills the disk of one server or of both, or
 leaves its connections half-open while new ones work, for 1 s to `--longest-s` (up to 300), mostly short. Trades close continuously. The
 recovery time after a fault lasts until all closed trades of the bots are in the record, once each, the copy in InfluxDB is equal to the
-record, and the execution daemon ticks. It is counted from the fault's end, for half-open connections from its start (they stay half-open
-until then). A full disk of InfluxDB ends with a restart of InfluxDB, which is required (docs/runbook.md).
+record, and the execution daemon ticks. It is counted from the fault's end, for half-open connections from its start, because the services
+must recover while the old connections are still half-open. A full disk of InfluxDB ends with a restart of InfluxDB, which is required
+(docs/runbook.md).
 
 `lost` and `doubled` count closed trades that are missing or duplicated in the record or the copy at the end; `manual` counts faults without
 recovery within 120 s, after which a person would have had to act. The exit code is 1 unless all three are 0.

@@ -48,7 +48,7 @@ class Bank:
     liquidated : float32 of shape (paths, bins, targets)
         Net move if the liquidation rate of a bin replaces the stop.
     liquidated_from : int16 of shape (paths, bins)
-        Index of the first stop at or beyond the bin's liquidation rate; the number of stops if none is.
+        Index of the first stop at or beyond the bin's liquidation rate; the number of stops if there is no such stop.
     worst, best : float32 of shape (paths,)
         Lowest and highest move of the path, in units of sigma.
     type_means : float64 of shape (bins, types, stops, targets)

@@ -27,8 +27,9 @@ _Row = tuple[bool, bool, bool, bool, float]
 class NullStudy:
     """Number of worlds without an edge (`worlds`), and of those in which each event happened on any day of a year.
 
-    The events: a cell might trade (`raised`); a node was open (`opened`); one would have been open under forced bets (`forced`); the lower
-    bound of a cell's expectancy was above 0 (`lower_bound`). `best_evidence` is the highest log evidence of any node of any world.
+    The events: a cell might trade (`raised`); a node was open (`opened`); one would have been open if bets for an edge of 20 bps were
+    placed on every cell (`forced`); the lower bound of a cell's expectancy was above 0 (`lower_bound`). `best_evidence` is the highest log
+    evidence of any node of any world.
     """
 
     worlds: int

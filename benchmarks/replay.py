@@ -124,8 +124,8 @@ def _ours(world: ReplayWorld, cell: tuple[int, int], *, costs: ReplayCosts) -> A
 def _agreement(world: ReplayWorld) -> dict[str, float]:
     """Return the share of results that differ from the kernel's, by rival. Raises SystemExit if one is above 0.001.
 
-    The results of numpy are the sums and counts of groups, which differ by more than 1e-4 of the largest sum of their kind and group, or at
-    all; those of pandas and vectorbt are the net moves of trades, which differ by more than 1e-6.
+    For numpy, a sum of a group counts as different if it is off by more than 1e-4 of the largest sum of its kind and group, and a number of
+    trades if it is not equal. For pandas and vectorbt, the net move of a trade counts as different if it is off by more than 1e-6.
     """
     differs = {f"numpy_{name}": _sums_that_differ(world, by_corners=name == "corners") for name in ("cells", "corners")}
     unfunded = _without_funding(world)

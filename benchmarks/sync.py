@@ -13,9 +13,10 @@ influxdb-client's Point objects and their lines; it writes no record and sends n
 orders. Both run in one process, round by round; figures are medians. Seconds are CPU seconds of this process, so that other processes and
 the servers' own work do not count; `wall` reports the same in wall time, which includes PostgreSQL's work for the reads.
 `idle_tick_ms` (wall) is a tick of the learning sensor while nothing is committed, on a home whose fleet is that bot: the record's revision,
-every source's change token, and the time of the next due replay, without Dagster's own work. `idle_look_ms` is the part of it that repeats
-between ticks. `idle_count_ms` is the count of all closes in the sources and in the record, made after a commit. `idle_sync_ms` is a sync
-that finds nothing new, as after a commit in another database of that server.
+every source's change token, and the time of the next due replay, without Dagster's own work. `idle_look_ms` (the change tokens) and
+`idle_due_ms` (the next due replay) are the parts of it that repeat between ticks. `idle_count_ms` is the count of all closes in the sources
+and in the record, made after a commit. `idle_sync_ms` is a sync that finds nothing new, as after a commit in another database of that
+server.
 """
 
 from __future__ import annotations

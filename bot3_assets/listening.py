@@ -123,7 +123,7 @@ class ChangeDetector:
             self._tokens.pop(source.reader.store_id, None)
 
     def is_replay_due(self) -> bool:
-        """Return whether the horizon of a pending replay has ended by now; False without a query within `DUE_EVERY_S` of the last one."""
+        """Return whether the horizon of a pending replay has ended by now; False, without a query, within a second of the last query."""
         now = time.monotonic()
         if now - self._looked_at < DUE_EVERY_S:
             return False
@@ -141,7 +141,7 @@ class ClosesLoop:
         self._turn = RLock()
         self._is_untold = False
         self.learned = 0
-        """Number of steps that learned something and reported it."""
+        """Number of steps after which the assets were reported to Dagster, because something was learned or a report was pending."""
 
     def begin(self, cursor: str | None) -> None:
         """Begin a tick with the cursor that Dagster stored.
@@ -162,7 +162,7 @@ class ClosesLoop:
     def look(self, lineage: Lineage) -> None:
         """Sync and learn from trades committed since the last call and from replays that are due, and report the result to Dagster.
 
-        Nothing happens if there is none and no report is pending.
+        Without such trades and replays, nothing happens unless a report is pending.
 
         Raises
         ------

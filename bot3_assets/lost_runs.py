@@ -1,4 +1,4 @@
-"""End Dagster runs whose process died with an earlier code server: otherwise they would block the next scheduled run until their limit."""
+"""End Dagster runs whose process died with an earlier code server: otherwise they block the next scheduled run until their time limit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _may_live(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
 
 
 def is_process_of_run(pid: int, *, started_at: float) -> bool:
-    """Return whether a process with this id exists that started before the run; one that started later has only reused the id."""
+    """Return whether a process with this id runs and started before the run (with 5 s tolerance); a later one has only reused the id."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= started_at + _CLOCKS_DIFFER_S

@@ -26,7 +26,7 @@ POLL_S = 0.05
 CHECK_EVERY_S = 60.0
 """Seconds between two complete comparisons of copy and record; one takes about a second for fifty thousand trades."""
 TRY_EVERY_S = 10.0
-"""Minimum seconds between two attempts of a comparison, during which nothing is published."""
+"""Minimum seconds between two attempts of a comparison; nothing is published while one runs."""
 TRY_AFTER_OUTAGE_S = 1.0
 """The same after an outage, because a restarted server may have lost writes that it had confirmed."""
 LOOK_EVERY_S = 1.0
@@ -73,7 +73,7 @@ class PublishLoop:
         self._is_suspect = False
         self._republished = ""
         self.writes = 0
-        """Number of published writes to the record."""
+        """Number of the record's writes that this process has published to InfluxDB."""
 
     def begin(self, lineage: Lineage, *, cursor: str | None) -> None:
         """Begin a tick with the cursor that Dagster stored.
@@ -147,7 +147,7 @@ class PublishLoop:
                 self._suspect()
 
     def _search(self, lineage: Lineage) -> None:
-        """Search for lost writes while the record may be written, when a complete comparison is not possible."""
+        """Publish pending writes, then search the copy for lost ones; unlike `compare`, this works while the record is being written."""
         with self._noticed():
             before = self._platform.publishing.recorded()
             self.step(lineage)

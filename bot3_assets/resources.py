@@ -56,7 +56,7 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             return _open[home]
 
     def nothing_to_do(self) -> str | None:
-        """Return why a sensor or schedule must skip its tick: there is no seeded home, or a store is unavailable; None if neither is so.
+        """Return why a sensor or schedule must skip its tick: there is no seeded home, or a store is unavailable or full; None otherwise.
 
         Raises
         ------

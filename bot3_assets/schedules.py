@@ -19,7 +19,7 @@ LONGEST_S = 600
 def longest_run_s(interval_s: int) -> int:
     """Return the time limit of a scheduled run in seconds: 80 % of the interval, at most `LONGEST_S`.
 
-    A run whose process died therefore ends before the next one is due.
+    Dagster therefore ends a run whose process died before the next one is due.
     """
     return min(LONGEST_S, interval_s * 4 // 5)
 
@@ -66,7 +66,7 @@ def every(seconds: int) -> str:
     job=meta_learner,
     cron_schedule=every(load_settings().meta_learner_interval_s),
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every BOT3_META_LEARNER_INTERVAL_S.",
+    description="Every BOT3_META_LEARNER_INTERVAL_S seconds of wall time.",
 )
 def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Request a run of the meta-learner; skip if there is no seeded home or a store is unavailable."""
@@ -79,7 +79,7 @@ def meta_learner_beat(platform: PlatformResource) -> dg.RunRequest | dg.SkipReas
     cron_schedule="0 3 * * 1",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Mondays at 3: the models of the market's current week.",
+    description="Mondays at 3:00 UTC: the models of the market's current week.",
 )
 def weekly_retraining(context: dg.ScheduleEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
     """Request the models of the market's current week, all feeders in one run, unless this schedule has requested that week before."""

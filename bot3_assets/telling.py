@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NOBODY = "no notice is sent: BOT3_TELEGRAM_CHAT_ID is not set (docs/telegram.md)"
 TIMES = 5
 WAIT_S = 2.0
-"""Seconds between attempts. A busy store waits itself before it raises; all attempts together take up to half a minute."""
+"""Seconds between attempts. Each attempt waits some seconds for a busy store; all together take up to half a minute."""
 _LINE = 300
 _BY_HAND = "__ASSET_JOB"
 """Dagster's job name of runs that materialize assets without a job of the code location."""
@@ -40,7 +40,7 @@ _BY_HAND = "__ASSET_JOB"
     description="Notifies people which run failed, and why; without a configured chat the failure is only logged.",
 )
 def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) -> None:
-    """Log a failed run, queue a notice about it if a chat is set, and try to deliver it; otherwise it stays in the control store."""
+    """Log a failed run, queue a notice about it if a chat is set, and try to deliver it; until it is delivered it stays queued."""
     run, why = context.dagster_run, first_line(context.failure_event, context.get_step_failure_events())
     context.log.error(f"run {run.run_id} of {name_of(run)} failed: {why}")
     opened = platform.platform()
@@ -58,7 +58,7 @@ def run_failed(context: dg.RunFailureSensorContext, platform: PlatformResource) 
 
 
 def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Queue a notice, up to `TIMES` times if the control store is busy, because Dagster reports a failed run only once.
+    """Queue a notice; try up to five times while the control store is busy, because Dagster reports a failed run only once.
 
     Raises StoreBusyError if the last attempt fails.
     """
@@ -75,7 +75,7 @@ def keep(queue: Callable[[], None], *, sleep: Callable[[float], None] = time.sle
 @dg.sensor(
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Delivers pending notices: those that could not be delivered before, and those that waited for their quiet time.",
+    description="Delivers pending notices: those that could not be delivered, and repeated ones, which wait BOT3_NOTICE_QUIET_MINUTES.",
 )
 def waiting_notices(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
     """Deliver the pending notices that are due, and report the result as the tick's skip reason."""

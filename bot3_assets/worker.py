@@ -1,4 +1,6 @@
-"""Run a worker, which executes Dagster runs from Redis one after another, with `python -m bot3_assets.worker`; `... ping` checks one.
+"""Run a worker, which executes Dagster runs from Redis one after another, with `python -m bot3_assets.worker`.
+
+With the argument `ping`, check whether the worker of this machine responds; the exit code is 0 or 1.
 
 Broker and settings are read from the launcher in the instance file (DAGSTER_HOME). WORKER_NAME distinguishes workers on one machine.
 """

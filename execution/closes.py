@@ -19,7 +19,7 @@ class SignalSource(Protocol):
     """Produces the signals of all feeders (`usecases.feeders.predict_signals.SignalMaker`)."""
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
-        """Return the signals of the candle that opened at a time; they become known at its close."""
+        """Return the signals of the candle that opened at a time; they become known at its close. `now` is the current market time."""
         ...
 
 
@@ -47,10 +47,10 @@ class Closes:
         return self._signals
 
     def view(self, bot: Bot, pair: str, *, close: datetime) -> PairView | None:
-        """Return a pair's market data for a bot's decision: the exchange's current rate, and close rate and volatility at `close`.
+        """Return a pair's market data for a bot's decision: the exchange's current rate, and the close rate and volatility of a candle.
 
-        None if the pair's candles before `close` are missing or cannot be read. If the exchange is busy, the rate is NaN, and no trade is
-        opened at a NaN rate.
+        That candle is the newest one closed by `close`. None if the pair has no candle in the time from which volatility is computed, or
+        its candles cannot be read. If the exchange is busy, the rate is NaN, and no trade is opened at a NaN rate.
         """
         self._keep(close)
         key = (pair, bot.profile.horizon)

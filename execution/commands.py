@@ -42,7 +42,10 @@ class Commands:
             control.finish_command(number, result=result, at=clock.wall_now())
 
     def _obey_or_tell(self, command: str, argument: str, account: Account) -> str:
-        """Execute a command and return its result text; a failure is returned as text, because a taken command is never taken again."""
+        """Execute a command and return its result text; an error of a store or of the exchange is returned as text.
+
+        It is not raised, because a taken command is never taken again.
+        """
         try:
             return self._obey(command, argument, account)
         except (StoreError, ExchangeError) as error:

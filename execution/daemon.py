@@ -1,4 +1,7 @@
-"""Run all bots in one loop, one after the other; an error of one bot does not affect the others, except bugs that end the process."""
+"""Run all bots in one loop, one after the other; an error of one bot does not affect the others, unless it ends the process.
+
+InvalidTradeError (a bug) and AlreadyRunningError (another process trades a bot) end the process.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ class Daemon:
             self._guard("heartbeat", lambda: self._pulse.beat(state, self.detail()))
 
     def tick(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Read new learning, run the due steps of every bot, and write the heartbeat if it is due.
+        """Read new learning, run the due steps of every bot, and write the heartbeat if it is due; return early if `should_stop` is True.
 
         Errors of a bot are logged, and the next tick retries. Raises InvalidTradeError (a bug) and AlreadyRunningError (another process
         trades a bot), which end the process.
@@ -98,7 +101,8 @@ class Daemon:
     def detail(self) -> Detail:
         """Return the details of the heartbeat: versions of the learning, counters, and the state of each bot.
 
-        `last_candle` is the close time of the last candle that every bot has decided on; None if none has.
+        `last_candle` is the earliest of the close times up to which the bots have decided, without bots that have not decided yet; None if
+        no bot has decided on a candle.
         """
         candles = [runner.last_candle for runner in self.runners if runner.last_candle is not None]
         detail: Detail = {
@@ -124,12 +128,15 @@ class Daemon:
             self._tell("entries_stopped", error, bot=runner.name)
         except (StoreBusyError, ExchangeBusyError) as error:
             self._tell("tick_delayed", error, bot=runner.name)
-        # The only catch-all: a bug in one bot must not stop the protection of the other bots.
+        # A catch-all, which is allowed only here and in `_guard`: a bug in one bot must not stop the protection of the other bots.
         except Exception as error:  # noqa: BLE001
             self._tell("tick_failed", error, bot=runner.name)
 
     def _guard(self, what: str, step: Callable[[], _Result]) -> _Result | None:
-        """Run a step that no bot depends on; return None if it failed, after the error was logged."""
+        """Run a step that is not part of a bot's tick; return None if it failed, after the error was logged.
+
+        InvalidTradeError and AlreadyRunningError are not caught.
+        """
         try:
             return step()
         except (InvalidTradeError, AlreadyRunningError):
@@ -139,7 +146,7 @@ class Daemon:
             return None
 
     def _tell(self, event: str, error: Exception, *, bot: str) -> None:
-        """Count and log an error with its traceback; an identical one of the same bot is logged again only after `_TELL_AGAIN`."""
+        """Count and log an error with its traceback; if a bot's error is the same as its last one, it is logged again only after 30 s."""
         self._errors += 1
         wall, key = self._clock.wall_now(), f"{event} {bot}"
         text, at = self._told.get(key, ("", wall))

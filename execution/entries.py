@@ -38,7 +38,7 @@ class Entries:
         Parameters
         ----------
         balance : Balance
-            The balance of the wallet at the close.
+            The balance of the wallet, fetched after the close.
         marks : EquityMarks
             The equities that losses are measured from, updated with this balance (`BotState.look`).
         regime : Regime or None
@@ -109,7 +109,7 @@ class Entries:
 def _notionals(account: Account, views: dict[str, PairView]) -> dict[str, float]:
     """Return pair to notional: of open trades, of positions without a trade, and of entry orders whose result is not known yet.
 
-    The first two are valued at the entry rate, the orders at the current rate (0 if the pair has no signal now).
+    The first two are valued at the entry rate, the orders at the current rate (0 if the pair has no signal now, NaN if that is unknown).
     """
     held = {pair: float(position.amount * position.open_rate) for pair, position in account.positions.items()}
     booked = {pair: trade.amount * trade.open_rate for pair, trade in account.trades.items()}

@@ -1,4 +1,4 @@
-"""Exit trades at market: by the exit rule after a candle's close, on a command, or because a stop is missing."""
+"""Exit trades at market: by the exit rule after a candle's close, on a command, or because a stop or target cannot be placed."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class Exits:
     def leave(self, trade: Trade, account: Account, *, reason: ExitReason) -> IntentState | None:
         """Send a market order that closes a trade's position; return the state of its intent.
 
-        None, and nothing is sent, if the account has no position of the trade's pair and direction, or an exit is in progress. DEAD means
-        that the exchange was busy: `retry` sends the exit again.
+        None, and nothing is sent, if the account has no position of the trade's pair and direction, an exit is in progress, or the same
+        intent is stored already. DEAD means that the exchange was busy: `retry` sends the exit again.
         """
         position, clock = account.positions.get(trade.pair), self._bot.shared.clock
         if position is None or position.is_short is not trade.is_short or self.is_leaving(trade, account):
@@ -120,14 +120,13 @@ class Exits:
     def judge_candles(self, account: Account, *, since: datetime, until: datetime, may_leave: bool) -> dict[int, float]:
         """Apply the exit rules of all open trades to the candles that closed after `since` and by `until`, and store the extreme rates.
 
-        A trade whose rule requires an exit is closed at market if `may_leave`. A trade whose candles cannot be read is skipped.
-
-        If the candles of a trade cannot be read, the next call judges them too.
+        A trade whose rule requires an exit is closed at market if `may_leave`. A trade whose candles cannot be read is skipped; the next
+        call applies its rule to these candles too.
 
         Returns
         -------
         dict of int to float
-            Trade id to the best rate since entry, of the trades whose rule requires no exit.
+            Trade id to the best rate since entry, of the trades that were not skipped and whose rule requires no exit.
         """
         kept: dict[int, float] = {}
         unjudged: dict[int, datetime] = {}

@@ -57,7 +57,8 @@ def marks_detail(bot: str, marks: EquityMarks | None) -> Detail:
 def marks_before(control: ControlStore, bot: str) -> EquityMarks | None:
     """Return the equities that a bot's losses are measured from, from the daemon's last heartbeat.
 
-    None if the heartbeat has none or they are invalid. Raises StoreBusyError if the control store is unavailable.
+    None if there is no valid heartbeat, or it contains no valid equities of the bot. Raises StoreBusyError if the control store is
+    unavailable.
     """
     try:
         beat = daemon_beat(control.heartbeats())

@@ -40,7 +40,8 @@ class LearningWatch:
     def learning(self) -> Learning:
         """Return the parameters and the recommendation that decisions use.
 
-        Each is None if no valid one was read yet. `is_unread` is True before the first `look`, and while a published part is out of bounds.
+        Each is None if no valid one was read yet. `is_unread` is True before the first successful `look`, and while published parameters, a
+        published recommendation or a published regime are out of bounds.
         """
         is_unread = self._token is None or bool(self._refused)
         return Learning(parameters=self._parameters, recommendation=self._recommendation, is_unread=is_unread)
@@ -58,7 +59,7 @@ class LearningWatch:
         Raises
         ------
         StoreError
-            If the store cannot be read; the learning of the last call stays in use, and the next call reads again.
+            If the store cannot be read; what was not read stays in use as it was, and the next call reads everything again.
         """
         token, now = self._reader.learning_token(), self._clock.now()
         if token == self._token and (self._next_at is None or now < self._next_at):
@@ -74,9 +75,11 @@ class LearningWatch:
         return True
 
     def versions(self) -> dict[str, str | int | None]:
-        """Return the versions and expiries of the learning in use, keyed by name of the heartbeat's detail; None for missing parts.
+        """Return versions and expiries of the parameters and recommendation in use, and the regime; the keys are fields of the heartbeat.
 
-        `learning_refused` contains why published values are out of bounds; None if they are not.
+        A value is None if that part was not read yet.
+
+        `learning_refused` states why published values are out of bounds; None if they are valid.
         """
         parameters, recommendation = self._parameters, self._recommendation
         return {

@@ -1,4 +1,4 @@
-"""Protect every position with a stop and a target on the exchange; close a position at market if its stop is not placed in time.
+"""Protect every position with a stop and a target on the exchange; close a position at market if its stop is rejected or late.
 
 A stop is moved by placing the new one before the old one is cancelled, so the position keeps a stop. Both orders are in the bot's database
 and on the exchange, so after a kill the next process cancels the old one.
@@ -52,8 +52,8 @@ class Protector:
     def tighten(self, account: Account, *, best: Mapping[int, float]) -> dict[int, float]:
         """Place a new stop for each trade whose break-even rule moves it (`exit_law.stop_at_open`); `protect` cancels the old ones.
 
-        An order that fails is tried again at the next candle's close; until then the old stop stays on the exchange. A rejected one does
-        not count towards the rejections that halt a bot, because the position is still protected.
+        A stop that the exchange does not accept is tried again at the next candle's close; until then the old stop stays on the exchange. A
+        rejection does not count towards the rejections that halt a bot, because the position is still protected.
 
         Parameters
         ----------
@@ -148,7 +148,10 @@ class Protector:
             self._backoff.failed(trade.trade_id, "flatten", wall=wall)
 
     def _aim(self, trade: Trade, account: Account) -> None:
-        """Place the target unless it was sent already; if it is rejected because the rate has passed it, exit at market unless HALTED."""
+        """Place the target unless it was sent already; if it is rejected because the rate has passed it, exit at market unless HALTED.
+
+        A target that was rejected is not sent again by this process.
+        """
         wall = self._bot.shared.clock.wall_now()
         if account.waiting(IntentLeg.TARGET, trade_id=trade.trade_id) or not self._backoff.is_due(trade.trade_id, "target", wall=wall):
             return
@@ -178,7 +181,7 @@ class Protector:
         return nearest_stop([planned, *placed], is_short=trade.is_short) or planned
 
     def _open_stop(self, trade: Trade, account: Account) -> Decimal:
-        """Return the rate of the nearest stop that is open; the one in force if none is."""
+        """Return the rate of the nearest stop that is or may be open on the exchange; without one, the stop in force (`_stop_rate`)."""
         waiting = (intent.trigger_rate for intent in account.waiting(IntentLeg.STOP, trade_id=trade.trade_id))
         nearest = nearest_stop(waiting, is_short=trade.is_short)
         return self._stop_rate(trade, opening_intent(self._bot, trade)) if nearest is None else nearest

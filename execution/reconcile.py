@@ -52,8 +52,8 @@ class Reconciler:
     def reconcile(self, *, is_startup: bool = False) -> Account:
         """Determine the results of sent orders, book fills and funding, compare positions with open trades; return the account.
 
-        While positions and open trades differ (`Account.mismatch`), the bot enters no trades. If they differ for `_PATIENCE`, or at
-        start-up, the state REDUCING is latched.
+        While positions and open trades differ (`Account.mismatch`), the bot enters no trades. If they differ for two seconds of wall time,
+        or at start-up, the state REDUCING is latched.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class Reconciler:
         return closed
 
     def save_bookmarks(self) -> None:
-        """Store the times of the newest booked fill and payment, from which a restarted process queries again."""
+        """Store the times of the newest booked fill and payment; a restarted process queries again from some time before them."""
         wanted = (self._fills.newest, self._funding.newest)
         for name, at, saved in zip((FILLS_SEEN, FUNDING_SEEN), wanted, self._saved, strict=True):
             if at != saved:

@@ -27,7 +27,10 @@ log = structlog.get_logger()
 
 
 class BotRunner:
-    """Runs one bot. All state except waits in wall time and counters is stored, so every start-up is a recovery after a crash."""
+    """Runs one bot. Every start-up is a recovery after a crash, because the state is stored in the bot's database and on the exchange.
+
+    Only in memory are counters, waits in wall time, and which trades are tried again because their candles or rate could not be read.
+    """
 
     def __init__(self, bot: Bot, *, closes: Closes, learning: LearningWatch) -> None:
         self._bot, self._learning = bot, learning
@@ -75,7 +78,7 @@ class BotRunner:
         self._tell_behind(self._bot.shared.newest_close(now))
 
     def detail(self) -> Detail:
-        """Return this bot's fields of the heartbeat; the number of open trades and the equity are None until they are first read."""
+        """Return this bot's fields of the heartbeat; number of open trades, equity and last candle are None until they are known."""
         name, account = self.name, self._account
         return {
             f"{name}_state": self.state.state.value,
@@ -117,7 +120,7 @@ class BotRunner:
         return self.state.state is not TradingState.HALTED
 
     def _due_closes(self, now: datetime) -> range:
-        """Return the closes, in microseconds, of the candles by `now` that were not decided on yet, as a backtest would count them."""
+        """Return the closes up to `now`, in microseconds since 1970, that were not decided on yet; at first only the newest."""
         after_us = None if self._done is None else instant_us(self._done)
         return closes_to_judge(after_us=after_us, until_us=instant_us(now), candle_us=self._bot.shared.candle // timedelta(microseconds=1))
 
@@ -135,7 +138,8 @@ class BotRunner:
         try:
             self._enter(close, account)
         except (StoreBusyError, ExchangeBusyError, AlreadyRunningError):
-            # A temporary failure, nothing was sent: a later tick, or the process that trades the bot now, decides on the candle.
+            # A temporary failure: a later tick, or the process that trades the bot now, decides on the candle again. What was sent is not
+            # sent twice.
             raise
         except Exception:
             self._finish(close)
@@ -154,7 +158,7 @@ class BotRunner:
         self._is_behind = is_behind
 
     def _enter(self, close: datetime, account: Account) -> None:
-        # The loss limits are checked at every close, even if no entry is allowed.
+        # The loss limits are checked at every close that is decided on, even if no entry is allowed.
         balance = self._bot.exchange.fetch_balance()
         marks = self.state.look(equity_abs=float(balance.equity_abs), now=self._bot.shared.clock.now())
         wall = self._bot.shared.clock.wall_now()

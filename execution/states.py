@@ -30,8 +30,8 @@ class BotState:
     Parameters
     ----------
     marks : EquityMarks or None
-        The equities before a restart, from the heartbeat; used only if the bot's database and flag file contain none and there is no flag
-        file, as in a home of an earlier release.
+        The equities before a restart, from the heartbeat; used only if the bot's database contains none and its flag file is missing or
+        invalid, as in a home of an earlier release.
     """
 
     def __init__(self, bot: Bot, *, marks: EquityMarks | None = None) -> None:
@@ -44,13 +44,13 @@ class BotState:
 
     @property
     def marks(self) -> EquityMarks | None:
-        """Return the equities that losses are measured from; None before the first check, and after a `resume` until the next one."""
+        """Return the equities that losses are measured from; None before the bot's first check, and from a `resume` to the next check."""
         return self._latch.marks
 
     def refresh(self, now: datetime) -> None:
         """Save what is not saved yet, and set `state` and `reason` to the strictest of latched state, daily loss, file HALT and lease.
 
-        While the control store is unavailable, the state is at least REDUCING.
+        While the state in the control store cannot be read, the state is at least REDUCING.
 
         Raises
         ------
@@ -161,7 +161,10 @@ class BotState:
         self._save_error = ""
 
     def _of_control(self) -> tuple[TradingState, str]:
-        """Compare the latched state with the control store (a stricter one there is latched, any other is overwritten) and return it."""
+        """Return the latched state after a comparison with the control store; at least REDUCING while that cannot be read.
+
+        A stricter state in the control store is latched; any other difference there is overwritten.
+        """
         latch = self._latch
         try:
             found, reason = self._bot.shared.control.trading_state(self._bot.name)
@@ -227,7 +230,7 @@ def _read_control(bot: Bot) -> tuple[TradingState, str]:
 
 
 def _read(store: LatchStore, *, bot: str) -> RiskLatch | None:
-    """Return the latch in a store; None if it has none or an invalid one (logged), because the other stores contain it."""
+    """Return the latch in a store; None if it has none or an invalid one (logged): the other stores may contain it."""
     try:
         return store.latch()
     except StoreBusyError:

@@ -98,7 +98,7 @@ class Submitter:
         Raises
         ------
         StoreError
-            If the database cannot be written.
+            If the database cannot be written; an order that was sent before the failure is found by the next reconciliation.
         """
         store, wall = self._bot.store, self._bot.shared.clock.wall_now
         if not store.plan_intent(intent):

@@ -25,6 +25,7 @@ RELEASED_INSTANCE_FILES = frozenset(
     {
         "6fe68b119b94c015cf896c7b388276d26d0d1204315f01c2d7a41bb104b42c27",
         "9a85e6c972d97cb939f654253b443b4d547b327088b683491b0a1482741f1edd",
+        "d67af0d52f95fcd6e3acb84f2b3894d6da438304ee4f72754f64f7511f535dc6",
     }
 )
 """SHA-256 digests of all released versions of `dagster.yaml`, including the newest: a file with one of them was not edited."""

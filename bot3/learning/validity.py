@@ -52,7 +52,7 @@ _REMEDY = "it is refused as invalid, and the last valid values stay in force; pu
 
 
 def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Return a reader of untrusted rows whose exceptions of wrong types or values become InvalidLearningError: the content is invalid."""
+    """Decorate a function that reads untrusted rows: exceptions caused by wrong types or values are raised as InvalidLearningError."""
 
     @wraps(read)
     def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
@@ -340,7 +340,7 @@ def _wrong_lists(lists: Values) -> dict[str, str]:
 
 
 def _is_open(leverage: float, open_bins: Iterable[str]) -> bool:
-    """Return whether a leverage lies in an open bin: from its lower edge to below its upper one, which only the last bin includes."""
+    """Return whether a leverage lies in an open bin: from its lower edge to below its upper one, which only the last open bin includes."""
     spans = [span for span in map(edges_of_bin, open_bins) if span is not None]
     return leverage == spans[-1][1] or any(low <= leverage < high for low, high in spans)
 

@@ -20,7 +20,7 @@ _UNITS_US = ((1e8, 1e11, 1_000_000.0), (1e11, 1e14, 1_000.0), (1e14, 1e17, 1.0),
 
 
 def utc_times(values: pd.Series[Any], *, what: str) -> tuple[pd.Series[Any], int]:
-    """Parse a column of times; return it as datetime64[us, UTC], and how many values had another unit than most.
+    """Parse a column of times; return it as datetime64[us, UTC], and how many numbers had another unit than the most frequent one.
 
     Parameters
     ----------

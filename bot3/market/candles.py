@@ -42,7 +42,9 @@ _SPIKE_HALF_LIFE = 288
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandleReport:
-    """Report of a validation: the problems found and the rows dropped; every count is a number of candles.
+    """Report of a validation: the problems found and the rows dropped.
+
+    `gaps_count` is the number of gaps and `missing_candles` that of candles missing in them; every other count is a number of rows.
 
     Parameters
     ----------
@@ -113,8 +115,8 @@ def checked_candles(frame: pd.DataFrame, *, pair: str, timeframe: str, now: date
     Raises
     ------
     CandleError
-        If a column is missing, a time is not UTC, a price is not above 0 and finite, a volume is below 0, a candle's high or low
-        contradicts its open and close, or the candles have another timeframe. An invalid frame raises no other exception.
+        If a column is missing or repeated, a time is not UTC, a price is not above 0 and finite, a volume is below 0, a candle's high or
+        low contradicts its open and close, or the candles have another timeframe. An invalid frame raises no other exception.
     """
     what = f"{pair} {timeframe} candles"
     duration_us = _duration_us(timeframe)
@@ -151,7 +153,7 @@ def checked_funding(frame: pd.DataFrame, *, pair: str) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        The time in one of `TIME_COLUMNS`, and `funding_rate`; of several rows with the same time the last one is used.
+        The time in one of `TIME_COLUMNS`, and `funding_rate`; of several rows with the same rounded time the last one is used.
 
     Raises
     ------

@@ -19,7 +19,9 @@ from bot3.market import indicators as ind
 from bot3.market.indicators import Floats
 from bot3.market.instants import DAY_US
 
-FEATURE_WARM_UP_CANDLES = 1_152  # 4 days of 5m: the longest window is 864, and a 1/48 recursion has decayed by more than e^-20
+FEATURE_WARM_UP_CANDLES = (
+    1_152  # 4 days of 5m: the longest window is 864, and an average that decays by 1/48 a candle has lost its first value to e^-20
+)
 
 _RETURNS = (1, 3, 6, 12, 24, 48, 96, 288, 864)
 

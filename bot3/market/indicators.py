@@ -26,7 +26,7 @@ def ratio(above: Floats, below: Floats, *, least: float | Floats = LEAST_SPREAD)
 
 
 def log_ratio(above: Floats, below: Floats, *, least: float = LEAST_SPREAD) -> Floats:
-    """Return the logarithm of a ratio, NaN where either is not larger than `least`."""
+    """Return the logarithm of above / below, NaN where either of the two is not larger than `least`."""
     out = np.full(len(above), np.nan)
     np.log(ratio(above, below, least=least), out=out, where=(above > least) & (below > least))
     return out

@@ -53,7 +53,7 @@ class OpenTrade:
 class BacktestState:
     """State that a backtest passes from one span to the next.
 
-    `marks` are the equity levels from which losses are measured. `latch` is the limit that stops entries, None if none does;
+    `marks` are the equity levels from which losses are measured. `latch` is the limit that stops entries, None if they are allowed;
     `latched_until_us` is the time from which entries are allowed again (the next UTC day). `judged_us` is the newest close at which the
     limits were checked. `stops` are the close dates of the newest trades that ended at their stop or by liquidation.
     """
@@ -97,8 +97,8 @@ class BacktestBook:
         )
         if state is not None and instant_us(start) <= state.judged_us:
             raise InvalidTradeError(
-                f"a span that starts at {start.isoformat()} cannot follow a state judged up to {instant_of(state.judged_us).isoformat()}: "
-                "start the span after it"
+                f"a span that starts at {start.isoformat()} cannot follow a state whose limits were checked up to "
+                f"{instant_of(state.judged_us).isoformat()}: start the span after it"
             )
         due = closes_to_judge(after_us=self._losses.judged_us, until_us=instant_us(end), candle_us=self._candle_us)
         self._profits = OpenProfits(first_us=due.start, count=len(due), candle_us=self._candle_us)
@@ -111,7 +111,7 @@ class BacktestBook:
             self._hold(trade)
 
     def view(self, pair: str, at_us: int) -> PairView | None:
-        """Return a pair's market data at a close; None if no candle is known. The rate is NaN if the next candle is missing."""
+        """Return a pair's market data at a close; None without an earlier candle. `rate` is the next candle's open, else NaN."""
         candles = self._candles.get(pair)
         if candles is None:
             return None

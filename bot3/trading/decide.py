@@ -47,7 +47,7 @@ def decide_entry(
     view : PairView or None
         The pair's market data; None if no candle of it is known.
     learning : Learning
-        Parameters and recommendation in force; bots without learning (`is_learned` false) do not use them.
+        The newest valid parameters and recommendation; a hold if they have expired. Bots with `is_learned` false do not use them.
     regime : Regime or None
         The market's regime in force; if it is unknown (None), a learned bot uses the recommendation's.
     state : TradingState
@@ -91,8 +91,9 @@ def decide_entries(
 ) -> list[tuple[Signal, EntryPlan | Hold]]:
     """Decide on all signals of one close, of all pairs, one after the other; each plan reduces the slots and margin left for the next.
 
-    The most confident signal comes first; a learned bot puts signals of feeders in the trade tier before those in the probe tier, and those
-    before the shadow tier. Once a pair has a plan, its other signals are held as outranked, or for their direction or shadow tier.
+    The most confident signal comes first; a learned bot with a recommendation puts signals of feeders in the trade tier before those in the
+    probe tier, and those before the shadow tier. Once a pair has a plan, its other signals are held as outranked, or for their direction or
+    shadow tier.
 
     Returns
     -------

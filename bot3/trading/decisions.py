@@ -19,7 +19,7 @@ Detail = Mapping[str, str | float | int | bool | None]
 
 
 class HoldReason(StrEnum):
-    """Reason why a signal is not traded; members are in the order of the checks."""
+    """Reason why a signal is not traded; in the order of the checks, except that both `MISSING_` are checked before both `EXPIRED_`."""
 
     DIRECTION = "direction"  # this bot does not trade it
     HALTED = "halted"
@@ -44,7 +44,7 @@ class HoldReason(StrEnum):
     BIN_SHADOW = "bin_shadow"
     NO_EDGE = "no_edge"  # the lower bound of the expectancy is not above 0
     TARGET_BELOW_COSTS = "target_below_costs"
-    STOP_WITHIN_SPREAD = "stop_within_spread"  # a tick or the slippage would trigger the stop at once
+    STOP_WITHIN_SPREAD = "stop_within_spread"  # a tick or the slippage would trigger the stop at once, or the target's rate is not above 0
     CAPS = "caps"
     BELOW_MIN_NOTIONAL = "below_min_notional"
     OUTRANKED = "outranked"  # another signal opened the pair at this close
@@ -63,7 +63,7 @@ class Hold:
 class EntryPlan:
     """A trade to open at market, with its stop and target; amounts and rates are rounded to the market's steps.
 
-    `context` has the keys of `orders.ENTRY_CONTEXT` and `liquidation_price`.
+    `context` has the keys of `orders.ENTRY_CONTEXT` and `liquidation_price`, and `break_even_activation_move` if that rule is on.
     """
 
     pair: str
@@ -106,7 +106,7 @@ class PairView:
     rate : float
         Current rate at which a market order would be filled, before slippage.
     mark_rate : float
-        Reference rate that `rate` is compared with: the newest close, or the exchange's mark.
+        Reference rate that `rate` is compared with: the close rate of the newest closed candle.
     sigma : float
         Volatility over the horizon, known at the newest close; NaN if too few candles are known.
     candle_close_time : datetime
@@ -129,13 +129,13 @@ class Book:
     equity_abs, free_abs : float
         Wallet with open profit, and margin not in use, in stake currency.
     notionals : mapping
-        Value at entry of each open position, by pair, in stake currency.
+        Value at entry of each open position, by pair, in stake currency; in the daemon also of each entry order with an unknown result.
     marks : EquityMarks
         Equity levels that losses are measured from (`risk.mark_equity`).
     last_closes : mapping
         Close date of the newest closed trade, by pair.
     stops : tuple of datetime
-        Close dates of trades that ended at their stop, oldest first.
+        Close dates of trades that ended at their stop or by liquidation, oldest first.
     """
 
     equity_abs: float
@@ -153,10 +153,10 @@ class Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
-    """Parameters and recommendation in force at a decision.
+    """The newest valid parameters and recommendation at a decision; they may have expired.
 
-    Each is None before it was published, or while the published one is invalid or cannot be read. `is_unread` is true in the second case:
-    a bot must not trade then as if nothing had been learned yet.
+    Each is None if no valid one was read yet. `is_unread` is true while something published is invalid or could not be read: without
+    parameters and recommendation a bot must not trade then as if nothing had been published yet.
     """
 
     parameters: ParameterSet | None

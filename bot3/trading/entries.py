@@ -60,7 +60,10 @@ def choose_entry(
     run_mode: RunMode,
     now: datetime,
 ) -> EntryChoice | Hold:
-    """Choose stop, target and leverage of an entry, from the settings or the learned parameters; return a hold if it may not be traded."""
+    """Choose stop, target and leverage of an entry, from the settings or the learned parameters; return a hold if it may not be traded.
+
+    A bot that learns uses the settings, with the smallest order, only before anything was published, and not in live mode.
+    """
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")

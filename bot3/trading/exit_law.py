@@ -4,8 +4,8 @@
 the labels call. The replay kernel, the replay of orders, the freqtrade mixin and the numpy benchmark compute the same events in other
 forms; tests check each of them against the same cases.
 
-The open is the first rate of a candle, so a level that it has reached or gapped over fills at the open. After the open the worst rate of a
-candle is assumed to precede its best one. Rules that need the candle's close are tested last; their exits fill at the next open.
+The open is the first rate of a candle, so a stop or target that it has reached or gapped over fills at the open. After the open the worst
+rate of a candle is assumed to precede its best one. Rules that need the candle's close are tested last; their exits fill at the next open.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class ExitRules:
     Parameters
     ----------
     giveback_activation_sigma, giveback_share : float
-        A trade is exited at the open after a close that gives back this share of its best open move, once that move reached the activation.
+        A trade is exited at the open after a close that gives back at least this share of its best open move, once that move reached the
+        activation.
     break_even_activation_sigma : float
         The stop is moved to the entry plus costs at the first open beyond that rate after the best open move reached the activation.
 
@@ -85,7 +86,10 @@ class ExitRule:
 
     @classmethod
     def of_context(cls, context: Context) -> Self:
-        """Read the rules that were stored with an entry (`orders.ENTRY_CONTEXT`). Raises InvalidTradeError if one is missing or invalid."""
+        """Read the rules that were stored with an entry (`orders.ENTRY_CONTEXT`); without a break-even activation that rule is off.
+
+        Raises InvalidTradeError if a value has the wrong type, or one of the others is missing.
+        """
         activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
         break_even = context.get("break_even_activation_move", math.inf)
         if not isinstance(activation, int | float) or not isinstance(share, int | float) or not isinstance(expires_at, str):

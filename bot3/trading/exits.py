@@ -54,7 +54,7 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
     """
     factors = parameters.regime_factors.get(regime)
     if factors is None:
-        raise LearningError(f"parameters {parameters.version} contain no factors for the regime {regime}: publish them again")
+        raise LearningError(f"parameters {parameters.version} contain no factors for the regime {regime}: run `bot3 learn run`")
     target = move_of_sigma(row.take_profit_sigma * factors[1], sigma=sigma)
     return ExitLevels(
         stop_move=move_of_sigma(row.stop_sigma * factors[0], sigma=sigma),
@@ -67,7 +67,7 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
 def decide_exit(
     rule: ExitRule, *, is_short: bool, open_rate: float, best_rate: float, close_rate: float, candle_close_time: datetime
 ) -> ExitReason | None:
-    """Return giveback or time exit if that rule closes an open trade at market after a candle's close; None if neither does.
+    """Return giveback or time exit if that rule closes an open trade at market after a candle's close; None if neither rule does.
 
     Parameters
     ----------

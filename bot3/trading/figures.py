@@ -70,7 +70,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelFigures:
-    """Loss at a stop and gain at a target after costs, as ratios of the stake; `loss` is below 0."""
+    """Loss at a stop and gain at a target after costs, as ratios of the stake; `loss` is below 0, `costs` are those of the stop."""
 
     loss: float
     gain: float
@@ -88,7 +88,10 @@ class LevelFigures:
 
 
 def summary(closes: pd.DataFrame) -> Summary:
-    """Compute the figures of closed trades (columns pair, close_date, close_profit, close_profit_abs, stake_amount)."""
+    """Compute the figures of closed trades (columns pair, close_date, close_profit, close_profit_abs, stake_amount).
+
+    Without trades the counts are 0, the estimates unknown, and `money` is empty.
+    """
     profit = closes["close_profit"].to_numpy(dtype=np.float64)
     if not len(profit):
         return Summary(n=0, days=0, win_rate=UNKNOWN, mean_profit=UNKNOWN, money=())
@@ -148,7 +151,7 @@ def _days(closes: pd.DataFrame) -> tuple[NDArray[np.intp], int]:
 
 
 def equity_curve(closes: pd.DataFrame, *, wallet_abs: float) -> pd.DataFrame:
-    """Compute the equity after each close: columns close_date, equity_abs, drawdown (ratio of the peak, at most 0).
+    """Compute the equity after each close, sorted by it: columns close_date, equity_abs, drawdown (ratio of the peak, at most 0).
 
     All closes must be in the wallet's currency. The curve excludes open positions and their profit. The peak is at least `wallet_abs`.
     """
@@ -182,7 +185,7 @@ def level_figures(*, stop_loss: float, take_profit_target: float, leverage: floa
 
 
 def thinned(values: NDArray[np.float64], *, points: int) -> NDArray[np.intp]:
-    """Return the indices of a line's values to plot: all if there are at most `points`, else the extremes of sections and both ends."""
+    """Return the indices of about `points` of a line's values to plot: all if there are not more, else lows and highs of equal sections."""
     n = len(values)
     if n <= points:
         return np.arange(n)

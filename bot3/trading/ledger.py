@@ -19,7 +19,8 @@ _NONE = Decimal(0)
 class LedgerOrder:
     """One intent of a trade that is no longer only planned, with its order's status and fills.
 
-    `status` is one of freqtrade's: open, closed, canceled, expired or rejected. `average_rate` is None before the first fill.
+    `status` is one of freqtrade's: open, closed, canceled, expired or rejected. `average_rate` and `last_fill_at` are None before the first
+    fill. `tag` is the feeder of an entry, or the exit reason of another order.
     """
 
     intent: Intent
@@ -42,6 +43,8 @@ class LedgerTrade:
         Value of all entries, and their margin.
     stop_rate, initial_stop_rate : float or None
         Rate of the current stop, and of the stop that the trade was opened with.
+    exit_fees_abs, close_rate_requested : float or None
+        Fees of all exits, None before the first one; trigger rate of the last exit that was filled, None unless it was a stop or target.
     """
 
     trade: Trade

@@ -18,7 +18,7 @@ HIGHEST_LEVERAGE = 125.0
 """Largest possible edge: no exchange offers more."""
 
 LeverageSpan = tuple[float, float]
-"""Lowest and highest leverage that may be chosen, in hundredths, both included."""
+"""Lowest and highest leverage that may be chosen, both included, with at most two decimal places (2.0 and 3.49)."""
 
 
 @dataclass(frozen=True, slots=True)

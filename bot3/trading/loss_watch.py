@@ -27,7 +27,7 @@ def closes_to_judge(*, after_us: int | None, until_us: int, candle_us: int) -> r
     after_us : int or None
         Last close that was checked; None before the first check, when only the newest close is returned.
     until_us : int
-        Current time.
+        Current time; a close at this time is included.
     """
     newest = until_us // candle_us * candle_us
     return range(newest if after_us is None else (after_us // candle_us + 1) * candle_us, newest + 1, candle_us)
@@ -66,12 +66,12 @@ class LossWatch:
 
     @property
     def latched_until_us(self) -> int:
-        """Return the time from which entries are allowed again, microseconds since 1970."""
+        """Return the time from which entries are allowed again, microseconds since 1970; in the past or 0 if they are allowed."""
         return int(self._state[_UNTIL])
 
     @property
     def halts(self) -> dict[Breach, int]:
-        """Return how often each limit stopped entries, 0 included."""
+        """Return how often each limit stopped entries since this object was created, 0 included."""
         return {breach: int(self._state[_HALTS + number]) for number, breach in enumerate(_LATCHES[1:])}
 
     def judge(self, profits: OpenProfits, *, wallet_abs: float, until_us: int) -> None:

@@ -19,7 +19,9 @@ class LeverageBracket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """Order filters and fees of one pair; `amount_step` in base, `rate_tick` in quote per base, `min_notional_abs` in stake currency.
+    """Order filters and fees of one pair.
+
+    `amount_step` and `min_amount` are in base currency, `rate_tick` in quote per base, `min_notional_abs` in stake currency.
 
     `taker_fee` and `maker_fee` are ratios of the value of a side. `brackets` are sorted by cap.
     `is_declared` is true if at least one value is an assumed default instead of a value reported by the exchange.

@@ -30,7 +30,7 @@ def pair_problem(pair: object) -> str | None:
 
 
 def text_problem(text: str | None) -> str | None:
-    """Return why a free text cannot be stored; None if it can."""
+    """Return why a free text cannot be stored; None if it can be stored, or is None."""
     return "it contains a NUL character, which PostgreSQL cannot store" if text is not None and "\0" in text else None
 
 

@@ -46,7 +46,11 @@ class IntentLeg(StrEnum):
 
 
 class IntentState(StrEnum):
-    """State of an intent. SENT without a response means that the result is unknown, not that the order failed."""
+    """State of an intent (planned order).
+
+    PLANNED: stored, not sent. SENT: the request was begun and its result is unknown, not failed. ACKED: open on the exchange. DONE: filled.
+    CANCELED: canceled or expired on the exchange. REJECTED by the exchange. DEAD: no order exists.
+    """
 
     PLANNED = "planned"
     SENT = "sent"
@@ -72,8 +76,8 @@ class Intent:
     trigger_rate : Decimal or None
         Trigger of a stop or target.
     context : mapping of str to str, float, int, bool or None
-        Reason of the order and the values that the trade was opened with, stored as JSON. An entry has the keys of `ENTRY_CONTEXT`; an
-        exit has `exit_reason`.
+        Reason of the order and the values that the trade was opened with, stored as JSON. An entry has at least the keys of
+        `ENTRY_CONTEXT`; an exit has `exit_reason`.
     sent_at : datetime or None
         Timestamp in the signed request, wall time; None if the order was not sent. If the exchange does not know the order once
         `recv_window_ms` has passed after it, no order exists.

@@ -20,8 +20,8 @@ class ParameterState(StrEnum):
     """What trades of a row's group may do."""
 
     TRADE = "trade"  # a daily review opened its pair and direction, and its lower bound is above zero
-    PROBE = "probe"  # no evidence yet: only the smallest order
-    SHADOW = "shadow"  # evidence against it: no orders
+    PROBE = "probe"  # neither of the other two: only the smallest order
+    SHADOW = "shadow"  # its upper bound is below zero, from enough trades: no orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +41,15 @@ class ExitParameters:
     stop_sigma, take_profit_sigma : float
         The same in units of the volatility at entry; stop below 0, target above 0. A trade's own levels are computed from these.
     sigma_ref : float
-        The group's mean sigma (standard deviation of the log price over the horizon), from which `*_move` is computed.
+        The group's mean sigma (standard deviation of the log price over the horizon), from which `*_move` is computed; that of its parent
+        if it has none, or one so small that no level would be valid.
     leverage_ref : float
-        The group's mean leverage, from which the ratios of the stake are computed.
+        The group's mean leverage, from which the ratios of the stake are computed; without trades the middle of its bin, or its parent's.
     trades_count : int
         Number of all closed trades in the group.
     replays_count : int
-        Number of trades whose whole horizon was replayed; the levels were chosen from these.
+        Number of trades whose whole horizon was replayed. If they are few (`BOT3_MIN_TRADES_PER_BIN`), levels, expectancy and bounds are
+        those of `parent`.
     n_eff : float
         Effective number of independent observations among them.
     win_rate, avg_profit, profit_factor : float or None
@@ -151,15 +153,15 @@ class ParameterSet:
         ------
         LearningError
             If the row of all trades is missing too.
-        InvalidTradeError
-            If the leverage is outside 1 to 10.
         """
         side = direction(is_short=is_short)
         for key in (f"{pair}|{side}|{leverage_bin}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
             row = self.rows.get(key)
             if row is not None:
                 return row
-        raise LearningError(f"the global row of version {self.version} is missing: publish the parameters again with `bot3 learn run`")
+        raise LearningError(
+            f"the row of all trades (*|*|*) of parameters {self.version} is missing: publish them again with `bot3 learn run`"
+        )
 
     def censored(self) -> list[ExitParameters]:
         """Return the rows "pair|direction|*" that may not trade because too many of their closes are excluded or late, sorted by key."""
@@ -170,5 +172,6 @@ class ParameterSet:
         """Raise LearningError if the parameters have expired: `now` (market time) is at or after `expires_at`."""
         if now >= self.expires_at:
             raise LearningError(
-                f"parameters {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"
+                f"parameters {self.version} expired at {self.expires_at.isoformat()}, the market time is {now.isoformat()}: publish them "
+                "again with `bot3 learn run`"
             )

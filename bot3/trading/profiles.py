@@ -21,14 +21,16 @@ class BotProfile:
     directions : frozenset of str
         "long", "short" or both.
     is_learned : bool
-        False: a control bot, which trades the most confident signal with the stop and target below. True: it uses the learned parameters
-        and the recommendation.
+        False: a control bot, which trades the most confident signal of a pair with the stop and target below. True: it uses the learned
+        parameters and the recommendation.
     bins : LeverageBins
         The home's leverage bins.
     leverage_cap : float
-        Inside the bins.
+        Highest leverage of an entry, inside the bins.
     target_volatility : float
         Target volatility of the stake over the horizon, by which the leverage is chosen.
+    wallet_abs : float
+        Initial equity of a backtest and of a new paper account, in stake currency.
     stop_loss, take_profit : float
         Stop and target without learning, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
     horizon : timedelta
@@ -36,7 +38,7 @@ class BotProfile:
     exit_rules : ExitRules
         Giveback and break-even stop.
     max_stake_ratio, max_pair_notional_ratio, max_gross_notional_ratio : float
-        Maximum stake of an order, notional of a pair, and notional of all pairs, as ratios of the equity.
+        Highest stake of one order, highest notional on one pair, and highest notional on all pairs together, as ratios of the equity.
     """
 
     name: str

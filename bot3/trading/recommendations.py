@@ -25,7 +25,8 @@ class FeederScore:
 
     `regime` is "*" for all regimes. `expectancy` and the ends of its 90 % interval, `lower_bound` and `upper_bound`, are pooled estimates,
     ratios of the price after costs; `mean_move` is the plain mean. Fields with `_window` cover only the days of the setting
-    `lookback_days`. Means and win rates are None without trades. `rank` 1 is best.
+    `lookback_days`. `mean_move` and `win_rate` are None without trades, those of the window with fewer than
+    `min_trades_per_feeder` trades in it. `rank` 1 is best.
     """
 
     feeder_id: str
@@ -89,5 +90,6 @@ class Recommendation:
         """Raise LearningError if the recommendation has expired: `now` (market time) is at or after `expires_at`."""
         if now >= self.expires_at:
             raise LearningError(
-                f"recommendations {self.version} expired at {self.expires_at.isoformat()}, it is {now.isoformat()}: publish them again"
+                f"recommendation {self.version} expired at {self.expires_at.isoformat()}, the market time is {now.isoformat()}: publish it "
+                "again with `bot3 learn run`"
             )

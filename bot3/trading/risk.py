@@ -164,7 +164,9 @@ def judge_risk(marks: EquityMarks, *, equity_abs: float, limits: RiskLimits) -> 
         If the equity is above 0 but the marks are not, so that no loss can be measured.
     """
     if equity_abs > 0.0 and not min(marks.day_start_abs, marks.peak_abs) > 0.0:
-        raise InvalidTradeError(f"losses cannot be measured from an equity of {min(marks.day_start_abs, marks.peak_abs)}")
+        raise InvalidTradeError(
+            f"losses cannot be measured from an equity of {min(marks.day_start_abs, marks.peak_abs)}: it must be above 0"
+        )
     found, loss_ratio = breached(marks.day_start_abs, marks.peak_abs, equity_abs, limits.of_losses)
     state, breach = _BREACHES[found]
     limit = limits.of_losses[{NO_BREACH: 0, DAILY_LOSS_REDUCING: 0, DAILY_LOSS_HALTED: 1, DRAWDOWN: 2}[found]]
@@ -184,7 +186,9 @@ def next_marks(marked_day: int, day_start: float, peak: float, equity: float, da
 
 
 def breached(day_start: float, peak: float, equity: float, limits: tuple[float, float, float]) -> tuple[int, float]:
-    """Return the code of the strictest limit on losses (`RiskLimits.of_losses`) that an equity breaks, and the loss, a ratio below 0.
+    """Return the code of the strictest limit on losses (`RiskLimits.of_losses`) that an equity breaks, and the change compared with it.
+
+    The change is a ratio, below 0 for a loss; if no limit is broken, it is that of the day.
 
     An equity that is not above 0 breaks the drawdown limit: it could not pay for an entry. The function is also compiled by numba.
     """

@@ -79,7 +79,8 @@ def shadow_trades(
     -------
     DataFrame
         A shadow frame (`ports.record.ShadowTradeRepository`), by pair and open date; trades of a pair do not overlap. `regime` is empty
-        before the first known regime. Pairs without candles have no trades.
+        before the first known regime. A trade begins with the most confident signal of a close; pairs without candles have no trades, and
+        signals without a candle that opens at their `known_at`, or without a known volatility, are skipped.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def shadow_trades(
     """
     feeders = sorted(set(signals["feeder_id"]))
     if len(feeders) > 1:
-        raise InvalidTradeError(f"shadow trades are made for one feeder at a time, were signals of {', '.join(feeders)}")
+        raise InvalidTradeError(f"shadow trades are made for one feeder at a time: pass the signals of one, were of {', '.join(feeders)}")
     line, rows = RegimeLine(regimes), []
     for pair, own in signals.groupby("pair", sort=True):
         if pair not in candles:

@@ -46,6 +46,6 @@ class Signal:
 
 
 def feeder_of_enter_tag(enter_tag: str | None) -> str:
-    """Parse the feeder from an enter tag ("F07", "F07|c=0.73|bull"); return "unknown" for any other text."""
+    """Parse the feeder from an enter tag ("F07", "F07|c=0.73|bull"); return "unknown" for any other text or None."""
     match = re.match(r"(F\d{2})(?:\||$)", enter_tag or "")
     return match[1] if match is not None and match[1] in FEEDER_IDS else UNKNOWN_FEEDER

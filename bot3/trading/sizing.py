@@ -29,7 +29,7 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
     Returns
     -------
     float
-        A whole number of hundredths.
+        Leverage with at most two decimal places.
 
     Raises
     ------
@@ -53,7 +53,9 @@ def volatility_notional(*, equity_abs: float, sigma: float, profile: BotProfile)
 
 
 def half_kelly_notional(*, equity_abs: float, lower_bound: float, stop_move: float, take_profit_move: float) -> float:
-    """Compute half of the Kelly notional at the lower bound of the expectancy; 0 if that bound is not above 0.
+    """Compute half of the Kelly notional at the lower bound of the expectancy.
+
+    0 if that bound is not above 0, infinite if it is at or above the target.
 
     Parameters
     ----------

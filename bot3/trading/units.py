@@ -45,7 +45,7 @@ def move_of_rate(rate: float, *, open_rate: float, is_short: bool) -> float:
 def stop_ratio(
     stop_rate: float, *, planned: tuple[float | None, float | None], open_rate: float, is_short: bool, leverage: float
 ) -> float | None:
-    """Return a stop as a ratio of the stake, before fees; of an unmoved stop the planned ratio, which may be unknown.
+    """Return a stop as a ratio of the stake, before fees; of an unmoved stop the planned ratio (None if that is unknown).
 
     Parameters
     ----------
@@ -91,7 +91,9 @@ def liquidation_move(*, leverage: float, maintenance_margin_ratio: float, is_sho
     """
     margin = 1.0 / _checked(leverage)
     if not 0.0 <= maintenance_margin_ratio < margin:
-        raise InvalidTradeError(f"leverage {leverage} leaves no room above a maintenance margin of {maintenance_margin_ratio}")
+        raise InvalidTradeError(
+            f"leverage {leverage} leaves no room above the maintenance margin ratio {maintenance_margin_ratio}: lower it"
+        )
     # The maintenance margin is a ratio of the position's value at the liquidation rate, not at entry.
     return -(margin - maintenance_margin_ratio) / (1.0 - side(is_short=is_short) * maintenance_margin_ratio)
 

@@ -29,7 +29,7 @@ def features(platform: PlatformResource) -> dg.MaterializeResult[None]:
 
 @dg.asset_check(asset=features, blocking=True, description="No feature of the last day is NaN or infinite on any pair.")
 def features_have_no_gap(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a feature of the last day is NaN or infinite, so that no model uses it."""
+    """Fail if a feature of any pair is NaN or infinite on a candle of the last day of market time."""
     return features_verdict(platform.platform())
 
 

@@ -37,7 +37,7 @@ def feeder_signals(context: dg.AssetExecutionContext, platform: PlatformResource
 
 @dg.asset_check(asset=feeder_signals, blocking=True, description="Every signal is later than the training data of its model.")
 def signals_are_out_of_sample(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a signal became known before the end of its model's training data."""
+    """Fail if a signal of a feeder's two newest weeks became known before the end of its model's training data."""
     return signals_verdict(platform.platform())
 
 
@@ -51,7 +51,10 @@ def feeder_signals_metadata(signals: "pd.DataFrame") -> dict[str, dg.MetadataVal
 
 
 def signals_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Pass if no signal of the two newest weeks was known before the end of its model's training data; count those that were, by feeder."""
+    """Pass if every signal of each feeder's two newest stored weeks became known at or after the end of its model's training data.
+
+    Other signals, and those of a model that is not registered, are counted by feeder.
+    """
     trained = platform.record.models.frame().set_index("digest")["trained_until"]
     early: dict[str, int] = {}
     total = 0

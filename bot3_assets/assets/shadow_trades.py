@@ -36,7 +36,7 @@ def shadow_trades(platform: PlatformResource) -> dg.MaterializeResult[None]:
     asset=shadow_trades, blocking=True, description="Every value is finite, rates and volatility are above 0, none was known early."
 )
 def shadow_trades_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a shadow trade has a value that is not finite, a rate or volatility of 0, or wrong times, so that no score is based on it."""
+    """Fail if a shadow trade has a value that is not finite, a rate or volatility not above 0, or wrong times: no score is based on it."""
     opened = platform.platform()
     return shadow_trades_verdict(opened.record.shadow_trades.frame(as_of=opened.clock.now(), run_modes=opened.settings.run_modes))
 

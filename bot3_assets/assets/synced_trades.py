@@ -85,7 +85,10 @@ def bot_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.Metadata
 
 
 def synced_trades_metadata(platform: "Platform", bot: str) -> dict[str, dg.MetadataValue]:
-    """Return the numbers of a bot's closed trades in the record, by run mode, with deleted and unused ones and the last close."""
+    """Return the numbers of a bot's closed trades in the record, by run mode, and the last close.
+
+    Also the numbers of deleted trades, and of trades with several orders, which are not learned from.
+    """
     counts = platform.record.trades.counts()
     own = counts[counts["bot"] == bot]
     by_mode = {f"trades_{mode}": dg.MetadataValue.int(int(n)) for mode, n in zip(own["run_mode"], own["trades"].tolist(), strict=True)}

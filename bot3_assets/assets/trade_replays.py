@@ -40,7 +40,7 @@ def trade_replays(context: dg.AssetExecutionContext, platform: PlatformResource)
     asset=trade_replays, blocking=True, description="Every complete replay has finite moves, in order, and a volatility above 0."
 )
 def replays_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a complete replay contains invalid numbers, so that nothing is learned from it."""
+    """Fail if a complete replay contains invalid numbers: a move that is not finite, a worst move above the best, no volatility."""
     opened = platform.platform()
     return replays_verdict(opened.record.replays.frame(as_of=None, run_modes=opened.settings.run_modes))
 

@@ -280,7 +280,7 @@ def test_backtest_given_a_span_that_starts_before_its_state_ends_then_refuses() 
     signals, made = random_signals(1, candles=20), {BTC: arrays(random_candles(1, candles=30), sigma=0.03)}
     first = run(signals, made, end=FIRST + 10 * CANDLE)
 
-    with pytest.raises(InvalidTradeError, match="cannot follow a state judged up to"):
+    with pytest.raises(InvalidTradeError, match="cannot follow a state whose limits were checked up to"):
         run(signals, made, start=FIRST + 9 * CANDLE, state=first.state)
 
 

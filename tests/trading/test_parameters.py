@@ -42,7 +42,7 @@ def test_find_given_a_trade_then_is_the_row_of_its_cell_or_of_the_nearest_parent
 
 
 def test_find_given_no_global_row_then_is_refused() -> None:
-    with pytest.raises(LearningError, match="global row"):
+    with pytest.raises(LearningError, match="row of all trades"):
         learned("*|*|*").find(pair=ETH, is_short=True, leverage_bin="5.0-7.5")
 
 

@@ -52,7 +52,7 @@ class Surfaces:
         return mean - self.model.optimism * deviation, deviation
 
     def posterior(self, group: int, cell: tuple[int, int]) -> Posterior:
-        """Return the posterior of the setting chosen for one group, minus the optimism of the choice."""
+        """Return the posterior of the stop and target chosen for one group; the optimism due to the choice is subtracted from its mean."""
         deviation = float(np.sqrt(self._loads(cell) ** 2 @ self.pooled.variance[:, group]))
         return Posterior(mean=float(self.mean[group, cell[0], cell[1]]) - self.model.optimism * deviation, deviation=deviation)
 
@@ -97,7 +97,7 @@ def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.fl
 def labels_of(evidence: Evidence) -> NDArray[np.int64]:
     """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction.
 
-    A label of -1 means any: with a count of 0, the posterior of such a group is that of a new group of its kind.
+    A label of -1 means any; a group with such a label and without trades has the posterior of a group that was never seen before.
     """
     both = np.where((evidence.pair >= 0) & (evidence.direction >= 0), evidence.pair * DIRECTIONS + evidence.direction, -1)
     return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])

@@ -26,7 +26,8 @@ class CloseCounts:
     closed : int
         All closed trades.
     left_out : int
-        Trades that are not learned from: exited by force, by hand or by liquidation, entered or exited in parts, or without candles.
+        Trades that are not learned from: exited by force, by hand or by liquidation, entered or exited in parts, with a leverage outside
+        the bins, with rates that do not fit their candles, or without candles.
     late : int
         Of the others, trades that closed after the day of their entry could be counted by a review.
     """
@@ -37,7 +38,7 @@ class CloseCounts:
 
     def __post_init__(self) -> None:
         if min(self.closed, self.left_out, self.late) < 0 or self.left_out + self.late > self.closed:
-            raise LearningError(f"invalid counts: {self.left_out} closes left out and {self.late} late cannot be of {self.closed}")
+            raise LearningError(f"invalid counts: {self.left_out} closes left out and {self.late} late, of {self.closed} closes in all")
 
     def exceed(self, share: float) -> bool:
         """Return whether more than a share of the closes is missing; False without closes."""

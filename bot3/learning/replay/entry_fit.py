@@ -1,6 +1,7 @@
 """Check that entries lie inside their candles.
 
-If most entries of a bot do not, its dates or rates are not those of the first entries, or the candles are of another market.
+Only trades whose source has no orders are checked. If most of such trades of a bot lie outside, its dates or rates are not those of the
+first entries, or the candles are of another market.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from bot3.learning.replay.candle_arrays import CandleArrays
 TOLERANCE = 0.002
 """Maximum distance of a fill from its candle, ratio of the price: exchanges and data feeds differ by this much."""
 MOST = 0.5
-"""Share of a bot's entries outside their candles above which nothing is learned from its trades."""
+"""If more than this share of a bot's checked entries lie outside their candles, its trades without orders are not learned from."""
 NO_CANDLE, INSIDE, OUTSIDE = -1, 0, 1
 
 

@@ -17,8 +17,8 @@ _MEASURES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, due_after_us: int, version: str) -> pd.DataFrame:
     """Build the rows of the record's replay frame (`ports.record.ReplayRepository`) for some rows of a table.
 
-    A complete replay is known at the end of its horizon, or at the trade's close if that is later; a pending replay, or one left out or
-    without candles, at the trade's close.
+    `known_at` of a complete replay is `due_at` (one candle after the end of its horizon), or the trade's close if that is later; of any
+    other replay it is the trade's close.
     """
     codes = table.fact("state")[rows]
     due_us = table.fact("open_us")[rows] + due_after_us

@@ -30,7 +30,7 @@ SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whol
 
 
 def is_learned(leverage_bin: str) -> bool:
-    """Return whether trades with this leverage bin in the record are learned from: not those with a leverage above 10."""
+    """Return whether trades with this leverage bin in the record are learned from: not those with a leverage outside the bins."""
     return not is_outside(leverage_bin)
 
 
@@ -100,7 +100,7 @@ def ended_by_hand(trade: Mapping[str, Any]) -> str | None:
 
 
 def left_out_reason(trade: Mapping[str, Any]) -> str | None:
-    """Return the reason why a trade is not learned from; None if it is.
+    """Return the reason why a trade is not learned from; None if it is learned from.
 
     Left out are trades that a person, the platform or the exchange ended, that have several entries or exits, or a leverage outside the
     bins. They still count for risk and in the realised figures.

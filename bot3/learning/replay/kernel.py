@@ -122,7 +122,7 @@ def _expect(candles: Any, paths: Any, k: int) -> None:
 
 @numba.njit(cache=True, error_model="numpy")
 def _scatter(candles: Any, paths: Any, k: int, levels: Any, costs: Any, rule: Any, room: Any, corners: Any, both: Any) -> tuple[int, int]:  # noqa: PLR0917
-    """Replay one path and add its corners; return the candle and the kind of the end under the first stop and the first target."""
+    """Replay one path and add its corners; return the candle and the code of the end under the first stop and the first target."""
     entry, end, rate, leverage, sigma = paths[0][k], paths[1][k], paths[2][k], paths[4][k], paths[5][k]
     side = -1.0 if paths[3][k] else 1.0
     fee, maker, slip, stop_slip, maintenance, rests = costs

@@ -40,7 +40,7 @@ class LoadedCandles:
     def add(self, pair: str, candles: pd.DataFrame, funding: pd.DataFrame) -> NDArray[np.int64]:
         """Append a pair's candles and replace its funding; return the times (microseconds since 1970) of the payments that changed.
 
-        None changed if it is the pair's first funding.
+        The array is empty for the pair's first funding.
 
         Raises
         ------
@@ -67,7 +67,10 @@ class LoadedCandles:
             self._funding_looked_us = instant_us(now)
 
     def pairs_without_funding(self, table: TradeTable, *, now: datetime) -> set[str]:
-        """Return the pairs with a replay whose horizon ended within the last day and lacks funding; none within an hour of a search."""
+        """Return the pairs with a replay whose horizon ended within the last day and lacks funding; none within an hour of a search.
+
+        A search is noted by `look_for_funding`.
+        """
         if not self._is_look_due(instant_us(now)):
             return set()
         found = set()
@@ -79,7 +82,7 @@ class LoadedCandles:
         return found
 
     def funding_missing_share(self, table: TradeTable) -> float:
-        """Return the share of replayed trades with unknown funding in their horizon (unknown rates count as zero)."""
+        """Return the share of replayed trades with unknown funding in their horizon, whose rates count as 0; 0.0 without trades."""
         rows = table.observations(np.arange(len(table)))
         if not len(rows):
             return 0.0

@@ -210,7 +210,9 @@ def _require(candles: ReplayCandles, path: PositionPath, *, stop_sigma: float, t
     if not (stop_sigma > 0.0 and target_sigma > 0.0):
         raise InvalidTradeError("stops and targets of a replay must be distances above 0")
     if path.leverage * costs.maintenance_margin_ratio >= 1.0:
-        raise InvalidTradeError(f"a leverage of {path.leverage} leaves no room above maintenance {costs.maintenance_margin_ratio}")
+        raise InvalidTradeError(
+            f"leverage {path.leverage} leaves no room above the maintenance margin ratio {costs.maintenance_margin_ratio}: lower it"
+        )
 
 
 def _by_candle(path: PositionPath) -> Iterator[tuple[int, list[PositionOrder]]]:
@@ -245,7 +247,7 @@ def _first_touch(candles: ReplayCandles, position: _Position, start: int, end: i
 
 
 def _touch(lows: NDArray[np.float32], opens: NDArray[np.float32], level: np.float32) -> tuple[int, bool]:
-    """Return the index of the first candle that falls to a level, and whether inside it; the number of candles if none does."""
+    """Return the index of the first candle that falls to a level, and whether inside it; the number of candles if no candle does."""
     below = lows <= level
     at = int(np.argmax(below)) if bool(below.any()) else len(lows)
     return at, at < len(lows) and bool(opens[at] > level)

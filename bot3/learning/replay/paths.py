@@ -36,7 +36,7 @@ class ReplayCosts:
 
     @property
     def round_trip(self) -> float:
-        """Return the cost of an entry and an exit at market at the same price, ratio of the price."""
+        """Return the cost of an entry and an exit at market, ratio of the price; `open_rate` already contains the entry's slippage."""
         return 2.0 * self.taker_fee + self.slippage
 
 
@@ -50,7 +50,7 @@ class ReplayCandles:
         The rows of `kernel` concatenated: open, close, low, -high, and the minima of the last two over a block from each candle on.
         Type float32 halves the memory that a replay reads.
     funding : float64 array of shape (n,)
-        Cumulative funding paid per unit of base of a long up to and including the open of each candle, in quote; below 0 it was received.
+        Funding that a long position has paid up to and including the open of each candle, in quote per unit of base; below 0: received.
     """
 
     prices: NDArray[np.float32]

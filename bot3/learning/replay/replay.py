@@ -186,7 +186,9 @@ def summary(candles: ReplayCandles, paths: TradePaths) -> PathSummary:
 def _require(candles: ReplayCandles, paths: TradePaths, *, costs: ReplayCosts) -> None:
     paths.require_inside(candles)
     if len(paths) and float(paths.leverage.max()) * costs.maintenance_margin_ratio >= 1.0:
-        raise InvalidTradeError(f"a leverage of {paths.leverage.max()} leaves no room above maintenance {costs.maintenance_margin_ratio}")
+        raise InvalidTradeError(
+            f"leverage {paths.leverage.max()} leaves no room above the maintenance margin ratio {costs.maintenance_margin_ratio}: lower it"
+        )
 
 
 def _counts(group: NDArray[np.int64], *, groups: int) -> NDArray[np.int64]:

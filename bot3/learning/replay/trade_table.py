@@ -25,7 +25,7 @@ COMPLETE_SHARE = 0.9
 GRACE_US = DAY_US
 """Market time to wait for late candles before a due replay gets the state `no_candles`."""
 RETRY_US = HOUR_US
-"""Market time between two attempts to load the candles of a pair without candles."""
+"""Market time between two attempts to load the candles of pairs without candles, and between two searches for missing funding."""
 
 _FACTS: dict[str, Any] = {
     "close_profit": np.float64,
@@ -52,7 +52,10 @@ _FACTS: dict[str, Any] = {
 
 
 class ReplayState(IntEnum):
-    """State of a trade's replay; `STATE_NAMES` contains the names in the record."""
+    """State of a trade's replay; `STATE_NAMES` contains the names in the record.
+
+    PENDING: not replayed yet. COMPLETE: its whole horizon was replayed. NO_CANDLES: candles are missing. LEFT_OUT: not learned from.
+    """
 
     PENDING = 0
     COMPLETE = 1
@@ -163,7 +166,10 @@ class TradeTable:
         return observed
 
     def count_closes(self, rows: NDArray[np.int64]) -> CloseCounts:
-        """Count the given trades, and those left out of learning or late; one that another trade on its signal represents is neither."""
+        """Count the given trades, and those left out of learning or late.
+
+        A trade that is not learned from only because another one represents its signal is not counted as left out, but may be late.
+        """
         left_out, late = self._missing(rows)
         return CloseCounts(closed=len(rows), left_out=int(left_out.sum()), late=int(late.sum()))
 
@@ -212,7 +218,7 @@ class TradeTable:
         return {pair for pair, tried_us in self._without_candles.items() if now_us - tried_us >= RETRY_US}
 
     def mark_saved(self, replays: pd.DataFrame, *, version: str) -> None:
-        """Load the saved states and funding of the record's replays, so that unchanged replays are not written again."""
+        """Load the saved states and funding of the record's replays of a version, so that unchanged replays are not written again."""
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
         measured = (current[name].tolist() for name in ("state", "funding_move"))
@@ -289,7 +295,7 @@ class TradeTable:
         return trade["bot"], trade["run_mode"]
 
     def _left_out(self, row: int) -> str | None:
-        """Return the reason why a row is not learned from; None if it is."""
+        """Return the reason why the trade of a row is not learned from; None if it is learned from."""
         reason = left_out_reason(self.trades[row])
         is_outside = reason is None and self._bot(row) in self._outside and row in self._without_orders[self._bot(row)]
         return OUTSIDE_CANDLES if is_outside else reason
@@ -344,7 +350,7 @@ class TradeTable:
         return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
-        # Two feeders that call the same pair and direction at one candle share the following path: they are one observation.
+        # Trades of one pair and direction that were entered in one candle share the candles after it: they are one observation.
         trade = self.trades[row]
         return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
 
