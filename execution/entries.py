@@ -9,7 +9,8 @@ import structlog
 
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries
-from bot3.trading.decisions import Book, EntryPlan, Hold, Learning, PairView, journal_row
+from bot3.trading.decisions import Book, EntryPlan, Hold, Learning, journal_row
+from bot3.trading.entries import planned_notional
 from bot3.trading.orders import Balance, Intent
 from bot3.trading.risk import EquityMarks, TradingState
 from bot3.trading.signals import Signal
@@ -54,7 +55,7 @@ class Entries:
         book = Book(
             equity_abs=float(balance.equity_abs),
             free_abs=float(balance.free_abs),
-            notionals=_notionals(account, views),
+            notionals=notionals(account),
             marks=marks,
             last_closes={pair: at for pair, _, at in closed},
             stops=tuple(at for _, reason, at in closed if reason in _STOPPED),
@@ -106,12 +107,9 @@ class Entries:
         return [(trade.pair, trade.exit_reason, trade.close_date) for trade in closed if trade.close_date is not None]
 
 
-def _notionals(account: Account, views: dict[str, PairView]) -> dict[str, float]:
-    """Return pair to notional: of open trades, of positions without a trade, and of entry orders whose result is not known yet.
-
-    The first two are valued at the entry rate, the orders at the current rate (0 if the pair has no signal now, NaN if that is unknown).
-    """
+def notionals(account: Account) -> dict[str, float]:
+    """Return pair to notional at the entry rate, of open trades, positions without a trade, and entry orders without a known result."""
     held = {pair: float(position.amount * position.open_rate) for pair, position in account.positions.items()}
     booked = {pair: trade.amount * trade.open_rate for pair, trade in account.trades.items()}
-    in_flight = {i.pair: float(i.amount) * (views[i.pair].rate if i.pair in views else 0.0) for i in account.entries_in_flight()}
+    in_flight = {intent.pair: planned_notional(intent) for intent in account.entries_in_flight()}
     return {**in_flight, **held, **booked}

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from bot3.errors import InvalidTradeError
 from bot3.market.regimes import Regime
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, EntryPlan, Hold, HoldReason, Learning, PairView
 from bot3.trading.exits import ExitLevels, learned_levels, static_levels
 from bot3.trading.markets import LeverageBracket
+from bot3.trading.orders import Intent, OrderSide
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier, Recommendation
@@ -20,8 +22,10 @@ from bot3.trading.trades import RunMode
 from bot3.trading.units import (
     liquidation_rate,
     move_of_rate,
+    move_of_stake,
     profit_of_move,
     rate_of_move,
+    side,
     stake_of_move,
     stop_inside_liquidation,
 )
@@ -84,6 +88,21 @@ def choose_entry(
         recommendation=recommendation,
         regime=regime or recommendation.regime,
     )
+
+
+def planned_notional(entry: Intent) -> float:
+    """Return the notional that an entry order was planned with, at the rate that its stop was computed from.
+
+    Raises
+    ------
+    InvalidTradeError
+        If its context lacks the stop.
+    """
+    stop_rate, stop_loss = entry.context.get("stop_rate"), entry.context.get("stop_loss")
+    if not isinstance(stop_rate, int | float) or not isinstance(stop_loss, int | float):
+        raise InvalidTradeError(f"an entry's context has a missing or invalid stop_rate or stop_loss: {dict(entry.context)}")
+    stop_move = move_of_stake(stop_loss, leverage=entry.leverage)
+    return float(entry.amount) * stop_rate / (1.0 + side(is_short=entry.side is OrderSide.SELL) * stop_move)
 
 
 def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> EntryPlan | Hold:

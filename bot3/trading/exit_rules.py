@@ -88,7 +88,7 @@ class ExitRule:
     def of_context(cls, context: Context) -> Self:
         """Read the rules that were stored with an entry (`orders.ENTRY_CONTEXT`); without a break-even activation that rule is off.
 
-        Raises InvalidTradeError if a value has the wrong type, or one of the others is missing.
+        Raises InvalidTradeError if a value has the wrong type or is no time, or one of the others is missing.
         """
         activation, share, expires_at = (context.get(name) for name in ("giveback_activation_move", "giveback_share", "expires_at"))
         break_even = context.get("break_even_activation_move", math.inf)
@@ -98,10 +98,14 @@ class ExitRule:
             )
         if not isinstance(break_even, int | float):
             raise InvalidTradeError(f"an entry's context has an invalid break_even_activation_move: {dict(context)}")
+        try:
+            leaves_at = datetime.fromisoformat(expires_at)
+        except ValueError as error:
+            raise InvalidTradeError(f"an entry's context has an invalid expires_at: {dict(context)}") from error
         return cls(
             giveback_activation_move=activation,
             giveback_share=share,
-            expires_at=datetime.fromisoformat(expires_at),
+            expires_at=leaves_at,
             break_even_activation_move=break_even,
         )
 

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from bot3.market.regimes import Regime
-from bot3.trading.orders import IntentLeg
+from bot3.trading.orders import IntentLeg, OrderSide
 from bot3.trading.trades import ExitReason
+from execution.bot import Account
+from execution.entries import notionals
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, ShelfOfLearning, signal_at
+from tests.journals import an_intent
 from tests.learned import a_recommendation, a_set
 from tests.markets import CANDLE, FIRST, LIMITS, a_learned_profile
 
@@ -120,3 +123,13 @@ def test_daemon_given_unchanged_learning_then_does_not_read_it_again(open_floor:
     floor.tick_after(2.0)
 
     assert floor.learning.reads == reads
+
+
+def test_notionals_given_entries_whose_result_is_not_known_then_count_them_at_their_planned_rate_without_a_signal() -> None:
+    entry = an_intent(pair="ETH/USDT:USDT", context={"stop_loss": -0.05, "stop_rate": 99.0})  # 5x: the stop is 1 % below 100
+    short = an_intent(pair="XRP/USDT:USDT", side=OrderSide.SELL, context={"stop_loss": -0.05, "stop_rate": 101.0})
+    unsettled = {intent.client_order_id: intent for intent in (entry, short)}
+
+    found = notionals(Account(positions={}, trades={}, orders={}, unsettled=unsettled, mismatch=None))
+
+    assert found == {"ETH/USDT:USDT": pytest.approx(200.0), "XRP/USDT:USDT": pytest.approx(200.0)}

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot3.errors import LearningError
+from bot3.errors import InvalidTradeError, LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.decide import decide_entries, decide_entry
 from bot3.trading.decisions import EntryPlan, Hold, HoldReason, Learning
+from bot3.trading.entries import planned_notional
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.markets import LeverageBracket
 from bot3.trading.orders import ENTRY_CONTEXT
@@ -25,6 +26,7 @@ from bot3.trading.risk import EquityMarks, TradingState
 from bot3.trading.signals import FEEDER_IDS, Signal
 from bot3.trading.trades import RunMode
 from bot3.trading.units import LIQUIDATION_DISTANCE, liquidation_move, move_of_rate
+from tests.journals import an_intent
 from tests.learned import a_recommendation, a_row, a_set
 from tests.markets import BTC, CANDLE, COSTS, ETH, NOON, a_book, a_learned_profile, a_market, a_profile, a_signal, a_view
 
@@ -63,6 +65,20 @@ def planned(signal: Signal | None = None, **changes: Any) -> EntryPlan:
     plan = decided(signal, **changes)
     assert isinstance(plan, EntryPlan), plan
     return plan
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_planned_notional_given_an_entry_then_is_its_amount_at_the_rate_with_slippage(is_short: bool) -> None:
+    plan = planned(a_signal(is_short=is_short), profile=a_profile(directions=frozenset({"long", "short"})))
+
+    notional = planned_notional(plan.entry_intent(account="paper-BOT1", bot="BOT1", trade_id=1))
+
+    assert notional == pytest.approx(float(plan.amount) * COSTS.entry_rate(a_view().rate, is_short=is_short), rel=1e-12)
+
+
+def test_planned_notional_given_an_entry_without_its_stop_then_refuses() -> None:
+    with pytest.raises(InvalidTradeError, match="missing or invalid stop_rate"):
+        planned_notional(an_intent(context={"stop_loss": -0.05}))
 
 
 BOT3 = a_learned_profile()

@@ -55,6 +55,11 @@ def test_exit_rule_given_a_context_with_an_invalid_break_even_then_refuses() -> 
         ExitRule.of_context({**RULE.context(), "break_even_activation_move": "soon"})
 
 
+def test_exit_rule_given_a_context_whose_expiry_is_no_time_then_refuses() -> None:
+    with pytest.raises(InvalidTradeError, match="invalid expires_at"):
+        ExitRule.of_context({**RULE.context(), "expires_at": "tomorrow"})
+
+
 @pytest.mark.parametrize("rule", [RULE, replace(RULE, break_even_activation_move=0.01)])
 def test_exit_rule_given_an_entrys_context_then_reads_it_back(rule: ExitRule) -> None:
     assert ExitRule.of_context(rule.context()) == rule
