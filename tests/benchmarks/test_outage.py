@@ -43,7 +43,7 @@ def test_services_given_servers_that_fail_then_nothing_is_lost_doubled_or_left_t
         if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o055)  # PostgreSQL's own user must pass through it
     with outage_stack(tmp_path) as outages:
-        found = run(outages, count=5, longest_s=2.0, seed=5)
+        found = run(outages, count=3, longest_s=2.0, seed=35)  # both stop, both disks are full, PostgreSQL is half-open
 
-    assert {name: found[name] for name in ("faults", "lost", "doubled", "manual")} == {"faults": 5, "lost": 0, "doubled": 0, "manual": 0}
-    assert int(str(found["closes"])) > 5
+    assert {name: found[name] for name in ("faults", "lost", "doubled", "manual")} == {"faults": 3, "lost": 0, "doubled": 0, "manual": 0}
+    assert int(str(found["closes"])) > 3
