@@ -272,6 +272,9 @@ def run(outages: Outages, *, count: int, longest_s: float, seed: int) -> dict[st
                 took[fault.name].append(seconds)
                 tell(f"{shown}: recovered after {seconds:.1f} s")
         load.stop()
+        # A trade may have closed since the last recovery: what is missing after the time limit is lost.
+        _, findings = wait_well(watch, load, since=time.monotonic(), patience_s=_PATIENCE_S)
+        tell(f"at the end: {'; '.join(findings) or 'all is equal'}")
         verdict = _verdict(watch, load)
     after = [s for name, found in took.items() if not name.startswith("half_open") for s in found]
     begun = [s for name, found in took.items() if name.startswith("half_open") for s in found]

@@ -17,6 +17,15 @@ _BUSY_STATES = {"55P03", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "
 _CONNECTION_LOST = "08"
 """First two characters of the SQLSTATE codes of connections that failed or were never established."""
 _REFUSED_STATES = {"28000", "28P01", "3D000", "42501"}
+_REFUSED_TEXTS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "permission denied for database",
+    "is not currently accepting connections",
+)
+"""Parts of a server's messages when it rejects a connection; the driver has no SQLSTATE then. A server in another language has others."""
 
 
 @contextmanager
@@ -78,7 +87,7 @@ def _of_server(shown: str, error: DBAPIError) -> StoreError:
         return StoreBusyError(f"{shown} is busy ({state}): wait and retry, nothing was written")
     if state == "53100":
         return StoreFullError(f"{shown}: the server's disk is full: free space and retry, nothing was written")
-    if state in _REFUSED_STATES or "password authentication failed" in str(error.orig):
+    if state in _REFUSED_STATES or (state is None and any(text in str(error.orig) for text in _REFUSED_TEXTS)):
         return StoreError(f"{shown} rejects this user or database ({state or 'connection'}): check its name, user and password settings")
     if state in _PLAIN_STATES:
         return StoreError(f"{shown} {_PLAIN_STATES[state]}")

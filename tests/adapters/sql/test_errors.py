@@ -111,11 +111,37 @@ def test_translated_given_an_error_without_a_state_then_only_that_of_a_connectio
     assert ("cannot be reached" in str(caught.value)) is is_busy
 
 
-def test_translated_given_a_password_that_is_refused_without_a_state_then_says_so() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FATAL:  password authentication failed for user "bot1"',
+        'FATAL:  database "bot9" does not exist',
+        'FATAL:  role "nobody" does not exist',
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.2", user "bot1", database "bot1", no encryption',
+        'FATAL:  role "bot1" is not permitted to log in',
+        'FATAL:  permission denied for database "bot1"',
+        'FATAL:  database "template0" is not currently accepting connections',
+    ],
+)
+def test_translated_given_a_connection_that_is_refused_without_a_state_then_no_retry_is_suggested(text: str) -> None:
     with pytest.raises(StoreError, match="rejects this user or database") as caught, translated("postgresql://host/name"):
-        raise sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("FATAL: password authentication failed for user"))
+        raise sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError(text))
 
     assert not isinstance(caught.value, StoreBusyError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is in recovery mode",
+        "FATAL:  sorry, too many clients already",
+        "connection to server failed: Connection refused",
+    ],
+)
+def test_translated_given_a_server_that_is_not_ready_then_says_retry(text: str) -> None:
+    with pytest.raises(StoreBusyError), translated("postgresql://host/name"):
+        raise sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError(text))
 
 
 @pytest.mark.parametrize(
