@@ -99,7 +99,7 @@ class Settings(BaseModel):
 
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a reference line, never a condition.")
-    min_trades_per_bin: int = Field(5, ge=1, description="A bin with fewer trades shows its parent's values.")
+    min_trades_per_bin: int = Field(5, ge=1, description="A group with fewer trades is marked on pages.")
     max_censored_share: float = Field(
         0.10, ge=0.0, le=1.0, description="Maximum share of closes left out or late; a pair and direction above it may not trade."
     )

@@ -91,7 +91,7 @@ def _progress(parameters: ParameterSet, home: BotHome) -> Table:
         (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", fmt.number(row.n_eff, 1), _standing(row, minimum))
         for row in bins_of(parameters, home.settings.bins)
     ]
-    note = f"A bin with fewer than {minimum} closes uses its parent's values. /leverage shows stop and target."
+    note = f"A bin with fewer than {minimum} closes is based mostly on related groups. /leverage shows stop and target."
     return Table(head=("bin", "n", "replayed", "n eff", "state"), rows=tuple(rows), note=note)
 
 

@@ -138,7 +138,6 @@ class Platform(Sources):
             costs=costs,
             exit_rules=settings.exit_rules,
             bins=settings.bins,
-            min_trades=settings.min_trades_per_bin,
             max_censored_share=settings.max_censored_share,
             static_stop_loss=settings.stop_loss,
             static_take_profit=settings.take_profit,

@@ -98,8 +98,7 @@ class GroupFits:
         """Return the estimate of a group, its mean volatility and leverage, and the stop and target to publish, given a fit."""
         parent = None if group == ROOT else hyper.parent(group)
         belief, n = self._belief(group, hyper)
-        is_own = parent is None or n >= self._settings.min_trades
-        if parent is not None and not is_own:
+        if parent is not None and not self._rows.members(group):
             belief = parent.belief
         scale = self._scale(group, parent)
         surface = belief.surface
@@ -107,7 +106,6 @@ class GroupFits:
         return LearnedGroup(
             group=group,
             n=n,
-            is_own=is_own and n > 0,
             belief=belief,
             surface=surface,
             cell=best_cell(surface, allowed),

@@ -22,7 +22,7 @@ from bot3.trading.units import stop_inside_liquidation
 MIN_TARGET_COSTS = 1.5
 """Minimum target as a multiple of the costs of a round trip."""
 EVIDENCE_AGAINST_N = 10.0
-"""Minimum number of effective observations for the state shadow."""
+"""Minimum number of observations, those of related groups included, for the state shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +73,13 @@ class GroupScale:
 class LearnedGroup:
     """Result of learning for a group.
 
-    `n` is the number of its replays; `belief` is its own estimate or, if `is_own` is false, the parent's; `surface` is the estimated
-    expectancy of every stop and target, and `cell` the indices of the best allowed ones. `parent` is None for the group of all trades.
+    `n` is the number of its replays; `belief` is its own estimate, pooled with related groups (that of the parent for a group without
+    trades); `surface` is the estimated expectancy of every stop and target, and `cell` the indices of the best allowed ones. `parent` is
+    None for the group of all trades.
     """
 
     group: Group
     n: int
-    is_own: bool
     belief: Belief
     surface: NDArray[np.float64]
     cell: tuple[int, int]
@@ -87,9 +87,9 @@ class LearnedGroup:
     parent: LearnedGroup | None
 
     @property
-    def evidence_n(self) -> int:
-        """Return the number of replays of the group that `belief` belongs to."""
-        return self.n if self.is_own or self.parent is None else self.parent.evidence_n
+    def relatives_n(self) -> int:
+        """Return the number of replays of the largest related group that `belief` is pooled with; 0 for the group of all trades."""
+        return 0 if self.parent is None else max(self.parent.n, self.parent.relatives_n)
 
 
 def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
@@ -135,6 +135,8 @@ def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> Paramete
 
     Parameters
     ----------
+    n_eff : float
+        Observations that the posterior is based on, those of related groups included.
     may_trade : bool
         Whether a review allows the group to trade (`permissions.Permission`): a lower bound above 0 is not sufficient, because without a
         review it is wrong too often.
@@ -187,10 +189,10 @@ def parameter_row(
         lower_bound=posterior.lower,
         upper_bound=posterior.upper,
         confidence=posterior.confidence,
-        own_share=learned.belief.own_share(learned.cell) if learned.is_own else 0.0,
+        own_share=learned.belief.own_share(learned.cell) if learned.n else 0.0,
         parent=STATIC if learned.parent is None else group_key(learned.parent.group),
         ambiguous_share=chosen.ambiguous_share,
-        state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n), may_trade=may_trade),
+        state=state_of(posterior, n_eff=max(chosen.n_eff, float(learned.relatives_n)), may_trade=may_trade),
         left_out_count=closes.left_out,
         late_count=closes.late,
         is_censored=is_censored,

@@ -19,7 +19,7 @@ from bot3.trading.exit_rules import NO_RULES, ExitRules
 from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.parameters import ANY
 
-_RULE = "first-touch-3"  # part of every version: increase the number when the arithmetic changes
+_RULE = "first-touch-4"  # part of every version: increase the number when the arithmetic changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,6 @@ class LearningSettings:
 
     Parameters
     ----------
-    min_trades : int
-        A group with fewer trades uses its parent's values.
     static_stop_loss, static_take_profit : float
         Stop and target of the settings, ratios of the stake; without evidence they are the best ones of every group.
     static_strength : float
@@ -50,7 +48,6 @@ class LearningSettings:
     grid: ExitGrid = field(default_factory=default_grid)
     exit_rules: ExitRules = NO_RULES
     bins: LeverageBins = DEFAULT_BINS
-    min_trades: int = 5
     static_stop_loss: float = -0.03
     static_take_profit: float = 0.03
     static_strength: float = 200.0
@@ -64,7 +61,7 @@ class LearningSettings:
         The bins are not part of it: a replay does not depend on them, and the version of parameters contains their names.
         """
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
-        numbers = (self.min_trades, self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
+        numbers = (self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
         rules = self.exit_rules.digest_content
         return digest_of([_RULE, self.timeframe, self.horizon.total_seconds(), asdict(self.costs), rules, grid, numbers])
 
