@@ -12,6 +12,8 @@ from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.recommendations import Recommendation
 
 DASH = "\N{EN DASH}"
+NO_TARGET = "no target, time exit"
+"""Text in place of a target of trades that have none: they end at the horizon if nothing else ends them before."""
 
 _SOURCES = {
     ClockSource.SIMULATED: "simulated market: not real money, not a real market",

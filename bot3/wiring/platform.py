@@ -136,6 +136,7 @@ class Platform(Sources):
             timeframe=settings.timeframe,
             horizon=settings.horizon,
             costs=costs,
+            size_limits=self.profile("BOT3").size_limits,
             exit_rules=settings.exit_rules,
             bins=settings.bins,
             max_censored_share=settings.max_censored_share,
