@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -346,7 +347,7 @@ class Judge:
         levels = choice if isinstance(choice, Hold) else price_levels(signal, choice, view=view, costs=self._costs)
         if isinstance(choice, Hold) or isinstance(levels, Hold):
             raise SystemExit(f"freqtrade entered a trade that the daemon would not enter: {trade}, {choice}, {levels}")
-        return choice, (float(levels[0]), float(levels[1]))
+        return choice, (float(levels[0]), math.nan if levels[1] is None else float(levels[1]))
 
     def _matched(
         self, trade: dict[str, Any], arrays: CandleArrays, choice: EntryChoice, *, levels: tuple[float, float], entry: int

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bot3.learning.replay.grids import ExitGrid, default_grid
+from bot3.learning.replay.grids import ExitGrid
 from bot3.trading.leverage_bins import DEFAULT_BINS
 
 PATH_TYPES = ("noise", "trend", "pop_and_fade", "adverse", "dip_then_run")
@@ -51,8 +51,8 @@ class Bank:
         Index of the first stop at or beyond the bin's liquidation rate; the number of stops if there is no such stop.
     worst, best : float32 of shape (paths,)
         Lowest and highest move of the path, in units of sigma.
-    type_means : float64 of shape (bins, types, stops, targets)
-        Mean net move of each type with a bin's liquidation rate. The true expectancy of a cell is a weighted mean of these.
+    type_means, type_squares : float64 of shape (bins, types, stops, targets)
+        Mean net move of each type with a bin's liquidation rate, and mean squared net move. Those of a cell are weighted means of these.
     per_type : int
         Number of paths of each type.
     """
@@ -65,6 +65,7 @@ class Bank:
     worst: NDArray[np.float32]
     best: NDArray[np.float32]
     type_means: NDArray[np.float64]
+    type_squares: NDArray[np.float64]
     per_type: int
 
     def __len__(self) -> int:
@@ -78,12 +79,21 @@ def bin_leverages() -> NDArray[np.float64]:
     return middle
 
 
+def bank_grid() -> ExitGrid:
+    """Return the stops and targets of the worlds: 32 from 0.1 to 4 sigma and 32 from 0.1 to 6 sigma, log-spaced.
+
+    The last target is hardly ever reached within the horizon: it stands for the platform's setting without target.
+    """
+    return ExitGrid(stops=np.geomspace(0.1, 4.0, 32), targets=np.geomspace(0.1, 6.0, 32))
+
+
 def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid | None = None) -> Bank:
     """Draw paths, equally many of each type, and compute the outcome of every setting on each path."""
-    grid = default_grid() if grid is None else grid
+    grid = bank_grid() if grid is None else grid
     per_type = paths // len(PATH_TYPES)
     blocks = [_type_block(name, n=per_type, seed=(seed, place), grid=grid) for place, name in enumerate(PATH_TYPES)]
     outcomes, liquidated, liquidated_from, sigma, worst, best = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    type_means, type_squares = _type_moments((outcomes, liquidated, liquidated_from), per_type=per_type)
     return Bank(
         grid=grid,
         outcomes=outcomes,
@@ -92,7 +102,8 @@ def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid 
         sigma=sigma,
         worst=worst,
         best=best,
-        type_means=_type_means((outcomes, liquidated, liquidated_from), per_type=per_type),
+        type_means=type_means,
+        type_squares=type_squares,
         per_type=per_type,
     )
 
@@ -137,16 +148,17 @@ def _outcomes(moves: NDArray[np.float32], sigma: NDArray[np.float32], grid: Exit
     return outcomes, liquidated, liquidated_from
 
 
-def _type_means(tables: tuple[NDArray[Any], ...], *, per_type: int) -> NDArray[np.float64]:
+def _type_moments(tables: tuple[NDArray[Any], ...], *, per_type: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     bins = tables[1].shape[1]
     paths = np.arange(per_type * len(PATH_TYPES))
-    means = []
+    means, mean_squares = [], []
     for leverage_bin in range(bins):
         trades = (paths, np.full(len(paths), leverage_bin), paths // per_type)
-        totals = np.zeros((len(PATH_TYPES), *tables[0].shape[1:]))
-        _accumulate(tables, trades, totals, np.zeros_like(totals))
+        totals, squares = np.zeros((2, len(PATH_TYPES), *tables[0].shape[1:]))
+        _accumulate(tables, trades, totals, squares)
         means.append(totals / per_type)
-    return np.stack(means)
+        mean_squares.append(squares / per_type)
+    return np.stack(means), np.stack(mean_squares)
 
 
 @numba.njit(cache=True)

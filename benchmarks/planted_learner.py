@@ -23,7 +23,7 @@ from bot3.learning.parameters.settings import LearningSettings
 from bot3.learning.promotion.permissions import EnteredTrades, GatedLearner
 from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.learning.replay.groups import Group
-from bot3.learning.replay.kernel import TOTAL
+from bot3.learning.replay.kernel import SQUARES, TOTAL
 from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
 from bot3.learning.replay.replay import GroupSums, Outcomes
 from bot3.learning.replay.trade_table import ReplayFrame, ReplayState, TradeTable
@@ -75,14 +75,17 @@ class BankEvidence(ReplayEvidence):
         self._bank, self._world, self._shift = bank, world, shift
 
     def pair_sums(self, table: TradeTable, pair: str, rows: NDArray[np.int64], *, group: NDArray[np.int64], groups: int) -> GroupSums:
-        """Return the number and the summed outcomes of some trades by a grouping; the other sums are 0."""
+        """Return the number, the sum and the sum of squares of the outcomes of some trades by a grouping; the other sums are 0."""
         places = table.fact("trade_id")[rows]
         cell = self._world.trades.cell[places]
-        totals, _ = sum_paths(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], groups=group, n_groups=groups)
-        kinds, counts = np.unique(np.stack((group, cell)), axis=1, return_counts=True)
-        np.add.at(totals, kinds[0], counts[:, None, None] * self._shift[kinds[1]])
+        kinds, kind, counts = np.unique(np.stack((group, cell)), axis=1, return_inverse=True, return_counts=True)
+        totals, squares = sum_paths(
+            self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], groups=kind.ravel(), n_groups=len(counts)
+        )
+        shift, n_of = self._shift[kinds[1]], counts[:, None, None]
         sums = np.zeros((groups, 5, *self._bank.grid.shape))
-        sums[:, TOTAL] = totals
+        np.add.at(sums[:, TOTAL], kinds[0], totals + n_of * shift)
+        np.add.at(sums[:, SQUARES], kinds[0], squares + 2.0 * shift * totals + n_of * shift**2)
         n = np.bincount(group, minlength=groups)
         return GroupSums(n=n, weight=n.astype(np.float64), sums=sums)
 

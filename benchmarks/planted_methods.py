@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.planted_bank import Bank, sum_losses, sum_paths
+from benchmarks.planted_bank import MAKER, SLIPPAGE, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, sum_losses, sum_paths
 from benchmarks.planted_world import BIN_OF, CELLS, DAYS, DIRECTION_OF, DIRECTIONS, EPOCHS, PAIR_OF, PAIRS, World, realised
+from bot3.learning.parameters.settings import DEFAULT_SIZES
+from bot3.learning.parameters.spread import CellMoments, Spread
+from bot3.learning.parameters.utility import sized, worst_moves
 from bot3.learning.pooling.evidence import Evidence
 from bot3.learning.pooling.memory import choose_half_life
 from bot3.learning.pooling.surface_model import fit_model
-from bot3.learning.pooling.surfaces import posterior_surfaces
+from bot3.learning.pooling.surfaces import Score, by_mean, posterior_surfaces
 from bot3.learning.replay.grids import ExitGrid
+from bot3.learning.replay.paths import ReplayCosts
 
 MIN_TRADES = 5
 EDGE_MIN_TRADES = 10
@@ -59,6 +63,12 @@ class Sample:
         """Return the sums of the replayed outcomes of each cell under every setting."""
         totals: NDArray[np.float64] = self.evidence.totals.sum(axis=1)
         return totals
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """Return the mean volatility at entry of the trades of each cell."""
+        trades = self.world.trades
+        return np.bincount(trades.cell, weights=self.bank.sigma[trades.path], minlength=CELLS) / self.n
 
     @property
     def earned_mean(self) -> NDArray[np.float64]:
@@ -254,6 +264,30 @@ def ours(sample: Sample) -> Choice:
     return _pooled(sample, weights=None)
 
 
+def ours_by_utility(sample: Sample) -> Choice:
+    """Choose as the platform's production does: by the expected growth of the wallet's logarithm under the same posterior means."""
+    moments = CellMoments(n=sample.n, totals=sample.totals, squares=sample.squares, sigma=sample.sigma)
+    spread = Spread.of(moments, sigma=STATIC_SIGMA)
+    deviation, worst = np.sqrt(spread.variances(moments)), worst_of(sample.grid, spread.sigmas(moments))
+
+    def score(mean: NDArray[np.float64]) -> NDArray[np.float64]:
+        return growth(mean, deviation, worst)
+
+    return _pooled(sample, weights=None, score=score)
+
+
+def growth(mean: NDArray[np.float64], deviation: NDArray[np.float64], worst: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the utility of every setting of every cell at the platform's default sizes, of shape (cells, stops, targets)."""
+    leverage = bin_leverages()[BIN_OF][:, None, None]
+    return sized(mean=mean, deviation=deviation, worst=worst, leverage=leverage, limits=DEFAULT_SIZES).utility
+
+
+def worst_of(grid: ExitGrid, sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the net move at each stop of each cell, below 0, of shape (cells, stops, 1), for the mean volatility of the cell."""
+    costs = ReplayCosts(taker_fee=TAKER, maker_fee=MAKER, slippage=SLIPPAGE, stop_slippage=STOP_SLIPPAGE)
+    return worst_moves(grid.stops, sigma=sigma[:, None], costs=costs)[:, :, None]
+
+
 def ours_with_memory(sample: Sample) -> Choice:
     """Choose as the platform does, with trades weighted by age with the half-life that predicted best."""
     ages = (EPOCHS - 1.0 - np.arange(EPOCHS)) * DAYS / EPOCHS
@@ -262,10 +296,11 @@ def ours_with_memory(sample: Sample) -> Choice:
     return _pooled(sample, weights=memory.weights)
 
 
-def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None) -> Choice:
-    model = fit_model(sample.evidence, prior=static_surface(sample.grid), strength=STATIC_STRENGTH, deviation=STATIC_SIGMA, weights=weights)
+def _pooled(sample: Sample, *, weights: NDArray[np.float64] | None, score: Score = by_mean) -> Choice:
+    prior = static_surface(sample.grid)
+    model = fit_model(sample.evidence, prior=prior, strength=STATIC_STRENGTH, deviation=STATIC_SIGMA, weights=weights, score=score)
     surfaces = posterior_surfaces(sample.evidence, model)
-    cells = surfaces.best()
+    cells = surfaces.best(score)
     mean, deviation = surfaces.posteriors(cells)
     return Choice(stop=cells[:, 0], target=cells[:, 1], reported=mean, deviation=deviation)
 
@@ -294,4 +329,5 @@ METHODS: Mapping[str, Callable[[Sample], Choice]] = {
     "one_global_setting": one_global_setting,
     "nested_scalar": nested_scalar,
     "ours": ours,
+    "ours_by_utility": ours_by_utility,
 }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.planted_bank import Bank
-from benchmarks.planted_methods import METHODS, Choice, Sample, default, take_sample
+from benchmarks.planted_methods import METHODS, Choice, Sample, default, growth, take_sample, worst_of
 from benchmarks.planted_world import CELLS, SIZES, make_world
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z
 
@@ -29,6 +29,9 @@ class Scores:
         Reported expectancy minus the true one, bps of the price.
     worse : array
         Share of cells in which the default would have been better, 0 to 1.
+    growth : array
+        Expected growth of the wallet's logarithm lost against the setting with the highest one, 1e-4 a trade; sizes are those of the true
+        expectancy and risk.
     covered : array
         Share of 90 % intervals that contain the true expectancy, 0 to 1; NaN for a method that reports no interval.
     """
@@ -36,6 +39,7 @@ class Scores:
     regret: NDArray[np.float64]
     optimism: NDArray[np.float64]
     worse: NDArray[np.float64]
+    growth: NDArray[np.float64]
     covered: NDArray[np.float64]
 
     def by_size(self, what: str) -> dict[str, float]:
@@ -51,7 +55,7 @@ class Scores:
 
 
 def score_choice(sample: Sample, choice: Choice) -> NDArray[np.float64]:
-    """Return the four scores of a choice, in the order of `Scores`, of shape (4, sizes)."""
+    """Return the scores of a choice, in the order of `Scores`, of shape (5, sizes)."""
     utility = sample.world.utility
     got = utility[_CELL, choice.stop, choice.target]
     untouched = default(sample)
@@ -60,7 +64,9 @@ def score_choice(sample: Sample, choice: Choice) -> NDArray[np.float64]:
     deviation = np.full(CELLS, np.nan) if choice.deviation is None else choice.deviation
     covered = np.where(np.isnan(deviation), np.nan, np.abs(optimism) <= INTERVAL_Z * deviation)
     lost = utility.reshape(CELLS, -1).max(axis=1) - got
-    values = (BPS * lost, BPS * optimism, (got < without - 1e-9).astype(np.float64), covered)
+    grown = growth(utility, sample.world.deviation, worst_of(sample.grid, np.full(CELLS, sample.bank.sigma.mean())))
+    missed = grown.reshape(CELLS, -1).max(axis=1) - grown[_CELL, choice.stop, choice.target]
+    values = (BPS * lost, BPS * optimism, (got < without - 1e-9).astype(np.float64), BPS * missed, covered)
     return np.array([[value[sample.world.sizes == size].mean() for size in SIZES] for value in values])
 
 
@@ -79,4 +85,4 @@ def score_methods(
         for name, method in methods.items():
             rows[name].append(score_choice(sample, method(sample)))
     stacked = {name: np.stack(scores, axis=1) for name, scores in rows.items()}
-    return {name: Scores(regret=of[0], optimism=of[1], worse=of[2], covered=of[3]) for name, of in stacked.items()}
+    return {name: Scores(regret=of[0], optimism=of[1], worse=of[2], growth=of[3], covered=of[4]) for name, of in stacked.items()}

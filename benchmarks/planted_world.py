@@ -64,12 +64,15 @@ class World:
         Share of each path type. The truth is that of the last epoch, the one closest to the trades for which a setting is chosen.
     utility : array of shape (cells, stops, targets)
         Exact net expectancy in the last epoch, as a ratio of the price.
+    deviation : array of shape (cells, stops, targets)
+        Exact standard deviation of a trade's net move in the last epoch, as a ratio of the price.
     sizes : array of shape (cells,)
         Number of trades of each cell.
     """
 
     weights: NDArray[np.float64]
     utility: NDArray[np.float64]
+    deviation: NDArray[np.float64]
     sizes: NDArray[np.int64]
     trades: Trades
 
@@ -93,9 +96,12 @@ def make_world(
     rng = np.random.default_rng((seed, round(heterogeneity * 1000), round(drift * 1000), skilled))
     weights = _mixes(rng, heterogeneity=heterogeneity, drift=drift, skilled=skilled)
     sizes = rng.permutation(np.repeat(SIZES, CELLS // len(SIZES)))
+    utility = true_utility(bank, weights[-1])
+    squares = np.einsum("ck,ckst->cst", weights[-1], bank.type_squares[BIN_OF])
     return World(
         weights=weights,
-        utility=true_utility(bank, weights[-1]),
+        utility=utility,
+        deviation=np.sqrt(squares - utility**2),
         sizes=sizes,
         trades=draw_trades(bank, rng, weights=weights, sizes=sizes, correlation=correlation),
     )

@@ -123,7 +123,7 @@ class Settings(BaseModel):
     # Learning
     win_rate_mark: float = Field(0.55, gt=0.0, lt=1.0, description="Win rate shown as a reference line, never a condition.")
     min_trades_per_bin: int = Field(
-        5, ge=1, description="A group of trades (pair, direction, leverage bin) with fewer trades uses the values of the group above it."
+        5, ge=1, description="A group of trades (pair, direction, leverage bin) with fewer trades is marked on pages."
     )
     max_censored_share: float = Field(
         0.10, ge=0.0, le=1.0, description="Maximum share of closes left out or late; a pair and direction above it may not trade."

@@ -92,10 +92,11 @@ def _show_parameters(entry: Intent, home: DashboardHome) -> None:
         st.caption(f"Protected by row {fmt.key(key)} of the set {fmt.version(str(version))}, which the record does not hold.")
         return
     row = used.iloc[-1]
+    target = fmt.NO_TARGET if row["has_target"] is False else f"target {fmt.ratio(row['take_profit_target'])} of the stake"
     st.markdown(
         f"**Parameters used**: {fmt.key(key)} of the set {fmt.version(str(version))}, row of version "
         f"{fmt.version(str(row['version']))}: stop {fmt.ratio(row['stop_loss'])}, "
-        f"target {fmt.ratio(row['take_profit_target'])} of the stake at {row['leverage_ref']:.1f}x; "
+        f"{target} at {row['leverage_ref']:.1f}x; "
         f"expectancy {fmt.ratio(row['expectancy'], 3)} ({fmt.interval(row['lower_bound'], row['upper_bound'], 3)}) of the price, "
         f"{fmt.evidence(int(row['trades_count']), float(row['n_eff']))}, state {row['state']}."
     )

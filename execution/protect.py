@@ -26,6 +26,9 @@ from execution.submit import Submitter, closing_intent, state_of
 
 _RATES = {IntentLeg.STOP: "stop_rate", IntentLeg.TARGET: "take_profit_rate"}
 
+_MISSING = object()
+"""Distinguishes a context without a rate, which is an error, from one that says that there is none."""
+
 log = structlog.get_logger()
 
 
@@ -148,12 +151,15 @@ class Protector:
             self._backoff.failed(trade.trade_id, "flatten", wall=wall)
 
     def _aim(self, trade: Trade, account: Account) -> None:
-        """Place the target unless it was sent already; if it is rejected because the rate has passed it, exit at market unless HALTED.
+        """Place the target if the trade has one that was not sent yet; if it is rejected because the rate passed it, exit unless HALTED.
 
         A target that was rejected is not sent again by this process.
         """
         wall = self._bot.shared.clock.wall_now()
         if account.waiting(IntentLeg.TARGET, trade_id=trade.trade_id) or not self._backoff.is_due(trade.trade_id, "target", wall=wall):
+            return
+        if opening_intent(self._bot, trade).context.get(_RATES[IntentLeg.TARGET], _MISSING) is None:
+            self._without_target.add(trade.trade_id)
             return
         state = self._place(trade, IntentLeg.TARGET, amount=account.positions[trade.pair].amount)
         if state is IntentState.DEAD:

@@ -91,7 +91,7 @@ def _progress(parameters: ParameterSet, home: BotHome) -> Table:
         (row.leverage_bin, f"{row.trades_count:,}", f"{row.replays_count:,}", fmt.number(row.n_eff, 1), _standing(row, minimum))
         for row in bins_of(parameters, home.settings.bins)
     ]
-    note = f"A bin with fewer than {minimum} closes uses its parent's values. /leverage shows stop and target."
+    note = f"A bin with fewer than {minimum} closes is based mostly on related groups. /leverage shows stop and target."
     return Table(head=("bin", "n", "replayed", "n eff", "state"), rows=tuple(rows), note=note)
 
 
@@ -160,8 +160,9 @@ def _levels(parameters: ParameterSet, home: BotHome) -> Table:
         level = figures.level_figures(
             stop_loss=row.stop_loss, take_profit_target=row.take_profit_target, leverage=row.leverage_ref, costs=home.ports.costs
         )
-        ends = (fmt.ratio(row.stop_loss), fmt.ratio(row.take_profit_target))
-        rows.append((row.leverage_bin, *ends, fmt.number(level.reward_to_risk), fmt.share(level.break_even), f"{row.trades_count:,}"))
+        ends = (fmt.ratio(row.stop_loss), "none" if row.has_target is False else fmt.ratio(row.take_profit_target))
+        after = (fmt.DASH, fmt.DASH) if row.has_target is False else (fmt.number(level.reward_to_risk), fmt.share(level.break_even))
+        rows.append((row.leverage_bin, *ends, *after, f"{row.trades_count:,}"))
     note = (
         "stop_loss: a distance of the price as ratio of the stake, before fees; take profit: profit of the stake after fees; both at the "
         "bin's mean leverage. R:R and break-even wins are after costs."

@@ -52,6 +52,11 @@ def a_row(*, pair: str = "*", direction: str = "*", leverage_bin: str = "*", **c
         state=ParameterState.PROBE,
         known_at=OPENED,
         version="v1",
+        has_target=True,
+        deviation_move=0.8 * given["sigma_ref"],
+        worst_move=stop_move - 0.0014,
+        notional_ratio=0.4,
+        utility=0.0002,
     )
     return replace(row, **changes)
 

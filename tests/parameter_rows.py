@@ -46,7 +46,12 @@ INVALID_FIELDS: list[tuple[str, Any]] = [
     *(("leverage_bin", value) for value in ("3.0-1.0", "1-3", "0.5-2.0", "1.0-1.0", "1.0-200.0", "1.001-2.0", "1.0-nan")),
     *(("leverage_bin", value) for value in ("10.0+", "<2.0", "", None, 1)),
     *(("state", value) for value in ("maybe", "", None, 1)),
-    *(("is_censored", value) for value in (0, 1, "true")),
+    *((name, value) for name in ("is_censored", "has_target") for value in (0, 1, "true")),
+    *((name, value) for name in ("deviation_move", "worst_move", "notional_ratio", "utility") for value in ("1", True, math.nan, math.inf)),
+    *(("deviation_move", value) for value in (-0.001, 10.1)),
+    *(("worst_move", value) for value in (0.0, 0.01, -10.1)),
+    ("notional_ratio", -0.1),
+    *(("utility", value) for value in (-10.1, 10.1)),
     *(("known_at", value) for value in (17, None)),
 ]
 """A field of a valid row, and a value with which the row is refused."""
@@ -71,6 +76,9 @@ VALID_ROWS: list[Change] = [
     {"lower_bound": 0.0, "expectancy": 0.0, "upper_bound": 0.0},
     {"trades_count": 0, "replays_count": 2**63 - 1, "left_out_count": 0, "late_count": 7},
     {"is_censored": True},
+    {"has_target": False},
+    *({name: None} for name in ("has_target", "deviation_move", "worst_move", "notional_ratio", "utility")),
+    {"deviation_move": 0.0, "worst_move": -1.5, "notional_ratio": 0.0, "utility": -0.01},
     {"pair": "", "direction": "short", "leverage_bin": "7.5-10.0"},
     *({"leverage_bin": name} for name in ("1.0-125.0", "1.25-1.26", "4.0-8.0")),
 ]

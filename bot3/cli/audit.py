@@ -122,7 +122,6 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
         ),
         exit_rules=replace(NO_RULES, break_even_activation_sigma=settings.exit_rules.break_even_activation_sigma),
         bins=settings.bins,
-        min_trades=settings.min_trades_per_bin,
         static_stop_loss=settings.stop_loss if stop_loss is None else stop_loss,
         static_take_profit=settings.take_profit if take_profit is None else take_profit,
     )

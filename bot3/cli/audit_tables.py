@@ -178,7 +178,7 @@ def parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[Any, ...]
     return (
         row.key,
         percent(row.stop_loss),
-        percent(row.take_profit_target),
+        fmt.NO_TARGET if row.has_target is False else percent(row.take_profit_target),
         f"{row.take_profit_move / -row.stop_move:.2f}",
         row.trades_count,
         f"{row.n_eff:.0f}",
@@ -206,7 +206,7 @@ def _short_parameter_cells(row: ExitParameters, report: AuditReport) -> tuple[An
     return (
         f"{row.pair}|{row.direction}",
         percent(row.stop_loss),
-        percent(row.take_profit_target),
+        fmt.NO_TARGET if row.has_target is False else percent(row.take_profit_target),
         row.trades_count,
         f"{row.n_eff:.0f}",
         expected,

@@ -27,6 +27,11 @@ _TERMS = (
     "shadow",
 )
 
+_COLUMNS = (
+    *("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval"),
+    *("deviation", "size", "growth bps", "own", "missing", "state"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command `params` to the command line."""
@@ -52,8 +57,8 @@ def params(
     results.print(f"version {parameters.version[:12]}, {life}")
     results.print(f"known at {parameters.known_at:%Y-%m-%d %H:%M} UTC, expires at {parameters.expires_at:%Y-%m-%d %H:%M} (market time)")
     print_table(
-        "Ratios of the stake, leverage included; expectancy is net, of the price",
-        ("pair", "direction", "bin", "stop", "target", "n", "replayed", "n_eff", "expectancy", "90 % interval", "own", "missing", "state"),
+        "Ratios of the stake, leverage included; expectancy and deviation of a trade are net, of the price; size and growth of the wallet",
+        _COLUMNS,
         [_cells(row) for row in rows],
     )
     censored = [row for row in parameters.censored() if pair is None or row.pair == pair]
@@ -72,12 +77,15 @@ def _cells(row: ExitParameters) -> tuple[Any, ...]:
         row.direction,
         row.leverage_bin,
         percent(row.stop_loss),
-        percent(row.take_profit_target),
+        fmt.NO_TARGET if row.has_target is False else percent(row.take_profit_target),
         row.trades_count,
         row.replays_count,
         f"{row.n_eff:.0f}",
         percent(row.expectancy, 3),
         interval,
+        percent(row.deviation_move),
+        percent(row.notional_ratio),
+        row.utility if row.utility is None else f"{1e4 * row.utility:+.2f}",
         own,
         missing,
         row.state,

@@ -65,7 +65,8 @@ def refusing(read: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Resul
 
 
 _SHARE = number(0.0, 1.0)
-_MOVE = number(-10.0, 10.0)
+_MOVES = (-10.0, 10.0)
+_MOVE = number(*_MOVES)
 _LEVERAGE = number(1.0, HIGHEST_LEVERAGE)
 _FACTOR = number(*FACTOR_BOUNDS)
 
@@ -101,6 +102,11 @@ _PARAMETERS: Mapping[str, Rule] = {
     "left_out_count": whole_number(is_optional=True),
     "late_count": whole_number(is_optional=True),
     "is_censored": optional_flag,
+    "has_target": optional_flag,
+    "deviation_move": number(0.0, _MOVES[1], is_optional=True),
+    "worst_move": number(_MOVES[0], -_SMALL, is_optional=True),
+    "notional_ratio": number(0.0, FINITE, is_optional=True),
+    "utility": number(*_MOVES, is_optional=True),
 }
 _PUBLICATION: Mapping[str, Rule] = {
     "version": nonempty_text,

@@ -243,7 +243,7 @@ def _path(trade: OpenTrade, *, entry: int, market: Market, costs: Costs) -> Open
         leverage=trade.plan.leverage,
         open_rate=trade.open_rate,
         stop_rate=float(trade.plan.stop_rate),
-        take_profit_rate=float(trade.plan.take_profit_rate),
+        take_profit_rate=math.nan if trade.plan.take_profit_rate is None else float(trade.plan.take_profit_rate),
         maintenance_margin_ratio=trade.maintenance_margin_ratio,
         rule=ExitRule.of_context(trade.plan.context),
         break_even_rate=float(market.break_even_rate(trade.open_rate, is_short=is_short, costs=costs)),

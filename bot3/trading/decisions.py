@@ -61,7 +61,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPlan:
-    """A trade to open at market, with its stop and target; amounts and rates are rounded to the market's steps.
+    """A trade to open at market, with its stop and target (None: no target); amounts and rates are rounded to the market's steps.
 
     `context` has the keys of `orders.ENTRY_CONTEXT` and `liquidation_price`, and `break_even_activation_move` if that rule is on.
     """
@@ -76,7 +76,7 @@ class EntryPlan:
     notional_abs: float
     stake_abs: float
     stop_rate: Decimal
-    take_profit_rate: Decimal
+    take_profit_rate: Decimal | None
     context: Detail
 
     def entry_intent(self, *, account: str, bot: str, trade_id: int) -> Intent:

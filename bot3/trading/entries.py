@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,11 +14,11 @@ from bot3.trading.decisions import Book, EntryPlan, Hold, HoldReason, Learning, 
 from bot3.trading.exits import ExitLevels, learned_levels, static_levels
 from bot3.trading.markets import LeverageBracket
 from bot3.trading.orders import Intent, OrderSide
-from bot3.trading.parameters import ParameterSet, ParameterState
+from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier, Recommendation
 from bot3.trading.signals import Signal
-from bot3.trading.sizing import choose_leverage, free_notional, half_kelly_notional, smallest_amount, volatility_notional
+from bot3.trading.sizing import OutcomeRisk, choose_leverage, free_notional, outcome_notional, smallest_amount, volatility_notional
 from bot3.trading.trades import RunMode
 from bot3.trading.units import (
     liquidation_rate,
@@ -35,16 +36,16 @@ from bot3.trading.units import (
 class EntryChoice:
     """Stop, target and leverage of an entry, and the inputs of its size.
 
-    `size_multiplier` is a factor on the size by the volatility target; `kelly_lower_bound` is None if Kelly sizing does not apply (stop and
-    target of the settings); `is_smallest` requests the smallest order; `maintenance_margin_ratio` is that of the largest possible order.
-    The other fields are stored with the entry.
+    `size_multiplier` is a factor on the size by the risk target; `outcome` is the risk of the learned levels, and None for stop and target
+    of the settings, whose size follows from the volatility; `is_smallest` requests the smallest order; `maintenance_margin_ratio` is that
+    of the largest possible order. The other fields are stored with the entry.
     """
 
     levels: ExitLevels
     leverage: float
     maintenance_margin_ratio: float
     size_multiplier: float
-    kelly_lower_bound: float | None
+    outcome: OutcomeRisk | None
     is_smallest: bool
     regime: Regime | None
     tier: str
@@ -139,17 +140,19 @@ def plan_entry(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book
     )
 
 
-def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: Costs) -> tuple[Decimal, Decimal] | Hold:
-    """Compute stop and target rates: the stop inside liquidation, both on ticks, rounded to a nearer stop and a farther target.
+def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: Costs) -> tuple[Decimal, Decimal | None] | Hold:
+    """Compute stop and target rates (None: no target): the stop inside liquidation, both on ticks, a nearer stop and a farther target.
 
     Return a hold if the target does not cover the fees, the stop would trigger at the entry's rate, or the target's rate is not above 0.
     """
-    is_short, market = signal.is_short, view.market
-    fees = {"fee_open": costs.taker_fee, "fee_close": costs.taker_fee}
-    target_profit = profit_of_move(choice.levels.take_profit_move, leverage=choice.leverage, is_short=is_short, **fees)
-    if not target_profit > 0.0:
-        detail = {"take_profit_move": choice.levels.take_profit_move, "profit_after_fees": target_profit}
-        return Hold(pair=signal.pair, reason=HoldReason.TARGET_BELOW_COSTS, detail=detail)
+    is_short, market, target_move = signal.is_short, view.market, choice.levels.take_profit_move
+    has_target = math.isfinite(target_move)
+    if has_target:
+        fees = {"fee_open": costs.taker_fee, "fee_close": costs.taker_fee}
+        target_profit = profit_of_move(target_move, leverage=choice.leverage, is_short=is_short, **fees)
+        if not target_profit > 0.0:
+            detail = {"take_profit_move": target_move, "profit_after_fees": target_profit}
+            return Hold(pair=signal.pair, reason=HoldReason.TARGET_BELOW_COSTS, detail=detail)
     open_rate = costs.entry_rate(view.rate, is_short=is_short)
     stop_move = stop_inside_liquidation(
         choice.levels.stop_move,
@@ -158,10 +161,12 @@ def price_levels(signal: Signal, choice: EntryChoice, *, view: PairView, costs: 
         is_short=is_short,
     )
     stop = market.round_rate(rate_of_move(stop_move, open_rate=open_rate, is_short=is_short), up=not is_short)
-    target_rate = rate_of_move(choice.levels.take_profit_move, open_rate=open_rate, is_short=is_short)
-    target = market.round_rate(target_rate, up=not is_short)
-    if _is_touched(stop, view=view, is_short=is_short) or not target > 0:
-        detail = {"stop_rate": float(stop), "take_profit_rate": float(target), "rate": view.rate, "tick": float(market.rate_tick)}
+    target = None
+    if has_target:
+        target = market.round_rate(rate_of_move(target_move, open_rate=open_rate, is_short=is_short), up=not is_short)
+    if _is_touched(stop, view=view, is_short=is_short) or (target is not None and not target > 0):
+        target_rate = {} if target is None else {"take_profit_rate": float(target)}
+        detail = {"stop_rate": float(stop), **target_rate, "rate": view.rate, "tick": float(market.rate_tick)}
         return Hold(pair=signal.pair, reason=HoldReason.STOP_WITHIN_SPREAD, detail=detail)
     return stop, target
 
@@ -181,7 +186,7 @@ def _static_choice(
         leverage=leverage,
         maintenance_margin_ratio=bracket.maintenance_margin_ratio,
         size_multiplier=1.0,
-        kelly_lower_bound=None,
+        outcome=None,
         is_smallest=profile.is_learned,
         regime=regime,
         tier=tier,
@@ -210,20 +215,35 @@ def _learned_choice(
     if row.state is ParameterState.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
     tier = recommendation.tier(signal.feeder_id)
-    is_smallest = tier is not FeederTier.TRADE or row.state is not ParameterState.TRADE
+    levels = learned_levels(row, parameters=parameters, regime=regime, sigma=view.sigma, is_short=signal.is_short)
+    outcome = _outcome(row, levels=levels, sigma=view.sigma)
+    # Rows of older releases do not tell the risk of their levels.
+    is_smallest = tier is not FeederTier.TRADE or row.state is not ParameterState.TRADE or outcome is None
     if not is_smallest and not row.lower_bound > 0.0:
         return Hold(pair=signal.pair, reason=HoldReason.NO_EDGE, detail={"key": row.key, "lower_bound": row.lower_bound})
     return EntryChoice(
-        levels=learned_levels(row, parameters=parameters, regime=regime, sigma=view.sigma, is_short=signal.is_short),
+        levels=levels,
         leverage=leverage,
         maintenance_margin_ratio=bracket.maintenance_margin_ratio,
         size_multiplier=recommendation.suggested_position_size_multiplier,
-        kelly_lower_bound=row.lower_bound,
+        outcome=outcome,
         is_smallest=is_smallest,
         regime=regime,
         tier=tier.value,
         parameters_version=parameters.version,
         recommendation_version=recommendation.version,
+    )
+
+
+def _outcome(row: ExitParameters, *, levels: ExitLevels, sigma: float) -> OutcomeRisk | None:
+    """Return the risk of a row's levels at the volatility at entry; None if the row does not contain it."""
+    if row.deviation_move is None or row.worst_move is None:
+        return None
+    costs = row.worst_move - row.stop_move
+    return OutcomeRisk(
+        deviation_move=row.deviation_move * sigma / row.sigma_ref,
+        worst_move=levels.stop_move + costs,
+        lower_bound=row.lower_bound,
     )
 
 
@@ -245,7 +265,7 @@ def _learning_in_force(signal: Signal, *, learning: Learning, now: datetime) -> 
 
 
 def _sized(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Book, view: PairView, costs: Costs) -> Decimal | Hold:
-    """Compute the amount: the smallest order if it is requested, else the minimum of volatility target, half Kelly and free notional."""
+    """Compute the amount: the smallest order if it is requested, else the minimum of risk target, half Kelly and free notional."""
     room = free_notional(
         equity_abs=book.equity_abs,
         free_abs=book.free_abs,
@@ -261,23 +281,15 @@ def _sized(signal: Signal, choice: EntryChoice, *, profile: BotProfile, book: Bo
         return Hold(pair=signal.pair, reason=HoldReason.CAPS, detail={"free_notional_abs": room, "smallest_abs": smallest_abs})
     if choice.is_smallest:
         return smallest
-    wanted = volatility_notional(equity_abs=book.equity_abs, sigma=view.sigma, profile=profile) * choice.size_multiplier
-    if choice.kelly_lower_bound is not None:
-        wanted = min(wanted, _kelly(choice, choice.kelly_lower_bound, equity_abs=book.equity_abs))
+    if choice.outcome is None:
+        wanted = volatility_notional(equity_abs=book.equity_abs, sigma=view.sigma, profile=profile) * choice.size_multiplier
+    else:
+        wanted = outcome_notional(choice.outcome, equity_abs=book.equity_abs, multiplier=choice.size_multiplier, limits=profile.size_limits)
     amount = view.market.round_amount(min(wanted, room) / view.rate)
     if amount < smallest:
         detail = {"wanted_abs": wanted, "free_notional_abs": room, "smallest_abs": smallest_abs}
         return Hold(pair=signal.pair, reason=HoldReason.BELOW_MIN_NOTIONAL, detail=detail)
     return amount
-
-
-def _kelly(choice: EntryChoice, lower_bound: float, *, equity_abs: float) -> float:
-    return half_kelly_notional(
-        equity_abs=equity_abs,
-        lower_bound=lower_bound,
-        stop_move=choice.levels.stop_move,
-        take_profit_move=choice.levels.take_profit_move,
-    )
 
 
 def _largest_bracket(view: PairView, *, profile: BotProfile, equity_abs: float) -> LeverageBracket:
@@ -287,7 +299,7 @@ def _largest_bracket(view: PairView, *, profile: BotProfile, equity_abs: float) 
 
 
 def _context(
-    signal: Signal, choice: EntryChoice, *, profile: BotProfile, view: PairView, rates: tuple[Decimal, Decimal], open_rate: float
+    signal: Signal, choice: EntryChoice, *, profile: BotProfile, view: PairView, rates: tuple[Decimal, Decimal | None], open_rate: float
 ) -> dict[str, str | float | int | bool | None]:
     stop_move = move_of_rate(float(rates[0]), open_rate=open_rate, is_short=signal.is_short)
     return {
@@ -297,7 +309,7 @@ def _context(
         "sigma": view.sigma,
         "stop_loss": stake_of_move(stop_move, leverage=choice.leverage),
         "stop_rate": float(rates[0]),
-        "take_profit_rate": float(rates[1]),
+        "take_profit_rate": None if rates[1] is None else float(rates[1]),
         **profile.exit_rules.of_trade(sigma=view.sigma, expires_at=signal.known_at + profile.horizon).context(),
         "parameters_version": choice.parameters_version,
         "parameters_key": choice.levels.source,

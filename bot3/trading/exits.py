@@ -25,7 +25,7 @@ LARGEST_FALL = 0.99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitLevels:
-    """Stop (below 0) and target (above 0) as moves of the price from the entry's fill, before fees.
+    """Stop (below 0) and target (above 0, infinity for none) as moves of the price from the entry's fill, before fees.
 
     `source` is the key of the row of learned parameters, or "static" if they are from the settings; `version` is None then.
     """
@@ -45,7 +45,7 @@ def static_levels(*, profile: BotProfile, leverage: float, is_short: bool, costs
 def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Regime, sigma: float, is_short: bool) -> ExitLevels:
     """Return a row's stop and target (in sigma) times the volatility at entry and the regime's factors.
 
-    A short's target is limited to `LARGEST_FALL`, so that its rate stays above 0 at any volatility.
+    A short's target is limited to `LARGEST_FALL`, so that its rate stays above 0 at any volatility. A row without target has none.
 
     Raises
     ------
@@ -55,10 +55,10 @@ def learned_levels(row: ExitParameters, *, parameters: ParameterSet, regime: Reg
     factors = parameters.regime_factors.get(regime)
     if factors is None:
         raise LearningError(f"parameters {parameters.version} contain no factors for the regime {regime}: run `bot3 learn run`")
-    target = move_of_sigma(row.take_profit_sigma * factors[1], sigma=sigma)
+    target = move_of_sigma(row.target_sigma * factors[1], sigma=sigma)
     return ExitLevels(
         stop_move=move_of_sigma(row.stop_sigma * factors[0], sigma=sigma),
-        take_profit_move=min(target, LARGEST_FALL) if is_short else target,
+        take_profit_move=min(target, LARGEST_FALL) if is_short and math.isfinite(target) else target,
         source=row.key,
         version=row.version,
     )

@@ -81,6 +81,8 @@ class OpenPath:
         Index of the candle at whose open the trade entered.
     open_rate : float
         Fill rate of the entry, slippage included.
+    take_profit_rate : float
+        Rate of the target; NaN without target.
     break_even_rate : float
         Rate to which the break-even rule moves the stop.
     """

@@ -122,7 +122,7 @@ ENTRY_CONTEXT = (
     "sigma",
     "stop_loss",  # ratio of the stake, below 0
     "stop_rate",
-    "take_profit_rate",
+    "take_profit_rate",  # None: no target
     "giveback_activation_move",
     "giveback_share",
     "expires_at",  # time of the time exit, ISO format, market time

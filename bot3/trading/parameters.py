@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,7 +40,8 @@ class ExitParameters:
     stop_move, take_profit_move : float
         The same as ratios of the price, before fees; stop below 0, target above 0.
     stop_sigma, take_profit_sigma : float
-        The same in units of the volatility at entry; stop below 0, target above 0. A trade's own levels are computed from these.
+        The same in units of the volatility at entry; stop below 0, target above 0. A trade's own levels are computed from these. If
+        `has_target` is false, the target of all three forms is the largest level, for readers that do not know that field.
     sigma_ref : float
         The group's mean sigma (standard deviation of the log price over the horizon), from which `*_move` is computed; that of its parent
         if it has none, or one so small that no level would be valid.
@@ -71,6 +73,17 @@ class ExitParameters:
     is_censored : bool or None
         Whether the pair and direction may not trade because too many of its closes are excluded or late. None in rows above pair and
         direction, and of releases without this flag.
+    has_target : bool or None
+        False: trades have no target, they end by their stop, by an exit rule or at the horizon. None, in rows of releases without this
+        field, means True.
+    deviation_move, worst_move : float or None
+        Standard deviation of a trade's net move under the levels, and the net move of a trade that its stop ends without a gap (below 0),
+        at `sigma_ref`. None in rows of releases without these figures, as for the next two.
+    notional_ratio : float or None
+        Size of a trade, ratio of the wallet, that the levels were chosen for: the least of the risk target, half Kelly at the expectancy
+        (if that is above 0), and the caps.
+    utility : float or None
+        Expected growth of the wallet's logarithm by a trade of that size; of all levels, the chosen ones have the highest.
     """
 
     pair: str
@@ -103,6 +116,11 @@ class ExitParameters:
     left_out_count: int | None = None
     late_count: int | None = None
     is_censored: bool | None = None
+    has_target: bool | None = None
+    deviation_move: float | None = None
+    worst_move: float | None = None
+    notional_ratio: float | None = None
+    utility: float | None = None
 
     @property
     def key(self) -> str:
@@ -113,6 +131,11 @@ class ExitParameters:
     def order(self) -> tuple[str, str, tuple[float, float]]:
         """Return the sort key by pair, direction and bin, the lowest bin first."""
         return self.pair, self.direction, bin_order(self.leverage_bin)
+
+    @property
+    def target_sigma(self) -> float:
+        """Return the target that trades have, in units of the volatility at entry; infinity if they have none."""
+        return math.inf if self.has_target is False else self.take_profit_sigma
 
     @property
     def reward_to_risk(self) -> float:

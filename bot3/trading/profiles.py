@@ -13,6 +13,23 @@ from bot3.trading.trades import DIRECTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SizeLimits:
+    """Limits of a trade's notional, ratios of the equity.
+
+    Parameters
+    ----------
+    risk_ratio : float
+        Target standard deviation of a trade's result.
+    stake_ratio, notional_ratio : float
+        Maximum stake of an order, and maximum notional of a pair.
+    """
+
+    risk_ratio: float
+    stake_ratio: float
+    notional_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotProfile:
     """Rules of one bot; every value is configured in the settings.
 
@@ -70,6 +87,15 @@ class BotProfile:
                 f"{self.name}: stop_loss must be between -1 and 0, take_profit above 0, were {self.stop_loss}, {self.take_profit}"
             )
         self._require_positive()
+
+    @property
+    def size_limits(self) -> SizeLimits:
+        """Return the limits of a trade's notional; the risk target is that of the control bots, target volatility x maximum stake."""
+        return SizeLimits(
+            risk_ratio=self.target_volatility * self.max_stake_ratio,
+            stake_ratio=self.max_stake_ratio,
+            notional_ratio=self.max_pair_notional_ratio,
+        )
 
     def _require_positive(self) -> None:
         for name in (

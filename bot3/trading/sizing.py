@@ -1,15 +1,19 @@
-"""Position sizing: leverage from the volatility; notional from the volatility target, half Kelly and caps."""
+"""Position sizing: leverage from the volatility; notional from a risk target, half Kelly and caps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bot3.errors import InvalidTradeError
 from bot3.trading.leverage_bins import LEVERAGE_STEPS, LeverageSpan
 from bot3.trading.markets import Market
-from bot3.trading.profiles import BotProfile
+from bot3.trading.profiles import BotProfile, SizeLimits
 
 _NOTIONAL_HEADROOM = 1.005  # the rate may move a little between the decision and the exchange's check
 
@@ -52,24 +56,53 @@ def volatility_notional(*, equity_abs: float, sigma: float, profile: BotProfile)
     return equity_abs * profile.max_stake_ratio * profile.target_volatility / sigma
 
 
-def half_kelly_notional(*, equity_abs: float, lower_bound: float, stop_move: float, take_profit_move: float) -> float:
-    """Compute half of the Kelly notional at the lower bound of the expectancy.
-
-    0 if that bound is not above 0, infinite if it is at or above the target.
+def risk_ratio(*, deviation: float | NDArray[np.float64], worst: float | NDArray[np.float64], limits: SizeLimits) -> NDArray[np.float64]:
+    """Return the notional, a ratio of the equity, at which a trade has the target risk: its deviation, or half its worst loss if larger.
 
     Parameters
     ----------
-    lower_bound : float
-        Lower bound of the net expectancy, ratio of the price.
-    stop_move, take_profit_move : float
-        The trade's own levels. The outcome is assumed to be one of the two, which gives the largest possible variance.
+    deviation : float or array
+        Standard deviation of the trade's net move, ratio of the price.
+    worst : float or array
+        Worst net move, ratio of the price, below 0.
     """
-    if not lower_bound > 0.0:
-        return 0.0
-    expectancy = min(lower_bound, take_profit_move)
-    variance = (take_profit_move - expectancy) * (expectancy - stop_move)
-    # A lower bound at the target gives a variance of 0: then only the other limits apply.
-    return 0.5 * expectancy / variance * equity_abs if variance > 0.0 else math.inf
+    notional: NDArray[np.float64] = limits.risk_ratio / np.maximum(deviation, -np.asarray(worst, dtype=np.float64) / 2.0)
+    return notional
+
+
+def half_kelly_ratio(*, expectancy: float | NDArray[np.float64], deviation: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half of the Kelly notional, a ratio of the equity; 0 where the expectancy (a ratio of the price) is not above 0.
+
+    Parameters
+    ----------
+    deviation : float or array
+        Standard deviation of the net move around the expectancy, ratio of the price.
+    """
+    edge = np.maximum(np.nan_to_num(np.asarray(expectancy, dtype=np.float64)), 0.0)
+    square = np.asarray(deviation, dtype=np.float64) ** 2 + edge**2
+    notional = np.zeros(np.broadcast_shapes(edge.shape, square.shape))
+    np.divide(0.5 * edge, square, out=notional, where=square > 0.0)
+    return notional
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRisk:
+    """Risk of one trade under its learned levels, net moves of the price.
+
+    `deviation_move` is the standard deviation of the outcome, `worst_move` (below 0) the outcome at the stop, and `lower_bound` that of the
+    expectancy.
+    """
+
+    deviation_move: float
+    worst_move: float
+    lower_bound: float
+
+
+def outcome_notional(outcome: OutcomeRisk, *, equity_abs: float, multiplier: float, limits: SizeLimits) -> float:
+    """Return the notional of a trade by its own risk: the risk target times a multiplier, or half Kelly at the lower bound if smaller."""
+    by_risk = risk_ratio(deviation=outcome.deviation_move, worst=outcome.worst_move, limits=limits) * multiplier
+    kelly = half_kelly_ratio(expectancy=outcome.lower_bound, deviation=outcome.deviation_move)
+    return equity_abs * float(min(by_risk, kelly))
 
 
 def free_notional(

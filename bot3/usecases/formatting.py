@@ -12,6 +12,8 @@ from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.recommendations import Recommendation
 
 DASH = "\N{EN DASH}"
+NO_TARGET = "no target, time exit"
+"""Text in place of a target of trades that have none: they end at the horizon if nothing else ends them before."""
 
 _SOURCES = {
     ClockSource.SIMULATED: "simulated market: not real money, not a real market",
@@ -228,10 +230,9 @@ def why_censored(limit: float) -> str:
 def standing(row: ExitParameters, *, minimum: int) -> str:
     """Return which data a row of learned parameters is based on, "35 % own data, the rest from ...".
 
-    For a group with fewer trades than `minimum`, or without a replayed one, the text is that it uses its parent's values, and the reason.
+    The text of a group with fewer trades than `minimum` also contains their number; without a replayed trade it has no own data.
     """
-    if row.trades_count < minimum:
-        return f"Using its parent's values: {row.trades_count} of {minimum} trades"
     if row.own_share <= 0.0:
-        return "Using its parent's values: no trade is replayed yet"
-    return f"{share(row.own_share)} own data, the rest from {key(row.parent)}"
+        return f"No trade is replayed yet: all from {key(row.parent)}"
+    few = f" (few trades: {row.trades_count} of {minimum})" if row.trades_count < minimum else ""
+    return f"{share(row.own_share)} own data, the rest from {key(row.parent)}{few}"

@@ -81,9 +81,13 @@ def _group(row: "ExitParameters") -> str:
     return " ".join(part for part in (row.direction, row.leverage_bin) if part != "*") or "all"
 
 
+def _target(row: "ExitParameters") -> str:
+    return "none" if row.has_target is False else f"{row.take_profit_target:.2%}"
+
+
 def _table(rows: "list[ExitParameters]") -> str:
     lines = [
-        f"| {_group(r)} | {r.stop_loss:.2%} | {r.take_profit_target:.2%} | {r.trades_count} | {r.n_eff:.0f} "
+        f"| {_group(r)} | {r.stop_loss:.2%} | {_target(r)} | {r.trades_count} | {r.n_eff:.0f} "
         f"| {r.expectancy:.3%} ({r.lower_bound:.3%} to {r.upper_bound:.3%}) | {r.state} |"
         for r in rows
     ]

@@ -72,8 +72,17 @@ ROW_NUMBERS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("expectancy", "lower_bound", "upper_bound"), MOVE),
     **dict.fromkeys(("confidence", "own_share", "ambiguous_share"), SHARE),
 }
-ROW_OPTIONAL_NUMBERS = {"win_rate": SHARE, "avg_profit": (-FINITE, FINITE), "profit_factor": (0.0, FINITE)}
+ROW_OPTIONAL_NUMBERS = {
+    "win_rate": SHARE,
+    "avg_profit": (-FINITE, FINITE),
+    "profit_factor": (0.0, FINITE),
+    "deviation_move": (0.0, 10.0),
+    "worst_move": (-10.0, -SMALL),
+    "notional_ratio": (0.0, FINITE),
+    "utility": MOVE,
+}
 ROW_COUNTS, ROW_OPTIONAL_COUNTS = ("trades_count", "replays_count"), ("left_out_count", "late_count")
+ROW_OPTIONAL_FLAGS = ("is_censored", "has_target")
 LARGEST_FEE = 0.01
 FEEDER_TAG = re.compile(r"F(0[1-9]|10)(?:\||$)")
 LARGEST_FALL = 0.99  # farthest target of a short, as a move of the price
@@ -116,7 +125,9 @@ class Row:
     """Learned stop and target of one group of trades, "pair|direction|bin".
 
     `stop_sigma` (below 0) and `take_profit_sigma` are in units of the volatility at entry; a trade's own levels are computed from them.
-    `lower_bound` is the lower bound of the expected profit, a ratio of the price.
+    `take_profit_sigma` is infinite if trades have no target. `lower_bound` is the lower bound of the expected profit, a ratio of the price.
+    `deviation_sigma` is the standard deviation of a trade's net move in units of the volatility, and `costs_move` what a stopped trade
+    loses beyond its stop, a ratio of the price; both are None in rows of older releases.
     """
 
     key: str
@@ -125,6 +136,8 @@ class Row:
     lower_bound: float
     state: str
     known_at: datetime
+    deviation_sigma: float | None = None
+    costs_move: float | None = None
 
     @classmethod
     def of(cls, published: Mapping[str, Any]) -> Self:
@@ -133,13 +146,16 @@ class Row:
         Raises UnreadableLearningError if a value is missing or out of bounds; for `known_at`, other errors if it is missing or malformed.
         """
         _require_row(published)
+        deviation, worst = published.get("deviation_move"), published.get("worst_move")
         return cls(
             key=f"{published['pair']}|{published['direction']}|{published['leverage_bin']}",
             stop_sigma=published["stop_sigma"],
-            take_profit_sigma=published["take_profit_sigma"],
+            take_profit_sigma=math.inf if published.get("has_target") is False else published["take_profit_sigma"],
             lower_bound=published["lower_bound"],
             state=published["state"],
             known_at=instant(published["known_at"]),
+            deviation_sigma=None if deviation is None or worst is None else deviation / published["sigma_ref"],
+            costs_move=None if deviation is None or worst is None else published["stop_move"] - worst,
         )
 
 
@@ -256,8 +272,9 @@ class Recommendation:
 class Plan:
     """Stop, target and exit rules of one trade, decided at its entry and stored with it; moves are relative to the entry's fill rate.
 
-    `stop_move` is below 0; `giveback_activation_move` is None if the giveback rule does not apply to the trade; `is_smallest` requests the
-    smallest order. `sigma` is the volatility over the horizon at the entry, None in a plan that was made without this mixin's entry.
+    `stop_move` is below 0; `take_profit_move` and `giveback_activation_move` are None if the trade has no target or the giveback rule does
+    not apply to it; `is_smallest` requests the smallest order. `deviation_move` is the standard deviation of the trade's net move, and
+    `worst_move`, below 0, the net move at the stop; both are None in plans without learned levels or of older releases.
     """
 
     pair: str
@@ -265,13 +282,15 @@ class Plan:
     enter_tag: str | None
     leverage: float
     stop_move: float
-    take_profit_move: float
+    take_profit_move: float | None
     giveback_activation_move: float | None
     expires_at: str
     size_multiplier: float = 1.0
     lower_bound: float = 0.0
     is_smallest: bool = True
     sigma: float | None = None
+    deviation_move: float | None = None
+    worst_move: float | None = None
     parameters_key: str = "static"
     parameters_version: str | None = None
     parameters_known_at: str | None = None
@@ -328,7 +347,7 @@ def _require_row(row: Mapping[str, Any]) -> None:
     wrong += [field for field in ROW_OPTIONAL_COUNTS if row.get(field) is not None and not _is_count(row[field])]
     wrong += [field for field in ("parent", "version") if not isinstance(row.get(field), str) or not row[field]]
     wrong += [] if isinstance(row.get("pair"), str) else ["pair"]
-    wrong += [] if row.get("is_censored") is None or isinstance(row["is_censored"], bool) else ["is_censored"]
+    wrong += [field for field in ROW_OPTIONAL_FLAGS if row.get(field) is not None and not isinstance(row[field], bool)]
     wrong += [] if row.get("leverage_bin") == "*" or _edges_of_bin(row.get("leverage_bin")) else ["leverage_bin"]
     names = {"direction": ("long", "short", "*"), "state": STATES}
     wrong += [field for field, known in names.items() if not isinstance(row.get(field), str) or row[field] not in known]
@@ -494,19 +513,21 @@ def draft_plan(
     factors = parameters.regime_factors.get(recommendation.regime)
     if factors is None:
         raise EntryRefusedError("missing_regime_factors", recommendation.regime)
-    is_smallest = tier != "trade" or row.state != "trade"
+    # Rows of older releases do not tell the risk of their levels.
+    is_smallest = tier != "trade" or row.state != "trade" or row.deviation_sigma is None
     if not is_smallest and not row.lower_bound > 0.0:
         raise EntryRefusedError("no_edge", row.key)
-    target = row.take_profit_sigma * factors[1] * sigma
-    target = min(target, LARGEST_FALL) if is_short else target
-    if not profit_of_move(target, leverage=leverage, is_short=is_short, fee=rules.fee) > 0.0:
+    target = row.take_profit_sigma * factors[1] * sigma if math.isfinite(row.take_profit_sigma) else None
+    target = min(target, LARGEST_FALL) if is_short and target is not None else target
+    if target is not None and not profit_of_move(target, leverage=leverage, is_short=is_short, fee=rules.fee) > 0.0:
         raise EntryRefusedError("target_below_costs", row.key)
+    stop_move = row.stop_sigma * factors[0] * sigma
     return Plan(
         pair=pair,
         is_short=is_short,
         enter_tag=enter_tag,
         leverage=leverage,
-        stop_move=row.stop_sigma * factors[0] * sigma,
+        stop_move=stop_move,
         take_profit_move=target,
         giveback_activation_move=rules.giveback_activation_sigma * sigma,
         expires_at=(now + timedelta(hours=rules.horizon_hours)).isoformat(),
@@ -514,6 +535,8 @@ def draft_plan(
         lower_bound=row.lower_bound,
         is_smallest=is_smallest,
         sigma=sigma,
+        deviation_move=None if row.deviation_sigma is None else row.deviation_sigma * sigma,
+        worst_move=None if row.costs_move is None else stop_move - row.costs_move,
         parameters_key=row.key,
         parameters_version=parameters.version,
         parameters_known_at=parameters.known_at.isoformat(),
@@ -580,15 +603,15 @@ def static_plan(*, pair: str, is_short: bool, leverage: float, open_date: dateti
 def wanted_notional(plan: Plan, *, equity_abs: float, gross_notional_abs: float, rules: Rules) -> float:
     """Return the notional of an entry that is not limited to the smallest order, in stake currency.
 
-    It is the minimum of volatility target, half Kelly at the lower bound of the expected profit, and the caps; at least 0. Raises
-    EntryRefusedError if the plan has no volatility.
+    It is the minimum of the risk target, half Kelly at the lower bound of the expected profit, and the caps; at least 0. Raises
+    EntryRefusedError if the plan has no deviation or worst move.
     """
-    if plan.sigma is None:
-        raise EntryRefusedError("no_volatility", None)
-    target = equity_abs * rules.max_stake_ratio * rules.target_volatility / plan.sigma * plan.size_multiplier
-    edge = min(plan.lower_bound, plan.take_profit_move)
-    variance = (plan.take_profit_move - edge) * (edge - plan.stop_move)
-    kelly = 0.5 * edge / variance * equity_abs if variance > 0.0 else math.inf
+    if plan.deviation_move is None or plan.worst_move is None:
+        raise EntryRefusedError("no_risk", plan.parameters_key)
+    risk = max(plan.deviation_move, -plan.worst_move / 2.0)
+    target = equity_abs * rules.max_stake_ratio * rules.target_volatility / risk * plan.size_multiplier
+    edge = max(plan.lower_bound, 0.0)
+    kelly = 0.5 * edge / (plan.deviation_move**2 + edge**2) * equity_abs if edge > 0.0 else 0.0
     by_order = equity_abs * rules.max_stake_ratio * plan.leverage
     by_pair = equity_abs * rules.max_pair_notional_ratio
     by_gross = equity_abs * rules.max_gross_notional_ratio - gross_notional_abs
@@ -1033,9 +1056,14 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
         return stop_ratio(stop_rate, current_rate=current_rate, is_short=trade.is_short, leverage=trade.leverage)
 
     def custom_roi(self, *, trade: Any, **kwargs: Any) -> float | None:
-        """Return the profit at the plan's target, a ratio of the stake, with freqtrade's own calculation of fees and funding."""
+        """Return the profit at the plan's target, a ratio of the stake, with freqtrade's own calculation of fees and funding.
+
+        None without target: freqtrade then exits at no profit.
+        """
         del kwargs
         plan = self._plan_of(trade)
+        if plan.take_profit_move is None:
+            return None
         target = plan.rate(plan.take_profit_move, open_rate=trade.open_rate)
         return float(trade.calc_profit_ratio(target))
 
@@ -1051,6 +1079,8 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
             return "giveback"
         if current_time >= datetime.fromisoformat(plan.expires_at):
             return "time_exit"
+        if plan.take_profit_move is None:
+            return None
         is_reached = plan.side * (current_rate - plan.rate(plan.take_profit_move, open_rate=trade.open_rate)) >= 0.0
         return "take_profit" if is_reached else None
 

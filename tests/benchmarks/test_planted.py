@@ -32,7 +32,7 @@ def test_score_given_the_oracle_then_has_no_regret_and_no_optimism() -> None:
     found = score_choice(sample, Choice(stop=stop, target=target, reported=utility.max(axis=1)))
 
     assert np.abs(found[:2]).max() < 1e-9
-    assert np.isnan(found[3]).all()  # it tells no interval
+    assert np.isnan(found[4]).all()  # it tells no interval
 
 
 def test_score_given_the_default_then_is_worse_than_the_default_nowhere() -> None:
@@ -57,6 +57,14 @@ def test_ours_given_worlds_with_differences_then_loses_a_fraction_of_what_the_na
     for heterogeneity in ("1", "1.8"):
         for size, ratio in ratios[heterogeneity].items():
             assert ratio <= (0.40 if int(size) <= 100 else 0.25), (heterogeneity, size)
+
+
+@pytest.mark.parametrize("heterogeneity", HETEROGENEITIES)
+def test_ours_by_utility_given_any_world_then_loses_less_growth_than_every_method_that_chooses_by_the_mean(heterogeneity: float) -> None:
+    growth = {name: of.growth.mean() for name, of in scores()[heterogeneity].items()}
+
+    assert min(growth, key=lambda name: growth[name]) == "ours_by_utility"
+    assert min(growth.values()) >= 0.0
 
 
 @pytest.mark.parametrize("heterogeneity", HETEROGENEITIES[1:])

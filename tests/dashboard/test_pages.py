@@ -267,7 +267,7 @@ def test_learned_given_a_filled_home_then_every_row_has_n_and_interval(filled_ho
         assert rows["effective n"].notna().all()
         without = rows[rows["n"] == 0]
         assert without["win rate"].isna().all()
-        assert without["rests on"].str.startswith("Using its parent's values: 0 of 5 trades").all()
+        assert without["rests on"].str.startswith("No trade is replayed yet: all from").all()
 
 
 def test_learned_given_a_pair_and_direction_whose_closes_are_missing_then_says_that_it_may_not_trade_and_why(tmp_path: Path) -> None:

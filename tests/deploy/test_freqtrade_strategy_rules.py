@@ -27,9 +27,10 @@ from bot3.trading.exit_law import gives_back
 from bot3.trading.exits import learned_levels
 from bot3.trading.leverage_bins import DEFAULT_BINS, HIGHEST_LEVERAGE, LeverageBins
 from bot3.trading.parameters import ParameterState
+from bot3.trading.profiles import SizeLimits
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.signals import FEEDER_IDS, UNKNOWN_FEEDER, feeder_of_enter_tag
-from bot3.trading.sizing import choose_leverage, half_kelly_notional
+from bot3.trading.sizing import OutcomeRisk, choose_leverage, outcome_notional
 from bot3.usecases.publishing.files import write_published_files
 from tests.journals import OPENED, PAIR
 from tests.learned import a_recommendation, a_row, a_score, a_set
@@ -96,6 +97,8 @@ def a_plan(**changes: Any) -> Any:
         "giveback_activation_move": 0.02,
         "expires_at": LATER.isoformat(),
         "sigma": 0.02,
+        "deviation_move": 0.015,
+        "worst_move": -0.0214,
     }
     return mixin.Plan(**values | changes)
 
@@ -237,15 +240,33 @@ def test_parameters_given_bins_that_overlap_or_leave_a_gap_then_are_refused(name
         mixin.Parameters.of({"version": "v1", "rows": rows, "regime_factors": {}, **times})
 
 
-@given(sigma=sigmas, lower_bound=st.floats(0.0001, 0.02), room=st.floats(0.0, 30_000.0))
-def test_wanted_notional_never_passes_kelly_or_a_cap(sigma: float, lower_bound: float, room: float) -> None:
-    plan = a_plan(sigma=sigma, lower_bound=lower_bound, leverage=3.0)
+@given(deviation=sigmas, worst=st.floats(-0.2, -0.002), lower_bound=st.floats(-0.01, 0.02), room=st.floats(0.0, 30_000.0))
+def test_wanted_notional_is_the_daemons_within_the_caps(deviation: float, worst: float, lower_bound: float, room: float) -> None:
+    plan = a_plan(deviation_move=deviation, worst_move=worst, lower_bound=lower_bound, leverage=3.0)
 
     notional = mixin.wanted_notional(plan, equity_abs=10_000.0, gross_notional_abs=30_000.0 - room, rules=mixin.Rules())
 
-    kelly = half_kelly_notional(equity_abs=10_000.0, lower_bound=lower_bound, stop_move=-0.02, take_profit_move=0.03)
-    limits = (kelly, 10_000.0 * 0.10 * 0.12 / sigma, 3_000.0, 10_000.0, room)
-    assert notional == pytest.approx(min(limits), abs=1e-6)
+    outcome = OutcomeRisk(deviation_move=deviation, worst_move=worst, lower_bound=lower_bound)
+    sizes = SizeLimits(risk_ratio=0.012, stake_ratio=0.10, notional_ratio=1.0)
+    ours = outcome_notional(outcome, equity_abs=10_000.0, multiplier=1.0, limits=sizes)
+    assert notional == pytest.approx(min(ours, 3_000.0, 10_000.0, room), abs=1e-6)
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_draft_plan_given_a_row_without_target_then_has_none_and_the_daemons_risk(tmp_path: Path, is_short: bool) -> None:
+    source = published(tmp_path, a_row(has_target=False))
+
+    plan = draft(source, is_short=is_short)
+
+    assert plan.take_profit_move is None
+    assert (plan.deviation_move, plan.worst_move) == pytest.approx((0.8 * 0.04, -0.04 - 0.0014))
+
+
+def test_draft_plan_given_a_row_without_its_risk_then_is_the_smallest(tmp_path: Path) -> None:
+    row = a_row(state=ParameterState.TRADE, lower_bound=0.0005, deviation_move=None)
+    recommendation = replace(a_recommendation(), tiers=dict.fromkeys(FEEDER_IDS, FeederTier.TRADE))
+
+    assert draft(published(tmp_path, row, recommendation=recommendation)).is_smallest
 
 
 @pytest.mark.parametrize("is_short", [False, True])

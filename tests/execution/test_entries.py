@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from bot3.market.regimes import Regime
-from bot3.trading.orders import IntentLeg, OrderSide
+from bot3.trading.orders import IntentLeg, OrderSide, OrderType
 from bot3.trading.trades import ExitReason
 from execution.bot import Account
 from execution.entries import notionals
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, ShelfOfLearning, signal_at
 from tests.journals import an_intent
-from tests.learned import a_recommendation, a_set
+from tests.learned import a_recommendation, a_row, a_set
 from tests.markets import CANDLE, FIRST, LIMITS, a_learned_profile
 
 LATER = ENTRY_AT + 6
@@ -99,6 +99,22 @@ def test_daemon_given_learning_that_cannot_be_used_then_enters_nothing_and_still
 
     assert floor.closed_trade("BOT3").exit_reason == ExitReason.TIME_EXIT.value
     assert len(floor.intents(IntentLeg.ENTRY, "BOT3")) == 1
+
+
+def test_enter_given_a_row_without_target_then_places_only_a_stop_and_leaves_at_the_horizon(open_floor: OpenFloor) -> None:
+    parameters = a_set("v1", a_row(has_target=False), known_at=FIRST, regime_factors=FACTORS)
+    floor = learned_floor(
+        open_floor, parameters=parameters, recommendation=replace(RECOMMENDATION, expires_at=CLOSE + timedelta(minutes=10))
+    )
+
+    floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
+    floor.tick_after(1.0)
+    resting = floor.resting("BOT3")
+    floor.run_candles(ENTRY_AT + 1, LATER)
+
+    assert list(resting) == [OrderType.STOP_MARKET]
+    assert floor.intents(IntentLeg.TARGET, "BOT3") == []
+    assert floor.closed_trade("BOT3").exit_reason == ExitReason.TIME_EXIT.value
 
 
 def test_daemon_given_a_new_publication_then_the_next_trade_uses_it(open_floor: OpenFloor) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot3.errors import InvalidLearningError
+from bot3.learning.parameters.rows import shown_targets
 from bot3.learning.replay.grids import default_grid
 from bot3.learning.validity import (
     FACTOR_BOUNDS,
@@ -156,7 +157,7 @@ def test_reading_given_any_content_in_any_fields_then_a_fact_within_bounds_or_a_
 def test_parameter_row_given_any_level_of_the_replay_grid_then_takes_it(at: int, to: int) -> None:
     grid = default_grid()
 
-    row = a_row(stop_sigma=-float(grid.stops[at]), take_profit_sigma=float(grid.targets[to]))
+    row = a_row(stop_sigma=-float(grid.stops[at]), take_profit_sigma=float(shown_targets(grid)[to]))
 
     assert problems_of(row) == {}
 
@@ -172,7 +173,7 @@ def test_default_grid_given_its_bounds_then_begins_and_ends_there() -> None:
     grid = default_grid()
 
     assert (grid.stops[0], grid.stops[-1]) == pytest.approx(STOP_SIGMAS)
-    assert (grid.targets[0], grid.targets[-1]) == pytest.approx(TARGET_SIGMAS)
+    assert (grid.targets[0], grid.targets[-2], grid.targets[-1]) == pytest.approx((*TARGET_SIGMAS, math.inf))
 
 
 def test_parameter_set_given_bins_that_overlap_then_refuses_them() -> None:

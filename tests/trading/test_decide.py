@@ -144,7 +144,7 @@ def test_decide_entry_given_a_control_bot_then_uses_the_static_set_and_all_of_an
     assert plan.leverage == 4.0
     assert plan.stake_abs == pytest.approx(1_000.0, rel=1e-4)
     assert plan.context["stop_loss"] == pytest.approx(-0.03, abs=1e-6)
-    assert float(plan.take_profit_rate) == pytest.approx(100.01 * (1.0005 * 1.0075 / 0.9995), rel=1e-6)
+    assert float(plan.take_profit_rate or 0) == pytest.approx(100.01 * (1.0005 * 1.0075 / 0.9995), rel=1e-6)
     assert plan.context["tier"] == "control"
 
 
@@ -171,21 +171,43 @@ def test_decide_entry_given_a_probe_then_opens_the_smallest_order(force: Learnin
 def test_decide_entry_given_an_edge_then_sizes_by_half_kelly_at_its_lower_bound() -> None:
     plan = planned(profile=BOT3, learning=learning(row={"lower_bound": 0.0001}))
 
-    # Stop 0.5 sigma, target 1 sigma of 3 %: variance (0.03 - 0.0001) * (0.0001 + 0.015).
-    assert plan.notional_abs == pytest.approx(0.5 * 0.0001 / (0.0299 * 0.0151) * 10_000.0, rel=1e-3)
+    # The row's deviation of 0.8 % is for a volatility of 1 %, the volatility at entry is 3 %.
+    assert plan.notional_abs == pytest.approx(0.5 * 0.0001 / (0.024**2 + 0.0001**2) * 10_000.0, rel=1e-3)
 
 
-def test_decide_entry_given_a_multiplier_then_scales_the_volatility_target() -> None:
+def test_decide_entry_given_a_row_without_its_risk_then_opens_the_smallest_order() -> None:
+    plan = planned(profile=BOT3, learning=learning(row={"lower_bound": 0.02, "deviation_move": None}))
+
+    assert 5.0 <= plan.notional_abs < 5.1
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_decide_entry_given_a_row_without_target_then_plans_none(is_short: bool) -> None:
+    plan = planned(a_signal(is_short=is_short), profile=BOT3, learning=learning(row={"lower_bound": 0.02, "has_target": False}))
+
+    assert (plan.take_profit_rate, plan.context["take_profit_rate"]) == (None, None)
+    assert plan.stop_rate > 0
+
+
+def test_decide_entry_given_a_multiplier_then_scales_the_risk_target() -> None:
     force = learning(row={"lower_bound": 0.02}, suggested_position_size_multiplier=0.5)
 
-    assert planned(profile=BOT3, learning=force).notional_abs == pytest.approx(2_000.0, rel=1e-4)
+    # Half of the 0.12 x 0.10 of the wallet over the deviation of 2.4 %.
+    assert planned(profile=BOT3, learning=force).notional_abs == pytest.approx(2_500.0, rel=1e-4)
+
+
+def test_decide_entry_given_a_far_stop_then_sizes_by_half_its_loss() -> None:
+    force = learning(row={"lower_bound": 0.02, "stop_sigma": -2.0, "stop_move": -0.02, "worst_move": -0.0214})
+
+    # The stop at 2 x 3 % and costs of 0.14 %.
+    assert planned(profile=BOT3, learning=force).notional_abs == pytest.approx(0.8 * 10_000.0 * 0.012 / (0.0614 / 2.0), rel=1e-3)
 
 
 def test_decide_entry_given_the_volatility_at_entry_then_rescales_the_levels() -> None:
     plan = planned(profile=BOT3, learning=learning(), view=a_view(sigma=0.04))
 
     assert float(plan.stop_rate) == pytest.approx(100.01 * (1.0 - 0.5 * 0.04), rel=1e-6)
-    assert float(plan.take_profit_rate) == pytest.approx(100.01 * 1.04, rel=1e-6)
+    assert float(plan.take_profit_rate or 0) == pytest.approx(100.01 * 1.04, rel=1e-6)
 
 
 def test_decide_entry_given_a_regime_then_applies_its_factors() -> None:
@@ -197,7 +219,7 @@ def test_decide_entry_given_a_regime_then_applies_its_factors() -> None:
     plan = planned(profile=BOT3, learning=force, regime=Regime.VOLATILE)
 
     assert float(plan.stop_rate) == pytest.approx(100.01 * (1.0 - 0.25 * 0.03), rel=1e-6)
-    assert float(plan.take_profit_rate) == pytest.approx(100.01 * 1.06, rel=1e-6)
+    assert float(plan.take_profit_rate or 0) == pytest.approx(100.01 * 1.06, rel=1e-6)
 
 
 def test_decide_entry_given_parameters_without_the_regime_then_says_so() -> None:
@@ -233,6 +255,7 @@ def test_decide_entry_given_any_levels_then_the_stop_is_twice_nearer_than_liquid
     assert plan.leverage <= cap
     assert plan.stake_abs <= 1_000.0 * (1.0 + 1e-9)
     assert plan.notional_abs <= 10_000.0 * (1.0 + 1e-9)
+    assert plan.take_profit_rate is not None
     assert move_of_rate(float(plan.take_profit_rate), open_rate=open_rate, is_short=is_short) > 0.0
 
 

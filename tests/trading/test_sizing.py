@@ -12,8 +12,20 @@ from hypothesis import strategies as st
 
 from bot3.errors import InvalidTradeError
 from bot3.trading.leverage_bins import DEFAULT_BINS
-from bot3.trading.sizing import choose_leverage, free_notional, half_kelly_notional, smallest_amount, volatility_notional
+from bot3.trading.profiles import SizeLimits
+from bot3.trading.sizing import (
+    OutcomeRisk,
+    choose_leverage,
+    free_notional,
+    half_kelly_ratio,
+    outcome_notional,
+    risk_ratio,
+    smallest_amount,
+    volatility_notional,
+)
 from tests.markets import a_market, a_profile
+
+LIMITS = SizeLimits(risk_ratio=0.012, stake_ratio=0.10, notional_ratio=1.0)
 
 
 def test_choose_leverage_given_the_sigmas_of_real_pairs_and_a_cap_of_ten_then_reaches_every_bin() -> None:
@@ -76,20 +88,25 @@ def test_volatility_notional_given_twice_the_sigma_then_is_half() -> None:
     assert wild == pytest.approx(2_000.0)
 
 
-def test_half_kelly_notional_given_an_expectancy_of_1_percent_then_is_half_of_it_over_the_variance() -> None:
-    notional = half_kelly_notional(equity_abs=1_200.0, lower_bound=0.01, stop_move=-0.02, take_profit_move=0.03)
-
-    assert notional == pytest.approx(0.5 * 0.01 / (0.02 * 0.03) * 1_200.0)
-
-
-@pytest.mark.parametrize("bound", [0.03, 0.05])
-def test_half_kelly_notional_given_a_bound_at_or_above_the_target_then_has_no_limit(bound: float) -> None:
-    assert half_kelly_notional(equity_abs=1_000.0, lower_bound=bound, stop_move=-0.02, take_profit_move=0.03) == math.inf
+def test_half_kelly_ratio_given_an_expectancy_of_1_percent_then_is_half_of_it_over_its_mean_square() -> None:
+    assert float(half_kelly_ratio(expectancy=0.01, deviation=0.02)) == pytest.approx(0.5 * 0.01 / (0.02**2 + 0.01**2))
 
 
 @pytest.mark.parametrize("bound", [0.0, -0.01, math.nan])
-def test_half_kelly_notional_given_no_edge_then_is_zero(bound: float) -> None:
-    assert half_kelly_notional(equity_abs=1_000.0, lower_bound=bound, stop_move=-0.02, take_profit_move=0.03) == 0.0
+def test_half_kelly_ratio_given_no_edge_then_is_zero(bound: float) -> None:
+    assert float(half_kelly_ratio(expectancy=bound, deviation=0.02)) == 0.0
+
+
+@pytest.mark.parametrize(("worst", "expected"), [(-0.03, 0.012 / 0.02), (-0.06, 0.012 / 0.03)])
+def test_risk_ratio_given_a_worst_loss_then_counts_half_of_it_if_that_exceeds_the_deviation(worst: float, expected: float) -> None:
+    assert float(risk_ratio(deviation=0.02, worst=worst, limits=LIMITS)) == pytest.approx(expected)
+
+
+def test_outcome_notional_given_a_small_lower_bound_then_is_half_kelly_and_else_the_risk_target() -> None:
+    small, large = (OutcomeRisk(deviation_move=0.02, worst_move=-0.03, lower_bound=bound) for bound in (0.0001, 0.01))
+
+    assert outcome_notional(small, equity_abs=1_000.0, multiplier=0.5, limits=LIMITS) == pytest.approx(125.0, rel=1e-3)
+    assert outcome_notional(large, equity_abs=1_000.0, multiplier=0.5, limits=LIMITS) == pytest.approx(300.0)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +147,17 @@ def test_smallest_amount_given_minima_then_is_the_next_step(changes: dict[str, D
     assert smallest_amount(market, rate=10.0) == Decimal(expected)
 
 
-@given(bound=st.floats(-0.1, 0.0) | st.floats(1e-9, 0.2), stop=st.floats(-0.2, -1e-3), target=st.floats(1e-3, 0.2))
-def test_half_kelly_notional_given_any_then_is_zero_exactly_without_an_edge(bound: float, stop: float, target: float) -> None:
-    notional = half_kelly_notional(equity_abs=10_000.0, lower_bound=bound, stop_move=stop, take_profit_move=target)
+@given(bound=st.floats(-0.1, 0.0) | st.floats(1e-9, 0.2), deviation=st.floats(1e-3, 0.2), worst=st.floats(-0.5, -1e-3))
+def test_outcome_notional_given_any_then_is_zero_exactly_without_an_edge_and_has_the_target_risk_at_most(
+    bound: float, deviation: float, worst: float
+) -> None:
+    outcome = OutcomeRisk(deviation_move=deviation, worst_move=worst, lower_bound=bound)
 
-    assert notional >= 0.0
+    notional = outcome_notional(outcome, equity_abs=1.0, multiplier=1.0, limits=LIMITS)
+
     assert (notional > 0.0) is (bound > 0.0)
+    assert notional * deviation <= LIMITS.risk_ratio * (1.0 + 1e-12)
+    assert notional * -worst <= 2.0 * LIMITS.risk_ratio * (1.0 + 1e-12)
 
 
 @given(

@@ -109,9 +109,9 @@ def test_stamp_given_another_time_zone_then_tells_utc() -> None:
     assert fmt.stamp(NOON.astimezone(tz=None)) == "2026-01-05 12:00:00"
 
 
-def test_standing_given_too_few_trades_then_says_whose_values_it_uses() -> None:
-    assert fmt.standing(a_row(trades_count=3), minimum=5) == "Using its parent's values: 3 of 5 trades"
-    assert fmt.standing(a_row(trades_count=9, own_share=0.0), minimum=5) == "Using its parent's values: no trade is replayed yet"
+def test_standing_given_few_trades_or_none_replayed_then_marks_them() -> None:
+    assert fmt.standing(a_row(trades_count=3), minimum=5) == "40 % own data, the rest from static set (few trades: 3 of 5)"
+    assert fmt.standing(a_row(trades_count=9, own_share=0.0), minimum=5) == "No trade is replayed yet: all from static set"
     assert fmt.standing(a_row(trades_count=9), minimum=5) == "40 % own data, the rest from static set"
 
 

@@ -15,7 +15,13 @@ from bot3.trading.parameters import ExitParameters
 from bot3.trading.recommendations import FeederScore, Recommendation
 
 # Metrics that are undefined without trades, and fields that older releases did not publish.
-_OPTIONAL = {"win_rate", "avg_profit", "profit_factor", "left_out_count", "late_count", "is_censored"}
+_OPTIONAL = {"win_rate", "avg_profit", "profit_factor", "left_out_count", "late_count", "is_censored"} | {
+    "has_target",
+    "deviation_move",
+    "worst_move",
+    "notional_ratio",
+    "utility",
+}
 _PARAMETERS = frozenset(field.name for field in fields(ExitParameters)) - _OPTIONAL
 _SCORES = frozenset(field.name for field in fields(FeederScore)) - {"mean_move", "win_rate", "win_rate_window", "mean_move_window"}
 # Points written before `open_bins` existed contain only the leverage range.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,12 +16,14 @@ from bot3.learning.parameters.regime_factors import NO_FACTORS, regime_factors, 
 from bot3.learning.parameters.replay_evidence import Periods, ReplayEvidence
 from bot3.learning.parameters.rows import ChosenStats, GroupScale, LearnedGroup, allowed_cells, best_cell, is_publishable
 from bot3.learning.parameters.settings import LearningSettings
+from bot3.learning.parameters.spread import CellMoments, Spread
+from bot3.learning.parameters.utility import sized, worst_moves
 from bot3.learning.pooling.beliefs import Belief
 from bot3.learning.pooling.empirical_bayes import effective_n
 from bot3.learning.pooling.evidence import Evidence
 from bot3.learning.pooling.memory import choose_half_life, period_weights
 from bot3.learning.pooling.surface_model import fit_model
-from bot3.learning.pooling.surfaces import posterior_surfaces
+from bot3.learning.pooling.surfaces import Score, posterior_surfaces
 from bot3.learning.replay.groups import ROOT, Group, level_of, parent_groups
 from bot3.learning.replay.replay import Outcomes
 from bot3.learning.replay.trade_table import TradeTable
@@ -56,10 +58,14 @@ class GroupFits:
         evidence = self._evidence.evidence(self._table, cells or [self._no_cell], pairs=pairs, periods=periods)
         half_life_days, chosen_on = self._memory(evidence, periods, day=day, before=before)
         weights = period_weights(periods.ages_days, half_life_days)
-        model = fit_model(evidence, **self._before_any_trade(), weights=weights)
+        moments = self._evidence.moments(self._table, cells or [self._no_cell])
+        spread = Spread.of(moments, sigma=self._settings.static_sigma)
+        utility = self._utility_of_cells(cells or [self._no_cell], moments, spread)
+        model = fit_model(evidence, **self._before_any_trade(), weights=weights, score=utility)
         parents: dict[Group, LearnedGroup] = {}
         hyper = Hyperparameters(
             model=model,
+            spread=spread,
             pairs=pairs,
             periods=periods,
             parents=parents,
@@ -98,22 +104,50 @@ class GroupFits:
         """Return the estimate of a group, its mean volatility and leverage, and the stop and target to publish, given a fit."""
         parent = None if group == ROOT else hyper.parent(group)
         belief, n = self._belief(group, hyper)
-        is_own = parent is None or n >= self._settings.min_trades
-        if parent is not None and not is_own:
+        if parent is not None and not self._rows.members(group):
             belief = parent.belief
         scale = self._scale(group, parent)
-        surface = belief.surface
+        surface, deviation = belief.surface, self._deviation(group, hyper, scale=scale)
         allowed = allowed_cells(self._settings.grid, group=group, scale=scale, costs=self._settings.costs)
+        worst = self._worst(scale.sigma_ref)[:, None]
+        utility = sized(
+            mean=surface, deviation=deviation, worst=worst, leverage=scale.leverage_ref, limits=self._settings.size_limits
+        ).utility
+        cell = best_cell(utility, allowed)
         return LearnedGroup(
             group=group,
             n=n,
-            is_own=is_own and n > 0,
             belief=belief,
             surface=surface,
-            cell=best_cell(surface, allowed),
+            cell=cell,
+            deviation_move=float(deviation[cell]),
+            worst_move=float(worst[cell[0], 0]),
             scale=scale,
             parent=parent,
         )
+
+    def _deviation(self, group: Group, hyper: Hyperparameters, *, scale: GroupScale) -> NDArray[np.float64]:
+        """Return the standard deviation of a net move under every stop and target; without trades, that of all trades."""
+        cells = self._rows.members(group)
+        if not cells:
+            return np.sqrt(hyper.spread.units) * scale.sigma_ref
+        moments = self._evidence.moments(self._table, cells)
+        variances = hyper.spread.variances(moments)
+        total = float(moments.n.sum())
+        weights = moments.n / total if total > 0.0 else np.full(len(cells), 1.0 / len(cells))
+        deviation: NDArray[np.float64] = np.sqrt(np.tensordot(weights, variances, axes=1))
+        return deviation
+
+    def _worst(self, sigma: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        return worst_moves(self._settings.grid.stops, sigma=sigma, costs=self._settings.costs)
+
+    def _utility_of_cells(self, cells: Sequence[Group], moments: CellMoments, spread: Spread) -> Score:
+        """Return the function by which the optimism's forward test scores the settings of the cells: their utility."""
+        deviation = np.sqrt(spread.variances(moments))
+        worst = self._worst(spread.sigmas(moments)[:, None])[:, :, None]
+        leverage = np.array([self._settings.static_scale(cell).leverage_ref for cell in cells])[:, None, None]
+        limits = self._settings.size_limits
+        return lambda mean: sized(mean=mean, deviation=deviation, worst=worst, leverage=leverage, limits=limits).utility
 
     def _belief(self, group: Group, hyper: Hyperparameters) -> tuple[Belief, int]:
         """Return the estimate of a group from its cells (pair, direction and bin), and the number of their replays.

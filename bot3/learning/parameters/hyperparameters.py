@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bot3.learning.parameters.replay_evidence import Periods
 from bot3.learning.parameters.rows import LearnedGroup
+from bot3.learning.parameters.spread import Spread
 from bot3.learning.pooling.surfaces import PoolingModel
 from bot3.learning.replay.groups import ROOT, Group, parent_of
 from bot3.market.regimes import Regime
@@ -33,6 +34,7 @@ class Hyperparameters:
     """
 
     model: PoolingModel
+    spread: Spread
     pairs: tuple[str, ...]
     periods: Periods
     parents: Mapping[Group, LearnedGroup]

@@ -209,7 +209,7 @@ class ParameterLearner:
         cells = [self._table.group(row) for row in rows.tolist()]
         in_force = {cell: row_in_force(published, cell) for cell in set(cells)}
         stop_sigma = np.array([-in_force[cell].stop_sigma for cell in cells], dtype=np.float64)
-        target_sigma = np.array([in_force[cell].take_profit_sigma for cell in cells], dtype=np.float64)
+        target_sigma = np.array([in_force[cell].target_sigma for cell in cells], dtype=np.float64)
         return EnteredTrades(
             cells=cells,
             net=self._evidence.outcomes(self._table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma).net,
@@ -326,6 +326,7 @@ class ParameterLearner:
             chosen=self._fits.chosen_stats(group, learned.cell),
             grid=self._settings.grid,
             costs=self._settings.costs,
+            limits=self._settings.size_limits,
             closes=self._table.count_closes(realised),
             may_trade=permission.allows(group),
             is_censored=None if node is None else node in permission.closed,

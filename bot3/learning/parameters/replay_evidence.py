@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bot3.learning.parameters.spread import CellMoments
 from bot3.learning.pooling.evidence import Evidence
 from bot3.learning.promotion.e_process import worst_losses
 from bot3.learning.replay.grids import ExitGrid
 from bot3.learning.replay.groups import Group
-from bot3.learning.replay.kernel import TOTAL
+from bot3.learning.replay.kernel import SQUARES, TOTAL
 from bot3.learning.replay.paths import ReplayCandles, ReplayCosts, TradePaths
 from bot3.learning.replay.replay import GroupSums, Outcomes, outcomes, sum_groups
 from bot3.learning.replay.trade_table import TradeTable
@@ -55,11 +56,17 @@ class Periods:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellSums:
-    """Sums of one cell's replays by period: `periods` and `n` of shape (k,), `totals` of shape (k, stops, targets)."""
+    """Sums of one cell's replays by period: `periods` and `n` of shape (k,), `totals` of shape (k, stops, targets).
+
+    `squares`, of shape (stops, targets), are the sums of the squared net moves of all periods; `sigma` is the mean volatility at entry, NaN
+    without replays.
+    """
 
     periods: NDArray[np.int64]
     n: NDArray[np.float64]
     totals: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    sigma: float
 
 
 class ReplayEvidence:
@@ -107,6 +114,17 @@ class ReplayEvidence:
             pair=np.array([codes.get(pair, UNKNOWN_PAIR) for pair, _, _ in cells], dtype=np.int64),
             direction=np.array([DIRECTIONS.index(side) for _, side, _ in cells], dtype=np.int64),
             leverage_bin=np.array([self._bins.index(name) for _, _, name in cells], dtype=np.int64),
+        )
+
+    def moments(self, table: TradeTable, cells: Sequence[Group]) -> CellMoments:
+        """Return counts, sums and sums of squares of net moves of some cells in their order, over all periods."""
+        self._replay(table, [cell for cell in cells if cell not in self._cells])
+        own = [self._cells[cell] for cell in cells]
+        return CellMoments(
+            n=np.array([one.n.sum() for one in own]),
+            totals=np.stack([one.totals.sum(axis=0) for one in own]),
+            squares=np.stack([one.squares for one in own]),
+            sigma=np.array([one.sigma for one in own]),
         )
 
     def outcomes(
@@ -185,15 +203,20 @@ class ReplayEvidence:
         period = table.fact("open_us")[joined] // PERIOD_US
         first, count = (int(period.min()), int(np.ptp(period)) + 1) if len(joined) else (0, 1)
         cell_of = np.repeat(np.arange(len(cells)), [len(own) for own in rows])
+        n, sums = np.zeros((len(cells), count), np.int64), np.zeros((len(cells), count, 2, *self._grid.shape))
         if len(joined):
             groups = len(cells) * count
             found = self.pair_sums(table, pair, joined, group=cell_of * count + period - first, groups=groups)
-            n, totals = found.n.reshape(len(cells), count), found.sums[:, TOTAL].reshape(len(cells), count, *self._grid.shape)
-        else:
-            n, totals = np.zeros((len(cells), 1), np.int64), np.zeros((len(cells), 1, *self._grid.shape))
-        for place, cell in enumerate(cells):
+            n, sums = found.n.reshape(n.shape), found.sums[:, (TOTAL, SQUARES)].reshape(sums.shape)
+        for place, (cell, own) in enumerate(zip(cells, rows, strict=True)):
             seen = np.flatnonzero(n[place])
-            self._cells[cell] = CellSums(periods=first + seen, n=n[place, seen].astype(np.float64), totals=totals[place, seen])
+            self._cells[cell] = CellSums(
+                periods=first + seen,
+                n=n[place, seen].astype(np.float64),
+                totals=sums[place, seen, 0],
+                squares=sums[place, :, 1].sum(axis=0),
+                sigma=float(table.fact("sigma")[own].mean()) if len(own) else np.nan,
+            )
 
 
 def _paths(table: TradeTable, rows: NDArray[np.int64]) -> TradePaths:

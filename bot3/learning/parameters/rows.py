@@ -8,21 +8,23 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from bot3.learning.parameters.utility import sized
 from bot3.learning.pooling.beliefs import Belief
 from bot3.learning.pooling.empirical_bayes import Posterior
 from bot3.learning.replay.censoring import CloseCounts
 from bot3.learning.replay.grids import ExitGrid
 from bot3.learning.replay.groups import STATIC, Group, group_key
 from bot3.learning.replay.paths import ReplayCosts
-from bot3.learning.validity import NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT
+from bot3.learning.validity import NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT, TARGET_SIGMAS
 from bot3.trading.parameters import ANY, ExitParameters, ParameterState
+from bot3.trading.profiles import SizeLimits
 from bot3.trading.trades import DIRECTIONS
 from bot3.trading.units import stop_inside_liquidation
 
 MIN_TARGET_COSTS = 1.5
 """Minimum target as a multiple of the costs of a round trip."""
 EVIDENCE_AGAINST_N = 10.0
-"""Minimum number of effective observations for the state shadow."""
+"""Minimum number of observations, those of related groups included, for the state shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,30 +75,33 @@ class GroupScale:
 class LearnedGroup:
     """Result of learning for a group.
 
-    `n` is the number of its replays; `belief` is its own estimate or, if `is_own` is false, the parent's; `surface` is the estimated
-    expectancy of every stop and target, and `cell` the indices of the best allowed ones. `parent` is None for the group of all trades.
+    `n` is the number of its replays; `belief` is its own estimate, pooled with related groups (that of the parent for a group without
+    trades); `surface` is the estimated expectancy of every stop and target, and `cell` the indices of the best allowed ones, of which
+    `deviation_move` is the standard deviation of a net move and `worst_move` the net move at the stop, ratios of the price. `parent` is
+    None for the group of all trades.
     """
 
     group: Group
     n: int
-    is_own: bool
     belief: Belief
     surface: NDArray[np.float64]
     cell: tuple[int, int]
+    deviation_move: float
+    worst_move: float
     scale: GroupScale
     parent: LearnedGroup | None
 
     @property
-    def evidence_n(self) -> int:
-        """Return the number of replays of the group that `belief` belongs to."""
-        return self.n if self.is_own or self.parent is None else self.parent.evidence_n
+    def relatives_n(self) -> int:
+        """Return the number of replays of the largest related group that `belief` is pooled with; 0 for the group of all trades."""
+        return 0 if self.parent is None else max(self.parent.n, self.parent.relatives_n)
 
 
 def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: ReplayCosts) -> NDArray[np.bool_]:
     """Return which stops and targets of the grid may be published, of shape (stops, targets).
 
     Excluded are stops that the daemon would move nearer (`stop_inside_liquidation`), stops nearer than the published bounds allow, and
-    targets below `MIN_TARGET_COSTS` times the costs. At least one stop and the largest target are always allowed, because a group must
+    targets below `MIN_TARGET_COSTS` times the costs. At least one stop and the last target (none) are always allowed, because a group must
     have some. Rows of both directions use the liquidation distance of a short, which is the smaller one.
     """
     _, side, leverage_bin = group
@@ -116,17 +121,22 @@ def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: Rep
 def is_publishable(grid: ExitGrid, *, scale: GroupScale, costs: ReplayCosts) -> bool:
     """Return whether any stop and target of a group may be published: with very low volatility, every target earns less than its fees."""
     farthest_stop = -float(grid.stops[-1]) * scale.sigma_ref * scale.leverage_ref
-    largest_target = _profit_after_fees(float(grid.targets[-1]) * scale.sigma_ref, scale=scale, costs=costs)
+    largest_target = _profit_after_fees(float(shown_targets(grid)[-1]) * scale.sigma_ref, scale=scale, costs=costs)
     return farthest_stop <= NEAREST_STOP_LOSS and largest_target >= NEAREST_TAKE_PROFIT
+
+
+def shown_targets(grid: ExitGrid) -> NDArray[np.float64]:
+    """Return the targets of a grid as they are published, in units of the volatility: no target as the largest level of any grid."""
+    return np.minimum(grid.targets, TARGET_SIGMAS[1])
 
 
 def _profit_after_fees(target_move: float, *, scale: GroupScale, costs: ReplayCosts) -> float:
     return (target_move - costs.taker_fee * (2.0 + target_move)) * scale.leverage_ref
 
 
-def best_cell(surface: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the indices of the allowed stop and target with the highest estimated expectancy."""
-    stop, target = np.unravel_index(int(np.argmax(np.where(allowed, surface, -np.inf))), surface.shape)
+def best_cell(scores: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the indices of the allowed stop and target with the highest score."""
+    stop, target = np.unravel_index(int(np.argmax(np.where(allowed, scores, -np.inf))), scores.shape)
     return int(stop), int(target)
 
 
@@ -135,6 +145,8 @@ def state_of(posterior: Posterior, *, n_eff: float, may_trade: bool) -> Paramete
 
     Parameters
     ----------
+    n_eff : float
+        Observations that the posterior is based on, those of related groups included.
     may_trade : bool
         Whether a review allows the group to trade (`permissions.Permission`): a lower bound above 0 is not sufficient, because without a
         review it is wrong too often.
@@ -153,6 +165,7 @@ def parameter_row(
     chosen: ChosenStats,
     grid: ExitGrid,
     costs: ReplayCosts,
+    limits: SizeLimits,
     closes: CloseCounts,
     may_trade: bool,
     is_censored: bool | None,
@@ -161,8 +174,15 @@ def parameter_row(
 ) -> ExitParameters:
     """Build the row of a group, with levels in sigmas, as moves of the price and as ratios of the stake."""
     posterior = learned.belief.posterior(learned.cell)
-    stop_sigma, target_sigma = -float(grid.stops[learned.cell[0]]), float(grid.targets[learned.cell[1]])
+    stop_sigma, target_sigma = -float(grid.stops[learned.cell[0]]), float(shown_targets(grid)[learned.cell[1]])
     scale = learned.scale
+    size = sized(
+        mean=posterior.mean,
+        deviation=learned.deviation_move,
+        worst=learned.worst_move,
+        leverage=scale.leverage_ref,
+        limits=limits,
+    )
     stop_move, target_move = stop_sigma * scale.sigma_ref, target_sigma * scale.sigma_ref
     pair, side, leverage_bin = learned.group
     return ExitParameters(
@@ -187,13 +207,18 @@ def parameter_row(
         lower_bound=posterior.lower,
         upper_bound=posterior.upper,
         confidence=posterior.confidence,
-        own_share=learned.belief.own_share(learned.cell) if learned.is_own else 0.0,
+        own_share=learned.belief.own_share(learned.cell) if learned.n else 0.0,
         parent=STATIC if learned.parent is None else group_key(learned.parent.group),
         ambiguous_share=chosen.ambiguous_share,
-        state=state_of(posterior, n_eff=chosen.n_eff if learned.is_own else float(learned.evidence_n), may_trade=may_trade),
+        state=state_of(posterior, n_eff=max(chosen.n_eff, float(learned.relatives_n)), may_trade=may_trade),
         left_out_count=closes.left_out,
         late_count=closes.late,
         is_censored=is_censored,
+        has_target=bool(np.isfinite(grid.targets[learned.cell[1]])),
+        deviation_move=learned.deviation_move,
+        worst_move=learned.worst_move,
+        notional_ratio=float(size.ratio),
+        utility=float(size.utility),
         known_at=known_at,
         version=version,
     )

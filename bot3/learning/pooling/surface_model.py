@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bot3.learning.pooling.effects import design_of, fit_variances, solve_effects
 from bot3.learning.pooling.evidence import Evidence, group_means, quotient
 from bot3.learning.pooling.surface_basis import Basis, fit_basis
-from bot3.learning.pooling.surfaces import LEVEL_IS_ERROR, PoolingModel, labels_of, posterior_surfaces, refreshed
+from bot3.learning.pooling.surfaces import LEVEL_IS_ERROR, PoolingModel, Score, by_mean, labels_of, posterior_surfaces, refreshed
 
 OPTIMISM_SPREAD = 0.3
 """Prior standard deviation of the optimism, in posterior deviations."""
@@ -19,7 +19,13 @@ MIN_JUDGING_PERIODS = 4
 
 
 def fit_model(
-    evidence: Evidence, *, prior: NDArray[np.float64], strength: float, deviation: float, weights: NDArray[np.float64] | None = None
+    evidence: Evidence,
+    *,
+    prior: NDArray[np.float64],
+    strength: float,
+    deviation: float,
+    weights: NDArray[np.float64] | None = None,
+    score: Score = by_mean,
 ) -> PoolingModel:
     """Fit basis, variances and centre from all groups.
 
@@ -33,6 +39,8 @@ def fit_model(
         Standard deviation of a trade's net move assumed before any trade; the static volatility.
     weights : array of shape (periods,) or None
         Weight of each period; None for equal weights.
+    score : callable
+        By what the settings of each group are chosen, given their posterior means of shape (groups, stops, targets).
     """
     weights = np.ones(evidence.n.shape[1]) if weights is None else weights
     basis = fit_basis(evidence, weights, deviation=deviation)
@@ -46,10 +54,10 @@ def fit_model(
     variances = fit_variances(values, n_eff, labels=labels, design=design, fixed=fixed)
     effects = solve_effects(values, n_eff, labels=labels, design=design, variances=variances)
     model = PoolingModel(basis=basis, design=design, variances=variances, effects=effects, centre=centre, weights=weights, optimism=0.0)
-    return replace(model, optimism=selection_optimism(evidence, model))
+    return replace(model, optimism=selection_optimism(evidence, model, score=score))
 
 
-def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
+def selection_optimism(evidence: Evidence, model: PoolingModel, *, score: Score = by_mean) -> float:
     """Estimate the optimism: by how many deviations the posterior mean of the best setting exceeds its mean on trades of other periods.
 
     Even periods choose the setting and odd ones evaluate it, and vice versa. With a correct prior the posterior has no optimism; if effects
@@ -57,7 +65,7 @@ def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
     its own error (from the scatter of the evaluation periods) and is never negative: no setting is reported as better than its posterior.
     """
     periods = np.arange(evidence.n.shape[1])
-    judged = [_judged(evidence, model, model.weights * (periods % 2 == half)) for half in (0, 1)]
+    judged = [_judged(evidence, model, model.weights * (periods % 2 == half), score=score) for half in (0, 1)]
     excess, scale = (np.concatenate(parts) for parts in zip(*judged, strict=True))
     if len(scale) < MIN_JUDGING_PERIODS or scale.sum() <= 0.0:
         return 0.0
@@ -66,13 +74,15 @@ def selection_optimism(evidence: Evidence, model: PoolingModel) -> float:
     return max(found, 0.0) * OPTIMISM_SPREAD**2 / (OPTIMISM_SPREAD**2 + error**2)
 
 
-def _judged(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _judged(
+    evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64], *, score: Score
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, per evaluation period, the excess of predicted over observed sums times deviation, and the squared deviations times n.
 
     Both are summed over groups. Evaluation periods have weight 0 in `weights` and a weight above 0 in the model.
     """
     surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=weights))
-    rows, cells = np.arange(len(evidence.n)), surfaces.best()
+    rows, cells = np.arange(len(evidence.n)), surfaces.best(score)
     told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
     deviation = surfaces.posteriors(cells)[1]
     out = (weights == 0.0) & (model.weights > 0.0)

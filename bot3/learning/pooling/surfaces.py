@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,13 @@ from bot3.learning.pooling.surface_basis import Basis
 LEVEL_IS_ERROR = (False, False, False, False, False, True)
 """Whether each level of `labels_of` is a shared error (`Design.is_error`)."""
 DIRECTIONS = 2
+Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Converts posterior means of shape (groups, stops, targets) to the scores, of the same shape, by which settings are chosen."""
+
+
+def by_mean(mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the posterior means themselves: the best setting is that of the highest mean."""
+    return mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +69,9 @@ class Surfaces:
         loads = self._loads(cell) ** 2 * self.model.variances.own
         return float(loads @ self.pooled.own_weight[:, group] / max(float(loads.sum()), 1e-300))
 
-    def best(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Return stop and target with the highest posterior mean of each group, of shape (groups, 2).
-
-        `allowed`, of shape (groups, stops, targets), restricts the choice; each group needs at least one allowed setting.
-        """
-        scores = self.mean if allowed is None else np.where(allowed, self.mean, -np.inf)
-        flat = scores.reshape(len(scores), -1).argmax(axis=1)
+    def best(self, score: Score = by_mean) -> NDArray[np.int64]:
+        """Return stop and target with the highest score of each group, of shape (groups, 2); a score of -inf excludes a setting."""
+        flat = score(self.mean).reshape(len(self.mean), -1).argmax(axis=1)
         return np.stack(np.unravel_index(flat, self.mean.shape[1:]), axis=1).astype(np.int64)
 
     def _loads(self, cell: tuple[int, int]) -> NDArray[np.float64]:

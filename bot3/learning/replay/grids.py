@@ -13,7 +13,7 @@ from bot3.learning.validity import STOP_SIGMAS, TARGET_SIGMAS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitGrid:
-    """Stops and targets as distances in units of the volatility at entry, above 0 and ascending."""
+    """Stops and targets as distances in units of the volatility at entry, above 0 and ascending; an infinite target means none."""
 
     stops: NDArray[np.float64]
     targets: NDArray[np.float64]
@@ -29,14 +29,16 @@ class ExitGrid:
         return len(self.stops), len(self.targets)
 
     def nearest(self, *, stop: float, target: float) -> tuple[int, int]:
-        """Return the indices of the levels nearest to a stop and a target distance (above 0) by ratio."""
+        """Return the indices of the levels nearest to a stop and a target distance (above 0) by ratio; of no target, the last one."""
         at_stop = int(np.argmin(np.abs(np.log(self.stops / stop))))
+        if np.isinf(target):
+            return at_stop, len(self.targets) - 1
         return at_stop, int(np.argmin(np.abs(np.log(self.targets / target))))
 
 
 def default_grid() -> ExitGrid:
-    """Return 32 stops from 0.1 to 4 sigma and 32 targets from 0.1 to 6 sigma, log-spaced."""
-    return ExitGrid(stops=np.geomspace(*STOP_SIGMAS, 32), targets=np.geomspace(*TARGET_SIGMAS, 32))
+    """Return 32 stops from 0.1 to 4 sigma and 31 targets from 0.1 to 6 sigma, log-spaced, and no target (infinity) as the last one."""
+    return ExitGrid(stops=np.geomspace(*STOP_SIGMAS, 32), targets=np.append(np.geomspace(*TARGET_SIGMAS, 31), np.inf))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

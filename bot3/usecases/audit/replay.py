@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -52,7 +53,7 @@ class AuditCandles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """A stop and a target per trade, moves of the price before fees; stops below 0, targets above 0."""
+    """A stop and a target per trade, moves of the price before fees; stops below 0, targets above 0 (infinity: no target)."""
 
     stop_move: NDArray[np.float64]
     take_profit_move: NDArray[np.float64]
@@ -93,9 +94,9 @@ def learned_levels_of(trades: pd.DataFrame, *, parameters: ParameterSet, costs: 
     levels, expected = [], []
     for pair, is_short, leverage, leverage_bin, sigma in zip(*columns, strict=True):
         row = parameters.find(pair=pair, is_short=is_short, leverage_bin=leverage_bin)
-        target = row.take_profit_sigma * sigma
+        target = row.target_sigma * sigma
         stop = _stop(row.stop_sigma * sigma, leverage=leverage, is_short=is_short, costs=costs)
-        levels.append((stop, min(target, LARGEST_FALL) if is_short else target))
+        levels.append((stop, min(target, LARGEST_FALL) if is_short and math.isfinite(target) else target))
         expected.append(row.expectancy)
     return _levels(levels), np.array(expected, dtype=np.float64)
 

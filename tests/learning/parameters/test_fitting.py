@@ -28,7 +28,7 @@ from tests.markets import random_candles
 
 FIRST, SECOND = PAIRS
 LONG, SHORT = (FIRST, "long", "2.0-3.5"), (SECOND, "short", "7.5-10.0")
-SETTINGS = LearningSettings(horizon=timedelta(hours=1), min_trades=3)
+SETTINGS = LearningSettings(horizon=timedelta(hours=1))
 
 
 def row(trade_id: int, *, hours: float, is_long: bool = True) -> dict[str, object]:
@@ -40,7 +40,7 @@ ROWS = [row(number, hours=26 + 7 * number) for number in range(6)] + [row(number
 
 
 def fits_of(rows: list[dict[str, object]], **changes: Any) -> tuple[GroupFits, TradeTable]:
-    settings = LearningSettings(**{"horizon": timedelta(hours=1), "min_trades": 3, **changes})
+    settings = LearningSettings(**{"horizon": timedelta(hours=1), **changes})
     frames = {pair: random_candles(seed, candles=288 * 4, first=START) for seed, pair in enumerate(PAIRS)}
     candles = {pair: candle_arrays(frame, no_funding(), horizon_candles=12) for pair, frame in frames.items()}
     walked = {pair: ReplayCandles.of(own) for pair, own in candles.items()}
@@ -82,23 +82,22 @@ def test_hyperparameters_given_a_fit_of_the_same_day_then_its_half_life_stays() 
     assert (fitted(fits, day=6, before=changed).half_life_days, fitted(fits, day=6, before=changed).chosen_on) == (None, 6)
 
 
-def test_learn_given_fewer_trades_than_the_minimum_then_has_the_belief_of_its_parent() -> None:
+def test_learn_given_few_trades_then_has_a_belief_of_its_own() -> None:
+    fits, _ = fits_of([*ROWS, row(8, hours=80, is_long=False)])
+    hyper = fitted(fits)
+
+    few, above = fits.learn(SHORT, hyper), hyper.parents[SECOND, "short", "*"]
+
+    assert (few.n, above.n, few.relatives_n) == (3, 3, 9)
+    assert few.belief is not above.belief
+    assert 0.0 < few.belief.own_share(few.cell) < 1.0
+
+
+def test_learn_given_no_trade_then_has_the_belief_of_its_parent() -> None:
     fits, _ = fits_of(ROWS)
     hyper = fitted(fits)
 
-    own, few = fits.learn(LONG, hyper), fits.learn(SHORT, hyper)
-
-    assert (own.n, own.is_own, own.evidence_n) == (6, True, 6)
-    assert (few.n, few.is_own) == (2, False)
-    assert few.belief is hyper.parents[SECOND, "short", "*"].belief
-    assert own.belief is not hyper.parents[FIRST, "long", "*"].belief
-
-
-@pytest.mark.parametrize(("min_trades", "is_own"), [(2, True), (3, False)])
-def test_learn_given_the_minimum_then_a_group_with_as_many_trades_has_its_own(min_trades: int, is_own: bool) -> None:
-    fits, _ = fits_of(ROWS, min_trades=min_trades)
-
-    assert fits.learn(SHORT, fitted(fits)).is_own is is_own
+    assert fits.learn((FIRST, "long", "5.0-7.5"), hyper).belief is hyper.parents[FIRST, "long", "*"].belief
 
 
 def test_learn_given_a_group_then_its_scale_is_that_of_its_trades() -> None:
@@ -118,7 +117,7 @@ def test_learn_given_a_group_without_trades_then_its_scale_is_the_volatility_abo
     empty = fits.learn((FIRST, "long", "5.0-7.5"), hyper)
 
     above = hyper.parents[FIRST, "long", "*"].scale
-    assert (empty.n, empty.is_own) == (0, False)
+    assert empty.n == 0
     assert (empty.scale.sigma_ref, empty.scale.leverage_ref, empty.scale.leverage_max) == (above.sigma_ref, 6.25, 7.5)
 
 
@@ -128,7 +127,7 @@ def test_hyperparameters_given_no_trade_then_are_those_of_the_static_set() -> No
     hyper = fitted(fits)
 
     root = hyper.parents[ROOT]
-    assert (root.n, root.is_own, root.scale.leverage_ref, root.scale.sigma_ref) == (0, False, 3.0, SETTINGS.static_sigma)
+    assert (root.n, root.scale.leverage_ref, root.scale.sigma_ref) == (0, 3.0, SETTINGS.static_sigma)
     assert fits.chosen_stats(ROOT, root.cell).n_eff == 0.0
     assert np.isfinite(root.surface).all()
 

@@ -15,9 +15,17 @@ LONG, PAIR = ("*", "long", "*"), ("A", "long", "*")
 
 def hyperparameters() -> Hyperparameters:
     model: Any = None
+    spread: Any = None
     parents: Any = {ROOT: "root", LONG: "long", PAIR: "pair"}
     return Hyperparameters(
-        model=model, pairs=("A",), periods=Periods(first=0, count=1), parents=parents, factors={}, half_life_days=None, chosen_on=1
+        model=model,
+        spread=spread,
+        pairs=("A",),
+        periods=Periods(first=0, count=1),
+        parents=parents,
+        factors={},
+        half_life_days=None,
+        chosen_on=1,
     )
 
 

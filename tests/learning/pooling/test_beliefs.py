@@ -80,4 +80,4 @@ def test_best_given_surfaces_then_is_the_highest_cell_that_is_allowed() -> None:
     allowed = np.array([[[True, True, True], [False, False, False]], [[True, True, False], [True, False, False]]])
 
     assert surfaces_of().best().tolist() == [[1, 2], [1, 2]]
-    assert surfaces_of().best(allowed).tolist() == [[0, 2], [1, 0]]
+    assert surfaces_of().best(lambda mean: np.where(allowed, mean, -np.inf)).tolist() == [[0, 2], [1, 0]]

@@ -18,7 +18,7 @@ from bot3.learning.pooling.surface_model import (
     fit_model,
     selection_optimism,
 )
-from bot3.learning.pooling.surfaces import group_values, posterior_surfaces, refreshed
+from bot3.learning.pooling.surfaces import by_mean, group_values, posterior_surfaces, refreshed
 
 SHAPE = (3, 2)
 PRIOR = np.linspace(-0.002, 0.001, 6).reshape(SHAPE)
@@ -110,7 +110,7 @@ def test_judged_given_chosen_periods_then_sums_what_the_others_fell_short_of() -
     model = fit_model(evidence, prior=PRIOR, strength=50.0, deviation=0.03, weights=WEIGHTS)
     chosen = WEIGHTS * np.array([1.0, 1.0, 0.0, 1.0, 0.0])
 
-    excess, squares = _judged(evidence, model, chosen)
+    excess, squares = _judged(evidence, model, chosen, score=by_mean)
 
     surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=chosen))
     expected_excess, expected_squares = np.zeros(2), np.zeros(2)
@@ -130,7 +130,7 @@ def optimism(evidence: Evidence, *, periods: int) -> tuple[float, float, float]:
     """Return the optimism found, the expected one and the plain one."""
     model = replace(fit_model(evidence, prior=PRIOR, strength=50.0, deviation=0.03), optimism=0.0)
     even = (np.arange(periods) % 2 == 0).astype(np.float64)
-    parts = [_judged(evidence, model, even), _judged(evidence, model, 1.0 - even)]
+    parts = [_judged(evidence, model, half, score=by_mean) for half in (even, 1.0 - even)]
     excess, scale = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     plain = excess.sum() / scale.sum()
     error = np.sqrt(((excess - plain * scale) ** 2).sum()) / scale.sum()

@@ -40,13 +40,15 @@ def test_nearest_given_distances_then_is_the_nearest_level_by_ratio(stop: float,
     assert ExitGrid(stops=LEVELS, targets=LEVELS).nearest(stop=stop, target=target) == cell
 
 
-def test_default_grid_is_log_spaced_from_a_tenth_to_4_and_6_sigmas() -> None:
+def test_default_grid_is_log_spaced_from_a_tenth_to_4_and_6_sigmas_with_no_target_last() -> None:
     grid = default_grid()
 
     assert grid.shape == (32, 32)
-    assert (grid.stops[[0, -1]].tolist(), grid.targets[[0, -1]].tolist()) == ([0.1, pytest.approx(4.0)], [0.1, pytest.approx(6.0)])
+    assert (grid.stops[[0, -1]].tolist(), grid.targets[[0, -2]].tolist()) == ([0.1, pytest.approx(4.0)], [0.1, pytest.approx(6.0)])
+    assert grid.targets[-1] == np.inf
+    assert grid.nearest(stop=1.0, target=np.inf)[1] == 31
     assert np.ptp(np.diff(np.log(grid.stops))) < 1e-12
-    assert np.ptp(np.diff(np.log(grid.targets))) < 1e-12
+    assert np.ptp(np.diff(np.log(grid.targets[:-1]))) < 1e-12
 
 
 def test_sums_given_two_groups_then_add_up_to_those_of_all_trades() -> None:

@@ -132,6 +132,8 @@ parameter_rows = sa.Table(
     sa.Column("left_out_count", sa.BigInteger),
     sa.Column("late_count", sa.BigInteger),
     sa.Column("is_censored", sa.Boolean),
+    sa.Column("has_target", sa.Boolean),
+    *_doubles("deviation_move", "worst_move", "notional_ratio", "utility", nullable=True),
     sa.Index("parameter_rows_of_group", "pair", "direction", "leverage_bin", "seq"),
 )
 
