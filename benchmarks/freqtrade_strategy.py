@@ -36,6 +36,7 @@ from bot3.market.weeks import WEEK, walk_forward_weeks, week_start
 from bot3.settings import load_settings
 from bot3.trading.decisions import Book, Hold, Learning, PairView
 from bot3.trading.entries import EntryChoice, choose_entry, price_levels
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, match_trade
 from bot3.trading.risk import EquityMarks
@@ -193,6 +194,7 @@ def _signals_of(platform: Platform, pair: str, *, called_by: Any, end: datetime)
             "candle_open_time": open_times,
             "known_at": open_times + CANDLE,
             "model_digest": "example",
+            "horizon": Horizon.DAY.value,
         }
     )
 
@@ -330,6 +332,7 @@ class Judge:
             candle_open_time=opened - CANDLE,
             known_at=opened,
             model_digest="example",
+            horizon=Horizon.DAY,
         )
         view = PairView(market=market, rate=trade["open_rate"], mark_rate=trade["open_rate"], sigma=sigma, candle_close_time=opened)
         choice = choose_entry(

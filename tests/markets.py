@@ -16,6 +16,7 @@ from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, PairView
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.markets import LeverageBracket, Market
 from bot3.trading.profiles import BotProfile
@@ -94,6 +95,7 @@ def a_signal(pair: str = BTC, *, known_at: datetime = NOON, **changes: Any) -> S
         candle_open_time=known_at - CANDLE,
         known_at=known_at,
         model_digest="d1",
+        horizon=Horizon.DAY,
     )
     return replace(signal, **changes)
 

@@ -20,6 +20,7 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import LearningError
 from bot3.ports.learning import LearningReader
 from bot3.ports.lease import Lease
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.orders import Intent, IntentLeg, OrderStatus, OrderType
 from bot3.trading.profiles import BotProfile
@@ -250,6 +251,7 @@ def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_i
         candle_open_time=known_at - CANDLE,
         known_at=known_at,
         model_digest="d1",
+        horizon=Horizon.DAY,
     )
 
 

@@ -63,7 +63,7 @@ def some_signals(seed: int, *, length: int = LENGTH) -> list[Signal]:
 
 
 def signal_frame(signals: list[Signal]) -> pd.DataFrame:
-    names = ("feeder_id", "pair", "is_short", "confidence", "candle_open_time", "known_at", "model_digest")
+    names = ("feeder_id", "pair", "is_short", "confidence", "candle_open_time", "known_at", "model_digest", "horizon")
     frame = pd.DataFrame({name: [getattr(signal, name) for signal in signals] for name in names})
     times = {name: frame[name].astype("datetime64[us, UTC]") for name in ("candle_open_time", "known_at")}
     return frame.assign(**times).sort_values(["known_at", "pair"], kind="stable", ignore_index=True)

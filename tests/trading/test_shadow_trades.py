@@ -31,7 +31,7 @@ def signals_of(seed: int, *, feeder_id: str = "F01", pairs: tuple[str, ...] = (B
     rows = [(pair, index) for index in range(390) for pair in pairs if rng.random() < 0.4]
     opens = pd.Series([FIRST + index * CANDLE for _, index in rows], dtype="datetime64[us, UTC]")
     columns = {"feeder_id": feeder_id, "pair": [pair for pair, _ in rows], "is_short": rng.random(len(rows)) < 0.5}
-    times = {"candle_open_time": opens, "known_at": opens + CANDLE, "model_digest": "d1"}
+    times = {"candle_open_time": opens, "known_at": opens + CANDLE, "model_digest": "d1", "horizon": "24h"}
     return pd.DataFrame({**columns, "confidence": rng.uniform(0.5, 0.9, len(rows)), **times})
 
 
