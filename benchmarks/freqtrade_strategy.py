@@ -363,7 +363,7 @@ class Judge:
             stop_rate=levels[0],
             take_profit_rate=levels[1],
             maintenance_margin_ratio=choice.maintenance_margin_ratio,
-            rule=self._profile.exit_rules.of_trade(sigma=float(arrays.sigma[entry - 1]), expires_at=opened + self._profile.horizon),
+            rule=self._profile.exit_rules.of_trade(sigma=float(arrays.sigma[entry - 1]), expires_at=opened + Horizon.DAY.duration),
             break_even_rate=self._costs.break_even_rate(trade["open_rate"], is_short=trade["is_short"]),
         )
         return match_trade(arrays, path, costs=self._costs, candle_us=CANDLE // timedelta(microseconds=1))

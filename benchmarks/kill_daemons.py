@@ -20,7 +20,7 @@ from execution.__main__ import main as run_daemon
 _ENVIRONMENT = {
     "BOT3_CLOCK_SPEED": "1500",
     "BOT3_SEED_DAYS": "42",
-    "BOT3_HORIZON_HOURS": "0.5",
+    "BOT3_LONGEST_TRADE_HOURS": "0.5",
     "BOT3_COOL_OFF_MINUTES": "0",
     "BOT3_STOP_STREAK": "0",
     "BOT3_DAILY_LOSS_REDUCING": "-0.9",

@@ -60,9 +60,13 @@ class Settings(BaseModel):
     )
     stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Static safe set: stop, ratio of the stake, before fees.")
     take_profit: float = Field(0.03, gt=0.0, description="Static safe set: target, ratio of the stake, after fees.")
-    target_volatility: float = Field(0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon that leverage targets.")
+    target_volatility: float = Field(
+        0.12, gt=0.0, le=1.0, description="Volatility of the stake over a trade's horizon that leverage targets."
+    )
     leverage_cap: float = Field(10.0, ge=1.0, description="Highest leverage on paper and in history, inside the leverage bins.")
-    horizon_hours: float = Field(24.0, gt=0.0, le=240.0, description="Horizon of replay and time exit.")
+    longest_trade_hours: float = Field(
+        168.0, gt=0.0, le=168.0, description="Longest time in a trade; signals with a longer horizon are exited after it."
+    )
     giveback_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of the best open profit that is given back at most.")
     giveback_activation_sigma: float = Field(1.0, gt=0.0, description="Open profit, in sigma, from which giveback protects.")
     break_even_activation_sigma: float | None = Field(
@@ -270,9 +274,9 @@ class Settings(BaseModel):
         return LeverageBins(self.leverage_bins)
 
     @property
-    def horizon(self) -> timedelta:
-        """Return the horizon as a duration."""
-        return timedelta(hours=self.horizon_hours)
+    def longest_trade(self) -> timedelta:
+        """Return the longest time in a trade as a duration."""
+        return timedelta(hours=self.longest_trade_hours)
 
     @property
     def exit_rules(self) -> ExitRules:

@@ -54,7 +54,7 @@ def a_profile(**changes: Any) -> BotProfile:
         max_open_trades=5,
         stop_loss=-0.03,
         take_profit=0.03,
-        horizon=timedelta(hours=24),
+        longest_trade=timedelta(days=7),
         exit_rules=RULES,
         max_stake_ratio=0.1,
         max_pair_notional_ratio=1.0,

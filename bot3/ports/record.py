@@ -46,7 +46,8 @@ class TradeRepository(Protocol):
     """Synced trades.
 
     The trade frame has `Trade`'s fields as columns (dates datetime64[us, UTC]; closed trades only) plus `direction`, `leverage_bin`,
-    `feeder_id`, `known_at` (its close date) and `revision`.
+    `feeder_id`, `known_at` (its close date) and `revision`. `horizon` is the stated one, else that of the source's earlier trades
+    (`trading.horizons.horizons_of_source`); missing in rows of earlier releases until the next sync.
     """
 
     def upsert(self, trades: Sequence[Trade], /) -> SyncOutcome:

@@ -60,7 +60,10 @@ def choose_entry(
     run_mode: RunMode,
     now: datetime,
 ) -> EntryChoice | Hold:
-    """Choose stop, target and leverage of an entry, from the settings or the learned parameters; return a hold if it may not be traded."""
+    """Choose stop, target and leverage of an entry, from the settings or the learned parameters; return a hold if it may not be traded.
+
+    The view's volatility must be that over the trade's horizon (`PairView.over`).
+    """
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
         return _static_choice(signal, profile=profile, view=view, bracket=bracket, costs=costs, regime=regime, tier="control")
@@ -273,10 +276,11 @@ def _context(
         "confidence": signal.confidence,
         "model_digest": signal.model_digest,
         "sigma": view.sigma,
+        "horizon": profile.horizon_of(signal.horizon).value,
         "stop_loss": stake_of_move(stop_move, leverage=choice.leverage),
         "stop_rate": float(rates[0]),
         "take_profit_rate": float(rates[1]),
-        **profile.exit_rules.of_trade(sigma=view.sigma, expires_at=signal.known_at + profile.horizon).context(),
+        **profile.exit_rules.of_trade(sigma=view.sigma, expires_at=signal.known_at + profile.duration_of(signal.horizon)).context(),
         "parameters_version": choice.parameters_version,
         "parameters_key": choice.levels.source,
         "recommendation_version": choice.recommendation_version,

@@ -134,7 +134,6 @@ class Platform(Sources):
         costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
         learning = LearningSettings(
             timeframe=settings.timeframe,
-            horizon=settings.horizon,
             costs=costs,
             exit_rules=settings.exit_rules,
             bins=settings.bins,

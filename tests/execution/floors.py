@@ -18,6 +18,7 @@ from bot3.adapters.sql.bot.store import SqlBotStore
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import LearningError
+from bot3.market.timeframes import timeframe_duration
 from bot3.ports.learning import LearningReader
 from bot3.ports.lease import Lease
 from bot3.trading.horizons import Horizon
@@ -30,7 +31,7 @@ from execution.bot import Bot, Shared
 from execution.daemon import Daemon
 from execution.runner import BotRunner
 from tests.clocks import MovableClock
-from tests.markets import BTC, CANDLE, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile, candle_frame
+from tests.markets import BTC, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile, candle_frame
 
 LATENCY = timedelta(seconds=1.5)
 ENTRY_AT = 13
@@ -105,6 +106,7 @@ class Floor:
     learning: LearningReader = field(default_factory=ShelfOfLearning)
     funding: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     speed: float = 60.0
+    timeframe: str = "5m"
     markets: Sequence[Market] = (a_market(),)
     wrap_store: Wrap = lambda port: port
     wrap_exchange: Wrap = lambda port: port
@@ -133,7 +135,7 @@ class Floor:
             control=self.control,
             costs=COSTS,
             run_mode=RunMode.PAPER,
-            timeframe="5m",
+            timeframe=self.timeframe,
             protect_deadline=timedelta(seconds=10),
             halt_file=self.home / "HALT",
         )
@@ -165,7 +167,7 @@ class Floor:
 
     def to_close_of(self, candles: int) -> None:
         """Move the clock to just after the close of a number of candles."""
-        self.clock.move((FIRST + candles * CANDLE + LATENCY - self.clock.now()).total_seconds() / self.speed)
+        self.clock.move((FIRST + candles * timeframe_duration(self.timeframe) + LATENCY - self.clock.now()).total_seconds() / self.speed)
 
     def run_candles(self, first: int, last: int) -> None:
         """Tick once after each close of candles first to last."""
@@ -240,18 +242,28 @@ def locked(floor: Floor, name: str) -> Iterator[None]:
         holder.close()
 
 
-def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_id: str = "F01", confidence: float = 0.6) -> Signal:
+def signal_at(
+    candles: int,
+    *,
+    pair: str = BTC,
+    is_short: bool = False,
+    feeder_id: str = "F01",
+    confidence: float = 0.6,
+    horizon: Horizon = Horizon.DAY,
+    timeframe: str = "5m",
+) -> Signal:
     """Return a signal that is known at the close of a number of candles."""
-    known_at = FIRST + candles * CANDLE
+    candle = timeframe_duration(timeframe)
+    known_at = FIRST + candles * candle
     return Signal(
         feeder_id=feeder_id,
         pair=pair,
         is_short=is_short,
         confidence=confidence,
-        candle_open_time=known_at - CANDLE,
+        candle_open_time=known_at - candle,
         known_at=known_at,
         model_digest="d1",
-        horizon=Horizon.DAY,
+        horizon=horizon,
     )
 
 

@@ -62,7 +62,7 @@ TRADE_KINDS: Mapping[str, Kind] = (
     {"trade_id": "int", "account": "text", "is_short": "bool", "open_date": "time", "enter_tag": "text", "exit_reason": "text"}
     | dict.fromkeys(("leverage", "open_rate", "amount", "stake_amount", "fee_open", "fee_close", "close_rate", "close_profit"), "float")
     | dict.fromkeys(("close_profit_abs", "funding_fees", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct"), "float")
-    | {"liquidation_price": "float", "digest": "text"}
+    | {"liquidation_price": "float", "digest": "text", "horizon": "text"}
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -91,7 +90,8 @@ class GroupFits:
         rows, opened, labels = rows[labels >= 0], opened[labels >= 0], labels[labels >= 0]
         sums = self._evidence.sums_of(self._table, rows, group=labels, groups=len(Regime))
         net = self._outcomes(rows, root.cell).net
-        n_eff = [effective_n(net[labels == place], opened[labels == place], horizon_days=self._days) for place in range(len(Regime))]
+        days = self._table.days(rows)
+        n_eff = [effective_n(net[labels == place], opened[labels == place], horizon_days=days) for place in range(len(Regime))]
         return regime_factors(sums, n_eff=np.array(n_eff), surface=root.surface, cell=root.cell, grid=self._settings.grid)
 
     def learn(self, group: Group, hyper: Hyperparameters) -> LearnedGroup:
@@ -138,16 +138,12 @@ class GroupFits:
         else:
             parts = [self._outcomes(observed, cell)]
         net, is_ambiguous = (np.concatenate([getattr(part, name) for part in parts]) for name in ("net", "is_ambiguous"))
-        n_eff = effective_n(net, self._table.fact("open_us")[observed], horizon_days=self._days)
+        n_eff = effective_n(net, self._table.fact("open_us")[observed], horizon_days=self._table.days(observed))
         return ChosenStats(n_eff=n_eff, ambiguous_share=float(is_ambiguous.mean()))
 
     def _outcomes(self, rows: NDArray[np.int64], cell: tuple[int, int]) -> Outcomes:
         stop, target = float(self._settings.grid.stops[cell[0]]), float(self._settings.grid.targets[cell[1]])
         return self._evidence.outcomes(self._table, rows, stop_sigma=stop, target_sigma=target)
-
-    @property
-    def _days(self) -> int:
-        return max(1, -(-self._settings.horizon // timedelta(days=1)))
 
     def _scale(self, group: Group, parent: LearnedGroup | None) -> GroupScale:
         rows = self._rows.realised(group)

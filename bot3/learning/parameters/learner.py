@@ -141,9 +141,8 @@ class ParameterLearner:
         That is the case if a trade's volatility is unknown yet, its replay is due, or its entry was not checked against candles yet; if
         candles were missing and a retry is due; or if replays lack funding that may be known by now.
         """
-        opened, sigma = self._table.fact("open_us"), self._table.fact("sigma")
-        limit = instant_us(now) - self._frame.due_after_us
-        waiting = {row for row in self._table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self._table.unchecked
+        due_us, sigma = self._table.due_us(np.arange(len(self._table))), self._table.fact("sigma")
+        waiting = {row for row in self._table.pending if np.isnan(sigma[row]) or due_us[row] <= instant_us(now)} | self._table.unchecked
         pairs = {self._table.trades[row]["pair"] for row in waiting}
         return sorted(
             pairs | self._table.pairs_to_retry(now_us=instant_us(now)) | self._candles.pairs_without_funding(self._table, now=now)
@@ -184,7 +183,7 @@ class ParameterLearner:
     def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """Return the replay frame of replays that are not saved in the record yet, and their rows for `confirm_saved`."""
         rows = self._table.unsaved_rows()
-        return replay_frame(self._table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
+        return replay_frame(self._table, rows, version=self.replay_version), rows
 
     def last_day_over(self, *, now: datetime) -> int:
         """Return the newest UTC day that a review may count, in days since 1970.

@@ -28,6 +28,8 @@ class LearningSettings:
 
     Parameters
     ----------
+    horizon : timedelta
+        Horizon of trades that state none; `static_sigma` and the volatility of candle arrays are those over it.
     min_trades : int
         A group with fewer trades uses its parent's values.
     static_stop_loss, static_take_profit : float
@@ -41,7 +43,7 @@ class LearningSettings:
     max_censored_share : float
         Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
-        Volatility over the horizon assumed before any trade, a ratio of the price.
+        Volatility over `horizon` assumed before any trade, a ratio of the price.
     """
 
     timeframe: str = "5m"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot3.learning.replay.groups import OUTSIDE_CANDLES, Group, has_unknown_orde
 from bot3.learning.replay.paths import ReplayCandles, TradePaths
 from bot3.learning.replay.replay import summary
 from bot3.market.instants import DAY_US, HOUR_US, MINUTE_US, microseconds
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
@@ -35,6 +37,7 @@ _FACTS: dict[str, Any] = {
     "leverage": np.float64,
     "is_short": np.bool_,
     "sigma": np.float64,
+    "horizon_candles": np.int64,
     "candles": np.int64,
     "entry": np.int64,
     "end": np.int64,
@@ -76,15 +79,23 @@ _Bot = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFrame:
-    """Dimensions of a trade's path: horizon in candles, duration of a candle in microseconds."""
+    """Dimensions of a trade's path: duration of a candle in microseconds, and the horizon in candles of trades that state none.
+
+    The volatility of the candle arrays is that over `horizon_candles`.
+    """
 
     horizon_candles: int
     candle_us: int
 
     @property
     def due_after_us(self) -> int:
-        """Return how long after its entry a trade's replay is due, in microseconds: the horizon and one candle."""
+        """Return how long after its entry the replay of a trade without a horizon is due, in microseconds: the horizon and one candle."""
         return (self.horizon_candles + 1) * self.candle_us
+
+    def candles_of(self, horizons: Iterable[object]) -> NDArray[np.int64]:
+        """Return horizons, given as values of `Horizon`, in candles; one that is missing has `horizon_candles`."""
+        candles = {horizon.value: horizon.duration // timedelta(microseconds=self.candle_us) for horizon in Horizon}
+        return np.array([candles.get(str(name), self.horizon_candles) for name in horizons], dtype=np.int64)
 
 
 class TradeTable:
@@ -141,6 +152,16 @@ class TradeTable:
         for signal in signals:
             touched |= self._elect(signal)
         return {group for group in touched if is_learned(group[2])}
+
+    def due_us(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return when the replays of rows are due, in microseconds since 1970: one candle after the end of their horizons."""
+        due: NDArray[np.int64] = self._facts["open_us"][rows] + (self._facts["horizon_candles"][rows] + 1) * self._frame.candle_us
+        return due
+
+    def days(self, rows: NDArray[np.int64]) -> int:
+        """Return the longest horizon of some rows in days, rounded up; 1 without rows."""
+        longest = int(self._facts["horizon_candles"][rows].max(initial=0)) * self._frame.candle_us
+        return max(1, -(-longest // DAY_US))
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell sorted by entry time, then bot, run mode and trade id: independent of the order of arrival."""
@@ -237,8 +258,7 @@ class TradeTable:
         if pair not in self._codes:
             return (np.zeros(0, dtype=np.int64),) * 3
         rows = self.observations(np.flatnonzero(self.fact("pair_code") == self._codes[pair]))
-        opened = self._facts["open_us"][rows]
-        return rows, opened, opened + self._frame.horizon_candles * self._frame.candle_us
+        return rows, self._facts["open_us"][rows], self.due_us(rows) - self._frame.candle_us
 
     def replay_again(self, rows: NDArray[np.int64]) -> None:
         """Set replayed rows to pending, because the known data of their horizons changed."""
@@ -262,7 +282,7 @@ class TradeTable:
             if pair in candles:
                 fit = entry_fit(candles[pair], open_us=opened, open_rate=rates, candle_us=self._frame.candle_us)
                 self._facts["entry_fit"][rows] = fit
-            is_final = (self._facts["entry_fit"][rows] != NO_CANDLE) | (opened + self._frame.due_after_us + GRACE_US <= now_us)
+            is_final = (self._facts["entry_fit"][rows] != NO_CANDLE) | (self.due_us(rows) + GRACE_US <= now_us)
             self.unchecked.difference_update(rows[is_final].tolist())
             self._changed |= {self._bot(row) for row in own}
         touched: set[Group] = set()
@@ -332,6 +352,8 @@ class TradeTable:
         facts["pair_code"][rows] = [self._code(pair) for pair in trades["pair"].tolist()]
         facts["open_us"][rows], facts["close_us"][rows] = microseconds(trades["open_date"]), microseconds(trades["close_date"])
         facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
+        names = trades["horizon"].tolist() if "horizon" in trades.columns else [None] * len(rows)
+        facts["horizon_candles"][rows] = self._frame.candles_of(names)
         facts["entry_fit"][rows] = NO_CANDLE
         facts["saved_state"][rows], facts["state"][rows] = _UNSAVED, ReplayState.PENDING
         facts["is_left_out"][rows] = [self._left_out(row) is not None for row in rows.tolist()]
@@ -410,19 +432,20 @@ class TradeTable:
         opened = self._facts["open_us"][rows]
         entry = np.searchsorted(candles.open_us, opened, side="right") - 1
         started = (entry >= WARM_UP_CANDLES) & (candles.open_us[np.maximum(entry, 0)] + step > opened)
-        sigma = candles.sigma[np.maximum(entry - 1, 0)]
+        horizon = self._facts["horizon_candles"][rows]
+        sigma = candles.sigma[np.maximum(entry - 1, 0)] * np.sqrt(horizon / self._frame.horizon_candles)
         started &= np.isfinite(sigma) & (sigma > 0.0)
         # An entry after the last candle: its candles are not available yet.
         early = opened >= candles.open_us[-1] + step
-        last_open = opened // step * step + self._frame.horizon_candles * step
+        last_open = opened // step * step + horizon * step
         end = np.searchsorted(candles.open_us, last_open, side="right")
         covered = candles.open_us[-1] >= last_open
-        due = opened + self._frame.due_after_us <= now_us
+        due = self.due_us(rows) <= now_us
         self._facts["sigma"][rows[started]] = sigma[started]
-        late = due & (early | ~covered) & (opened + self._frame.due_after_us + GRACE_US <= now_us)
+        late = due & (early | ~covered) & (self.due_us(rows) + GRACE_US <= now_us)
         ready = started & due & covered
         count = end - entry - (not self.has_entry_candle)
-        whole = count >= COMPLETE_SHARE * self._frame.horizon_candles
+        whole = count >= COMPLETE_SHARE * horizon
         lacking = (
             (~started & ~early, "no candles before and at the entry"),
             (late, "candles end before the horizon"),

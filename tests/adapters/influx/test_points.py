@@ -14,7 +14,7 @@ from bot3.adapters.influx.line_protocol import field_of, line, point_ns
 from bot3.adapters.influx.points import TRADE_KINDS, TRADE_TAGS, TRADES, trade_lines
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAY_LACK = {"enter_tag", "exit_reason", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct", "liquidation_price"}
+MAY_LACK = {"enter_tag", "exit_reason", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct", "liquidation_price", "horizon"}
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)', re.DOTALL)
 
 # No lone surrogates and no NUL: no database holds them.
