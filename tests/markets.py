@@ -150,25 +150,26 @@ def arrays(candles: pd.DataFrame, funding: pd.DataFrame | None = None, *, sigma:
 
 
 class FrameCandles:
-    """A `CandleReader` on 5m frames in memory."""
+    """A `CandleReader` on frames of one timeframe in memory."""
 
-    def __init__(self, frames: dict[str, pd.DataFrame], funding: dict[str, pd.DataFrame] | None = None) -> None:
-        self._series = {pair: CandleSeries(frame, pair=pair, timeframe="5m") for pair, frame in frames.items()}
+    def __init__(self, frames: dict[str, pd.DataFrame], funding: dict[str, pd.DataFrame] | None = None, *, timeframe: str = "5m") -> None:
+        self._series = {pair: CandleSeries(frame, pair=pair, timeframe=timeframe) for pair, frame in frames.items()}
+        self._timeframe = timeframe
         self._funding = funding or {}
 
     def pairs(self) -> tuple[str, ...]:
         return tuple(sorted(self._series))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        assert timeframe == "5m"
+        assert timeframe == self._timeframe
         return self._of(pair).span
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
-        assert timeframe == "5m"
+        assert timeframe == self._timeframe
         return self._of(pair).between(start=start, end=end)
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        assert timeframe == "5m"
+        assert timeframe == self._timeframe
         return self._of(pair).rate_at(at)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:

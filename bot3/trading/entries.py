@@ -187,7 +187,9 @@ def _learned_choice(
         bins = ", ".join(recommendation.open_bins)
         return Hold(pair=signal.pair, reason=HoldReason.LEVERAGE_RANGE, detail={"open_bins": bins, "highest": highest})
     leverage = choose_leverage(sigma=view.sigma, target_volatility=profile.target_volatility, spans=spans)
-    row = parameters.find(pair=signal.pair, is_short=signal.is_short, leverage_bin=profile.bins.name_of(leverage))
+    row = parameters.find(
+        pair=signal.pair, is_short=signal.is_short, leverage_bin=profile.bins.name_of(leverage), horizon=profile.horizon_of(signal.horizon)
+    )
     if row.state is ParameterState.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
     tier = recommendation.tier(signal.feeder_id)

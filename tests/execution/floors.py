@@ -125,7 +125,7 @@ class Floor:
         self.clock = self.new_clock(FIRST, speed=self.speed)
 
     def open(self) -> Daemon:
-        candles = FrameCandles(dict(self.frames), dict(self.funding))
+        candles = FrameCandles(dict(self.frames), dict(self.funding), timeframe=self.timeframe)
         markets = FixedMarkets(*self.markets)
         self.control = SqlControl.open(sqlite_url(self.home / "control.sqlite"))
         shared = Shared(
@@ -152,6 +152,7 @@ class Floor:
                 markets=markets,
                 clock=self.clock,
                 costs=COSTS,
+                timeframe=self.timeframe,
             )
             store, exchange = self.wrap_store(self.stores[name]), self.wrap_exchange(self.exchanges[name])
             flag = FileLatch(self.home / "latches" / f"{name}.json")

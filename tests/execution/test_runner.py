@@ -29,6 +29,7 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.risk import Breach
 from bot3.trading.signals import FEEDER_IDS, Signal
+from bot3.trading.trade_classes import class_label
 from bot3.trading.trades import DIRECTIONS, ExitReason, Trade
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, ShelfOfLearning, signal_at
 from tests.learned import a_recommendation, a_row, a_set
@@ -42,11 +43,11 @@ PROFILE = a_profile(
     stop_loss=-0.2,
     take_profit=0.25,
     leverage_cap=10.0,
-    target_volatility=0.12,
+    target_volatility=0.196,  # of trades of 8 h, the horizon that covers their three hours
     limits=LIMITS,
 )
 NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
-MEAN_SIGMA = 0.021
+MEAN_SIGMA = 0.042  # over 8 h
 SEED_OF = {Breach.DAILY_LOSS: 30, Breach.DRAWDOWN: 22}
 """Worlds in which a position breaks the limit at a close that made no signal known, and recovers."""
 UNLIMITED = replace(LIMITS, daily_loss_reducing=-0.8, daily_loss_halted=-0.9, max_drawdown=-0.9)
@@ -161,7 +162,7 @@ def all_bins_learned() -> Learning:
         a_row(
             pair=pair,
             direction=side,
-            leverage_bin=name,
+            leverage_bin=class_label(name, Horizon.EIGHT_HOURS),
             state=ParameterState.TRADE,
             lower_bound=0.002,
             stop_sigma=-0.5 - 0.02 * number,

@@ -26,6 +26,7 @@ from bot3.learning.replay.replay import Outcomes
 from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ANY
+from bot3.trading.trade_classes import bin_of, horizon_of
 from bot3.trading.trades import DIRECTIONS
 
 
@@ -49,7 +50,7 @@ class GroupFits:
         before : Hyperparameters or None
             The last fit; its half-life is used again on the same day.
         """
-        cells = self._rows.members(ROOT)
+        cells = self._rows.cells()
         pairs = tuple(sorted({pair for pair, _, _ in cells}))
         periods = Periods.of(self._table.fact("open_us"))
         evidence = self._evidence.evidence(self._table, cells or [self._no_cell], pairs=pairs, periods=periods)
@@ -150,9 +151,9 @@ class GroupFits:
         sigma = self._table.fact("sigma")[rows]
         sigma = sigma[np.isfinite(sigma)]
         leverage = self._table.fact("leverage")[rows]
-        above = self._settings.static_scale(group) if parent is None else parent.scale
+        above = self._settings.static_scale(group) if parent is None else _over_horizon_of(group, parent)
         if not len(rows):
-            middle = self._settings.static_scale(group) if group[2] != ANY else above
+            middle = self._settings.static_scale(group) if bin_of(group[2]) != ANY else above
             return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
         own = GroupScale(
             sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
@@ -162,3 +163,9 @@ class GroupFits:
         # A pair with very low volatility must not prevent the publication of all others; levels are rescaled at entry anyway.
         is_own = is_publishable(self._settings.grid, scale=own, costs=self._settings.costs)
         return own if is_own else replace(own, sigma_ref=above.sigma_ref)
+
+
+def _over_horizon_of(group: Group, parent: LearnedGroup) -> GroupScale:
+    """Return the parent's scale with the volatility over the horizon of a group, which is another one below the root only."""
+    factor = horizon_of(group[2]).sigma_factor / horizon_of(parent.group[2]).sigma_factor
+    return replace(parent.scale, sigma_ref=parent.scale.sigma_ref * factor)

@@ -21,7 +21,7 @@ from bot3.learning.parameters.settings import LearningSettings
 from bot3.learning.promotion.permissions import NOBODY, EnteredTrades, Node, Permission, node_of
 from bot3.learning.promotion.reviews import last_day_over, row_in_force
 from bot3.learning.replay.frames import replay_frame
-from bot3.learning.replay.groups import ROOT, Group, bin_group, group_key, group_of_key, parent_groups
+from bot3.learning.replay.groups import Group, bin_group, group_key, group_of_key, parent_groups
 from bot3.learning.replay.loaded_candles import LoadedCandles
 from bot3.learning.replay.paths import ReplayCandles
 from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
@@ -125,7 +125,7 @@ class ParameterLearner:
 
     def cells(self) -> list[Group]:
         """Return the cells that contain trades, sorted."""
-        return self._rows.members(ROOT)
+        return self._rows.cells()
 
     def first_open(self) -> datetime | None:
         """Return the time of the first entry; None without trades."""
@@ -214,6 +214,10 @@ class ParameterLearner:
             net=self._evidence.outcomes(self._table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma).net,
             worst=self._evidence.worst(self._table, rows, stop_sigma=stop_sigma),
         )
+
+    def longest_horizon(self) -> timedelta:
+        """Return the longest horizon of all ingested trades; that of trades without one if there are none."""
+        return max(self._settings.horizon, self._table.longest_horizon())
 
     def censored_nodes(self) -> frozenset[Node]:
         """Return the pairs and directions of which more than `max_censored_share` of the closes are left out or late."""

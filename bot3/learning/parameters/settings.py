@@ -18,6 +18,7 @@ from bot3.learning.replay.paths import ReplayCosts
 from bot3.trading.exit_rules import NO_RULES, ExitRules
 from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.parameters import ANY
+from bot3.trading.trade_classes import class_parts
 
 _RULE = "first-touch-3"  # part of every version: increase the number when the arithmetic changes
 
@@ -72,10 +73,12 @@ class LearningSettings:
 
     def static_scale(self, group: Group) -> GroupScale:
         """Return volatility and leverage of a group without trades: the assumed volatility, and the middle of its bin (1 without bin)."""
-        if group[2] == ANY:
-            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=self.bins.highest)
-        low, high = self.bins.edges[self.bins.names.index(group[2]) :][:2]
-        return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
+        leverage_bin, horizon = class_parts(group[2])
+        sigma = self.static_sigma * horizon.sigma_factor
+        if leverage_bin == ANY:
+            return GroupScale(sigma_ref=sigma, leverage_ref=1.0, leverage_max=self.bins.highest)
+        low, high = self.bins.edges[self.bins.names.index(leverage_bin) :][:2]
+        return GroupScale(sigma_ref=sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
 
     def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
         """Return the expectancy of every stop and target before any trade: minus the costs, best at the stop and target of the settings.

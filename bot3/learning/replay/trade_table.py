@@ -20,6 +20,7 @@ from bot3.learning.replay.paths import ReplayCandles, TradePaths
 from bot3.learning.replay.replay import summary
 from bot3.market.instants import DAY_US, HOUR_US, MINUTE_US, microseconds
 from bot3.trading.horizons import Horizon
+from bot3.trading.trade_classes import class_label
 from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
@@ -72,8 +73,8 @@ STATE_NAMES = {
 _UNSAVED = -1
 _SAME_FUNDING = 1e-9
 """Tolerance for sums of the same payments, whose rounding depends on the first candle of the cumulative sum."""
-_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern")
-_Signal = tuple[str, str, int]
+_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern", "horizon")
+_Signal = tuple[str, str, int, Horizon]
 _Bot = tuple[str, str]
 
 
@@ -133,9 +134,8 @@ class TradeTable:
         return self._facts[name][: len(self)]
 
     def group(self, row: int) -> Group:
-        """Return the pair, direction and leverage bin of a row."""
-        trade = self.trades[row]
-        return trade["pair"], trade["direction"], trade["leverage_bin"]
+        """Return the pair, direction, and label of the leverage bin and horizon of a row."""
+        return _group(self.trades[row])
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
         """Ingest new and changed trades (the record's trade frame); return the cells whose trades to learn from changed.
@@ -157,6 +157,10 @@ class TradeTable:
         """Return when the replays of rows are due, in microseconds since 1970: one candle after the end of their horizons."""
         due: NDArray[np.int64] = self._facts["open_us"][rows] + (self._facts["horizon_candles"][rows] + 1) * self._frame.candle_us
         return due
+
+    def longest_horizon(self) -> timedelta:
+        """Return the longest horizon of all trades, learned from or not; zero without trades."""
+        return timedelta(microseconds=int(self.fact("horizon_candles").max(initial=0)) * self._frame.candle_us)
 
     def days(self, rows: NDArray[np.int64]) -> int:
         """Return the longest horizon of some rows in days, rounded up; 1 without rows."""
@@ -317,7 +321,7 @@ class TradeTable:
     def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
         """Store a trade in its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
-        group = (trade["pair"], trade["direction"], trade["leverage_bin"])
+        group = _group(trade)
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = len(self.trades)
@@ -366,9 +370,9 @@ class TradeTable:
         return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
-        # Two feeders that call the same pair and direction at one candle share the following path: they are one observation.
+        # Two feeders of a horizon that call the same pair and direction at one candle share the following path: they are one observation.
         trade = self.trades[row]
-        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
+        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us, _horizon(trade)
 
     def _order(self, row: int) -> tuple[Any, ...]:
         trade = self.trades[row]
@@ -477,6 +481,16 @@ class TradeTable:
         more = max(1_024, have, n - have)
         for name, values in self._facts.items():
             self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
+
+
+def _horizon(trade: dict[str, Any]) -> Horizon:
+    """Return a trade's horizon; 24 h if it is missing."""
+    name = trade.get("horizon")
+    return Horizon(name) if name in set(Horizon) else Horizon.DAY
+
+
+def _group(trade: dict[str, Any]) -> Group:
+    return trade["pair"], trade["direction"], class_label(trade["leverage_bin"], _horizon(trade))
 
 
 def _key_columns(frame: pd.DataFrame) -> tuple[list[Any], ...]:
